@@ -1,0 +1,32 @@
+"""The errors that a user can act on. Each message says what was wrong, where, and what to do."""
+
+
+class MyoScarSegError(Exception):
+    """Base of every error that the program raises on purpose; the message is fit to show to a user."""
+
+
+class StudyError(MyoScarSegError):
+    """An input cannot be read as an LGE study."""
+
+
+class PromptError(MyoScarSegError):
+    """A box or point is malformed, empty, or outside the image."""
+
+
+class ModelError(MyoScarSegError):
+    """A checkpoint is missing, damaged, untrusted, or of another architecture or preprocessing."""
+
+
+class DownloadError(ModelError):
+    """A model could not be fetched."""
+
+
+class OutputError(MyoScarSegError):
+    """A result cannot be written (permission, full disk, ...)."""
+
+
+class Cancelled(MyoScarSegError):
+    """The caller's cancel token was set. What had been finished is kept by whoever catches this."""
+
+    def __init__(self, message: str = "Cancelled.") -> None:
+        super().__init__(message)

@@ -1,0 +1,50 @@
+"""The one intensity normalisation: detector, segmenter and training all see what this function returns.
+
+It works on raw voxel values, so neither display window nor file format can change a result. A checkpoint records
+:data:`NORMALISATION`; loading compares the record with this module and refuses a mismatch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How raw values become network input.
+
+    Attributes:
+        version: raised whenever the result for the same input changes.
+        low_percentile, high_percentile: robust range of the slice; what lies outside is clipped.
+    """
+
+    version: int = 1
+    low_percentile: float = 0.5
+    high_percentile: float = 99.8
+
+
+NORMALISATION = Normalisation()
+
+
+def normalise(image: np.ndarray, normalisation: Normalisation = NORMALISATION) -> np.ndarray:
+    """Map one slice to 0..1 by its own robust intensity range.
+
+    Signed (PSIR) and unsigned (magnitude) images are treated alike: only the order and relative distance of values
+    count, so the result does not change when the input is scaled by a positive factor or shifted.
+
+    Args:
+        image: ``[rows, columns]``, raw voxel values of any real type, finite.
+        normalisation: the parameters; leave the default except to reproduce an older checkpoint.
+
+    Returns:
+        float32 ``[rows, columns]`` in 0..1; all zero for a constant slice.
+    """
+    values = np.asarray(image, dtype=np.float32)
+    low, high = np.percentile(values, (normalisation.low_percentile, normalisation.high_percentile))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return np.zeros_like(values)
+    return np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)

@@ -1,0 +1,124 @@
+"""An LGE study in memory: the slice stack, its geometry, and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+
+
+class Reconstruction(str, Enum):
+    """How an LGE image was reconstructed."""
+
+    PSIR = "PSIR"
+    MAGNITUDE = "magnitude"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of an array ``[k, j, i]`` lie, in LPS millimetres (DICOM's and SimpleITK's frame).
+
+    Attributes:
+        spacing_mm: ``(i, j, k)`` distances between neighbouring columns, rows and slices; ``k`` is the nominal distance
+            *between slice centres* (not the slice thickness). None if the input carries no spacing.
+        origin_mm: ``(x, y, z)`` of the centre of voxel (0, 0, 0).
+        direction: 3 x 3; its columns are the unit vectors of i, j and k. They need not be orthogonal.
+        slice_positions_mm: position of each slice centre along the stack's normal, in slice order, if the slices are
+            unevenly spaced; None if they are even (then ``spacing_mm[2]`` says all).
+        slice_origins_mm: ``(slices, 3)`` centre of voxel (i=0, j=0) of each slice, given with ``slice_positions_mm``.
+    """
+
+    spacing_mm: tuple[float, float, float] | None
+    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: np.ndarray = field(default_factory=lambda: np.eye(3))
+    slice_positions_mm: np.ndarray | None = None
+    slice_origins_mm: np.ndarray | None = None
+
+    @property
+    def pixel_spacing_mm(self) -> tuple[float, float] | None:
+        """``(row spacing, column spacing)`` as DICOM orders it: the distance between rows (j), then columns (i)."""
+        return None if self.spacing_mm is None else (self.spacing_mm[1], self.spacing_mm[0])
+
+    @property
+    def pixel_area_mm2(self) -> float | None:
+        """Area of one pixel of a slice (right also where rows and columns are not orthogonal)."""
+        if self.spacing_mm is None:
+            return None
+        i, j = self.direction[:, 0] * self.spacing_mm[0], self.direction[:, 1] * self.spacing_mm[1]
+        return float(np.linalg.norm(np.cross(i, j)))
+
+    @property
+    def slice_distance_mm(self) -> float | None:
+        """Nominal distance between neighbouring slice planes along their normal (shorter than ``spacing_mm[2]`` in a sheared stack)."""
+        if self.spacing_mm is None:
+            return None
+        normal = np.cross(self.direction[:, 0], self.direction[:, 1])
+        normal = normal / np.linalg.norm(normal)
+        return float(abs(np.dot(normal, self.direction[:, 2])) * self.spacing_mm[2])
+
+    def slice_extents_mm(self, slices: int) -> np.ndarray | None:
+        """Length along the stack's normal that each of ``slices`` slices stands for; None without spacing.
+
+        An even stack gives the distance between slices, whatever the slice thickness. In an uneven stack a slice reaches
+        half way to each neighbour, and an end slice as far outwards as inwards.
+        """
+        if self.spacing_mm is None:
+            return None
+        if self.slice_positions_mm is None:
+            return np.full(slices, self.slice_distance_mm)
+        gaps = np.abs(np.diff(self.slice_positions_mm))
+        return (np.concatenate([gaps[:1], gaps]) + np.concatenate([gaps, gaps[-1:]])) / 2
+
+
+@dataclass(frozen=True)
+class Study:
+    """One LGE slice stack.
+
+    Attributes:
+        case: short name of the case, from the file or folder name; never the patient's name.
+        voxels: ``[k, j, i]`` (slice, row, column), raw values after DICOM rescale, real-valued and finite; bright scar.
+        geometry: of ``voxels`` as they are ordered here.
+        reconstruction: PSIR or magnitude.
+        reconstruction_reason: why it was taken for that.
+        file_axes: which axis of the input file's ``[k, j, i]`` array each axis of ``voxels`` was: ``(0, 1, 2)`` unless
+            the slice axis of the acquisition was another than the file's. ``file_array`` undoes it.
+        source: facts for the provenance record (format, series, ...), free of patient data.
+        notes: sentences that a reader of the result should see (gaps, uneven spacing, missing spacing, ...).
+        bad_slices: slice index to reason, for slices whose pixels could not be used; they are zero in ``voxels``.
+    """
+
+    case: str
+    voxels: np.ndarray
+    geometry: Geometry
+    reconstruction: Reconstruction
+    reconstruction_reason: str = ""
+    file_axes: tuple[int, int, int] = (0, 1, 2)
+    source: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    bad_slices: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 3 or min(self.voxels.shape) < 1:
+            raise StudyError(f"{self.case}: an LGE study is a stack of slices [k, j, i]; this array has the shape {self.voxels.shape}.")
+
+    @property
+    def slices(self) -> int:
+        """Number of slices."""
+        return int(self.voxels.shape[0])
+
+    @property
+    def slice_shape(self) -> tuple[int, int]:
+        """``(rows, columns)`` of each slice."""
+        return int(self.voxels.shape[1]), int(self.voxels.shape[2])
+
+    def file_array(self, array: np.ndarray) -> np.ndarray:
+        """An array shaped like ``voxels``, with its axes put back into the order of the input file."""
+        return np.transpose(array, np.argsort(self.file_axes))
+
+    def with_spacing(self, spacing_mm: tuple[float, float, float]) -> Study:
+        """A copy with ``(i, j, k)`` spacing in millimetres, even between slices."""
+        geometry = replace(self.geometry, spacing_mm=spacing_mm, slice_positions_mm=None, slice_origins_mm=None)
+        return replace(self, geometry=geometry)
