@@ -87,6 +87,8 @@ class Study:
             the slice axis of the acquisition was another than the file's. ``file_array`` undoes it.
         source: facts for the provenance record (format, series, ...), free of patient data.
         notes: sentences that a reader of the result should see (gaps, uneven spacing, missing spacing, ...).
+        problems: sentences on what makes the study incomplete (a format that ought to carry spacing has none, ...). The
+            rest is still processed, and the command line ends with status 1.
         bad_slices: slice index to reason, for slices whose pixels could not be used; they are zero in ``voxels``.
     """
 
@@ -98,6 +100,7 @@ class Study:
     file_axes: tuple[int, int, int] = (0, 1, 2)
     source: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     bad_slices: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
