@@ -1,0 +1,97 @@
+"""Scar burden: how much scar a mask holds, per slice and in all, in pixels, mm², mL and g."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.study import Geometry
+
+MYOCARDIAL_DENSITY_G_PER_ML = 1.05
+"""Density of myocardium; the field's convention for turning a volume of wall or scar into a mass."""
+
+MM3_PER_ML = 1000.0
+
+
+@dataclass(frozen=True)
+class SliceBurden:
+    """Scar in one slice. What needs spacing is None if the study carries none.
+
+    Attributes:
+        slice: index ``k`` of the slice.
+        pixels: number of scar pixels.
+        area_mm2: their area.
+        extent_mm: length along the stack's normal that the slice stands for: the distance *between slices*, not the
+            slice thickness, so that the gaps between slices count.
+        volume_ml: area times extent.
+        mass_g: volume times :data:`MYOCARDIAL_DENSITY_G_PER_ML`.
+    """
+
+    slice: int
+    pixels: int
+    area_mm2: float | None
+    extent_mm: float | None
+    volume_ml: float | None
+    mass_g: float | None
+
+
+@dataclass(frozen=True)
+class ScarBurden:
+    """Scar in a whole study.
+
+    Attributes:
+        slices: one entry per slice of the stack, in slice order, also for slices without scar.
+        pixels: number of scar pixels.
+        volume_ml: scar volume; None without spacing.
+        mass_g: scar mass; None without spacing.
+    """
+
+    slices: tuple[SliceBurden, ...]
+    pixels: int
+    volume_ml: float | None
+    mass_g: float | None
+
+
+def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
+    """Measure a scar mask.
+
+    The volume of a slice is the area of its scar pixels times the distance along the stack's normal for which the slice
+    stands. This holds for oblique, flipped and sheared stacks (a sheared voxel's volume is its base times its height) and
+    for unevenly spaced ones, where a slice reaches half way to each neighbour.
+
+    Args:
+        mask: ``[k, j, i]``, bool.
+        geometry: of the study that the mask belongs to.
+
+    Raises:
+        StudyError: the mask is not a boolean stack, or the geometry describes another number of slices.
+    """
+    mask = np.asarray(mask)
+    if mask.ndim != 3 or mask.dtype != np.bool_:
+        raise StudyError(
+            f"A scar mask is a boolean array [slice, row, column]; this one has the shape {mask.shape} and the type "
+            f"{mask.dtype}. Threshold probabilities or compare labels first."
+        )
+    positions = geometry.slice_positions_mm
+    if positions is not None and len(positions) != len(mask):
+        raise StudyError(f"The mask has {len(mask)} slices, but its geometry gives positions for {len(positions)}.")
+
+    pixel_area_mm2 = geometry.pixel_area_mm2
+    extents_mm = geometry.slice_extents_mm(len(mask))
+    counts = np.count_nonzero(mask, axis=(1, 2))
+    slices = []
+    for index, count in enumerate(counts.tolist()):
+        if pixel_area_mm2 is None or extents_mm is None:
+            slices.append(SliceBurden(index, count, None, None, None, None))
+            continue
+        area_mm2, extent_mm = count * pixel_area_mm2, float(extents_mm[index])
+        volume_ml = area_mm2 * extent_mm / MM3_PER_ML
+        slices.append(SliceBurden(index, count, area_mm2, extent_mm, volume_ml, volume_ml * MYOCARDIAL_DENSITY_G_PER_ML))
+
+    total_ml: float | None = None
+    if pixel_area_mm2 is not None and extents_mm is not None:
+        total_ml = float(np.dot(counts, extents_mm)) * pixel_area_mm2 / MM3_PER_ML
+    mass_g = None if total_ml is None else total_ml * MYOCARDIAL_DENSITY_G_PER_ML
+    return ScarBurden(tuple(slices), int(counts.sum()), total_ml, mass_g)
