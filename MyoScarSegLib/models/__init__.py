@@ -1,0 +1,25 @@
+"""The registry of checkpoints: name, licence, checksum, source, metrics; fetching, importing and verifying them."""
+
+from MyoScarSegLib.models.entry import Entry, ResourceSource, Source, UrlSource, WheelSource
+from MyoScarSegLib.models.hashing import checksum_of
+from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
+from MyoScarSegLib.models.trust import is_trusted, trust
+
+DEFAULT_DETECTOR = "myoscarseg-yolo-1"
+DEFAULT_SEGMENTER = "litemedsam"
+
+__all__ = [
+    "DEFAULT_DETECTOR",
+    "DEFAULT_SEGMENTER",
+    "Entry",
+    "Registry",
+    "ResourceSource",
+    "Source",
+    "UrlSource",
+    "VerifyResult",
+    "WheelSource",
+    "checksum_of",
+    "is_trusted",
+    "registry",
+    "trust",
+]

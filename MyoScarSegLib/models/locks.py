@@ -1,0 +1,64 @@
+"""A lock between threads and processes that frees itself when its holder dies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.progress import CancelToken
+
+_POLL_S = 0.1
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(handle: int) -> None:
+        os.lseek(handle, 0, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
+    """Hold the lock file ``path``; while another thread or process holds it, wait until it is free or ``cancel`` is set.
+
+    The lock belongs to the open file, so the system frees it even if the holder is killed. The empty file stays.
+
+    Raises:
+        Cancelled: ``cancel`` was set while waiting.
+        OutputError: the file cannot be made, or its file system has no locks.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {path}: {error.strerror}. Free some space, or set MYOSCARSEG_CACHE to a folder that you can write."
+        ) from error
+    try:
+        while True:
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            try:
+                _try_lock(handle)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                    raise OutputError(
+                        f"Cannot lock {path}: {error.strerror}. Set MYOSCARSEG_CACHE to a folder on a local disk."
+                    ) from error
+            time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(handle)
