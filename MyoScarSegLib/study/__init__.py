@@ -1,0 +1,62 @@
+"""An LGE study: reading and writing it, its slice stack and geometry, and the one intensity normalisation.
+
+The names below load on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.study.describe import describe
+    from MyoScarSegLib.study.frame import Frame
+    from MyoScarSegLib.study.names import case_name
+    from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation, normalise
+    from MyoScarSegLib.study.reader import list_series, read_study
+    from MyoScarSegLib.study.series import Series
+    from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+    from MyoScarSegLib.study.writer import read_mask, write_segmentation, write_volume
+
+_HOMES = {
+    "NORMALISATION": "normalise",
+    "Frame": "frame",
+    "Geometry": "study",
+    "Normalisation": "normalise",
+    "Reconstruction": "study",
+    "Series": "series",
+    "Study": "study",
+    "case_name": "names",
+    "describe": "describe",
+    "list_series": "reader",
+    "normalise": "normalise",
+    "read_mask": "writer",
+    "read_study": "reader",
+    "write_segmentation": "writer",
+    "write_volume": "writer",
+}
+
+__all__ = [
+    "NORMALISATION",
+    "Frame",
+    "Geometry",
+    "Normalisation",
+    "Reconstruction",
+    "Series",
+    "Study",
+    "case_name",
+    "describe",
+    "list_series",
+    "normalise",
+    "read_mask",
+    "read_study",
+    "write_segmentation",
+    "write_volume",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
