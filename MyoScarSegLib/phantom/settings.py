@@ -1,0 +1,110 @@
+"""What a phantom is asked to be: the grid, the infarcts, the acquisition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.study.study import Reconstruction
+
+Territory = Literal["LAD", "RCx", "RCA"]
+Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Infarct:
+    """One infarct; it starts at the endocardium, as ischaemic scar does.
+
+    Attributes:
+        territory: coronary artery whose territory it lies in.
+        transmurality: 0..1, the part of the wall's thickness that it takes at its thickest.
+        half_width_deg: half of its extent around the ventricle, at its widest.
+        half_length: half of its extent along the ventricle, as a part of the ventricle's length.
+        no_reflow: whether it has a dark core (microvascular obstruction).
+        angle_deg: centre around the ventricle: 0 the lateral wall, 90 anterior, 180 the septum, 270 inferior.
+            None takes the middle of the territory.
+        level: centre along the ventricle, 0 base to 1 apex; None takes the middle of the territory.
+    """
+
+    territory: Territory = "LAD"
+    transmurality: float = 0.7
+    half_width_deg: float = 40.0
+    half_length: float = 0.3
+    no_reflow: bool = False
+    angle_deg: float | None = None
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.transmurality <= 1.0 and 5.0 <= self.half_width_deg <= 120.0 and 0.02 <= self.half_length <= 1.0):
+            raise MyoScarSegError(
+                f"{self} is not an infarct: transmurality is in 0..1, half_width_deg in 5..120, half_length in 0.02..1."
+            )
+
+
+@dataclass(frozen=True)
+class PhantomSettings:
+    """How a phantom is made. What is None is drawn from the seed.
+
+    Attributes:
+        slices, rows, columns: size of the stack.
+        pixel_spacing_mm: ``(row, column)`` spacing, as DICOM orders it.
+        slice_spacing_mm: distance between neighbouring slice planes.
+        slice_thickness_mm: of the slab that was excited; smaller than the spacing where there is a gap. It never enters a mass.
+        slice_positions_mm: position of each slice along the normal, rising, for uneven stacks; ``slices`` values.
+        slice_jitter: else, unevenness: each distance between slices is drawn within this part (0..0.9) of the spacing.
+        shear: drift of the slices along columns and rows, in mm per mm of the stack's normal.
+        orientation: ``"short-axis"`` (a usual double-oblique plane), ``"random"`` (any rotation, half of them mirrored), or
+            a matrix whose columns are the unit vectors of i, j and the slice normal in LPS.
+        in_plane_rotation_deg: how the anatomy is turned on the screen; 0 has the right ventricle on the left, lung above.
+        mirrored: whether rows run the other way.
+        apex_first: order of the slices.
+        infarcts: given infarcts; ``()`` makes a normal heart.
+        infarct_counts: probabilities of 0, 1, 2, ... infarcts when they are drawn.
+        no_reflow_probability: that a drawn infarct of more than 0.6 transmurality has a dark core.
+        reconstruction: PSIR (signed) or magnitude.
+        noise: standard deviation over the signal of blood.
+        bias: strength of the receive coil's smooth shading; 0.3 is 30% from the mean.
+        blur_px: standard deviation of the point spread, in pixels.
+        heart_offset_mm: ``(row, column)`` distance of the ventricle from the image's centre; None draws a few millimetres.
+        heart_scale: size of the heart over an average adult's; None draws 0.88..1.15.
+        supersampling: samples per pixel and direction for the partial volume of the heart.
+    """
+
+    slices: int = 10
+    rows: int = 256
+    columns: int = 208
+    pixel_spacing_mm: tuple[float, float] = (1.4, 1.4)
+    slice_spacing_mm: float = 10.0
+    slice_thickness_mm: float = 8.0
+    slice_positions_mm: tuple[float, ...] | None = None
+    slice_jitter: float = 0.0
+    shear: tuple[float, float] = (0.0, 0.0)
+    orientation: Literal["short-axis", "random"] | Matrix = "short-axis"
+    in_plane_rotation_deg: float = 0.0
+    mirrored: bool = False
+    apex_first: bool = False
+    infarcts: tuple[Infarct, ...] | None = None
+    infarct_counts: tuple[float, ...] = (0.15, 0.6, 0.2, 0.05)
+    no_reflow_probability: float = 0.4
+    reconstruction: Reconstruction = Reconstruction.PSIR
+    noise: float = 0.09
+    bias: float = 0.2
+    blur_px: float = 0.5
+    heart_offset_mm: tuple[float, float] | None = None
+    heart_scale: float | None = None
+    supersampling: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.slices, self.supersampling) < 1 or min(self.rows, self.columns) < 64:
+            raise MyoScarSegError("A phantom needs at least 1 slice, 64 x 64 pixels and a supersampling of 1.")
+        if min(*self.pixel_spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm) <= 0:
+            raise MyoScarSegError("A phantom's spacings and slice thickness are positive.")
+        if not 0 <= self.slice_jitter <= 0.9:
+            raise MyoScarSegError(f"slice_jitter is in 0..0.9, not {self.slice_jitter}.")
+        positions = self.slice_positions_mm
+        if positions is not None and (len(positions) != self.slices or any(b <= a for a, b in pairwise(positions))):
+            raise MyoScarSegError(f"slice_positions_mm needs {self.slices} rising values, one per slice.")
+        if min(self.infarct_counts, default=0.0) < 0 or sum(self.infarct_counts) <= 0:
+            raise MyoScarSegError("infarct_counts are probabilities of 0, 1, 2, ... infarcts.")
