@@ -91,7 +91,7 @@ def download(
             if failures >= patience.attempts:
                 raise DownloadError(f"{host} cannot be reached or breaks off ({error}). Check the network.") from error
             wait_s = max(patience.backoff_s * 2 ** (failures - 1), min(error.wait_s, patience.timeout_s))
-            progress(reached, size or 0, f"Trying again in {wait_s:.0f} s ({error})")
+            progress(reached, size or 0, f"Trying again in {wait_s:.1f} s ({error})")
             _sleep(wait_s, cancel)
 
 
@@ -174,6 +174,8 @@ class _Fetch:
             )
         tag = _tag(headers)
         try:
+            if not start:  # before the new tag is written: it must never stand beside an old beginning
+                self._discard()
             if tag:
                 write_json(self.tag_file, {"url": self.url, "tag": tag})
             else:
@@ -271,7 +273,7 @@ class _Reader:
             opener = urllib.request.build_opener(_SecureRedirects())
             with opener.open(request, timeout=timeout_s) as answer:
                 self._put(("answer", (answer.status, answer.headers)))
-                while block := answer.read(_BLOCK):
+                while block := answer.read1(_BLOCK):  # what is there, without waiting for a full block
                     if not self._put(("data", block)):
                         return
             self._put(("end", None))

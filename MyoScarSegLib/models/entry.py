@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.files import read_json
@@ -23,6 +23,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class UrlSource:
     """One file at ``url``; ``revision`` is the commit, version or release there, where the host has such."""
 
+    kind: ClassVar = "url"
     url: str
     revision: str
 
@@ -40,6 +41,7 @@ class UrlSource:
 class WheelSource:
     """The file ``member`` inside the wheel of a Python distribution; the wheel has ``wheel_size`` bytes."""
 
+    kind: ClassVar = "pypi"
     distribution: str
     version: str
     member: str
@@ -67,6 +69,7 @@ class WheelSource:
 class ResourceSource:
     """The file ``file`` in ``Resources/Models``, which comes with the program."""
 
+    kind: ClassVar = "resource"
     file: str
 
     @property

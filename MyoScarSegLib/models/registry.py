@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import logging
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.resources import resources_folder
 
 _BLOCK = 1 << 20
+_log = logging.getLogger(__name__)
 _INDEX = Path(__file__).parent / "index.json"
 
 State = Literal["installed", "missing", "damaged"]
@@ -137,7 +139,11 @@ class Registry:
             raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
         candidates = {}
         for entry in self._entries.values():
-            expected, expected_size = self._expected(entry)
+            try:
+                expected, expected_size = self._expected(entry)
+            except ModelError as error:  # the record of one model must not stop the use of another
+                _log.warning("%s", error)
+                continue
             if expected is not None and expected_size in (None, size):
                 candidates[expected] = entry
         return candidates.get(checksum_of(Path(path))) if candidates else None
@@ -172,7 +178,7 @@ class Registry:
             return self.path(name)
         with locked(self._folder(entry) / ".lock", cancel):
             found = self._look(entry, again=False, cancel=cancel)
-            if found.ok and not accept_change:
+            if found.ok and (entry.pinned or not accept_change):
                 progress(1, 1, f"{name} is installed")
                 return found.path
             part = self._part(entry)
@@ -246,16 +252,21 @@ class Registry:
         self, entry: Entry, *, again: bool, progress: Progress = no_progress, cancel: CancelToken | None = None
     ) -> VerifyResult:
         path = self._target(entry)
-        expected, size = self._expected(entry)
-        if not path.is_file():
-            return VerifyResult(entry.name, "missing", path, None, expected, f"{entry.name} is not installed. {_remedy(entry)}")
-        record = self._folder(entry) / "verified.json"
-        if again:
-            stamp = Stamp.of(path)
-            sha256 = hash_file(path, progress, cancel, f"Checking {entry.name}")
-            write_record(path, record, stamp, sha256)
-        else:
-            sha256 = recorded_checksum(path, record)
+        expected, sha256 = entry.sha256, None
+        try:
+            expected, size = self._expected(entry)
+            if not path.is_file():
+                message = f"{entry.name} is not installed. {_remedy(entry)}"
+                return VerifyResult(entry.name, "missing", path, None, expected, message)
+            record = self._folder(entry) / "verified.json"
+            if again:
+                stamp = Stamp.of(path)
+                sha256 = hash_file(path, progress, cancel, f"Checking {entry.name}")
+                write_record(path, record, stamp, sha256)
+            else:
+                sha256 = recorded_checksum(path, record)
+        except ModelError as error:
+            return VerifyResult(entry.name, "damaged", path, sha256, expected, str(error))
         if expected is None:
             message = (
                 f"{path} was put there by other means than fetching or importing, so nothing vouches for it. {_remedy(entry)}"
@@ -289,13 +300,13 @@ class Registry:
     ) -> None:
         from MyoScarSegLib.models.download import download
 
-        while True:
+        for last in (False, True):
             resumed = download(source.url, part, size=entry.size, blind_resume=entry.pinned, progress=progress, cancel=cancel)
             try:
                 self._install(entry, part, source.url, progress, cancel, accept_change)
                 return
             except DownloadError:
-                if not resumed:
+                if last or not resumed:
                     raise
                 # the beginning may have been of another file: once more from its first byte
 
@@ -324,7 +335,7 @@ class Registry:
             return
         total, done = path.stat().st_size, 0
         try:
-            source = path.open("rb")  # noqa: SIM115 (errors of reading and of writing are told apart)
+            source = path.open("rb")
         except OSError as error:
             raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
         with source:
@@ -355,7 +366,10 @@ class Registry:
         if first_use:
             write_first_use(self._folder(entry), sha256, size, origin)
         target = self._target(entry)
-        part.replace(target)
+        try:
+            part.replace(target)
+        except OSError as error:  # Windows: not while another program has the old file open
+            raise OutputError(f"Cannot replace {target}: {error.strerror}. Close what uses it, then try again.") from error
         write_record(target, self._folder(entry) / "verified.json", Stamp.of(target), sha256)
 
     def _refuse(

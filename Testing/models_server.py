@@ -1,0 +1,125 @@
+"""What the tests of the model registry share: a badly behaved server, an index, and a wheel."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Behaviour:
+    """How the server answers; each answer uses up one of ``statuses`` and one of ``cuts``."""
+
+    content: bytes
+    ranges: bool = True
+    tag: str | None = '"one"'
+    statuses: list[int] = field(default_factory=list)
+    cuts: list[int] = field(default_factory=list)
+    redirect: str | None = None
+    length: bool = True
+    pause_s: float = 0.0
+    asked: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def serving(behaviour: Behaviour) -> Iterator[Behaviour]:
+    """Serve ``behaviour`` at ``behaviour.url``; ``asked`` collects the Range header of each request, or None."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_GET(self):
+            asked = self.headers.get("Range")
+            behaviour.asked.append(asked)
+            if behaviour.redirect:
+                self.send_response(302)
+                self.send_header("Location", behaviour.redirect)
+                self.end_headers()
+                return
+            status = behaviour.statuses.pop(0) if behaviour.statuses else 200
+            if status != 200:
+                self.send_error(status)
+                return
+            body, start = behaviour.content, 0
+            same = self.headers.get("If-Range") in (None, behaviour.tag)
+            if asked and behaviour.ranges and same:
+                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+                if start >= len(body):
+                    self.send_error(416)
+                    return
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            else:
+                self.send_response(200)
+            if behaviour.length:
+                self.send_header("Content-Length", str(len(body) - start))
+            if behaviour.tag:
+                self.send_header("ETag", behaviour.tag)
+            self.end_headers()
+            end = behaviour.cuts.pop(0) if behaviour.cuts else len(body)
+            with contextlib.suppress(ConnectionError):
+                for at in range(start, end, 50_000):
+                    self.wfile.write(body[at : min(at + 50_000, end)])
+                    self.wfile.flush()
+                    time.sleep(behaviour.pause_s)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    behaviour.url = f"http://127.0.0.1:{server.server_address[1]}/weights.pth"
+    try:
+        yield behaviour
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_index(path: Path, *sources: dict, **changes) -> Path:
+    """An index whose models are called ``model-0``, ``model-1``, ... with these sources."""
+    models = [
+        {
+            "name": f"model-{number}",
+            "title": "A model",
+            "task": "segment",
+            "architecture": "sam-vit-b",
+            "preprocessing": "sam",
+            "licence": "MIT",
+            "citation": "none",
+            "source": source,
+            "sha256": None,
+            "size": None,
+            **changes,
+        }
+        for number, source in enumerate(sources)
+    ]
+    path.write_text(json.dumps({"version": 1, "models": models}))
+    return path
+
+
+def write_wheel(folder: Path, content: bytes) -> Path:
+    """A wheel ``tiny-weights`` 1.0 that pip accepts, with ``content`` as ``tiny_weights/weights.pth``."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "tiny_weights-1.0-py3-none-any.whl"
+    info = "tiny_weights-1.0.dist-info"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tiny_weights/weights.pth", content)
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
