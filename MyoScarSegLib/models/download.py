@@ -160,6 +160,8 @@ class _Fetch:
         if kind == "error":
             self._explain(answer, start)
         status, headers = answer
+        if headers.get("Content-Encoding", "identity") != "identity" or headers.get_content_type() == "text/html":
+            raise DownloadError(f"{self.url} sends a web page or a packed stream instead of the file. Is there a sign-in page?")
         if status == 206 and not (headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
             self._discard()
             raise _Temporary("the server sent another range than the one asked for")

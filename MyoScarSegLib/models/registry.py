@@ -137,7 +137,7 @@ class Registry:
             size = Path(path).stat().st_size
         except OSError as error:
             raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
-        candidates = {}
+        candidates: dict[str, Entry] = {}
         for entry in self._entries.values():
             try:
                 expected, expected_size = self._expected(entry)
@@ -145,7 +145,7 @@ class Registry:
                 _log.warning("%s", error)
                 continue
             if expected is not None and expected_size in (None, size):
-                candidates[expected] = entry
+                candidates.setdefault(expected, entry)
         return candidates.get(checksum_of(Path(path))) if candidates else None
 
     def fetch(
