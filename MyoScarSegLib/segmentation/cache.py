@@ -1,0 +1,162 @@
+"""Image embeddings, kept between edits: bounded in bytes, counted, and on disk if wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EmbeddingKey:
+    """What an embedding depends on: the slice's content, the model, the preprocessing, and the part of the slice seen."""
+
+    content: str
+    model_sha256: str
+    preprocessing: str
+    view: str
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 for all of it; the file's name on disk."""
+        return hashlib.sha256("\n".join((self.content, self.model_sha256, self.preprocessing, self.view)).encode()).hexdigest()
+
+
+def content_hash(image: np.ndarray) -> str:
+    """SHA-256 of a slice's values, shape and type; the same for equal arrays whatever their memory layout."""
+    values = np.ascontiguousarray(image)
+    digest = hashlib.sha256(f"{values.dtype.str}{values.shape}".encode())
+    digest.update(values.data)
+    return digest.hexdigest()
+
+
+class EmbeddingCache:
+    """Keeps the least recently used embeddings out when their bytes exceed a budget. Safe to use from several threads.
+
+    Attributes:
+        budget_bytes: most that is held in memory.
+        folder: where embeddings are also kept on disk; None for memory alone.
+        disk_budget_bytes: most that is kept on disk; the oldest go first.
+        hits, misses: how often :meth:`get` found an embedding, or did not.
+    """
+
+    def __init__(
+        self, budget_bytes: int = 1 << 30, folder: Path | None = None, disk_budget_bytes: int = 8 << 30
+    ) -> None:
+        self.budget_bytes = budget_bytes
+        self.folder = folder
+        self.disk_budget_bytes = disk_budget_bytes
+        self.hits = 0
+        self.misses = 0
+        self._held: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the embeddings now in memory."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: EmbeddingKey) -> torch.Tensor | None:
+        """The embedding, or None. One found on disk alone is taken into memory."""
+        digest = key.digest
+        with self._lock:
+            found = self._held.get(digest)
+            if found is not None:
+                self._held.move_to_end(digest)
+                self.hits += 1
+                return found
+        found = self._read(digest)
+        with self._lock:
+            if found is None:
+                self.misses += 1
+                return None
+            self.hits += 1
+            self._hold(digest, found)
+        return found
+
+    def put(self, key: EmbeddingKey, embedding: torch.Tensor) -> None:
+        """Keep an embedding, on the CPU."""
+        embedding = embedding.detach().to("cpu")
+        with self._lock:
+            self._hold(key.digest, embedding)
+        if self.folder is not None:
+            self._write(key.digest, embedding)
+
+    def clear(self) -> None:
+        """Forget all, in memory and on disk."""
+        with self._lock:
+            self._held.clear()
+            self._bytes = 0
+        for file in self._files():
+            file.unlink(missing_ok=True)
+
+    def _hold(self, digest: str, embedding: torch.Tensor) -> None:
+        old = self._held.pop(digest, None)
+        if old is not None:
+            self._bytes -= old.nbytes
+        if embedding.nbytes > self.budget_bytes:
+            return
+        self._held[digest] = embedding
+        self._bytes += embedding.nbytes
+        while self._bytes > self.budget_bytes:
+            _, dropped = self._held.popitem(last=False)
+            self._bytes -= dropped.nbytes
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors")) if self.folder is not None and self.folder.is_dir() else []
+
+    def _path(self, digest: str) -> Path:
+        assert self.folder is not None  # noqa: S101 (callers check)
+        return self.folder / f"{digest}.safetensors"
+
+    def _read(self, digest: str) -> torch.Tensor | None:
+        if self.folder is None or not self._path(digest).is_file():
+            return None
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self._path(digest)
+        try:
+            embedding = load_file(str(path))["embedding"]
+            path.touch()
+        except (SafetensorError, OSError, KeyError) as error:
+            _log.warning("A cached embedding was damaged and is made again: %s", error)
+            path.unlink(missing_ok=True)
+            return None
+        return embedding
+
+    def _write(self, digest: str, embedding: torch.Tensor) -> None:
+        """A full or read-only disk costs speed, not the result: it is logged, and the memory cache goes on."""
+        from safetensors.torch import save_file
+
+        try:
+            with atomic_path(self._path(digest)) as temporary:
+                save_file({"embedding": embedding.contiguous()}, str(temporary))
+        except OutputError as error:
+            _log.warning("Embeddings are not kept on disk: %s", error)
+            return
+        files = sorted(self._files(), key=lambda file: file.stat().st_mtime)
+        total = sum(file.stat().st_size for file in files)
+        for file in files:
+            if total <= self.disk_budget_bytes:
+                break
+            total -= file.stat().st_size
+            file.unlink(missing_ok=True)

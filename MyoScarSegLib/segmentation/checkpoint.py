@@ -1,0 +1,196 @@
+"""Reading segmenter checkpoints: ours as safetensors, others as torch files that are never unpickled beyond tensors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.segmentation.architectures import architecture_of, input_side
+from MyoScarSegLib.segmentation.preprocessing import check_normalisation, preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+_WRAPPERS = ("model_state_dict", "state_dict", "model", "sam")
+_PREFIXES = ("module.", "_orig_mod.", "sam.", "model.")
+_PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A segmenter's weights and what is known about them.
+
+    Attributes:
+        name: the registry's name, else the file's name.
+        sha256: of the file.
+        state: float32 tensors by segment-anything's names.
+        architecture: see :func:`~MyoScarSegLib.segmentation.architectures.architecture_of`.
+        preprocessing: id.
+        side: rows and columns of the network's square input.
+        metadata: what the file says of itself (ours only).
+        notes: sentences for the reader of a result, such as what had to be assumed.
+    """
+
+    name: str
+    sha256: str
+    state: Mapping[str, torch.Tensor]
+    architecture: str
+    preprocessing: str
+    side: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id: str | None = None) -> Checkpoint:
+    """Read a segmenter by its name in the registry or by its path.
+
+    Args:
+        model: name or path.
+        trust: unpickle the file even if it holds more than tensors. Only for a file from someone you trust: a pickle can
+            run any program.
+        preprocessing_id: the preprocessing that a foreign file was trained with, where it is not known otherwise.
+
+    Raises:
+        ModelError: not installed, damaged, untrusted, of another architecture or of an unknown preprocessing.
+    """
+    from MyoScarSegLib.models import registry
+    from MyoScarSegLib.models.hashing import checksum_of
+
+    path = Path(model)
+    by_path = path.suffix in {".pth", ".pt", ".safetensors", ".ckpt", ".bin"} or len(path.parts) > 1
+    if by_path:
+        if not path.is_file():
+            raise ModelError(f"There is no checkpoint {path}.")
+        entry, name, sha256 = registry().identify(path), path.name, checksum_of(path)
+    else:
+        entry, name = registry().entry(str(model)), str(model)
+        path, sha256 = registry().path(name), registry().checksum(name)
+    if entry is not None and entry.task != "segment":
+        raise ModelError(f"{name} is a detector, not a segmenter. Give it to --detector.")
+
+    metadata, tensors, nested = _read(path, trust)
+    state = _flatten(tensors)
+    try:
+        architecture = architecture_of(state)
+    except ModelError as error:
+        raise ModelError(f"{path.name} cannot be used as a segmenter. {error}") from error
+    if entry is not None and entry.architecture != architecture:
+        raise ModelError(f"{path.name} should be a {entry.architecture}, but its tensors are those of a {architecture}.")
+
+    notes: tuple[str, ...] = ()
+    known = metadata.get("preprocessing") or (entry.preprocessing if entry is not None else None)
+    if known and preprocessing_id and known != preprocessing_id:
+        raise ModelError(f"{name} was trained with the preprocessing {known!r}, so it cannot be run with {preprocessing_id!r}.")
+    chosen = known or preprocessing_id
+    if chosen is None:
+        chosen = "litemedsam" if architecture == "litemedsam" else "yolosam" if nested else "sam"
+        notes = (
+            f"{name} does not say which preprocessing it was trained with; {chosen!r} was taken because of its layout. "
+            "Say --preprocessing if that is wrong.",
+        )
+    recipe = preprocessing(chosen)
+    if metadata:
+        check_normalisation(metadata)
+    side = _side(state, metadata, recipe.side, name)
+    return Checkpoint(name, sha256, state, architecture, chosen, side, metadata, notes)
+
+
+def _side(state: Mapping[str, torch.Tensor], metadata: Mapping[str, str], usual: int | None, name: str) -> int:
+    fixed = input_side(state)
+    if fixed is not None:
+        return fixed
+    text = metadata.get("input_side", str(usual) if usual else "")
+    if not text.isdigit() or not 32 <= int(text) <= 2048:
+        raise ModelError(f"{name} does not say the side of its input ('input_side' is {text!r}).")
+    return int(text)
+
+
+def _read(path: Path, trust: bool) -> tuple[dict[str, str], Mapping[str, Any], bool]:
+    """Metadata, tensors (maybe nested by part), and whether they were nested in a training checkpoint."""
+    if path.suffix == ".safetensors":
+        return *_read_safetensors(path), False
+    document = _read_torch(path, trust)
+    nested = False
+    for wrapper in _WRAPPERS:
+        if isinstance(document, Mapping) and isinstance(document.get(wrapper), Mapping):
+            document, nested = document[wrapper], wrapper == "model_state_dict"
+            break
+    if not isinstance(document, Mapping):
+        raise ModelError(f"{path.name} holds a {type(document).__name__}, not a table of tensors: it is no SAM checkpoint.")
+    return {}, document, nested
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path.name} is damaged or is not a safetensors file: {error}.") from error
+
+
+def _read_torch(path: Path, trust: bool) -> Any:
+    """Unpickle tensors and plain containers only, unless the file is trusted."""
+    import pickle
+    import zipfile
+
+    import numpy as np
+    import torch
+
+    numbers = [np.dtype, np.ndarray, type(np.dtype(np.float64)), type(np.dtype(np.float32)), type(np.dtype(np.int64))]
+    numbers.append(getattr(np, "_core", None) and np._core.multiarray.scalar)
+    try:
+        with torch.serialization.safe_globals([n for n in numbers if n is not None]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, AttributeError, TypeError) as error:
+        if not zipfile.is_zipfile(path) and "GLOBAL" not in str(error) and "REDUCE" not in str(error).upper():
+            raise ModelError(f"{path.name} is damaged, cut off, or not a torch checkpoint.") from error
+        if not (trust or _trusted(path)):
+            refused = _refused(str(error))
+            raise ModelError(
+                f"{path.name} holds more than tensors{refused}, and unpickling that could run any program. If you trust whoever "
+                "made it, say --trust; better, ask them for a safetensors file."
+            ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ModelError(f"{path.name} is damaged, cut off, or not a torch checkpoint.") from error
+    from MyoScarSegLib.models.hashing import checksum_of
+    from MyoScarSegLib.models.trust import trust as record_trust
+
+    record_trust(checksum_of(path), "the user said --trust for a segmenter")
+    return torch.load(path, map_location="cpu", weights_only=False)
+
+
+def _trusted(path: Path) -> bool:
+    from MyoScarSegLib.models.hashing import checksum_of
+    from MyoScarSegLib.models.trust import is_trusted
+
+    return is_trusted(checksum_of(path))
+
+
+def _refused(message: str) -> str:
+    import re
+
+    found = re.search(r"GLOBAL ([\w.]+)", message)
+    return f" ({found.group(1)})" if found else ""
+
+
+def _flatten(tensors: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Tensors by segment-anything's names, whether the checkpoint nests them by part or prefixes them."""
+    import torch
+
+    flat: dict[str, torch.Tensor] = {}
+    for key, value in tensors.items():
+        if key in _PARTS and isinstance(value, Mapping):
+            flat.update({f"{key}.{inner}": tensor for inner, tensor in value.items()})
+        elif isinstance(value, torch.Tensor):
+            name = key
+            while (prefix := next((p for p in _PREFIXES if name.startswith(p)), None)) is not None:
+                name = name[len(prefix) :]
+            flat[name] = value
+    return {key: value.float() if value.is_floating_point() else value for key, value in flat.items()}

@@ -1,0 +1,141 @@
+"""How a slice becomes a network's input. Ours is one; a foreign checkpoint brings the one that it was trained with.
+
+The id of a checkpoint's preprocessing is in the model registry, in the checkpoint's own metadata (ours), or follows from
+its layout. Boxes, points and masks go through the :class:`~MyoScarSegLib.study.frame.Frame` that was used for the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.normalise import NORMALISATION, normalise
+
+if TYPE_CHECKING:
+    import torch
+
+_SAM_MEAN = (123.675, 116.28, 103.53)
+_SAM_DEVIATION = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a native slice to a network's input.
+
+    Attributes:
+        id: name and version; part of every embedding's cache key and of the provenance.
+        intensities: maps a raw slice ``[rows, columns]`` to float32 of the same shape.
+        side: rows and columns of the square input; None if the checkpoint decides.
+        stretch: the slice fills the square, aspect ratio lost (only how some foreign checkpoints were trained).
+        physical: keep the aspect ratio in millimetres rather than in pixels.
+        mean, deviation: per channel, applied after resizing and before padding with zeros.
+    """
+
+    id: str
+    intensities: Callable[[np.ndarray], np.ndarray]
+    side: int | None
+    stretch: bool = False
+    physical: bool = False
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def frame(
+        self,
+        shape: tuple[int, int],
+        side: int,
+        pixel_spacing_mm: tuple[float, float] | None = None,
+        region: tuple[int, int, int, int] | None = None,
+    ) -> Frame:
+        """Where a slice of ``shape`` (rows, columns) lies in an input of ``side``; see :meth:`Frame.fit`."""
+        spacing = pixel_spacing_mm if self.physical else None
+        return Frame.fit(shape, (side, side), region=region, pixel_spacing_mm=spacing, stretch=self.stretch)
+
+    def network_input(self, image: np.ndarray, frame: Frame) -> torch.Tensor:
+        """The network's input: float32 ``[3, rows, columns]`` of ``frame.size``, from a raw slice ``[rows, columns]``."""
+        import torch
+
+        grey = frame.image_to_input(self.intensities(image))
+        rows, columns = frame.content
+        result = torch.zeros(3, *frame.size)
+        for channel, (mean, deviation) in enumerate(zip(self.mean, self.deviation, strict=True)):
+            result[channel, :rows, :columns] = (grey[:rows, :columns] - mean) / deviation
+        return result
+
+
+def preprocessing(preprocessing_id: str) -> Preprocessing:
+    """The preprocessing of this id.
+
+    Raises:
+        ModelError: this program does not know the id.
+    """
+    if preprocessing_id not in _KNOWN:
+        raise ModelError(
+            f"The checkpoint was trained with the preprocessing {preprocessing_id!r}, which this version of MyoScarSeg does not "
+            f"have (it has {', '.join(_KNOWN)}). A result would be meaningless: use a matching checkpoint or a newer MyoScarSeg."
+        )
+    return _KNOWN[preprocessing_id]
+
+
+def check_normalisation(record: Mapping[str, str]) -> None:
+    """Compare the normalisation that a checkpoint of ours was trained with to the one of this program.
+
+    Args:
+        record: the checkpoint's metadata, with ``normalisation_version``, ``low_percentile`` and ``high_percentile``.
+
+    Raises:
+        ModelError: they differ, or the record is incomplete.
+    """
+    ours = {
+        "normalisation_version": str(NORMALISATION.version),
+        "low_percentile": str(NORMALISATION.low_percentile),
+        "high_percentile": str(NORMALISATION.high_percentile),
+    }
+    for key, value in ours.items():
+        if record.get(key) != value:
+            raise ModelError(
+                f"The checkpoint was trained with another intensity normalisation ({key} {record.get(key)!r}, here {value!r}). "
+                "Use a checkpoint made for this version of MyoScarSeg."
+            )
+
+
+def _min_max(image: np.ndarray) -> np.ndarray:
+    values = np.asarray(image, dtype=np.float32)
+    low, high = float(values.min()), float(values.max())
+    return (values - low) / max(high - low, 1e-8)
+
+
+def _clipped_min_max(image: np.ndarray) -> np.ndarray:
+    """MedSAM's habit for MR: clip to the 0.5 to 99.5 percentile of the non-zero voxels, then min-max."""
+    values = np.asarray(image, dtype=np.float32)
+    tissue = values[values != 0]
+    if tissue.size == 0:
+        return np.zeros_like(values)
+    return _min_max(np.clip(values, *np.percentile(tissue, (0.5, 99.5))))
+
+
+def _z_score(image: np.ndarray) -> np.ndarray:
+    """YoloSAM's: clip to the 0.1 to 99.9 percentile, then zero mean and unit deviation."""
+    values = np.asarray(image, dtype=np.float32)
+    values = np.clip(values, *np.percentile(values, (0.1, 99.9)))
+    return (values - values.mean()) / max(float(values.std()), 1e-8)
+
+
+def _grey_255(image: np.ndarray) -> np.ndarray:
+    return normalise(image) * np.float32(255)
+
+
+_KNOWN = {
+    p.id: p
+    for p in (
+        Preprocessing("myoscarseg-1", normalise, None, physical=True),
+        Preprocessing("sam", _grey_255, 1024, mean=_SAM_MEAN, deviation=_SAM_DEVIATION),
+        Preprocessing("medsam", _clipped_min_max, 1024, stretch=True),
+        Preprocessing("litemedsam", _min_max, 256),
+        Preprocessing("yolosam", _z_score, 1024, stretch=True),
+    )
+}

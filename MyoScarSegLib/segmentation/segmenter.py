@@ -1,0 +1,272 @@
+"""A SAM that segments scar on one slice from boxes, points and a previous mask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.errors import ModelError, PromptError
+from MyoScarSegLib.prompts import Box, Point, check_box, check_point
+from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
+from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
+from MyoScarSegLib.segmentation.preprocessing import preprocessing
+from MyoScarSegLib.study.frame import Frame
+
+if TYPE_CHECKING:
+    import torch
+
+# Logits that stand for "surely not scar" where the network did not look, and for the two sides of a mask given as bool.
+OUTSIDE_LOGIT = -20.0
+_MASK_LOGIT = 10.0
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The image encoder's output for one slice: ``features`` [1, channels, rows, columns], and where the slice lies in it."""
+
+    features: torch.Tensor
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the decoder answers for one slice.
+
+    Attributes:
+        logits: float32 ``[rows, columns]`` on the slice's native grid; ``sigmoid`` of them is the probability of scar.
+        score: the model's own estimate of the mask's IoU, 0..1: the lowest of its prompts'.
+    """
+
+    logits: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """One object to the decoder: at most one box, with the points that belong to it."""
+
+    box: Box | None
+    points: tuple[Point, ...]
+
+
+class Segmenter:
+    """A loaded SAM with its embedding cache. Safe to use from several threads; they take turns.
+
+    Attributes:
+        checkpoint: the weights' name, checksum, architecture and preprocessing.
+        device: where it runs.
+        precision: number format of the image encoder; the small decoder always runs in float32.
+        cache: embeddings by slice content, model, preprocessing and view.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "auto", cache: EmbeddingCache | None = None
+    ) -> None:
+        import torch
+
+        from MyoScarSegLib.segmentation.architectures import build
+        from MyoScarSegLib.segmentation.device import resolve_device, resolve_precision
+
+        self.checkpoint = checkpoint
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+        self.cache = EmbeddingCache() if cache is None else cache
+        self._recipe = preprocessing(checkpoint.preprocessing)
+        self._model = build(checkpoint.state, checkpoint.side).to(self.device)
+        encoder = self._model["image_encoder"].to(self.precision, memory_format=torch.channels_last)
+        # TinyViT derives its attention biases when it is put into evaluation mode; they must follow device and precision.
+        encoder.train().eval()
+        self._lock = threading.Lock()
+        self._dense_pe: torch.Tensor | None = None
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.checkpoint.name
+
+    def frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None = None) -> Frame:
+        """Where a slice of ``shape`` (rows, columns) lies in this network's input."""
+        return self._recipe.frame(shape, self.checkpoint.side, pixel_spacing_mm)
+
+    def encode(self, image: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None) -> Embedding:
+        """The embedding of a slice, from the cache or computed.
+
+        Args:
+            image: ``[rows, columns]``, raw voxel values, finite.
+            pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
+
+        Raises:
+            ModelError: the device ran out of memory.
+        """
+        import torch
+
+        frame = self.frame((int(image.shape[0]), int(image.shape[1])), pixel_spacing_mm)
+        key = self._key(image, frame)
+        features = self.cache.get(key)
+        if features is None:
+            tensor = self._recipe.network_input(image, frame)[None]
+            with self._lock, torch.inference_mode():
+                tensor = tensor.to(self.device, self.precision, memory_format=torch.channels_last)
+                try:
+                    features = self._model["image_encoder"](tensor).float().contiguous()
+                except torch.OutOfMemoryError as error:
+                    raise ModelError(f"{self.device} has too little memory for {self.name}. Use --device cpu.") from error
+            self.cache.put(key, features)
+        return Embedding(features.to(self.device), frame)
+
+    def predict(
+        self,
+        image: np.ndarray,
+        boxes: Sequence[Box] = (),
+        points: Sequence[Point] = (),
+        mask: np.ndarray | None = None,
+        *,
+        pixel_spacing_mm: tuple[float, float] | None = None,
+    ) -> Prediction:
+        """Segment one slice from any combination of prompts.
+
+        Each box is one object. A point inside a box refines that box's object; positive points outside all boxes are
+        together one more object; negative points outside all boxes count for every object. The result is the union.
+
+        Args:
+            image: ``[rows, columns]``, raw voxel values, finite.
+            boxes: in native pixel edges; their ``slice`` is not looked at.
+            points: likewise.
+            mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint.
+            pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
+
+        Raises:
+            PromptError: no prompt at all, only negative points, or a prompt outside the image.
+        """
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        boxes = [_on_slice(check_box, box, shape) for box in boxes]
+        points = [_on_slice(check_point, point, shape) for point in points]
+        if mask is not None and mask.shape != shape:
+            raise PromptError(f"The previous mask has the shape {mask.shape}, the slice {shape}.")
+        prompts = _group(boxes, points, mask is not None)
+        embedding = self.encode(image, pixel_spacing_mm)
+        return self._decode(embedding, prompts, mask)
+
+    def _key(self, image: np.ndarray, frame: Frame) -> EmbeddingKey:
+        view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
+        return EmbeddingKey(content_hash(image), self.checkpoint.sha256, self.checkpoint.preprocessing, view)
+
+    def _decode(self, embedding: Embedding, prompts: Sequence[_Prompt], mask: np.ndarray | None) -> Prediction:
+        import torch
+
+        frame = embedding.frame
+        hint = None if mask is None else self._mask_input(mask, frame)
+        with self._lock, torch.inference_mode():
+            if self._dense_pe is None:
+                self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
+            logits, scores = [], []
+            # Prompts that differ in their number of points cannot share a batch; those alike go through together.
+            for alike in _alike(prompts):
+                batch_logits, batch_scores = self._decode_batch(embedding.features, alike, hint, frame)
+                logits.append(batch_logits)
+                scores.append(batch_scores)
+            union = torch.cat(logits).amax(dim=0)
+            score = float(torch.cat(scores).min())
+        return Prediction(frame.logits_to_native(union.cpu(), OUTSIDE_LOGIT), min(max(score, 0.0), 1.0))
+
+    def _decode_batch(
+        self, features: torch.Tensor, prompts: Sequence[_Prompt], hint: torch.Tensor | None, frame: Frame
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits ``[prompts, rows, columns]`` over the input, and scores ``[prompts]``."""
+        import torch
+
+        count = len(prompts)
+        boxes = None
+        if prompts[0].box is not None:
+            corners = np.stack([frame.box_to_input(p.box.xyxy) for p in prompts if p.box is not None])
+            boxes = self._sam_coordinates(corners)
+        points = None
+        if prompts[0].points:
+            xy = np.stack([frame.to_input(np.array([(q.x, q.y) for q in p.points])) for p in prompts])
+            labels = torch.tensor([[int(q.positive) for q in p.points] for p in prompts], device=self.device)
+            points = (self._sam_coordinates(xy), labels)
+        masks = None if hint is None else hint.expand(count, -1, -1, -1)
+        sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
+        # A single click is ambiguous: SAM then answers with three masks, and its own score chooses.
+        ambiguous = boxes is None and hint is None and len(prompts[0].points) == 1
+        logits, scores = self._model["mask_decoder"](
+            image_embeddings=features,
+            image_pe=self._dense_pe,
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=ambiguous,
+        )
+        best = scores.argmax(dim=1)
+        each = torch.arange(count, device=logits.device)
+        return logits[each, best], scores[each, best]
+
+    def _sam_coordinates(self, edges: np.ndarray) -> torch.Tensor:
+        """Pixel edges of the input to SAM's own frame, in which whole numbers are pixel centres."""
+        import torch
+
+        return torch.as_tensor(edges - 0.5, dtype=torch.float32, device=self.device)
+
+    def _mask_input(self, mask: np.ndarray, frame: Frame) -> torch.Tensor:
+        from torch.nn import functional
+
+        logits = np.where(mask, _MASK_LOGIT, -_MASK_LOGIT) if mask.dtype == bool else mask
+        tensor = frame.image_to_input(np.asarray(logits, dtype=np.float32))[None, None]
+        side = self._model["prompt_encoder"].mask_input_size
+        return functional.interpolate(tensor, side, mode="bilinear", antialias=True).to(self.device)
+
+
+def load_segmenter(
+    model: str | Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    trust: bool = False,
+    preprocessing_id: str | None = None,
+    cache: EmbeddingCache | None = None,
+) -> Segmenter:
+    """Load a segmenter by its name in the registry (the default model if None) or by its path.
+
+    See :func:`~MyoScarSegLib.segmentation.checkpoint.read_checkpoint` for ``trust``, ``preprocessing_id`` and the errors.
+    """
+    from MyoScarSegLib.models import DEFAULT_SEGMENTER
+
+    checkpoint = read_checkpoint(model or DEFAULT_SEGMENTER, trust=trust, preprocessing_id=preprocessing_id)
+    return Segmenter(checkpoint, device=device, precision=precision, cache=cache)
+
+
+def _on_slice(check, prompt, shape):  # type: ignore[no-untyped-def]
+    """Check a prompt against its own slice: the index does not matter here."""
+    return check(prompt, (prompt.slice + 1, *shape))
+
+
+def _group(boxes: Sequence[Box], points: Sequence[Point], has_mask: bool) -> list[_Prompt]:
+    """Share the points out among the objects; see :meth:`Segmenter.predict`."""
+    if not boxes and not any(p.positive for p in points) and not has_mask:
+        raise PromptError("There is nothing to segment: give a box, a positive point or a previous mask.")
+    inside = [[_holds(box, p) for p in points] for box in boxes]
+    loose = [not any(row[n] for row in inside) for n in range(len(points))]
+    negative_anywhere = [p for n, p in enumerate(points) if loose[n] and not p.positive]
+    prompts = [
+        _Prompt(box, (*(p for n, p in enumerate(points) if row[n]), *negative_anywhere))
+        for box, row in zip(boxes, inside, strict=True)
+    ]
+    positive_alone = [p for n, p in enumerate(points) if loose[n] and p.positive]
+    if positive_alone or not prompts:
+        prompts.append(_Prompt(None, (*positive_alone, *(p for p in points if not p.positive))))
+    return prompts
+
+
+def _holds(box: Box, point: Point) -> bool:
+    return box.x0 <= point.x <= box.x1 and box.y0 <= point.y <= box.y1
+
+
+def _alike(prompts: Sequence[_Prompt]) -> list[list[_Prompt]]:
+    groups: dict[tuple[bool, int], list[_Prompt]] = {}
+    for prompt in prompts:
+        groups.setdefault((prompt.box is not None, len(prompt.points)), []).append(prompt)
+    return list(groups.values())
