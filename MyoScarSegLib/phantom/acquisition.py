@@ -39,10 +39,10 @@ def paint_heart(canvas: np.ndarray, occupancy: Occupancy, tissue: Tissue, pixel_
     zone = np.clip(0.55 * occupancy.infarct + 0.45 * blurred, 0.0, 1.0)
     core = ndimage.gaussian_filter(occupancy.core, (0.0, 0.4 * border, 0.4 * border))
     patchy = np.clip(1.0 + 0.13 * texture(1.5), 0.5, 1.3)
-    muscle = tissue.myocardium + 0.035 * texture()
+    muscle = tissue.myocardium + 0.06 * texture(1.3)
     wall = muscle + (tissue.scar * patchy - muscle) * zone
     wall += (tissue.no_reflow + 0.05 * texture() - wall) * core
-    blood = tissue.blood + 0.03 * texture(2.0)
+    blood = tissue.blood + 0.045 * texture(1.3)
     papillary = tissue.myocardium + 0.25
     window *= 1.0 - occupancy.cavity - occupancy.wall
     window += (occupancy.cavity - occupancy.papillary) * blood + occupancy.papillary * papillary + occupancy.wall * wall

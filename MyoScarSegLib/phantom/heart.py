@@ -110,7 +110,7 @@ def make_heart(grid: Grid, shape_rng: np.random.Generator, infarct_rng: np.rando
     outline = 1.0 + _harmonics(shape_rng, degrees, (2, 3, 4), 0.025)
     epicardium = np.where(inside, epicardium_profile, 0.0)[:, None] * outline
     thickness = 1.0 + _harmonics(shape_rng, degrees, (1, 2, 3), 0.06)
-    trabeculae = _harmonics(shape_rng, degrees, (7, 9, 11, 14), 0.012)
+    trabeculae = _harmonics(shape_rng, degrees, (7, 9, 11, 14, 19), 0.03)
     wall_mm = np.maximum(epicardium_profile - endocardium_profile, 0.0)[:, None] * thickness
     endocardium = np.clip(epicardium - wall_mm + endocardium_profile[:, None] * trabeculae, 0.0, None)
     endocardium = np.where(endocardium_profile[:, None] > 1.5, np.minimum(endocardium, epicardium), 0.0)
@@ -187,8 +187,8 @@ def _draw_infarcts(counts: tuple[float, ...], no_reflow: float, rng: np.random.G
             Infarct(
                 territory=name,
                 transmurality=transmurality,
-                half_width_deg=float(rng.uniform(22.0, 62.0)),
-                half_length=float(rng.uniform(0.18, 0.45)),
+                half_width_deg=float(rng.uniform(25.0, 70.0)),
+                half_length=float(rng.uniform(0.2, 0.5)),
                 no_reflow=bool(rng.random() < no_reflow) and transmurality > 0.6,
                 angle_deg=angle + float(rng.normal(0.0, 14.0)),
                 level=level + float(rng.normal(0.0, 0.08)),
@@ -224,7 +224,7 @@ def _papillary_muscles(level: np.ndarray, endocardium: np.ndarray, scale: float,
     for number, angle in enumerate(_PAPILLARY_ANGLES):
         centre = np.deg2rad(angle + rng.normal(0.0, 8.0))
         middle, reach = 0.5 + rng.normal(0.0, 0.04), 0.2
-        size = rng.uniform(3.6, 5.2) * scale * np.clip(1.0 - ((level - middle) / reach) ** 2, 0.0, 1.0) ** 0.5
+        size = rng.uniform(4.0, 6.2) * scale * np.clip(1.0 - ((level - middle) / reach) ** 2, 0.0, 1.0) ** 0.5
         around = round(float(np.rad2deg(centre) % 360.0) / 360.0 * ANGLES) % ANGLES
         distance = np.maximum(endocardium[:, around] - 0.8 * size - 1.0, 0.0)
         size = np.where(endocardium.min(axis=1) > 9.0, size, 0.0)

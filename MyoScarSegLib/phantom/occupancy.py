@@ -34,13 +34,17 @@ class Occupancy:
     papillary: np.ndarray
 
     def labels(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """uint8 ``[k, j, i]``: each pixel belongs to the part that fills at least half of it (of cavity and wall, the larger)."""
+        """uint8 ``[k, j, i]``, the codes of this module.
+
+        Infarct and core are the pixels that they fill most, as many in each slice as they fill in all: half full or more,
+        but for the one pixel or two that keep a slice's area from drifting with the chance of where borders fall.
+        """
         window = np.full(self.wall.shape, BACKGROUND, dtype=np.uint8)
         ventricle = self.cavity + self.wall >= 0.5
         window[ventricle] = np.where(self.cavity > self.wall, CAVITY, MYOCARDIUM)[ventricle]
-        infarct = self.infarct >= 0.5
+        infarct = _fullest(self.infarct, np.ones_like(self.infarct, dtype=bool))
         window[infarct] = INFARCT
-        window[infarct & (self.core >= 0.5)] = NO_REFLOW
+        window[_fullest(self.core, infarct)] = NO_REFLOW
         labels = np.zeros(shape, dtype=np.uint8)
         labels[:, self.rows, self.columns] = window
         return labels
@@ -86,6 +90,16 @@ def sample_heart(grid: Grid, heart: Heart) -> Occupancy:
             full[near] = member
             part[k] = full.reshape(shape[1], fine, shape[2], fine).mean(axis=(1, 3))
     return Occupancy(rows, columns, *parts)
+
+
+def _fullest(part: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """In each slice the pixels that ``part`` fills most, as many as it fills in all; bool like ``part``."""
+    chosen = np.zeros(part.shape, dtype=bool)
+    for occupied, free, mask in zip(part, allowed, chosen, strict=True):
+        filled = np.where(free, occupied, 0.0).ravel()
+        count = min(round(float(occupied.sum(dtype=np.float64))), int(np.count_nonzero(filled)))
+        mask.ravel()[np.argsort(-filled, kind="stable")[:count]] = True
+    return chosen
 
 
 def _window(grid: Grid, heart: Heart) -> tuple[slice, slice]:

@@ -138,9 +138,9 @@ def _draw_tissue(rng: np.random.Generator) -> Tissue:
     return replace(
         usual,
         fat=usual.fat * float(rng.uniform(0.8, 1.3)),
-        liver=float(rng.uniform(0.5, 0.85)),
+        liver=float(rng.uniform(0.55, 0.95)),
         kidney=float(rng.uniform(1.4, 2.4)),
         myocardium=float(rng.uniform(-0.06, 0.24)),
-        scar=float(rng.uniform(0.85, 1.15)),
+        scar=float(rng.uniform(0.95, 1.35)),
         no_reflow=float(rng.uniform(0.3, 0.55)),
     )

@@ -89,7 +89,7 @@ class PhantomSettings:
     infarct_counts: tuple[float, ...] = (0.15, 0.6, 0.2, 0.05)
     no_reflow_probability: float = 0.4
     reconstruction: Reconstruction = Reconstruction.PSIR
-    noise: float = 0.09
+    noise: float = 0.11
     bias: float = 0.2
     blur_px: float = 0.5
     heart_offset_mm: tuple[float, float] | None = None

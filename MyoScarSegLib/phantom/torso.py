@@ -1,8 +1,8 @@
-"""What surrounds the left ventricle in an LGE short-axis slice: chest, lungs, abdomen, right ventricle.
+"""What surrounds the left ventricle in an LGE short-axis slice: chest wall, lungs, abdomen, right ventricle.
 
 Structures are painted one over another, each with an edge one pixel wide (its partial volume), in units of the signal of
 blood. Positions are millimetres right and down from the ventricle's axis, as a short-axis slice is usually displayed:
-right ventricle to the left, lung above and to the right, liver and stomach below.
+right ventricle and front of the chest to the left, lung above, diaphragm, liver and stomach below.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ import numpy as np
 
 from MyoScarSegLib.phantom.grid import Grid
 from MyoScarSegLib.phantom.heart import Heart
+from MyoScarSegLib.phantom.painter import Painter
 
 
 @dataclass(frozen=True)
 class Tissue:
-    """Signal of each tissue over that of blood, late after contrast agent, with healthy myocardium nulled.
+    """Signal of each tissue over that of blood, late after contrast agent, with healthy myocardium nearly nulled.
 
     Signed as in PSIR; a magnitude image shows the absolute value.
     """
 
-    lung: float = -0.02
-    muscle: float = -0.12
+    lung: float = -0.03
+    muscle: float = -0.05
     fat: float = 1.75
-    marrow: float = 1.0
-    liver: float = 0.62
-    spleen: float = 0.55
-    stomach: float = 0.2
-    bowel: float = 0.45
+    marrow: float = 0.9
+    liver: float = 0.75
+    spleen: float = 0.6
+    stomach: float = 0.35
+    bowel: float = 0.7
     kidney: float = 1.9
     blood: float = 1.0
     myocardium: float = 0.13
@@ -43,176 +44,219 @@ def paint_torso(grid: Grid, heart: Heart, tissue: Tissue, rng: np.random.Generat
     Returns:
         float32 ``[k, j, i]``, signal over that of blood; air is 0.
     """
-    painter = _Painter(grid, rng)
-    body = painter.draw_body(tissue)
-    painter.draw_abdomen(heart, tissue, body)
-    painter.draw_right_heart(heart, tissue)
+    painter = Painter.on(grid, rng)
+    axis = (heart.axis_mm - grid.drift_mm()).astype(np.float32)
+    radius = heart.epicardium.max(axis=1).astype(np.float32)[:, None, None]
+    level = np.clip(heart.level, 0.0, 1.0).astype(np.float32)[:, None, None]
+    skin, chest = _paint_chest(painter, level, tissue)
+    _paint_abdomen(painter, np.maximum(radius, 12.0), chest, tissue)
+    _paint_right_heart(painter.near((-15.0, 5.0), 85.0), heart, axis, radius, tissue)
+    # The coil lies on the chest: what is near it shines.
+    painter.canvas *= 1.0 + np.float32(rng.uniform(0.2, 0.9)) * np.exp(np.minimum(skin, 0.0) / np.float32(22.0))
     return painter.canvas
 
 
-class _Painter:
-    """Paints all slices at once on a canvas ``[k, j, i]``."""
+def _paint_chest(painter: Painter, level: np.ndarray, tissue: Tissue) -> tuple[np.ndarray, np.ndarray]:
+    """Skin, fat, muscles, ribs, and lung with its vessels.
 
-    def __init__(self, grid: Grid, rng: np.random.Generator) -> None:
-        settings = grid.settings
-        self.rng = rng
-        self.pixel = float(np.mean(settings.pixel_spacing_mm))
-        right, down = grid.anatomy_coordinates(
-            np.arange(settings.rows, dtype=np.float64)[:, None], np.arange(settings.columns, dtype=np.float64)[None, :]
+    Returns:
+        Distances to the skin and to the lung's border, ``[k, j, i]`` in mm, negative inside.
+    """
+    rng, edge, paint, texture = painter.rng, painter.edge, painter.paint, painter.texture
+    # Towards the apex the slices come nearer to the front of the chest, at the left.
+    centre = (rng.normal(34.0, 5.0) + 24.0 * level, rng.normal(30.0, 6.0))
+    radii = (rng.normal(150.0, 8.0), rng.normal(172.0, 9.0))
+    skin, angle = painter.blob(centre, radii, rng.normal(12.0, 6.0), 0.03)
+    fat_mm = np.maximum(rng.uniform(9.0, 19.0) * (1.0 + painter.wave(angle, 0.45, (1, 2, 3, 5))), 3.5)
+    muscle_mm = np.maximum(rng.uniform(13.0, 19.0) * (1.0 + painter.wave(angle, 0.35, (1, 2, 3))), 6.0)
+    # The breast muscle in front, the broad muscle of the back under the arm.
+    for place, thick, broad in ((np.pi, rng.uniform(0.0, 14.0), 0.5), (-0.9, rng.uniform(0.0, 24.0), 0.4)):
+        away = np.minimum(np.abs(angle - np.float32(place)), np.float32(2 * np.pi) - np.abs(angle - np.float32(place)))
+        muscle_mm = muscle_mm + np.float32(thick) * np.exp(-((away / np.float32(broad)) ** 2))
+    paint(edge(skin), tissue.fat * (1.0 + 0.07 * texture(7.0)))
+    septa = np.abs(texture(4.0)) < 0.05
+    paint(edge(skin + 3.0) * septa * 0.4, tissue.muscle)
+    paint(edge(skin + fat_mm), tissue.muscle + 0.05 * texture(4.0))
+    # Sheets of fat between the layers of muscle, thick under the arm.
+    sheet = np.abs(skin + fat_mm + (0.4 + painter.wave(angle, 0.12)) * muscle_mm) - (
+        0.6 + 2.2 * np.abs(painter.wave(angle, 0.7, (1, 2, 3)))
+    )
+    paint(edge(sheet, 1.5), tissue.fat * 0.85 * (1.0 + 0.08 * texture(7.0)))
+    inner = skin + fat_mm + muscle_mm
+    _paint_ribs(painter, inner, angle, tissue)
+    lung = edge(inner + 3.0)
+    paint(lung, tissue.lung + 0.04 * texture(4.0))
+    _paint_vessels(painter, lung, tissue)
+    return skin, inner
+
+
+def _paint_ribs(painter: Painter, inner: np.ndarray, angle: np.ndarray, tissue: Tissue) -> None:
+    """Ribs cut across at uneven distances, with fat and vessels between them."""
+    rng = painter.rng
+    places = np.cumsum(rng.uniform(0.1, 0.32, size=40)) - np.pi
+    places = places[places < np.pi - 0.1]
+    widths, weights = rng.uniform(0.015, 0.055, size=len(places)), rng.uniform(0.1, 1.0, size=len(places))
+    table_angle = np.linspace(-np.pi, np.pi, 2881)
+    table = np.max(
+        weights[:, None] * np.clip(2.0 - 2.0 * np.abs(table_angle - places[:, None]) / widths[:, None], 0.0, 1.0), axis=0
+    )
+    drawn = table.astype(np.float32)[
+        ((angle + np.float32(np.pi)) * np.float32(2880 / (2 * np.pi))).astype(np.int32).clip(0, 2880)
+    ]
+    depth = np.abs(inner + 1.0 - 2.0 * painter.texture(12.0)) - 2.4
+    painter.paint(painter.edge(depth, 1.5) * drawn, tissue.marrow * (1.0 + 0.25 * painter.texture(4.0)))
+
+
+def _paint_vessels(painter: Painter, lung: np.ndarray, tissue: Tissue) -> None:
+    """Bright dots and short branches in the lung, most of them some way from the chest wall."""
+    rng, x, y, canvas = painter.rng, painter.x, painter.y, painter.canvas
+    half = max(2, round(7.0 / painter.pixel_mm))
+    for k in range(len(canvas)):
+        inside = np.flatnonzero((lung[k] > 0.99) & (y[k] < 10.0))
+        if len(inside) == 0:
+            continue
+        for spot in rng.choice(inside, size=min(34, len(inside)), replace=False):
+            row, column = divmod(int(spot), canvas.shape[2])
+            size, bright = 0.4 + rng.exponential(0.35), rng.uniform(0.2, 0.9)
+            turn, length = rng.normal(-0.6, 0.7), rng.exponential(2.2)
+            rows, columns = slice(max(row - half, 0), row + half + 1), slice(max(column - half, 0), column + half + 1)
+            right, down = x[k, rows, columns] - x[k, row, column], y[k, rows, columns] - y[k, row, column]
+            along = right * np.float32(np.cos(turn)) + down * np.float32(np.sin(turn))
+            across = down * np.float32(np.cos(turn)) - right * np.float32(np.sin(turn))
+            distance = np.hypot(np.maximum(np.abs(along) - np.float32(length), 0.0), across) - np.float32(size)
+            window = canvas[k, rows, columns]
+            window += painter.edge(distance, 1.3) * lung[k, rows, columns] * (np.float32(bright * tissue.blood) - window)
+
+
+def _paint_abdomen(painter: Painter, radius: np.ndarray, chest: np.ndarray, tissue: Tissue) -> None:
+    """Below the diaphragm: fat, liver, stomach, spleen, kidney, bowel.
+
+    Args:
+        painter: on the whole canvas.
+        radius: ``[k, 1, 1]`` of the heart, which rests on the diaphragm.
+        chest: distance to the lung's border.
+        tissue: signals.
+    """
+    rng = painter.rng
+    crest, width = rng.normal(70.0, 6.0), rng.uniform(26.0, 36.0)
+    floor = radius + np.float32(rng.uniform(2.0, 6.0))
+    rise = floor + np.float32(rng.normal(4.0, 6.0))
+    left = np.maximum(-painter.x - 25.0, 0.0) * np.float32(rng.uniform(0.1, 0.5))
+    dome = floor + left - rise * np.exp(-(((painter.x - np.float32(crest)) / np.float32(width)) ** 2))
+    dome += 0.006 * np.maximum(painter.x - np.float32(crest), 0.0) ** 2
+    depth = dome - painter.y
+    inside = painter.edge(chest + 1.0)
+    painter.paint(painter.edge(depth) * inside, tissue.muscle)
+    below = painter.edge(depth + 2.5) * inside
+    painter.paint(below, tissue.fat * 0.9 * (1.0 + 0.08 * painter.texture(7.0)))
+
+    for centre, radii, turn_deg, waviness, layers in _organs(rng, tissue):
+        part = painter.near(centre, max(radii) * (1.0 + 2.5 * waviness) + 4.0)
+        distance, _ = part.blob(centre, radii, turn_deg, waviness)
+        for inset_mm, signal, roughness, grain_mm in layers:
+            part.paint(part.edge(distance + inset_mm) * below[part.window], signal + roughness * part.texture(grain_mm))
+
+
+Layer = tuple[float, float, float, float]
+"""Inset in mm from the organ's outline, signal, roughness of the signal, grain of the roughness in mm."""
+Organ = tuple[tuple[float, float], tuple[float, float], float, float, list[Layer]]
+"""Centre, radii, turn in degrees, waviness, layers from the outside inwards."""
+
+
+def _organs(rng: np.random.Generator, tissue: Tissue) -> list[Organ]:
+    """Organs below the diaphragm, in the order of painting."""
+
+    def place(right: float, down: float, spread: float = 5.0) -> tuple[float, float]:
+        return float(rng.normal(right, spread)), float(rng.normal(down, spread))
+
+    organs: list[Organ] = [
+        (
+            place(25.0, 118.0, 9.0),
+            (float(rng.uniform(45.0, 65.0)), float(rng.uniform(28.0, 40.0))),
+            float(rng.normal(0.0, 15.0)),
+            0.16,
+            [(0.0, tissue.bowel, 0.3, 4.0), (7.0, 1.2 * tissue.bowel, 0.5, 7.0)],
+        ),
+        (
+            place(66.0, 26.0),
+            (float(rng.uniform(26.0, 34.0)), float(rng.uniform(11.0, 17.0))),
+            float(rng.normal(25.0, 14.0)),
+            0.12,
+            [(-1.0, tissue.muscle, 0.0, 7.0), (0.5, tissue.spleen, 0.05, 4.0)],
+        ),
+        (
+            place(88.0, 76.0, 6.0),
+            (float(rng.uniform(27.0, 34.0)), float(rng.uniform(20.0, 25.0))),
+            float(rng.normal(65.0, 15.0)),
+            0.06,
+            [
+                (-1.5, tissue.muscle, 0.0, 7.0),
+                (0.5, tissue.kidney, 0.06, 4.0),
+                (8.0, 0.85 * tissue.kidney, 0.08, 4.0),
+                (15.0, tissue.fat, 0.7, 4.0),
+            ],
+        ),
+        (
+            place(-38.0, 84.0, 6.0),
+            (float(rng.uniform(48.0, 64.0)), float(rng.uniform(24.0, 34.0))),
+            float(rng.normal(-38.0, 8.0)),
+            0.09,
+            [(-1.0, tissue.muscle, 0.0, 7.0), (0.5, tissue.liver, 0.05, 4.0)],
+        ),
+        (
+            place(28.0, 58.0, 6.0),
+            (float(rng.uniform(20.0, 30.0)), float(rng.uniform(11.0, 17.0))),
+            float(rng.normal(-42.0, 14.0)),
+            0.18,
+            [(0.0, 0.8 * tissue.liver, 0.06, 4.0), (6.0, tissue.stomach, 0.22, 4.0)],
+        ),
+    ]
+    if rng.random() < 0.4:
+        # Gas in the stomach or colon: no signal, and a fringe where it disturbs the field.
+        organs.append(
+            (
+                place(10.0, 72.0, 12.0),
+                (float(rng.uniform(14.0, 26.0)), float(rng.uniform(9.0, 16.0))),
+                float(rng.uniform(0.0, 180.0)),
+                0.2,
+                [(0.0, 0.3, 0.3, 4.0), (3.0, -0.25, 0.12, 4.0)],
+            )
         )
-        # Breathing and a sheared stack move the anatomy from slice to slice.
-        self.drift = drift = grid.drift_mm()
-        self.x = (right[None] - drift[:, 0, None, None]).astype(np.float32)
-        self.y = (down[None] - drift[:, 1, None, None]).astype(np.float32)
-        self.canvas = np.zeros(self.x.shape, dtype=np.float32)
-        self.slices = settings.slices
+    return organs
 
-    def edge(self, distance: np.ndarray, softness: float = 1.0) -> np.ndarray:
-        """Part of each pixel inside a border, from its signed distance in mm (negative inside)."""
-        return np.clip(0.5 - distance / np.float32(self.pixel * softness), 0.0, 1.0)
 
-    def paint(self, part: np.ndarray, value: float | np.ndarray) -> None:
-        """Cover ``part`` of each pixel with ``value``."""
-        self.canvas += part * (value - self.canvas)
+def _paint_right_heart(painter: Painter, heart: Heart, axis: np.ndarray, radius: np.ndarray, tissue: Tissue) -> None:
+    """Fat around the heart, the pericardium, the right ventricle's wall and blood."""
+    rng = painter.rng
+    level = np.clip(heart.level, 0.0, 1.1).astype(np.float32)[:, None, None]
+    x, y = painter.x - axis[:, 0, None, None], painter.y - axis[:, 1, None, None]
+    angle, distance = np.arctan2(-y, x), np.hypot(x, y)
 
-    def texture(self, grain_mm: float, slices: int | None = None) -> np.ndarray:
-        """Smooth noise of unit deviation, float32 ``[k, j, i]``, with structures of ``grain_mm``."""
-        from scipy import ndimage
+    turn = np.deg2rad(rng.normal(12.0, 7.0))
+    cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+    shrink = np.sqrt(np.clip(1.0 - (level / np.float32(rng.uniform(0.78, 0.92))) ** 2.2, 0.0, 1.0))
+    reach, height = np.float32(rng.uniform(26.0, 36.0)) * shrink, np.float32(rng.uniform(36.0, 43.0)) * shrink
+    back, lift = x + 0.72 * radius, y - 4.0
+    along, across = back * cosine + lift * sine, lift * cosine - back * sine
+    bulge = np.arctan2(across, along)
+    size = np.maximum(np.minimum(reach, height), 1.0)
+    ratio = np.hypot(along / np.maximum(reach, 1.0), across / np.maximum(height, 1.0))
+    oval = (ratio - 1.0 - painter.wave(bulge, 0.06)) * size
+    oval = np.where((radius > 0) & (shrink > 0.25), np.maximum(oval, along - 0.55 * radius), np.float32(99.0))
 
-        count, rows, columns = self.canvas.shape
-        step = max(1.0, grain_mm / self.pixel)
-        coarse = self.rng.standard_normal((count, int(rows / step) + 3, int(columns / step) + 3), dtype=np.float32)
-        fine = np.empty_like(self.canvas)
-        across_rows = (np.arange(rows) / step).astype(np.float32)
-        across_columns = (np.arange(columns) / step).astype(np.float32)
-        low_rows, low_columns = across_rows.astype(np.int32), across_columns.astype(np.int32)
-        part_rows, part_columns = across_rows - low_rows, across_columns - low_columns
-        coarse = ndimage.gaussian_filter(coarse, (0.0, 0.6, 0.6))
-        between = coarse[:, low_rows] * (1 - part_rows)[:, None] + coarse[:, low_rows + 1] * part_rows[:, None]
-        fine = between[:, :, low_columns] * (1 - part_columns) + between[:, :, low_columns + 1] * part_columns
-        return fine / np.float32(fine.std() + 1e-6)
-
-    def wave(self, angle: np.ndarray, size: float, orders: tuple[int, ...] = (2, 3, 5)) -> np.ndarray:
-        """A random periodic function of an angle, about ``size`` large, that varies slowly from slice to slice."""
-        total = np.zeros(angle.shape, dtype=np.float32)
-        along = np.linspace(0.0, 1.0, self.slices, dtype=np.float32)[:, None, None]
-        for order in orders:
-            phase = self.rng.uniform(0.0, 2 * np.pi) + self.rng.normal(0.0, 0.8) * along
-            total += np.float32(self.rng.normal(0.0, size) / len(orders) ** 0.5) * np.cos(order * angle + phase)
-        return total
-
-    def blob(
-        self, centre: tuple[float, float], radii: tuple[float, float], turn_deg: float, waviness: float = 0.06
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Signed distance (approximate, mm) to a wavy ellipse in each slice, and the angle about its centre."""
-        cosine, sine = np.float32(np.cos(np.deg2rad(turn_deg))), np.float32(np.sin(np.deg2rad(turn_deg)))
-        x, y = self.x - np.float32(centre[0]), self.y - np.float32(centre[1])
-        along, across = (x * cosine + y * sine) / np.float32(radii[0]), (y * cosine - x * sine) / np.float32(radii[1])
-        angle = np.arctan2(across, along)
-        radius = np.hypot(along, across)
-        return (radius - 1.0 - self.wave(angle, waviness)) * np.float32(min(radii)), angle
-
-    def draw_body(self, tissue: Tissue) -> np.ndarray:
-        """Skin, fat, muscle, ribs, lung with its vessels. Returns the distance to the inner chest wall (negative inside)."""
-        rng = self.rng
-        centre = (rng.normal(42.0, 6.0), rng.normal(8.0, 6.0))
-        radii = (rng.normal(128.0, 7.0), rng.normal(118.0, 7.0))
-        skin, angle = self.blob(centre, radii, rng.normal(-30.0, 6.0), 0.035)
-        fat_mm = np.maximum(rng.uniform(9.0, 20.0) * (1.0 + self.wave(angle, 0.35, (1, 2, 3))), 4.0)
-        muscle_mm = np.maximum(rng.uniform(9.0, 14.0) * (1.0 + self.wave(angle, 0.4, (1, 2, 4))), 3.0)
-        body = self.edge(skin)
-        self.paint(body, tissue.fat * (1.0 + 0.06 * self.texture(7.0)))
-        self.paint(self.edge(skin + fat_mm), tissue.muscle + 0.1 * self.texture(4.0))
-        # Fat between the muscle layers.
-        middle = np.abs(skin + fat_mm + 0.45 * muscle_mm) - 1.2
-        self.paint(self.edge(middle, 2.0) * (self.texture(16.0) > -0.2), 0.7 * tissue.fat)
-        inner = skin + fat_mm + muscle_mm
-        ribs = self.edge(np.abs(inner + 1.0) - 3.2, 1.5)
-        spaced = np.cos(angle * np.float32(rng.uniform(15.0, 19.0)) + np.float32(rng.uniform(0.0, 6.0)))
-        self.paint(ribs * (spaced > 0.1), tissue.marrow)
-        lung = self.edge(inner + 3.0)
-        self.paint(lung, tissue.lung + 0.03 * self.texture(5.0))
-        self._draw_vessels(lung, tissue)
-        return inner
-
-    def _draw_vessels(self, lung: np.ndarray, tissue: Tissue) -> None:
-        """Bright dots and short branches in the lung, more of them towards its root."""
-        rng = self.rng
-        for k in range(self.slices):
-            inside = np.flatnonzero((lung[k] > 0.99).ravel())
-            if len(inside) == 0:
-                continue
-            for spot in rng.choice(inside, size=min(45, len(inside)), replace=False):
-                row, column = divmod(int(spot), self.canvas.shape[2])
-                size = rng.exponential(0.7) + 0.6
-                angle, length = rng.uniform(0.0, np.pi), rng.exponential(2.0)
-                rows, columns = slice(max(row - 5, 0), row + 6), slice(max(column - 5, 0), column + 6)
-                x, y = self.x[k, rows, columns] - self.x[k, row, column], self.y[k, rows, columns] - self.y[k, row, column]
-                along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-                distance = np.hypot(np.maximum(np.abs(along) - length, 0.0), across) - size
-                window = self.canvas[k, rows, columns]
-                window += self.edge(distance, 1.5) * lung[k, rows, columns] * (rng.uniform(0.25, 0.9) * tissue.blood - window)
-
-    def draw_abdomen(self, heart: Heart, tissue: Tissue, chest: np.ndarray) -> None:
-        """Below the diaphragm: fat, liver, stomach, spleen, kidney, bowel; and the spine behind."""
-        rng = self.rng
-        inside = self.edge(chest)
-        # Towards the apex slices lie lower in the body, and show more of the abdomen.
-        lower = np.clip(heart.level, 0.0, 1.0).astype(np.float32)[:, None, None]
-        dome = (
-            rng.normal(38.0, 3.0)
-            - 10.0 * lower
-            + 0.0032 * (self.x - rng.normal(25.0, 8.0)) ** 2 * (1.0 - 0.5 * lower)
-            - 0.18 * np.maximum(self.x - 20.0, 0.0)
-        ).astype(np.float32)
-        below = self.edge(dome - self.y) * inside
-        self.paint(self.edge(dome - self.y - 0.0, 1.0) * self.edge(self.y - dome - 3.0) * inside, tissue.muscle)
-        below = self.edge(dome + 3.0 - self.y) * inside
-        self.paint(below, tissue.fat * 0.92 * (1.0 + 0.07 * self.texture(6.0)))
-        bowel, _ = self.blob((rng.normal(20.0, 8.0), rng.normal(112.0, 6.0)), (55.0, 28.0), rng.normal(10.0, 10.0), 0.12)
-        self.paint(self.edge(bowel) * below, tissue.bowel + 0.5 * self.texture(9.0))
-        stomach, _ = self.blob((rng.normal(34.0, 5.0), rng.normal(66.0, 4.0)), (25.0, 13.0), rng.normal(-40.0, 12.0), 0.14)
-        self.paint(self.edge(stomach) * below, tissue.liver + 0.06 * self.texture(5.0))
-        self.paint(self.edge(stomach + 6.0) * below, tissue.stomach + 0.15 * self.texture(5.0))
-        spleen, _ = self.blob((rng.normal(78.0, 5.0), rng.normal(34.0, 5.0)), (30.0, 15.0), rng.normal(35.0, 10.0), 0.1)
-        self.paint(self.edge(spleen) * inside * self.edge(chest + 6.0), tissue.spleen + 0.05 * self.texture(6.0))
-        kidney, _ = self.blob((rng.normal(82.0, 6.0), rng.normal(82.0, 6.0)), (28.0, 21.0), rng.normal(60.0, 15.0), 0.05)
-        self.paint(self.edge(kidney - 2.0) * inside, tissue.muscle)
-        self.paint(self.edge(kidney) * inside, tissue.kidney + 0.05 * self.texture(5.0))
-        self.paint(self.edge(kidney + 13.0, 4.0) * inside, tissue.fat + 0.5 * self.texture(5.0))
-        liver, _ = self.blob((rng.normal(-25.0, 6.0), rng.normal(82.0, 5.0)), (56.0, 27.0), rng.normal(-32.0, 8.0), 0.08)
-        beneath = np.maximum(liver, dome + 3.0 - self.y)
-        self.paint(self.edge(beneath) * inside, tissue.liver + 0.04 * self.texture(6.0) + 0.06 * (self.texture(11.0) > 1.6))
-
-    def draw_right_heart(self, heart: Heart, tissue: Tissue) -> None:
-        """Fat around the heart, the right ventricle's wall and blood."""
-        rng = self.rng
-        level = np.clip(heart.level, -0.1, 1.1).astype(np.float32)[:, None, None]
-        # The canvas already moves with a sheared stack: only how the ventricle leans and sways is added.
-        axis = (heart.axis_mm - self.drift).astype(np.float32)
-        radius = heart.epicardium.max(axis=1).astype(np.float32)[:, None, None]
-        x, y = self.x - axis[:, 0, None, None], self.y - axis[:, 1, None, None]
-        angle = np.arctan2(-y, x)
-        distance = np.hypot(x, y)
-        present = np.clip((0.88 - level) / 0.12, 0.0, 1.0)
-
-        turn = np.deg2rad(rng.normal(12.0, 6.0))
-        cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-        shrink = np.sqrt(np.clip(1.0 - (np.clip(level, 0.0, 1.0) / 0.9) ** 2.2, 0.0, 1.0))
-        reach, height = np.float32(rng.uniform(30.0, 38.0)) * shrink, np.float32(rng.uniform(36.0, 42.0)) * shrink
-        back = x + 0.72 * radius
-        along, across = back * cosine + (y - 3.0) * sine, (y - 3.0) * cosine - back * sine
-        bulge = np.arctan2(across, along)
-        scale = np.maximum(np.minimum(reach, height), 1.0)
-        oval = (np.hypot(along / np.maximum(reach, 1.0), across / np.maximum(height, 1.0)) - 1.0 - self.wave(bulge, 0.05)) * scale
-        oval = np.maximum(oval, along - 0.55 * radius)
-        oval = np.where(present > 0, oval, np.float32(99.0))
-
-        heart_outline = np.minimum(distance - radius, oval - 3.0)
-        heart_outline = np.where(radius > 0, heart_outline, np.float32(99.0))
-        fat_mm = np.maximum(rng.uniform(2.0, 5.0) * (1.0 + self.wave(angle, 0.8, (1, 2, 3))) + 2.0 * (angle > 2.0), 0.8)
-        self.paint(self.edge(heart_outline - fat_mm, 1.5), tissue.fat * 0.8 * (1.0 + 0.08 * self.texture(4.0)))
-        self.paint(self.edge(heart_outline - 1.0), tissue.muscle)
-        self.paint(self.edge(oval - 2.6), tissue.myocardium)
-        rough = 1.3 * np.abs(self.texture(4.0)) * (1.0 - 0.5 * present)
-        self.paint(self.edge(oval + rough), tissue.blood * 0.97 + 0.04 * self.texture(6.0))
+    outline = np.where(radius > 0, np.minimum(distance - radius, oval - 3.0), np.float32(99.0))
+    # A pad of fat holds the apex between chest wall and diaphragm.
+    pad, _ = painter.blob(
+        (float(rng.normal(-14.0, 5.0)), float(rng.normal(14.0, 4.0))), (30.0, 20.0), float(rng.normal(25.0, 15.0)), 0.15
+    )
+    pad = pad + np.float32(45.0) * np.maximum(np.float32(rng.uniform(0.55, 0.8)) - level, 0.0)
+    painter.paint(painter.edge(pad, 1.5), tissue.fat * 0.8 * (1.0 + 0.12 * painter.texture(4.0)))
+    # Fat lies in front of the right ventricle and in the grooves; the free wall almost touches the lung.
+    front = np.clip(-np.cos(angle - np.float32(rng.normal(-0.3, 0.4))), 0.0, 1.0) ** 2
+    fat_mm = 0.3 + front * np.float32(rng.uniform(2.0, 9.0)) * (1.0 + painter.wave(angle, 0.5, (1, 2, 3, 5)))
+    fat_mm += np.maximum(painter.wave(angle, 1.6, (2, 3, 5)), 0.0)
+    painter.paint(painter.edge(outline - fat_mm, 1.5), tissue.fat * 0.85 * (1.0 + 0.1 * painter.texture(4.0)))
+    painter.paint(painter.edge(np.abs(outline - 0.8) - 0.5), tissue.muscle)
+    painter.paint(painter.edge(oval - 2.6), tissue.myocardium + 0.05 * painter.texture(4.0))
+    rough = 1.2 * np.abs(painter.texture(4.0))
+    painter.paint(painter.edge(oval + rough), tissue.blood * 0.97 + 0.04 * painter.texture(7.0))
