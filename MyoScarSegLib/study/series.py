@@ -19,6 +19,7 @@ class Series:
         rows, columns: size of a slice in pixels.
         reconstruction: ``"PSIR"``, ``"magnitude"``, another kind (``"phase"``, ...), or ``""`` where the headers do not say.
         short_axis: whether orientation and description suggest a short-axis stack; None if unknown.
+        evidence: whether anything in the headers says LGE.
         score: how much it looks like short-axis LGE; higher is better.
         reasons: why it got that score.
         rejected: why it is not taken unless chosen; empty if it may be.
@@ -35,6 +36,7 @@ class Series:
     columns: int = 0
     reconstruction: str = ""
     short_axis: bool | None = None
+    evidence: bool = False
     score: float = 0.0
     reasons: tuple[str, ...] = ()
     rejected: str = ""

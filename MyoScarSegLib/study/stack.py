@@ -131,7 +131,7 @@ def geometry_notes(geometry: Geometry, slices: int) -> list[str]:
     positions = geometry.slice_positions_mm
     if positions is not None and geometry.spacing_mm is not None:
         gaps = np.abs(np.diff(positions))
-        usual = geometry.spacing_mm[2]
+        usual = geometry.slice_distance_mm or geometry.spacing_mm[2]
         odd = [index for index, gap in enumerate(gaps) if abs(gap - usual) > 0.01 * usual]
         if 0 < len(odd) <= 3:
             pairs = "; ".join(f"slices {index} and {index + 1} are {gaps[index]:.4g} mm apart" for index in odd)

@@ -1,0 +1,106 @@
+"""``myoscarseg info``: what an input holds, and which stack would be segmented and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from MyoScarSegLib.errors import StudyError
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
+    parser = subparsers.add_parser(
+        "info",
+        help="show the series found, the geometry, PSIR or magnitude, and why this series",
+        description="Show what an input holds: every series, the one that would be segmented and why, its geometry and its kind.",
+    )
+    parser.add_argument(
+        "input", metavar="INPUT", nargs="+", help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG slices"
+    )
+    parser.add_argument("--series", metavar="KEY", help="the series to look at instead of the one picked")
+    parser.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
+    parser.add_argument("--json", action="store_true", help="print one JSON list, one entry per input")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what each input holds. Returns 0 if every input can be read without problems, else 1."""
+    from MyoScarSegLib.study.describe import describe
+
+    entries: list[dict[str, Any]] = []
+    for path in args.input:
+        try:
+            entries.append(describe(path, series=args.series, axis=args.axis))
+        except StudyError as error:
+            entries.append({"input": str(path), "series": [], "study": None, "error": str(error)})
+    if args.json:
+        sys.stdout.write(json.dumps(entries, indent=2, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write("\n\n".join(as_text(entry) for entry in entries) + "\n")
+    return int(any(entry["error"] or entry["study"]["problems"] for entry in entries))
+
+
+def as_text(entry: dict[str, Any]) -> str:
+    """One input's description as lines to read."""
+    lines = [entry["input"]]
+    if entry["series"]:
+        lines.append(f"  series found: {len(entry['series'])}")
+    for series in entry["series"]:
+        lines += _series_lines(series)
+    study = entry["study"]
+    if study is None:
+        return "\n".join([*lines, f"  ERROR: {entry['error']}"])
+    lines += [f"  {name + ':':<18}{value}" for name, value in _facts(study) if value]
+    lines += [f"  bad slice {index}: {reason}" for index, reason in study["bad_slices"].items()]
+    lines += [f"  note: {note}" for note in study["notes"]]
+    lines += [f"  PROBLEM: {problem}" for problem in study["problems"]]
+    return "\n".join(lines)
+
+
+def _series_lines(series: dict[str, Any]) -> list[str]:
+    mark = "->" if series["chosen"] else "  "
+    size = f"{series['slices']} slices of {series['rows']} x {series['columns']}"
+    if series["images"] != series["slices"]:
+        size += f", {series['images']} images"
+    kind = f", {series['reconstruction']}" if series["reconstruction"] else ""
+    head = f"  {mark} {series['key']}: {series['description'] or '(no description)'} [{series['modality']}{kind}] {size}"
+    against = series["unreadable"] or series["rejected"]
+    reasons = "; ".join(series["reasons"])
+    lines = [head]
+    if against:
+        lines.append(f"       not taken by itself: {against}")
+    if reasons:
+        lines.append(f"       score {series['score']:g}: {reasons}")
+    return lines
+
+
+def _facts(study: dict[str, Any]) -> list[tuple[str, str]]:
+    spacing = study["spacing_mm"]
+    positions = study["slice_positions_mm"]
+    intensity = study["intensity"]
+    between = ""
+    if study["slice_distance_mm"] is not None:
+        between = f"{study['slice_distance_mm']:.4g} mm"
+        if study["slice_thickness_mm"] is not None:
+            between += f", thickness {study['slice_thickness_mm']:g} mm"
+        if study["gap_between_slices_mm"]:
+            between += f", so {study['gap_between_slices_mm']:.4g} mm between slices were not imaged"
+    return [
+        ("case", study["case"]),
+        ("format", study["format"]),
+        ("chosen", study["why_this_series"] or ""),
+        (
+            "slices",
+            f"{study['slices']} of {study['rows']} rows x {study['columns']} columns, along the file's {study['slice_axis']} axis",
+        ),
+        ("spacing", "none" if spacing is None else " x ".join(f"{value:.4g}" for value in spacing) + " mm (i, j, k)"),
+        ("slice distance", between),
+        ("slice positions", "" if positions is None else "uneven: " + ", ".join(f"{value:g}" for value in positions) + " mm"),
+        ("orientation", study["orientation"] if spacing is not None else ""),
+        ("kind", f"{study['reconstruction']}: {study['reconstruction_reason']}"),
+        ("intensity", f"{intensity['min']:g} to {intensity['max']:g}, median {intensity['median']:g}"),
+    ]

@@ -1,0 +1,283 @@
+"""What a DICOM file says about each of its images: place, kind, timing. Pixels are not read here."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: GE's private "image type" number of a reconstruction: element 2F of group 0043.
+_GE_IMAGE_KIND = (0x0043, 0x102F)
+_GE_KINDS = {0: "magnitude", 1: "phase", 2: "real", 3: "imaginary"}
+
+_PERSONAL = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "StudyID")
+
+
+@dataclass(frozen=True)
+class DicomImage:
+    """One 2D image: a single-frame file, or one frame of a multi-frame file.
+
+    Attributes:
+        file: where its pixels are.
+        frame: index of the frame in the file; None if the file has one image only.
+        series_uid, study_uid, patient: to tell series, examinations and patients apart; never shown.
+        series_number, instance_number: the scanner's numbers, if any.
+        description: the scanner's names for the series, free of the patient's, to show.
+        text: description and protocol as written, to recognise the kind of series; never shown.
+        modality, image_type, samples, rows, columns, photometric: as in the file.
+        kind: ``"PSIR"``, ``"magnitude"``, ``"phase"``, ``"imaginary"`` or ``""`` where the headers do not say.
+        kind_reason: which header says so.
+        position: ``(x, y, z)`` of the centre of the first pixel, LPS mm; None if missing.
+        orientation: unit vectors along a row (i) and along a column (j), 6 numbers; None if missing.
+        pixel_spacing: ``(between rows, between columns)`` in mm; None if missing or unusable.
+        thickness_mm, slice_location, trigger_time_ms, inversion_time_ms: None if missing.
+        phases: number of cardiac phases that the scanner says it made per slice; 0 if it says nothing.
+        acquired: date and time of the acquisition, sortable; may be empty.
+        inversion_recovery: the scanner says that the sequence inverts.
+        signed: the stored values can be negative after rescale.
+        slope, intercept: rescale of this frame; used for multi-frame files only.
+        instance_uid: to recognise copies.
+    """
+
+    file: Path
+    frame: int | None
+    series_uid: str
+    study_uid: str
+    patient: str
+    series_number: int | None
+    instance_number: int | None
+    description: str
+    text: str
+    modality: str
+    image_type: tuple[str, ...]
+    samples: int
+    rows: int
+    columns: int
+    photometric: str
+    kind: str
+    kind_reason: str
+    position: np.ndarray | None
+    orientation: np.ndarray | None
+    pixel_spacing: tuple[float, float] | None
+    thickness_mm: float | None
+    slice_location: float | None
+    trigger_time_ms: float | None
+    inversion_time_ms: float | None
+    phases: int
+    acquired: str
+    inversion_recovery: bool
+    signed: bool
+    slope: float
+    intercept: float
+    instance_uid: str
+
+    @property
+    def normal(self) -> np.ndarray | None:
+        """Unit vector from slice to slice, right-handed with rows and columns; None without orientation."""
+        if self.orientation is None:
+            return None
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        return normal / np.linalg.norm(normal)
+
+
+def read_images(file: Path) -> list[DicomImage]:
+    """The images in a DICOM file; none if it holds no image (a report, a directory) or cannot be parsed."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            if _number(header, "Rows") is None or _number(header, "Columns") is None:
+                return []
+            frames = int(_number(header, "NumberOfFrames") or 1)
+            groups = header.get("PerFrameFunctionalGroupsSequence")
+            if frames == 1 and not groups:
+                return [_image(file, None, header, [header])]
+            shared = header.get("SharedFunctionalGroupsSequence") or []
+            return [
+                _image(file, frame, header, [*(groups[frame : frame + 1] if groups else []), *shared[:1], header])
+                for frame in range(frames)
+            ]
+        except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError):
+            # pydicom parses lazily, and a damaged or foreign file can fail in any of these ways: it is junk beside the series.
+            return []
+
+
+def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> DicomImage:
+    """One image. ``places`` are where its attributes may be: its frame's groups, the shared groups, the file's top level."""
+    image_type = _texts(_find(places, "FrameType", "MRImageFrameTypeSequence") or header.get("ImageType"))
+    description = _text(header, "SeriesDescription") or _text(header, "ProtocolName")
+    component = str(_find(places, "ComplexImageComponent", "MRImageFrameTypeSequence") or "").upper()
+    text = " ".join(_text(header, name) for name in ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName"))
+    kind, reason = _kind(image_type, component, _text(header, "SeriesDescription"), header)
+    slope = _find_number(places, "RescaleSlope", "PixelValueTransformationSequence")
+    intercept = _find_number(places, "RescaleIntercept", "PixelValueTransformationSequence") or 0.0
+    inversion = _find_number(places, "InversionTime", "") or _find_number(places, "InversionTimes", "MRModifierSequence")
+    recovery = str(_find(places, "InversionRecovery", "MRModifierSequence") or "").upper() == "YES"
+    return DicomImage(
+        file=file,
+        frame=frame,
+        series_uid=_text(header, "SeriesInstanceUID") or str(file.parent),
+        study_uid=_text(header, "StudyInstanceUID"),
+        patient=_text(header, "PatientID") + "/" + _text(header, "PatientName"),
+        series_number=_integer(header, "SeriesNumber"),
+        instance_number=frame if frame is not None else _integer(header, "InstanceNumber"),
+        description=_without_personal(description, header),
+        text=text,
+        modality=_text(header, "Modality").upper(),
+        image_type=image_type,
+        samples=_integer(header, "SamplesPerPixel") or 1,
+        rows=int(header.Rows),
+        columns=int(header.Columns),
+        photometric=_text(header, "PhotometricInterpretation").upper(),
+        kind=kind,
+        kind_reason=reason,
+        position=_vector(_find(places, "ImagePositionPatient", "PlanePositionSequence"), 3),
+        orientation=_orientation(_find(places, "ImageOrientationPatient", "PlaneOrientationSequence")),
+        pixel_spacing=_pixel_spacing(_find(places, "PixelSpacing", "PixelMeasuresSequence")),
+        thickness_mm=_find_number(places, "SliceThickness", "PixelMeasuresSequence"),
+        slice_location=_number(header, "SliceLocation") if frame is None else None,
+        trigger_time_ms=_find_number(places, "NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence")
+        or _number(header, "TriggerTime"),
+        inversion_time_ms=inversion,
+        phases=_integer(header, "CardiacNumberOfImages") or 0,
+        acquired=_acquired(header, places),
+        inversion_recovery=recovery or "IR" in _texts(header.get("ScanningSequence")),
+        signed=_integer(header, "PixelRepresentation") == 1 or intercept < 0,
+        slope=1.0 if slope is None or slope == 0 else slope,
+        intercept=intercept,
+        instance_uid=_text(header, "SOPInstanceUID") or str(file),
+    )
+
+
+def _kind(image_type: tuple[str, ...], component: str, description: str, header: Any) -> tuple[str, str]:
+    """Which reconstruction an image is, and by which header."""
+    # The first two values say original or derived; the kind comes after them.
+    tokens = set(image_type[2:])
+    shown = "\\".join(image_type)
+    words = re.sub(r"[^a-z0-9]+", " ", description.lower())
+    if tokens & {"PSIR", "PHASE SENSITIVE", "PHASESENSITIVE"} and not tokens & {"MAG", "MAGNITUDE"}:
+        return "PSIR", f"ImageType {shown}"
+    if re.search(r"\bmag(nitude)?\b", words):
+        return "magnitude", "the description says magnitude"
+    if component in ("REAL", "MAGNITUDE", "PHASE", "IMAGINARY"):
+        return {"REAL": "PSIR"}.get(component, component.lower()), f"ComplexImageComponent {component}"
+    for names, kind in (
+        ({"R", "REAL", "CR", "PHASE CORRECTED", "CORRECTED REAL"}, "PSIR"),
+        ({"P", "PHASE", "PHASE MAP"}, "phase"),
+        ({"I", "IMAGINARY"}, "imaginary"),
+        ({"M", "MAG", "MAGNITUDE", "M_IR", "M_FFE"}, "magnitude"),
+    ):
+        if tokens & names:
+            return kind, f"ImageType {shown}"
+    if _GE_IMAGE_KIND in header:
+        value = header[_GE_IMAGE_KIND].value
+        kind = _GE_KINDS.get(int(value), "") if isinstance(value, int) else ""
+        if kind:
+            return {"real": "PSIR"}.get(kind, kind), "the vendor's image type"
+    return ("PSIR", "the description says PSIR") if says_psir(description) else ("", "")
+
+
+def says_psir(description: str) -> bool:
+    """Whether a series' name says that it is phase-sensitive."""
+    return bool(re.search(r"psir|phase ?sens", re.sub(r"[^a-z0-9]+", " ", description.lower())))
+
+
+def _without_personal(text: str, header: Any) -> str:
+    """``text`` without words of the patient's name, numbers or dates, should somebody have typed them into it."""
+    for name in _PERSONAL:
+        for word in re.split(r"[\s^=,;]+", _text(header, name)):
+            if len(word) >= 3:
+                text = re.sub(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", "", text, flags=re.IGNORECASE)
+    return " ".join(re.sub(r"[^\w .,+\-/()*=:]", " ", text).split())
+
+
+def _acquired(header: Any, places: list[Any]) -> str:
+    moment = _find(places, "FrameAcquisitionDateTime", "FrameContentSequence")
+    if moment:
+        return str(moment)
+    return (_text(header, "AcquisitionDate") or _text(header, "SeriesDate")) + (
+        _text(header, "AcquisitionTime") or _text(header, "ContentTime") or _text(header, "SeriesTime")
+    )
+
+
+def _find(places: list[Any], name: str, sequence: str) -> Any:
+    """The first value of ``name``, at the top of a place or inside its ``sequence``."""
+    for place in places:
+        value = place.get(name)
+        if value is None and sequence and place.get(sequence):
+            value = place.get(sequence)[0].get(name)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def _find_number(places: list[Any], name: str, sequence: str) -> float | None:
+    return _as_number(_find(places, name, sequence))
+
+
+def _number(header: Any, name: str) -> float | None:
+    try:
+        return _as_number(header.get(name))
+    except (ValueError, TypeError):
+        return None
+
+
+def _integer(header: Any, name: str) -> int | None:
+    number = _number(header, name)
+    return None if number is None else int(number)
+
+
+def _as_number(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, (str, int, float)) and hasattr(value, "__len__"):
+        value = value[0] if len(value) else None
+    try:
+        number = float(value)
+    except (ValueError, TypeError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _text(header: Any, name: str) -> str:
+    value = header.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    values = [value] if isinstance(value, str) else list(value)
+    return tuple(str(item).strip().upper() for item in values)
+
+
+def _vector(value: Any, length: int) -> np.ndarray | None:
+    try:
+        vector = np.array([float(item) for item in value], dtype=np.float64)
+    except (ValueError, TypeError):
+        return None
+    return vector if vector.shape == (length,) and np.isfinite(vector).all() else None
+
+
+def _orientation(value: Any) -> np.ndarray | None:
+    vector = _vector(value, 6)
+    if vector is None:
+        return None
+    row, column = vector[:3], vector[3:]
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if min(lengths) < 0.9 or np.linalg.norm(np.cross(row, column)) < 0.9:
+        return None
+    # The header's decimals leave the vectors a little too long or short.
+    return np.concatenate([row / lengths[0], column / lengths[1]])
+
+
+def _pixel_spacing(value: Any) -> tuple[float, float] | None:
+    vector = _vector(value, 2)
+    return None if vector is None or (vector <= 0).any() else (float(vector[0]), float(vector[1]))
