@@ -17,31 +17,27 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="show the series found, the geometry, PSIR or magnitude, and why this series",
         description="Show what an input holds: every series, the one that would be segmented and why, its geometry and its kind.",
     )
-    parser.add_argument(
-        "input", metavar="INPUT", nargs="+", help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG slices"
-    )
+    parser.add_argument("input", metavar="INPUT", help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG slices")
     parser.add_argument("--series", metavar="KEY", help="the series to look at instead of the one picked")
     parser.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
-    parser.add_argument("--json", action="store_true", help="print one JSON list, one entry per input")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what each input holds. Returns 0 if every input can be read without problems, else 1."""
+    """Print what the input holds. Returns 0 if it can be read without problems, else 1."""
     from MyoScarSegLib.study.describe import describe
 
-    entries: list[dict[str, Any]] = []
-    for path in args.input:
-        try:
-            entries.append(describe(path, series=args.series, axis=args.axis))
-        except StudyError as error:
-            entries.append({"input": str(path), "series": [], "study": None, "error": str(error)})
-    if args.json:
-        sys.stdout.write(json.dumps(entries, indent=2, allow_nan=False) + "\n")
-    else:
-        sys.stdout.write("\n\n".join(as_text(entry) for entry in entries) + "\n")
-    return int(any(entry["error"] or entry["study"]["problems"] for entry in entries))
+    try:
+        entry = describe(args.input, series=args.series, axis=args.axis)
+    except StudyError as error:
+        entry = {"input": str(args.input), "series": [], "study": None, "error": str(error)}
+    text = json.dumps(entry, indent=2, allow_nan=False) if args.json else as_text(entry)
+    sys.stdout.write(text + "\n")
+    if entry["error"]:
+        sys.stderr.write(f"{entry['error']}\n")
+    return int(bool(entry["error"] or entry["study"]["problems"]))
 
 
 def as_text(entry: dict[str, Any]) -> str:
@@ -53,7 +49,7 @@ def as_text(entry: dict[str, Any]) -> str:
         lines += _series_lines(series)
     study = entry["study"]
     if study is None:
-        return "\n".join([*lines, f"  ERROR: {entry['error']}"])
+        return "\n".join([*lines, "  no study was read"])
     lines += [f"  {name + ':':<18}{value}" for name, value in _facts(study) if value]
     lines += [f"  bad slice {index}: {reason}" for index, reason in study["bad_slices"].items()]
     lines += [f"  note: {note}" for note in study["notes"]]
@@ -93,10 +89,8 @@ def _facts(study: dict[str, Any]) -> list[tuple[str, str]]:
         ("case", study["case"]),
         ("format", study["format"]),
         ("chosen", study["why_this_series"] or ""),
-        (
-            "slices",
-            f"{study['slices']} of {study['rows']} rows x {study['columns']} columns, along the file's {study['slice_axis']} axis",
-        ),
+        ("slices", f"{study['slices']} of {study['rows']} rows x {study['columns']} columns"),
+        ("slice axis", f"{study['slice_axis']} of the file"),
         ("spacing", "none" if spacing is None else " x ".join(f"{value:.4g}" for value in spacing) + " mm (i, j, k)"),
         ("slice distance", between),
         ("slice positions", "" if positions is None else "uneven: " + ", ".join(f"{value:g}" for value in positions) + " mm"),

@@ -43,9 +43,9 @@ def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) 
     with np.errstate(over="ignore"):
         voxels = np.array(array, dtype=np.float32, order="C")
     bad = dict(bad_slices)
-    for index, finite in enumerate(np.isfinite(voxels).all(axis=(1, 2))):
-        if not finite and index not in bad:
-            count = int((~np.isfinite(voxels[index])).sum())
+    for index, image in enumerate(voxels):
+        count = int((~np.isfinite(image)).sum())
+        if count and index not in bad:
             bad[index] = f"{count} of its {voxels[index].size} pixels are NaN or infinite"
     for index in bad:
         voxels[index] = 0

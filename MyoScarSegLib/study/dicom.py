@@ -85,9 +85,8 @@ def _asked_for(path: Path, series: str, stacks: list[DicomStack], entries: list[
         ([n for n, entry in enumerate(entries) if entry.description.lower() == wanted], "description"),
     ):
         if len(matches) == 1 or (matches and what in ("UID", "number")):
-            return max(
-                matches, key=lambda n: (not entries[n].unreadable, not entries[n].rejected, entries[n].score)
-            ), "chosen by the user"
+            best = max(matches, key=lambda n: (not entries[n].unreadable, not entries[n].rejected, entries[n].score))
+            return best, "chosen by the user"
         if matches:
             keys = ", ".join(entries[n].key for n in matches)
             raise StudyError(f"{path}: several series have the description {series!r}; choose by key: {keys}.")
@@ -103,11 +102,7 @@ def _choice_notes(entries: list[Series], index: int, asked: bool) -> list[str]:
     entry = entries[index]
     if asked:
         against = entry.rejected or ("" if entry.evidence else "nothing in its headers says so")
-        return (
-            [f"Series {entry.key} was chosen by the user though it does not look like short-axis LGE: {against}."]
-            if against
-            else []
-        )
+        return [f"Series {entry.key} was chosen by the user; it does not look like short-axis LGE: {against}."] if against else []
     notes = []
     if not entry.evidence:
         notes.append(f"Series {entry.key} was taken because it is the only candidate; nothing in its headers says LGE.")
@@ -135,7 +130,8 @@ def _read(path: Path, stack: DicomStack, entry: Series, why: str, notes: list[st
     shape = (stack.first.rows, stack.first.columns)
     if len(bad) == len(slices):
         raise StudyError(
-            f"{path}: no image of series {entry.key} can be decoded: {bad[0]}. The files are damaged, or compressed in a rare way."
+            f"{path}: no image of series {entry.key} can be decoded: {bad[0]}. The files are damaged, cut short, or compressed "
+            "in a way that cannot be read."
         )
     array = np.stack([np.zeros(shape, dtype=np.float32) if pixels is None else pixels for pixels in slices])
     source = {"series": entry.key, "modality": entry.modality, "why_this_series": why, "images": str(len(slices))}

@@ -11,7 +11,7 @@ from MyoScarSegLib.study.series import Series
 
 #: Names that scanners and sites give to LGE, in the languages met most often. Matched on words in lower case.
 _LGE = re.compile(
-    r"\b(lge|ce ?lge|late|delayed|delay|de|dhe|mde|ddhe|demri|de ?mri|le|tardif|tardio|tardivo|spaet|viab\w*|psir\w*|narbe|scar)\b"
+    r"\b(lge|ce ?lge|late|delayed|delay|de|dhe|mde|ddhe|de ?mri|le|tardif|tardio|tardivo|spaet|viab\w*|narbe|scar)\b"
     r"|late ?gad|late ?enh|delayed ?enh|psir|phase ?sens|myo ?de\b"
 )
 _SHORT_AXIS = re.compile(r"\b(sax|sa|shax|short|petit axe|kurze? achse|kurzachse|eje corto|asse corto)\b|short ?ax|_sax|sax\b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def stacks_of(images: Iterable[DicomImage]) -> list[DicomStack]:
         for part in parts:
             if len(parts) > 1:
                 part.notes.append(
-                    f"The series holds {len(parts)} stacks of different {_differences(parts)}; each is listed by itself."
+                    f"The series mixes {len(parts)} stacks of different {_differences(parts)}; this is one of them."
                 )
         stacks += parts
     stacks = _joined(stacks)
@@ -196,10 +197,10 @@ def _take_one_per_position(stack: DicomStack) -> None:
     phases = stack.per_position >= MANY_PER_POSITION
     stack.slices = []
     for group in groups:
-        ordered = sorted(
-            group, key=lambda image: (image.trigger_time_ms or 0.0, *_time_order(image)) if phases else _time_order(image)
-        )
-        stack.slices.append(ordered[0] if phases else ordered[-1])
+        if phases:
+            stack.slices.append(min(group, key=lambda image: (image.trigger_time_ms or 0.0, *_time_order(image))))
+        else:
+            stack.slices.append(max(group, key=_time_order))
     repeated = [index for index, group in enumerate(groups) if len(group) > 1]
     if phases:
         stack.notes.append(f"Each position has about {stack.per_position} images (phases); only the first is read.")
@@ -248,18 +249,14 @@ def _recognise_psir(stacks: list[DicomStack]) -> None:
     taken = {stack.first.description for stack in stacks if stack.first.kind == "PSIR"}
     for stack in stacks:
         first = stack.first
-        if (
-            first.kind == "magnitude"
-            and "ImageType" in first.kind_reason
-            and says_psir(first.text)
-            and first.description not in taken
-        ):
+        by_image_type = first.kind == "magnitude" and "ImageType" in first.kind_reason
+        if by_image_type and says_psir(first.text) and first.description not in taken:
             stack.images = [replace(image, kind="PSIR", kind_reason="the description says PSIR") for image in stack.images]
 
 
 def _differences(parts: list[DicomStack]) -> str:
     """In what the stacks of one series differ, for a note."""
-    named = {
+    named: dict[str, set[Any]] = {
         "matrix size": {(p.first.rows, p.first.columns) for p in parts},
         "kind": {p.first.kind or "\\".join(p.first.image_type) for p in parts},
         "pixel spacing": {p.first.pixel_spacing for p in parts},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import shutil
 import struct
 import zlib
 from dataclasses import dataclass
@@ -182,3 +183,26 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def copy_without_spacing(path: Path, folder: Path) -> Path:
+    """A copy of an NRRD or MetaImage file whose header has no spacing, for SimpleITK refuses one that is zero.
+
+    The voxels of a header with a data file of its own stay where they are.
+    """
+    nrrd = path.name.lower().endswith((".nrrd", ".nhdr"))
+    dropped = ("space", "axis mins", "axis maxs") if nrrd else ("elementspacing", "elementsize")
+    names = ("data file", "datafile") if nrrd else ("elementdatafile",)
+    copy = folder / path.name
+    with path.open("rb") as source, copy.open("wb") as target:
+        for line in source:
+            name, _, value = line.decode("utf-8", "replace").partition(":" if nrrd else "=")
+            name, value = name.strip().lower(), value.strip()
+            if name in names and value.lower() != "local":
+                line = f"{name if nrrd else 'ElementDataFile'}{': ' if nrrd else ' = '}{path.parent.resolve() / value}\n".encode()
+            if not name.startswith(dropped):
+                target.write(line)
+            if (nrrd and not line.strip()) or name == "elementdatafile":
+                break
+        shutil.copyfileobj(source, target)
+    return copy

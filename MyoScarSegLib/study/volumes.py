@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.headers import HeaderFacts, read_header
+from MyoScarSegLib.study.headers import HeaderFacts, copy_without_spacing, read_header
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
 from MyoScarSegLib.study.study import Geometry
@@ -32,7 +33,11 @@ def read_volume(path: Path) -> FileStack:
     except OSError as error:
         raise StudyError(f"Cannot read {path}: {error.strerror or error}.") from error
     spacing_problem = _spacing_problem(path, facts)
-    image = _read(path, facts)
+    if spacing_problem and file_format != "NIfTI":
+        with tempfile.TemporaryDirectory() as folder:
+            image = _read(path, copy_without_spacing(path, Path(folder)))
+    else:
+        image = _read(path, path)
     geometry = geometry_of(image)
     notes: list[str] = []
     if file_format == "NIfTI" and not spacing_problem:
@@ -54,12 +59,12 @@ def geometry_of(image: Any) -> Geometry:
     return Geometry(image.GetSpacing(), image.GetOrigin(), np.reshape(image.GetDirection(), (3, 3)))
 
 
-def _read(path: Path, facts: HeaderFacts) -> Any:
-    """The image, as a 3D SimpleITK image of one channel."""
+def _read(path: Path, file: Path) -> Any:
+    """The image in ``file``, as a 3D SimpleITK image of one channel; ``path`` is what the user calls it."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(str(file))
     with quiet_itk():
         try:
             reader.ReadImageInformation()

@@ -11,7 +11,7 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.stack import numbers
-from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.study.study import Study
 
 SEGMENT_NAME = "Scar"
 
@@ -19,14 +19,14 @@ SEGMENT_NAME = "Scar"
 SEGMENT_COLOUR = (0.90, 0.20, 0.15)
 
 #: 3D Slicer's terminology entry: context ~ category ~ type ~ modifier ~ anatomic context ~ region ~ modifier, each code as
-#: scheme^value^meaning. The names are those of SNOMED CT.
+#: scheme^value^meaning. Scar tissue is a type of tissue in the DICOM master list that every Slicer ships.
 SCAR_TERMINOLOGY = (
-    "Segmentation category and type - MyoScarSeg"
-    "~SCT^49755003^Morphologically Altered Structure"
-    "~SCT^12402003^Scar"
+    "Segmentation category and type - DICOM master list"
+    "~SCT^85756007^Tissue"
+    "~SCT^12402003^Scar tissue"
     "~^^"
     "~Anatomic codes - DICOM master list"
-    "~SCT^87878005^Left ventricle of heart"
+    "~SCT^87878005^Left ventricle"
     "~^^"
 )
 
@@ -75,7 +75,7 @@ def write_segmentation(path: Path | str, mask: np.ndarray, study: Study, provena
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
-        "Segmentation_ConversionParameters": _conversion_parameters(study.geometry),
+        "Segmentation_ConversionParameters": _conversion_parameters(study, stored.shape),
         **{f"MyoScarSeg_{key}": " ".join(str(value).split()) for key, value in (provenance or {}).items()},
     }
     for key, value in fields.items():
@@ -164,8 +164,19 @@ def _extent(stored: np.ndarray) -> str:
     return " ".join(str(value) for value in bounds)
 
 
-def _conversion_parameters(geometry: Geometry) -> str:
-    return ""
+def _conversion_parameters(study: Study, stored_shape: tuple[int, ...]) -> str:
+    """Slicer's reference geometry: so it edits on the whole grid of the image, and not only where scar was found.
+
+    A 4 x 4 matrix from voxel to RAS, row by row, then the extent; each number followed by a semicolon.
+    """
+    spacing, direction = file_geometry(study)
+    matrix = np.eye(4)
+    matrix[:3, :3] = direction * np.asarray(spacing)
+    matrix[:3, 3] = study.geometry.origin_mm
+    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+    extent = [value for size in reversed(stored_shape) for value in (0, size - 1)]
+    values = [*(f"{value + 0.0:.15g}" for value in matrix.ravel()), *(str(value) for value in extent)]
+    return f"Reference image geometry|{''.join(value + ';' for value in values)}|&"
 
 
 def _check_grid(path: Path, image: Any, study: Study, shape: tuple[int, ...]) -> tuple[int, int, int]:
