@@ -30,7 +30,7 @@ def random_settings(seed: int) -> PhantomSettings:
         slice_spacing_mm=float(rng.uniform(7.0, 13.0)),
         slice_thickness_mm=float(rng.uniform(4.0, 8.0)),
         slice_jitter=float(rng.choice([0.0, rng.uniform(0.1, 0.7)])),
-        shear=(float(rng.uniform(-0.15, 0.15)), float(rng.uniform(-0.15, 0.15))) if seed % 3 == 0 else (0.0, 0.0),
+        shear=(float(rng.uniform(-0.3, 0.3)), float(rng.uniform(-0.3, 0.3))) if seed % 3 == 0 else (0.0, 0.0),
         orientation="random",
         in_plane_rotation_deg=float(rng.uniform(0.0, 360.0)),
         mirrored=bool(rng.random() < 0.5),
@@ -144,7 +144,7 @@ def test_ventricle_has_an_adults_size_and_narrows_to_the_apex():
     for seed in range(5):
         labels = make_phantom(seed).labels
         diameters = 2 * np.sqrt((labels > 0).sum(axis=(1, 2)) * 1.4**2 / np.pi)
-        assert 52 < diameters[2] < 80
+        assert 55 < diameters[2] < 85
         assert diameters[8] < 0.85 * diameters[2]
 
 
@@ -153,7 +153,7 @@ def test_ventricle_has_an_adults_size_and_narrows_to_the_apex():
 def test_scar_is_bright_myocardium_dark_and_core_between(seed, reconstruction):
     phantom = make_phantom(seed, settings=PhantomSettings(infarcts=BIG, reconstruction=reconstruction))
     blood, muscle, scar, core = (float(np.median(phantom.study.voxels[phantom.labels == label])) for label in (1, 2, 3, 4))
-    assert scar > 2.0 * muscle
+    assert scar - muscle > 0.3 * blood
     assert 0.6 * blood < scar < 1.6 * blood
     assert muscle < core < 0.85 * scar
 

@@ -33,19 +33,29 @@ def paint_heart(canvas: np.ndarray, occupancy: Occupancy, tissue: Tissue, pixel_
         field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), (0.0, grain * scale, grain * scale))
         return np.asarray(field / np.float32(field.std() + 1e-6))
 
+    # The heart moves while a slice is read, and its walls cross the slab at an angle: borders are wider than the pixel's.
+    motion = rng.uniform(0.5, 1.3) / pixel_mm
+    cavity, wall_part, infarct, core_part, papillary_part = (
+        ndimage.gaussian_filter(part, (0.0, motion, motion))
+        for part in (occupancy.cavity, occupancy.wall, occupancy.infarct, occupancy.core, occupancy.papillary)
+    )
     # Viable and dead fibres interlace at the infarct's border, so its signal falls off over a millimetre or two.
     border = 1.1 / pixel_mm
-    blurred = ndimage.gaussian_filter(occupancy.infarct, (0.0, border, border))
-    zone = np.clip(0.55 * occupancy.infarct + 0.45 * blurred, 0.0, 1.0)
-    core = ndimage.gaussian_filter(occupancy.core, (0.0, 0.4 * border, 0.4 * border))
+    # Within the wall: what share of its tissue is dead, so that the border to the blood does not dim it.
+    dead = infarct / np.maximum(wall_part, 0.05)
+    share = ndimage.gaussian_filter(infarct, (0.0, border, border)) / np.maximum(
+        ndimage.gaussian_filter(wall_part, (0.0, border, border)), 0.05
+    )
+    zone = np.clip(0.55 * dead + 0.45 * share, 0.0, 1.0)
+    core = np.clip(core_part / np.maximum(wall_part, 0.05), 0.0, 1.0)
     patchy = np.clip(1.0 + 0.13 * texture(1.5), 0.5, 1.3)
     muscle = tissue.myocardium + 0.06 * texture(1.3)
     wall = muscle + (tissue.scar * patchy - muscle) * zone
     wall += (tissue.no_reflow + 0.05 * texture() - wall) * core
     blood = tissue.blood + 0.045 * texture(1.3)
-    papillary = tissue.myocardium + 0.25
-    window *= 1.0 - occupancy.cavity - occupancy.wall
-    window += (occupancy.cavity - occupancy.papillary) * blood + occupancy.papillary * papillary + occupancy.wall * wall
+    papillary = tissue.myocardium + 0.2 * (tissue.blood - tissue.myocardium)
+    window *= 1.0 - cavity - wall_part
+    window += (cavity - papillary_part) * blood + papillary_part * papillary + wall_part * wall
 
 
 def acquire(canvas: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:
@@ -67,7 +77,9 @@ def acquire(canvas: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndar
     ghost = rng.uniform(0.0, 0.025, size=(settings.slices, 1, 1)).astype(np.float32)
     signal = signal + ghost * np.roll(signal, settings.rows // int(rng.integers(2, 5)), axis=1)
     signal = signal * _shading(settings.rows, settings.columns, settings.bias, rng)
-    noise = settings.noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
+    # Scanners interpolate: noise of neighbouring pixels is alike.
+    noise = ndimage.gaussian_filter(rng.standard_normal((2, *signal.shape), dtype=np.float32), (0.0, 0.0, 0.5, 0.5))
+    noise *= settings.noise / float(noise.std())
     signed = settings.reconstruction is Reconstruction.PSIR
     image = signal + noise[0] if signed else np.hypot(signal + noise[0], noise[1])
     return np.clip(np.rint(image * BLOOD_VALUE), -32768, 32767).astype(np.int16)

@@ -96,7 +96,7 @@ def make_heart(grid: Grid, shape_rng: np.random.Generator, infarct_rng: np.rando
         infarct_rng: draws number, place and shape of the infarcts, so that they can vary on the same heart.
     """
     settings = grid.settings
-    scale = settings.heart_scale if settings.heart_scale is not None else float(shape_rng.uniform(0.88, 1.15))
+    scale = settings.heart_scale if settings.heart_scale is not None else float(shape_rng.uniform(0.92, 1.2))
     radius, wall = 33.0 * scale, float(shape_rng.uniform(8.0, 10.5)) * scale
     length = float(shape_rng.uniform(86.0, 98.0)) * scale
     # The base lies in the first or second slice of a clinical stack; a short or long stack is centred on the ventricle.
@@ -187,7 +187,7 @@ def _draw_infarcts(counts: tuple[float, ...], no_reflow: float, rng: np.random.G
             Infarct(
                 territory=name,
                 transmurality=transmurality,
-                half_width_deg=float(rng.uniform(25.0, 70.0)),
+                half_width_deg=float(rng.uniform(28.0, 75.0)),
                 half_length=float(rng.uniform(0.2, 0.5)),
                 no_reflow=bool(rng.random() < no_reflow) and transmurality > 0.6,
                 angle_deg=angle + float(rng.normal(0.0, 14.0)),

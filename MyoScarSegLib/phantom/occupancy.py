@@ -13,6 +13,9 @@ from MyoScarSegLib.phantom.heart import ANGLES, Heart, radius_at
 BACKGROUND, CAVITY, MYOCARDIUM, INFARCT, NO_REFLOW = range(5)
 """Codes of the label map; EMIDEC's."""
 
+_MARGIN = 5
+"""Pixels kept around the ventricle, so that what blurs it blurs it into its surroundings."""
+
 
 @dataclass(frozen=True)
 class Occupancy:
@@ -103,7 +106,7 @@ def _fullest(part: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def _window(grid: Grid, heart: Heart) -> tuple[slice, slice]:
-    """The pixels that the ventricle reaches in any slice, with one to spare."""
+    """The pixels that the ventricle reaches in any slice, with a few to spare."""
     settings = grid.settings
     corners = []
     for (right, down), reach in zip(heart.axis_mm, heart.epicardium.max(axis=1), strict=True):
@@ -121,7 +124,10 @@ def _window(grid: Grid, heart: Heart) -> tuple[slice, slice]:
             f"The phantom's heart reaches beyond its {settings.rows} x {settings.columns} pixels of "
             f"{settings.pixel_spacing_mm} mm. Ask for more pixels, larger ones, or a smaller heart_offset_mm."
         )
-    return slice(first_row, last_row), slice(first_column, last_column)
+    return (
+        slice(max(first_row - _MARGIN, 0), min(last_row + _MARGIN, settings.rows)),
+        slice(max(first_column - _MARGIN, 0), min(last_column + _MARGIN, settings.columns)),
+    )
 
 
 def _fine(window: slice, fine: int) -> np.ndarray:

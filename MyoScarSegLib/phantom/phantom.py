@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from MyoScarSegLib.phantom.acquisition import acquire, paint_heart
+from MyoScarSegLib.phantom.acquisition import BLOOD_VALUE, acquire, paint_heart
 from MyoScarSegLib.phantom.grid import make_grid
 from MyoScarSegLib.phantom.heart import make_heart
 from MyoScarSegLib.phantom.occupancy import INFARCT, sample_heart
@@ -110,26 +110,38 @@ def phantom_slices(seed: int, count: int) -> Iterator[tuple[np.ndarray, np.ndarr
     made = 0
     while made < count:
         rows, columns = (256, 208) if rng.random() < 0.5 else (232, 256)
+        pixel_mm = float(rng.uniform(1.25, 1.6))
+        # A part of the public training data was stretched, and its borders padded with the lowest value.
+        stretch = float(rng.uniform(1.15, 1.7)) if rng.random() < 0.25 else 1.0
         settings = PhantomSettings(
             slices=5,
             rows=rows,
-            columns=columns,
-            pixel_spacing_mm=(float(rng.uniform(1.25, 1.6)),) * 2,
+            columns=round(columns * stretch),
+            pixel_spacing_mm=(pixel_mm, pixel_mm / stretch),
             slice_spacing_mm=18.0,
             in_plane_rotation_deg=float(rng.choice([0.0, 90.0, 180.0, 270.0]) + rng.normal(0.0, 8.0)),
             mirrored=bool(rng.random() < 0.5),
             infarct_counts=(0.1, 0.6, 0.25, 0.05),
-            reconstruction=Reconstruction.PSIR if rng.random() < 0.7 else Reconstruction.MAGNITUDE,
-            noise=float(rng.uniform(0.04, 0.16)),
+            reconstruction=Reconstruction.PSIR if rng.random() < 0.75 else Reconstruction.MAGNITUDE,
+            noise=float(rng.uniform(0.03, 0.14)),
             bias=float(rng.uniform(0.05, 0.4)),
-            blur_px=float(rng.uniform(0.35, 0.8)),
+            blur_px=float(rng.uniform(0.4, 1.0)),
         )
         phantom = make_phantom(int(rng.integers(2**31)), settings=settings)
+        padding = rng.integers(0, 24, size=4) if rng.random() < 0.4 else np.zeros(4, dtype=np.int64)
         for image, labels in zip(phantom.study.voxels, phantom.labels, strict=True):
             if made == count:
                 return
             made += 1
-            yield image.astype(np.float32), labels
+            yield _padded(image.astype(np.float32), padding), labels
+
+
+def _padded(image: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Borders (above, below, left, right, in pixels) overwritten with a value well below all others."""
+    top, bottom, left, right = (int(width) for width in widths)
+    inner = np.zeros(image.shape, dtype=bool)
+    inner[top : image.shape[0] - bottom, left : image.shape[1] - right] = True
+    return image if inner.all() else np.where(inner, image, np.float32(-5.0 * BLOOD_VALUE))
 
 
 def _draw_tissue(rng: np.random.Generator) -> Tissue:
@@ -137,10 +149,11 @@ def _draw_tissue(rng: np.random.Generator) -> Tissue:
     usual = Tissue()
     return replace(
         usual,
+        lung=float(rng.uniform(-0.05, 0.18)),
         fat=usual.fat * float(rng.uniform(0.8, 1.3)),
         liver=float(rng.uniform(0.55, 0.95)),
         kidney=float(rng.uniform(1.4, 2.4)),
-        myocardium=float(rng.uniform(-0.06, 0.24)),
+        myocardium=float(rng.uniform(0.05, 0.6)),
         scar=float(rng.uniform(0.95, 1.35)),
         no_reflow=float(rng.uniform(0.3, 0.55)),
     )

@@ -68,7 +68,7 @@ class PhantomSettings:
         bias: strength of the receive coil's smooth shading; 0.3 is 30% from the mean.
         blur_px: standard deviation of the point spread, in pixels.
         heart_offset_mm: ``(row, column)`` distance of the ventricle from the image's centre; None draws a few millimetres.
-        heart_scale: size of the heart over an average adult's; None draws 0.88..1.15.
+        heart_scale: size of the heart over an average adult's; None draws 0.92..1.2.
         supersampling: samples per pixel and direction for the partial volume of the heart.
     """
 
@@ -89,9 +89,9 @@ class PhantomSettings:
     infarct_counts: tuple[float, ...] = (0.15, 0.6, 0.2, 0.05)
     no_reflow_probability: float = 0.4
     reconstruction: Reconstruction = Reconstruction.PSIR
-    noise: float = 0.11
+    noise: float = 0.08
     bias: float = 0.2
-    blur_px: float = 0.5
+    blur_px: float = 0.6
     heart_offset_mm: tuple[float, float] | None = None
     heart_scale: float | None = None
     supersampling: int = 4

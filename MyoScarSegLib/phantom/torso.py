@@ -85,7 +85,7 @@ def _paint_chest(painter: Painter, level: np.ndarray, tissue: Tissue) -> tuple[n
     inner = skin + fat_mm + muscle_mm
     _paint_ribs(painter, inner, angle, tissue)
     lung = edge(inner + 3.0)
-    paint(lung, tissue.lung + 0.04 * texture(4.0))
+    paint(lung, tissue.lung + 0.07 * texture(4.0))
     _paint_vessels(painter, lung, tissue)
     return skin, inner
 
@@ -115,7 +115,7 @@ def _paint_vessels(painter: Painter, lung: np.ndarray, tissue: Tissue) -> None:
         inside = np.flatnonzero((lung[k] > 0.99) & (y[k] < 10.0))
         if len(inside) == 0:
             continue
-        for spot in rng.choice(inside, size=min(34, len(inside)), replace=False):
+        for spot in rng.choice(inside, size=min(60, len(inside)), replace=False):
             row, column = divmod(int(spot), canvas.shape[2])
             size, bright = 0.4 + rng.exponential(0.35), rng.uniform(0.2, 0.9)
             turn, length = rng.normal(-0.6, 0.7), rng.exponential(2.2)
