@@ -46,7 +46,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}. Choose another folder, or free some space.") from error
+        raise OutputError(
+            f"Cannot write {path}: {error.strerror or error}. Choose another folder, or free some space."
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -54,9 +54,7 @@ class EmbeddingCache:
         hits, misses: how often :meth:`get` found an embedding, or did not.
     """
 
-    def __init__(
-        self, budget_bytes: int = 1 << 30, folder: Path | None = None, disk_budget_bytes: int = 8 << 30
-    ) -> None:
+    def __init__(self, budget_bytes: int = 1 << 30, folder: Path | None = None, disk_budget_bytes: int = 8 << 30) -> None:
         self.budget_bytes = budget_bytes
         self.folder = folder
         self.disk_budget_bytes = disk_budget_bytes

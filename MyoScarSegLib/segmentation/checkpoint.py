@@ -31,6 +31,7 @@ class Checkpoint:
         architecture: see :func:`~MyoScarSegLib.segmentation.architectures.architecture_of`.
         preprocessing: id.
         side: rows and columns of the network's square input.
+        window_mm: side of the window around the heart that it was trained on; None for whole slices.
         metadata: what the file says of itself (ours only).
         notes: sentences for the reader of a result, such as what had to be assumed.
     """
@@ -41,6 +42,7 @@ class Checkpoint:
     architecture: str
     preprocessing: str
     side: int
+    window_mm: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -96,7 +98,7 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
     if metadata:
         check_normalisation(metadata)
     side = _side(state, metadata, recipe.side, name)
-    return Checkpoint(name, sha256, state, architecture, chosen, side, metadata, notes)
+    return Checkpoint(name, sha256, state, architecture, chosen, side, _window_mm(metadata, name), metadata, notes)
 
 
 def _side(state: Mapping[str, torch.Tensor], metadata: Mapping[str, str], usual: int | None, name: str) -> int:
@@ -107,6 +109,19 @@ def _side(state: Mapping[str, torch.Tensor], metadata: Mapping[str, str], usual:
     if not text.isdigit() or not 32 <= int(text) <= 2048:
         raise ModelError(f"{name} does not say the side of its input ('input_side' is {text!r}).")
     return int(text)
+
+
+def _window_mm(metadata: Mapping[str, str], name: str) -> float | None:
+    text = metadata.get("window_mm")
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 20 <= value <= 1000:
+        raise ModelError(f"{name} says that its window is {text!r} mm wide, which cannot be.")
+    return value
 
 
 def _read(path: Path, trust: bool) -> tuple[dict[str, str], Mapping[str, Any], bool]:

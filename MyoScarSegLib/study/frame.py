@@ -135,5 +135,7 @@ class Frame:
             logits = functional.interpolate(logits[None, None], (y1 - y0, x1 - x0), mode="bilinear", antialias=True)[0, 0]
         native = np.full(self.shape, outside, dtype=np.float32)
         inside_y, inside_x = slice(max(y0, 0), min(y1, self.shape[0])), slice(max(x0, 0), min(x1, self.shape[1]))
-        native[inside_y, inside_x] = logits.cpu().numpy()[inside_y.start - y0 : inside_y.stop - y0, inside_x.start - x0 : inside_x.stop - x0]
+        native[inside_y, inside_x] = logits.cpu().numpy()[
+            inside_y.start - y0 : inside_y.stop - y0, inside_x.start - x0 : inside_x.stop - x0
+        ]
         return native

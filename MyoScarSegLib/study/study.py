@@ -105,7 +105,9 @@ class Study:
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or min(self.voxels.shape) < 1:
-            raise StudyError(f"{self.case}: an LGE study is a stack of slices [k, j, i]; this array has the shape {self.voxels.shape}.")
+            raise StudyError(
+                f"{self.case}: an LGE study is a stack of slices [k, j, i]; this array has the shape {self.voxels.shape}."
+            )
 
     @property
     def slices(self) -> int:

@@ -1,0 +1,225 @@
+"""The picture of a result: every slice with its boxes and the outline of the mask, and the numbers."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.files import cache_folder, write_bytes
+from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.result import Result
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK, _PAPER, _FAINT = "#e8e6e1", "#15181c", "#8d949c"
+_SCAR, _TRUTH = "#ff5a4f", "#58d68d"
+_BOX_COLOURS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#6c757d"}
+_TILE_INCHES = 2.3
+_DPI = 110
+_LEAST_VIEW_MM = 150.0
+_LEAST_VIEW_PX = 110
+
+
+def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -> None:
+    """Draw a result as a montage, atomically.
+
+    Args:
+        path: PNG file.
+        result: what to draw.
+        truth: bool ``[k, j, i]``, an expert's mask to compare with, drawn in another colour.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    title, subtitle = _headline(result, truth)
+    captions = [_caption(result, k) for k in range(result.study.slices)]
+    _draw(path, result.study, result.boxes, result.points, result.mask, truth, captions, title, subtitle)
+
+
+def write_boxes_picture(path: Path, study: Study, boxes: Sequence[Box]) -> None:
+    """Draw proposed boxes as a montage, atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    nothing = np.zeros(study.voxels.shape, dtype=bool)
+    captions = [_count(sum(b.slice == k for b in boxes), "box", "boxes") for k in range(study.slices)]
+    title = f"{study.case}: {_count(len(boxes), 'box', 'boxes')} proposed"
+    _draw(path, study, boxes, (), nothing, None, captions, title, "MyoScarSeg, research use only")
+
+
+def _draw(
+    path: Path,
+    study: Study,
+    boxes: Sequence[Box],
+    points: Sequence[Point],
+    mask: np.ndarray,
+    truth: np.ndarray | None,
+    captions: Sequence[str],
+    title: str,
+    subtitle: str,
+) -> None:
+    figure, axes = _canvas(study.slices, title, subtitle, truth is not None)
+    x0, y0, x1, y1 = _view(study, boxes, mask if truth is None else mask | truth)
+    row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
+    for index, axis in enumerate(axes):
+        axis.set_axis_off()
+        if index >= study.slices:
+            continue
+        rows, columns = study.slice_shape
+        axis.imshow(
+            normalise(study.voxels[index]),
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            extent=(0, columns, rows, 0),  # so that the axes' coordinates are pixel edges
+            interpolation="bicubic",
+            aspect=row_mm / column_mm,
+        )
+        if truth is not None:
+            _outline(axis, truth[index], _TRUTH, 1.0)
+        _outline(axis, mask[index], _SCAR, 1.4)
+        for box in boxes:
+            if box.slice == index:
+                _rectangle(axis, box)
+        for point in points:
+            if point.slice == index:
+                axis.plot(
+                    point.x, point.y, "+" if point.positive else "x", color=_SCAR if point.positive else "#4cc9f0", ms=7, mew=1.8
+                )
+        axis.set_xlim(x0, x1)
+        axis.set_ylim(y1, y0)
+        failure = study.bad_slices.get(index)
+        axis.set_title(f"slice {index}", color=_FAINT, fontsize=8, loc="left", pad=3)
+        text, colour = ("not used", "#ff9f1c") if failure else (captions[index], _INK)
+        axis.set_title(text, color=colour, fontsize=8, loc="right", pad=3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
+    write_bytes(path, buffer.getvalue())
+
+
+def _canvas(tiles: int, title: str, subtitle: str, compared: bool) -> tuple[Figure, list[Axes]]:
+    import os
+
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    columns = min(tiles, 5 if tiles <= 20 else 8)
+    rows = math.ceil(tiles / columns)
+    width, head = max(columns * _TILE_INCHES, 3 * _TILE_INCHES), 0.95
+    height = rows * (_TILE_INCHES + 0.22) + head
+    figure = Figure(figsize=(width, height), facecolor=_PAPER)
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        rows, columns, left=0.012, right=0.988, bottom=0.012, top=1 - (head + 0.12) / height, wspace=0.03, hspace=0.12
+    )
+    axes = [figure.add_subplot(grid[n // columns, n % columns]) for n in range(rows * columns)]
+    figure.text(0.014, 1 - 0.30 / height, title, color=_INK, fontsize=12.5, weight="bold", va="center")
+    figure.text(0.014, 1 - 0.56 / height, subtitle, color=_FAINT, fontsize=8, va="center")
+    keys: list[Any] = [Line2D([], [], color=_SCAR, lw=1.6, label="scar")]
+    if compared:
+        keys.append(Line2D([], [], color=_TRUTH, lw=1.2, label="truth"))
+    keys += [Line2D([], [], color=colour, lw=1.2, ls="--", label=f"{state.value} box") for state, colour in _BOX_COLOURS.items()]
+    figure.legend(
+        handles=keys,
+        loc="upper left",
+        bbox_to_anchor=(0.008, 1 - 0.64 / height),
+        ncols=len(keys),
+        frameon=False,
+        fontsize=7.5,
+        labelcolor=_FAINT,
+        handlelength=1.6,
+        columnspacing=1.4,
+    )
+    return figure, axes
+
+
+def _view(study: Study, boxes: Sequence[Box], mask: np.ndarray) -> tuple[float, float, float, float]:
+    """The same part of every slice: around all boxes and scar with a margin, or the whole slice if there are none."""
+    rows, columns = study.slice_shape
+    found = np.argwhere(mask.any(axis=0))
+    corners = [b.xyxy for b in boxes]
+    if found.size:
+        (top, left), (bottom, right) = found.min(axis=0), found.max(axis=0) + 1
+        corners.append((float(left), float(top), float(right), float(bottom)))
+    if not corners:
+        return 0, 0, columns, rows
+    spacing = study.geometry.pixel_spacing_mm
+    least = (_LEAST_VIEW_PX, _LEAST_VIEW_PX) if spacing is None else (_LEAST_VIEW_MM / spacing[1], _LEAST_VIEW_MM / spacing[0])
+    edges = np.array(corners)
+    low, high = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
+    half = np.maximum((high - low) * 0.65, np.array(least) / 2)
+    middle = (low + high) / 2
+    x0, y0 = np.maximum(middle - half, 0)
+    x1, y1 = np.minimum(middle + half, (columns, rows))
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _outline(axis: Axes, mask: np.ndarray, colour: str, width: float) -> None:
+    """The border of the mask's pixels: contour of the doubled mask, so that it runs along pixel edges, slightly rounded."""
+    if not mask.any():
+        return
+    times = 4
+    fine = np.kron(np.pad(mask, 1), np.ones((times, times)))
+    x = (np.arange(fine.shape[1]) + 0.5) / times - 1
+    y = (np.arange(fine.shape[0]) + 0.5) / times - 1
+    axis.contour(x, y, fine, levels=[0.5], colors=[colour], linewidths=[width])
+
+
+def _rectangle(axis: Axes, box: Box) -> None:
+    from matplotlib.patches import Rectangle
+
+    colour = _BOX_COLOURS[box.state]
+    size = (box.x1 - box.x0, box.y1 - box.y0)
+    axis.add_patch(Rectangle((box.x0, box.y0), *size, fill=False, ec=colour, lw=1.1, ls=(0, (4, 2))))
+    if box.confidence is not None:
+        axis.text(box.x0, box.y0 - 1, f"{box.confidence:.2f}", color=colour, fontsize=6.5, va="bottom", clip_on=True)
+
+
+def _headline(result: Result, truth: np.ndarray | None) -> tuple[str, str]:
+    burden = result.burden
+    if burden.mass_g is None:
+        amount = f"{burden.pixels} scar pixels (no spacing, so neither mL nor g)"
+    else:
+        amount = f"scar {burden.mass_g:.1f} g, {burden.volume_ml:.1f} mL"
+    title = f"{result.study.case}: {amount}"
+    if truth is not None:
+        from MyoScarSegLib.quantification.burden import scar_burden
+
+        known = scar_burden(truth, result.study.geometry)
+        title += f"; truth {known.mass_g:.1f} g" if known.mass_g is not None else f"; truth {known.pixels} pixels"
+    provenance = result.provenance
+    parts = [
+        f"{provenance.get('detector', 'boxes from file')} + {provenance.get('segmenter', '')}",
+        f"probability ≥ {result.threshold:g}",
+        result.study.reconstruction.value,
+        provenance.get("program", ""),
+        "research use only",
+    ]
+    if not result.complete:
+        parts.insert(0, "INCOMPLETE")
+    return title, "  ·  ".join(part for part in parts if part)
+
+
+def _caption(result: Result, index: int) -> str:
+    if index in result.failed_slices:
+        return "failed"
+    entry = result.burden.slices[index]
+    if entry.pixels == 0:
+        return "no scar"
+    return f"{entry.pixels} px" if entry.mass_g is None else f"{entry.area_mm2:.0f} mm² · {entry.mass_g:.1f} g"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

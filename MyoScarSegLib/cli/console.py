@@ -1,0 +1,95 @@
+"""What commands share: progress on the terminal, Ctrl-C, and the options of every job."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from MyoScarSegLib.progress import CancelToken
+
+
+class ConsoleProgress:
+    """A bar with time left on a terminal; a plain line per step otherwise. Writes to standard error."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._bar: Any = None
+        self._total = 0
+        self._last = ""
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """See :class:`~MyoScarSegLib.progress.Progress`."""
+        if not self._terminal:
+            line = f"[{done}/{total}] {message}"
+            if line != self._last:
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
+            self._last = line
+            return
+        from tqdm import tqdm
+
+        if self._bar is None or total != self._total or done < self._bar.n:
+            self.close()
+            self._bar, self._total = tqdm(total=total, leave=False, dynamic_ncols=True, bar_format=_BAR), total
+        self._bar.set_description_str(message, refresh=False)
+        self._bar.n = done
+        self._bar.refresh()
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+_BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
+
+
+@contextmanager
+def cancel_on_interrupt() -> Iterator[CancelToken]:
+    """A token that the first Ctrl-C (or SIGTERM) sets; a second Ctrl-C stops the program at once."""
+    token = CancelToken()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if token.cancelled and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.stderr.write("\nCancelling after this slice; press Ctrl-C again to stop at once.\n")
+        token.cancel()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def probability(text: str) -> float:
+    """An option's value strictly between 0 and 1."""
+    value = _float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a probability between 0 and 1")
+    return value
+
+
+def spacing(text: str) -> tuple[float, float, float]:
+    """An option's value ``X,Y,Z`` or ``X Y Z`` in millimetres: between columns, rows and slices."""
+    parts = text.replace(",", " ").replace("x", " ").split()
+    values = tuple(_float(part) for part in parts)
+    if len(values) != 3 or not all(0 < v < 1000 for v in values):
+        raise argparse.ArgumentTypeError(f"{text!r} is not three distances in mm: columns,rows,slices, such as 1.4,1.4,10")
+    return values[0], values[1], values[2]
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

@@ -1,0 +1,49 @@
+"""The command ``myoscarseg``: exit status 0 all done, 1 some case failed (the others are written), 2 bad arguments."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.cli import demo, info, jobs, models
+from MyoScarSegLib.errors import MyoScarSegError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (the process's own if None). Returns the exit status."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    args.parser = parser
+    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.ERROR, format="%(name)s: %(message)s")
+    if not args.verbose:
+        logging.getLogger("MyoScarSegLib").setLevel(logging.CRITICAL)
+    try:
+        return int(args.run(args))
+    except MyoScarSegError as error:
+        sys.stderr.write(f"myoscarseg: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("myoscarseg: stopped.\n")
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has gone (`myoscarseg info ... | head`); that is no failure of ours.
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="myoscarseg",
+        description="Myocardial scar on LGE cardiac MRI: boxes, masks, volume and mass. Research use only.",
+    )
+    parser.add_argument("--version", action="version", version=f"MyoScarSeg {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="log what happens, with tracebacks of unexpected errors")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    jobs.add_parsers(subparsers)
+    info.add_parser(subparsers)
+    models.add_parser(subparsers).set_defaults(run=models.run)
+    demo.add_parser(subparsers)
+    return parser

@@ -1,0 +1,291 @@
+"""The main job: propose boxes, segment scar in them, measure it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError, PromptError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
+from MyoScarSegLib.result import Boxes, Result, check_threshold
+from MyoScarSegLib.study.study import Study
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.detection import Detector
+    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
+
+SCAR = "scar"
+DEFAULT_THRESHOLD = 0.5
+_log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """A detector and a segmenter, loaded when first needed and kept for the studies that follow.
+
+    One bad slice does not stop a study: it is listed in the result. A set cancel token ends the work within one slice; what
+    was finished is returned.
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: str | Path | Detector | None = None,
+        segmenter: str | Path | Segmenter | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        view: str = "auto",
+        trust: bool = False,
+        preprocessing_id: str | None = None,
+        confidence: float | None = None,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
+        """Choose the models; nothing is loaded yet.
+
+        Args:
+            detector: name in the registry, path, or a loaded one; the default model if None.
+            segmenter: likewise.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+            precision: of the segmenter's encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+            view: what the segmenter looks at: ``auto``, ``heart`` or ``slice``.
+            trust: unpickle foreign checkpoints that hold more than tensors.
+            preprocessing_id: what a foreign segmenter was trained with, where it is not known otherwise.
+            confidence: least confidence of a proposed box; the detector's own default if None.
+            cache: of image embeddings; a new one if None.
+        """
+        self._detector = detector
+        self._segmenter = segmenter
+        self._device = device
+        self._precision = precision
+        self._view = view
+        self._trust = trust
+        self._preprocessing_id = preprocessing_id
+        self._confidence = confidence
+        self._cache = cache
+        self._heart_detector: Detector | None = None
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, loaded on first use.
+
+        Raises:
+            ModelError: it is missing, damaged, untrusted or no detector.
+        """
+        if self._detector is None or isinstance(self._detector, (str, Path)):
+            from MyoScarSegLib.detection import load_detector
+
+            self._detector = load_detector(self._detector, device=self._device, trust=self._trust)
+        return self._detector
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The segmenter, loaded on first use.
+
+        Raises:
+            ModelError: it is missing, damaged, untrusted or no segmenter.
+        """
+        if self._segmenter is None or isinstance(self._segmenter, (str, Path)):
+            from MyoScarSegLib.segmentation import load_segmenter
+
+            self._segmenter = load_segmenter(
+                self._segmenter,
+                device=self._device,
+                precision=self._precision,
+                view=self._view,
+                trust=self._trust,
+                preprocessing_id=self._preprocessing_id,
+                cache=self._cache,
+            )
+        return self._segmenter
+
+    def heart_centre(self, study: Study) -> tuple[float, float] | None:
+        """``(x, y)`` of the left ventricle in native pixel edges, None if it is not found on any slice.
+
+        It depends on the images alone, not on the prompts, and is the same for all slices of a study: so a slice's embedding
+        can be made before there is any box, and stays good whatever is edited.
+
+        Raises:
+            ModelError: the detector that finds the left ventricle cannot be loaded.
+        """
+        from MyoScarSegLib.detection.heart import heart_centre, heart_detector
+
+        if self._heart_detector is None:
+            own = self._detector if not isinstance(self._detector, (str, Path)) else None
+            self._heart_detector = heart_detector(own, self._device)
+        return heart_centre(study, self._heart_detector)
+
+    def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
+        """Propose boxes around scar on every slice.
+
+        Args:
+            study: the study.
+            progress: called before each slice and at the end.
+            cancel: honoured before each slice.
+
+        Returns:
+            The boxes in slice order, with the slices that failed and whether the caller cancelled.
+
+        Raises:
+            ModelError: the detector cannot be loaded.
+        """
+        found = Boxes()
+        if cancel is not None and cancel.cancelled:
+            found.cancelled = True
+            return found
+        detector = self.detector
+        confidence = detector.confidence if self._confidence is None else self._confidence
+        found.provenance = {
+            "detector": detector.name,
+            "detector_sha256": detector.checksum,
+            "detector_confidence": f"{confidence:g}",
+        }
+
+        def detect(index: int) -> None:
+            found.extend(
+                detector.detect(
+                    study.voxels[index],
+                    slice_index=index,
+                    pixel_spacing_mm=study.geometry.pixel_spacing_mm,
+                    confidence=confidence,
+                    labels=(SCAR,),
+                )
+            )
+
+        usable = [k for k in range(study.slices) if k not in study.bad_slices]
+        found.failed_slices, found.cancelled = _each_slice(usable, detect, "Proposing boxes", progress, cancel)
+        return found
+
+    def segment(
+        self,
+        study: Study,
+        boxes: Iterable[Box],
+        points: Iterable[Point] = (),
+        *,
+        threshold: float = DEFAULT_THRESHOLD,
+        progress: Progress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """Segment scar in the boxes that were not rejected, and at the points.
+
+        Args:
+            study: the study.
+            boxes: prompts; rejected ones and those with another label than ``scar`` are kept in the result, not segmented.
+            points: prompts.
+            threshold: probability from which on a pixel counts as scar.
+            progress: called before each slice and at the end.
+            cancel: honoured before each slice.
+
+        Raises:
+            PromptError: a box or point is outside the study or empty.
+            ModelError: the segmenter cannot be loaded.
+        """
+        check_threshold(threshold)
+        boxes, points = tuple(boxes), tuple(points)
+        shape = study.voxels.shape
+        wanted: dict[int, tuple[list[Box], list[Point]]] = {}
+        for box in boxes:
+            if box.state is not BoxState.REJECTED and box.label == SCAR:
+                wanted.setdefault(box.slice, ([], []))[0].append(check_box(box, shape))
+        for point in points:
+            wanted.setdefault(point.slice, ([], []))[1].append(check_point(point, shape))
+        # Negative points alone take nothing away where nothing was found.
+        prompted = {k: v for k, v in sorted(wanted.items()) if v[0] or any(p.positive for p in v[1])}
+
+        probability = np.zeros(shape, dtype=np.float32)
+        scores: dict[int, float] = {}
+        failed: dict[int, str] = {k: f"it has prompts, but {study.bad_slices[k]}" for k in prompted if k in study.bad_slices}
+        provenance = {"program": f"MyoScarSeg {__version__}", "threshold": f"{threshold:g}"}
+        cancelled = cancel is not None and cancel.cancelled
+        if prompted and not cancelled:
+            segmenter = self.segmenter
+            centre = self.heart_centre(study) if segmenter.window is not None else None
+
+            def segment_slice(index: int) -> None:
+                of_boxes, of_points = prompted[index]
+                prediction = segmenter.predict(
+                    study.voxels[index],
+                    of_boxes,
+                    of_points,
+                    pixel_spacing_mm=study.geometry.pixel_spacing_mm,
+                    centre=centre,
+                )
+                probability[index] = sigmoid(prediction.logits)
+                scores[index] = prediction.score
+
+            usable = [k for k in prompted if k not in study.bad_slices]
+            more, cancelled = _each_slice(usable, segment_slice, "Segmenting scar", progress, cancel)
+            failed |= more
+            provenance |= _provenance(segmenter)
+        else:
+            provenance["segmenter"] = "not used: cancelled before" if cancelled else "not used: nothing was prompted"
+        return Result(study, probability, threshold, boxes, points, scores, failed, cancelled, provenance)
+
+    def run(
+        self,
+        study: Study,
+        *,
+        points: Iterable[Point] = (),
+        threshold: float = DEFAULT_THRESHOLD,
+        progress: Progress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """:meth:`propose`, then :meth:`segment` in what was proposed. Errors as of both."""
+        from dataclasses import replace
+
+        _ = self.segmenter  # if it cannot be loaded, the caller shall learn it before the detector has worked
+        boxes = self.propose(study, progress=progress, cancel=cancel)
+        result = self.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
+        return replace(
+            result,
+            failed_slices={**boxes.failed_slices, **result.failed_slices},
+            cancelled=boxes.cancelled or result.cancelled,
+            provenance={**result.provenance, **boxes.provenance},
+        )
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, without overflow; same shape, float32."""
+    return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
+
+
+def _provenance(segmenter: Segmenter) -> dict[str, str]:
+    checkpoint = segmenter.checkpoint
+    return {
+        "segmenter": checkpoint.name,
+        "segmenter_sha256": checkpoint.sha256,
+        "architecture": checkpoint.architecture,
+        "preprocessing": checkpoint.preprocessing,
+        "view": "slice" if segmenter.window is None else f"heart window {segmenter.window.side_mm:g} mm",
+        "precision": str(segmenter.precision).removeprefix("torch."),
+        "device": segmenter.device.type,
+        **({"remark": " ".join(checkpoint.notes)} if checkpoint.notes else {}),
+    }
+
+
+def _each_slice(
+    indices: Sequence[int], work: Callable[[int], None], what: str, progress: Progress, cancel: CancelToken | None
+) -> tuple[dict[int, str], bool]:
+    """Do ``work`` on each slice. Returns the slices that failed, with the reason, and whether the caller cancelled."""
+    failed: dict[int, str] = {}
+    total = len(indices)
+    for done, index in enumerate(indices):
+        if cancel is not None and cancel.cancelled:
+            return failed, True
+        progress(done, total, f"{what}: slice {index}")
+        try:
+            work(index)
+        except Cancelled:
+            return failed, True
+        except (PromptError, ModelError) as error:
+            failed[index] = str(error)
+        except (MyoScarSegError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+            # The networks' own libraries raise many kinds of error; on one slice none of them may cost the others.
+            _log.exception("Slice %d failed", index)
+            failed[index] = f"{what.lower()} failed: {error}"
+    progress(total, total, what)
+    return failed, False
