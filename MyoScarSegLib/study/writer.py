@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import numpy as np
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
+from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension
 from MyoScarSegLib.study.stack import numbers
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.study.volumes import geometry_of, read_volume
 
 SEGMENT_NAME = "Scar"
 
@@ -29,6 +33,9 @@ SCAR_TERMINOLOGY = (
     "~SCT^87878005^Left ventricle"
     "~^^"
 )
+
+#: Byte offsets in a NIfTI-1 header.
+_NIFTI_SFORM_CODE, _NIFTI_SFORM = 254, 280
 
 #: Written coordinates and a file's own may differ by what float32 headers (NIfTI) round off.
 _SAME_PLACE_MM = 1e-2
@@ -92,27 +99,17 @@ def read_mask(path: Path | str, study: Study) -> np.ndarray:
     Raises:
         StudyError: the file cannot be read, lies on another grid, or has several segments and none named Scar.
     """
-    import SimpleITK as sitk
-
     path = Path(path)
     if not path.is_file():
         raise StudyError(f"There is no mask file {path}.")
-    with quiet_itk():
-        try:
-            image = sitk.ReadImage(str(path))
-        except RuntimeError as error:
-            raise StudyError(f"{path} cannot be read: {itk_reason(error)}.") from error
-    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
-    labels = sitk.GetArrayFromImage(image)
-    if image.GetDimension() != 3 or labels.ndim not in (3, 4):
-        raise StudyError(f"{path} is no 3D mask (array shape {labels.shape}).")
-    shape = tuple(np.transpose(np.empty(study.voxels.shape, dtype=bool), np.argsort(study.file_axes)).shape)
-    offset = _check_grid(path, image, study, shape)
-    mask = _of_segment(path, labels, fields)
-    if offset != (0, 0, 0) or mask.shape != shape:
-        whole = np.zeros(shape, dtype=bool)
-        whole[tuple(slice(start, start + size) for start, size in zip(offset, mask.shape, strict=True))] = mask
-        mask = whole
+    if not has_extension(path, VOLUME_EXTENSIONS):
+        raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
+    labels, geometry, fields = _labels(path)
+    whole_shape = study.file_array(study.voxels).shape
+    start = _place_on_grid(path, labels.shape[:3], geometry, study, whole_shape)
+    mask = np.zeros(whole_shape, dtype=bool)
+    window = tuple(slice(first, first + size) for first, size in zip(start, labels.shape[:3], strict=True))
+    mask[window] = _of_segment(path, labels, fields)
     return np.ascontiguousarray(np.transpose(mask, study.file_axes))
 
 
@@ -149,8 +146,24 @@ def _write(path: Path, image: Any) -> None:
     with atomic_path(path) as temporary, quiet_itk():
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
+            if temporary.name.endswith((".nii", ".nii.gz")):
+                _keep_shear(temporary, image)
         except RuntimeError as error:
             raise OutputError(f"Cannot write {path}: {itk_reason(error)}. Choose another folder, or free some space.") from error
+
+
+def _keep_shear(path: Path, image: Any) -> None:
+    """Put a sheared stack's true axes into the sform of a NIfTI-1 file; ITK has written the nearest orthogonal ones."""
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    if np.allclose(direction.T @ direction, np.eye(3), atol=1e-6):
+        return
+    affine = np.column_stack([direction * np.asarray(image.GetSpacing()), image.GetOrigin()])
+    affine[:2] *= -1
+    packed = path.name.endswith(".gz")
+    data = bytearray(gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
+    struct.pack_into("<h", data, _NIFTI_SFORM_CODE, 1)
+    struct.pack_into("<12f", data, _NIFTI_SFORM, *affine.ravel())
+    path.write_bytes(gzip.compress(bytes(data), 6, mtime=0) if packed else bytes(data))
 
 
 def _extent(stored: np.ndarray) -> str:
@@ -179,23 +192,42 @@ def _conversion_parameters(study: Study, stored_shape: tuple[int, ...]) -> str:
     return f"Reference image geometry|{''.join(value + ';' for value in values)}|&"
 
 
-def _check_grid(path: Path, image: Any, study: Study, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Where the mask's first voxel lies in the study's grid, as a file ``[k, j, i]`` index; Slicer crops segmentations."""
+def _labels(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:
+    """Stored values ``[k, j, i]`` (or ``[k, j, i, layer]``), their geometry, and the header's fields on segments."""
+    if not has_extension(path, (".nrrd", ".nhdr")):
+        stack = read_volume(path)
+        return stack.array, stack.geometry, {}
+    import SimpleITK as sitk
+
+    with quiet_itk():
+        try:
+            image = sitk.ReadImage(str(path))
+        except RuntimeError as error:
+            raise StudyError(f"{path} cannot be read: {itk_reason(error)}.") from error
+    if image.GetDimension() != 3:
+        raise StudyError(f"{path} is no 3D mask (size {numbers(image.GetSize())}).")
+    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
+    return sitk.GetArrayFromImage(image), geometry_of(image), fields
+
+
+def _place_on_grid(
+    path: Path, shape: tuple[int, ...], geometry: Geometry, study: Study, whole_shape: tuple[int, ...]
+) -> tuple[int, int, int]:
+    """The ``[k, j, i]`` index in the input file's grid of a mask's first voxel; Slicer may crop what it saves."""
     spacing, direction = file_geometry(study)
-    size = image.GetSize()[::-1]
     steps = direction * np.asarray(spacing)
-    mask_steps = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
-    shift = np.linalg.solve(steps, np.subtract(image.GetOrigin(), study.geometry.origin_mm))
+    mask_spacing = geometry.spacing_mm or (1.0, 1.0, 1.0)
+    mask_steps = geometry.direction * np.asarray(mask_spacing)
+    shift = np.linalg.solve(steps, np.subtract(geometry.origin_mm, study.geometry.origin_mm))
     offset = np.round(shift).astype(int)
-    corner = np.asarray(size[::-1], dtype=float)
-    apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ corner).max()
+    apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
     start = (int(offset[2]), int(offset[1]), int(offset[0]))
-    inside = all(first >= 0 and first + count <= whole for first, count, whole in zip(start, size, shape, strict=True))
+    inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, whole_shape, strict=True))
     if apart > _SAME_PLACE_MM or not inside:
         raise StudyError(
-            f"{path} lies on another grid than the study {study.case}: its size is {numbers(image.GetSize())}, spacing "
-            f"{numbers(image.GetSpacing())} mm, origin ({', '.join(f'{v:.4g}' for v in image.GetOrigin())}); the study's is "
-            f"{numbers(shape[::-1])}, {numbers(spacing)} mm, ({', '.join(f'{v:.4g}' for v in study.geometry.origin_mm)})."
+            f"{path} lies on another grid than the study {study.case}: its size is {numbers(shape[::-1])}, spacing "
+            f"{numbers(mask_spacing)} mm, origin ({', '.join(f'{v:.4g}' for v in geometry.origin_mm)}); the study's is "
+            f"{numbers(whole_shape[::-1])}, {numbers(spacing)} mm, ({', '.join(f'{v:.4g}' for v in study.geometry.origin_mm)})."
         )
     return start
 
