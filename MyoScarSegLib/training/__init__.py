@@ -1,0 +1,1 @@
+"""Data, splits, augmentation, training loops and evaluation."""

@@ -1,0 +1,169 @@
+"""MyoScarSeg's own detector checkpoints: half-precision safetensors that say how they were trained; no code inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PREPROCESSING = "myoscarseg"
+_KEY = "myoscarseg"
+_FORMAT = "myoscarseg-detector"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DetectorRecord:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        architecture: of ultralytics, such as ``"yolo11n"``.
+        classes: names, in the order of the network's classes.
+        image_size: longest side of the input, pixels.
+        confidence: threshold chosen on the validation patients.
+        iou: overlap above which the less confident of two boxes is dropped.
+        channels: of the input.
+        normalisation: of the voxel values.
+        program: version of MyoScarSeg that wrote it.
+        training: summary for provenance.
+    """
+
+    architecture: str
+    classes: tuple[str, ...]
+    image_size: int
+    confidence: float
+    iou: float
+    channels: int = 1
+    normalisation: Normalisation = NORMALISATION
+    program: str = __version__
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, network: nn.Module, record: DetectorRecord) -> None:
+    """Write a detection network atomically, in half precision.
+
+    The same weights and record give the same bytes.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    tensors = {}
+    for name, value in sorted(network.state_dict().items()):
+        tensor = value.detach().cpu().contiguous()
+        tensors[name] = tensor.half() if tensor.is_floating_point() else tensor
+    document = {"format": _FORMAT, "version": _VERSION, "task": "detect", **asdict(record)}
+    data = save(tensors, metadata={_KEY: json.dumps(document, sort_keys=True, allow_nan=False)})
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def read_record(path: Path) -> DetectorRecord:
+    """What a checkpoint says of itself; its weights are not read.
+
+    Raises:
+        ModelError: it is no detector of MyoScarSeg, damaged, or made for another normalisation.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is not a readable safetensors file ({error}). Get it again.") from error
+    try:
+        document = json.loads(metadata[_KEY])
+        if not isinstance(document, dict):
+            raise TypeError("its record is not an object")
+    except KeyError as error:
+        raise ModelError(f"{path} is not a detector of MyoScarSeg: it has no record of how it was trained.") from error
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: its record cannot be read ({error}).") from error
+    return _record(document, path)
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
+    """The network of a checkpoint, on the CPU, in evaluation mode and single precision, and its record.
+
+    Raises:
+        ModelError: as :func:`read_record`, or its weights do not fit its architecture or are not finite.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from MyoScarSegLib.detection.architecture import build_network
+
+    record = read_record(path)
+    network = build_network(record.architecture, channels=record.channels, classes=len(record.classes))
+    try:
+        tensors = load_file(str(path))
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged ({error}). Get it again.") from error
+    wanted = network.state_dict()
+    strange = sorted(
+        name
+        for name in wanted.keys() | tensors.keys()
+        if getattr(wanted.get(name), "shape", 0) != getattr(tensors.get(name), "shape", 1)
+    )
+    if strange:
+        raise ModelError(
+            f"{path} does not fit its architecture {record.architecture}: {len(strange)} tensors are missing, unknown or "
+            f"of another shape, such as {strange[0]}."
+        )
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise ModelError(f"{path} is damaged: the weights {broken[0]} are not finite. Get it again.")
+    network.load_state_dict(tensors)
+    return network.float().eval(), record
+
+
+def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
+    if document.get("format") != _FORMAT:
+        raise ModelError(f"{path} is a checkpoint of MyoScarSeg, but not a detector: its format is {document.get('format')!r}.")
+    if document.get("version") != _VERSION:
+        raise ModelError(f"{path} is a detector of version {document.get('version')!r}; this program reads version {_VERSION}.")
+    if document.get("task") != "detect":
+        raise ModelError(f"{path} was trained for the task {document.get('task')!r}, not for detection.")
+    try:
+        record = DetectorRecord(
+            architecture=str(document["architecture"]),
+            classes=tuple(str(name) for name in document["classes"]),
+            image_size=int(document["image_size"]),
+            confidence=float(document["confidence"]),
+            iou=float(document["iou"]),
+            channels=int(document["channels"]),
+            normalisation=Normalisation(**document["normalisation"]),
+            program=str(document["program"]),
+            training=dict(document["training"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: its record lacks or garbles {error}.") from error
+    sensible = (
+        record.classes
+        and len(set(record.classes)) == len(record.classes)
+        and 32 <= record.image_size <= 4096
+        and 0 <= record.confidence <= 1
+        and 0 <= record.iou <= 1
+    )
+    if not sensible:
+        raise ModelError(f"{path} is damaged: its classes, image size or thresholds make no sense.")
+    if record.channels != 1:
+        raise ModelError(f"{path} takes {record.channels} channels; this program gives a detector one slice.")
+    if record.normalisation != NORMALISATION:
+        raise ModelError(
+            f"{path} was trained with {record.normalisation}, but this program normalises with {NORMALISATION}. "
+            f"Use MyoScarSeg {record.program}, or train the detector again."
+        )
+    return record

@@ -1,0 +1,265 @@
+"""Detection checkpoints of ultralytics. A ``.pt`` file is a pickle, which can run any code, so an unknown one is opened
+with an allow-list: only the classes of torch's and ultralytics' layers, and of those not even the constructors run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import re
+import struct
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.detection.quiet import import_ultralytics
+from MyoScarSegLib.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PREPROCESSING = "ultralytics"
+_LAYERS = re.compile(r"(?:torch\.nn\.modules|ultralytics\.nn\.modules)(?:\.[a-z0-9_]+)?")
+_TRAINING_ONLY = re.compile(r"ultralytics\.utils\.(?:loss|tal)\.[A-Za-z0-9]+")
+_PATHS = re.compile(r"pathlib(?:\._local)?\.(?:Posix|Windows|PurePosix|PureWindows)Path")
+_NAMESPACES = (
+    "ultralytics.utils.IterableSimpleNamespace",
+    "ultralytics.yolo.utils.IterableSimpleNamespace",
+    "types.SimpleNamespace",
+)
+_OLDEST_SAFE_TORCH = (2, 6)
+# torch keeps its allow-list per process.
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ForeignDetector:
+    """A loaded ultralytics detector.
+
+    Attributes:
+        network: on the CPU, in evaluation mode and single precision.
+        classes: names, in the order of the network's classes.
+        image_size: longest side of the input that it was trained with, pixels.
+        channels: of the input.
+    """
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    image_size: int
+    channels: int
+
+
+def load_ultralytics(path: Path, *, trusted: bool = False) -> ForeignDetector:
+    """Load an ultralytics checkpoint of the task detect.
+
+    The restricted way is always tried first; only a ``trusted`` file that it refuses is unpickled in full.
+
+    Raises:
+        ModelError: the file is damaged, refused, or no detector.
+    """
+    import_ultralytics()
+    try:
+        document = _load_restricted(path)
+    except _Refused as refusal:
+        if not trusted:
+            raise ModelError(
+                f"{path} was not opened, because {refusal}. A pickled checkpoint can run any code: "
+                "if you know who made this one, trust it with --trust."
+            ) from refusal
+        document = _load_in_full(path)
+    return _detector_of(document, path)
+
+
+class _Refused(Exception):
+    """The restricted way does not open the file; the text completes "because ..."."""
+
+
+def _load_restricted(path: Path) -> Any:
+    import torch
+
+    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+    if version < _OLDEST_SAFE_TORCH:
+        raise _Refused(f"torch {torch.__version__} cannot open a pickle safely (version 2.6 and newer can)")
+    if not zipfile.is_zipfile(path):
+        # Also what a truncated file looks like: a zip archive's directory is at its end.
+        if path.open("rb").read(2) == b"PK":
+            raise ModelError(f"{path} is truncated or damaged. Get it again.")
+        raise _Refused("it is not in torch's zip format, and other pickles cannot be opened safely")
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except Exception as error:  # a hostile file may break torch's scan in any way; whatever it is, the file stays closed
+        raise _Refused(f"its list of contents cannot be read ({error})") from error
+    stand_ins = {name: _stand_in(name) for name in names}
+    refused = sorted(name for name, stand_in in stand_ins.items() if stand_in is None)
+    if refused:
+        raise _Refused(f"it refers to {', '.join(refused)}, which no detector needs")
+    with _lock, torch.serialization.safe_globals([(stand_in, name) for name, stand_in in stand_ins.items()]):
+        try:
+            document = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise _Refused(f"it holds more than weights and layers ({str(error).splitlines()[0]})") from error
+        except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+            raise ModelError(f"{path} is damaged ({error}). Get it again.") from error
+    _make_real(document)
+    return document
+
+
+def _load_in_full(path: Path) -> Any:
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # whatever the pickle's own code raises
+        raise ModelError(f"{path} cannot be read by the installed ultralytics ({type(error).__name__}: {error}).") from error
+
+
+def _stand_in(name: str) -> Any:
+    """What stands for the global ``name`` while unpickling, or None if it is not allowed."""
+    if name in _NAMESPACES:
+        return _Namespace
+    if _TRAINING_ONLY.fullmatch(name):
+        return type(name.rpartition(".")[2], (_Inert,), {})
+    if _PATHS.fullmatch(name):
+        return _path_text
+    if name == "numpy.dtype" or re.fullmatch(r"numpy\.dtypes\.[A-Za-z0-9]+DType", name):
+        return _NumberType
+    if name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"):
+        return _number
+    real = _layer(name)
+    # A subclass that cannot be called: an object's class and attributes are restored, but no constructor runs, because
+    # those of ultralytics evaluate text.
+    return None if real is None else type(real.__name__, (real,), {"__init__": _refuse_call, "_real_class": real})
+
+
+def _layer(name: str) -> type | None:
+    from torch import nn
+
+    module, _, attribute = name.rpartition(".")
+    if not (_LAYERS.fullmatch(module) or name == "ultralytics.nn.tasks.DetectionModel" or _other_task(name)):
+        return None
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) and issubclass(found, nn.Module) else None
+
+
+def _other_task(name: str) -> bool:
+    """Whether it is a network for another task: it may be opened, to be refused for what it is."""
+    return (
+        re.fullmatch(r"ultralytics\.nn\.tasks\.(?:Segmentation|Pose|OBB|Classification|World|RTDETRDetection|YOLOE)Model", name)
+        is not None
+    )
+
+
+def _refuse_call(self: Any, *arguments: Any, **named: Any) -> None:
+    raise pickle.UnpicklingError(f"a call of {type(self).__name__}")
+
+
+class _Inert:
+    """An object of the training that nobody needs any more."""
+
+    def __init__(self, *arguments: Any) -> None:
+        raise pickle.UnpicklingError(f"a call of {type(self).__name__}")
+
+
+class _Namespace:
+    """Settings: attributes only."""
+
+
+class _NumberType:
+    """A numpy number type; its code is checked when a number is read."""
+
+    def __init__(self, code: str = "", *others: Any) -> None:
+        self.code = code
+        self.order = "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = ">" if isinstance(state, tuple) and len(state) > 1 and state[1] == ">" else "<"
+
+
+def _number(number_type: Any = None, data: Any = b"") -> float | int | bool:
+    formats = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "u1": "B", "b1": "?"}
+    code = formats.get(getattr(number_type, "code", ""))
+    if code is None or not isinstance(data, bytes):
+        raise pickle.UnpicklingError("a numpy scalar that is no number")
+    value: float | int | bool = struct.unpack(number_type.order + code, data)[0]
+    return value
+
+
+def _path_text(*parts: Any) -> str:
+    return "/".join(str(part) for part in parts)
+
+
+def _make_real(value: Any) -> None:
+    """Give the restored layers their real classes, in place."""
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, (list, tuple, set)):
+            waiting += item
+        elif not isinstance(item, type) and hasattr(type(item), "_real_class"):
+            waiting += vars(item).values()
+            item.__class__ = type(item)._real_class
+
+
+def _detector_of(document: Any, path: Path) -> ForeignDetector:
+    from torch import nn
+    from ultralytics.nn.modules import head as heads
+    from ultralytics.nn.tasks import DetectionModel
+
+    if not isinstance(document, dict):
+        raise ModelError(f"{path} is not an ultralytics checkpoint: it holds a {type(document).__name__}.")
+    network = document.get("ema") if document.get("ema") is not None else document.get("model")
+    if not isinstance(network, nn.Module):
+        raise ModelError(
+            f"{path} is not an ultralytics checkpoint: it holds no network. (Is it a segmenter? Give it as --segmenter.)"
+        )
+    layers = getattr(network, "model", None)
+    head: Any = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
+    if type(network) is not DetectionModel or type(head) not in (heads.Detect, getattr(heads, "v10Detect", heads.Detect)):
+        raise ModelError(
+            f"{path} is an ultralytics {type(network).__name__} with a {type(head).__name__} head. Only checkpoints of the task "
+            "detect are detectors here."
+        )
+    arguments = document.get("train_args")
+    size = arguments.get("imgsz", 640) if isinstance(arguments, dict) else 640
+    size = max(size) if isinstance(size, (list, tuple)) and size else size
+    names = getattr(network, "names", None)
+    names = [names[key] for key in sorted(names)] if isinstance(names, dict) else names
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    if (
+        not isinstance(size, int)
+        or not 32 <= size <= 4096
+        or not isinstance(names, list)
+        or len(names) != head.nc
+        or first is None
+    ):
+        raise ModelError(f"{path} is damaged: its image size or class names make no sense.")
+    if first.in_channels not in (1, 3):
+        raise ModelError(f"{path} takes {first.in_channels} channels; this program gives a detector one slice.")
+    _modernise(network)
+    return ForeignDetector(network, tuple(str(name) for name in names), size, first.in_channels)
+
+
+def _modernise(network: Any) -> None:
+    """What checkpoints of older versions lack, and what is of no use after training."""
+    from torch import nn
+
+    vars(network).pop("criterion", None)
+    network.args = None
+    network.float().eval()
+    for module in network.modules():
+        if isinstance(module, nn.Upsample) and not hasattr(module, "recompute_scale_factor"):
+            module.recompute_scale_factor = None
+    network.model[-1].shape = None
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)

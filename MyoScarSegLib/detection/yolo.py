@@ -1,0 +1,249 @@
+"""YOLO detectors: raw slices in, boxes in native pixels out. ultralytics' own frames and scalings stay in here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.detection import checkpoint, foreign
+from MyoScarSegLib.detection.decode import predict
+from MyoScarSegLib.detection.detector import SCAR_ONLY
+from MyoScarSegLib.errors import ModelError, StudyError
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.segmentation.device import resolve_device
+from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.normalise import normalise
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_BATCH = 16
+_FOREIGN_CONFIDENCE = 0.25
+_FOREIGN_IOU = 0.7
+_FOREIGN_PADDING = 114 / 255
+"""What ultralytics' own prediction uses and its checkpoints are trained for."""
+
+
+class YoloDetector:
+    """A detection network of ultralytics behind :class:`~MyoScarSegLib.detection.detector.Detector`.
+
+    The same slice gives the same boxes, alone or among others. Safe to use from several threads, one after the other.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        checksum: str,
+        preprocessing: str,
+        image_size: int,
+        class_names: Sequence[str],
+        confidence: float,
+        iou: float,
+        channels: int = 1,
+        device: str = "auto",
+    ) -> None:
+        """Take over a network; see :meth:`from_checkpoint` and :meth:`from_ultralytics` for files.
+
+        Args:
+            network: on the CPU, in evaluation mode; it is fused and moved.
+            name, checksum, preprocessing, image_size, class_names, confidence: as in ``Detector``.
+            iou: own overlap threshold.
+            channels: of the input; the slice is repeated.
+            device: as in ``load_detector``.
+        """
+        import torch
+
+        self.name = name
+        self.checksum = checksum
+        self.preprocessing = preprocessing
+        self.image_size = image_size
+        self.class_names = tuple(class_names)
+        self.confidence = confidence
+        self.iou = iou
+        self.device = resolve_device(device)
+        self._channels = channels
+        fused: Any = network
+        self._stride = int(fused.stride.max())
+        fused.fuse(verbose=False)
+        self._network: nn.Module = fused.to(self.device, memory_format=torch.channels_last)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, *, name: str, device: str = "auto") -> YoloDetector:
+        """Load MyoScarSeg's own checkpoint.
+
+        Raises:
+            ModelError: it is none, damaged, or made for another normalisation.
+        """
+        from MyoScarSegLib.models import checksum_of
+
+        network, record = checkpoint.load_checkpoint(path)
+        return cls(
+            network,
+            name=name,
+            checksum=checksum_of(path),
+            preprocessing=checkpoint.PREPROCESSING,
+            image_size=record.image_size,
+            class_names=record.classes,
+            confidence=record.confidence,
+            iou=record.iou,
+            channels=record.channels,
+            device=device,
+        )
+
+    @classmethod
+    def from_ultralytics(cls, path: Path, *, name: str, device: str = "auto", trust: bool = False) -> YoloDetector:
+        """Load an ultralytics checkpoint of the task detect.
+
+        It is unpickled in full only with ``trust``, or if its checksum is in the registry or was trusted before.
+
+        Raises:
+            ModelError: it is refused, damaged, or no detector.
+        """
+        from MyoScarSegLib import models
+
+        checksum = models.checksum_of(path)
+        trusted = trust or models.is_trusted(checksum) or models.registry().identify(path) is not None
+        loaded = foreign.load_ultralytics(path, trusted=trusted)
+        return cls(
+            loaded.network,
+            name=name,
+            checksum=checksum,
+            preprocessing=foreign.PREPROCESSING,
+            image_size=loaded.image_size,
+            class_names=loaded.classes,
+            confidence=_FOREIGN_CONFIDENCE,
+            iou=_FOREIGN_IOU,
+            channels=loaded.channels,
+            device=device,
+        )
+
+    def detect(
+        self,
+        image: np.ndarray,
+        *,
+        slice_index: int,
+        pixel_spacing_mm: tuple[float, float] | None = None,
+        confidence: float | None = None,
+        iou: float | None = None,
+        labels: Sequence[str] = SCAR_ONLY,
+    ) -> list[Box]:
+        """See :meth:`Detector.detect <MyoScarSegLib.detection.detector.Detector.detect>`."""
+        return self.detect_many(
+            [image],
+            slice_indices=[slice_index],
+            pixel_spacing_mm=pixel_spacing_mm,
+            confidence=confidence,
+            iou=iou,
+            labels=labels,
+        )[0]
+
+    def detect_many(
+        self,
+        images: Sequence[np.ndarray],
+        *,
+        slice_indices: Sequence[int] | None = None,
+        pixel_spacing_mm: tuple[float, float] | None = None,
+        confidence: float | None = None,
+        iou: float | None = None,
+        labels: Sequence[str] = SCAR_ONLY,
+    ) -> list[list[Box]]:
+        """See :meth:`Detector.detect_many <MyoScarSegLib.detection.detector.Detector.detect_many>`."""
+        indices = range(len(images)) if slice_indices is None else slice_indices
+        if len(indices) != len(images):
+            raise ValueError(f"{len(images)} images but {len(indices)} slice indices")
+        wanted = self._classes(labels)
+        confidence = _threshold("confidence", self.confidence if confidence is None else confidence)
+        iou = _threshold("IoU", self.iou if iou is None else iou)
+        for index, image in zip(indices, images, strict=True):
+            _check_slice(image, index)
+        found: list[list[Box]] = [[] for _ in images]
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for number, image in enumerate(images):
+            by_shape.setdefault(image.shape, []).append(number)
+        for (rows, columns), numbers in by_shape.items():
+            frame, shift = self._frame((rows, columns), pixel_spacing_mm)
+            for first in range(0, len(numbers), _BATCH):
+                chosen = numbers[first : first + _BATCH]
+                batch = self._batch([images[n] for n in chosen], frame, shift)
+                with self._lock:
+                    results = predict(self._network, batch, confidence=confidence, iou=iou, classes=sorted(wanted))
+                for number, result in zip(chosen, results, strict=True):
+                    found[number] = self._boxes(result.numpy(), frame, shift, indices[number], wanted)
+        return found
+
+    def _classes(self, labels: Sequence[str]) -> dict[int, str]:
+        """Class number to label, for the classes asked for.
+
+        A foreign detector of one class, whatever its name, is one for scar: nobody loads another kind here.
+        """
+        if self.preprocessing == foreign.PREPROCESSING and len(self.class_names) == 1 and tuple(labels) == SCAR_ONLY:
+            return {0: SCAR_ONLY[0]}
+        lower = [name.lower() for name in self.class_names]
+        unknown = [label for label in labels if label.lower() not in lower]
+        if unknown or not labels:
+            raise ModelError(
+                f"{self.name} finds {', '.join(self.class_names)}; it cannot look for {', '.join(unknown) or 'nothing'}."
+            )
+        return {lower.index(label.lower()): label for label in labels}
+
+    def _frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None) -> tuple[Frame, tuple[int, int]]:
+        """Where the slice lies in the input, and its shift ``(right, down)`` from the top left corner."""
+        side = (self.image_size, self.image_size)
+        if self.preprocessing == checkpoint.PREPROCESSING:
+            frame = Frame.fit(shape, side, pixel_spacing_mm=pixel_spacing_mm)
+        else:
+            frame = Frame.fit(shape, side)
+        rows, columns = (-(-length // self._stride) * self._stride for length in frame.content)
+        shift = (0, 0)
+        if self.preprocessing == foreign.PREPROCESSING:
+            shift = ((columns - frame.content[1]) // 2, (rows - frame.content[0]) // 2)
+        return replace(frame, size=(rows, columns)), shift
+
+    def _batch(self, images: Sequence[np.ndarray], frame: Frame, shift: tuple[int, int]) -> torch.Tensor:
+        import torch
+
+        inputs = torch.stack([frame.image_to_input(normalise(image)) for image in images])[:, None]
+        if self.preprocessing == foreign.PREPROCESSING:
+            right, down = shift
+            rows, columns = frame.content
+            padded = torch.full_like(inputs, _FOREIGN_PADDING)
+            padded[:, :, down : down + rows, right : right + columns] = inputs[:, :, :rows, :columns]
+            inputs = padded
+        inputs = inputs.expand(-1, self._channels, -1, -1)
+        return inputs.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _boxes(
+        self, result: np.ndarray, frame: Frame, shift: tuple[int, int], slice_index: int, wanted: dict[int, str]
+    ) -> list[Box]:
+        rows, columns = frame.shape
+        boxes = []
+        for row in result:
+            corners = row[:4].astype(np.float64) - (*shift, *shift)
+            x0, y0, x1, y1 = frame.box_to_native(tuple(corners)).tolist()
+            x0, x1 = (min(max(x, 0.0), float(columns)) for x in (x0, x1))
+            y0, y1 = (min(max(y, 0.0), float(rows)) for y in (y0, y1))
+            if x1 > x0 and y1 > y0:
+                boxes.append(Box(slice_index, x0, y0, x1, y1, wanted[int(row[5])], float(row[4]), self.name))
+        return boxes
+
+
+def _threshold(what: str, value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ModelError(f"The detector's {what} threshold must be from 0 to 1, not {value:g}.")
+    return float(value)
+
+
+def _check_slice(image: np.ndarray, index: int) -> None:
+    if image.ndim != 2 or min(image.shape) < 2:
+        raise StudyError(f"Slice {index} has the shape {image.shape}; a detector needs [rows, columns].")
+    if not np.isfinite(image).all():
+        raise StudyError(f"Slice {index} holds values that are not finite. Correct or leave out that slice.")

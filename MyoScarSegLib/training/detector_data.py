@@ -1,0 +1,102 @@
+"""What the detector learns from: normalised slices with numbered lesions and the left ventricle, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.training.augment import Augmentation, random_window, vary_intensity, warp
+from MyoScarSegLib.training.emidec import LabelledSlice
+from MyoScarSegLib.training.lesions import boxes_of, lesions
+
+if TYPE_CHECKING:
+    import torch
+
+CLASSES = ("scar", "lv")
+SCAR, LEFT_VENTRICLE = range(2)
+_SMALLEST_SIDE_PX = 2.0
+
+
+@dataclass(frozen=True)
+class DetectorSample:
+    """One slice for the detector.
+
+    Attributes:
+        image: float32 ``[rows, columns]``, normalised.
+        targets: int16 ``[2, rows, columns]``: the numbered lesions, and 1 within the epicardium.
+    """
+
+    image: np.ndarray
+    targets: np.ndarray
+
+    @classmethod
+    def of(cls, labelled: LabelledSlice) -> DetectorSample:
+        """Prepare one labelled slice."""
+        targets = np.stack([lesions(labelled.scar), labelled.left_ventricle]).astype(np.int16)
+        return cls(normalise(labelled.image), targets)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """``(x, y)`` of the ventricle's centre in pixel edges, or of the slice's where there is none."""
+        rows, columns = np.nonzero(self.targets[LEFT_VENTRICLE])
+        if rows.size == 0:
+            return self.image.shape[1] / 2, self.image.shape[0] / 2
+        return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+
+
+def training_batch(
+    samples: Sequence[DetectorSample], generator: np.random.Generator, *, size: int, how: Augmentation
+) -> dict[str, torch.Tensor]:
+    """An augmented batch as ultralytics' detection losses take it.
+
+    Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow.
+
+    Args:
+        samples: the slices of the batch; they may differ in size.
+        generator: the source of all randomness.
+        size: side of the square input.
+        how: the augmentation.
+
+    Returns:
+        ``img`` float32 ``[batch, 1, size, size]``, ``batch_idx`` ``[boxes]``, ``cls`` ``[boxes, 1]`` and ``bboxes``
+        ``[boxes, 4]`` (centre x, centre y, width, height as parts of the size).
+    """
+    import torch
+
+    images, owners, classes, boxes = [], [], [], []
+    for number, sample in enumerate(samples):
+        window = random_window(generator, (sample.image.shape[0], sample.image.shape[1]), sample.centre, size, how)[None]
+        images.append(warp(torch.from_numpy(sample.image)[None, None], window, size, mode="bilinear"))
+        targets = warp(torch.from_numpy(sample.targets.astype(np.float32))[None], window, size, mode="nearest")
+        for label, numbered in enumerate(targets[0].numpy().astype(np.int32)):
+            for box in boxes_of(numbered):
+                if min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_SIDE_PX:
+                    owners.append(number)
+                    classes.append(label)
+                    boxes.append(box)
+    corners = torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, 4) / size)
+    return {
+        "img": vary_intensity(generator, torch.cat(images), how),
+        "batch_idx": torch.tensor(owners, dtype=torch.float32),
+        "cls": torch.tensor(classes, dtype=torch.float32)[:, None],
+        "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1),
+    }
+
+
+def phantom_samples(seed: int, count: int) -> list[DetectorSample]:
+    """Slices of numerical phantoms, prepared like real ones."""
+    from MyoScarSegLib.phantom import phantom_slices
+
+    return [
+        DetectorSample.of(LabelledSlice(f"phantom-{seed}", number, image, labels))
+        for number, (image, labels) in enumerate(phantom_slices(seed, count))
+    ]
+
+
+def samples_of(slices: Iterable[LabelledSlice]) -> list[DetectorSample]:
+    """Prepare many labelled slices."""
+    return [DetectorSample.of(s) for s in slices]

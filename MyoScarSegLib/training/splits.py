@@ -1,0 +1,105 @@
+"""Patient-wise splits: no patient's slices are ever on both sides."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which patients train and which validate, and how they were drawn.
+
+    Attributes:
+        training, validation: patient names, sorted; disjoint.
+        seed: of the shuffle.
+        folds, held_out: the patients were dealt into ``folds`` parts, of which number ``held_out`` validates.
+    """
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    seed: int
+    folds: int
+    held_out: int
+
+    def __post_init__(self) -> None:
+        both = set(self.training) & set(self.validation)
+        if both:
+            raise StudyError(f"The split has patients on both sides: {', '.join(sorted(both))}. Split by patient.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as a JSON object."""
+        return {
+            "version": 1,
+            "seed": self.seed,
+            "folds": self.folds,
+            "held_out": self.held_out,
+            "training": list(self.training),
+            "validation": list(self.validation),
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the manifest atomically."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Read a manifest.
+
+        Raises:
+            StudyError: it is no manifest, or has a patient on both sides.
+        """
+        document = read_json(path, StudyError)
+        try:
+            return cls(
+                tuple(document["training"]),
+                tuple(document["validation"]),
+                int(document["seed"]),
+                int(document["folds"]),
+                int(document["held_out"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StudyError(f"{path} is not a split manifest: {error!r}.") from error
+
+
+def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, held_out: int = 0) -> Split:
+    """Deal patients into folds, each stratum spread evenly, and hold one fold out.
+
+    Args:
+        strata: patient to stratum (for example ``"P"`` infarct, ``"N"`` normal).
+        seed: of the shuffle; the same seed and patients give the same split whatever their order.
+        folds: number of folds, at least 2.
+        held_out: the fold that validates, 0 to ``folds`` - 1.
+
+    Raises:
+        StudyError: there are fewer patients than folds, or the numbers make no sense.
+    """
+    if folds < 2 or not 0 <= held_out < folds:
+        raise StudyError(
+            f"A split needs at least 2 folds and holds one of them out; {folds} folds with number {held_out} held out is none."
+        )
+    if len(strata) < folds:
+        raise StudyError(f"{len(strata)} patients cannot be split into {folds} folds.")
+    by_stratum: dict[str, list[str]] = defaultdict(list)
+    for patient, stratum in sorted(strata.items()):
+        by_stratum[stratum].append(patient)
+    generator = random.Random(seed)  # noqa: S311 - a reproducible shuffle, not a secret
+    dealt: list[str] = []
+    for _, patients in sorted(by_stratum.items()):
+        generator.shuffle(patients)
+        dealt += patients
+    # One deal over all strata in a row, so that the folds' sizes differ by at most one.
+    validation = _sorted(p for n, p in enumerate(dealt) if n % folds == held_out)
+    training = _sorted(p for n, p in enumerate(dealt) if n % folds != held_out)
+    return Split(training, validation, seed, folds, held_out)
+
+
+def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(patients))
