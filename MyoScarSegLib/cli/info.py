@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print what the input holds. Returns 0 if it can be read without problems, else 1."""
-    from MyoScarSegLib.study.describe import describe
+    from MyoScarSegLib.study.description import describe
 
     try:
         entry = describe(args.input, series=args.series, axis=args.axis)

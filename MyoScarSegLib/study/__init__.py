@@ -1,6 +1,7 @@
 """An LGE study: reading and writing it, its slice stack and geometry, and the one intensity normalisation.
 
-The names below load on first use, so that importing the package costs nothing.
+The names below load on first use, so that importing the package costs nothing. No name may be that of a submodule
+(so ``normalise`` is imported from ``MyoScarSegLib.study.normalise``): importing one puts the module in the name's place.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.study.describe import describe
+    from MyoScarSegLib.study.description import describe
     from MyoScarSegLib.study.frame import Frame
     from MyoScarSegLib.study.names import case_name
-    from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation, normalise
+    from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
     from MyoScarSegLib.study.reader import list_series, read_study
     from MyoScarSegLib.study.series import Series
     from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -27,9 +28,8 @@ _HOMES = {
     "Series": "series",
     "Study": "study",
     "case_name": "names",
-    "describe": "describe",
+    "describe": "description",
     "list_series": "reader",
-    "normalise": "normalise",
     "read_mask": "writer",
     "read_study": "reader",
     "write_segmentation": "writer",
@@ -47,7 +47,6 @@ __all__ = [
     "case_name",
     "describe",
     "list_series",
-    "normalise",
     "read_mask",
     "read_study",
     "write_segmentation",

@@ -11,6 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.study.headers import read_header
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension
 from MyoScarSegLib.study.stack import numbers
@@ -146,8 +147,14 @@ def _write(path: Path, image: Any) -> None:
     with atomic_path(path) as temporary, quiet_itk():
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
-            if temporary.name.endswith((".nii", ".nii.gz")):
+            if has_extension(temporary, (".nii", ".nii.gz")):
+                # ITK's NIfTI writer says nothing when the disk is full.
+                read_header(temporary)
                 _keep_shear(temporary, image)
+        except StudyError as error:
+            raise OutputError(
+                f"Cannot write {path}: the disk took only a part of it. Choose another folder, or free some space."
+            ) from error
         except RuntimeError as error:
             raise OutputError(f"Cannot write {path}: {itk_reason(error)}. Choose another folder, or free some space.") from error
 
