@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from models_server import write_index
@@ -92,9 +91,3 @@ def test_name_used_twice_is_refused(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text())).replace("model-1", "model-0"))
     with pytest.raises(ModelError, match="used twice"):
         Registry.load(path)
-
-
-def test_no_package_index_is_named_in_the_sources():
-    folder = Path(__file__).parent.parent / "MyoScarSegLib" / "models"
-    for path in [*folder.glob("*.py"), *folder.glob("*.json")]:
-        assert "pypi.org" not in path.read_text() and "pythonhosted" not in path.read_text(), path
