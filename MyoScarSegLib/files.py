@@ -43,8 +43,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise OutputError(
             f"Cannot write {path}: {error.strerror or error}. Choose another folder, or free some space."
@@ -82,7 +82,7 @@ def read_json(path: Path, error: type[MyoScarSegError]) -> Any:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as lower-case hexadecimal digits."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()

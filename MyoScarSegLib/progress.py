@@ -9,9 +9,10 @@ from MyoScarSegLib.errors import Cancelled
 
 
 class Progress(Protocol):
-    """Called as ``progress(done, total, message)``: ``done`` of ``total`` steps are finished; ``message`` says which is next."""
+    """Called as ``progress(done, total, message)``."""
 
-    def __call__(self, done: int, total: int, message: str) -> None: ...
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """``done`` of ``total`` steps are finished; ``message`` says which is next."""
 
 
 def no_progress(done: int, total: int, message: str) -> None:

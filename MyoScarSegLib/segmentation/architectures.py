@@ -43,7 +43,7 @@ def architecture_of(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def input_side(state: Mapping[str, torch.Tensor]) -> int | None:
-    """Side in pixels of the square input that a ViT checkpoint is made for; None for LiteMedSAM, which takes any multiple of 4."""
+    """Side in pixels of a ViT checkpoint's square input; None for LiteMedSAM, which takes any multiple of 4."""
     if architecture_of(state) == "litemedsam":
         return None
     return int(state["image_encoder.pos_embed"].shape[1]) * int(state["image_encoder.patch_embed.proj.weight"].shape[-1])

@@ -52,7 +52,7 @@ class Geometry:
 
     @property
     def slice_distance_mm(self) -> float | None:
-        """Nominal distance between neighbouring slice planes along their normal (shorter than ``spacing_mm[2]`` in a sheared stack)."""
+        """Nominal distance between slice planes along their normal; below ``spacing_mm[2]`` in a sheared stack."""
         if self.spacing_mm is None:
             return None
         normal = np.cross(self.direction[:, 0], self.direction[:, 1])
