@@ -9,6 +9,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_factory import new_dataset, write_dataset, write_enhanced, write_series
+from pydicom.uid import RLELossless
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
@@ -103,12 +104,14 @@ def test_each_slice_has_its_own_rescale(tmp_path):
     assert np.allclose(read_study(folder).voxels, array * (1 + k / 4) - k)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
-def test_monochrome1_is_inverted_alike_in_every_slice(tmp_path, dtype):
+@pytest.mark.parametrize(("dtype", "bits"), [(np.uint8, 8), (np.uint16, 16), (np.uint16, 12), (np.int16, 16), (np.int16, 12)])
+def test_monochrome1_is_inverted_alike_in_every_slice(tmp_path, dtype, bits):
     array = (voxels() % 100).astype(dtype)
-    study = read_study(write_series(tmp_path / "a", array, PhotometricInterpretation="MONOCHROME1"))
-    total = study.voxels + array
-    assert total.min() == total.max()
+    stored = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": bits, "HighBit": bits - 1}
+    study = read_study(write_series(tmp_path / "a", array, **stored, RescaleSlope=2, RescaleIntercept=-7))
+    highest = (1 << (bits - 1)) - 1 if dtype is np.int16 else (1 << bits) - 1
+    lowest = -(1 << (bits - 1)) if dtype is np.int16 else 0
+    assert np.array_equal(study.voxels, 2 * (highest + lowest - array.astype(int)) - 7)
 
 
 def test_multi_frame_file_with_shuffled_frames_and_a_rescale_each(tmp_path):
@@ -322,17 +325,38 @@ def test_several_patients_in_one_folder_are_refused(tmp_path):
     assert "OTHER" not in str(error.value) and "SECRET" not in str(error.value)
 
 
-def test_compressed_files_are_read(tmp_path):
-    """JPEG-LS, JPEG 2000 and the like are decoded by SimpleITK's GDCM; run-length needs no encoder of ours."""
-    from pydicom.uid import RLELossless
-
+@pytest.mark.parametrize(
+    ("compressor", "multi_frame"), [("RLE", False), ("RLE", True), ("JPEG", False), ("JPEG2000", False), ("JPEGLS", False)]
+)
+def test_compressed_files_are_read(tmp_path, compressor, multi_frame):
     array = voxels()
-    folder = write_series(tmp_path, array)
-    for file in list(folder.iterdir()):
+    if multi_frame:
+        write_enhanced(tmp_path / "a", array)
+    else:
+        write_series(tmp_path, array, RescaleSlope=2, RescaleIntercept=-3)
+    for file in list(tmp_path.iterdir()):
         dataset = pydicom.dcmread(file)
-        dataset.compress(RLELossless, generate_instance_uid=False)
+        if compressor == "RLE":
+            dataset.compress(RLELossless, generate_instance_uid=False)
+        else:
+            _compress(dataset, compressor, tmp_path.parent / "compressed.dcm")
         dataset.save_as(file)
-    assert np.array_equal(read_study(folder).voxels, array)
+    assert np.array_equal(read_study(tmp_path).voxels, array if multi_frame else 2.0 * array - 3)
+
+
+def _compress(dataset, compressor, scratch):
+    """Put pixels that SimpleITK compressed, without loss, in the place of the dataset's."""
+    writer = sitk.ImageFileWriter()
+    writer.SetFileName(str(scratch))
+    writer.UseCompressionOn()
+    writer.SetCompressor(compressor)
+    writer.Execute(sitk.GetImageFromArray(dataset.pixel_array[None]))
+    packed = pydicom.dcmread(scratch)
+    scratch.unlink()
+    assert packed.file_meta.TransferSyntaxUID.is_compressed
+    dataset.PixelData = packed.PixelData
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
 
 
 def test_colour_series_is_not_readable(tmp_path):

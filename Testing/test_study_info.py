@@ -25,10 +25,9 @@ def voxels(slices=8):
 def examination(tmp_path):
     folder = tmp_path / "patient"
     direction = Rotation.from_euler("x", 0.5).as_matrix()
+    offsets = [0, 10, 20, 30, 50, 60, 70, 80]
     write_series(folder / "1", voxels(3), number=1, description="localizer")
-    write_series(
-        folder / "2", voxels(), number=2, description="LGE_sax_psir", direction=direction, offsets=[0, 10, 20, 30, 50, 60, 70, 80]
-    )
+    write_series(folder / "2", voxels(), number=2, description="LGE_sax_psir", direction=direction, offsets=offsets)
     return folder
 
 

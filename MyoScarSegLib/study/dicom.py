@@ -158,13 +158,14 @@ class _CannotDecode(Exception):
 
 def _pixels(image: DicomImage) -> np.ndarray:
     """float32 ``[rows, columns]`` after rescale, with bright scar whatever the photometric interpretation."""
-    if image.frame is not None:
+    if image.frame is not None or image.photometric == "MONOCHROME1":
         frames = _frames_of(image.file)
-        if image.frame >= len(frames):
+        frame = image.frame or 0
+        if frame >= len(frames):
             raise _CannotDecode("the file is cut short")
-        stored = frames[image.frame].astype(np.float64)
+        stored = frames[frame].astype(np.float64)
         return (stored * image.slope + image.intercept).astype(np.float32)
-    # SimpleITK applies slope and intercept, and inverts MONOCHROME1.
+    # SimpleITK applies slope and intercept.
     pixels = _decoded(image.file)[0]
     if pixels.shape != (image.rows, image.columns):
         raise _CannotDecode(f"it has {pixels.shape[0]} x {pixels.shape[1]} pixels, not {image.rows} x {image.columns}")
@@ -173,10 +174,10 @@ def _pixels(image: DicomImage) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _frames_of(file: Path) -> np.ndarray:
-    """Stored values ``[frame, row, column]`` of a multi-frame file, MONOCHROME1 inverted, before any rescale.
+    """Stored values ``[frame, row, column]`` of a file, MONOCHROME1 inverted, before any rescale.
 
-    Each frame of an enhanced file may have a rescale of its own, of which SimpleITK applies the first to all; so the
-    file is decoded from a copy that has none.
+    Each frame of an enhanced file may have a rescale of its own, of which SimpleITK applies the first to all, and it
+    fails to invert signed values of 12 bits; so the file is decoded from a copy that asks for neither.
     """
     import pydicom
 

@@ -39,7 +39,7 @@ class DicomImage:
         acquired: date and time of the acquisition, sortable; may be empty.
         inversion_recovery: the scanner says that the sequence inverts.
         signed: the stored values can be negative after rescale.
-        slope, intercept: rescale of this frame; used for multi-frame files only.
+        slope, intercept: rescale of this image; used where SimpleITK's own will not do.
         instance_uid: to recognise copies.
     """
 
