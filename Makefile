@@ -1,0 +1,53 @@
+# Every target makes what it needs. On a fresh Debian 12 with Python 3.11: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= out
+
+.PHONY: help demo test test-slow bench lint format models detector clean
+
+help:
+	@echo "make demo       segment a made study with known scar; look at $(OUT)/demo/phantom/overlay.png"
+	@echo "make test       the tests (minutes); make test-slow: all of them"
+	@echo "make bench      times and ratios of this computer"
+	@echo "make lint       ruff, mypy, import-linter"
+	@echo "make detector   train the detector again (DATA=folder with images/ and labels/)"
+
+$(VENV)/installed: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "MyoScarSeg needs Python 3.10 to 3.13; say which: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) \
+		|| { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	@touch $@
+
+models: $(VENV)/installed
+	$(BIN)/myoscarseg models fetch litemedsam
+
+demo: models
+	$(BIN)/myoscarseg demo -o $(OUT)/demo
+
+test: models
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: models
+	$(BIN)/python -m pytest
+
+bench: models
+	$(BIN)/python -m Testing.benchmark -o $(OUT)/bench
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+detector: $(VENV)/installed
+	$(BIN)/python -m MyoScarSegLib.training.detector --data $(DATA) --out $(OUT)/detector
+
+clean:
+	rm -rf $(OUT) build dist *.egg-info
