@@ -8,12 +8,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dicom_factory import new_dataset, write_dataset, write_enhanced, write_series
 from pydicom.uid import RLELossless
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Reconstruction, describe, list_series, read_study
+from Testing.dicom_factory import new_dataset, write_dataset, write_enhanced, write_series
 
 #: Columns i, j, k of a usual short axis: the normal points to the apex.
 NORMAL = np.array([0.66, -0.59, -0.47]) / np.linalg.norm([0.66, -0.59, -0.47])

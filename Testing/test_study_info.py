@@ -9,12 +9,12 @@ import sys
 
 import numpy as np
 import pytest
-from dicom_factory import write_series
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.cli import info
 from MyoScarSegLib.study import describe
+from Testing.dicom_factory import write_series
 
 
 def voxels(slices=8):

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_factory import write_series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.study import Geometry, Reconstruction, Study, read_mask, read_study, write_segmentation, write_volume
+from Testing.dicom_factory import write_series
 
 
 def volume(path, shape=(6, 20, 24), spacing=(1.4, 1.3, 10.0), direction=None, origin=(5.25, -6.5, 7.125)):
@@ -137,6 +137,20 @@ def test_segmentation_cropped_by_slicer_is_put_in_its_place(tmp_path):
     whole = sitk.ReadImage(str(tmp_path / "whole.seg.nrrd"))
     sitk.WriteImage(whole[9:17, 4:9, 1:5], str(tmp_path / "cropped.seg.nrrd"))
     assert np.array_equal(read_mask(tmp_path / "cropped.seg.nrrd", study), mask)
+
+
+def test_segmentation_of_a_left_handed_image_is_right_handed_as_slicer_loads_it(tmp_path):
+    direction = Rotation.from_euler("xyz", [0.5, 0.2, -1]).as_matrix() @ np.diag([1, -1, 1])
+    study = read_study(volume(tmp_path / "in.nii.gz", direction=direction))
+    mask = some_mask(study)
+    write_segmentation(tmp_path / "scar.seg.nrrd", mask, study)
+    write_volume(tmp_path / "mask.nii.gz", mask, study)
+    turned, plain = sitk.ReadImage(str(tmp_path / "scar.seg.nrrd")), sitk.ReadImage(str(tmp_path / "mask.nii.gz"))
+    assert np.linalg.det(np.reshape(turned.GetDirection(), (3, 3))) > 0
+    for index in ((0, 0, 0), (5, 7, 2), (23, 19, 5)):
+        point = plain.TransformIndexToPhysicalPoint(index)
+        assert turned[turned.TransformPhysicalPointToIndex(point)] == plain[index]
+    assert np.array_equal(read_mask(tmp_path / "scar.seg.nrrd", study), mask)
 
 
 def test_of_several_segments_the_one_named_scar_is_read(tmp_path):

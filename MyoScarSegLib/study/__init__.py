@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from MyoScarSegLib.study.description import describe
     from MyoScarSegLib.study.frame import Frame
+    from MyoScarSegLib.study.masks import read_mask
     from MyoScarSegLib.study.names import case_name
     from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
     from MyoScarSegLib.study.reader import list_series, read_study
     from MyoScarSegLib.study.series import Series
     from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-    from MyoScarSegLib.study.writer import read_mask, write_segmentation, write_volume
+    from MyoScarSegLib.study.writer import write_segmentation, write_volume
 
 _HOMES = {
     "NORMALISATION": "normalise",
@@ -30,7 +31,7 @@ _HOMES = {
     "case_name": "names",
     "describe": "description",
     "list_series": "reader",
-    "read_mask": "writer",
+    "read_mask": "masks",
     "read_study": "reader",
     "write_segmentation": "writer",
     "write_volume": "writer",
