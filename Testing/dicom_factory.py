@@ -123,12 +123,18 @@ def write_enhanced(
     slopes=None,
     intercepts=None,
     order=None,
-    component: str = "MAGNITUDE",
+    component="MAGNITUDE",
+    positions=None,
     description: str = "LGE SAX",
     **attributes,
 ) -> Path:
-    """A multi-frame enhanced MR file; ``order`` shuffles the frames, ``slopes``/``intercepts`` give each a rescale of its own."""
+    """A multi-frame enhanced MR file; ``order`` shuffles the frames, ``slopes``/``intercepts`` give each a rescale of its own.
+
+    ``component``: of all frames, or a list with that of each; ``positions``: the slice position of each frame.
+    """
     direction = np.eye(3) if direction is None else direction
+    components = [component] * len(volume) if isinstance(component, str) else component
+    positions = list(range(len(volume))) if positions is None else positions
     order = list(range(len(volume))) if order is None else list(order)
     dataset = new_dataset(
         volume[order],
@@ -152,11 +158,11 @@ def write_enhanced(
     )
     frames = []
     for index in order:
+        position = [float(v) for v in direction[:, 2] * spacing[2] * positions[index]]
+        frame_type = item(FrameType=["ORIGINAL", "PRIMARY", "CARDIAC", "NONE"], ComplexImageComponent=components[index])
         frame = item(
-            PlanePositionSequence=Sequence([item(ImagePositionPatient=[float(v) for v in direction[:, 2] * spacing[2] * index])]),
-            MRImageFrameTypeSequence=Sequence(
-                [item(FrameType=["ORIGINAL", "PRIMARY", "CARDIAC", "NONE"], ComplexImageComponent=component)]
-            ),
+            PlanePositionSequence=Sequence([item(ImagePositionPatient=position)]),
+            MRImageFrameTypeSequence=Sequence([frame_type]),
         )
         if slopes is not None:
             frame.PixelValueTransformationSequence = Sequence(

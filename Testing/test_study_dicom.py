@@ -242,6 +242,52 @@ def test_psir_and_magnitude_in_one_series_are_never_mixed(tmp_path, same_type):
     assert np.array_equal(by_kind[Reconstruction.MAGNITUDE].voxels, magnitude)
 
 
+def test_psir_and_magnitude_frames_of_one_file_are_never_mixed(tmp_path):
+    array = voxels(16)
+    components, positions = ["REAL", "MAGNITUDE"] * 8, [n // 2 for n in range(16)]
+    write_enhanced(
+        tmp_path / "a", array, component=components, positions=positions, order=np.random.default_rng(0).permutation(16)
+    )
+    found = {entry.reconstruction: read_study(tmp_path, series=entry.key) for entry in list_series(tmp_path)}
+    assert np.array_equal(found["PSIR"].voxels, array[::2]) and np.array_equal(found["magnitude"].voxels, array[1::2])
+    assert np.array_equal(read_study(tmp_path).voxels, array[::2])
+
+
+def test_multi_frame_cine_is_not_taken(tmp_path):
+    write_enhanced(tmp_path / "a", voxels(20), positions=[n // 5 for n in range(20)], description="LGE SAX")
+    with pytest.raises(StudyError, match="5 images at each position"):
+        read_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("description", "taken"),
+    [
+        ("LGE_SAX", True),
+        ("DE_tfi2d1_psir_SA", True),
+        ("delayed enhancement short axis", True),
+        ("2D PSIR TFE SA", True),
+        ("MDE short axis", True),
+        ("3D LGE navigator", True),
+        ("rehaussement tardif petit axe", True),
+        ("LGE 2ch", False),
+        ("PSIR_4CHAMBER", False),
+        ("LGE LAX", False),
+        ("t1map_shmolli_sax", False),
+        ("TI scout", False),
+        ("stir_sax", False),
+        ("rest perfusion sax", False),
+        ("early enhancement sax", False),
+        ("coupes de repérage", False),
+        ("cine_trufi_sax", False),
+        ("venc150 flow", False),
+    ],
+)
+def test_names_of_series_that_scanners_give(tmp_path, description, taken):
+    (entry,) = list_series(write_series(tmp_path, voxels(), description=description, SpecificCharacterSet="ISO_IR 192"))
+    assert entry.chosen == taken, (entry.reasons, entry.rejected)
+    assert not taken or entry.evidence
+
+
 def test_psir_stored_with_an_offset_is_known_by_its_description(tmp_path):
     study = read_study(write_series(tmp_path, voxels() + np.uint16(2048), description="tfi_psir_sax"))
     assert study.reconstruction is Reconstruction.PSIR and "description" in study.reconstruction_reason

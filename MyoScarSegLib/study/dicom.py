@@ -62,7 +62,8 @@ def read_dicom(path: Path, series: str | None = None) -> FileStack:
         index, why = _asked_for(path, series, stacks, entries)
     stack, entry = stacks[index], entries[index]
     if entry.unreadable:
-        raise StudyError(f"{path}: series {entry.key} cannot be read as a study: {entry.unreadable}.")
+        hint = "" if path.is_dir() else " Give the folder that holds the whole series."
+        raise StudyError(f"{path}: series {entry.key} cannot be read as a study: {entry.unreadable}.{hint}")
     return _read(path, stack, entry, why, _choice_notes(entries, index, series is not None))
 
 

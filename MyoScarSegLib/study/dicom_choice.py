@@ -11,15 +11,17 @@ from MyoScarSegLib.study.series import Series
 
 #: Names that scanners and sites give to LGE, in the languages met most often. Matched on words in lower case.
 _LGE = re.compile(
-    r"\b(lge|ce ?lge|late|delayed|delay|de|dhe|mde|ddhe|de ?mri|le|tardif|tardio|tardivo|spaet|viab\w*|narbe|scar)\b"
+    r"\b(lge|ce ?lge|late|delayed|delay|dhe|mde|ddhe|de ?mri|tardif|tardio|tardivo|spaet|viab\w*|narbe|scar)\b"
     r"|late ?gad|late ?enh|delayed ?enh|psir|phase ?sens|myo ?de\b"
 )
+#: Abbreviations of delayed and late enhancement that are also common words.
+_PERHAPS_LGE = re.compile(r"\b(de|le)\b")
 _SHORT_AXIS = re.compile(r"\b(sax|sa|shax|short|petit axe|kurze? achse|kurzachse|eje corto|asse corto)\b|short ?ax|_sax|sax\b")
 
 #: (what it is, words that tell it). The first that matches counts.
 _OTHER_KINDS = (
     ("an inversion-time scout", re.compile(r"\bti ?scout|look ?locker|\bcine ?ir\b|tiscout|\bti ?\d* ?cine")),
-    ("a localiser", re.compile(r"\bloc\b|locali[sz]|scout|survey|\bhaste\b|\bplan\w*\b")),
+    ("a localiser", re.compile(r"\bloc\b|locali[sz]|scout|survey|rep.?rage|\bhaste\b|\bplan\w*\b")),
     ("a cine", re.compile(r"cine|\bretro\w*\b|\bfunction\b|\bfunktion\b")),
     ("a parameter map", re.compile(r"t[12](star)? ?\*? ?map|\bmap(s|ping)?\b|molli|sasha|\becv\b|t2 ?star|t2\*|t1 ?star")),
     ("perfusion", re.compile(r"perf|first ?pass|\bdynamic\b|\bstress\b")),
@@ -55,6 +57,8 @@ def describe_stack(stack: DicomStack) -> Series:
     lge = _LGE.search(text)
     if lge:
         count(4, f"the name says {lge.group().strip().upper()}")
+    elif perhaps := _PERHAPS_LGE.search(text):
+        count(2, f"the name has {perhaps.group().upper()}, perhaps for enhancement")
     if first.kind == "PSIR":
         count(3 if not lge else 0.5, f"phase-sensitive reconstruction ({first.kind_reason})")
     if first.inversion_time_ms is not None and _INVERSION_MS[0] <= first.inversion_time_ms <= _INVERSION_MS[1]:
