@@ -95,6 +95,7 @@ def test_segmentation_has_what_slicer_reads(tmp_path):
         "Reference image geometry|-1.4;0;0;-5.25;0;-1.3;0;6.5;0;0;10;7.125;"
     )
     assert fields["MyoScarSeg_model"] == "nano | v1" and fields["MyoScarSeg_threshold"] == "0.5 x"
+    assert fields["Segment0_Tags"].endswith("|MyoScarSeg.model:nano / v1|MyoScarSeg.threshold:0.5 x|")
     assert image.GetPixelID() == sitk.sitkUInt8
 
 

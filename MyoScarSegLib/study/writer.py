@@ -58,12 +58,16 @@ def write_segmentation(path: Path | str, mask: np.ndarray, study: Study, provena
         path: ends in ``.seg.nrrd``.
         mask: ``[k, j, i]``, shaped like ``study.voxels``; not zero is scar.
         study: whose geometry to use.
-        provenance: facts on how the mask was made, kept as ``MyoScarSeg_<key>`` fields of the header.
+        provenance: facts on how the mask was made, kept as ``MyoScarSeg_<key>`` fields of the header, and as tags
+            ``MyoScarSeg.<key>`` of the segment, which (unlike the fields) outlive saving by Slicer.
 
     Raises:
         OutputError: the file cannot be written.
     """
     image = _right_handed(_image(np.asarray(mask) != 0, study))
+    facts = {key: " ".join(str(value).split()) for key, value in (provenance or {}).items()}
+    # Slicer ends a tag at the first bar.
+    tags = "".join(f"MyoScarSeg.{key}:{value.replace('|', '/')}|" for key, value in facts.items())
     fields = {
         "Segment0_ID": "Scar",
         "Segment0_Name": SEGMENT_NAME,
@@ -73,12 +77,12 @@ def write_segmentation(path: Path | str, mask: np.ndarray, study: Study, provena
         "Segment0_Extent": _extent(image),
         "Segment0_LabelValue": "1",
         "Segment0_Layer": "0",
-        "Segment0_Tags": f"Segmentation.Status:inprogress|TerminologyEntry:{SCAR_TERMINOLOGY}|",
+        "Segment0_Tags": f"Segmentation.Status:inprogress|TerminologyEntry:{SCAR_TERMINOLOGY}|{tags}",
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
         "Segmentation_ConversionParameters": _conversion_parameters(image),
-        **{f"MyoScarSeg_{key}": " ".join(str(value).split()) for key, value in (provenance or {}).items()},
+        **{f"MyoScarSeg_{key}": value for key, value in facts.items()},
     }
     for key, value in fields.items():
         image.SetMetaData(key, value)
