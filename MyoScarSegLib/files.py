@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,11 +39,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        name = path.parent / f".writing-{uuid.uuid4().hex}{suffix}"
+        # Not tempfile's: its files are the owner's alone, and the umask cannot be asked for without setting it for all threads.
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        temporary = name
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise OutputError(
@@ -72,10 +72,10 @@ def read_json(path: Path, error: type[MyoScarSegError]) -> Any:
         error: the file cannot be read or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors put a byte order mark first
     except OSError as reason:
         raise error(f"Cannot read {path}: {reason.strerror}.") from reason
-    except (UnicodeDecodeError, json.JSONDecodeError) as reason:
+    except (ValueError, RecursionError) as reason:  # also of the decoder, and for numbers of thousands of digits
         raise error(f"{path} is not valid JSON: {reason}.") from reason
 
 
@@ -86,9 +86,3 @@ def sha256_of(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

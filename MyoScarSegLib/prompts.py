@@ -110,13 +110,28 @@ def check_point(point: Point, shape: Sequence[int]) -> Point:
 
 
 def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
-    """Write ``boxes.json`` atomically."""
-    write_json(path, {"version": FORMAT_VERSION, "case": case, "boxes": [{**asdict(b), "state": b.state.value} for b in boxes]})
+    """Write ``boxes.json`` atomically.
+
+    Raises:
+        PromptError: a coordinate is not a finite number.
+        OutputError: the file cannot be written.
+    """
+    entries = []
+    for box in boxes:
+        numbers = _plain(box, ("x0", "y0", "x1", "y1", *(() if box.confidence is None else ("confidence",))))
+        entries.append({**asdict(box), "slice": int(box.slice), **numbers, "state": box.state.value})
+    write_json(path, {"version": FORMAT_VERSION, "case": case, "boxes": entries})
 
 
 def write_points(path: Path, case: str, points: Iterable[Point]) -> None:
-    """Write ``points.json`` atomically."""
-    write_json(path, {"version": FORMAT_VERSION, "case": case, "points": [asdict(p) for p in points]})
+    """Write ``points.json`` atomically.
+
+    Raises:
+        PromptError: a coordinate is not a finite number.
+        OutputError: the file cannot be written.
+    """
+    entries = [{"slice": int(p.slice), **_plain(p, ("x", "y")), "positive": bool(p.positive)} for p in points]
+    write_json(path, {"version": FORMAT_VERSION, "case": case, "points": entries})
 
 
 def read_boxes(path: Path) -> list[Box]:
@@ -127,7 +142,7 @@ def read_boxes(path: Path) -> list[Box]:
     """
     boxes = []
     for where, entry in _entries(path, "boxes"):
-        state = entry.get("state", BoxState.PROPOSED.value)
+        state = _text(entry, "state", BoxState.PROPOSED.value, where)
         if state not in {s.value for s in BoxState}:
             raise PromptError(f"{where}: state {state!r} is none of {', '.join(s.value for s in BoxState)}.")
         confidence = entry.get("confidence")
@@ -135,9 +150,9 @@ def read_boxes(path: Path) -> list[Box]:
             Box(
                 slice=_integer(entry, "slice", where),
                 **{name: _number(entry, name, where) for name in ("x0", "y0", "x1", "y1")},
-                label=str(entry.get("label", "scar")),
+                label=_text(entry, "label", "scar", where),
                 confidence=None if confidence is None else _number(entry, "confidence", where),
-                source=str(entry.get("source", "user")),
+                source=_text(entry, "source", "user", where),
                 state=BoxState(state),
             )
         )
@@ -176,10 +191,35 @@ def _entries(path: Path, key: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _number(entry: dict[str, Any], name: str, where: str) -> float:
-    value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise PromptError(f"{where}: {name!r} must be a finite number, not {value!r}.")
-    return float(value)
+    if name not in entry:
+        raise PromptError(f"{where} lacks {name!r}.")
+    value = entry[name]
+    if not isinstance(value, bool) and isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:  # JSON's whole numbers have no limit
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise PromptError(f"{where}: {name!r} must be a finite number, not {str(value)[:40]!r}.")
+
+
+def _text(entry: dict[str, Any], name: str, usual: str, where: str) -> str:
+    value = entry.get(name, usual)
+    if not isinstance(value, str) or not value:
+        raise PromptError(f"{where}: {name!r} must be a text, not {value!r}.")
+    return value
+
+
+def _plain(prompt: Box | Point, names: Iterable[str]) -> dict[str, float]:
+    """Python's own numbers, which JSON can hold, also where numpy's were given."""
+    numbers = {name: float(getattr(prompt, name)) for name in names}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise PromptError(
+                f"A {type(prompt).__name__.lower()} on slice {prompt.slice} cannot be written: its {name} is {value}."
+            )
+    return numbers
 
 
 def _integer(entry: dict[str, Any], name: str, where: str) -> int:

@@ -41,10 +41,11 @@ def normalise(image: np.ndarray, normalisation: Normalisation = NORMALISATION) -
     Returns:
         float32 ``[rows, columns]`` in 0..1; all zero for a constant slice.
     """
-    values = np.asarray(image, dtype=np.float32)
+    # In double precision, or a large offset or a tiny scale would cost the contrast.
+    values = np.asarray(image, dtype=np.float64)
     low, high = np.percentile(values, (normalisation.low_percentile, normalisation.high_percentile))
     if high <= low:
-        low, high = float(values.min()), float(values.max())
+        low, high = values.min(), values.max()
     if high <= low:
-        return np.zeros_like(values)
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+        return np.zeros(values.shape, dtype=np.float32)
+    return np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)

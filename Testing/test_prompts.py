@@ -1,0 +1,264 @@
+"""Boxes and points: the files that hold them, and the checks against a study's grid."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.errors import OutputError, PromptError
+from MyoScarSegLib.prompts import (
+    Box,
+    BoxState,
+    Point,
+    box_of_mask,
+    check_box,
+    check_point,
+    read_boxes,
+    read_points,
+    write_boxes,
+    write_points,
+)
+
+SHAPE = (3, 40, 60)  # slices, rows, columns
+
+
+def _file(folder, document):
+    path = folder / "prompts.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def _boxes_file(folder, **fields):
+    entry = {"slice": 1, "x0": 1, "y0": 2, "x1": 3, "y1": 4, **fields}
+    return _file(folder, {"boxes": [{key: value for key, value in entry.items() if value is not ...}]})
+
+
+def _points_file(folder, **fields):
+    entry = {"slice": 1, "x": 1, "y": 2, **fields}
+    return _file(folder, {"points": [{key: value for key, value in entry.items() if value is not ...}]})
+
+
+def test_boxes_survive_writing_and_reading(tmp_path):
+    boxes = [
+        Box(4, 1.25, 2.5, 1 / 3, 40.0, "scar", 0.87, "myoscarseg-yolo-1", BoxState.PROPOSED),
+        Box(0, 1e-7, 0.0, 3.0, 4.0, "lv", None, "user", BoxState.REJECTED),
+        Box(2, -1.0, 0.0, 3.0, 4.0, state=BoxState.ACCEPTED),
+    ]
+    write_boxes(tmp_path / "new folder" / "boxes.json", "case", boxes)
+    assert read_boxes(tmp_path / "new folder" / "boxes.json") == boxes
+
+
+def test_points_survive_writing_and_reading(tmp_path):
+    points = [Point(4, 1 / 3, 2.5), Point(0, 0.0, 1e9, positive=False)]
+    write_points(tmp_path / "points.json", "case", points)
+    assert read_points(tmp_path / "points.json") == points
+
+
+def test_files_have_the_layout_that_other_programs_rely_on(tmp_path):
+    write_boxes(tmp_path / "boxes.json", "P1", [Box(4, 1, 2, 3, 4, "scar", 0.5, "net")])
+    write_points(tmp_path / "points.json", "P1", [Point(4, 1, 2)])
+    assert json.loads((tmp_path / "boxes.json").read_text()) == {
+        "version": 1,
+        "case": "P1",
+        "boxes": [
+            {
+                "slice": 4,
+                "x0": 1.0,
+                "y0": 2.0,
+                "x1": 3.0,
+                "y1": 4.0,
+                "label": "scar",
+                "confidence": 0.5,
+                "source": "net",
+                "state": "proposed",
+            }
+        ],
+    }
+    assert json.loads((tmp_path / "points.json").read_text()) == {
+        "version": 1,
+        "case": "P1",
+        "points": [{"slice": 4, "x": 1.0, "y": 2.0, "positive": True}],
+    }
+
+
+def test_numpy_numbers_are_written_as_numbers(tmp_path):
+    box = Box(np.int64(1), *np.float32([1, 2, 3, 4]), confidence=np.float32(0.5))
+    write_boxes(tmp_path / "boxes.json", "case", [box])
+    write_points(tmp_path / "points.json", "case", [Point(np.int32(1), np.float32(2), np.float64(3), np.bool_(False))])
+    assert read_boxes(tmp_path / "boxes.json") == [Box(1, 1, 2, 3, 4, confidence=0.5)]
+    assert read_points(tmp_path / "points.json") == [Point(1, 2, 3, False)]
+
+
+def test_what_is_not_finite_is_not_written_and_the_old_file_stays(tmp_path):
+    path = tmp_path / "boxes.json"
+    write_boxes(path, "case", [Box(0, 1, 2, 3, 4)])
+    with pytest.raises(PromptError, match=r"box on slice 7 cannot be written: its x1 is nan"):
+        write_boxes(path, "case", [Box(7, 1, 2, math.nan, 4)])
+    with pytest.raises(PromptError, match=r"point on slice 7 cannot be written: its y is inf"):
+        write_points(tmp_path / "points.json", "case", [Point(7, 1, math.inf)])
+    assert read_boxes(path) == [Box(0, 1, 2, 3, 4)]
+    assert [file.name for file in tmp_path.iterdir()] == ["boxes.json"]
+
+
+def test_only_slice_and_coordinates_are_required(tmp_path):
+    (box,) = read_boxes(_boxes_file(tmp_path))
+    assert box == Box(1, 1.0, 2.0, 3.0, 4.0, label="scar", confidence=None, source="user", state=BoxState.PROPOSED)
+    (point,) = read_points(_points_file(tmp_path))
+    assert point == Point(1, 1.0, 2.0, positive=True)
+
+
+def test_unknown_fields_and_a_byte_order_mark_do_no_harm(tmp_path):
+    path = tmp_path / "boxes.json"
+    path.write_bytes(b'\xef\xbb\xbf{"version": 1, "boxes": [{"slice": 0, "x0": 1, "y0": 1, "x1": 2, "y1": 2, "colour": "red"}]}')
+    assert read_boxes(path) == [Box(0, 1, 1, 2, 2)]
+
+
+@pytest.mark.parametrize("name", ["slice", "x0", "y0", "x1", "y1"])
+def test_a_box_that_lacks_a_number_is_named(tmp_path, name):
+    with pytest.raises(PromptError, match=rf"prompts.json, boxes\[0\] lacks '{name}'"):
+        read_boxes(_boxes_file(tmp_path, **{name: ...}))
+
+
+@pytest.mark.parametrize("name", ["slice", "x", "y"])
+def test_a_point_that_lacks_a_number_is_named(tmp_path, name):
+    with pytest.raises(PromptError, match=rf"prompts.json, points\[0\] lacks '{name}'"):
+        read_points(_points_file(tmp_path, **{name: ...}))
+
+
+@pytest.mark.parametrize("value", ["3", None, True, [1], {"a": 1}, math.nan, math.inf, 10**400])
+def test_a_coordinate_that_is_no_finite_number_is_refused(tmp_path, value):
+    with pytest.raises(PromptError, match=r"boxes\[0\]: 'x1' must be a finite number"):
+        read_boxes(_boxes_file(tmp_path, x1=value))
+    with pytest.raises(PromptError, match=r"points\[0\]: 'y' must be a finite number"):
+        read_points(_points_file(tmp_path, y=value))
+
+
+def test_a_slice_between_two_slices_is_refused(tmp_path):
+    with pytest.raises(PromptError, match=r"'slice' must be a whole number, not 1\.5"):
+        read_boxes(_boxes_file(tmp_path, slice=1.5))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("state", "maybe", "state 'maybe' is none of proposed, accepted, rejected"),
+        ("state", [], "'state' must be a text"),
+        ("label", None, "'label' must be a text, not None"),
+        ("label", "", "'label' must be a text"),
+        ("source", 3, "'source' must be a text, not 3"),
+        ("confidence", "high", "'confidence' must be a finite number, not 'high'"),
+    ],
+)
+def test_a_malformed_field_of_a_box_is_named(tmp_path, field, value, message):
+    with pytest.raises(PromptError, match=message):
+        read_boxes(_boxes_file(tmp_path, **{field: value}))
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_a_point_is_positive_or_not(tmp_path, value):
+    with pytest.raises(PromptError, match="'positive' must be true or false"):
+        read_points(_points_file(tmp_path, positive=value))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("", "is not valid JSON"),
+        ("{", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
+        ('{"boxes": [' + "9" * 5000 + "]}", "is not valid JSON|is not an object"),
+        ([], "is not a boxes file: it needs an object with a list 'boxes'"),
+        ({"points": []}, "is not a boxes file"),
+        ({"boxes": {}}, "is not a boxes file"),
+        ({"boxes": [3]}, r"boxes\[0\] is not an object"),
+        ({"boxes": [], "version": 2}, "has version 2; this program reads version 1"),
+    ],
+)
+def test_a_file_that_holds_no_boxes_is_refused(tmp_path, document, message):
+    with pytest.raises(PromptError, match=message):
+        read_boxes(_file(tmp_path, document))
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "boxes.json"
+    path.write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(PromptError, match="is not valid JSON"):
+        read_boxes(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(PromptError, match=r"Cannot read .*absent.json: No such file"):
+        read_points(tmp_path / "absent.json")
+
+
+def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot write"):
+        write_boxes(tmp_path / "file" / "boxes.json", "case", [])
+
+
+def test_files_are_readable_as_the_umask_says(tmp_path):
+    write_points(tmp_path / "points.json", "case", [])
+    (tmp_path / "plain").write_text("")
+    assert (tmp_path / "points.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_box_within_the_image_is_left_as_it_is():
+    box = Box(2, 0, 0, 60, 40, "scar", 0.5, "net", BoxState.ACCEPTED)
+    assert check_box(box, SHAPE) == box
+
+
+def test_a_box_that_reaches_beyond_the_image_is_clipped_and_keeps_what_else_is_known():
+    box = Box(0, -5, -1, 10.5, 99, "scar", 0.5, "net", BoxState.ACCEPTED)
+    assert check_box(box, SHAPE) == replace(box, x0=0, y0=0, y1=40)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        (Box(3, 1, 1, 2, 2), "the study has slices 0 to 2"),
+        (Box(-1, 1, 1, 2, 2), "the study has slices 0 to 2"),
+        (Box(0, math.nan, 1, 2, 2), "not a finite number"),
+        (Box(0, 1, 1, math.inf, 2), "not a finite number"),
+        (Box(0, 2, 1, 2, 2), "has no area"),
+        (Box(0, 1, 3, 2, 3), "has no area"),
+        (Box(0, 5, 1, 2, 2), "has no area"),
+        (Box(0, 60, 1, 70, 2), "lies outside the image, which has 60 columns and 40 rows"),
+        (Box(0, 1, -9, 7, 0), "lies outside the image"),
+    ],
+)
+def test_a_box_that_cannot_be_used_is_refused(box, message):
+    with pytest.raises(PromptError, match=message):
+        check_box(box, SHAPE)
+
+
+@pytest.mark.parametrize("point", [Point(0, 0, 0), Point(2, 60, 40), Point(1, 0.5, 39.9, False)])
+def test_a_point_in_the_image_or_on_its_edge_is_accepted(point):
+    assert check_point(point, SHAPE) == point
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        (Point(3, 1, 1), "the study has slices 0 to 2"),
+        (Point(0, math.nan, 1), "not a finite number"),
+        (Point(0, 60.1, 1), "lies outside the image"),
+        (Point(0, 1, -0.1), "lies outside the image"),
+    ],
+)
+def test_a_point_that_cannot_be_used_is_refused(point, message):
+    with pytest.raises(PromptError, match=message):
+        check_point(point, SHAPE)
+
+
+def test_the_box_of_a_mask_runs_along_the_edges_of_its_pixels():
+    mask = np.zeros((10, 12), bool)
+    mask[2:4, 3:6] = True
+    box = box_of_mask(mask, 7, source="truth")
+    assert box == Box(7, 3.0, 2.0, 6.0, 4.0, source="truth")
+    assert box.area_px == mask.sum()
+    assert box_of_mask(np.zeros((4, 4)), 0) is None
