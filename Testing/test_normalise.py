@@ -23,7 +23,7 @@ def test_values_between_the_percentiles_are_mapped_linearly_to_0_and_1():
 
 
 def test_the_parameters_are_those_that_checkpoints_record():
-    assert NORMALISATION == Normalisation(version=1, low_percentile=0.5, high_percentile=99.8)
+    assert Normalisation(version=1, low_percentile=0.5, high_percentile=99.8) == NORMALISATION
 
 
 def test_an_older_checkpoints_percentiles_can_be_given():
