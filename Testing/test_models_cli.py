@@ -10,7 +10,7 @@ import socket
 import subprocess
 
 import pytest
-from models_server import Behaviour, serving, sha256, write_index
+from Testing.models_server import Behaviour, serving, sha256, write_index
 
 from MyoScarSegLib import models as models_package
 from MyoScarSegLib.cli import models as command

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from models_server import Behaviour, serving
+from Testing.models_server import Behaviour, serving
 
 from MyoScarSegLib.errors import Cancelled, DownloadError
 from MyoScarSegLib.models.download import Patience, download

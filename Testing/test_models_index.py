@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from models_server import write_index
+from Testing.models_server import write_index
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, Registry, ResourceSource, UrlSource, registry

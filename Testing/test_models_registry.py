@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from models_server import Behaviour, serving, sha256, write_index, write_wheel
+from Testing.models_server import Behaviour, serving, sha256, write_index, write_wheel
 
 from MyoScarSegLib.errors import Cancelled, DownloadError, ModelError, OutputError
 from MyoScarSegLib.models import Registry, is_trusted, trust

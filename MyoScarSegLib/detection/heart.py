@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,30 +30,29 @@ def heart_detector(detector: Detector | None, device: str) -> Detector:
 
 
 def heart_centre(study: Study, detector: Detector) -> tuple[float, float] | None:
+    """The middle of a study's left ventricle; see :func:`heart_centre_of`."""
+    usable = [study.voxels[k] for k in range(study.slices) if k not in study.bad_slices]
+    return heart_centre_of(usable, detector, study.geometry.pixel_spacing_mm)
+
+
+def heart_centre_of(
+    images: Sequence[np.ndarray], detector: Detector, pixel_spacing_mm: tuple[float, float] | None
+) -> tuple[float, float] | None:
     """The middle of the left ventricle, as the median over the slices of its most confident box.
 
     Args:
-        study: the study.
+        images: slices ``[rows, columns]`` of one stack, raw values.
         detector: one that knows the label ``lv``.
+        pixel_spacing_mm: ``(row, column)`` spacing if known.
 
     Returns:
         ``(x, y)`` in native pixel edges, None if no slice shows a left ventricle.
     """
-    centres = []
-    for index in range(study.slices):
-        if index in study.bad_slices:
-            continue
-        found = detector.detect(
-            study.voxels[index],
-            slice_index=index,
-            pixel_spacing_mm=study.geometry.pixel_spacing_mm,
-            confidence=_LEAST_CONFIDENCE,
-            labels=(LEFT_VENTRICLE,),
-        )
-        if found:
-            best = found[0]
-            centres.append(((best.x0 + best.x1) / 2, (best.y0 + best.y1) / 2))
-    if not centres:
+    found = detector.detect_many(
+        images, pixel_spacing_mm=pixel_spacing_mm, confidence=_LEAST_CONFIDENCE, labels=(LEFT_VENTRICLE,)
+    )
+    best = [boxes[0] for boxes in found if boxes]
+    if not best:
         return None
-    x, y = np.median(np.array(centres), axis=0)
+    x, y = np.median([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in best], axis=0)
     return float(x), float(y)
