@@ -232,8 +232,10 @@ class Segmenter:
             points = (self._sam_coordinates(xy), labels)
         masks = None if hint is None else hint.expand(count, -1, -1, -1)
         sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
-        # A single click is ambiguous: SAM then answers with three masks, and its own score chooses.
-        ambiguous = boxes is None and hint is None and len(prompts[0].points) == 1
+        # A single click is ambiguous: the original SAM was trained to answer with three masks, and its own score chooses.
+        # Those fine-tuned from it were trained on one mask; their other three would be leftovers.
+        single_click = boxes is None and hint is None and len(prompts[0].points) == 1
+        ambiguous = single_click and self.checkpoint.preprocessing == "sam"
         logits, scores = self._model["mask_decoder"](
             image_embeddings=features,
             image_pe=self._dense_pe,
