@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from Testing.command import in_process
+from Testing.tiny_models import write_detector, write_segmenter
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -36,3 +39,44 @@ def emidec_folder() -> Path:
 def emidec_volumes_folder() -> Path:
     """Folder with ``samplePositive_lge.nii.gz``, ``samplePositive_labels.nii.gz`` and the negative pair."""
     return _data("emidec-volumes")
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter(tmp_path_factory) -> Path:
+    """A real SAM with a ViT encoder, made tiny, with random weights; it looks at whole slices."""
+    return write_segmenter(tmp_path_factory.mktemp("segmenter") / "tiny-sam.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny_detector(tmp_path_factory) -> Path:
+    """A real YOLO, made tiny, with random weights, that finds a few boxes on most slices of noise."""
+    return write_detector(tmp_path_factory.mktemp("detector") / "tiny-yolo.safetensors")
+
+
+@pytest.fixture(scope="session")
+def blind_detector(tmp_path_factory) -> Path:
+    """A real YOLO, made tiny, that finds nothing."""
+    return write_detector(tmp_path_factory.mktemp("detector") / "blind-yolo.safetensors", boxes=False)
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs ``myoscarseg`` with these arguments in this process; returns its status and output."""
+
+    def run(*arguments: object):
+        return in_process(capsys, arguments)
+
+    return run
+
+
+@pytest.fixture
+def segment(command, tiny_segmenter, tiny_detector, tmp_path):
+    """``myoscarseg segment`` with the tiny models into ``tmp_path/out``."""
+
+    def run(*arguments: object):
+        return command(
+            "segment", *arguments, "-o", tmp_path / "out", "--segmenter", tiny_segmenter, "--detector", tiny_detector,
+            "--device", "cpu",
+        )  # fmt: skip
+
+    return run
