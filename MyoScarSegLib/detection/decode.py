@@ -28,6 +28,10 @@ def predict(
         class; most confident first.
     """
     import torch
+
+    from MyoScarSegLib.detection.quiet import import_ultralytics
+
+    import_ultralytics()
     from ultralytics.utils.nms import non_max_suppression
 
     with torch.inference_mode():

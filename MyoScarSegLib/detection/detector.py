@@ -25,7 +25,8 @@ class Detector(Protocol):
         checksum: SHA-256 of its checkpoint.
         preprocessing: id of what it does to raw voxel values.
         image_size: longest side of its input, pixels.
-        class_names: what it can find, in the order of its classes.
+        class_names: its classes as its checkpoint names them.
+        labels: what it can be asked for: ``"scar"``, ``"lv"`` (the left ventricle within the epicardium), ...
         confidence: its own threshold, used where the caller gives none.
     """
 
@@ -34,6 +35,7 @@ class Detector(Protocol):
     preprocessing: str
     image_size: int
     class_names: tuple[str, ...]
+    labels: tuple[str, ...]
     confidence: float
 
     def detect(
@@ -55,7 +57,7 @@ class Detector(Protocol):
             confidence: keep boxes above it, 0 to 1; None for the detector's own threshold.
             iou: of two boxes with one label that overlap more than this, the less confident is dropped; None for the
                 detector's own value.
-            labels: the labels to return.
+            labels: the labels to return, of :attr:`labels`.
 
         Returns:
             Boxes in native pixel edges within the slice, most confident first; none is a valid answer.

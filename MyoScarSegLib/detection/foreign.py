@@ -99,7 +99,9 @@ def _load_restricted(path: Path) -> Any:
         try:
             document = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            raise _Refused(f"it holds more than weights and layers ({str(error).splitlines()[0]})") from error
+            # torch wraps the reason in advice to open the file without restrictions.
+            reason = re.search(r"WeightsUnpickler error: (.+)", str(error))
+            raise _Refused(f"it holds more than weights and layers ({reason[1] if reason else error})") from error
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
             raise ModelError(f"{path} is damaged ({error}). Get it again.") from error
     _make_real(document)

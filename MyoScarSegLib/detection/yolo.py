@@ -66,6 +66,9 @@ class YoloDetector:
         self.preprocessing = preprocessing
         self.image_size = image_size
         self.class_names = tuple(class_names)
+        # A foreign detector of a single class, whatever its name, is one for scar: nobody loads another kind here.
+        sole = preprocessing == foreign.PREPROCESSING and len(self.class_names) == 1
+        self.labels = SCAR_ONLY if sole else tuple(label.lower() for label in self.class_names)
         self.confidence = confidence
         self.iou = iou
         self.device = resolve_device(device)
@@ -181,19 +184,12 @@ class YoloDetector:
         return found
 
     def _classes(self, labels: Sequence[str]) -> dict[int, str]:
-        """Class number to label, for the classes asked for.
-
-        A foreign detector of one class, whatever its name, is one for scar: nobody loads another kind here.
-        """
-        if self.preprocessing == foreign.PREPROCESSING and len(self.class_names) == 1 and tuple(labels) == SCAR_ONLY:
-            return {0: SCAR_ONLY[0]}
-        lower = [name.lower() for name in self.class_names]
-        unknown = [label for label in labels if label.lower() not in lower]
+        """Class number to label, for the labels asked for."""
+        unknown = [label for label in labels if label not in self.labels]
         if unknown or not labels:
-            raise ModelError(
-                f"{self.name} finds {', '.join(self.class_names)}; it cannot look for {', '.join(unknown) or 'nothing'}."
-            )
-        return {lower.index(label.lower()): label for label in labels}
+            known = ", ".join(self.labels[:10]) + (", ..." if len(self.labels) > 10 else "")
+            raise ModelError(f"The detector {self.name} finds {known}; it cannot look for {', '.join(unknown) or 'nothing'}.")
+        return {self.labels.index(label): label for label in labels}
 
     def _frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None) -> tuple[Frame, tuple[int, int]]:
         """Where the slice lies in the input, and its shift ``(right, down)`` from the top left corner."""

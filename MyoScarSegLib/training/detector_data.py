@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 CLASSES = ("scar", "lv")
-SCAR, LEFT_VENTRICLE = range(2)
+SCAR, LEFT_VENTRICLE, TISSUE = range(3)
+TISSUES = ("background", "cavity", "myocardium", "scar")
 _SMALLEST_SIDE_PX = 2.0
 
 
@@ -27,7 +28,8 @@ class DetectorSample:
 
     Attributes:
         image: float32 ``[rows, columns]``, normalised.
-        targets: int16 ``[2, rows, columns]``: the numbered lesions, and 1 within the epicardium.
+        targets: int16 ``[3, rows, columns]``: the numbered lesions; 1 within the epicardium; the tissue, as numbered in
+            :data:`TISSUES`.
     """
 
     image: np.ndarray
@@ -36,7 +38,7 @@ class DetectorSample:
     @classmethod
     def of(cls, labelled: LabelledSlice) -> DetectorSample:
         """Prepare one labelled slice."""
-        targets = np.stack([lesions(labelled.scar), labelled.left_ventricle]).astype(np.int16)
+        targets = np.stack([lesions(labelled.scar), labelled.left_ventricle, np.minimum(labelled.labels, 3)]).astype(np.int16)
         return cls(normalise(labelled.image), targets)
 
     @property
@@ -62,18 +64,19 @@ def training_batch(
         how: the augmentation.
 
     Returns:
-        ``img`` float32 ``[batch, 1, size, size]``, ``batch_idx`` ``[boxes]``, ``cls`` ``[boxes, 1]`` and ``bboxes``
-        ``[boxes, 4]`` (centre x, centre y, width, height as parts of the size).
+        ``img`` float32 ``[batch, 1, size, size]``, ``batch_idx`` ``[boxes]``, ``cls`` ``[boxes, 1]``, ``bboxes``
+        ``[boxes, 4]`` (centre x, centre y, width, height as parts of the size); and ``tissue`` int64 ``[batch, size, size]``.
     """
     import torch
 
-    images, owners, classes, boxes = [], [], [], []
+    images, tissues, owners, classes, boxes = [], [], [], [], []
     for number, sample in enumerate(samples):
         window = random_window(generator, (sample.image.shape[0], sample.image.shape[1]), sample.centre, size, how)[None]
         images.append(warp(torch.from_numpy(sample.image)[None, None], window, size, mode="bilinear"))
         targets = warp(torch.from_numpy(sample.targets.astype(np.float32))[None], window, size, mode="nearest")
-        for label, numbered in enumerate(targets[0].numpy().astype(np.int32)):
-            for box in boxes_of(numbered):
+        tissues.append(targets[0, TISSUE].long())
+        for label in (SCAR, LEFT_VENTRICLE):
+            for box in boxes_of(targets[0, label].numpy().astype(np.int32)):
                 if min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_SIDE_PX:
                     owners.append(number)
                     classes.append(label)
@@ -83,6 +86,7 @@ def training_batch(
         "img": vary_intensity(generator, torch.cat(images), how),
         "batch_idx": torch.tensor(owners, dtype=torch.float32),
         "cls": torch.tensor(classes, dtype=torch.float32)[:, None],
+        "tissue": torch.stack(tissues),
         "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1),
     }
 

@@ -51,13 +51,14 @@ class Split:
 
     @classmethod
     def read(cls, path: Path) -> Split:
-        """Read a manifest.
+        """Read a manifest, alone or in a model card (its ``split``).
 
         Raises:
             StudyError: it is no manifest, or has a patient on both sides.
         """
         document = read_json(path, StudyError)
         try:
+            document = document.get("split", document)
             return cls(
                 tuple(document["training"]),
                 tuple(document["validation"]),
@@ -65,7 +66,7 @@ class Split:
                 int(document["folds"]),
                 int(document["held_out"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StudyError(f"{path} is not a split manifest: {error!r}.") from error
 
 

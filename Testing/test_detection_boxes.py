@@ -1,0 +1,152 @@
+"""Where the boxes of a detector lie, and that they depend on nothing but the slice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from MyoScarSegLib.detection.yolo import YoloDetector
+from MyoScarSegLib.errors import ModelError, StudyError
+from MyoScarSegLib.prompts import BoxState
+
+
+class BrightSpot(torch.nn.Module):
+    """Answers like a YOLO network of two classes: class 0 is around all that is bright, class 1 one pixel wider."""
+
+    stride = torch.tensor([8.0, 16.0, 32.0])
+    end2end = False
+
+    def fuse(self, verbose=False):
+        return self
+
+    def forward(self, batch):
+        self.seen = batch
+        answers = []
+        for image in batch:
+            rows, columns = (image[0] > 0.7).nonzero(as_tuple=True)
+            x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+            box = [(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]
+            answers.append(
+                torch.tensor(
+                    [
+                        [float(v) for v in box] + [0.9, 0.0],
+                        [float(v) for v in box] + [0.5, 0.0],
+                        [float(box[0]), float(box[1]), float(box[2]) + 2, float(box[3]) + 2, 0.0, 0.6],
+                    ]
+                    + [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0]] * 20
+                ).T
+            )
+        return torch.stack(answers)
+
+
+def spot(size=256, preprocessing="myoscarseg", channels=1):
+    return YoloDetector(
+        BrightSpot(),
+        name="spot",
+        checksum="0" * 64,
+        preprocessing=preprocessing,
+        image_size=size,
+        class_names=("scar", "lv"),
+        confidence=0.25,
+        iou=0.5,
+        channels=channels,
+        device="cpu",
+    )
+
+
+def slice_with_spot(rows, columns, box):
+    image = np.random.default_rng(0).normal(0, 0.02, (rows, columns)) - 5.0
+    x0, y0, x1, y1 = box
+    image[y0:y1, x0:x1] += 4.0
+    return image
+
+
+@pytest.mark.parametrize("preprocessing", ["myoscarseg", "ultralytics"])
+@pytest.mark.parametrize("spacing", [None, (1.4, 1.4), (2.0, 1.0), (0.8, 1.6)])
+@pytest.mark.parametrize(("rows", "columns"), [(256, 256), (148, 246), (512, 400), (61, 190)])
+def test_box_is_in_native_pixel_edges(rows, columns, spacing, preprocessing):
+    box = (columns // 3, rows // 4, columns // 3 + columns // 5, rows // 4 + rows // 3)
+    found = spot(preprocessing=preprocessing).detect(slice_with_spot(rows, columns, box), slice_index=7, pixel_spacing_mm=spacing)
+    assert len(found) == 1
+    tolerance = 1.1 * max(rows, columns) / 256 * max((1.0,) if spacing is None else (max(spacing) / min(spacing),)) + 0.01
+    assert np.allclose(found[0].xyxy, box, atol=tolerance)
+    assert (found[0].slice, found[0].source, found[0].label, found[0].state) == (7, "spot", "scar", BoxState.PROPOSED)
+    assert found[0].confidence == pytest.approx(0.9)
+
+
+def test_box_is_exact_where_nothing_is_resized():
+    found = spot().detect(slice_with_spot(256, 192, (20, 30, 77, 81)), slice_index=0)
+    assert found[0].xyxy == (20.0, 30.0, 77.0, 81.0)
+
+
+def test_labels_are_asked_for_by_name():
+    image = slice_with_spot(256, 256, (20, 30, 77, 81))
+    assert [b.label for b in spot().detect(image, slice_index=0, labels=("lv",))] == ["lv"]
+    both = spot().detect(image, slice_index=0, labels=("scar", "lv"))
+    assert [b.label for b in both] == ["scar", "lv"]
+    assert [b.confidence for b in both] == sorted((b.confidence for b in both), reverse=True)
+    with pytest.raises(ModelError, match="finds scar, lv; it cannot look for liver"):
+        spot().detect(image, slice_index=0, labels=("liver",))
+
+
+def test_thresholds_are_honoured_and_checked():
+    image = slice_with_spot(256, 256, (20, 30, 77, 81))
+    assert spot().detect(image, slice_index=0, confidence=0.95) == []
+    assert len(spot().detect(image, slice_index=0, iou=1.0)) == 2
+    with pytest.raises(ModelError, match="from 0 to 1"):
+        spot().detect(image, slice_index=0, confidence=1.5)
+
+
+def test_box_is_clipped_to_the_slice():
+    found = spot().detect(slice_with_spot(100, 80, (0, 0, 80, 50)), slice_index=0, labels=("lv",))
+    assert found[0].x0 == 0.0
+    assert found[0].y0 == 0.0
+    assert found[0].x1 == 80.0
+
+
+def test_input_is_the_projects_normalisation_padded_to_the_stride():
+    detector = spot()
+    image = slice_with_spot(100, 200, (20, 30, 77, 81))
+    detector.detect(image, slice_index=0)
+    seen = detector._network.seen
+    assert seen.shape == (1, 1, 128, 256)
+    assert 0.98 < float(seen.max()) <= 1.0
+    assert float(seen[..., 128:, :].abs().sum()) == 0.0
+    detector.detect(image * 37.0 + 1200.0, slice_index=0)
+    assert torch.allclose(detector._network.seen, seen, atol=1e-3)
+
+
+def test_ultralytics_input_has_three_equal_channels_and_centred_grey_padding():
+    detector = spot(preprocessing="ultralytics", channels=3, size=640)
+    detector.detect(slice_with_spot(150, 200, (20, 30, 77, 81)), slice_index=0)
+    seen = detector._network.seen
+    assert seen.shape == (1, 3, 480, 640)
+    assert torch.equal(seen[:, 0], seen[:, 2])
+    detector.detect(slice_with_spot(151, 200, (20, 30, 77, 81)), slice_index=0)
+    seen = detector._network.seen
+    assert seen.shape == (1, 3, 512, 640)
+    assert torch.all(seen[:, :, :14] == 114 / 255)
+    assert torch.all(seen[:, :, -14:] == 114 / 255)
+
+
+def test_many_slices_of_several_shapes_give_what_each_gives_alone():
+    images = [slice_with_spot(*shape, (10 + n, 12, 30 + n, 40)) for n, shape in enumerate([(96, 96), (120, 80), (96, 96)] * 7)]
+    detector = spot()
+    together = detector.detect_many(images, slice_indices=range(5, 26))
+    alone = [detector.detect(image, slice_index=5 + n) for n, image in enumerate(images)]
+    assert together == alone
+    assert detector.detect_many([]) == []
+
+
+@pytest.mark.parametrize("image", [np.zeros((3, 10, 10)), np.zeros((10, 1)), np.full((10, 10), np.nan)])
+def test_what_is_no_slice_is_refused(image):
+    with pytest.raises(StudyError, match="Slice 3"):
+        spot().detect(image, slice_index=3)
+
+
+def test_unknown_device_is_refused():
+    from MyoScarSegLib.detection.yolo import resolve_device
+
+    with pytest.raises(ModelError, match="abacus"):
+        resolve_device("abacus")
