@@ -48,7 +48,8 @@ def in_process(capsys: Any, arguments: Sequence[object]) -> Ran:
 
 def in_subprocess(arguments: Sequence[object], *, program: Sequence[str] = (), **options: Any) -> Ran:
     command = [*(program or (sys.executable, "-m", "MyoScarSegLib")), *(str(a) for a in arguments)]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=options.pop("cwd", REPOSITORY), timeout=300, **options)
+    timeout, cwd = options.pop("timeout_s", 300), options.pop("cwd", REPOSITORY)
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, **options)
     assert "Traceback" not in ran.stderr, ran.stderr
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 

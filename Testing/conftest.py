@@ -10,6 +10,7 @@ import pytest
 from Testing.command import in_process
 from Testing.tiny_models import write_detector, write_segmenter
 
+_USERS_CACHE = os.environ.get("MYOSCARSEG_CACHE")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -19,6 +20,20 @@ def own_cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def real_cache(own_cache, monkeypatch) -> None:
+    """The user's own cache with the fetched weights, in place of the test's; without LiteMedSAM in it the test is skipped."""
+    if _USERS_CACHE is None:
+        monkeypatch.delenv("MYOSCARSEG_CACHE")
+    else:
+        monkeypatch.setenv("MYOSCARSEG_CACHE", _USERS_CACHE)
+    from MyoScarSegLib.models import registry
+
+    status = registry().status("litemedsam")
+    if not status.ok:
+        pytest.skip(f"{status.message} (`make test` fetches it)")
 
 
 def _data(name: str) -> Path:

@@ -24,7 +24,8 @@ def wall() -> np.ndarray:
 
 def test_jittered_box_errs_by_the_share_of_its_side_asked_for():
     generator = np.random.default_rng(0)
-    boxes = np.array([jittered(generator, (20, 20, 40, 30), (64, 64), Prompting(jitter=0.1, jitter_px=0)) for _ in range(4000)])
+    how = Prompting(jitter=0.1, jitter_px=0, care=(1, 1))
+    boxes = np.array([jittered(generator, (20, 20, 40, 30), (64, 64), how) for _ in range(4000)])
     assert boxes.mean(0) == pytest.approx([20, 20, 40, 30], abs=0.15)
     assert boxes.std(0) == pytest.approx([2, 1, 2, 1], rel=0.08)
 

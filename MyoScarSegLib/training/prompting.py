@@ -16,6 +16,7 @@ class Prompting:
     Attributes:
         jitter: standard deviation of each edge's error, as a share of the box's side...
         jitter_px: ...plus this many pixels, so that small boxes err, too.
+        care: each box's error is that times a factor from this range: some readers and detectors are more careful.
         merged: share of prompts whose one box holds all lesions of the slice.
         empty: share of prompts around wall without scar, whose right answer is nothing.
         no_box: share of prompts that are clicks alone.
@@ -25,6 +26,7 @@ class Prompting:
 
     jitter: float = 0.1
     jitter_px: float = 1.0
+    care: tuple[float, float] = (0.3, 1.8)
     merged: float = 0.25
     empty: float = 0.2
     no_box: float = 0.1
@@ -83,6 +85,7 @@ def jittered(
     """A box with each edge moved by its own error; kept in the image and at least two pixels wide."""
     x0, y0, x1, y1 = box
     spread = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0]) * how.jitter + how.jitter_px
+    spread *= generator.uniform(*how.care)
     x0, y0, x1, y1 = np.array([x0, y0, x1, y1]) + generator.normal(size=4) * spread
     x0, x1 = _ordered(x0, x1, shape[1])
     y0, y1 = _ordered(y0, y1, shape[0])

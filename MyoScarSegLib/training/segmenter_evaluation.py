@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The PNG data has lost its spacing; where a mass is needed, its provenance says to take these.
 _PIXEL_MM, _SLICE_MM = 1.4, 10.0
 _G_PER_PIXEL = _PIXEL_MM * _PIXEL_MM * _SLICE_MM / MM3_PER_ML * MYOCARDIAL_DENSITY_G_PER_ML
-_EXPERT = Prompting(jitter=0.1, jitter_px=0.0)
+_EXPERT = Prompting(jitter=0.1, jitter_px=0.0, care=(1.0, 1.0))
 _MOST_SCAR_OF_NORMAL_G = 1.0
 _BOOTSTRAPS = 2000
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_SEGMENTER_AUGMENTATION = Augmentation(rotation_degrees=30, scale=(0.75, 1.35), stretch=1.4, off_centre=0.3, anywhere=0.0)
+_SEGMENTER_AUGMENTATION = Augmentation(rotation_degrees=30, scale=(0.75, 1.35), stretch=1.6, off_centre=0.3, anywhere=0.0)
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class SegmenterSettings:
         loss, prompting, augmentation: see there.
     """
 
-    side: int = 128
-    window_mm: float = 180.0
+    side: int = 112
+    window_mm: float = 156.8
     epochs: int = 14
     scar_free: float = 0.25
     phantom_share: float = 0.1
@@ -56,7 +56,7 @@ class SegmenterSettings:
     batch: int = 4
     prompts: int = 3
     corrected: float = 0.35
-    encoder_rate: float = 2e-4
+    encoder_rate: float = 1.5e-4
     decoder_rate: float = 3e-4
     decay: float = 0.02
     warmup: float = 0.05
