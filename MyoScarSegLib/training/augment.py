@@ -32,14 +32,14 @@ class Augmentation:
     rotation_degrees: float = 30.0
     scale: tuple[float, float] = (0.75, 1.4)
     stretch: float = 1.6
-    off_centre: float = 0.7
-    anywhere: float = 0.15
-    window_low: tuple[float, float] = (-0.15, 0.15)
-    window_high: tuple[float, float] = (0.7, 1.2)
-    gamma: tuple[float, float] = (0.6, 1.6)
-    bias: float = 0.3
-    noise: float = 0.06
-    blur_px: float = 1.0
+    off_centre: float = 0.6
+    anywhere: float = 0.08
+    window_low: tuple[float, float] = (-0.1, 0.1)
+    window_high: tuple[float, float] = (0.8, 1.1)
+    gamma: tuple[float, float] = (0.75, 1.35)
+    bias: float = 0.2
+    noise: float = 0.03
+    blur_px: float = 0.7
 
 
 def random_window(

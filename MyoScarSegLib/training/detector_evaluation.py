@@ -178,7 +178,7 @@ def _left_ventricle(findings: Sequence[SliceFindings]) -> dict[str, Any]:
 
 
 def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None
+    return round(float(part / whole), 4) if whole else None
 
 
 def _mean(values: np.ndarray) -> float | None:
