@@ -89,9 +89,8 @@ def write_case(folder: Path, result: Result, formats: str = "both", truth: np.nd
     study = result.study
     write_boxes(folder / "boxes.json", study.case, result.boxes)
     if result.points:
+        # Without points a file that is there stays: it may be the user's, for a later run.
         write_points(folder / "points.json", study.case, result.points)
-    else:
-        _remove(folder / "points.json")
     segmentation, nifti = folder / "scar.seg.nrrd", folder / "scar.nii.gz"
     if formats in ("seg.nrrd", "both"):
         write_segmentation(segmentation, result.mask, study, dict(result.provenance))

@@ -18,7 +18,7 @@ from MyoScarSegLib.batch.outputs import (
     write_proposal,
     write_table,
 )
-from MyoScarSegLib.errors import MyoScarSegError, PromptError
+from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError
 from MyoScarSegLib.pipeline import DEFAULT_THRESHOLD, Pipeline
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points
@@ -107,10 +107,8 @@ def segment_all(
         cancel: ends the work within one slice; the case in hand is written as far as it got, later ones are not begun.
 
     Returns:
-        One outcome per input, in order, also for those that failed.
-
-    Raises:
-        OutputError: the tables cannot be written.
+        One outcome per input, in order, also for those that failed. A case whose rows could not be written to the tables
+        has failed, too.
     """
     rows: list[dict[str, Any]] = []
     slices: list[dict[str, Any]] = []
@@ -126,7 +124,10 @@ def segment_all(
         status, message = _status(result)
         seconds = time.perf_counter() - start
         row = result_row(result, status, message, seconds)
-        return Outcome(case, status, message, {**result.summary(), "seconds": round(seconds, 2)}, row, slice_rows(result))
+        summary = {**result.summary(), "seconds": round(seconds, 2)}
+        if job.points is None and (job.out / case / "points.json").exists():
+            summary["notes"].append(f"{job.out / case / 'points.json'} was not used; --points {job.out} uses it.")
+        return Outcome(case, status, message, summary, row, slice_rows(result))
 
     def tables(outcome: Outcome) -> None:
         """After every case, so that a crash or power cut leaves the rows of the cases before it."""
@@ -179,12 +180,16 @@ def _each_case(
                 outcome = one(Path(path), case, report)
             except MyoScarSegError as error:
                 outcome = Outcome(case, "failed", str(error))
-            except (RuntimeError, ValueError, ArithmeticError, MemoryError, OSError, LookupError, TypeError) as error:
+            except Exception as error:
                 # A defect of ours or of a library on this one study: the log has the traceback, the others go on.
                 _log.exception("%s failed", case)
                 outcome = Outcome(case, "failed", f"Unexpected {type(error).__name__}: {error}")
+        try:
+            after(outcome)
+        except OutputError as error:
+            # The disk may have room for the next, smaller case, and then for the tables with all rows.
+            outcome = replace(outcome, status="failed", message=" ".join(part for part in (outcome.message, str(error)) if part))
         outcomes.append(outcome)
-        after(outcome)
     return outcomes
 
 

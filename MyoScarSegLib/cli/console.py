@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -60,8 +62,10 @@ def cancel_on_interrupt() -> Iterator[CancelToken]:
     def ask(number: int, _frame: FrameType | None) -> None:
         if token.cancelled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        sys.stderr.write("\nCancelling after this slice; press Ctrl-C again to stop at once.\n")
         token.cancel()
+        # Not through sys.stderr: the signal may have come in the middle of a write to it, which cannot be entered twice.
+        with suppress(OSError):
+            os.write(2, b"\nCancelling after this slice; press Ctrl-C again to stop at once.\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -77,6 +81,13 @@ def probability(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a probability between 0 and 1")
     return value
+
+
+def device(text: str) -> str:
+    """An option's value ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device: give auto, cpu, cuda, cuda:1 or mps")
+    return text
 
 
 def spacing(text: str) -> tuple[float, float, float]:

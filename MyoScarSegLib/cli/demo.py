@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device
 from MyoScarSegLib.errors import Cancelled
 
 _SEED = 7
@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, default=Path("out/demo"), help="folder for all files (out/demo)")
     parser.add_argument("--seed", type=int, default=_SEED, help=f"another phantom ({_SEED})")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     parser.set_defaults(run=run)
     return parser
 

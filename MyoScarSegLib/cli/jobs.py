@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, probability, spacing
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, spacing
+from MyoScarSegLib.errors import ModelError
 
 if TYPE_CHECKING:
     from MyoScarSegLib.batch.runner import Job, Outcome
     from MyoScarSegLib.pipeline import Pipeline
 
+_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _FORMATS = ("seg.nrrd", "nii.gz", "both")
 
 
@@ -55,7 +57,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the results")
     parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
     parser.add_argument("--confidence", type=probability, help="least confidence of a box (default: the detector's own)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     parser.add_argument("--trust", action="store_true", help="unpickle a foreign checkpoint; it can run any program")
     parser.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")
     parser.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
@@ -106,7 +108,21 @@ def _job(args: argparse.Namespace, **more: Any) -> Job:
 def _pipeline(args: argparse.Namespace, **more: Any) -> Pipeline:
     from MyoScarSegLib.pipeline import Pipeline
 
+    for option, model in (("detector", args.detector), ("segmenter", more.get("segmenter"))):
+        _check_model(args.parser, option, model)
     return Pipeline(detector=args.detector, device=args.device, trust=args.trust, confidence=args.confidence, **more)
+
+
+def _check_model(parser: argparse.ArgumentParser, option: str, model: str | None) -> None:
+    """A name that no model has is a bad argument. A path is none: what is wrong with its file is said for each case."""
+    if model is None or Path(model).suffix in _CHECKPOINTS or len(Path(model).parts) != 1 or Path(model).is_file():
+        return
+    from MyoScarSegLib.models import registry
+
+    try:
+        registry().entry(model)
+    except ModelError as error:
+        parser.error(f"--{option}: {error}")
 
 
 def _report(args: argparse.Namespace, outcomes: Sequence[Outcome], line: Any) -> int:
