@@ -321,3 +321,14 @@ def test_gzip_named_nii_is_read(tmp_path):
     path = write(tmp_path / "a.nii", voxels())
     (tmp_path / "b.nii.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert np.array_equal(read_study(tmp_path / "b.nii.gz").voxels, voxels())
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_nan_and_infinite_values_are_seen_in_every_format(tmp_path, extension, kind):
+    """ITK's NIfTI reader would give zeros for them."""
+    array = voxels().astype(kind)
+    array[1, 2, 3], array[4, 5, 6] = np.nan, -np.inf
+    study = read_study(write(tmp_path / f"case.{extension}", array))
+    assert list(study.bad_slices) == [1, 4] and "1 of its 480 pixels" in study.bad_slices[1]
+    assert not study.voxels[[1, 4]].any() and np.array_equal(study.voxels[0], array[0].astype(np.float32))

@@ -1,7 +1,8 @@
 """What the headers of NIfTI, NRRD and MetaImage files say that SimpleITK does not pass on.
 
-SimpleITK fills missing spacing with 1 mm, and reads a NIfTI file that was cut short without a word. Both matter here:
-invented spacing gives a wrong mass, and a missing tail looks like slices without scar.
+SimpleITK fills missing spacing with 1 mm, reads a NIfTI file that was cut short without a word, and makes zeros of a NIfTI
+file's NaN and infinite values. All matter here: invented spacing gives a wrong mass, and the others look like slices without
+scar.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 
 
+#: NIfTI's codes of real floating-point types: 32 and 64 bits. (SimpleITK reads no longer ones.)
+_NIFTI_FLOATS = (16, 64)
+
+
 @dataclass(frozen=True)
 class HeaderFacts:
     """What a volume's header says about spacing.
@@ -29,11 +34,13 @@ class HeaderFacts:
         spacing: one number per stored axis, as written (may be zero, negative or NaN); None if the header has none.
         sform: 3 x 4, RAS millimetres, if a NIfTI header says that it is valid; else None.
         where: the header's name for its spacing, for messages.
+        floats: numpy's name for the type of a NIfTI file's voxels and the byte at which they begin, if they are real floats.
     """
 
     spacing: tuple[float, ...] | None
     sform: np.ndarray | None = None
     where: str = "spacing"
+    floats: tuple[str, int] | None = None
 
 
 def read_header(path: Path) -> HeaderFacts:
@@ -86,7 +93,7 @@ def _nifti_header(path: Path, head: bytes) -> tuple[HeaderFacts, int]:
         size = struct.unpack_from(order + "i", head)[0]
         if size == 348:
             dim = struct.unpack_from(order + "8h", head, 40)
-            bits = struct.unpack_from(order + "h", head, 72)[0]
+            kind, bits = struct.unpack_from(order + "2h", head, 70)
             pixdim = struct.unpack_from(order + "8f", head, 76)
             offset = struct.unpack_from(order + "f", head, 108)[0]
             code = struct.unpack_from(order + "h", head, 254)[0]
@@ -95,7 +102,7 @@ def _nifti_header(path: Path, head: bytes) -> tuple[HeaderFacts, int]:
             break
         if size == 540 and len(head) >= 540:
             dim = struct.unpack_from(order + "8q", head, 16)
-            bits = struct.unpack_from(order + "h", head, 14)[0]
+            kind, bits = struct.unpack_from(order + "2h", head, 12)
             pixdim = struct.unpack_from(order + "8d", head, 104)
             offset = struct.unpack_from(order + "q", head, 168)[0]
             code = struct.unpack_from(order + "i", head, 348)[0]
@@ -108,7 +115,28 @@ def _nifti_header(path: Path, head: bytes) -> tuple[HeaderFacts, int]:
         raise StudyError(f"{path}: the NIfTI header is damaged (dimensions {dim}).")
     needed = int(offset) + math.prod(dim[1 : dim[0] + 1]) * bits // 8 if single else 0
     sform = np.reshape(rows, (3, 4)) if code > 0 else None
-    return HeaderFacts(tuple(float(value) for value in pixdim[1:4]), sform, "pixdim"), needed
+    floats = (f"{order}f{bits // 8}", int(offset)) if single and kind in _NIFTI_FLOATS else None
+    return HeaderFacts(tuple(float(value) for value in pixdim[1:4]), sform, "pixdim", floats), needed
+
+
+def non_finite(path: Path, facts: HeaderFacts, shape: tuple[int, ...]) -> np.ndarray | None:
+    """bool ``[k, j, i]``, where a NIfTI file has NaN or infinite values; None if its type has no such values.
+
+    Args:
+        path: the file.
+        facts: of its header.
+        shape: ``(slices, rows, columns)``.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if facts.floats is None:
+        return None
+    kind, offset = facts.floats
+    with _opened(path) as file:
+        file.seek(offset)
+        values = np.frombuffer(file.read(math.prod(shape) * np.dtype(kind).itemsize), dtype=kind)
+    return ~np.isfinite(values.reshape(shape))
 
 
 def _nrrd(path: Path) -> HeaderFacts:

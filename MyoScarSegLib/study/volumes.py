@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.headers import HeaderFacts, copy_without_spacing, read_header
+from MyoScarSegLib.study.headers import HeaderFacts, copy_without_spacing, non_finite, read_header
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
 from MyoScarSegLib.study.study import Geometry
@@ -44,8 +44,12 @@ def read_volume(path: Path) -> FileStack:
         geometry, notes = _nifti_geometry(geometry, facts)
     if spacing_problem:
         geometry = Geometry(None, geometry.origin_mm, geometry.direction)
+    array = _array(path, image)
+    broken = non_finite(path, facts, array.shape)
+    if broken is not None and broken.any():
+        array[broken] = np.nan
     return FileStack(
-        array=_array(path, image),
+        array=array,
         geometry=geometry,
         format=file_format,
         spacing_problem=spacing_problem,
