@@ -168,11 +168,7 @@ def _each_case(
     outcomes: list[Outcome] = []
     total = len(job.inputs)
     for number, (path, case) in enumerate(zip(job.inputs, case_names(job.inputs), strict=True)):
-        label = f"{case} ({number + 1} of {total})" if total > 1 else case
-
-        def report(done: int, of: int, message: str, label: str = label) -> None:
-            progress(done, of, f"{label}: {message}")
-
+        report = _named(progress, f"{case} ({number + 1} of {total})" if total > 1 else case)
         if cancel is not None and cancel.cancelled:
             outcome = Outcome(case, "cancelled", "Cancelled before it was begun.")
         else:
@@ -191,6 +187,13 @@ def _each_case(
             outcome = replace(outcome, status="failed", message=" ".join(part for part in (outcome.message, str(error)) if part))
         outcomes.append(outcome)
     return outcomes
+
+
+def _named(progress: Progress, case: str) -> Progress:
+    def report(done: int, total: int, message: str) -> None:
+        progress(done, total, f"{case}: {message}")
+
+    return report
 
 
 def _segment(

@@ -138,7 +138,8 @@ def _report(args: argparse.Namespace, outcomes: Sequence[Outcome], line: Any) ->
             sys.stderr.write(f"{outcome.case}: {outcome.status}: {outcome.message}\n")
     failed = sum(o.status != "done" for o in outcomes)
     if failed and len(outcomes) > 1:
-        sys.stderr.write(f"{failed} of {len(outcomes)} cases not done, the others are written to {args.out}.\n")
+        others = f"; the others are written to {args.out}" if failed < len(outcomes) else ""
+        sys.stderr.write(f"{failed} of {len(outcomes)} cases are not done{others}.\n")
     return int(failed > 0)
 
 
