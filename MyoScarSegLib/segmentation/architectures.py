@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 
@@ -35,8 +35,9 @@ def architecture_of(state: Mapping[str, torch.Tensor]) -> str:
         )
     if "image_encoder.patch_embed.seq.0.c.weight" in state:
         return "litemedsam"
-    if "image_encoder.pos_embed" in state and "image_encoder.patch_embed.proj.weight" in state:
-        width = int(state["image_encoder.pos_embed"].shape[-1])
+    positions, patches = (state.get(f"image_encoder.{name}") for name in ("pos_embed", "patch_embed.proj.weight"))
+    if positions is not None and patches is not None and positions.ndim == patches.ndim == 4:
+        width = int(positions.shape[-1])
         depth = _count(state, "image_encoder.blocks.")
         return _VIT_NAMES.get((width, depth), f"sam-vit-{width}x{depth}")
     raise ModelError("Its image encoder is neither segment-anything's ViT nor LiteMedSAM's TinyViT.")
@@ -138,7 +139,7 @@ def _tiny_vit(side: int) -> tuple[nn.Module, int]:
     stride = 4
     if side % stride:
         raise ModelError(f"LiteMedSAM's input side must be a multiple of {stride}, not {side}.")
-    encoder = TinyViT(
+    encoder: Any = TinyViT(
         img_size=side * stride,
         num_classes=1,
         embed_dims=(64, 128, 160, 320),

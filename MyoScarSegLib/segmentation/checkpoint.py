@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import pickletools
+import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 _WRAPPERS = ("model_state_dict", "state_dict", "model", "sam")
 _PREFIXES = ("module.", "_orig_mod.", "sam.", "model.")
 _PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
+# Before, a file could make torch's restricted unpickler run code (CVE-2025-32434).
+_OLDEST_SAFE_TORCH = (2, 6)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
     from MyoScarSegLib.models.hashing import checksum_of
 
     path = Path(model)
-    by_path = path.suffix in {".pth", ".pt", ".safetensors", ".ckpt", ".bin"} or len(path.parts) > 1
+    endings = {".pth", ".pt", ".safetensors", ".ckpt", ".bin"}
+    by_path = isinstance(model, Path) or path.suffix in endings or len(path.parts) > 1
     if by_path:
         if not path.is_file():
             raise ModelError(f"There is no checkpoint {path}.")
@@ -95,7 +102,7 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
             "Say --preprocessing if that is wrong.",
         )
     recipe = preprocessing(chosen)
-    if metadata:
+    if chosen == metadata.get("preprocessing") or "normalisation_version" in metadata:  # it is one of ours
         check_normalisation(metadata)
     side = _side(state, metadata, recipe.side, name)
     return Checkpoint(name, sha256, state, architecture, chosen, side, _window_mm(metadata, name), metadata, notes)
@@ -150,35 +157,81 @@ def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tenso
 
 
 def _read_torch(path: Path, trust: bool) -> Any:
-    """Unpickle tensors and plain containers only, unless the file is trusted."""
-    import pickle
-    import zipfile
-
-    import numpy as np
+    """Unpickle tensors, numbers and plain containers only, unless the file is trusted."""
     import torch
 
-    numbers = [np.dtype, np.ndarray, type(np.dtype(np.float64)), type(np.dtype(np.float32)), type(np.dtype(np.int64))]
-    numbers.append(getattr(np, "_core", None) and np._core.multiarray.scalar)
+    damaged = f"{path.name} is damaged, cut off, or not a torch checkpoint. Get it again."
+    if tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) < _OLDEST_SAFE_TORCH:
+        refusal = f"cannot be opened safely by torch {torch.__version__} (version 2.6 and newer can)"
+        cause = None
+    else:
+        try:
+            with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged or hostile file can make the unpickler fail in any way; it stays closed
+            reason = _refusal(error)
+            if reason is None or not _holds_whole_pickle(path):
+                raise ModelError(damaged) from error
+            refusal, cause = reason, error
+    if not (trust or _trusted(path)):
+        raise ModelError(
+            f"{path.name} {refusal}, and unpickling it could run any program. If you trust whoever made it, say --trust; "
+            "better, ask them for a safetensors file."
+        ) from cause
     try:
-        with torch.serialization.safe_globals([n for n in numbers if n is not None]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, AttributeError, TypeError) as error:
-        if not zipfile.is_zipfile(path) and "GLOBAL" not in str(error) and "REDUCE" not in str(error).upper():
-            raise ModelError(f"{path.name} is damaged, cut off, or not a torch checkpoint.") from error
-        if not (trust or _trusted(path)):
-            refused = _refused(str(error))
-            raise ModelError(
-                f"{path.name} holds more than tensors{refused}, and unpickling that could run any program. If you trust whoever "
-                "made it, say --trust; better, ask them for a safetensors file."
-            ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelError(f"{path.name} is damaged, cut off, or not a torch checkpoint.") from error
-    from MyoScarSegLib.models.hashing import checksum_of
-    from MyoScarSegLib.models.trust import trust as record_trust
+        document = torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # whatever the pickle's own code raises
+        raise ModelError(f"{path.name} cannot be unpickled here ({type(error).__name__}: {error}).") from error
+    if trust:
+        _record_trust(path)
+    return document
 
-    record_trust(checksum_of(path), "the user said --trust for a segmenter")
-    return torch.load(path, map_location="cpu", weights_only=False)
+
+def _numbers() -> list[Any]:
+    """What a scalar of numpy, such as a training checkpoint's best loss, is pickled with: no more than its type and bytes."""
+    import numpy as np
+
+    kinds = (np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.bool_)
+    core = np._core if hasattr(np, "_core") else np.core  # numpy 2, numpy 1
+    scalar = core.multiarray.scalar
+    aliases = [(scalar, f"numpy.{package}.multiarray.scalar") for package in ("core", "_core")]
+    return [np.dtype, *aliases, *{type(np.dtype(kind)) for kind in kinds}]
+
+
+def _refusal(error: Exception) -> str | None:
+    """Why a file was refused though it may be whole; None if the error tells of damage."""
+    text = str(error)
+    if not isinstance(error, pickle.UnpicklingError):
+        return None
+    found = re.search(r"GLOBAL ([\w.]+)", text)
+    if found:
+        hint = " It may be a detector; give that to --detector." if found.group(1).startswith("ultralytics.") else ""
+        return f"holds more than tensors ({found.group(1)}).{hint} It was not opened"
+    if re.search(r"Can only (create|build)|call reduce|must be imported|Unsupported operand", text):
+        return "holds more than tensors"
+    return None
+
+
+def _holds_whole_pickle(path: Path) -> bool:
+    """Whether the (first) pickle in the file can be followed to its end. It is not run."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+                with archive.open(name) as stream:
+                    return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(stream))
+        with path.open("rb") as stream:
+            return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(stream))
+    except (ValueError, StopIteration, OSError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+def _record_trust(path: Path) -> None:
+    from MyoScarSegLib.models.hashing import checksum_of
+    from MyoScarSegLib.models.trust import trust
+
+    trust(checksum_of(path), "the user said --trust for a segmenter")
 
 
 def _trusted(path: Path) -> bool:
@@ -188,24 +241,23 @@ def _trusted(path: Path) -> bool:
     return is_trusted(checksum_of(path))
 
 
-def _refused(message: str) -> str:
-    import re
-
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    return f" ({found.group(1)})" if found else ""
-
-
-def _flatten(tensors: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+def _flatten(tensors: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
     """Tensors by segment-anything's names, whether the checkpoint nests them by part or prefixes them."""
     import torch
 
     flat: dict[str, torch.Tensor] = {}
     for key, value in tensors.items():
-        if key in _PARTS and isinstance(value, Mapping):
-            flat.update({f"{key}.{inner}": tensor for inner, tensor in value.items()})
-        elif isinstance(value, torch.Tensor):
-            name = key
-            while (prefix := next((p for p in _PREFIXES if name.startswith(p)), None)) is not None:
-                name = name[len(prefix) :]
+        name = _bare(str(key))
+        if name in _PARTS and isinstance(value, Mapping):
+            flat.update({f"{name}.{_bare(str(inner))}": tensor for inner, tensor in value.items()})
+        else:
             flat[name] = value
-    return {key: value.float() if value.is_floating_point() else value for key, value in flat.items()}
+    kept = {name: value for name, value in flat.items() if isinstance(value, torch.Tensor)}
+    return {name: value.float() if value.is_floating_point() else value for name, value in kept.items()}
+
+
+def _bare(name: str) -> str:
+    """The name without what wrappers for several devices, compilation and training put before it."""
+    while (prefix := next((p for p in _PREFIXES if name.startswith(p)), None)) is not None:
+        name = name[len(prefix) :]
+    return name

@@ -1,0 +1,86 @@
+"""Tiny SAMs of segment-anything's own classes with random weights, and the ways in which people save them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+SIDE = 64
+PATCH = 16
+
+
+def tiny_sam(seed: int = 0, side: int = SIDE) -> Any:
+    """A ``segment_anything.modeling.Sam``: two blocks, one of them global, no tensor left at its zero initialisation."""
+    import torch
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+    from torch import nn
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        grid = side // PATCH
+        encoder = ImageEncoderViT(
+            img_size=side,
+            patch_size=PATCH,
+            embed_dim=32,
+            depth=2,
+            num_heads=2,
+            mlp_ratio=4,
+            out_chans=256,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=3,
+            global_attn_indexes=(1,),
+        )
+        sam = Sam(
+            encoder,
+            PromptEncoder(256, (grid, grid), (side, side), 16),
+            MaskDecoder(transformer_dim=256, transformer=TwoWayTransformer(2, 256, 8, 2048), iou_head_hidden_dim=256),
+            pixel_mean=[123.675, 116.28, 103.53],
+            pixel_std=[58.395, 57.12, 57.375],
+        )
+        for parameter in sam.parameters():
+            if not parameter.any():
+                nn.init.normal_(parameter, std=0.1)
+    return sam.eval().requires_grad_(False)
+
+
+def tiny_state(seed: int = 0) -> dict[str, Any]:
+    """Its tensors by segment-anything's names (pixel mean and deviation are no part of its files)."""
+    return dict(tiny_sam(seed).state_dict())
+
+
+def nested(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By part, as YoloSAM and SAM-MedUI save them."""
+    parts: dict[str, dict[str, Any]] = {}
+    for key, tensor in state.items():
+        part, _, rest = key.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    return parts
+
+
+def save(path: Path, document: Any, **options: Any) -> Path:
+    import torch
+
+    torch.save(document, path, **options)
+    return path
+
+
+def litemedsam_state(seed: int = 0) -> dict[str, Any]:
+    """Random tensors of LiteMedSAM's own names and shapes, taken from an empty network of this program."""
+    import torch
+    from torch import nn
+
+    from MyoScarSegLib.segmentation import architectures
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder, stride = architectures._tiny_vit(32)
+        model = nn.ModuleDict(
+            {
+                "image_encoder": encoder,
+                "prompt_encoder": architectures._prompt_encoder(32, stride),
+                "mask_decoder": architectures._mask_decoder(),
+            }
+        )
+    return dict(model.state_dict())
