@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
@@ -62,6 +63,7 @@ class EmbeddingCache:
         self.misses = 0
         self._held: OrderedDict[str, torch.Tensor] = OrderedDict()
         self._bytes = 0
+        self._disk_bytes: int | None = None  # as far as known; None before the folder was first looked at
         self._lock = threading.Lock()
 
     @property
@@ -103,8 +105,9 @@ class EmbeddingCache:
         with self._lock:
             self._held.clear()
             self._bytes = 0
-        for file in self._files():
-            file.unlink(missing_ok=True)
+        for file, _, _ in self._files():
+            _remove(file)
+        self._disk_bytes = None
 
     def _hold(self, digest: str, embedding: torch.Tensor) -> None:
         old = self._held.pop(digest, None)
@@ -118,8 +121,18 @@ class EmbeddingCache:
             _, dropped = self._held.popitem(last=False)
             self._bytes -= dropped.nbytes
 
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.safetensors")) if self.folder is not None and self.folder.is_dir() else []
+    def _files(self) -> list[tuple[Path, float, int]]:
+        """Path, time of last use and bytes of each embedding on disk, the longest unused first."""
+        if self.folder is None:
+            return []
+        files = []
+        for file in self.folder.glob("*.safetensors"):
+            try:
+                status = file.stat()
+            except OSError:  # another process has just removed it
+                continue
+            files.append((file, status.st_mtime, status.st_size))
+        return sorted(files, key=lambda file: file[1])
 
     def _path(self, digest: str) -> Path:
         assert self.folder is not None  # noqa: S101 (callers check)
@@ -134,27 +147,50 @@ class EmbeddingCache:
         path = self._path(digest)
         try:
             embedding = load_file(str(path))["embedding"]
-            path.touch()
         except (SafetensorError, OSError, KeyError) as error:
             _log.warning("A cached embedding was damaged and is made again: %s", error)
-            path.unlink(missing_ok=True)
+            _remove(path)
             return None
+        with contextlib.suppress(OSError):  # on a read-only disk the order of use is not kept
+            path.touch()
         return embedding
 
     def _write(self, digest: str, embedding: torch.Tensor) -> None:
         """A full or read-only disk costs speed, not the result: it is logged, and the memory cache goes on."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         try:
             with atomic_path(self._path(digest)) as temporary:
-                save_file({"embedding": embedding.contiguous()}, str(temporary))
+                try:
+                    save_file({"embedding": embedding.contiguous()}, str(temporary))
+                except SafetensorError as error:  # how safetensors reports a full disk
+                    raise OutputError(str(error)) from error
+                size = temporary.stat().st_size
         except OutputError as error:
             _log.warning("Embeddings are not kept on disk: %s", error)
             return
-        files = sorted(self._files(), key=lambda file: file.stat().st_mtime)
-        total = sum(file.stat().st_size for file in files)
-        for file in files:
+        with self._lock:
+            # The folder is looked at only when it may be over its budget: it can hold thousands of files.
+            if self._disk_bytes is not None:
+                self._disk_bytes += size
+            if self._disk_bytes is None or self._disk_bytes > self.disk_budget_bytes:
+                self._disk_bytes = self._trim()
+
+    def _trim(self) -> int:
+        """Remove the longest unused embeddings from an overfull disk store; returns the bytes that are left."""
+        files = self._files()
+        total = sum(size for _, _, size in files)
+        for file, _, size in files:
             if total <= self.disk_budget_bytes:
                 break
-            total -= file.stat().st_size
-            file.unlink(missing_ok=True)
+            _remove(file)
+            total -= size
+        return total
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:  # in use (Windows) or read-only: it costs space, nothing else
+        _log.info("A cached embedding could not be removed: %s", error)

@@ -62,15 +62,18 @@ def _faster_format(kind: str, index: int | None) -> torch.dtype:
 
     device = torch.device(kind, index) if index is not None else torch.device(kind)
     half = torch.bfloat16 if kind == "cpu" or (kind == "cuda" and torch.cuda.is_bf16_supported()) else torch.float16
+    return half if _seconds(half, device) * _WORTH_IT < _seconds(torch.float32, device) else torch.float32
 
-    def seconds(dtype: torch.dtype) -> float:
+
+def _seconds(dtype: torch.dtype, device: torch.device) -> float:
+    """The shortest of a few times that a matrix product takes."""
+    import torch
+
+    with torch.inference_mode():
         a = torch.ones(256, 256, dtype=dtype, device=device)
         best = float("inf")
         for _ in range(4):
             start = time.perf_counter()
             float((a @ a)[0, 0])  # reading the value waits for the device
             best = min(best, time.perf_counter() - start)
-        return best
-
-    with torch.inference_mode():
-        return half if seconds(half) * _WORTH_IT < seconds(torch.float32) else torch.float32
+    return best

@@ -104,25 +104,29 @@ def check_normalisation(record: Mapping[str, str]) -> None:
 
 
 def _min_max(image: np.ndarray) -> np.ndarray:
-    values = np.asarray(image, dtype=np.float32)
-    low, high = float(values.min()), float(values.max())
-    return (values - low) / max(high - low, 1e-8)
+    values = np.asarray(image, dtype=np.float64)
+    low, high = values.min(), values.max()
+    if high <= low:
+        return np.zeros(values.shape, dtype=np.float32)
+    return ((values - low) / (high - low)).astype(np.float32)
 
 
 def _clipped_min_max(image: np.ndarray) -> np.ndarray:
     """MedSAM's habit for MR: clip to the 0.5 to 99.5 percentile of the non-zero voxels, then min-max."""
-    values = np.asarray(image, dtype=np.float32)
+    values = np.asarray(image, dtype=np.float64)
     tissue = values[values != 0]
     if tissue.size == 0:
-        return np.zeros_like(values)
+        return np.zeros(values.shape, dtype=np.float32)
     return _min_max(np.clip(values, *np.percentile(tissue, (0.5, 99.5))))
 
 
 def _z_score(image: np.ndarray) -> np.ndarray:
     """YoloSAM's: clip to the 0.1 to 99.9 percentile, then zero mean and unit deviation."""
-    values = np.asarray(image, dtype=np.float32)
+    values = np.asarray(image, dtype=np.float64)
     values = np.clip(values, *np.percentile(values, (0.1, 99.9)))
-    return (values - values.mean()) / max(float(values.std()), 1e-8)
+    if values.max() <= values.min():
+        return np.zeros(values.shape, dtype=np.float32)
+    return ((values - values.mean()) / values.std()).astype(np.float32)
 
 
 def _grey_255(image: np.ndarray) -> np.ndarray:
