@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError, PromptError
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.result import Boxes, Result, check_threshold
+from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class Pipeline:
         self._confidence = confidence
         self._cache = cache
         self._heart_detector: Detector | None = None
+        self._heart: _Heart | None = None
 
     @property
     def detector(self) -> Detector:
@@ -103,21 +107,27 @@ class Pipeline:
             )
         return self._segmenter
 
-    def heart_centre(self, study: Study) -> tuple[float, float] | None:
+    def heart_centre(
+        self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None
+    ) -> tuple[float, float] | None:
         """``(x, y)`` of the left ventricle in native pixel edges, None if it is not found on any slice.
 
         It depends on the images alone, not on the prompts, and is the same for all slices of a study: so a slice's embedding
-        can be made before there is any box, and stays good whatever is edited.
+        can be made before there is any box, and stays good whatever is edited. It is looked for once per study.
 
         Raises:
-            ModelError: the detector that finds the left ventricle cannot be loaded.
+            ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
+            Cancelled: ``cancel`` was set.
         """
         from MyoScarSegLib.detection.heart import heart_centre, heart_detector
 
         if self._heart_detector is None:
             own = self._detector if not isinstance(self._detector, (str, Path)) else None
             self._heart_detector = heart_detector(own, self._device)
-        return heart_centre(study, self._heart_detector)
+        if self._heart is None or not self._heart.belongs_to(study):
+            centre = heart_centre(study, self._heart_detector, progress=progress, cancel=cancel)
+            self._heart = _Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, centre)
+        return self._heart.centre
 
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
@@ -142,6 +152,7 @@ class Pipeline:
         found.provenance = {
             "detector": detector.name,
             "detector_sha256": detector.checksum,
+            "detector_preprocessing": detector.preprocessing,
             "detector_confidence": f"{confidence:g}",
         }
 
@@ -201,9 +212,17 @@ class Pipeline:
         failed: dict[int, str] = {k: f"it has prompts, but {study.bad_slices[k]}" for k in prompted if k in study.bad_slices}
         provenance = {"program": f"MyoScarSeg {__version__}", "threshold": f"{threshold:g}"}
         cancelled = cancel is not None and cancel.cancelled
+        usable = [k for k in prompted if k not in study.bad_slices]
         if prompted and not cancelled:
             segmenter = self.segmenter
-            centre = self.heart_centre(study) if segmenter.window is not None else None
+            provenance |= _provenance(segmenter)
+            centre = None
+            if segmenter.window is not None and usable:
+                try:
+                    centre = self.heart_centre(study, progress=progress, cancel=cancel)
+                except Cancelled:
+                    return Result(study, probability, threshold, boxes, points, scores, failed, True, provenance)
+                provenance |= self._heart_provenance(centre)
 
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
@@ -217,10 +236,8 @@ class Pipeline:
                 probability[index] = sigmoid(prediction.logits)
                 scores[index] = prediction.score
 
-            usable = [k for k in prompted if k not in study.bad_slices]
             more, cancelled = _each_slice(usable, segment_slice, "Segmenting scar", progress, cancel)
             failed |= more
-            provenance |= _provenance(segmenter)
         else:
             provenance["segmenter"] = "not used: cancelled before" if cancelled else "not used: nothing was prompted"
         return Result(study, probability, threshold, boxes, points, scores, failed, cancelled, provenance)
@@ -235,9 +252,8 @@ class Pipeline:
         cancel: CancelToken | None = None,
     ) -> Result:
         """:meth:`propose`, then :meth:`segment` in what was proposed. Errors as of both."""
-        from dataclasses import replace
-
-        _ = self.segmenter  # if it cannot be loaded, the caller shall learn it before the detector has worked
+        if cancel is None or not cancel.cancelled:
+            _ = self.segmenter  # if it cannot be loaded, the caller shall learn it before the detector has worked
         boxes = self.propose(study, progress=progress, cancel=cancel)
         result = self.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
         return replace(
@@ -246,6 +262,26 @@ class Pipeline:
             cancelled=boxes.cancelled or result.cancelled,
             provenance={**result.provenance, **boxes.provenance},
         )
+
+    def _heart_provenance(self, centre: tuple[float, float] | None) -> dict[str, str]:
+        assert self._heart_detector is not None  # noqa: S101 (it has just been asked)
+        return {
+            "heart_detector": self._heart_detector.name,
+            "heart_detector_sha256": self._heart_detector.checksum,
+            "heart_centre_px": "not found; the middle of the slice" if centre is None else f"{centre[0]:.2f} {centre[1]:.2f}",
+        }
+
+
+@dataclass(frozen=True)
+class _Heart:
+    """Where the heart is in the study whose voxels these are."""
+
+    voxels: weakref.ref[np.ndarray]
+    pixel_spacing_mm: tuple[float, float] | None
+    centre: tuple[float, float] | None
+
+    def belongs_to(self, study: Study) -> bool:
+        return self.voxels() is study.voxels and self.pixel_spacing_mm == study.geometry.pixel_spacing_mm
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -260,6 +296,7 @@ def _provenance(segmenter: Segmenter) -> dict[str, str]:
         "segmenter_sha256": checkpoint.sha256,
         "architecture": checkpoint.architecture,
         "preprocessing": checkpoint.preprocessing,
+        "normalisation": f"{NORMALISATION.version}",
         "view": "slice" if segmenter.window is None else f"heart window {segmenter.window.side_mm:g} mm",
         "precision": str(segmenter.precision).removeprefix("torch."),
         "device": segmenter.device.type,
@@ -281,11 +318,11 @@ def _each_slice(
             work(index)
         except Cancelled:
             return failed, True
-        except (PromptError, ModelError) as error:
+        except MyoScarSegError as error:
             failed[index] = str(error)
-        except (MyoScarSegError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+        except Exception as error:
             # The networks' own libraries raise many kinds of error; on one slice none of them may cost the others.
             _log.exception("Slice %d failed", index)
-            failed[index] = f"{what.lower()} failed: {error}"
+            failed[index] = f"{what.lower()} failed: {error or type(error).__name__}"
     progress(total, total, what)
     return failed, False

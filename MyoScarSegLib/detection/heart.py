@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.study import Study
 
 if TYPE_CHECKING:
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 LEFT_VENTRICLE = "lv"
 _LEAST_CONFIDENCE = 0.25
+_WHAT = "Looking for the heart"
+_log = logging.getLogger(__name__)
 
 
 def heart_detector(detector: Detector | None, device: str) -> Detector:
@@ -29,14 +34,21 @@ def heart_detector(detector: Detector | None, device: str) -> Detector:
     return load_detector(None, device=device)
 
 
-def heart_centre(study: Study, detector: Detector) -> tuple[float, float] | None:
+def heart_centre(
+    study: Study, detector: Detector, *, progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> tuple[float, float] | None:
     """The middle of a study's left ventricle; see :func:`heart_centre_of`."""
     usable = [study.voxels[k] for k in range(study.slices) if k not in study.bad_slices]
-    return heart_centre_of(usable, detector, study.geometry.pixel_spacing_mm)
+    return heart_centre_of(usable, detector, study.geometry.pixel_spacing_mm, progress=progress, cancel=cancel)
 
 
 def heart_centre_of(
-    images: Sequence[np.ndarray], detector: Detector, pixel_spacing_mm: tuple[float, float] | None
+    images: Sequence[np.ndarray],
+    detector: Detector,
+    pixel_spacing_mm: tuple[float, float] | None,
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
 ) -> tuple[float, float] | None:
     """The middle of the left ventricle, as the median over the slices of its most confident box.
 
@@ -44,15 +56,43 @@ def heart_centre_of(
         images: slices ``[rows, columns]`` of one stack, raw values.
         detector: one that knows the label ``lv``.
         pixel_spacing_mm: ``(row, column)`` spacing if known.
+        progress: called before each slice and at the end.
+        cancel: honoured before each slice.
 
     Returns:
         ``(x, y)`` in native pixel edges, None if no slice shows a left ventricle.
+
+    Raises:
+        ModelError: the detector failed on every slice.
+        Cancelled: ``cancel`` was set.
     """
-    found = detector.detect_many(
-        images, pixel_spacing_mm=pixel_spacing_mm, confidence=_LEAST_CONFIDENCE, labels=(LEFT_VENTRICLE,)
-    )
-    best = [boxes[0] for boxes in found if boxes]
-    if not best:
+    centres: list[tuple[float, float]] = []
+    failures: list[Exception] = []
+    for index, image in enumerate(images):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(index, len(images), _WHAT)
+        try:
+            found = detector.detect(
+                image,
+                slice_index=index,
+                pixel_spacing_mm=pixel_spacing_mm,
+                confidence=_LEAST_CONFIDENCE,
+                labels=(LEFT_VENTRICLE,),
+            )
+        except Exception as error:  # whatever a network's library raises on one slice: the others show the heart too
+            _log.warning("The heart could not be looked for on one slice: %s", error)
+            failures.append(error)
+            continue
+        if found:
+            best = found[0]
+            centres.append(((best.x0 + best.x1) / 2, (best.y0 + best.y1) / 2))
+    progress(len(images), len(images), _WHAT)
+    if failures and len(failures) == len(images):
+        raise ModelError(f"The detector {detector.name} could not look for the heart on any slice: {failures[0]}") from failures[
+            0
+        ]
+    if not centres:
         return None
-    x, y = np.median([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in best], axis=0)
+    x, y = np.median(np.array(centres), axis=0)
     return float(x), float(y)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import ModelError, PromptError
-from MyoScarSegLib.prompts import Box, Point, check_box, check_point
+from MyoScarSegLib.errors import ModelError, PromptError, StudyError
+from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.segmentation.preprocessing import preprocessing
 from MyoScarSegLib.segmentation.view import HeartWindow
 from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.normalise import NORMALISATION
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +106,7 @@ class Segmenter:
         self._recipe = preprocessing(checkpoint.preprocessing)
         self.window = _window(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
-        self._model = build(checkpoint.state, self.side).to(self.device)
+        self._model: Any = build(checkpoint.state, self.side).to(self.device)
         encoder = self._model["image_encoder"].to(self.precision, memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow device and precision.
         encoder.train().eval()
@@ -137,21 +139,20 @@ class Segmenter:
             frame: of :meth:`frame`; that of the slice's middle if None.
 
         Raises:
+            StudyError: ``image`` is not one slice of finite values.
             ModelError: the device ran out of memory.
         """
         import torch
 
+        _check_image(image)
         frame = frame or self.frame((int(image.shape[0]), int(image.shape[1])))
         key = self._key(image, frame)
         features = self.cache.get(key)
         if features is None:
             tensor = self._recipe.network_input(image, frame)[None]
-            with self._lock, torch.inference_mode():
+            with self._lock, torch.inference_mode(), self._enough_memory():
                 tensor = tensor.to(self.device, self.precision, memory_format=torch.channels_last)
-                try:
-                    features = self._model["image_encoder"](tensor).float().contiguous()
-                except torch.OutOfMemoryError as error:
-                    raise ModelError(f"{self.device} has too little memory for {self.name}. Use --device cpu.") from error
+                features = self._model["image_encoder"](tensor).float().contiguous()
             self.cache.put(key, features)
         return Embedding(features.to(self.device), frame)
 
@@ -168,40 +169,58 @@ class Segmenter:
         """Segment one slice from any combination of prompts.
 
         Each box is one object. A point inside a box refines that box's object; positive points outside all boxes are
-        together one more object; negative points outside all boxes count for every object. The result is the union.
+        together one more object, from which all negative points take away; negative points outside all boxes count for
+        every object. The result is the union.
 
         Args:
             image: ``[rows, columns]``, raw voxel values, finite.
             boxes: in native pixel edges; their ``slice`` is not looked at.
             points: likewise.
-            mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint.
+            mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint to every object.
             pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
             centre: ``(x, y)`` of the heart in native pixel edges, for a segmenter that looks at a window.
 
         Raises:
-            PromptError: no prompt at all, only negative points, or a prompt outside the image.
+            PromptError: no prompt at all, only negative points, or a prompt outside the image; a mask of another shape or type.
+            StudyError: ``image`` is not one slice of finite values.
             ModelError: the device ran out of memory.
         """
+        _check_image(image)
         shape = (int(image.shape[0]), int(image.shape[1]))
         boxes = [check_box(box, (box.slice + 1, *shape)) for box in boxes]
         points = [check_point(point, (point.slice + 1, *shape)) for point in points]
-        if mask is not None and mask.shape != shape:
-            raise PromptError(f"The previous mask has the shape {mask.shape}, the slice {shape}.")
+        if mask is not None:
+            _check_mask(mask, shape)
         prompts = _group(boxes, points, mask is not None)
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
+        if mask is not None and (of_mask := box_of_mask(mask > 0, 0)) is not None:
+            corners.append(of_mask.xyxy)
         embedding = self.encode(image, self.frame(shape, pixel_spacing_mm, centre, corners))
         return self._decode(embedding, prompts, mask)
 
     def _key(self, image: np.ndarray, frame: Frame) -> EmbeddingKey:
         view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
-        return EmbeddingKey(content_hash(image), self.checkpoint.sha256, self.checkpoint.preprocessing, view)
+        recipe = f"{self.checkpoint.preprocessing} {NORMALISATION}"  # foreign recipes may use our normalisation too
+        return EmbeddingKey(content_hash(image), self.checkpoint.sha256, recipe, view)
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        import torch
+
+        try:
+            yield
+        except RuntimeError as error:  # torch has a class of its own for CUDA's want of memory only
+            if isinstance(error, torch.cuda.OutOfMemoryError) or "memory" in str(error).lower():
+                remedy = "Close other programs." if self.device.type == "cpu" else "Use --device cpu."
+                raise ModelError(f"{self.device} has too little memory for {self.name}. {remedy}") from error
+            raise
 
     def _decode(self, embedding: Embedding, prompts: Sequence[_Prompt], mask: np.ndarray | None) -> Prediction:
         import torch
 
         frame = embedding.frame
         hint = None if mask is None else self._mask_input(mask, frame)
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), self._enough_memory():
             if self._dense_pe is None:
                 self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
             logits, scores = [], []
@@ -257,7 +276,8 @@ class Segmenter:
         from torch.nn import functional
 
         logits = np.where(mask, _MASK_LOGIT, -_MASK_LOGIT) if mask.dtype == bool else mask
-        tensor = frame.image_to_input(np.asarray(logits, dtype=np.float32))[None, None]
+        # The frame pads with zero, which as a logit would mean "perhaps": what lies beyond the slice is surely not scar.
+        tensor = (frame.image_to_input(np.asarray(logits, dtype=np.float32) + _MASK_LOGIT) - _MASK_LOGIT)[None, None]
         side = self._model["prompt_encoder"].mask_input_size
         return functional.interpolate(tensor, side, mode="bilinear", antialias=True).to(self.device)
 
@@ -296,6 +316,22 @@ def _window(checkpoint: Checkpoint, view: str) -> HeartWindow | None:
     if checkpoint.architecture != "litemedsam":
         raise ModelError(f"{checkpoint.name} is a {checkpoint.architecture}, which looks at whole slices only. Use --view slice.")
     return _LITEMEDSAM_WINDOW
+
+
+def _check_image(image: np.ndarray) -> None:
+    if image.ndim != 2 or min(image.shape) < 2:
+        raise StudyError(f"An array of the shape {image.shape} is no slice; a segmenter needs [rows, columns].")
+    if not np.isfinite(image).all():
+        raise StudyError("The slice holds values that are not finite. Correct or leave out that slice.")
+
+
+def _check_mask(mask: np.ndarray, shape: tuple[int, int]) -> None:
+    if mask.shape != shape:
+        raise PromptError(f"The previous mask has the shape {mask.shape}, the slice {shape}.")
+    if mask.dtype != bool and not np.issubdtype(mask.dtype, np.floating):
+        raise PromptError(f"The previous mask must be bool, or logits as floating point numbers, not {mask.dtype}.")
+    if not np.isfinite(mask).all():
+        raise PromptError("The previous mask holds logits that are not finite.")
 
 
 def _group(boxes: Sequence[Box], points: Sequence[Point], has_mask: bool) -> list[_Prompt]:
