@@ -323,6 +323,6 @@ def _each_slice(
         except Exception as error:
             # The networks' own libraries raise many kinds of error; on one slice none of them may cost the others.
             _log.exception("Slice %d failed", index)
-            failed[index] = f"{what.lower()} failed: {error or type(error).__name__}"
+            failed[index] = f"{what.lower()} failed: {str(error) or type(error).__name__}"
     progress(total, total, what)
     return failed, False
