@@ -23,6 +23,23 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """How a detector looks again, at the heart alone, after it found the left ventricle in the whole slice.
+
+    Scar differs little from what surrounds the heart, and much from what it lies in: the region is normalised by itself.
+
+    Attributes:
+        size: side of the square input, pixels.
+        margin: side of the square region as a multiple of the ventricle's longer side.
+        confidence: least confidence of the ventricle to look there.
+    """
+
+    size: int
+    margin: float
+    confidence: float
+
+
+@dataclass(frozen=True)
 class DetectorRecord:
     """What a checkpoint says of itself.
 
@@ -32,6 +49,7 @@ class DetectorRecord:
         image_size: longest side of the input, pixels.
         confidence: threshold chosen on the validation patients.
         iou: overlap above which the less confident of two boxes is dropped.
+        second_look: None for a detector that finds scar at first sight.
         channels: of the input.
         normalisation: of the voxel values.
         program: version of MyoScarSeg that wrote it.
@@ -43,6 +61,7 @@ class DetectorRecord:
     image_size: int
     confidence: float
     iou: float
+    second_look: SecondLook | None = None
     channels: int = 1
     normalisation: Normalisation = NORMALISATION
     program: str = __version__
@@ -129,6 +148,16 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
     return network.float().eval(), record
 
 
+def _sensible(look: SecondLook, classes: tuple[str, ...]) -> bool:
+    return (
+        {"scar", "lv"} <= set(classes)
+        and 32 <= look.size <= 4096
+        and look.size % 32 == 0
+        and 1 <= look.margin <= 10
+        and 0 <= look.confidence <= 1
+    )
+
+
 def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
     if document.get("format") != _FORMAT:
         raise ModelError(f"{path} is a checkpoint of MyoScarSeg, but not a detector: its format is {document.get('format')!r}.")
@@ -143,6 +172,7 @@ def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
             image_size=int(document["image_size"]),
             confidence=float(document["confidence"]),
             iou=float(document["iou"]),
+            second_look=SecondLook(**document["second_look"]) if document.get("second_look") else None,
             channels=int(document["channels"]),
             normalisation=Normalisation(**document["normalisation"]),
             program=str(document["program"]),
@@ -156,6 +186,7 @@ def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
         and 32 <= record.image_size <= 4096
         and 0 <= record.confidence <= 1
         and 0 <= record.iou <= 1
+        and (record.second_look is None or _sensible(record.second_look, record.classes))
     )
     if not sensible:
         raise ModelError(f"{path} is damaged: its classes, image size or thresholds make no sense.")

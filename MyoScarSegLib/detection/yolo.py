@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BATCH = 16
+_VENTRICLE = "lv"
 _FOREIGN_CONFIDENCE = 0.25
 _FOREIGN_IOU = 0.7
 _FOREIGN_PADDING = 114 / 255
@@ -48,6 +50,7 @@ class YoloDetector:
         confidence: float,
         iou: float,
         channels: int = 1,
+        second_look: checkpoint.SecondLook | None = None,
         device: str = "auto",
     ) -> None:
         """Take over a network; see :meth:`from_checkpoint` and :meth:`from_ultralytics` for files.
@@ -57,6 +60,7 @@ class YoloDetector:
             name, checksum, preprocessing, image_size, class_names, confidence: as in ``Detector``.
             iou: own overlap threshold.
             channels: of the input; the slice is repeated.
+            second_look: where scar is found in a second look at the heart.
             device: as in ``load_detector``.
         """
         import torch
@@ -73,6 +77,7 @@ class YoloDetector:
         self.iou = iou
         self.device = resolve_device(device)
         self._channels = channels
+        self._second_look = second_look
         fused: Any = network
         self._stride = int(fused.stride.max())
         fused.fuse(verbose=False)
@@ -99,6 +104,7 @@ class YoloDetector:
             confidence=record.confidence,
             iou=record.iou,
             channels=record.channels,
+            second_look=record.second_look,
             device=device,
         )
 
@@ -168,19 +174,64 @@ class YoloDetector:
         iou = _threshold("IoU", self.iou if iou is None else iou)
         for index, image in zip(indices, images, strict=True):
             _check_slice(image, index)
+        look = self._second_look
+        first_labels = wanted
+        if look is not None and SCAR_ONLY[0] in wanted.values():
+            ventricle = self.labels.index(_VENTRICLE)
+            first_labels = {**wanted, ventricle: _VENTRICLE}
+            del first_labels[self.labels.index(SCAR_ONLY[0])]
+        frames = [self._frame((image.shape[0], image.shape[1]), pixel_spacing_mm) for image in images]
+        least = confidence if first_labels is wanted or look is None else min(confidence, look.confidence)
+        found = self._look(images, [normalise] * len(images), frames, indices, first_labels, least, iou)
+        if look is None or first_labels is wanted:
+            return found
+        hearts = [next((b for b in boxes if b.label == _VENTRICLE and _at_least(b, look.confidence)), None) for boxes in found]
+        again = [n for n, heart in enumerate(hearts) if heart is not None]
+        regions = [_region(hearts[n], look.margin, pixel_spacing_mm) for n in again]
+        scars = self._look(
+            [images[n] for n in again],
+            [partial(_normalise_region, region=region) for region in regions],
+            [
+                (
+                    Frame.fit(images[n].shape, (look.size, look.size), region=region, pixel_spacing_mm=pixel_spacing_mm),
+                    (0, 0),
+                )
+                for n, region in zip(again, regions, strict=True)
+            ],
+            [indices[n] for n in again],
+            {self.labels.index(SCAR_ONLY[0]): SCAR_ONLY[0]},
+            confidence,
+            iou,
+        )
+        found = [[b for b in boxes if b.label in labels and _at_least(b, confidence)] for boxes in found]
+        for n, boxes in zip(again, scars, strict=True):
+            found[n] = sorted(found[n] + boxes, key=lambda b: -(b.confidence or 0.0))
+        return found
+
+    def _look(
+        self,
+        images: Sequence[np.ndarray],
+        normalisers: Sequence[Callable[[np.ndarray], np.ndarray]],
+        frames: Sequence[tuple[Frame, tuple[int, int]]],
+        indices: Sequence[int],
+        wanted: dict[int, str],
+        confidence: float,
+        iou: float,
+    ) -> list[list[Box]]:
+        """Run the network on each slice in its frame, frames of one size together."""
         found: list[list[Box]] = [[] for _ in images]
-        by_shape: dict[tuple[int, ...], list[int]] = {}
-        for number, image in enumerate(images):
-            by_shape.setdefault(image.shape, []).append(number)
-        for (rows, columns), numbers in by_shape.items():
-            frame, shift = self._frame((rows, columns), pixel_spacing_mm)
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for number, (frame, _) in enumerate(frames):
+            by_size.setdefault(frame.size, []).append(number)
+        for numbers in by_size.values():
             for first in range(0, len(numbers), _BATCH):
                 chosen = numbers[first : first + _BATCH]
-                batch = self._batch([images[n] for n in chosen], frame, shift)
+                inputs = [self._input(normalisers[n](images[n]), *frames[n]) for n in chosen]
+                batch = self._torch_batch(inputs)
                 with self._lock:
                     results = predict(self._network, batch, confidence=confidence, iou=iou, classes=sorted(wanted))
                 for number, result in zip(chosen, results, strict=True):
-                    found[number] = self._boxes(result.numpy(), frame, shift, indices[number], wanted)
+                    found[number] = self._boxes(result.numpy(), *frames[number], indices[number], wanted)
         return found
 
     def _classes(self, labels: Sequence[str]) -> dict[int, str]:
@@ -204,18 +255,23 @@ class YoloDetector:
             shift = ((columns - frame.content[1]) // 2, (rows - frame.content[0]) // 2)
         return replace(frame, size=(rows, columns)), shift
 
-    def _batch(self, images: Sequence[np.ndarray], frame: Frame, shift: tuple[int, int]) -> torch.Tensor:
+    def _input(self, normalised: np.ndarray, frame: Frame, shift: tuple[int, int]) -> torch.Tensor:
         import torch
 
-        inputs = torch.stack([frame.image_to_input(normalise(image)) for image in images])[:, None]
-        if self.preprocessing == foreign.PREPROCESSING:
-            right, down = shift
-            rows, columns = frame.content
-            padded = torch.full_like(inputs, _FOREIGN_PADDING)
-            padded[:, :, down : down + rows, right : right + columns] = inputs[:, :, :rows, :columns]
-            inputs = padded
-        inputs = inputs.expand(-1, self._channels, -1, -1)
-        return inputs.to(self.device).contiguous(memory_format=torch.channels_last)
+        values = frame.image_to_input(normalised)
+        if self.preprocessing != foreign.PREPROCESSING:
+            return values
+        right, down = shift
+        rows, columns = frame.content
+        padded = torch.full_like(values, _FOREIGN_PADDING)
+        padded[down : down + rows, right : right + columns] = values[:rows, :columns]
+        return padded
+
+    def _torch_batch(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        batch = torch.stack(list(inputs))[:, None].expand(-1, self._channels, -1, -1)
+        return batch.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _boxes(
         self, result: np.ndarray, frame: Frame, shift: tuple[int, int], slice_index: int, wanted: dict[int, str]
@@ -230,6 +286,29 @@ class YoloDetector:
             if x1 > x0 and y1 > y0:
                 boxes.append(Box(slice_index, x0, y0, x1, y1, wanted[int(row[5])], float(row[4]), self.name))
         return boxes
+
+
+def _at_least(box: Box, confidence: float) -> bool:
+    return box.confidence is not None and box.confidence > confidence
+
+
+def _region(heart: Box | None, margin: float, pixel_spacing_mm: tuple[float, float] | None) -> tuple[int, int, int, int]:
+    """The region around the ventricle that is square in millimetres, in whole native pixels; it may reach beyond the slice."""
+    assert heart is not None  # noqa: S101 - only slices with a heart are looked at again
+    row_mm, column_mm = pixel_spacing_mm or (1.0, 1.0)
+    side = margin * max((heart.x1 - heart.x0) * column_mm, (heart.y1 - heart.y0) * row_mm)
+    width, height = max(2, round(side / column_mm)), max(2, round(side / row_mm))
+    x0, y0 = round((heart.x0 + heart.x1 - width) / 2), round((heart.y0 + heart.y1 - height) / 2)
+    return x0, y0, x0 + width, y0 + height
+
+
+def _normalise_region(image: np.ndarray, *, region: tuple[int, int, int, int]) -> np.ndarray:
+    """The slice with the region normalised by itself, and 0 elsewhere."""
+    x0, y0, x1, y1 = region
+    inside = np.s_[max(y0, 0) : y1, max(x0, 0) : x1]
+    values = np.zeros(image.shape, dtype=np.float32)
+    values[inside] = normalise(image[inside])
+    return values
 
 
 def _threshold(what: str, value: float) -> float:

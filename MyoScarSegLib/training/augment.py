@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ class Augmentation:
         stretch: largest ratio of the zooms along rows and columns, log-uniform: stretched images and oblong pixels.
         off_centre: the heart's centre lies anywhere in the middle this share of the window...
         anywhere: ...but for this share of the slices, whose window is wherever it falls.
+        heart_share: of the second look's side that the ventricle takes.
+        heart_shift: of the ventricle in the second look, as a share of its side.
         window_low, window_high: where 0 and 1 move to when the intensity range is drawn anew.
         gamma: exponent range, log-uniform.
         bias: largest relative amplitude of the smooth coil shading.
@@ -33,6 +35,8 @@ class Augmentation:
     scale: tuple[float, float] = (0.75, 1.4)
     stretch: float = 1.6
     off_centre: float = 0.6
+    heart_share: tuple[float, float] = (0.48, 0.78)
+    heart_shift: float = 0.1
     anywhere: float = 0.08
     window_low: tuple[float, float] = (-0.1, 0.1)
     window_high: tuple[float, float] = (0.8, 1.1)
@@ -71,6 +75,27 @@ def random_window(
         target = np.asarray(centre)
         place = size * (0.5 + how.off_centre * (generator.random(2) - 0.5))
     return np.column_stack([linear, target - linear @ place])
+
+
+def heart_window(
+    generator: np.random.Generator, ventricle: tuple[float, float, float, float], size: int, how: Augmentation
+) -> np.ndarray:
+    """As :func:`random_window`, for the detector's second look: the left ventricle fills most of the window.
+
+    Args:
+        generator: the source of randomness.
+        ventricle: ``(x0, y0, x1, y1)`` of the left ventricle in the slice.
+        size: side of the window in pixels.
+        how: the ranges; those of zoom and place do not count here.
+    """
+    x0, y0, x1, y1 = ventricle
+    turned = random_window(generator, (1, 1), (0.0, 0.0), 2, replace(how, scale=(1.0, 1.0), anywhere=0.0))[:, :2]
+    share = generator.uniform(*how.heart_share)
+    # Extent of the ventricle, taken for an ellipse, along the turned and stretched axes of the window.
+    extent = np.linalg.norm(np.linalg.inv(turned) @ np.diag([x1 - x0, y1 - y0]), axis=1).max()
+    linear = turned * (extent / (share * size))
+    place = size * (0.5 + how.heart_shift * generator.uniform(-1, 1, 2))
+    return np.column_stack([linear, np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - linear @ place])
 
 
 def warp(images: torch.Tensor, matrices: np.ndarray, size: int, *, mode: str) -> torch.Tensor:

@@ -15,12 +15,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.detection.checkpoint import DetectorRecord, load_checkpoint, save_checkpoint
+from MyoScarSegLib.detection.checkpoint import DetectorRecord, SecondLook, load_checkpoint, save_checkpoint
 from MyoScarSegLib.detection.yolo import YoloDetector
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.files import sha256_of, write_json
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 IOU = 0.5
 """Two boxes of one class that overlap more are one."""
+SECOND_LOOK_MARGIN = 1.6
+SECOND_LOOK_CONFIDENCE = 0.05
 TEST_PHANTOM_SEED = 900_001
 _TEST_PHANTOMS = 60
 
@@ -115,14 +117,15 @@ def finish(
         "patients": len(split.training),
         "settings": asdict(settings),
     }
-    record = DetectorRecord(settings.architecture, CLASSES, settings.size, 0.5, IOU, training=training)
+    look = (
+        SecondLook(settings.second_look, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE) if settings.second_look_share > 0 else None
+    )
+    record = DetectorRecord(settings.architecture, CLASSES, settings.size, 0.5, IOU, look, training=training)
     save_checkpoint(path, network, record)
     # Of the file, not of the network in memory: half precision is part of the model.
     findings = find_on(_detector(path), [s for s in slices if s.patient in split.validation])
     confidence = choose_confidence(findings)
-    save_checkpoint(
-        path, network, DetectorRecord(settings.architecture, CLASSES, settings.size, confidence, IOU, training=training)
-    )
+    save_checkpoint(path, network, replace(record, confidence=confidence))
     report = {
         "program": __version__,
         "sha256": sha256_of(path),
@@ -132,6 +135,7 @@ def finish(
         "confidence": confidence,
         "confidence_chosen_on": "the validation patients, by the figures below; no other setting was chosen on them",
         "iou": IOU,
+        "second_look": None if look is None else asdict(look),
         "seconds": round(seconds),
         "cores": os.cpu_count(),
         "settings": asdict(settings),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.augment import Augmentation, random_window, vary_intensity, warp
+from MyoScarSegLib.training.augment import Augmentation, heart_window, random_window, vary_intensity, warp
 from MyoScarSegLib.training.emidec import LabelledSlice
 from MyoScarSegLib.training.lesions import boxes_of, lesions
 
@@ -28,18 +28,20 @@ class DetectorSample:
 
     Attributes:
         image: float32 ``[rows, columns]``, normalised.
+        raw: float32 ``[rows, columns]``, before that.
         targets: int16 ``[3, rows, columns]``: the numbered lesions; 1 within the epicardium; the tissue, as numbered in
             :data:`TISSUES`.
     """
 
     image: np.ndarray
+    raw: np.ndarray
     targets: np.ndarray
 
     @classmethod
     def of(cls, labelled: LabelledSlice) -> DetectorSample:
         """Prepare one labelled slice."""
         targets = np.stack([lesions(labelled.scar), labelled.left_ventricle, np.minimum(labelled.labels, 3)]).astype(np.int16)
-        return cls(normalise(labelled.image), targets)
+        return cls(normalise(labelled.image), np.asarray(labelled.image, dtype=np.float32), targets)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -51,7 +53,7 @@ class DetectorSample:
 
 
 def training_batch(
-    samples: Sequence[DetectorSample], generator: np.random.Generator, *, size: int, how: Augmentation
+    samples: Sequence[DetectorSample], generator: np.random.Generator, *, size: int, how: Augmentation, second_look: bool = False
 ) -> dict[str, torch.Tensor]:
     """An augmented batch as ultralytics' detection losses take it.
 
@@ -62,6 +64,8 @@ def training_batch(
         generator: the source of all randomness.
         size: side of the square input.
         how: the augmentation.
+        second_look: look at the heart, normalised by itself, as the detector's second look does. Slices without a left
+            ventricle are seen as in the first look.
 
     Returns:
         ``img`` float32 ``[batch, 1, size, size]``, ``batch_idx`` ``[boxes]``, ``cls`` ``[boxes, 1]``, ``bboxes``
@@ -71,8 +75,14 @@ def training_batch(
 
     images, tissues, owners, classes, boxes = [], [], [], [], []
     for number, sample in enumerate(samples):
-        window = random_window(generator, (sample.image.shape[0], sample.image.shape[1]), sample.centre, size, how)[None]
-        images.append(warp(torch.from_numpy(sample.image)[None, None], window, size, mode="bilinear"))
+        ventricle = boxes_of(sample.targets[LEFT_VENTRICLE])
+        if second_look and len(ventricle):
+            x0, y0, x1, y1 = ventricle[0].tolist()
+            window = heart_window(generator, (x0, y0, x1, y1), size, how)[None]
+            images.append(_normalised_window(sample.raw, window, size))
+        else:
+            window = random_window(generator, (sample.image.shape[0], sample.image.shape[1]), sample.centre, size, how)[None]
+            images.append(warp(torch.from_numpy(sample.image)[None, None], window, size, mode="bilinear"))
         targets = warp(torch.from_numpy(sample.targets.astype(np.float32))[None], window, size, mode="nearest")
         tissues.append(targets[0, TISSUE].long())
         for label in (SCAR, LEFT_VENTRICLE):
@@ -89,6 +99,18 @@ def training_batch(
         "tissue": torch.stack(tissues),
         "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1),
     }
+
+
+def _normalised_window(raw: np.ndarray, window: np.ndarray, size: int) -> torch.Tensor:
+    """What a window shows of a slice, normalised by that alone; 0 outside the slice."""
+    import torch
+
+    seen = warp(torch.from_numpy(np.stack([raw, np.ones_like(raw)]))[None], window, size, mode="bilinear")[0].numpy()
+    inside = seen[1] > 0.999
+    values = np.zeros((size, size), dtype=np.float32)
+    if inside.any():
+        values[inside] = normalise(seen[0][inside][None])[0]
+    return torch.from_numpy(values)[None, None]
 
 
 def phantom_samples(seed: int, count: int) -> list[DetectorSample]:

@@ -71,7 +71,7 @@ def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, A
     false = np.array([len(boxes) - n for boxes, n in zip(kept, hits, strict=True)])
     scarred = np.array([len(f.lesions) > 0 for f in findings], dtype=bool)
     normal = np.array([f.normal for f in findings], dtype=bool)
-    areas = [(np.count_nonzero(f.labelled.scar), _covered(f, boxes)) for f, boxes in zip(findings, kept, strict=True)]
+    areas = [(int(np.count_nonzero(f.labelled.scar)), _covered(f, boxes)) for f, boxes in zip(findings, kept, strict=True)]
     reference = sum(len(f.lesions) for f in findings)
     infarct_patients = {f.labelled.patient for f in findings if len(f.lesions)}
     found_patients = {f.labelled.patient for f, n in zip(findings, hits, strict=True) if n > 0}
@@ -84,7 +84,7 @@ def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, A
         "lesions": reference,
         "recall_iou_0.5": _ratio(sum(good), reference),
         "recall_iou_0.3": _ratio(sum(hits), reference),
-        "slices_with_scar_found": _ratio(sum(n > 0 for n in hits), int(scarred.sum())),
+        "slices_with_scar_found": _ratio(len([n for n in hits if n > 0]), int(scarred.sum())),
         "scar_area_covered": _ratio(sum(c for _, c in areas), sum(a for a, _ in areas)),
         "false_boxes_per_slice": _mean(false),
         "false_boxes_per_slice_with_scar": _mean(false[scarred]),
