@@ -21,7 +21,6 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 
-
 #: NIfTI's codes of real floating-point types: 32 and 64 bits. (SimpleITK reads no longer ones.)
 _NIFTI_FLOATS = (16, 64)
 
