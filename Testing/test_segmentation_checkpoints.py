@@ -497,6 +497,14 @@ def test_a_registered_model_brings_its_preprocessing_by_name_and_by_path(tmp_pat
         read_checkpoint("tiny", preprocessing_id="sam")
 
 
+def test_a_registered_model_needs_no_trust_with_an_old_torch(tmp_path, state, monkeypatch):
+    path = save(tmp_path / "model.pth", state)
+    _registered(monkeypatch, path, "sam-vit-32x2")
+    monkeypatch.setattr(torch, "__version__", "2.5.1")
+    assert read_checkpoint("tiny").side == read_checkpoint(path).side == SIDE
+    assert not is_trusted(models.checksum_of(path))
+
+
 def test_a_tampered_registered_model_is_refused(tmp_path, state, monkeypatch):
     path = save(tmp_path / "model.pth", state)
     registry = _registered(monkeypatch, path, "sam-vit-32x2")

@@ -81,7 +81,8 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
     if entry is not None and entry.task != "segment":
         raise ModelError(f"{name} is a detector, not a segmenter. Give it to --detector.")
 
-    metadata, tensors, nested = _read(path, trust)
+    vouched = entry is not None and entry.pinned  # it is the very file that the index describes
+    metadata, tensors, nested = _read(path, trust, vouched)
     state = _flatten(tensors)
     try:
         architecture = architecture_of(state)
@@ -131,11 +132,11 @@ def _window_mm(metadata: Mapping[str, str], name: str) -> float | None:
     return value
 
 
-def _read(path: Path, trust: bool) -> tuple[dict[str, str], Mapping[str, Any], bool]:
+def _read(path: Path, trust: bool, vouched: bool) -> tuple[dict[str, str], Mapping[str, Any], bool]:
     """Metadata, tensors (maybe nested by part), and whether they were nested in a training checkpoint."""
     if path.suffix == ".safetensors":
         return *_read_safetensors(path), False
-    document = _read_torch(path, trust)
+    document = _read_torch(path, trust, vouched)
     nested = False
     for wrapper in _WRAPPERS:
         if isinstance(document, Mapping) and isinstance(document.get(wrapper), Mapping):
@@ -156,7 +157,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tenso
         raise ModelError(f"{path.name} is damaged or is not a safetensors file: {error}.") from error
 
 
-def _read_torch(path: Path, trust: bool) -> Any:
+def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     """Unpickle tensors, numbers and plain containers only, unless the file is trusted."""
     import torch
 
@@ -174,7 +175,7 @@ def _read_torch(path: Path, trust: bool) -> Any:
             if reason is None or not _holds_whole_pickle(path):
                 raise ModelError(damaged) from error
             refusal, cause = reason, error
-    if not (trust or _trusted(path)):
+    if not (trust or vouched or _trusted(path)):
         raise ModelError(
             f"{path.name} {refusal}, and unpickling it could run any program. If you trust whoever made it, say --trust; "
             "better, ask them for a safetensors file."

@@ -1,0 +1,98 @@
+"""The library keeps its layers, and costs nothing to import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+HEAVY = {
+    "accelerate",
+    "cv2",
+    "matplotlib",
+    "monai",
+    "PIL",
+    "pydicom",
+    "safetensors",
+    "scipy",
+    "segment_anything",
+    "SimpleITK",
+    "torch",
+    "torchvision",
+    "tqdm",
+    "ultralytics",
+}
+LIMIT_S = 0.3
+PROBE = """
+    import importlib, json, pkgutil, sys, time
+
+    def cpu_s(*names):  # processor time: a busy machine must not fail the test
+        start = time.process_time()
+        for name in names:
+            importlib.import_module(name)
+        return time.process_time() - start
+
+    package = cpu_s("MyoScarSegLib")
+    loaded = sorted(sys.modules)
+    numpy = cpu_s("numpy")
+    found = pkgutil.walk_packages(sys.modules["MyoScarSegLib"].__path__, "MyoScarSegLib.")
+    names = [module.name for module in found if not module.name.endswith("__main__")]
+    modules = {name: cpu_s(name) for name in names}
+    print(json.dumps({"package": package, "loaded": loaded, "modules": modules, "after": sorted(sys.modules)}))
+"""
+
+
+def _lint(config: Path) -> subprocess.CompletedProcess:
+    program = (
+        "import sys; from importlinter.cli import lint_imports_command; sys.argv[0] = 'lint-imports'; lint_imports_command()"
+    )
+    command = [sys.executable, "-c", program, "--no-cache", "--config", str(config)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def test_every_module_keeps_to_its_layer():
+    ran = _lint(REPOSITORY / "pyproject.toml")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "0 broken" in ran.stdout
+
+
+def test_the_linter_would_see_an_import_upwards(tmp_path):
+    """The layers upside down are broken everywhere: the check above does not pass for want of looking."""
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    upside_down = text.replace('    "cli",\n', "").replace('    "study",\n', '    "study",\n    "cli",\n')
+    assert upside_down != text
+    (tmp_path / "pyproject.toml").write_text(upside_down)
+    ran = _lint(tmp_path / "pyproject.toml")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "1 broken" in ran.stdout
+
+
+@pytest.fixture(scope="module")
+def imported():
+    """Of two tries the quicker: the first may have to compile."""
+    tries = []
+    for _ in range(2):
+        command = [sys.executable, "-c", textwrap.dedent(PROBE)]
+        ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
+        tries.append(json.loads(ran.stdout))
+    return min(tries, key=lambda one: sum(one["modules"].values()))
+
+
+def test_importing_the_library_takes_no_time_and_not_even_numpy(imported):
+    assert imported["package"] < LIMIT_S / 10
+    assert "numpy" not in imported["loaded"]
+
+
+def test_importing_all_its_modules_takes_less_than_the_limit_beyond_numpy(imported):
+    worst = sorted(imported["modules"].items(), key=lambda item: -item[1])[:3]
+    assert len(imported["modules"]) > 50
+    assert sum(imported["modules"].values()) < LIMIT_S, f"the slowest: {worst}"
+
+
+def test_no_module_loads_a_heavy_library_when_it_is_imported(imported):
+    assert HEAVY & {name.partition(".")[0] for name in imported["after"]} == set()
