@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from MyoScarSegLib.detection.checkpoint import SecondLook
 from MyoScarSegLib.detection.yolo import YoloDetector
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import BoxState
@@ -150,3 +151,84 @@ def test_unknown_device_is_refused():
 
     with pytest.raises(ModelError, match="abacus"):
         resolve_device("abacus")
+
+
+class TwoLooks(BrightSpot):
+    """In a whole slice it sees a grey ventricle, in the small square of the second look a white scar."""
+
+    def forward(self, batch):
+        self.seen = batch
+        second = batch.shape[-2:] == (64, 64)
+        answers = []
+        for image in batch:
+            rows, columns = ((image[0] > 0.9) if second else (image[0] > 0.3) & (image[0] < 0.7)).nonzero(as_tuple=True)
+            scores = [0.8, 0.0] if second else [0.9, 0.6]
+            box = [0.0] * 4
+            if rows.numel():
+                x0, x1, y0, y1 = (int(v) for v in (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1))
+                box = [(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]
+            else:
+                scores = [0.0, 0.0]
+            answers.append(torch.tensor([box + scores] + [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0]] * 20).T)
+        return torch.stack(answers)
+
+
+def two_looks():
+    return YoloDetector(
+        TwoLooks(),
+        name="two",
+        checksum="0" * 64,
+        preprocessing="myoscarseg",
+        image_size=256,
+        class_names=("scar", "lv"),
+        confidence=0.25,
+        iou=0.5,
+        second_look=SecondLook(64, 1.6, 0.05),
+        device="cpu",
+    )
+
+
+def heart(rows=256, columns=256, at=(100, 90), scar=True):
+    """Fat of 100, a ventricle of 50 from ``at`` on, 40 wide, in it scar of 60: hardly brighter, seen from afar."""
+    image = np.zeros((rows, columns))
+    image[:, :12] = 100.0
+    x, y = at
+    image[y : y + 40, x : x + 40] = 50.0
+    if scar:
+        image[y + 10 : y + 25, x + 4 : x + 20] = 60.0
+    return image
+
+
+@pytest.mark.parametrize("spacing", [None, (1.5, 1.5), (1.0, 1.25)])
+@pytest.mark.parametrize("at", [(100, 90), (214, 2), (60, 214)])
+def test_scar_is_found_in_a_second_look_at_the_heart_normalised_by_itself(at, spacing):
+    detector = two_looks()
+    found = detector.detect(heart(at=at), slice_index=2, pixel_spacing_mm=spacing)
+    assert [(b.label, b.slice) for b in found] == [("scar", 2)]
+    assert found[0].confidence == pytest.approx(0.8)
+    x, y = at
+    assert np.allclose(found[0].xyxy, (x + 4, y + 10, x + 20, y + 25), atol=1.6)
+    assert detector._network.seen.shape == (1, 1, 64, 64)
+
+
+def test_without_a_ventricle_there_is_no_scar():
+    image = np.zeros((256, 256))
+    image[:, :40] = 100.0
+    assert two_looks().detect(image, slice_index=0) == []
+
+
+def test_second_look_is_left_out_where_only_the_ventricle_is_asked_for():
+    detector = two_looks()
+    assert [b.label for b in detector.detect(heart(), slice_index=0, labels=("lv",))] == ["lv"]
+    assert detector._network.seen.shape == (1, 1, 256, 256)
+    both = detector.detect(heart(), slice_index=0, labels=("scar", "lv"))
+    assert [b.label for b in both] == ["scar", "lv"]
+    assert detector.detect(heart(), slice_index=0, labels=("scar", "lv"), confidence=0.7) == both[:1]
+
+
+def test_second_looks_of_many_slices_give_what_each_gives_alone():
+    images = [heart(at=(60 + 7 * n, 50 + 9 * n)) for n in range(9)] + [np.zeros((80, 100)), heart(200, 240)]
+    detector = two_looks()
+    together = detector.detect_many(images, labels=("scar", "lv"))
+    assert together == [detector.detect(image, slice_index=n, labels=("scar", "lv")) for n, image in enumerate(images)]
+    assert [len(boxes) for boxes in together] == [2] * 9 + [0, 2]

@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.detection.architecture import build_network
-from MyoScarSegLib.detection.checkpoint import DetectorRecord, load_checkpoint, read_record, save_checkpoint
+from MyoScarSegLib.detection.checkpoint import DetectorRecord, SecondLook, load_checkpoint, read_record, save_checkpoint
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalise import Normalisation
 
-RECORD = DetectorRecord("yolo11n", ("scar", "lv"), 256, 0.3, 0.5, training={"seed": 0})
+RECORD = DetectorRecord("yolo11n", ("scar", "lv"), 256, 0.3, 0.5, SecondLook(128, 1.6, 0.05), training={"seed": 0})
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,8 @@ def test_file_is_small_enough_to_ship(saved):
         ({"channels": 3}, "channels"),
         ({"image_size": 100000}, "no sense"),
         ({"confidence": 7}, "no sense"),
+        ({"second_look": {"size": 100, "margin": 1.6, "confidence": 0.05}}, "no sense"),
+        ({"second_look": {"size": 128}}, "garbles"),
         ({"normalisation": {"edition": 1}}, "garbles"),
     ],
 )
