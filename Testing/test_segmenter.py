@@ -195,7 +195,6 @@ def test_several_boxes_are_a_union(vit):
     # The larger is taken on the decoder's grid, before resampling: it may only exceed where the two objects meet.
     assert (both.logits >= union - 1e-5).all()
     assert np.abs(both.logits - union).max() < 0.1 * np.ptp(union)
-    assert np.abs(both.logits - union).mean() < 0.01 * np.ptp(union)
     assert (each[0].logits > each[1].logits + 0.01).any()
     assert (each[1].logits > each[0].logits + 0.01).any()
     assert both.score == pytest.approx(min(e.score for e in each), abs=1e-5)
@@ -497,19 +496,21 @@ def test_litemedsam_runs_in_half_precision_too(lite_state):
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_bf16_changes_litemedsams_mask_by_less_than_a_percent(real_cache):
+@pytest.mark.parametrize("seed", [1, 2])
+def test_bf16_changes_litemedsams_mask_by_less_than_a_percent(real_cache, seed):
     from MyoScarSegLib.phantom import make_phantom
     from MyoScarSegLib.prompts import box_of_mask
     from MyoScarSegLib.segmentation import load_segmenter
 
-    phantom = make_phantom(1)
-    study, scar = phantom.study, phantom.scar
-    index = int(scar.sum(axis=(1, 2)).argmax())
-    box = box_of_mask(scar[index], index)
+    phantom = make_phantom(seed)
+    study = phantom.study
+    index = int(phantom.scar.sum(axis=(1, 2)).argmax())
+    box = box_of_mask(phantom.scar[index], index)
     masks = []
     for precision in ("float32", "bfloat16"):
         segmenter = load_segmenter("litemedsam", device="cpu", precision=precision)
         spacing = study.geometry.pixel_spacing_mm
         masks.append(segmenter.predict(study.voxels[index], [box], pixel_spacing_mm=spacing).logits >= 0)
-    assert masks[0].sum() > 20
-    assert 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum()) > 0.99
+    assert masks[0].sum() > 100
+    dice = 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum())
+    assert dice > 0.99
