@@ -117,9 +117,7 @@ def finish(
         "patients": len(split.training),
         "settings": asdict(settings),
     }
-    look = (
-        SecondLook(settings.second_look, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE) if settings.second_look_share > 0 else None
-    )
+    look = SecondLook(settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE) if settings.second_look_share > 0 else None
     record = DetectorRecord(settings.architecture, CLASSES, settings.size, 0.5, IOU, look, training=training)
     save_checkpoint(path, network, record)
     # Of the file, not of the network in memory: half precision is part of the model.

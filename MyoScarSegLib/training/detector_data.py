@@ -53,7 +53,12 @@ class DetectorSample:
 
 
 def training_batch(
-    samples: Sequence[DetectorSample], generator: np.random.Generator, *, size: int, how: Augmentation, second_look: bool = False
+    samples: Sequence[DetectorSample],
+    generator: np.random.Generator,
+    *,
+    size: int,
+    how: Augmentation,
+    second_look_share: float = 0.0,
 ) -> dict[str, torch.Tensor]:
     """An augmented batch as ultralytics' detection losses take it.
 
@@ -64,8 +69,8 @@ def training_batch(
         generator: the source of all randomness.
         size: side of the square input.
         how: the augmentation.
-        second_look: look at the heart, normalised by itself, as the detector's second look does. Slices without a left
-            ventricle are seen as in the first look.
+        second_look_share: share of the slices seen as in the detector's second look: the heart, normalised by itself.
+            Slices without a left ventricle are seen as in the first look.
 
     Returns:
         ``img`` float32 ``[batch, 1, size, size]``, ``batch_idx`` ``[boxes]``, ``cls`` ``[boxes, 1]``, ``bboxes``
@@ -76,7 +81,7 @@ def training_batch(
     images, tissues, owners, classes, boxes = [], [], [], [], []
     for number, sample in enumerate(samples):
         ventricle = boxes_of(sample.targets[LEFT_VENTRICLE])
-        if second_look and len(ventricle):
+        if len(ventricle) and generator.random() < second_look_share:
             x0, y0, x1, y1 = ventricle[0].tolist()
             window = heart_window(generator, (x0, y0, x1, y1), size, how)[None]
             images.append(_normalised_window(sample.raw, window, size))

@@ -34,9 +34,8 @@ class DetectorSettings:
     Attributes:
         architecture: of ultralytics, such as ``"yolo11n"``.
         size: side of the input at use, pixels.
-        window: side of the training windows, pixels, at the same scale as ``size``; smaller is faster.
-        second_look: side of the input of the second look, which sees the heart alone.
-        second_look_share: share of the steps that train the second look.
+        window: side of the training windows, pixels: parts of the slice at the scale of ``size``, and the second look.
+        second_look_share: share of the windows that train the second look, which sees the heart alone.
         epochs: passes over the real slices.
         batch: slices per step.
         phantoms: number of phantom slices; each epoch draws ``phantom_share`` of its slices from them.
@@ -53,9 +52,8 @@ class DetectorSettings:
 
     architecture: str = "yolo11n"
     size: int = 256
-    window: int = 160
-    second_look: int = 128
-    second_look_share: float = 0.75
+    window: int = 128
+    second_look_share: float = 0.6
     epochs: int = 80
     batch: int = 16
     phantoms: int = 200
@@ -132,9 +130,9 @@ def train_network(
             if cancel is not None:
                 cancel.raise_if_cancelled()
             chosen = [drawn[i] for i in order[first : first + settings.batch]]
-            second = bool(generator.random() < settings.second_look_share)
-            side = settings.second_look if second else settings.window
-            batch = training_batch(chosen, generator, size=side, how=settings.augmentation, second_look=second)
+            # Both looks in each batch, so that batch normalisation sees while training the mixture that it will use.
+            share = settings.second_look_share
+            batch = training_batch(chosen, generator, size=settings.window, how=settings.augmentation, second_look_share=share)
             batch = {name: value.to(device) for name, value in batch.items()}
             batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
             for group in optimiser.param_groups:
