@@ -174,8 +174,8 @@ def _batch_loss(
             module.eval()
     features = encoder(inputs.expand(-1, 3, -1, -1))
     losses = []
-    for number, prompts in enumerate(drawn):
-        for prompt in prompts:
+    for number, of_image in enumerate(drawn):
+        for prompt in of_image:
             losses.append(_prompt_loss(network, features[number : number + 1], prompt, generator, settings))
     return torch.stack(losses).mean()
 
