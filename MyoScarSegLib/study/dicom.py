@@ -17,6 +17,7 @@ from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_headers import DicomImage, read_images
 from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of, stacks_of
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction
@@ -180,8 +181,7 @@ def _frames_of(file: Path) -> np.ndarray:
     Each frame of an enhanced file may have a rescale of its own, of which SimpleITK applies the first to all, and it
     fails to invert signed values of 12 bits; so the file is decoded from a copy that asks for neither.
     """
-    import pydicom
-
+    pydicom = import_pydicom()
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         try:

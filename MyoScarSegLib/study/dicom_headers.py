@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+
 #: GE's private "image type" number of a reconstruction: element 2F of group 0043.
 _GE_IMAGE_KIND = (0x0043, 0x102F)
 _GE_KINDS = {0: "magnitude", 1: "phase", 2: "real", 3: "imaginary"}
@@ -86,7 +88,7 @@ class DicomImage:
 
 def read_images(file: Path) -> list[DicomImage]:
     """The images in a DICOM file; none if it holds no image (a report, a directory) or cannot be parsed."""
-    import pydicom
+    pydicom = import_pydicom()
     from pydicom.errors import InvalidDicomError
 
     with warnings.catch_warnings():

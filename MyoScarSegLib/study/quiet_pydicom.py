@@ -1,0 +1,30 @@
+"""The one door to pydicom: without network."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import ModuleType
+from typing import cast
+
+_lock = threading.Lock()
+
+
+def import_pydicom() -> ModuleType:
+    """The ``pydicom`` package.
+
+    For downloads of its own example files it imports ``requests`` where that is installed, whose import opens a socket to see
+    whether IPv6 is there. pydicom does without it, so it does not get it. Idempotent and thread-safe; import submodules after
+    calling it.
+    """
+    with _lock:
+        if "pydicom" not in sys.modules and "requests" not in sys.modules:
+            sys.modules["requests"] = cast("ModuleType", None)  # what Python takes for "there is no such package"
+            try:
+                import pydicom
+                import pydicom.data
+            finally:
+                del sys.modules["requests"]
+        import pydicom
+
+        return pydicom
