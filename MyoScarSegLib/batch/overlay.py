@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 _INK, _PAPER, _FAINT = "#e8e6e1", "#15181c", "#8d949c"
 _SCAR, _TRUTH = "#ff5a4f", "#58d68d"
-_BOX_COLOURS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#6c757d"}
+_BOX_COLOURS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
+_BOX_DASHES = {BoxState.PROPOSED: (0, (4, 2)), BoxState.ACCEPTED: (0, (4, 2)), BoxState.REJECTED: (0, (1, 2))}
+_POINTS = {True: ("+", "#ffffff"), False: ("x", "#ff8fd6")}
 _TILE_INCHES = 2.3
 _DPI = 110
 _LEAST_VIEW_MM = 150.0
 _LEAST_VIEW_PX = 110
+_NARROWEST, _WIDEST = 0.6, 1.6
+"""Limits of a tile's height over its width."""
 
 
 def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -> None:
@@ -51,10 +55,9 @@ def write_boxes_picture(path: Path, study: Study, boxes: Sequence[Box]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    nothing = np.zeros(study.voxels.shape, dtype=bool)
     captions = [_count(sum(b.slice == k for b in boxes), "box", "boxes") for k in range(study.slices)]
     title = f"{study.case}: {_count(len(boxes), 'box', 'boxes')} proposed"
-    _draw(path, study, boxes, (), nothing, None, captions, title, "MyoScarSeg, research use only")
+    _draw(path, study, boxes, (), None, None, captions, title, "MyoScarSeg, research use only")
 
 
 def _draw(
@@ -62,40 +65,44 @@ def _draw(
     study: Study,
     boxes: Sequence[Box],
     points: Sequence[Point],
-    mask: np.ndarray,
+    mask: np.ndarray | None,
     truth: np.ndarray | None,
     captions: Sequence[str],
     title: str,
     subtitle: str,
 ) -> None:
-    figure, axes = _canvas(study.slices, title, subtitle, truth is not None)
-    x0, y0, x1, y1 = _view(study, boxes, mask if truth is None else mask | truth)
+    shown = [m for m in (mask, truth) if m is not None]
+    x0, y0, x1, y1 = _view(study, boxes, points, shown)
     row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
+    shape = min(max((y1 - y0) * row_mm / ((x1 - x0) * column_mm), _NARROWEST), _WIDEST)
+    keys = _keys(boxes, points, scar=mask is not None, truth=truth is not None)
+    figure, axes = _canvas(study.slices, shape, title, subtitle, keys)
+    left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
     for index, axis in enumerate(axes):
         axis.set_axis_off()
         if index >= study.slices:
             continue
-        rows, columns = study.slice_shape
         axis.imshow(
-            normalise(study.voxels[index]),
+            normalise(study.voxels[index])[top:bottom, left:right],
             cmap="gray",
             vmin=0,
             vmax=1,
-            extent=(0, columns, rows, 0),  # so that the axes' coordinates are pixel edges
+            extent=(left, right, bottom, top),  # so that the axes' coordinates are pixel edges
             interpolation="bicubic",
             aspect=row_mm / column_mm,
         )
         if truth is not None:
             _outline(axis, truth[index], _TRUTH, 1.0)
-        _outline(axis, mask[index], _SCAR, 1.4)
+        if mask is not None:
+            _outline(axis, mask[index], _SCAR, 1.4)
         for box in boxes:
             if box.slice == index:
-                _rectangle(axis, box)
+                _rectangle(axis, box, y0 + 0.06 * (y1 - y0))
         for point in points:
             if point.slice == index:
-                axis.plot(
-                    point.x, point.y, "+" if point.positive else "x", color=_SCAR if point.positive else "#4cc9f0", ms=7, mew=1.8
-                )
+                marker, colour = _POINTS[point.positive]
+                axis.plot(point.x, point.y, marker, color="black", ms=8, mew=3.0)
+                axis.plot(point.x, point.y, marker, color=colour, ms=7, mew=1.5)
         axis.set_xlim(x0, x1)
         axis.set_ylim(y1, y0)
         failure = study.bad_slices.get(index)
@@ -107,30 +114,51 @@ def _draw(
     write_bytes(path, buffer.getvalue())
 
 
-def _canvas(tiles: int, title: str, subtitle: str, compared: bool) -> tuple[Figure, list[Axes]]:
+def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: bool) -> list[Any]:
+    """The legend: what is in this picture."""
+    from matplotlib.lines import Line2D
+
+    keys = [Line2D([], [], color=_SCAR, lw=1.6, label="scar")] if scar else []
+    if truth:
+        keys.append(Line2D([], [], color=_TRUTH, lw=1.2, label="truth"))
+    for state, colour in _BOX_COLOURS.items():
+        if any(box.state is state for box in boxes):
+            keys.append(Line2D([], [], color=colour, lw=1.2, ls=_BOX_DASHES[state], label=f"{state.value} box"))
+    for positive, (marker, colour) in _POINTS.items():
+        if any(point.positive is positive for point in points):
+            label = "scar here" if positive else "no scar here"
+            keys.append(Line2D([], [], color=colour, marker=marker, ls="", ms=5, mew=1.4, label=label))
+    return keys
+
+
+def _canvas(tiles: int, shape: float, title: str, subtitle: str, keys: list[Any]) -> tuple[Figure, list[Axes]]:
     import os
 
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
     columns = min(tiles, 5 if tiles <= 20 else 8)
     rows = math.ceil(tiles / columns)
     width, head = max(columns * _TILE_INCHES, 3 * _TILE_INCHES), 0.95
-    height = rows * (_TILE_INCHES + 0.22) + head
+    height = rows * (_TILE_INCHES * shape + 0.28) + head
     figure = Figure(figsize=(width, height), facecolor=_PAPER)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        rows, columns, left=0.012, right=0.988, bottom=0.012, top=1 - (head + 0.12) / height, wspace=0.03, hspace=0.12
+        rows,
+        columns,
+        left=0.012,
+        right=0.988,
+        bottom=0.012,
+        top=1 - (head + 0.12) / height,
+        wspace=0.03,
+        hspace=0.24 / (_TILE_INCHES * shape),
     )
     axes = [figure.add_subplot(grid[n // columns, n % columns]) for n in range(rows * columns)]
-    figure.text(0.014, 1 - 0.30 / height, title, color=_INK, fontsize=12.5, weight="bold", va="center")
+    figure.text(0.014, 1 - 0.30 / height, _shortened(title, width), color=_INK, fontsize=12.5, weight="bold", va="center")
     figure.text(0.014, 1 - 0.56 / height, subtitle, color=_FAINT, fontsize=8, va="center")
-    keys: list[Any] = [Line2D([], [], color=_SCAR, lw=1.6, label="scar")]
-    if compared:
-        keys.append(Line2D([], [], color=_TRUTH, lw=1.2, label="truth"))
-    keys += [Line2D([], [], color=colour, lw=1.2, ls="--", label=f"{state.value} box") for state, colour in _BOX_COLOURS.items()]
+    if not keys:
+        return figure, axes
     figure.legend(
         handles=keys,
         loc="upper left",
@@ -145,11 +173,23 @@ def _canvas(tiles: int, title: str, subtitle: str, compared: bool) -> tuple[Figu
     return figure, axes
 
 
-def _view(study: Study, boxes: Sequence[Box], mask: np.ndarray) -> tuple[float, float, float, float]:
-    """The same part of every slice: around all boxes and scar with a margin, or the whole slice if there are none."""
+def _shortened(title: str, width_inches: float) -> str:
+    """The title with the middle of the case's name left out if it is too long; what follows the colon is always whole."""
+    most = int(width_inches / 0.118)
+    case, colon, rest = title.rpartition(": ")
+    room = max(most - len(rest) - 2, 8)
+    if len(title) <= most or len(case) <= room:
+        return title
+    return f"{case[: room - room // 2 - 1]}…{case[-(room // 2) :]}{colon}{rest}"
+
+
+def _view(
+    study: Study, boxes: Sequence[Box], points: Sequence[Point], masks: Sequence[np.ndarray]
+) -> tuple[float, float, float, float]:
+    """The same part of every slice: around all prompts and scar with a margin, or the whole slice if there are none."""
     rows, columns = study.slice_shape
-    found = np.argwhere(mask.any(axis=0))
-    corners = [b.xyxy for b in boxes]
+    found = np.argwhere(np.any([mask.any(axis=0) for mask in masks], axis=0)) if masks else np.empty((0, 2))
+    corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
     if found.size:
         (top, left), (bottom, right) = found.min(axis=0), found.max(axis=0) + 1
         corners.append((float(left), float(top), float(right), float(bottom)))
@@ -171,20 +211,24 @@ def _outline(axis: Axes, mask: np.ndarray, colour: str, width: float) -> None:
     if not mask.any():
         return
     times = 4
-    fine = np.kron(np.pad(mask, 1), np.ones((times, times)))
-    x = (np.arange(fine.shape[1]) + 0.5) / times - 1
-    y = (np.arange(fine.shape[0]) + 0.5) / times - 1
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    fine = np.kron(np.pad(part, 1), np.ones((times, times)))
+    x = (np.arange(fine.shape[1]) + 0.5) / times - 1 + columns[0]
+    y = (np.arange(fine.shape[0]) + 0.5) / times - 1 + rows[0]
     axis.contour(x, y, fine, levels=[0.5], colors=[colour], linewidths=[width])
 
 
-def _rectangle(axis: Axes, box: Box) -> None:
+def _rectangle(axis: Axes, box: Box, ceiling: float) -> None:
+    """A box with its confidence above it, or within it where that would be above ``ceiling``."""
     from matplotlib.patches import Rectangle
 
     colour = _BOX_COLOURS[box.state]
     size = (box.x1 - box.x0, box.y1 - box.y0)
-    axis.add_patch(Rectangle((box.x0, box.y0), *size, fill=False, ec=colour, lw=1.1, ls=(0, (4, 2))))
+    axis.add_patch(Rectangle((box.x0, box.y0), *size, fill=False, ec=colour, lw=1.1, ls=_BOX_DASHES[box.state]))
     if box.confidence is not None:
-        axis.text(box.x0, box.y0 - 1, f"{box.confidence:.2f}", color=colour, fontsize=6.5, va="bottom", clip_on=True)
+        where = (box.y0 - 1, "bottom") if box.y0 > ceiling else (box.y0 + 1, "top")
+        axis.text(box.x0 + 0.5, where[0], f"{box.confidence:.2f}", color=colour, fontsize=6.5, va=where[1], clip_on=True)
 
 
 def _headline(result: Result, truth: np.ndarray | None) -> tuple[str, str]:
