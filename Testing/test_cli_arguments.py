@@ -64,7 +64,8 @@ def test_detect_has_no_options_of_the_segmenter(command, image, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["frobnicate"], ["models"], ["info"], ["models", "fetch"], ["models", "verify", "nope"]]
+    "arguments",
+    [[], ["frobnicate"], ["models"], ["info"], ["models", "fetch"], ["models", "verify", "nope"], ["demo", "--seed", "-1"]],
 )
 def test_incomplete_and_unknown_commands_are_refused(command, arguments):
     ran = command(*arguments)
@@ -108,7 +109,7 @@ def test_statuses_reach_the_shell(tmp_path):
 
 
 def test_models_are_listed_as_text_and_json(command):
-    names = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam", "litemedsam"}
+    names = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam-vit-b", "litemedsam", "myoscarseg-yolo-1"}
     text = command("models", "list")
     assert text.status == 0 and all(name in text.out for name in names)
     listed = command("models", "list", "--json").json["models"]

@@ -83,6 +83,13 @@ def probability(text: str) -> float:
     return value
 
 
+def whole_number(text: str) -> int:
+    """An option's value 0, 1, 2, ..."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
 def device(text: str) -> str:
     """An option's value ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
 from MyoScarSegLib.errors import Cancelled
 
 _SEED = 7
@@ -21,7 +22,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description="Make a phantom study, write it as NRRD, segment it from that file with the default models, and compare.",
     )
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, default=Path("out/demo"), help="folder for all files (out/demo)")
-    parser.add_argument("--seed", type=int, default=_SEED, help=f"another phantom ({_SEED})")
+    parser.add_argument("--seed", type=whole_number, default=_SEED, help=f"another phantom ({_SEED})")
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     parser.set_defaults(run=run)
     return parser
@@ -48,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
     pipeline = Pipeline(device=args.device)
     progress = ConsoleProgress()
     with cancel_on_interrupt() as cancel:
+        start = time.perf_counter()
         result = pipeline.run(study, progress=progress, cancel=cancel)
+        seconds = time.perf_counter() - start
         known_boxes = [b for k in range(study.slices) if (b := box_of_mask(phantom.scar[k], k, source="truth")) is not None]
         guided = pipeline.segment(study, known_boxes, progress=progress, cancel=cancel)
     progress.close()
@@ -58,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
     write_case(args.out / "phantom", result, truth=phantom.scar)
     message = " ".join(result.all_failures().values())
     write_table(
-        args.out / "results.csv", RESULT_COLUMNS, [result_row(result, "done" if result.complete else "incomplete", message, 0.0)]
+        args.out / "results.csv",
+        RESULT_COLUMNS,
+        [result_row(result, "done" if result.complete else "incomplete", message, seconds)],
     )
     write_table(args.out / "slices.csv", SLICE_COLUMNS, slice_rows(result))
     comparison = {
