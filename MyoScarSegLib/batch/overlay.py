@@ -29,6 +29,8 @@ _TILE_INCHES = 2.3
 _DPI = 110
 _LEAST_VIEW_MM = 150.0
 _LEAST_VIEW_PX = 110
+_MOST_TILES = 60
+"""Slices in one picture; of a larger stack those with something on them come first."""
 _NARROWEST, _WIDEST = 0.6, 1.6
 """Limits of a tile's height over its width."""
 
@@ -76,12 +78,14 @@ def _draw(
     row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
     shape = min(max((y1 - y0) * row_mm / ((x1 - x0) * column_mm), _NARROWEST), _WIDEST)
     keys = _keys(boxes, points, scar=mask is not None, truth=truth is not None)
-    figure, axes = _canvas(study.slices, shape, title, subtitle, keys)
+    chosen = _chosen_slices(study.slices, boxes, points, shown)
+    if len(chosen) < study.slices:
+        subtitle += f"  ·  {len(chosen)} of {study.slices} slices shown"
+    figure, axes = _canvas(len(chosen), shape, title, subtitle, keys)
     left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
-    for index, axis in enumerate(axes):
+    for axis in axes:
         axis.set_axis_off()
-        if index >= study.slices:
-            continue
+    for index, axis in zip(chosen, axes, strict=False):  # the last row of tiles may not be full
         axis.imshow(
             normalise(study.voxels[index])[top:bottom, left:right],
             cmap="gray",
@@ -112,6 +116,21 @@ def _draw(
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
     write_bytes(path, buffer.getvalue())
+
+
+def _chosen_slices(slices: int, boxes: Sequence[Box], points: Sequence[Point], masks: Sequence[np.ndarray]) -> list[int]:
+    """All slices, or of a large stack those with a prompt or a mask and as many others, evenly spread, as there is room for."""
+    if slices <= _MOST_TILES:
+        return list(range(slices))
+    marked = {b.slice for b in boxes} | {p.slice for p in points}
+    for mask in masks:
+        marked |= {int(k) for k in np.flatnonzero(mask.any(axis=(1, 2)))}
+    found = sorted(k for k in marked if 0 <= k < slices)
+    if len(found) >= _MOST_TILES:
+        return [found[n] for n in np.linspace(0, len(found) - 1, _MOST_TILES).round().astype(int)]
+    others = [k for k in range(slices) if k not in marked]
+    spread = np.linspace(0, len(others) - 1, min(_MOST_TILES - len(found), len(others))).round().astype(int)
+    return sorted({*found, *(others[n] for n in spread)})
 
 
 def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: bool) -> list[Any]:

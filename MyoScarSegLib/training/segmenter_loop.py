@@ -49,14 +49,14 @@ class SegmenterSettings:
 
     side: int = 112
     window_mm: float = 156.8
-    epochs: int = 14
+    epochs: int = 8
     scar_free: float = 0.25
     phantom_share: float = 0.1
     phantoms: int = 100
     batch: int = 4
     prompts: int = 3
     corrected: float = 0.35
-    encoder_rate: float = 1.5e-4
+    encoder_rate: float = 2e-4
     decoder_rate: float = 3e-4
     decay: float = 0.02
     warmup: float = 0.05
