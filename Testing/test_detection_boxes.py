@@ -41,7 +41,7 @@ class BrightSpot(torch.nn.Module):
         return torch.stack(answers)
 
 
-def spot(size=256, preprocessing="myoscarseg", channels=1):
+def spot(size=256, preprocessing="myoscarseg-1", channels=1):
     return YoloDetector(
         BrightSpot(),
         name="spot",
@@ -63,7 +63,7 @@ def slice_with_spot(rows, columns, box):
     return image
 
 
-@pytest.mark.parametrize("preprocessing", ["myoscarseg", "ultralytics"])
+@pytest.mark.parametrize("preprocessing", ["myoscarseg-1", "ultralytics"])
 @pytest.mark.parametrize("spacing", [None, (1.4, 1.4), (2.0, 1.0), (0.8, 1.6)])
 @pytest.mark.parametrize(("rows", "columns"), [(256, 256), (148, 246), (512, 400), (61, 190)])
 def test_box_is_in_native_pixel_edges(rows, columns, spacing, preprocessing):
@@ -178,7 +178,7 @@ def two_looks():
         TwoLooks(),
         name="two",
         checksum="0" * 64,
-        preprocessing="myoscarseg",
+        preprocessing="myoscarseg-1",
         image_size=256,
         class_names=("scar", "lv"),
         confidence=0.25,

@@ -16,7 +16,7 @@ from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
 if TYPE_CHECKING:
     from torch import nn
 
-PREPROCESSING = "myoscarseg"
+PREPROCESSING = "myoscarseg-1"
 _KEY = "myoscarseg"
 _FORMAT = "myoscarseg-detector"
 _VERSION = 1
