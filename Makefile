@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: help demo test test-slow bench lint format models detector clean
+.PHONY: help demo test test-slow bench lint format models detector segmenter clean
 
 help:
 	@echo "make demo       segment a made study with known scar; look at $(OUT)/demo/phantom/overlay.png"
 	@echo "make test       the tests (minutes); make test-slow: all of them"
 	@echo "make bench      times and ratios of this computer"
 	@echo "make lint       ruff, mypy, import-linter"
+	@echo "make segmenter  fine-tune the segmenter again (DATA=folder with images/ and labels/)"
 	@echo "make detector   train the detector again (DATA=folder with images/ and labels/)"
 
 $(VENV)/installed: pyproject.toml setup.py
@@ -24,7 +25,7 @@ $(VENV)/installed: pyproject.toml setup.py
 models: $(VENV)/installed
 	$(BIN)/myoscarseg models fetch litemedsam
 
-demo: models
+demo: $(VENV)/installed
 	$(BIN)/myoscarseg demo -o $(OUT)/demo
 
 test: models
@@ -45,6 +46,9 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+segmenter: models
+	$(BIN)/python -m MyoScarSegLib.training.segmenter --data $(DATA) --out $(OUT)/segmenter
 
 detector: $(VENV)/installed
 	$(BIN)/python -m MyoScarSegLib.training.detector --data $(DATA) --out $(OUT)/detector

@@ -10,12 +10,12 @@ import socket
 import subprocess
 
 import pytest
-from Testing.models_server import Behaviour, serving, sha256, write_index
 
 from MyoScarSegLib import models as models_package
 from MyoScarSegLib.cli import models as command
 from MyoScarSegLib.models import Registry
 from MyoScarSegLib.models import download as download_module
+from Testing.models_server import Behaviour, serving, sha256, write_index
 
 CONTENT = b"weights " * 50_000
 

@@ -8,11 +8,11 @@ import time
 
 import numpy as np
 import pytest
-from Testing.models_server import Behaviour, serving
 
 from MyoScarSegLib.errors import Cancelled, DownloadError
 from MyoScarSegLib.models.download import Patience, download
 from MyoScarSegLib.progress import CancelToken
+from Testing.models_server import Behaviour, serving
 
 CONTENT = np.random.default_rng(1).bytes(600_000)
 QUICK = Patience(timeout_s=5, attempts=3, backoff_s=0.01)

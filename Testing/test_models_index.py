@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from Testing.models_server import write_index
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, Registry, ResourceSource, UrlSource, registry
 from MyoScarSegLib.resources import resources_folder
+from Testing.models_server import write_index
 
 URL = {"kind": "url", "url": "https://example.org/weights.pth", "revision": "1"}
 

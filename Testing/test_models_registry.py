@@ -12,12 +12,12 @@ import time
 
 import numpy as np
 import pytest
-from Testing.models_server import Behaviour, serving, sha256, write_index, write_wheel
 
 from MyoScarSegLib.errors import Cancelled, DownloadError, ModelError, OutputError
 from MyoScarSegLib.models import Registry, is_trusted, trust
 from MyoScarSegLib.models import download as download_module
 from MyoScarSegLib.progress import CancelToken
+from Testing.models_server import Behaviour, serving, sha256, write_index, write_wheel
 
 CONTENT = np.random.default_rng(2).bytes(400_000)
 OTHER = CONTENT[::-1]

@@ -17,9 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     args.parser = parser
-    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.ERROR, format="%(name)s: %(message)s")
-    if not args.verbose:
-        logging.getLogger("MyoScarSegLib").setLevel(logging.CRITICAL)
+    # What a user can act on is said by the commands themselves; the log is for whoever looks for a defect.
+    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.CRITICAL, format="%(name)s: %(message)s")
     try:
         return int(args.run(args))
     except MyoScarSegError as error:

@@ -201,9 +201,8 @@ def _table(figures: dict[str, Any]) -> str:
             f"| {row['mass_bias_percent']:+.0f}% | {row['mass_mean_absolute_error_g']:.1f} g |"
         )
     last = figures["end_to_end"]
-    lines.append(
-        f"\nScar-free patients with at most 1 g end to end: {last['scar_free_patients_at_most_1_g']} of {last['scar_free_patients']}."
-    )
+    few, free = last["scar_free_patients_at_most_1_g"], last["scar_free_patients"]
+    lines.append(f"\nScar-free patients with at most 1 g end to end: {few} of {free}.")
     return "\n".join(lines) + "\n"
 
 
