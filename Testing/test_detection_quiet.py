@@ -109,3 +109,15 @@ def test_ultralytics_is_imported_through_the_one_door_only():
             offenders.append(path.name)
         assert not re.search(r"^(from|import) ultralytics", text, flags=re.MULTILINE), f"{path} imports ultralytics when it loads"
     assert offenders == []
+
+
+def test_pillow_opens_pictures_as_before(tmp_path):
+    code = """
+from PIL import Image
+before = Image.open
+from MyoScarSegLib.detection.quiet import import_ultralytics
+import_ultralytics()
+import ultralytics.nn.tasks, ultralytics.models.sam.modules.tiny_encoder
+assert Image.open is before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

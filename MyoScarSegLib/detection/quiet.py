@@ -48,8 +48,16 @@ def import_ultralytics() -> ModuleType:
         if "ultralytics" not in sys.modules:
             _prepare_environment()
         try:
+            from PIL import Image
+
+            plain_open = Image.open
             import ultralytics
-            from ultralytics.utils import SETTINGS
+            from ultralytics.utils import SETTINGS, patches
+
+            # It replaces Pillow's way to open pictures for the whole program, and for a damaged one then wants to install
+            # a package.
+            if Image.open is not plain_open:
+                Image.open = patches._image_open
         except ImportError as error:
             raise ModelError(f"The detector needs the package ultralytics, which cannot be imported here: {error}.") from error
         finally:
