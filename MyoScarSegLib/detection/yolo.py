@@ -112,7 +112,7 @@ class YoloDetector:
     def from_ultralytics(cls, path: Path, *, name: str, device: str = "auto", trust: bool = False) -> YoloDetector:
         """Load an ultralytics checkpoint of the task detect.
 
-        It is unpickled in full only with ``trust``, or if its checksum is in the registry or was trusted before.
+        It is unpickled in full only with ``trust``, or if its checksum is published in the registry or was trusted before.
 
         Raises:
             ModelError: it is refused, damaged, or no detector.
@@ -120,7 +120,9 @@ class YoloDetector:
         from MyoScarSegLib import models
 
         checksum = models.checksum_of(path)
-        trusted = trust or models.is_trusted(checksum) or models.registry().identify(path) is not None
+        known = models.registry().identify(path)
+        # Only a published checksum vouches for a file; one recorded at its first use says no more than that it is the same.
+        trusted = trust or models.is_trusted(checksum) or (known is not None and known.pinned)
         loaded = foreign.load_ultralytics(path, trusted=trusted)
         return cls(
             loaded.network,
