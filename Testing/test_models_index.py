@@ -9,16 +9,18 @@ import sys
 import pytest
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.models import DEFAULT_SEGMENTER, Registry, ResourceSource, UrlSource, registry
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, Registry, ResourceSource, UrlSource, registry
 from MyoScarSegLib.resources import resources_folder
 from Testing.models_server import write_index
 
 URL = {"kind": "url", "url": "https://example.org/weights.pth", "revision": "1"}
 
 
-def test_default_segmenter_is_in_the_index_with_a_checksum():
-    entry = registry().entry(DEFAULT_SEGMENTER)
-    assert entry.task == "segment" and entry.pinned and entry.preprocessing == "litemedsam"
+def test_default_models_come_with_the_program():
+    for name, task in ((DEFAULT_DETECTOR, "detect"), (DEFAULT_SEGMENTER, "segment")):
+        entry = registry().entry(name)
+        assert entry.task == task and entry.pinned and entry.preprocessing == "myoscarseg-1"
+        assert isinstance(entry.source, ResourceSource)
 
 
 def test_shipped_models_say_what_the_loaders_need():

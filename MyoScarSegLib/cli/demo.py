@@ -11,7 +11,7 @@ from typing import Any
 from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
 from MyoScarSegLib.errors import Cancelled
 
-_SEED = 7
+_SEED = 11
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

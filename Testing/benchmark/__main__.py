@@ -39,7 +39,6 @@ def main() -> int:
 
     import torch
 
-    study, boxes = _study()
     figures: dict[str, Any] = {
         "machine": {
             "processor": platform.processor() or platform.machine(),
@@ -48,15 +47,17 @@ def main() -> int:
             "threads": torch.get_num_threads(),
         }
     }
+    # First, while this process is small: a child's peak counts what its parent held when it forked.
+    print("measuring the command's memory ...", file=sys.stderr)  # noqa: T201
+    figures["memory"] = _memory(args.out)
     print("measuring imports ...", file=sys.stderr)  # noqa: T201
     figures["import_s"] = _import_seconds()
+    study, boxes = _study()
     for model in ("litemedsam", DEFAULT_SEGMENTER):
         print(f"measuring {model} ...", file=sys.stderr)  # noqa: T201
         figures[model] = _ours(model, study, boxes)
     print(f"measuring SAM ViT-B, {args.vit_passes} passes ...", file=sys.stderr)  # noqa: T201
     figures["vit_b"] = _vit_b(study, boxes, args.vit_passes)
-    print("measuring the command's memory ...", file=sys.stderr)  # noqa: T201
-    figures["memory"] = _memory(args.out)
     figures["ratios"] = _ratios(figures)
     table = _table(figures)
     write_json(args.out / "bench.json", figures)
