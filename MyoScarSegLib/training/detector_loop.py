@@ -15,6 +15,7 @@ from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.augment import Augmentation
+from MyoScarSegLib.training.averaging import average_into
 from MyoScarSegLib.training.detector_data import CLASSES, TISSUES, DetectorSample, training_batch
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def train_network(
             torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
             optimiser.step()
             step += 1
-            _average(averaged, network, settings.averaging * (1 - math.exp(-step / 500)))
+            average_into(averaged, network, settings.averaging * (1 - math.exp(-step / 500)))
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + float(value) / steps
         if hasattr(network.criterion, "update"):
@@ -200,14 +201,3 @@ def _parameter_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     decaying = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     return [{"params": decaying, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    import torch
-
-    with torch.no_grad():
-        for old, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-            if old.dtype.is_floating_point:
-                old.lerp_(new, 1 - keep)
-            else:
-                old.copy_(new)

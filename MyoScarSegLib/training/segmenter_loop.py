@@ -14,6 +14,7 @@ import numpy as np
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.augment import Augmentation, random_window, vary_intensity, warp
+from MyoScarSegLib.training.averaging import average_into
 from MyoScarSegLib.training.detector_data import LEFT_VENTRICLE, SCAR, DetectorSample
 from MyoScarSegLib.training.losses import LossWeights, scar_loss
 from MyoScarSegLib.training.prompting import Prompting, TrainingPrompt, correction, draw_prompt
@@ -140,7 +141,7 @@ def fine_tune(
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
-            _average(averaged, network, min(settings.averaging, done / (done + 10)))
+            average_into(averaged, network, min(settings.averaging, done / (done + 10)))
             losses.append(float(loss.detach()))
             progress(done, total, f"epoch {epoch + 1} of {settings.epochs}, loss {losses[-1]:.3f}")
         # TinyViT caches its attention biases when it enters evaluation mode; the averaged ones have changed.
@@ -248,12 +249,3 @@ def _parameter_groups(network: Any, settings: SegmenterSettings) -> list[dict[st
     encoder = list(network["image_encoder"].parameters())
     others = [*network["prompt_encoder"].parameters(), *network["mask_decoder"].parameters()]
     return [{"params": encoder, "lr": settings.encoder_rate}, {"params": others, "lr": settings.decoder_rate}]
-
-
-def _average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    import torch
-
-    with torch.no_grad():
-        for old, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-            if old.dtype.is_floating_point:
-                old.lerp_(new, 1 - keep)
