@@ -14,10 +14,11 @@ from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training import detector
 from MyoScarSegLib.training.augment import Augmentation, random_window, vary_intensity, warp
+from MyoScarSegLib.training.datasets.emidec import read_emidec, strata
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_data import DetectorSample, phantom_samples, training_batch
 from MyoScarSegLib.training.detector_evaluation import SliceFindings, choose_confidence, iou, matches, measure, table
 from MyoScarSegLib.training.detector_loop import DetectorSettings, train_network
-from MyoScarSegLib.training.emidec import LabelledSlice, read_emidec, strata
 from MyoScarSegLib.training.lesions import boxes_of, lesions
 from MyoScarSegLib.training.splits import Split, split_patients
 

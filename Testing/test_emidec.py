@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MyoScarSegLib.training.emidec import LabelledSlice, read_emidec
+from MyoScarSegLib.training.datasets.emidec import read_emidec
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from Testing.command import in_subprocess, table, write_image
 
 # What the data's provenance says to assume where a number is needed.

@@ -25,10 +25,11 @@ from MyoScarSegLib.detection.yolo import YoloDetector
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.files import sha256_of, write_json
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.datasets.emidec import read_emidec, strata
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_data import CLASSES, phantom_samples, samples_of
 from MyoScarSegLib.training.detector_evaluation import choose_confidence, find_on, measure, table
 from MyoScarSegLib.training.detector_loop import DetectorSettings, train_network
-from MyoScarSegLib.training.emidec import LabelledSlice, read_emidec, strata
 from MyoScarSegLib.training.splits import Split, split_patients
 
 if TYPE_CHECKING:

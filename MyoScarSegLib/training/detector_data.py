@@ -10,7 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.augment import Augmentation, heart_window, random_window, vary_intensity, warp
-from MyoScarSegLib.training.emidec import LabelledSlice
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.lesions import boxes_of, lesions
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_data import CLASSES
-from MyoScarSegLib.training.emidec import LabelledSlice
 from MyoScarSegLib.training.lesions import boxes_of, lesions
 
 LEAST_CONFIDENCE = 0.02

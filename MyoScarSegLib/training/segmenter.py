@@ -24,8 +24,8 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.files import atomic_path, sha256_of, write_json
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.training.datasets.emidec import read_emidec, strata
 from MyoScarSegLib.training.detector_data import phantom_samples, samples_of
-from MyoScarSegLib.training.emidec import read_emidec, strata
 from MyoScarSegLib.training.segmenter_loop import SegmenterSettings, fine_tune
 from MyoScarSegLib.training.splits import Split, split_patients
 

@@ -11,7 +11,7 @@ from MyoScarSegLib.detection.heart import heart_centre_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
-from MyoScarSegLib.training.emidec import LabelledSlice
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.lesions import boxes_of, lesions
 from MyoScarSegLib.training.prompting import Prompting, correction, jittered
 

@@ -7,42 +7,14 @@ Cardiac MRI", Data 2020, 5, 89; licence CC BY-NC-SA 4.0. Patients named ``P...``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 
-CAVITY, MYOCARDIUM, INFARCT, NO_REFLOW = 1, 2, 3, 4
 _NAME = re.compile(r"Case_([PN]\d+)_slice_(\d+)\.png")
-
-
-@dataclass(frozen=True)
-class LabelledSlice:
-    """One LGE slice with its reference labels.
-
-    Attributes:
-        patient: name of the patient in the data set.
-        index: number of the slice in its stack.
-        image: ``[rows, columns]`` raw values.
-        labels: ``[rows, columns]`` uint8: 0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow.
-    """
-
-    patient: str
-    index: int
-    image: np.ndarray
-    labels: np.ndarray
-
-    @property
-    def scar(self) -> np.ndarray:
-        """``[rows, columns]`` bool: infarct, no-reflow included."""
-        return self.labels >= INFARCT
-
-    @property
-    def left_ventricle(self) -> np.ndarray:
-        """``[rows, columns]`` bool: all within the epicardium."""
-        return self.labels > 0
 
 
 def read_emidec(folder: Path) -> list[LabelledSlice]:

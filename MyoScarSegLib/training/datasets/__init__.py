@@ -1,0 +1,1 @@
+"""Labelled images: what training and evaluation read."""
