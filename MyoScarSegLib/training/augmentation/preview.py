@@ -1,0 +1,121 @@
+"""A picture of what augmentation does: slices as they are, and in augmented versions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.files import write_bytes
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.training.augmentation.augmenter import Augmenter
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.axes import Axes
+
+_INK, _PAPER, _FAINT, _SCAR = "#e8e6e1", "#15181c", "#8d949c", "#ff5a4f"
+_TILE_INCHES = 1.7
+_DPI = 110
+_USUAL_PIXEL_MM = 1.4
+"""Where the data have lost the spacing."""
+
+
+def preview(
+    slices: Sequence[LabelledSlice],
+    out: Path,
+    *,
+    preset: str,
+    seed: int,
+    side: int = 112,
+    window_mm: float = 156.8,
+    rows: int = 4,
+    columns: int = 6,
+) -> None:
+    """Draw slices, each as it is and in augmented versions, with the outline of the scar, atomically.
+
+    Slices with scar come first; of those, some spread over all patients.
+
+    Args:
+        slices: to choose from.
+        out: PNG file.
+        preset: name of the augmentation.
+        seed: of the augmentation; the same gives the same picture.
+        side: rows and columns of the windows.
+        window_mm: length of the windows' sides.
+        rows: slices shown, at most.
+        columns: pictures of each, the first of them not augmented.
+
+    Raises:
+        ModelError: there is no such preset, or MONAI is not installed.
+        StudyError: there are no slices, or nothing to show of them.
+        OutputError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if rows < 1 or columns < 1:
+        raise StudyError(f"A preview needs at least one row and one column; {rows} and {columns} were asked for.")
+    plain, augmented = Augmenter("none", side), Augmenter(preset, side)
+    chosen = _chosen(slices, rows)
+    figure = Figure((columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55), facecolor=_PAPER)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(chosen), columns, squeeze=False)
+    height = figure.get_figheight()
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / height, top=1 - 0.62 / height, wspace=0.04, hspace=0.12)
+    figure.text(
+        0.01, 1 - 0.24 / height, f"Augmentation {preset!r}, seed {seed}: {side} px windows of {window_mm:g} mm",
+        color=_INK, fontsize=10, va="center",
+    )  # fmt: skip
+    for row, (number, labelled) in enumerate(chosen):
+        image, targets, centre = normalise(labelled.image), labelled.scar[None].astype(np.int16), _heart(labelled)
+        row_mm, column_mm = labelled.pixel_spacing_mm or (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
+        window_px = (window_mm / row_mm, window_mm / column_mm)
+        for column, axis in enumerate(axes[row]):
+            augmenter = augmented if column else plain
+            window, classes = augmenter(image, targets, centre, seed=(seed, number, column), window_px=window_px)
+            _show(axis, window, classes)
+            if column == 0:
+                axis.set_title(f"{labelled.patient}, slice {labelled.index}", color=_FAINT, fontsize=7, loc="left", pad=2)
+            elif row == 0 and column == 1:
+                axis.set_title("augmented", color=_FAINT, fontsize=7, loc="left", pad=2)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
+    write_bytes(out, buffer.getvalue())
+
+
+def _show(axis: Axes, window: torch.Tensor, classes: torch.Tensor) -> None:
+    axis.set_axis_off()
+    axis.imshow(window[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    scar = classes[0].numpy()
+    if scar.any():
+        axis.contour(scar, levels=[0.5], colors=[_SCAR], linewidths=0.9)
+
+
+def _chosen(slices: Sequence[LabelledSlice], count: int) -> list[tuple[int, LabelledSlice]]:
+    """Up to ``count`` slices with their numbers, spread evenly over those with scar, or over all if too few have it."""
+    if not slices:
+        raise StudyError("There are no slices to show.")
+    numbered = list(enumerate(slices))
+    with_scar = [pair for pair in numbered if pair[1].scar.any()]
+    others = [pair for pair in numbered if not pair[1].scar.any()]
+    chosen = _spread(with_scar, count)
+    return sorted(chosen + _spread(others, count - len(chosen)), key=lambda pair: pair[0])
+
+
+def _spread(pairs: Sequence[tuple[int, LabelledSlice]], count: int) -> list[tuple[int, LabelledSlice]]:
+    count = min(count, len(pairs))
+    return [pairs[int((i + 0.5) * len(pairs) / count)] for i in range(count)]
+
+
+def _heart(labelled: LabelledSlice) -> tuple[float, float]:
+    """Middle ``(x, y)`` of what is labelled, in pixel edges; of the slice where nothing is."""
+    rows, columns = np.nonzero(labelled.left_ventricle)
+    if rows.size == 0:
+        return labelled.image.shape[1] / 2, labelled.image.shape[0] / 2
+    return (columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2
