@@ -1,31 +1,50 @@
-"""Losses on logits for scar masks whose borders are uncertain.
+"""Losses on logits for scar masks whose borders are uncertain, and for the tissues around the scar.
 
-The method is that of "Robust Deep Learning for Myocardial Scar Segmentation in Cardiac MRI with Noisy Labels" (MICCAI
+The default is that of "Robust Deep Learning for Myocardial Scar Segmentation in Cardiac MRI with Noisy Labels" (MICCAI
 2025): Dice, binary cross-entropy, and the Kullback-Leibler divergence to labels softened by a blur, which charges less for
-disagreeing where experts disagree. Every function takes logits, applies the sigmoid once, treats each sample by itself,
-and returns the mean over the batch; so a batch of two gives the mean of two batches of one.
+disagreeing where experts disagree. Focal, Tversky and focal Tversky losses can be added.
+
+Every function takes logits, applies the sigmoid or softmax once, treats each sample by itself, and returns the mean over the
+batch; so a batch of two gives the mean of two batches of one. All of them compute in float32 whatever the logits come in and
+whether or not autocast is on: sums over a mask's pixels overflow float16. Value and gradient stay finite however sure the
+logits are.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
+
+from MyoScarSegLib.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
 
 _SMOOTH_PX = 1.0
+_LEAST_LOST = 1e-6
+TISSUE_WEIGHTS = (0.5, 1.0, 1.0, 2.0)
+"""What a pixel of background, cavity, normal myocardium and scar counts: about as rare tissues need, without flooding."""
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts, and how soft the labels are.
+    """What each term of :func:`scar_loss` counts, and how each is set.
 
     Attributes:
         dice, cross_entropy, divergence: weights of the terms; the paper's by default.
         positive: how much more a scar pixel counts in the cross-entropy than a background pixel.
         blur_px: standard deviation of the blur that softens the labels, in pixels of the mask.
+        focal: weight of :func:`focal_loss`.
+        focal_gamma: its exponent: 0 counts all pixels alike, more forgets the easy ones.
+        focal_alpha: its share for scar pixels, 0 to 1; background gets the rest.
+        tversky: weight of :func:`tversky_loss`.
+        tversky_false, tversky_missed: what falsely marked and missed scar count in it; a half each is Dice.
+        tversky_gamma: 1 for the plain loss; above 1 (Abraham: 4/3) poorly segmented samples count more (focal Tversky).
+
+    Raises:
+        ModelError: a value is negative or not finite, or a setting is outside its range.
     """
 
     dice: float = 0.6
@@ -33,42 +52,76 @@ class LossWeights:
     divergence: float = 0.2
     positive: float = 1.0
     blur_px: float = 1.0
+    focal: float = 0.0
+    focal_gamma: float = 2.0
+    focal_alpha: float = 0.25
+    tversky: float = 0.0
+    tversky_false: float = 0.3
+    tversky_missed: float = 0.7
+    tversky_gamma: float = 1.0
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ModelError(f"The loss setting {setting.name} must be a number from 0 up, not {value}.")
+        if self.dice + self.cross_entropy + self.divergence + self.focal + self.tversky == 0:
+            raise ModelError("All weights of the loss are 0; give at least one term a weight.")
+        if self.positive == 0:
+            raise ModelError("The loss setting positive must be above 0: at 0 scar would not count in the cross-entropy.")
+        if self.focal_alpha > 1:
+            raise ModelError(f"The loss setting focal_alpha is a share from 0 to 1, not {self.focal_alpha:g}.")
+        if self.tversky_gamma < 1:
+            raise ModelError(f"The loss setting tversky_gamma must be 1 or more, not {self.tversky_gamma:g}.")
+        if self.tversky and self.tversky_false + self.tversky_missed == 0:
+            raise ModelError("tversky_false and tversky_missed are both 0; no error would cost anything.")
 
 
-def scar_loss(logits: torch.Tensor, masks: torch.Tensor, weights: LossWeights) -> torch.Tensor:
-    """The weighted sum of the three terms.
+def scar_loss(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
+    """The weighted sum of the terms.
 
     Args:
-        logits: float ``[batch, rows, columns]``.
-        masks: float ``[batch, rows, columns]``, 0 or 1.
-        weights: of the terms.
+        logits: float ``[batch, rows, columns]``, of any precision.
+        target: ``[batch, rows, columns]``, 0 or 1; float or bool.
+        weights: of the terms; a term of weight 0 is not computed.
 
     Returns:
-        A scalar.
+        A float32 scalar.
     """
-    total = weights.dice * dice_loss(logits, masks) + weights.cross_entropy * cross_entropy(logits, masks, weights.positive)
+    terms = []
+    if weights.dice:
+        terms.append(weights.dice * dice_loss(logits, target))
+    if weights.cross_entropy:
+        terms.append(weights.cross_entropy * cross_entropy(logits, target, weights.positive))
     if weights.divergence:
-        total = total + weights.divergence * divergence(logits, soft_labels(masks, weights.blur_px))
+        terms.append(weights.divergence * divergence(logits, soft_labels(target, weights.blur_px)))
+    if weights.focal:
+        terms.append(weights.focal * focal_loss(logits, target, weights.focal_gamma, weights.focal_alpha))
+    if weights.tversky:
+        charges = (weights.tversky_false, weights.tversky_missed)
+        terms.append(weights.tversky * tversky_loss(logits, target, *charges, gamma=weights.tversky_gamma))
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
     return total
 
 
-def dice_loss(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """One minus the soft Dice overlap; near 0 for a confidently empty answer to an empty mask. Shapes as :func:`scar_loss`."""
-    probability = logits.sigmoid().flatten(1)
-    masks = masks.flatten(1)
-    overlap = 2 * (probability * masks).sum(1) + _SMOOTH_PX
-    return (1 - overlap / (probability.sum(1) + masks.sum(1) + _SMOOTH_PX)).mean()
+    logits, target = _alike(logits, target)
+    return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1)).mean()
 
 
-def cross_entropy(logits: torch.Tensor, masks: torch.Tensor, positive: float = 1.0) -> torch.Tensor:
+def cross_entropy(logits: torch.Tensor, target: torch.Tensor, positive: float = 1.0) -> torch.Tensor:
     """Binary cross-entropy per pixel, scar pixels weighted by ``positive``. Shapes as :func:`scar_loss`."""
     from torch.nn import functional
 
-    return functional.binary_cross_entropy_with_logits(logits, masks, pos_weight=logits.new_tensor(positive))
+    logits, target = _alike(logits, target)
+    return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_tensor(positive))
 
 
 def divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
-    """Kullback-Leibler divergence per pixel from the predicted to the soft label; 0 where they agree.
+    """Kullback-Leibler divergence KL(soft label || prediction) per pixel, each pixel a coin; 0 where they agree.
 
     Args:
         logits: float ``[batch, rows, columns]``.
@@ -77,30 +130,150 @@ def divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
     import torch
     from torch.nn import functional
 
+    logits, soft = _alike(logits, soft)
     entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
     return (functional.binary_cross_entropy_with_logits(logits, soft, reduction="none") - entropy).mean()
 
 
-def soft_labels(masks: torch.Tensor, blur_px: float) -> torch.Tensor:
-    """Masks blurred in their own plane, each scaled so that its maximum stays 1; an empty mask stays empty.
+def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
+    """Each sample's own mask, blurred in its plane and scaled so that its maximum is 1; an empty mask stays empty.
+
+    Scar that reaches the border of the picture goes on behind it: the border itself does not soften it.
 
     Args:
-        masks: float ``[batch, rows, columns]``, 0 or 1.
-        blur_px: standard deviation of the Gaussian.
+        target: ``[batch, rows, columns]``, 0 or 1.
+        blur_px: standard deviation of the Gaussian; 0 gives the mask itself.
 
     Returns:
-        float ``[batch, rows, columns]`` in 0..1.
+        float32 ``[batch, rows, columns]`` in 0..1, on the mask's device.
     """
     import torch
     from torch.nn import functional
 
+    target = target.float()
     if blur_px <= 0:
-        return masks
+        return target
     reach = max(1, math.ceil(3 * blur_px))
-    steps = torch.arange(-reach, reach + 1, dtype=masks.dtype, device=masks.device)
+    steps = torch.arange(-reach, reach + 1, dtype=target.dtype, device=target.device)
     kernel = torch.exp(-0.5 * (steps / blur_px) ** 2)
     kernel = kernel / kernel.sum()
-    blurred = functional.conv2d(masks[:, None], kernel.view(1, 1, -1, 1), padding=(reach, 0))
-    blurred = functional.conv2d(blurred, kernel.view(1, 1, 1, -1), padding=(0, reach))[:, 0]
+    # Convolutions are what autocast would do in half precision.
+    with torch.autocast(target.device.type, enabled=False):
+        padded = functional.pad(target[:, None], (reach, reach, reach, reach), mode="replicate")
+        blurred = functional.conv2d(padded, kernel.view(1, 1, -1, 1))
+        blurred = functional.conv2d(blurred, kernel.view(1, 1, 1, -1))[:, 0]
     peak = blurred.amax(dim=(1, 2), keepdim=True)
     return torch.where(peak > 0, blurred / peak.clamp(min=1e-6), blurred).clamp(0, 1)
+
+
+def focal_loss(logits: torch.Tensor, target: torch.Tensor, gamma: float = 2.0, alpha: float = 0.25) -> torch.Tensor:
+    """Focal loss per pixel (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equation 5).
+
+    Cross-entropy in which a pixel counts ``(1 - p)^gamma``, p being the probability given to its right answer.
+
+    Args:
+        logits: float ``[batch, rows, columns]``.
+        target: likewise, 0 or 1.
+        gamma: 0 or more.
+        alpha: weight of scar pixels, 0 to 1; background pixels weigh ``1 - alpha``.
+    """
+    from torch.nn import functional
+
+    logits, target = _alike(logits, target)
+    # The logit of the right answer: the logarithms of p and 1 - p both follow from it without overflow.
+    right = logits * (2 * target - 1)
+    weight = alpha * target + (1 - alpha) * (1 - target)
+    return (weight * (gamma * functional.logsigmoid(-right)).exp() * -functional.logsigmoid(right)).mean()
+
+
+def tversky_loss(
+    logits: torch.Tensor, target: torch.Tensor, false: float = 0.3, missed: float = 0.7, *, gamma: float = 1.0
+) -> torch.Tensor:
+    """One minus the Tversky index, to the power of ``1 / gamma``.
+
+    Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional deep networks", MLMI 2017; with
+    ``gamma`` above 1 the focal Tversky loss of Abraham and Khan, "A novel focal Tversky loss function with improved attention
+    U-Net for lesion segmentation", ISBI 2019.
+
+    Args:
+        logits: float ``[batch, rows, columns]``.
+        target: likewise, 0 or 1.
+        false, missed: what a falsely marked and a missed pixel count.
+        gamma: 1 or more.
+    """
+    logits, target = _alike(logits, target)
+    probability, target = logits.sigmoid().flatten(1), target.flatten(1)
+    hit = (probability * target).sum(1)
+    wrong = false * (probability * (1 - target)).sum(1) + missed * ((1 - probability) * target).sum(1)
+    lost = wrong / (hit + wrong + _SMOOTH_PX)
+    if gamma == 1:
+        return lost.mean()
+    # The root is infinitely steep at 0, where a perfect answer is; shifted a little it is not, and still 0 there.
+    return ((lost + _LEAST_LOST) ** (1 / gamma) - _LEAST_LOST ** (1 / gamma)).mean()
+
+
+def tissue_loss(
+    logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor, class_weights: Sequence[float] = TISSUE_WEIGHTS
+) -> torch.Tensor:
+    """Cross-entropy plus soft Dice over the four tissues; of samples whose wall was never drawn, over scar and the rest.
+
+    Where only scar was labelled, cavity, wall and background are all 0 there. Their probabilities are then summed, so that
+    the network may tell them apart as it likes, and the two answers left are compared.
+
+    Args:
+        logits: float ``[batch, 4, rows, columns]``: background, cavity, normal myocardium, scar.
+        tissue: int64 ``[batch, rows, columns]``, numbered so.
+        known: bool ``[batch]``: whether all four are labelled.
+        class_weights: of the tissues in the cross-entropy, 0 or more; the rest of an unlabelled wall has background's.
+
+    Returns:
+        A float32 scalar: the mean over the samples of weighted cross-entropy (0 up) plus Dice loss (0..1; the mean over the
+        tissues).
+
+    Raises:
+        ModelError: there are not four weights of 0 or more with scar and background above 0.
+        ValueError: the shapes do not fit.
+    """
+    import torch
+
+    weights = [float(weight) for weight in class_weights]
+    valid = len(weights) == 4 and all(math.isfinite(w) and w >= 0 for w in weights)
+    if not valid or weights[0] == 0 or weights[3] == 0:
+        raise ModelError(f"The tissue loss needs four weights from 0 up, of background and scar above 0; not {weights}.")
+    if logits.ndim != 4 or logits.shape[1] != 4 or tissue.shape != (logits.shape[0], *logits.shape[2:]):
+        raise ValueError(f"logits {tuple(logits.shape)} and tissue {tuple(tissue.shape)} do not fit")
+    if known.shape != logits.shape[:1]:
+        raise ValueError(f"known has the shape {tuple(known.shape)} for {logits.shape[0]} samples")
+    logits = logits.float()
+    scar = (tissue == 3).long()
+    merged = torch.stack([logits[:, :3].logsumexp(1), logits[:, 3]], dim=1)
+    of_four = _class_loss(logits, tissue, weights)
+    of_two = _class_loss(merged, scar, [weights[0], weights[3]])
+    return torch.where(known, of_four, of_two).mean()
+
+
+def _class_loss(logits: torch.Tensor, classes: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
+    """Per sample: cross-entropy, averaged with the classes' weights, plus the mean Dice loss of the classes."""
+    import torch
+    from torch.nn import functional
+
+    log_probability = logits.log_softmax(1)
+    weight = logits.new_tensor(weights)[classes].flatten(1)
+    surprise = -log_probability.gather(1, classes[:, None])[:, 0].flatten(1)
+    # A sample may consist of classes of weight 0 alone.
+    entropy = (weight * surprise).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
+    members = functional.one_hot(classes, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+    return entropy + _soft_dice_lost(log_probability.exp().flatten(2), members.flatten(2)).mean(1)
+
+
+def _soft_dice_lost(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """One minus the soft Dice of the last axis."""
+    overlap = 2 * (probability * target).sum(-1) + _SMOOTH_PX
+    return 1 - overlap / (probability.sum(-1) + target.sum(-1) + _SMOOTH_PX)
+
+
+def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both in float32. Broadcasting would hide a missing axis, so their shapes must be the same."""
+    if logits.shape != target.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
+    return logits.float(), target.float()
