@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,34 @@ from MyoScarSegLib.study.writer import SEGMENT_NAME, file_geometry
 _SAME_PLACE_MM = 1e-2
 
 
+@dataclass(frozen=True)
+class Segment:
+    """One segment of a stored segmentation.
+
+    Attributes:
+        name: as the user reads it.
+        code: ``scheme^value`` of its type in the terminology (``"SCT^12402003"``); empty if it has none.
+        mask: bool ``[k, j, i]``, shaped like the study's voxels. Segments may overlap.
+    """
+
+    name: str
+    code: str
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class StoredLabels:
+    """What a label file holds, on a study's grid.
+
+    Attributes:
+        values: ``[k, j, i]`` as stored, shaped like the study's voxels; None if the file has several values per voxel.
+        segments: the named segments, in order; empty in a plain label volume.
+    """
+
+    values: np.ndarray | None
+    segments: tuple[Segment, ...] = ()
+
+
 def read_mask(path: Path | str, study: Study) -> np.ndarray:
     """A mask drawn on ``study``, from ``.seg.nrrd``, NIfTI, NRRD or MetaImage.
 
@@ -28,19 +57,40 @@ def read_mask(path: Path | str, study: Study) -> np.ndarray:
     Raises:
         StudyError: the file cannot be read, lies on another grid, or has several segments and none named Scar.
     """
+    labels = read_labels(path, study)
+    if labels.segments:
+        return _scar_of(Path(path), labels.segments)
+    if labels.values is None:
+        raise StudyError(f"{path} has several values per voxel and names no segments: it is no mask.")
+    return labels.values != 0
+
+
+def read_labels(path: Path | str, study: Study) -> StoredLabels:
+    """The label values, and the named segments, of a file drawn on ``study``: ``.seg.nrrd``, NIfTI, NRRD or MetaImage.
+
+    Where Slicer stored only the part of the grid that is drawn on, the rest is zero.
+
+    Raises:
+        StudyError: the file cannot be read, or lies on another grid.
+    """
     path = Path(path)
     if not path.is_file():
         raise StudyError(f"There is no mask file {path}.")
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
-    labels, geometry, fields = _labels(path)
-    labels, geometry = _turned(labels, geometry, file_geometry(study)[1])
+    stored, geometry, fields = _labels(path)
+    stored, geometry = _turned(stored, geometry, file_geometry(study)[1])
     whole_shape = study.file_array(study.voxels).shape
-    start = _place_on_grid(path, labels.shape[:3], geometry, study, whole_shape)
-    mask = np.zeros(whole_shape, dtype=bool)
-    window = tuple(slice(first, first + size) for first, size in zip(start, labels.shape[:3], strict=True))
-    mask[window] = _of_segment(path, labels, fields)
-    return np.ascontiguousarray(np.transpose(mask, study.file_axes))
+    start = _place_on_grid(path, stored.shape[:3], geometry, study, whole_shape)
+    window = tuple(slice(first, first + size) for first, size in zip(start, stored.shape[:3], strict=True))
+
+    def on_grid(part: np.ndarray) -> np.ndarray:
+        whole = np.zeros(whole_shape, dtype=part.dtype)
+        whole[window] = part
+        return np.ascontiguousarray(np.transpose(whole, study.file_axes))
+
+    segments = tuple(Segment(name, code, on_grid(mask)) for name, code, mask in _segments(path, stored, fields))
+    return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
 
 
 def _labels(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:
@@ -101,17 +151,31 @@ def _place_on_grid(
     return start
 
 
-def _of_segment(path: Path, labels: np.ndarray, fields: dict[str, str]) -> np.ndarray:
+def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, str, np.ndarray]]:
+    """Name, code of the type, and voxels of each segment that the header's fields name."""
+    keys = sorted({key.split("_")[0] for key in fields if key[7:8].isdigit()}, key=lambda name: int(name[7:]))
+    found = []
+    for key in keys:
+        try:
+            layer, value = int(fields.get(f"{key}_Layer", "0")), int(fields.get(f"{key}_LabelValue", "1"))
+            values = stored[..., layer] if stored.ndim == 4 else stored
+        except (ValueError, IndexError) as error:
+            raise StudyError(f"{path} is damaged: the header's fields on {key} make no sense ({error}).") from error
+        found.append((fields.get(f"{key}_Name", key), _type_code(fields.get(f"{key}_Tags", "")), values == value))
+    return found
+
+
+def _type_code(tags: str) -> str:
+    """``scheme^value`` of the type in a segment's terminology entry (context ~ category ~ type ~ ...)."""
+    entry = re.search(r"TerminologyEntry:([^|]*)", tags)
+    parts = entry[1].split("~") if entry else []
+    return "^".join(parts[2].split("^")[:2]) if len(parts) > 2 and parts[2].count("^") >= 2 else ""
+
+
+def _scar_of(path: Path, segments: tuple[Segment, ...]) -> np.ndarray:
     """The voxels of the one segment, or of the one named Scar."""
-    segments = sorted({key.split("_")[0] for key in fields if key[7:8].isdigit()}, key=lambda name: int(name[7:]))
-    if not segments:
-        if labels.ndim == 4:
-            raise StudyError(f"{path} has {labels.shape[3]} values per voxel and names no segments: it is no mask.")
-        return labels != 0
-    names = [fields.get(f"{segment}_Name", segment) for segment in segments]
-    wanted = [s for s, name in zip(segments, names, strict=True) if name.lower() == SEGMENT_NAME.lower()] or segments
+    wanted = [s for s in segments if s.name.lower() == SEGMENT_NAME.lower()] or list(segments)
     if len(wanted) > 1:
-        raise StudyError(f"{path} has {len(segments)} segments ({', '.join(names)}); name the one to use {SEGMENT_NAME!r}.")
-    layer = int(fields.get(f"{wanted[0]}_Layer", "0"))
-    values = labels[..., layer] if labels.ndim == 4 else labels
-    return values == int(fields.get(f"{wanted[0]}_LabelValue", "1"))
+        names = ", ".join(s.name for s in segments)
+        raise StudyError(f"{path} has {len(segments)} segments ({names}); name the one to use {SEGMENT_NAME!r}.")
+    return wanted[0].mask

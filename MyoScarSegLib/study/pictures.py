@@ -35,7 +35,7 @@ def read_pictures(path: Path) -> FileStack:
     bad: dict[int, str] = {}
     for index, file in enumerate(files):
         try:
-            slices.append(_grey(file))
+            slices.append(read_grey(file))
         except OSError as error:
             slices.append(None)
             bad[index] = f"{file.name} cannot be decoded ({_short(error)})"
@@ -63,8 +63,13 @@ def read_pictures(path: Path) -> FileStack:
     )
 
 
-def _grey(file: Path) -> np.ndarray:
-    """One picture as ``[rows, columns]``, uint8 or uint16."""
+def read_grey(file: Path) -> np.ndarray:
+    """One picture as ``[rows, columns]``, uint8 or uint16.
+
+    Raises:
+        StudyError: it is in colour, or holds several frames.
+        OSError: it cannot be decoded.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:

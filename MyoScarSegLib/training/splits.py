@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,8 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.files import read_json, write_json
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+
+#: A slice with fewer grey levels shows nothing by which it could be recognised.
+_FEWEST_GREYS = 16
 
 
 @dataclass(frozen=True)
@@ -19,15 +27,15 @@ class Split:
 
     Attributes:
         training, validation: patient names, sorted; disjoint.
-        seed: of the shuffle.
+        seed: of the shuffle; None, as are the others, if somebody else drew the split.
         folds, held_out: the patients were dealt into ``folds`` parts, of which number ``held_out`` validates.
     """
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
-    seed: int
-    folds: int
-    held_out: int
+    seed: int | None = None
+    folds: int | None = None
+    held_out: int | None = None
 
     def __post_init__(self) -> None:
         both = set(self.training) & set(self.validation)
@@ -62,9 +70,7 @@ class Split:
             return cls(
                 tuple(document["training"]),
                 tuple(document["validation"]),
-                int(document["seed"]),
-                int(document["folds"]),
-                int(document["held_out"]),
+                *(None if document.get(key) is None else int(document[key]) for key in ("seed", "folds", "held_out")),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StudyError(f"{path} is not a split manifest: {error!r}.") from error
@@ -104,3 +110,39 @@ def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, 
 
 def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(patients))
+
+
+def check_same_pictures(split: Split, slices: Iterable[LabelledSlice]) -> None:
+    """Refuse a split that trains and validates on one picture under two patients' names.
+
+    Pictures are compared as the networks see them (normalised), so another bit depth or scale does not hide one. Blank slices
+    are left out.
+
+    Raises:
+        StudyError: there is such a picture; the message names the slices.
+    """
+    side = {**dict.fromkeys(split.training, "trained on"), **dict.fromkeys(split.validation, "validated")}
+    seen: dict[str, LabelledSlice] = {}
+    for labelled in slices:
+        part = side.get(labelled.patient)
+        digest = picture_digest(labelled.image) if part is not None else None
+        if digest is None:
+            continue
+        first = seen.setdefault(digest, labelled)
+        if side[first.patient] != part:
+            raise StudyError(
+                f"The same picture is {side[first.patient]} as slice {first.index} of {first.patient} and {part} as slice "
+                f"{labelled.index} of {labelled.patient}: these are one patient. Give both the same code, or leave one out."
+            )
+
+
+def picture_digest(image: np.ndarray) -> str | None:
+    """SHA-256 of a slice as the networks see it; None for a blank one, which is like any other.
+
+    Args:
+        image: ``[rows, columns]``, raw values.
+    """
+    seen = np.round(normalise(image) * 255).astype(np.uint8)
+    if len(np.unique(seen)) < _FEWEST_GREYS:
+        return None
+    return hashlib.sha256(f"{seen.shape}".encode() + seen.tobytes()).hexdigest()

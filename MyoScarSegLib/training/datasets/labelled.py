@@ -21,6 +21,7 @@ class LabelledSlice:
         pixel_spacing_mm: ``(row, column)`` spacing; None if the data has lost it.
         slice_spacing_mm: distance from slice to slice; None if unknown.
         wall_known: whether cavity and myocardium are labelled too; where only scar was drawn, everything else is 0.
+        case: name of the stack, where a patient may have several (follow-up exams); empty means the patient's only one.
     """
 
     patient: str
@@ -30,6 +31,12 @@ class LabelledSlice:
     pixel_spacing_mm: tuple[float, float] | None = None
     slice_spacing_mm: float | None = None
     wall_known: bool = True
+    case: str = ""
+
+    @property
+    def stack(self) -> str:
+        """What all slices of one stack share, and no others: the case, or the patient with a single one."""
+        return self.case or self.patient
 
     @property
     def scar(self) -> np.ndarray:

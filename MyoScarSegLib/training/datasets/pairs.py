@@ -1,0 +1,134 @@
+"""Which image belongs to which labels in a folder of volumes.
+
+Understood are, with any of the names below for the folders and endings:
+
+- ``images/a.nii.gz`` with ``labels/a.nii.gz`` (nnU-Net's ``imagesTr/a_0000.nii.gz`` with ``labelsTr/a.nii.gz``);
+- ``Case_P001/Images/Case_P001.nii.gz`` with ``Case_P001/Contours/Case_P001.nii.gz`` (EMIDEC's own);
+- ``a/image.nrrd`` with ``a/segmentation.seg.nrrd``;
+- ``a_lge.nii.gz`` with ``a_labels.nii.gz``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension, natural_order
+
+IMAGE_FOLDERS = ("images", "imagestr", "image", "volumes", "lge", "scans")
+LABEL_FOLDERS = ("labels", "labelstr", "label", "masks", "mask", "segmentations", "contours", "annotations", "gt", "ground_truth")
+
+_IMAGE_ENDING = re.compile(r"(?:^|[_\-. ])(?:lge|image|img|volume|vol|psir|scan|orig|0000)$", re.IGNORECASE)
+_LABEL_ENDING = re.compile(
+    r"(?:^|[_\-. ])(?:labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar)$", re.IGNORECASE
+)
+_OTHER_CHANNEL = re.compile(r"_000[1-9]$")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two files of one case."""
+
+    case: str
+    image: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a folder holds: the pairs in natural order of their names, and why other cases are none."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def find_pairs(folder: Path) -> Pairs:
+    """The images of ``folder`` with their labels; no pair and nothing skipped if it holds no volumes at all."""
+    image_folder, label_folder = _subfolder(folder, IMAGE_FOLDERS), _subfolder(folder, LABEL_FOLDERS)
+    if image_folder is not None and label_folder is not None and any(_volumes(label_folder)):
+        return _by_name(_images(image_folder), _volumes(label_folder))
+    files = _volumes(folder)
+    if files:
+        return _by_name(*_told_apart(files))
+    found = Pairs()
+    for case in sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
+        _add_case_folder(case, found)
+    return found
+
+
+def stem(path: Path) -> str:
+    """A file's name without the extensions of volumes and segmentations; a folder's whole name."""
+    name = path.name
+    if path.is_dir():
+        return name
+    for extension in VOLUME_EXTENSIONS:
+        if name.lower().endswith(extension):
+            name = name[: -len(extension)]
+            break
+    return name[: -len(".seg")] if name.lower().endswith(".seg") else name
+
+
+def _add_case_folder(case: Path, found: Pairs) -> None:
+    image_folder, label_folder = _subfolder(case, IMAGE_FOLDERS), _subfolder(case, LABEL_FOLDERS)
+    if image_folder is not None and label_folder is not None:
+        images, labels = _images(image_folder), _volumes(label_folder)
+    else:
+        images, labels = _told_apart(_volumes(case))
+    if not images and not labels:
+        return
+    if len(images) == len(labels) == 1:
+        found.pairs.append(Pair(case.name, images[0], labels[0]))
+    else:
+        found.skipped[case.name] = (
+            f"{case} holds {len(images)} images and {len(labels)} label files; a case has one of each "
+            "(labels end in _labels, _seg or _mask, or lie in a folder labels/)"
+        )
+
+
+def _told_apart(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Images, and label files by their ending or extension."""
+    labels = [p for p in files if p.name.lower().endswith((".seg.nrrd", ".seg.nhdr")) or _LABEL_ENDING.search(stem(p))]
+    return [p for p in files if p not in labels], labels
+
+
+def _by_name(images: list[Path], labels: list[Path]) -> Pairs:
+    found = Pairs()
+    images = [p for p in images if not _OTHER_CHANNEL.search(stem(p))]
+    by_stem: dict[str, list[Path]] = {}
+    for path in labels:
+        for key in {stem(path), _LABEL_ENDING.sub("", stem(path))}:
+            by_stem.setdefault(key, []).append(path)
+    used: set[Path] = set()
+    for image in images:
+        full = stem(image)
+        case = _IMAGE_ENDING.sub("", full) or full
+        fitting = by_stem.get(full) or by_stem.get(case) or []
+        if len(fitting) == 1:
+            found.pairs.append(Pair(case, image, fitting[0]))
+            used.add(fitting[0])
+        elif fitting:
+            found.skipped[case] = f"{image} has several label files: {', '.join(p.name for p in fitting)}"
+            used.update(fitting)
+        else:
+            found.skipped[case] = f"{image} has no labels of the same name"
+    for path in labels:
+        if path not in used:
+            found.skipped.setdefault(stem(path), f"{path} has no image of the same name")
+    return found
+
+
+def _subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
+    by_name = {p.name.lower(): p for p in folder.iterdir() if p.is_dir()}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _volumes(folder: Path) -> list[Path]:
+    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, VOLUME_EXTENSIONS)]
+    return sorted(files, key=lambda p: natural_order(p.name))
+
+
+def _images(folder: Path) -> list[Path]:
+    """Volumes, and folders (DICOM series or pictures of one stack each)."""
+    folders = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    return _volumes(folder) + sorted(folders, key=lambda p: natural_order(p.name))

@@ -1,0 +1,111 @@
+"""Reading any labelled data set, recognised by what is in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.datasets import emidec
+from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labelmaps import LabelMap
+from MyoScarSegLib.training.datasets.pairs import find_pairs
+from MyoScarSegLib.training.datasets.patients import PatientRule
+from MyoScarSegLib.training.datasets.volumes import read_volumes
+from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
+from MyoScarSegLib.training.splits import Split
+
+__all__ = ["KINDS", "DataSet", "kind_of", "read_dataset"]
+
+KINDS = ("emidec", "library", "yolosam", "volumes")
+
+
+def read_dataset(
+    folder: Path | str,
+    *,
+    kind: str | None = None,
+    label_map: LabelMap | None = None,
+    patient_pattern: str | None = None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> DataSet:
+    """Read a folder of labelled images.
+
+    Args:
+        folder: EMIDEC's PNG slices, a training library, YoloSAM's layout, or a folder of image and label volumes.
+        kind: one of :data:`KINDS`; None recognises it by its content.
+        label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
+            volumes and masks; None understands EMIDEC's values and masks of scar alone. See
+            :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map` for a user's text.
+        patient_pattern: regular expression that finds the patient in names of slices or cases, for YoloSAM's layout and volumes;
+            see :class:`~MyoScarSegLib.training.datasets.patients.PatientRule` for what is done without.
+        progress, cancel: as everywhere.
+
+    Returns:
+        All slices, scar or not; what could not be read is in its ``skipped``.
+
+    Raises:
+        StudyError: the folder is of no known kind, nothing in it can be read, the label values do not say what is scar, or a
+            patient is both trained on and validated.
+        Cancelled: ``cancel`` was set.
+    """
+    folder = Path(folder)
+    kind = kind or kind_of(folder)
+    if kind not in KINDS:
+        raise StudyError(f"There is no kind of data set {kind!r}; there are {', '.join(KINDS)}.")
+    if not folder.is_dir():
+        raise StudyError(f"There is no folder {folder}.")
+    if kind in ("emidec", "library") and (label_map is not None or patient_pattern is not None):
+        raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
+    if kind == "emidec":
+        skipped: dict[str, str] = {}
+        slices = emidec.read_emidec(folder, skipped=skipped, progress=progress, cancel=cancel)
+        return DataSet(kind, slices, skipped, emidec.strata(slices))
+    if kind == "library":
+        from MyoScarSegLib.training.datasets.library import Library
+
+        library = Library.open(folder)
+        studies, skipped = library.read(progress=progress, cancel=cancel)
+        return _of_studies(kind, studies, skipped, library.split_manifest())
+    rule = PatientRule(patient_pattern)
+    if kind == "yolosam":
+        return read_yolosam(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+    studies, skipped = read_volumes(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+    return _of_studies(kind, studies, skipped, None)
+
+
+def kind_of(folder: Path | str) -> str:
+    """What kind of data set ``folder`` holds, one of :data:`KINDS`.
+
+    Raises:
+        StudyError: it is missing, or of no kind that can be recognised.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise StudyError(f"There is no folder {folder}.")
+    if (folder / "library.json").is_file():
+        return "library"
+    names = [p.name for p in (folder / "images").glob("*.png")] if (folder / "images").is_dir() else []
+    if (folder / "labels").is_dir() and any(emidec.NAME.fullmatch(name) for name in names):
+        return "emidec"
+    if parts_of(folder):
+        return "yolosam"
+    found = find_pairs(folder)
+    if found.pairs or found.skipped:
+        return "volumes"
+    raise StudyError(
+        f"{folder} holds no labelled data that is known: a training library (library.json), YoloSAM's train/images and "
+        "train/masks, EMIDEC's slices (images/ and labels/), or volumes (images/ and labels/, or a folder per case)."
+    )
+
+
+def _of_studies(kind: str, studies: Sequence[LabelledStudy], skipped: dict[str, str], split: Split | None) -> DataSet:
+    bad = {
+        f"{one.case} slice {index}": reason
+        for one in studies
+        for index, reason in one.study.bad_slices.items()
+    }  # fmt: skip
+    ordered = sorted(studies, key=lambda one: (one.patient, one.case))
+    slices = [labelled for one in ordered for labelled in one.slices()]
+    return DataSet(kind, slices, {**skipped, **bad}, strata_by_content(slices), split)

@@ -1,0 +1,130 @@
+"""Folders of image and label volumes (NIfTI, NRRD, MetaImage; images also as DICOM folders)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.files import read_json
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.study.masks import read_labels
+from MyoScarSegLib.study.reader import read_study
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets import labelmaps
+from MyoScarSegLib.training.datasets.dataset import LabelledStudy, scar_only_unless_wall
+from MyoScarSegLib.training.datasets.labelmaps import LabelMap
+from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
+from MyoScarSegLib.training.datasets.patients import PatientRule
+from MyoScarSegLib.training.datasets.sidecar import Sidecar
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A case before the data set's label map is known: classes, or values that still need it."""
+
+    pair: Pair
+    patient: str
+    study: Study
+    classes: np.ndarray | None
+    values: np.ndarray | None
+    wall_known: bool
+
+
+def read_volumes(
+    folder: Path,
+    *,
+    label_map: LabelMap | None = None,
+    patients: PatientRule | None = None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> tuple[list[LabelledStudy], dict[str, str]]:
+    """All cases of a folder of volumes, and why others could not be read.
+
+    The label map is the one given, the one that nnU-Net's ``dataset.json`` or a conversion by this program left, or the one
+    that the values of the whole data set speak for; named segments (``.seg.nrrd``) need none.
+
+    Raises:
+        StudyError: no case can be read, or the label values do not say what is scar.
+        Cancelled: ``cancel`` was set.
+    """
+    found = find_pairs(folder)
+    if not found.pairs and not found.skipped:
+        raise StudyError(
+            f"{folder} holds no image with labels: expected are images/ and labels/ with equal names, a folder per case, or "
+            "a_lge.nii.gz beside a_labels.nii.gz."
+        )
+    sidecar = Sidecar.read(folder)
+    rule = patients or PatientRule()
+    skipped = dict(found.skipped)
+    cases: list[_Read] = []
+    for done, pair in enumerate(found.pairs):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(done, len(found.pairs), f"Reading {pair.case}")
+        try:
+            cases.append(_read(pair, rule, sidecar))
+        except StudyError as error:
+            skipped[pair.case] = str(error)
+    progress(len(found.pairs), len(found.pairs), "Reading")
+    if not cases:
+        name, reason = next(iter(skipped.items()))
+        raise StudyError(f"None of the {len(skipped)} cases in {folder} can be read; {name}: {reason}")
+    label_map = label_map or sidecar.label_map or _of_nnunet(folder) or _default(folder, cases)
+    return [_labelled(case, label_map, sidecar) for case in cases], skipped
+
+
+def _read(pair: Pair, rule: PatientRule, sidecar: Sidecar) -> _Read:
+    facts = sidecar.cases.get(pair.case)
+    study = read_study(pair.image, axis="auto" if facts is None else facts.axis)
+    if facts is not None:
+        study = facts.restored(study)
+    labels = read_labels(pair.labels, study)
+    if not labels.segments and labels.values is not None and pair.labels.name.lower().endswith(".seg.nrrd"):
+        raise StudyError(f"{pair.labels} is a segmentation without any segment.")
+    patient = rule.of_stack(pair.case) if facts is None else facts.patient
+    if labels.segments:
+        classes, wall_known = labelmaps.classes_of_segments(labels.segments, str(pair.labels))
+        return _Read(pair, patient, study, classes, None, wall_known)
+    return _Read(pair, patient, study, None, labelmaps.whole_numbers(labels, str(pair.labels)), False)
+
+
+def _default(folder: Path, cases: list[_Read]) -> LabelMap:
+    values = {int(value) for case in cases if case.values is not None for value in np.unique(case.values)}
+    emidec = all(case.pair.case.startswith("Case_") for case in cases)
+    return labelmaps.default_label_map(values, str(folder), emidec=emidec)
+
+
+def _of_nnunet(folder: Path) -> LabelMap | None:
+    """The label map in nnU-Net's ``dataset.json``, if there is one and it says what is scar.
+
+    Its version 2 has name to value, version 1 value to name.
+    """
+    path = folder / "dataset.json"
+    if not path.is_file():
+        return None
+    document = read_json(path, StudyError)
+    labels = document.get("labels") if isinstance(document, dict) else None
+    if not isinstance(labels, dict):
+        return None
+    pairs = [(value, key) if str(key).isdigit() else (key, value) for key, value in labels.items()]
+    found: dict[int, int] = {}
+    for name, value in pairs:
+        number = labelmaps.class_named(str(name))
+        if number is None or not str(value).isdigit():
+            return None
+        found[int(value)] = number
+    return found if {3, 4} & set(found.values()) else None
+
+
+def _labelled(case: _Read, label_map: LabelMap, sidecar: Sidecar) -> LabelledStudy:
+    classes, wall_known = case.classes, case.wall_known
+    if classes is None:
+        assert case.values is not None  # noqa: S101 - one of both is there
+        classes = labelmaps.apply_label_map(case.values, label_map, str(case.pair.labels))
+        facts = sidecar.cases.get(case.pair.case)
+        wall_known = labelmaps.knows_wall(label_map) if facts is None else facts.wall_known
+    classes, wall_known = scar_only_unless_wall(classes, wall_known)
+    return LabelledStudy(case.pair.case, case.patient, replace(case.study, case=case.pair.case), classes, wall_known)

@@ -1,0 +1,171 @@
+"""YoloSAM's layout: ``train|val/images``, ``masks`` (PNG or JPEG) and ``labels`` (YOLO's boxes).
+
+Repository Danialmoa/YoloSAM. A single ``images`` beside ``masks``, without ``train`` and ``val``, is read too. The scar is what
+the masks say; the boxes in ``labels`` follow from them and are not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
+from MyoScarSegLib.study.pictures import picture_files, read_grey
+from MyoScarSegLib.training.datasets import labelmaps
+from MyoScarSegLib.training.datasets.dataset import DataSet, scar_only_unless_wall, strata_by_content
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labelmaps import LabelMap
+from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
+from MyoScarSegLib.training.datasets.sidecar import Sidecar
+from MyoScarSegLib.training.splits import Split, check_same_pictures
+
+TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
+MASK_FOLDERS = ("masks", "labels")
+
+#: JPEG spreads a mask's edge over grey values.
+_JPEG_SCAR = 128
+
+
+@dataclass(frozen=True)
+class _Read:
+    name: str
+    part: str
+    patient: str
+    case: str
+    index: int
+    image: np.ndarray
+    mask: np.ndarray
+    mask_path: Path
+
+
+def parts_of(folder: Path) -> dict[str, Path]:
+    """Part (``"train"``, ``"val"``, or ``""`` for an undivided folder) to the folder with its ``images`` and masks."""
+    found = {}
+    for part, names in (("train", TRAINING_PARTS), ("val", VALIDATION_PARTS)):
+        for name in names:
+            if (folder / name / "images").is_dir():
+                found[part] = folder / name
+    if not found and (folder / "images").is_dir() and picture_files(folder / "images"):
+        found[""] = folder
+    return found
+
+
+def read_yolosam(
+    folder: Path,
+    *,
+    label_map: LabelMap | None = None,
+    patients: PatientRule | None = None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> DataSet:
+    """All slices of the layout, with its own split if it has ``train`` and ``val``.
+
+    The patient of a slice is what its name says (:class:`~MyoScarSegLib.training.datasets.patients.PatientRule`). Masks are
+    0 and 255, 0 and 1, EMIDEC's classes, or what ``label_map`` says; a JPEG mask is scar from 128 on.
+
+    Raises:
+        StudyError: nothing can be read, the masks' values do not say what is scar, or a patient (or the same picture under
+            two names) is in both parts.
+        Cancelled: ``cancel`` was set.
+    """
+    parts = parts_of(folder)
+    jobs = [(part, path, home) for part, home in parts.items() for path in picture_files(home / "images")]
+    if not jobs:
+        raise StudyError(f"{folder} holds no pictures in train/images, val/images or images.")
+    rule, sidecar = patients or PatientRule(), Sidecar.read(folder)
+    skipped: dict[str, str] = {}
+    read: list[_Read] = []
+    for done, (part, path, home) in enumerate(jobs):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        name = f"{part}/{path.stem}" if part else path.stem
+        progress(done, len(jobs), f"Reading {name}")
+        try:
+            read.append(_read(name, part, path, home, rule, sidecar))
+        except StudyError as error:
+            skipped[name] = str(error)
+    progress(len(jobs), len(jobs), "Reading")
+    if not read:
+        name, reason = next(iter(skipped.items()))
+        raise StudyError(f"None of the {len(skipped)} pictures in {folder} can be read; {name}: {reason}")
+    slices = _labelled(folder, read, label_map or sidecar.label_map, sidecar)
+    split = None
+    if {"train", "val"} <= set(parts):
+        split = _split(folder, read)
+        check_same_pictures(split, slices)
+    return DataSet(
+        "yolosam", sorted(slices, key=lambda s: (s.patient, s.case, s.index)), skipped, strata_by_content(slices), split
+    )
+
+
+def _read(name: str, part: str, path: Path, home: Path, rule: PatientRule, sidecar: Sidecar) -> _Read:
+    mask_path = _mask_of(path, home)
+    image, mask = _grey(path), _grey(mask_path)
+    if image.shape != mask.shape:
+        raise StudyError(f"{path} has {image.shape[0]} x {image.shape[1]} pixels and its mask {mask.shape[0]} x {mask.shape[1]}.")
+    if mask_path.suffix.lower() in (".jpg", ".jpeg"):
+        mask = np.where(mask >= _JPEG_SCAR, 255, 0).astype(np.uint8)
+    known = sidecar.slices.get(path.stem)
+    if known is not None and known[0] in sidecar.cases:
+        case, index = known
+        return _Read(name, part, sidecar.cases[case].patient, case, index, image, mask, mask_path)
+    number = slice_number(path.stem)
+    return _Read(name, part, rule.of_slice(path.stem), "", -1 if number is None else number, image, mask, mask_path)
+
+
+def _mask_of(path: Path, home: Path) -> Path:
+    for folder in MASK_FOLDERS:
+        for extension in (path.suffix, *PICTURE_EXTENSIONS):
+            if (candidate := home / folder / f"{path.stem}{extension}").is_file():
+                return candidate
+    boxes = home / "labels" / f"{path.stem}.txt"
+    hint = " (its boxes alone do not say which pixels are scar)" if boxes.is_file() else ""
+    raise StudyError(f"{path} has no mask of the same name in {home / 'masks'}{hint}.")
+
+
+def _grey(path: Path) -> np.ndarray:
+    try:
+        return read_grey(path)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be decoded: {error}.") from error
+
+
+def _labelled(folder: Path, read: list[_Read], label_map: LabelMap | None, sidecar: Sidecar) -> list[LabelledSlice]:
+    if label_map is None:
+        label_map = labelmaps.default_label_map({int(v) for one in read for v in np.unique(one.mask)}, str(folder))
+    wall_known = labelmaps.knows_wall(label_map)
+    slices = []
+    for number, one in enumerate(read):
+        labels = labelmaps.apply_label_map(one.mask, label_map, str(one.mask_path))
+        facts = sidecar.cases.get(one.case)
+        spacing = None if facts is None else facts.spacing_mm
+        slices.append(
+            LabelledSlice(
+                patient=one.patient,
+                index=one.index if one.index >= 0 else number,
+                image=one.image,
+                labels=labels if wall_known else scar_only_unless_wall(labels, False)[0],
+                pixel_spacing_mm=None if spacing is None else (spacing[1], spacing[0]),
+                slice_spacing_mm=None if spacing is None else spacing[2],
+                wall_known=wall_known,
+                case=one.case,
+            )
+        )
+    return slices
+
+
+def _split(folder: Path, read: list[_Read]) -> Split:
+    training = {one.patient for one in read if one.part == "train"}
+    validation = {one.patient for one in read if one.part == "val"}
+    both = sorted(training & validation)
+    if both:
+        raise StudyError(
+            f"{folder} has slices of the same patients in train and in val: {', '.join(both)}. What is validated must not have "
+            "been trained on: move each patient to one side. If the patient is named otherwise in the files, say how with "
+            "a regular expression (--patients)."
+        )
+    return Split(tuple(sorted(training)), tuple(sorted(validation)))
