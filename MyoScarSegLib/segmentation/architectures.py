@@ -1,4 +1,4 @@
-"""The networks: segment-anything's ViT models and LiteMedSAM, built to fit a checkpoint's own tensors.
+"""The networks: segment-anything's ViT models and LiteMedSAM, with or without our own branch, built to fit a checkpoint.
 
 Nothing but tensor names and shapes decides what is built, so a checkpoint of any width, depth or image size of these two
 families loads, and a file of anything else is refused with the reason.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+_OWN_PARTS = ("detail.", "refiner.")
 _VIT_NAMES = {(768, 12): "sam-vit-b", (1024, 24): "sam-vit-l", (1280, 32): "sam-vit-h"}
 _EMBEDDING_CHANNELS = 256
 
@@ -58,12 +59,14 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         side: rows and columns of the square input.
 
     Returns:
-        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``.
+        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``detail`` and ``refiner``.
 
     Raises:
         ModelError: tensors are missing, superfluous, or of another shape.
     """
     from torch import nn
+
+    from MyoScarSegLib.segmentation.detail import build_detail
 
     architecture = architecture_of(state)
     fixed = input_side(state)
@@ -74,6 +77,9 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         model = nn.ModuleDict(
             {"image_encoder": encoder, "prompt_encoder": _prompt_encoder(side, stride), "mask_decoder": _mask_decoder()}
         )
+        own = build_detail(state)
+        if own is not None:
+            model["detail"], model["refiner"] = own
     except (KeyError, AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"The tensors do not describe a whole {architecture} network: {error!r}.") from error
     _load(model, state, architecture)
@@ -82,7 +88,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
 
 def _load(model: nn.ModuleDict, state: Mapping[str, torch.Tensor], architecture: str) -> None:
     classifier = ("image_encoder.head.", "image_encoder.norm_head.")  # of TinyViT's pre-training; no part of SAM
-    given = {key: value for key, value in state.items() if key.startswith(_PARTS) and not key.startswith(classifier)}
+    given = {key: value for key, value in state.items() if key.startswith(_PARTS + _OWN_PARTS) and not key.startswith(classifier)}
     own = model.state_dict()
     missing, surplus = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
     wrong = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)

@@ -67,6 +67,12 @@ class Preprocessing:
         return result
 
 
+def encoder_input(windows: torch.Tensor, recipe: Preprocessing) -> torch.Tensor:
+    """The encoder's input ``[batch, 3, rows, columns]`` from windows ``[batch, 1, rows, columns]`` of normalised slices."""
+    mean, deviation = (windows.new_tensor(values)[None, :, None, None] for values in (recipe.mean, recipe.deviation))
+    return (windows - mean) / deviation
+
+
 def preprocessing(preprocessing_id: str) -> Preprocessing:
     """The preprocessing of this id.
 
@@ -137,6 +143,14 @@ _KNOWN = {
     p.id: p
     for p in (
         Preprocessing("myoscarseg-1", normalise, None, physical=True),
+        Preprocessing(
+            "myoscarseg-1-sam",
+            normalise,
+            None,
+            physical=True,
+            mean=(_SAM_MEAN[0] / 255, _SAM_MEAN[1] / 255, _SAM_MEAN[2] / 255),
+            deviation=(_SAM_DEVIATION[0] / 255, _SAM_DEVIATION[1] / 255, _SAM_DEVIATION[2] / 255),
+        ),
         Preprocessing("sam", _grey_255, 1024, mean=_SAM_MEAN, deviation=_SAM_DEVIATION),
         Preprocessing("medsam", _clipped_min_max, 1024, stretch=True),
         Preprocessing("litemedsam", _min_max, 256),

@@ -1,0 +1,181 @@
+"""What our own segmenter adds to SAM: a branch that sees every pixel, and a refiner that draws the mask from both.
+
+SAM's decoder answers a prompt from features that are four pixels wide, and scar is often not much wider. The *detail
+branch*, a small U-Net on the same window, runs once a slice, like SAM's image encoder; it was taught to name every pixel's
+tissue. The *refiner* runs once a prompt: it sees the branch's features, SAM's answer to the prompt, and the prompt itself drawn
+as maps, and gives the final logits. Ronneberger et al., MICCAI 2015 (U-Net); Ke et al., NeurIPS 2023 (a SAM with finer
+features); Sofiiuk et al., ICIP 2022 (clicks drawn as maps, the previous mask as a hint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TISSUES = ("background", "cavity", "myocardium", "scar")
+SCAR_TISSUE = TISSUES.index("scar")
+_LEVELS = 5
+_CLICK_PX = 2.0
+PROMPT_MAPS = ("box", "has_box", "positive", "negative", "hint", "has_hint")
+_SAM_LOGIT_SCALE = 0.1
+
+
+class DetailBranch(nn.Module):
+    """A U-Net of five levels: tissue logits and features for every pixel.
+
+    Args:
+        width: channels of the finest level; each coarser one has twice as many, up to eight times.
+    """
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        widths = [width * min(2**level, 8) for level in range(_LEVELS)]
+        self.down = nn.ModuleList(
+            _Block(1 if level == 0 else widths[level - 1], widths[level], stride=1 if level == 0 else 2)
+            for level in range(_LEVELS)
+        )
+        self.up = nn.ModuleList(_Block(widths[level + 1] + widths[level], widths[level]) for level in range(_LEVELS - 1))
+        self.tissue = nn.Conv2d(widths[0], len(TISSUES), 1)
+        self.coarse_tissue = nn.Conv2d(widths[1], len(TISSUES), 1)
+
+    @property
+    def channels(self) -> int:
+        """Channels of what :meth:`forward` returns: the tissue logits first, then the features."""
+        return len(TISSUES) + self.tissue.in_channels
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """``[batch, channels, rows, columns]`` from ``[batch, 1, rows, columns]``, sides multiples of 16."""
+        tissue, features, _ = self.layers(image)
+        return torch.cat([tissue, features], dim=1)
+
+    def layers(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Tissue logits, features, and tissue logits at half the resolution (for training)."""
+        kept = []
+        x = image * 4 - 2
+        for block in self.down:
+            x = block(x)
+            kept.append(x)
+        coarse = x
+        for level in reversed(range(_LEVELS - 1)):
+            x = functional.interpolate(x, scale_factor=2, mode="nearest")
+            x = self.up[level](torch.cat([x, kept[level]], dim=1))
+            if level == 1:
+                coarse = self.coarse_tissue(x)
+        return self.tissue(x), x, coarse
+
+
+class Refiner(nn.Module):
+    """From the detail branch's output, SAM's logits and the prompt's maps to the mask's logits.
+
+    Args:
+        channels: of the detail branch's output.
+        width: channels of the refiner's finest level.
+    """
+
+    def __init__(self, channels: int, width: int = 24) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels + 1 + len(PROMPT_MAPS), width, 1)
+        self.fine = _Block(width, width)
+        self.middle = _Block(width, 2 * width, stride=2)
+        self.coarse = _Block(2 * width, 4 * width, stride=2)
+        self.deep = _Block(4 * width, 4 * width, stride=2)
+        self.up_coarse = _Block(8 * width, 2 * width)
+        self.up_middle = _Block(4 * width, width)
+        self.up_fine = _Block(2 * width, width)
+        self.leave = nn.Conv2d(width, 1, 1)
+
+    def forward(self, detail: torch.Tensor, sam_logits: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+        """Logits ``[prompts, rows, columns]``.
+
+        Args:
+            detail: ``[prompts, channels, rows, columns]``.
+            sam_logits: ``[prompts, rows, columns]``.
+            maps: ``[prompts, len(PROMPT_MAPS), rows, columns]`` of :func:`prompt_maps`.
+        """
+        sam = sam_logits[:, None].clamp(-20, 20) * _SAM_LOGIT_SCALE
+        tissue = detail[:, : len(TISSUES)].clamp(-20, 20)
+        fine = self.fine(self.enter(torch.cat([tissue, detail[:, len(TISSUES) :], sam, maps], dim=1)))
+        middle = self.middle(fine)
+        coarse = self.coarse(middle)
+        x = self.up_coarse(torch.cat([_twice(self.deep(coarse)), coarse], dim=1))
+        x = self.up_middle(torch.cat([_twice(x), middle], dim=1))
+        x = self.up_fine(torch.cat([_twice(x), fine], dim=1))
+        scar = tissue[:, SCAR_TISSUE] - tissue[:, :SCAR_TISSUE].logsumexp(dim=1)
+        return self.leave(x)[:, 0] + 0.5 * scar
+
+
+def prompt_maps(
+    side: int,
+    boxes: Sequence[tuple[float, float, float, float] | None],
+    points: Sequence[np.ndarray],
+    hints: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Prompts drawn as maps.
+
+    Args:
+        side: rows and columns of the input.
+        boxes: ``(x0, y0, x1, y1)`` in pixel edges of the input, or None, one per prompt.
+        points: ``[n, 3]`` of each prompt: x and y in pixel edges, and 1 for positive or 0.
+        hints: logits of a previous mask, ``[prompts, side, side]``, NaN where a prompt has none.
+
+    Returns:
+        float32 ``[prompts, len(PROMPT_MAPS), side, side]``: how much of each pixel the box covers; whether there is a box;
+        a bump around each positive and each negative click; the hint's probability; whether there is a hint.
+    """
+    maps = torch.zeros(len(boxes), len(PROMPT_MAPS), side, side)
+    edges = torch.arange(side, dtype=torch.float32)
+    for number, (box, clicked) in enumerate(zip(boxes, points, strict=True)):
+        if box is not None:
+            x0, y0, x1, y1 = box
+            across = (torch.clamp(edges + 1, max=x1) - torch.clamp(edges, min=x0)).clamp(0, 1)
+            along = (torch.clamp(edges + 1, max=y1) - torch.clamp(edges, min=y0)).clamp(0, 1)
+            maps[number, 0] = along[:, None] * across[None]
+            maps[number, 1] = 1
+        for x, y, positive in clicked:
+            bump = torch.exp(-((edges[:, None] + 0.5 - float(y)) ** 2 + (edges[None] + 0.5 - float(x)) ** 2) / (2 * _CLICK_PX**2))
+            channel = 2 if positive else 3
+            maps[number, channel] = torch.maximum(maps[number, channel], bump)
+    if hints is not None:
+        given = torch.isfinite(hints)
+        maps[:, 4] = torch.where(given, torch.sigmoid(torch.nan_to_num(hints)), torch.zeros_like(hints)).to(maps)
+        maps[:, 5] = given.to(maps)
+    return maps
+
+
+def build_detail(state: Mapping[str, torch.Tensor]) -> tuple[DetailBranch, Refiner] | None:
+    """The two modules in the sizes of a checkpoint's tensors, without their weights; None if it has neither."""
+    first, entry = state.get("detail.down.0.first.weight"), state.get("refiner.enter.weight")
+    if first is None or entry is None:
+        return None
+    branch = DetailBranch(int(first.shape[0]))
+    return branch, Refiner(branch.channels, int(entry.shape[0]))
+
+
+class _Block(nn.Module):
+    """Two convolutions with group normalisation, which is the same for every batch size, and a residual path."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.first_norm = nn.GroupNorm(_groups(outputs), outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.second_norm = nn.GroupNorm(_groups(outputs), outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.silu(self.first_norm(self.first(x)))
+        return functional.silu(x + self.second_norm(self.second(x)))
+
+
+def _groups(channels: int) -> int:
+    return max(g for g in (1, 2, 4, 8) if channels % g == 0)
+
+
+def _twice(x: torch.Tensor) -> torch.Tensor:
+    return functional.interpolate(x, scale_factor=2, mode="nearest")

@@ -1,0 +1,60 @@
+"""The state of a training on disk: all that is needed to go on, written atomically, and read without running anything."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.errors import ModelError, OutputError
+from MyoScarSegLib.files import atomic_path
+
+_FORMAT = 1
+
+
+def write_state(path: Path, recipe: str, state: dict[str, Any]) -> None:
+    """Write tensors, numbers and plain containers.
+
+    Args:
+        path: replaced in one go; a crash in between leaves the old file.
+        recipe: see :func:`read_state`.
+        state: nothing but tensors, numbers, strings and plain containers.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    import torch
+
+    with atomic_path(path) as temporary:
+        try:
+            torch.save({"format": _FORMAT, "recipe": recipe, "state": state}, temporary)
+        except RuntimeError as error:  # how torch reports a full disk
+            raise OutputError(f"Cannot write {path}: {error}. Free some space, or choose another folder.") from error
+
+
+def read_state(path: Path, recipe: str) -> dict[str, Any]:
+    """Read what :func:`write_state` wrote.
+
+    Args:
+        path: of the file.
+        recipe: must be what the file was written with.
+
+    Raises:
+        ModelError: it is damaged, holds more than tensors and plain containers, or is of another recipe.
+    """
+    import torch
+
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+        known = document["format"] == _FORMAT
+        state, made_with = document["state"], document["recipe"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{path} is damaged and cannot be gone on from. Train anew into another folder.") from error
+    if not known or made_with != recipe:
+        raise ModelError(
+            f"{path} belongs to a training with other settings, data or start model. Give the same again to go on with it, or "
+            "train anew into another folder."
+        )
+    if not isinstance(state, dict):
+        raise ModelError(f"{path} is damaged and cannot be gone on from. Train anew into another folder.")
+    return state

@@ -1,0 +1,59 @@
+"""Low-rank adapters: beside each attention projection of the image encoder, a product of two thin matrices learns.
+
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022. A few lines of our own, because the library for it
+brings the whole of a language-model framework into Slicer's Python.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class LowRank(nn.Module):
+    """A linear layer and what is added to its answer.
+
+    Args:
+        linear: the layer; its own weights stay.
+        rank: of the addition, which starts as zero.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.linear = linear
+        self.low_rank = nn.Sequential(
+            nn.Linear(linear.in_features, rank, bias=False), nn.Linear(rank, linear.out_features, bias=False)
+        ).to(linear.weight)
+        nn.init.normal_(self.low_rank[0].weight, std=linear.in_features**-0.5)
+        nn.init.zeros_(self.low_rank[1].weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's answer with the addition."""
+        return self.linear(x) + self.low_rank(x)
+
+    def merged(self) -> nn.Linear:
+        """One linear layer that answers the same."""
+        with torch.no_grad():
+            self.linear.weight += self.low_rank[1].weight @ self.low_rank[0].weight
+        return self.linear
+
+
+def add_adapters(encoder: nn.Module, rank: int) -> int:
+    """Give every attention's projections an adapter, in place. Returns how many there are."""
+    targets = [
+        (parent, name)
+        for path, parent in encoder.named_modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.Linear) and name in ("qkv", "proj") and "attn" in path
+    ]
+    for parent, name in targets:
+        setattr(parent, name, LowRank(getattr(parent, name), rank))
+    return len(targets)
+
+
+def merge_adapters(encoder: nn.Module) -> None:
+    """Put every adapter into the layer beside which it learnt, in place: the tensors are again those of the architecture."""
+    for parent in list(encoder.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, LowRank):
+                setattr(parent, name, child.merged())

@@ -1,0 +1,149 @@
+"""The network that is trained: from a start model, with our own branch added where it lacks it, and back into a file."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import ModelError, OutputError
+from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
+from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.training.finetune.settings import SamSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_USUAL_SIDE, _USUAL_WINDOW_MM = 112, 156.8
+# Which of our preprocessings keeps the intensities that a start model's encoder knows.
+_PREPROCESSING = {
+    "myoscarseg-1": "myoscarseg-1",
+    "litemedsam": "myoscarseg-1",
+    "medsam": "myoscarseg-1",
+    "sam": "myoscarseg-1-sam",
+    "myoscarseg-1-sam": "myoscarseg-1-sam",
+}
+_LARGEST_DETAIL_SIDE = 256
+
+
+@dataclass(frozen=True)
+class StartModel:
+    """What a training starts from.
+
+    Attributes:
+        checkpoint: of the start model.
+        side, window_mm: of the windows that the new model looks at.
+        preprocessing: id of the new model's.
+        new_detail: whether the detail branch and the refiner are new and know nothing.
+    """
+
+    checkpoint: Checkpoint
+    side: int
+    window_mm: float
+    preprocessing: str
+    new_detail: bool
+
+
+def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False) -> tuple[nn.ModuleDict, StartModel]:
+    """Load a start model and build the network to be trained.
+
+    Args:
+        model: name in the registry, or path.
+        settings: which decide the window, and whether a detail branch is added.
+        trust: see :func:`~MyoScarSegLib.segmentation.checkpoint.read_checkpoint`.
+
+    Raises:
+        ModelError: it cannot be loaded, or cannot be trained with these settings.
+    """
+    import torch
+
+    from MyoScarSegLib.segmentation.architectures import build, input_side
+    from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
+
+    checkpoint = read_checkpoint(model, trust=trust)
+    preprocessing = _PREPROCESSING.get(checkpoint.preprocessing)
+    if preprocessing is None:
+        raise ModelError(
+            f"{checkpoint.name} was trained with the preprocessing {checkpoint.preprocessing!r}, from which no training can start. "
+            f"Start from a model with one of {', '.join(_PREPROCESSING)}."
+        )
+    fixed = input_side(checkpoint.state)
+    own_side = checkpoint.side if checkpoint.window_mm is not None else _USUAL_SIDE
+    side = fixed or settings.side or own_side
+    if fixed and settings.side not in (0, fixed):
+        raise ModelError(f"{checkpoint.name} takes {fixed} x {fixed} pixels, not {settings.side}. Leave the setting side out.")
+    window_mm = settings.window_mm or checkpoint.window_mm or _USUAL_WINDOW_MM * (side / _USUAL_SIDE if not fixed else 1)
+    network = build(checkpoint.state, side)
+    new_detail = False
+    small = side <= _LARGEST_DETAIL_SIDE and side % 16 == 0 and preprocessing == "myoscarseg-1"
+    if "detail" not in network and settings.detail and small:
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)
+            branch = DetailBranch(settings.detail_width)
+            network["detail"], network["refiner"] = branch, Refiner(branch.channels, settings.refiner_width)
+        new_detail = True
+    return network, StartModel(checkpoint, side, window_mm, preprocessing, new_detail)
+
+
+def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Checkpoint:
+    """The network as a checkpoint in memory, to be looked at as a segmenter. Its checksum is that of its tensors."""
+    state = {key: value.detach().cpu().clone() for key, value in _plain(network).items()}
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        digest.update(key.encode())
+        digest.update(state[key].contiguous().numpy().tobytes())
+    return replace(
+        start.checkpoint,
+        name=name,
+        sha256=digest.hexdigest(),
+        state=state,
+        preprocessing=start.preprocessing,
+        side=start.side,
+        window_mm=start.window_mm,
+        metadata={},
+        notes=(),
+    )
+
+
+def save_model(path: Path, network: nn.ModuleDict, start: StartModel, licence: str) -> None:
+    """Write a network as half-precision safetensors with what loading needs to know, atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    tensors = {
+        key: (value.half() if value.is_floating_point() else value).cpu().contiguous() for key, value in _plain(network).items()
+    }
+    metadata = {
+        "preprocessing": start.preprocessing,
+        "normalisation_version": str(NORMALISATION.version),
+        "low_percentile": str(NORMALISATION.low_percentile),
+        "high_percentile": str(NORMALISATION.high_percentile),
+        "input_side": str(start.side),
+        "window_mm": str(start.window_mm),
+        "program": __version__,
+        "licence": licence,
+    }
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, str(temporary), metadata)
+        except SafetensorError as error:  # how safetensors reports a full disk
+            raise OutputError(f"Cannot write {path}: {error}. Free some space, or choose another folder.") from error
+
+
+def _plain(network: nn.ModuleDict) -> dict[str, torch.Tensor]:
+    """The state with adapters merged, so that the tensors are the architecture's."""
+    from MyoScarSegLib.training.finetune.lora import LowRank, merge_adapters
+
+    if any(isinstance(module, LowRank) for module in network.modules()):
+        network = copy.deepcopy(network)
+        merge_adapters(network["image_encoder"])
+    return network.state_dict()

@@ -1,0 +1,239 @@
+"""What a step minimises: the tissue of every pixel, and the answers to prompts and to the corrections that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.training.finetune.samples import LESIONS, TISSUE, VENTRICLE, Item
+from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.losses import scar_loss, tissue_loss
+from MyoScarSegLib.training.prompting import TrainingPrompt, correction, draw_prompt
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from MyoScarSegLib.training.detector_error import BoxErrors
+
+_TISSUE_WEIGHTS = (0.3, 1.0, 1.0, 2.0)
+_COARSE = 0.4
+_SCORE = 0.05
+_HINTED = 0.5
+
+
+@dataclass
+class StepLoss:
+    """The losses of some windows.
+
+    Attributes:
+        total: sum over the windows, to be divided by the step's number of windows.
+        parts: what it is made of, for the log; sums likewise.
+    """
+
+    total: torch.Tensor
+    parts: dict[str, float]
+
+
+def dense_loss(network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings) -> StepLoss:
+    """The detail branch against the tissue labels, at full and at half resolution."""
+    import torch
+
+    del settings
+    images = torch.stack([i.image for i in items])
+    tissue, _, coarse = _detail(network).layers(images)
+    loss, parts = _tissue(tissue, coarse, items)
+    return StepLoss(loss * len(items), {name: value * len(items) for name, value in parts.items()})
+
+
+def prompts_loss(
+    network: nn.ModuleDict,
+    items: Sequence[Item],
+    settings: SamSettings,
+    seeds: Sequence[Sequence[int]],
+    errors: BoxErrors | None,
+    recipe: str,
+) -> StepLoss:
+    """The answers to drawn prompts, and to correcting clicks in the middle of the largest error.
+
+    Each window's prompts are drawn from its own seed, so the loss does not depend on how windows are dealt to steps.
+
+    Args:
+        network: of :func:`~MyoScarSegLib.segmentation.architectures.build`.
+        items: windows on the network's device.
+        settings: how.
+        seeds: one per window.
+        errors: of the detector's boxes, if prompts shall err like them.
+        recipe: id of the model's preprocessing.
+    """
+    import torch
+
+    from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
+
+    images = torch.stack([i.image for i in items])
+    features = [i.features for i in items]
+    cached = [f for f in features if f is not None]
+    if len(cached) == len(items):
+        encoded = torch.stack(cached).float()
+    else:
+        encoded = network["image_encoder"](encoder_input(images, preprocessing(recipe)))
+    detail, total, parts = None, encoded.new_zeros(()), {}
+    if "detail" in network:
+        tissue, finest, coarse = _detail(network).layers(images)
+        detail = torch.cat([tissue, finest], dim=1)
+        if settings.tissue:
+            loss, parts = _tissue(tissue, coarse, items)
+            total = total + settings.tissue * loss * len(items)
+            parts = {name: value * len(items) for name, value in parts.items()}
+    asked = [
+        _Asked.draw(number, item, settings, seed, errors) for number, (item, seed) in enumerate(zip(items, seeds, strict=True))
+    ]
+    open_prompts = [p for of_item in asked for p in of_item]
+    sums: dict[str, float] = {"mask": 0.0, "corrected": 0.0}
+    counts = np.bincount([p.item for p in open_prompts], minlength=len(items))
+    current = open_prompts
+    for turn in range(settings.corrections + 1):
+        if not current:
+            break
+        logits, scores = _answer(network, encoded, detail, current, settings)
+        targets = torch.stack([torch.from_numpy(p.target.astype(np.float32)) for p in current]).to(logits)
+        # A window's prompts count one window together; a prompt's turns count one prompt together.
+        weights = torch.tensor([1.0 / (counts[p.item] * p.turns) for p in current]).to(logits)
+        per_prompt = torch.stack([scar_loss(logits[n : n + 1], targets[n : n + 1], settings.loss) for n in range(len(current))])
+        total = total + (weights * per_prompt).sum()
+        if detail is None:
+            total = total + _SCORE * (weights * _score_error(logits, targets, scores)).sum()
+        sums["mask" if turn == 0 else "corrected"] += float((weights * per_prompt).sum().detach())
+        answers = logits.detach().float().cpu().numpy()
+        current = [p for n, p in enumerate(current) if p.turns > turn + 1 and p.correct(answers[n])]
+    return StepLoss(total, parts | sums)
+
+
+def sam_answer(
+    network: Any, features: torch.Tensor, box: Sequence[float] | None, points: np.ndarray, hint: np.ndarray | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """SAM's own logits ``[1, side, side]`` and score ``[1]`` for one prompt on one window.
+
+    Args:
+        network: with SAM's three parts.
+        features: ``[1, channels, rows, columns]``.
+        box: ``(x0, y0, x1, y1)`` in pixel edges of the window, or None.
+        points: ``[n, 3]``: x and y in pixel edges, and 1 for positive or 0.
+        hint: float ``[side, side]``, logits of a previous mask.
+    """
+    import torch
+    from torch.nn import functional
+
+    device = features.device
+    # SAM counts pixel centres in whole numbers.
+    boxes = None if box is None else torch.tensor([list(box)], dtype=torch.float32, device=device) - 0.5
+    clicked = None
+    if len(points):
+        xy = torch.from_numpy(points[None, :, :2].astype(np.float32)).to(device) - 0.5
+        clicked = (xy, torch.from_numpy(points[None, :, 2].astype(np.int64)).to(device))
+    masks = None
+    if hint is not None:
+        given = torch.from_numpy(hint.astype(np.float32))[None, None].to(device)
+        side = network["prompt_encoder"].mask_input_size
+        masks = functional.interpolate(given, side, mode="bilinear", antialias=True)
+    sparse, dense = network["prompt_encoder"](points=clicked, boxes=boxes, masks=masks)
+    logits, score = network["mask_decoder"](
+        image_embeddings=features,
+        image_pe=network["prompt_encoder"].get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=False,
+    )
+    size = network["prompt_encoder"].input_image_size
+    if logits.shape[-2:] != tuple(size):
+        logits = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
+    return logits[:, 0], score[:, 0]
+
+
+@dataclass
+class _Asked:
+    """A prompt in the course of its corrections."""
+
+    item: int
+    box: tuple[float, float, float, float] | None
+    points: np.ndarray
+    target: np.ndarray
+    turns: int
+    generator: np.random.Generator
+    hint: np.ndarray | None = None
+
+    @classmethod
+    def draw(cls, number: int, item: Item, settings: SamSettings, seed: Sequence[int], errors: BoxErrors | None) -> list[_Asked]:
+        generator = np.random.default_rng(seed)
+        targets = item.targets.cpu().numpy()
+        asked = []
+        for _ in range(settings.prompts):
+            prompt: TrainingPrompt | None = draw_prompt(
+                generator, targets[LESIONS], targets[VENTRICLE] > 0, settings.prompting, errors
+            )
+            if prompt is None:
+                continue
+            turns = 1
+            if settings.corrections and generator.random() < settings.corrected:
+                turns += int(generator.integers(1, settings.corrections + 1))
+            asked.append(cls(number, prompt.box, prompt.points, prompt.target, turns, generator))
+        return asked
+
+    def correct(self, logits: np.ndarray) -> bool:
+        """Add the next click; False if nothing is left to correct."""
+        click = correction(self.generator, logits > 0, self.target)
+        if len(click) == 0:
+            return False
+        self.points = np.concatenate([self.points, click])
+        self.hint = logits if self.generator.random() < _HINTED else None
+        return True
+
+
+def _answer(
+    network: Any, encoded: torch.Tensor, detail: torch.Tensor | None, asked: Sequence[_Asked], settings: SamSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    from MyoScarSegLib.segmentation.detail import prompt_maps
+
+    learns = detail is None or settings.sam_decoder or settings.mode != "decoder"
+    with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+        answers = [sam_answer(network, encoded[p.item : p.item + 1], p.box, p.points, p.hint) for p in asked]
+        logits, scores = torch.cat([a[0] for a in answers]), torch.cat([a[1] for a in answers])
+    if detail is None:
+        return logits, scores
+    side = detail.shape[-1]
+    nothing = np.full((side, side), np.nan, dtype=np.float32)
+    hints = torch.from_numpy(np.stack([nothing if p.hint is None else p.hint.astype(np.float32) for p in asked]))
+    maps = prompt_maps(side, [p.box for p in asked], [p.points for p in asked], hints).to(detail)
+    of_item = torch.tensor([p.item for p in asked], device=detail.device)
+    return network["refiner"](detail[of_item], logits, maps), scores
+
+
+def _score_error(logits: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """Squared error of SAM's own estimate of the overlap, per prompt."""
+    import torch
+
+    with torch.no_grad():
+        predicted, wanted = logits > 0, targets > 0.5
+        union = (predicted | wanted).sum(dim=(1, 2))
+        overlap = torch.where(union > 0, (predicted & wanted).sum(dim=(1, 2)) / union.clamp(min=1), torch.ones_like(scores))
+    return (scores - overlap) ** 2
+
+
+def _tissue(tissue: torch.Tensor, coarse: torch.Tensor, items: Sequence[Item]) -> tuple[torch.Tensor, dict[str, float]]:
+    import torch
+
+    wanted = torch.stack([i.targets[TISSUE] for i in items]).to(tissue.device)
+    known = torch.tensor([i.wall_known for i in items], device=tissue.device)
+    weights = torch.tensor(_TISSUE_WEIGHTS, device=tissue.device)
+    fine_loss = tissue_loss(tissue, wanted, known, weights)
+    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, weights)
+    return fine_loss + _COARSE * coarse_loss, {"tissue": float(fine_loss.detach())}
+
+
+def _detail(network: nn.ModuleDict) -> Any:
+    return network["detail"]

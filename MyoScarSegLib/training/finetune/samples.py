@@ -1,0 +1,145 @@
+"""What the segmenter learns from: normalised slices with lesions, ventricle and tissue, and augmented windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.lesions import lesions
+
+if TYPE_CHECKING:
+    import torch
+
+    from MyoScarSegLib.training.augmentation import Augmenter
+
+USUAL_PIXEL_MM = 1.4
+LESIONS, VENTRICLE, TISSUE = range(3)
+
+
+@dataclass(frozen=True)
+class TrainingSlice:
+    """One slice, prepared once.
+
+    Attributes:
+        patient, index: whose, and which of the stack.
+        image: float32 ``[rows, columns]``, normalised.
+        targets: int16 ``[3, rows, columns]``: the numbered lesions; 1 within the epicardium; the tissue (0 background,
+            1 cavity, 2 normal myocardium, 3 scar).
+        centre: ``(x, y)`` of the heart in pixel edges.
+        pixel_mm: ``(row, column)`` spacing; the usual one where the data has none.
+        wall_known: whether ventricle and tissue are labelled.
+    """
+
+    patient: str
+    index: int
+    image: np.ndarray
+    targets: np.ndarray
+    centre: tuple[float, float]
+    pixel_mm: tuple[float, float]
+    wall_known: bool
+
+    @property
+    def has_scar(self) -> bool:
+        """Whether there is any lesion."""
+        return bool(self.targets[LESIONS].any())
+
+    def window_px(self, window_mm: float) -> tuple[float, float]:
+        """``(rows, columns)`` of this slice's pixels that a window of this size covers."""
+        return window_mm / self.pixel_mm[0], window_mm / self.pixel_mm[1]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One augmented window, ready for a step.
+
+    Attributes:
+        image: float32 ``[1, side, side]``.
+        targets: int64 ``[3, side, side]``, as :attr:`TrainingSlice.targets`.
+        wall_known: see there.
+        features: of the frozen image encoder, ``[channels, rows, columns]``, if they are cached.
+    """
+
+    image: torch.Tensor
+    targets: torch.Tensor
+    wall_known: bool
+    features: torch.Tensor | None = None
+
+
+def training_slices(
+    slices: Iterable[LabelledSlice], heart_of: Callable[[Sequence[LabelledSlice]], tuple[float, float] | None] | None = None
+) -> list[TrainingSlice]:
+    """Prepare labelled slices of whole patients.
+
+    The heart's centre is the ventricle's on the slice, else the mean of the patient's other slices, else what ``heart_of``
+    finds in the patient's images, else the middle.
+    """
+    patients: dict[str, list[LabelledSlice]] = {}
+    for labelled in slices:
+        patients.setdefault(labelled.patient, []).append(labelled)
+    prepared = []
+    for stack in patients.values():
+        own = [_centre(s.left_ventricle) if s.wall_known else None for s in stack]
+        known = [c for c in own if c is not None]
+        usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
+        if usual is None and heart_of is not None:
+            usual = heart_of(stack)
+        for labelled, centre in zip(stack, own, strict=True):
+            rows, columns = labelled.image.shape
+            targets = np.stack([lesions(labelled.scar, smallest_px=1), labelled.left_ventricle, np.minimum(labelled.labels, 3)])
+            prepared.append(
+                TrainingSlice(
+                    labelled.patient,
+                    labelled.index,
+                    normalise(labelled.image),
+                    targets.astype(np.int16),
+                    centre or usual or (columns / 2, rows / 2),
+                    labelled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
+                    labelled.wall_known,
+                )
+            )
+    return prepared
+
+
+def phantom_slices_for_training(seed: int, count: int) -> list[TrainingSlice]:
+    """Slices of numerical phantoms, prepared like real ones."""
+    from MyoScarSegLib.phantom import phantom_slices
+
+    made = enumerate(phantom_slices(seed, count))
+    return training_slices(LabelledSlice(f"phantom-{seed}-{n}", n, image, labels) for n, (image, labels) in made)
+
+
+def windowed(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed: Sequence[int]) -> Item:
+    """One augmented window of a slice, decided by the seed."""
+    image, targets = augmenter(sample.image, sample.targets, sample.centre, seed=seed, window_px=sample.window_px(window_mm))
+    return Item(image, targets.long(), sample.wall_known)
+
+
+def epoch_order(
+    samples: Sequence[TrainingSlice], phantoms: int, *, scar_free_share: float, phantom_share: float, seed: Sequence[int]
+) -> list[int]:
+    """Which slices an epoch sees, in which order; phantoms are numbered on from the real slices.
+
+    All slices with scar, as many scar-free ones as the share allows (drawn anew each epoch), and phantoms.
+    """
+    generator = np.random.default_rng(seed)
+    with_scar = [n for n, s in enumerate(samples) if s.has_scar]
+    without = [n for n, s in enumerate(samples) if not s.has_scar]
+    most = round(scar_free_share * len(with_scar)) if with_scar else len(without)
+    if len(without) > most:
+        without = [int(n) for n in generator.choice(without, most, replace=False)]
+    chosen = with_scar + without
+    if phantoms:
+        chosen += [len(samples) + int(n) for n in generator.integers(0, phantoms, round(phantom_share * len(chosen)))]
+    return [chosen[n] for n in generator.permutation(len(chosen))]
+
+
+def _centre(mask: np.ndarray) -> tuple[float, float] | None:
+    rows, columns = np.nonzero(mask)
+    if rows.size == 0:
+        return None
+    return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5

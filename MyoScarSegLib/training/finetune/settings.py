@@ -1,0 +1,161 @@
+"""How a segmenter is fine-tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.losses import LossWeights
+from MyoScarSegLib.training.prompting import Prompting
+
+MODES = ("decoder", "full", "adapter")
+
+
+@dataclass(frozen=True)
+class SamSettings:
+    """All that decides a training, beside the data; it goes into the model card.
+
+    A training has up to two phases. In the *dense* one the detail branch alone learns to name every pixel's tissue; only a
+    new branch needs it. In the *prompts* one everything that the mode allows learns to answer prompts.
+
+    Attributes:
+        mode: what learns in the prompts phase: ``decoder`` all but SAM's image encoder, whose embeddings of ``copies``
+            augmented copies of each slice are kept on disk; ``full`` everything; ``adapter`` all but the encoder's own
+            weights, beside which low-rank ones learn.
+        side: of the window in pixels of the network; 0 takes the start model's.
+        window_mm: of the window in millimetres; 0 takes the start model's. A slice without spacing counts 1.4 mm a pixel.
+        detail: whether a start model without detail branch and refiner gets them.
+        detail_width, refiner_width: channels of their finest levels, for new ones.
+        sam_decoder: whether SAM's mask decoder learns too where a refiner draws the mask (it always does where none does).
+        dense_epochs: passes over all slices in the dense phase, for a new detail branch.
+        epochs: passes over all slices in the prompts phase.
+        dense_preset, preset: augmentation of the two phases, by name.
+        copies: augmented copies of each slice whose embeddings are cached in ``decoder`` mode.
+        scar_free_share: scar-free slices in an epoch, at most, as a share of those with scar.
+        phantoms: number of phantom slices to draw from.
+        phantom_share: phantom slices in an epoch, as a share of the real ones.
+        dense_batch, batch: slices per step of the two phases.
+        accumulate: parts that a step's slices are worked through in, where memory is short; the result is the same.
+        prompts: prompts per slice; the encoder's work is shared by them.
+        corrected: share of prompts that get correcting clicks...
+        corrections: ...one after the other, up to this many.
+        dense_rate, encoder_rate, decoder_rate, detail_rate, refiner_rate: peak learning rates of AdamW, for the dense phase,
+            and for each part in the prompts phase.
+        adapter_rank: of the low-rank weights.
+        decay: weight decay.
+        warmup: share of all steps with linear warm-up; cosine to 2% follows.
+        clip: largest norm of the gradient.
+        averaging: decay of the averaged weights; 0 for none.
+        precision: ``auto``, ``no``, ``bf16`` or ``fp16``, as accelerate names them; ``auto`` is bf16 on GPUs that have it.
+        tissue: weight of the tissue map's loss in the prompts phase.
+        measured_boxes: draw the boxes' errors from those that the detector makes on the training slices.
+        evaluate_every: epochs between looks at the validation patients end to end.
+        patience: looks without a better figure after which the training stops; 0 for never.
+        tensorboard: also write TensorBoard's event files.
+        seed: of everything that is drawn.
+        loss, prompting: see there.
+    """
+
+    mode: str = "decoder"
+    side: int = 0
+    window_mm: float = 0.0
+    detail: bool = True
+    detail_width: int = 24
+    refiner_width: int = 16
+    sam_decoder: bool = False
+    dense_epochs: int = 70
+    epochs: int = 12
+    dense_preset: str = "standard"
+    preset: str = "standard"
+    copies: int = 4
+    scar_free_share: float = 1.0
+    phantoms: int = 150
+    phantom_share: float = 0.15
+    dense_batch: int = 8
+    batch: int = 6
+    accumulate: int = 1
+    prompts: int = 3
+    corrected: float = 0.5
+    corrections: int = 3
+    dense_rate: float = 2e-3
+    encoder_rate: float = 1e-4
+    decoder_rate: float = 2e-4
+    detail_rate: float = 3e-4
+    refiner_rate: float = 1.5e-3
+    adapter_rank: int = 8
+    decay: float = 0.02
+    warmup: float = 0.04
+    clip: float = 1.0
+    averaging: float = 0.995
+    precision: str = "auto"
+    tissue: float = 0.3
+    measured_boxes: bool = True
+    evaluate_every: int = 3
+    patience: int = 0
+    tensorboard: bool = False
+    seed: int = 0
+    loss: LossWeights = field(default_factory=LossWeights)
+    prompting: Prompting = field(default_factory=Prompting)
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ModelError(f"There is no training mode {self.mode!r}. Choose one of {', '.join(MODES)}.")
+        for name in ("batch", "dense_batch", "accumulate", "prompts", "copies", "detail_width", "refiner_width", "adapter_rank"):
+            if getattr(self, name) < 1:
+                raise ModelError(f"{name} is {getattr(self, name)}, which is less than 1.")
+        for name in ("epochs", "dense_epochs", "corrections", "evaluate_every", "patience", "phantoms"):
+            if getattr(self, name) < 0:
+                raise ModelError(f"{name} is {getattr(self, name)}, which is less than 0.")
+        if self.side % 16:
+            raise ModelError(f"side is {self.side}; it must be a multiple of 16.")
+        if self.precision not in ("auto", "no", "bf16", "fp16"):
+            raise ModelError(f"precision is {self.precision!r}; choose auto, no, bf16 or fp16.")
+        for name in ("dense_rate", "encoder_rate", "decoder_rate", "detail_rate", "refiner_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ModelError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
+
+    def with_options(self, options: Mapping[str, Any]) -> SamSettings:
+        """These settings with some changed by name; ``loss.divergence`` and ``prompting.jitter`` reach the nested ones.
+
+        Raises:
+            ModelError: there is no such setting, or the value is not of its type.
+        """
+        changes: dict[str, Any] = {}
+        nested: dict[str, dict[str, Any]] = {}
+        for name, value in options.items():
+            outer, _, inner = name.partition(".")
+            if inner and outer in ("loss", "prompting"):
+                nested.setdefault(outer, {})[inner] = _checked(getattr(self, outer), inner, name, value)
+            else:
+                changes[name] = _checked(self, name, name, value)
+        changes |= {outer: replace(getattr(self, outer), **inner) for outer, inner in nested.items()}
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the model card and the checkpoint."""
+        return asdict(self)
+
+
+def _checked(owner: Any, attribute: str, name: str, value: Any) -> Any:
+    """The value as the attribute's type, given as itself or as text."""
+    known = [f.name for f in fields(owner) if not hasattr(getattr(owner, f.name), "__dataclass_fields__")]
+    if attribute not in known:
+        raise ModelError(f"There is no setting {name!r}. There are: {', '.join(known)}.")
+    old = getattr(owner, attribute)
+    try:
+        if isinstance(old, bool):
+            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+        if isinstance(old, int):
+            return int(str(value))
+        if isinstance(old, float):
+            return float(str(value))
+        if isinstance(old, tuple):
+            parts = tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
+            if len(parts) != len(old):
+                raise ValueError
+            return parts
+        return str(value)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"The setting {name} cannot be {value!r}; it is {old!r} by default.") from error
