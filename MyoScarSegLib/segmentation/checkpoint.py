@@ -44,7 +44,7 @@ class Checkpoint:
 
     name: str
     sha256: str
-    state: Mapping[str, torch.Tensor]
+    state: Mapping[str, torch.Tensor] = field(repr=False)
     architecture: str
     preprocessing: str
     side: int

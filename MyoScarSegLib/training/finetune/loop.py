@@ -328,7 +328,7 @@ def _reduce(parameters: Sequence[torch.Tensor], accelerator: Accelerator) -> Non
         grad.copy_(part.view_as(grad))
 
 
-def _learning(network: nn.ModuleDict, part: str) -> list[tuple[str, torch.Tensor]]:
+def _learning(network: nn.ModuleDict, part: str) -> list[tuple[str, nn.Parameter]]:
     """The parameters of a part, made to learn. ``adapter`` are the encoder's low-rank weights alone."""
     if part == "adapter":
         found = [(n, p) for n, p in network["image_encoder"].named_parameters() if ".low_rank." in n]
@@ -339,7 +339,7 @@ def _learning(network: nn.ModuleDict, part: str) -> list[tuple[str, torch.Tensor
     return found
 
 
-def _groups(named: Sequence[tuple[str, torch.Tensor]], rate: float, decay: float) -> list[dict[str, Any]]:
+def _groups(named: Sequence[tuple[str, nn.Parameter]], rate: float, decay: float) -> list[dict[str, Any]]:
     """Biases and normalisation do not decay."""
     decaying = [p for _, p in named if p.ndim > 1]
     others = [p for _, p in named if p.ndim <= 1]

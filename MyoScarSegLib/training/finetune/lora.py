@@ -21,20 +21,21 @@ class LowRank(nn.Module):
     def __init__(self, linear: nn.Linear, rank: int) -> None:
         super().__init__()
         self.linear = linear
-        self.low_rank = nn.Sequential(
-            nn.Linear(linear.in_features, rank, bias=False), nn.Linear(rank, linear.out_features, bias=False)
-        ).to(linear.weight)
-        nn.init.normal_(self.low_rank[0].weight, std=linear.in_features**-0.5)
-        nn.init.zeros_(self.low_rank[1].weight)
+        narrow, wide = nn.Linear(linear.in_features, rank, bias=False), nn.Linear(rank, linear.out_features, bias=False)
+        nn.init.normal_(narrow.weight, std=linear.in_features**-0.5)
+        nn.init.zeros_(wide.weight)
+        self.low_rank = nn.ModuleList([narrow, wide]).to(linear.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The layer's answer with the addition."""
-        return self.linear(x) + self.low_rank(x)
+        narrow, wide = self.low_rank
+        return self.linear(x) + wide(narrow(x))
 
     def merged(self) -> nn.Linear:
         """One linear layer that answers the same."""
+        narrow, wide = self.low_rank.parameters()
         with torch.no_grad():
-            self.linear.weight += self.low_rank[1].weight @ self.low_rank[0].weight
+            self.linear.weight += wide @ narrow
         return self.linear
 
 

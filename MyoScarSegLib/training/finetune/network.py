@@ -69,7 +69,7 @@ def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False
     preprocessing = _PREPROCESSING.get(checkpoint.preprocessing)
     if preprocessing is None:
         raise ModelError(
-            f"{checkpoint.name} was trained with the preprocessing {checkpoint.preprocessing!r}, from which no training can start. "
+            f"{checkpoint.name} was trained with the preprocessing {checkpoint.preprocessing!r}, from which no training starts. "
             f"Start from a model with one of {', '.join(_PREPROCESSING)}."
         )
     fixed = input_side(checkpoint.state)

@@ -80,7 +80,8 @@ def prompts_loss(
         encoded = torch.stack(cached).float()
     else:
         encoded = network["image_encoder"](encoder_input(images, preprocessing(recipe)))
-    detail, total, parts = None, encoded.new_zeros(()), {}
+    detail, total = None, encoded.new_zeros(())
+    parts: dict[str, float] = {}
     if "detail" in network:
         tissue, finest, coarse = _detail(network).layers(images)
         detail = torch.cat([tissue, finest], dim=1)
@@ -88,10 +89,9 @@ def prompts_loss(
             loss, parts = _tissue(tissue, coarse, items)
             total = total + settings.tissue * loss * len(items)
             parts = {name: value * len(items) for name, value in parts.items()}
-    asked = [
-        _Asked.draw(number, item, settings, seed, errors) for number, (item, seed) in enumerate(zip(items, seeds, strict=True))
-    ]
-    open_prompts = [p for of_item in asked for p in of_item]
+    open_prompts: list[_Asked] = []
+    for number, (item, seed) in enumerate(zip(items, seeds, strict=True)):
+        open_prompts += _Asked.draw(number, item, settings, seed, errors)
     sums: dict[str, float] = {"mask": 0.0, "corrected": 0.0}
     counts = np.bincount([p.item for p in open_prompts], minlength=len(items))
     current = open_prompts
@@ -229,9 +229,8 @@ def _tissue(tissue: torch.Tensor, coarse: torch.Tensor, items: Sequence[Item]) -
 
     wanted = torch.stack([i.targets[TISSUE] for i in items]).to(tissue.device)
     known = torch.tensor([i.wall_known for i in items], device=tissue.device)
-    weights = torch.tensor(_TISSUE_WEIGHTS, device=tissue.device)
-    fine_loss = tissue_loss(tissue, wanted, known, weights)
-    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, weights)
+    fine_loss = tissue_loss(tissue, wanted, known, _TISSUE_WEIGHTS)
+    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, _TISSUE_WEIGHTS)
     return fine_loss + _COARSE * coarse_loss, {"tissue": float(fine_loss.detach())}
 
 

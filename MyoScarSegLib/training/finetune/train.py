@@ -20,6 +20,7 @@ from MyoScarSegLib.training.finetune.loop import Phase, Schedule, train_phase
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss, prompts_loss
 from MyoScarSegLib.training.finetune.samples import (
+    TISSUE,
     Item,
     TrainingSlice,
     epoch_order,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 DENSE, PROMPTS = "dense", "prompts"
 _VALIDATION_EVERY_DENSE = 5
+_DENSE_SETTINGS = (
+    "side", "window_mm", "detail_width", "refiner_width", "dense_epochs", "dense_preset", "dense_batch", "dense_rate",
+    "scar_free_share", "phantoms", "phantom_share", "decay", "warmup", "clip", "averaging", "seed",
+)  # fmt: skip
 
 
 @dataclass
@@ -129,7 +134,6 @@ def fine_tune(
     schedule = Schedule(settings.decay, settings.warmup, settings.clip, settings.averaging, settings.seed)
     outcome = Outcome(model_path, begun)
     course = _Course(network, begun, samples, phantoms, looked_at, patients.errors, settings, out, accelerator)
-    recipe = _recipe(settings, begun, samples)
 
     def save(averaged: nn.ModuleDict) -> None:
         save_model(model_path, averaged, begun, licence)
@@ -138,14 +142,15 @@ def fine_tune(
         phase = course.dense()
         averaged = train_phase(
             network, phase, schedule, accelerator, out,
-            resume=resume, recipe=recipe, log=log, progress=progress, cancel=cancel,
+            resume=resume, recipe=_recipe(settings, begun, samples, DENSE), log=log, progress=progress, cancel=cancel,
         )  # fmt: skip
         network.load_state_dict(averaged.state_dict())
     if settings.epochs:
         phase = course.prompts(end_to_end, log, progress, cancel)
         averaged = train_phase(
             network, phase, schedule, accelerator, out,
-            resume=resume, recipe=recipe, log=log, save_best=save, progress=progress, cancel=cancel,
+            resume=resume, recipe=_recipe(settings, begun, samples, PROMPTS), log=log, save_best=save,
+            progress=progress, cancel=cancel,
         )  # fmt: skip
         if end_to_end is None and main:
             save(averaged)
@@ -316,13 +321,15 @@ def _accelerator(settings: SamSettings, device: str) -> Accelerator:
     return Accelerator(mixed_precision=precision, cpu=chosen.type == "cpu")
 
 
-def _recipe(settings: SamSettings, start: StartModel, samples: Sequence[TrainingSlice]) -> str:
-    """Checksum of what decides a training's course; how often it is looked at does not."""
+def _recipe(settings: SamSettings, start: StartModel, samples: Sequence[TrainingSlice], phase: str) -> str:
+    """Checksum of what decides a phase's course; in how many parts a step is worked through does not."""
     counted = replace(settings, tensorboard=False, accumulate=1).to_json()
+    if phase == DENSE:
+        counted = {name: counted[name] for name in _DENSE_SETTINGS}
     digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
     digest.update(start.checkpoint.sha256.encode())
     for sample in samples:
         digest.update(f"{sample.patient} {sample.index} {sample.image.shape}".encode())
         digest.update(sample.image.tobytes())
-        digest.update(sample.targets.tobytes())
+        digest.update(sample.targets[TISSUE].tobytes())
     return digest.hexdigest()
