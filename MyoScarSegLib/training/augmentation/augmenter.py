@@ -74,15 +74,14 @@ class Augmenter:
 
         image, targets = torch.as_tensor(image, dtype=torch.float32), torch.as_tensor(targets)
         covered = self.window_px if window_px is None else window_px
-        _check(image, targets, centre, covered)
+        covered = _check(image, targets, centre, covered)
         shape = (int(image.shape[0]), int(image.shape[1]))
         generator = _generator(seed, _GEOMETRY)
         matrix = window_matrix(generator, self.preset, shape, centre, self.side, covered)
         grid = sampling_grid(generator, self.preset, matrix, shape, self.side)
         window, classes, inside = sample(image[None], targets, grid)
-        window = vary_intensity(_generator(seed, _INTENSITY), self.preset, window.clamp(0, 1))
         # What lies beyond the slice is 0 in use too, whatever the noise and the grey of air.
-        return torch.where(inside, window, 0.0), classes
+        return vary_intensity(_generator(seed, _INTENSITY), self.preset, window.clamp(0, 1), inside), classes
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int) -> torch.Tensor:
         """Change the grey values alone, as a call with this seed does.
@@ -110,7 +109,8 @@ def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:
 
 def _check(
     image: torch.Tensor, targets: torch.Tensor, centre: tuple[float, float], window_px: tuple[float, float] | None
-) -> None:
+) -> tuple[float, float]:
+    """The native pixels that the window covers, if all is well."""
     import torch
 
     if image.ndim != 2 or targets.ndim != 3 or image.shape != targets.shape[1:]:
@@ -126,3 +126,4 @@ def _check(
         raise StudyError(f"The window must cover a positive number of native pixels; it covers {window_px}.")
     if not all(np.isfinite(v) for v in centre):
         raise StudyError(f"The heart's centre must be finite; it is {centre}.")
+    return window_px

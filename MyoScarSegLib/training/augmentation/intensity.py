@@ -13,96 +13,128 @@ from MyoScarSegLib.training.augmentation.presets import Preset, Range
 if TYPE_CHECKING:
     import torch
 
+_MARGIN_PX = 8
 _TISSUE_BLUR_PX = 2.5
 _TISSUE_LEVEL = 0.15
 """Smoothed magnitude from which on a place is taken to be tissue altogether, and not air or lung."""
 
 
-def vary_intensity(generator: np.random.Generator, preset: Preset, image: torch.Tensor) -> torch.Tensor:
+def vary_intensity(
+    generator: np.random.Generator, preset: Preset, image: torch.Tensor, inside: torch.Tensor | None = None
+) -> torch.Tensor:
     """Change the grey values, in the order in which a scanner and a reader do.
 
     Args:
         generator: the source of randomness.
         preset: probabilities and ranges.
         image: float32 ``[1, rows, columns]`` in 0..1.
+        inside: bool of the same shape, what lies on the slice; all of it if None.
 
     Returns:
-        A new tensor of the same shape, in 0..1.
+        A new tensor of the same shape, in 0..1; what does not lie on the slice is 0.
     """
-    library = transforms()
-    draw = _Draws(generator)
+    import torch
+
+    drawn = _Drawn(generator, preset)
     image = image.clone()
-    # All is drawn always and in one order, so that changing one probability leaves the other changes as they were.
-    psir, psir_shift = draw.chance(preset.psir), draw.within(preset.psir_shift)
-    wrong_null, null_shift = draw.chance(preset.wrong_null), draw.within(preset.wrong_null_shift)
-    polarity = draw.chance(preset.polarity)
-    bias, coefficient, bias_seed = draw.chance(preset.bias), draw.within((0.0, preset.bias_coefficient)), draw.seed()
-    ghosts, shift = draw.chance(preset.ghosts), draw.within(preset.ghost_shift_px)
-    cycles, phase, axis = draw.within(preset.ghost_cycles), draw.within((0.0, 2 * math.pi)), draw.chance(0.5)
-    blur, blur_px = draw.chance(preset.blur), draw.within(preset.blur_px)
-    coarse, zoom = draw.chance(preset.low_resolution), draw.within(preset.low_resolution_zoom)
-    ringing, radius = draw.chance(preset.ringing), draw.within(preset.ringing_radius)
-    noise, deviation, noise_seed = draw.chance(preset.noise), draw.within(preset.noise_deviation), draw.seed()
-    window, low, high = draw.chance(preset.window), draw.within(preset.window_low), draw.within(preset.window_high)
-    gamma, exponent = draw.chance(preset.gamma), math.exp(draw.within(_logarithms(preset.gamma_exponent)))
-
-    signed = psir or wrong_null or polarity
-    if psir:
-        image = signed_inversion(image, psir_shift)
-    elif wrong_null:
-        image = signed_inversion(image, null_shift, magnitude=True)
-    if polarity:
+    if inside is None:
+        inside = torch.ones_like(image, dtype=torch.bool)
+    if drawn.psir:
+        image = signed_look(image, drawn.psir_shift)
+    elif drawn.magnitude:
+        image = magnitude_look(image, _quantile(image[inside], drawn.magnitude_null))
+    if drawn.polarity:
         image = 1 - image
-    if bias and coefficient > 0:
-        field = library.RandBiasField(degree=3, coeff_range=(-coefficient, coefficient), prob=1.0)
-        field.set_random_state(bias_seed)
-        image = field(image)
-    if ghosts:
-        image = motion_ghosts(_plain(image), shift, cycles, phase, axis=1 if axis else 2)
-    if blur and blur_px > 0:
-        image = library.GaussianSmooth(blur_px)(image)
-    if coarse and zoom < 1:
-        image = library.RandSimulateLowResolution(
-            prob=1.0, downsample_mode="area", upsample_mode="bicubic", zoom_range=(zoom, zoom)
-        )(image)
-    if ringing:
-        image = library.GibbsNoise(1 - radius)(image)
-    if noise and deviation > 0:
-        kind = library.RandGaussianNoise if signed else library.RandRicianNoise
-        noisy = kind(prob=1.0, mean=0.0, std=deviation, sample_std=False)
-        noisy.set_random_state(noise_seed)
-        image = noisy(image)
-    if window:
-        image = library.ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)(image)
+    image = _acquire(image, drawn)
+    if drawn.noise and drawn.noise_deviation > 0:
+        image = _noisy(image, drawn)
+    if drawn.window:
+        # A reader may let the brightest go white, but not the heart.
+        high = max(drawn.window_high, _quantile(image[inside], 1 - preset.window_white))
+        image = (image - drawn.window_low) / (high - drawn.window_low)
     image = image.clamp(0, 1)
-    if gamma:
-        image = library.AdjustContrast(exponent)(image)
-    return _plain(image).float().clamp(0, 1)
+    if drawn.gamma:
+        image = _plain(transforms().AdjustContrast(drawn.gamma_exponent)(image)).clamp(0, 1)
+    return torch.where(inside, image.float(), 0.0)
 
 
-def signed_inversion(image: torch.Tensor, shift: float, *, magnitude: bool = False) -> torch.Tensor:
-    """How a slice would look had the inversion time been too short, with the sign of the signal kept, or lost.
+def _acquire(image: torch.Tensor, drawn: _Drawn) -> torch.Tensor:
+    """Coil shading, motion and limited resolution."""
+    from torch.nn import functional
+
+    library = transforms()
+    if drawn.bias and drawn.bias_coefficient > 0:
+        field = library.RandBiasField(degree=3, coeff_range=(-drawn.bias_coefficient, drawn.bias_coefficient), prob=1.0)
+        field.set_random_state(drawn.bias_seed)
+        image = _plain(field(image))
+    if not (drawn.ghosts or drawn.blur or drawn.low_resolution or drawn.ringing):
+        return image
+    # MONAI's blur sees black beyond the edge, and a Fourier transform the opposite edge.
+    margin = min(_MARGIN_PX, *(length - 1 for length in image.shape[1:]))
+    image = functional.pad(image[None], (margin,) * 4, mode="reflect")[0]
+    if drawn.ghosts:
+        image = motion_ghosts(image, drawn.ghost_shift_px, drawn.ghost_cycles, drawn.ghost_phase, axis=drawn.ghost_axis)
+    if drawn.blur and drawn.blur_px > 0:
+        image = _plain(library.GaussianSmooth(drawn.blur_px)(image))
+    if drawn.low_resolution:
+        zoom = (drawn.low_resolution_zoom, drawn.low_resolution_zoom)
+        coarse = library.RandSimulateLowResolution(prob=1.0, downsample_mode="area", upsample_mode="bicubic", zoom_range=zoom)
+        image = _plain(coarse(image))
+    if drawn.ringing:
+        image = _plain(library.GibbsNoise(1 - drawn.ringing_radius)(image))
+    return image[:, margin : image.shape[1] - margin, margin : image.shape[2] - margin]
+
+
+def _noisy(image: torch.Tensor, drawn: _Drawn) -> torch.Tensor:
+    """Noise of the real part where intensities are signed, else of the magnitude, which raises what is near 0."""
+    library = transforms()
+    signed = drawn.psir or drawn.polarity
+    kind = library.RandGaussianNoise if signed else library.RandRicianNoise
+    noise = kind(prob=1.0, mean=0.0, std=drawn.noise_deviation, sample_std=False)
+    noise.set_random_state(drawn.noise_seed)
+    return _plain(noise(image))
+
+
+def signed_look(image: torch.Tensor, shift: float) -> torch.Tensor:
+    """How a magnitude slice would look as a phase-sensitive one (PSIR) of a shorter inversion time.
 
     After an inversion pulse, tissue of density p and relaxation time T1 has the signal s = p (1 - 2 exp(-TI / T1)). With a
-    shorter TI it is s' = s - d (p - s) to first order: nulled muscle falls below zero, bright scar and fat hardly change,
-    and air, with p = 0, stays at zero. A phase-sensitive reconstruction (PSIR) keeps the sign: its range is shifted so that
-    muscle is darkest and air mid-grey. A magnitude reconstruction folds it: muscle appears inverted, brighter than its
-    dark rim. Where air already is grey the map is linear, so a PSIR slice remains one.
-
-    The density is not known. It is taken to be 1 wherever there is signal in the neighbourhood, and to fall to 0 in air.
+    shorter TI it is about s' = s - d (p - s): nulled muscle falls below zero, bright scar and fat hardly change, and air,
+    with p = 0, stays at zero. PSIR keeps the sign and stores the range shifted: muscle is darkest and air is grey.
+    Where air is grey already the map is the identity: a PSIR slice remains as it is.
 
     Args:
-        image: float32 ``[1, rows, columns]`` in 0..1, air near 0.
+        image: float32 ``[1, rows, columns]`` in 0..1.
         shift: d, in 0..1.
-        magnitude: lose the sign.
 
     Returns:
         float32 of the same shape, in 0..1.
     """
+    signal = image - shift * (_density(image) - image).clamp(min=0)
+    return (signal + shift) / (1 + shift)
+
+
+def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
+    """How a PSIR slice would look as a magnitude image: what lies below the null is folded up.
+
+    With the null at the muscle that is the usual LGE image, dark muscle and dark air. With the null above it, muscle
+    appears inverted, brighter than the rim where the signal vanishes: the inversion time was too short. Air, as far as it
+    is black already, stays so.
+
+    Args:
+        image: float32 ``[1, rows, columns]`` in 0..1.
+        null: the grey value that stands for no signal, in 0..1.
+
+    Returns:
+        float32 of the same shape, in 0..1.
+    """
+    return (image - null * _density(image)).abs() / max(null, 1 - null)
+
+
+def _density(image: torch.Tensor) -> torch.Tensor:
+    """1 where there is signal in the neighbourhood, falling to 0 in black air: the density of tissue is not known."""
     smooth = _plain(transforms().GaussianSmooth(_TISSUE_BLUR_PX)(image))
-    density = (smooth / _TISSUE_LEVEL).clamp(0, 1)
-    signal = image - shift * (density - image).clamp(min=0)
-    return signal.abs() if magnitude else (signal + shift) / (1 + shift)
+    return (smooth / _TISSUE_LEVEL).clamp(0, 1)
 
 
 def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: float, *, axis: int) -> torch.Tensor:
@@ -133,20 +165,40 @@ def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: fl
     return torch.fft.ifft(torch.fft.ifftshift(lines, dim=axis), dim=axis).abs()
 
 
-class _Draws:
-    """Short names for what is drawn from a generator."""
+class _Drawn:
+    """What happens to one slice. All is drawn always and in one order: changing one range leaves the other draws as they were."""
 
-    def __init__(self, generator: np.random.Generator) -> None:
-        self._generator = generator
+    def __init__(self, generator: np.random.Generator, preset: Preset) -> None:
+        def chance(probability: float) -> bool:
+            return bool(generator.random() < probability)
 
-    def chance(self, probability: float) -> bool:
-        return bool(self._generator.random() < probability)
+        def within(limits: Range) -> float:
+            return float(generator.uniform(*limits))
 
-    def within(self, limits: Range) -> float:
-        return float(self._generator.uniform(*limits))
+        def seed() -> int:
+            return int(generator.integers(2**31))
 
-    def seed(self) -> int:
-        return int(self._generator.integers(2**31))
+        self.psir, self.psir_shift = chance(preset.psir), within(preset.psir_shift)
+        self.magnitude, self.magnitude_null = chance(preset.magnitude), within(preset.magnitude_null)
+        self.polarity = chance(preset.polarity)
+        self.bias, self.bias_coefficient = chance(preset.bias), within((0.0, preset.bias_coefficient))
+        self.bias_seed = seed()
+        self.ghosts, self.ghost_shift_px = chance(preset.ghosts), within(preset.ghost_shift_px)
+        self.ghost_cycles, self.ghost_phase = within(preset.ghost_cycles), within((0.0, 2 * math.pi))
+        self.ghost_axis = 1 + int(generator.integers(2))
+        self.blur, self.blur_px = chance(preset.blur), within(preset.blur_px)
+        self.low_resolution, self.low_resolution_zoom = chance(preset.low_resolution), within(preset.low_resolution_zoom)
+        self.ringing, self.ringing_radius = chance(preset.ringing), within(preset.ringing_radius)
+        self.noise, self.noise_deviation = chance(preset.noise), within(preset.noise_deviation)
+        self.noise_seed = seed()
+        self.window, self.window_low = chance(preset.window), within(preset.window_low)
+        self.window_high = within(preset.window_high)
+        self.gamma = chance(preset.gamma)
+        self.gamma_exponent = math.exp(within(_logarithms(preset.gamma_exponent)))
+
+
+def _quantile(values: torch.Tensor, share: float) -> float:
+    return float(np.quantile(values.numpy(), share)) if values.numel() else 0.0
 
 
 def _logarithms(limits: Range) -> Range:

@@ -31,10 +31,12 @@ class Preset:
         elastic: probability of a smooth deformation, on top.
         elastic_shift: largest standard deviation of its control points' shifts.
         elastic_points: its control points along each side.
-        psir: probability of a signed look: see :func:`~MyoScarSegLib.training.augmentation.intensity.signed_inversion`.
-        psir_shift: range of the error of the inversion time in that look, in units of the full signal.
-        wrong_null: probability of the magnitude of such a signal: the muscle, not nulled, appears inverted.
-        wrong_null_shift: range of its error of the inversion time.
+        psir: probability of the look of a signed reconstruction, by
+            :func:`~MyoScarSegLib.training.augmentation.intensity.signed_look`.
+        psir_shift: range of its error of the inversion time, in units of the full signal.
+        magnitude: probability, where that is not so, of the look of a magnitude reconstruction, by
+            :func:`~MyoScarSegLib.training.augmentation.intensity.magnitude_look`.
+        magnitude_null: range of the share of the slice's pixels that are darker than its null.
         polarity: probability of the whole PSIR range being stored upside down.
         bias: probability of smooth coil shading.
         bias_coefficient: largest magnitude of the coefficients of its logarithm, a cubic in Legendre polynomials.
@@ -51,6 +53,7 @@ class Preset:
         noise_deviation: range of its standard deviation.
         window: probability of drawing anew where black and white lie.
         window_low, window_high: where 0 and 1 then lie.
+        window_white: share of the slice's brightest pixels that may be left above 1; 1 moves up where it would be more.
         gamma: probability of a change of contrast...
         gamma_exponent: ...by an exponent of this range, log-uniform.
     """
@@ -68,8 +71,8 @@ class Preset:
     elastic_points: int = 6
     psir: float = 0.0
     psir_shift: Range = (0.15, 0.5)
-    wrong_null: float = 0.0
-    wrong_null_shift: Range = (0.1, 0.3)
+    magnitude: float = 0.0
+    magnitude_null: Range = (0.1, 0.35)
     polarity: float = 0.0
     bias: float = 0.0
     bias_coefficient: float = 0.15
@@ -87,6 +90,7 @@ class Preset:
     window: float = 0.0
     window_low: Range = (-0.1, 0.1)
     window_high: Range = (0.8, 1.1)
+    window_white: float = 0.15
     gamma: float = 0.0
     gamma_exponent: Range = (0.75, 1.35)
 
@@ -105,13 +109,13 @@ class Preset:
             _require(0 <= getattr(self, name) <= 1, self, name, "in 0..1")
         for name in _NOT_NEGATIVE:
             _require(0 <= getattr(self, name) < math.inf, self, name, "finite and not negative")
-        for name in ("ghost_shift_px", "ghost_cycles", "blur_px", "noise_deviation", "psir_shift", "wrong_null_shift"):
+        for name in ("ghost_shift_px", "ghost_cycles", "blur_px", "noise_deviation", "psir_shift", "magnitude_null"):
             _require(getattr(self, name)[0] >= 0, self, name, "not negative")
         for name in ("scale", "gamma_exponent", "low_resolution_zoom", "ringing_radius"):
             _require(getattr(self, name)[0] > 0, self, name, "above 0")
         for name in ("low_resolution_zoom", "ringing_radius"):
             _require(getattr(self, name)[1] <= 1, self, name, "at most 1")
-        _require(self.psir_shift[1] < 1 and self.wrong_null_shift[1] < 1, self, "psir_shift and wrong_null_shift", "below 1")
+        _require(self.psir_shift[1] < 1 and self.magnitude_null[1] < 1, self, "psir_shift and magnitude_null", "below 1")
         _require(1 <= self.stretch < math.inf, self, "stretch", "a ratio of at least 1")
         _require(self.elastic_points >= 2, self, "elastic_points", "at least 2")
         _require(self.window_high[0] - self.window_low[1] >= 0.1, self, "window_low and window_high", "at least 0.1 apart")
@@ -122,8 +126,8 @@ class Preset:
 
 
 _SHARES = (
-    "flip", "off_centre", "anywhere", "elastic", "psir", "wrong_null", "polarity", "bias", "ghosts", "blur",
-    "low_resolution", "ringing", "noise", "window", "gamma",
+    "flip", "off_centre", "anywhere", "elastic", "psir", "magnitude", "polarity", "bias", "ghosts", "blur",
+    "low_resolution", "ringing", "noise", "window", "window_white", "gamma",
 )  # fmt: skip
 _NOT_NEGATIVE = ("rotation_degrees", "elastic_shift", "bias_coefficient")
 
@@ -164,8 +168,8 @@ PRESETS: dict[str, Preset] = {
             off_centre=0.3,
             elastic=0.25,
             elastic_shift=0.01,
-            psir=0.08,
-            wrong_null=0.04,
+            psir=0.05,
+            magnitude=0.1,
             bias=1.0,
             bias_coefficient=0.1,
             ghosts=0.08,
@@ -181,15 +185,15 @@ PRESETS: dict[str, Preset] = {
             rotation_degrees=45,
             quarter_turns=True,
             flip=0.5,
-            scale=(0.6, 1.6),
+            scale=(0.65, 1.5),
             stretch=1.6,
             off_centre=0.5,
             elastic=0.5,
             elastic_shift=0.016,
             psir=0.15,
             psir_shift=(0.15, 0.7),
-            wrong_null=0.1,
-            wrong_null_shift=(0.1, 0.4),
+            magnitude=0.25,
+            magnitude_null=(0.05, 0.45),
             polarity=0.03,
             bias=1.0,
             bias_coefficient=0.2,
@@ -201,7 +205,7 @@ PRESETS: dict[str, Preset] = {
             low_resolution_zoom=(0.45, 1.0),
             ringing=0.15,
             noise=0.7,
-            noise_deviation=(0.0, 0.06),
+            noise_deviation=(0.0, 0.045),
             window=1.0,
             window_low=(-0.15, 0.15),
             window_high=(0.7, 1.2),
