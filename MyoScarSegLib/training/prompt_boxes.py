@@ -1,0 +1,164 @@
+"""Boxes as readers and detectors draw them around scar, and what a box asks for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.detector_error import BoxErrors
+    from MyoScarSegLib.training.prompting import Prompting
+
+HELD = 0.5
+"""A box that holds this share of a lesion's pixels asks for all of the lesion."""
+_ALIKE_SHARE, _ALIKE_LEAST = 0.25, 8
+_SMOOTHING = 0.02
+_SHORTEST_SPLIT_PX = 8
+_PART = (0.25, 0.5)
+
+Corners = tuple[float, float, float, float]
+
+
+def answer_to(box: Corners, numbered: np.ndarray) -> np.ndarray:
+    """The right answer to a box: the lesions of which it holds at least half, and what it holds of others.
+
+    It depends on the picture and the box alone, so that a network can learn it: a box that cuts a lesion's corner asks for
+    the lesion, one that touches a neighbour does not ask for all of that, and of a long lesion under two boxes the two
+    answers together are the lesion, or at least what the boxes hold of it.
+
+    Args:
+        box: ``(x0, y0, x1, y1)`` in pixel edges; it holds the pixels whose centres lie in it.
+        numbered: int ``[rows, columns]``: 0, or the number of the lesion.
+
+    Returns:
+        bool ``[rows, columns]``.
+    """
+    held = np.where(inside(box, numbered.shape), numbered, 0)
+    areas = np.bincount(numbered.ravel())
+    mostly = np.bincount(held.ravel(), minlength=len(areas)) >= HELD * np.maximum(areas, 1)
+    mostly[0] = False
+    return np.asarray(mostly[numbered] | (held > 0))
+
+
+def jittered(generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], how: Prompting) -> Corners:
+    """A box with each edge moved by its own error; kept in the image and at least two pixels wide."""
+    x0, y0, x1, y1 = box
+    spread = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0]) * how.jitter + how.jitter_px
+    spread *= generator.uniform(*how.care)
+    return fitted(np.array(box) + generator.normal(size=4) * spread, shape)
+
+
+def as_reader(generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], how: Prompting) -> Corners:
+    """A box as readers draw it: :func:`jittered`, and some too wide, too tight or off as a whole."""
+    x0, y0, x1, y1 = box
+    side = np.array([x1 - x0, y1 - y0])
+    habit, amount = generator.random(), generator.uniform(0, how.habit)
+    if habit < how.grown:
+        moved = np.concatenate([-side, side]) * amount
+    elif habit < how.grown + how.shrunk:
+        moved = np.concatenate([side, -side]) * amount
+    elif habit < how.grown + how.shrunk + how.shifted:
+        angle = generator.uniform(0, 2 * math.pi)
+        moved = np.tile(side * (math.cos(angle), math.sin(angle)) * amount, 2)
+    else:
+        moved = np.zeros(4)
+    return jittered(generator, tuple(np.array(box) + moved), shape, how)
+
+
+def as_detector(
+    generator: np.random.Generator,
+    box: tuple[float, ...],
+    shape: tuple[int, ...],
+    errors: BoxErrors,
+    size: float | None = None,
+) -> Corners:
+    """A box that errs as one of the detector's did.
+
+    All four errors are one found lesion's, for edges do not err independently. As slices are flipped and turned in training,
+    so are the errors. A little noise is added, since only some dozens may have been measured.
+
+    Args:
+        generator: the source of randomness.
+        box: the tight box.
+        shape: ``(rows, columns)`` to keep it in.
+        errors: the measured errors.
+        size: of the lesion, as a share of the ventricle's: the error is then one of a lesion of similar size, as smaller
+            lesions are boxed with larger relative errors. None if the ventricle is not known.
+    """
+    rows = np.arange(len(errors.edges))
+    if size is not None:
+        known = np.flatnonzero(np.isfinite(errors.sizes))
+        if known.size:
+            distance = np.abs(np.log(errors.sizes[known] / size))
+            alike = min(known.size, max(_ALIKE_LEAST, math.ceil(_ALIKE_SHARE * known.size)))
+            rows = known[np.argpartition(distance, alike - 1)[:alike]]
+    left, top, right, bottom = errors.edges[generator.choice(rows)] + generator.normal(size=4) * _SMOOTHING
+    mirrored, upside_down, turned = generator.random(3) < 0.5
+    if mirrored:
+        left, right = right, left
+    if upside_down:
+        top, bottom = bottom, top
+    if turned:
+        left, top, right, bottom = top, left, bottom, right
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    return fitted(np.array([x0 - left * width, y0 - top * height, x1 + right * width, y1 + bottom * height]), shape)
+
+
+def smaller_part(generator: np.random.Generator, lesion: np.ndarray) -> np.ndarray | None:
+    """What the smaller of two boxes on one lesion holds: a quarter to a half of it, from one end of its long side.
+
+    Args:
+        generator: draws the end and the share.
+        lesion: bool ``[rows, columns]``, not empty.
+
+    Returns:
+        bool ``[rows, columns]``; None for a lesion too short for two boxes.
+    """
+    found = tight(lesion)
+    if found is None or max(found[2] - found[0], found[3] - found[1]) < _SHORTEST_SPLIT_PX:
+        return None
+    axis = 1 if found[2] - found[0] >= found[3] - found[1] else 0
+    reached = np.cumsum(lesion.sum(axis=1 - axis))
+    share = generator.uniform(*_PART) * reached[-1]
+    kept = reached <= share if generator.random() < 0.5 else reached > reached[-1] - share
+    part = lesion & (kept[None, :] if axis == 1 else kept[:, None])
+    return part if part.any() else None
+
+
+def relative_size(box: Corners, ventricle: Corners) -> float:
+    """Size of a box as a share of the ventricle's: the ratio of the geometric means of width and height."""
+    (a0, b0, a1, b1), (c0, d0, c1, d1) = box, ventricle
+    return math.sqrt((a1 - a0) * (b1 - b0) / ((c1 - c0) * (d1 - d0)))
+
+
+def tight(mask: np.ndarray) -> Corners | None:
+    """The tight box of a mask in pixel edges."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return None
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def inside(box: Corners, shape: tuple[int, ...]) -> np.ndarray:
+    """Bool ``[rows, columns]``: the pixels whose centres lie in a box."""
+    y, x = (np.arange(n) + 0.5 for n in shape)
+    return ((y > box[1]) & (y < box[3]))[:, None] & ((x > box[0]) & (x < box[2]))
+
+
+def fitted(box: np.ndarray, shape: tuple[int, ...]) -> Corners:
+    """A box with its corners in order, in the image, and at least two pixels wide."""
+    x0, y0, x1, y1 = (float(v) for v in box)
+    x0, x1 = _ordered(x0, x1, shape[1])
+    y0, y1 = _ordered(y0, y1, shape[0])
+    return x0, y0, x1, y1
+
+
+def _ordered(low: float, high: float, size: int) -> tuple[float, float]:
+    low, high = sorted((min(max(low, 0.0), float(size)), min(max(high, 0.0), float(size))))
+    if high - low < 2:
+        middle = min(max((low + high) / 2, 1.0), size - 1.0)
+        low, high = middle - 1, middle + 1
+    return low, high
