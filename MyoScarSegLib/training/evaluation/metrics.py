@@ -1,0 +1,159 @@
+"""Agreement of two masks: Dice, surface distances, and lesions found.
+
+Every name says whether it looks at slices (``2d``) or at the whole stack (``3d``). Conventions for empty masks:
+
+- *Dice* is 1 where both masks are empty and 0 where one is, as the EMIDEC challenge's own evaluation has it.
+- *Surface distances* are None where either mask is empty: there is no distance to nothing, and a number in its place (0, or
+  the image's diagonal) would move every mean. How often that happened is counted wherever they are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from MyoScarSegLib.training.lesions import GAP_PX, SMALLEST_PX, lesions
+
+LEAST_OVERLAP = 0.1
+"""A lesion counts as found (or a predicted one as right) if at least this share of its pixels lies in the other mask."""
+
+PERCENTILE = 95.0
+
+
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Distances between the borders of two masks.
+
+    Attributes:
+        hd95_mm: the larger of the two directed 95th percentiles (from either border to the other); MONAI's convention.
+        assd_mm: mean over the points of both borders of the distance to the other border.
+    """
+
+    hd95_mm: float
+    assd_mm: float
+
+
+@dataclass(frozen=True)
+class LesionCounts:
+    """Lesions of two masks that meet.
+
+    Attributes:
+        true: lesions of the reference.
+        found: of these, with at least :data:`LEAST_OVERLAP` of their pixels in the predicted mask.
+        predicted: lesions of the predicted mask.
+        right: of these, with at least :data:`LEAST_OVERLAP` of their pixels in the reference.
+    """
+
+    true: int
+    found: int
+    predicted: int
+    right: int
+
+    def __add__(self, other: LesionCounts) -> LesionCounts:
+        return LesionCounts(
+            self.true + other.true, self.found + other.found, self.predicted + other.predicted, self.right + other.right
+        )
+
+
+def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Twice the overlap over the sum of both: of two slices the 2D Dice, of two stacks the 3D Dice.
+
+    Args:
+        predicted, truth: bool, of one shape.
+
+    Returns:
+        0 to 1; 1 if both are empty.
+    """
+    both = int(np.count_nonzero(predicted)) + int(np.count_nonzero(truth))
+    return 1.0 if both == 0 else 2 * int(np.count_nonzero(predicted & truth)) / both
+
+
+def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequence[float]) -> SurfaceDistances | None:
+    """Distances between the borders of two masks, in 2D or 3D.
+
+    A border is what an erosion by one pixel (face neighbours) takes away; beyond the image is outside. In 3D, with slices
+    far apart, nearly all of a thin lesion is border. Distances run between pixel centres.
+
+    Args:
+        predicted, truth: bool, ``[rows, columns]`` or ``[slices, rows, columns]``.
+        spacing_mm: of each axis, in the order of the axes.
+
+    Returns:
+        None if either mask is empty.
+    """
+    from scipy import ndimage
+
+    if not predicted.any() or not truth.any():
+        return None
+    predicted, truth = _cropped(predicted, truth)
+    borders = [mask & ~ndimage.binary_erosion(mask) for mask in (predicted, truth)]
+    to_truth, to_predicted = (ndimage.distance_transform_edt(~border, sampling=spacing_mm) for border in borders[::-1])
+    there, back = to_truth[borders[0]], to_predicted[borders[1]]
+    hd95 = max(float(np.percentile(there, PERCENTILE)), float(np.percentile(back, PERCENTILE)))
+    return SurfaceDistances(hd95, float(np.concatenate([there, back]).mean()))
+
+
+def lesions_2d(predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
+    """Lesions slice by slice, as :func:`~MyoScarSegLib.training.lesions.lesions` numbers them for the detector.
+
+    Args:
+        predicted, truth: bool ``[slices, rows, columns]``.
+    """
+    total = LesionCounts(0, 0, 0, 0)
+    for of_predicted, of_truth in zip(predicted, truth, strict=True):
+        total += _counts(lesions(of_predicted), lesions(of_truth), of_predicted, of_truth)
+    return total
+
+
+def lesions_3d(predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
+    """Lesions through the stack: those of neighbouring slices are one where they overlap or touch, corners included.
+
+    Args:
+        predicted, truth: bool ``[slices, rows, columns]``.
+    """
+    return _counts(number_lesions_3d(predicted), number_lesions_3d(truth), predicted, truth)
+
+
+def number_lesions_3d(mask: np.ndarray) -> np.ndarray:
+    """int ``[slices, rows, columns]``: 0, or the number of the lesion.
+
+    Within a slice gaps are bridged and specks dropped as in 2D; between slices nothing is bridged.
+    """
+    from scipy import ndimage
+
+    mask = np.asarray(mask, dtype=bool)
+    near = np.stack([_near(one) for one in mask])
+    groups, count = ndimage.label(near, structure=np.ones((3, 3, 3)))
+    groups = np.where(mask, groups, 0)
+    areas = np.bincount(groups.ravel(), minlength=count + 1)
+    kept = np.flatnonzero(areas >= SMALLEST_PX)
+    kept = kept[kept > 0]
+    numbers = np.zeros(count + 1, dtype=np.int32)
+    numbers[kept] = np.arange(1, len(kept) + 1)
+    return np.asarray(numbers[groups])
+
+
+def _near(mask: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    return mask if not mask.any() else ndimage.distance_transform_edt(~mask) <= GAP_PX / 2
+
+
+def _counts(predicted_numbers: np.ndarray, true_numbers: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
+    return LesionCounts(*_met(true_numbers, predicted), *_met(predicted_numbers, truth))
+
+
+def _met(numbers: np.ndarray, other: np.ndarray) -> tuple[int, int]:
+    """How many lesions there are, and how many the other mask meets."""
+    sizes = np.bincount(numbers.ravel())[1:]
+    shared = np.bincount(numbers[other], minlength=len(sizes) + 1)[1:]
+    return len(sizes), int(np.count_nonzero(shared >= LEAST_OVERLAP * sizes))
+
+
+def _cropped(*masks: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The part of all masks that holds every one of them, with a border of one pixel that is outside."""
+    where = np.nonzero(np.any(masks, axis=0))
+    window = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in where)
+    return tuple(np.pad(mask[window], 1) for mask in masks)

@@ -1,0 +1,273 @@
+"""All that is measured on one case: its slices and the whole of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.training.evaluation.metrics import LesionCounts, dice, lesions_2d, lesions_3d, surface_distances
+
+THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
+"""Probabilities at which the Dice-threshold curve is measured."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The sizes that turn pixels into millimetres and grams.
+
+    Attributes:
+        pixel_spacing_mm: ``(row, column)``.
+        pixel_area_mm2: of one pixel.
+        extents_mm: ``[k]``, the length along the stack's normal that each slice stands for.
+        assumed: the data has lost its spacing, and this is a convention.
+    """
+
+    pixel_spacing_mm: tuple[float, float]
+    pixel_area_mm2: float
+    extents_mm: np.ndarray
+    assumed: bool = False
+
+    @classmethod
+    def of(cls, geometry: Geometry, slices: int) -> Grid | None:
+        """Of a study's geometry; None if it carries no spacing."""
+        area, extents, spacing = geometry.pixel_area_mm2, geometry.slice_extents_mm(slices), geometry.pixel_spacing_mm
+        if area is None or extents is None or spacing is None:
+            return None
+        return cls((float(spacing[0]), float(spacing[1])), area, np.asarray(extents, dtype=np.float64))
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """``(slice, row, column)``, for distances in 3D; of an uneven stack the median distance between slices."""
+        return float(np.median(self.extents_mm)), *self.pixel_spacing_mm
+
+    def volume_ml(self, pixels: np.ndarray) -> float:
+        """Of as many ``pixels`` in each slice, ``[k]``; as :func:`~MyoScarSegLib.quantification.burden.scar_burden` has it."""
+        return float(np.dot(pixels, self.extents_mm)) * self.pixel_area_mm2 / MM3_PER_ML
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """One slice. What needs spacing is None without it; distances also where either mask is empty.
+
+    Attributes:
+        slice: number of the slice in its data set.
+        truth_px, predicted_px: scar pixels.
+        dice: 2D; 1 if both masks are empty.
+        hd95_mm, assd_mm: 2D.
+        truth_area_mm2, predicted_area_mm2: scar areas.
+        truth_mass_g, predicted_mass_g: scar masses.
+    """
+
+    slice: int
+    truth_px: int
+    predicted_px: int
+    dice: float
+    hd95_mm: float | None
+    assd_mm: float | None
+    truth_area_mm2: float | None
+    predicted_area_mm2: float | None
+    truth_mass_g: float | None
+    predicted_mass_g: float | None
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """One case. What needs spacing is None without it.
+
+    Attributes:
+        case: its name; patient: whose it is (patients are what intervals are drawn from).
+        slices: number of slices; scar_slices: those with scar in the reference.
+        truth_px, predicted_px: scar pixels.
+        dice_3d: over all voxels; 1 if both masks are empty.
+        dice_2d: mean over the slices with scar in the reference; None if there are none.
+        hd95_3d_mm, assd_3d_mm: between the borders in 3D; None where either mask is empty.
+        hd95_2d_mm, assd_2d_mm: mean over the slices that have scar in both masks; None if none has.
+        truth_volume_ml, predicted_volume_ml, truth_mass_g, predicted_mass_g: of the scar.
+        wall_mass_g: of the reference's left-ventricular myocardium, scar included; None if it is not known.
+        truth_share, predicted_share: scar as a share of that myocardium, 0 to 1; the predicted one may exceed 1.
+        lesions_2d, lesions_3d: see :class:`~MyoScarSegLib.training.evaluation.metrics.LesionCounts`.
+        scar_free_slices: slices without scar in the reference; false_slices: of these, with predicted scar.
+        false_area_mm2, false_mass_g: predicted scar on the scar-free slices.
+        spacing_assumed: millimetres and grams rest on a convention, because the data has lost its spacing.
+        by_slice: each slice.
+        curve: int ``[thresholds, 2]``: overlap and predicted pixels at each of :data:`THRESHOLDS`; None without probabilities.
+    """
+
+    case: str
+    patient: str
+    slices: int
+    scar_slices: int
+    truth_px: int
+    predicted_px: int
+    dice_3d: float
+    dice_2d: float | None
+    hd95_3d_mm: float | None
+    assd_3d_mm: float | None
+    hd95_2d_mm: float | None
+    assd_2d_mm: float | None
+    truth_volume_ml: float | None
+    predicted_volume_ml: float | None
+    truth_mass_g: float | None
+    predicted_mass_g: float | None
+    wall_mass_g: float | None
+    truth_share: float | None
+    predicted_share: float | None
+    lesions_2d: LesionCounts
+    lesions_3d: LesionCounts
+    scar_free_slices: int
+    false_slices: int
+    false_area_mm2: float | None
+    false_mass_g: float | None
+    spacing_assumed: bool
+    by_slice: tuple[SliceScore, ...] = field(repr=False)
+    curve: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def has_scar(self) -> bool:
+        """Whether the reference has scar."""
+        return self.truth_px > 0
+
+    @property
+    def volume_error_ml(self) -> float | None:
+        """Predicted less true."""
+        return _less(self.predicted_volume_ml, self.truth_volume_ml)
+
+    @property
+    def mass_error_g(self) -> float | None:
+        """Predicted less true."""
+        return _less(self.predicted_mass_g, self.truth_mass_g)
+
+    @property
+    def share_error(self) -> float | None:
+        """Predicted less true share of the myocardium."""
+        return _less(self.predicted_share, self.truth_share)
+
+    def row(self) -> dict[str, Any]:
+        """Its numbers as one flat row: what the CSV table and the JSON file hold."""
+        row: dict[str, Any] = {}
+        for name, value in self.__dict__.items():
+            if isinstance(value, LesionCounts):
+                row |= {f"{name}_{key}": count for key, count in asdict(value).items()}
+            elif name not in ("by_slice", "curve"):
+                row[name] = value
+        return {
+            **row,
+            "volume_error_ml": self.volume_error_ml,
+            "mass_error_g": self.mass_error_g,
+            "share_error": self.share_error,
+        }
+
+
+def score_case(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    grid: Grid | None,
+    *,
+    case: str,
+    patient: str | None = None,
+    wall: np.ndarray | None = None,
+    probability: np.ndarray | None = None,
+    slice_numbers: tuple[int, ...] | None = None,
+) -> CaseScore:
+    """Compare two masks of one case.
+
+    Args:
+        predicted, truth: bool ``[k, j, i]``.
+        grid: sizes; None if unknown.
+        case: its name.
+        patient: whose it is; the case's own name if None.
+        wall: bool ``[k, j, i]``, the reference's left-ventricular myocardium with its scar; None if unknown.
+        probability: float ``[k, j, i]`` behind ``predicted``, for the Dice-threshold curve.
+        slice_numbers: what the data set calls the slices; 0, 1, ... if None.
+
+    Raises:
+        StudyError: the arrays' shapes differ.
+    """
+    for other, name in ((predicted, "predicted mask"), (wall, "wall"), (probability, "probability map")):
+        if other is not None and other.shape != truth.shape:
+            raise StudyError(f"{case}: the {name} has the shape {other.shape} and the reference {truth.shape}.")
+    numbers = slice_numbers or tuple(range(len(truth)))
+    slices = tuple(_score_slice(predicted[k], truth[k], grid, k, number) for k, number in enumerate(numbers))
+    true_counts, counts = (np.count_nonzero(mask, axis=(1, 2)) for mask in (truth, predicted))
+    free = true_counts == 0
+    distances = None if grid is None else surface_distances(predicted, truth, grid.spacing_mm)
+    volumes = [None if grid is None else grid.volume_ml(pixels) for pixels in (true_counts, counts, np.where(free, counts, 0))]
+    true_g, predicted_g, false_g = (_mass(volume) for volume in volumes)
+    wall_px = None if wall is None else np.count_nonzero(wall | truth, axis=(1, 2))
+    wall_g = None if grid is None or wall_px is None or not wall_px.any() else _mass(grid.volume_ml(wall_px))
+    # Without spacing the shares still mean something: slices stand for the same length then.
+    parts = (true_counts.sum(), counts.sum()) if grid is None else (true_g, predicted_g)
+    whole = wall_g if grid is not None else None if wall_px is None or not wall_px.any() else float(wall_px.sum())
+    shares = [None if whole is None or part is None else float(part) / whole for part in parts]
+    with_scar = [s for s in slices if s.truth_px > 0]
+    return CaseScore(
+        case=case,
+        patient=patient or case,
+        slices=len(truth),
+        scar_slices=len(with_scar),
+        truth_px=int(true_counts.sum()),
+        predicted_px=int(counts.sum()),
+        dice_3d=dice(predicted, truth),
+        dice_2d=_mean([s.dice for s in with_scar]),
+        hd95_3d_mm=None if distances is None else distances.hd95_mm,
+        assd_3d_mm=None if distances is None else distances.assd_mm,
+        hd95_2d_mm=_mean([s.hd95_mm for s in slices]),
+        assd_2d_mm=_mean([s.assd_mm for s in slices]),
+        truth_volume_ml=volumes[0],
+        predicted_volume_ml=volumes[1],
+        truth_mass_g=true_g,
+        predicted_mass_g=predicted_g,
+        wall_mass_g=wall_g,
+        truth_share=shares[0],
+        predicted_share=shares[1],
+        lesions_2d=lesions_2d(predicted, truth),
+        lesions_3d=lesions_3d(predicted, truth),
+        scar_free_slices=int(free.sum()),
+        false_slices=int(np.count_nonzero(free & (counts > 0))),
+        false_area_mm2=None if grid is None else float(counts[free].sum()) * grid.pixel_area_mm2,
+        false_mass_g=false_g,
+        spacing_assumed=grid is not None and grid.assumed,
+        by_slice=slices,
+        curve=None if probability is None else _curve(probability, truth),
+    )
+
+
+def _score_slice(predicted: np.ndarray, truth: np.ndarray, grid: Grid | None, k: int, number: int) -> SliceScore:
+    counts = int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
+    distances = None if grid is None else surface_distances(predicted, truth, grid.pixel_spacing_mm)
+    areas = [None if grid is None else count * grid.pixel_area_mm2 for count in counts]
+    masses = [None if area is None or grid is None else _mass(area * grid.extents_mm[k] / MM3_PER_ML) for area in areas]
+    return SliceScore(
+        number,
+        *counts,
+        dice(predicted, truth),
+        None if distances is None else distances.hd95_mm,
+        None if distances is None else distances.assd_mm,
+        areas[0],
+        areas[1],
+        masses[0],
+        masses[1],
+    )
+
+
+def _curve(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    inside = probability[truth]
+    return np.array([(np.count_nonzero(inside >= t), np.count_nonzero(probability >= t)) for t in THRESHOLDS], dtype=np.int64)
+
+
+def _mass(volume_ml: float | None) -> float | None:
+    return None if volume_ml is None else float(volume_ml) * MYOCARDIAL_DENSITY_G_PER_ML
+
+
+def _mean(values: list[Any]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _less(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b

@@ -1,0 +1,210 @@
+"""Figures over patients, each with its interval: what tables, model cards and pictures are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.quantification.burden import MM3_PER_ML
+from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
+from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
+
+MOST_FALSE_SCAR_G = 1.0
+"""A patient without scar counts as read rightly up to this mass."""
+
+_LIMITS_OF_AGREEMENT = 1.96
+
+
+def summarise(cases: Sequence[CaseScore]) -> dict[str, Any]:
+    """Figures over the patients of ``cases``, JSON-ready; None where there is nothing to measure.
+
+    Keys ending in ``_interval_95`` are patient-bootstrap intervals of the key before them. Of a patient with several cases
+    means are taken over the cases, sums over all. Agreement (Dice, distances, mass, share of the myocardium) is measured
+    on patients whose reference has scar; false scar on the other patients, and on every patient's scar-free slices.
+    ``emidec`` holds that challenge's own figures: over *all* patients, Dice 1 where both masks are empty, absolute volume
+    difference, and that difference as a share of the reference's myocardium (here of scar with no-reflow).
+    """
+    patients = _by_patient(cases)
+    scarred = {p: [c for c in of if c.has_scar] for p, of in patients.items() if any(c.has_scar for c in of)}
+    normal = {p: of for p, of in patients.items() if p not in scarred}
+    dices = _means(scarred, lambda c: c.dice_3d)
+    figures: dict[str, Any] = {
+        "patients": len(scarred),
+        "scar_free_patients": len(normal),
+        "slices": sum(c.slices for c in cases),
+        "scar_slices": sum(c.scar_slices for c in cases),
+        "spacing_assumed": any(c.spacing_assumed for c in cases),
+        **_mean_with_interval("dice", dices),
+        "dice_median": rounded(np.median(dices)) if dices else None,
+        **_mean_with_interval("dice_2d", _means(scarred, lambda c: c.dice_2d)),
+        **_mean_with_interval("hd95_3d_mm", _means(scarred, lambda c: c.hd95_3d_mm)),
+        **_mean_with_interval("assd_3d_mm", _means(scarred, lambda c: c.assd_3d_mm)),
+        **_mean_with_interval("hd95_2d_mm", _means(scarred, lambda c: c.hd95_2d_mm)),
+        **_mean_with_interval("assd_2d_mm", _means(scarred, lambda c: c.assd_2d_mm)),
+        "patients_with_nothing_predicted": sum(all(c.predicted_px == 0 for c in of) for of in scarred.values()),
+        **_mass(scarred),
+        **_share(scarred),
+        **_lesions(cases, patients),
+        **_false_scar(patients, normal),
+        "emidec": _emidec(cases),
+        "per_patient_dice": {p: rounded(d) for p, d in zip(scarred, dices, strict=True)},
+    }
+    curve = threshold_curve(cases)
+    return figures if curve is None else {**figures, "dice_by_threshold": curve}
+
+
+def threshold_curve(cases: Sequence[CaseScore]) -> dict[str, Any] | None:
+    """Mean per-patient Dice of the patients with scar, and mass bias, at each threshold; None without probabilities."""
+    with_curve = [c for c in cases if c.has_scar and c.curve is not None]
+    if not with_curve:
+        return None
+    curves = np.stack([c.curve for c in with_curve if c.curve is not None])
+    truth = np.array([c.truth_px for c in with_curve])
+    dices = 2 * curves[:, :, 0] / (curves[:, :, 1] + truth[:, None])
+    names = sorted({c.patient for c in with_curve})
+    of_patient = np.array([names.index(c.patient) for c in with_curve])
+    per_patient = np.stack([dices[of_patient == n].mean(axis=0) for n in range(len(names))])
+    return {
+        "threshold": list(THRESHOLDS),
+        "dice_mean": [rounded(value) for value in per_patient.mean(axis=0)],
+        "dice_interval_95": [_pair(interval(column)) for column in per_patient.T],
+        "pixel_bias_percent": [rounded(100 * (n / truth.sum() - 1)) for n in curves[:, :, 1].sum(axis=0)],
+    }
+
+
+def bland_altman(cases: Iterable[CaseScore]) -> tuple[float, float, float] | None:
+    """Mean of the mass errors in g, and the 95% limits of agreement (Bland and Altman, Lancet 1986, 1, 307).
+
+    Over the cases with scar in the reference; None for fewer than two.
+    """
+    errors = [c.mass_error_g for c in cases if c.has_scar and c.mass_error_g is not None]
+    if len(errors) < 2:
+        return None
+    mean, spread = float(np.mean(errors)), float(np.std(errors, ddof=1)) * _LIMITS_OF_AGREEMENT
+    return mean, mean - spread, mean + spread
+
+
+def rounded(value: Any) -> float:
+    """Five significant digits, as a float that JSON can hold."""
+    return float(f"{float(value):.5g}")
+
+
+def _by_patient(cases: Iterable[CaseScore]) -> dict[str, list[CaseScore]]:
+    patients: dict[str, list[CaseScore]] = {}
+    for case in sorted(cases, key=lambda c: (c.patient, c.case)):
+        patients.setdefault(case.patient, []).append(case)
+    return patients
+
+
+def _means(patients: dict[str, list[CaseScore]], of: Callable[[CaseScore], float | None]) -> list[float]:
+    """Per patient the mean over the cases; patients without a value are left out."""
+    found = []
+    for cases in patients.values():
+        values = [v for c in cases if (v := of(c)) is not None]
+        if values:
+            found.append(float(np.mean(values)))
+    return found
+
+
+def _mean_with_interval(name: str, values: list[float]) -> dict[str, Any]:
+    return {
+        f"{name}_mean": rounded(np.mean(values)) if values else None,
+        f"{name}_interval_95": _pair(interval(values)),
+    }
+
+
+def _ratio_with_interval(name: str, table: np.ndarray) -> dict[str, Any]:
+    """Of ``[patients, 2]`` parts and wholes; fewer than two patients with a whole have no interval."""
+    several = np.count_nonzero(table[:, 1]) > 1
+    return {
+        name: rounded(ratio(table)) if table[:, 1].sum() > 0 else None,
+        f"{name}_interval_95": _pair(interval(table, ratio)) if several else None,
+    }
+
+
+def _pair(limits: tuple[float, float] | None) -> list[float] | None:
+    return None if limits is None else [rounded(limits[0]), rounded(limits[1])]
+
+
+def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
+    measured = [
+        (sum(c.mass_error_g or 0.0 for c in of), sum(c.truth_mass_g or 0.0 for c in of))
+        for of in scarred.values()
+        if all(c.mass_error_g is not None for c in of)
+    ]
+    table = np.array(measured).reshape(-1, 2)
+    errors = table[:, 0]
+    limits = bland_altman(c for of in scarred.values() for c in of)
+    some = len(table) > 0
+    return {
+        "truth_mass_g_mean": rounded(table[:, 1].mean()) if some else None,
+        "mass_bias_g": rounded(errors.mean()) if some else None,
+        "mass_bias_g_interval_95": _pair(interval(errors)),
+        "mass_bias_percent": rounded(100 * ratio(table)) if some else None,
+        "mass_bias_percent_interval_95": _pair(interval(table * (100, 1), ratio)),
+        "mass_limits_of_agreement_g": None if limits is None else _pair(limits[1:]),
+        "mass_mean_absolute_error_g": rounded(np.abs(errors).mean()) if some else None,
+        "mass_mean_absolute_error_g_interval_95": _pair(interval(np.abs(errors))),
+        "volume_bias_ml": _rounded_mean(_means(scarred, lambda c: c.volume_error_ml)),
+        "volume_mean_absolute_error_ml": _rounded_mean([abs(v) for v in _means(scarred, lambda c: c.volume_error_ml)]),
+    }
+
+
+def _share(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
+    errors = [100 * v for v in _means(scarred, lambda c: c.share_error)]
+    return {
+        "share_bias_percent_points": _rounded_mean(errors),
+        "share_bias_percent_points_interval_95": _pair(interval(errors)),
+        "share_mean_absolute_error_percent_points": _rounded_mean([abs(e) for e in errors]),
+    }
+
+
+def _lesions(cases: Sequence[CaseScore], patients: dict[str, list[CaseScore]]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for kind in ("3d", "2d"):
+        counts = [[getattr(c, f"lesions_{kind}") for c in of] for of in patients.values()]
+        for name, part, whole in (("recall", "found", "true"), ("precision", "right", "predicted")):
+            table = np.array([[sum(getattr(c, key) for c in of) for key in (part, whole)] for of in counts]).reshape(-1, 2)
+            figures |= _ratio_with_interval(f"lesion_{name}_{kind}", table)
+        figures[f"lesions_{kind}"] = sum(getattr(c, f"lesions_{kind}").true for c in cases)
+    return figures
+
+
+def _false_scar(patients: dict[str, list[CaseScore]], normal: dict[str, list[CaseScore]]) -> dict[str, Any]:
+    slices = np.array([[sum(c.false_slices for c in of), sum(c.scar_free_slices for c in of)] for of in patients.values()])
+    slices = slices.reshape(-1, 2)
+    known = all(c.false_area_mm2 is not None for of in patients.values() for c in of)
+    areas = np.array(
+        [[sum(c.false_area_mm2 or 0.0 for c in of), sum(c.scar_free_slices for c in of)] for of in patients.values()]
+    )
+    some = slices[:, 1].sum() > 0
+    grams = {p: max(c.predicted_mass_g for c in of if c.predicted_mass_g is not None) for p, of in normal.items() if known}
+    clean = [float(g <= MOST_FALSE_SCAR_G) for g in grams.values()]
+    return {
+        "scar_free_slices": int(slices[:, 1].sum()),
+        "scar_free_slices_with_false_scar": int(slices[:, 0].sum()),
+        **_ratio_with_interval("scar_free_slices_with_false_scar_share", slices),
+        "false_area_mm2_per_scar_free_slice": rounded(ratio(areas)) if some and known else None,
+        "scar_free_patients_at_most_1_g": int(sum(clean)) if known else None,
+        "scar_free_patients_at_most_1_g_share": _rounded_mean(clean),
+        "scar_free_patients_at_most_1_g_share_interval_95": _pair(interval(clean)),
+        "false_mass_g_per_scar_free_patient": _rounded_mean(list(grams.values())),
+        "per_scar_free_patient_g": {p: rounded(g) for p, g in grams.items()},
+    }
+
+
+def _emidec(cases: Sequence[CaseScore]) -> dict[str, Any]:
+    differences = [abs(c.volume_error_ml) * MM3_PER_ML for c in cases if c.volume_error_ml is not None]
+    ratios = [abs(c.share_error) for c in cases if c.share_error is not None]
+    return {
+        "cases": len(cases),
+        "dice_3d_mean": _rounded_mean([c.dice_3d for c in cases]),
+        "volume_difference_mm3_mean": _rounded_mean(differences),
+        "ratio_difference_mean": _rounded_mean(ratios),
+    }
+
+
+def _rounded_mean(values: list[float]) -> float | None:
+    return rounded(np.mean(values)) if values else None
