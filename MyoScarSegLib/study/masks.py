@@ -14,7 +14,7 @@ from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
-from MyoScarSegLib.study.writer import SEGMENT_NAME, file_geometry
+from MyoScarSegLib.study.writer import NO_REFLOW_NAME, SEGMENT_NAME, file_geometry
 
 #: Written coordinates and a file's own may differ by what float32 headers (NIfTI) round off.
 _SAME_PLACE_MM = 1e-2
@@ -52,7 +52,8 @@ def read_mask(path: Path | str, study: Study) -> np.ndarray:
     """A mask drawn on ``study``, from ``.seg.nrrd``, NIfTI, NRRD or MetaImage.
 
     Returns:
-        bool ``[k, j, i]``, shaped like ``study.voxels``. Of a segmentation with several segments, the one named Scar.
+        bool ``[k, j, i]``, shaped like ``study.voxels``. Of a segmentation with several segments, the one named Scar, and with
+        it one named No-reflow (microvascular obstruction: infarct that no contrast reaches).
 
     Raises:
         StudyError: the file cannot be read, lies on another grid, or has several segments and none named Scar.
@@ -173,9 +174,13 @@ def _type_code(tags: str) -> str:
 
 
 def _scar_of(path: Path, segments: tuple[Segment, ...]) -> np.ndarray:
-    """The voxels of the one segment, or of the one named Scar."""
+    """The voxels of the one segment, or of those named Scar and No-reflow."""
     wanted = [s for s in segments if s.name.lower() == SEGMENT_NAME.lower()] or list(segments)
     if len(wanted) > 1:
         names = ", ".join(s.name for s in segments)
         raise StudyError(f"{path} has {len(segments)} segments ({names}); name the one to use {SEGMENT_NAME!r}.")
-    return wanted[0].mask
+    mask = wanted[0].mask
+    for segment in segments:
+        if segment.name.lower() == NO_REFLOW_NAME.lower():
+            mask = mask | segment.mask
+    return mask
