@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ class Split:
         both = set(self.training) & set(self.validation)
         if both:
             raise StudyError(f"The split has patients on both sides: {', '.join(sorted(both))}. Split by patient.")
+
+    def extended(self, patients: Iterable[str]) -> Split:
+        """The split with everybody on their side, and those of ``patients`` that it does not know among the training ones."""
+        new = set(patients) - set(self.training) - set(self.validation)
+        return replace(self, training=_sorted({*self.training, *new}))
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object."""
@@ -112,11 +117,45 @@ def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(patients))
 
 
-def check_same_pictures(split: Split, slices: Iterable[LabelledSlice]) -> None:
+def check_split(split: Split, slices: Iterable[LabelledSlice]) -> list[str]:
+    """Whether a split fits the data it is to divide.
+
+    Returns:
+        Sentences on patients that only one of both knows; each says what to do.
+
+    Raises:
+        StudyError: nobody trains or nobody validates, or one picture would be on both sides.
+    """
+    slices = list(slices)
+    found = {labelled.patient for labelled in slices}
+    for part, patients in (("training", split.training), ("validation", split.validation)):
+        if not found & set(patients):
+            raise StudyError(
+                f"The data has none of the split's {len(patients)} {part} patients{_some(patients)}; its own are{_some(found)}. "
+                "The split is of other data, or patients are named otherwise there. Draw a split of this data."
+            )
+    check_leakage(split, slices)
+    warnings = []
+    unknown = _sorted(found - set(split.training) - set(split.validation))
+    if unknown:
+        warnings.append(
+            f"{len(unknown)} patients of the data are on neither side of the split and are left out{_some(unknown)}. "
+            "Extend the split, or draw a new one, to use them."
+        )
+    missing = _sorted({*split.training, *split.validation} - found)
+    if missing:
+        warnings.append(
+            f"{len(missing)} patients of the split are not in the data{_some(missing)}. Figures do not compare with those of the "
+            "whole data; bring them back, or draw a new split."
+        )
+    return warnings
+
+
+def check_leakage(split: Split, slices: Iterable[LabelledSlice]) -> None:
     """Refuse a split that trains and validates on one picture under two patients' names.
 
-    Pictures are compared as the networks see them (normalised), so another bit depth or scale does not hide one. Blank slices
-    are left out.
+    No split has a patient on both sides: :class:`Split` refuses to be made so. Pictures are compared as the networks see them
+    (normalised), so another bit depth or scale does not hide one. Blank slices are left out.
 
     Raises:
         StudyError: there is such a picture; the message names the slices.
@@ -146,3 +185,10 @@ def picture_digest(image: np.ndarray) -> str | None:
     if len(np.unique(seen)) < _FEWEST_GREYS:
         return None
     return hashlib.sha256(f"{seen.shape}".encode() + seen.tobytes()).hexdigest()
+
+
+def _some(patients: Collection[str]) -> str:
+    """The first few names, for a sentence."""
+    ordered = sorted(patients)
+    more = f", and {len(ordered) - 5} more" if len(ordered) > 5 else ""
+    return f" ({', '.join(ordered[:5])}{more})" if ordered else ""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import Segment, StoredLabels
+from MyoScarSegLib.study.masks import Segment, StoredLabels, read_labels
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 
 #: Value in a file to class.
@@ -181,6 +184,41 @@ def classes_of_segments(segments: Sequence[Segment], where: str) -> tuple[np.nda
         if number in by_class:
             classes[by_class[number]] = number
     return classes, {CAVITY, MYOCARDIUM} <= set(by_class)
+
+
+def classes_on(
+    study: Study, labels: np.ndarray | Path | str, label_map: LabelMap | None, wall_known: bool | None
+) -> tuple[np.ndarray, bool]:
+    """The classes of labels that were drawn on one study.
+
+    Args:
+        study: the study.
+        labels: bool (scar) or classes, ``[k, j, i]`` shaped like the study's voxels; or a file on the study's grid.
+        label_map: what the values in a file without named segments mean; None for what they speak for.
+        wall_known: whether cavity and myocardium are labelled; None looks whether they are there.
+
+    Returns:
+        uint8 ``[k, j, i]``, and whether the wall is known.
+
+    Raises:
+        StudyError: the labels do not fit the study, or do not say what is scar.
+    """
+    if isinstance(labels, np.ndarray):
+        if labels.shape != study.voxels.shape:
+            raise StudyError(f"The labels have the shape {labels.shape}, the study {study.voxels.shape}: both are [k, j, i].")
+        if labels.dtype == np.bool_:
+            return scar_only_unless_wall(np.where(labels, INFARCT, 0).astype(np.uint8), False)
+        if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() > NO_REFLOW:
+            raise StudyError(f"The labels must be bool, or whole numbers from 0 to {NO_REFLOW}, not {labels.dtype}.")
+        return scar_only_unless_wall(labels.astype(np.uint8), wall_known is not False)
+    stored = read_labels(labels, study)
+    if stored.segments:
+        classes, drawn = classes_of_segments(stored.segments, str(labels))
+        return scar_only_unless_wall(classes, drawn and wall_known is not False)
+    values = whole_numbers(stored, str(labels))
+    label_map = label_map or default_label_map({int(v) for v in np.unique(values)}, str(labels))
+    known = knows_wall(label_map) and wall_known is not False
+    return scar_only_unless_wall(apply_label_map(values, label_map, str(labels)), known)
 
 
 def listed(values: Collection[int]) -> str:

@@ -19,6 +19,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.sidecar import Sidecar
+from MyoScarSegLib.training.datasets.stored import read_written
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,7 @@ def read_volumes(
 
 def _read(pair: Pair, rule: PatientRule, sidecar: Sidecar) -> _Read:
     facts = sidecar.cases.get(pair.case)
-    study = read_study(pair.image, axis="auto" if facts is None else facts.axis)
-    if facts is not None:
-        study = facts.restored(study)
+    study = read_study(pair.image) if facts is None else read_written(pair.image, facts)
     labels = read_labels(pair.labels, study)
     if not labels.segments and labels.values is not None and pair.labels.name.lower().endswith(".seg.nrrd"):
         raise StudyError(f"{pair.labels} is a segmentation without any segment.")

@@ -21,7 +21,7 @@ from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.sidecar import Sidecar
-from MyoScarSegLib.training.splits import Split, check_same_pictures
+from MyoScarSegLib.training.splits import Split, check_leakage
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
 MASK_FOLDERS = ("masks", "labels")
@@ -96,7 +96,7 @@ def read_yolosam(
     split = None
     if {"train", "val"} <= set(parts):
         split = _split(folder, read)
-        check_same_pictures(split, slices)
+        check_leakage(split, slices)
     return DataSet(
         "yolosam", sorted(slices, key=lambda s: (s.patient, s.case, s.index)), skipped, strata_by_content(slices), split
     )

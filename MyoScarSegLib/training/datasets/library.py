@@ -1,0 +1,412 @@
+"""A training library: a folder to which Slicer and the command line add labelled cases, one at a time or many at once.
+
+::
+
+    library.json                            what the folder is, and its version
+    split.json                              who trains and who validates, once it was drawn
+    cases/<case>/volume.nrrd                the image, k through the slices
+    cases/<case>/segmentation.seg.nrrd      scar, and the wall where it was drawn (or labels.nii.gz, in EMIDEC's values)
+    cases/<case>/case.json                  patient code, source, reviewer, checksums, geometry
+
+A case is written into a folder of its own beside the others and takes its place by a rename: whoever reads the library sees all
+of it or nothing. Changes are made under a lock, which frees itself when its holder dies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.files import read_json, sha256_of, write_json
+from MyoScarSegLib.models.locks import locked
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.study.reader import read_study
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets import labelmaps
+from MyoScarSegLib.training.datasets.dataset import LabelledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labelmaps import LabelMap
+from MyoScarSegLib.training.datasets.library_record import (
+    LABELS,
+    RECORD,
+    SEGMENTATION,
+    VOLUME,
+    Case,
+    checked_code,
+    content_digest,
+    image_digest,
+    write_case,
+)
+from MyoScarSegLib.training.datasets.stored import read_written
+from MyoScarSegLib.training.splits import Split, check_leakage, split_patients
+
+MARK, SPLIT, CASES = "library.json", "split.json", "cases"
+FORMAT, VERSION = "MyoScarSeg training library", 1
+
+#: Folders on their way in and out, beside ``cases``. Only a replaced one is ever read, until its successor is in its place.
+ADDING, REPLACED, REMOVING = ".adding-", ".replaced-", ".removing-"
+
+
+class Library:
+    """A training library on disk. Make one with :meth:`create` or :meth:`open`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path | str) -> Library:
+        """A library in ``folder``, which is made if it is missing; one that is there already is opened.
+
+        Raises:
+            StudyError: the folder holds something else.
+            OutputError: it cannot be made.
+        """
+        folder = Path(folder)
+        if (folder / MARK).is_file():
+            return cls.open(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise StudyError(f"{folder} is not empty and no training library; choose a new folder.")
+        write_json(folder / MARK, {"format": FORMAT, "version": VERSION})
+        _made(folder / CASES)
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Library:
+        """The library in ``folder``.
+
+        Raises:
+            StudyError: there is none, or it is from a newer version.
+        """
+        folder = Path(folder)
+        if not (folder / MARK).is_file():
+            raise StudyError(f"{folder} is no training library: there is no {MARK} in it.")
+        document = read_json(folder / MARK, StudyError)
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise StudyError(f"{folder / MARK} does not say that this is a training library.")
+        if document.get("version") != VERSION:
+            raise StudyError(
+                f"{folder} is a library of version {document.get('version')}; this program knows version {VERSION}. Update it."
+            )
+        return cls(folder)
+
+    def add(
+        self,
+        study: Study | Path | str,
+        labels: np.ndarray | Path | str,
+        *,
+        patient: str,
+        case: str | None = None,
+        source: str = "",
+        reviewer: str = "",
+        label_map: LabelMap | None = None,
+        wall_known: bool | None = None,
+        replace: bool = False,
+        cancel: CancelToken | None = None,
+    ) -> Case:
+        """Add a labelled study.
+
+        Args:
+            study: the study, or what :func:`~MyoScarSegLib.study.reader.read_study` reads.
+            labels: ``[k, j, i]`` shaped like the study's voxels: bool (scar), or the classes of a
+                :class:`~MyoScarSegLib.training.datasets.labelled.LabelledSlice`; or a file with them on the study's grid.
+            patient: code of the patient, the same for all of the patient's cases. Never the name.
+            case: name of the case; the patient's code if None.
+            source, reviewer: for the record, in the user's words.
+            label_map: what the values in a label file mean; see :func:`~.labelmaps.parse_label_map`.
+            wall_known: whether cavity and myocardium are labelled; None looks whether both are there.
+            replace: put this in the place of the case of that name (or of the one with the same image).
+            cancel: is looked at before each step.
+
+        Returns:
+            The case; the one that is there already if it is the same patient and the same content.
+
+        Raises:
+            StudyError: the input cannot be read, the code is not fit, or the library has such a case already.
+            OutputError: the library cannot be written.
+            Cancelled: ``cancel`` was set. The library is as it was.
+        """
+        checked_code(patient, "patient code")
+        name = checked_code(case, "case name") if case is not None else None
+        if not isinstance(study, Study):
+            study = read_study(study)
+        classes, known = labelmaps.classes_on(study, labels, label_map, wall_known)
+        labelled = LabelledStudy(name or patient, patient, study, classes, known)
+        same = self._same(labelled, name, replace)
+        if same is not None and same.content_sha256 == content_digest(labelled):
+            return same
+        temporary = self.folder / f"{ADDING}{uuid.uuid4().hex}"
+        try:
+            _made(temporary)
+            _stop(cancel)
+            record = write_case(temporary, labelled, source=source, reviewer=reviewer)
+            _stop(cancel)
+            with self._locked(cancel):
+                same = self._same(labelled, name, replace)
+                if same is not None and same.content_sha256 == record.content_sha256:
+                    return same
+                if same is not None and same.case != record.case:
+                    record = _renamed(record, same.case, temporary)
+                self._put(temporary, record.case)
+            return record
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _same(self, labelled: LabelledStudy, name: str | None, replaces: bool) -> Case | None:
+        """The case that ``labelled`` repeats or is to replace; None if it is new.
+
+        Raises:
+            StudyError: there is such a case, and it is not to be replaced.
+        """
+        image, content = image_digest(labelled.study), content_digest(labelled)
+        cases, damaged = self.scan()
+        for other in cases:
+            if other.image_sha256 == image and other.patient != labelled.patient:
+                raise StudyError(
+                    f"The same image is in the library already as case {other.case} of patient {other.patient}: one image under "
+                    f"two codes could be trained on and validated. Add it as {other.patient}, or remove that case first."
+                )
+        of_image = [other for other in cases if other.image_sha256 == image]
+        for other in of_image:
+            if other.content_sha256 == content or (replaces and name in (None, other.case)):
+                return other
+            raise StudyError(
+                f"This image is in the library already as case {other.case}, with other labels. "
+                f"Give --replace (replace=True) to put these in their place{'' if name is None else f', as case {other.case}'}."
+            )
+        wanted = labelled.case
+        clash = next((other for other in cases if other.case.lower() == wanted.lower()), None)
+        if clash is None and wanted.lower() not in {folder.lower() for folder in damaged}:
+            return None
+        if clash is not None and clash.case != wanted:
+            raise StudyError(f"The library has a case {clash.case}; {wanted} differs in capitals only, which some disks ignore.")
+        if clash is not None and clash.patient != labelled.patient:
+            raise StudyError(f"Case {wanted} belongs to patient {clash.patient}, not {labelled.patient}. Give another case name.")
+        if not replaces:
+            raise StudyError(
+                f"The library has a case {wanted} already, with another image. For another exam of the patient give a case name "
+                "of its own (--case); to put this in its place give --replace."
+            )
+        return clash
+
+    def _put(self, temporary: Path, case: str) -> None:
+        """Give a written folder its place, the lock being held."""
+        place = self.folder / CASES / case
+        old = self.folder / f"{REPLACED}{uuid.uuid4().hex}-{case}"
+        try:
+            self._restore()
+            if place.exists():
+                place.rename(old)
+            try:
+                temporary.rename(place)
+            except OSError:
+                if old.exists():
+                    old.rename(place)
+                raise
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write {place}: {error.strerror or error}. Close what has it open, and try again."
+            ) from error
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _restore(self) -> None:
+        """Put back cases that a run was killed while replacing."""
+        for case, folder in self.folders().items():
+            if folder.parent == self.folder:
+                folder.rename(self.folder / CASES / case)
+
+    def folders(self) -> dict[str, Path]:
+        """Name of each case to its folder, sorted; a case that a killed run was replacing is still where that run put it."""
+        cases = self.folder / CASES
+        found = {p.name: p for p in cases.iterdir() if p.is_dir() and not p.name.startswith(".")} if cases.is_dir() else {}
+        for orphan in self.folder.glob(f"{REPLACED}*"):
+            case = orphan.name[len(REPLACED) + 33 :]
+            if case not in found and (orphan / RECORD).is_file():
+                found[case] = orphan
+        return dict(sorted(found.items()))
+
+    def scan(self) -> tuple[list[Case], dict[str, str]]:
+        """All cases whose record can be read, and the others with the reason. Images are not looked at."""
+        cases, damaged = [], {}
+        for name, folder in self.folders().items():
+            try:
+                case = Case.read(folder / RECORD)
+                if case.case != name:
+                    raise StudyError(
+                        f"{folder / RECORD} is of case {case.case}; its folder was renamed. Name it {case.case} again."
+                    )
+                cases.append(case)
+            except StudyError as error:
+                damaged[name] = str(error)
+        return cases, damaged
+
+    def cases(self) -> list[Case]:
+        """All cases, sorted by name.
+
+        Raises:
+            StudyError: a record is damaged.
+        """
+        cases, damaged = self.scan()
+        for reason in damaged.values():
+            raise StudyError(reason)
+        return cases
+
+    def load(self, case: Case) -> LabelledStudy:
+        """Image and labels of a case.
+
+        Raises:
+            StudyError: a file is missing, damaged, or not the one that was added.
+        """
+        folder = self.folders().get(case.case)
+        if folder is None:
+            raise StudyError(f"{self.folder} has no case {case.case}.")
+        for name, digest in case.files.items():
+            if not (folder / name).is_file():
+                raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
+            if sha256_of(folder / name) != digest:
+                raise StudyError(
+                    f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
+                    "over an edit, add it again with --replace."
+                )
+        study = dataclasses.replace(
+            read_written(folder / VOLUME, case.facts),
+            case=case.case,
+            bad_slices=dict.fromkeys(case.bad_slices, "it could not be read when the case was added"),
+        )
+        if (study.slices, *study.slice_shape) != (case.slices, case.rows, case.columns):
+            raise StudyError(f"{folder / VOLUME} has another size than its record says. Remove the case and add it again.")
+        label_map = None if SEGMENTATION in case.files else labelmaps.EMIDEC
+        labels = folder / (SEGMENTATION if SEGMENTATION in case.files else LABELS)
+        classes, known = labelmaps.classes_on(study, labels, label_map, case.facts.wall_known)
+        return LabelledStudy(case.case, case.patient, study, classes, known)
+
+    def read(
+        self, *, progress: Progress = no_progress, cancel: CancelToken | None = None
+    ) -> tuple[list[LabelledStudy], dict[str, str]]:
+        """All cases, and why others could not be read.
+
+        Raises:
+            StudyError: the library is empty, or no case can be read.
+            Cancelled: ``cancel`` was set.
+        """
+        cases, skipped = self.scan()
+        if not cases and not skipped:
+            raise StudyError(f"The training library {self.folder} has no case yet. Add some with `myoscarseg library add`.")
+        studies = []
+        for done, case in enumerate(cases):
+            _stop(cancel)
+            progress(done, len(cases), f"Reading {case.case}")
+            try:
+                studies.append(self.load(case))
+            except StudyError as error:
+                skipped[case.case] = str(error)
+        progress(len(cases), len(cases), "Reading")
+        if not studies:
+            name, reason = next(iter(skipped.items()))
+            raise StudyError(f"None of the {len(skipped)} cases in {self.folder} can be read; {name}: {reason}")
+        return studies, skipped
+
+    def remove(self, case: str, *, cancel: CancelToken | None = None) -> None:
+        """Take a case out, with its files.
+
+        Raises:
+            StudyError: there is no such case.
+            OutputError: it cannot be taken out.
+        """
+        with self._locked(cancel):
+            folder = self.folders().get(case)
+            if folder is None:
+                raise StudyError(f"{self.folder} has no case {case!r}; it has {', '.join(self.folders()) or 'none'}.")
+            away = self.folder / f"{REMOVING}{uuid.uuid4().hex}"
+            try:
+                folder.rename(away)
+            except OSError as error:
+                raise OutputError(f"Cannot remove {folder}: {error.strerror}. Close what has it open, and try again.") from error
+        shutil.rmtree(away, ignore_errors=True)
+
+    def split_manifest(self) -> Split | None:
+        """Who trains and who validates; None if no split was drawn yet.
+
+        Raises:
+            StudyError: the manifest is damaged.
+        """
+        path = self.folder / SPLIT
+        return Split.read(path) if path.is_file() else None
+
+    def split(
+        self,
+        *,
+        seed: int = 0,
+        folds: int = 5,
+        held_out: int = 0,
+        extend: bool = False,
+        replace: bool = False,
+        progress: Progress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Split:
+        """Draw a split by patient and write it to ``split.json``.
+
+        Args:
+            seed, folds, held_out: as :func:`~MyoScarSegLib.training.splits.split_patients` takes them.
+            extend: keep everybody of the split that is there on their side, and let patients added since train.
+            replace: draw anew although there is a split; patients may change sides.
+            progress, cancel: as everywhere.
+
+        Raises:
+            StudyError: there is a split already, there are too few patients, a case cannot be read, or one picture would be on
+                both sides.
+            OutputError: the manifest cannot be written.
+            Cancelled: ``cancel`` was set.
+        """
+        before = self.split_manifest() if not replace else None
+        if before is not None and not extend:
+            raise StudyError(
+                f"{self.folder / SPLIT} exists. Give --extend to keep it and let patients added since train, or --replace to "
+                "draw anew (then patients change sides, and models trained so far must not be compared on it)."
+            )
+        studies, skipped = self.read(progress=progress, cancel=cancel)
+        for case, reason in skipped.items():
+            raise StudyError(f"Case {case} cannot be read, so it cannot be split: {reason}")
+        slices = [labelled for one in studies for labelled in one.slices()]
+        strata = strata_by_content(slices)
+        drawn = before.extended(strata) if before else split_patients(strata, seed=seed, folds=folds, held_out=held_out)
+        check_leakage(drawn, slices)
+        _stop(cancel)
+        drawn.write(self.folder / SPLIT)
+        return drawn
+
+    @contextmanager
+    def _locked(self, cancel: CancelToken | None) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.folder / ".lock", cancel))
+            except OutputError as error:
+                reason = getattr(error.__cause__, "strerror", None) or error
+                raise OutputError(
+                    f"Cannot lock the training library {self.folder}: {reason}. It must lie on a disk that can be "
+                    "written and that has locks."
+                ) from error
+            yield
+
+
+def _renamed(record: Case, case: str, folder: Path) -> Case:
+    record = dataclasses.replace(record, case=case)
+    write_json(folder / RECORD, record.to_json())
+    return record
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another place.") from error
+
+
+def _stop(cancel: CancelToken | None) -> None:
+    if cancel is not None:
+        cancel.raise_if_cancelled()

@@ -1,0 +1,217 @@
+"""The JSON record of one case of a training library, and what a code may look like."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.files import read_json, sha256_of, write_json
+from MyoScarSegLib.study.description import orientation_words
+from MyoScarSegLib.study.names import case_name
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets.dataset import LabelledStudy
+from MyoScarSegLib.training.datasets.labelled import INFARCT
+from MyoScarSegLib.training.datasets.sidecar import CaseFacts
+from MyoScarSegLib.training.datasets.stored import read_written, write_image, write_label_segments
+
+RECORD, VOLUME, SEGMENTATION, LABELS = "case.json", "volume.nrrd", "segmentation.seg.nrrd", "labels.nii.gz"
+VERSION = 1
+
+_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a training library, as its record has it.
+
+    Attributes:
+        case: its name, which is that of its folder.
+        patient: code of the patient.
+        source: where image and labels come from, in the user's words.
+        reviewer: who drew or checked the labels.
+        labels: names of the segments that were drawn.
+        date: when it was added, ISO 8601, UTC.
+        program: name and version of the program that added it.
+        files: name of each file to its SHA-256.
+        content_sha256: of voxels, geometry and labels: equal for what is the same however often it is added.
+        image_sha256: of the voxels alone.
+        slices, rows, columns: size of the stack.
+        facts: patient, spacing and slice positions.
+        orientation: of the stack, in words.
+        reconstruction: ``"PSIR"`` or ``"magnitude"``.
+        bad_slices: numbers of slices that could not be read when it was added.
+        scar_pixels, slices_with_scar: what the labels hold.
+    """
+
+    case: str
+    patient: str
+    source: str
+    reviewer: str
+    labels: tuple[str, ...]
+    date: str
+    program: str
+    files: dict[str, str]
+    content_sha256: str
+    image_sha256: str
+    slices: int
+    rows: int
+    columns: int
+    facts: CaseFacts
+    orientation: str
+    reconstruction: str
+    bad_slices: tuple[int, ...]
+    scar_pixels: int
+    slices_with_scar: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as a JSON object."""
+        facts = self.facts.to_json()
+        return {
+            "version": VERSION,
+            "case": self.case,
+            "patient": self.patient,
+            "source": self.source,
+            "reviewer": self.reviewer,
+            "labels": list(self.labels),
+            "wall_known": facts["wall_known"],
+            "date": self.date,
+            "program": self.program,
+            "files": self.files,
+            "content_sha256": self.content_sha256,
+            "image_sha256": self.image_sha256,
+            "geometry": {
+                "slices": self.slices,
+                "rows": self.rows,
+                "columns": self.columns,
+                "spacing_mm": facts["spacing_mm"],
+                "slice_positions_mm": facts["slice_positions_mm"],
+                "slice_origins_mm": facts["slice_origins_mm"],
+                "orientation": self.orientation,
+            },
+            "reconstruction": self.reconstruction,
+            "bad_slices": list(self.bad_slices),
+            "scar_pixels": self.scar_pixels,
+            "slices_with_scar": self.slices_with_scar,
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Case:
+        """Read a record.
+
+        Raises:
+            StudyError: it is missing, damaged, or from a newer version.
+        """
+        document = read_json(path, StudyError)
+        try:
+            if document["version"] != VERSION:
+                raise StudyError(f"{path} is of version {document['version']}; this program reads version {VERSION}. Update it.")
+            geometry = document["geometry"]
+            files = {str(name): str(digest) for name, digest in document["files"].items()}
+            if VOLUME not in files or not {SEGMENTATION, LABELS} & set(files) or set(files) - {VOLUME, SEGMENTATION, LABELS}:
+                raise StudyError(f"{path} names the files {', '.join(files) or 'none'}; a case has {VOLUME} and {SEGMENTATION}.")
+            return cls(
+                case=str(document["case"]),
+                patient=checked_code(str(document["patient"]), "patient code"),
+                source=str(document["source"]),
+                reviewer=str(document["reviewer"]),
+                labels=tuple(str(name) for name in document["labels"]),
+                date=str(document["date"]),
+                program=str(document["program"]),
+                files=files,
+                content_sha256=str(document["content_sha256"]),
+                image_sha256=str(document["image_sha256"]),
+                slices=int(geometry["slices"]),
+                rows=int(geometry["rows"]),
+                columns=int(geometry["columns"]),
+                facts=CaseFacts.from_json({**geometry, "patient": document["patient"], "wall_known": document["wall_known"]}),
+                orientation=str(geometry["orientation"]),
+                reconstruction=str(document["reconstruction"]),
+                bad_slices=tuple(int(index) for index in document["bad_slices"]),
+                scar_pixels=int(document["scar_pixels"]),
+                slices_with_scar=int(document["slices_with_scar"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StudyError(f"{path} is damaged ({error!r}). Remove the case and add it again.") from error
+
+
+def write_case(folder: Path, labelled: LabelledStudy, *, source: str, reviewer: str) -> Case:
+    """Write image, segmentation and record into an existing, empty folder, and read back what was written.
+
+    Raises:
+        OutputError: a file cannot be written.
+        StudyError: what was written cannot be read, or is not what was to be written (a full or failing disk).
+    """
+    study, labels = labelled.study, labelled.labels
+    write_image(folder / VOLUME, study)
+    names = write_label_segments(folder / SEGMENTATION, labels, labelled.wall_known, study)
+    facts = CaseFacts.of(labelled.patient, labelled.wall_known, study)
+    if not np.array_equal(read_written(folder / VOLUME, facts).voxels, study.voxels):
+        raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
+    case = Case(
+        case=labelled.case,
+        patient=labelled.patient,
+        source=_plain(source),
+        reviewer=_plain(reviewer),
+        labels=names,
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        program=f"MyoScarSeg {__version__}",
+        files={name: sha256_of(folder / name) for name in (VOLUME, SEGMENTATION)},
+        content_sha256=content_digest(labelled),
+        image_sha256=image_digest(study),
+        slices=study.slices,
+        rows=study.slice_shape[0],
+        columns=study.slice_shape[1],
+        facts=facts,
+        orientation="" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction),
+        reconstruction=study.reconstruction.value,
+        bad_slices=tuple(sorted(study.bad_slices)),
+        scar_pixels=int((labels >= INFARCT).sum()),
+        slices_with_scar=int((labels >= INFARCT).any(axis=(1, 2)).sum()),
+    )
+    write_json(folder / RECORD, case.to_json())
+    return case
+
+
+def image_digest(study: Study) -> str:
+    """SHA-256 of the voxels."""
+    voxels = np.ascontiguousarray(study.voxels, dtype=np.float32)
+    return hashlib.sha256(f"{voxels.shape}".encode() + voxels.tobytes()).hexdigest()
+
+
+def content_digest(labelled: LabelledStudy) -> str:
+    """SHA-256 of voxels, geometry (to a micrometre), labels and whether the wall is known."""
+    geometry = labelled.study.geometry
+    digest = hashlib.sha256(image_digest(labelled.study).encode())
+    for values in (geometry.spacing_mm, geometry.origin_mm, geometry.direction, geometry.slice_positions_mm):
+        rounded = None if values is None else (np.round(np.asarray(values, dtype=np.float64), 3) + 0.0).tolist()
+        digest.update(f"{rounded}|".encode())
+    digest.update(f"{labelled.wall_known}|".encode())
+    digest.update(np.ascontiguousarray(labelled.labels, dtype=np.uint8).tobytes())
+    return digest.hexdigest()
+
+
+def checked_code(code: str, what: str) -> str:
+    """A patient code or case name that is fit for a file name on every system.
+
+    Raises:
+        StudyError: it is not; codes are no place for names of persons either.
+    """
+    if not _CODE.fullmatch(code) or case_name(code) != code:
+        raise StudyError(
+            f"{code!r} is no {what}: use 1 to 64 letters without accents, digits, dots, hyphens and underscores, with a letter "
+            "or digit first, such as P012. Never use the patient's name or hospital number."
+        )
+    return code
+
+
+def _plain(text: str) -> str:
+    return " ".join(str(text).split())[:_LONGEST_TEXT]
