@@ -118,13 +118,14 @@ def sample(image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor) -> tu
     if max(steps) > _SMOOTH_ABOVE:
         deviations = [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps]
         image = library.GaussianSmooth([max(deviation, 1e-3) for deviation in deviations])(image)
-    bilinear = library.Resample(mode="bilinear", padding_mode="zeros", dtype=np.float32)
+    # Padded with its border, so that no dark rim is mixed in that later changes of intensity would show up.
+    bilinear = library.Resample(mode="bilinear", padding_mode="border", dtype=np.float32)
     seen = bilinear(image, grid).as_tensor()
     nearest = library.Resample(mode="nearest", padding_mode="zeros", dtype=np.float32)
     side = grid.shape[1]
     classes = torch.zeros(0, side, side) if len(targets) == 0 else nearest(targets.float(), grid).as_tensor()
     inside = (grid[0].abs() <= rows / 2) & (grid[1].abs() <= columns / 2)
-    return seen, classes.round().long(), inside[None]
+    return torch.where(inside, seen, 0.0), classes.round().long(), inside[None]
 
 
 _SMOOTH_ABOVE = 1.25

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 _MARGIN_PX = 8
+_BLACK = 0.02
+_BLACK_RIM_PX = 2
 _TISSUE_BLUR_PX = 2.5
 _TISSUE_LEVEL = 0.15
 """Smoothed magnitude from which on a place is taken to be tissue altogether, and not air or lung."""
@@ -42,7 +44,7 @@ def vary_intensity(
     if drawn.psir:
         image = signed_look(image, drawn.psir_shift)
     elif drawn.magnitude:
-        image = magnitude_look(image, _quantile(image[inside], drawn.magnitude_null))
+        image = magnitude_look(image, _quantile(image[inside & (image > _BLACK)], drawn.magnitude_null))
     if drawn.polarity:
         image = 1 - image
     image = _acquire(image, drawn)
@@ -118,17 +120,23 @@ def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
     """How a PSIR slice would look as a magnitude image: what lies below the null is folded up.
 
     With the null at the muscle that is the usual LGE image, dark muscle and dark air. With the null above it, muscle
-    appears inverted, brighter than the rim where the signal vanishes: the inversion time was too short. Air, as far as it
-    is black already, stays so.
+    appears inverted, brighter than the rim where the signal vanishes: the inversion time was too short. Black areas, of
+    masked air or beyond the picture, are no negative signal: they stay black, their blurred rims too.
 
     Args:
         image: float32 ``[1, rows, columns]`` in 0..1.
         null: the grey value that stands for no signal, in 0..1.
 
     Returns:
-        float32 of the same shape, in 0..1.
+        float32 of the same shape, in 0..1, with the brightest 2% at 1.
     """
-    return (image - null * _density(image)).abs() / max(null, 1 - null)
+    import torch
+    from torch.nn import functional
+
+    black = functional.max_pool2d((image <= _BLACK).float(), _BLACK_RIM_PX * 2 + 1, stride=1, padding=_BLACK_RIM_PX) > 0
+    signal = image - null
+    magnitude = torch.where(black, signal.clamp(min=0), signal.abs())
+    return (magnitude / max(_quantile(magnitude, 0.98), 1e-3)).clamp(0, 1)
 
 
 def _density(image: torch.Tensor) -> torch.Tensor:

@@ -72,7 +72,7 @@ class Preset:
     psir: float = 0.0
     psir_shift: Range = (0.15, 0.5)
     magnitude: float = 0.0
-    magnitude_null: Range = (0.1, 0.35)
+    magnitude_null: Range = (0.08, 0.25)
     polarity: float = 0.0
     bias: float = 0.0
     bias_coefficient: float = 0.15
@@ -193,7 +193,7 @@ PRESETS: dict[str, Preset] = {
             psir=0.15,
             psir_shift=(0.15, 0.7),
             magnitude=0.25,
-            magnitude_null=(0.05, 0.45),
+            magnitude_null=(0.05, 0.35),
             polarity=0.03,
             bias=1.0,
             bias_coefficient=0.2,
