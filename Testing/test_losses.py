@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
 import pytest
 import torch
 
-from MyoScarSegLib.training.losses import LossWeights, cross_entropy, dice_loss, divergence, scar_loss, soft_labels
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.losses import (
+    LossWeights,
+    cross_entropy,
+    dice_loss,
+    divergence,
+    focal_loss,
+    scar_loss,
+    scar_losses,
+    soft_labels,
+    tissue_loss,
+    tversky_loss,
+)
 
 SURE = 12.0
+ALONE = {"dice": 0.0, "cross_entropy": 0.0, "divergence": 0.0}
+FOCAL_TVERSKY = LossWeights(**ALONE, tversky=1.0, tversky_gamma=4 / 3)
+EVERY_WEIGHTING = [
+    LossWeights(),
+    LossWeights(positive=3.0),
+    LossWeights(divergence=0),
+    LossWeights(**ALONE, focal=1.0),
+    LossWeights(**ALONE, tversky=1.0),
+    FOCAL_TVERSKY,
+    LossWeights(focal=0.3, tversky=0.5, tversky_gamma=2.0, blur_px=2.0),
+]
+EVERY_LOSS = [
+    dice_loss,
+    cross_entropy,
+    partial(cross_entropy, positive=3.0),
+    focal_loss,
+    tversky_loss,
+    partial(tversky_loss, gamma=4 / 3),
+]
 
 
 @pytest.fixture
@@ -16,31 +50,102 @@ def disc() -> torch.Tensor:
     return (((x - 14) ** 2 + (y - 18) ** 2) < 36).float()[None]
 
 
+@pytest.fixture
+def tissue() -> torch.Tensor:
+    """Two slices with cavity, wall and scar."""
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    radius = torch.hypot(x - 15, y - 16)
+    labels = torch.where(radius < 5, 1, torch.where(radius < 9, 2, 0))
+    labels = torch.where((labels == 2) & (x > 18), 3, labels)
+    return torch.stack([labels, labels.roll(4, 0)])
+
+
 def logits_of(mask: torch.Tensor) -> torch.Tensor:
     return (2 * mask - 1) * SURE
 
 
-@pytest.mark.parametrize("loss", [dice_loss, cross_entropy])
+def logits_of_tissue(tissue: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.one_hot(tissue, 4).movedim(-1, 1) * (2 * SURE)
+
+
+BOTH, NEITHER = torch.tensor([True, True]), torch.tensor([False, False])
+
+
+# ---- scar: value
+
+
+@pytest.mark.parametrize("loss", EVERY_LOSS)
 def test_perfect_prediction_costs_almost_nothing(loss, disc):
-    assert loss(logits_of(disc), disc) < 1e-3
+    for mask in (disc, torch.zeros_like(disc), torch.ones_like(disc)):
+        assert 0 <= loss(2 * logits_of(mask), mask) < 1e-3
 
 
-def test_perfect_prediction_of_an_empty_mask_costs_almost_nothing(disc):
+def test_perfect_prediction_costs_no_more_than_the_softness_of_the_labels(disc):
     empty = torch.zeros_like(disc)
     assert scar_loss(logits_of(empty), empty, LossWeights()) < 0.02
+    assert scar_loss(logits_of(disc), disc, LossWeights(divergence=0)) < 1e-3
+    soft = soft_labels(disc, 1.0).clamp(1e-5, 1 - 1e-5)
+    assert scar_loss(torch.logit(soft), disc, LossWeights(dice=0, cross_entropy=0)) == pytest.approx(0, abs=1e-4)
 
 
-def test_divergence_is_zero_where_the_prediction_equals_the_soft_label(disc):
+def test_divergence_is_zero_where_the_prediction_equals_the_soft_label_and_else_the_textbook_value(disc):
     soft = soft_labels(disc, 1.0).clamp(1e-6, 1 - 1e-6)
     assert divergence(torch.logit(soft), soft) == pytest.approx(0, abs=1e-5)
+    label, predicted = torch.full((1, 4, 4), 0.8), torch.full((1, 4, 4), 0.3)
+    expected = 0.8 * math.log(0.8 / 0.3) + 0.2 * math.log(0.2 / 0.7)
+    assert divergence(torch.logit(predicted), label) == pytest.approx(expected, rel=1e-5)
 
 
-def test_wrong_everywhere_costs_a_lot(disc):
-    assert dice_loss(-logits_of(disc), disc) > 0.99
-    assert cross_entropy(-logits_of(disc), disc) == pytest.approx(SURE, rel=1e-3)
+def test_wrong_everywhere_costs_all_there_is(disc):
+    wrong = -logits_of(disc)
+    assert dice_loss(wrong, disc) > 0.99
+    assert tversky_loss(wrong, disc) > 0.99
+    assert cross_entropy(wrong, disc) == pytest.approx(SURE, rel=1e-3)
+    share = float(disc.mean())
+    assert focal_loss(wrong, disc) == pytest.approx(SURE * (0.25 * share + 0.75 * (1 - share)), rel=1e-3)
 
 
-def test_gradient_pulls_a_badly_missed_scar_pixel_up_with_full_strength(disc):
+def test_undecided_prediction_has_the_textbook_value(disc):
+    """Where earlier work applied the sigmoid twice, an undecided network and a sure one looked almost alike."""
+    undecided = torch.zeros_like(disc)
+    assert cross_entropy(undecided, disc) == pytest.approx(math.log(2))
+    assert cross_entropy(undecided, torch.zeros_like(disc)) == pytest.approx(math.log(2))
+    assert focal_loss(undecided, torch.ones_like(disc)) == pytest.approx(0.25 * 0.25 * math.log(2))
+    area, pixels = float(disc.sum()), disc.numel()
+    assert dice_loss(undecided, disc) == pytest.approx(1 - (area + 1) / (pixels / 2 + area + 1))
+    hit, false, missed = area / 2, (pixels - area) / 2, area / 2
+    expected = 1 - (hit + 1) / (hit + 0.3 * false + 0.7 * missed + 1)
+    assert tversky_loss(undecided, disc) == pytest.approx(expected, rel=1e-5)
+    assert tversky_loss(undecided, disc, gamma=4 / 3) == pytest.approx(expected**0.75, rel=1e-3)
+
+
+def test_tversky_charges_what_is_missed_and_what_is_false_as_told(disc):
+    missing_half, adding_half = disc.clone(), disc.clone()
+    missing_half[:, 18:] = 0
+    adding_half[:, 26:30, 8:20] = 1
+    assert tversky_loss(logits_of(missing_half), disc, 0.1, 0.9) > 2 * tversky_loss(logits_of(missing_half), disc, 0.9, 0.1)
+    assert tversky_loss(logits_of(adding_half), disc, 0.9, 0.1) > 2 * tversky_loss(logits_of(adding_half), disc, 0.1, 0.9)
+
+
+def test_focal_with_gamma_zero_is_half_the_cross_entropy(disc):
+    logits = torch.randn(disc.shape, generator=torch.Generator().manual_seed(1))
+    assert focal_loss(logits, disc, 0.0, 0.5) == pytest.approx(float(cross_entropy(logits, disc)) / 2, rel=1e-5)
+
+
+def test_scar_loss_is_the_weighted_sum_of_its_terms(disc):
+    logits = torch.randn(disc.shape, generator=torch.Generator().manual_seed(2))
+    paper = 0.6 * dice_loss(logits, disc) + 0.2 * cross_entropy(logits, disc)
+    paper = paper + 0.2 * divergence(logits, soft_labels(disc, 1.0))
+    assert scar_loss(logits, disc, LossWeights()) == pytest.approx(float(paper), rel=1e-6)
+    more = paper + 0.3 * focal_loss(logits, disc) + 0.7 * tversky_loss(logits, disc, gamma=2.0)
+    weights = LossWeights(focal=0.3, tversky=0.7, tversky_gamma=2.0)
+    assert scar_loss(logits, disc, weights) == pytest.approx(float(more), rel=1e-6)
+
+
+# ---- scar: gradient
+
+
+def test_cross_entropy_pulls_a_badly_missed_scar_pixel_up_with_full_strength(disc):
     logits = torch.full_like(disc, -SURE).requires_grad_()
     cross_entropy(logits, disc).backward()
     inside, outside = logits.grad[disc > 0], logits.grad[disc == 0]
@@ -48,13 +153,111 @@ def test_gradient_pulls_a_badly_missed_scar_pixel_up_with_full_strength(disc):
     assert outside.abs().max() * disc.numel() < 1e-3
 
 
-@pytest.mark.parametrize("weights", [LossWeights(), LossWeights(positive=3.0), LossWeights(divergence=0)])
+def test_weighted_cross_entropy_pulls_scar_alone_harder(disc):
+    gradients = []
+    for positive in (1.0, 4.0):
+        logits = torch.zeros_like(disc).requires_grad_()
+        cross_entropy(logits, disc, positive).backward()
+        gradients.append(logits.grad)
+    assert torch.allclose(gradients[1][disc > 0], 4 * gradients[0][disc > 0])
+    assert torch.allclose(gradients[1][disc == 0], gradients[0][disc == 0])
+
+
+@pytest.mark.parametrize("weights", EVERY_WEIGHTING)
+def test_one_missed_and_one_false_pixel_are_pulled_the_right_way_as_strongly_as_the_loss_changes(weights, disc):
+    logits = logits_of(disc)
+    logits[0, 18, 14] = logits[0, 2, 2] = 0.0
+    logits.requires_grad_()
+    (gradient,) = torch.autograd.grad(scar_loss(logits, disc, weights), logits)
+    assert gradient[0, 18, 14] < 0 < gradient[0, 2, 2]
+    for row, column in ((18, 14), (2, 2)):
+        step = torch.zeros_like(disc)
+        step[0, row, column] = 0.05
+        with torch.no_grad():
+            rise = scar_loss(logits + step, disc, weights) - scar_loss(logits - step, disc, weights)
+        assert gradient[0, row, column] == pytest.approx(float(rise) / 0.1, rel=0.05)
+
+
+def test_focal_gradient_forgets_easy_pixels(disc):
+    logits = logits_of(disc) / 4
+    logits[0, 18, 14] = -SURE / 4
+    shares = []
+    for loss in (cross_entropy, focal_loss):
+        leaf = logits.clone().requires_grad_()
+        loss(leaf, disc).backward()
+        shares.append(float(leaf.grad[0, 18, 14].abs() / leaf.grad.abs().sum()))
+    assert shares[0] < 0.1
+    assert shares[1] > 0.4
+
+
+# ---- scar: batches, extremes, precision
+
+
+@pytest.mark.parametrize("weights", EVERY_WEIGHTING)
 def test_batch_of_two_is_the_mean_of_two_batches_of_one(weights, disc):
     generator = torch.Generator().manual_seed(0)
     masks = torch.cat([disc, torch.roll(disc, 5, dims=2) * (torch.rand(disc.shape, generator=generator) > 0.5)])
-    logits = torch.randn(masks.shape, generator=generator)
+    logits = torch.randn(masks.shape, generator=generator).requires_grad_()
+    together = scar_loss(logits, masks, weights)
     separately = (scar_loss(logits[:1], masks[:1], weights) + scar_loss(logits[1:], masks[1:], weights)) / 2
-    assert scar_loss(logits, masks, weights) == pytest.approx(float(separately), rel=1e-5)
+    assert together.detach() == pytest.approx(float(separately.detach()), rel=1e-5)
+    for a, b in zip(torch.autograd.grad(together, logits), torch.autograd.grad(separately, logits), strict=True):
+        assert torch.allclose(a, b, atol=1e-8)
+    alone = torch.stack([scar_loss(logits[n : n + 1], masks[n : n + 1], weights) for n in range(2)])
+    assert torch.allclose(scar_losses(logits, masks, weights), alone)
+
+
+@pytest.mark.parametrize("weights", EVERY_WEIGHTING)
+@pytest.mark.parametrize("value", [-50.0, -12.0, 0.0, 12.0, 50.0])
+def test_empty_and_full_masks_give_finite_loss_and_gradient_however_sure_the_logits(weights, value, disc):
+    for mask in (torch.zeros_like(disc), torch.ones_like(disc), disc):
+        for logits in (torch.full_like(mask, value), logits_of(mask) / SURE * value):
+            leaf = logits.requires_grad_()
+            loss = scar_loss(leaf, mask, weights)
+            loss.backward()
+            assert torch.isfinite(loss)
+            assert torch.isfinite(leaf.grad).all()
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("weights", EVERY_WEIGHTING)
+def test_half_precision_logits_under_autocast_give_the_float32_loss(weights, half, disc):
+    large = disc.repeat(1, 10, 10)  # whose pixels' sums a float16 cannot hold
+    logits = torch.randn(large.shape, generator=torch.Generator().manual_seed(3)).to(half)
+    expected = scar_loss(logits.float(), large, weights)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        leaf = logits.clone().requires_grad_()
+        loss = scar_loss(leaf, large.bool(), weights)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.detach() == pytest.approx(float(expected), rel=1e-5)
+    assert torch.isfinite(leaf.grad).all()
+    assert leaf.grad.dtype == half
+
+
+def test_shapes_that_would_broadcast_are_refused(disc):
+    with pytest.raises(ValueError, match="differ in shape"):
+        scar_loss(disc[None], disc, LossWeights())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dice": -0.1},
+        {"blur_px": math.nan},
+        {"positive": 0.0},
+        {"focal_alpha": 1.5},
+        {"tversky_gamma": 0.5},
+        {"tversky": 1.0, "tversky_false": 0.0, "tversky_missed": 0.0},
+        ALONE,
+    ],
+)
+def test_senseless_weights_are_refused_by_name(settings):
+    with pytest.raises(ModelError, match=next(iter(settings)) if settings is not ALONE else "All weights"):
+        LossWeights(**settings)
+
+
+# ---- soft labels
 
 
 def test_soft_labels_blur_each_sample_in_its_own_plane(disc):
@@ -65,19 +268,105 @@ def test_soft_labels_blur_each_sample_in_its_own_plane(disc):
     assert soft[0].max() == pytest.approx(1)
 
 
-def test_soft_labels_of_a_thin_scar_still_reach_one():
+def test_soft_labels_of_a_thin_scar_still_reach_one_and_do_not_depend_on_the_sample_beside_it(disc):
+    thin = torch.zeros(1, 32, 32)
+    thin[0, 10, 5:15] = 1
+    soft = soft_labels(torch.cat([disc, thin]), 1.0)
+    assert soft[1].max() == pytest.approx(1)
+    assert 0 < soft[1, 9, 10] < 1
+
+
+def test_soft_labels_are_the_gaussian_of_the_deviation_asked_for():
+    edge = torch.zeros(1, 40, 40)
+    edge[:, :, 20:] = 1
+    soft = soft_labels(edge, 2.0)[0, 20]
+    profile = torch.special.ndtr((torch.arange(40.0) - 19.5) / 2.0)
+    assert torch.allclose(soft, profile, atol=0.01)
+
+
+def test_scar_at_the_border_of_the_picture_is_not_softened_by_it():
     mask = torch.zeros(1, 20, 20)
-    mask[0, 10, 5:15] = 1
+    mask[0, :, :10] = 1
     soft = soft_labels(mask, 1.0)
-    assert soft.max() == pytest.approx(1)
-    assert 0 < soft[0, 9, 10] < 1
+    assert soft[0, 0, 0] == pytest.approx(1)
+    assert torch.allclose(soft[0, 0], soft[0, 10])
 
 
-@pytest.mark.parametrize("value", [-40.0, 0.0, 40.0])
-def test_empty_and_full_masks_give_finite_loss_and_gradient(value):
-    for mask in (torch.zeros(2, 8, 8), torch.ones(2, 8, 8)):
-        logits = torch.full_like(mask, value).requires_grad_()
-        loss = scar_loss(logits, mask, LossWeights())
-        loss.backward()
-        assert torch.isfinite(loss)
-        assert torch.isfinite(logits.grad).all()
+# ---- tissue
+
+
+def test_perfect_tissue_costs_almost_nothing_and_a_wrong_one_a_lot(tissue):
+    for known in (BOTH, NEITHER):
+        labels = tissue if known is BOTH else torch.where(tissue == 3, 3, 0)
+        assert tissue_loss(logits_of_tissue(labels), labels, known) < 1e-3
+        assert tissue_loss(logits_of_tissue((labels + 1) % 4), labels, known) > 2
+    assert tissue_loss(torch.zeros(2, 4, 32, 32), tissue, BOTH, (1, 1, 1, 1)) > math.log(4)
+
+
+def test_wall_that_is_not_labelled_may_be_anything_but_scar(tissue):
+    scar_only = torch.where(tissue == 3, 3, 0)
+    logits = logits_of_tissue(tissue)
+    assert tissue_loss(logits, scar_only, NEITHER) < 1e-3
+    assert tissue_loss(logits, scar_only, BOTH) > 0.5
+    swapped = logits[:, [1, 2, 0, 3]]
+    assert tissue_loss(swapped, scar_only, NEITHER) == pytest.approx(float(tissue_loss(logits, scar_only, NEITHER)), rel=1e-4)
+
+
+def test_missed_scar_is_pulled_up_and_an_unlabelled_wall_leaves_the_others_their_ratio(tissue):
+    scar_only = torch.where(tissue == 3, 3, 0)
+    place = (0, slice(None), *(int(v) for v in (tissue[0] == 3).nonzero()[0]))
+    for known, labels in ((BOTH, tissue), (NEITHER, scar_only)):
+        logits = logits_of_tissue(tissue).clone()
+        logits[place] = torch.tensor([1.0, 0.5, 2.0, -1.0])
+        leaf = logits.requires_grad_()
+        tissue_loss(leaf, labels, known).backward()
+        gradient = leaf.grad[place]
+        assert gradient[3] < 0 < gradient[:3].min()
+        if known is NEITHER:
+            assert torch.allclose(gradient[:3] / gradient[:3].sum(), logits.detach()[place][:3].softmax(0), atol=1e-4)
+    step = torch.zeros_like(leaf)
+    step[place][3] = 0.05
+    with torch.no_grad():
+        rise = tissue_loss(leaf + step, scar_only, NEITHER) - tissue_loss(leaf - step, scar_only, NEITHER)
+    assert gradient[3] == pytest.approx(float(rise) / 0.1, rel=0.05)
+
+
+def test_tissue_batch_of_known_and_unknown_is_the_mean_of_batches_of_one(tissue):
+    logits = torch.randn(2, 4, 32, 32, generator=torch.Generator().manual_seed(4))
+    mixed = torch.tensor([True, False])
+    alone = [tissue_loss(logits[n : n + 1], tissue[n : n + 1], mixed[n : n + 1]) for n in range(2)]
+    assert tissue_loss(logits, tissue, mixed) == pytest.approx(float(sum(alone)) / 2, rel=1e-5)
+
+
+def test_tissue_weights_count_rare_tissue_more(tissue):
+    logits = logits_of_tissue(torch.where(tissue == 3, 2, tissue))
+    assert tissue_loss(logits, tissue, BOTH, (1, 1, 1, 5)) > 2 * tissue_loss(logits, tissue, BOTH, (1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("value", [-50.0, 0.0, 50.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_tissue_loss_is_finite_for_sure_logits_and_absent_tissues(value, dtype):
+    for label in range(4):
+        labels = torch.full((2, 8, 8), label)
+        for channel in range(4):
+            leaf = torch.zeros(2, 4, 8, 8, dtype=dtype)
+            leaf[:, channel] = value
+            leaf.requires_grad_()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = tissue_loss(leaf, labels, torch.tensor([True, False]), (0.5, 0.0, 1.0, 2.0))
+            loss.backward()
+            assert loss.dtype == torch.float32
+            assert torch.isfinite(loss)
+            assert torch.isfinite(leaf.grad).all()
+
+
+def test_senseless_tissue_weights_and_shapes_are_refused(tissue):
+    logits = logits_of_tissue(tissue)
+    with pytest.raises(ModelError, match="four weights"):
+        tissue_loss(logits, tissue, BOTH, (1, 1, 1))
+    with pytest.raises(ModelError, match="four weights"):
+        tissue_loss(logits, tissue, BOTH, (1, 1, 1, 0))
+    with pytest.raises(ValueError, match="do not fit"):
+        tissue_loss(logits[:, :3], tissue, BOTH)
+    with pytest.raises(ValueError, match="known"):
+        tissue_loss(logits, tissue, torch.tensor([True]))

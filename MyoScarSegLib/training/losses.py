@@ -78,7 +78,12 @@ class LossWeights:
 
 
 def scar_loss(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
-    """The weighted sum of the terms.
+    """The weighted sum of the terms: the mean of :func:`scar_losses`, a float32 scalar."""
+    return scar_losses(logits, target, weights).mean()
+
+
+def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
+    """The weighted sum of the terms for each sample by itself.
 
     Args:
         logits: float ``[batch, rows, columns]``, of any precision.
@@ -86,38 +91,35 @@ def scar_loss(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) 
         weights: of the terms; a term of weight 0 is not computed.
 
     Returns:
-        A float32 scalar.
+        float32 ``[batch]``.
+
+    Raises:
+        ValueError: the shapes differ.
     """
-    terms = []
+    logits, target = _alike(logits, target)
+    total = logits.new_zeros(len(logits))
     if weights.dice:
-        terms.append(weights.dice * dice_loss(logits, target))
+        total = total + weights.dice * _dice(logits, target)
     if weights.cross_entropy:
-        terms.append(weights.cross_entropy * cross_entropy(logits, target, weights.positive))
+        total = total + weights.cross_entropy * _cross_entropy(logits, target, weights.positive)
     if weights.divergence:
-        terms.append(weights.divergence * divergence(logits, soft_labels(target, weights.blur_px)))
+        total = total + weights.divergence * _divergence(logits, soft_labels(target, weights.blur_px))
     if weights.focal:
-        terms.append(weights.focal * focal_loss(logits, target, weights.focal_gamma, weights.focal_alpha))
+        total = total + weights.focal * _focal(logits, target, weights.focal_gamma, weights.focal_alpha)
     if weights.tversky:
-        charges = (weights.tversky_false, weights.tversky_missed)
-        terms.append(weights.tversky * tversky_loss(logits, target, *charges, gamma=weights.tversky_gamma))
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
+        charges = (weights.tversky_false, weights.tversky_missed, weights.tversky_gamma)
+        total = total + weights.tversky * _tversky(logits, target, *charges)
     return total
 
 
 def dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """One minus the soft Dice overlap; near 0 for a confidently empty answer to an empty mask. Shapes as :func:`scar_loss`."""
-    logits, target = _alike(logits, target)
-    return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1)).mean()
+    """One minus the soft Dice overlap; near 0 for a confidently empty answer to an empty mask. Shapes as :func:`scar_losses`."""
+    return _dice(*_alike(logits, target)).mean()
 
 
 def cross_entropy(logits: torch.Tensor, target: torch.Tensor, positive: float = 1.0) -> torch.Tensor:
-    """Binary cross-entropy per pixel, scar pixels weighted by ``positive``. Shapes as :func:`scar_loss`."""
-    from torch.nn import functional
-
-    logits, target = _alike(logits, target)
-    return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_tensor(positive))
+    """Binary cross-entropy per pixel, scar pixels weighted by ``positive``. Shapes as :func:`scar_losses`."""
+    return _cross_entropy(*_alike(logits, target), positive).mean()
 
 
 def divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
@@ -127,12 +129,7 @@ def divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
         logits: float ``[batch, rows, columns]``.
         soft: float, likewise, in 0..1.
     """
-    import torch
-    from torch.nn import functional
-
-    logits, soft = _alike(logits, soft)
-    entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
-    return (functional.binary_cross_entropy_with_logits(logits, soft, reduction="none") - entropy).mean()
+    return _divergence(*_alike(logits, soft)).mean()
 
 
 def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
@@ -177,13 +174,7 @@ def focal_loss(logits: torch.Tensor, target: torch.Tensor, gamma: float = 2.0, a
         gamma: 0 or more.
         alpha: weight of scar pixels, 0 to 1; background pixels weigh ``1 - alpha``.
     """
-    from torch.nn import functional
-
-    logits, target = _alike(logits, target)
-    # The logit of the right answer: the logarithms of p and 1 - p both follow from it without overflow.
-    right = logits * (2 * target - 1)
-    weight = alpha * target + (1 - alpha) * (1 - target)
-    return (weight * (gamma * functional.logsigmoid(-right)).exp() * -functional.logsigmoid(right)).mean()
+    return _focal(*_alike(logits, target), gamma, alpha).mean()
 
 
 def tversky_loss(
@@ -198,18 +189,10 @@ def tversky_loss(
     Args:
         logits: float ``[batch, rows, columns]``.
         target: likewise, 0 or 1.
-        false, missed: what a falsely marked and a missed pixel count.
+        false, missed: what a falsely marked and a missed pixel count; a half each gives about :func:`dice_loss`.
         gamma: 1 or more.
     """
-    logits, target = _alike(logits, target)
-    probability, target = logits.sigmoid().flatten(1), target.flatten(1)
-    hit = (probability * target).sum(1)
-    wrong = false * (probability * (1 - target)).sum(1) + missed * ((1 - probability) * target).sum(1)
-    lost = wrong / (hit + wrong + _SMOOTH_PX)
-    if gamma == 1:
-        return lost.mean()
-    # The root is infinitely steep at 0, where a perfect answer is; shifted a little it is not, and still 0 there.
-    return ((lost + _LEAST_LOST) ** (1 / gamma) - _LEAST_LOST ** (1 / gamma)).mean()
+    return _tversky(*_alike(logits, target), false, missed, gamma).mean()
 
 
 def tissue_loss(
@@ -277,3 +260,44 @@ def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, to
     if logits.shape != target.shape:
         raise ValueError(f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape")
     return logits.float(), target.float()
+
+
+def _dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1))
+
+
+def _cross_entropy(logits: torch.Tensor, target: torch.Tensor, positive: float) -> torch.Tensor:
+    from torch.nn import functional
+
+    weight = logits.new_tensor(positive)
+    surprise = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="none")
+    return surprise.flatten(1).mean(1)
+
+
+def _divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
+    import torch
+    from torch.nn import functional
+
+    entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
+    return (functional.binary_cross_entropy_with_logits(logits, soft, reduction="none") - entropy).flatten(1).mean(1)
+
+
+def _focal(logits: torch.Tensor, target: torch.Tensor, gamma: float, alpha: float) -> torch.Tensor:
+    from torch.nn import functional
+
+    # The logit of the right answer: the logarithms of p and 1 - p both follow from it without overflow.
+    right = logits * (2 * target - 1)
+    weight = alpha * target + (1 - alpha) * (1 - target)
+    surprise = -functional.logsigmoid(right)
+    return (weight * (gamma * functional.logsigmoid(-right)).exp() * surprise).flatten(1).mean(1)
+
+
+def _tversky(logits: torch.Tensor, target: torch.Tensor, false: float, missed: float, gamma: float) -> torch.Tensor:
+    # Both probabilities from the logits, for 1 - sigmoid is 0 long before the sigmoid of the negative is.
+    scar, rest, target = logits.sigmoid().flatten(1), (-logits).sigmoid().flatten(1), target.flatten(1)
+    wrong = false * (scar * (1 - target)).sum(1) + missed * (rest * target).sum(1)
+    lost = wrong / ((scar * target).sum(1) + wrong + _SMOOTH_PX)
+    if gamma == 1:
+        return lost
+    # The root is infinitely steep at 0, where a perfect answer is; shifted a little it is not, and still 0 there.
+    return (lost + _LEAST_LOST) ** (1 / gamma) - _LEAST_LOST ** (1 / gamma)
