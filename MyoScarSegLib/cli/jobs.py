@@ -109,11 +109,11 @@ def _pipeline(args: argparse.Namespace, **more: Any) -> Pipeline:
     from MyoScarSegLib.pipeline import Pipeline
 
     for option, model in (("detector", args.detector), ("segmenter", more.get("segmenter"))):
-        _check_model(args.parser, option, model)
+        check_model(args.parser, option, model)
     return Pipeline(detector=args.detector, device=args.device, trust=args.trust, confidence=args.confidence, **more)
 
 
-def _check_model(parser: argparse.ArgumentParser, option: str, model: str | None) -> None:
+def check_model(parser: argparse.ArgumentParser, option: str, model: str | None) -> None:
     """A name that no model has is a bad argument. A path is none: what is wrong with its file is said for each case."""
     if model is None or Path(model).suffix in _CHECKPOINTS or len(Path(model).parts) != 1 or Path(model).is_file():
         return

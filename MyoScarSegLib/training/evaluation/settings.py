@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +22,9 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import Stack, stacks_of
-from MyoScarSegLib.training.evaluation.summary import summarise
 from MyoScarSegLib.training.lesions import boxes_of, lesions
 from MyoScarSegLib.training.prompting import Prompting, correction, jittered
 
@@ -38,24 +38,11 @@ HURRIED = Prompting(jitter=0.1, jitter_px=0.0, care=(1.0, 1.0))
 
 
 @dataclass(frozen=True)
-class ModelEvaluation:
-    """Scores of a pipeline on labelled patients.
+class ModelEvaluation(Evaluation):
+    """Scores of a pipeline on labelled patients; see :class:`Evaluation`.
 
-    Attributes:
-        settings: name of the setting (``clicks_2``: after two rounds of clicks) to the score of each case.
-        failures: ``"<setting>, <case>, slice <n>"`` to the reason why that slice could not be done; it counts as empty.
-        provenance: models, checksums, versions, as of a result.
-        how: threshold, clicks, seed.
+    ``failures`` has ``"<setting>, <case>, slice <n>"`` to the reason why that slice could not be done; it counts as empty.
     """
-
-    settings: dict[str, tuple[CaseScore, ...]]
-    failures: dict[str, str] = field(default_factory=dict)
-    provenance: dict[str, str] = field(default_factory=dict)
-    how: dict[str, Any] = field(default_factory=dict)
-
-    def figures(self) -> dict[str, dict[str, Any]]:
-        """Setting to its figures; see :func:`~MyoScarSegLib.training.evaluation.summary.summarise`."""
-        return {setting: summarise(cases) for setting, cases in self.settings.items()}
 
 
 def evaluate_models(

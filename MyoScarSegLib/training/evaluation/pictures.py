@@ -1,0 +1,354 @@
+"""Pictures of evaluations: agreement of mass, Dice per patient, what clicks and thresholds do, and models side by side.
+
+They are drawn from the content of ``evaluation.json`` alone, so that they can be made again, and of several models at once.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.files import cache_folder, write_bytes
+from MyoScarSegLib.training.evaluation.evaluation import setting_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; dark enough for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
+_INK, _FAINT, _GRID = "#22262b", "#6b7480", "#e3e6ea"
+_DPI = 140
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+
+
+def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
+    """Draw everything that the evaluation gives: ``dice.png``, ``bland_altman.png``, ``clicks.png``, ``thresholds.png``.
+
+    Returns:
+        The files written; those for which there are no data are left out.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    settings = document["settings"]
+    drawn = {
+        "dice.png": _dice(document),
+        "bland_altman.png": _bland_altman(document, _main_setting(settings)),
+        "clicks.png": clicks([document]),
+        "thresholds.png": _thresholds(document),
+    }
+    written = []
+    for name, figure in drawn.items():
+        if figure is not None:
+            _save(folder / name, figure)
+            written.append(folder / name)
+    return written
+
+
+def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
+    """Draw several models' evaluations side by side: mean Dice with its interval in every setting.
+
+    Args:
+        path: PNG file.
+        documents: contents of ``evaluation.json``; their names are the legend.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    names = list(dict.fromkeys(name for document in documents for name in document["settings"]))
+    rows = len(names) * (len(documents) + 0.8)
+    figure, axis = _figure(7.4, 1.5 + 0.24 * rows, left=1.45, bottom=0.62, top=0.42 + 0.22 * -(-len(documents) // 2))
+    at, ticks, edges = 0.0, [], []
+    for name in names:
+        ticks.append(at + (len(documents) - 1) / 2)
+        for number, document in enumerate(documents):
+            figures = document["settings"].get(name, {}).get("figures", {})
+            value, limits = figures.get("dice_mean"), figures.get("dice_interval_95")
+            colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+            if value is not None:
+                if limits is not None:
+                    axis.plot(limits, [at, at], color=colour, lw=2.2, alpha=0.45, solid_capstyle="round")
+                axis.plot(value, at, marker, color=colour, ms=6.5, mec="white", mew=0.8)
+                axis.annotate(
+                    f"{value:.2f}",
+                    (max(value, (limits or [value])[-1]), at),
+                    (6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=7.5,
+                    color=_INK,
+                )
+            at += 1
+        at += 0.8
+        edges.append(at - 0.9)
+    for edge in edges[:-1]:
+        axis.axhline(edge, color=_GRID, lw=0.8)
+    axis.set_yticks(ticks, [setting_name(name) for name in names])
+    axis.set_ylim(at - 0.6, -0.8)
+    axis.set_xlim(0, 1)
+    axis.set_xlabel("Dice per patient in 3D, patients with scar: mean and 95% interval (patient bootstrap)")
+    axis.grid(axis="y", visible=False)
+    keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
+    figure.legend(handles=keys, loc="upper center", ncols=min(2, len(keys)), frameon=False, fontsize=8.5)
+    _save(path, figure)
+
+
+def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
+    """Dice against the number of correcting clicks a slice; of one model with its patients as thin lines."""
+    series = []
+    for document in documents:
+        settings = document["settings"]
+        rounds = sorted((int(name.removeprefix("clicks_")), name) for name in settings if name.startswith("clicks_"))
+        if rounds and "jittered" in settings:
+            series.append((document, [(0, "jittered"), *rounds]))
+    if not series:
+        return None
+    figure, axis = _figure(5.6, 3.9)
+    alone = len(series) == 1
+    for number, (document, steps) in enumerate(series):
+        colour = COLOURS[number % len(COLOURS)]
+        figures = [document["settings"][name]["figures"] for _, name in steps]
+        x = [count for count, _ in steps]
+        if alone:
+            for patient in figures[0]["per_patient_dice"]:
+                y = [f["per_patient_dice"].get(patient) for f in figures]
+                axis.plot(x, y, color=_FAINT, lw=0.7, alpha=0.45, zorder=1)
+        means = [f["dice_mean"] for f in figures]
+        limits = [f["dice_interval_95"] for f in figures]
+        if all(limit is not None for limit in limits):
+            axis.fill_between(x, *np.array(limits, dtype=float).T, color=colour, alpha=0.16, lw=0, zorder=2)
+        axis.plot(x, means, _MARKERS[number % len(_MARKERS)] + "-", color=colour, lw=2, ms=6.5, mec="white", mew=0.8, zorder=3)
+        for count, mean in zip(x, means, strict=True):
+            if alone and mean is not None:
+                axis.annotate(
+                    f"{mean:.2f}",
+                    (count, mean),
+                    (0, 9),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8.5,
+                    weight="bold",
+                    color=_INK,
+                    zorder=4,
+                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75},
+                )
+    axis.set_xticks(x, ["hurried\nbox alone", *(str(count) for count in x[1:])])
+    axis.set_xlabel("correcting clicks a slice")
+    axis.set_ylabel("Dice per patient (3D)")
+    axis.set_ylim(0, 1)
+    axis.set_xlim(x[0] - 0.25, x[-1] + 0.25)
+    if alone:
+        axis.set_title(_headed(series[0][0], "bold: mean with 95% interval; thin: each patient"), **_SUBTITLE)
+    else:
+        keys = [_key(document["name"] or f"model {n + 1}", n) for n, (document, _) in enumerate(series)]
+        axis.legend(handles=keys, ncols=min(2, len(keys)), **_ABOVE)
+    return figure
+
+
+def _dice(document: dict[str, Any]) -> Figure | None:
+    """Each patient's Dice in every setting."""
+    settings = {name: entry["figures"] for name, entry in document["settings"].items() if entry["figures"]["per_patient_dice"]}
+    if not settings:
+        return None
+    figure, axis = _figure(max(3.6, 1.25 + 0.92 * len(settings)), 4.1)
+    generator = np.random.default_rng(0)
+    for number, figures in enumerate(settings.values()):
+        values = np.array(list(figures["per_patient_dice"].values()))
+        colour = COLOURS[number % len(COLOURS)] if len(settings) <= 2 else COLOURS[0]
+        spread = generator.uniform(-0.17, 0.17, len(values)) if len(values) > 1 else np.zeros(1)
+        axis.plot(number + spread, values, "o", color=colour, alpha=0.55, ms=5, mec="white", mew=0.5, clip_on=False)
+        if figures["dice_interval_95"] is not None:
+            axis.plot([number + 0.32] * 2, figures["dice_interval_95"], color=_INK, lw=1.6, solid_capstyle="butt")
+        axis.plot([number + 0.24, number + 0.40], [figures["dice_mean"]] * 2, color=_INK, lw=2.4)
+        axis.annotate(
+            f"{figures['dice_mean']:.2f}",
+            (number, 1.0),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            weight="bold",
+            color=_INK,
+            annotation_clip=False,
+        )
+    axis.set_xticks(range(len(settings)), ["\n".join(setting_name(name).rsplit(" ", 1)) for name in settings])
+    axis.set_xlim(-0.5, len(settings) - 0.45)
+    axis.set_ylim(0, 1)
+    axis.set_ylabel("Dice per patient (3D)")
+    axis.grid(axis="x", visible=False)
+    count = next(iter(settings.values()))["patients"]
+    axis.set_title(_headed(document, f"{count} patients with scar; above: mean; bar: its 95% interval"), pad=20, **_SUBTITLE)
+    return figure
+
+
+def _bland_altman(document: dict[str, Any], setting: str | None) -> Figure | None:
+    """Difference against mean of predicted and true scar mass."""
+    cases = [c for c in document["settings"][setting]["cases"] if c["mass_error_g"] is not None] if setting else []
+    scarred = [c for c in cases if c["truth_px"] > 0]
+    if not scarred:
+        return None
+    figures = document["settings"][setting]["figures"]
+    figure, axis = _figure(6.4, 4.2, right=0.95)
+    for some, marker, face, label in (
+        (scarred, "o", COLOURS[0], "patient with scar"),
+        ([c for c in cases if c["truth_px"] == 0], "D", "white", "patient without scar"),
+    ):
+        if some:
+            x = [(c["truth_mass_g"] + c["predicted_mass_g"]) / 2 for c in some]
+            axis.plot(
+                x, [c["mass_error_g"] for c in some], marker, color=COLOURS[0], mfc=face, ms=5.5, mew=1.1, alpha=0.8, label=label
+            )
+    axis.axhline(0, color=_FAINT, lw=0.8)
+    bias, limits, interval = figures["mass_bias_g"], figures["mass_limits_of_agreement_g"], figures["mass_bias_g_interval_95"]
+    if interval is not None:
+        axis.axhspan(*interval, color=COLOURS[1], alpha=0.14, lw=0)
+    levels = [(bias, "bias", "-")]
+    if limits is not None:
+        levels += [(limits[1], "+1.96 SD", "--"), (limits[0], "−1.96 SD", "--")]
+    low, high = _padded([c["mass_error_g"] for c in cases] + [level for level, _, _ in levels] + [0.0])
+    axis.set_ylim(low, high)
+    for level, _, style in levels:
+        axis.axhline(level, color=COLOURS[1], lw=1.4, ls=style)
+    for level, (value, what, _) in zip(_apart([value for value, _, _ in levels], 0.085 * (high - low)), levels, strict=True):
+        axis.annotate(
+            f"{what}\n{value:+.1f} g".replace("-", "−"),
+            (1, level),
+            (6, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=COLOURS[1],
+            annotation_clip=False,
+            linespacing=1.0,
+        )
+    axis.set_xlabel("mean of predicted and true scar mass (g)")
+    axis.set_ylabel("predicted less true scar mass (g)")
+    axis.set_xlim(left=min(0.0, axis.get_xlim()[0]))
+    axis.legend(
+        frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.1, handletextpad=0.2
+    )
+    note = f"{document['name'] + ', ' if document['name'] else ''}{setting_name(setting or '')}"
+    axis.set_title(note + ("; grams by assumed spacing" if figures["spacing_assumed"] else ""), pad=20, **_SUBTITLE)
+    return figure
+
+
+def _thresholds(document: dict[str, Any]) -> Figure | None:
+    """Mean Dice against the probability threshold, where probabilities were kept."""
+    curves = {
+        name: entry["figures"]["dice_by_threshold"]
+        for name, entry in document["settings"].items()
+        if "dice_by_threshold" in entry["figures"] and not name.startswith("clicks_")
+    }
+    if not curves:
+        return None
+    figure, axis = _figure(5.6, 3.9 + 0.17 * len(curves), top=0.3 + 0.17 * (len(curves) + 1))
+    for number, (name, curve) in enumerate(curves.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        best = int(np.argmax(curve["dice_mean"]))
+        label = f"{setting_name(name)}: best {curve['dice_mean'][best]:.2f} at {curve['threshold'][best]:g}"
+        axis.plot(curve["threshold"], curve["dice_mean"], color=colour, lw=2, label=label)
+        axis.plot(curve["threshold"][best], curve["dice_mean"][best], _MARKERS[number], color=colour, ms=7, mec="white", mew=0.9)
+        if len(curves) == 1 and all(limit is not None for limit in curve["dice_interval_95"]):
+            axis.fill_between(curve["threshold"], *np.array(curve["dice_interval_95"]).T, color=colour, alpha=0.16, lw=0)
+    used = document["how"].get("threshold")
+    if used is not None:
+        axis.axvline(used, color=_FAINT, lw=1, ls=":")
+        axis.annotate(
+            f"used: {used:g}",
+            (used, 1),
+            (4, -4),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=_FAINT,
+        )
+    axis.set_xlabel("probability from which on a pixel is scar")
+    axis.set_ylabel("mean Dice per patient (3D)")
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1)
+    axis.legend(**_ABOVE, title=document["name"] or None, alignment="left", title_fontproperties={"size": 8.5})
+    return figure
+
+
+_ABOVE: dict[str, Any] = {
+    "frameon": False,
+    "fontsize": 8.5,
+    "loc": "lower left",
+    "bbox_to_anchor": (-0.015, 1.0),
+    "borderaxespad": 0.1,
+    "labelspacing": 0.3,
+}
+_SUBTITLE: dict[str, Any] = {"fontsize": 8.5, "color": _FAINT, "loc": "left"}
+
+
+def _main_setting(settings: dict[str, Any]) -> str | None:
+    """The setting whose masses are what users get."""
+    return next((name for name in ("end_to_end", "masks", *settings) if name in settings), None)
+
+
+def _figure(
+    width: float, height: float, *, left: float = 0.72, right: float = 0.16, bottom: float = 0.62, top: float = 0.62
+) -> tuple[Figure, Axes]:
+    """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    axis = figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
+    axis.grid(color=_GRID, lw=0.8)
+    axis.set_axisbelow(True)
+    for side, spine in axis.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(_FAINT)
+    axis.tick_params(colors=_INK, labelsize=8.5, length=3, color=_FAINT)
+    axis.xaxis.label.set(color=_INK, fontsize=9)
+    axis.yaxis.label.set(color=_INK, fontsize=9)
+    return figure, axis
+
+
+def _save(path: Path, figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": "MyoScarSeg"})
+    write_bytes(path, buffer.getvalue())
+
+
+def _headed(document: dict[str, Any], line: str) -> str:
+    return f"{document['name']}\n{line}" if document["name"] else line
+
+
+def _key(label: str, number: int) -> Any:
+    from matplotlib.lines import Line2D
+
+    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+    return Line2D([], [], color=colour, marker=marker, ls="-", lw=2, ms=6, mec="white", label=label)
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    room = 0.08 * (high - low or 1.0)
+    return low - room, high + room
+
+
+def _apart(values: Sequence[float], least: float) -> list[float]:
+    """Positions near ``values``, in their order, that keep ``least`` from each other: for labels that would overlap."""
+    order = np.argsort(values)
+    placed = np.array(values, dtype=float)
+    for _ in range(50):
+        for lower, upper in itertools.pairwise(order):
+            lack = least - (placed[upper] - placed[lower])
+            if lack > 1e-9:
+                placed[lower] -= lack / 2
+                placed[upper] += lack / 2
+    return [float(value) for value in placed]

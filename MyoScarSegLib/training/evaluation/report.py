@@ -1,0 +1,186 @@
+"""The files and tables of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.batch.outputs import write_table
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.files import read_json, write_bytes, write_json
+from MyoScarSegLib.training.evaluation.bootstrap import paired_difference
+from MyoScarSegLib.training.evaluation.evaluation import FORMAT_VERSION, Evaluation, setting_name
+from MyoScarSegLib.training.evaluation.pictures import compare, write_pictures
+from MyoScarSegLib.training.evaluation.summary import rounded
+
+_HEADERS = ("", "Dice (95%)", "HD95", "ASSD", "mass bias (95%)", "mass error", "lesions found", "lesions right")
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, *, name: str = "") -> dict[str, Any]:
+    """Write ``evaluation.json``, ``evaluation.csv`` (a row per setting and case), ``slices.csv`` and the pictures.
+
+    Returns:
+        The content of ``evaluation.json``.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    document = evaluation.document(name)
+    write_json(folder / "evaluation.json", document)
+    cases = [{"setting": setting, **case.row()} for setting, of in evaluation.settings.items() for case in of]
+    slices = [
+        {"setting": setting, "case": case.case, "patient": case.patient, **one.__dict__}
+        for setting, of in evaluation.settings.items()
+        for case in of
+        for one in case.by_slice
+    ]
+    for file, rows in (("evaluation.csv", cases), ("slices.csv", slices)):
+        write_table(folder / file, list(rows[0]) if rows else ["setting", "case"], rows)
+    write_pictures(folder, document)
+    return document
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """An ``evaluation.json``, or the one in the folder ``path``.
+
+    Raises:
+        MyoScarSegError: it is missing or none.
+    """
+    path = Path(path)
+    path = path / "evaluation.json" if path.is_dir() else path
+    document = read_json(path, MyoScarSegError)
+    if not isinstance(document, dict) or not isinstance(document.get("settings"), dict):
+        raise MyoScarSegError(f"{path} is no evaluation: it has no settings. Give an evaluation.json of `myoscarseg evaluate`.")
+    if document.get("version") != FORMAT_VERSION:
+        raise MyoScarSegError(
+            f"{path} has version {document.get('version')!r}; this program reads version {FORMAT_VERSION}. Evaluate again."
+        )
+    return document
+
+
+def write_comparison(folder: Path, documents: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Put evaluations side by side: ``comparison.json``, ``comparison.md`` and ``comparison.png``.
+
+    Besides each one's figures there is, per setting, the mean difference of Dice to the *first* evaluation over the patients
+    that both have, with its interval: patients differ more than models do, so only the paired difference tells models apart.
+
+    Args:
+        folder: where the files go.
+        documents: contents of ``evaluation.json``, with names.
+
+    Returns:
+        The content of ``comparison.json``, and of ``comparison.md``.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    first = documents[0]
+    differences = [
+        {"model": other["name"], "against": first["name"], "setting": setting, **found}
+        for other in documents[1:]
+        for setting in other["settings"]
+        if (found := _difference(first, other, setting)) is not None
+    ]
+    text = markdown_of(documents)
+    if differences:
+        text += f"\n| Dice against {first['name']}, paired | setting | patients | difference (95%) |\n|---|---|---|---|\n"
+    for one in differences:
+        difference = _with_interval(one["dice_difference"], one["dice_difference_interval_95"], "{:+.3f}", "{:+.3f}")
+        text += f"| {one['model']} | {setting_name(one['setting'])} | {one['patients']} | {difference} |\n"
+    models = [
+        {"name": d["name"], "settings": {setting: entry["figures"] for setting, entry in d["settings"].items()}}
+        for d in documents
+    ]
+    comparison = {"version": FORMAT_VERSION, "models": models, "differences": differences}
+    write_json(folder / "comparison.json", comparison)
+    write_bytes(folder / "comparison.md", text.encode())
+    compare(folder / "comparison.png", documents)
+    return comparison, text
+
+
+def _difference(first: dict[str, Any], other: dict[str, Any], setting: str) -> dict[str, Any] | None:
+    if setting not in first["settings"]:
+        return None
+    before, after = (d["settings"][setting]["figures"]["per_patient_dice"] for d in (first, other))
+    shared = [patient for patient in before if patient in after]
+    if not shared:
+        return None
+    mean, limits = paired_difference([before[p] for p in shared], [after[p] for p in shared])
+    return {
+        "patients": len(shared),
+        "dice_difference": rounded(mean),
+        "dice_difference_interval_95": None if limits is None else [rounded(value) for value in limits],
+    }
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """The evaluation as a table to read in a terminal, with what it says about false scar below."""
+    settings: dict[str, Any] = {name: entry["figures"] for name, entry in document["settings"].items()}
+    rows = [_HEADERS, *(_row(name, figures) for name, figures in settings.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
+    lines = [
+        "  ".join(cell.ljust(w) if n == 0 else cell.rjust(w) for n, (cell, w) in enumerate(zip(r, widths, strict=True)))
+        for r in rows
+    ]
+    first = next(iter(settings.values()), None)
+    if first is not None:
+        scarred, free = first["patients"], first["scar_free_patients"]
+        lines += ["", f"{scarred} patients with scar (all figures above), {free} without; Dice, HD95 and ASSD in 3D per patient."]
+        if first["spacing_assumed"]:
+            lines.append(
+                "The data has lost its spacing: millimetres and grams assume 1.4 mm pixels and 10 mm from slice to slice."
+            )
+    lines += [text for name, figures in settings.items() for text in _false_scar(name, figures, settings)]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_of(documents: Iterable[dict[str, Any]]) -> str:
+    """Evaluations as one Markdown table, a row per model and setting: for model cards and the README."""
+    lines = ["| " + " | ".join(("model", "setting", *_HEADERS[1:])) + " |", "|" + "---|" * (len(_HEADERS) + 1)]
+    for document in documents:
+        for name, entry in document["settings"].items():
+            _, *cells = _row(name, entry["figures"])
+            lines.append("| " + " | ".join((document["name"] or "-", setting_name(name), *cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, f: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        setting_name(name),
+        _with_interval(f["dice_mean"], f["dice_interval_95"], "{:.3f}", "{:.2f}"),
+        _one(f["hd95_3d_mm_mean"], "{:.1f} mm"),
+        _one(f["assd_3d_mm_mean"], "{:.1f} mm"),
+        _with_interval(f["mass_bias_percent"], f["mass_bias_percent_interval_95"], "{:+.1f}%", "{:+.0f}"),
+        _one(f["mass_mean_absolute_error_g"], "{:.1f} g"),
+        _one(f["lesion_recall_3d"], "{:.0%}"),
+        _one(f["lesion_precision_3d"], "{:.0%}"),
+    )
+
+
+def _false_scar(name: str, f: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """False scar says something only where it could arise: not where boxes are the reference's."""
+    if name in ("oracle", "jittered") or name.startswith("clicks_"):
+        return []
+    label = f"{setting_name(name)}: " if len(settings) > 1 else ""
+    lines = []
+    if f["scar_free_slices"]:
+        area = _one(f["false_area_mm2_per_scar_free_slice"], ", {:.0f} mm² on average", "")
+        lines.append(
+            f"{label}scar marked on {f['scar_free_slices_with_false_scar']} of {f['scar_free_slices']} scar-free slices{area}."
+        )
+    if f["scar_free_patients"] and f["scar_free_patients_at_most_1_g"] is not None:
+        few, free = f["scar_free_patients_at_most_1_g"], f["scar_free_patients"]
+        lines.append(f"{label}at most 1 g of scar in {few} of {free} patients without scar.")
+    return lines
+
+
+def _one(value: float | None, form: str, otherwise: str = "-") -> str:
+    return otherwise if value is None else form.format(value)
+
+
+def _with_interval(value: float | None, limits: list[float] | None, form: str, of_limits: str) -> str:
+    if value is None:
+        return "-"
+    text = form.format(value)
+    return text if limits is None else f"{text} ({of_limits.format(limits[0])} to {of_limits.format(limits[1])})"
