@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.cli import demo, evaluate, info, jobs, models, train
+from MyoScarSegLib.cli import convert, demo, evaluate, info, jobs, library, models, train
 from MyoScarSegLib.errors import MyoScarSegError
 
 
@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     info.add_parser(subparsers)
     models.add_parser(subparsers).set_defaults(run=models.run)
     demo.add_parser(subparsers)
+    library.add_parser(subparsers)
+    convert.add_parser(subparsers)
     evaluate.add_parser(subparsers)
     train.add_parser(subparsers)
     return parser

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.stack import FileStack, study_from
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, LabelledSlice
 from MyoScarSegLib.training.splits import Split
+
+#: Slice numbers that leave more than this factor between them are no numbers of slices.
+_SPARSE = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class DataSet:
         skipped: name of a case (or ``"<case> slice <n>"``) to the reason why it could not be read.
         strata: patient to what a split spreads evenly, such as ``"scar"`` and ``"normal"``.
         given_split: the split that came with the data (YoloSAM's folders, a library's manifest); None if there is none.
-        notes: sentences on how the data was read.
+        stacks: the studies that the slices were cut from; empty where the data is single pictures.
     """
 
     kind: str
@@ -73,12 +78,66 @@ class DataSet:
     skipped: dict[str, str] = field(default_factory=dict)
     strata: Mapping[str, str] = field(default_factory=dict)
     given_split: Split | None = None
-    notes: tuple[str, ...] = ()
+    stacks: tuple[LabelledStudy, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
         """Codes of the patients, sorted."""
         return tuple(sorted({s.patient for s in self.slices}))
+
+    def studies(self) -> tuple[list[LabelledStudy], dict[str, str]]:
+        """The stacks, put together from single pictures where need be; and why others cannot be, by name."""
+        if self.stacks:
+            return list(self.stacks), {}
+        by_stack: dict[tuple[str, str], list[LabelledSlice]] = {}
+        for labelled in self.slices:
+            by_stack.setdefault((labelled.patient, labelled.stack), []).append(labelled)
+        studies, failed = [], {}
+        for (_, name), slices in by_stack.items():
+            try:
+                studies.append(stacked(slices))
+            except StudyError as error:
+                failed[name] = str(error)
+        return studies, failed
+
+
+def stacked(slices: Sequence[LabelledSlice]) -> LabelledStudy:
+    """The study that single slices of one stack make up. Those missing in between are blank and count as unreadable.
+
+    Raises:
+        StudyError: they differ in size, two have the same number, or none shows anything.
+    """
+    ordered = sorted(slices, key=lambda s: s.index)
+    first, name = ordered[0], ordered[0].stack
+    shapes = {s.image.shape for s in ordered}
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(shapes))
+        raise StudyError(f"The slices of {name} differ in size ({sizes}), so they are no stack.")
+    numbers = [s.index for s in ordered]
+    if len(set(numbers)) < len(numbers):
+        raise StudyError(f"Two slices of {name} have the same number, so their order is not known.")
+    if numbers[-1] - numbers[0] >= _SPARSE * len(numbers):  # numbers of files or instances, not of slices
+        numbers = list(range(len(numbers)))
+    places = [number - numbers[0] for number in numbers]
+    voxels = np.zeros((places[-1] + 1, *first.image.shape), dtype=np.float32)
+    labels = np.zeros(voxels.shape, dtype=np.uint8)
+    for place, labelled in zip(places, ordered, strict=True):
+        voxels[place], labels[place] = labelled.image, labelled.labels
+    missing = dict.fromkeys(sorted(set(range(len(voxels))) - set(places)), "it is missing in the data set")
+    stack = FileStack(
+        voxels, _geometry(first, ordered), "pictures", slice_axis_is_k=True, one_slice_is_enough=True, bad_slices=missing
+    )
+    study = study_from(name, stack)
+    labels, wall_known = scar_only_unless_wall(labels, all(s.wall_known for s in ordered))
+    return LabelledStudy(name, first.patient, study, labels, wall_known)
+
+
+def _geometry(first: LabelledSlice, slices: list[LabelledSlice]) -> Geometry:
+    """Spacing if the slices know it; between them the usual distance, the slices being an even stack as far as anyone knows."""
+    if first.pixel_spacing_mm is None or first.slice_spacing_mm is None:
+        return Geometry(None)
+    row, column = first.pixel_spacing_mm
+    return Geometry((column, row, float(np.median([s.slice_spacing_mm or first.slice_spacing_mm for s in slices]))))
 
 
 def strata_by_content(slices: Sequence[LabelledSlice]) -> dict[str, str]:

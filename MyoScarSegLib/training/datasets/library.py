@@ -273,11 +273,7 @@ class Library:
                     f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
                     "over an edit, add it again with --replace."
                 )
-        study = dataclasses.replace(
-            read_written(folder / VOLUME, case.facts),
-            case=case.case,
-            bad_slices=dict.fromkeys(case.bad_slices, "it could not be read when the case was added"),
-        )
+        study = dataclasses.replace(read_written(folder / VOLUME, case.facts), case=case.case)
         if (study.slices, *study.slice_shape) != (case.slices, case.rows, case.columns):
             raise StudyError(f"{folder / VOLUME} has another size than its record says. Remove the case and add it again.")
         label_map = None if SEGMENTATION in case.files else labelmaps.EMIDEC

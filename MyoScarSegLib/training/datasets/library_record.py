@@ -45,10 +45,9 @@ class Case:
         content_sha256: of voxels, geometry and labels: equal for what is the same however often it is added.
         image_sha256: of the voxels alone.
         slices, rows, columns: size of the stack.
-        facts: patient, spacing and slice positions.
+        facts: patient, spacing, slice positions, unreadable slices.
         orientation: of the stack, in words.
         reconstruction: ``"PSIR"`` or ``"magnitude"``.
-        bad_slices: numbers of slices that could not be read when it was added.
         scar_pixels, slices_with_scar: what the labels hold.
     """
 
@@ -68,7 +67,6 @@ class Case:
     facts: CaseFacts
     orientation: str
     reconstruction: str
-    bad_slices: tuple[int, ...]
     scar_pixels: int
     slices_with_scar: int
 
@@ -98,7 +96,7 @@ class Case:
                 "orientation": self.orientation,
             },
             "reconstruction": self.reconstruction,
-            "bad_slices": list(self.bad_slices),
+            "bad_slices": facts["bad_slices"],
             "scar_pixels": self.scar_pixels,
             "slices_with_scar": self.slices_with_scar,
         }
@@ -132,10 +130,9 @@ class Case:
                 slices=int(geometry["slices"]),
                 rows=int(geometry["rows"]),
                 columns=int(geometry["columns"]),
-                facts=CaseFacts.from_json({**geometry, "patient": document["patient"], "wall_known": document["wall_known"]}),
+                facts=CaseFacts.from_json({**document, **geometry}),
                 orientation=str(geometry["orientation"]),
                 reconstruction=str(document["reconstruction"]),
-                bad_slices=tuple(int(index) for index in document["bad_slices"]),
                 scar_pixels=int(document["scar_pixels"]),
                 slices_with_scar=int(document["slices_with_scar"]),
             )
@@ -173,7 +170,6 @@ def write_case(folder: Path, labelled: LabelledStudy, *, source: str, reviewer: 
         facts=facts,
         orientation="" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction),
         reconstruction=study.reconstruction.value,
-        bad_slices=tuple(sorted(study.bad_slices)),
         scar_pixels=int((labels >= INFARCT).sum()),
         slices_with_scar=int((labels >= INFARCT).any(axis=(1, 2)).sum()),
     )

@@ -94,6 +94,10 @@ def kind_of(folder: Path | str) -> str:
     found = find_pairs(folder)
     if found.pairs or found.skipped:
         return "volumes"
+    if (folder / "labels" / "train").is_dir():
+        raise StudyError(
+            f"{folder} holds boxes for YOLO, which do not say which pixels are scar; give the data they were made of."
+        )
     raise StudyError(
         f"{folder} holds no labelled data that is known: a training library (library.json), YoloSAM's train/images and "
         "train/masks, EMIDEC's slices (images/ and labels/), or volumes (images/ and labels/, or a folder per case)."
@@ -108,4 +112,4 @@ def _of_studies(kind: str, studies: Sequence[LabelledStudy], skipped: dict[str, 
     }  # fmt: skip
     ordered = sorted(studies, key=lambda one: (one.patient, one.case))
     slices = [labelled for one in ordered for labelled in one.slices()]
-    return DataSet(kind, slices, {**skipped, **bad}, strata_by_content(slices), split)
+    return DataSet(kind, slices, {**skipped, **bad}, strata_by_content(slices), split, tuple(ordered))

@@ -27,6 +27,7 @@ class CaseFacts:
         wall_known: whether cavity and myocardium are labelled.
         spacing_mm: ``(i, j, k)``; None if it is not known, whatever number the file must have.
         slice_positions_mm, slice_origins_mm: of an uneven stack, as :class:`~MyoScarSegLib.study.study.Geometry` has them.
+        bad_slices: numbers of slices that could not be read; they are blank in the file.
         axis: the file's axis through the slices.
     """
 
@@ -35,6 +36,7 @@ class CaseFacts:
     spacing_mm: tuple[float, float, float] | None
     slice_positions_mm: tuple[float, ...] | None = None
     slice_origins_mm: tuple[tuple[float, ...], ...] | None = None
+    bad_slices: tuple[int, ...] = ()
     axis: str = "k"
 
     @classmethod
@@ -48,6 +50,7 @@ class CaseFacts:
             spacing_mm=geometry.spacing_mm,
             slice_positions_mm=None if positions is None else tuple(float(v) for v in positions),
             slice_origins_mm=None if origins is None else tuple(tuple(float(v) for v in row) for row in origins),
+            bad_slices=tuple(sorted(study.bad_slices)),
         )
 
     @classmethod
@@ -61,6 +64,7 @@ class CaseFacts:
             spacing_mm=None if spacing is None else (float(i), float(j), float(k)),
             slice_positions_mm=None if positions is None else tuple(float(v) for v in positions),
             slice_origins_mm=None if origins is None else tuple(tuple(float(v) for v in row) for row in origins),
+            bad_slices=tuple(int(index) for index in document.get("bad_slices", ())),
             axis=str(document.get("axis", "k")),
         )
 
@@ -69,11 +73,13 @@ class CaseFacts:
         return dataclasses.asdict(self)
 
     def restored(self, study: Study) -> Study:
-        """The study with the spacing that its file could not hold.
+        """The study with what its file could not hold.
 
         Raises:
             StudyError: the facts are about a stack of another number of slices.
         """
+        bad = dict.fromkeys(self.bad_slices, "it could not be read when the data was put together")
+        study = dataclasses.replace(study, bad_slices=bad | study.bad_slices)
         if self.spacing_mm is None:
             return dataclasses.replace(study, geometry=dataclasses.replace(study.geometry, spacing_mm=None), problems=())
         if self.slice_positions_mm is None:

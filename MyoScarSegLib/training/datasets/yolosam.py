@@ -15,12 +15,13 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
+from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import DataSet, scar_only_unless_wall, strata_by_content
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
-from MyoScarSegLib.training.datasets.sidecar import Sidecar
+from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
@@ -141,21 +142,33 @@ def _labelled(folder: Path, read: list[_Read], label_map: LabelMap | None, sidec
     slices = []
     for number, one in enumerate(read):
         labels = labelmaps.apply_label_map(one.mask, label_map, str(one.mask_path))
-        facts = sidecar.cases.get(one.case)
-        spacing = None if facts is None else facts.spacing_mm
+        pixel_spacing_mm, slice_spacing_mm = _spacing(sidecar.cases.get(one.case), one.index)
         slices.append(
             LabelledSlice(
                 patient=one.patient,
                 index=one.index if one.index >= 0 else number,
                 image=one.image,
                 labels=labels if wall_known else scar_only_unless_wall(labels, False)[0],
-                pixel_spacing_mm=None if spacing is None else (spacing[1], spacing[0]),
-                slice_spacing_mm=None if spacing is None else spacing[2],
+                pixel_spacing_mm=pixel_spacing_mm,
+                slice_spacing_mm=slice_spacing_mm,
                 wall_known=wall_known,
                 case=one.case,
             )
         )
     return slices
+
+
+def _spacing(facts: CaseFacts | None, index: int) -> tuple[tuple[float, float] | None, float | None]:
+    """Pixel and slice spacing of slice ``index`` of a case, as far as the conversion left them."""
+    if facts is None or facts.spacing_mm is None:
+        return None, None
+    i, j, k = facts.spacing_mm
+    if facts.slice_positions_mm is None:
+        return (j, i), k
+    geometry = Geometry(facts.spacing_mm, slice_positions_mm=np.array(facts.slice_positions_mm))
+    extents = geometry.slice_extents_mm(len(facts.slice_positions_mm))
+    assert extents is not None  # noqa: S101 - there is a spacing
+    return (j, i), float(extents[index]) if index < len(extents) else k
 
 
 def _split(folder: Path, read: list[_Read]) -> Split:

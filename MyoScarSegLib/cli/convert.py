@@ -1,0 +1,96 @@
+"""``myoscarseg convert``: labelled data from one layout to another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt
+from MyoScarSegLib.cli.library import add_drawing, add_labels, check_drawing
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.datasets.convert import Conversion
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "convert",
+        help="turn labelled data from one layout into another",
+        description="Read labelled data (a training library, YoloSAM's train|val/images and masks, EMIDEC's slices, folders of "
+        "volumes with labels) and write it in another layout. The destination appears when all of it is written.",
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path)
+    parser.add_argument("destination", metavar="DEST", type=Path, help="a new folder; or a training library to add to")
+    parser.add_argument("--to", required=True, choices=("yolosam", "yolo", "library", "volumes"), help="the layout of DEST")
+    parser.add_argument("--from", dest="kind", choices=("emidec", "library", "yolosam", "volumes"), help="the layout of SOURCE")
+    add_labels(parser)
+    parser.add_argument(
+        "--patients", metavar="REGEX", help="finds the patient in names of slices or cases (default: a name up to _slice_ or its "
+        "last number; a volume's whole name)",
+    )  # fmt: skip
+    parser.add_argument("--boxes", choices=("per-scar", "merged"), default="per-scar", help="of YOLO's labels (per-scar)")
+    parser.add_argument(
+        "--split", type=Path, metavar="FILE", help="manifest that says who trains (default: SOURCE's own, or drawn)"
+    )
+    add_drawing(parser)
+    parser.add_argument("--source-text", metavar="TEXT", default="", help="where the data comes from, for a library's records")
+    parser.add_argument("--reviewer", metavar="TEXT", default="", help="who drew the labels, for a library's records")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert. Returns 0, or 1 if some case could not be converted."""
+    from MyoScarSegLib.training.datasets.convert import Options, convert
+    from MyoScarSegLib.training.datasets.reading import read_dataset
+    from MyoScarSegLib.training.splits import Split
+
+    check_drawing(args)
+    progress = ConsoleProgress()
+    with cancel_on_interrupt() as cancel:
+        options = Options(
+            boxes=args.boxes,
+            split=None if args.split is None else Split.read(args.split),
+            seed=args.seed,
+            folds=args.folds,
+            held_out=args.held_out,
+            source=args.source_text,
+            reviewer=args.reviewer,
+        )
+        data = read_dataset(
+            args.source, kind=args.kind, label_map=args.label_map, patient_pattern=args.patients, progress=progress, cancel=cancel
+        )
+        report = convert(data, args.destination, args.to, options, progress=progress, cancel=cancel)
+    progress.close()
+    if args.json:
+        sys.stdout.write(json.dumps(_document(args, report), indent=2, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(
+            f"{args.destination}: {report.cases} cases, {report.slices} slices, {report.slices_with_scar} of them with scar"
+            f"{f'; {len(report.known)} cases were there already' if report.known else ''}\n"
+        )
+    for warning in report.warnings:
+        sys.stderr.write(f"note: {warning}\n")
+    for name, reason in report.skipped.items():
+        sys.stderr.write(f"{name}: skipped: {reason}\n")
+    return int(bool(report.skipped))
+
+
+def _document(args: argparse.Namespace, report: Conversion) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "destination": str(args.destination),
+        "layout": report.layout,
+        "cases": report.cases,
+        "slices": report.slices,
+        "slices_with_scar": report.slices_with_scar,
+        "known": report.known,
+        "skipped": report.skipped,
+        "warnings": report.warnings,
+        "split": None if report.split is None else report.split.to_json(),
+    }

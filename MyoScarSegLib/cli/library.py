@@ -1,0 +1,248 @@
+"""``myoscarseg library add|list|check|split|remove``: a folder of labelled cases to train on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, spacing, whole_number
+from MyoScarSegLib.errors import StudyError
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.datasets.labelmaps import LabelMap
+    from MyoScarSegLib.training.splits import Split
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the command to ``subparsers``; its ``run`` default carries it out."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "library",
+        help="collect labelled cases to train on",
+        description="A training library is a folder of labelled cases. Several programs may add to it at the same time.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|check|split|remove")
+
+    adding = actions.add_parser("add", help="add a study with its labels; the library is made if it is missing")
+    adding.add_argument("library", metavar="LIBRARY", type=Path)
+    adding.add_argument("study", metavar="STUDY", type=Path, help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG")
+    adding.add_argument("labels", metavar="LABELS", type=Path, help=".seg.nrrd, NIfTI, NRRD or MHA on the study's grid")
+    adding.add_argument("--patient", metavar="CODE", required=True, help="code of the patient; never the name")
+    adding.add_argument("--case", metavar="NAME", help="name of the case, for a patient's further exams (default: the code)")
+    adding.add_argument("--source", metavar="TEXT", default="", help="where the data comes from, for the record")
+    adding.add_argument("--reviewer", metavar="TEXT", default="", help="who drew or checked the labels, for the record")
+    add_labels(adding)
+    adding.add_argument("--replace", action="store_true", help="put this in the place of the case that is there")
+    adding.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")
+    adding.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
+    adding.add_argument("--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices")
+    adding.add_argument("--json", action="store_true", help="print the record as JSON")
+    adding.set_defaults(run=_add)
+
+    listing = actions.add_parser("list", help="show the cases")
+    listing.add_argument("library", metavar="LIBRARY", type=Path)
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=_list)
+
+    checking = actions.add_parser("check", help="read everything and compare checksums, geometry and split")
+    checking.add_argument("library", metavar="LIBRARY", type=Path)
+    checking.add_argument("--json", action="store_true", help="print JSON")
+    checking.set_defaults(run=_check)
+
+    splitting = actions.add_parser("split", help="decide which patients train and which validate")
+    splitting.add_argument("library", metavar="LIBRARY", type=Path)
+    add_drawing(splitting)
+    splitting.add_argument("--extend", action="store_true", help="keep the split that is there; patients added since train")
+    splitting.add_argument("--replace", action="store_true", help="draw anew; patients may change sides")
+    splitting.add_argument("--json", action="store_true", help="print the manifest")
+    splitting.set_defaults(run=_split)
+
+    removing = actions.add_parser("remove", help="take cases out, with their files")
+    removing.add_argument("library", metavar="LIBRARY", type=Path)
+    removing.add_argument("cases", metavar="CASE", nargs="+")
+    removing.set_defaults(run=_remove)
+    return parser
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """The option that says what the values in label files mean."""
+    parser.add_argument(
+        "--labels",
+        dest="label_map",
+        type=_label_map,
+        metavar="MAP",
+        help="what the values in label files mean: 'cavity=1 myocardium=2 scar=3,4', or 'emidec' for just that with no-reflow=4 "
+        "(default: what the values speak for; segments go by their names)",
+    )
+
+
+def add_drawing(parser: argparse.ArgumentParser) -> None:
+    """The options of a split that is drawn."""
+    parser.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of the draw (0)")
+    parser.add_argument("--folds", type=whole_number, default=5, metavar="N", help="parts that the patients are dealt into (5)")
+    parser.add_argument("--held-out", type=whole_number, default=0, metavar="N", help="number of the part that validates (0)")
+
+
+def check_drawing(args: argparse.Namespace) -> None:
+    """Numbers of folds that make no sense are bad arguments."""
+    if args.folds < 2 or args.held_out >= args.folds:
+        args.parser.error(f"--folds must be at least 2 and --held-out below it, not {args.folds} and {args.held_out}")
+
+
+def _label_map(text: str) -> LabelMap:
+    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
+
+    try:
+        return parse_label_map(text)
+    except StudyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.study.reader import read_study
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.library_record import checked_code
+
+    for code, what in ((args.patient, "patient code"), (args.case, "case name")):
+        if code is not None:
+            _good_code(args, checked_code, code, what)
+    with cancel_on_interrupt() as cancel:
+        study = read_study(args.study, series=args.series, axis=args.axis, spacing_mm=args.spacing)
+        cancel.raise_if_cancelled()
+        library = Library.create(args.library)
+        case = library.add(
+            study,
+            args.labels,
+            patient=args.patient,
+            case=args.case,
+            source=args.source,
+            reviewer=args.reviewer,
+            label_map=args.label_map,
+            replace=args.replace,
+            cancel=cancel,
+        )
+    if args.json:
+        _print(case.to_json())
+    else:
+        scar = f"scar on {case.slices_with_scar} of {case.slices} slices" if case.scar_pixels else "no scar"
+        sys.stdout.write(f"{case.case}: {scar}; segments: {', '.join(case.labels)}\n")
+    return 0
+
+
+def _good_code(args: argparse.Namespace, check: Callable[[str, str], str], code: str, what: str) -> None:
+    try:
+        check(code, what)
+    except StudyError as error:
+        args.parser.error(str(error))
+
+
+def _list(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library = Library.open(args.library)
+    cases, damaged = library.scan()
+    split = library.split_manifest()
+    if args.json:
+        document = {
+            "version": 1,
+            "cases": [{**case.to_json(), "part": _part(split, case.patient)} for case in cases],
+            "damaged": damaged,
+        }
+        _print(document)
+    else:
+        width = max((len(case.case) for case in cases), default=0)
+        for case in cases:
+            scar = (
+                f"scar on {case.slices_with_scar} of {case.slices} slices"
+                if case.scar_pixels
+                else f"{case.slices} slices, no scar"
+            )
+            part = _part(split, case.patient)
+            notes = [
+                f"patient {case.patient}",
+                scar,
+                case.source,
+                case.reviewer and f"by {case.reviewer}",
+                part or "",
+                case.date[:10],
+            ]
+            sys.stdout.write(f"{case.case:<{width}}  {'; '.join(note for note in notes if note)}\n")
+        patients = len({case.patient for case in cases})
+        sys.stdout.write(f"{len(cases)} cases of {patients} patients\n")
+    for name, reason in damaged.items():
+        sys.stderr.write(f"{name}: {reason}\n")
+    return int(bool(damaged))
+
+
+def _part(split: Split | None, patient: str) -> str | None:
+    if split is None:
+        return None
+    return "training" if patient in split.training else "validation" if patient in split.validation else "not in the split"
+
+
+def _check(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.library_check import check_library
+
+    library = Library.open(args.library)
+    progress = ConsoleProgress()
+    with cancel_on_interrupt() as cancel:
+        findings = check_library(library, progress=progress, cancel=cancel)
+    progress.close()
+    errors = sum(finding.level == "error" for finding in findings)
+    if args.json:
+        _print({"version": 1, "library": str(args.library), "findings": [finding.to_json() for finding in findings]})
+    else:
+        for finding in findings:
+            where = f"{finding.case}: " if finding.case else ""
+            sys.stdout.write(f"{finding.level}: {where}{finding.message}\n")
+        sys.stdout.write(f"{errors} errors, {len(findings) - errors} warnings\n")
+    return int(errors > 0)
+
+
+def _split(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.datasets.library import Library
+
+    check_drawing(args)
+    library = Library.open(args.library)
+    progress = ConsoleProgress()
+    with cancel_on_interrupt() as cancel:
+        split = library.split(
+            seed=args.seed,
+            folds=args.folds,
+            held_out=args.held_out,
+            extend=args.extend,
+            replace=args.replace,
+            progress=progress,
+            cancel=cancel,
+        )
+    progress.close()
+    if args.json:
+        _print(split.to_json())
+    else:
+        sys.stdout.write(f"training ({len(split.training)}): {', '.join(split.training)}\n")
+        sys.stdout.write(f"validation ({len(split.validation)}): {', '.join(split.validation)}\n")
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library = Library.open(args.library)
+    failed = 0
+    with cancel_on_interrupt() as cancel:
+        for case in args.cases:
+            try:
+                library.remove(case, cancel=cancel)
+                sys.stdout.write(f"{case}: removed\n")
+            except StudyError as error:
+                sys.stderr.write(f"{error}\n")
+                failed += 1
+    return int(failed > 0)
+
+
+def _print(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

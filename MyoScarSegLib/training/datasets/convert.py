@@ -1,0 +1,292 @@
+"""From one layout of labelled data to another."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.files import write_bytes, write_json
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.study.names import case_name
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.writer import write_volume
+from MyoScarSegLib.training.datasets import labelmaps
+from MyoScarSegLib.training.datasets.boxes import MERGED, PER_SCAR, scar_boxes, yolo_text
+from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy
+from MyoScarSegLib.training.datasets.labelled import BACKGROUND, INFARCT
+from MyoScarSegLib.training.datasets.library import MARK, SPLIT, Library
+from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
+from MyoScarSegLib.training.datasets.stored import straight, write_image
+from MyoScarSegLib.training.splits import Split, check_split, split_patients
+
+LAYOUTS = ("yolosam", "yolo", "library", "volumes")
+SCAR_CLASS = "scar"
+
+_DATASET_JSON = {"background": 0, "cavity": 1, "myocardium": 2, "scar": 3, "no-reflow": 4}
+
+
+@dataclass
+class Conversion:
+    """What a conversion did.
+
+    Attributes:
+        layout: one of :data:`LAYOUTS`.
+        cases, slices, slices_with_scar: how many were written.
+        known: cases that a library had already.
+        skipped: name of a case or slice to the reason why it was not converted.
+        warnings: sentences on the split.
+        split: who went where, in layouts that are divided.
+    """
+
+    layout: str
+    cases: int = 0
+    slices: int = 0
+    slices_with_scar: int = 0
+    known: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert.
+
+    Attributes:
+        boxes: ``"per-scar"`` or ``"merged"``; for YOLO's labels.
+        split: who trains and who validates; None for the split that came with the data, else one drawn from the seed.
+        seed, folds, held_out: of the split that is drawn.
+        source, reviewer: for the records of a library.
+    """
+
+    boxes: str = PER_SCAR
+    split: Split | None = None
+    seed: int = 0
+    folds: int = 5
+    held_out: int = 0
+    source: str = ""
+    reviewer: str = ""
+
+
+def convert(
+    data: DataSet,
+    destination: Path | str,
+    layout: str,
+    options: Options | None = None,
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Conversion:
+    """Write a data set in another layout.
+
+    ``yolosam`` gives ``train|val`` with ``images`` (8-bit PNG, normalised), ``masks`` (0 and 255) and ``labels``; ``yolo`` gives
+    ``images|labels`` with ``train`` and ``val``; both with a ``data.yaml`` for ultralytics. ``volumes`` gives ``images`` and
+    ``labels`` with a NIfTI file per case. ``library`` makes a training library or adds to one.
+
+    Args:
+        data: what :func:`~MyoScarSegLib.training.datasets.reading.read_dataset` read.
+        destination: a folder that is missing or empty, or a library to add to. All of it is written, or nothing; to a library,
+            one whole case after the other.
+        layout: one of :data:`LAYOUTS`.
+        options: see :class:`Options`.
+        progress, cancel: as everywhere.
+
+    Raises:
+        StudyError: the destination is taken, the options make no sense, or no case can be converted.
+        OutputError: a file cannot be written.
+        Cancelled: ``cancel`` was set.
+    """
+    options = options or Options()
+    destination = Path(destination)
+    if layout not in LAYOUTS:
+        raise StudyError(f"There is no layout {layout!r}; there are {', '.join(LAYOUTS)}.")
+    if options.boxes not in (PER_SCAR, MERGED):
+        raise StudyError(f"Boxes are {PER_SCAR} or {MERGED}, not {options.boxes!r}.")
+    report = Conversion(layout, skipped=dict(data.skipped))
+    if layout == "library" and (destination / MARK).is_file():
+        _to_library(data, destination, options, report, progress, cancel)
+        return report
+    writers = {"yolosam": _to_yolo, "yolo": _to_yolo, "library": _to_library, "volumes": _to_volumes}
+    with _new_folder(destination) as folder:
+        writers[layout](data, folder, options, report, progress, cancel)
+    return report
+
+
+@contextmanager
+def _new_folder(destination: Path) -> Iterator[Path]:
+    """A folder beside ``destination`` that takes its name when the block ends well, and goes away when it does not."""
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        raise StudyError(f"{destination} exists and is not empty. Choose a new folder; nothing is overwritten.")
+    temporary = destination.absolute().parent / f".converting-{uuid.uuid4().hex}"
+    try:
+        try:
+            temporary.mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"Cannot write to {temporary.parent}: {error.strerror}. Choose another folder.") from error
+        yield temporary
+        try:
+            if destination.exists():
+                destination.rmdir()
+            temporary.rename(destination)
+        except OSError as error:
+            raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _to_yolo(
+    data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
+) -> None:
+    """Both layouts of pictures. Slices of one case are named ``<case>_slice_003``."""
+    given = options.split or data.given_split
+    split = given or split_patients(data.strata, seed=options.seed, folds=options.folds, held_out=options.held_out)
+    report.split, report.warnings = split, check_split(split, data.slices)
+    part_of = {**dict.fromkeys(split.training, "train"), **dict.fromkeys(split.validation, "val")}
+    sidecar = Sidecar()
+    facts = _facts_of_pictures(data)
+    written = [labelled for labelled in data.slices if labelled.patient in part_of]
+    for done, labelled in enumerate(written):
+        _step(cancel, progress, done, len(written), f"Writing {labelled.stack}")
+        name = f"{_file_name(labelled.stack)}_slice_{labelled.index:03d}"
+        if name in sidecar.slices:
+            raise StudyError(f"Two slices would be called {name}; give their cases different names.")
+        part = part_of[labelled.patient]
+        homes = {kind: folder / (f"{part}/{kind}" if report.layout == "yolosam" else f"{kind}/{part}") for kind in _KINDS}
+        _write_png(homes["images"] / f"{name}.png", np.round(normalise(labelled.image) * 255))
+        if report.layout == "yolosam":
+            _write_png(homes["masks"] / f"{name}.png", np.where(labelled.scar, 255, 0))
+        boxes = scar_boxes(labelled.scar, merged=options.boxes == MERGED)
+        write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labelled.scar.shape).encode())
+        sidecar.slices[name] = (labelled.stack, labelled.index)
+        sidecar.cases[labelled.stack] = facts[labelled.stack]
+        report.slices += 1
+        report.slices_with_scar += int(labelled.scar.any())
+    progress(len(written), len(written), "Writing")
+    report.cases = len(sidecar.cases)
+    places = ("train/images", "val/images") if report.layout == "yolosam" else ("images/train", "images/val")
+    # Without a `path`, ultralytics looks beside the file, so the folder may be moved.
+    yaml = f"train: {places[0]}\nval: {places[1]}\nnames:\n  0: {SCAR_CLASS}\n"
+    write_bytes(folder / "data.yaml", yaml.encode())
+    split.write(folder / SPLIT)
+    sidecar.write(folder)
+
+
+_KINDS = ("images", "masks", "labels")
+
+
+def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
+    """What pictures cannot say: whose they are and how far apart. The wall is not in the masks, so it is not known."""
+    facts: dict[str, CaseFacts] = {}
+    for one in data.stacks:
+        known = CaseFacts.of(one.patient, False, one.study)
+        if known.spacing_mm is not None:
+            distance = one.study.geometry.slice_distance_mm or known.spacing_mm[2]
+            known = dataclasses.replace(known, spacing_mm=(*known.spacing_mm[:2], distance))
+        facts[one.case] = known
+    for labelled in data.slices:
+        row, column = labelled.pixel_spacing_mm or (None, None)
+        spacing = None if row is None or column is None else (column, row, labelled.slice_spacing_mm or 1.0)
+        facts.setdefault(labelled.stack, CaseFacts(labelled.patient, False, spacing))
+    return facts
+
+
+def _to_volumes(
+    data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
+) -> None:
+    studies = _studies(data, report)
+    plain = all(set(np.unique(one.labels)) <= {BACKGROUND, INFARCT} for one in studies)
+    sidecar = Sidecar(label_map=dict(labelmaps.BINARY[1] if plain else labelmaps.EMIDEC))
+    for done, one in enumerate(studies):
+        _step(cancel, progress, done, len(studies), f"Writing {one.case}")
+        name = _file_name(one.case)
+        if name in sidecar.cases:
+            raise StudyError(f"Two cases would be called {name}; give them different names.")
+        write_image(folder / "images" / f"{name}.nii.gz", one.study)
+        labels = (one.labels == INFARCT).astype(np.uint8) if plain else one.labels
+        write_volume(folder / "labels" / f"{name}.nii.gz", labels, straight(one.study))
+        sidecar.cases[name] = CaseFacts.of(one.patient, one.wall_known, one.study)
+        _count(report, one)
+    progress(len(studies), len(studies), "Writing")
+    named = {"background": 0, "scar": 1} if plain else _DATASET_JSON
+    write_json(folder / "dataset.json", {"channel_names": {"0": "LGE"}, "labels": named, "file_ending": ".nii.gz"})
+    if data.given_split is not None:
+        data.given_split.write(folder / SPLIT)
+    sidecar.write(folder)
+
+
+def _to_library(
+    data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
+) -> None:
+    new = not (folder / MARK).is_file()
+    library = Library.create(folder)
+    before = set() if new else {case.case for case in library.scan()[0]}
+    studies = _studies(data, report)
+    for done, one in enumerate(studies):
+        _step(cancel, progress, done, len(studies), f"Adding {one.case}")
+        try:
+            case = library.add(
+                one.study,
+                one.labels,
+                patient=one.patient,
+                case=None if one.case == one.patient else case_name(one.case),
+                source=options.source or data.kind,
+                reviewer=options.reviewer,
+                wall_known=one.wall_known,
+                cancel=cancel,
+            )
+        except StudyError as error:
+            report.skipped[one.case] = str(error)
+            continue
+        if case.case in before:
+            report.known.append(case.case)
+        else:
+            _count(report, one)
+    progress(len(studies), len(studies), "Adding")
+    if not report.cases and not report.known:
+        name, reason = next(iter(report.skipped.items()))
+        raise StudyError(f"None of the {len(report.skipped)} cases can be added; {name}: {reason}")
+    if new and data.given_split is not None:
+        data.given_split.write(folder / SPLIT)
+
+
+def _studies(data: DataSet, report: Conversion) -> list[LabelledStudy]:
+    studies, failed = data.studies()
+    report.skipped |= failed
+    if not studies:
+        name, reason = next(iter(failed.items()))
+        raise StudyError(f"None of the {len(failed)} cases can be converted; {name}: {reason}")
+    return studies
+
+
+def _count(report: Conversion, one: LabelledStudy) -> None:
+    report.cases += 1
+    report.slices += one.study.slices
+    report.slices_with_scar += int((one.labels >= INFARCT).any(axis=(1, 2)).sum())
+
+
+def _file_name(name: str) -> str:
+    return case_name(Path(name).name)
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    data = BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(data, format="PNG")
+    write_bytes(path, data.getvalue())
+
+
+def _step(cancel: CancelToken | None, progress: Progress, done: int, total: int, message: str) -> None:
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+    progress(done, total, message)
