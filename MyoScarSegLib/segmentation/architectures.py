@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 _OWN_PARTS = ("detail.", "refiner.")
 _VIT_NAMES = {(768, 12): "sam-vit-b", (1024, 24): "sam-vit-l", (1280, 32): "sam-vit-h"}
-_EMBEDDING_CHANNELS = 256
+EMBEDDING_CHANNELS = 256
+"""Of SAM's image encoders."""
+TISSUES = ("background", "cavity", "myocardium", "scar")
+"""What our own detail branch tells apart, in the order of its channels."""
 
 
 def architecture_of(state: Mapping[str, torch.Tensor]) -> str:
@@ -123,7 +126,7 @@ def _vit(state: Mapping[str, torch.Tensor], side: int) -> tuple[nn.Module, int]:
         depth=depth,
         num_heads=width // int(state["image_encoder.blocks.0.attn.rel_pos_h"].shape[1]),
         mlp_ratio=state["image_encoder.blocks.0.mlp.lin1.weight"].shape[0] / width,
-        out_chans=_EMBEDDING_CHANNELS,
+        out_chans=EMBEDDING_CHANNELS,
         qkv_bias=True,
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
         use_rel_pos=True,
@@ -163,11 +166,11 @@ def _prompt_encoder(side: int, stride: int) -> nn.Module:
     from segment_anything.modeling import PromptEncoder
 
     grid = (side // stride, side // stride)
-    return PromptEncoder(_EMBEDDING_CHANNELS, image_embedding_size=grid, input_image_size=(side, side), mask_in_chans=16)
+    return PromptEncoder(EMBEDDING_CHANNELS, image_embedding_size=grid, input_image_size=(side, side), mask_in_chans=16)
 
 
 def _mask_decoder() -> nn.Module:
     from segment_anything.modeling import MaskDecoder, TwoWayTransformer
 
-    transformer = TwoWayTransformer(depth=2, embedding_dim=_EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8)
-    return MaskDecoder(transformer_dim=_EMBEDDING_CHANNELS, transformer=transformer, iou_head_hidden_dim=256)
+    transformer = TwoWayTransformer(depth=2, embedding_dim=EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8)
+    return MaskDecoder(transformer_dim=EMBEDDING_CHANNELS, transformer=transformer, iou_head_hidden_dim=256)

@@ -16,10 +16,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from MyoScarSegLib.segmentation.architectures import TISSUES
+
 if TYPE_CHECKING:
     import numpy as np
 
-TISSUES = ("background", "cavity", "myocardium", "scar")
 SCAR_TISSUE = TISSUES.index("scar")
 _LEVELS = 5
 _CLICK_PX = 2.0
@@ -113,7 +114,7 @@ class Refiner(nn.Module):
 
 def prompt_maps(
     side: int,
-    boxes: Sequence[tuple[float, float, float, float] | None],
+    boxes: Sequence[Sequence[float] | np.ndarray | None],
     points: Sequence[np.ndarray],
     hints: torch.Tensor | None = None,
 ) -> torch.Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import ModelError, PromptError, StudyError
 from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
+from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
 from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.segmentation.preprocessing import preprocessing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Logits that stand for "surely not scar" where the network did not look, and for the two sides of a mask given as bool.
 OUTSIDE_LOGIT = -20.0
+
 _MASK_LOGIT = 10.0
 # LiteMedSAM has no absolute position embedding, so it may look at a window instead of the whole slice: 128 pixels of
 # 1.4 mm keep the scale that it sees in a 256-pixel slice at a fraction of the time.
@@ -34,7 +36,13 @@ VIEWS = ("auto", "heart", "slice")
 
 @dataclass(frozen=True)
 class Embedding:
-    """The image encoder's output for one slice: ``features`` [1, channels, rows, columns], and where the slice lies in it."""
+    """What is computed once for a slice, and where the slice lies in it.
+
+    Attributes:
+        features: ``[1, channels, rows, columns]`` of SAM's image encoder; for our own models followed by the detail branch's
+            output, whose finer pixels are folded into channels.
+        frame: from the slice to the network's input.
+    """
 
     features: torch.Tensor
     frame: Frame
@@ -107,11 +115,17 @@ class Segmenter:
         self.window = _window(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
+        self._own = "detail" in self._model
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
         self._lock = threading.Lock()
         self._dense_pe: torch.Tensor | None = None
+
+    @property
+    def knows_tissue(self) -> bool:
+        """Whether :meth:`tissue` can be asked: our own models have a branch that names every pixel's tissue."""
+        return self._own
 
     @property
     def name(self) -> str:
@@ -143,6 +157,7 @@ class Segmenter:
             ModelError: the device ran out of memory.
         """
         import torch
+        from torch.nn import functional
 
         _check_image(image)
         frame = frame or self.frame((int(image.shape[0]), int(image.shape[1])))
@@ -156,7 +171,12 @@ class Segmenter:
                 # which LiteMedSAM's mask changes by more than a percent of Dice in bfloat16.
                 with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
                     features = self._model["image_encoder"](tensor)
-                features = features.float().contiguous()
+                features = features.float()
+                if self._own:
+                    detail = self._model["detail"](tensor[:, :1])
+                    folded = functional.pixel_unshuffle(detail, self.side // features.shape[-1])
+                    features = torch.cat([features, folded], dim=1)
+                features = features.contiguous()
             self.cache.put(key, features)
         return Embedding(features.to(self.device), frame)
 
@@ -202,6 +222,49 @@ class Segmenter:
         embedding = self.encode(image, self.frame(shape, pixel_spacing_mm, centre, corners))
         return self._decode(embedding, prompts, mask)
 
+    def tissue(
+        self,
+        image: np.ndarray,
+        *,
+        pixel_spacing_mm: tuple[float, float] | None = None,
+        centre: tuple[float, float] | None = None,
+    ) -> np.ndarray:
+        """What the network takes every pixel for, without any prompt.
+
+        Args:
+            image: ``[rows, columns]``, raw voxel values, finite.
+            pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
+            centre: ``(x, y)`` of the heart in native pixel edges.
+
+        Returns:
+            float32 ``[4, rows, columns]``: probabilities of background, cavity, normal myocardium and scar, on the slice's
+            native grid; they add up to 1.
+
+        Raises:
+            ModelError: this segmenter has no such branch (:attr:`knows_tissue`), or the device ran out of memory.
+            StudyError: ``image`` is not one slice of finite values.
+        """
+        import torch
+
+        if not self._own:
+            raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
+        _check_image(image)
+        shape = (int(image.shape[0]), int(image.shape[1]))
+        embedding = self.encode(image, self.frame(shape, pixel_spacing_mm, centre))
+        with self._lock, torch.inference_mode():
+            logits = self._split(embedding.features)[1][0, : len(TISSUES)].cpu()
+        outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
+        native = np.stack([embedding.frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
+        weights = np.exp(native - native.max(axis=0))
+        return (weights / weights.sum(axis=0)).astype(np.float32)
+
+    def _split(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """SAM's features, and the detail branch's output ``[1, channels, side, side]``."""
+        from torch.nn import functional
+
+        folded = features[:, EMBEDDING_CHANNELS:]
+        return features[:, :EMBEDDING_CHANNELS], functional.pixel_shuffle(folded, self.side // features.shape[-1])
+
     def _key(self, image: np.ndarray, frame: Frame) -> EmbeddingKey:
         view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
         recipe = f"{self.checkpoint.preprocessing} {NORMALISATION}"  # foreign recipes may use our normalisation too
@@ -223,7 +286,7 @@ class Segmenter:
         import torch
 
         frame = embedding.frame
-        hint = None if mask is None else self._mask_input(mask, frame)
+        hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._dense_pe is None:
                 self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
@@ -242,18 +305,29 @@ class Segmenter:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``[prompts, rows, columns]`` over the input, and scores ``[prompts]``."""
         import torch
+        from torch.nn import functional
+
+        from MyoScarSegLib.segmentation.detail import prompt_maps
 
         count = len(prompts)
+        detail = None
+        if self._own:
+            features, detail = self._split(features)
+        corners = [None if p.box is None else frame.box_to_input(p.box.xyxy) for p in prompts]
         boxes = None
         if prompts[0].box is not None:
-            corners = np.stack([frame.box_to_input(p.box.xyxy) for p in prompts if p.box is not None])
-            boxes = self._sam_coordinates(corners)
+            boxes = self._sam_coordinates(np.stack([c for c in corners if c is not None]))
         points = None
+        clicked = [np.zeros((0, 3))] * count
         if prompts[0].points:
             xy = np.stack([frame.to_input(np.array([(q.x, q.y) for q in p.points])) for p in prompts])
-            labels = torch.tensor([[int(q.positive) for q in p.points] for p in prompts], device=self.device)
-            points = (self._sam_coordinates(xy), labels)
-        masks = None if hint is None else hint.expand(count, -1, -1, -1)
+            kinds = np.array([[int(q.positive) for q in p.points] for p in prompts])
+            clicked = list(np.concatenate([xy, kinds[..., None]], axis=2))
+            points = (self._sam_coordinates(xy), torch.as_tensor(kinds, device=self.device))
+        masks = None
+        if hint is not None:
+            size = self._model["prompt_encoder"].mask_input_size
+            masks = functional.interpolate(hint[None, None], size, mode="bilinear", antialias=True).expand(count, -1, -1, -1)
         sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
         # A single click is ambiguous: the original SAM was trained to answer with three masks, and its own score chooses.
         # Those fine-tuned from it were trained on one mask; their other three would be leftovers.
@@ -268,7 +342,13 @@ class Segmenter:
         )
         best = scores.argmax(dim=1)
         each = torch.arange(count, device=logits.device)
-        return logits[each, best], scores[each, best]
+        logits, scores = logits[each, best], scores[each, best]
+        if detail is None:
+            return logits, scores
+        hints = None if hint is None else hint.expand(count, -1, -1)
+        maps = prompt_maps(self.side, corners, clicked, hints).to(self.device)
+        logits = self._model["refiner"](detail.expand(count, -1, -1, -1), logits, maps)
+        return logits, _expected_overlap(logits)
 
     def _sam_coordinates(self, edges: np.ndarray) -> torch.Tensor:
         """Pixel edges of the input to SAM's own frame, in which whole numbers are pixel centres."""
@@ -276,14 +356,11 @@ class Segmenter:
 
         return torch.as_tensor(edges - 0.5, dtype=torch.float32, device=self.device)
 
-    def _mask_input(self, mask: np.ndarray, frame: Frame) -> torch.Tensor:
-        from torch.nn import functional
-
+    def _hint(self, mask: np.ndarray, frame: Frame) -> torch.Tensor:
+        """Logits of a previous mask over the input, ``[side, side]``."""
         logits = np.where(mask, _MASK_LOGIT, -_MASK_LOGIT) if mask.dtype == bool else mask
         # The frame pads with zero, which as a logit would mean "perhaps": what lies beyond the slice is surely not scar.
-        tensor = (frame.image_to_input(np.asarray(logits, dtype=np.float32) + _MASK_LOGIT) - _MASK_LOGIT)[None, None]
-        side = self._model["prompt_encoder"].mask_input_size
-        return functional.interpolate(tensor, side, mode="bilinear", antialias=True).to(self.device)
+        return (frame.image_to_input(np.asarray(logits, dtype=np.float32) + _MASK_LOGIT) - _MASK_LOGIT).to(self.device)
 
 
 def load_segmenter(
@@ -305,6 +382,17 @@ def load_segmenter(
 
     checkpoint = read_checkpoint(model or DEFAULT_SEGMENTER, trust=trust, preprocessing_id=preprocessing_id)
     return Segmenter(checkpoint, device=device, precision=precision, view=view, cache=cache)
+
+
+def _expected_overlap(logits: torch.Tensor) -> torch.Tensor:
+    """The IoU, ``[prompts]``, to be expected of masks ``[prompts, rows, columns]`` if their probabilities are right."""
+    import torch
+
+    probability = logits.sigmoid()
+    inside = probability >= 0.5
+    overlap = torch.where(inside, probability, 0.0).sum(dim=(1, 2))
+    union = torch.where(inside, 1.0, probability).sum(dim=(1, 2))
+    return overlap / union.clamp(min=1e-6)
 
 
 def _window(checkpoint: Checkpoint, view: str) -> HeartWindow | None:
