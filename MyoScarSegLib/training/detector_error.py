@@ -134,6 +134,8 @@ class BoxErrors:
                 checksum=str(document.get("checksum", "")),
                 confidence=None if confidence is None else float(confidence),
             )
+        except ModelError as error:
+            raise ModelError(f"{where} cannot be used. {error}") from error
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"{where} holds no box errors that can be used: {error!r}.") from error
 

@@ -56,10 +56,9 @@ _CLICKS_WITH_NEGATIVES = 0.5
 class Prompting:
     """How prompts are drawn.
 
-    The shares of ``ventricle`` and ``empty`` are of all prompts, that of ``no_box`` is of what is left, and ``merged`` and
-    ``split`` are of the boxes for lesions that then remain. The default is for a model that is good with a box alone, so
-    most prompts are one box for one lesion without clicks; that gets better with every click; and that finds nothing where
-    nothing is.
+    The shares of ``ventricle`` and ``empty`` are of all prompts and that of ``no_box`` is of what is left; the others are of
+    the boxes for lesions that then remain. The default is for a model that is good with a box alone, so most prompts are one
+    box for one lesion without clicks; that gets better with every click; and that finds nothing where nothing is.
 
     Attributes:
         jitter: standard deviation of each edge's error, as a share of the box's side...
@@ -71,8 +70,9 @@ class Prompting:
         measured: share of the boxes that err as the detector was measured to, where its errors are given; the others are
             readers'. A half, for both kinds of boxes are used, and a measurement holds only some dozens of lesions.
         merged: share of boxes for several lesions, on slices that have several; the detector's own where measured. Readers
-            box near lesions together as often as not; a quarter keeps one box for one lesion the rule.
-        split: share of boxes for a part of a lesion; likewise. Few without a measurement, for readers seldom draw them.
+            sometimes box near lesions together; a quarter keeps one box for one lesion the rule.
+        split: share of boxes for a part of a long lesion, of those for one lesion; likewise. Few without a measurement, for
+            readers seldom draw them.
         ventricle: share of prompts whose box is the whole left ventricle. It is the way to find what no detector saw, so
             the model must tell scar from wall without being told where; more would take from the boxes for lesions.
         ventricle_margin: range of each edge's distance from the ventricle, as a share of its side: detectors and readers
@@ -115,7 +115,7 @@ class Prompting:
             values = np.atleast_1d(getattr(self, setting.name))
             if not (np.isfinite(values).all() and (values >= 0).all()):
                 raise ModelError(f"The prompting setting {setting.name} must be from 0 up, not {getattr(self, setting.name)}.")
-        for names in (("measured",), ("no_box",), ("pointed",), ("ventricle", "empty"), ("merged", "split")):
+        for names in (("measured",), ("no_box",), ("pointed",), ("merged",), ("split",), ("ventricle", "empty")):
             self._check_shares(*names)
         self._check_shares("grown", "shrunk", "shifted")
         for name in ("care", "ventricle_margin"):
@@ -202,6 +202,10 @@ class _Window:
     def shape(self) -> tuple[int, int]:
         return self.scar.shape[0], self.scar.shape[1]
 
+    def holds(self, numbers: np.ndarray) -> np.ndarray:
+        """Bool ``[rows, columns]``: where the lesions with these numbers are."""
+        return self.numbered == numbers[0] if len(numbers) == 1 else np.isin(self.numbered, numbers)
+
 
 def _ventricle_prompt(generator: np.random.Generator, window: _Window, ventricle: Corners, how: Prompting) -> TrainingPrompt:
     """The whole ventricle with a margin; scar drawn beyond the epicardium is boxed with it, so the answer is all scar."""
@@ -244,7 +248,7 @@ def _empty_prompt(
 def _clicked(generator: np.random.Generator, window: _Window, numbers: np.ndarray, how: Prompting) -> TrainingPrompt:
     """Clicks alone, at least one on each lesion that is meant."""
     meant = _meant(generator, numbers, how.merged)[: how.most_points]
-    target = np.isin(window.numbered, meant)
+    target = window.holds(meant)
     more = min(few(generator, how.most_points), how.most_points - len(meant) + 1) - 1
     points = [clicks(generator, window.numbered == n, 1, True) for n in meant] + [clicks(generator, target, more, True)]
     if generator.random() < _CLICKS_WITH_NEGATIVES:
@@ -259,7 +263,7 @@ def _boxed(
     """A box for lesions, or for a part of one."""
     merged, split = (how.merged, how.split) if measured is None else (measured.merged, measured.split)
     meant = _meant(generator, numbers, merged)
-    lesion = np.isin(window.numbered, meant)
+    lesion = window.holds(meant)
     part = smaller_part(generator, lesion) if len(meant) == 1 and generator.random() < split else None
     lesion = lesion if part is None else part
     aim = tight(lesion)
