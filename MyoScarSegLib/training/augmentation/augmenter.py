@@ -69,19 +69,17 @@ class Augmenter:
 
         Raises:
             StudyError: image and targets do not fit together, or values, window or centre are not finite.
+            ModelError: a seed is negative.
         """
-        import torch
-
-        image, targets = torch.as_tensor(image, dtype=torch.float32), torch.as_tensor(targets)
-        covered = self.window_px if window_px is None else window_px
-        covered = _check(image, targets, centre, covered)
-        shape = (int(image.shape[0]), int(image.shape[1]))
+        pixels, classes = np.asarray(image), np.asarray(targets)
+        covered = _check(pixels, classes, centre, self.window_px if window_px is None else window_px)
+        shape = (pixels.shape[0], pixels.shape[1])
         generator = _generator(seed, _GEOMETRY)
         matrix = window_matrix(generator, self.preset, shape, centre, self.side, covered)
         grid = sampling_grid(generator, self.preset, matrix, shape, self.side)
-        window, classes, inside = sample(image[None], targets, grid)
+        window, seen, inside = sample(_floats(pixels[None]), _floats(classes), grid, matrix)
         # What lies beyond the slice is 0 in use too, whatever the noise and the grey of air.
-        return vary_intensity(_generator(seed, _INTENSITY), self.preset, window.clamp(0, 1), inside), classes
+        return vary_intensity(_generator(seed, _INTENSITY), self.preset, window.clamp(0, 1), inside), seen
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int) -> torch.Tensor:
         """Change the grey values alone, as a call with this seed does.
@@ -104,23 +102,30 @@ class Augmenter:
 def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:
     """Geometry and intensity draw from generators of their own: more of the one does not change the other."""
     numbers = [int(seed)] if isinstance(seed, (int, np.integer)) else [int(number) for number in seed]
+    if any(number < 0 for number in numbers):
+        raise ModelError(f"Seeds must not be negative; these are {numbers}.")
     return np.random.default_rng([part, *numbers])
 
 
-def _check(
-    image: torch.Tensor, targets: torch.Tensor, centre: tuple[float, float], window_px: tuple[float, float] | None
-) -> tuple[float, float]:
-    """The native pixels that the window covers, if all is well."""
+def _floats(values: np.ndarray) -> torch.Tensor:
+    """A copy, since torch takes neither read-only nor mirrored arrays."""
     import torch
 
-    if image.ndim != 2 or targets.ndim != 3 or image.shape != targets.shape[1:]:
+    return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
+
+
+def _check(
+    image: np.ndarray, targets: np.ndarray, centre: tuple[float, float], window_px: tuple[float, float] | None
+) -> tuple[float, float]:
+    """The native pixels that the window covers, if all is well."""
+    if image.ndim != 2 or targets.ndim != 3 or image.shape != targets.shape[1:] or image.size == 0:
         raise StudyError(
-            f"An image [rows, columns] and targets [n, rows, columns] are needed; these have the shapes {tuple(image.shape)} "
-            f"and {tuple(targets.shape)}."
+            f"An image [rows, columns] and targets [n, rows, columns] are needed; these have the shapes {image.shape} "
+            f"and {targets.shape}."
         )
-    if targets.is_floating_point() or targets.is_complex():
+    if targets.dtype.kind not in "iub":
         raise StudyError(f"Targets must be whole numbers; these are {targets.dtype}.")
-    if not bool(torch.isfinite(image).all()):
+    if not np.isfinite(image).all():
         raise StudyError("The image has values that are not finite.")
     if window_px is None or not all(np.isfinite(v) and v > 0 for v in window_px):
         raise StudyError(f"The window must cover a positive number of native pixels; it covers {window_px}.")

@@ -97,15 +97,18 @@ def sampling_grid(
     return grid.as_tensor()
 
 
-def sample(image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def sample(
+    image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor, matrix: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Look at a slice along a grid: bilinear for the image, the nearest pixel for the targets, 0 outside the slice.
 
     Where the window's pixels are much larger than the slice's, the image is smoothed first, or it would be undersampled.
 
     Args:
         image: float32 ``[1, rows, columns]``.
-        targets: integer ``[n, rows, columns]``.
+        targets: float32 ``[n, rows, columns]``, whole numbers below 2**24.
         grid: float32 ``[3, side, side]`` from :func:`sampling_grid`.
+        matrix: float64 ``[2, 3]`` that the grid was made of.
 
     Returns:
         float32 ``[1, side, side]``, int64 ``[n, side, side]``, and bool ``[1, side, side]``: what lies on the slice.
@@ -114,7 +117,8 @@ def sample(image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor) -> tu
 
     library = transforms()
     rows, columns = image.shape[1:]
-    steps = [_step(grid[axis]) for axis in (0, 1)]
+    # Native rows, then columns, from one pixel of the window to the next.
+    steps = [math.hypot(*matrix[axis, :2]) for axis in (1, 0)]
     if max(steps) > _SMOOTH_ABOVE:
         deviations = [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps]
         image = library.GaussianSmooth([max(deviation, 1e-3) for deviation in deviations])(image)
@@ -123,16 +127,10 @@ def sample(image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor) -> tu
     seen = bilinear(image, grid).as_tensor()
     nearest = library.Resample(mode="nearest", padding_mode="zeros", dtype=np.float32)
     side = grid.shape[1]
-    classes = torch.zeros(0, side, side) if len(targets) == 0 else nearest(targets.float(), grid).as_tensor()
+    classes = torch.zeros(0, side, side) if len(targets) == 0 else nearest(targets, grid).as_tensor()
     inside = (grid[0].abs() <= rows / 2) & (grid[1].abs() <= columns / 2)
     return torch.where(inside, seen, 0.0), classes.round().long(), inside[None]
 
 
 _SMOOTH_ABOVE = 1.25
 """Native pixels per pixel of the window above which sampling would alias."""
-
-
-def _step(coordinate: torch.Tensor) -> float:
-    """Largest mean step of one native coordinate from pixel to pixel, along rows and columns of the window."""
-    down, across = coordinate[-1] - coordinate[0], coordinate[:, -1] - coordinate[:, 0]
-    return math.hypot(float(down.mean()), float(across.mean())) / max(1, coordinate.shape[0] - 1)
