@@ -55,8 +55,11 @@ _BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
 
 
 @contextmanager
-def cancel_on_interrupt() -> Iterator[CancelToken]:
-    """A token that the first Ctrl-C (or SIGTERM) sets; a second Ctrl-C stops the program at once."""
+def cancel_on_interrupt(after: str = "this slice") -> Iterator[CancelToken]:
+    """A token that the first Ctrl-C (or SIGTERM) sets; a second Ctrl-C stops the program at once.
+
+    ``after`` says what is still finished then.
+    """
     token = CancelToken()
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -65,7 +68,7 @@ def cancel_on_interrupt() -> Iterator[CancelToken]:
         token.cancel()
         # Not through sys.stderr: the signal may have come in the middle of a write to it, which cannot be entered twice.
         with suppress(OSError):
-            os.write(2, b"\nCancelling after this slice; press Ctrl-C again to stop at once.\n")
+            os.write(2, f"\nCancelling after {after}; press Ctrl-C again to stop at once.\n".encode())
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

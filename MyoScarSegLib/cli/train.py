@@ -1,0 +1,161 @@
+"""``myoscarseg train sam|yolo|preview``: fine-tune models on labelled data, and look at the augmentation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
+from MyoScarSegLib.errors import MyoScarSegError
+
+_PRESETS = ("none", "light", "standard", "heavy")
+_QUIET_S = 10.0
+"""Without a terminal, seconds between lines within an epoch."""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the command to ``subparsers``; its ``run`` defaults carry it out."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="fine-tune the segmenter (sam) or the detector (yolo) on labelled data",
+        description="Train models on labelled data: a training library, folders of volumes, YoloSAM's layout or EMIDEC's slices.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="sam|yolo|preview")
+    sam = actions.add_parser("sam", help="fine-tune a segmenter")
+    sam.add_argument("--mode", choices=("decoder", "full", "adapter"), default="decoder", help="what learns (decoder)")
+    yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
+    for kind, action in (("sam", sam), ("yolo", yolo)):
+        _add_job_options(action, kind)
+        action.set_defaults(run=run_training, kind=kind)
+    preview = actions.add_parser("preview", help="a picture of what the augmentation does to slices of the data")
+    _add_data_options(preview)
+    preview.add_argument("--preset", choices=_PRESETS, default="standard", help="how far pictures are varied (standard)")
+    preview.add_argument("--seed", type=whole_number, default=0, help="of the augmentation (0)")
+    preview.add_argument("-o", "--out", type=Path, required=True, metavar="PNG", help="the picture to write")
+    preview.set_defaults(run=run_preview)
+    return parser
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder of labelled data")
+    parser.add_argument(
+        "--data-kind", metavar="KIND", help="emidec, library, yolosam or volumes, where the content does not tell"
+    )
+    parser.add_argument("--labels", metavar="TEXT", help="what label values mean, such as 'cavity=1 myocardium=2 scar=3,4'")
+    parser.add_argument("--patients", metavar="REGEX", help="finds the patient in names of files")
+
+
+def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
+    _add_data_options(parser)
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="folder for model, card, split and log")
+    fresh = "; fresh for new weights" if kind == "yolo" else ""
+    parser.add_argument("--start", metavar="NAME|PATH", help=f"model to start from (the default one{fresh})")
+    parser.add_argument("--name", default="", help="of the new model and its files")
+    parser.add_argument("--preset", choices=_PRESETS, default="standard", help="how far pictures are varied (standard)")
+    parser.add_argument("--epochs", type=whole_number, help="passes over the data")
+    parser.add_argument("--batch", type=whole_number, help="slices per step")
+    parser.add_argument("--seed", type=whole_number, default=0, help="of everything that is drawn (0)")
+    parser.add_argument("--split", type=Path, metavar="FILE", help="split.json or model card: who trains and who validates")
+    parser.add_argument("--folds", type=whole_number, default=5, help="of a new split (5)")
+    parser.add_argument("--held-out", type=whole_number, default=0, metavar="FOLD", help="number of the fold that validates (0)")
+    parser.add_argument("--resume", action="store_true", help="go on with the training that was stopped in the folder")
+    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    parser.add_argument("--licence", help="of the data, for the model card")
+    parser.add_argument("--citation", help="of the data, for the model card")
+    parser.add_argument(
+        "--set", dest="options", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="any other setting"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def run_training(args: argparse.Namespace) -> int:
+    """Carry out ``train sam`` and ``train yolo``. Returns the exit status."""
+    from MyoScarSegLib.training.jobs import TrainJob, run
+
+    try:
+        job = TrainJob(
+            kind=args.kind,
+            data=args.data,
+            out=args.out,
+            start=args.start,
+            mode=getattr(args, "mode", "decoder"),
+            preset=args.preset,
+            epochs=args.epochs,
+            seed=args.seed,
+            split=args.split,
+            folds=args.folds,
+            held_out=args.held_out,
+            resume=args.resume,
+            device=args.device,
+            batch=args.batch,
+            name=args.name,
+            options=dict(args.options),
+            data_kind=args.data_kind,
+            labels=args.labels,
+            patients=args.patients,
+            licence=args.licence,
+            citation=args.citation,
+        )
+    except MyoScarSegError as error:
+        args.parser.error(str(error))
+    progress = TrainingProgress()
+    with cancel_on_interrupt("this step") as cancel:
+        result = run(job, progress, cancel)
+    progress.close()
+    if args.json:
+        sys.stdout.write(json.dumps({"version": 1, **result}, indent=2, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(f"Model: {result['model']}\nCard:  {result['card']}\n")
+        option = "--segmenter" if args.kind == "sam" else "--detector"
+        sys.stdout.write(f"Use it: myoscarseg segment INPUT -o OUT {option} {shlex.quote(str(result['model']))}\n")
+    return 0
+
+
+def run_preview(args: argparse.Namespace) -> int:
+    """Carry out ``train preview``. Returns the exit status."""
+    from MyoScarSegLib.training.augmentation import preview
+    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
+    from MyoScarSegLib.training.datasets.reading import read_dataset
+
+    progress = ConsoleProgress()
+    with cancel_on_interrupt("this slice") as cancel:
+        data = read_dataset(
+            args.data,
+            kind=args.data_kind,
+            label_map=None if args.labels is None else parse_label_map(args.labels),
+            patient_pattern=args.patients,
+            progress=progress,
+            cancel=cancel,
+        )
+    progress.close()
+    preview(data.slices, args.out, preset=args.preset, seed=args.seed)
+    sys.stdout.write(f"{args.out}\n")
+    return 0
+
+
+class TrainingProgress(ConsoleProgress):
+    """A bar on a terminal; otherwise a line now and then, for there are thousands of steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told, self._what = 0.0, ""
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """See :class:`~MyoScarSegLib.progress.Progress`."""
+        # Each epoch has a line, and each kind of other work, but not each of its slices.
+        now, what = time.monotonic(), message.partition(",")[0] if message.startswith("epoch") else message.partition(" ")[0]
+        if self._terminal or done >= total or what != self._what or now - self._told >= _QUIET_S:
+            self._told, self._what = now, what
+            super().__call__(done, total, message)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip() or not value.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value.strip()

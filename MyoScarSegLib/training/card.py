@@ -1,0 +1,181 @@
+"""Model cards: what a model was trained on and how, what it can and cannot do, as JSON and to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.files import sha256_of, write_bytes, write_json
+
+USE = "research only; not a medical device"
+EMIDEC_LICENCE = "CC-BY-NC-SA-4.0"
+EMIDEC_CITATION = (
+    "Lalande A. et al., Emidec: A Database Usable for the Automatic Evaluation of Myocardial Infarction from "
+    "Delayed-Enhancement Cardiac MRI, Data 5(4):89 (2020)"
+)
+_INTERVAL = "_interval_95"
+"""After a figure's name: that of its interval."""
+_NEEDED = ("name", "task", "architecture", "preprocessing", "licence", "citation", "settings", "split", "metrics")
+
+
+def write_card(model: Path, record: Mapping[str, Any]) -> Path:
+    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically.
+
+    Args:
+        model: the checkpoint; its checksum and size are taken from it.
+        record: JSON-ready; at least ``name``, ``task``, ``architecture``, ``preprocessing``, ``licence``, ``citation``,
+            ``settings``, ``split`` and ``metrics``. ``data``, ``job``, ``losses``, ``limits`` and whatever else is known is
+            kept, too.
+
+    Returns:
+        Path of the JSON card.
+
+    Raises:
+        ModelError: the record lacks something, or the model cannot be read.
+        OutputError: a card cannot be written.
+    """
+    if missing := [name for name in _NEEDED if name not in record]:
+        raise ModelError(f"A model card needs {', '.join(missing)}.")
+    try:
+        facts = {"file": model.name, "sha256": sha256_of(model), "size": model.stat().st_size, "use": USE}
+    except OSError as error:
+        raise ModelError(f"The model {model} cannot be read: {error.strerror}.") from error
+    card = {**record, **facts}
+    path = model.with_suffix(".json")
+    write_json(path, card)
+    write_bytes(model.with_suffix(".md"), markdown(card).encode())
+    return path
+
+
+def index_entry(card: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """What the registry's index says of a model that comes with the program; ``metrics`` are for the caller to choose."""
+    return {
+        "name": card["name"],
+        "title": title,
+        "task": card["task"],
+        "architecture": "yolo" if card["task"] == "detect" else card["architecture"],
+        "preprocessing": card["preprocessing"],
+        "licence": card["licence"],
+        "citation": card["citation"],
+        "source": {"kind": "resource", "file": card["file"]},
+        "sha256": card["sha256"],
+        "size": card["size"],
+    }
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """A card to read."""
+    split = card["split"]
+    option = "--detector" if card["task"] == "detect" else "--segmenter"
+    facts = {
+        "Network": card["architecture"],
+        "Task": card["task"],
+        "Preprocessing": card["preprocessing"],
+        "File": f"`{card['file']}`, {card['size']} bytes, SHA-256 `{card['sha256']}`",
+        "Threshold": _threshold(card),
+        "Licence": card["licence"] + (f"; {card['licence_note']}" if card.get("licence_note") else ""),
+        "Cite": card["citation"],
+        "Use": f"`myoscarseg segment INPUT -o OUT {option} {card['file']}`",
+    }
+    parts = [f"# {card['name']}", f"**{USE.capitalize()}.**", _table(("", ""), [(k, v) for k, v in facts.items() if v])]
+    parts += ["## Data", _data(card)]
+    counts = f"{len(split['training'])} patients trained, {len(split['validation'])} validated"
+    parts.append(f"{counts}; the manifest is `split` in the JSON card.")
+    parts += ["## How it was made", *_making(card)]
+    parts += ["## Figures", *_figures(card["metrics"])]
+    if card.get("limits"):
+        parts += ["## Limits and known failures", "\n".join(f"- {limit}" for limit in card["limits"])]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _threshold(card: Mapping[str, Any]) -> str:
+    if "confidence" not in card:
+        return ""
+    chosen_on = card.get("confidence_chosen_on", "")
+    return f"{card['confidence']:g}" + (f", chosen on {chosen_on}" if chosen_on and chosen_on != "given" else "")
+
+
+def _data(card: Mapping[str, Any]) -> str:
+    data = card.get("data")
+    if not isinstance(data, Mapping):
+        return str(data or "Not stated.")
+    counted = {"patients": "patients", "slices": "slices", "slices_with_scar": "slices with scar"}
+    counts = ", ".join(f"{data[key]} {words}" for key, words in counted.items() if key in data)
+    sentences = [f"A data set of the kind {data.get('kind', 'unknown')}" + (f": {counts}." if counts else ".")]
+    sentences += [str(note) for note in data.get("notes", ())]
+    if data.get("skipped"):
+        sentences.append(f"{len(data['skipped'])} could not be read and are listed in the JSON card.")
+    return " ".join(sentences)
+
+
+def _making(card: Mapping[str, Any]) -> list[str]:
+    parts = []
+    if card.get("command"):
+        parts.append(f"```\n{card['command']}\n```")
+    if started := card.get("started_from"):
+        name = started.get("name") if isinstance(started, Mapping) else started
+        parts.append(f"Started from {name}.")
+    known = [(key.replace("_", " "), card[key]) for key in ("program", "seed", "seconds", "cores", "device") if key in card]
+    parts.append(_table(("Setting", "Value"), [*known, *_flat(card["settings"])]))
+    losses = card.get("losses") or ()
+    if losses:
+        names = [name for name in losses[-1] if name != "epoch"]
+        rows = [(row.get("epoch", ""), *(_text(row.get(name)) for name in names)) for row in _some(losses)]
+        parts.append(_table(("Epoch", *(name.replace("_", " ") for name in names)), rows))
+    return parts
+
+
+def _figures(metrics: Mapping[str, Any]) -> list[str]:
+    """Sets of figures side by side; those of one set have the same names."""
+    sets = {name: figures for name, figures in metrics.items() if isinstance(figures, Mapping)}
+    if not sets:
+        sets = {"value": metrics}
+    names = list(dict.fromkeys(name for figures in sets.values() for name in figures))
+    rows = []
+    for name in names:
+        values = [figures.get(name) for figures in sets.values()]
+        if name.endswith(_INTERVAL) or any(isinstance(value, (Mapping, list, tuple)) for value in values):
+            continue
+        limits = [figures.get(name.removesuffix("_mean") + _INTERVAL) for figures in sets.values()]
+        rows.append((name.replace("_", " "), *(_with_limits(v, pair) for v, pair in zip(values, limits, strict=True))))
+    note = "In brackets: 95% intervals by drawing patients anew. What is not in the table is in the JSON card."
+    return [_table(("", *(name.replace("_", " ") for name in sets)), rows), note]
+
+
+def _with_limits(value: Any, limits: Any) -> str:
+    if not isinstance(limits, (list, tuple)) or len(limits) != 2:
+        return _text(value)
+    return f"{_text(value)} ({_text(limits[0])} to {_text(limits[1])})"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            shown = ", ".join(_text(v) for v in value) if isinstance(value, (list, tuple)) else _text(value)
+            rows.append((f"{prefix}{name}", shown))
+    return rows
+
+
+def _some(rows: Sequence[Any], most: int = 12) -> list[Any]:
+    """The first, the last, and some between."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[round(n * (len(rows) - 1) / (most - 1))] for n in range(most)]
+
+
+def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
+    def line(cells: Sequence[Any]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])

@@ -1,0 +1,248 @@
+"""How well a detector finds scar and the left ventricle: figures on labelled slices, and the threshold chosen from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
+from MyoScarSegLib.training.lesions import boxes_of, lesions
+from MyoScarSegLib.training.yolo.settings import CLASSES
+
+LEAST_CONFIDENCE = 0.02
+FALSE_BOXES_PER_SLICE = 0.5
+_HIT, _GOOD_HIT = 0.3, 0.5
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class SliceFindings:
+    """What a detector finds on one labelled slice, down to :data:`LEAST_CONFIDENCE`.
+
+    Attributes:
+        labelled: the slice.
+        lesions: ``[lesions, 4]`` reference boxes, pixel edges.
+        scar: proposed boxes, most confident first.
+        left_ventricle: likewise.
+    """
+
+    labelled: LabelledSlice
+    lesions: np.ndarray
+    scar: tuple[Box, ...]
+    left_ventricle: tuple[Box, ...]
+
+    @classmethod
+    def of(cls, labelled: LabelledSlice, boxes: Iterable[Box]) -> SliceFindings:
+        """Sort the boxes found on a slice by what they are said to show."""
+        boxes = tuple(boxes)
+        scar, ventricle = (tuple(b for b in boxes if b.label == label) for label in CLASSES)
+        return cls(labelled, boxes_of(lesions(labelled.scar)), scar, ventricle)
+
+
+def find_on(
+    detector: Detector,
+    slices: Iterable[LabelledSlice],
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> list[SliceFindings]:
+    """Run a detector on labelled slices.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    slices = list(slices)
+    found: list[SliceFindings] = []
+    by_spacing: dict[tuple[float, float] | None, list[int]] = {}
+    for number, labelled in enumerate(slices):
+        by_spacing.setdefault(labelled.pixel_spacing_mm, []).append(number)
+    results: dict[int, SliceFindings] = {}
+    for spacing, numbers in by_spacing.items():
+        for first in range(0, len(numbers), _AT_ONCE):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            progress(len(results), len(slices), "Looking for scar on labelled slices")
+            chosen = numbers[first : first + _AT_ONCE]
+            proposed = detector.detect_many(
+                [slices[n].image for n in chosen], pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES
+            )
+            results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(chosen, proposed, strict=True)}
+    found = [results[n] for n in range(len(slices))]
+    progress(len(slices), len(slices), "Looking for scar on labelled slices")
+    return found
+
+
+def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, Any]:
+    """Figures at one threshold.
+
+    A box is matched to at most one lesion, and a lesion to at most one box, most confident box first. A box is *false*
+    if it is matched to no lesion at an IoU of 0.3; a second box on a lesion is false, too. A patient without any lesion
+    in these slices is *normal*.
+
+    Args:
+        findings: of whole patients.
+        confidence: boxes above it count.
+
+    Returns:
+        JSON-ready figures, None where there is nothing to measure; ``..._interval_95`` has the interval of the figure before
+        it, by drawing patients anew.
+    """
+    counts = {**_counts(findings, confidence), **_ventricle_counts(findings)}
+    normal = _normal(findings)
+    kept = [_kept(f, confidence) for f in findings]
+    alarmed = {f.labelled.patient for f, boxes in zip(findings, kept, strict=True) if boxes} & normal
+    hits = counts["recall_iou_0.3"][:, 0]
+    found = {f.labelled.patient for f, n in zip(findings, hits, strict=True) if n > 0}
+    infarct = {f.labelled.patient for f in findings} - normal
+    return {
+        "confidence": round(confidence, 3),
+        "slices": len(findings),
+        "slices_with_scar": sum(len(f.lesions) > 0 for f in findings),
+        "lesions": sum(len(f.lesions) for f in findings),
+        **_with_intervals([f.labelled.patient for f in findings], counts),
+        "infarct_patients_found": f"{len(found)} of {len(infarct)}",
+        "normal_patients_with_a_box": f"{len(alarmed)} of {len(normal)}",
+    }
+
+
+def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, np.ndarray]:
+    """The figures of scar that are ratios of sums over slices: ``[slices, 2]``, what is counted and of how many."""
+    normal_patients = _normal(findings)
+    rows: dict[str, list[tuple[float, float]]] = {}
+
+    def count(name: str, part: float, whole: float) -> None:
+        rows.setdefault(name, []).append((part, whole))
+
+    for f in findings:
+        boxes = _kept(f, confidence)
+        hits, scarred = matches(f.lesions, boxes, _HIT), len(f.lesions) > 0
+        normal, false = f.labelled.patient in normal_patients, len(boxes) - hits
+        count("recall_iou_0.5", matches(f.lesions, boxes, _GOOD_HIT), len(f.lesions))
+        count("recall_iou_0.3", hits, len(f.lesions))
+        count("slices_with_scar_found", hits > 0, scarred)
+        count("scar_area_covered", _covered(f, boxes), int(np.count_nonzero(f.labelled.scar)))
+        count("false_boxes_per_slice", false, 1)
+        count("false_boxes_per_slice_with_scar", false * scarred, scarred)
+        count(
+            "false_boxes_per_scar_free_slice_of_infarct_patients",
+            false * (not scarred and not normal),
+            not scarred and not normal,
+        )
+        count("false_boxes_per_slice_of_normal_patients", false * normal, normal)
+    return {name: np.array(pairs, dtype=np.float64).reshape(-1, 2) for name, pairs in rows.items()}
+
+
+def _ventricle_counts(findings: Sequence[SliceFindings]) -> dict[str, np.ndarray]:
+    """Likewise of the most confident ventricle, where it is labelled; the threshold for scar does not matter here."""
+    overlaps, labelled = np.zeros(len(findings)), np.zeros(len(findings), dtype=bool)
+    for number, f in enumerate(findings):
+        reference = boxes_of(f.labelled.left_ventricle) if f.labelled.wall_known else np.zeros((0, 4))
+        labelled[number] = len(reference) > 0
+        if len(reference) and f.left_ventricle:
+            overlaps[number] = iou(np.array([f.left_ventricle[0].xyxy]), reference).max()
+    return {
+        "lv_recall_iou_0.5": np.stack([overlaps >= _GOOD_HIT, labelled], axis=1).astype(np.float64),
+        "lv_mean_iou": np.stack([overlaps, labelled], axis=1).astype(np.float64),
+    }
+
+
+def _kept(findings: SliceFindings, confidence: float) -> tuple[Box, ...]:
+    return tuple(b for b in findings.scar if b.confidence is not None and b.confidence > confidence)
+
+
+def _normal(findings: Sequence[SliceFindings]) -> set[str]:
+    """Patients without any lesion."""
+    return {f.labelled.patient for f in findings} - {f.labelled.patient for f in findings if len(f.lesions)}
+
+
+def _with_intervals(patients: Sequence[str], counts: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The ratios, each with its patient-bootstrap interval; None for an interval of fewer than two patients."""
+    names, of_slice = np.unique(np.array(patients), return_inverse=True)
+    figures: dict[str, Any] = {}
+    for name, pairs in counts.items():
+        sums = np.zeros((len(names), 2))
+        np.add.at(sums, of_slice, pairs)
+        counted = sums[sums[:, 1] > 0]
+        limits = interval(counted, ratio)
+        figures[name] = _ratio(*pairs.sum(axis=0))
+        figures[f"{name}_interval_95"] = None if limits is None else [round(limit, 4) for limit in limits]
+    return figures
+
+
+def choose_confidence(findings: Sequence[SliceFindings]) -> float:
+    """The threshold with the best trade between lesions found and false boxes.
+
+    It maximises the mean of the recalls at IoU 0.3 and 0.5 less 0.15 of the false boxes per slice and 0.15 of those per
+    slice of normal patients, among the thresholds with at most :data:`FALSE_BOXES_PER_SLICE`. False boxes weigh less than
+    lesions because a reader deletes a box more easily than finds a lesion.
+    """
+    best, chosen = -np.inf, 0.5
+    for confidence in np.arange(0.03, 0.95, 0.01):
+        figures = {name: _ratio(*counts.sum(axis=0)) for name, counts in _counts(findings, float(confidence)).items()}
+        false = figures["false_boxes_per_slice"] or 0.0
+        if false > FALSE_BOXES_PER_SLICE:
+            continue
+        value = (figures["recall_iou_0.3"] or 0.0) / 2 + (figures["recall_iou_0.5"] or 0.0) / 2
+        value -= 0.15 * false + 0.15 * (figures["false_boxes_per_slice_of_normal_patients"] or 0.0)
+        if value > best:
+            best, chosen = value, float(confidence)
+    return round(chosen, 2)
+
+
+def matches(reference: np.ndarray, boxes: Sequence[Box], least_iou: float) -> int:
+    """How many boxes can be matched one to one, most confident first, with an IoU of at least ``least_iou``.
+
+    Args:
+        reference: ``[lesions, 4]``.
+        boxes: most confident first.
+        least_iou: 0 to 1.
+    """
+    free = np.ones(len(reference), dtype=bool)
+    count = 0
+    for box in boxes:
+        overlaps = np.where(free, iou(np.array([box.xyxy]), reference)[0], -1.0)
+        if overlaps.size and overlaps.max() >= least_iou:
+            free[int(overlaps.argmax())] = False
+            count += 1
+    return count
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes ``[n, 4]`` and ``[m, 4]``, as ``[n, m]``."""
+    corner = np.maximum(a[:, None, :2], b[None, :, :2])
+    opposite = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(opposite - corner, 0, None), axis=-1)
+    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1) for boxes in (a, b)]
+    return np.asarray(shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9))
+
+
+def table(named: dict[str, dict[str, Any]]) -> str:
+    """Figures of several sets as a Markdown table, one column per set."""
+    rows = [row for row in next(iter(named.values())) if not row.endswith("_interval_95")]
+    lines = ["| | " + " | ".join(named) + " |", "|---|" + "---|" * len(named)]
+    for row in rows:
+        cells = [figures.get(row) for figures in named.values()]
+        text = ["-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells]
+        lines.append(f"| {row.replace('_', ' ')} | " + " | ".join(text) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _covered(findings: SliceFindings, boxes: Sequence[Box]) -> int:
+    """Scar pixels whose centre is in some box."""
+    scar = findings.labelled.scar
+    inside = np.zeros(scar.shape, dtype=bool)
+    y, x = (np.arange(length) + 0.5 for length in scar.shape)
+    for box in boxes:
+        inside |= ((y > box.y0) & (y < box.y1))[:, None] & ((x > box.x0) & (x < box.x1))
+    return int(np.count_nonzero(scar & inside))
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return round(float(part / whole), 4) if whole else None

@@ -1,0 +1,94 @@
+"""How a detector is trained: every number in one place, each of which a job can set by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CLASSES = ("scar", "lv")
+SCAR, LEFT_VENTRICLE, TISSUE = range(3)
+TISSUES = ("background", "cavity", "myocardium", "scar")
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How far each property of a slice varies in training. Ranges are uniform unless said otherwise.
+
+    What scanners, readers and file formats vary, and nothing else: no mosaic, no colour.
+
+    Attributes:
+        turned: whether a random one of the eight flips and quarter turns comes first.
+        rotation_degrees: either way, on top of that.
+        scale: zoom range, log-uniform.
+        stretch: largest ratio of the zooms along rows and columns, log-uniform: stretched images and oblong pixels.
+        off_centre: the heart's centre lies anywhere in the middle this share of the window...
+        anywhere: ...but for this share of the slices, whose window is wherever it falls.
+        heart_share: of the second look's side that the ventricle takes.
+        heart_shift: of the ventricle in the second look, as a share of its side.
+        window_low, window_high: where 0 and 1 move to when the intensity range is drawn anew.
+        gamma: exponent range, log-uniform.
+        bias: largest relative amplitude of the smooth coil shading.
+        noise: largest standard deviation of added noise.
+        blur_px: largest standard deviation of the blur.
+    """
+
+    turned: bool = True
+    rotation_degrees: float = 30.0
+    scale: tuple[float, float] = (0.75, 1.4)
+    stretch: float = 1.6
+    off_centre: float = 0.6
+    heart_share: tuple[float, float] = (0.48, 0.78)
+    heart_shift: float = 0.1
+    anywhere: float = 0.08
+    window_low: tuple[float, float] = (-0.1, 0.1)
+    window_high: tuple[float, float] = (0.8, 1.1)
+    gamma: tuple[float, float] = (0.75, 1.35)
+    bias: float = 0.2
+    noise: float = 0.03
+    blur_px: float = 0.7
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """How a detector is trained; all of it goes into the model card.
+
+    Attributes:
+        architecture: of ultralytics, such as ``"yolo11n"``.
+        size: side of the input at use, pixels.
+        window: side of the training windows, pixels: parts of the slice at the scale of ``size``, and the second look.
+        second_look_share: share of the windows that train the second look, which sees the heart alone.
+        epochs: passes over the real slices.
+        batch: slices per step; halved when the memory does not suffice.
+        phantoms: number of phantom slices; each epoch draws ``phantom_share`` of its slices from them.
+        phantom_share: share of phantom slices in an epoch, 0 to 1.
+        rate: peak learning rate of AdamW.
+        decay: weight decay.
+        warmup: epochs of linear warm-up; cosine to 1% follows.
+        averaging: decay of the averaged weights.
+        class_gain: weight of the classes in ultralytics' loss (its own default is 0.5).
+        tissue_gain: weight of the tissue map that the network must draw, beside the boxes, while it trains.
+        calibration: share of the training patients that do not train but set the threshold; at 0 all train and all set it.
+        confidence: the threshold; at 0 it is chosen on the calibration patients.
+        workers: processes that make batches; 0 makes them in the training process.
+        seed: of weights, batches and variation.
+        variation: what is varied, and how far.
+    """
+
+    architecture: str = "yolo11n"
+    size: int = 256
+    window: int = 128
+    second_look_share: float = 0.6
+    epochs: int = 120
+    batch: int = 16
+    phantoms: int = 200
+    phantom_share: float = 0.2
+    rate: float = 2e-3
+    decay: float = 0.02
+    warmup: float = 3.0
+    averaging: float = 0.998
+    class_gain: float = 1.0
+    tissue_gain: float = 2.0
+    calibration: float = 0.0
+    confidence: float = 0.0
+    workers: int = 0
+    seed: int = 0
+    variation: Variation = field(default_factory=Variation)

@@ -1,0 +1,301 @@
+"""ultralytics' ``DetectionTrainer`` with our batches, our second task and our files; its loop, schedule and average are kept.
+
+Replaced, because they do not fit: its data sets (files of boxes; ours are warped masks), its validation (mean average
+precision of single slices; ours measures lesions and patients, once, at the end), its checkpoints (see
+:mod:`~MyoScarSegLib.training.yolo.state`), its recovery from a broken loss (it starts the epoch over from a pickle; here
+that is an error), and its callbacks to services.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.detection.quiet import import_ultralytics
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.yolo.batches import Batches, BatchLoader
+from MyoScarSegLib.training.yolo.samples import DetectorSample
+from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings
+from MyoScarSegLib.training.yolo.state import TrainingState
+from MyoScarSegLib.training.yolo.tissue import PAINTER, PaintingCriterion
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_AVERAGING_RAMP = 500
+"""Steps over which the average grows long."""
+_SECOND_MOMENT = 0.99
+"""Of AdamW; ultralytics' 0.999 forgets too slowly for a few thousand steps."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One training for :func:`train_network`.
+
+    Attributes:
+        network: a detection network with a tissue painter; it is trained in place.
+        samples: the real slices.
+        phantoms: phantom slices to mix in.
+        settings: how.
+        identity: of the training, for its states.
+        state: to go on from.
+        each_epoch: called with the state and the averaged network (with painter) after every epoch.
+        each_step: called after every step with its number (from 1), the number of all, the epoch (from 1), the losses, the
+            learning rate as a share of its peak, and the seconds left.
+        progress: called after every step.
+        cancel: asked before every step.
+    """
+
+    network: Any
+    samples: Sequence[DetectorSample]
+    phantoms: Sequence[DetectorSample]
+    settings: DetectorSettings
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    state: TrainingState | None = None
+    each_epoch: Callable[[TrainingState, nn.Module], None] | None = None
+    each_step: Callable[[int, int, int, dict[str, float], float, float], None] | None = None
+    progress: Progress = no_progress
+    cancel: CancelToken | None = None
+
+
+def train_network(plan: TrainingPlan, *, device: torch.device, batch: int | None = None) -> nn.Module:
+    """Train a detection network.
+
+    Args:
+        plan: what, with what, and who is told.
+        device: where.
+        batch: slices per step; None for the settings', or the state's.
+
+    Returns:
+        The averaged network, with painter, in evaluation mode.
+
+    Raises:
+        ModelError: there is nothing to train on, the loss is no longer finite, or several processes were launched.
+        Cancelled: the token was set; the states of whole epochs were handed out before.
+    """
+    if not plan.samples:
+        raise ModelError("There are no slices to train the detector on.")
+    if os.environ.get("RANK", "-1") != "-1":
+        raise ModelError("The detector is trained in one process: start it without `accelerate launch` or `torchrun`.")
+    settings = plan.settings
+    if batch is None:
+        batch = settings.batch if plan.state is None else plan.state.batch
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-") as folder:
+        overrides = {
+            "task": "detect",
+            "mode": "train",
+            "model": f"{settings.architecture}.yaml",
+            "pretrained": False,
+            "data": "myoscarseg",
+            "device": str(device),
+            "workers": settings.workers,
+            "seed": settings.seed,
+            "deterministic": device.type == "cuda",
+            "epochs": settings.epochs,
+            "batch": batch,
+            "imgsz": settings.window,
+            "optimizer": "AdamW",
+            "lr0": settings.rate,
+            "lrf": 0.01,
+            "cos_lr": True,
+            "momentum": 0.9,
+            "weight_decay": settings.decay,
+            "warmup_epochs": settings.warmup,
+            "warmup_bias_lr": 0.0,
+            "cls": settings.class_gain,
+            "mosaic": 0.0,
+            "close_mosaic": 0,
+            "amp": False,
+            "patience": 0,
+            "val": False,
+            "plots": False,
+            "save": True,
+            "exist_ok": True,
+            "save_dir": folder,
+        }
+        trainer = _trainer_class()(plan, overrides)
+        trainer.train()
+    return trainer.averaged
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory did not suffice, on whatever device."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in text for words in ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+    )
+
+
+@functools.cache
+def _trainer_class() -> Any:
+    """The trainer's class; made when first needed, for its base is slow to import."""
+    import_ultralytics()
+    import torch
+    from ultralytics.models.yolo.detect import DetectionTrainer
+    from ultralytics.utils.torch_utils import ModelEMA
+
+    base: Any = DetectionTrainer
+
+    class ScarTrainer(base):
+        """See the module."""
+
+        def __init__(self, plan: TrainingPlan, overrides: dict[str, Any]) -> None:
+            self._plan = plan
+            self._own: dict[str, list[Callable[[], None]]] = {
+                "on_train_epoch_start": [self._begin_epoch],
+                "on_train_batch_start": [self._ask_whether_to_stop],
+                "on_train_batch_end": [self._tell],
+            }
+            self._history = [] if plan.state is None else list(plan.state.history)
+            threads = torch.get_num_threads()
+            super().__init__(overrides=overrides)
+            # ultralytics leaves one processor core to others, which on small computers halves the speed.
+            torch.set_num_threads(threads)
+
+        @property
+        def averaged(self) -> Any:
+            return self.ema.ema
+
+        def run_callbacks(self, event: str) -> None:
+            """Run our callbacks only: ultralytics adds some that report to services."""
+            for callback in self._own.get(event, ()):
+                callback()
+
+        # ---- what is trained, on what
+
+        def get_dataset(self) -> dict[str, Any]:
+            return {"train": "", "val": "", "nc": len(CLASSES), "names": dict(enumerate(CLASSES)), "channels": 1}
+
+        def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+            # Convolutions on channels last are quicker on processors, too; ultralytics would do so on CUDA only.
+            return self._plan.network.to(memory_format=torch.channels_last)
+
+        def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> BatchLoader:
+            plan = self._plan
+            batches = Batches(plan.samples, plan.phantoms, plan.settings, batch_size)
+            return BatchLoader(batches, len(plan.samples), batch_size, plan.settings.workers)
+
+        def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+            moved = {name: value.to(self.device) for name, value in batch.items()}
+            moved["img"] = moved["img"].contiguous(memory_format=torch.channels_last)
+            return moved
+
+        def build_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+            optimiser = super().build_optimizer(*args, **kwargs)
+            for group in optimiser.param_groups:
+                group["betas"] = (group["betas"][0], _SECOND_MOMENT)
+            return optimiser
+
+        def _build_train_pipeline(self) -> None:
+            # No accumulation of gradients over steps, which would not begin anew where a resumed training does.
+            self.args.nbs = self.batch_size
+            super()._build_train_pipeline()
+
+        def resume_training(self, ckpt: Any) -> None:
+            """Set up loss and average, and go on from the plan's state, if it has one."""
+            model, plan = self.model, self._plan
+            model.criterion = None
+            detection = model.init_criterion()
+            model.criterion = PaintingCriterion(detection, getattr(model, PAINTER), plan.settings.tissue_gain)
+            self.ema = ModelEMA(model, decay=plan.settings.averaging, tau=_AVERAGING_RAMP)
+            self.ema.ema.criterion = None
+            state = plan.state
+            if state is None:
+                return
+            model.load_state_dict(state.part("network"))
+            self.ema.ema.load_state_dict(state.part("average"))
+            self.ema.updates = state.updates
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for name, tensor in state.part("optimiser").items():
+                parameter, _, kind = name.partition(".")
+                moments.setdefault(int(parameter), {})[kind] = tensor
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            if hasattr(detection, "updates"):
+                detection.updates = state.epochs - 1
+                detection.update()
+            self.start_epoch = state.epochs
+
+        # ---- while it trains
+
+        def _begin_epoch(self) -> None:
+            self.train_loader.epoch = self.epoch
+            self._epoch_began = time.monotonic()
+            if not hasattr(self, "_began"):
+                self._began, self._steps_before = self._epoch_began, len(self.train_loader) * self.epoch
+            self._step = len(self.train_loader) * self.epoch
+
+        def _ask_whether_to_stop(self) -> None:
+            if self._plan.cancel is not None:
+                self._plan.cancel.raise_if_cancelled()
+
+        def optimizer_step(self) -> None:
+            if not bool(torch.isfinite(self.loss)):
+                raise ModelError(
+                    f"Training broke down in epoch {self.epoch + 1}: the loss is not finite. Lower the learning rate (`rate`)."
+                )
+            super().optimizer_step()
+
+        def _tell(self) -> None:
+            self._step += 1
+            plan, steps = self._plan, len(self.train_loader) * self.epochs
+            loss = float(self.loss.detach())
+            spent = time.monotonic() - self._began
+            left = spent / max(1, self._step - self._steps_before) * (steps - self._step)
+            if plan.each_step is not None:
+                parts = {"loss": loss, **{name: float(value) for name, value in self.loss_items.items()}}
+                rate = self.optimizer.param_groups[0]["lr"] / plan.settings.rate
+                plan.each_step(self._step, steps, self.epoch + 1, parts, rate, left)
+            message = f"epoch {self.epoch + 1} of {self.epochs}, loss {loss:.3f}, {_duration(left)} left"
+            plan.progress(self._step, steps, message)
+
+        # ---- after an epoch, and at the end
+
+        def validate(self) -> tuple[dict[str, float], None]:
+            return {}, None
+
+        def get_validator(self) -> Any:
+            return SimpleNamespace(metrics=SimpleNamespace(keys=[]), dataloader=None)
+
+        def save_metrics(self, metrics: dict[str, float]) -> None:
+            means = {name: round(float(value), 5) for name, value in self.tloss.items()}
+            seconds = round(time.monotonic() - self._epoch_began, 2)
+            self._history.append({"epoch": self.epoch + 1, **means, "seconds": seconds})
+
+        def save_model(self) -> bool:
+            if self._plan.each_epoch is not None:
+                self._plan.each_epoch(self._state(), self.ema.ema)
+            return True
+
+        def final_eval(self) -> None:
+            """Evaluation reads the saved file; see the evaluation module."""
+
+        def _state(self) -> TrainingState:
+            tensors = {f"network.{name}": tensor for name, tensor in self.model.state_dict().items()}
+            tensors |= {f"average.{name}": tensor for name, tensor in self.ema.ema.state_dict().items()}
+            for parameter, moments in self.optimizer.state_dict()["state"].items():
+                tensors |= {f"optimiser.{parameter}.{kind}": tensor for kind, tensor in moments.items()}
+            return TrainingState(
+                epochs=self.epoch + 1,
+                batch=self.batch_size,
+                updates=self.ema.updates,
+                tensors=tensors,
+                identity=self._plan.identity,
+                history=tuple(self._history),
+            )
+
+    return ScarTrainer
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
