@@ -79,7 +79,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
         raise StudyError(f"There is no mask file {path}.")
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
-    stored, geometry, fields = _labels(path)
+    stored, geometry, fields = read_stored(path)
     stored, geometry = _turned(stored, geometry, file_geometry(study)[1])
     whole_shape = study.file_array(study.voxels).shape
     start = _place_on_grid(path, stored.shape[:3], geometry, study, whole_shape)
@@ -94,8 +94,12 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
 
 
-def _labels(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:
-    """Stored values ``[k, j, i]`` (or ``[k, j, i, layer]``), their geometry, and the header's fields on segments."""
+def read_stored(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:
+    """Stored values ``[k, j, i]`` (or ``[k, j, i, layer]``), their geometry, and the header's fields on segments.
+
+    Raises:
+        StudyError: the file cannot be read.
+    """
     if not has_extension(path, (".nrrd", ".nhdr")):
         stack = read_volume(path)
         return stack.array, stack.geometry, {}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MyoScarSegLib.training.lesions import GAP_PX, SMALLEST_PX, lesions
+from MyoScarSegLib.lesions import GAP_PX, SMALLEST_PX, lesions
 
 LEAST_OVERLAP = 0.1
 """A lesion counts as found (or a predicted one as right) if at least this share of its pixels lies in the other mask."""
@@ -96,7 +96,7 @@ def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequ
 
 
 def lesions_2d(predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
-    """Lesions slice by slice, as :func:`~MyoScarSegLib.training.lesions.lesions` numbers them for the detector.
+    """Lesions slice by slice, as :func:`~MyoScarSegLib.lesions.lesions` numbers them for the detector.
 
     Args:
         predicted, truth: bool ``[slices, rows, columns]``.

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import Stack, stacks_of
-from MyoScarSegLib.training.lesions import boxes_of, lesions
 from MyoScarSegLib.training.prompting import Prompting, correction, jittered
 
 if TYPE_CHECKING:

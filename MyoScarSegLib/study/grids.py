@@ -1,0 +1,78 @@
+"""The grid of a mask file, as a study without an image: what masks are put on when there is nothing else to put them on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.masks import read_stored
+from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, case_name, has_extension
+from MyoScarSegLib.study.stack import FileStack, numbers, study_from
+from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.study.volumes import read_volume
+
+_SEGMENTATION = (".seg.nrrd", ".seg.nhdr")
+
+
+def common_grid(first: Path, second: Path, *, spacing_mm: tuple[float, float, float] | None = None) -> Study:
+    """An empty study on the grid that two mask files share; :func:`~MyoScarSegLib.study.masks.read_labels` reads them on it.
+
+    Slicer saves only the part of a segmentation's grid that is drawn on. So a ``.seg.nrrd`` may lie anywhere within the other
+    file, and of two of them the grid is what covers both; plain volumes must be of one size. Whether the places agree is
+    checked when the masks are read.
+
+    Args:
+        first: whose geometry counts.
+        second: the other.
+        spacing_mm: ``(i, j, k)`` of the study, for files without.
+
+    Raises:
+        StudyError: a file is missing or cannot be read, or their sizes differ.
+    """
+    stacks = [_stack(path) for path in (first, second)]
+    cropped = [has_extension(path, _SEGMENTATION) for path in (first, second)]
+    if all(cropped):
+        stack = _covering(*stacks)
+    elif cropped[0]:
+        stack = stacks[1]
+    else:
+        stack = stacks[0]
+        if not cropped[1] and stacks[0].array.shape != stacks[1].array.shape:
+            sizes = [numbers(one.array.shape[::-1]) for one in stacks]
+            raise StudyError(f"{second} lies on another grid than {first}: its size is {sizes[1]}, the other's {sizes[0]}.")
+    # The values only show the checks that this is an image; nobody sees them.
+    ramp = np.arange(stack.array.size, dtype=np.float32).reshape(stack.array.shape)
+    study = study_from(case_name(first), replace(stack, array=ramp), spacing_mm=spacing_mm)
+    return replace(study, voxels=np.zeros(study.voxels.shape, dtype=np.float32))
+
+
+def _stack(path: Path) -> FileStack:
+    """A mask file as a stack in the file's own order, of one slice or more."""
+    if not path.is_file():
+        raise StudyError(f"There is no mask file {path}.")
+    if not has_extension(path, VOLUME_EXTENSIONS):
+        raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
+    if not has_extension(path, _SEGMENTATION):
+        return replace(read_volume(path), one_slice_is_enough=True)
+    stored, geometry, _ = read_stored(path)
+    array = stored[..., 0] if stored.ndim == 4 else stored
+    return FileStack(array, geometry, "NRRD", one_slice_is_enough=True)
+
+
+def _covering(first: FileStack, second: FileStack) -> FileStack:
+    """The first's grid, grown by whole voxels until it holds the second's."""
+    spacing = np.asarray(first.geometry.spacing_mm or (1.0, 1.0, 1.0))
+    steps = first.geometry.direction * spacing
+    shift = np.linalg.solve(steps, np.subtract(second.geometry.origin_mm, first.geometry.origin_mm))
+    offset = np.round(shift).astype(int)
+    size, other = np.array(first.array.shape[::-1]), np.array(second.array.shape[::-1])
+    low, high = np.minimum(0, offset), np.maximum(size, offset + other)
+    if np.prod(high - low, dtype=float) > 64 * max(first.array.size, second.array.size):
+        raise StudyError("The two segmentations lie far apart from each other; are they of one image?")
+    x, y, z = (float(value) for value in first.geometry.origin_mm + steps @ low)
+    geometry = Geometry(first.geometry.spacing_mm, (x, y, z), first.geometry.direction)
+    shape = tuple(int(value) for value in (high - low)[::-1])
+    return replace(first, array=np.zeros(shape, dtype=np.uint8), geometry=geometry)
