@@ -15,7 +15,9 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
+from MyoScarSegLib.proposals import reconcile
 from MyoScarSegLib.result import Boxes, Result, check_threshold
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
 
@@ -132,6 +134,9 @@ class Pipeline:
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
 
+        They are the detector's; if the segmenter has a map of tissues, they are reconciled with that, see
+        :mod:`~MyoScarSegLib.proposals`.
+
         Args:
             study: the study.
             progress: called before each slice and at the end.
@@ -141,7 +146,7 @@ class Pipeline:
             The boxes in slice order, with the slices that failed and whether the caller cancelled.
 
         Raises:
-            ModelError: the detector cannot be loaded.
+            ModelError: a model cannot be loaded.
         """
         found = Boxes()
         if cancel is not None and cancel.cancelled:
@@ -169,7 +174,43 @@ class Pipeline:
 
         usable = [k for k in range(study.slices) if k not in study.bad_slices]
         found.failed_slices, found.cancelled = _each_slice(usable, detect, "Proposing boxes", progress, cancel)
+        if not found.cancelled and self.segmenter.knows_tissue:
+            self._reconcile(study, found, [k for k in usable if k not in found.failed_slices], progress, cancel)
         return found
+
+    def _reconcile(
+        self, study: Study, found: Boxes, indices: Sequence[int], progress: Progress, cancel: CancelToken | None
+    ) -> None:
+        """Replace the detector's boxes on each slice by those that it and the segmenter's map agree on."""
+        segmenter = self.segmenter
+        spacing = study.geometry.pixel_spacing_mm
+        try:
+            centre = self.heart_centre(study, progress=progress, cancel=cancel)
+        except Cancelled:
+            found.cancelled = True
+            return
+        detected = list(found)
+        found.clear()
+        found.provenance |= {
+            "proposals": f"detector and tissue map of {segmenter.name}",
+            "map_sha256": segmenter.checkpoint.sha256,
+        }
+
+        def agree(index: int) -> None:
+            scar = segmenter.tissue(study.voxels[index], pixel_spacing_mm=spacing, centre=centre)[TISSUES.index(SCAR)]
+            found.extend(
+                reconcile(
+                    [box for box in detected if box.slice == index],
+                    scar,
+                    slice_index=index,
+                    map_name=segmenter.name,
+                    pixel_spacing_mm=spacing,
+                    least_confidence=self._confidence or 0.0,
+                )
+            )
+
+        failed, found.cancelled = _each_slice(indices, agree, "Looking at tissue", progress, cancel)
+        found.failed_slices |= failed
 
     def segment(
         self,

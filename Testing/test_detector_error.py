@@ -16,7 +16,7 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.emidec import read_emidec
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_error import BoxErrors, iou, matched, measure_box_errors
-from MyoScarSegLib.training.lesions import boxes_of, lesions
+from MyoScarSegLib.lesions import boxes_of, lesions
 
 
 class ScriptedDetector:

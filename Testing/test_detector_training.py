@@ -19,7 +19,7 @@ from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_data import DetectorSample, phantom_samples, training_batch
 from MyoScarSegLib.training.detector_evaluation import SliceFindings, choose_confidence, iou, matches, measure, table
 from MyoScarSegLib.training.detector_loop import DetectorSettings, train_network
-from MyoScarSegLib.training.lesions import boxes_of, lesions
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.training.splits import Split, split_patients
 
 STILL = Augmentation(

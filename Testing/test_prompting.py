@@ -381,6 +381,13 @@ def test_merged_boxes_hold_all_lesions_they_mean(wall):
     assert asked[1, 2, 3] > 150
 
 
+def test_poor_merged_box_still_holds_some_of_each_lesion_it_means(numbered, wall):
+    how = Prompting(ventricle=0, empty=0, no_box=0, merged=1, jitter=0.3)
+    for prompt in draw(200, numbered, wall, how):
+        assert prompt.kind == "merged"
+        assert set(np.unique(numbered[prompt.target])) == {1, 2}
+
+
 def test_box_for_a_lesion_always_holds_some_of_it(wall):
     """A crescent's box can be moved so that it holds none of it; that would ask for nothing."""
     y, x = np.mgrid[:64, :64]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.augment import Augmentation, heart_window, random_window, vary_intensity, warp
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.lesions import boxes_of, lesions
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,9 @@ import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.files import read_json, write_json
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.lesions import boxes_of, lesions
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection.detector import Detector

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_data import CLASSES
-from MyoScarSegLib.training.lesions import boxes_of, lesions
 
 LEAST_CONFIDENCE = 0.02
 FALSE_BOXES_PER_SLICE = 0.5

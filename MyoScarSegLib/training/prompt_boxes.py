@@ -15,7 +15,7 @@ HELD = 0.5
 """A box that holds this share of a lesion's pixels asks for all of the lesion."""
 _ALIKE_SHARE, _ALIKE_LEAST = 0.25, 8
 _SMOOTHING = 0.02
-_SHORTEST_SPLIT_PX = 8
+_SHORTEST_SPLIT_PX = 10
 _PART = (0.25, 0.5)
 
 Corners = tuple[float, float, float, float]

@@ -277,7 +277,8 @@ def _boxed(
             drawn = as_detector(generator, aim, window.shape, measured, size)
         else:
             drawn = as_reader(generator, aim, window.shape, how)
-        if (lesion & inside(drawn, window.shape)).any():
+        held = window.numbered[lesion & inside(drawn, window.shape)]
+        if all((held == n).any() for n in meant):
             box = drawn
             break
     target = answer_to(box, window.numbered)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.detection.heart import heart_centre_of
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.lesions import boxes_of, lesions
 from MyoScarSegLib.training.prompting import Prompting, correction, jittered
 
 if TYPE_CHECKING:

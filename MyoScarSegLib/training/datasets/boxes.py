@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.lesions import GAP_PX, SMALLEST_PX, boxes_of, lesions
+from MyoScarSegLib.lesions import GAP_PX, SMALLEST_PX, boxes_of, lesions
 
 PER_SCAR, MERGED = "per-scar", "merged"
 
@@ -18,7 +18,7 @@ def scar_boxes(scar: np.ndarray, *, merged: bool = False, gap_px: float = GAP_PX
     Args:
         scar: ``[rows, columns]``, non-zero where there is scar.
         merged: one box around all of it, instead of one for each scar.
-        gap_px, smallest_px: what counts as one scar, and which is noise; see :func:`~MyoScarSegLib.training.lesions.lesions`.
+        gap_px, smallest_px: what counts as one scar, and which is noise; see :func:`~MyoScarSegLib.lesions.lesions`.
 
     Returns:
         float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.

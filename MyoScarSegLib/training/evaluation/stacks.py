@@ -25,6 +25,7 @@ class Stack:
         study: the images.
         scar: bool ``[k, j, i]``, the reference.
         wall: bool ``[k, j, i]``, the reference's myocardium with its scar; None if it was not drawn.
+        cavity: bool ``[k, j, i]``; likewise.
         numbers: what the data set calls the slices.
         grid: sizes, of the data or assumed.
     """
@@ -34,6 +35,7 @@ class Stack:
     study: Study
     scar: np.ndarray
     wall: np.ndarray | None
+    cavity: np.ndarray | None
     numbers: tuple[int, ...]
     grid: Grid
 
@@ -77,9 +79,10 @@ def _stack(patient: str, case: str, slices: list[LabelledSlice]) -> Stack:
         reconstruction_reason=reason,
     )
     labels = np.stack([one.labels for one in slices])
-    wall = labels > CAVITY if all(one.wall_known for one in slices) else None
+    known = all(one.wall_known for one in slices)
+    wall, cavity = (labels > CAVITY, labels == CAVITY) if known else (None, None)
     grid = Grid((row_mm, column_mm), row_mm * column_mm, extents, assumed)
-    return Stack(case, patient, study, np.stack([one.scar for one in slices]), wall, numbers, grid)
+    return Stack(case, patient, study, np.stack([one.scar for one in slices]), wall, cavity, numbers, grid)
 
 
 def _some(values: set) -> str:

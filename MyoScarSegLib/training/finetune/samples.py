@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.lesions import lesions
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.lesions import boxes_of
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.lesions import boxes_of
 from MyoScarSegLib.training.yolo.samples import DetectorSample
 from MyoScarSegLib.training.yolo.settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings, Variation
 from MyoScarSegLib.training.yolo.windows import heart_window, random_window, vary_intensity, warp

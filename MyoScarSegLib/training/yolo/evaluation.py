@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
-from MyoScarSegLib.training.lesions import boxes_of, lesions
 from MyoScarSegLib.training.yolo.settings import CLASSES
 
 LEAST_CONFIDENCE = 0.02

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.lesions import lesions
 from MyoScarSegLib.training.yolo.settings import LEFT_VENTRICLE, SCAR, TISSUES
 
 NOT_SCAR = len(TISSUES)

@@ -1,4 +1,4 @@
-"""From a scar mask to the lesions a detector should box: one box per lesion, as a promptable segmenter wants them."""
+"""From a scar mask to its lesions, one of which is what a box is drawn around."""
 
 from __future__ import annotations
 
