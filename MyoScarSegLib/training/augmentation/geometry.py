@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.training.augmentation.library import transforms
+from MyoScarSegLib.training.augmentation.library import plain, smooth, transforms
 from MyoScarSegLib.training.augmentation.presets import Preset
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def sampling_grid(
         shifts = torch.from_numpy(deform.rand_mag * deform.random_offset).float()[None]
         grid[:2] += functional.interpolate(shifts, (side, side), mode="bicubic", align_corners=True)[0]
     grid, _ = library.AffineGrid(affine=affine)(grid=grid)
-    return grid.as_tensor()
+    return plain(grid)
 
 
 def sample(
@@ -120,14 +120,13 @@ def sample(
     # Native rows, then columns, from one pixel of the window to the next.
     steps = [math.hypot(*matrix[axis, :2]) for axis in (1, 0)]
     if max(steps) > _SMOOTH_ABOVE:
-        deviations = [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps]
-        image = library.GaussianSmooth([max(deviation, 1e-3) for deviation in deviations])(image)
+        image = smooth(image, [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps])
     # Padded with its border, so that no dark rim is mixed in that later changes of intensity would show up.
     bilinear = library.Resample(mode="bilinear", padding_mode="border", dtype=np.float32)
-    seen = bilinear(image, grid).as_tensor()
+    seen = plain(bilinear(image, grid))
     nearest = library.Resample(mode="nearest", padding_mode="zeros", dtype=np.float32)
     side = grid.shape[1]
-    classes = torch.zeros(0, side, side) if len(targets) == 0 else nearest(targets, grid).as_tensor()
+    classes = torch.zeros(0, side, side) if len(targets) == 0 else plain(nearest(targets, grid))
     inside = (grid[0].abs() <= rows / 2) & (grid[1].abs() <= columns / 2)
     return torch.where(inside, seen, 0.0), classes.round().long(), inside[None]
 

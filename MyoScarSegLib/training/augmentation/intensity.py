@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.training.augmentation.library import transforms
+from MyoScarSegLib.training.augmentation.library import plain, smooth, transforms
 from MyoScarSegLib.training.augmentation.presets import Preset, Range
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _FIELD_POINTS = 33
 _BLACK = 0.02
 _BLACK_RIM_PX = 2
 _TISSUE_BLUR_PX = 2.5
-_TISSUE_LEVEL = 0.15
+_TISSUE_LEVEL = 0.1
 """Smoothed magnitude from which on a place is taken to be tissue altogether, and not air or lung."""
 
 
@@ -57,7 +57,7 @@ def vary_intensity(
         image = (image - drawn.window_low) / (high - drawn.window_low)
     image = image.clamp(0, 1)
     if drawn.gamma:
-        image = _plain(transforms().AdjustContrast(drawn.gamma_exponent)(image)).clamp(0, 1)
+        image = plain(transforms().AdjustContrast(drawn.gamma_exponent)(image)).clamp(0, 1)
     return torch.where(inside, image.float(), 0.0)
 
 
@@ -71,23 +71,23 @@ def _acquire(image: torch.Tensor, drawn: _Drawn) -> torch.Tensor:
         shading = library.RandBiasField(degree=3, coeff_range=(-drawn.bias_coefficient, drawn.bias_coefficient), prob=1.0)
         shading.set_random_state(drawn.bias_seed)
         # A cubic is known well enough from fewer points, and MONAI is slow at many.
-        field = _plain(shading(torch.ones(1, _FIELD_POINTS, _FIELD_POINTS)))
+        field = plain(shading(torch.ones(1, _FIELD_POINTS, _FIELD_POINTS)))
         image = image * functional.interpolate(field[None], image.shape[1:], mode="bilinear", align_corners=True)[0]
-    if not (drawn.ghosts or drawn.blur or drawn.low_resolution or drawn.ringing):
+    if drawn.blur and drawn.blur_px > 0:
+        image = smooth(image, (drawn.blur_px, drawn.blur_px))
+    if not (drawn.ghosts or drawn.low_resolution or drawn.ringing):
         return image
-    # MONAI's blur sees black beyond the edge, and a Fourier transform the opposite edge.
+    # A Fourier transform sees the opposite edge beyond an edge.
     margin = min(_MARGIN_PX, *(length - 1 for length in image.shape[1:]))
     image = functional.pad(image[None], (margin,) * 4, mode="reflect")[0]
     if drawn.ghosts:
         image = motion_ghosts(image, drawn.ghost_shift_px, drawn.ghost_cycles, drawn.ghost_phase, axis=drawn.ghost_axis)
-    if drawn.blur and drawn.blur_px > 0:
-        image = _plain(library.GaussianSmooth(drawn.blur_px)(image))
     if drawn.low_resolution:
         zoom = (drawn.low_resolution_zoom, drawn.low_resolution_zoom)
         coarse = library.RandSimulateLowResolution(prob=1.0, downsample_mode="area", upsample_mode="bicubic", zoom_range=zoom)
-        image = _plain(coarse(image))
+        image = plain(coarse(image))
     if drawn.ringing:
-        image = _plain(library.GibbsNoise(1 - drawn.ringing_radius)(image))
+        image = plain(library.GibbsNoise(1 - drawn.ringing_radius)(image))
     return image[:, margin : image.shape[1] - margin, margin : image.shape[2] - margin]
 
 
@@ -98,7 +98,7 @@ def _noisy(image: torch.Tensor, drawn: _Drawn) -> torch.Tensor:
     kind = library.RandGaussianNoise if signed else library.RandRicianNoise
     noise = kind(prob=1.0, mean=0.0, std=drawn.noise_deviation, sample_std=False)
     noise.set_random_state(drawn.noise_seed)
-    return _plain(noise(image))
+    return plain(noise(image))
 
 
 def signed_look(image: torch.Tensor, shift: float) -> torch.Tensor:
@@ -145,8 +145,8 @@ def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
 
 def _density(image: torch.Tensor) -> torch.Tensor:
     """1 where there is signal in the neighbourhood, falling to 0 in black air: the density of tissue is not known."""
-    smooth = _plain(transforms().GaussianSmooth(_TISSUE_BLUR_PX)(image))
-    return (smooth / _TISSUE_LEVEL).clamp(0, 1)
+    neighbourhood = smooth(image, (_TISSUE_BLUR_PX, _TISSUE_BLUR_PX))
+    return (neighbourhood / _TISSUE_LEVEL).clamp(0, 1)
 
 
 def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: float, *, axis: int) -> torch.Tensor:
@@ -215,9 +215,3 @@ def _quantile(values: torch.Tensor, share: float) -> float:
 
 def _logarithms(limits: Range) -> Range:
     return math.log(limits[0]), math.log(limits[1])
-
-
-def _plain(image: torch.Tensor) -> torch.Tensor:
-    """Without MONAI's metadata, which slow every later operation."""
-    as_tensor = getattr(image, "as_tensor", None)
-    return image if as_tensor is None else as_tensor()

@@ -1,0 +1,76 @@
+"""The picture of an augmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from MyoScarSegLib.errors import ModelError, OutputError, StudyError
+from MyoScarSegLib.training.augmentation import preview
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+
+pytest.importorskip("monai")
+
+
+def labelled(patient: str, index: int, *, scar: bool = True) -> LabelledSlice:
+    generator = np.random.default_rng(index)
+    image = (generator.random((80, 90)) * 40 + 300).astype(np.int16)
+    labels = np.zeros((80, 90), dtype=np.uint8)
+    labels[30:56, 34:60] = 2
+    labels[36:50, 40:54] = 1
+    if scar:
+        labels[30:40, 34:40] = 3
+    image[labels == 3] += 200
+    return LabelledSlice(patient, index, image, labels, (1.5, 1.2))
+
+
+SLICES = [labelled("A", i, scar=i % 2 == 0) for i in range(6)] + [labelled("B", i, scar=False) for i in range(4)]
+
+
+def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):
+    preview(SLICES, tmp_path / "preview.png", preset="standard", seed=1, side=48, rows=2, columns=3)
+    with Image.open(tmp_path / "preview.png") as picture:
+        picture.load()
+        assert picture.format == "PNG" and picture.width > 400 and picture.height > 300
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    red = (pixels[..., 0] > pixels[..., 1] + 80) & (pixels[..., 0] > pixels[..., 2] + 80)
+    assert red.sum() > 100
+    assert [p.name for p in tmp_path.iterdir()] == ["preview.png"]
+
+
+def pixels_of(path, **changes) -> np.ndarray:
+    preview(
+        changes.pop("slices", SLICES), path, **({"preset": "heavy", "seed": 1, "side": 32, "rows": 2, "columns": 3} | changes)
+    )
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_another(tmp_path):
+    first = pixels_of(tmp_path / "1.png")
+    assert np.array_equal(first, pixels_of(tmp_path / "2.png"))
+    assert not np.array_equal(first, pixels_of(tmp_path / "3.png", seed=2))
+    assert not np.array_equal(first, pixels_of(tmp_path / "4.png", preset="light"))
+
+
+def test_slices_without_scar_fill_up_and_few_slices_make_a_small_picture(tmp_path):
+    tall = pixels_of(tmp_path / "1.png", rows=4)
+    short = pixels_of(tmp_path / "2.png", rows=4, slices=SLICES[-1:])
+    assert tall.shape[0] > 2 * short.shape[0]
+
+
+def test_what_cannot_be_shown_is_an_error(tmp_path):
+    out = tmp_path / "preview.png"
+    with pytest.raises(StudyError, match="no slices"):
+        preview([], out, preset="light", seed=0)
+    with pytest.raises(ModelError, match="'strong'"):
+        preview(SLICES, out, preset="strong", seed=0)
+    with pytest.raises(StudyError, match="at least one row"):
+        preview(SLICES, out, preset="light", seed=0, rows=0)
+    with pytest.raises(ModelError, match="negative"):
+        preview(SLICES, out, preset="light", seed=-4)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Cannot write"):
+        preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, side=16, rows=1, columns=1)
+    assert not out.exists()
