@@ -75,14 +75,14 @@ def training_slices(
 ) -> list[TrainingSlice]:
     """Prepare labelled slices of whole patients.
 
-    The heart's centre is the ventricle's on the slice, else the mean of the patient's other slices, else what ``heart_of``
-    finds in the patient's images, else the middle.
+    The heart's centre is the ventricle's on the slice, else the mean of the stack's other slices, else what ``heart_of``
+    finds in the stack's images, else the middle.
     """
-    patients: dict[str, list[LabelledSlice]] = {}
+    stacks: dict[str, list[LabelledSlice]] = {}
     for labelled in slices:
-        patients.setdefault(labelled.patient, []).append(labelled)
+        stacks.setdefault(labelled.stack, []).append(labelled)
     prepared = []
-    for stack in patients.values():
+    for stack in stacks.values():
         own = [_centre(s.left_ventricle) if s.wall_known else None for s in stack]
         known = [c for c in own if c is not None]
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None

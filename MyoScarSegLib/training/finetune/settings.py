@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
@@ -116,46 +115,6 @@ class SamSettings:
             if not getattr(self, name) > 0:
                 raise ModelError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
 
-    def with_options(self, options: Mapping[str, Any]) -> SamSettings:
-        """These settings with some changed by name; ``loss.divergence`` and ``prompting.jitter`` reach the nested ones.
-
-        Raises:
-            ModelError: there is no such setting, or the value is not of its type.
-        """
-        changes: dict[str, Any] = {}
-        nested: dict[str, dict[str, Any]] = {}
-        for name, value in options.items():
-            outer, _, inner = name.partition(".")
-            if inner and outer in ("loss", "prompting"):
-                nested.setdefault(outer, {})[inner] = _checked(getattr(self, outer), inner, name, value)
-            else:
-                changes[name] = _checked(self, name, name, value)
-        changes |= {outer: replace(getattr(self, outer), **inner) for outer, inner in nested.items()}
-        return replace(self, **changes)
-
     def to_json(self) -> dict[str, Any]:
         """For the model card and the checkpoint."""
         return asdict(self)
-
-
-def _checked(owner: Any, attribute: str, name: str, value: Any) -> Any:
-    """The value as the attribute's type, given as itself or as text."""
-    known = [f.name for f in fields(owner) if not hasattr(getattr(owner, f.name), "__dataclass_fields__")]
-    if attribute not in known:
-        raise ModelError(f"There is no setting {name!r}. There are: {', '.join(known)}.")
-    old = getattr(owner, attribute)
-    try:
-        if isinstance(old, bool):
-            return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
-        if isinstance(old, int):
-            return int(str(value))
-        if isinstance(old, float):
-            return float(str(value))
-        if isinstance(old, tuple):
-            parts = tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
-            if len(parts) != len(old):
-                raise ValueError
-            return parts
-        return str(value)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"The setting {name} cannot be {value!r}; it is {old!r} by default.") from error

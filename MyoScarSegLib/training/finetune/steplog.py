@@ -77,6 +77,12 @@ class StepLog:
         self._append({"event": "epoch", "phase": phase, "epoch": epoch, "step": getattr(self, "_step", 0)} | shown)
         self._draw(f"{phase}_epoch", figures, epoch)
 
+    def epochs(self) -> list[dict[str, Any]]:
+        """What was logged of the epochs, without times."""
+        entries = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        left_out = ("event", "time", "step")
+        return [{k: v for k, v in e.items() if k not in left_out} for e in entries if e.get("event") == "epoch"]
+
     def close(self) -> None:
         """Flush TensorBoard's files."""
         if self._board is not None:

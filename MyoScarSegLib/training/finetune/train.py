@@ -71,14 +71,18 @@ class Outcome:
     Attributes:
         model: path of the best model.
         start: what it started from.
-        phases: name of each phase to its epochs' figures.
+        epochs: figures of each epoch of the prompts phase, and of the dense one before it.
+        best_epoch: of the prompts phase, whose network the model is; 0 if nothing was looked at and it is the last.
         seconds: that this call took.
+        main_process: whether this process writes the files.
     """
 
     model: Path
     start: StartModel
-    phases: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
     seconds: float = 0.0
+    main_process: bool = True
 
 
 def fine_tune(
@@ -159,6 +163,11 @@ def fine_tune(
     accelerator.wait_for_everyone()
     if log is not None:
         log.close()
+        outcome.epochs = log.epochs()
+        looked = [e for e in outcome.epochs if e["phase"] == PROMPTS and e.get("validation_score") is not None]
+        if looked:
+            outcome.best_epoch = max(looked, key=lambda e: e["validation_score"])["epoch"]
+    outcome.main_process = main
     outcome.seconds = time.monotonic() - started
     return outcome
 

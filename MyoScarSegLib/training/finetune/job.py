@@ -1,0 +1,157 @@
+"""The fine-tuning of a segmenter as a job: data, training, figures before and after, model and card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.files import sha256_of
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.card import write_card
+from MyoScarSegLib.training.finetune.network import start_model
+from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.train import Patients, fine_tune
+from MyoScarSegLib.training.jobdata import JobData, provenance, read_job_data
+from MyoScarSegLib.training.options import with_options
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.segmentation import Segmenter
+    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.jobs import TrainJob
+
+_LIMITS = (
+    "Research use only; not a medical device. A reader must look at every mask.",
+    "Nothing is known of scanners, sequences and diseases that the data does not hold.",
+)
+_END_TO_END = "end_to_end"
+_FALSE_GRAM = 0.01
+
+
+def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
+    """See :func:`MyoScarSegLib.training.jobs.run`."""
+    from MyoScarSegLib.detection import load_detector
+    from MyoScarSegLib.models import DEFAULT_SEGMENTER
+
+    settings = sam_settings(job)
+    start = job.start or DEFAULT_SEGMENTER
+    start_model(start, settings)  # whether it can be trained is to be known before the data is read
+    manifest = job.out / "split.json"
+    used = read_job_data(job, manifest, progress, cancel)
+    used.split.write(manifest)
+    detector = load_detector(device=job.device)
+    errors = None
+    if settings.measured_boxes and settings.epochs:
+        from MyoScarSegLib.training.detector_error import measure_box_errors
+
+        errors = measure_box_errors(detector, used.training, progress=progress, cancel=cancel)
+    patients = Patients(used.training, used.validation, _heart_finder(detector), errors)
+
+    def end_to_end(segmenter: Segmenter) -> dict[str, float]:
+        return _end_to_end(segmenter, detector, used.validation, cancel)
+
+    provided = provenance(job, used, _LIMITS)
+    outcome = fine_tune(
+        start,
+        patients,
+        settings,
+        job.out,
+        end_to_end=end_to_end if used.validation else None,
+        resume=job.resume,
+        device=job.device,
+        licence=provided["licence"],
+        name=job.name,
+        progress=progress,
+        cancel=cancel,
+    )
+    metrics = {}
+    if used.validation and outcome.main_process:
+        metrics = {
+            "validation": _figures(outcome.model, detector, job.device, used, progress, cancel),
+            "validation, start model": _figures(start, detector, job.device, used, progress, cancel),
+        }
+    record = {
+        "name": job.name,
+        "task": "segment",
+        "architecture": outcome.start.checkpoint.architecture,
+        "preprocessing": outcome.start.preprocessing,
+        "program": __version__,
+        "seed": settings.seed,
+        "seconds": round(outcome.seconds),
+        "cores": os.cpu_count(),
+        "started_from": {"name": outcome.start.checkpoint.name, "sha256": outcome.start.checkpoint.sha256},
+        "settings": settings.to_json(),
+        "box_errors": None if errors is None else {k: v for k, v in errors.to_json().items() if not isinstance(v, list)},
+        "split": used.split.to_json(),
+        "losses": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "metrics": metrics,
+        **provided,
+    }
+    card = write_card(outcome.model, record) if outcome.main_process else outcome.model.with_suffix(".json")
+    return {
+        "kind": "sam",
+        "name": job.name,
+        "model": str(outcome.model),
+        "card": str(card),
+        "log": str(job.out / "log.jsonl"),
+        "split": str(manifest),
+        "sha256": sha256_of(outcome.model),
+        "metrics": metrics,
+    }
+
+
+def sam_settings(job: TrainJob) -> SamSettings:
+    """The settings that a job means.
+
+    Raises:
+        ModelError: an option is none of them, or makes no sense.
+    """
+    given: Mapping[str, Any] = {"epochs": job.epochs, "batch": job.batch}
+    own = {"mode": job.mode, "preset": job.preset, "dense_preset": job.preset, "seed": job.seed}
+    settings = with_options(SamSettings(), own | {name: value for name, value in given.items() if value is not None})
+    return with_options(settings, job.options)
+
+
+def _heart_finder(detector: Any) -> Any:
+    from MyoScarSegLib.detection.heart import heart_centre_of, heart_detector
+
+    finder = heart_detector(detector, "auto")
+
+    def find(stack: Sequence[LabelledSlice]) -> tuple[float, float] | None:
+        return heart_centre_of([s.image for s in stack], finder, stack[0].pixel_spacing_mm)
+
+    return find
+
+
+def _end_to_end(
+    segmenter: Segmenter, detector: Any, slices: Sequence[LabelledSlice], cancel: CancelToken | None
+) -> dict[str, float]:
+    """The figure that a training is stopped by: Dice of the patients with scar, less a little for scar where there is none."""
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.training.evaluation.settings import evaluate_models
+
+    pipeline = Pipeline(detector=detector, segmenter=segmenter)
+    figures = evaluate_models(pipeline, slices, settings=(_END_TO_END,), cancel=cancel).figures()[_END_TO_END]
+    kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
+    known = {name: float(value) for name, value in kept.items() if value is not None}
+    return {**known, "score": known.get("dice", 0.0) - _FALSE_GRAM * known.get("false_g", 0.0)}
+
+
+def _figures(
+    model: str | Path, detector: Any, device: str, used: JobData, progress: Progress, cancel: CancelToken | None
+) -> dict[str, Any]:
+    """The figures of a model in all settings, named ``SETTING FIGURE``."""
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.training.evaluation.settings import evaluate_models
+
+    pipeline = Pipeline(detector=detector, segmenter=model, device=device)
+    evaluation = evaluate_models(pipeline, used.validation, progress=progress, cancel=cancel)
+    return {
+        f"{setting} {name}": value
+        for setting, figures in evaluation.figures().items()
+        for name, value in figures.items()
+        if not isinstance(value, Mapping)
+    }

@@ -1,0 +1,102 @@
+"""What every training job does with its data: read it, split it by patient, and say in the card what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.progress import CancelToken, Progress
+from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE
+from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.datasets.dataset import DataSet
+    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.jobs import TrainJob
+
+_NOT_STATED = "not stated; that of the data holds"
+
+
+@dataclass(frozen=True)
+class JobData:
+    """A job's data set and its split.
+
+    Attributes:
+        data: all of it.
+        split: which patients train and which validate.
+        notes: what is to be said of the split.
+    """
+
+    data: DataSet
+    split: Split
+    notes: tuple[str, ...]
+
+    @property
+    def training(self) -> list[LabelledSlice]:
+        """Slices of the training patients."""
+        return [s for s in self.data.slices if s.patient in self.split.training]
+
+    @property
+    def validation(self) -> list[LabelledSlice]:
+        """Slices of the validation patients."""
+        return [s for s in self.data.slices if s.patient in self.split.validation]
+
+
+def read_job_data(job: TrainJob, manifest: Path, progress: Progress, cancel: CancelToken | None) -> JobData:
+    """Read a job's data and decide the split: the job's own, that of the training gone on with, the data's, or a new one.
+
+    Args:
+        job: the job.
+        manifest: where the training keeps its split.
+        progress: called while reading.
+        cancel: honoured while reading.
+
+    Raises:
+        StudyError: the data or the split cannot be used, or a patient is on both sides.
+        Cancelled: the token was set.
+    """
+    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
+    from MyoScarSegLib.training.datasets.reading import read_dataset
+
+    data = read_dataset(
+        job.data,
+        kind=job.data_kind,
+        label_map=None if job.labels is None else parse_label_map(job.labels),
+        patient_pattern=job.patients,
+        progress=progress,
+        cancel=cancel,
+    )
+    if job.split is not None:
+        split = Split.read(job.split)
+    elif job.resume and manifest.is_file():
+        split = Split.read(manifest)
+    elif data.given_split is not None:
+        split = data.given_split
+    else:
+        split = split_patients(data.strata, seed=job.seed, folds=job.folds, held_out=job.held_out)
+    # A split without validation patients is one for the last training of a recipe, on all that there are.
+    notes = check_split(split, data.slices) if split.validation else []
+    check_leakage(split, data.slices)
+    return JobData(data, split, tuple(notes))
+
+
+def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str, Any]:
+    """What a model card says of the data, the job, the licence and the limits."""
+    data = used.data
+    known = data.kind == "emidec"
+    return {
+        "data": {
+            "kind": data.kind,
+            "patients": len(data.patients),
+            "slices": len(data.slices),
+            "slices_with_scar": sum(bool(s.scar.any()) for s in data.slices),
+            "skipped": dict(data.skipped),
+            "notes": list(used.notes),
+        },
+        "job": {key: value for key, value in job.to_json().items() if key not in ("data", "out", "split", "resume")},
+        "licence": job.licence or (EMIDEC_LICENCE if known else _NOT_STATED),
+        "citation": job.citation or (EMIDEC_CITATION if known else _NOT_STATED),
+        "limits": list(limits),
+    }
