@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
@@ -74,7 +72,8 @@ class EmbeddingBank:
         self._recipe = f"{preprocessing_id} {NORMALISATION}"
         preset = json.dumps(asdict(augmenter.preset), sort_keys=True, default=str)
         self._view = f"{augmenter.side} {window_mm} {hashlib.sha256(preset.encode()).hexdigest()}"
-        self._contents = [content_hash(np.concatenate([s.image[None], s.targets.astype(np.float32)])) for s in samples]
+        # Labels are no part of it: corrected ones do not cost the embeddings.
+        self._contents = [content_hash(s.image) for s in samples]
         self._windows: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def fill(self, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
