@@ -48,7 +48,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 segmenter: models
-	$(BIN)/python -m MyoScarSegLib.training.segmenter --data $(DATA) --out $(OUT)/segmenter
+	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --start myoscarseg-sam-1
 
 detector: $(VENV)/installed
 	$(BIN)/python -m MyoScarSegLib.training.detector --data $(DATA) --out $(OUT)/detector

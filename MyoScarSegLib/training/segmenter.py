@@ -137,13 +137,12 @@ def evaluate(
     cancel: CancelToken | None = None,
 ) -> dict[str, Any]:
     """Figures of a segmenter, with the default detector, on the ``validation`` or ``training`` patients of a split."""
-    from MyoScarSegLib.detection import load_detector
-    from MyoScarSegLib.segmentation import load_segmenter
-    from MyoScarSegLib.training.segmenter_evaluation import evaluate_segmenter
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.training.evaluation.settings import evaluate_models
 
     patients = split.validation if part == "validation" else split.training
     slices = [s for s in read_emidec(data) if s.patient in patients]
-    return evaluate_segmenter(load_segmenter(segmenter), load_detector(), slices, progress=progress, cancel=cancel)
+    return evaluate_models(Pipeline(segmenter=segmenter), slices, progress=progress, cancel=cancel).figures()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
