@@ -1,4 +1,4 @@
-"""What is measured on a segmented study: scar burden.
+"""What is measured on a study: scar burden, and the field's thresholds for scar in a known wall.
 
 The names below load on first use, so that importing the package costs nothing.
 """
@@ -10,15 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden, scar_burden
+    from MyoScarSegLib.quantification.reference import ReferenceMask, otsu_threshold, reference_masks, remote_myocardium
 
 _HOMES = {
     "MYOCARDIAL_DENSITY_G_PER_ML": "burden",
+    "ReferenceMask": "reference",
     "ScarBurden": "burden",
     "SliceBurden": "burden",
+    "otsu_threshold": "reference",
+    "reference_masks": "reference",
+    "remote_myocardium": "reference",
     "scar_burden": "burden",
 }
 
-__all__ = ["MYOCARDIAL_DENSITY_G_PER_ML", "ScarBurden", "SliceBurden", "scar_burden"]
+__all__ = [
+    "MYOCARDIAL_DENSITY_G_PER_ML",
+    "ReferenceMask",
+    "ScarBurden",
+    "SliceBurden",
+    "otsu_threshold",
+    "reference_masks",
+    "remote_myocardium",
+    "scar_burden",
+]
 
 
 def __getattr__(name: str) -> Any:

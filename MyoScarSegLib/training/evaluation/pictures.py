@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.files import cache_folder, write_bytes
+from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.evaluation import setting_name
 
 if TYPE_CHECKING:
@@ -159,9 +160,9 @@ def _dice(document: dict[str, Any]) -> Figure | None:
         return None
     figure, axis = _figure(max(3.6, 1.25 + 0.92 * len(settings)), 4.1)
     generator = np.random.default_rng(0)
-    for number, figures in enumerate(settings.values()):
+    for number, (name, figures) in enumerate(settings.items()):
         values = np.array(list(figures["per_patient_dice"].values()))
-        colour = COLOURS[number % len(COLOURS)] if len(settings) <= 2 else COLOURS[0]
+        colour = _FAINT if name in METHODS else COLOURS[0]
         spread = generator.uniform(-0.17, 0.17, len(values)) if len(values) > 1 else np.zeros(1)
         axis.plot(number + spread, values, "o", color=colour, alpha=0.55, ms=5, mec="white", mew=0.5, clip_on=False)
         if figures["dice_interval_95"] is not None:
@@ -179,13 +180,16 @@ def _dice(document: dict[str, Any]) -> Figure | None:
             color=_INK,
             annotation_clip=False,
         )
-    axis.set_xticks(range(len(settings)), ["\n".join(setting_name(name).rsplit(" ", 1)) for name in settings])
+    axis.set_xticks(range(len(settings)), [_broken(setting_name(name)) for name in settings])
     axis.set_xlim(-0.5, len(settings) - 0.45)
     axis.set_ylim(0, 1)
     axis.set_ylabel("Dice per patient (3D)")
     axis.grid(axis="x", visible=False)
     count = next(iter(settings.values()))["patients"]
-    axis.set_title(_headed(document, f"{count} patients with scar; above: mean; bar: its 95% interval"), pad=20, **_SUBTITLE)
+    line = f"{count} patients with scar; above: mean; bar: its 95% interval"
+    if set(settings) & set(METHODS):
+        line += "; grey: thresholds, which were given the expert's myocardium"
+    axis.set_title(_headed(document, line), pad=20, **_SUBTITLE)
     return figure
 
 
@@ -292,8 +296,14 @@ _SUBTITLE: dict[str, Any] = {"fontsize": 8.5, "color": _FAINT, "loc": "left"}
 
 
 def _main_setting(settings: dict[str, Any]) -> str | None:
-    """The setting whose masses are what users get."""
-    return next((name for name in ("end_to_end", "masks", *settings) if name in settings), None)
+    """The setting whose masses are what users get; of others the one with the best Dice."""
+    by_dice = sorted(settings, key=lambda name: -(settings[name]["figures"]["dice_mean"] or 0.0))
+    return next((name for name in ("end_to_end", "masks", *by_dice) if name in settings), None)
+
+
+def _broken(name: str) -> str:
+    """A long name on two lines."""
+    return name if len(name) < 7 else "\n".join(name.rsplit(" ", 1))
 
 
 def _figure(

@@ -115,23 +115,22 @@ def _difference(first: dict[str, Any], other: dict[str, Any], setting: str) -> d
 
 
 def text_of(document: dict[str, Any]) -> str:
-    """The evaluation as a table to read in a terminal, with what it says about false scar below."""
+    """The evaluation as tables to read in a terminal: agreement where there is scar, and false scar where there is none."""
     settings: dict[str, Any] = {name: entry["figures"] for name, entry in document["settings"].items()}
-    rows = [_HEADERS, *(_row(name, figures) for name, figures in settings.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADERS))]
-    lines = [
-        "  ".join(cell.ljust(w) if n == 0 else cell.rjust(w) for n, (cell, w) in enumerate(zip(r, widths, strict=True)))
-        for r in rows
-    ]
-    first = next(iter(settings.values()), None)
-    if first is not None:
-        scarred, free = first["patients"], first["scar_free_patients"]
-        lines += ["", f"{scarred} patients with scar (all figures above), {free} without; Dice, HD95 and ASSD in 3D per patient."]
-        if first["spacing_assumed"]:
-            lines.append(
-                "The data has lost its spacing: millimetres and grams assume 1.4 mm pixels and 10 mm from slice to slice."
-            )
-    lines += [text for name, figures in settings.items() for text in _false_scar(name, figures, settings)]
+    if not settings:
+        return "Nothing was evaluated.\n"
+    first = next(iter(settings.values()))
+    lines = _table([_HEADERS, *(_row(name, figures) for name, figures in settings.items())])
+    scarred, free = _count(first["patients"], "patient"), _count(first["scar_free_patients"], "patient")
+    lines += ["", f"Over {scarred} with scar; Dice, HD95 and ASSD in 3D per patient, intervals by patient bootstrap."]
+    # False scar says something only where it could arise: not where the boxes are the reference's.
+    own = {name: f for name, f in settings.items() if name not in ("oracle", "jittered") and not name.startswith("clicks_")}
+    if own and first["scar_free_slices"]:
+        rows = [(setting_name(name), *_false_scar(figures)) for name, figures in own.items()]
+        lines += ["", *_table([("false scar", "scar-free slices with some", "area each", "scar-free patients up to 1 g"), *rows])]
+        lines += ["", f"Over {_count(first['scar_free_slices'], 'slice')} without scar, and {free} without scar."]
+    if first["spacing_assumed"]:
+        lines.append("The data has lost its spacing: millimetres and grams assume 1.4 mm pixels and 10 mm from slice to slice.")
     return "\n".join(lines) + "\n"
 
 
@@ -158,21 +157,25 @@ def _row(name: str, f: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _false_scar(name: str, f: dict[str, Any], settings: dict[str, Any]) -> list[str]:
-    """False scar says something only where it could arise: not where boxes are the reference's."""
-    if name in ("oracle", "jittered") or name.startswith("clicks_"):
-        return []
-    label = f"{setting_name(name)}: " if len(settings) > 1 else ""
-    lines = []
-    if f["scar_free_slices"]:
-        area = _one(f["false_area_mm2_per_scar_free_slice"], ", {:.0f} mm² on average", "")
-        lines.append(
-            f"{label}scar marked on {f['scar_free_slices_with_false_scar']} of {f['scar_free_slices']} scar-free slices{area}."
-        )
-    if f["scar_free_patients"] and f["scar_free_patients_at_most_1_g"] is not None:
-        few, free = f["scar_free_patients_at_most_1_g"], f["scar_free_patients"]
-        lines.append(f"{label}at most 1 g of scar in {few} of {free} patients without scar.")
-    return lines
+def _false_scar(f: dict[str, Any]) -> tuple[str, ...]:
+    few, free = f["scar_free_patients_at_most_1_g"], f["scar_free_patients"]
+    return (
+        f"{f['scar_free_slices_with_false_scar']} of {f['scar_free_slices']}",
+        _one(f["false_area_mm2_per_scar_free_slice"], "{:.0f} mm²"),
+        f"{few} of {free}" if free and few is not None else "-",
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.rjust(width) if n else cell.ljust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _one(value: float | None, form: str, otherwise: str = "-") -> str:
