@@ -33,7 +33,7 @@ def test_manifest_survives_the_disk_with_and_without_a_seed(tmp_path):
         assert Split.read(tmp_path / "split.json") == split
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"training": 3, "validation": []}', "nonsense"])
+@pytest.mark.parametrize("text", ["[]", "{}", '{"training": "ab", "validation": []}', "nonsense"])
 def test_damaged_manifest_is_refused(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
     with pytest.raises(StudyError, match=r"split\.json"):

@@ -73,8 +73,8 @@ class Split:
         try:
             document = document.get("split", document)
             return cls(
-                tuple(document["training"]),
-                tuple(document["validation"]),
+                _names(document["training"]),
+                _names(document["validation"]),
                 *(None if document.get(key) is None else int(document[key]) for key in ("seed", "folds", "held_out")),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -111,6 +111,12 @@ def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, 
     validation = _sorted(p for n, p in enumerate(dealt) if n % folds == held_out)
     training = _sorted(p for n, p in enumerate(dealt) if n % folds != held_out)
     return Split(training, validation, seed, folds, held_out)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"patients must be a list of names, not {value!r:.80}")
+    return tuple(value)
 
 
 def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
