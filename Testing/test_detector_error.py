@@ -11,12 +11,12 @@ import pytest
 
 from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.emidec import read_emidec
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.detector_error import BoxErrors, iou, matched, measure_box_errors
-from MyoScarSegLib.lesions import boxes_of, lesions
 
 
 class ScriptedDetector:
@@ -81,6 +81,16 @@ def test_two_boxes_within_a_lesion_are_a_split_and_not_false():
     assert errors.split == pytest.approx(0.5)
     assert errors.missed == errors.false_per_slice == 0
     assert len(errors.edges) == 2
+
+
+def test_box_far_too_small_or_large_for_a_lesion_misses_it_and_yet_is_not_false():
+    """For its right answer is not nothing, as a false box's is."""
+    small = labelled(0, LEFT), [(14, 22, 17, 25)]
+    large = labelled(1, (20, 20, 24, 24)), [(5, 5, 55, 55)]
+    found = labelled(2, LEFT), [LEFT]
+    errors = measured({n: boxes for n, (_, boxes) in enumerate((small, large, found))}, small[0], large[0], found[0])
+    assert errors.missed == pytest.approx(2 / 3)
+    assert errors.false_per_slice == 0
 
 
 def test_box_over_two_lesions_is_merged_and_a_share_of_the_boxes_that_could_be():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,6 +152,14 @@ def test_a_boxs_four_errors_are_those_of_one_lesion(errors):
     aim = (20.0, 24.0, 40.0, 34.0)
     drawn = np.array([side_errors(as_detector(generator, aim, SHAPE, errors), aim) for _ in range(300)])
     assert ((drawn > 0.3).all(axis=1) | (drawn < 0.1).all(axis=1)).all()
+
+
+def test_errors_are_flipped_and_turned_like_the_slices(errors):
+    generator = np.random.default_rng(7)
+    wide_left = replace(errors, edges=np.array([[0.4, 0.0, 0.0, 0.0]]), sizes=np.array([0.5]))
+    aim = (20.0, 24.0, 40.0, 34.0)
+    drawn = np.array([side_errors(as_detector(generator, aim, SHAPE, wide_left), aim) for _ in range(800)])
+    assert np.bincount(drawn.argmax(axis=1)) / 800 == pytest.approx([0.25] * 4, abs=0.06)
 
 
 def test_small_lesions_are_boxed_with_the_errors_of_small_ones(errors):
@@ -349,7 +358,7 @@ def test_boxes_err_as_measured_in_the_share_asked_for(wall, errors):
     numbered = NOTHING.copy()
     numbered[28:33, 28:33] = 1
     how = Prompting(ventricle=0, empty=0, no_box=0, measured=0.5, jitter=0, jitter_px=0, grown=0, shrunk=0, shifted=0, split=0)
-    found = BoxErrors(**{**vars(errors), "missed": 0.0})
+    found = replace(errors, missed=0.0)
     drawn = np.array([side_errors(p.box, (28, 28, 33, 33)) for p in draw(600, numbered, wall, how, found)])
     exact = (drawn == 0).all(axis=1)
     assert exact.mean() == pytest.approx(0.5, abs=0.06)
