@@ -128,25 +128,15 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
         axis.plot(x, means, _MARKERS[number % len(_MARKERS)] + "-", color=colour, lw=2, ms=6.5, mec="white", mew=0.8, zorder=3)
         for count, mean in zip(x, means, strict=True):
             if alone and mean is not None:
-                axis.annotate(
-                    f"{mean:.2f}",
-                    (count, mean),
-                    (0, 9),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8.5,
-                    weight="bold",
-                    color=_INK,
-                    zorder=4,
-                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75},
-                )
+                _above(axis, count, f"{mean:.2f}")
     axis.set_xticks(x, ["hurried\nbox alone", *(str(count) for count in x[1:])])
     axis.set_xlabel("correcting clicks a slice")
     axis.set_ylabel("Dice per patient (3D)")
     axis.set_ylim(0, 1)
     axis.set_xlim(x[0] - 0.25, x[-1] + 0.25)
     if alone:
-        axis.set_title(_headed(series[0][0], "bold: mean with 95% interval; thin: each patient"), **_SUBTITLE)
+        line = "above and bold: mean with its 95% interval; thin: each patient"
+        axis.set_title(_headed(series[0][0], line), pad=20, **_SUBTITLE)
     else:
         keys = [_key(document["name"] or f"model {n + 1}", n) for n, (document, _) in enumerate(series)]
         axis.legend(handles=keys, ncols=min(2, len(keys)), **_ABOVE)
@@ -168,18 +158,7 @@ def _dice(document: dict[str, Any]) -> Figure | None:
         if figures["dice_interval_95"] is not None:
             axis.plot([number + 0.32] * 2, figures["dice_interval_95"], color=_INK, lw=1.6, solid_capstyle="butt")
         axis.plot([number + 0.24, number + 0.40], [figures["dice_mean"]] * 2, color=_INK, lw=2.4)
-        axis.annotate(
-            f"{figures['dice_mean']:.2f}",
-            (number, 1.0),
-            (0, 4),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=9,
-            weight="bold",
-            color=_INK,
-            annotation_clip=False,
-        )
+        _above(axis, number, f"{figures['dice_mean']:.2f}")
     axis.set_xticks(range(len(settings)), [_broken(setting_name(name)) for name in settings])
     axis.set_xlim(-0.5, len(settings) - 0.45)
     axis.set_ylim(0, 1)
@@ -332,6 +311,23 @@ def _save(path: Path, figure: Figure) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": "MyoScarSeg"})
     write_bytes(path, buffer.getvalue())
+
+
+def _above(axis: Axes, x: float, text: str) -> None:
+    """A number above the plot, over its place on the x axis."""
+    axis.annotate(
+        text,
+        (x, 1.0),
+        (0, 4),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        weight="bold",
+        color=_INK,
+        annotation_clip=False,
+    )
 
 
 def _headed(document: dict[str, Any], line: str) -> str:

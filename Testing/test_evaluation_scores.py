@@ -1,0 +1,197 @@
+"""Scores of cases and figures over patients, with numbers known in advance."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.quantification.burden import scar_burden
+from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.training.evaluation.evaluation import Evaluation
+from MyoScarSegLib.training.evaluation.report import read_evaluation, text_of, write_comparison, write_evaluation
+from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore, Grid, score_case
+from MyoScarSegLib.training.evaluation.summary import bland_altman, summarise
+
+SHAPE = (4, 40, 40)
+GEOMETRY = Geometry((2.0, 1.0, 10.0))  # a pixel is 2 mm², a voxel 0.02 mL or 0.021 g
+GRAM = 0.021
+
+
+def square(slice_index: int, low: int, high: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    mask = np.zeros(shape, dtype=bool)
+    mask[slice_index, low:high, low:high] = True
+    return mask
+
+
+def scored(predicted: np.ndarray, truth: np.ndarray, case: str = "a", **more) -> CaseScore:
+    return score_case(predicted, truth, Grid.of(GEOMETRY, len(truth)), case=case, **more)
+
+
+def test_a_case_has_the_mass_the_shares_and_the_false_scar_that_it_should():
+    truth = square(1, 10, 20)
+    predicted = square(1, 10, 18) | square(3, 0, 5)
+    wall = square(1, 5, 25)
+    score = scored(predicted, truth, wall=wall)
+    assert (score.slices, score.scar_slices, score.scar_free_slices, score.false_slices) == (4, 1, 3, 1)
+    assert score.truth_mass_g == pytest.approx(100 * GRAM)
+    assert score.predicted_mass_g == pytest.approx((64 + 25) * GRAM)
+    assert score.mass_error_g == pytest.approx(-11 * GRAM)
+    assert score.volume_error_ml == pytest.approx(-11 * 0.02)
+    assert score.wall_mass_g == pytest.approx(400 * GRAM)
+    assert (score.truth_share, score.predicted_share) == (pytest.approx(0.25), pytest.approx(89 / 400))
+    assert score.false_area_mm2 == pytest.approx(50.0)
+    assert score.false_mass_g == pytest.approx(25 * GRAM)
+    assert score.dice_3d == pytest.approx(2 * 64 / 189)
+    assert score.dice_2d == pytest.approx(2 * 64 / 164)  # of the one slice with scar
+    assert [s.dice for s in score.by_slice] == [1.0, pytest.approx(2 * 64 / 164), 1.0, 0.0]
+
+
+def test_masses_are_those_of_the_burden_also_where_slices_are_unevenly_spaced():
+    positions = np.array([0.0, 8.0, 20.0, 30.0])
+    geometry = Geometry((1.3, 1.5, 10.0), slice_positions_mm=positions, slice_origins_mm=np.zeros((4, 3)))
+    truth, predicted = square(1, 3, 9), square(2, 3, 20) | square(0, 1, 4)
+    score = score_case(predicted, truth, Grid.of(geometry, 4), case="a")
+    assert score.truth_mass_g == pytest.approx(scar_burden(truth, geometry).mass_g)
+    assert score.predicted_mass_g == pytest.approx(scar_burden(predicted, geometry).mass_g)
+    assert sum(s.predicted_mass_g for s in score.by_slice) == pytest.approx(score.predicted_mass_g)
+
+
+def test_without_spacing_there_is_dice_and_share_but_neither_millimetres_nor_grams():
+    score = score_case(square(1, 10, 18), square(1, 10, 20), Grid.of(Geometry(None), 4), case="a", wall=square(1, 5, 25))
+    assert score.dice_3d > 0.7
+    assert score.truth_share == pytest.approx(0.25)
+    assert score.truth_mass_g is score.mass_error_g is score.hd95_3d_mm is score.false_area_mm2 is None
+    figures = summarise([score])
+    assert figures["dice_mean"] > 0.7
+    assert figures["mass_bias_g"] is figures["hd95_3d_mm_mean"] is figures["scar_free_patients_at_most_1_g"] is None
+
+
+def test_masks_of_another_shape_are_refused_with_the_cases_name():
+    with pytest.raises(StudyError, match=r"case-7: the predicted mask has the shape \(3, 40, 40\)"):
+        scored(np.zeros((3, 40, 40), dtype=bool), square(1, 1, 2), case="case-7")
+
+
+def test_the_threshold_curve_counts_at_each_probability():
+    truth = square(1, 10, 20)
+    probability = np.where(truth, 0.62, 0.0).astype(np.float32)
+    probability[1, 10:20, 20:30] = 0.33
+    score = scored(probability >= 0.5, truth, probability=probability)
+    curve = summarise([score])["dice_by_threshold"]
+    by_threshold = dict(zip(curve["threshold"], curve["dice_mean"], strict=True))
+    assert by_threshold[0.3] == pytest.approx(2 / 3, abs=1e-4)
+    assert by_threshold[0.35] == by_threshold[0.6] == 1.0
+    assert by_threshold[0.65] == 0.0
+    assert curve["threshold"] == list(THRESHOLDS)
+    assert "dice_by_threshold" not in summarise([scored(truth, truth)])
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[CaseScore]:
+    """Two patients with scar (one half right, one missed), one of them twice, and three without (one with false scar)."""
+    truth, none = square(1, 10, 30), np.zeros(SHAPE, dtype=bool)
+    return [
+        scored(square(1, 10, 20), truth, "p1-before", patient="p1"),
+        scored(truth, truth, "p1-after", patient="p1"),
+        scored(none, truth, "p2"),
+        scored(none, none, "n1"),
+        scored(none, none, "n2"),
+        scored(square(2, 0, 10) | square(0, 0, 10), none, "n3"),
+    ]
+
+
+def test_patients_and_not_cases_are_averaged(cases):
+    figures = summarise(cases)
+    half = 2 * 100 / 500
+    assert (figures["patients"], figures["scar_free_patients"]) == (2, 3)
+    assert figures["per_patient_dice"] == {"p1": pytest.approx((1 + half) / 2), "p2": 0.0}
+    assert figures["dice_mean"] == pytest.approx((1 + half) / 4)
+    assert figures["patients_with_nothing_predicted"] == 1
+    assert figures["dice_interval_95"] == [0.0, pytest.approx((1 + half) / 2)]
+
+
+def test_mass_bias_is_over_patients_with_scar(cases):
+    figures = summarise(cases)
+    assert figures["mass_bias_percent"] == pytest.approx(100 * (-300 - 400) / 1200, rel=1e-4)
+    assert figures["mass_bias_g"] == pytest.approx(-350 * GRAM, rel=1e-4)
+    errors = np.array([-300.0, 0.0, -400.0]) * GRAM
+    mean, low, high = bland_altman(cases)
+    assert mean == pytest.approx(errors.mean())
+    assert (high - low) / 2 == pytest.approx(1.96 * errors.std(ddof=1))
+
+
+def test_false_scar_is_counted_on_slices_and_on_patients_without(cases):
+    figures = summarise(cases)
+    assert figures["scar_free_slices"] == 3 * 3 + 3 * 4
+    assert figures["scar_free_slices_with_false_scar"] == 2
+    assert figures["false_area_mm2_per_scar_free_slice"] == pytest.approx(400 / 21, rel=1e-4)
+    assert figures["per_scar_free_patient_g"] == {"n1": 0.0, "n2": 0.0, "n3": pytest.approx(200 * GRAM)}
+    assert figures["scar_free_patients_at_most_1_g"] == 2
+    assert figures["scar_free_patients_at_most_1_g_share"] == pytest.approx(2 / 3, rel=1e-4)
+
+
+def test_emidecs_figures_are_over_all_cases_with_one_for_nothing_in_nothing(cases):
+    figures = summarise(cases)["emidec"]
+    assert figures["dice_3d_mean"] == pytest.approx((0.4 + 1 + 0 + 1 + 1 + 0) / 6, rel=1e-4)
+    assert figures["volume_difference_mm3_mean"] == pytest.approx((300 + 0 + 400 + 0 + 0 + 200) * 20 / 6, rel=1e-4)
+    assert figures["ratio_difference_mean"] is None  # no wall was given
+
+
+def test_lesions_are_pooled(cases):
+    figures = summarise(cases)
+    assert figures["lesion_recall_3d"] == pytest.approx(2 / 3, rel=1e-4)
+    assert figures["lesion_precision_3d"] == pytest.approx(2 / 4, rel=1e-4)
+
+
+def test_an_evaluation_is_written_read_and_drawn(cases, tmp_path):
+    from PIL import Image
+
+    evaluation = Evaluation({"end_to_end": tuple(cases)}, failures={"x": "why"}, notes=("a note",))
+    document = write_evaluation(tmp_path, evaluation, name="model one")
+    assert read_evaluation(tmp_path) == json.loads((tmp_path / "evaluation.json").read_text()) == document
+    assert document["failures"] == {"x": "why"}
+    assert (tmp_path / "evaluation.csv").read_text().count("\n") == 1 + len(cases)
+    assert (tmp_path / "slices.csv").read_text().count("\n") == 1 + 4 * len(cases)
+    for name in ("dice.png", "bland_altman.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert min(picture.size) > 300
+            assert len(np.unique(np.asarray(picture))) > 20
+    assert not (tmp_path / "clicks.png").exists()
+    text = text_of(document)
+    assert "end to end" in text
+    assert "0.350 (0.00 to 0.70)" in text
+    assert "2 of 21" in text and "2 of 3" in text
+
+
+def test_models_are_compared_on_the_patients_that_both_have(tmp_path):
+    truth = [square(1, 10, 30) for _ in range(4)]
+    worse = [scored(square(1, 10, 20 + n), t, f"p{n}") for n, t in enumerate(truth)]
+    better = [scored(square(1, 10, 24 + n), t, f"p{n}") for n, t in enumerate(truth)][:3]
+    documents = [Evaluation({"oracle": tuple(c)}).document(name) for name, c in (("old", worse), ("new", better))]
+    comparison, text = write_comparison(tmp_path, documents)
+    (one,) = comparison["differences"]
+    expected = np.mean([b.dice_3d - a.dice_3d for a, b in zip(worse, better, strict=False)])
+    assert (one["model"], one["against"], one["patients"]) == ("new", "old", 3)
+    assert one["dice_difference"] == pytest.approx(expected, abs=1e-4)
+    assert one["dice_difference_interval_95"][0] > 0
+    assert "| new | expert's box |" in text
+    assert (tmp_path / "comparison.png").stat().st_size > 5000
+    assert (tmp_path / "comparison.md").read_text() == text
+
+
+def test_what_is_no_evaluation_is_refused(tmp_path):
+    (tmp_path / "evaluation.json").write_text('{"version": 1}')
+    with pytest.raises(MyoScarSegError, match="is no evaluation"):
+        read_evaluation(tmp_path)
+    (tmp_path / "evaluation.json").write_text('{"version": 99, "settings": {}}')
+    with pytest.raises(MyoScarSegError, match="version 99"):
+        read_evaluation(tmp_path)
+
+
+def test_nothing_scored_still_has_figures():
+    figures = summarise([])
+    assert figures["dice_mean"] is None
+    assert figures["patients"] == figures["scar_free_patients"] == 0
+    json.dumps(figures, allow_nan=False)
