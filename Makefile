@@ -51,7 +51,7 @@ segmenter: models
 	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --start myoscarseg-sam-1
 
 detector: $(VENV)/installed
-	$(BIN)/python -m MyoScarSegLib.training.detector --data $(DATA) --out $(OUT)/detector
+	$(BIN)/myoscarseg train yolo --data $(DATA) --out $(OUT)/detector --start fresh
 
 clean:
 	rm -rf $(OUT) build dist *.egg-info

@@ -1,4 +1,4 @@
-"""``myoscarseg train sam|yolo|preview``: fine-tune models on labelled data, and look at the augmentation."""
+"""``myoscarseg train sam|yolo|preview|boxes``: fine-tune models on labelled data, look at the augmentation and at boxes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, whole_number
 from MyoScarSegLib.errors import MyoScarSegError
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.progress import CancelToken
+    from MyoScarSegLib.training.datasets.dataset import DataSet
 
 _PRESETS = ("none", "light", "standard", "heavy")
 _QUIET_S = 10.0
@@ -25,7 +31,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="fine-tune the segmenter (sam) or the detector (yolo) on labelled data",
         description="Train models on labelled data: a training library, folders of volumes, YoloSAM's layout or EMIDEC's slices.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="sam|yolo|preview")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="sam|yolo|preview|boxes")
     sam = actions.add_parser("sam", help="fine-tune a segmenter")
     sam.add_argument("--mode", choices=("decoder", "full", "adapter"), default="decoder", help="what learns (decoder)")
     yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
@@ -38,6 +44,14 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     preview.add_argument("--seed", type=whole_number, default=0, help="of the augmentation (0)")
     preview.add_argument("-o", "--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     preview.set_defaults(run=run_preview)
+    boxes = actions.add_parser("boxes", help="how well a detector's boxes find the lesions of labelled data")
+    _add_data_options(boxes)
+    boxes.add_argument("--split", type=Path, required=True, metavar="FILE", help="split.json or model card of the training")
+    boxes.add_argument("--detector", metavar="NAME|PATH", help="detector (default: the one of `models list`)")
+    boxes.add_argument("--confidence", type=probability, help="least confidence of a box (default: the detector's own)")
+    boxes.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    boxes.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    boxes.set_defaults(run=run_boxes)
     return parser
 
 
@@ -119,23 +133,50 @@ def run_training(args: argparse.Namespace) -> int:
 def run_preview(args: argparse.Namespace) -> int:
     """Carry out ``train preview``. Returns the exit status."""
     from MyoScarSegLib.training.augmentation import preview
+
+    with _reading() as (progress, cancel):
+        slices = _read(args, progress, cancel).slices
+    preview(slices, args.out, preset=args.preset, seed=args.seed)
+    sys.stdout.write(f"{args.out}\n")
+    return 0
+
+
+def run_boxes(args: argparse.Namespace) -> int:
+    """Carry out ``train boxes``. Returns the exit status."""
+    from MyoScarSegLib.models import DEFAULT_DETECTOR
+    from MyoScarSegLib.training.splits import Split, check_split
+    from MyoScarSegLib.training.yolo.evaluation import table
+    from MyoScarSegLib.training.yolo.finishing import evaluate
+
+    split = Split.read(args.split)
+    with _reading() as (progress, cancel):
+        slices = _read(args, progress, cancel).slices
+        for note in check_split(split, slices):
+            sys.stderr.write(f"note: {note}\n")
+        detector = args.detector or DEFAULT_DETECTOR
+        figures = evaluate(
+            detector, slices, split, confidence=args.confidence, device=args.device, progress=progress, cancel=cancel
+        )
+    sys.stdout.write(json.dumps(figures, indent=2, allow_nan=False) + "\n" if args.json else table(figures))
+    return 0
+
+
+@contextmanager
+def _reading() -> Iterator[tuple[ConsoleProgress, CancelToken]]:
+    progress = TrainingProgress()
+    with cancel_on_interrupt() as cancel:
+        yield progress, cancel
+    progress.close()
+
+
+def _read(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> DataSet:
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
     from MyoScarSegLib.training.datasets.reading import read_dataset
 
-    progress = ConsoleProgress()
-    with cancel_on_interrupt("this slice") as cancel:
-        data = read_dataset(
-            args.data,
-            kind=args.data_kind,
-            label_map=None if args.labels is None else parse_label_map(args.labels),
-            patient_pattern=args.patients,
-            progress=progress,
-            cancel=cancel,
-        )
-    progress.close()
-    preview(data.slices, args.out, preset=args.preset, seed=args.seed)
-    sys.stdout.write(f"{args.out}\n")
-    return 0
+    label_map = None if args.labels is None else parse_label_map(args.labels)
+    return read_dataset(
+        args.data, kind=args.data_kind, label_map=label_map, patient_pattern=args.patients, progress=progress, cancel=cancel
+    )
 
 
 class TrainingProgress(ConsoleProgress):

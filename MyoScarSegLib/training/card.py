@@ -10,6 +10,7 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.files import sha256_of, write_bytes, write_json
 
 USE = "research only; not a medical device"
+NOT_STATED = "not stated; that of the data holds"
 EMIDEC_LICENCE = "CC-BY-NC-SA-4.0"
 EMIDEC_CITATION = (
     "Lalande A. et al., Emidec: A Database Usable for the Automatic Evaluation of Myocardial Infarction from "

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.progress import CancelToken, Progress
-from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE
+from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
     from MyoScarSegLib.training.jobs import TrainJob
-
-_NOT_STATED = "not stated; that of the data holds"
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,9 @@ def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str,
             "skipped": dict(data.skipped),
             "notes": list(used.notes),
         },
+        "command": job.command(),
         "job": {key: value for key, value in job.to_json().items() if key not in ("data", "out", "split", "resume")},
-        "licence": job.licence or (EMIDEC_LICENCE if known else _NOT_STATED),
-        "citation": job.citation or (EMIDEC_CITATION if known else _NOT_STATED),
+        "licence": job.licence or (EMIDEC_LICENCE if known else NOT_STATED),
+        "citation": job.citation or (EMIDEC_CITATION if known else NOT_STATED),
         "limits": list(limits),
     }

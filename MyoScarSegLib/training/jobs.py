@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,9 @@ FRESH = "fresh"
 """As ``start``: no model, but new weights."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_COMMAND_OPTIONS = (
+    "start", "mode", "preset", "epochs", "batch", "seed", "folds", "held_out", "name", "data_kind", "labels", "patients",
+)  # fmt: skip
 _DEFAULT_NAMES = {"sam": "segmenter", "yolo": "detector"}
 
 
@@ -99,6 +103,19 @@ class TrainJob:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         return {"version": 1, **plain, "options": dict(self.options)}
+
+    def command(self) -> str:
+        """The command that does the same, with DATA, OUT and SPLIT for the paths of this computer."""
+        words = ["myoscarseg", "train", self.kind, "--data", "DATA", "-o", "OUT"]
+        words += [] if self.split is None else ["--split", "SPLIT"]
+        usual = {f.name: f.default for f in fields(self)} | {"name": _DEFAULT_NAMES[self.kind]}
+        for name in _COMMAND_OPTIONS:
+            if (value := getattr(self, name)) != usual[name]:
+                # A model's path says more of this computer than of the model.
+                shown = Path(value).name if name == "start" else str(value)
+                words += [f"--{name.replace('_', '-')}", shlex.quote(shown)]
+        words += [word for name, value in self.options.items() for word in ("--set", shlex.quote(f"{name}={value}"))]
+        return " ".join(words)
 
     @classmethod
     def from_json(cls, document: Any) -> TrainJob:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, write_card
+from MyoScarSegLib.training.jobdata import provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
-from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
-from MyoScarSegLib.training.yolo.train import DetectorFiles, DetectorTraining, train_detector
+from MyoScarSegLib.training.yolo.train import train_detector
 from MyoScarSegLib.training.yolo.variations import variation
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.dataset import DataSet
     from MyoScarSegLib.training.jobs import TrainJob
 
 _FRESH = "fresh"
@@ -29,36 +28,26 @@ _LIMITS = (
     "Where no ventricle is found, no scar is looked for.",
     "Nothing is known of scanners, sequences and diseases that the data does not hold.",
 )
+_LICENCE_NOTE = (
+    "ultralytics, which trained it and defines the network, is AGPL-3.0, and its makers hold that models trained with it fall "
+    "under that, too; who distributes it must settle that"
+)
 
 
 def run_yolo(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
     """See :func:`MyoScarSegLib.training.jobs.run`."""
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-    from MyoScarSegLib.training.datasets.reading import read_dataset
-
     start = _start(job.start)
-    settings = _settings(job, start)
-    data = read_dataset(
-        job.data,
-        kind=job.data_kind,
-        label_map=None if job.labels is None else parse_label_map(job.labels),
-        patient_pattern=job.patients,
-        progress=progress,
-        cancel=cancel,
-    )
+    settings = detector_settings(job, start)
     files = DetectorFiles(job.out, job.name)
-    split = _split(job, data, files)
-    # A split without validation patients is one for the last training of a recipe, on all that there are.
-    notes = check_split(split, data.slices) if split.validation else []
-    check_leakage(split, data.slices)
-    training = DetectorTraining(data.slices, split, settings, files, start, _ventricles(start), job.device)
+    used = read_job_data(job, files.split, progress, cancel)
+    told = {**provenance(job, used, _LIMITS), "licence_note": _LICENCE_NOTE}
+    training = DetectorTraining(used.data.slices, used.split, settings, files, start, _ventricles(start), job.device, told)
     record = train_detector(training, resume=job.resume, progress=progress, cancel=cancel)
-    card = write_card(files.model, {**record, **_provenance(job, data, notes)})
     return {
         "kind": "yolo",
         "name": job.name,
         "model": str(files.model),
-        "card": str(card),
+        "card": str(files.card),
         "log": str(files.log),
         "split": str(files.split),
         "sha256": record["sha256"],
@@ -90,7 +79,12 @@ def _start(start: str | None) -> Path | None:
     return path
 
 
-def _settings(job: TrainJob, start: Path | None) -> DetectorSettings:
+def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
+    """The settings that a job means, with the architecture and input of the model that it starts from.
+
+    Raises:
+        ModelError: an option is no setting, or makes no sense.
+    """
     from MyoScarSegLib.detection.checkpoint import read_record
 
     settings = DetectorSettings(seed=job.seed, variation=variation(job.preset))
@@ -105,37 +99,7 @@ def _settings(job: TrainJob, start: Path | None) -> DetectorSettings:
     return with_options(settings, job.options)
 
 
-def _split(job: TrainJob, data: DataSet, files: DetectorFiles) -> Split:
-    if job.split is not None:
-        return Split.read(job.split)
-    if job.resume and files.split.is_file():
-        return Split.read(files.split)
-    if data.given_split is not None:
-        return data.given_split
-    return split_patients(data.strata, seed=job.seed, folds=job.folds, held_out=job.held_out)
-
-
 def _ventricles(start: Path | None) -> str | Path:
     from MyoScarSegLib.models import DEFAULT_DETECTOR
 
     return start or DEFAULT_DETECTOR
-
-
-def _provenance(job: TrainJob, data: DataSet, notes: Sequence[str]) -> dict[str, Any]:
-    known = data.kind == "emidec"
-    return {
-        "data": {
-            "kind": data.kind,
-            "patients": len(data.patients),
-            "slices": len(data.slices),
-            "slices_with_scar": sum(bool(s.scar.any()) for s in data.slices),
-            "skipped": dict(data.skipped),
-            "notes": list(notes),
-        },
-        "job": {key: value for key, value in job.to_json().items() if key not in ("data", "out", "split", "resume")},
-        "licence": job.licence or (EMIDEC_LICENCE if known else "not stated; that of the data holds"),
-        "licence_note": "ultralytics, which trained it and defines the network, is AGPL-3.0, and its makers hold that models "
-        "trained with it fall under that, too; who distributes it must settle that",
-        "citation": job.citation or (EMIDEC_CITATION if known else "not stated; that of the data holds"),
-        "limits": list(_LIMITS),
-    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from MyoScarSegLib.errors import ModelError
+
 CLASSES = ("scar", "lv")
 SCAR, LEFT_VENTRICLE, TISSUE = range(3)
 TISSUES = ("background", "cavity", "myocardium", "scar")
@@ -92,3 +94,24 @@ class DetectorSettings:
     workers: int = 0
     seed: int = 0
     variation: Variation = field(default_factory=Variation)
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ModelError(f"The setting {name} is {getattr(self, name)}; it must be at least {least}.")
+        for name in ("size", "window"):
+            if getattr(self, name) % 32:
+                raise ModelError(f"The setting {name} is {getattr(self, name)}; it must be a multiple of 32.")
+        for name in ("second_look_share", "phantom_share", "averaging", "calibration", "confidence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ModelError(f"The setting {name} is {getattr(self, name)}; it must be from 0 to 1.")
+        if self.calibration > 0.5:
+            raise ModelError(f"The setting calibration is {self.calibration}; at most half of the patients can be kept for it.")
+        if self.rate <= 0:
+            raise ModelError(f"The setting rate is {self.rate}; it must be greater than 0.")
+
+
+_LEAST = {
+    "size": 64, "window": 64, "epochs": 1, "batch": 1, "phantoms": 0, "decay": 0, "warmup": 0, "class_gain": 0,
+    "tissue_gain": 0, "workers": 0, "seed": 0,
+}  # fmt: skip

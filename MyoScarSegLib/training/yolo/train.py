@@ -5,27 +5,25 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib import __version__
 from MyoScarSegLib.detection.architecture import build_network
-from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, SecondLook, load_checkpoint, save_checkpoint
+from MyoScarSegLib.detection.checkpoint import load_checkpoint, save_checkpoint
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.device import resolve_device
+from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.options import plain
-from MyoScarSegLib.training.splits import Split, split_patients
-from MyoScarSegLib.training.yolo.evaluation import choose_confidence, find_on, measure
+from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining, divide, finish, own_detector, record_of
 from MyoScarSegLib.training.yolo.samples import DetectorSample, phantom_slices_of, samples_of
-from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings
+from MyoScarSegLib.training.yolo.settings import CLASSES
 from MyoScarSegLib.training.yolo.state import TrainingState, differences, read_state, write_state
 from MyoScarSegLib.training.yolo.tissue import PAINTER, add_painter
 from MyoScarSegLib.training.yolo.trainer import TrainingPlan, out_of_memory, train_network
@@ -34,74 +32,9 @@ from MyoScarSegLib.training.yolo.ventricles import prepare
 if TYPE_CHECKING:
     import torch
 
-    from MyoScarSegLib.detection.yolo import YoloDetector
 
-IOU = 0.2
-"""Two boxes of one class that overlap more are one: lesions that lie so close were boxed as one."""
-SECOND_LOOK_MARGIN = 1.6
-SECOND_LOOK_CONFIDENCE = 0.05
-TEST_PHANTOM_SEED = 900_001
-TEST_PHANTOMS = 60
-UNCALIBRATED = 0.1
-"""Threshold of a detector that was stopped before one could be chosen."""
 _PHASE = "boxes"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class DetectorFiles:
-    """The files of a training, all in one folder.
-
-    Attributes:
-        folder: theirs.
-        name: of the model.
-    """
-
-    folder: Path
-    name: str = "detector"
-
-    @property
-    def model(self) -> Path:
-        """The detector, as ``--detector`` takes it."""
-        return self.folder / f"{self.name}.safetensors"
-
-    @property
-    def split(self) -> Path:
-        """Which patients trained and which validated."""
-        return self.folder / "split.json"
-
-    @property
-    def log(self) -> Path:
-        """A JSON object per line: steps and epochs."""
-        return self.folder / "log.jsonl"
-
-    @property
-    def state(self) -> Path:
-        """What a stopped training goes on from; there while one is not finished."""
-        return self.folder / "resume.safetensors"
-
-
-@dataclass(frozen=True)
-class DetectorTraining:
-    """What one training is given.
-
-    Attributes:
-        slices: all labelled slices of the data.
-        split: which patients train and which validate.
-        settings: how.
-        files: where everything goes.
-        start: checkpoint of ours to start from; None for fresh weights.
-        ventricles: detector that says where the ventricle is in slices whose wall is not labelled; the start model if None.
-        device: ``auto``, ``cpu``, ``cuda``, ...
-    """
-
-    slices: Sequence[LabelledSlice]
-    split: Split
-    settings: DetectorSettings
-    files: DetectorFiles
-    start: Path | None = None
-    ventricles: str | Path | None = None
-    device: str = "auto"
 
 
 def train_detector(
@@ -149,7 +82,7 @@ def train_detector(
     if state is not None:
         log.continue_at(_PHASE, _steps(samples, state.batch) * state.epochs)
     began = time.monotonic()
-    record = _record(settings, len(split.training))
+    record = record_of(settings, len(split.training))
     kept = 0 if state is None else state.epochs
 
     def each_epoch(now: TrainingState, averaged: Any) -> None:
@@ -173,87 +106,18 @@ def train_detector(
             averaged = _train(plan, device, files.state)
         else:
             averaged = _averaged_of(state, network)
-        return _finish(
+        known = finish(
             training, without_painter(averaged), record, calibrating,
             started_from=started_from, history=history, seconds=time.monotonic() - began, progress=progress, cancel=cancel,
         )  # fmt: skip
+        write_card(files.model, known)
+        # Only now: until all files are written there is something to go on from.
+        files.state.unlink(missing_ok=True)
+        return known
     except Cancelled as stop:
         raise Cancelled(_what_is_kept(files, kept)) from stop
     finally:
         log.close()
-
-
-def divide(
-    split: Split, slices: Sequence[LabelledSlice], settings: DetectorSettings
-) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
-    """The slices to train on, and those to choose the threshold on; never any of the validation patients.
-
-    With ``settings.calibration`` that share of the training patients is dealt out, else both are the same.
-
-    Raises:
-        StudyError: the patients are too few to deal out.
-        ModelError: none of the training patients is in the data.
-    """
-    ours = [s for s in slices if s.patient in set(split.training)]
-    if not ours:
-        raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
-    if not settings.calibration or settings.confidence:
-        return ours, ours
-    strata: dict[str, str] = {s.patient: "normal" for s in ours} | {s.patient: "scar" for s in ours if s.scar.any()}
-    inner = split_patients(strata, seed=settings.seed, folds=max(2, round(1 / settings.calibration)))
-    return (
-        [s for s in ours if s.patient in set(inner.training)],
-        [s for s in ours if s.patient in set(inner.validation)],
-    )
-
-
-def evaluate(
-    detector: str | Path,
-    slices: Sequence[LabelledSlice],
-    split: Split,
-    *,
-    confidence: float | None = None,
-    device: str = "cpu",
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Figures of a detector on the validation patients, the training patients, and phantoms that it has not seen.
-
-    Args:
-        detector: name or path.
-        slices: all slices of the data.
-        split: which of them are which.
-        confidence: threshold; None for the detector's own.
-        device: where it runs.
-        progress, cancel: as everywhere.
-    """
-    loaded = own_detector(detector, device)
-    threshold = loaded.confidence if confidence is None else confidence
-    sets = {
-        "validation": [s for s in slices if s.patient in set(split.validation)],
-        "training": [s for s in slices if s.patient in set(split.training)],
-        "phantoms": phantom_slices_of(TEST_PHANTOM_SEED, TEST_PHANTOMS),
-    }
-    return {
-        name: measure(find_on(loaded, chosen, progress=progress, cancel=cancel), threshold)
-        for name, chosen in sets.items()
-        if chosen
-    }
-
-
-def own_detector(name_or_path: str | Path, device: str = "cpu") -> YoloDetector:
-    """A detector of scar and left ventricle.
-
-    Raises:
-        ModelError: it finds something else, or cannot be loaded.
-    """
-    from MyoScarSegLib.detection.detector import load_detector
-    from MyoScarSegLib.detection.yolo import YoloDetector
-
-    loaded = load_detector(name_or_path, device=device)
-    if not isinstance(loaded, YoloDetector) or loaded.labels != CLASSES:
-        raise ModelError(f"{name_or_path} finds {', '.join(loaded.labels)}, not {' and '.join(CLASSES)}.")
-    return loaded
 
 
 def without_painter(network: Any) -> Any:
@@ -349,13 +213,6 @@ def _identity(
     }
 
 
-def _record(settings: DetectorSettings, patients: int) -> DetectorRecord:
-    look = SecondLook(settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE) if settings.second_look_share > 0 else None
-    training = {"patients": patients, "settings": plain(asdict(settings))}
-    confidence = settings.confidence or UNCALIBRATED
-    return DetectorRecord(settings.architecture, CLASSES, settings.size, confidence, IOU, look, training=training)
-
-
 def _averaged_of(state: TrainingState, network: Any) -> Any:
     network.load_state_dict(state.part("average"))
     return network.eval()
@@ -363,56 +220,6 @@ def _averaged_of(state: TrainingState, network: Any) -> Any:
 
 def _steps(samples: Sequence[DetectorSample], batch: int) -> int:
     return -(-len(samples) // batch)
-
-
-def _finish(
-    training: DetectorTraining,
-    network: Any,
-    record: DetectorRecord,
-    calibrating: Sequence[LabelledSlice],
-    *,
-    started_from: dict[str, Any] | None,
-    history: Sequence[Mapping[str, float]],
-    seconds: float,
-    progress: Progress,
-    cancel: CancelToken | None,
-) -> dict[str, Any]:
-    """Choose the threshold, save, and evaluate the saved file: half precision is part of the model."""
-    files, settings = training.files, training.settings
-    save_checkpoint(files.model, network, record)
-    confidence, chosen_on = settings.confidence, "given"
-    if not confidence:
-        findings = find_on(own_detector(files.model, training.device), calibrating, progress=progress, cancel=cancel)
-        confidence = choose_confidence(findings)
-        patients = len({s.patient for s in calibrating})
-        chosen_on = f"{patients} training patients" + (" that did not train" if settings.calibration else " that also trained")
-    save_checkpoint(files.model, network, replace(record, confidence=confidence))
-    metrics = evaluate(files.model, training.slices, training.split, device=training.device, progress=progress, cancel=cancel)
-    files.state.unlink(missing_ok=True)
-    look = record.second_look
-    return {
-        "name": files.name,
-        "file": files.model.name,
-        "task": "detect",
-        "program": __version__,
-        "sha256": sha256_of(files.model),
-        "size": files.model.stat().st_size,
-        "architecture": settings.architecture,
-        "preprocessing": PREPROCESSING,
-        "classes": list(CLASSES),
-        "confidence": confidence,
-        "confidence_chosen_on": chosen_on,
-        "iou": IOU,
-        "second_look": None if look is None else asdict(look),
-        "started_from": started_from,
-        "seconds": round(seconds),
-        "cores": os.cpu_count(),
-        "seed": settings.seed,
-        "settings": plain(asdict(settings)),
-        "split": training.split.to_json(),
-        "metrics": metrics,
-        "losses": [dict(row) for row in history],
-    }
 
 
 def _what_is_kept(files: DetectorFiles, epochs: int) -> str:
