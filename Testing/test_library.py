@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import SimpleITK as sitk
 
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
+from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.study import Geometry, read_mask, read_study, write_segmentation, write_volume
@@ -345,6 +347,23 @@ def test_two_processes_adding_at_once_both_succeed_and_neither_writes_twice(libr
     assert len(refused) == 1 and "has a case clash already" in refused[0]
     assert check_library(library) == []
     assert [p.name for p in library.folder.iterdir() if p.name.startswith(".") and p.name != ".lock"] == []
+
+
+def test_while_another_changes_the_library_an_add_waits_and_can_be_cancelled(library):
+    fill(library, "P1")
+    before = snapshot(library.folder)
+    with locked(library.folder / ".lock"):
+        for change in (
+            lambda cancel: library.add(study(5), labels(5), patient="P2", cancel=cancel),
+            lambda cancel: library.remove("P1", cancel=cancel),
+        ):
+            cancel = CancelToken()
+            timer = threading.Timer(0.4, cancel.cancel)
+            timer.start()
+            with pytest.raises(Cancelled):
+                change(cancel)
+            timer.join()
+    assert snapshot(library.folder) == before
 
 
 # What a check finds.

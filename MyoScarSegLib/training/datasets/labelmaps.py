@@ -138,7 +138,7 @@ def knows_wall(label_map: LabelMap) -> bool:
 
 
 def whole_numbers(labels: StoredLabels, where: str) -> np.ndarray:
-    """The stored values as int64 ``[k, j, i]``.
+    """The stored values ``[k, j, i]`` in the smallest type of whole numbers that holds them.
 
     Raises:
         StudyError: there are several per voxel, or they are not whole numbers.
@@ -152,7 +152,8 @@ def whole_numbers(labels: StoredLabels, where: str) -> np.ndarray:
     found = np.unique(values)
     if len(found) > 256:
         raise StudyError(f"{where} has {len(found)} different values, so they are no labels; is it an image?")
-    return values.astype(np.int64)
+    smallest = np.min_scalar_type(int(found.max())) if found.min() >= 0 else np.dtype(np.int64)
+    return values.astype(smallest)
 
 
 def classes_of_segments(segments: Sequence[Segment], where: str) -> tuple[np.ndarray, bool]:

@@ -268,7 +268,11 @@ class Library:
         for name, digest in case.files.items():
             if not (folder / name).is_file():
                 raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
-            if sha256_of(folder / name) != digest:
+            try:
+                found = sha256_of(folder / name)
+            except OSError as error:
+                raise StudyError(f"Cannot read {folder / name}: {error.strerror}.") from error
+            if found != digest:
                 raise StudyError(
                     f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
                     "over an edit, add it again with --replace."

@@ -51,11 +51,24 @@ def read_dataset(
         Cancelled: ``cancel`` was set.
     """
     folder = Path(folder)
-    kind = kind or kind_of(folder)
-    if kind not in KINDS:
+    if kind is not None and kind not in KINDS:
         raise StudyError(f"There is no kind of data set {kind!r}; there are {', '.join(KINDS)}.")
     if not folder.is_dir():
         raise StudyError(f"There is no folder {folder}.")
+    try:
+        return _read(folder, kind or kind_of(folder), label_map, patient_pattern, progress, cancel)
+    except OSError as error:
+        raise StudyError(f"Cannot read {error.filename or folder}: {error.strerror or error}.") from error
+
+
+def _read(
+    folder: Path,
+    kind: str,
+    label_map: LabelMap | None,
+    patient_pattern: str | None,
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> DataSet:
     if kind in ("emidec", "library") and (label_map is not None or patient_pattern is not None):
         raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
     if kind == "emidec":
