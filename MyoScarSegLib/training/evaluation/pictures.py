@@ -57,48 +57,49 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     """Draw several models' evaluations side by side: mean Dice with its interval in every setting.
 
     Args:
-        path: PNG file.
+        path: PNG file; another, ``clicks.png`` beside it, has their Dice by the number of clicks.
         documents: contents of ``evaluation.json``; their names are the legend.
 
     Raises:
         OutputError: the file cannot be written.
     """
     names = list(dict.fromkeys(name for document in documents for name in document["settings"]))
-    rows = len(names) * (len(documents) + 0.8)
-    figure, axis = _figure(7.4, 1.5 + 0.24 * rows, left=1.45, bottom=0.62, top=0.42 + 0.22 * -(-len(documents) // 2))
-    at, ticks, edges = 0.0, [], []
-    for name in names:
-        ticks.append(at + (len(documents) - 1) / 2)
-        for number, document in enumerate(documents):
-            figures = document["settings"].get(name, {}).get("figures", {})
-            value, limits = figures.get("dice_mean"), figures.get("dice_interval_95")
-            colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+    # Thresholds are no model's: they are the same in every evaluation of the same patients, and shown once.
+    shown = {
+        name: [n for n, d in enumerate(documents) if name in d["settings"]][: 1 if name in METHODS else None] for name in names
+    }
+    rows = sum(len(of) for of in shown.values()) + 0.8 * len(names)
+    keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
+    head = 0.14 + 0.2 * -(-len(keys) // 2)
+    figure, axis = _figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, bottom=0.62, top=head)
+    at, ticks = 0.0, []
+    for name, of in shown.items():
+        if at > 0:
+            axis.axhline(at - 0.9, color=_GRID, lw=0.8)
+        ticks.append(at + (len(of) - 1) / 2)
+        for number in of:
+            figures = documents[number]["settings"][name]["figures"]
+            value, limits = figures["dice_mean"], figures["dice_interval_95"]
+            colour, marker = (_FAINT, "|") if name in METHODS else _style(number)
             if value is not None:
                 if limits is not None:
                     axis.plot(limits, [at, at], color=colour, lw=2.2, alpha=0.45, solid_capstyle="round")
-                axis.plot(value, at, marker, color=colour, ms=6.5, mec="white", mew=0.8)
-                axis.annotate(
-                    f"{value:.2f}",
-                    (max(value, (limits or [value])[-1]), at),
-                    (6, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=7.5,
-                    color=_INK,
-                )
+                axis.plot(value, at, marker, color=colour, ms=6.5, **({"mew": 2.2} if marker == "|" else _EDGE))
+                _beside(axis, max(limits or [value]), at, f"{value:.2f}")
             at += 1
         at += 0.8
-        edges.append(at - 0.9)
-    for edge in edges[:-1]:
-        axis.axhline(edge, color=_GRID, lw=0.8)
     axis.set_yticks(ticks, [setting_name(name) for name in names])
     axis.set_ylim(at - 0.6, -0.8)
     axis.set_xlim(0, 1)
-    axis.set_xlabel("Dice per patient in 3D, patients with scar: mean and 95% interval (patient bootstrap)")
+    line = "Dice per patient in 3D, patients with scar: mean and 95% interval (patient bootstrap)"
+    axis.set_xlabel(line + "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS)))
     axis.grid(axis="y", visible=False)
-    keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
-    figure.legend(handles=keys, loc="upper center", ncols=min(2, len(keys)), frameon=False, fontsize=8.5)
+    place = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
+    figure.legend(handles=keys, frameon=False, fontsize=8.5, **place)
     _save(path, figure)
+    by_clicks = clicks(documents)
+    if by_clicks is not None:
+        _save(path.with_name("clicks.png"), by_clicks)
 
 
 def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
@@ -271,6 +272,7 @@ _ABOVE: dict[str, Any] = {
     "borderaxespad": 0.1,
     "labelspacing": 0.3,
 }
+_EDGE: dict[str, Any] = {"mec": "white", "mew": 0.8}
 _SUBTITLE: dict[str, Any] = {"fontsize": 8.5, "color": _FAINT, "loc": "left"}
 
 
@@ -313,6 +315,15 @@ def _save(path: Path, figure: Figure) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def _style(number: int) -> tuple[str, str]:
+    """Colour and marker of the ``number``-th model."""
+    return COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+
+
+def _beside(axis: Axes, x: float, y: float, text: str) -> None:
+    axis.annotate(text, (x, y), (6, 0), textcoords="offset points", va="center", fontsize=7.5, color=_INK)
+
+
 def _above(axis: Axes, x: float, text: str) -> None:
     """A number above the plot, over its place on the x axis."""
     axis.annotate(
@@ -337,8 +348,8 @@ def _headed(document: dict[str, Any], line: str) -> str:
 def _key(label: str, number: int) -> Any:
     from matplotlib.lines import Line2D
 
-    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
-    return Line2D([], [], color=colour, marker=marker, ls="-", lw=2, ms=6, mec="white", label=label)
+    colour, marker = _style(number)
+    return Line2D([], [], color=colour, marker=marker, ls="-", lw=2, ms=6, label=label, **_EDGE)
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from typing import Any
 from MyoScarSegLib.batch.outputs import write_table
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.files import read_json, write_bytes, write_json
+from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.bootstrap import paired_difference
 from MyoScarSegLib.training.evaluation.evaluation import FORMAT_VERSION, Evaluation, setting_name
 from MyoScarSegLib.training.evaluation.pictures import compare, write_pictures
@@ -60,7 +61,7 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 
 def write_comparison(folder: Path, documents: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Put evaluations side by side: ``comparison.json``, ``comparison.md`` and ``comparison.png``.
+    """Put evaluations side by side: ``comparison.json``, ``comparison.md``, ``comparison.png``, ``clicks.png``.
 
     Besides each one's figures there is, per setting, the mean difference of Dice to the *first* evaluation over the patients
     that both have, with its interval: patients differ more than models do, so only the paired difference tells models apart.
@@ -80,7 +81,7 @@ def write_comparison(folder: Path, documents: Sequence[dict[str, Any]]) -> tuple
         {"model": other["name"], "against": first["name"], "setting": setting, **found}
         for other in documents[1:]
         for setting in other["settings"]
-        if (found := _difference(first, other, setting)) is not None
+        if setting not in METHODS and (found := _difference(first, other, setting)) is not None
     ]
     text = markdown_of(documents)
     if differences:
@@ -135,12 +136,18 @@ def text_of(document: dict[str, Any]) -> str:
 
 
 def markdown_of(documents: Iterable[dict[str, Any]]) -> str:
-    """Evaluations as one Markdown table, a row per model and setting: for model cards and the README."""
+    """Evaluations as one Markdown table, a row per model and setting, thresholds once and last: for cards and the README."""
     lines = ["| " + " | ".join(("model", "setting", *_HEADERS[1:])) + " |", "|" + "---|" * (len(_HEADERS) + 1)]
+    thresholds: dict[str, Any] = {}
     for document in documents:
         for name, entry in document["settings"].items():
+            if name in METHODS:
+                thresholds.setdefault(name, entry["figures"])
+                continue
             _, *cells = _row(name, entry["figures"])
             lines.append("| " + " | ".join((document["name"] or "-", setting_name(name), *cells)) + " |")
+    for name, figures in thresholds.items():
+        lines.append("| " + " | ".join(("threshold in the expert's wall", *_row(name, figures))) + " |")
     return "\n".join(lines) + "\n"
 
 
