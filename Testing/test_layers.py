@@ -27,6 +27,8 @@ HEAVY = {
     "tqdm",
     "ultralytics",
 }
+# Classes of layers have to inherit from torch's; only functions that build networks import these modules.
+NETWORKS = ("MyoScarSegLib.segmentation.detail", "MyoScarSegLib.training.finetune.lora")
 LIMIT_S = 0.3
 PROBE = """
     import importlib, json, pkgutil, sys, time
@@ -40,8 +42,9 @@ PROBE = """
     package = cpu_s("MyoScarSegLib")
     loaded = sorted(sys.modules)
     numpy = cpu_s("numpy")
+    networks = json.loads(sys.argv[1])
     found = pkgutil.walk_packages(sys.modules["MyoScarSegLib"].__path__, "MyoScarSegLib.")
-    names = [module.name for module in found if not module.name.endswith("__main__")]
+    names = [module.name for module in found if not module.name.endswith("__main__") and module.name not in networks]
     modules = {name: cpu_s(name) for name in names}
     print(json.dumps({"package": package, "loaded": loaded, "modules": modules, "after": sorted(sys.modules)}))
 """
@@ -77,7 +80,7 @@ def imported():
     """Of two tries the quicker: the first may have to compile."""
     tries = []
     for _ in range(2):
-        command = [sys.executable, "-c", textwrap.dedent(PROBE)]
+        command = [sys.executable, "-c", textwrap.dedent(PROBE), json.dumps(NETWORKS)]
         ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
         tries.append(json.loads(ran.stdout))
     return min(tries, key=lambda one: sum(one["modules"].values()))

@@ -10,7 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.training.finetune.samples import LESIONS, TISSUE, VENTRICLE, Item
 from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.losses import scar_loss, tissue_loss
+from MyoScarSegLib.training.losses import scar_losses, tissue_loss
 from MyoScarSegLib.training.prompting import TrainingPrompt, correction, draw_prompt
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def prompts_loss(
         targets = torch.stack([torch.from_numpy(p.target.astype(np.float32)) for p in current]).to(logits)
         # A window's prompts count one window together; a prompt's turns count one prompt together.
         weights = torch.tensor([1.0 / (counts[p.item] * p.turns) for p in current]).to(logits)
-        per_prompt = torch.stack([scar_loss(logits[n : n + 1], targets[n : n + 1], settings.loss) for n in range(len(current))])
+        per_prompt = scar_losses(logits, targets, settings.loss)
         total = total + (weights * per_prompt).sum()
         if detail is None:
             total = total + _SCORE * (weights * _score_error(logits, targets, scores)).sum()
