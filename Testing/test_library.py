@@ -310,9 +310,9 @@ def test_killed_while_replacing_the_old_case_is_there_and_the_next_change_tidies
     assert {f.level for f in findings} == {"warning"}
     assert any("left by a run that was stopped" in f.message for f in findings)
     assert (where == "replacing") == any("stopped while it replaced" in f.message for f in findings)
-    library.add(study(), labels(3), patient="P1", replace=True)
+    library.add(study(3), labels(3), patient="P3")
     assert (library.folder / "cases" / "P1" / "case.json").is_file()
-    assert np.array_equal(library.load(library.cases()[0]).labels, labels(3))
+    assert np.array_equal(library.load(library.cases()[0]).labels, labels())
 
 
 def _add_many(folder, start, names, answers):
