@@ -17,7 +17,7 @@ from MyoScarSegLib.study.volumes import read_volume
 _SEGMENTATION = (".seg.nrrd", ".seg.nhdr")
 
 
-def common_grid(first: Path, second: Path, *, spacing_mm: tuple[float, float, float] | None = None) -> Study:
+def common_grid(first: Path, second: Path) -> Study:
     """An empty study on the grid that two mask files share; :func:`~MyoScarSegLib.study.masks.read_labels` reads them on it.
 
     Slicer saves only the part of a segmentation's grid that is drawn on. So a ``.seg.nrrd`` may lie anywhere within the other
@@ -27,7 +27,6 @@ def common_grid(first: Path, second: Path, *, spacing_mm: tuple[float, float, fl
     Args:
         first: whose geometry counts.
         second: the other.
-        spacing_mm: ``(i, j, k)`` of the study, for files without.
 
     Raises:
         StudyError: a file is missing or cannot be read, or their sizes differ.
@@ -45,7 +44,7 @@ def common_grid(first: Path, second: Path, *, spacing_mm: tuple[float, float, fl
             raise StudyError(f"{second} lies on another grid than {first}: its size is {sizes[1]}, the other's {sizes[0]}.")
     # The values only show the checks that this is an image; nobody sees them.
     ramp = np.arange(stack.array.size, dtype=np.float32).reshape(stack.array.shape)
-    study = study_from(case_name(first), replace(stack, array=ramp), spacing_mm=spacing_mm)
+    study = study_from(case_name(first), replace(stack, array=ramp))
     return replace(study, voxels=np.zeros(study.voxels.shape, dtype=np.float32))
 
 

@@ -110,17 +110,20 @@ def _compare(
     spacing_mm: tuple[float, float, float] | None,
     patient: str | None,
 ) -> CaseScore:
-    study = common_grid(reference.path, prediction.path, spacing_mm=spacing_mm)
+    study = common_grid(reference.path, prediction.path)
     classes, wall_known = _classes(reference.path, study, meaning.truth)
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
     mask = _classes(prediction.path, study, meaning.predicted)[0] >= INFARCT
     probability = None if prediction.probability is None else read_labels(prediction.probability, study).values
     geometry = study.geometry
-    filler = spacing_mm is None and not prediction.spacing_known and geometry.spacing_mm == (1.0, 1.0, 1.0)
+    if spacing_mm is not None:
+        geometry = study.with_spacing(spacing_mm).geometry
+    elif not prediction.spacing_known and geometry.spacing_mm == (1.0, 1.0, 1.0):
+        geometry = replace(geometry, spacing_mm=None)
     return score_case(
         mask,
         classes >= INFARCT,
-        Grid.of(replace(geometry, spacing_mm=None) if filler else geometry, study.slices),
+        Grid.of(geometry, study.slices),
         case=reference.case,
         patient=patient,
         wall=classes > CAVITY if wall_known else None,

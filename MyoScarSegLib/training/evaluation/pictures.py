@@ -94,7 +94,7 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     line = "Dice per patient in 3D, patients with scar: mean and 95% interval (patient bootstrap)"
     axis.set_xlabel(line + "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS)))
     axis.grid(axis="y", visible=False)
-    place = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
     figure.legend(handles=keys, frameon=False, fontsize=8.5, **place)
     _save(path, figure)
     by_clicks = clicks(documents)
