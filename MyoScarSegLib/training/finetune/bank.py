@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.training.finetune.processes import Processes
 from MyoScarSegLib.training.finetune.samples import Item, TrainingSlice, windowed
+from MyoScarSegLib.training.finetune.step import is_out_of_memory, too_little_memory
 
 if TYPE_CHECKING:
     import torch
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.training.augmentation import Augmenter
 
+_SEED_DIGITS = 12
+_PREPARING = "Preparing the training windows"
+
 
 class EmbeddingBank:
     """``copies`` augmented windows of every slice with their embeddings.
 
-    An embedding is found again by the slice's content, the encoder's checksum, the preprocessing with the normalisation's
-    version, and the augmentation with its seed; if any of them changes, it is made anew.
+    A window is drawn by the seed, the slice's content and the copy's number, whatever other slices there are. Its embedding is
+    found again by the pixels of the window itself, the encoder's checksum, and the preprocessing with the normalisation: so
+    whatever changes the window makes a new embedding, and corrected labels or more patients do not.
 
     Attributes:
         cache: of the embeddings; its ``misses`` count those that were made.
@@ -45,6 +49,7 @@ class EmbeddingBank:
         preprocessing_id: str,
         folder: Path | None,
         memory_bytes: int = 3 << 30,
+        window_bytes: int = 1 << 30,
     ) -> None:
         """Prepare; nothing is computed yet.
 
@@ -58,7 +63,8 @@ class EmbeddingBank:
             model_sha256: of the checkpoint that the encoder is from.
             preprocessing_id: of that checkpoint's successor.
             folder: where embeddings are kept on disk; None for memory alone.
-            memory_bytes: most that is held in memory.
+            memory_bytes: of embeddings that are held in memory, at most.
+            window_bytes: of windows that are held in memory, at most; the others are drawn again.
         """
         self.cache = EmbeddingCache(memory_bytes, folder, disk_budget_bytes=16 << 30)
         self.copies = copies
@@ -70,45 +76,76 @@ class EmbeddingBank:
         self._model_sha256 = model_sha256
         self._preprocessing = preprocessing(preprocessing_id)
         self._recipe = f"{preprocessing_id} {NORMALISATION}"
-        preset = json.dumps(asdict(augmenter.preset), sort_keys=True, default=str)
-        self._view = f"{augmenter.side} {window_mm} {hashlib.sha256(preset.encode()).hexdigest()}"
-        # Labels are no part of it: corrected ones do not cost the embeddings.
-        self._contents = [content_hash(s.image) for s in samples]
-        self._windows: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._seeds = [int(content_hash(s.image)[:_SEED_DIGITS], 16) for s in samples]
+        self._windows: OrderedDict[tuple[int, int], _Window] = OrderedDict()
+        self._budget = window_bytes
+        self._held_bytes = 0
 
-    def fill(self, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
-        """Make all embeddings that are not there yet.
+    def fill(self, processes: Processes, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
+        """Make all embeddings that are not there yet, each process its share of them.
 
         Raises:
             Cancelled: the token was set; what was made is kept.
+            ModelError: memory does not suffice for one window.
         """
         total = len(self._samples) * self.copies
-        for done in range(total):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
-            progress(done, total, "Preparing the training windows")
-            self.item(done % len(self._samples), done // len(self._samples))
-        progress(total, total, "Preparing the training windows")
+        for first in range(0, total, processes.count):
+            processes.check(cancel)
+            progress(first, total, _PREPARING)
+            number = first + processes.index
+            processes.together(lambda number=number: self._make(number))  # type: ignore[misc]
+        progress(total, total, _PREPARING)
+
+    def _make(self, number: int) -> None:
+        copy, of_slice = divmod(number, len(self._samples))
+        if copy >= self.copies:
+            return  # there are fewer left than processes
+        try:
+            self.item(of_slice, copy)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise too_little_memory(next(self._encoder.parameters()).device) from error
+            raise
 
     def item(self, number: int, copy: int) -> Item:
         """Window ``copy`` of slice ``number`` with its embedding."""
         import torch
 
-        sample = self._samples[number]
-        held = self._windows.get((number, copy))
-        if held is None:
-            made = windowed(sample, self._augmenter, self._window_mm, (self._seed, number, copy))
-            held = made.image.half(), made.targets.to(torch.int16)
-            self._windows[number, copy] = held
+        window = self._window(number, copy)
         # What is kept in half precision is what is encoded, so that the first pass sees the very same as later ones.
-        image = held[0].float()
-        view = f"{self._view} {sample.centre} {sample.pixel_mm} {self._seed} {number} {copy}"
-        key = EmbeddingKey(self._contents[number], self._model_sha256, self._recipe, view)
-        features: Any = self.cache.get(key)
+        image = window.image.float()
+        features = self.cache.get(window.key)
         if features is None:
             device = next(self._encoder.parameters()).device
             with torch.inference_mode():
                 features = self._encoder(encoder_input(image[None].to(device), self._preprocessing))[0].half().cpu()
-            self.cache.put(key, features)
+            self.cache.put(window.key, features)
         # A copy that autograd may keep: inference tensors cannot be saved for a backward pass.
-        return Item(image, held[1].long(), sample.wall_known, features.clone())
+        return Item(image, window.targets.long(), self._samples[number].wall_known, features.clone())
+
+    def _window(self, number: int, copy: int) -> _Window:
+        import torch
+
+        held = self._windows.get((number, copy))
+        if held is not None:
+            self._windows.move_to_end((number, copy))
+            return held
+        made = windowed(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
+        image = made.image.half()
+        key = EmbeddingKey(content_hash(image.numpy()), self._model_sha256, self._recipe, "training window")
+        window = _Window(image, made.targets.to(torch.int16), key)
+        self._windows[number, copy] = window
+        self._held_bytes += window.nbytes
+        while self._held_bytes > self._budget and len(self._windows) > 1:
+            self._held_bytes -= self._windows.popitem(last=False)[1].nbytes
+        return window
+
+
+class _Window:
+    """A drawn window, small, and what its embedding is found by."""
+
+    def __init__(self, image: torch.Tensor, targets: torch.Tensor, key: EmbeddingKey) -> None:
+        self.image = image
+        self.targets = targets
+        self.key = key
+        self.nbytes = image.nbytes + targets.nbytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ def write_state(path: Path, recipe: str, state: dict[str, Any]) -> None:
             torch.save({"format": _FORMAT, "recipe": recipe, "state": state}, temporary)
         except RuntimeError as error:  # how torch reports a full disk
             raise OutputError(f"Cannot write {path}: {error}. Free some space, or choose another folder.") from error
+        # Without this a computer that loses power may have the new name and not yet what is in the file.
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def read_state(path: Path, recipe: str) -> dict[str, Any]:
@@ -48,13 +51,20 @@ def read_state(path: Path, recipe: str) -> dict[str, Any]:
         document = torch.load(path, map_location="cpu", weights_only=True)
         known = document["format"] == _FORMAT
         state, made_with = document["state"], document["recipe"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path} is damaged and cannot be gone on from. Train anew into another folder.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what torch raises for bytes that are no checkpoint of its own depends on the bytes
+        raise damaged(path) from error
     if not known or made_with != recipe:
         raise ModelError(
             f"{path} belongs to a training with other settings, data or start model. Give the same again to go on with it, or "
             "train anew into another folder."
         )
     if not isinstance(state, dict):
-        raise ModelError(f"{path} is damaged and cannot be gone on from. Train anew into another folder.")
+        raise damaged(path)
     return state
+
+
+def damaged(path: Path) -> ModelError:
+    """The error to raise for a state that is not whole."""
+    return ModelError(f"{path} is damaged and cannot be gone on from. Train anew into another folder.")

@@ -10,21 +10,22 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.averaging import average_into
-from MyoScarSegLib.training.finetune.checkpoints import read_state, write_state
+from MyoScarSegLib.training.finetune.checkpoints import damaged, read_state, write_state
+from MyoScarSegLib.training.finetune.learning import parameter_groups, rate_factor
 from MyoScarSegLib.training.finetune.objective import StepLoss
+from MyoScarSegLib.training.finetune.processes import Processes
+from MyoScarSegLib.training.finetune.step import Stepper, is_out_of_memory, too_little_memory
 from MyoScarSegLib.training.finetune.steplog import StepLog
 
 if TYPE_CHECKING:
-    import torch
-    from accelerate import Accelerator
     from torch import nn
 
 _log = logging.getLogger(__name__)
@@ -40,11 +41,12 @@ class Phase:
         batch: windows per step, over all processes.
         accumulate: parts that each process's windows of a step are worked through in.
         rates: peak learning rate of each part of the network that learns, by the part's name.
-        order: numbers of the windows of an epoch, in order.
+        order: numbers of the windows of an epoch, in order; as many in every epoch.
         item: the window of (epoch, place in the epoch, number), the same in every process.
         loss: of the network on some windows and their seeds.
-        validate: called with (epochs done, averaged network); returns figures, with ``score`` the one to be high. Epochs
-            that are not looked at return None.
+        validate: called with (epochs done, averaged network), in the main process alone; returns figures, with ``score`` the
+            one to be high. Epochs that are not looked at return None.
+        choose: whether the score decides which network is kept; otherwise the last one is.
         patience: looks without a better score that end the phase; 0 for never.
     """
 
@@ -57,7 +59,12 @@ class Phase:
     item: Callable[[int, int, int], Any]
     loss: Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
     validate: Callable[[int, nn.ModuleDict], dict[str, float] | None] | None = None
+    choose: bool = True
     patience: int = 0
+
+    def checkpoint(self, folder: Path) -> Path:
+        """Where its state is kept."""
+        return checkpoint_path(folder, self.name)
 
 
 @dataclass(frozen=True)
@@ -71,286 +78,236 @@ class Schedule:
     seed: int
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a phase gave.
+
+    Attributes:
+        network: the averaged one after the last step.
+        best_epoch: whose network had the best score; 0 if there was no score.
+    """
+
+    network: nn.ModuleDict
+    best_epoch: int
+
+
 @dataclass
 class _Course:
-    """Where a phase stands; saved in its checkpoint."""
+    """Where a phase stands; saved in its checkpoint.
+
+    Attributes:
+        step: steps done.
+        closed: epochs whose end was dealt with: looked at, logged and kept.
+        best, best_epoch, waited: the best score, its epoch, and the looks since.
+        finished: the score did not get better for too long.
+        sums: of the figures of the epoch's steps so far.
+    """
 
     step: int = 0
+    closed: int = 0
     best: float = -math.inf
     best_epoch: int = 0
     waited: int = 0
     finished: bool = False
+    sums: dict[str, float] = field(default_factory=dict)
+    summed: int = 0
+
+
+def checkpoint_path(folder: Path, phase: str) -> Path:
+    """The file that a phase's state is kept in."""
+    return folder / f"{phase}.checkpoint"
 
 
 def train_phase(
     network: nn.ModuleDict,
     phase: Phase,
     schedule: Schedule,
-    accelerator: Accelerator,
+    processes: Processes,
     folder: Path,
     *,
     resume: bool = False,
     recipe: str = "",
     log: StepLog | None = None,
-    save_best: Callable[[nn.ModuleDict], None] | None = None,
+    keep: Callable[[nn.ModuleDict], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
-) -> nn.ModuleDict:
+) -> Trained:
     """Train the parts of a network that a phase names.
 
     Args:
         network: on the accelerator's device; changed in place.
         phase: what is learnt.
         schedule: how.
-        accelerator: devices, precision and processes.
+        processes: that train together.
         folder: for ``PHASE.checkpoint``, replaced after every epoch and when the training is stopped.
         resume: go on from that checkpoint, if there is one.
         recipe: what the checkpoint must have been made with to be gone on from (settings, data, start model).
-        log: of every step and epoch.
-        save_best: called with the averaged network whenever it is the best so far, or after every epoch if nothing is looked
-            at; by the main process alone.
+        log: of every step and epoch; the main process has one.
+        keep: called in the main process with the averaged network that is the best so far: the one with the best score, or
+            as long as there is no score, the one of the last epoch, or the one at which the training was stopped.
         progress: called after every step.
         cancel: asked at every step.
 
-    Returns:
-        The averaged network after the last step.
-
     Raises:
-        ModelError: the loss is not finite, memory does not even suffice for one window, or the checkpoint is of another recipe.
-        Cancelled: the token was set; the checkpoint is written and the best so far saved.
+        ModelError: the loss is not finite, memory does not even suffice for one window, or the checkpoint is damaged or of
+            another recipe.
+        Cancelled: the token was set; the checkpoint is written and the best so far kept.
         OutputError: the folder cannot be written.
     """
-    import copy
+    training = _Training(network, phase, schedule, processes, folder, recipe, log, keep, progress, cancel)
+    if resume:
+        training.restore()
+    return training.run()
 
-    path = folder / f"{phase.name}.checkpoint"
-    network.requires_grad_(False)
-    groups = []
-    for part, rate in phase.rates.items():
-        learning = _learning(network, part)
-        groups += _groups(learning, rate, schedule.decay)
-    parameters = [p for g in groups for p in g["params"]]
-    import torch
 
-    optimiser = torch.optim.AdamW(groups, lr=1e-3)
-    rates = [g["lr"] for g in groups]
-    averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    course = _Course()
-    steps_per_epoch = math.ceil(len(phase.order(0)) / phase.batch)
-    total = steps_per_epoch * phase.epochs
-    if resume and path.is_file():
-        state = read_state(path, recipe)
-        network.load_state_dict(state["network"])
-        averaged.load_state_dict(state["averaged"])
-        optimiser.load_state_dict(state["optimiser"])
-        course = _Course(**state["course"])
-        if accelerator.scaler is not None:
-            accelerator.scaler.load_state_dict(state["scaler"])
-        _log.info("Going on with %s at step %d of %d", phase.name, course.step, total)
-    optimiser = accelerator.prepare(optimiser)
-    if log is not None:
-        log.continue_at(phase.name, course.step)
-    parts = _Parts(phase.accumulate)
-    started, first_step = time.monotonic(), course.step
+class _Training:
+    """One phase at work."""
 
-    def save() -> None:
-        if accelerator.is_main_process:
-            write_state(
-                path,
-                recipe,
-                {
-                    "network": network.state_dict(),
-                    "averaged": averaged.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
-                    "course": vars(course),
-                },
+    def __init__(
+        self,
+        network: nn.ModuleDict,
+        phase: Phase,
+        schedule: Schedule,
+        processes: Processes,
+        folder: Path,
+        recipe: str,
+        log: StepLog | None,
+        keep: Callable[[nn.ModuleDict], None] | None,
+        progress: Progress,
+        cancel: CancelToken | None,
+    ) -> None:
+        import copy
+
+        import torch
+
+        self._network, self._phase, self._schedule, self._processes = network, phase, schedule, processes
+        self._path, self._recipe = phase.checkpoint(folder), recipe
+        self._log, self._keep, self._progress, self._cancel = log, keep, progress, cancel
+        self._accelerator = processes.accelerator
+        groups = parameter_groups(network, phase.rates, schedule.decay)
+        self._parameters = [p for group in groups for p in group["params"]]
+        self._rates = [group["lr"] for group in groups]
+        self._optimiser = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3))
+        self._averaged = copy.deepcopy(network).eval().requires_grad_(False)
+        self._stepper = Stepper(network, phase.loss, processes, phase.accumulate)
+        self._course = _Course()
+        self._epoch_steps = math.ceil(len(phase.order(0)) / phase.batch)
+        self._steps = self._epoch_steps * phase.epochs
+        self._started, self._first_step = time.monotonic(), 0
+
+    def restore(self) -> None:
+        """Take up the state of the checkpoint, if there is one: the main process reads it for all."""
+        state = self._processes.in_main(lambda: read_state(self._path, self._recipe) if self._path.is_file() else None)
+        if state is None:
+            return
+        try:
+            self._network.load_state_dict(state["network"])
+            self._averaged.load_state_dict(state["averaged"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            course = _Course(**state["course"])
+            if self._accelerator.scaler is not None:
+                self._accelerator.scaler.load_state_dict(state["scaler"])
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(self._path) from error
+        if "closed" not in state["course"]:  # of an earlier version, which kept no epoch before it had looked at it
+            course.closed = course.step // self._epoch_steps
+        self._course = course
+        self._first_step = course.step
+        _log.info("Going on with %s at step %d of %d", self._phase.name, course.step, self._steps)
+
+    def run(self) -> Trained:
+        """All steps that are left."""
+        course = self._course
+        if self._log is not None:
+            self._log.continue_at(self._phase.name, course.step, course.closed)
+        try:
+            while not course.finished and course.closed < self._phase.epochs:
+                self._epoch(course.closed)
+        except Cancelled:
+            self._save()
+            if not self._phase.choose or course.best_epoch == 0:
+                self._keep_this()
+            raise
+        return Trained(_refreshed(self._averaged), course.best_epoch)
+
+    def _epoch(self, epoch: int) -> None:
+        course = self._course
+        order = self._phase.order(epoch)
+        for number in range(course.step - epoch * self._epoch_steps, self._epoch_steps):
+            self._processes.check(self._cancel)
+            self._step(epoch, order, range(number * self._phase.batch, min((number + 1) * self._phase.batch, len(order))))
+        self._processes.check(self._cancel)
+        self._close(epoch + 1)
+        self._save()
+
+    def _step(self, epoch: int, order: Sequence[int], places: range) -> None:
+        course, phase, schedule = self._course, self._phase, self._schedule
+        factor = rate_factor(course.step / self._steps, schedule.warmup)
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        figures = self._stepper.gradients(
+            places, lambda place: phase.item(epoch, place, order[place]), lambda place: (schedule.seed, epoch, place, 7)
+        )
+        if not math.isfinite(figures["loss"]):
+            raise ModelError(
+                f"Training broke down in epoch {epoch + 1} of the phase {phase.name}: the loss is not finite. "
+                "Lower the learning rates."
             )
+        self._processes.sum_gradients(self._parameters)
+        self._accelerator.clip_grad_norm_(self._parameters, schedule.clip)
+        try:
+            self._optimiser.step()
+        except (RuntimeError, MemoryError) as error:  # the first step makes the optimiser's own state
+            if is_out_of_memory(error):
+                raise too_little_memory(self._accelerator.device) from error
+            raise
+        self._optimiser.zero_grad(set_to_none=True)
+        course.step += 1
+        average_into(self._averaged, self._network, min(schedule.averaging, course.step / (course.step + 10)))
+        for name, value in figures.items():
+            course.sums[name] = course.sums.get(name, 0.0) + value
+        course.summed += 1
+        if self._log is not None:
+            left = (time.monotonic() - self._started) / (course.step - self._first_step) * (self._steps - course.step)
+            self._log.step(phase.name, course.step, self._steps, epoch + 1, figures, rate=factor, seconds_left=left)
+        self._progress(course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}")
 
-    while not course.finished and course.step < total:
-        epoch, place = divmod(course.step, steps_per_epoch)
-        order = phase.order(epoch)
-        sums: dict[str, float] = {}
-        for number in range(place, steps_per_epoch):
-            if _stopped(accelerator, cancel):
-                save()
-                if accelerator.is_main_process and save_best is not None and course.best == -math.inf:
-                    save_best(_refreshed(averaged))
-                raise Cancelled()
-            factor = _factor(course.step / total, schedule.warmup)
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
-            places = range(number * phase.batch, min((number + 1) * phase.batch, len(order)))
-            figures = _step(network, phase, accelerator, parts, schedule.seed, epoch, order, places)
-            if not math.isfinite(figures["loss"]):
-                raise ModelError(
-                    f"Training broke down in epoch {epoch + 1} of the phase {phase.name}: the loss is not finite. "
-                    "Lower the learning rates."
-                )
-            _reduce(parameters, accelerator)
-            accelerator.clip_grad_norm_(parameters, schedule.clip)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            course.step += 1
-            average_into(averaged, network, min(schedule.averaging, course.step / (course.step + 10)))
-            left = (time.monotonic() - started) / (course.step - first_step) * (total - course.step)
-            for name, value in figures.items():
-                sums[name] = sums.get(name, 0.0) + value
-            if log is not None and accelerator.is_main_process:
-                log.step(phase.name, course.step, total, epoch + 1, figures, rate=factor, seconds_left=left)
-            progress(course.step, total, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}")
-        done = epoch + 1
-        figures = {name: value / (steps_per_epoch - place) for name, value in sums.items()}
-        looked = phase.validate(done, _refreshed(averaged)) if phase.validate is not None else None
+    def _close(self, done: int) -> None:
+        """The end of an epoch: look, keep, log."""
+        course, phase = self._course, self._phase
+        figures = {name: value / course.summed for name, value in course.sums.items()}
+        looked = self._processes.in_main(lambda: self._look(done))
+        better = not phase.choose or (looked is None and course.best_epoch == 0)
         if looked is not None:
             figures |= {f"validation_{name}": value for name, value in looked.items()}
             if looked["score"] > course.best:
-                course.best, course.best_epoch, course.waited = looked["score"], done, 0
-                if accelerator.is_main_process and save_best is not None:
-                    save_best(averaged)
+                course.best, course.best_epoch, course.waited, better = looked["score"], done, 0, True
             else:
                 course.waited += 1
                 course.finished = 0 < phase.patience <= course.waited
-        elif accelerator.is_main_process and save_best is not None and course.best == -math.inf:
-            save_best(_refreshed(averaged))
-        if log is not None and accelerator.is_main_process:
-            log.epoch(phase.name, done, figures)
-        save()
-    return _refreshed(averaged)
+        if better:
+            self._keep_this()
+        if self._log is not None:
+            self._log.epoch(phase.name, done, figures)
+        course.closed, course.sums, course.summed = done, {}, 0
 
+    def _look(self, done: int) -> dict[str, float] | None:
+        return None if self._phase.validate is None else self._phase.validate(done, _refreshed(self._averaged))
 
-def _step(
-    network: nn.ModuleDict,
-    phase: Phase,
-    accelerator: Accelerator,
-    parts: _Parts,
-    seed: int,
-    epoch: int,
-    order: Sequence[int],
-    places: range,
-) -> dict[str, float]:
-    """Gradients of one step, over this process's share of its windows. Returns the loss and its parts, over all processes."""
-    import torch
+    def _keep_this(self) -> None:
+        if self._keep is not None:
+            keep = self._keep
+            self._processes.in_main(lambda: keep(_refreshed(self._averaged)))
 
-    mine = list(places)[accelerator.process_index :: accelerator.num_processes]
-    while True:
-        sums: dict[str, float] = {"loss": 0.0}
-        try:
-            for some in parts.of(mine):
-                items = [_to_device(phase.item(epoch, place, order[place]), accelerator.device) for place in some]
-                seeds = [(seed, epoch, place, 7) for place in some]
-                with accelerator.autocast():
-                    loss = phase.loss(network, items, seeds)
-                if loss.total.requires_grad:
-                    accelerator.backward(loss.total / len(places))
-                sums["loss"] += float(loss.total.detach()) / len(places)
-                for name, value in loss.parts.items():
-                    sums[name] = sums.get(name, 0.0) + value / len(places)
-            break
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            if accelerator.num_processes > 1 or not parts.halve(len(mine)):
-                raise ModelError(
-                    f"{accelerator.device} has too little memory to train with. Give fewer slices per step (batch), "
-                    "or use another device."
-                ) from error
-        network.zero_grad(set_to_none=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-    if accelerator.num_processes > 1:
-        names = sorted(sums)
-        together = accelerator.gather(torch.tensor([[sums[n] for n in names]], device=accelerator.device))
-        sums = dict(zip(names, (float(v) for v in together.sum(dim=0)), strict=True))
-    return sums
-
-
-class _Parts:
-    """The parts that a step is worked through in: as many as asked for, and twice as many whenever memory runs out."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def of(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
-        size = max(1, math.ceil(len(places) / self.count))
-        for first in range(0, len(places), size):
-            yield places[first : first + size]
-
-    def halve(self, windows: int) -> bool:
-        if self.count >= windows:
-            return False
-        self.count *= 2
-        _log.warning("Memory ran out; a step is now worked through in %d parts.", self.count)
-        return True
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or "not enough memory" in str(error).lower()
-
-
-def _to_device(item: Any, device: torch.device) -> Any:
-    from dataclasses import replace
-
-    if device.type == "cpu":
-        return item
-    features = None if item.features is None else item.features.to(device, non_blocking=True)
-    return replace(item, image=item.image.to(device), targets=item.targets.to(device), features=features)
-
-
-def _stopped(accelerator: Accelerator, cancel: CancelToken | None) -> bool:
-    """Whether any process was asked to stop; all of them stop at the same step."""
-    import torch
-
-    mine = cancel is not None and cancel.cancelled
-    if accelerator.num_processes == 1:
-        return mine
-    asked = torch.tensor([int(mine)], device=accelerator.device)
-    return bool(accelerator.reduce(asked, reduction="sum").item())
-
-
-def _reduce(parameters: Sequence[torch.Tensor], accelerator: Accelerator) -> None:
-    """Sum the gradients over the processes, in one message.
-
-    Done here and not by DistributedDataParallel: a process may have no window in a step's last part, and windows without a
-    prompt use other weights than those with one.
-    """
-    import torch
-
-    for parameter in parameters:
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-    if accelerator.num_processes == 1:
-        return
-    grads = [p.grad for p in parameters if p.grad is not None]
-    flat = accelerator.reduce(torch.cat([g.flatten() for g in grads]), reduction="sum")
-    for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-        grad.copy_(part.view_as(grad))
-
-
-def _learning(network: nn.ModuleDict, part: str) -> list[tuple[str, nn.Parameter]]:
-    """The parameters of a part, made to learn. ``adapter`` are the encoder's low-rank weights alone."""
-    if part == "adapter":
-        found = [(n, p) for n, p in network["image_encoder"].named_parameters() if ".low_rank." in n]
-    else:
-        found = list(network[part].named_parameters())
-    for _, parameter in found:
-        parameter.requires_grad_(True)
-    return found
-
-
-def _groups(named: Sequence[tuple[str, nn.Parameter]], rate: float, decay: float) -> list[dict[str, Any]]:
-    """Biases and normalisation do not decay."""
-    decaying = [p for _, p in named if p.ndim > 1]
-    others = [p for _, p in named if p.ndim <= 1]
-    groups = [{"params": decaying, "lr": rate, "weight_decay": decay}, {"params": others, "lr": rate, "weight_decay": 0.0}]
-    return [g for g in groups if g["params"]]
-
-
-def _factor(share: float, warmup: float) -> float:
-    if share < warmup:
-        return (share + 1e-3) / warmup
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+    def _save(self) -> None:
+        state = {
+            "network": self._network.state_dict(),
+            "averaged": self._averaged.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._accelerator.scaler.state_dict() if self._accelerator.scaler is not None else {},
+            "course": vars(self._course),
+        }
+        self._processes.in_main(lambda: write_state(self._path, self._recipe, state))
 
 
 def _refreshed(averaged: nn.ModuleDict) -> nn.ModuleDict:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from MyoScarSegLib.errors import ModelError
+
 
 class LowRank(nn.Module):
     """A linear layer and what is added to its answer.
@@ -16,13 +18,14 @@ class LowRank(nn.Module):
     Args:
         linear: the layer; its own weights stay.
         rank: of the addition, which starts as zero.
+        generator: of the thin matrix that does not start as zero.
     """
 
-    def __init__(self, linear: nn.Linear, rank: int) -> None:
+    def __init__(self, linear: nn.Linear, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         self.linear = linear
         narrow, wide = nn.Linear(linear.in_features, rank, bias=False), nn.Linear(rank, linear.out_features, bias=False)
-        nn.init.normal_(narrow.weight, std=linear.in_features**-0.5)
+        nn.init.normal_(narrow.weight, std=linear.in_features**-0.5, generator=generator)
         nn.init.zeros_(wide.weight)
         self.low_rank = nn.ModuleList([narrow, wide]).to(linear.weight)
 
@@ -39,16 +42,23 @@ class LowRank(nn.Module):
         return self.linear
 
 
-def add_adapters(encoder: nn.Module, rank: int) -> int:
-    """Give every attention's projections an adapter, in place. Returns how many there are."""
+def add_adapters(encoder: nn.Module, rank: int, seed: int) -> int:
+    """Give every attention's projections an adapter, in place; the seed decides how it starts. Returns how many there are.
+
+    Raises:
+        ModelError: there is no such projection in this encoder.
+    """
     targets = [
         (parent, name)
         for path, parent in encoder.named_modules()
         for name, child in parent.named_children()
         if isinstance(child, nn.Linear) and name in ("qkv", "proj") and "attn" in path
     ]
+    if not targets:
+        raise ModelError("This image encoder has no attention that an adapter fits. Choose the mode decoder or full.")
+    generator = torch.Generator().manual_seed(seed)
     for parent, name in targets:
-        setattr(parent, name, LowRank(getattr(parent, name), rank))
+        setattr(parent, name, LowRank(getattr(parent, name), rank, generator))
     return len(targets)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ class StepLog:
             OutputError: the log cannot be written.
         """
         self.path = Path(path)
-        if not keep or not self.path.is_file():
-            write_bytes(self.path, b"")
+        # What a crash left of its last line would spoil the next one.
+        self._rewrite(self._entries() if keep else [])
+        self._step = 0
         self._board: Any = None
         if tensorboard is not None:
             try:
@@ -43,17 +44,24 @@ class StepLog:
                 raise ModelError("TensorBoard is not installed: pip install tensorboard.") from error
             self._board = SummaryWriter(str(tensorboard))
 
-    def continue_at(self, phase: str, step: int) -> None:
-        """Drop what this phase logged beyond ``step`` before it was stopped, for it will be done again."""
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if entry.get("phase") != phase or entry.get("step", 0) <= step:
-                kept.append(line)
-        write_bytes(self.path, "".join(line + "\n" for line in kept).encode())
+    def continue_at(self, phase: str, step: int, epochs: int | None = None) -> None:
+        """Drop what this phase logged before it was stopped and will do again.
+
+        Args:
+            phase: its name.
+            step: the last one to be kept.
+            epochs: how many are to be kept; if None, all that ended by that step.
+        """
+
+        def holds(entry: Mapping[str, Any]) -> bool:
+            if entry.get("phase") != phase:
+                return True
+            if entry.get("event") == "epoch" and epochs is not None:
+                return bool(entry.get("epoch", 0) <= epochs)
+            return bool(entry.get("step", 0) <= step)
+
+        self._rewrite([entry for entry in self._entries() if holds(entry)])
+        self._step = step
 
     def event(self, **entry: Any) -> None:
         """Any other line."""
@@ -74,19 +82,39 @@ class StepLog:
     def epoch(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
         """One epoch: mean losses, and the figures of the validation patients where they were looked at."""
         shown = {name: _short(value) for name, value in figures.items()}
-        self._append({"event": "epoch", "phase": phase, "epoch": epoch, "step": getattr(self, "_step", 0)} | shown)
+        self._append({"event": "epoch", "phase": phase, "epoch": epoch, "step": self._step} | shown)
         self._draw(f"{phase}_epoch", figures, epoch)
 
     def epochs(self) -> list[dict[str, Any]]:
         """What was logged of the epochs, without times."""
-        entries = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
         left_out = ("event", "time", "step")
-        return [{k: v for k, v in e.items() if k not in left_out} for e in entries if e.get("event") == "epoch"]
+        return [{k: v for k, v in e.items() if k not in left_out} for e in self._entries() if e.get("event") == "epoch"]
 
     def close(self) -> None:
         """Flush TensorBoard's files."""
         if self._board is not None:
             self._board.close()
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """What is in the file and whole."""
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise OutputError(f"Cannot read {self.path}: {error.strerror}. Choose another folder.") from error
+        found = []
+        for line in text.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # torn
+                continue
+            if isinstance(entry, dict):
+                found.append(entry)
+        return found
+
+    def _rewrite(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        write_bytes(self.path, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         line = json.dumps({"time": round(time.time(), 3), **entry}, allow_nan=False) + "\n"

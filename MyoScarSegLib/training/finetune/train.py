@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,11 @@ from MyoScarSegLib.files import cache_folder
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.bank import EmbeddingBank
-from MyoScarSegLib.training.finetune.loop import Phase, Schedule, train_phase
+from MyoScarSegLib.training.finetune.checkpoints import read_state
+from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, checkpoint_path, train_phase
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss, prompts_loss
+from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.samples import (
     TISSUE,
     Item,
@@ -33,13 +34,13 @@ from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.finetune.validation import dense_figures
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
     from torch import nn
 
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.detector_error import BoxErrors
 
-_log = logging.getLogger(__name__)
+HeartOf = Callable[[Sequence[LabelledSlice]], "tuple[float, float] | None"]
+"""Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 DENSE, PROMPTS = "dense", "prompts"
 _VALIDATION_EVERY_DENSE = 5
 _DENSE_SETTINGS = (
@@ -60,7 +61,7 @@ class Patients:
 
     training: Sequence[LabelledSlice]
     validation: Sequence[LabelledSlice] = ()
-    heart_of: Callable[[Sequence[LabelledSlice]], tuple[float, float] | None] | None = None
+    heart_of: HeartOf | None = None
     errors: BoxErrors | None = None
 
 
@@ -107,7 +108,7 @@ def fine_tune(
         settings: how.
         out: the folder.
         end_to_end: figures of a segmenter on the validation patients, ``score`` to be high; None looks at nothing.
-        resume: go on with a training that was stopped in this folder.
+        resume: go on with a training that was stopped in this folder; otherwise its checkpoints and its log go.
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         licence: written into the file.
         name: of the model.
@@ -120,79 +121,79 @@ def fine_tune(
         Cancelled: the token was set; ``NAME.safetensors`` is the best so far, and ``resume`` goes on.
     """
     started = time.monotonic()
-    accelerator = _accelerator(settings, device)
-    network, begun = start_model(start, settings)
-    network.to(accelerator.device)
-    samples = training_slices(patients.training, patients.heart_of)
-    if not any(s.has_scar for s in samples):
-        raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
-    looked_at = training_slices(patients.validation, patients.heart_of)
-    phantoms = phantom_slices_for_training(settings.seed + 1, settings.phantoms) if settings.phantoms else []
+    processes = Processes(open_accelerator(device, settings.precision))
+    prepared = processes.together(lambda: _prepare(start, patients, settings, cancel), cancel)
+    network, begun = prepared.network.to(processes.accelerator.device), prepared.start
+    recipes = {
+        DENSE: _recipe(settings, begun, prepared.samples, DENSE),
+        PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else (), patients.errors),
+    }
     model_path = out / f"{name}.safetensors"
-    main = accelerator.is_main_process
-    log = (
-        StepLog(out / "log.jsonl", keep=resume, tensorboard=out / "tensorboard" if settings.tensorboard else None)
-        if main
-        else None
-    )
+    processes.in_main(lambda: _clear_the_way(out, recipes, model_path, resume))
+    log = None
+    if processes.main:
+        log = StepLog(out / "log.jsonl", keep=resume, tensorboard=out / "tensorboard" if settings.tensorboard else None)
+    else:
+        progress = no_progress
     schedule = Schedule(settings.decay, settings.warmup, settings.clip, settings.averaging, settings.seed)
-    outcome = Outcome(model_path, begun)
-    course = _Course(network, begun, samples, phantoms, looked_at, patients.errors, settings, out, accelerator)
+    course = _Course(prepared, patients.errors, settings, processes)
 
-    def save(averaged: nn.ModuleDict) -> None:
+    def keep(averaged: nn.ModuleDict) -> None:
         save_model(model_path, averaged, begun, licence)
 
+    def train(phase: Phase) -> Trained:
+        return train_phase(
+            network, phase, schedule, processes, out,
+            resume=resume, recipe=recipes[phase.name], log=log, keep=keep, progress=progress, cancel=cancel,
+        )  # fmt: skip
+
+    outcome = Outcome(model_path, begun, main_process=processes.main)
     if begun.new_detail and settings.dense_epochs:
-        phase = course.dense()
-        averaged = train_phase(
-            network, phase, schedule, accelerator, out,
-            resume=resume, recipe=_recipe(settings, begun, samples, DENSE), log=log, progress=progress, cancel=cancel,
-        )  # fmt: skip
-        network.load_state_dict(averaged.state_dict())
+        network.load_state_dict(train(course.dense(cancel)).network.state_dict())
     if settings.epochs:
-        phase = course.prompts(end_to_end, log, progress, cancel)
-        averaged = train_phase(
-            network, phase, schedule, accelerator, out,
-            resume=resume, recipe=_recipe(settings, begun, samples, PROMPTS), log=log, save_best=save,
-            progress=progress, cancel=cancel,
-        )  # fmt: skip
-        if end_to_end is None and main:
-            save(averaged)
-    elif main:
-        save(network)
-    accelerator.wait_for_everyone()
+        trained = train(course.prompts(end_to_end, log, progress, cancel))
+        network, outcome.best_epoch = trained.network, trained.best_epoch
+    if outcome.best_epoch == 0:
+        processes.in_main(lambda: keep(network))
     if log is not None:
         log.close()
         outcome.epochs = log.epochs()
-        looked = [e for e in outcome.epochs if e["phase"] == PROMPTS and e.get("validation_score") is not None]
-        if looked:
-            outcome.best_epoch = max(looked, key=lambda e: e["validation_score"])["epoch"]
-    outcome.main_process = main
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+@dataclass
+class _Prepared:
+    """What a training works with."""
+
+    network: nn.ModuleDict
+    start: StartModel
+    samples: list[TrainingSlice]
+    validation: list[TrainingSlice]
+    phantoms: list[TrainingSlice]
+
+
+def _prepare(start: str | Path, patients: Patients, settings: SamSettings, cancel: CancelToken | None) -> _Prepared:
+    network, begun = start_model(start, settings)
+    samples = training_slices(patients.training, _cancellable(patients.heart_of, cancel))
+    if not any(s.has_scar for s in samples):
+        raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
+    validation = training_slices(patients.validation, _cancellable(patients.heart_of, cancel))
+    phantoms = phantom_slices_for_training(settings.seed + 1, settings.phantoms) if settings.phantoms else []
+    return _Prepared(network, begun, samples, validation, phantoms)
 
 
 class _Course:
     """The phases of one training, with what they draw from."""
 
-    def __init__(
-        self,
-        network: nn.ModuleDict,
-        start: StartModel,
-        samples: Sequence[TrainingSlice],
-        phantoms: Sequence[TrainingSlice],
-        validation: Sequence[TrainingSlice],
-        errors: BoxErrors | None,
-        settings: SamSettings,
-        out: Path,
-        accelerator: Accelerator,
-    ) -> None:
+    def __init__(self, prepared: _Prepared, errors: BoxErrors | None, settings: SamSettings, processes: Processes) -> None:
         from MyoScarSegLib.training.augmentation import Augmenter
 
-        self._network, self._start, self._settings, self._accelerator = network, start, settings, accelerator
-        self._samples, self._phantoms, self._validation, self._errors = samples, phantoms, validation, errors
-        self._all = [*samples, *phantoms]
-        self._plain = Augmenter("none", start.side)
+        self._network, self._start, self._settings, self._processes = prepared.network, prepared.start, settings, processes
+        self._samples, self._phantoms, self._validation = prepared.samples, prepared.phantoms, prepared.validation
+        self._errors = errors
+        self._all = [*self._samples, *self._phantoms]
+        self._plain = Augmenter("none", self._start.side)
 
     def _order(self, epoch: int) -> list[int]:
         settings = self._settings
@@ -204,7 +205,7 @@ class _Course:
             seed=(settings.seed, epoch, 3),
         )
 
-    def dense(self) -> Phase:
+    def dense(self, cancel: CancelToken | None) -> Phase:
         """The detail branch alone, on windows augmented anew every time."""
         from MyoScarSegLib.training.augmentation import Augmenter
 
@@ -220,11 +221,11 @@ class _Course:
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             if not self._validation or (epoch % _VALIDATION_EVERY_DENSE and epoch != settings.dense_epochs):
                 return None
-            return dense_figures(averaged, self._validation, self._plain, self._start.window_mm)
+            return dense_figures(averaged, self._validation, self._plain, self._start.window_mm, cancel)
 
         return Phase(
             DENSE, settings.dense_epochs, settings.dense_batch, settings.accumulate, {"detail": settings.dense_rate},
-            self._order, item, loss, validate,
+            self._order, item, loss, validate, choose=False,
         )  # fmt: skip
 
     def prompts(
@@ -253,15 +254,14 @@ class _Course:
                 folder=cache_folder() / "training-embeddings",
             )
             before = time.monotonic()
-            with self._accelerator.main_process_first():
-                bank.fill(progress, cancel)
+            bank.fill(self._processes, progress, cancel)
+            made = sum(self._processes.exchange(bank.cache.misses))
             if log is not None:
-                log.event(event="embeddings", made=bank.cache.misses, seconds=round(time.monotonic() - before, 1))
+                log.event(event="embeddings", made=made, seconds=round(time.monotonic() - before, 1))
         elif settings.mode == "adapter":
             from MyoScarSegLib.training.finetune.lora import add_adapters
 
-            add_adapters(network["image_encoder"], settings.adapter_rank)
-            network.to(self._accelerator.device)
+            add_adapters(network["image_encoder"], settings.adapter_rank, settings.seed)
 
         def item(epoch: int, place: int, number: int) -> Item:
             if bank is not None:
@@ -277,11 +277,11 @@ class _Course:
             every = settings.evaluate_every
             if end_to_end is None or not every or (epoch % every and epoch != settings.epochs):
                 return None
-            return end_to_end(_segmenter(averaged, start, str(self._accelerator.device)))
+            return end_to_end(_segmenter(averaged, start, str(self._processes.accelerator.device)))
 
         return Phase(
             PROMPTS, settings.epochs, settings.batch, settings.accumulate, self._rates(),
-            self._order, item, loss, validate, settings.patience,
+            self._order, item, loss, validate, patience=settings.patience,
         )  # fmt: skip
 
     def _rates(self) -> dict[str, float]:
@@ -315,30 +315,53 @@ def _learning_mode(encoder: nn.Module) -> None:
             module.eval()
 
 
-def _accelerator(settings: SamSettings, device: str) -> Accelerator:
-    try:
-        import torch
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise ModelError("Training needs the package accelerate: pip install 'myoscarseg[train]'.") from error
-    from MyoScarSegLib.segmentation.device import resolve_device
+def _cancellable(heart_of: HeartOf | None, cancel: CancelToken | None) -> HeartOf | None:
+    if heart_of is None or cancel is None:
+        return heart_of
 
-    chosen = resolve_device(device)
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16" if chosen.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
-    return Accelerator(mixed_precision=precision, cpu=chosen.type == "cpu")
+    def find(stack: Sequence[LabelledSlice]) -> tuple[float, float] | None:
+        cancel.raise_if_cancelled()
+        return heart_of(stack)
+
+    return find
 
 
-def _recipe(settings: SamSettings, start: StartModel, samples: Sequence[TrainingSlice], phase: str) -> str:
+def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: bool) -> None:
+    """Look at what a training that goes on will find: better now than when its first phase is done. A new one finds nothing.
+
+    Raises:
+        ModelError: a checkpoint is damaged or of another training, or the best model so far is not there any more.
+    """
+    for phase, recipe in recipes.items():
+        path = checkpoint_path(out, phase)
+        if not resume:
+            path.unlink(missing_ok=True)  # else it would be gone on from when the new training is stopped and resumed
+        elif path.is_file():
+            course = read_state(path, recipe).get("course", {})
+            if phase == PROMPTS and course.get("best_epoch") and not model.is_file():
+                raise ModelError(f"{model}, the best of the training so far, is gone. Put it back, or train anew.")
+
+
+def _recipe(
+    settings: SamSettings,
+    start: StartModel,
+    samples: Sequence[TrainingSlice],
+    phase: str,
+    validation: Sequence[TrainingSlice] = (),
+    errors: BoxErrors | None = None,
+) -> str:
     """Checksum of what decides a phase's course; in how many parts a step is worked through does not."""
     counted = replace(settings, tensorboard=False, accumulate=1).to_json()
     if phase == DENSE:
         counted = {name: counted[name] for name in _DENSE_SETTINGS}
     digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
     digest.update(start.checkpoint.sha256.encode())
-    for sample in samples:
+    for sample in (*samples, *validation):
         digest.update(f"{sample.patient} {sample.index} {sample.image.shape}".encode())
+        if phase == PROMPTS:
+            digest.update(f"{sample.centre} {sample.pixel_mm} {sample.wall_known}".encode())
         digest.update(sample.image.tobytes())
         digest.update(sample.targets[TISSUE].tobytes())
+    if errors is not None:
+        digest.update(json.dumps(errors.to_json(), sort_keys=True).encode())
     return digest.hexdigest()

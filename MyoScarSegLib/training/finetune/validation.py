@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training.finetune.samples import TISSUE, VENTRICLE, TrainingSlice, windowed
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ _SCAR = 3
 
 
 def dense_figures(
-    network: nn.ModuleDict, samples: Sequence[TrainingSlice], augmenter: Augmenter, window_mm: float
+    network: nn.ModuleDict,
+    samples: Sequence[TrainingSlice],
+    augmenter: Augmenter,
+    window_mm: float,
+    cancel: CancelToken | None = None,
 ) -> dict[str, float]:
     """How well the detail branch alone knows the tissues.
 
@@ -27,11 +32,15 @@ def dense_figures(
         samples: slices of whole patients.
         augmenter: of the preset ``none``.
         window_mm: size of the window.
+        cancel: asked at every slice.
 
     Returns:
         ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labelled;
         ``false_scar_cm2``: mean area found in patients without scar, over their stack; and ``score``, the first of these
         that there is.
+
+    Raises:
+        Cancelled: the token was set.
     """
     import torch
 
@@ -40,6 +49,8 @@ def dense_figures(
     counts: dict[str, np.ndarray] = {}
     walls: dict[str, bool] = {}
     for number, sample in enumerate(samples):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
         item = windowed(sample, augmenter, window_mm, (0, number))
         with torch.inference_mode():
             found = branch(item.image[None].to(device))[0, :4].argmax(dim=0).cpu().numpy()

@@ -1,0 +1,178 @@
+"""Several processes that train together, started by ``accelerate launch``; a single one is all of them.
+
+Whatever goes wrong in one process is told to the others before they wait for it, so none of them waits for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.progress import CancelToken
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+_T = TypeVar("_T")
+# The others wait while the main process looks at the validation patients, which may take longer than the usual ten minutes.
+_PATIENCE = timedelta(hours=1)
+_WELL, _CANCELLED, _FAILED = range(3)
+
+
+def open_accelerator(device: str, precision: str) -> Accelerator:
+    """Accelerate's view of this process.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; one of several processes gets its device from accelerate.
+        precision: ``auto`` (what ``accelerate launch`` was told, else bf16 on GPUs that have it), ``no``, ``bf16`` or ``fp16``.
+
+    Raises:
+        ModelError: accelerate is not installed, or the device is not there or cannot do this precision.
+    """
+    try:
+        import torch
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import InitProcessGroupKwargs
+    except ImportError as error:
+        raise ModelError("Training needs the package accelerate: pip install 'myoscarseg[train]'.") from error
+    from MyoScarSegLib.segmentation.device import resolve_device
+
+    told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    chosen = torch.device("cpu") if told_cpu else resolve_device(device)
+    if precision == "auto":
+        launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+        bf16 = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = launched if launched in ("bf16", "fp16") else "bf16" if bf16 else "no"
+    if precision == "fp16" and chosen.type == "cpu":
+        raise ModelError("The processor cannot train in fp16. Choose the precision no or bf16.")
+    alone = not torch.distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) == 1
+    if alone:
+        # Accelerate keeps its first device and precision as long as the process lives; another training may want others.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    named = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    try:
+        if alone:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = str(chosen)
+        return Accelerator(
+            mixed_precision=precision, cpu=chosen.type == "cpu", kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)]
+        )
+    finally:
+        if alone and named is None:
+            del os.environ["ACCELERATE_TORCH_DEVICE"]
+        elif alone and named is not None:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = named
+
+
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        accelerator: of this process.
+        count, index: how many there are, and which of them this is.
+        main: whether this one writes the files.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self.count: int = accelerator.num_processes
+        self.index: int = accelerator.process_index
+        self.main: bool = accelerator.is_main_process
+
+    def check(self, cancel: CancelToken | None = None, error: Exception | None = None) -> None:
+        """Go on only if all processes go on. All of them must call this.
+
+        Args:
+            cancel: of this process.
+            error: what went wrong in this process, if anything; it is raised here.
+
+        Raises:
+            Cancelled: any process was asked to stop.
+            ModelError: another process failed.
+        """
+        mine = _WELL if cancel is None or not cancel.cancelled else _CANCELLED
+        if error is not None:
+            mine = _CANCELLED if isinstance(error, Cancelled) else _FAILED
+        worst = max(self.exchange(mine))
+        if error is not None:
+            raise error
+        if worst == _FAILED:
+            raise ModelError("Another process of this training failed; its own message says why.")
+        if worst == _CANCELLED:
+            raise Cancelled()
+
+    def exchange(self, mine: _T) -> list[_T]:
+        """What every process gives, in their order. All of them must call this."""
+        if self.count == 1:
+            return [mine]
+        from accelerate.utils import gather_object
+
+        return list(gather_object([mine]))
+
+    def together(self, work: Callable[[], _T], cancel: CancelToken | None = None) -> _T:
+        """What ``work`` returns in this process, if it succeeds in all of them. All of them must call this.
+
+        Raises:
+            Exception: what ``work`` raises here.
+            Cancelled, ModelError: see :meth:`check`.
+        """
+        result: Any = None
+        failure: Exception | None = None
+        try:
+            result = work()
+        except Exception as error:  # of any kind: it is raised again as soon as the others know
+            failure = error
+        self.check(cancel, failure)
+        done: _T = result
+        return done
+
+    def in_main(self, work: Callable[[], _T]) -> _T:
+        """What ``work`` returns in the main process, which alone does it, in all of them. All of them must call this.
+
+        Raises:
+            Exception: what ``work`` raises in the main process.
+            Cancelled: ``work`` was cancelled there.
+            ModelError: it failed there.
+        """
+        if self.count == 1:
+            return work()
+        from accelerate.utils import broadcast_object_list
+
+        told: list[Any] = [_WELL, None]
+        failure: Exception | None = None
+        if self.main:
+            try:
+                told[1] = work()
+            except Exception as error:  # of any kind: it is raised again as soon as the others know
+                failure, told[0] = error, _CANCELLED if isinstance(error, Cancelled) else _FAILED
+        broadcast_object_list(told)
+        if failure is not None:
+            raise failure
+        if told[0] == _CANCELLED:
+            raise Cancelled()
+        if told[0] == _FAILED:
+            raise ModelError("The main process of this training failed; its own message says why.")
+        result: _T = told[1]
+        return result
+
+    def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
+        """Sum the gradients over the processes, in one message; a parameter without one has zeros.
+
+        Done here and not by DistributedDataParallel: a process may have no window in a step's last part, and windows without a
+        prompt use other weights than those with one.
+        """
+        import torch
+
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if self.count == 1:
+            return
+        grads = [p.grad for p in parameters if p.grad is not None]
+        flat = self.accelerator.reduce(torch.cat([g.flatten() for g in grads]), reduction="sum")
+        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(part.view_as(grad))

@@ -1,0 +1,149 @@
+"""The gradients of one step: its windows are dealt to the processes, and worked through in as many parts as memory asks for."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.finetune.objective import StepLoss
+from MyoScarSegLib.training.finetune.processes import Processes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_log = logging.getLogger(__name__)
+# What torch says where it has no class of its own for it, which is everywhere but on CUDA.
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "alloc_failed")
+
+Loss = Callable[["nn.ModuleDict", Sequence[Any], Sequence[Sequence[int]]], StepLoss]
+
+
+@dataclass
+class _Report:
+    """What a process tells the others of its share of a step."""
+
+    figures: dict[str, float] = field(default_factory=dict)
+    failed: bool = False
+    no_memory: bool = False
+    divisible: bool = False
+
+
+class Stepper:
+    """Computes the gradients of a network, whatever the number of processes and the memory, to the same result.
+
+    Attributes:
+        parts: that each process's share of a step is worked through in; doubled whenever memory runs out.
+    """
+
+    def __init__(self, network: nn.ModuleDict, loss: Loss, processes: Processes, parts: int) -> None:
+        self.parts = parts
+        self._network = network
+        self._loss = loss
+        self._processes = processes
+        self._accelerator = processes.accelerator
+
+    def gradients(
+        self, places: Sequence[int], item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
+    ) -> dict[str, float]:
+        """Leave this process's gradients in the network; they are still to be summed over the processes.
+
+        Args:
+            places: of the step's windows in the epoch.
+            item: the window of a place.
+            seed: of what is drawn for the window of a place.
+
+        Returns:
+            The mean loss and its parts, over the windows of all processes.
+
+        Raises:
+            ModelError: memory does not suffice for a single window, or another process failed.
+        """
+        mine = list(places)[self._processes.index :: self._processes.count]
+        while True:
+            report, error = self._attempt(mine, len(places), item, seed)
+            reports = self._processes.exchange(report)
+            if error is not None and report.failed:
+                raise error
+            if any(r.failed for r in reports):
+                raise ModelError("Another process of this training failed; its own message says why.")
+            short = [r for r in reports if r.no_memory]
+            if not short:
+                return _total(reports)
+            if not all(r.divisible for r in short):
+                raise too_little_memory(self._accelerator.device) from error
+            self.parts *= 2
+            _log.warning("Memory ran out; a step is now worked through in %d parts.", self.parts)
+            del error  # its traceback holds on to the tensors of the attempt
+            self._forget()
+
+    def _attempt(
+        self, mine: Sequence[int], windows: int, item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
+    ) -> tuple[_Report, Exception | None]:
+        report = _Report(divisible=self.parts < len(mine))
+        try:
+            for some in self._split(mine):
+                items = [_to_device(item(place), self._accelerator.device) for place in some]
+                with self._accelerator.autocast():
+                    loss = self._loss(self._network, items, [seed(place) for place in some])
+                if loss.total.requires_grad:
+                    self._accelerator.backward(loss.total / windows)
+                elif self._accelerator.scaler is not None:
+                    # The scaler of fp16 makes its scale at the first loss that it sees; some windows have none to learn from.
+                    self._accelerator.scaler.scale(loss.total.detach())
+                for name, value in {"loss": float(loss.total.detach()), **loss.parts}.items():
+                    report.figures[name] = report.figures.get(name, 0.0) + value / windows
+        except (RuntimeError, MemoryError) as error:
+            report.no_memory = is_out_of_memory(error)
+            report.failed = not report.no_memory
+            return report, error
+        except Exception as error:  # of any kind: it is raised as soon as the other processes know
+            report.failed = True
+            return report, error
+        return report, None
+
+    def _split(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
+        size = max(1, math.ceil(len(places) / self.parts))
+        for first in range(0, len(places), size):
+            yield places[first : first + size]
+
+    def _forget(self) -> None:
+        import torch
+
+        self._network.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether this is how torch or Python say that memory ran out."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def too_little_memory(device: torch.device) -> ModelError:
+    """The error to show where nothing is left to divide."""
+    return ModelError(
+        f"{device} has too little memory to train with, even for one window at a time. Close other programs, ask for fewer "
+        "prompts, train fewer parts of the network (mode decoder), or use another device."
+    )
+
+
+def _total(reports: Sequence[_Report]) -> dict[str, float]:
+    """Sums over the processes, the loss first; one without a window has no figures."""
+    names = dict.fromkeys(["loss", *(name for r in reports for name in r.figures)])
+    return {name: sum(r.figures.get(name, 0.0) for r in reports) for name in names}
+
+
+def _to_device(item: Any, device: torch.device) -> Any:
+    if device.type == "cpu":
+        return item
+    features = None if item.features is None else item.features.to(device, non_blocking=True)
+    return replace(item, image=item.image.to(device), targets=item.targets.to(device), features=features)
