@@ -149,6 +149,7 @@ def test_an_evaluation_is_written_read_and_drawn(cases, tmp_path):
     from PIL import Image
 
     evaluation = Evaluation({"end_to_end": tuple(cases)}, failures={"x": "why"}, notes=("a note",))
+    (tmp_path / "clicks.png").write_bytes(b"of an earlier evaluation")
     document = write_evaluation(tmp_path, evaluation, name="model one")
     assert read_evaluation(tmp_path) == json.loads((tmp_path / "evaluation.json").read_text()) == document
     assert document["failures"] == {"x": "why"}
@@ -195,3 +196,4 @@ def test_nothing_scored_still_has_figures():
     assert figures["dice_mean"] is None
     assert figures["patients"] == figures["scar_free_patients"] == 0
     json.dumps(figures, allow_nan=False)
+    assert text_of(Evaluation({"masks": ()}).document()) == "No case could be evaluated.\n"

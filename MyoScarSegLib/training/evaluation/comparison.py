@@ -99,7 +99,12 @@ def compare_masks(
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:
         notes.append(f"{_some(unsized)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
-    how = {"predicted": predicted.name, "truth": truth.name}
+    how = {
+        "predicted": predicted.name,
+        "truth": truth.name,
+        "predicted_labels": {str(value): number for value, number in meaning.predicted.items()},
+        "truth_labels": {str(value): number for value, number in meaning.truth.items()},
+    }
     return Evaluation({MASKS: tuple(scores)}, failures, how=how, notes=tuple(notes))
 
 

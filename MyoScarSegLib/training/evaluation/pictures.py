@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.files import cache_folder, write_bytes
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.evaluation import setting_name
@@ -33,7 +34,7 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
     """Draw everything that the evaluation gives: ``dice.png``, ``bland_altman.png``, ``clicks.png``, ``thresholds.png``.
 
     Returns:
-        The files written; those for which there are no data are left out.
+        The files written; those for which there are no data are left out, and an earlier evaluation's taken away.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -50,6 +51,8 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
         if figure is not None:
             _save(folder / name, figure)
             written.append(folder / name)
+        else:
+            _remove(folder / name)
     return written
 
 
@@ -343,6 +346,13 @@ def _above(axis: Axes, x: float, text: str) -> None:
 
 def _headed(document: dict[str, Any], line: str) -> str:
     return f"{document['name']}\n{line}" if document["name"] else line
+
+
+def _remove(stale: Path) -> None:
+    try:
+        stale.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot replace {stale}: {error.strerror}.") from error
 
 
 def _key(label: str, number: int) -> Any:

@@ -118,8 +118,8 @@ def _difference(first: dict[str, Any], other: dict[str, Any], setting: str) -> d
 def text_of(document: dict[str, Any]) -> str:
     """The evaluation as tables to read in a terminal: agreement where there is scar, and false scar where there is none."""
     settings: dict[str, Any] = {name: entry["figures"] for name, entry in document["settings"].items()}
-    if not settings:
-        return "Nothing was evaluated.\n"
+    if not any(entry["cases"] for entry in document["settings"].values()):
+        return "No case could be evaluated.\n"
     first = next(iter(settings.values()))
     lines = _table([_HEADERS, *(_row(name, figures) for name, figures in settings.items())])
     scarred, free = _count(first["patients"], "patient"), _count(first["scar_free_patients"], "patient")
