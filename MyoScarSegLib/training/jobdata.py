@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ def read_job_data(job: TrainJob, manifest: Path, progress: Progress, cancel: Can
         progress=progress,
         cancel=cancel,
     )
+    notes: list[str] = []
     if job.split is not None:
         split = Split.read(job.split)
     elif job.resume and manifest.is_file():
@@ -73,11 +74,23 @@ def read_job_data(job: TrainJob, manifest: Path, progress: Progress, cancel: Can
     elif data.given_split is not None:
         split = data.given_split
     else:
-        split = split_patients(data.strata, seed=job.seed, folds=job.folds, held_out=job.held_out)
+        split, notes = _new_split(job, data.strata)
     # A split without validation patients is one for the last training of a recipe, on all that there are.
-    notes = check_split(split, data.slices) if split.validation else []
+    notes += check_split(split, data.slices) if split.validation else []
     check_leakage(split, data.slices)
     return JobData(data, split, tuple(notes))
+
+
+def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[str]]:
+    """A split by the job's seed; with fewer patients than folds one of them validates, and a single one only trains."""
+    patients = len(strata)
+    if patients == 1:
+        note = "There is one patient only: it trains, nobody validates, and how good the model is stays unknown."
+        return Split(tuple(strata), (), job.seed, None, None), [note]
+    if patients >= job.folds:
+        return split_patients(strata, seed=job.seed, folds=job.folds, held_out=job.held_out), []
+    split = split_patients(strata, seed=job.seed, folds=patients, held_out=job.held_out % patients)
+    return split, [f"There are fewer patients than {job.folds} folds: one of {patients} validates."]
 
 
 def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str, Any]:
