@@ -33,7 +33,7 @@ class SamSettings:
         dense_preset, preset: augmentation of the two phases, by name.
         copies: augmented copies of each slice whose embeddings are cached in ``decoder`` mode.
         scar_free_share: scar-free slices in an epoch, at most, as a share of those with scar.
-        phantoms: number of phantom slices to draw from.
+        phantoms: number of phantom slices to draw from, at most four for ten real ones.
         phantom_share: phantom slices in an epoch, as a share of the real ones.
         dense_batch, batch: slices per step of the two phases.
         accumulate: parts that a step's slices are worked through in, where memory is short; the result is the same.

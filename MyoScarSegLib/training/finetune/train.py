@@ -43,6 +43,7 @@ HeartOf = Callable[[Sequence[LabelledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 DENSE, PROMPTS = "dense", "prompts"
 _VALIDATION_EVERY_DENSE = 5
+_PHANTOMS_PER_SLICE = 0.4
 _DENSE_SETTINGS = (
     "side", "window_mm", "detail_width", "refiner_width", "dense_epochs", "dense_preset", "dense_batch", "dense_rate",
     "scar_free_share", "phantoms", "phantom_share", "decay", "warmup", "clip", "averaging", "seed",
@@ -179,8 +180,13 @@ def _prepare(start: str | Path, patients: Patients, settings: SamSettings, cance
     if not any(s.has_scar for s in samples):
         raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
     validation = training_slices(patients.validation, _cancellable(patients.heart_of, cancel))
-    phantoms = phantom_slices_for_training(settings.seed + 1, settings.phantoms) if settings.phantoms else []
+    phantoms = phantom_slices_for_training(settings.seed + 1, _phantoms(settings, len(samples)))
     return _Prepared(network, begun, samples, validation, phantoms)
+
+
+def _phantoms(settings: SamSettings, real: int) -> int:
+    """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
+    return min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * real)) if settings.phantom_share else 0
 
 
 class _Course:
