@@ -107,8 +107,14 @@ def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str,
             "notes": list(used.notes),
         },
         "command": job.command(),
-        "job": {key: value for key, value in job.to_json().items() if key not in ("data", "out", "split", "resume")},
+        "job": _without_places(job),
         "licence": job.licence or (EMIDEC_LICENCE if known else NOT_STATED),
         "citation": job.citation or (EMIDEC_CITATION if known else NOT_STATED),
         "limits": list(limits),
     }
+
+
+def _without_places(job: TrainJob) -> dict[str, Any]:
+    """The job without what says more of this computer than of the model."""
+    told = {key: value for key, value in job.to_json().items() if key not in ("data", "out", "split", "resume")}
+    return {**told, "start": None if job.start is None else Path(job.start).name}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Mapping
@@ -160,12 +161,17 @@ def run(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | N
         from MyoScarSegLib.training.yolo.job import run_yolo
 
         return run_yolo(job, progress, cancel)
+    # Said before the data is read, which may take minutes.
+    if missing := [name for name in _EXTRA if importlib.util.find_spec(name) is None]:
+        raise ModelError(f"Training a segmenter needs {' and '.join(missing)}: pip install 'myoscarseg[train]'.")
     from MyoScarSegLib.training.finetune import run_sam
 
     result: dict[str, Any] = run_sam(job, progress, cancel)
     return result
 
 
+_EXTRA = ("accelerate", "monai")
+"""Of the optional extra ``train``."""
 _TEXTS = ("kind", "data", "out", "mode", "preset", "device", "name")
 _OPTIONAL_TEXTS = ("start", "split", "data_kind", "labels", "patients", "licence", "citation")
 _NUMBERS = ("seed", "folds", "held_out")
