@@ -159,6 +159,8 @@ class Segmenter:
         import torch
         from torch.nn import functional
 
+        if self._own:
+            from MyoScarSegLib.segmentation.detail import heart_contrast
         _check_image(image)
         frame = frame or self.frame((int(image.shape[0]), int(image.shape[1])))
         key = self._key(image, frame)
@@ -173,7 +175,7 @@ class Segmenter:
                     features = self._model["image_encoder"](tensor)
                 features = features.float()
                 if self._own:
-                    detail = self._model["detail"](tensor[:, :1])
+                    detail = self._model["detail"](heart_contrast(tensor[:, :1]))
                     folded = functional.pixel_unshuffle(detail, self.side // features.shape[-1])
                     features = torch.cat([features, folded], dim=1)
                 features = features.contiguous()

@@ -71,6 +71,23 @@ class Augmenter:
             StudyError: image and targets do not fit together, or values, window or centre are not finite.
             ModelError: a seed is negative.
         """
+        window, seen, inside = self.geometry(image, targets, centre, seed=seed, window_px=window_px)
+        return self.intensity(window, seed=seed, inside=inside), seen
+
+    def geometry(
+        self,
+        image: np.ndarray | torch.Tensor,
+        targets: np.ndarray | torch.Tensor,
+        centre: tuple[float, float],
+        *,
+        seed: Sequence[int] | int,
+        window_px: tuple[float, float] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The window that a call with these arguments draws, before its grey values change; arguments and errors as there.
+
+        Returns:
+            What a call returns, and bool ``[1, side, side]``: where the window lies within the slice.
+        """
         pixels, classes = np.asarray(image), np.asarray(targets)
         covered = _check(pixels, classes, centre, self.window_px if window_px is None else window_px)
         shape = (pixels.shape[0], pixels.shape[1])
@@ -78,15 +95,16 @@ class Augmenter:
         matrix = window_matrix(generator, self.preset, shape, centre, self.side, covered)
         grid = sampling_grid(generator, self.preset, matrix, shape, self.side)
         window, seen, inside = sample(_floats(pixels[None]), _floats(classes), grid, matrix)
-        # What lies beyond the slice is 0 in use too, whatever the noise and the grey of air.
-        return vary_intensity(_generator(seed, _INTENSITY), self.preset, window.clamp(0, 1), inside), seen
+        return window.clamp(0, 1), seen, inside
 
-    def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int) -> torch.Tensor:
+    def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int, inside: torch.Tensor | None = None) -> torch.Tensor:
         """Change the grey values alone, as a call with this seed does.
 
         Args:
             image: float32 ``[1, rows, columns]`` in 0..1: a window.
             seed: as in a call.
+            inside: bool, likewise: where it lies within the slice. What lies beyond is 0 in use too, whatever the noise and
+                the grey of air.
 
         Returns:
             A new float32 tensor of the same shape, in 0..1.
@@ -96,7 +114,7 @@ class Augmenter:
         """
         if image.ndim != 3 or image.shape[0] != 1:
             raise StudyError(f"A window of shape [1, rows, columns] is needed; this one has {tuple(image.shape)}.")
-        return vary_intensity(_generator(seed, _INTENSITY), self.preset, image)
+        return vary_intensity(_generator(seed, _INTENSITY), self.preset, image, inside)
 
 
 def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:

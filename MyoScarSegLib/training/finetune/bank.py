@@ -121,7 +121,7 @@ class EmbeddingBank:
                 features = self._encoder(encoder_input(image[None].to(device), self._preprocessing))[0].half().cpu()
             self.cache.put(window.key, features)
         # A copy that autograd may keep: inference tensors cannot be saved for a backward pass.
-        return Item(image, window.targets.long(), self._samples[number].wall_known, features.clone())
+        return Item(image, window.heart.float(), window.targets.long(), self._samples[number].wall_known, features.clone())
 
     def _window(self, number: int, copy: int) -> _Window:
         import torch
@@ -133,7 +133,7 @@ class EmbeddingBank:
         made = windowed(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
         image = made.image.half()
         key = EmbeddingKey(content_hash(image.numpy()), self._model_sha256, self._recipe, "training window")
-        window = _Window(image, made.targets.to(torch.int16), key)
+        window = _Window(image, made.heart.half(), made.targets.to(torch.int16), key)
         self._windows[number, copy] = window
         self._held_bytes += window.nbytes
         while self._held_bytes > self._budget and len(self._windows) > 1:
@@ -144,8 +144,9 @@ class EmbeddingBank:
 class _Window:
     """A drawn window, small, and what its embedding is found by."""
 
-    def __init__(self, image: torch.Tensor, targets: torch.Tensor, key: EmbeddingKey) -> None:
+    def __init__(self, image: torch.Tensor, heart: torch.Tensor, targets: torch.Tensor, key: EmbeddingKey) -> None:
         self.image = image
+        self.heart = heart
         self.targets = targets
         self.key = key
-        self.nbytes = image.nbytes + targets.nbytes
+        self.nbytes = image.nbytes + heart.nbytes + targets.nbytes

@@ -43,8 +43,7 @@ def dense_loss(network: nn.ModuleDict, items: Sequence[Item], settings: SamSetti
     import torch
 
     del settings
-    images = torch.stack([i.image for i in items])
-    tissue, _, coarse = _detail(network).layers(images)
+    tissue, _, coarse = _detail(network).layers(torch.stack([i.heart for i in items]))
     loss, parts = _tissue(tissue, coarse, items)
     return StepLoss(loss * len(items), {name: value * len(items) for name, value in parts.items()})
 
@@ -83,7 +82,7 @@ def prompts_loss(
     detail, total = None, encoded.new_zeros(())
     parts: dict[str, float] = {}
     if "detail" in network:
-        tissue, finest, coarse = _detail(network).layers(images)
+        tissue, finest, coarse = _detail(network).layers(torch.stack([i.heart for i in items]))
         detail = torch.cat([tissue, finest], dim=1)
         if settings.tissue:
             loss, parts = _tissue(tissue, coarse, items)

@@ -58,13 +58,15 @@ class Item:
     """One augmented window, ready for a step.
 
     Attributes:
-        image: float32 ``[1, side, side]``.
+        image: float32 ``[1, side, side]``, for SAM's image encoder.
+        heart: likewise, with the heart's contrast, for the detail branch.
         targets: int64 ``[3, side, side]``, as :attr:`TrainingSlice.targets`.
         wall_known: see there.
         features: of the frozen image encoder, ``[channels, rows, columns]``, if they are cached.
     """
 
     image: torch.Tensor
+    heart: torch.Tensor
     targets: torch.Tensor
     wall_known: bool
     features: torch.Tensor | None = None
@@ -114,9 +116,17 @@ def phantom_slices_for_training(seed: int, count: int) -> list[TrainingSlice]:
 
 
 def windowed(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed: Sequence[int]) -> Item:
-    """One augmented window of a slice, decided by the seed."""
-    image, targets = augmenter(sample.image, sample.targets, sample.centre, seed=seed, window_px=sample.window_px(window_mm))
-    return Item(image, targets.long(), sample.wall_known)
+    """One augmented window of a slice, decided by the seed.
+
+    The detail branch's contrast comes before noise and shading, so that these keep their strength beside the heart's.
+    """
+    from MyoScarSegLib.segmentation.detail import heart_contrast
+
+    covered = sample.window_px(window_mm)
+    window, targets, inside = augmenter.geometry(sample.image, sample.targets, sample.centre, seed=seed, window_px=covered)
+    image = augmenter.intensity(window, seed=seed, inside=inside)
+    heart = augmenter.intensity(heart_contrast(window[None])[0], seed=seed, inside=inside)
+    return Item(image, heart, targets.long(), sample.wall_known)
 
 
 def epoch_order(

@@ -28,7 +28,8 @@ class SamSettings:
         detail: whether a start model without detail branch and refiner gets them.
         detail_width, refiner_width: channels of their finest levels, for new ones.
         sam_decoder: whether SAM's mask decoder learns too where a refiner draws the mask (it always does where none does).
-        dense_epochs: passes over all slices in the dense phase, for a new detail branch.
+        dense_epochs: passes over all slices in the dense phase; -1 for 60 with a new detail branch and none with one that has
+            learnt.
         epochs: passes over all slices in the prompts phase.
         dense_preset, preset: augmentation of the two phases, by name.
         copies: augmented copies of each slice whose embeddings are cached in ``decoder`` mode.
@@ -64,7 +65,7 @@ class SamSettings:
     detail_width: int = 24
     refiner_width: int = 16
     sam_decoder: bool = False
-    dense_epochs: int = 70
+    dense_epochs: int = -1
     epochs: int = 12
     dense_preset: str = "standard"
     preset: str = "standard"
@@ -104,7 +105,7 @@ class SamSettings:
         for name in ("batch", "dense_batch", "accumulate", "prompts", "copies", "detail_width", "refiner_width", "adapter_rank"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, which is less than 1.")
-        for name in ("epochs", "dense_epochs", "corrections", "evaluate_every", "patience", "phantoms"):
+        for name in ("epochs", "corrections", "evaluate_every", "patience", "phantoms"):
             if getattr(self, name) < 0:
                 raise ModelError(f"{name} is {getattr(self, name)}, which is less than 0.")
         if self.side % 16:

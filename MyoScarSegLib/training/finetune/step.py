@@ -146,4 +146,5 @@ def _to_device(item: Any, device: torch.device) -> Any:
     if device.type == "cpu":
         return item
     features = None if item.features is None else item.features.to(device, non_blocking=True)
-    return replace(item, image=item.image.to(device), targets=item.targets.to(device), features=features)
+    moved = {name: getattr(item, name).to(device) for name in ("image", "heart", "targets")}
+    return replace(item, **moved, features=features)

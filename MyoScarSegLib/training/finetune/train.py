@@ -45,6 +45,7 @@ HeartOf = Callable[[Sequence[LabelledSlice]], "tuple[float, float] | None"]
 DENSE, PROMPTS = "dense", "prompts"
 _VALIDATION_EVERY_DENSE = 5
 _PHANTOMS_PER_SLICE = 0.4
+_NEW_BRANCH_EPOCHS = 60
 _DENSE_SETTINGS = (
     "side", "window_mm", "detail_width", "refiner_width", "dense_epochs", "dense_preset", "dense_batch", "dense_rate",
     "scar_free_share", "phantoms", "phantom_share", "decay", "warmup", "clip", "averaging", "seed",
@@ -126,6 +127,8 @@ def fine_tune(
     processes = Processes(open_accelerator(device, settings.precision))
     prepared = processes.together(lambda: _prepare(start, patients, settings, cancel), cancel)
     network, begun = prepared.network.to(processes.accelerator.device), prepared.start
+    if settings.dense_epochs < 0:
+        settings = replace(settings, dense_epochs=_NEW_BRANCH_EPOCHS if begun.new_detail else 0)
     recipes = {
         DENSE: _recipe(settings, begun, prepared.samples, DENSE),
         PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else (), patients.errors),
@@ -150,7 +153,7 @@ def fine_tune(
         )  # fmt: skip
 
     outcome = Outcome(model_path, begun, main_process=processes.main)
-    if begun.new_detail and settings.dense_epochs:
+    if settings.dense_epochs and "detail" in network:
         network.load_state_dict(train(course.dense(cancel)).network.state_dict())
     if settings.epochs:
         trained = train(course.prompts(end_to_end, log, progress, cancel))

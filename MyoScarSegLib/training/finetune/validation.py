@@ -53,7 +53,7 @@ def dense_figures(
             cancel.raise_if_cancelled()
         item = windowed(sample, augmenter, window_mm, (0, number))
         with torch.inference_mode():
-            found = branch(item.image[None].to(device))[0, :4].argmax(dim=0).cpu().numpy()
+            found = branch(item.heart[None].to(device))[0, :4].argmax(dim=0).cpu().numpy()
         true = item.targets.numpy()
         scar, ventricle = true[TISSUE] == _SCAR, true[VENTRICLE] > 0
         of_slice = [
