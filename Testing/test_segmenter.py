@@ -23,6 +23,7 @@ OTHER_BOX = Box(0, 30.0, 20.0, 60.5, 44.0)
 INSIDE = Point(0, 20.0, 15.25)
 INSIDE_NOT = Point(0, 33.5, 26.0, positive=False)  # in both boxes
 ALONE = Point(0, 5.5, 40.5)
+BESIDE = Point(0, 18.0, 36.0)  # below the first box by a fifth of its width
 ALONE_NOT = Point(0, 60.0, 3.0, positive=False)
 
 
@@ -219,6 +220,7 @@ def test_the_order_of_prompts_does_not_matter(vit):
         ([BOX, OTHER_BOX], [INSIDE], [(BOX, {INSIDE}), (OTHER_BOX, set())]),
         ([BOX, OTHER_BOX], [INSIDE_NOT], [(BOX, {INSIDE_NOT}), (OTHER_BOX, {INSIDE_NOT})]),
         ([BOX], [ALONE], [(BOX, set()), (None, {ALONE})]),
+        ([BOX, OTHER_BOX], [BESIDE], [(BOX, {BESIDE}), (OTHER_BOX, set())]),
         ([BOX], [ALONE_NOT], [(BOX, {ALONE_NOT})]),
         ([BOX], [ALONE, INSIDE_NOT, ALONE_NOT], [(BOX, {INSIDE_NOT, ALONE_NOT}), (None, {ALONE, INSIDE_NOT, ALONE_NOT})]),
         ([], [ALONE, INSIDE], [(None, {ALONE, INSIDE})]),

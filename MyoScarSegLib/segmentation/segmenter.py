@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OUTSIDE_LOGIT = -20.0
 
 _MASK_LOGIT = 10.0
+# How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object.
+_REACH = 0.25
 # LiteMedSAM has no absolute position embedding, so it may look at a window instead of the whole slice: 128 pixels of
 # 1.4 mm keep the scale that it sees in a 256-pixel slice at a fraction of the time.
 _LITEMEDSAM_WINDOW = HeartWindow(side_mm=180.0, side_px=128)
@@ -194,9 +196,10 @@ class Segmenter:
     ) -> Prediction:
         """Segment one slice from any combination of prompts.
 
-        Each box is one object. A point inside a box refines that box's object; positive points outside all boxes are
-        together one more object, from which all negative points take away; negative points outside all boxes count for
-        every object. The result is the union.
+        Each box is one object. A point inside a box refines that box's object, and so does a positive point a little beyond
+        the nearest box (by at most a quarter of its longer side): a reader clicks there on scar that the box cut off. Positive
+        points farther from all boxes are together one more object, from which all negative points take away; negative points
+        outside all boxes count for every object. The result is the union.
 
         Args:
             image: ``[rows, columns]``, raw voxel values, finite.
@@ -433,6 +436,10 @@ def _group(boxes: Sequence[Box], points: Sequence[Point], has_mask: bool) -> lis
     if not boxes and not any(p.positive for p in points) and not has_mask:
         raise PromptError("There is nothing to segment: give a box, a positive point or a previous mask.")
     inside = [[_holds(box, p) for p in points] for box in boxes]
+    for n, point in enumerate(points):
+        if point.positive and boxes and not any(row[n] for row in inside):
+            nearest = min(range(len(boxes)), key=lambda m: _beyond(boxes[m], point))
+            inside[nearest][n] = _beyond(boxes[nearest], point) <= _REACH
     loose = [not any(row[n] for row in inside) for n in range(len(points))]
     negative_anywhere = [p for n, p in enumerate(points) if loose[n] and not p.positive]
     prompts = [
@@ -446,7 +453,13 @@ def _group(boxes: Sequence[Box], points: Sequence[Point], has_mask: bool) -> lis
 
 
 def _holds(box: Box, point: Point) -> bool:
-    return box.x0 <= point.x <= box.x1 and box.y0 <= point.y <= box.y1
+    return _beyond(box, point) <= 0
+
+
+def _beyond(box: Box, point: Point) -> float:
+    """How far a point lies outside a box, as a share of the box's longer side; not positive inside."""
+    outside = max(box.x0 - point.x, point.x - box.x1, box.y0 - point.y, point.y - box.y1)
+    return outside / max(box.x1 - box.x0, box.y1 - box.y0)
 
 
 def _alike(prompts: Sequence[_Prompt]) -> list[list[_Prompt]]:
