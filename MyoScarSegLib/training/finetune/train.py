@@ -342,6 +342,8 @@ def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: b
     Raises:
         ModelError: a checkpoint is damaged or of another training, or the best model so far is not there any more.
     """
+    for torn in (*out.glob(".writing-*.checkpoint"), *out.glob(".writing-*.safetensors")):
+        torn.unlink(missing_ok=True)  # what a killed process was writing
     for phase, recipe in recipes.items():
         path = checkpoint_path(out, phase)
         if not resume:
