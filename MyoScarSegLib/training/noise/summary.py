@@ -177,7 +177,7 @@ Table = dict[tuple[int, str], float]
 
 def _dice(trials: Sequence[Mapping[str, Any]], loss: str, *, best: bool = False) -> Table:
     """At the usual threshold, or at each training's best."""
-    found = {}
+    found: Table = {}
     for trial in trials:
         if trial["loss"] == loss:
             place = THRESHOLDS.index(figures_of(trial)["best_threshold"]) if best else _USUAL
