@@ -75,7 +75,7 @@ def draw(path: Path, document: Mapping[str, Any]) -> None:
     seeds = max((len(f["seeds"]) for row in conditions.values() for f in row["losses"].values()), default=0)
     patients = len(document["how"]["validation_patients"])
     note = (
-        f"Mean Dice per patient in 3D of {patients} validation patients, hurried boxes. Marks: each of {seeds} seeds. Dashes: "
+        f"Mean Dice per patient in 3D of {patients} validation patients, hurried boxes. Marks: seeds ({seeds}). Dashes: "
         f"true masks.\nDifference: mean with 95% interval over patients and seeds. {sentence(summary)}"
     )
     figure.text(0.012, 0.992, note, fontsize=8.5, color=_FAINT, va="top", linespacing=1.35)

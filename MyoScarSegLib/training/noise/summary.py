@@ -106,7 +106,7 @@ def sentence(summary: Mapping[str, Any]) -> str:
         effect = "harms"
     else:
         effect = "makes no difference that this study can tell from chance"
-    return f"Over all noise the KL term {effect}: {_shown(found)} in validation Dice ({found['seeds']} seeds)."
+    return f"Over all noise the KL term {effect}: {_shown(found)} in validation Dice (seeds: {found['seeds']})."
 
 
 def _order(trial: Mapping[str, Any]) -> tuple[int, float, str, int]:
