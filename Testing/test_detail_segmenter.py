@@ -25,6 +25,7 @@ def own_state() -> dict[str, torch.Tensor]:
     torch.manual_seed(3)
     branch = DetailBranch(8)
     parts = {"detail": branch, "refiner": Refiner(branch.channels, 8)}
+    torch.nn.init.normal_(parts["refiner"].leave.weight)
     return state | {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
 
 
@@ -55,7 +56,7 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
     with torch.inference_mode():
         tensor = torch.from_numpy(window)[None, None]
         features = network["image_encoder"](tensor.expand(-1, 3, -1, -1))
-        logits, _ = sam_answer(network, features, prompt, clicks, seen)
+        logits, _ = sam_answer(network, features, prompt, clicks)
         maps = prompt_maps(_SIDE, [prompt], [clicks], torch.from_numpy(seen)[None])
         expected = network["refiner"](network["detail"](tensor), logits, maps)[0].numpy()
     np.testing.assert_allclose(found.logits[y0 : y0 + _SIDE, x0 : x0 + _SIDE], expected, atol=1e-4)

@@ -30,6 +30,8 @@ HEAVY = {
 # Classes of layers have to inherit from torch's; only functions that build networks import these modules.
 NETWORKS = ("MyoScarSegLib.segmentation.detail", "MyoScarSegLib.training.finetune.lora")
 LIMIT_S = 0.3
+# Training and its evaluation are imported when somebody trains, one part at a time.
+TRAINING_LIMIT_S = 0.5
 PROBE = """
     import importlib, json, pkgutil, sys, time
 
@@ -93,8 +95,10 @@ def test_importing_the_library_takes_no_time_and_not_even_numpy(imported):
 
 def test_importing_all_its_modules_takes_less_than_the_limit_beyond_numpy(imported):
     worst = sorted(imported["modules"].items(), key=lambda item: -item[1])[:3]
+    training = sum(seconds for name, seconds in imported["modules"].items() if ".training" in name)
     assert len(imported["modules"]) > 50
-    assert sum(imported["modules"].values()) < LIMIT_S, f"the slowest: {worst}"
+    assert sum(imported["modules"].values()) - training < LIMIT_S, f"the slowest: {worst}"
+    assert training < TRAINING_LIMIT_S, f"the slowest: {worst}"
 
 
 def test_no_module_loads_a_heavy_library_when_it_is_imported(imported):

@@ -21,7 +21,6 @@ from MyoScarSegLib.segmentation.architectures import TISSUES
 if TYPE_CHECKING:
     import numpy as np
 
-SCAR_TISSUE = TISSUES.index("scar")
 _LEVELS = 5
 _CLICK_PX = 2.0
 _HEART_RADIUS = 0.285
@@ -102,7 +101,7 @@ class DetailBranch(nn.Module):
 
 
 class Refiner(nn.Module):
-    """From the detail branch's output, SAM's logits and the prompt's maps to the mask's logits.
+    """From the detail branch's output, SAM's logits and the prompt's maps to what changes in SAM's logits.
 
     Args:
         channels: of the detail branch's output.
@@ -120,9 +119,12 @@ class Refiner(nn.Module):
         self.up_middle = _Block(4 * width, width)
         self.up_fine = _Block(2 * width, width)
         self.leave = nn.Conv2d(width, 1, 1)
+        # It learns what to change in SAM's answer, and so begins by changing nothing.
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
     def forward(self, detail: torch.Tensor, sam_logits: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
-        """Logits ``[prompts, rows, columns]``.
+        """Logits ``[prompts, rows, columns]`` of the mask.
 
         Args:
             detail: ``[prompts, channels, rows, columns]``.
@@ -137,8 +139,7 @@ class Refiner(nn.Module):
         x = self.up_coarse(torch.cat([_twice(self.deep(coarse)), coarse], dim=1))
         x = self.up_middle(torch.cat([_twice(x), middle], dim=1))
         x = self.up_fine(torch.cat([_twice(x), fine], dim=1))
-        scar = tissue[:, SCAR_TISSUE] - tissue[:, :SCAR_TISSUE].logsumexp(dim=1)
-        return self.leave(x)[:, 0] + 0.5 * scar
+        return self.leave(x)[:, 0] + sam_logits.clamp(-20, 20)
 
 
 def prompt_maps(

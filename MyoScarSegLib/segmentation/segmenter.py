@@ -330,7 +330,8 @@ class Segmenter:
             clicked = list(np.concatenate([xy, kinds[..., None]], axis=2))
             points = (self._sam_coordinates(xy), torch.as_tensor(kinds, device=self.device))
         masks = None
-        if hint is not None:
+        # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder sees it if there is nothing else.
+        if hint is not None and (detail is None or (boxes is None and points is None)):
             size = self._model["prompt_encoder"].mask_input_size
             masks = functional.interpolate(hint[None, None], size, mode="bilinear", antialias=True).expand(count, -1, -1, -1)
         sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)

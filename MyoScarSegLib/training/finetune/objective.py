@@ -200,7 +200,10 @@ def _answer(
 
     learns = detail is None or settings.sam_decoder or settings.mode != "decoder"
     with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-        answers = [sam_answer(network, encoded[p.item : p.item + 1], p.box, p.points, p.hint) for p in asked]
+        # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder was not taught to.
+        answers = [
+            sam_answer(network, encoded[p.item : p.item + 1], p.box, p.points, p.hint if detail is None else None) for p in asked
+        ]
         logits, scores = torch.cat([a[0] for a in answers]), torch.cat([a[1] for a in answers])
     if detail is None:
         return logits, scores
