@@ -1,0 +1,153 @@
+"""``python -m Testing.benchmark.training``: what cached embeddings save when a segmenter is fine-tuned in ``decoder`` mode.
+
+An epoch with all embeddings in the cache against one in which every window is encoded again, on phantom slices, in one
+process and run: for our own segmenter, for LiteMedSAM on the same windows without our branch, and for SAM's ViT-B on the
+whole 1024 x 1024 pixels that it takes. Weights do not change the time of a network, so the latter two have random ones.
+
+How much the cache saves depends on what else an epoch does. The usual settings draw three prompts a slice and correct half of
+them up to three times, some seven answers of SAM's decoder a slice; the table also has an epoch of one box a slice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from MyoScarSegLib.files import write_json
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
+from MyoScarSegLib.phantom import phantom_slices
+from MyoScarSegLib.progress import no_progress
+from MyoScarSegLib.segmentation.cache import EmbeddingCache
+from MyoScarSegLib.training.averaging import average_into
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.finetune.learning import parameter_groups
+from MyoScarSegLib.training.finetune.loop import Phase
+from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
+from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.step import Stepper
+from MyoScarSegLib.training.finetune.train import Patients, _Course, _prepare
+from Testing.sam_factory import litemedsam_state
+from Testing.tiny_models import OWN_METADATA
+
+SETTINGS = SamSettings(mode="decoder", detail=False, phantoms=0, copies=1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: ``write`` makes the start model where it is not in the registry."""
+
+    name: str
+    title: str
+    settings: SamSettings
+    slices: int
+
+
+CASES = (
+    Case("own", f"{DEFAULT_SEGMENTER}, 112 x 112", SETTINGS, 24),
+    Case("litemedsam", "LiteMedSAM, 112 x 112, no branch", SETTINGS, 24),
+    Case("vit_b", "SAM ViT-B, 1024 x 1024", replace(SETTINGS, batch=2), 4),
+)
+
+
+def main() -> int:
+    """Measure, print a table, and write ``training.json``. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m Testing.benchmark.training", description=__doc__)
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/bench"))
+    parser.add_argument("--only", choices=[case.name for case in CASES], help="measure this one alone")
+    parser.add_argument("--threads", type=int, help="of torch; by default what it takes itself")
+    args = parser.parse_args()
+
+    import torch
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "torch": torch.__version__, "threads": torch.get_num_threads()}
+    print(f"{figures['cores']} cores, torch {figures['torch']} with {figures['threads']} threads")  # noqa: T201
+    print(  # noqa: T201
+        "| segmenter | slices | encoding | epoch, cached | encoded again | ratio | one box a slice, cached | ratio |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
+    for case in CASES:
+        if args.only in (None, case.name):
+            found = figures[case.name] = _measure(case)
+            print(_row(case, found), flush=True)  # noqa: T201
+    write_json(args.out / "training.json", figures)
+    return 0
+
+
+def _row(case: Case, found: dict[str, float]) -> str:
+    return (
+        f"| {case.title} | {case.slices} | {found['encoding_s']:.1f} s | {found['cached_s']:.1f} s "
+        f"| {found['encoded_again_s']:.1f} s | {found['ratio']:.1f} | {found['box_cached_s']:.1f} s | {found['box_ratio']:.1f} |"
+    )
+
+
+def _measure(case: Case) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"MYOSCARSEG_CACHE": folder}):
+        made = (LabelledSlice(f"phantom-{n}", n, *found) for n, found in enumerate(phantom_slices(7, 4 * case.slices)))
+        patients = Patients([s for s in made if s.scar.any()][: case.slices])
+        prepared = _prepare(_start(case, Path(folder)), patients, case.settings, None)
+        processes = Processes(open_accelerator("cpu", "no"))
+
+        def phase(**changes: Any) -> Phase:
+            return _Course(prepared, None, replace(case.settings, **changes), processes).prompts(None, None, no_progress, None)
+
+        usual, box = phase(), phase(prompts=1, corrections=0)
+        cached, box_cached = (_epoch(prepared.network, of, processes, case.slices) for of in (usual, box))
+        with mock.patch.object(EmbeddingCache, "get", return_value=None):
+            again = _epoch(prepared.network, usual, processes, case.slices)
+    encoding = again - cached
+    return {
+        "cached_s": cached,
+        "encoded_again_s": again,
+        "encoding_s": encoding,
+        "ratio": again / cached,
+        "box_cached_s": box_cached,
+        "box_ratio": (box_cached + encoding) / box_cached,
+    }
+
+
+def _epoch(network: Any, phase: Phase, processes: Processes, slices: int) -> float:
+    """Seconds of an epoch, without the checkpoint at its end."""
+    import copy
+
+    import torch
+
+    optimiser = torch.optim.AdamW(parameter_groups(network, phase.rates, 0.02))
+    averaged = copy.deepcopy(network)
+    stepper = Stepper(network, phase.loss, processes, 1)
+    began = time.perf_counter()
+    for first in range(0, slices, phase.batch):
+        places = range(first, min(first + phase.batch, slices))
+        stepper.gradients(places, lambda place: phase.item(0, place, place), lambda place: (0, place))
+        optimiser.step()
+        optimiser.zero_grad()
+        average_into(averaged, network, 0.99)
+    return time.perf_counter() - began
+
+
+def _start(case: Case, folder: Path) -> str | Path:
+    from safetensors.torch import save_file
+
+    if case.name == "own":
+        return DEFAULT_SEGMENTER
+    path = folder / f"{case.name}.safetensors"
+    if case.name == "litemedsam":
+        save_file(litemedsam_state(), str(path), {**OWN_METADATA, "input_side": "112", "window_mm": "156.8"})
+        return path
+    from segment_anything import sam_model_registry
+
+    state = {key: value for key, value in sam_model_registry["vit_b"]().state_dict().items() if not key.startswith("pixel_")}
+    save_file(state, str(path), {**OWN_METADATA, "preprocessing": "myoscarseg-1-sam", "input_side": "1024"})
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
