@@ -11,7 +11,7 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.architectures import build
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint
-from MyoScarSegLib.segmentation.detail import PROMPT_MAPS, DetailBranch, Refiner, prompt_maps
+from MyoScarSegLib.segmentation.detail import PROMPT_MAPS, DetailBranch, Refiner, heart_contrast, prompt_maps
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.finetune.objective import sam_answer
 from Testing.sam_factory import litemedsam_state
@@ -58,7 +58,7 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
         features = network["image_encoder"](tensor.expand(-1, 3, -1, -1))
         logits, _ = sam_answer(network, features, prompt, clicks)
         maps = prompt_maps(_SIDE, [prompt], [clicks], torch.from_numpy(seen)[None])
-        expected = network["refiner"](network["detail"](tensor), logits, maps)[0].numpy()
+        expected = network["refiner"](network["detail"](heart_contrast(tensor)), logits, maps)[0].numpy()
     np.testing.assert_allclose(found.logits[y0 : y0 + _SIDE, x0 : x0 + _SIDE], expected, atol=1e-4)
     assert (found.logits[:y0] == -20).all()
 
@@ -118,3 +118,29 @@ def test_maps_show_the_prompt():
     assert names["positive"].argmax() == 6 * 16 + 4 and names["negative"].argmax() == 2 * 16 + 10
     assert names["has_box"].all() and not names["has_hint"].any()
     assert not maps[1].any()
+
+
+def test_a_branch_without_refiner_leaves_the_masks_to_sam(own_state, image):
+    """And still has its map, which is what boxes are proposed from."""
+    half = {key: value for key, value in own_state.items() if not key.startswith("refiner.")}
+    sam = {key: value for key, value in half.items() if not key.startswith("detail.")}
+    near = {"pixel_spacing_mm": (1.0, 1.0), "centre": (20.0, 24.0)}
+    answers = []
+    for number, state in enumerate((half, sam)):
+        checkpoint = Checkpoint("s", str(number) * 64, state, "litemedsam", "myoscarseg-1", _SIDE, window_mm=32.0)
+        segmenter = Segmenter(checkpoint, device="cpu", precision="float32")
+        assert segmenter.knows_tissue == (state is half)
+        answers.append(segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0)], [Point(0, 14.0, 15.0, True)], **near))
+    np.testing.assert_allclose(answers[0].logits, answers[1].logits, atol=1e-5)
+    assert answers[0].score == pytest.approx(answers[1].score, abs=1e-5)
+
+
+def test_contrast_is_the_hearts_and_not_the_fats():
+    window = torch.full((1, 1, 64, 64), 0.98)
+    y, x = torch.meshgrid(torch.arange(64) + 0.5 - 32, torch.arange(64) + 0.5 - 32, indexing="ij")
+    heart = (y**2 + x**2) < 20**2
+    window[0, 0][heart] = 0.30
+    window[0, 0][heart & (x > 0)] = 0.34
+    seen = heart_contrast(window)[0, 0]
+    assert seen[heart & (x < 0)].max() < 0.06 and seen[heart & (x > 0)].min() > 0.94
+    assert heart_contrast(torch.full((1, 1, 32, 32), 0.4)).eq(0.4).all(), "a blank window stays as it is"

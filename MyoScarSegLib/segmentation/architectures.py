@@ -62,7 +62,8 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         side: rows and columns of the square input.
 
     Returns:
-        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``detail`` and ``refiner``.
+        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``detail``, some with
+        ``refiner``.
 
     Raises:
         ModelError: tensors are missing, superfluous, or of another shape.
@@ -80,9 +81,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         model = nn.ModuleDict(
             {"image_encoder": encoder, "prompt_encoder": _prompt_encoder(side, stride), "mask_decoder": _mask_decoder()}
         )
-        own = build_detail(state)
-        if own is not None:
-            model["detail"], model["refiner"] = own
+        model.update(build_detail(state))
     except (KeyError, AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"The tensors do not describe a whole {architecture} network: {error!r}.") from error
     _load(model, state, architecture)

@@ -2,9 +2,11 @@
 
 SAM's decoder answers a prompt from features that are four pixels wide, and scar is often not much wider. The *detail
 branch*, a small U-Net on the same window, runs once a slice, like SAM's image encoder; it was taught to name every pixel's
-tissue. The *refiner* runs once a prompt: it sees the branch's features, SAM's answer to the prompt, and the prompt itself drawn
-as maps, and gives the final logits. Ronneberger et al., MICCAI 2015 (U-Net); Ke et al., NeurIPS 2023 (a SAM with finer
-features); Sofiiuk et al., ICIP 2022 (clicks drawn as maps, the previous mask as a hint).
+tissue. The *refiner*, which a model need not have, runs once a prompt: it sees the branch's features, SAM's answer to the
+prompt, and the prompt itself drawn as maps, and gives the final logits.
+
+Ronneberger et al., MICCAI 2015 (U-Net); Ke et al., NeurIPS 2023 (a SAM with finer features); Sofiiuk et al., ICIP 2022 (clicks
+drawn as maps, the previous mask as a hint).
 """
 
 from __future__ import annotations
@@ -180,13 +182,13 @@ def prompt_maps(
     return maps
 
 
-def build_detail(state: Mapping[str, torch.Tensor]) -> tuple[DetailBranch, Refiner] | None:
-    """The two modules in the sizes of a checkpoint's tensors, without their weights; None if it has neither."""
+def build_detail(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
+    """``detail`` and ``refiner`` in the sizes of a checkpoint's tensors, without their weights, as far as it has them."""
     first, entry = state.get("detail.down.0.first.weight"), state.get("refiner.enter.weight")
-    if first is None or entry is None:
-        return None
+    if first is None:
+        return {}
     branch = DetailBranch(int(first.shape[0]))
-    return branch, Refiner(branch.channels, int(entry.shape[0]))
+    return {"detail": branch} if entry is None else {"detail": branch, "refiner": Refiner(branch.channels, int(entry.shape[0]))}
 
 
 class _Block(nn.Module):

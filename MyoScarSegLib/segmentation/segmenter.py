@@ -117,7 +117,7 @@ class Segmenter:
         self.window = _window(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
-        self._own = "detail" in self._model
+        self._own, self._refines = "detail" in self._model, "refiner" in self._model
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
@@ -331,7 +331,7 @@ class Segmenter:
             points = (self._sam_coordinates(xy), torch.as_tensor(kinds, device=self.device))
         masks = None
         # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder sees it if there is nothing else.
-        if hint is not None and (detail is None or (boxes is None and points is None)):
+        if hint is not None and (not self._refines or (boxes is None and points is None)):
             size = self._model["prompt_encoder"].mask_input_size
             masks = functional.interpolate(hint[None, None], size, mode="bilinear", antialias=True).expand(count, -1, -1, -1)
         sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
@@ -349,7 +349,7 @@ class Segmenter:
         best = scores.argmax(dim=1)
         each = torch.arange(count, device=logits.device)
         logits, scores = logits[each, best], scores[each, best]
-        if detail is None:
+        if detail is None or not self._refines:
             return logits, scores
         hints = None if hint is None else hint.expand(count, -1, -1)
         maps = prompt_maps(self.side, corners, clicked, hints).to(self.device)

@@ -6,7 +6,7 @@ import copy
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
@@ -39,7 +39,7 @@ class StartModel:
         checkpoint: of the start model.
         side, window_mm: of the windows that the new model looks at.
         preprocessing: id of the new model's.
-        new_detail: whether the detail branch and the refiner are new and know nothing.
+        new_detail: whether the detail branch is new and knows nothing.
     """
 
     checkpoint: Checkpoint
@@ -84,9 +84,13 @@ def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False
     if "detail" not in network and settings.detail and small:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            branch = DetailBranch(settings.detail_width)
-            network["detail"], network["refiner"] = branch, Refiner(branch.channels, settings.refiner_width)
+            network["detail"] = DetailBranch(settings.detail_width)
         new_detail = True
+    if "detail" in network and "refiner" not in network and settings.refiner:
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed + 1)
+            branch: Any = network["detail"]
+            network["refiner"] = Refiner(branch.channels, settings.refiner_width)
     return network, StartModel(checkpoint, side, window_mm, preprocessing, new_detail)
 
 

@@ -103,7 +103,7 @@ def prompts_loss(
         weights = torch.tensor([1.0 / (counts[p.item] * p.turns) for p in current]).to(logits)
         per_prompt = scar_losses(logits, targets, settings.loss)
         total = total + (weights * per_prompt).sum()
-        if detail is None:
+        if "refiner" not in network:
             total = total + _SCORE * (weights * _score_error(logits, targets, scores)).sum()
         sums["mask" if turn == 0 else "corrected"] += float((weights * per_prompt).sum().detach())
         answers = logits.detach().float().cpu().numpy()
@@ -198,14 +198,13 @@ def _answer(
 
     from MyoScarSegLib.segmentation.detail import prompt_maps
 
-    learns = detail is None or settings.sam_decoder or settings.mode != "decoder"
+    refines = detail is not None and "refiner" in network
+    learns = not refines or settings.sam_decoder or settings.mode != "decoder"
     with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
         # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder was not taught to.
-        answers = [
-            sam_answer(network, encoded[p.item : p.item + 1], p.box, p.points, p.hint if detail is None else None) for p in asked
-        ]
+        answers = [sam_answer(network, encoded[p.item : p.item + 1], p.box, p.points, None if refines else p.hint) for p in asked]
         logits, scores = torch.cat([a[0] for a in answers]), torch.cat([a[1] for a in answers])
-    if detail is None:
+    if detail is None or not refines:
         return logits, scores
     side = detail.shape[-1]
     nothing = np.full((side, side), np.nan, dtype=np.float32)

@@ -25,7 +25,8 @@ class SamSettings:
             weights, beside which low-rank ones learn.
         side: of the window in pixels of the network; 0 takes the start model's.
         window_mm: of the window in millimetres; 0 takes the start model's. A slice without spacing counts 1.4 mm a pixel.
-        detail: whether a start model without detail branch and refiner gets them.
+        detail: whether a start model without detail branch gets one.
+        refiner: whether one without refiner gets one. Tried for our own model, it drew small scar too small: off.
         detail_width, refiner_width: channels of their finest levels, for new ones.
         sam_decoder: whether SAM's mask decoder learns too where a refiner draws the mask (it always does where none does).
         dense_epochs: passes over all slices in the dense phase; -1 for 60 with a new detail branch and none with one that has
@@ -62,6 +63,7 @@ class SamSettings:
     side: int = 0
     window_mm: float = 0.0
     detail: bool = True
+    refiner: bool = False
     detail_width: int = 24
     refiner_width: int = 16
     sam_decoder: bool = False

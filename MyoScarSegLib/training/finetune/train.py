@@ -296,11 +296,13 @@ class _Course:
 
     def _rates(self) -> dict[str, float]:
         settings = self._settings
-        own = "refiner" in self._network
+        refines = "refiner" in self._network
         rates: dict[str, float] = {}
-        if own:
-            rates |= {"detail": settings.detail_rate, "refiner": settings.refiner_rate}
-        if not own or settings.sam_decoder or settings.mode != "decoder":
+        if "detail" in self._network:
+            rates["detail"] = settings.detail_rate
+        if refines:
+            rates["refiner"] = settings.refiner_rate
+        if not refines or settings.sam_decoder or settings.mode != "decoder":
             rates |= {"prompt_encoder": settings.decoder_rate, "mask_decoder": settings.decoder_rate}
         if settings.mode == "full":
             rates["image_encoder"] = settings.encoder_rate
