@@ -48,7 +48,8 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 segmenter: models
-	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --start myoscarseg-sam-1
+	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --start myoscarseg-sam-1 \
+		--set dense_epochs=60 --set epochs=0
 
 detector: $(VENV)/installed
 	$(BIN)/myoscarseg train yolo --data $(DATA) --out $(OUT)/detector --start fresh
