@@ -293,6 +293,25 @@ def test_a_new_training_finds_nothing_of_the_old_one(trained, start, tmp_path, m
     assert len(entries(trained("decoder").folder / "log.jsonl")) == 6
 
 
+def test_a_new_training_that_is_stopped_at_once_leaves_nothing_old_to_go_on_from(trained, start, tmp_path):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    settings, token = replace(QUICK, mode="decoder", epochs=1), CancelToken()
+    with pytest.raises(Cancelled):
+        fine_tune(start, PATIENTS, settings, folder, device="cpu", progress=lambda *_: token.cancel(), cancel=token)
+    assert not list(folder.glob("*.checkpoint"))
+    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
+    assert [e["epoch"] for e in outcome.epochs] == [1]
+
+
+def test_what_a_killed_training_was_writing_is_cleared_away(trained, start, tmp_path, module_cache):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    torn = [folder / ".writing-0a.checkpoint", folder / ".writing-0b.safetensors"]
+    for file in torn:
+        file.write_bytes(b"half")
+    fine_tune(start, PATIENTS, replace(QUICK, mode="decoder"), folder, device="cpu", resume=True)
+    assert not any(file.exists() for file in torn)
+
+
 def test_training_without_scar_is_refused(start, tmp_path):
     with pytest.raises(ModelError, match="None of the training slices has scar"):
         fine_tune(start, Patients(slices_of("n", 3, scar=False)), QUICK, tmp_path, device="cpu")
