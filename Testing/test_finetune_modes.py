@@ -23,7 +23,7 @@ from MyoScarSegLib.training.finetune.samples import training_slices, windowed
 from MyoScarSegLib.training.finetune.settings import MODES
 from MyoScarSegLib.training.finetune.train import Outcome, Patients, _segmenter, fine_tune
 from Testing.tiny_models import write_segmenter
-from Testing.tiny_training import SETTINGS, SIDE, WINDOW_MM, entries, network_of, slices_of, write_start
+from Testing.tiny_training import SETTINGS, SIDE, WINDOW_MM, entries, network_of, slices_of, tensors_of, write_start
 
 QUICK = replace(
     SETTINGS, epochs=2, encoder_rate=5e-4, decoder_rate=2e-3, detail_rate=1e-2, refiner_rate=1e-2, averaging=0.3, warmup=0.0
@@ -96,7 +96,7 @@ def stop_at(step: int, phase: str = "prompts") -> dict:
 
 def differing(first: Path, second: Path) -> set[str]:
     """Names of the tensors that differ between two models, beyond half precision."""
-    a, b = network_of(first).state_dict(), network_of(second).state_dict()
+    a, b = tensors_of(first), tensors_of(second)
     assert a.keys() == b.keys()
     return {key for key in a if not torch.equal(a[key].half(), b[key].half())}
 
@@ -134,7 +134,7 @@ def test_only_what_the_mode_names_learns(trained, start, mode):
 
 def test_frozen_tensors_stay_to_the_last_bit(trained, start):
     state = torch.load(trained("decoder").folder / "prompts.checkpoint", weights_only=True)["state"]
-    begun = network_of(start).state_dict()
+    begun = tensors_of(start)
     for kind in ("network", "averaged"):
         for key, value in state[kind].items():
             if key.startswith(("image_encoder.", "prompt_encoder.", "mask_decoder.")):
@@ -204,7 +204,7 @@ def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, t
     outcome = fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu")
     assert len(seen) == 4 and outcome.best_epoch == 2
     assert [e["validation_score"] for e in outcome.epochs] == scores[:4]
-    kept = network_of(outcome.model).state_dict()
+    kept = tensors_of(outcome.model)
     assert all(torch.equal(kept[key], seen[1][key].half().to(kept[key])) for key in kept)
     again = fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu", resume=True)
     assert len(seen) == 4 and again.best_epoch == 2

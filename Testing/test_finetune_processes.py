@@ -18,7 +18,7 @@ from MyoScarSegLib.training import augmentation
 from MyoScarSegLib.training.finetune.train import fine_tune
 from Testing.conftest import REPOSITORY
 from Testing.tiny_models import write_segmenter
-from Testing.tiny_training import PlainWindows, TinyPhase, entries, network_of, weights
+from Testing.tiny_training import PlainWindows, TinyPhase, entries, tensors_of, weights
 from Testing.two_processes import DECODER, PATIENTS
 
 
@@ -73,7 +73,7 @@ def alone(tmp_path_factory):
 
 
 def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(found, expected, atol=5e-4, rtol=2e-3)
 
 
 def test_two_processes_compute_what_one_computes(together, alone):
@@ -141,7 +141,7 @@ def test_each_makes_its_share_of_the_embeddings(together, tmp_path, monkeypatch)
     assert first["epochs"][0]["loss"] == pytest.approx(outcome.epochs[0]["loss"], rel=1e-3)
     model = together.folder / "whole" / "segmenter.safetensors"
     assert load_segmenter(model, device="cpu").window is not None
-    torch.testing.assert_close(weights(network_of(model)), weights(network_of(outcome.model)), atol=2e-3, rtol=5e-3)
+    assert_near(*(torch.cat([v.flatten().float() for v in tensors_of(file).values()]) for file in (model, outcome.model)))
 
 
 def test_if_one_is_killed_the_other_ends(together):

@@ -111,6 +111,13 @@ class PlainWindows:
         return image * inside
 
 
+def tensors_of(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a model file."""
+    from safetensors.torch import load_file
+
+    return load_file(str(path))
+
+
 Loss = Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
 
 
