@@ -240,9 +240,10 @@ def test_detect_writes_boxes_and_no_mask(command, inputs, tmp_path, tiny_detecto
         assert sorted(file.name for file in folder.iterdir()) == ["boxes.json", "boxes.png"]
 
 
-def test_boxes_of_detect_are_those_of_segment(command, segment, inputs, tmp_path, tiny_detector):
+def test_boxes_of_detect_are_those_of_segment(command, segment, inputs, tmp_path, tiny_detector, tiny_segmenter):
     segment(inputs["nifti"])
-    command("detect", inputs["nifti"], "-o", tmp_path / "detected", "--detector", tiny_detector)
+    models = ("--detector", tiny_detector, "--segmenter", tiny_segmenter)
+    command("detect", inputs["nifti"], "-o", tmp_path / "detected", *models)
     assert (tmp_path / "detected/nifti/boxes.json").read_text() == (tmp_path / "out/nifti/boxes.json").read_text()
 
 

@@ -47,6 +47,9 @@ def add_parsers(subparsers: Any) -> None:
         description="Propose boxes around scar in each INPUT and write OUT/<case>/boxes.json and boxes.png.",
     )
     _common(detect)
+    detect.add_argument(
+        "--segmenter", metavar="NAME|PATH", help="segmenter whose map of tissues has a say, if it has one (default: as `segment`)"
+    )
     detect.set_defaults(run=run_detect)
 
 
@@ -88,7 +91,7 @@ def run_detect(args: argparse.Namespace) -> int:
 
     progress = ConsoleProgress()
     with cancel_on_interrupt() as cancel:
-        outcomes = detect_all(_job(args), _pipeline(args), progress=progress, cancel=cancel)
+        outcomes = detect_all(_job(args), _pipeline(args, segmenter=args.segmenter), progress=progress, cancel=cancel)
     progress.close()
     return _report(args, outcomes, _detect_line)
 
