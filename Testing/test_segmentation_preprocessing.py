@@ -135,7 +135,9 @@ def test_all_three_channels_show_the_same_slice(image, name):
 
 
 def test_an_unknown_preprocessing_is_refused_with_those_known():
-    with pytest.raises(ModelError, match=r"'imagenet', which this version .*myoscarseg-1, sam, medsam, litemedsam, yolosam"):
+    with pytest.raises(
+        ModelError, match=r"'imagenet', which this version .*myoscarseg-1, myoscarseg-1-sam, sam, medsam, litemedsam, yolosam"
+    ):
         preprocessing("imagenet")
 
 
