@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.settings import SamSettings
@@ -26,6 +27,15 @@ _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",
     "Nothing is known of scanners, sequences and diseases that the data does not hold.",
 )
+_FURTHER: Mapping[str, Any] = {
+    "epochs": 5,
+    "decoder_rate": 5e-5,
+    "detail_rate": 5e-5,
+    "measured_boxes": False,
+    "prompting.empty": 0.05,
+    "prompting.ventricle": 0.0,
+}
+"""Settings of a training that starts from a segmenter of ours: it knows scar, and harder ones made it draw too little."""
 _END_TO_END = "end_to_end"
 _FALSE_GRAM = 0.01
 
@@ -35,8 +45,9 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
     from MyoScarSegLib.detection import load_detector
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
 
-    settings = sam_settings(job)
     start = job.start or DEFAULT_SEGMENTER
+    knows_scar = read_checkpoint(start).preprocessing.startswith("myoscarseg")
+    settings = sam_settings(job, further=knows_scar)
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
     manifest = job.out / "split.json"
     used = read_job_data(job, manifest, progress, cancel)
@@ -103,15 +114,20 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
     }
 
 
-def sam_settings(job: TrainJob) -> SamSettings:
+def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
     """The settings that a job means.
+
+    Args:
+        job: the job; what it says goes before what is usual.
+        further: whether the start model has already learnt scar.
 
     Raises:
         ModelError: an option is none of them, or makes no sense.
     """
     given: Mapping[str, Any] = {"epochs": job.epochs, "batch": job.batch}
     own = {"mode": job.mode, "preset": job.preset, "dense_preset": job.preset, "seed": job.seed}
-    settings = with_options(SamSettings(), own | {name: value for name, value in given.items() if value is not None})
+    usual = with_options(SamSettings(), _FURTHER if further else {})
+    settings = with_options(usual, own | {name: value for name, value in given.items() if value is not None})
     return with_options(settings, job.options)
 
 
