@@ -122,8 +122,8 @@ class Refiner(nn.Module):
         self.up_fine = _Block(2 * width, width)
         self.leave = nn.Conv2d(width, 1, 1)
         # It learns what to change in SAM's answer, and so begins by changing nothing.
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, detail: torch.Tensor, sam_logits: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
         """Logits ``[prompts, rows, columns]`` of the mask.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ class EmbeddingBank:
             processes.check(cancel)
             progress(first, total, _PREPARING)
             number = first + processes.index
-            processes.together(lambda number=number: self._make(number))  # type: ignore[misc]
+            processes.together(partial(self._make, number))
         progress(total, total, _PREPARING)
 
     def _make(self, number: int) -> None:
