@@ -59,8 +59,16 @@ def test_one_file_of_prompts_for_two_inputs_is_refused(command, image, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
-def test_detect_has_no_options_of_the_segmenter(command, image, tmp_path):
-    assert command("detect", image, "-o", tmp_path / "out", "--segmenter", "litemedsam").status == 2
+@pytest.mark.parametrize(
+    "option",
+    [("--threshold", "0.4"), ("--format", "nifti"), ("--boxes", "b.json"), ("--points", "p.json"), ("--precision", "float32")],
+)
+def test_detect_has_no_options_of_masks(command, image, tmp_path, option):
+    """It has ``--segmenter``: the segmenter's map of tissues has a say in the boxes."""
+    ran = command("detect", image, "-o", tmp_path / "out", *option)
+    assert ran.status == 2
+    assert option[0] in ran.err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
