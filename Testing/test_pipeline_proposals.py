@@ -1,0 +1,101 @@
+"""What a segmenter's map of tissues does to the boxes that the pipeline proposes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.segmentation.checkpoint import Checkpoint
+from MyoScarSegLib.segmentation.detail import DetailBranch
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.sam_factory import litemedsam_state
+from Testing.test_pipeline import SLICES, BrightestDetector, _voxels
+
+OVERLOOKED = (10, 12, 20, 16)
+
+
+class MappedSegmenter(Segmenter):
+    """A segmenter of ours whose map is told: scar where slices are brighter than 800, but for slice 1, and on slice 4."""
+
+    fails_on: int | None = None
+
+    def tissue(self, image, *, pixel_spacing_mm=None, centre=None):
+        assert centre is not None, "the map is of the window around the heart"
+        number = int(image[0, 0])
+        if number == self.fails_on:
+            raise ModelError("out of memory")
+        scar = np.where(image > 800, 0.9, 0.0) if number != 1 else np.zeros(image.shape)
+        if number == 4:
+            x0, y0, x1, y1 = OVERLOOKED
+            scar[y0:y1, x0:x1] = 0.8
+        return np.stack([1 - scar, 0 * scar, 0 * scar, scar]).astype(np.float32)
+
+
+def own_checkpoint() -> Checkpoint:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        branch = {f"detail.{key}": value for key, value in DetailBranch(8).state_dict().items()}
+    return Checkpoint("own", "d" * 64, litemedsam_state() | branch, "litemedsam", "myoscarseg-1", 32, window_mm=40.0)
+
+
+@pytest.fixture
+def segmenter() -> MappedSegmenter:
+    return MappedSegmenter(own_checkpoint(), device="cpu", precision="float32")
+
+
+@pytest.fixture
+def study() -> Study:
+    return Study("case", _voxels(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+
+
+def test_the_map_drops_boxes_and_adds_what_was_overlooked(study, segmenter):
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
+    assert [(box.slice, box.source) for box in boxes] == [(0, "brightest"), (2, "brightest"), (3, "brightest"), (4, "own")]
+    assert boxes[-1].xyxy == OVERLOOKED
+    assert "own" in boxes.provenance["proposals"]
+    assert not boxes.failed_slices and not boxes.cancelled
+
+
+def test_a_slice_whose_map_fails_is_reported_and_costs_no_other(study, segmenter):
+    segmenter.fails_on = 2
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
+    assert {box.slice for box in boxes} == {0, 3, 4}
+    assert boxes.failed_slices == {2: "out of memory"}
+
+
+def test_a_cancel_between_detector_and_map_is_told(study, segmenter):
+    token = CancelToken()
+
+    def progress(done, total, message):
+        if message.startswith("Looking at tissue") and done == 2:
+            token.cancel()
+
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study, progress=progress, cancel=token)
+    assert boxes.cancelled
+    assert {box.slice for box in boxes} <= {0, 1, 2}
+
+
+def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
+    """The map comes with the embedding that the prompts need."""
+    segmenter = Segmenter(own_checkpoint(), device="cpu", precision="float32")
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
+    pipeline.propose(study)
+    assert segmenter.cache.misses == SLICES
+    pipeline.segment(study, BrightestDetector().detect(study.voxels[0], slice_index=0))
+    assert segmenter.cache.misses == SLICES
+
+
+def test_a_segmenter_without_a_map_leaves_the_detectors_boxes(study):
+    plain = Segmenter(
+        Checkpoint("lite", "e" * 64, litemedsam_state(), "litemedsam", "myoscarseg-1", 32, window_mm=40.0),
+        device="cpu",
+        precision="float32",
+    )
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=plain).propose(study)
+    assert {box.slice for box in boxes} == {0, 1, 2, 3}
+    assert "proposals" not in boxes.provenance
