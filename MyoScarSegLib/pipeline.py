@@ -15,9 +15,8 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
-from MyoScarSegLib.proposals import reconcile
+from MyoScarSegLib.proposals import Proposal, reconcile, settle
 from MyoScarSegLib.result import Boxes, Result, check_threshold
-from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
 
@@ -196,12 +195,14 @@ class Pipeline:
             "map_sha256": segmenter.checkpoint.sha256,
         }
 
+        proposals: list[Proposal] = []
+
         def agree(index: int) -> None:
-            scar = segmenter.tissue(study.voxels[index], pixel_spacing_mm=spacing, centre=centre)[TISSUES.index(SCAR)]
-            found.extend(
+            proposals.extend(
                 reconcile(
                     [box for box in detected if box.slice == index],
-                    scar,
+                    segmenter.tissue(study.voxels[index], pixel_spacing_mm=spacing, centre=centre),
+                    study.voxels[index],
                     slice_index=index,
                     map_name=segmenter.name,
                     pixel_spacing_mm=spacing,
@@ -211,6 +212,13 @@ class Pipeline:
 
         failed, found.cancelled = _each_slice(indices, agree, "Looking at tissue", progress, cancel)
         found.failed_slices |= failed
+        boxes, faint = settle(proposals, slice_distance_mm=study.geometry.slice_distance_mm)
+        # What a cancelled study shows so far says little of the whole.
+        found.extend([p.box for p in proposals] if found.cancelled else boxes)
+        if faint and not found.cancelled:
+            found.provenance["remark_on_proposals"] = (
+                "Little and faint: nothing proposed is clearly brighter than healthy wall, so all boxes are proposed as rejected."
+            )
 
     def segment(
         self,

@@ -9,12 +9,13 @@ import torch
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.segmentation.detail import DetailBranch
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.sam_factory import litemedsam_state
-from Testing.test_pipeline import SLICES, BrightestDetector, _voxels
+from Testing.test_pipeline import RING, SCAR, SLICES, BrightestDetector, _voxels
 
 OVERLOOKED = (10, 12, 20, 16)
 
@@ -23,6 +24,7 @@ class MappedSegmenter(Segmenter):
     """A segmenter of ours whose map is told: scar where slices are brighter than 800, but for slice 1, and on slice 4."""
 
     fails_on: int | None = None
+    sees_healthy_wall = False
 
     def tissue(self, image, *, pixel_spacing_mm=None, centre=None):
         assert centre is not None, "the map is of the window around the heart"
@@ -33,7 +35,9 @@ class MappedSegmenter(Segmenter):
         if number == 4:
             x0, y0, x1, y1 = OVERLOOKED
             scar[y0:y1, x0:x1] = 0.8
-        return np.stack([1 - scar, 0 * scar, 0 * scar, scar]).astype(np.float32)
+        healthy = np.zeros(image.shape)
+        healthy[30:36] = 1 if self.sees_healthy_wall else 0
+        return np.stack([1 - scar - healthy, 0 * scar, healthy, scar]).astype(np.float32)
 
 
 def own_checkpoint() -> Checkpoint:
@@ -78,6 +82,25 @@ def test_a_cancel_between_detector_and_map_is_told(study, segmenter):
     boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study, progress=progress, cancel=token)
     assert boxes.cancelled
     assert {box.slice for box in boxes} <= {0, 1, 2}
+
+
+def faint(study: Study, contrast_sd: float) -> Study:
+    """The only scar is what the detector overlooks on slice 4, this much brighter than the rest."""
+    voxels = np.where(study.voxels == SCAR, RING, study.voxels)
+    x0, y0, x1, y1 = OVERLOOKED
+    voxels[4, y0:y1, x0:x1] = 25 + contrast_sd * 18.5  # the healthy wall is made of noise from 0 to 50
+    return Study("case", voxels, study.geometry, study.reconstruction)
+
+
+@pytest.mark.parametrize(("contrast_sd", "state"), [(1.0, BoxState.REJECTED), (6.0, BoxState.PROPOSED)])
+def test_little_and_faint_scar_is_shown_and_not_segmented(study, segmenter, contrast_sd, state):
+    segmenter.sees_healthy_wall = True
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
+    boxes = pipeline.propose(faint(study, contrast_sd))
+    assert [(box.slice, box.state) for box in boxes] == [(4, state)]
+    assert ("remark_on_proposals" in boxes.provenance) == (state is BoxState.REJECTED)
+    result = pipeline.segment(faint(study, contrast_sd), boxes)
+    assert bool(result.scores) == (state is BoxState.PROPOSED)
 
 
 def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
