@@ -1,0 +1,76 @@
+"""Which slice of the study the reader looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+import vtk
+
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+
+
+def nearest_first(displayed: int, slices: int) -> list[int]:
+    """All slice indices, the displayed one first, then its neighbours outwards."""
+    return sorted(range(slices), key=lambda k: (abs(k - displayed), -k))
+
+
+class SliceFollower:
+    """Calls ``callback(k)`` whenever a slice view that shows the study's slices comes to another one.
+
+    Slice nodes fire on pan and zoom too, so the slice is computed and compared; views across the stack are not followed.
+    """
+
+    def __init__(self, scene: Any, geometry: VolumeGeometry, callback: Callable[[int], None]) -> None:
+        self._scene = scene
+        self._geometry = geometry
+        self._callback = callback
+        self._tags: dict[str, tuple[Any, int]] = {}
+        self._shown: dict[str, int | None] = {}
+        self._displayed: int | None = None
+        self._added = scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added)
+        for node in _slice_nodes(scene):
+            self._follow(node)
+
+    @property
+    def displayed(self) -> int | None:
+        """The slice that was shown last, None if no view shows the study's slices."""
+        return self._displayed
+
+    def stop(self) -> None:
+        """Follow no longer; the callback is never called again."""
+        self._scene.RemoveObserver(self._added)
+        for node, tag in self._tags.values():
+            node.RemoveObserver(tag)
+        self._tags.clear()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_added(self, _caller: Any, _event: str, node: Any) -> None:
+        if node is not None and node.IsA("vtkMRMLSliceNode"):
+            self._follow(node)
+
+    def _follow(self, node: Any) -> None:
+        if node.GetID() not in self._tags:
+            self._tags[node.GetID()] = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_slice_node)
+            self._look(node)
+
+    def _on_slice_node(self, node: Any, _event: str) -> None:
+        before = self._displayed
+        if self._look(node) and self._displayed != before and self._displayed is not None:
+            self._callback(self._displayed)
+
+    def _look(self, node: Any) -> bool:
+        """Note which slice a view shows. Returns whether that is news and a slice of the study."""
+        shown = self._geometry.slice_of_view(node) if self._geometry.shows_slices(node) else None
+        if shown == self._shown.get(node.GetID()):
+            return False
+        self._shown[node.GetID()] = shown
+        if shown is None:
+            return False
+        self._displayed = shown
+        return True
+
+
+def _slice_nodes(scene: Any) -> list[Any]:
+    return [scene.GetNthNodeByClass(n, "vtkMRMLSliceNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))]

@@ -1,0 +1,83 @@
+"""The sentence that says what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from MyoScarSegLib.scene.text import _, slice_list
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the sentence depends on.
+
+    Attributes:
+        volume: a usable volume is chosen.
+        busy: the running action's name, empty if none.
+        progress: its own sentence.
+        engine: state of the engine.
+        proposed: proposals were asked for, whatever they gave.
+        boxes: number of boxes that were not rejected.
+        box_slices: number of slices with such boxes.
+        to_review: boxes that nobody has accepted, rejected or drawn.
+        masks: number of slices that were segmented.
+        behind: slices whose prompts changed since they were segmented.
+        edited: slices that the user painted in.
+        volume_ml, mass_g: of the scar; None without spacing.
+        pixels: of the scar.
+    """
+
+    volume: bool = False
+    busy: str = ""
+    progress: str = ""
+    engine: str = "ready"
+    proposed: bool = False
+    boxes: int = 0
+    box_slices: int = 0
+    to_review: int = 0
+    masks: int = 0
+    behind: tuple[int, ...] = ()
+    edited: tuple[int, ...] = ()
+    volume_ml: float | None = None
+    mass_g: float | None = None
+    pixels: int = 0
+
+
+def next_step(now: Situation) -> str:
+    """One or two sentences: where the work stands, and what to do next."""
+    if now.engine == "failed":
+        return _("The segmentation process does not start. See the message above; Retry starts it again.")
+    if not now.volume:
+        return _("Choose an LGE volume, or load the sample data.")
+    if now.busy:
+        return now.progress or _("Working ...")
+    if now.behind:
+        return _("Boxes or points changed on slices {slices}: press Segment all to bring their masks up to date.").format(
+            slices=slice_list(now.behind)
+        )
+    if now.masks:
+        return _found(now) + " " + _("Look through the slices and correct what is wrong; then save the scene or export the numbers.")
+    if now.boxes:
+        sentence = _boxes(now)
+        if now.to_review:
+            return sentence + " " + _("Look through them, then press Segment all.")
+        return sentence + " " + _("Press Segment all.")
+    if now.proposed:
+        return _("No scar was proposed. Draw a box around scar in a slice view if you see some.")
+    return _("Press Propose boxes, or draw a box around scar in a slice view.")
+
+
+def _boxes(now: Situation) -> str:
+    if now.boxes == 1:
+        return _("1 box.")
+    if now.box_slices == 1:
+        return _("{boxes} boxes on 1 slice.").format(boxes=now.boxes)
+    return _("{boxes} boxes on {slices} slices.").format(boxes=now.boxes, slices=now.box_slices)
+
+
+def _found(now: Situation) -> str:
+    if now.pixels == 0:
+        return _("No scar was found.")
+    if now.volume_ml is None or now.mass_g is None:
+        return _("Scar: {pixels} pixels (the volume has no spacing).").format(pixels=now.pixels)
+    return _("Scar: {ml:.1f} mL, {g:.1f} g.").format(ml=now.volume_ml, g=now.mass_g)

@@ -1,0 +1,35 @@
+"""Sentences for the user, in their language.
+
+The library knows no translations: the application's module gives a translator once, and until then the English text shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+_translator: Callable[[str], str] | None = None
+
+
+def set_translator(translator: Callable[[str], str] | None) -> None:
+    """Let ``translator`` turn every English text of this layer into the user's language; None shows English."""
+    global _translator
+    _translator = translator
+
+
+def _(text: str) -> str:
+    """``text`` in the user's language. Texts with values are formatted afterwards: ``_("{n} boxes").format(n=3)``."""
+    return text if _translator is None else _translator(text)
+
+
+def slice_list(slices: Iterable[int], most: int = 6) -> str:
+    """Slice indices for a sentence, counted from 0 as in every table and file: ``2, 5, 6``, shortened after ``most``."""
+    numbers = [str(k) for k in sorted(slices)]
+    if len(numbers) <= most:
+        return ", ".join(numbers)
+    return _("{first} and {more} more").format(first=", ".join(numbers[:most]), more=len(numbers) - most)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What an unexpected error says, fit to show: its kind where it has no text of its own."""
+    text = str(error).strip()
+    return text if text else type(error).__name__
