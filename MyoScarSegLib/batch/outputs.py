@@ -72,7 +72,9 @@ _PROVENANCE = (
 )
 
 
-def write_case(folder: Path, result: Result, formats: str = "both", truth: np.ndarray | None = None) -> None:
+def write_case(
+    folder: Path, result: Result, formats: str = "both", truth: np.ndarray | None = None, *, picture: bool = True
+) -> None:
     """Write all files of a segmented case into ``folder``, each atomically.
 
     ``boxes.json`` (and ``points.json`` if there are points) come first, so that even a disk that fills up leaves the prompts.
@@ -82,6 +84,7 @@ def write_case(folder: Path, result: Result, formats: str = "both", truth: np.nd
         result: what to write.
         formats: of the mask: ``seg.nrrd``, ``nii.gz`` or ``both``.
         truth: bool ``[k, j, i]``, drawn into the overlay for comparison.
+        picture: draw the overlay, which needs matplotlib; else an earlier one is taken away.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -101,7 +104,10 @@ def write_case(folder: Path, result: Result, formats: str = "both", truth: np.nd
     else:
         _remove(nifti)
     write_volume(folder / "probability.nii.gz", result.probability, study)
-    write_overlay(folder / "overlay.png", result, truth)
+    if picture:
+        write_overlay(folder / "overlay.png", result, truth)
+    else:
+        _remove(folder / "overlay.png")
     write_json(folder / "result.json", result.summary())
 
 

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,6 +73,7 @@ class Workflow:
         self.error = ""
         self.note = ""
         self.session: StudySession | None = None
+        self.settings = EngineSettings()
         self._clock = clock
         self._callbacks: list[Callable[[Change], None]] = []
         self._edits = LiveEdits(clock)
@@ -239,8 +241,13 @@ class Workflow:
         node, reason = found
         return reason if self.select(node) else ""
 
+    def use_segmentation(self, segmentation_node: Any) -> bool:
+        """Put the scar of the study into this segmentation node from now on; its other segments stay."""
+        return self._restore(lambda session: session.use_segmentation(segmentation_node))
+
     def configure(self, settings: EngineSettings) -> None:
         """Use other models, device or confidence from now on; the slices are encoded again where that matters."""
+        self.settings = settings
         self.engine.configure(settings)
         if self.session is not None:
             self._encode()
@@ -284,6 +291,18 @@ class Workflow:
         if self._action is not None:
             self._abandon(_("Cancelled."))
             self._tell(Change.PROGRESS, Change.STATUS)
+
+    def export(self, folder: Path) -> list[Path]:
+        """Write the results of all studies in the scene; see :func:`~MyoScarSegLib.scene.export.export_sessions`.
+
+        Unlike the other methods this raises: a script and the panel both want to know what was written.
+
+        Raises:
+            MyoScarSegError: nothing was segmented yet, or the folder cannot be written.
+        """
+        from MyoScarSegLib.scene.export import export_sessions
+
+        return export_sessions(sessions(self.scene), folder)
 
     # ------------------------------------------------------------------ quick edits, one undo entry each
 

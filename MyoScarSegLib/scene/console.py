@@ -1,0 +1,201 @@
+"""The calls of a script or of Slicer's Python console: each returns when its work is done.
+
+They use the same :class:`~MyoScarSegLib.scene.workflow.Workflow` as the panel, so what they do shows there, is one undo entry,
+and can be cancelled there. While they wait, the workflow is pumped and the application's events are processed.
+Names are in Slicer's style, because Slicer users call them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.actions import CANCELLED, FAILED, Action
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.workflow import Workflow
+
+_PAUSE_S = 0.005
+
+
+class Console:
+    """Blocking calls over a workflow."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        process_events: Callable[[], None] | None = None,
+        *,
+        python: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            workflow: that does the work.
+            process_events: of the application, called while waiting (``slicer.app.processEvents``).
+            python: interpreter for :meth:`processFolder`; this process's own if None.
+            environment: of that interpreter.
+        """
+        self.workflow = workflow
+        self._process_events = process_events
+        self._python = python
+        self._environment = environment
+        self._folder_run: Any = None
+        self._cancelled = False
+
+    def proposeBoxes(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> list[Box]:
+        """Propose boxes around scar on every slice of a volume, as *Propose boxes* in the panel does.
+
+        Args:
+            volumeNode: scalar volume of an LGE short-axis stack.
+            progress: called as ``progress(done, total, message)``.
+
+        Returns:
+            All boxes of the study: the new proposals, and those that were accepted, rejected or drawn before.
+
+        Raises:
+            MyoScarSegError: a sentence on what is wrong; the scene is as before.
+            Cancelled: :meth:`cancel` was called, or *Cancel* pressed.
+        """
+        self._select(volumeNode)
+        self._wait(self.workflow.propose(), progress)
+        return self._session().boxes.all_boxes()
+
+    def segment(
+        self,
+        volumeNode: Any,
+        segmentationNode: Any = None,
+        slices: Iterable[int] | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> Any:
+        """Segment scar with the boxes and points that the volume's study has.
+
+        Args:
+            volumeNode: scalar volume of an LGE short-axis stack.
+            segmentationNode: where the segment "Scar" goes; its other segments stay. The study's own one if None.
+            slices: slice indices, counted from 0; all if None.
+            progress: called as ``progress(done, total, message)``.
+
+        Returns:
+            The segmentation node. Slices that the user painted in are kept as they are.
+
+        Raises:
+            MyoScarSegError: as of :meth:`proposeBoxes`.
+            Cancelled: as of :meth:`proposeBoxes`.
+        """
+        self._select(volumeNode)
+        if segmentationNode is not None:
+            self.workflow.use_segmentation(segmentationNode)
+            self._raise()
+        self._wait(self.workflow.segment(slices), progress)
+        return self._session().segmentation.node
+
+    def process(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
+        """Propose boxes and segment scar in them: both clicks in one call. Returns the segmentation node; errors as above."""
+        self._select(volumeNode)
+        self._wait(self.workflow.process(), progress)
+        return self._session().segmentation.node
+
+    def exportResults(self, folder: str | Path) -> list[Path]:
+        """Write the results of all studies in the scene, as ``myoscarseg segment`` writes them.
+
+        ``results.csv`` and ``slices.csv`` over all, and per study a folder with boxes, points, mask, probabilities and numbers.
+
+        Args:
+            folder: made if it is not there.
+
+        Returns:
+            The folders of the studies.
+
+        Raises:
+            MyoScarSegError: no study was segmented yet.
+            OutputError: the folder cannot be written.
+        """
+        return self.workflow.export(Path(folder))
+
+    def processFolder(
+        self,
+        inputDir: str | Path,
+        outputDir: str | Path,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> list[dict[str, str]]:
+        """Segment every study in a folder, in a process of its own; nothing comes into the scene.
+
+        Args:
+            inputDir: volume files, and folders of DICOM files or pictures.
+            outputDir: as of ``myoscarseg segment``: a folder per study, ``results.csv`` and ``slices.csv``.
+            progress: called as ``progress(done, total, message)``.
+
+        Returns:
+            ``{"case", "status", "message"}`` per study; a failure of one costs the others nothing. After a cancel the later ones
+            have the status ``cancelled``.
+
+        Raises:
+            MyoScarSegError: there is nothing to read, or the process fails as a whole.
+        """
+        from MyoScarSegLib.batch.inputs import study_inputs
+        from MyoScarSegLib.engine.folder import FolderRun
+
+        if self._folder_run is not None:
+            raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
+        inputs = study_inputs(Path(inputDir))
+        run = self._folder_run = FolderRun(
+            inputs, Path(outputDir), self.workflow.settings, python=self._python, environment=self._environment
+        )
+        try:
+            told = None
+            while not run.poll():
+                self._give_time()
+                if progress is not None and run.progress != told:
+                    told = run.progress
+                    progress(told.done, told.total, told.message)
+        finally:
+            run.kill()
+            self._folder_run = None
+        if run.error:
+            raise MyoScarSegError(run.error)
+        return run.outcomes
+
+    def cancel(self) -> None:
+        """Cancel the call that waits. To be called from what runs meanwhile: ``progress``, a timer, a button."""
+        self.workflow.cancel()
+        if self._folder_run is not None:
+            self._folder_run.cancel()
+
+    def _select(self, volume_node: Any) -> None:
+        if volume_node is None:
+            raise MyoScarSegError(_("Give a volume node: there is none."))
+        if not self.workflow.select(volume_node):
+            self._raise()
+
+    def _session(self) -> Any:
+        session = self.workflow.session
+        if session is None:
+            raise MyoScarSegError(_("The volume was deleted meanwhile."))
+        return session
+
+    def _raise(self) -> None:
+        if self.workflow.error:
+            raise MyoScarSegError(self.workflow.error)
+
+    def _wait(self, action: Action, progress: Callable[[int, int, str], None] | None) -> None:
+        told: tuple[int, int, str] | None = None
+        while not action.finished:
+            self._give_time()
+            done, total, message, _left = self.workflow.progress
+            if progress is not None and message and (done, total, message) != told:
+                told = (done, total, message)
+                progress(*told)
+        if action.state == CANCELLED:
+            raise Cancelled(action.error or _("Cancelled."))
+        if action.state == FAILED:
+            raise MyoScarSegError(action.error)
+
+    def _give_time(self) -> None:
+        self.workflow.pump()
+        if self._process_events is not None:
+            self._process_events()
+        time.sleep(_PAUSE_S)
