@@ -15,10 +15,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.errors import MyoScarSegError
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.engine.client import EngineSettings
 
 
 @dataclass(frozen=True)

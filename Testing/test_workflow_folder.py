@@ -1,0 +1,100 @@
+"""A folder of studies in a process of its own: which studies it holds, what comes back, cancel and failure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.batch.inputs import study_inputs
+from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.study import write_volume
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+
+folder_module = pytest.importorskip("MyoScarSegLib.engine.folder")
+
+
+@dataclass
+class Settings:
+    """What FolderRun reads of the engine's settings."""
+
+    detector: Path | None = None
+    segmenter: Path | None = None
+    device: str = "cpu"
+    confidence: float | None = None
+    trust: bool = False
+    threads: int | None = 1
+
+
+def write_study(path: Path, slices: int = 3) -> Path:
+    voxels = np.random.default_rng(1).normal(100, 20, (slices, 48, 40)).astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_volume(path, voxels, Study("a", voxels, Geometry((1.5, 1.5, 10.0)), Reconstruction.MAGNITUDE))
+    return path
+
+
+def finish(run, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not run.poll():
+        assert time.monotonic() < end, "the folder is not done"
+        time.sleep(0.02)
+
+
+def test_folder_gives_its_volumes_and_its_folders_of_studies(tmp_path):
+    for name in ("b10.nrrd", "b2.nii.gz", "deep/inside.mha"):
+        write_study(tmp_path / name)
+    (tmp_path / "scar.seg.nrrd").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("no study")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".hidden.nrrd").write_bytes(b"")
+    assert [p.name for p in study_inputs(tmp_path)] == ["b2.nii.gz", "b10.nrrd", "inside.mha"]
+
+
+def test_folder_without_a_study_says_so(tmp_path):
+    with pytest.raises(StudyError, match="empty"):
+        study_inputs(tmp_path)
+    with pytest.raises(StudyError, match="no folder"):
+        study_inputs(tmp_path / "nowhere")
+
+
+def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path, tiny_segmenter, tiny_detector):
+    good = write_study(tmp_path / "in" / "good.nrrd")
+    bad = tmp_path / "in" / "bad.nrrd"
+    bad.write_bytes(b"NRRD0004\nbroken")
+    run = folder_module.FolderRun([bad, good], tmp_path / "out", Settings(tiny_detector, tiny_segmenter))
+    finish(run)
+    assert run.error == ""
+    assert {o["case"]: o["status"] for o in run.outcomes} == {"bad": "failed", "good": "done"}
+    assert "bad" in next(o["message"] for o in run.outcomes if o["case"] == "bad")
+    assert (tmp_path / "out" / "good" / "scar.seg.nrrd").is_file()
+    assert (tmp_path / "out" / "results.csv").is_file()
+    assert run.progress.total == 3
+
+
+def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path, tiny_segmenter, tiny_detector):
+    inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=40) for n in range(3)]
+    run = folder_module.FolderRun(inputs, tmp_path / "out", Settings(tiny_detector, tiny_segmenter))
+    end = time.monotonic() + 60
+    while run.progress.done < 2 and time.monotonic() < end:
+        run.poll()
+        time.sleep(0.01)
+    run.cancel()
+    finish(run, 30)
+    assert run.error == ""
+    assert [o["status"] for o in run.outcomes] == ["cancelled"] * 3
+
+
+def test_process_that_dies_is_reported_as_a_sentence(tmp_path):
+    run = folder_module.FolderRun([tmp_path / "x.nrrd"], tmp_path / "out", Settings(device="no-such-device"))
+    run._process.kill()
+    finish(run)
+    assert "ended unexpectedly" in run.error
+    assert run.outcomes == []
+
+
+def test_python_that_is_missing_is_reported_as_a_sentence(tmp_path):
+    with pytest.raises(MyoScarSegError, match="cannot be started"):
+        folder_module.FolderRun([tmp_path], tmp_path / "out", Settings(), python=str(tmp_path / "nowhere" / "python"))
