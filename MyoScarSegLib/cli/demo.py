@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
-from MyoScarSegLib.errors import Cancelled
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 
 _SEED = 11
 
@@ -24,12 +24,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, default=Path("out/demo"), help="folder for all files (out/demo)")
     parser.add_argument("--seed", type=whole_number, default=_SEED, help=f"another phantom ({_SEED})")
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    parser.add_argument(
+        "--scene",
+        metavar="FILE.mrb",
+        type=Path,
+        help="instead write the phantom, its boxes and its scar as a scene for 3D Slicer",
+    )
     parser.set_defaults(run=run)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Make, write, read back, segment, compare. Returns the exit status."""
+    if args.scene is not None:
+        return _write_scene(args)
     import numpy as np
 
     from MyoScarSegLib.batch.outputs import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, write_case, write_table
@@ -75,6 +83,29 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.out / "comparison.json", comparison)
     sys.stdout.write(_text(comparison, args.out))
     return int(not result.complete)
+
+
+def _write_scene(args: argparse.Namespace) -> int:
+    """Write the phantom's scene, through the real MRML of slicer-core and the worker that the Slicer module uses."""
+    try:
+        import slicer  # noqa: F401 (asked for before anything is made)
+        import vtk  # noqa: F401
+    except ImportError as error:
+        raise MyoScarSegError(
+            "--scene writes through slicer-core, which is not installed: pip install slicer-core (Python 3.10 to 3.13), "
+            f"or open the phantom in 3D Slicer itself. ({error})"
+        ) from error
+    from MyoScarSegLib.engine.client import EngineSettings
+    from MyoScarSegLib.scene.demo_scene import write_demo_scene
+
+    progress = ConsoleProgress()
+    with cancel_on_interrupt("this step") as cancel:
+        write_demo_scene(
+            args.scene, args.seed, EngineSettings(device=args.device), progress=progress, cancel=cancel
+        )  # fmt: skip
+    progress.close()
+    sys.stdout.write(f"Open in 3D Slicer: {args.scene}\n")
+    return 0
 
 
 def _dice(a: Any, b: Any) -> float:

@@ -37,7 +37,7 @@ class FolderRun:
 
     Attributes:
         progress: as of the last poll.
-        outcomes: after the end: one ``{"case", "status", "message"}`` per study; see :class:`~MyoScarSegLib.batch.runner.Outcome`.
+        outcomes: after the end, per study: ``{"case", "status", "message"}`` of :class:`~MyoScarSegLib.batch.runner.Outcome`.
         error: sentence, if the process as a whole failed.
         cancelled: :meth:`cancel` was called.
     """

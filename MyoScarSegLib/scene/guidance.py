@@ -56,7 +56,9 @@ def next_step(now: Situation) -> str:
             slices=slice_list(now.behind)
         )
     if now.masks:
-        return _found(now) + " " + _("Look through the slices and correct what is wrong; then save the scene or export the numbers.")
+        return (
+            _found(now) + " " + _("Look through the slices and correct what is wrong; then save the scene or export the numbers.")
+        )
     if now.boxes:
         sentence = _boxes(now)
         if now.to_review:

@@ -27,9 +27,3 @@ def slice_list(slices: Iterable[int], most: int = 6) -> str:
     if len(numbers) <= most:
         return ", ".join(numbers)
     return _("{first} and {more} more").format(first=", ".join(numbers[:most]), more=len(numbers) - most)
-
-
-def sentence_of(error: BaseException) -> str:
-    """What an unexpected error says, fit to show: its kind where it has no text of its own."""
-    text = str(error).strip()
-    return text if text else type(error).__name__

@@ -25,7 +25,7 @@ from MyoScarSegLib.scene.following import SliceFollower, nearest_first
 from MyoScarSegLib.scene.guidance import Situation, next_step
 from MyoScarSegLib.scene.live import LiveEdits, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.session import StudySession, sessions
-from MyoScarSegLib.scene.text import _, sentence_of, slice_list
+from MyoScarSegLib.scene.text import _, slice_list
 from MyoScarSegLib.scene.volumes import describe, likely_lge
 from MyoScarSegLib.scene.watching import SceneWatcher, VolumeWatcher
 
@@ -495,9 +495,7 @@ class Workflow:
         self._request = self.engine.segment(self._key, boxes, points, slices=prompted)
         self._follow(self._request, lambda request: self._masks_arrived(action, request, made_with, overwrite_edited))
 
-    def _masks_arrived(
-        self, action: Action, request: Any, made_with: dict[int, SlicePrompts], overwrite_edited: bool
-    ) -> None:
+    def _masks_arrived(self, action: Action, request: Any, made_with: dict[int, SlicePrompts], overwrite_edited: bool) -> None:
         if not self._answers(action, request):
             return
         try:

@@ -1,0 +1,148 @@
+"""A phantom study as a scene that opens in Slicer with everything in place."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from MyoScarSegLib.engine.client import Engine, EngineSettings
+from MyoScarSegLib.engine.transport import SubprocessTransport
+from MyoScarSegLib.errors import MyoScarSegError, OutputError
+from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.phantom import make_phantom
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.scene.console import Console
+from MyoScarSegLib.scene.headless import bootstrap
+from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.study.study import Study
+
+_VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)), ("Green", "G", (0.43, 0.69, 0.29)))
+
+
+def add_study(scene: Any, study: Study, name: str) -> Any:
+    """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node."""
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(study.voxels, dtype=np.float32))
+    geometry = study.geometry
+    matrix = np.eye(4)
+    matrix[:3, :3] = geometry.direction * np.asarray(geometry.spacing_mm or (1.0, 1.0, 1.0))
+    matrix[:3, 3] = geometry.origin_mm
+    matrix[:2] *= -1  # LPS, as files have it, to the scene's RAS
+    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    volume.CreateDefaultDisplayNodes()
+    low, high = np.percentile(study.voxels, (1.0, 99.5))
+    display = volume.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(float(low), float(high))
+    return volume
+
+
+def write_demo_scene(
+    path: Path,
+    seed: int,
+    settings: EngineSettings,
+    *,
+    python: str | None = None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Path:
+    """Make a phantom, propose and segment its scar, and write the scene.
+
+    Args:
+        path: ``.mrb`` file.
+        seed: of the phantom.
+        settings: models and device.
+        python: interpreter of the worker; this process's own if None.
+        progress: called per slice.
+        cancel: ends the work within a second; nothing is written then.
+
+    Raises:
+        MyoScarSegError: a model cannot be loaded, or fails.
+        OutputError: the file cannot be written.
+        Cancelled: ``cancel`` was set.
+    """
+    if path.suffix.lower() != ".mrb":
+        raise MyoScarSegError(f"A scene file ends with .mrb; {path.name} does not.")
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-") as folder:
+        scene = bootstrap(folder)
+        engine = Engine(SubprocessTransport, python=python)
+        workflow = Workflow(scene, engine)
+        workflow.configure(settings)
+        try:
+            engine.start()
+            volume = add_study(scene, make_phantom(seed).study, "LGE phantom")
+            prepare_views(scene, volume)
+            console = Console(workflow)
+
+            def report(done: int, total: int, message: str) -> None:
+                progress(done, total, message)
+                if cancel is not None and cancel.cancelled:
+                    console.cancel()
+
+            console.process(volume, progress=report)
+            show_best_slice(scene, workflow)
+            with atomic_path(path) as temporary:
+                if not scene.WriteToMRB(str(temporary)):
+                    raise OutputError(f"Cannot write {path}. Choose another folder, or free some space.")
+        finally:
+            workflow.close()
+            engine.stop()
+    return path
+
+
+def prepare_views(scene: Any, volume: Any) -> None:
+    """Slice views of the acquired slices, with the volume in them, beside the table: what Slicer shows on opening the scene."""
+    layout = slicer.vtkMRMLLayoutNode()
+    layout.SetSingletonTag("vtkMRMLLayoutNode")
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    scene.AddNode(layout)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    for name, label, colour in _VIEWS:
+        node = slicer.vtkMRMLSliceNode()
+        node.SetName(name)
+        node.SetLayoutName(name)
+        node.SetLayoutLabel(label)
+        node.SetLayoutColor(*colour)
+        node.SetSingletonTag(name)
+        node = scene.AddNode(node)
+        composite = slicer.vtkMRMLSliceCompositeNode()
+        composite.SetName(name)
+        composite.SetLayoutName(name)
+        composite.SetSingletonTag(name)
+        composite = scene.AddNode(composite)
+        composite.SetBackgroundVolumeID(volume.GetID())
+
+
+def show_best_slice(scene: Any, workflow: Workflow) -> None:
+    """Turn the views to the acquired slices, the first one to the slice with most scar, and choose volume and tables."""
+    session, burden = workflow.session, workflow.burden
+    if session is None or burden is None:
+        return
+    volume, study = session.volume_node, session.study
+    best = max(burden.slices, key=lambda s: (s.pixels, -abs(s.slice - study.slices // 2))).slice
+    matrix = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume))
+    rows, columns = study.slice_shape
+    centre = (matrix @ [columns / 2 - 0.5, rows / 2 - 0.5, best, 1.0])[:3]
+    width = columns * float(np.linalg.norm(matrix[:3, 0]))
+    height = rows * float(np.linalg.norm(matrix[:3, 1]))
+    for (name, _label, _colour), axis in zip(_VIEWS, (2, 0, 1), strict=True):
+        node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
+        node.RotateToAxes(_ijk_to_ras(volume), axis)
+        node.JumpSliceByCentering(*centre)
+        shape = node.GetDimensions()
+        side = max(width / shape[0], height / shape[1])  # mm per pixel of the view
+        node.SetFieldOfView(side * shape[0], side * shape[1], node.GetFieldOfView()[2])
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    selection.SetActiveVolumeID(volume.GetID())
+    selection.SetActiveTableID(session.results.node.GetID())
+
+
+def _ijk_to_ras(volume: Any) -> Any:
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
