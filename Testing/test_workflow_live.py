@@ -36,51 +36,59 @@ BOX = Box(3, 1, 2, 8, 9)
 
 
 def test_new_box_puts_its_slice_behind_and_its_mask_brings_it_up_to_date(edits, clock):
-    assert edits.note(prompts(BOX), segmented=()) == {3}
-    made_with = edits.behind[3]
+    assert edits.edited(prompts(BOX), segmented=()) == {3}
+    made_with = edits.waiting[3]
     clock.now = 0.125
     assert edits.done(3, made_with)
-    assert edits.behind == {}
+    assert edits.behind == []
     assert edits.latencies_ms == [125.0]
 
 
 def test_mask_of_an_outdated_box_leaves_the_slice_behind(edits, clock):
-    edits.note(prompts(BOX), segmented=())
-    outdated = edits.behind[3]
+    edits.edited(prompts(BOX), segmented=())
+    outdated = edits.waiting[3]
     clock.now = 0.5
-    edits.note(prompts(Box(3, 2, 2, 8, 9)), segmented=())
+    edits.edited(prompts(Box(3, 2, 2, 8, 9)), segmented=())
     assert not edits.done(3, outdated)
-    assert list(edits.behind) == [3]
+    assert edits.behind == [3]
     clock.now = 0.6
-    edits.done(3, edits.behind[3])
+    edits.done(3, edits.waiting[3])
     assert edits.median_ms == pytest.approx(100.0)  # counted from the edit that the mask shows
 
 
 def test_accepting_a_box_does_not_ask_for_a_new_mask(edits):
-    edits.accept(prompts(BOX))
-    assert edits.note(prompts(Box(3, 1, 2, 8, 9, state=BoxState.ACCEPTED)), segmented={3}) == set()
+    edits.restored(prompts(BOX))
+    assert edits.edited(prompts(Box(3, 1, 2, 8, 9, state=BoxState.ACCEPTED)), segmented={3}) == set()
 
 
 def test_rejecting_a_box_takes_its_mask_away_but_segments_nothing_where_none_was(edits):
-    edits.accept(prompts(BOX))
+    edits.restored(prompts(BOX))
     rejected = prompts(Box(3, 1, 2, 8, 9, state=BoxState.REJECTED))
-    assert edits.note(rejected, segmented={3}) == {3}
-    edits.accept(prompts(BOX))
-    assert edits.note(rejected, segmented=()) == set()
+    assert edits.edited(rejected, segmented={3}) == {3}
+    edits.restored(prompts(BOX))
+    assert edits.edited(rejected, segmented=()) == set()
 
 
 def test_undo_brings_prompts_with_their_masks_so_nothing_is_behind(edits):
-    edits.note(prompts(BOX), segmented=())
-    edits.accept(prompts())
-    assert edits.behind == {}
+    edits.edited(prompts(BOX), segmented=())
+    edits.restored(prompts())
+    assert edits.behind == []
 
 
 def test_slice_given_up_counts_again_after_the_next_edit(edits):
-    edits.note(prompts(BOX), segmented=())
+    edits.edited(prompts(BOX), segmented=())
     edits.give_up([3])
-    assert edits.behind == {}
-    edits.note(prompts(Box(3, 1, 2, 9, 9)), segmented=())
-    assert list(edits.behind) == [3]
+    assert edits.waiting == {}
+    assert edits.behind == [3]
+    edits.edited(prompts(Box(3, 1, 2, 9, 9)), segmented=())
+    assert list(edits.waiting) == [3]
+
+
+def test_new_proposals_leave_masks_behind_without_segmenting_at_once(edits):
+    edits.restored(prompts(BOX))
+    edits.proposed(prompts(Box(3, 1, 2, 9, 9), Box(5, 1, 1, 4, 4)), segmented={3})
+    assert edits.behind == [3]
+    assert edits.waiting == {}
 
 
 def test_negative_points_alone_ask_for_nothing():

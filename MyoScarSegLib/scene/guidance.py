@@ -22,7 +22,6 @@ class Situation:
         to_review: boxes that nobody has accepted, rejected or drawn.
         masks: number of slices that were segmented.
         behind: slices whose prompts changed since they were segmented.
-        edited: slices that the user painted in.
         volume_ml, mass_g: of the scar; None without spacing.
         pixels: of the scar.
     """
@@ -37,7 +36,6 @@ class Situation:
     to_review: int = 0
     masks: int = 0
     behind: tuple[int, ...] = ()
-    edited: tuple[int, ...] = ()
     volume_ml: float | None = None
     mass_g: float | None = None
     pixels: int = 0

@@ -51,18 +51,25 @@ def prompts_by_slice(boxes: Iterable[Box], points: Iterable[Point]) -> dict[int,
 class LiveEdits:
     """Compares the prompts with those of the masks, and measures from an edit to its mask.
 
-    A slice is *behind* when its prompts changed after its mask was made, or when a prompt was added to a slice without mask.
+    A slice is *behind* when its prompts are not those of its mask any more. It also *waits* when an edit of the user brought
+    that about, which asks for a new mask at once; new proposals on a slice with a mask leave it behind without waiting.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._prompts: dict[int, SlicePrompts] = {}
+        self._behind: set[int] = set()
         self._since: dict[int, float] = {}
         self._latencies_ms: deque[float] = deque(maxlen=200)
 
     @property
-    def behind(self) -> dict[int, SlicePrompts]:
-        """The slices that are behind, with what they shall be segmented with."""
+    def behind(self) -> list[int]:
+        """The slices that are behind."""
+        return sorted(self._behind)
+
+    @property
+    def waiting(self) -> dict[int, SlicePrompts]:
+        """The slices that wait for a new mask, with what they shall be segmented with."""
         return {k: self.of(k) for k in sorted(self._since)}
 
     @property
@@ -75,15 +82,16 @@ class LiveEdits:
         """Median of :attr:`latencies_ms`; None before the first."""
         return median(self._latencies_ms) if self._latencies_ms else None
 
+    @property
+    def any_ask(self) -> bool:
+        """Whether any slice has something to segment."""
+        return any(prompts.ask for prompts in self._prompts.values())
+
     def of(self, k: int) -> SlicePrompts:
         """The prompts on a slice now."""
         return self._prompts.get(k, NO_PROMPTS)
 
-    def prompts(self) -> dict[int, SlicePrompts]:
-        """All prompts now, per slice."""
-        return dict(self._prompts)
-
-    def note(self, prompts: Mapping[int, SlicePrompts], segmented: Iterable[int]) -> set[int]:
+    def edited(self, prompts: Mapping[int, SlicePrompts], segmented: Iterable[int]) -> set[int]:
         """Take notice of the prompts after an edit of the user.
 
         Args:
@@ -91,33 +99,44 @@ class LiveEdits:
             segmented: slices that have a mask of the model.
 
         Returns:
-            The slices that are behind because of this edit.
+            The slices that wait because of this edit: those with a mask, and those that got a prompt.
         """
-        before, self._prompts = self._prompts, dict(prompts)
         segmented = set(segmented)
-        changed = set()
-        for k in before.keys() | prompts.keys():
-            old, new = before.get(k, NO_PROMPTS), self.of(k)
-            if old != new and (k in segmented or new.adds_to(old)):
-                self._since[k] = self._clock()
-                changed.add(k)
-        return changed
+        waiting = {k for k, old in self._replace(prompts).items() if k in segmented or self.of(k).adds_to(old)}
+        self._behind |= waiting
+        self._since |= dict.fromkeys(waiting, self._clock())
+        return waiting
 
-    def accept(self, prompts: Mapping[int, SlicePrompts]) -> None:
-        """Take notice of prompts that came with their masks, or that ask for none: proposals, undo, a scene that was loaded."""
+    def proposed(self, prompts: Mapping[int, SlicePrompts], segmented: Iterable[int]) -> None:
+        """Take notice of the prompts after new proposals: slices with a mask are behind, and none waits for it."""
+        self._behind |= self._replace(prompts).keys() & set(segmented)
+
+    def restored(self, prompts: Mapping[int, SlicePrompts]) -> None:
+        """Take notice of prompts that came back with their masks: after undo, or with a scene that was loaded."""
         self._prompts = dict(prompts)
+        self._behind.clear()
         self._since.clear()
 
     def done(self, k: int, made_with: SlicePrompts) -> bool:
         """A mask of slice ``k`` is in the scene. Returns whether the slice has caught up with its prompts."""
         if self.of(k) != made_with:
             return False
+        self._behind.discard(k)
         since = self._since.pop(k, None)
         if since is not None:
             self._latencies_ms.append((self._clock() - since) * 1000)
         return True
 
     def give_up(self, slices: Iterable[int]) -> None:
-        """These slices will not be segmented now: that failed, or was cancelled. The next edit of one counts anew."""
+        """These slices wait no longer, because segmenting failed; they stay behind until the next edit or run."""
         for k in slices:
             self._since.pop(k, None)
+
+    def _replace(self, prompts: Mapping[int, SlicePrompts]) -> dict[int, SlicePrompts]:
+        """Take the prompts. Returns those before, of the slices on which they differ."""
+        before, self._prompts = self._prompts, dict(prompts)
+        return {
+            k: before.get(k, NO_PROMPTS)
+            for k in sorted(before.keys() | prompts.keys())
+            if before.get(k, NO_PROMPTS) != self.of(k)
+        }

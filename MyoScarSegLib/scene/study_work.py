@@ -1,0 +1,303 @@
+"""The engine's work for the study in hand: proposing, segmenting, live masks, encoding, and what becomes of late answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.quantification.burden import ScarBurden
+from MyoScarSegLib.scene.actions import CANCELLED, DONE, FAILED, Action
+from MyoScarSegLib.scene.following import nearest_first
+from MyoScarSegLib.scene.live import LiveEdits, SlicePrompts, prompts_by_slice
+from MyoScarSegLib.scene.notices import Change, Notices
+from MyoScarSegLib.scene.session import StudySession
+from MyoScarSegLib.scene.text import _, slice_list
+
+T = TypeVar("T")
+
+
+class StudyWork:
+    """One study's requests to the engine, and their answers' way into the scene.
+
+    At most one action runs (propose, segment, process), at most one live request beside the background encoding. An answer is
+    written only where it is still wanted: not after a cancel, and not on slices whose prompts have changed meanwhile.
+
+    Attributes:
+        session: the study's.
+        key: the engine's name for it.
+        live: whether slices that are behind their prompts are segmented at once.
+        edits: which slices are behind, and how long edits took.
+        proposed: whether boxes have been proposed, whatever came of it.
+    """
+
+    def __init__(
+        self,
+        session: StudySession,
+        engine: Engine,
+        key: str,
+        notices: Notices,
+        *,
+        live: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.session = session
+        self.key = key
+        self.live = live
+        self.edits = LiveEdits(clock)
+        self.proposed = bool(session.boxes.all_boxes())
+        self.action: Action | None = None
+        self.request: Any = None  # of the action
+        self.encoding: Any = None
+        self._engine = engine
+        self._notices = notices
+        self._live_request: Any = None
+        self._quiet = 0
+        self._burden: ScarBurden | None = None
+        self._closed = False
+        self.edits.restored(self._prompts())
+        self._unobserve = [
+            session.boxes.observe(lambda *_: self._on_prompts(Change.BOXES)),
+            session.points.observe(lambda *_: self._on_prompts(Change.POINTS)),
+        ]
+        engine.open_study(key, session.study)
+
+    def close(self, why: str) -> None:
+        """Let go of the study: cancel what runs, and follow its nodes no longer. ``why`` is told to the running action."""
+        if self._closed:
+            return
+        self.abandon(why)
+        self._closed = True
+        for request in (self.encoding, self._live_request):
+            if request is not None:
+                request.cancel()
+        self.encoding = self._live_request = None
+        for remove in self._unobserve:
+            remove()
+        self._engine.close_study(self.key)
+
+    @property
+    def segmented(self) -> set[int]:
+        """Slices that hold a mask of the model."""
+        return set(self.session.probability.slices)
+
+    @property
+    def burden(self) -> ScarBurden:
+        """Of the scar segment as it is; measured when it is first asked for after a change."""
+        if self._burden is None:
+            self._burden = self.session.burden()
+        return self._burden
+
+    def mask_changed(self) -> None:
+        """The segment was changed: the numbers are to be measured anew."""
+        self._burden = None
+        self._notices.tell(Change.MASK)
+
+    # ------------------------------------------------------------------ actions
+
+    def encode(self, displayed: int | None) -> None:
+        """Encode all slices in the background, the displayed one first, then its neighbours outwards."""
+        if self.encoding is not None:
+            self.encoding.cancel()
+        slices = self.session.study.slices
+        order = [
+            k
+            for k in nearest_first(slices // 2 if displayed is None else displayed, slices)
+            if k not in self.session.study.bad_slices
+        ]
+        self.encoding = self._engine.encode(self.key, order)
+        self.encoding.on_progress(lambda *_: self._notices.tell(Change.ENCODED))
+        self.encoding.on_done(lambda *_: self._notices.tell(Change.ENCODED))
+
+    def propose(self, action: Action, then_segment: bool = False) -> None:
+        """Propose boxes for ``action``, which is in hand from now on."""
+        self.action = action
+        self._send(self._engine.propose(self.key), lambda request: self._proposals_arrived(action, request, then_segment))
+        self._notices.tell(Change.PROGRESS, Change.STATUS)
+
+    def segment(self, action: Action, slices: Iterable[int] | None, overwrite_edited: bool = False) -> None:
+        """Segment these slices, all if None, for ``action``."""
+        self.action = action
+        study = self.session.study
+        wanted = set(range(study.slices)) if slices is None else {int(k) for k in slices}
+        outside = [k for k in wanted if not 0 <= k < study.slices]
+        if outside:
+            sentence = _("The study has slices 0 to {last}; there is no slice {slices}.")
+            self._finish(action, FAILED, error=sentence.format(last=study.slices - 1, slices=slice_list(outside)))
+            return
+        made_with = {k: self.edits.of(k) for k in wanted}
+        prompted = sorted(k for k in wanted if made_with[k].ask)
+        boxes, points = self.session.prompts(prompted)
+        self._send(
+            self._engine.segment(self.key, boxes, points, slices=prompted),
+            lambda request: self._masks_arrived(action, request, made_with, overwrite_edited),
+        )
+        self._notices.tell(Change.PROGRESS, Change.STATUS)
+
+    def abandon(self, why: str) -> None:
+        """End the running action now; its answer will not be wanted any more."""
+        action, request = self.action, self.request
+        self.action = self.request = None
+        if request is not None:
+            request.cancel()
+        if action is not None:
+            action.end(CANCELLED, error=why)
+            self._notices.tell(Change.PROGRESS, Change.STATUS)
+            self.segment_behind()
+
+    def _send(self, request: Any, arrived: Callable[[Any], None]) -> None:
+        self.request = request
+        request.on_progress(lambda *_: self._notices.tell(Change.PROGRESS))
+        request.on_done(lambda *_: arrived(request))
+
+    def _finish(self, action: Action, state: str, *, result: Any = None, error: str = "") -> None:
+        if self.action is action:
+            self.action = self.request = None
+        self._notices.say(error=error)
+        self._notices.tell(Change.PROGRESS)
+        action.end(state, result=result, error=error)
+        self.segment_behind()
+
+    def _answers(self, action: Action, request: Any) -> bool:
+        """Whether a finished request is the running action's and went well; if it failed, the action is ended."""
+        if self.action is not action or self.request is not request:
+            return False
+        if request.state == "done":
+            return True
+        if request.state == "cancelled":
+            self._finish(action, CANCELLED, error=_("Cancelled."))
+        else:
+            self._finish(action, FAILED, error=request.error)
+        return False
+
+    def _proposals_arrived(self, action: Action, request: Any, then_segment: bool) -> None:
+        if not self._answers(action, request):
+            return
+        found = request.result
+        if found["cancelled"]:
+            self._finish(action, CANCELLED, error=_("Cancelled."))
+            return
+        try:
+            with self._quietly():
+                self.session.apply_proposals(found["boxes"], found["provenance"])
+        except MyoScarSegError as error:
+            self._finish(action, FAILED, error=str(error))
+            return
+        self.proposed = True
+        self.edits.proposed(self._prompts(), self.segmented)
+        self._notices.say(note=_failures(found["failed"]))
+        self._notices.tell(Change.BOXES, Change.HISTORY)
+        if then_segment:
+            self.segment(action, None)
+        else:
+            self._finish(action, DONE, result=len(found["boxes"]))
+
+    def _masks_arrived(self, action: Action, request: Any, made_with: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
+        if not self._answers(action, request):
+            return
+        masks = request.result
+        both = action.name == "process"
+        try:
+            kept = self._write(masks, made_with, overwrite_edited=overwrite_edited, same_step=both)
+        except MyoScarSegError as error:
+            self._finish(action, FAILED, error=str(error))
+            return
+        before = self._notices.note if both else ""
+        self._notices.note = " ".join(part for part in (before, _failures(masks.failed), _kept(kept)) if part)
+        self._finish(action, DONE, result=kept)
+
+    # ------------------------------------------------------------------ prompts and their masks
+
+    def restore(self, operation: Callable[[], T]) -> T:
+        """Do what brings prompts and masks back together, as undo does: nothing is to be segmented after it."""
+        with self._quietly():
+            result = operation()
+        self.edits.restored(self._prompts())
+        self.mask_changed()
+        return result
+
+    def segment_behind(self) -> None:
+        """Segment the slices that are behind, unless that is off or something is under way; the latest prompts win."""
+        if self._closed or not self.live or self._live_request is not None or self.action is not None:
+            return
+        made_with = self.edits.waiting
+        if not made_with:
+            return
+        asking = [k for k, prompts in made_with.items() if prompts.ask]
+        boxes, points = self.session.prompts(asking)
+        request = self._live_request = self._engine.segment(self.key, boxes, points, slices=asking)
+        request.on_done(lambda *_: self._live_arrived(request, made_with))
+
+    def _on_prompts(self, what: Change) -> None:
+        if self._closed or self._quiet:
+            return
+        self.edits.edited(self._prompts(), self.segmented)
+        self._notices.tell(what, Change.HISTORY, Change.STATUS)
+        self.segment_behind()
+
+    def _live_arrived(self, request: Any, made_with: Mapping[int, SlicePrompts]) -> None:
+        if self._closed or self._live_request is not request:
+            return
+        self._live_request = None
+        if request.state == "done":
+            try:
+                kept = self._write(request.result, made_with, same_step=True)
+                self._notices.say(note=" ".join(part for part in (_failures(request.result.failed), _kept(kept)) if part))
+            except MyoScarSegError as error:
+                self.edits.give_up(made_with)
+                self._notices.say(error=str(error))
+        else:
+            self.edits.give_up(made_with)
+            self._notices.say(error=request.error)
+        self.segment_behind()
+
+    def _write(
+        self, masks: Any, made_with: Mapping[int, SlicePrompts], *, overwrite_edited: bool = False, same_step: bool = False
+    ) -> Sequence[int]:
+        """Write masks into the scene where the prompts are still those they were made with.
+
+        A slice that has no prompts left gets an empty mask, if it has one of the model at all.
+
+        Returns:
+            The slices that were kept because the user painted in them.
+        """
+        current = {k for k, prompts in made_with.items() if self.edits.of(k) == prompts}
+        wanted = {k: masks.probability[k] for k in sorted(current) if k in masks.probability}
+        nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
+        wanted |= {k: nothing for k in sorted(current & self.segmented) if not made_with[k].ask}
+        kept: Sequence[int] = ()
+        if wanted:
+            kept = self.session.apply_masks(
+                masks.with_slices(wanted), masks.provenance, overwrite_edited=overwrite_edited, same_step=same_step
+            )
+        for k in current:
+            self.edits.done(k, made_with[k])
+        self.mask_changed()
+        self._notices.tell(Change.HISTORY)
+        return kept
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        self._quiet += 1
+        try:
+            yield
+        finally:
+            self._quiet -= 1
+
+    def _prompts(self) -> dict[int, SlicePrompts]:
+        return prompts_by_slice(*self.session.prompts())
+
+
+def _failures(failed: Mapping[int, str]) -> str:
+    return " ".join(_("Slice {slice}: {why}").format(slice=k, why=why) for k, why in sorted(failed.items()))
+
+
+def _kept(slices: Sequence[int]) -> str:
+    if not slices:
+        return ""
+    return _("Slices {slices} were kept as you painted them.").format(slices=slice_list(slices))
