@@ -63,7 +63,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
     Raises:
         StudyError: the stack is no LGE study; the message says why.
     """
-    axes, notes = _slice_axis(stack, axis)
+    axes, notes = slice_axis(stack, axis)
     notes = [*stack.notes, *notes]
     problems = []
     array = np.transpose(stack.array, axes)
@@ -148,8 +148,12 @@ def geometry_notes(geometry: Geometry, slices: int) -> list[str]:
     return notes
 
 
-def _slice_axis(stack: FileStack, axis: str) -> tuple[tuple[int, int, int], list[str]]:
-    """Which file axis becomes each axis of the study, and what to say about the choice."""
+def slice_axis(stack: FileStack, axis: str = "auto") -> tuple[tuple[int, int, int], list[str]]:
+    """Which file axis becomes each axis of the study, as ``Study.file_axes``, and what to say about the choice.
+
+    Raises:
+        StudyError: there is no such axis.
+    """
     if axis not in ("auto", "i", "j", "k"):
         raise StudyError(f"The slice axis must be auto, i, j or k, not {axis!r}.")
     if axis != "auto":

@@ -1,0 +1,1 @@
+"""Studies in a Slicer scene: volumes, boxes, points, segmentations, tables. MRML without Qt; runs on ``slicer-core`` too."""

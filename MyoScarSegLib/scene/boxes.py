@@ -1,0 +1,277 @@
+"""The boxes of a study: a table node is the truth, everything else shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import vtk
+
+from MyoScarSegLib.errors import PromptError
+from MyoScarSegLib.prompts import Box, BoxState, check_box
+from MyoScarSegLib.scene.attributes import make_node, node_of
+from MyoScarSegLib.scene.text import _
+
+ROLE_BOXES = "boxes"
+COLUMNS = ("id", "slice", "x0", "y0", "x1", "y1", "label", "confidence", "source", "state")
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """A box and its number, which it keeps for life."""
+
+    id: int
+    box: Box
+
+
+class BoxTable:
+    """The boxes of one volume, in a ``vtkMRMLTableNode`` that is saved with the scene.
+
+    All cells are text, because that is what survives every way of saving a table. A table that was edited by hand, or came from
+    elsewhere, is read with care: a row that is no box is left out and named in :attr:`problems`; it is not deleted.
+
+    Attributes:
+        volume_node: whose boxes these are.
+        shape: ``(slices, rows, columns)`` of its study; boxes are clipped to it.
+    """
+
+    def __init__(self, volume_node: Any, shape: tuple[int, int, int]) -> None:
+        self.volume_node = volume_node
+        self.shape = shape
+        self._node: Any = None
+        self._tag: int | None = None
+        self._read: tuple[int, list[BoxRow], list[str]] | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._writing = 0
+
+    @property
+    def node(self) -> Any:
+        """The table node; made anew if the user deleted it."""
+        if self._node is None or self._node.GetScene() is None:
+            self._forget_node()
+            node = node_of(self.volume_node, ROLE_BOXES)
+            if node is None:
+                node = make_node(self.volume_node, "vtkMRMLTableNode", ROLE_BOXES, _("Scar boxes"))
+                _add_columns(node)
+            self._node = node
+            self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_args: self._changed())
+        return self._node
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences on rows of the table that are no boxes."""
+        return list(self._rows_and_problems()[1])
+
+    def rows(self) -> list[BoxRow]:
+        """All boxes, in the order of the table."""
+        return list(self._rows_and_problems()[0])
+
+    def all_boxes(self) -> list[Box]:
+        """All boxes without their numbers."""
+        return [row.box for row in self.rows()]
+
+    def box(self, box_id: int) -> Box:
+        """One box.
+
+        Raises:
+            PromptError: there is no such box.
+        """
+        for row in self.rows():
+            if row.id == box_id:
+                return row.box
+        raise PromptError(_("There is no box {id} any more.").format(id=box_id))
+
+    def add(self, box: Box) -> int:
+        """Add a box, clipped to the image. Returns its id.
+
+        Raises:
+            PromptError: it is empty or outside the image.
+        """
+        return self.add_many([box])[0]
+
+    def add_many(self, boxes: Iterable[Box]) -> list[int]:
+        """Add boxes in one change. Returns their ids; errors as of :meth:`add`, and then none is added."""
+        checked = [check_box(box, self.shape) for box in boxes]
+        rows = self.rows()
+        first = max((row.id for row in rows), default=0) + 1
+        first = max(first, int(self.node.GetAttribute("MyoScarSeg.NextId") or 0))
+        added = [BoxRow(first + n, box) for n, box in enumerate(checked)]
+        self.write([*rows, *added])
+        return [row.id for row in added]
+
+    def update(self, box_id: int, **changes: Any) -> Box:
+        """Change fields of a box. Returns it as it is now, clipped to the image; errors as of :meth:`add` and :meth:`box`."""
+        changed = check_box(replace(self.box(box_id), **changes), self.shape)
+        self.write([BoxRow(row.id, changed) if row.id == box_id else row for row in self.rows()])
+        return changed
+
+    def set_state(self, box_id: int, state: BoxState) -> None:
+        """Accept or reject a box, or make it a proposal again."""
+        self.update(box_id, state=state)
+
+    def remove(self, box_id: int) -> None:
+        """Delete a box; errors as of :meth:`box`."""
+        self.box(box_id)
+        self.write([row for row in self.rows() if row.id != box_id])
+
+    def replace_proposals(self, boxes: Iterable[Box]) -> list[int]:
+        """Put new proposals in place of the old ones.
+
+        Boxes that the user accepted, rejected or drew stay, and a proposal that is nearly one of these is left out.
+
+        Returns:
+            The ids of the new boxes.
+        """
+        kept = [row for row in self.rows() if row.box.state is not BoxState.PROPOSED or row.box.source == "user"]
+        checked = [check_box(box, self.shape) for box in boxes]
+        new = [box for box in checked if not any(_alike(box, row.box) for row in kept)]
+        first = max((row.id for row in self.rows()), default=0) + 1
+        first = max(first, int(self.node.GetAttribute("MyoScarSeg.NextId") or 0))
+        added = [BoxRow(first + n, box) for n, box in enumerate(new)]
+        self.write([*kept, *added])
+        return [row.id for row in added]
+
+    def copy_to_next(self, box_id: int) -> int:
+        """Copy a box to the next slice, as the user's own. Returns the copy's id.
+
+        Raises:
+            PromptError: there is no such box, or no next slice.
+        """
+        box = self.box(box_id)
+        if box.slice + 1 >= self.shape[0]:
+            raise PromptError(_("Slice {slice} is the last one; there is none to copy the box to.").format(slice=box.slice))
+        return self.add(replace(box, slice=box.slice + 1, source="user", confidence=None, state=BoxState.ACCEPTED))
+
+    def write(self, rows: Iterable[BoxRow]) -> None:
+        """Put these rows into the table, in one change; those that are already there as they are, are not touched."""
+        rows = list(rows)
+        if [(r.id, r.box) for r in rows] == [(r.id, r.box) for r in self.rows()] and not self.problems:
+            return
+        node = self.node
+        following = max([int(node.GetAttribute("MyoScarSeg.NextId") or 1), *(row.id + 1 for row in rows)])
+        self._writing += 1
+        changing = node.StartModify()
+        try:
+            _add_columns(node)
+            columns = [node.GetTable().GetColumnByName(name) for name in COLUMNS]
+            for number, column in enumerate(columns):
+                column.SetNumberOfValues(len(rows))
+                for place, row in enumerate(rows):
+                    column.SetValue(place, _cells(row)[number])
+            node.SetAttribute("MyoScarSeg.NextId", str(following))
+            node.GetTable().Modified()
+            node.Modified()
+        finally:
+            self._read = None
+            node.EndModify(changing)
+            self._writing -= 1
+        self._tell()
+
+    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback()`` after every change of the boxes. Returns the function that ends this."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+
+    def close(self) -> None:
+        """Observe nothing any more; the node stays."""
+        self._callbacks.clear()
+        self._forget_node()
+
+    def _rows_and_problems(self) -> tuple[list[BoxRow], list[str]]:
+        node = self.node
+        table = node.GetTable()
+        stamp = max(table.GetMTime(), node.GetMTime())
+        if self._read is None or self._read[0] != stamp:
+            self._read = (stamp, *_read_table(table, self.shape))
+        return self._read[1], self._read[2]
+
+    def _changed(self) -> None:
+        if not self._writing:
+            self._read = None
+            self._tell()
+
+    def _tell(self) -> None:
+        for callback in list(self._callbacks):
+            callback()
+
+    def _forget_node(self) -> None:
+        if self._node is not None and self._tag is not None:
+            self._node.RemoveObserver(self._tag)
+        self._node = self._tag = self._read = None
+
+
+def _add_columns(node: Any) -> None:
+    """All columns as text, with what other columns of these names held."""
+    table = node.GetTable()
+    for name in COLUMNS:
+        present = table.GetColumnByName(name)
+        if isinstance(present, vtk.vtkStringArray):
+            continue
+        column = vtk.vtkStringArray()
+        column.SetName(name)
+        column.SetNumberOfValues(table.GetNumberOfRows())
+        if present is not None:
+            for row in range(table.GetNumberOfRows()):
+                column.SetValue(row, table.GetValueByName(row, name).ToString())
+            table.RemoveColumnByName(name)
+        table.AddColumn(column)
+
+
+def _cells(row: BoxRow) -> tuple[str, ...]:
+    box = row.box
+    confidence = "" if box.confidence is None else repr(float(box.confidence))
+    corners = (repr(float(v)) for v in box.xyxy)
+    return (str(row.id), str(box.slice), *corners, box.label, confidence, box.source, box.state.value)
+
+
+def _read_table(table: Any, shape: tuple[int, int, int]) -> tuple[list[BoxRow], list[str]]:
+    rows: list[BoxRow] = []
+    problems: list[str] = []
+    present = {table.GetColumnName(n) for n in range(table.GetNumberOfColumns())}
+    missing = [name for name in ("slice", "x0", "y0", "x1", "y1") if name not in present]
+    if missing:
+        if table.GetNumberOfRows():
+            problems.append(_("The table of boxes has no column {names}.").format(names=", ".join(missing)))
+        return rows, problems
+    for number in range(table.GetNumberOfRows()):
+        text = {name: table.GetValueByName(number, name).ToString() for name in COLUMNS if name in present}
+        try:
+            rows.append(_row(text, shape, {row.id for row in rows}))
+        except (ValueError, PromptError) as error:
+            problems.append(_("Row {row} of the table of boxes is no box: {why}").format(row=number + 1, why=error))
+    return rows, problems
+
+
+def _row(text: dict[str, str], shape: tuple[int, int, int], taken: set[int]) -> BoxRow:
+    x0, y0, x1, y1 = (float(text[name]) for name in ("x0", "y0", "x1", "y1"))
+    confidence = float(text["confidence"]) if text.get("confidence") else None
+    if confidence is not None and not math.isfinite(confidence):
+        confidence = None
+    box = Box(
+        int(float(text["slice"])),
+        x0,
+        y0,
+        x1,
+        y1,
+        label=text.get("label") or "scar",
+        confidence=confidence,
+        source=text.get("source") or "user",
+        state=BoxState(text.get("state") or BoxState.PROPOSED.value),
+    )
+    number = int(text["id"]) if (text.get("id") or "").isdigit() else 0
+    if number < 1 or number in taken:
+        number = max(taken, default=0) + 1000
+    return BoxRow(number, check_box(box, shape))
+
+
+def _alike(one: Box, other: Box) -> bool:
+    """Whether two boxes of a slice are nearly the same (IoU above 0.7)."""
+    if one.slice != other.slice or one.label != other.label:
+        return False
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    if width <= 0 or height <= 0:
+        return False
+    return width * height / (one.area_px + other.area_px - width * height) > 0.7

@@ -1,0 +1,197 @@
+"""Pixels of a study and the world: the one place where they are converted, through every parent transform.
+
+A study's ``[k, row, column]`` may be a transposed view of the volume's array (its slice axis is the through-plane axis of the
+acquisition, whichever axis of the file that is). In the plane, positions are pixel *edges* (x along columns, y along rows, the
+centre of pixel (0, 0) at (0.5, 0.5)); through the stack they are slice indices, whole numbers at the slices' centres. The
+world is RAS in millimetres.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+import vtk
+
+from MyoScarSegLib.prompts import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PARALLEL = 0.996
+"""Least cosine between a view's normal and the slices' for the view to show slices: 5 degrees."""
+
+
+class VolumeGeometry:
+    """Where the voxels of a volume node lie. It reads the node anew each time, so it never goes stale.
+
+    Attributes:
+        volume_node: the scalar volume.
+        axes: which axis of the volume's ``[k, j, i]`` array each axis of the study is, as ``Study.file_axes``.
+    """
+
+    def __init__(self, volume_node: Any, axes: Sequence[int] = (0, 1, 2)) -> None:
+        self.volume_node = volume_node
+        self.axes = (int(axes[0]), int(axes[1]), int(axes[2]))
+
+    # ------------------------------------------------------------------ arrays
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(slices, rows, columns)`` of the study."""
+        i, j, k = self.volume_node.GetImageData().GetDimensions()
+        of_file = (k, j, i)
+        return of_file[self.axes[0]], of_file[self.axes[1]], of_file[self.axes[2]]
+
+    def to_study(self, array: np.ndarray) -> np.ndarray:
+        """A view of an array like the volume's, with the study's axes."""
+        return np.transpose(array, self.axes)
+
+    def to_volume(self, array: np.ndarray) -> np.ndarray:
+        """A view of an array with the study's axes, like the volume's ``[k, j, i]``."""
+        return np.transpose(array, np.argsort(self.axes))
+
+    @property
+    def slice_component(self) -> int:
+        """Which of the volume's I, J, K (0, 1, 2) runs through the slices."""
+        return 2 - self.axes[0]
+
+    # ------------------------------------------------------------------ points
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """RAS ``[n, 3]`` of study positions ``[n, 3]``: x, y in pixel edges, slice index."""
+        points = np.atleast_2d(np.asarray(points, dtype=float))
+        ijk = np.empty_like(points)
+        ijk[:, 2 - self.axes[2]] = points[:, 0] - 0.5
+        ijk[:, 2 - self.axes[1]] = points[:, 1] - 0.5
+        ijk[:, 2 - self.axes[0]] = points[:, 2]
+        return self._through_parents(_apply(self._ijk_to_ras(), ijk), to_world=True)
+
+    def from_world(self, points: np.ndarray) -> np.ndarray:
+        """Study positions ``[n, 3]`` (x, y in pixel edges, slice index) of RAS ``[n, 3]``."""
+        points = np.atleast_2d(np.asarray(points, dtype=float))
+        ijk = _apply(np.linalg.inv(self._ijk_to_ras()), self._through_parents(points, to_world=False))
+        study = np.empty_like(ijk)
+        study[:, 0] = ijk[:, 2 - self.axes[2]] + 0.5
+        study[:, 1] = ijk[:, 2 - self.axes[1]] + 0.5
+        study[:, 2] = ijk[:, 2 - self.axes[0]]
+        return study
+
+    def slice_at(self, ras: Sequence[float]) -> int | None:
+        """The slice that a world position lies in, None beyond the stack."""
+        k = float(self.from_world(np.array([ras], dtype=float))[0, 2])
+        nearest = int(np.floor(k + 0.5))
+        return nearest if 0 <= nearest < self.shape[0] else None
+
+    def middle(self, k: float | None = None) -> np.ndarray:
+        """RAS ``[3]`` of the middle of slice ``k``, or of the stack."""
+        slices, rows, columns = self.shape
+        at = (slices - 1) / 2 if k is None else k
+        return self.to_world(np.array([[columns / 2, rows / 2, at]]))[0]
+
+    # ------------------------------------------------------------------ boxes
+
+    def roi_of(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
+        """A box as an oriented ROI in the world, one slice thick.
+
+        Returns:
+            ``[4, 4]`` from the ROI's own axes to RAS (rotation and centre, right-handed), and its ``[3]`` edge lengths in mm.
+        """
+        x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+        k = float(box.slice)
+        ends = self.to_world(
+            np.array(
+                [[box.x0, y, k], [box.x1, y, k], [x, box.y0, k], [x, box.y1, k], [x, y, k - 0.5], [x, y, k + 0.5], [x, y, k]]
+            )
+        )
+        across, along, through = ends[1] - ends[0], ends[3] - ends[2], ends[5] - ends[4]
+        first = across / np.linalg.norm(across)
+        second = along - first * (along @ first)
+        second /= np.linalg.norm(second)
+        normal = np.cross(first, second)
+        matrix = np.eye(4)
+        matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = first, second, normal
+        matrix[:3, 3] = ends[6]
+        return matrix, np.array([np.linalg.norm(across), np.linalg.norm(along), abs(through @ normal)])
+
+    def box_of(self, matrix: np.ndarray, size: np.ndarray) -> tuple[int, tuple[float, float, float, float]]:
+        """The slice and corners ``(x0, y0, x1, y1)`` of an oriented ROI in the world; what :meth:`roi_of` made, comes back.
+
+        The slice is the nearest one, also beyond the stack; the caller checks.
+        """
+        signs = np.array([[-1, -1, 0, 1], [1, -1, 0, 1], [-1, 1, 0, 1], [1, 1, 0, 1], [0, 0, 0, 1]], dtype=float)
+        corners = signs * np.array([*(np.asarray(size, dtype=float) / 2), 1.0])
+        study = self.from_world((corners @ np.asarray(matrix, dtype=float).T)[:, :3])
+        low, high = study[:4, :2].min(axis=0), study[:4, :2].max(axis=0)
+        return int(np.floor(study[4, 2] + 0.5)), (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+
+    # ------------------------------------------------------------------ slice views
+
+    def shows_slices(self, slice_node: Any) -> bool:
+        """Whether a view lies parallel to the study's slices."""
+        return bool(abs(_view_normal(slice_node) @ self._slice_normal()) >= _PARALLEL)
+
+    def slice_of_view(self, slice_node: Any) -> int | None:
+        """The slice that a view through the stack shows, None beyond it. Meaningful where :meth:`shows_slices`."""
+        normal, middle = _view_normal(slice_node), self.middle()
+        origin = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())[:3, 3]
+        return self.slice_at(middle + normal * ((origin - middle) @ normal))
+
+    def position_in_view(self, slice_node: Any, x: float, y: float) -> tuple[int | None, float, float]:
+        """Slice and ``(x, y)`` in pixel edges of a display position in a view (origin at its bottom left)."""
+        ras = slice_node.GetXYToRAS().MultiplyPoint((x, y, 0.0, 1.0))[:3]
+        column, row, _ = self.from_world(np.array([ras]))[0]
+        return self.slice_at(ras), float(column), float(row)
+
+    def show_slice(self, slice_node: Any, k: int) -> None:
+        """Scroll a view to a slice."""
+        slice_node.JumpSliceByOffsetting(*self.middle(k))
+
+    def align_view(self, slice_node: Any) -> None:
+        """Turn a view to lie in the acquired slices, whatever their angle."""
+        study_to_ras = np.eye(4)
+        origin, columns, rows, slices = self.to_world(np.array([[0.5, 0.5, 0], [1.5, 0.5, 0], [0.5, 1.5, 0], [0.5, 0.5, 1]]))
+        study_to_ras[:3] = np.column_stack([columns - origin, rows - origin, slices - origin, origin])
+        slice_node.RotateToAxes(slicer.util.vtkMatrixFromArray(study_to_ras), 2)
+
+    # ------------------------------------------------------------------ inside
+
+    def _slice_normal(self) -> np.ndarray:
+        slices, rows, columns = self.shape
+        middle = np.array([columns / 2, rows / 2, (slices - 1) / 2])
+        origin, across, along = self.to_world(middle + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]]))
+        normal = np.cross(across - origin, along - origin)
+        return normal / np.linalg.norm(normal)
+
+    def _ijk_to_ras(self) -> np.ndarray:
+        matrix = vtk.vtkMatrix4x4()
+        self.volume_node.GetIJKToRASMatrix(matrix)
+        return slicer.util.arrayFromVTKMatrix(matrix)
+
+    def _through_parents(self, points: np.ndarray, *, to_world: bool) -> np.ndarray:
+        parent = self.volume_node.GetParentTransformNode()
+        if parent is None:
+            return points
+        if parent.IsTransformToWorldLinear():
+            matrix = vtk.vtkMatrix4x4()
+            (parent.GetMatrixTransformToWorld if to_world else parent.GetMatrixTransformFromWorld)(matrix)
+            return _apply(slicer.util.arrayFromVTKMatrix(matrix), points)
+        transform = vtk.vtkGeneralTransform()
+        (parent.GetTransformToWorld if to_world else parent.GetTransformFromWorld)(transform)
+        return np.array([transform.TransformPoint(point) for point in points])
+
+
+def is_linear(volume_node: Any) -> bool:
+    """Whether all parent transforms of a volume are linear, or there are none."""
+    parent = volume_node.GetParentTransformNode()
+    return parent is None or bool(parent.IsTransformToWorldLinear())
+
+
+def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _view_normal(slice_node: Any) -> np.ndarray:
+    normal = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())[:3, 2]
+    return normal / np.linalg.norm(normal)

@@ -1,0 +1,216 @@
+"""From a volume node to a study, and which volume of a scene is the LGE stack."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import slicer
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.scene.geometry import VolumeGeometry, is_linear
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.study.stack import FileStack, numbers, slice_axis, study_from
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+
+_FORMAT = "Slicer volume"
+_UNEVEN = 0.01
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+# What scanners and departments call LGE series, and what they call others of the same examination.
+_LGE_NAME = re.compile(r"lge|psir|delayed|late.?(gad|enh)|viab|\bde\b|mde|scar|(?<![a-z])ir(?![a-z])", re.IGNORECASE)
+_SHORT_AXIS_NAME = re.compile(r"(?<![a-z])sax?(?![a-z])|short.?ax|sa_", re.IGNORECASE)
+_OTHER_NAME = re.compile(
+    r"cine|t1.?map|t2|scout|loc|perf|flow|phase|angio|label|mask|prob|2ch|3ch|4ch|lax|long.?ax", re.IGNORECASE
+)
+_MOST_SLICES, _THICK_MM, _FINE_MM = 40, 4.0, 2.6
+
+
+def study_of(volume_node: Any) -> Study:
+    """The study that a volume node holds. The node is only read.
+
+    Its slice axis is the coarsest one. The geometry is that of the world, through all parent transforms; a non-linear one
+    (as Slicer makes for stacks with gaps) gives every slice a position of its own.
+
+    Raises:
+        StudyError: it is no volume of one number per voxel with at least two slices; the message says what it is.
+    """
+    _check_kind(volume_node)
+    array = slicer.util.arrayFromVolume(volume_node)
+    name = _name(volume_node)
+    axes, notes = slice_axis(FileStack(array, _geometry(volume_node, (0, 1, 2), array.shape), _FORMAT))
+    turned = np.transpose(array, axes)
+    reconstruction, reason = _said_by(name)
+    stack = FileStack(
+        turned,
+        _geometry(volume_node, axes, turned.shape),
+        _FORMAT,
+        slice_axis_is_k=True,
+        reconstruction=reconstruction,
+        reconstruction_reason=reason,
+        notes=tuple(notes),
+    )
+    return replace(study_from(name, stack), file_axes=axes)
+
+
+def describe(study: Study) -> str:
+    """One line on a study: slices, pixels, distance between slices, PSIR or magnitude."""
+    rows, columns = study.slice_shape
+    parts = [_("{slices} slices of {columns} x {rows} pixels").format(slices=study.slices, columns=columns, rows=rows)]
+    if study.geometry.spacing_mm is None:
+        parts.append(_("no spacing: areas in pixels only"))
+    else:
+        i, j, _k = study.geometry.spacing_mm
+        parts.append(_("{i} x {j} mm").format(i=f"{i:.3g}", j=f"{j:.3g}"))
+        positions = study.geometry.slice_positions_mm
+        if positions is None:
+            parts.append(_("{distance} mm between slices").format(distance=f"{study.geometry.slice_distance_mm or 0:.3g}"))
+        else:
+            gaps = np.abs(np.diff(positions))
+            parts.append(_("{low} to {high} mm between slices").format(low=f"{gaps.min():.3g}", high=f"{gaps.max():.3g}"))
+    parts.append("PSIR" if study.reconstruction is Reconstruction.PSIR else _("magnitude"))
+    return ", ".join(parts)
+
+
+def likely_lge(scene: Any) -> tuple[Any, str] | None:
+    """The volume of a scene that looks most like an LGE short-axis stack, and why; None if none has the shape of one."""
+    best: tuple[float, Any, str] | None = None
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+        node = scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
+        judged = _judge(node)
+        if judged is not None and (best is None or judged[0] > best[0]):
+            best = judged[0], node, judged[1]
+    return None if best is None else (best[1], best[2])
+
+
+def content_hash(volume_node: Any) -> str:
+    """SHA-256 of a volume's voxels and of their place in the world, in hexadecimal."""
+    digest = hashlib.sha256()
+    image = volume_node.GetImageData()
+    if image is not None and image.GetPointData().GetScalars() is not None:
+        array = slicer.util.arrayFromVolume(volume_node)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+        corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
+        digest.update(VolumeGeometry(volume_node).to_world(corners).round(4).tobytes())
+    return digest.hexdigest()
+
+
+def _check_kind(node: Any) -> None:
+    if node is None:
+        raise StudyError(_("There is no volume. Load an LGE study, or choose its volume."))
+    if not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise StudyError(
+            _("{name} has several numbers per voxel ({kind}); an LGE image has one. Choose a scalar volume.").format(
+                name=_name(node), kind=node.GetClassName().removeprefix("vtkMRML").removesuffix("Node")
+            )
+        )
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise StudyError(_("{name} is a label map, not an image. Choose the LGE volume.").format(name=_name(node)))
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        raise StudyError(_("{name} holds no image. Load it again, or choose another volume.").format(name=_name(node)))
+    components = image.GetNumberOfScalarComponents()
+    if components != 1:
+        raise StudyError(
+            _("{name} has {number} numbers per voxel (a colour picture, or several time points); an LGE image has one.").format(
+                name=_name(node), number=components
+            )
+        )
+    dimensions = image.GetDimensions()
+    if min(dimensions) < 2:
+        raise StudyError(
+            _("{name} has only one slice ({size} voxels); scar is measured on a stack. Load the whole stack.").format(
+                name=_name(node), size=" x ".join(str(n) for n in dimensions)
+            )
+        )
+
+
+def _geometry(node: Any, axes: tuple[int, int, int], shape: tuple[int, ...]) -> Geometry:
+    """In LPS, from where the world has the study's axes in the middle of the stack."""
+    place = VolumeGeometry(node, axes)
+    slices, rows, columns = shape[0], shape[1], shape[2]
+    middle = np.array([columns // 2 + 0.5, rows // 2 + 0.5, 0.0])
+    steps = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=float)
+    k = float((slices - 1) // 2)
+    origin, right, down = place.to_world(middle + steps + [0, 0, k])
+    ends = place.to_world(np.array([[*middle[:2], 0.0], [*middle[:2], slices - 1.0]]))
+    through = (ends[1] - ends[0]) / max(slices - 1, 1)
+    vectors = np.column_stack([right - origin, down - origin, through])
+    lengths = np.linalg.norm(vectors, axis=0)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise StudyError(
+            _("{name} has no valid spacing or directions. Correct them in the Volumes module.").format(name=_name(node))
+        )
+    origins = place.to_world(np.array([[0.5, 0.5, float(n)] for n in range(slices)]))
+    direction = _RAS_TO_LPS @ (vectors / lengths)
+    lps = _RAS_TO_LPS @ origins[0]
+    even = Geometry(
+        (float(lengths[0]), float(lengths[1]), float(lengths[2])), (float(lps[0]), float(lps[1]), float(lps[2])), direction
+    )
+    if is_linear(node):
+        return even
+    normal = np.cross(vectors[:, 0], vectors[:, 1])
+    normal /= np.linalg.norm(normal)
+    positions = place.to_world(np.array([[*middle[:2], float(n)] for n in range(slices)])) @ normal
+    gaps = np.diff(positions)
+    usual = float(np.median(np.abs(gaps)))
+    if np.abs(np.abs(gaps) - usual).max() <= _UNEVEN * usual:
+        return even
+    return replace(
+        even,
+        spacing_mm=(float(lengths[0]), float(lengths[1]), usual),
+        # The column of the slices becomes the normal, for the positions along it say all.
+        direction=np.column_stack([direction[:, :2], _RAS_TO_LPS @ (normal * np.sign(gaps.mean()))]),
+        slice_positions_mm=positions * np.sign(gaps.mean()),
+        slice_origins_mm=origins @ _RAS_TO_LPS,
+    )
+
+
+def _said_by(name: str) -> tuple[Reconstruction | None, str]:
+    """PSIR or magnitude, where a volume's name says it."""
+    psir, magnitude = re.search("psir", name, re.IGNORECASE), re.search(r"magn?(?![a-z])|magnitude", name, re.IGNORECASE)
+    if bool(psir) == bool(magnitude):
+        return None, ""
+    return (Reconstruction.PSIR if psir else Reconstruction.MAGNITUDE), _("the volume's name says so")
+
+
+def _name(node: Any) -> str:
+    return (node.GetName() if node is not None else "") or _("The volume")
+
+
+def _judge(node: Any) -> tuple[float, str] | None:
+    """How much a volume looks like an LGE stack, and why; None if its shape rules it out."""
+    image = node.GetImageData()
+    if node.IsA("vtkMRMLLabelMapVolumeNode") or image is None or image.GetNumberOfScalarComponents() != 1:
+        return None
+    dimensions, spacing = image.GetDimensions(), node.GetSpacing()
+    if min(dimensions) < 2 or not all(math.isfinite(s) and s > 0 for s in spacing):
+        return None
+    # Volumes that we made ourselves (probabilities) are none.
+    if node.GetAttribute("MyoScarSeg.Role") is not None or node.GetHideFromEditors():
+        return None
+    thick = max(range(3), key=lambda axis: (spacing[axis], axis == 2))
+    slices = dimensions[thick]
+    in_plane = [spacing[axis] for axis in range(3) if axis != thick]
+    name = node.GetName() or ""
+    score, why = 0.0, []
+    if 4 <= slices <= _MOST_SLICES and spacing[thick] >= _THICK_MM and max(in_plane) <= _FINE_MM:
+        score += 2
+        why.append(_("{slices} thick slices").format(slices=slices))
+    if _LGE_NAME.search(name):
+        score += 3
+        why.append(_("its name says LGE"))
+    if re.search("psir", name, re.IGNORECASE):
+        score += 0.5
+    if _SHORT_AXIS_NAME.search(name):
+        score += 1
+        why.append(_("its name says short axis"))
+    if _OTHER_NAME.search(name):
+        score -= 3
+    if score <= 0:
+        return None
+    return score, _("{name}: {why}").format(name=name, why=", ".join(why) or numbers(spacing))
