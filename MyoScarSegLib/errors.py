@@ -25,6 +25,10 @@ class OutputError(MyoScarSegError):
     """A result cannot be written (permission, full disk, ...)."""
 
 
+class EngineError(MyoScarSegError):
+    """The worker process cannot be started, has ended, or does not answer."""
+
+
 class Cancelled(MyoScarSegError):
     """The caller's cancel token was set. What had been finished is kept by whoever catches this."""
 

@@ -1,0 +1,1 @@
+"""The worker process that holds the networks, and the client that talks with it."""

@@ -1,0 +1,196 @@
+"""What travels between client and worker, as frames: studies, prompts, masks, settings.
+
+Of a study only what inference needs travels: voxels, spacing, directions, unusable slices. No name, no source, no origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.engine.protocol import Message, ProtocolError
+from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the worker works with.
+
+    Attributes:
+        detector: name in the registry, or path; the default model if None.
+        segmenter: likewise.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        confidence: least confidence of a proposed box; the detector's own if None.
+        trust: unpickle foreign checkpoints that hold more than tensors.
+        threads: of the processor; torch's own choice if None.
+        cache_folder: where embeddings are also kept on disk, so that they outlive the worker; None for memory alone.
+        cache_mib: most mebibytes of embeddings in memory.
+    """
+
+    detector: str | Path | None = None
+    segmenter: str | Path | None = None
+    device: str = "auto"
+    confidence: float | None = None
+    trust: bool = False
+    threads: int | None = None
+    cache_folder: str | Path | None = None
+    cache_mib: int = 1024
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; paths are text."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> EngineSettings:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ProtocolError: a field is unknown.
+        """
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise ProtocolError(f"Settings cannot be read: {error}.") from error
+
+
+@dataclass(frozen=True)
+class SliceMasks:
+    """Scar on some slices of a study.
+
+    Attributes:
+        probability: slice index to float32 ``[rows, columns]`` on the native grid; only slices that were segmented.
+        scores: slice index to the model's own estimate of its mask's IoU.
+        failed: slice index to reason, for slices with prompts that could not be segmented.
+        provenance: models, checksums, versions: text by key.
+    """
+
+    probability: dict[int, np.ndarray] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def with_slices(self, probability: Mapping[int, np.ndarray]) -> SliceMasks:
+        """The same with these slices in place of its own; scores and failures of other slices are left out."""
+        return replace(
+            self,
+            probability=dict(probability),
+            scores={k: score for k, score in self.scores.items() if k in probability},
+            failed={k: why for k, why in self.failed.items() if k in probability},
+        )
+
+
+def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fields and arrays of a frame that gives the worker a study."""
+    geometry = study.geometry
+    fields = {
+        "type": "study",
+        "key": key,
+        "spacing_mm": None if geometry.spacing_mm is None else [float(v) for v in geometry.spacing_mm],
+        "direction": np.asarray(geometry.direction, dtype=float).tolist(),
+        "reconstruction": study.reconstruction.value,
+        "bad_slices": {str(int(k)): why for k, why in study.bad_slices.items()},
+    }
+    return fields, {"voxels": study.voxels}
+
+
+def study_of(message: Message) -> Study:
+    """The study of such a frame.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    fields = message.fields
+    try:
+        spacing = fields["spacing_mm"]
+        return Study(
+            case="",
+            voxels=message.arrays["voxels"],
+            geometry=Geometry(
+                None if spacing is None else (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+                direction=np.array(fields["direction"], dtype=float).reshape(3, 3),
+            ),
+            reconstruction=Reconstruction(fields["reconstruction"]),
+            bad_slices=by_slice(fields["bad_slices"]),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ProtocolError(f"A study cannot be read: {error}.") from error
+
+
+def boxes_json(boxes: Iterable[Box]) -> list[dict[str, Any]]:
+    """Boxes as JSON objects."""
+    return [
+        {
+            **asdict(box),
+            "slice": int(box.slice),
+            **{name: float(getattr(box, name)) for name in ("x0", "y0", "x1", "y1")},
+            "confidence": None if box.confidence is None else float(box.confidence),
+            "state": box.state.value,
+        }
+        for box in boxes
+    ]
+
+
+def boxes_of(entries: Iterable[Mapping[str, Any]]) -> list[Box]:
+    """The inverse of :func:`boxes_json`.
+
+    Raises:
+        ProtocolError: an entry is no box.
+    """
+    try:
+        return [Box(**{**entry, "state": BoxState(entry["state"])}) for entry in entries]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"A box cannot be read: {error}.") from error
+
+
+def points_json(points: Iterable[Point]) -> list[dict[str, Any]]:
+    """Points as JSON objects."""
+    return [{"slice": int(p.slice), "x": float(p.x), "y": float(p.y), "positive": bool(p.positive)} for p in points]
+
+
+def points_of(entries: Iterable[Mapping[str, Any]]) -> list[Point]:
+    """The inverse of :func:`points_json`.
+
+    Raises:
+        ProtocolError: an entry is no point.
+    """
+    try:
+        return [Point(**entry) for entry in entries]
+    except TypeError as error:
+        raise ProtocolError(f"A point cannot be read: {error}.") from error
+
+
+def masks_message(masks: SliceMasks) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fields and arrays of segmented slices."""
+    fields = {
+        "scores": {str(k): float(score) for k, score in masks.scores.items()},
+        "failed": {str(k): why for k, why in masks.failed.items()},
+        "provenance": masks.provenance,
+    }
+    return fields, {str(k): np.asarray(array, dtype=np.float32) for k, array in masks.probability.items()}
+
+
+def masks_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SliceMasks:
+    """The inverse of :func:`masks_message`.
+
+    Raises:
+        ProtocolError: these are none.
+    """
+    try:
+        return SliceMasks(
+            {int(k): array for k, array in arrays.items()},
+            {int(k): float(score) for k, score in fields["scores"].items()},
+            by_slice(fields["failed"]),
+            {str(key): str(value) for key, value in fields["provenance"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProtocolError(f"Masks cannot be read: {error}.") from error
+
+
+def by_slice(document: Mapping[str, Any]) -> dict[int, str]:
+    """Slice index to reason, from JSON, whose keys are text."""
+    return {int(k): str(why) for k, why in document.items()}

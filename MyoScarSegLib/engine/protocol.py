@@ -1,0 +1,126 @@
+"""Frames between client and worker: a JSON object and raw arrays, with their lengths in front.
+
+A frame is ``<II`` (bytes of the JSON, bytes of the body), the JSON in UTF-8, then the body: the arrays' bytes one after the
+other, C-ordered and little-endian. The JSON's ``arrays`` names them with type and shape. Nothing is ever unpickled, and every
+length is checked before anything is made of it, so that garbage gives a :class:`ProtocolError` and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+VERSION = 1
+LENGTHS = struct.Struct("<II")
+#: Some thousands of boxes, or a long log, are far below this; random bytes read as a length are nearly always above it.
+MOST_JSON_BYTES = 16 << 20
+MOST_BODY_BYTES = 1 << 31
+_ARRAYS = "arrays"
+_KINDS = "biuf"
+
+
+class ProtocolError(Exception):
+    """What came in is no frame of ours."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One frame.
+
+    Attributes:
+        fields: the JSON object, without ``arrays``.
+        arrays: by name.
+    """
+
+    fields: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        """What the message is about; empty if it does not say."""
+        return str(self.fields.get("type", ""))
+
+
+def pack(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> bytes:
+    """A frame's bytes.
+
+    Args:
+        fields: JSON-able; the key ``arrays`` is taken.
+        arrays: real-valued or bool, any shape and memory order.
+
+    Raises:
+        ProtocolError: an array is of a type that does not travel, or the frame is too large.
+    """
+    described, bodies = [], []
+    for name, array in (arrays or {}).items():
+        if array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
+            raise ProtocolError(f"Arrays of {array.dtype} do not travel.")
+        plain = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+        described.append({"name": name, "dtype": plain.dtype.str, "shape": list(plain.shape)})
+        bodies.append(plain.reshape(-1).view(np.uint8).data)
+    text = json.dumps({**fields, _ARRAYS: described}).encode()
+    size = sum(len(body) for body in bodies)
+    if len(text) > MOST_JSON_BYTES or size > MOST_BODY_BYTES:
+        raise ProtocolError(f"A frame of {len(text)} + {size} bytes is too large.")
+    return b"".join([LENGTHS.pack(len(text), size), text, *bodies])
+
+
+class FrameReader:
+    """Cuts messages out of bytes that come in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Message]:
+        """The messages that are whole now, in order. Their arrays can be written to.
+
+        Raises:
+            ProtocolError: these bytes are no frames; nothing that follows can be read either.
+        """
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= LENGTHS.size:
+            text_size, body_size = LENGTHS.unpack_from(self._buffer)
+            if not 2 <= text_size <= MOST_JSON_BYTES or body_size > MOST_BODY_BYTES:
+                raise ProtocolError(f"A frame cannot have {text_size} + {body_size} bytes.")
+            text_end = LENGTHS.size + text_size
+            end = text_end + body_size
+            if len(self._buffer) < end:
+                break
+            text, body = bytes(self._buffer[LENGTHS.size : text_end]), self._buffer[text_end:end]
+            del self._buffer[:end]
+            messages.append(_message(text, body))
+        return messages
+
+
+def _message(text: bytes, body: bytearray) -> Message:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"A frame's JSON cannot be read: {error}.") from error
+    if not isinstance(fields, dict):
+        raise ProtocolError("A frame's JSON is no object.")
+    described = fields.pop(_ARRAYS, [])
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    try:
+        for entry in described:
+            dtype, shape = np.dtype(str(entry["dtype"])), tuple(int(n) for n in entry["shape"])
+            if dtype.kind not in _KINDS or dtype.itemsize > 8 or min(shape, default=0) < 0:
+                raise ProtocolError(f"An array cannot be {dtype} of the shape {shape}.")
+            count = math.prod(shape)
+            if start + count * dtype.itemsize > len(body):
+                raise ProtocolError("A frame's body is shorter than its arrays.")
+            arrays[str(entry["name"])] = np.frombuffer(body, dtype, count, start).reshape(shape)
+            start += count * dtype.itemsize
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"A frame's arrays cannot be read: {error}.") from error
+    if start != len(body):
+        raise ProtocolError("A frame's body is longer than its arrays.")
+    return Message(fields, arrays)
