@@ -69,9 +69,9 @@ def bootstrap(temporary_folder: str | Path, *, views: bool = True) -> Any:
         for name, orientation in _SLICE_VIEWS:
             node = slicer.vtkMRMLSliceNode()
             node.SetName(name)
-            node.SetLayoutName(name)
             node.SetSingletonTag(name)
             scene.AddNode(node)
+            node.SetLayoutName(name)
             node.SetOrientation(orientation)
     # The scene knows its logics by pointers alone: they must live as long as it does.
     _kept[:] = [application, modules, cache, files]

@@ -1,0 +1,280 @@
+"""Boxes in the slice views: a markups ROI node shows each box of the table, and its handles edit it.
+
+The table is the truth. A node is moved when its box changes, and read when the user lets go of a handle. Making and removing
+nodes is slow (60 and 40 ms), so nodes that are not needed are hidden and kept for the next box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.scene.attributes import BOX_ID, make_node, nodes_of
+from MyoScarSegLib.scene.boxes import BoxTable
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.text import _
+
+ROLE_VIEW = "box view"
+COLORS = {
+    BoxState.PROPOSED: (1.0, 0.78, 0.24),
+    BoxState.ACCEPTED: (0.35, 0.82, 0.45),
+    BoxState.REJECTED: (0.62, 0.62, 0.66),
+}
+"""Of boxes by state, as red, green and blue from 0 to 1; amber, green and grey differ in brightness, too."""
+_SELECTED_FILL, _FILL = 0.18, 0.04
+_OPACITY = {BoxState.PROPOSED: 0.9, BoxState.ACCEPTED: 1.0, BoxState.REJECTED: 0.35}
+_FREE = "0"
+
+
+class BoxViews:
+    """Shows the boxes of one volume, and turns what the user does to them into edits.
+
+    The edits are told, not made: ``on_edited(id, slice, (x0, y0, x1, y1))`` when a box was moved or resized, and
+    ``on_removed(id)`` when its node was deleted. Whoever listens changes the table, and the views follow the table.
+    """
+
+    def __init__(
+        self,
+        table: BoxTable,
+        geometry: VolumeGeometry,
+        *,
+        on_edited: Callable[[int, int, tuple[float, float, float, float]], None],
+        on_removed: Callable[[int], None],
+    ) -> None:
+        self._table = table
+        self._geometry = geometry
+        self._on_edited = on_edited
+        self._on_removed = on_removed
+        self._nodes: dict[int, Any] = {}
+        self._free: list[Any] = []
+        self._tags: dict[str, list[tuple[Any, int]]] = {}
+        self._shown: dict[int, tuple[Box, bool]] = {}
+        self._selected: int | None = None
+        self._visible = True
+        self._dragging: set[int] = set()
+        self._scene = table.volume_node.GetScene()
+        self._closing = False
+        events = slicer.vtkMRMLScene
+        self._scene_tags = [
+            self._scene.AddObserver(events.NodeRemovedEvent, self._node_removed),
+            self._scene.AddObserver(events.StartCloseEvent, lambda *_args: self._scene_closes(True)),
+            self._scene.AddObserver(events.EndCloseEvent, lambda *_args: self._scene_closes(False)),
+        ]
+        self._volume_tag = table.volume_node.AddObserver(
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_args: self.refresh(moved=True)
+        )
+        self._unobserve = table.observe(self.refresh)
+        self._adopt()
+        self.refresh()
+
+    @property
+    def selected(self) -> int | None:
+        """Id of the box that stands out, None if none does."""
+        return self._selected
+
+    def select(self, box_id: int | None) -> None:
+        """Let one box stand out."""
+        if box_id != self._selected:
+            self._selected = box_id
+            self.refresh()
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide all boxes, without a change to the table."""
+        self._visible = visible
+        self.refresh()
+
+    def node(self, box_id: int) -> Any:
+        """The ROI node that shows a box, None if there is no such box."""
+        return self._nodes.get(box_id)
+
+    def id_of(self, node: Any) -> int | None:
+        """The box that a node shows, None if it is none of ours."""
+        return next((box_id for box_id, shown in self._nodes.items() if shown is node), None)
+
+    def handle_under_mouse(self) -> bool:
+        """Whether the mouse is over a handle or centre of any box, which a drag would then move."""
+        for node in self._nodes.values():
+            display = node.GetDisplayNode()
+            if display is not None and display.GetActiveComponentType() in (
+                slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint,
+                slicer.vtkMRMLMarkupsDisplayNode.ComponentScaleHandle,
+            ):
+                return True
+        return False
+
+    def refresh(self, *, moved: bool = False) -> None:
+        """Make the nodes show the table; ``moved`` says that the volume moved under them."""
+        if self._closing or self._table.volume_node.GetScene() is None:
+            return
+        rows = {row.id: row.box for row in self._table.rows()}
+        for box_id in [known for known in self._nodes if known not in rows]:
+            self._release(box_id)
+        for box_id, box in rows.items():
+            if box_id in self._dragging:
+                continue
+            look = (box, box_id == self._selected)
+            if box_id not in self._nodes:
+                self._nodes[box_id] = self._take(box_id)
+            elif self._shown.get(box_id) == look and not moved and self._is_visible(box_id) == self._visible:
+                continue
+            self._show(self._nodes[box_id], box, selected=box_id == self._selected)
+            self._shown[box_id] = look
+
+    def close(self) -> None:
+        """Observe nothing any more; the nodes stay in the scene."""
+        self._unobserve()
+        for tag in self._scene_tags:
+            self._scene.RemoveObserver(tag)
+        self._scene_tags = []
+        self._table.volume_node.RemoveObserver(self._volume_tag)
+        for node in [*self._nodes.values(), *self._free]:
+            self._unwatch(node)
+        self._nodes.clear()
+        self._free.clear()
+
+    # ------------------------------------------------------------------ nodes
+
+    def _adopt(self) -> None:
+        """Take up the nodes that a loaded scene brought."""
+        for node in nodes_of(self._table.volume_node, ROLE_VIEW):
+            text = node.GetAttribute(BOX_ID) or _FREE
+            box_id = int(text) if text.isdigit() else 0
+            if box_id and box_id not in self._nodes:
+                self._nodes[box_id] = node
+            else:
+                self._free.append(node)
+            self._watch(node)
+
+    def _take(self, box_id: int) -> Any:
+        if self._free:
+            node = self._free.pop()
+        else:
+            node = make_node(self._table.volume_node, "vtkMRMLMarkupsROINode", ROLE_VIEW, _("Scar box"))
+            _prepare_display(node)
+            self._watch(node)
+        node.SetAttribute(BOX_ID, str(box_id))
+        return node
+
+    def _release(self, box_id: int) -> None:
+        node = self._nodes.pop(box_id)
+        self._shown.pop(box_id, None)
+        self._dragging.discard(box_id)
+        node.SetAttribute(BOX_ID, _FREE)
+        node.GetDisplayNode().SetVisibility(False)
+        self._free.append(node)
+
+    def _is_visible(self, box_id: int) -> bool:
+        display = self._nodes[box_id].GetDisplayNode()
+        return display is not None and bool(display.GetVisibility())
+
+    def _show(self, node: Any, box: Box, *, selected: bool) -> None:
+        matrix, size = self._geometry.roi_of(box)
+        changing = node.StartModify()
+        try:
+            node.SetName(_name(box))
+            node.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(matrix))
+            node.SetSize(*(float(v) for v in size))
+        finally:
+            node.EndModify(changing)
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        changing = display.StartModify()
+        try:
+            _prepare_display(node)
+            display.SetSelectedColor(*COLORS[box.state])
+            display.SetColor(*COLORS[box.state])
+            display.SetOpacity(1.0 if selected else _OPACITY[box.state])
+            display.SetFillOpacity(_SELECTED_FILL if selected else _FILL)
+            display.SetScaleHandleVisibility(box.state is not BoxState.REJECTED or selected)
+            display.SetVisibility(self._visible)
+        finally:
+            display.EndModify(changing)
+
+    # ------------------------------------------------------------------ the user's hands
+
+    def _watch(self, node: Any) -> None:
+        markups = slicer.vtkMRMLMarkupsNode
+        self._tags[node.GetID()] = [
+            (node, node.AddObserver(markups.PointStartInteractionEvent, lambda caller, _event: self._drag_begins(caller))),
+            (node, node.AddObserver(markups.PointEndInteractionEvent, lambda caller, _event: self._drag_ends(caller))),
+        ]
+
+    def _unwatch(self, node: Any) -> None:
+        for watched, tag in self._tags.pop(node.GetID() or "", []):
+            watched.RemoveObserver(tag)
+
+    def _drag_begins(self, node: Any) -> None:
+        box_id = self.id_of(node)
+        if box_id is not None:
+            self._dragging.add(box_id)
+
+    def _drag_ends(self, node: Any) -> None:
+        box_id = self.id_of(node)
+        if box_id is None:
+            return
+        self._dragging.discard(box_id)
+        self._shown.pop(box_id, None)
+        try:
+            before = self._table.box(box_id)
+            k, corners = self.corners(box_id)
+            if k != before.slice or not np.allclose(corners, before.xyxy, atol=1e-3):
+                self._on_edited(box_id, before.slice, corners)
+        except MyoScarSegError:
+            # The box was deleted while it was dragged; what remains to be done is to hide its node.
+            pass
+        self.refresh()
+
+    def corners(self, box_id: int) -> tuple[int, tuple[float, float, float, float]]:
+        """Slice and corners of a box as its node lies now, which differs from the table in the middle of a drag."""
+        node = self._nodes[box_id]
+        matrix = vtk.vtkMatrix4x4()
+        matrix.DeepCopy(node.GetObjectToWorldMatrix())
+        return self._geometry.box_of(slicer.util.arrayFromVTKMatrix(matrix), np.array(node.GetSize()))
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_removed(self, _caller: Any, _event: str, node: Any) -> None:
+        if self._closing or node is None:
+            return
+        self._free = [free for free in self._free if free is not node]
+        box_id = self.id_of(node)
+        if box_id is not None:
+            del self._nodes[box_id]
+            self._shown.pop(box_id, None)
+            self._dragging.discard(box_id)
+            self._on_removed(box_id)
+
+    def _scene_closes(self, closing: bool) -> None:
+        self._closing = closing
+        if closing:
+            self._nodes.clear()
+            self._free.clear()
+            self._shown.clear()
+            self._dragging.clear()
+            self._tags.clear()
+
+
+def _prepare_display(node: Any) -> None:
+    """Flat in its slice: handles on the edges and corners, nothing in 3D, nothing to turn."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetVisibility3D(False)
+    display.SetVisibility2D(True)
+    display.SetHandlesInteractive(True)
+    display.SetTranslationHandleVisibility(False)
+    display.SetRotationHandleVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(False)
+    display.SetFillVisibility(True)
+    display.SetOutlineVisibility(True)
+
+
+def _name(box: Box) -> str:
+    if box.confidence is None:
+        return _("Scar box, slice {slice}").format(slice=box.slice)
+    return _("Scar box, slice {slice}, {confidence}%").format(slice=box.slice, confidence=round(100 * box.confidence))
