@@ -29,6 +29,10 @@ class EngineError(MyoScarSegError):
     """The worker process cannot be started, has ended, or does not answer."""
 
 
+class SceneError(MyoScarSegError):
+    """A node of the scene is missing, locked, or of another geometry, or a step cannot be undone."""
+
+
 class Cancelled(MyoScarSegError):
     """The caller's cancel token was set. What had been finished is kept by whoever catches this."""
 
