@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCAR = "scar"
 DEFAULT_THRESHOLD = 0.5
+_TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +60,8 @@ class Pipeline:
             view: what the segmenter looks at: ``auto``, ``heart`` or ``slice``.
             trust: unpickle foreign checkpoints that hold more than tensors.
             preprocessing_id: what a foreign segmenter was trained with, where it is not known otherwise.
-            confidence: least confidence of a proposed box; the detector's own default if None.
+            confidence: least confidence of a proposed box; the detector's own default if None. It may be changed later, as the
+                attribute of this name.
             cache: of image embeddings; a new one if None.
         """
         self._detector = detector
@@ -69,10 +71,10 @@ class Pipeline:
         self._view = view
         self._trust = trust
         self._preprocessing_id = preprocessing_id
-        self._confidence = confidence
+        self.confidence = confidence
         self._cache = cache
         self._heart_detector: Detector | None = None
-        self._heart: _Heart | None = None
+        self._hearts: list[_Heart] = []
 
     @property
     def detector(self) -> Detector:
@@ -123,12 +125,35 @@ class Pipeline:
         from MyoScarSegLib.detection.heart import heart_centre, heart_detector
 
         if self._heart_detector is None:
-            own = self._detector if not isinstance(self._detector, (str, Path)) else None
-            self._heart_detector = heart_detector(own, self._device)
-        if self._heart is None or not self._heart.belongs_to(study):
-            centre = heart_centre(study, self._heart_detector, progress=progress, cancel=cancel)
-            self._heart = _Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, centre)
-        return self._heart.centre
+            # Loaded here if it is not yet, or the order of the calls would decide which detector finds the heart.
+            self._heart_detector = heart_detector(self.detector, self._device)
+        for heart in self._hearts:
+            if heart.belongs_to(study):
+                return heart.centre
+        centre = heart_centre(study, self._heart_detector, progress=progress, cancel=cancel)
+        self._hearts = [heart for heart in self._hearts if heart.voxels() is not None]
+        self._hearts.append(_Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, centre))
+        return centre
+
+    def encode(self, study: Study, index: int, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
+        """Make the embedding of a slice that :meth:`propose` and :meth:`segment` will need, while there is no prompt yet.
+
+        The first call for a study looks for its heart, where the segmenter looks at a window around that.
+
+        Args:
+            study: the study.
+            index: of the slice, which must be usable.
+            progress, cancel: of the search for the heart.
+
+        Raises:
+            ModelError: a model cannot be loaded, or the device ran out of memory.
+            Cancelled: ``cancel`` was set.
+        """
+        segmenter, spacing = self.segmenter, study.geometry.pixel_spacing_mm
+        centre = None
+        if segmenter.window is not None:
+            centre = self.heart_centre(study, progress=progress, cancel=cancel)
+        segmenter.encode(study.voxels[index], segmenter.frame(study.slice_shape, spacing, centre))
 
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
@@ -152,7 +177,7 @@ class Pipeline:
             found.cancelled = True
             return found
         detector = self.detector
-        confidence = detector.confidence if self._confidence is None else self._confidence
+        confidence = detector.confidence if self.confidence is None else self.confidence
         found.provenance = {
             "detector": detector.name,
             "detector_sha256": detector.checksum,
@@ -206,7 +231,7 @@ class Pipeline:
                     slice_index=index,
                     map_name=segmenter.name,
                     pixel_spacing_mm=spacing,
-                    least_confidence=self._confidence or 0.0,
+                    least_confidence=self.confidence or 0.0,
                 )
             )
 
@@ -338,6 +363,12 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, or of torch on any device, says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+
+
 def _provenance(segmenter: Segmenter) -> dict[str, str]:
     checkpoint = segmenter.checkpoint
     return {
@@ -372,6 +403,8 @@ def _each_slice(
         except Exception as error:
             # The networks' own libraries raise many kinds of error; on one slice none of them may cost the others.
             _log.exception("Slice %d failed", index)
-            failed[index] = f"{what.lower()} failed: {str(error) or type(error).__name__}"
+            failed[index] = (
+                f"{what.lower()} failed: {_TOO_LITTLE_MEMORY if out_of_memory(error) else str(error) or type(error).__name__}"
+            )
     progress(total, total, what)
     return failed, False
