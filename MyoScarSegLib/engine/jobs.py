@@ -1,0 +1,102 @@
+"""What the worker has to do, the most urgent first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from MyoScarSegLib.progress import CancelToken
+
+#: Small answers that somebody waits for come first, what nobody waits for last.
+PRIORITY = {"models": 0, "segment": 1, "propose": 2, "device_test": 3, "encode": 4}
+
+
+@dataclass
+class Job:
+    """One request of the client, as the worker sees it.
+
+    Attributes:
+        id: number that the client gave.
+        what: one of :data:`PRIORITY`.
+        key: of the study; empty where there is none.
+        fields: the rest of the request.
+        token: set when the client cancels.
+        left: slices still to be encoded, the next first; of ``encode`` alone.
+        done: slices that were encoded.
+        failed: slice to reason, for those that could not be.
+    """
+
+    id: int
+    what: str
+    key: str
+    fields: dict[str, Any]
+    token: CancelToken = field(default_factory=CancelToken)
+    left: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+class JobQueue:
+    """Filled by the thread that reads, emptied by the one that works."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+        self._at: Job | None = None
+        self._preferred: dict[str, int] = {}
+        self._changed = threading.Condition()
+
+    def add(self, job: Job) -> None:
+        """Put a job at the end of those as urgent as it."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def put_back(self, job: Job) -> None:
+        """Go on with a job after those that are more urgent; it keeps its turn among those as urgent as it."""
+        with self._changed:
+            self._jobs.insert(0, job)
+            self._changed.notify()
+
+    def take(self) -> Job:
+        """The most urgent job; waits for one."""
+        with self._changed:
+            self._at = None
+            while not self._jobs:
+                self._changed.wait()
+            job = min(self._jobs, key=lambda job: PRIORITY[job.what])  # the first of those alike
+            self._jobs.remove(job)
+            self._at = job
+            return job
+
+    def cancel(self, number: int) -> None:
+        """Set the token of a job, waiting or running."""
+        with self._changed:
+            for job in self._all():
+                if job.id == number:
+                    job.token.cancel()
+
+    def forget(self, key: str) -> None:
+        """Cancel everything asked of a study."""
+        with self._changed:
+            self._preferred.pop(key, None)
+            for job in self._all():
+                if job.key == key:
+                    job.token.cancel()
+
+    def prefer(self, key: str, slice_index: int) -> None:
+        """Encode this slice of a study next, if it is still to be encoded."""
+        with self._changed:
+            self._preferred[key] = slice_index
+
+    def next_slice(self, job: Job) -> int:
+        """Take the next slice to be encoded out of a job that has some left."""
+        with self._changed:
+            preferred = self._preferred.get(job.key)
+            k = preferred if preferred in job.left else job.left[0]
+            job.left.remove(k)
+            return k
+
+    def _all(self) -> Iterable[Job]:
+        return self._jobs if self._at is None else [*self._jobs, self._at]

@@ -1,0 +1,260 @@
+"""What the worker does for each kind of request: the one place where frames meet the pipeline."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.engine.jobs import Job, JobQueue
+from MyoScarSegLib.engine.messages import EngineSettings, SliceMasks, boxes_json, boxes_of, masks_message, points_of
+from MyoScarSegLib.errors import Cancelled, EngineError, ModelError, MyoScarSegError
+from MyoScarSegLib.progress import Progress
+from MyoScarSegLib.study.study import Study
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
+
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+_LOADING = "Loading the models"
+_TEST_SIDE = 256
+_TEST_PASSES = 3
+
+
+class Work:
+    """The pipeline of this process, made for the settings when it is first needed and kept.
+
+    Attributes:
+        studies: by key.
+        settings: to work with; set by another thread at any time, they hold from the next step on.
+    """
+
+    def __init__(self, loading: Callable[[bool], None]) -> None:
+        """
+        Args:
+            loading: called with True before libraries or models are loaded, and with False after.
+        """
+        self.studies: dict[str, Study] = {}
+        self.settings = EngineSettings()
+        self._told_loading = loading
+        self._made_for: EngineSettings | None = None
+        self._pipeline: Pipeline | None = None
+        self._detector: Any = None
+        self._segmenter: Segmenter | None = None
+        self._cache: EmbeddingCache | None = None
+
+    def step(self, job: Job, jobs: JobQueue, report: Progress) -> Answer | None:
+        """Do a job, or one slice of it where it is ``encode``. Returns the answer, None if the job is not finished.
+
+        Raises:
+            MyoScarSegError: it cannot be done.
+            Cancelled: its token was set.
+        """
+        job.token.raise_if_cancelled()
+        if job.what == "models":
+            return {"value": list_models()}, {}
+        if job.what == "device_test":
+            return {"value": self._device_test(report)}, {}
+        study = self.studies.get(job.key)
+        if study is None:
+            raise EngineError("The study was closed before its turn came.")
+        if job.what == "encode":
+            return self._encode(job, study, jobs, report)
+        if job.what == "propose":
+            return self._propose(job, study, report)
+        return self._segment(job, study, report)
+
+    def facts(self) -> dict[str, Any]:
+        """What is loaded now; quick, and safe to ask from another thread."""
+        torch = sys.modules.get("torch")
+        segmenter, cache = self._segmenter, self._cache
+        facts: dict[str, Any] = {"torch": getattr(torch, "__version__", "")}  # empty while it is being imported
+        if segmenter is not None and torch is not None:
+            facts["segmenter"] = segmenter.name
+            facts["device"] = _in_words(torch, segmenter.device)
+            if segmenter.device.type == "cuda":
+                facts["device_memory_bytes"] = int(torch.cuda.memory_reserved(segmenter.device))
+        if self._detector is not None:
+            facts["detector"] = self._detector.name
+        if cache is not None:
+            facts["embeddings"], facts["embedding_bytes"] = len(cache), cache.held_bytes
+        return facts
+
+    # ------------------------------------------------------------------ the three that matter
+
+    def _encode(self, job: Job, study: Study, jobs: JobQueue, report: Progress) -> Answer | None:
+        total = len(job.left) + len(job.done) + len(job.failed)
+        if job.left:
+            pipeline = self._ready(report, total)
+            k = jobs.next_slice(job)
+            report(total - len(job.left) - 1, total, f"Encoding slice {k}")
+            if k in study.bad_slices:
+                job.failed[k] = study.bad_slices[k]
+            else:
+                try:
+                    pipeline.encode(study, k, cancel=job.token)
+                except Cancelled:
+                    raise
+                except ModelError:  # of the model, so all slices would fail
+                    raise
+                except MyoScarSegError as error:
+                    job.failed[k] = str(error)
+                else:
+                    job.done.append(k)
+            report(total - len(job.left), total, "Encoding" if not job.left else f"Encoding slice {k}")
+        if job.left:
+            return None
+        return {"encoded": job.done, "failed": {str(k): why for k, why in job.failed.items()}}, {}
+
+    def _propose(self, job: Job, study: Study, report: Progress) -> Answer:
+        pipeline = self._ready(report, study.slices)
+        found = pipeline.propose(study, progress=report, cancel=job.token)
+        job.token.raise_if_cancelled()
+        _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
+        fields = {
+            "boxes": boxes_json(found),
+            "failed": {str(k): why for k, why in found.failed_slices.items()},
+            "provenance": found.provenance,
+        }
+        return fields, {}
+
+    def _segment(self, job: Job, study: Study, report: Progress) -> Answer:
+        boxes, points = boxes_of(job.fields["boxes"]), points_of(job.fields["points"])
+        pipeline = self._ready(report, study.slices)
+        result = pipeline.segment(study, boxes, points, progress=report, cancel=job.token)
+        job.token.raise_if_cancelled()
+        _raise_if_none_went_well(result.failed_slices, len(result.failed_slices) + len(result.scores))
+        masks = SliceMasks(
+            {k: result.probability[k] for k in result.scores},
+            dict(result.scores),
+            dict(result.failed_slices),
+            # The threshold is the scene's: the probabilities are what travels.
+            {key: value for key, value in result.provenance.items() if key != "threshold"},
+        )
+        return masks_message(masks)
+
+    # ------------------------------------------------------------------ models
+
+    def _ready(self, report: Progress, total: int) -> Pipeline:
+        """The pipeline with its models loaded, for the settings as they are now."""
+        settings = self.settings
+        if self._made_for == settings and self._pipeline is not None and self._segmenter is not None:
+            return self._pipeline
+        report(0, total, _LOADING)
+        self._told_loading(True)
+        try:
+            return self._made(settings)
+        finally:
+            self._told_loading(False)
+
+    def _made(self, settings: EngineSettings) -> Pipeline:
+        import torch
+
+        from MyoScarSegLib.pipeline import Pipeline
+        from MyoScarSegLib.segmentation import EmbeddingCache
+
+        before = self._made_for
+        if settings.threads and (before is None or before.threads != settings.threads):
+            torch.set_num_threads(settings.threads)
+        folder = None if settings.cache_folder is None else Path(settings.cache_folder)
+        if self._cache is None or self._cache.folder != folder or self._cache.budget_bytes != settings.cache_mib << 20:
+            self._cache, self._segmenter, self._pipeline = EmbeddingCache(settings.cache_mib << 20, folder), None, None
+        if before is None or (before.device, before.trust) != (settings.device, settings.trust):
+            self._detector = self._segmenter = self._pipeline = None
+        elif before.detector != settings.detector:
+            self._detector = self._pipeline = None
+        if before is not None and before.segmenter != settings.segmenter:
+            self._segmenter = self._pipeline = None
+        self._made_for = settings
+        if self._pipeline is None:
+            self._pipeline = Pipeline(
+                detector=self._detector or settings.detector,
+                segmenter=self._segmenter or settings.segmenter,
+                device=settings.device,
+                trust=settings.trust,
+                cache=self._cache,
+            )
+        self._pipeline.confidence = settings.confidence
+        self._segmenter = self._pipeline.segmenter
+        if self._segmenter.window is not None or self._segmenter.knows_tissue:
+            self._detector = self._pipeline.detector
+        return self._pipeline
+
+    def _device_test(self, report: Progress) -> dict[str, Any]:
+        """How long the chosen segmenter takes for a slice of noise on the chosen device."""
+        import torch
+
+        pipeline = self._ready(report, _TEST_PASSES)
+        segmenter = pipeline.segmenter
+        rng = np.random.default_rng(0)
+        seconds = []
+        for n in range(_TEST_PASSES):
+            report(n, _TEST_PASSES, "Testing the device")
+            start = time.perf_counter()
+            segmenter.encode(rng.normal(100, 20, (_TEST_SIDE, _TEST_SIDE)).astype(np.float32))
+            seconds.append(time.perf_counter() - start)
+        milliseconds = 1000 * min(seconds)
+        device = _in_words(torch, segmenter.device)
+        precision = str(segmenter.precision).removeprefix("torch.")
+        return {
+            "device": segmenter.device.type,
+            "name": device,
+            "torch": torch.__version__,
+            "precision": precision,
+            "threads": torch.get_num_threads(),
+            "segmenter": segmenter.name,
+            "encode_ms": milliseconds,
+            "sentence": f"{device} works: {segmenter.name} encodes a slice in {milliseconds:.0f} ms ({precision}).",
+        }
+
+
+def list_models() -> list[dict[str, Any]]:
+    """All models of the registry, with whether each is installed; files are read only if they changed."""
+    from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, registry
+
+    known = registry()
+    found = []
+    for entry in known.entries():
+        status = known.status(entry.name)
+        found.append(
+            {
+                "name": entry.name,
+                "title": entry.title,
+                "task": entry.task,
+                "architecture": entry.architecture,
+                "licence": entry.licence,
+                "citation": entry.citation,
+                "size": entry.size,
+                "metrics": dict(entry.metrics),
+                "state": status.state,
+                "message": status.message,
+                "path": str(status.path) if status.state != "missing" else None,
+                "default": entry.name in (DEFAULT_DETECTOR, DEFAULT_SEGMENTER),
+            }
+        )
+    return found
+
+
+def _raise_if_none_went_well(failed: Mapping[int, str], tried: int) -> None:
+    """One sentence in place of the same one for every slice.
+
+    Raises:
+        ModelError: all that was tried failed, for the same reason.
+    """
+    reasons = set(failed.values())
+    if failed and len(failed) >= tried and len(reasons) == 1:
+        raise ModelError(f"All slices that were tried failed: {reasons.pop()}")
+
+
+def _in_words(torch: Any, device: Any) -> str:
+    if device.type == "cuda":
+        return f"GPU ({torch.cuda.get_device_name(device)})"
+    if device.type == "mps":
+        return "GPU (Apple)"
+    return f"processor ({torch.get_num_threads()} threads)"

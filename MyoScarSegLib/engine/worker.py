@@ -1,0 +1,215 @@
+"""The worker process: ``python -m MyoScarSegLib.engine.worker``.
+
+Frames come in on standard input and go out on what was standard output when the process began; from then on file descriptor 1
+is the standard error, so that nothing that a library prints can get among the frames. One thread reads, and so sees a cancel at
+once; one gives a sign of life; the work is done in the main thread. It leaves when its standard input ends, because then the
+application has gone. torch is imported when a model is first needed; a greeting is sent at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.engine import protocol
+from MyoScarSegLib.engine.jobs import PRIORITY, Job, JobQueue
+from MyoScarSegLib.engine.memory import resident_bytes
+from MyoScarSegLib.engine.messages import EngineSettings, study_of
+from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
+from MyoScarSegLib.engine.work import Work
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+
+_PIECE = 1 << 20
+_log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Sends frames; safe to use from several threads. The process ends when nobody listens any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, fields: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
+        """Send one frame, whole."""
+        rest = memoryview(protocol.pack(fields, arrays))
+        with self._lock:
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest[:_PIECE]) :]
+            except OSError:
+                leave(0)
+
+
+class Worker:
+    """Reads requests in one thread, works in another."""
+
+    def __init__(self, writer: Writer, heartbeat_s: float) -> None:
+        self._writer = writer
+        self._heartbeat_s = heartbeat_s
+        self._jobs = JobQueue()
+        self._work = Work(self._loading)
+        self._job: Job | None = None
+        self._moved = time.monotonic()
+
+    def read(self, descriptor: int) -> None:
+        """Take in frames until there are no more, then end the process."""
+        reader = FrameReader()
+        while True:
+            try:
+                data = os.read(descriptor, _PIECE)
+            except OSError:
+                data = b""
+            if not data:
+                leave(0)
+            try:
+                for message in reader.feed(data):
+                    self._take(message)
+            except (ProtocolError, KeyError, TypeError, ValueError):
+                _log.exception("What came in cannot be understood")
+                leave(2)
+
+    def beat(self) -> None:
+        """Give a sign of life for ever, with facts, and with how long the work has been at the same step."""
+        while True:
+            time.sleep(self._heartbeat_s)
+            step_s = time.monotonic() - self._moved if self._job is not None else 0.0
+            self._writer.send({"type": "beat", "step_s": step_s, "facts": self._facts()})
+
+    def run(self) -> None:
+        """Do what is asked, for ever."""
+        while True:
+            self._job = None
+            job = self._jobs.take()
+            self._moved = time.monotonic()
+            self._job = job
+            self._writer.send({"type": "at", "id": job.id, "loading": False})
+            try:
+                answer = self._work.step(job, self._jobs, self._report)
+            except Cancelled:
+                self._writer.send({"type": "cancelled", "id": job.id})
+            except MyoScarSegError as error:
+                self._fail(job, str(error), type(error).__name__)
+            except Exception as error:  # whatever a network's library raises: it ends the request, not the worker
+                self._fail(job, _sentence(job, error), "EngineError")
+            else:
+                if answer is None:
+                    self._jobs.put_back(job)
+                else:
+                    fields, arrays = answer
+                    # What the request did to the worker is told before its end, so that it is true when that is shown.
+                    self._writer.send({"type": "beat", "step_s": 0.0, "facts": self._facts()})
+                    self._writer.send({**fields, "type": "done", "id": job.id}, arrays)
+
+    def _take(self, message: Message) -> None:
+        fields = message.fields
+        if message.type == "request":
+            what = str(fields["what"])
+            if what not in PRIORITY:
+                raise ProtocolError(f"unknown request {what!r}")
+            job = Job(int(fields["id"]), what, str(fields.get("key", "")), fields)
+            job.left = [int(k) for k in fields.get("slices", ())]
+            self._jobs.add(job)
+        elif message.type == "cancel":
+            self._jobs.cancel(int(fields["id"]))
+        elif message.type == "prefer":
+            self._jobs.prefer(str(fields["key"]), int(fields["slice"]))
+        elif message.type == "study":
+            self._work.studies[str(fields["key"])] = study_of(message)
+        elif message.type == "forget":
+            self._work.studies.pop(str(fields["key"]), None)
+            self._jobs.forget(str(fields["key"]))
+        elif message.type == "configure":
+            self._work.settings = EngineSettings.from_json(fields["settings"])
+        else:
+            raise ProtocolError(f"unknown message {message.type!r}")
+
+    def _report(self, done: int, total: int, message: str) -> None:
+        self._moved = time.monotonic()
+        if self._job is not None:
+            self._writer.send({"type": "progress", "id": self._job.id, "done": done, "total": total, "message": message})
+
+    def _loading(self, begins: bool) -> None:
+        self._moved = time.monotonic()
+        if self._job is not None:
+            self._writer.send({"type": "at", "id": self._job.id, "loading": begins})
+
+    def _fail(self, job: Job, sentence: str, kind: str) -> None:
+        log = traceback.format_exc()
+        sys.stderr.write(log)
+        sys.stderr.flush()
+        self._writer.send({"type": "error", "id": job.id, "error": sentence, "kind": kind, "log": log})
+
+    def _facts(self) -> dict[str, Any]:
+        facts = self._work.facts()
+        facts["memory_bytes"] = resident_bytes()
+        return facts
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run until standard input ends."""
+    parser = argparse.ArgumentParser(prog="python -m MyoScarSegLib.engine.worker", description="Serves an engine.")
+    parser.add_argument("--heartbeat", type=float, default=0.5, metavar="S", help="seconds between signs of life (0.5)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the application, which then ends this process
+    incoming, outgoing = _private_pipes()
+    writer = Writer(outgoing)
+    worker = Worker(writer, options.heartbeat)
+    writer.send(
+        {
+            "type": "hello",
+            "protocol": protocol.VERSION,
+            "version": __version__,
+            "pid": os.getpid(),
+            "python_version": platform.python_version(),
+        }
+    )
+    threading.Thread(target=worker.read, args=(incoming,), daemon=True, name="reader").start()
+    threading.Thread(target=worker.beat, daemon=True, name="heartbeat").start()
+    worker.run()
+
+
+def leave(status: int) -> None:
+    """End the process at once: the thread that works may be in the middle of a long product."""
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _private_pipes() -> tuple[int, int]:
+    """Copies of standard input and output for the frames; what is left of them reads nothing and writes to standard error."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.setmode(incoming, os.O_BINARY)
+        msvcrt.setmode(outgoing, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return incoming, outgoing
+
+
+def _sentence(job: Job, error: Exception) -> str:
+    from MyoScarSegLib.pipeline import out_of_memory
+
+    what = {"encode": "Encoding", "propose": "Proposing boxes", "segment": "Segmenting", "models": "Looking for models"}.get(
+        job.what, "The device test"
+    )
+    if out_of_memory(error):
+        return f"{what} failed: there is too little memory. Close other programs, or choose a smaller model or another device."
+    return f"{what} failed: {str(error) or type(error).__name__}"
+
+
+if __name__ == "__main__":
+    main()
