@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from MyoScarSegLib.errors import MyoScarSegError
+
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 
 
@@ -16,6 +18,7 @@ class Action:
         state: ``"running"``, ``"done"``, ``"failed"`` or ``"cancelled"``.
         result: what the method promises, once done.
         error: a sentence for the user, if failed; also for a cancelled one that something else ended (the volume was deleted).
+        cause: the error with this sentence, if failed.
     """
 
     def __init__(self, name: str) -> None:
@@ -23,6 +26,7 @@ class Action:
         self.state = RUNNING
         self.result: Any = None
         self.error = ""
+        self.cause: MyoScarSegError | None = None
         self._callbacks: list[Callable[[Action], None]] = []
 
     @property
@@ -37,11 +41,11 @@ class Action:
         else:
             self._callbacks.append(callback)
 
-    def end(self, state: str, *, result: Any = None, error: str = "") -> None:
+    def end(self, state: str, *, result: Any = None, error: str = "", cause: MyoScarSegError | None = None) -> None:
         """End it; a second end is ignored, because a late answer may follow a cancel."""
         if self.finished:
             return
-        self.state, self.result, self.error = state, result, error
+        self.state, self.result, self.error, self.cause = state, result, error, cause
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback(self)

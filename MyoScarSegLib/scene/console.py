@@ -192,7 +192,7 @@ class Console:
         if action.state == CANCELLED:
             raise Cancelled(action.error or _("Cancelled."))
         if action.state == FAILED:
-            raise MyoScarSegError(action.error)
+            raise action.cause or MyoScarSegError(action.error)
 
     def _give_time(self) -> None:
         self.workflow.pump()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.engine.transport import SubprocessTransport
@@ -96,53 +95,37 @@ def write_demo_scene(
 
 
 def prepare_views(scene: Any, volume: Any) -> None:
-    """Slice views of the acquired slices, with the volume in them, beside the table: what Slicer shows on opening the scene."""
+    """Slice views with the volume in them, beside the table: what Slicer shows on opening the scene."""
     layout = slicer.vtkMRMLLayoutNode()
     layout.SetSingletonTag("vtkMRMLLayoutNode")
     layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
     scene.AddNode(layout)
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
     for name, label, colour in _VIEWS:
-        node = slicer.vtkMRMLSliceNode()
-        node.SetName(name)
-        node.SetLayoutName(name)
+        node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
         node.SetLayoutLabel(label)
         node.SetLayoutColor(*colour)
-        node.SetSingletonTag(name)
-        node = scene.AddNode(node)
         composite = slicer.vtkMRMLSliceCompositeNode()
         composite.SetName(name)
         composite.SetLayoutName(name)
         composite.SetSingletonTag(name)
-        composite = scene.AddNode(composite)
-        composite.SetBackgroundVolumeID(volume.GetID())
+        scene.AddNode(composite).SetBackgroundVolumeID(volume.GetID())
 
 
 def show_best_slice(scene: Any, workflow: Workflow) -> None:
-    """Turn the views to the acquired slices, the first one to the slice with most scar, and choose volume and tables."""
+    """Turn the first view to the slice with most scar, filled by the image, and choose volume and table."""
     session, burden = workflow.session, workflow.burden
     if session is None or burden is None:
         return
-    volume, study = session.volume_node, session.study
+    geometry, study = session.geometry, session.study
     best = max(burden.slices, key=lambda s: (s.pixels, -abs(s.slice - study.slices // 2))).slice
-    matrix = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume))
+    node = scene.GetNodeByID("vtkMRMLSliceNodeRed")
+    geometry.align_view(node)
+    node.JumpSliceByCentering(*geometry.middle(best))
+    row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
     rows, columns = study.slice_shape
-    centre = (matrix @ [columns / 2 - 0.5, rows / 2 - 0.5, best, 1.0])[:3]
-    width = columns * float(np.linalg.norm(matrix[:3, 0]))
-    height = rows * float(np.linalg.norm(matrix[:3, 1]))
-    for (name, _label, _colour), axis in zip(_VIEWS, (2, 0, 1), strict=True):
-        node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
-        node.RotateToAxes(_ijk_to_ras(volume), axis)
-        node.JumpSliceByCentering(*centre)
-        shape = node.GetDimensions()
-        side = max(width / shape[0], height / shape[1])  # mm per pixel of the view
-        node.SetFieldOfView(side * shape[0], side * shape[1], node.GetFieldOfView()[2])
+    width, height, _depth = node.GetDimensions()
+    mm_per_view_pixel = max(columns * column_mm / width, rows * row_mm / height)
+    node.SetFieldOfView(mm_per_view_pixel * width, mm_per_view_pixel * height, node.GetFieldOfView()[2])
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
-    selection.SetActiveVolumeID(volume.GetID())
+    selection.SetActiveVolumeID(session.volume_node.GetID())
     selection.SetActiveTableID(session.results.node.GetID())
-
-
-def _ijk_to_ras(volume: Any) -> Any:
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    return matrix

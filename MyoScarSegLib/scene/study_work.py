@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.scene.actions import CANCELLED, DONE, FAILED, Action
 from MyoScarSegLib.scene.following import nearest_first
@@ -112,7 +112,15 @@ class StudyWork:
         ]
         self.encoding = self._engine.encode(self.key, order)
         self.encoding.on_progress(lambda *_: self._notices.tell(Change.ENCODED))
-        self.encoding.on_done(lambda *_: self._notices.tell(Change.ENCODED))
+        self.encoding.on_done(self._encoded)
+
+    def _encoded(self, request: Any) -> None:
+        if request is not self.encoding:
+            return
+        if request.state == "failed" and self.action is None:
+            # Better said now than when the user has gone through the boxes: there is no segmenting without the model.
+            self._notices.say(error=request.error)
+        self._notices.tell(Change.ENCODED)
 
     def propose(self, action: Action, then_segment: bool = False) -> None:
         """Propose boxes for ``action``, which is in hand from now on."""
@@ -128,7 +136,7 @@ class StudyWork:
         outside = [k for k in wanted if not 0 <= k < study.slices]
         if outside:
             sentence = _("The study has slices 0 to {last}; there is no slice {slices}.")
-            self._finish(action, FAILED, error=sentence.format(last=study.slices - 1, slices=slice_list(outside)))
+            self._fail(action, PromptError(sentence.format(last=study.slices - 1, slices=slice_list(outside))))
             return
         made_with = {k: self.edits.of(k) for k in wanted}
         prompted = sorted(k for k in wanted if made_with[k].ask)
@@ -155,12 +163,18 @@ class StudyWork:
         request.on_progress(lambda *_: self._notices.tell(Change.PROGRESS))
         request.on_done(lambda *_: arrived(request))
 
-    def _finish(self, action: Action, state: str, *, result: Any = None, error: str = "") -> None:
+    def _finish(self, action: Action, result: Any) -> None:
+        self._end(action, DONE, result=result)
+
+    def _fail(self, action: Action, cause: MyoScarSegError) -> None:
+        self._end(action, FAILED, error=str(cause), cause=cause)
+
+    def _end(self, action: Action, state: str, **outcome: Any) -> None:
         if self.action is action:
             self.action = self.request = None
-        self._notices.say(error=error)
+        self._notices.say(error=outcome.get("error", ""))
         self._notices.tell(Change.PROGRESS)
-        action.end(state, result=result, error=error)
+        action.end(state, **outcome)
         self.segment_behind()
 
     def _answers(self, action: Action, request: Any) -> bool:
@@ -169,24 +183,23 @@ class StudyWork:
             return False
         if request.state == "done":
             return True
-        if request.state == "cancelled":
-            self._finish(action, CANCELLED, error=_("Cancelled."))
-        else:
-            self._finish(action, FAILED, error=request.error)
+        try:
+            request.value()
+        except Cancelled:
+            self._end(action, CANCELLED, error=_("Cancelled."))
+        except MyoScarSegError as error:
+            self._fail(action, error)
         return False
 
     def _proposals_arrived(self, action: Action, request: Any, then_segment: bool) -> None:
         if not self._answers(action, request):
             return
         found = request.result
-        if found["cancelled"]:
-            self._finish(action, CANCELLED, error=_("Cancelled."))
-            return
         try:
             with self._quietly():
                 self.session.apply_proposals(found["boxes"], found["provenance"])
         except MyoScarSegError as error:
-            self._finish(action, FAILED, error=str(error))
+            self._fail(action, error)
             return
         self.proposed = True
         self.edits.proposed(self._prompts(), self.segmented)
@@ -195,7 +208,7 @@ class StudyWork:
         if then_segment:
             self.segment(action, None)
         else:
-            self._finish(action, DONE, result=len(found["boxes"]))
+            self._finish(action, len(found["boxes"]))
 
     def _masks_arrived(self, action: Action, request: Any, made_with: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
         if not self._answers(action, request):
@@ -205,11 +218,11 @@ class StudyWork:
         try:
             kept = self._write(masks, made_with, overwrite_edited=overwrite_edited, same_step=both)
         except MyoScarSegError as error:
-            self._finish(action, FAILED, error=str(error))
+            self._fail(action, error)
             return
         before = self._notices.note if both else ""
         self._notices.note = " ".join(part for part in (before, _failures(masks.failed), _kept(kept)) if part)
-        self._finish(action, DONE, result=kept)
+        self._finish(action, kept)
 
     # ------------------------------------------------------------------ prompts and their masks
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
-from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.scene.actions import FAILED, Action
@@ -345,9 +345,9 @@ class Workflow:
         self._notices.begin_step()
         if self._work is None or refusal:
             self._notices.say(error=refusal)
-            action.end(FAILED, error=refusal)
-        else:
-            begin(self._work, action)
+            action.end(FAILED, error=refusal, cause=SceneError(refusal))
+            return action
+        begin(self._work, action)
         return action
 
     def _edit(self, operation: Callable[[StudySession], T], what: Change | None = None) -> T | None:

@@ -1,0 +1,85 @@
+"""A workflow on a real scene and a real worker with tiny models, and what tests ask about the scene it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+PATIENCE_S = 120.0
+
+
+def pump_until(workflow: Any, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+    """Pump a workflow, as the application's timer does, until something is so."""
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {patience_s:g} s (status {workflow.status!r}, error {workflow.error!r})"
+        workflow.pump()
+        time.sleep(0.002)
+
+
+def finish(workflow: Any, action: Any) -> Any:
+    """Wait for an action that must go well. Returns its result."""
+    pump_until(workflow, lambda: action.finished, action.name)
+    assert action.state == "done", action.error
+    return action.result
+
+
+def catch_up(workflow: Any) -> None:
+    """Wait until no slice waits for its mask, and the engine does nothing more for it."""
+    pump_until(workflow, lambda: not workflow.behind, "masks of the edited slices")
+
+
+def encode_all(workflow: Any) -> None:
+    """Wait until all slices are encoded."""
+    pump_until(workflow, lambda: workflow.encoded[1] > 0 and workflow.encoded[0] == workflow.encoded[1], "encoding")
+
+
+def scar_in_scene(volume_node: Any, segmentation_node: Any, segment: str = "Scar") -> np.ndarray:
+    """bool ``[k, j, i]`` of the volume: the segment as any other module of Slicer reads it; empty if it is not there."""
+    import slicer
+
+    segment_id = segmentation_node.GetSegmentation().GetSegmentIdBySegmentName(segment)
+    array = slicer.util.arrayFromVolume(volume_node)
+    if not segment_id:
+        return np.zeros(array.shape, dtype=bool)
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, volume_node) > 0
+
+
+def paint_in_scene(volume_node: Any, segmentation_node: Any, mask: np.ndarray, segment: str = "Scar") -> None:
+    """Write a segment as the Segment Editor would: through the segmentation node, past everything of ours."""
+    import slicer
+
+    segment_id = segmentation_node.GetSegmentation().GetSegmentIdBySegmentName(segment)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentation_node, segment_id, volume_node)
+
+
+def fingerprint(scene: Any) -> dict[str, Any]:
+    """All nodes of a scene, with what they hold where that is ours to spoil: to compare before and after."""
+    import slicer
+
+    found: dict[str, Any] = {}
+    for number in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(number)
+        held: Any = node.GetName()
+        if node.IsA("vtkMRMLTableNode"):
+            table = node.GetTable()
+            held = [
+                [table.GetValue(row, column).ToString() for column in range(table.GetNumberOfColumns())]
+                for row in range(table.GetNumberOfRows())
+            ]
+        elif node.IsA("vtkMRMLSegmentationNode"):
+            held = {}
+            segmentation = node.GetSegmentation()
+            for segment_id in segmentation.GetSegmentIDs():
+                labels = slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, segment_id)
+                value = segmentation.GetSegment(segment_id).GetLabelValue()
+                held[segment_id] = 0 if labels is None else int((labels == value).sum())
+        elif node.IsA("vtkMRMLScalarVolumeNode") and node.GetImageData() is not None:
+            held = float(slicer.util.arrayFromVolume(node).astype(np.float64).sum())
+        elif node.IsA("vtkMRMLMarkupsNode"):
+            held = slicer.util.arrayFromMarkupsControlPoints(node).round(4).tolist()
+        found[node.GetID()] = held
+    return found
