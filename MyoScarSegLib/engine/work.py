@@ -93,7 +93,7 @@ class Work:
         if job.left:
             pipeline = self._ready(report, total)
             k = jobs.next_slice(job)
-            report(total - len(job.left) - 1, total, f"Encoding slice {k}")
+            report(total - len(job.left) - 1, total, f"Encoding: slice {k}")
             if k in study.bad_slices:
                 job.failed[k] = study.bad_slices[k]
             else:
@@ -107,7 +107,7 @@ class Work:
                     job.failed[k] = str(error)
                 else:
                     job.done.append(k)
-            report(total - len(job.left), total, "Encoding" if not job.left else f"Encoding slice {k}")
+            report(total - len(job.left), total, "Encoding")
         if job.left:
             return None
         return {"encoded": job.done, "failed": {str(k): why for k, why in job.failed.items()}}, {}
