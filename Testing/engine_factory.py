@@ -1,0 +1,66 @@
+"""Engines for tests: over the real worker, or over the faulty one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.engine.client import Engine, Patience
+from MyoScarSegLib.engine.transport import SubprocessTransport
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+
+FAULTY_WORKER = Path(__file__).with_name("faulty_worker.py")
+HASTE = Patience(start=20.0, silence=1.0, loading=20.0, step=20.0, cancel=0.5)
+
+
+class FaultyEngine(Engine):
+    """An engine over the faulty worker; :meth:`order` says what shall go wrong."""
+
+    def __init__(self, faults: Path, patience: Patience = HASTE) -> None:
+        super().__init__(self._transport, heartbeat_s=0.1, patience=patience)
+        self.faults = faults
+        self.transports: list[SubprocessTransport] = []
+        self.states: list[str] = []
+        self.on_state(self.states.append)
+
+    def command(self) -> list[str]:
+        program, _m, _module, *rest = super().command()
+        return [program, str(FAULTY_WORKER), *rest]
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "ENGINE_FAULTS": str(self.faults)}
+
+    def _transport(self, command: list[str], environment: dict[str, str]) -> SubprocessTransport:
+        self.transports.append(SubprocessTransport(command, environment))
+        return self.transports[-1]
+
+    def order(self, when: str, fault: str) -> None:
+        (self.faults / when).write_text(fault)
+
+    def done(self) -> list[str]:
+        """What the pipeline did, in order, over all workers."""
+        log = self.faults / "log"
+        return log.read_text().splitlines() if log.is_file() else []
+
+    def until_struck(self, seconds: float = 10.0) -> None:
+        pump_until(self, lambda: (self.faults / "struck").is_file(), seconds)
+
+
+def pump_until(engine: Engine, condition: Any, seconds: float = 20.0) -> float:
+    """Pump until the condition holds; returns the seconds that took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds, f"still not so after {seconds} s; {engine.status()}"
+        engine.pump()
+        time.sleep(0.002)
+    return time.monotonic() - start
+
+
+def bright_study(slices: int = 4, **fields: Any) -> Study:
+    """Noise of about 100 with a bright square on each slice."""
+    voxels = np.random.default_rng(0).normal(100, 10, (slices, 64, 48)).astype(np.float32)
+    voxels[:, 10:20, 12:24] = 300
+    return Study("name", voxels, Geometry((1.4, 1.4, 8.0)), Reconstruction.MAGNITUDE, **fields)
