@@ -111,10 +111,13 @@ class LiveEdits:
         """Take notice of the prompts after new proposals: slices with a mask are behind, and none waits for it."""
         self._behind |= self._replace(prompts).keys() & set(segmented)
 
-    def restored(self, prompts: Mapping[int, SlicePrompts]) -> None:
-        """Take notice of prompts that came back with their masks: after undo, or with a scene that was loaded."""
+    def restored(self, prompts: Mapping[int, SlicePrompts], behind: Iterable[int] = ()) -> None:
+        """Take notice of prompts that came back with their masks: after undo, or with a scene that was loaded.
+
+        ``behind`` are slices whose mask was behind already then. None waits: a new mask would cost the user the redo.
+        """
         self._prompts = dict(prompts)
-        self._behind.clear()
+        self._behind = set(behind)
         self._since.clear()
 
     def done(self, k: int, made_with: SlicePrompts) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.scene.actions import CANCELLED, DONE, FAILED, Action
 from MyoScarSegLib.scene.following import nearest_first
-from MyoScarSegLib.scene.live import LiveEdits, SlicePrompts, prompts_by_slice
+from MyoScarSegLib.scene.live import NO_PROMPTS, LiveEdits, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.text import _, slice_list
@@ -59,6 +60,8 @@ class StudyWork:
         self._live_request: Any = None
         self._quiet = 0
         self._burden: ScarBurden | None = None
+        self._made_with: dict[int, tuple[weakref.ref[np.ndarray], SlicePrompts]] = {}  # by the id of a probability array
+        self._stamp = session.segmentation.stamp
         self._closed = False
         self.edits.restored(self._prompts())
         self._unobserve = [
@@ -96,7 +99,19 @@ class StudyWork:
     def mask_changed(self) -> None:
         """The segment was changed: the numbers are to be measured anew."""
         self._burden = None
+        self._stamp = self.session.segmentation.stamp
         self._notices.tell(Change.MASK)
+
+    def notice(self) -> None:
+        """Take in what was done outside since: painting in the Segment Editor, nodes that were deleted."""
+        if self._closed or self._quiet:
+            return
+        stamp = self.session.segmentation.stamp
+        if stamp != self._stamp:
+            self.session.refresh()
+            self._stamp = self.session.segmentation.stamp
+            self.mask_changed()
+            self._notices.tell(Change.HISTORY, Change.STATUS)
 
     # ------------------------------------------------------------------ actions
 
@@ -221,7 +236,7 @@ class StudyWork:
             self._fail(action, error)
             return
         before = self._notices.note if both else ""
-        self._notices.note = " ".join(part for part in (before, _failures(masks.failed), _kept(kept)) if part)
+        self._notices.note = " ".join(part for part in (before, _failures(masks.failed), kept_sentence(kept)) if part)
         self._finish(action, kept)
 
     # ------------------------------------------------------------------ prompts and their masks
@@ -230,7 +245,8 @@ class StudyWork:
         """Do what brings prompts and masks back together, as undo does: nothing is to be segmented after it."""
         with self._quietly():
             result = operation()
-        self.edits.restored(self._prompts())
+        prompts = self._prompts()
+        self.edits.restored(prompts, (k for k in self.segmented if self._made_for(k) not in (None, prompts.get(k, NO_PROMPTS))))
         self.mask_changed()
         return result
 
@@ -260,7 +276,7 @@ class StudyWork:
         if request.state == "done":
             try:
                 kept = self._write(request.result, made_with, same_step=True)
-                self._notices.say(note=" ".join(part for part in (_failures(request.result.failed), _kept(kept)) if part))
+                self._notices.say(note=" ".join(part for part in (_failures(request.result.failed), kept_sentence(kept)) if part))
             except MyoScarSegError as error:
                 self.edits.give_up(made_with)
                 self._notices.say(error=str(error))
@@ -288,8 +304,13 @@ class StudyWork:
             kept = self.session.apply_masks(
                 masks.with_slices(wanted), masks.provenance, overwrite_edited=overwrite_edited, same_step=same_step
             )
-        for k in current:
+        failed = current & masks.failed.keys()
+        self.edits.give_up(failed)
+        for k in current - failed:
             self.edits.done(k, made_with[k])
+            probability = self.session.probability.of(k)
+            if probability is not None:
+                self._made_with[id(probability)] = weakref.ref(probability), made_with[k]
         self.mask_changed()
         self._notices.tell(Change.HISTORY)
         return kept
@@ -302,6 +323,12 @@ class StudyWork:
         finally:
             self._quiet -= 1
 
+    def _made_for(self, k: int) -> SlicePrompts | None:
+        """What the mask that slice ``k`` has was made with; None if it was not made here."""
+        probability = self.session.probability.of(k)
+        known = self._made_with.get(id(probability))
+        return known[1] if known is not None and known[0]() is probability else None
+
     def _prompts(self) -> dict[int, SlicePrompts]:
         return prompts_by_slice(*self.session.prompts())
 
@@ -310,7 +337,8 @@ def _failures(failed: Mapping[int, str]) -> str:
     return " ".join(_("Slice {slice}: {why}").format(slice=k, why=why) for k, why in sorted(failed.items()))
 
 
-def _kept(slices: Sequence[int]) -> str:
+def kept_sentence(slices: Sequence[int]) -> str:
+    """That these slices were left alone because the user painted in them; empty if there are none."""
     if not slices:
         return ""
     return _("Slices {slices} were kept as you painted them.").format(slices=slice_list(slices))

@@ -8,7 +8,7 @@ too late is dropped. What the user cannot do gives a sentence, :attr:`Workflow.e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +17,12 @@ from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.scene.actions import FAILED, Action
+from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.following import SliceFollower
 from MyoScarSegLib.scene.guidance import Situation, next_step
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.session import StudySession, sessions
-from MyoScarSegLib.scene.study_work import StudyWork
+from MyoScarSegLib.scene.study_work import StudyWork, kept_sentence
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.volumes import describe, likely_lge
 from MyoScarSegLib.scene.watching import SceneWatcher, VolumeWatcher
@@ -57,6 +58,8 @@ class Workflow:
         self._studies = 0
         self._follower: SliceFollower | None = None
         self._volume_watcher: VolumeWatcher | None = None
+        self._views: BoxViews | None = None
+        self._sessions: dict[str, StudySession] = {}  # by id of the volume: undo survives a look at another study
         self._deferred: list[Callable[[], None]] = []
         self._pumping = False
         self._watcher = SceneWatcher(
@@ -81,12 +84,15 @@ class Workflow:
             deferred, self._deferred = self._deferred, []
             for work in deferred:
                 work()
+            if self._work is not None:
+                self._work.notice()
         finally:
             self._pumping = False
 
     def close(self) -> None:
         """Let go of scene and engine: cancel what runs, stop watching. The scene stays as it is."""
         self._leave(_("The module was closed."))
+        self._forget_sessions()
         self._watcher.stop()
         self._notices.close()
 
@@ -96,6 +102,11 @@ class Workflow:
     def session(self) -> StudySession | None:
         """Of the chosen volume, None without one. Ask it for boxes, points, segmentation; change it through the workflow."""
         return None if self._work is None else self._work.session
+
+    @property
+    def views(self) -> BoxViews | None:
+        """The study's boxes in the slice views, None without a study: to select, show and hide them."""
+        return self._views
 
     @property
     def volume_node(self) -> Any:
@@ -318,13 +329,16 @@ class Workflow:
         """Take the latest point away."""
         return self._do(lambda session: session.remove_last_point())
 
-    def set_threshold(self, threshold: float) -> bool:
-        """Probability from which on a pixel counts as scar; applied to the kept probabilities at once."""
-        return self._do(lambda session: session.set_threshold(threshold), Change.SETTINGS)
+    def set_threshold(self, threshold: float, *, same_step: bool = False) -> bool:
+        """Probability from which on a pixel counts as scar; applied to the kept probabilities at once.
 
-    def set_growth_mm(self, growth_mm: float) -> bool:
-        """Grow (or, below 0, shrink) the mask by millimetres in the slice; reversible."""
-        return self._do(lambda session: session.set_growth_mm(growth_mm), Change.SETTINGS)
+        ``same_step`` joins it to the latest action: all but the first value of a slider that is being dragged.
+        """
+        return self._set(lambda session: session.set_threshold(threshold, same_step))
+
+    def set_growth_mm(self, growth_mm: float, *, same_step: bool = False) -> bool:
+        """Grow (or, below 0, shrink) the mask by millimetres in the slice; reversible. As :meth:`set_threshold`."""
+        return self._set(lambda session: session.set_growth_mm(growth_mm, same_step))
 
     def clear(self) -> bool:
         """Take away boxes, points and the model's masks of the study; what the user painted stays."""
@@ -350,7 +364,7 @@ class Workflow:
         begin(self._work, action)
         return action
 
-    def _edit(self, operation: Callable[[StudySession], T], what: Change | None = None) -> T | None:
+    def _edit(self, operation: Callable[[StudySession], T]) -> T | None:
         self._notices.begin_step()
         if self._work is None:
             self._notices.say(error=self.why_not("edit"))
@@ -360,18 +374,25 @@ class Workflow:
         except MyoScarSegError as error:
             self._notices.say(error=str(error))
             return None
-        if what is Change.SETTINGS:
-            self._work.mask_changed()
-            self._notices.tell(what)
         self._notices.tell(Change.HISTORY, Change.STATUS)
         return result
 
-    def _do(self, operation: Callable[[StudySession], Any], what: Change | None = None) -> bool:
+    def _do(self, operation: Callable[[StudySession], Any]) -> bool:
         def done(session: StudySession) -> bool:
             operation(session)
             return True
 
-        return self._edit(done, what) is True
+        return self._edit(done) is True
+
+    def _set(self, operation: Callable[[StudySession], Sequence[int]]) -> bool:
+        """A setting that redraws the masks."""
+        kept = self._edit(operation)
+        if kept is None or self._work is None:
+            return False
+        self._work.mask_changed()
+        self._notices.say(note=kept_sentence(kept))
+        self._notices.tell(Change.SETTINGS)
+        return True
 
     def _restore(self, operation: Callable[[StudySession], Any]) -> bool:
         """An operation that brings prompts and masks together, so that nothing is to be segmented."""
@@ -389,42 +410,60 @@ class Workflow:
         except MyoScarSegError as error:
             self._notices.say(error=str(error))
             return False
+        self._sessions[volume_node.GetID()] = session
+        self._notices.say(note=session.problem)
         self._studies += 1
         self._work = StudyWork(session, self.engine, f"study-{self._studies}", self._notices, live=self._live, clock=self._clock)
         self._volume_watcher = VolumeWatcher(volume_node, lambda: self._defer(self._reread))
         self._follower = SliceFollower(self.scene, session.geometry, self._on_displayed)
+        self._views = BoxViews(session.boxes, session.geometry, on_edited=self._on_box_dragged, on_removed=self._on_box_removed)
         self._work.encode(self.displayed_slice)
         return True
 
     def _leave(self, why: str) -> None:
-        """Let go of the study in hand; its nodes stay."""
+        """Let go of the study in hand; its nodes stay, and its history until the volume goes."""
         work, self._work = self._work, None
         for watcher in (self._follower, self._volume_watcher):
             if watcher is not None:
                 watcher.stop()
-        self._follower = self._volume_watcher = None
+        if self._views is not None:
+            self._views.close()
+        self._follower = self._volume_watcher = self._views = None
         if work is not None:
             work.close(why)
-            work.session.close()
+
+    def _forget_sessions(self) -> None:
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
+    def _on_box_dragged(self, box_id: int, _k: int, corners: tuple[float, float, float, float]) -> None:
+        self.update_box(box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
+
+    def _on_box_removed(self, box_id: int) -> None:
+        def remove() -> None:
+            if self.session is not None and any(row.id == box_id for row in self.session.boxes.rows()):
+                self.remove_box(box_id)
+
+        self._deferred.append(remove)
 
     def _on_removed(self, node: Any) -> None:
         session = self.session
-        if session is None:
-            return
-        if node is session.volume_node:
+        if session is not None and node is session.volume_node:
             self._leave(_("The volume was deleted."))
             self._notices.say(error=_("The volume was deleted. Choose another one."))
             self._notices.tell(Change.VOLUME)
-        elif session.owns(node):
-            self._defer(self._reopen)
+        elif session is not None and session.owns(node):
+            self._defer(self._part_deleted)
+        parked = self._sessions.pop(node.GetID() or "", None)
+        if parked is not None:
+            parked.close()
 
-    def _reopen(self) -> None:
-        """A node of the study was deleted: go on with what is left, and make anew what is missing."""
-        if self.session is not None:
-            volume_node = self.session.volume_node
-            self._leave(_("A part of the study was deleted."))
-            self._enter(volume_node)
-            self._notices.tell(Change.VOLUME, Change.STATUS)
+    def _part_deleted(self) -> None:
+        """A node of the study was deleted: go on with what is left; what is missing is made anew when it is needed."""
+        if self._work is not None:
+            self._work.restore(self._work.session.refresh)
+            self._notices.tell(Change.BOXES, Change.POINTS, Change.HISTORY, Change.STATUS)
 
     def _reread(self) -> None:
         """The volume's voxels or its place changed; often neither did in truth."""
@@ -436,6 +475,7 @@ class Workflow:
 
     def _on_closing(self) -> None:
         self._leave(_("The scene was closed."))
+        self._forget_sessions()
         self._deferred.clear()
 
     def _on_closed(self) -> None:
