@@ -1,0 +1,81 @@
+"""The one engine, workflow and console of the application, shared by the panel and by scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+import slicer
+
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.scene.console import Console
+from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
+from MyoScarSegLib.widgets.text import translate_lower_layers
+
+_TICK_MS = 10
+_shared: Backend | None = None
+
+
+class Backend:
+    """Engine, workflow, console, and the timer that keeps them going. Nothing is started before it is needed.
+
+    Attributes:
+        engine: the worker's client.
+        workflow: what panel and console act on.
+        console: the blocking calls.
+    """
+
+    def __init__(self) -> None:
+        translate_lower_layers()
+        python = python_of_slicer()
+        self.engine = Engine(QProcessTransport, python=python)
+        self.workflow = Workflow(slicer.mrmlScene, self.engine)
+        self.console = Console(self.workflow, slicer.app.processEvents, python=python, environment=self.engine.environment())
+        self._after: list[Callable[[], None]] = []
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_TICK_MS)
+        self._timer.connect("timeout()", self._tick)
+        self._timer.start()
+        slicer.app.connect("aboutToQuit()", self.close)
+
+    def after_tick(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback()`` after each pump, about a hundred times a second. Returns the function that ends this."""
+        self._after.append(callback)
+
+        def remove() -> None:
+            if callback in self._after:
+                self._after.remove(callback)
+
+        return remove
+
+    def close(self) -> None:
+        """End the worker and follow the scene no longer; a later :func:`shared` makes a new backend."""
+        global _shared
+        self._timer.stop()
+        self._timer.disconnect("timeout()", self._tick)
+        slicer.app.disconnect("aboutToQuit()", self.close)
+        self._after.clear()
+        self.workflow.close()
+        self.engine.stop()
+        if _shared is self:
+            _shared = None
+
+    def _tick(self) -> None:
+        self.workflow.pump()
+        for callback in list(self._after):
+            callback()
+
+
+def shared() -> Backend:
+    """The application's backend, made when it is first asked for."""
+    global _shared
+    if _shared is None:
+        _shared = Backend()
+    return _shared
+
+
+def close_shared() -> None:
+    """End the application's backend, if there is one."""
+    if _shared is not None:
+        _shared.close()

@@ -1,0 +1,256 @@
+"""Boxes: proposing, looking through, drawing, accepting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.scene.box_views import BoxViews
+from MyoScarSegLib.scene.boxes import BoxRow
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets.text import _
+
+_SLICE, _CONFIDENCE, _STATE, _SOURCE = range(4)
+_VIEWS_AT_ONCE = 1
+"""ROI nodes made per turn of the timer: one costs up to 60 ms, and the panel must stay live."""
+
+
+class BoxesPart(Part):
+    """The section *Boxes*, and the boxes in the slice views."""
+
+    watches = frozenset({Change.VOLUME, Change.BOXES, Change.STATUS, Change.PROGRESS, Change.SLICE, Change.HISTORY})
+
+    def __init__(self, panel) -> None:  # noqa: ANN001
+        super().__init__(panel)
+        ui = self.ui
+        self.selected: int | None = None
+        self.views: BoxViews | None = None
+        self._session: Any = None
+        self._rows: dict[int, BoxRow] = {}
+        self._icons = {state: looks.state_icon(state) for state in BoxState}
+        self._tips = {name: getattr(ui, name).toolTip for name in ("proposeButton",)}
+        ui.confidenceSlider.value = panel.settings.number("confidence", 0.25)
+        ui.showBoxesCheckBox.checked = panel.settings.flag("showBoxes", True)
+        ui.boxTable.sortByColumn(_SLICE, qt.Qt.AscendingOrder)
+        ui.proposeButton.connect("clicked()", self.propose)
+        ui.confidenceSlider.connect("valueChanged(double)", self._confidence_changed)
+        ui.boxTable.connect("itemSelectionChanged()", self._row_selected)
+        ui.boxTable.connect("cellClicked(int,int)", self._row_clicked)
+        ui.drawBoxButton.connect("toggled(bool)", lambda on: panel.mouse.use("box" if on else None))
+        ui.acceptBoxButton.connect("clicked()", self.accept)
+        ui.rejectBoxButton.connect("clicked()", self.reject)
+        ui.deleteBoxButton.connect("clicked()", self.delete)
+        ui.copyBoxButton.connect("clicked()", self.copy_on)
+        ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
+        ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
+        ui.showBoxesCheckBox.connect("toggled(bool)", self._visibility_changed)
+        self._stop_ticking = panel.backend.after_tick(self._make_views)
+
+    def cleanup(self) -> None:  # noqa: D102
+        self._stop_ticking()
+        self._close_views()
+
+    # ------------------------------------------------------------------ what buttons and keys do
+
+    def propose(self) -> None:
+        """Propose boxes on all slices."""
+        self.panel.advanced.configure()
+        self.workflow.propose()
+
+    def accept(self) -> None:
+        """Accept the selected box, and go to the next that waits."""
+        if self.selected is not None and self.workflow.set_box_state(self.selected, BoxState.ACCEPTED):
+            self.review(1)
+
+    def reject(self) -> None:
+        """Reject the selected box, or make it a proposal again; then go to the next that waits."""
+        row = self._rows.get(self.selected) if self.selected is not None else None
+        if row is None:
+            return
+        if row.box.state is BoxState.REJECTED:
+            self.workflow.set_box_state(row.id, BoxState.PROPOSED)
+        elif self.workflow.set_box_state(row.id, BoxState.REJECTED):
+            self.review(1)
+
+    def delete(self) -> None:
+        """Delete the selected box; the one after it is selected."""
+        if self.selected is None:
+            return
+        order = [row.id for row in sorted(self._rows.values(), key=lambda row: (row.box.slice, row.id))]
+        place = order.index(self.selected) if self.selected in order else 0
+        if self.workflow.remove_box(self.selected):
+            rest = [box_id for box_id in order if box_id != self.selected]
+            self.select(rest[min(place, len(rest) - 1)] if rest else None)
+
+    def copy_on(self) -> None:
+        """Copy the selected box to the next slice, and go there."""
+        if self.selected is not None:
+            copy = self.workflow.copy_box_to_next(self.selected)
+            if copy is not None:
+                self.select(copy, jump=True)
+
+    def nudge(self, dx: float, dy: float) -> None:
+        """Move the selected box by pixels, as the view shows them."""
+        if self.selected is not None:
+            self.workflow.nudge_box(self.selected, dx, dy)
+
+    def draw(self, box: Box) -> None:
+        """Add a box that was drawn in a view, and select it."""
+        box_id = self.workflow.add_box(box)
+        if box_id is not None:
+            self.select(box_id)
+
+    def review(self, step: int) -> None:
+        """Go to the next (1) or previous (-1) box that nobody has looked at yet."""
+        order = [] if self.session is None else self.session.review_order()
+        if not order:
+            return
+        if self.selected in order:
+            place = (order.index(self.selected) + step) % len(order)
+        else:
+            at = self._place()
+            after = [n for n, box_id in enumerate(order) if self._key(box_id) > at]
+            place = (after[0] if after else 0) if step > 0 else ((after[0] if after else len(order)) - 1) % len(order)
+        self.select(order[place], jump=True)
+
+    def select(self, box_id: int | None, *, jump: bool = False) -> None:
+        """Let a box stand out in table and views; with ``jump`` the views go to its slice."""
+        self.selected = box_id
+        if self.views is not None:
+            self.views.select(box_id)
+        if jump and self.session is not None and box_id is not None:
+            self.panel.views.jump(self.session.boxes.box(box_id).slice)
+        self.panel.changed(Change.BOXES)
+
+    # ------------------------------------------------------------------ showing
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+        ui = self.ui
+        if self._session is not self.session:
+            self._open_views()
+        if changes & {Change.VOLUME, Change.BOXES}:
+            self._fill()
+        self.allow(ui.proposeButton, "propose", self._tips["proposeButton"])
+        situation = self.session is not None and not self.workflow.busy
+        looks.mark_next(ui.proposeButton, bool(situation) and not self._rows)
+        row = self._rows.get(self.selected) if self.selected is not None else None
+        for button in (ui.acceptBoxButton, ui.rejectBoxButton, ui.deleteBoxButton, ui.copyBoxButton):
+            button.enabled = row is not None
+        ui.rejectBoxButton.text = _("Restore") if row is not None and row.box.state is BoxState.REJECTED else _("Reject")
+        ui.drawBoxButton.enabled = self.session is not None
+        waiting = [] if self.session is None else self.session.review_order()
+        for button in (ui.nextReviewButton, ui.previousReviewButton):
+            button.enabled = bool(waiting)
+        ui.reviewLabel.text = self._review_text(len(waiting))
+
+    def _review_text(self, waiting: int) -> str:
+        if not self._rows:
+            return ""
+        return _("{n} to review").format(n=waiting) if waiting else _("All reviewed")
+
+    def _fill(self) -> None:
+        table = self.ui.boxTable
+        rows = [] if self.session is None else self.session.boxes.rows()
+        self._rows = {row.id: row for row in rows}
+        if self.selected not in self._rows:
+            self.selected = None
+
+        def fill() -> None:
+            table.sortingEnabled = False
+            table.setRowCount(len(rows))
+            for number, row in enumerate(rows):
+                self._fill_row(number, row)
+            table.sortingEnabled = True
+            table.clearSelection()
+            for number in range(len(rows)):
+                if table.item(number, _SLICE).data(qt.Qt.UserRole) == self.selected:
+                    table.selectRow(number)
+                    table.scrollToItem(table.item(number, _SLICE))
+
+        quietly(table, fill)
+
+    def _fill_row(self, number: int, row: BoxRow) -> None:
+        box = row.box
+        states = {
+            BoxState.PROPOSED: _("proposed"), BoxState.ACCEPTED: _("accepted"), BoxState.REJECTED: _("rejected"),
+        }  # fmt: skip
+        cells: tuple[Any, ...] = (
+            box.slice,
+            "" if box.confidence is None else round(box.confidence, 2),
+            states[box.state] if box.source != "user" or box.state is not BoxState.PROPOSED else _("drawn"),
+            _("you") if box.source == "user" else box.source,
+        )
+        for column, value in enumerate(cells):
+            item = qt.QTableWidgetItem()
+            item.setData(qt.Qt.DisplayRole, value)
+            item.setData(qt.Qt.UserRole, row.id)
+            if column == _STATE:
+                item.setIcon(self._icons[box.state])
+            self.ui.boxTable.setItem(number, column, item)
+
+    # ------------------------------------------------------------------ the views' boxes
+
+    def _open_views(self) -> None:
+        self._close_views()
+        self._session = self.session
+        self.selected = None
+        if self._session is not None:
+            self.views = BoxViews(
+                self._session.boxes,
+                self._session.geometry,
+                on_edited=self._dragged,
+                on_removed=self._node_deleted,
+                at_once=_VIEWS_AT_ONCE,
+            )
+            self.views.set_visible(bool(self.ui.showBoxesCheckBox.checked))
+
+    def _close_views(self) -> None:
+        if self.views is not None:
+            self.views.close()
+        self.views = None
+        self._session = None
+
+    def _make_views(self) -> None:
+        if self.views is not None and self.views.pending:
+            self.views.refresh()
+
+    def _dragged(self, box_id: int, slice_index: int, corners: tuple[float, float, float, float]) -> None:
+        x0, y0, x1, y1 = corners
+        self.workflow.update_box(box_id, slice=slice_index, x0=x0, y0=y0, x1=x1, y1=y1)
+        self.select(box_id)
+
+    def _node_deleted(self, box_id: int) -> None:
+        self.workflow.remove_box(box_id)
+
+    # ------------------------------------------------------------------ slots
+
+    def _confidence_changed(self, value: float) -> None:
+        self.panel.settings.keep("confidence", value)
+
+    def _visibility_changed(self, on: bool) -> None:
+        self.panel.settings.keep("showBoxes", bool(on))
+        if self.views is not None:
+            self.views.set_visible(bool(on))
+
+    def _row_selected(self) -> None:
+        items = self.ui.boxTable.selectedItems()
+        self.select(items[0].data(qt.Qt.UserRole) if items else None)
+
+    def _row_clicked(self, row: int, _column: int) -> None:
+        item = self.ui.boxTable.item(row, _SLICE)
+        if item is not None:
+            self.select(item.data(qt.Qt.UserRole), jump=True)
+
+    def _place(self) -> tuple[int, int]:
+        row = self._rows.get(self.selected) if self.selected is not None else None
+        if row is not None:
+            return row.box.slice, row.id
+        displayed = self.workflow.displayed_slice
+        return (-1 if displayed is None else displayed - 1), 1 << 30
+
+    def _key(self, box_id: int) -> tuple[int, int]:
+        return self._rows[box_id].box.slice if box_id in self._rows else -1, box_id

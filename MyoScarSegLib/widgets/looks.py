@@ -1,0 +1,101 @@
+"""Colours and sizes that the form cannot say by itself, made from the theme so that they suit a light and a dark one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+from MyoScarSegLib.prompts import BoxState
+from MyoScarSegLib.scene.box_views import COLORS
+
+_NEXT = """
+QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px; padding: 6px 10px; font-weight: 600; }}
+QPushButton:hover {{ background: {hover}; }}
+QPushButton:pressed {{ background: {edge}; }}
+QPushButton:disabled {{ background: {off}; color: {off_text}; border-color: {off}; }}
+"""
+_TABLE_ROW_PX = 22
+
+
+def is_dark(widget: Any) -> bool:
+    """Whether the theme is a dark one."""
+    palette = widget.palette
+    return palette.color(qt.QPalette.Window).lightness() < palette.color(qt.QPalette.WindowText).lightness()
+
+
+def dress(ui: Any) -> None:
+    """Set what depends on the theme."""
+    for name in ("factsLabel", "noteLabel"):
+        getattr(ui, name).styleSheet = ""
+    small = f"color: {_muted(ui.statusFrame)};"
+    for name in ("reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel"):
+        getattr(ui, name).styleSheet = small
+    for name in ("volumeCaption", "massCaption"):
+        getattr(ui, name).styleSheet = small
+    for name in ("volumeMlLabel", "massLabel"):
+        getattr(ui, name).styleSheet = "font-size: 20pt; font-weight: 600;"
+    ui.statusLabel.styleSheet = "font-weight: 600;"
+    ui.errorFrame.styleSheet = _error_style(is_dark(ui.statusFrame))
+    ui.encodedBar.styleSheet = (
+        "QProgressBar { border: none; background: palette(midlight); border-radius: 2px; }"
+        "QProgressBar::chunk { background: palette(highlight); border-radius: 2px; }"
+    )
+    for table in (ui.boxTable, ui.sliceTable):
+        header = table.verticalHeader()
+        header.setVisible(False)
+        header.setDefaultSectionSize(_TABLE_ROW_PX)
+        across = table.horizontalHeader()
+        across.setHighlightSections(False)
+        across.setDefaultAlignment(qt.Qt.AlignLeft | qt.Qt.AlignVCenter)
+        for column in range(table.columnCount - 1):
+            across.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        across.setStretchLastSection(True)
+
+
+def mark_next(button: Any, on: bool) -> None:
+    """Make a button stand out as the next step, or look like any other."""
+    style = ""
+    if on:
+        palette = button.palette
+        fill = palette.color(qt.QPalette.Highlight)
+        style = _NEXT.format(
+            fill=fill.name(),
+            text=palette.color(qt.QPalette.HighlightedText).name(),
+            hover=fill.lighter(112).name(),
+            edge=fill.darker(115).name(),
+            off=palette.color(qt.QPalette.Midlight).name(),
+            off_text=_muted(button),
+        )
+    if button.styleSheet != style:
+        button.styleSheet = style
+
+
+def state_icon(state: BoxState) -> Any:
+    """A dot in the colour that boxes of this state have in the slice views; rejected ones have a ring."""
+    pixmap = qt.QPixmap(14, 14)
+    pixmap.fill(qt.QColor(0, 0, 0, 0))
+    red, green, blue = (round(255 * part) for part in COLORS[state])
+    painter = qt.QPainter(pixmap)
+    painter.setRenderHint(qt.QPainter.Antialiasing)
+    painter.setPen(qt.QPen(qt.QColor(red, green, blue), 2))
+    painter.setBrush(qt.QBrush(qt.QColor(red, green, blue, 0 if state is BoxState.REJECTED else 255)))
+    painter.drawEllipse(3, 3, 8, 8)
+    painter.end()
+    return qt.QIcon(pixmap)
+
+
+def _muted(widget: Any) -> str:
+    """The text's colour, half way to the background."""
+    palette = widget.palette
+    text, ground = palette.color(qt.QPalette.WindowText), palette.color(qt.QPalette.Window)
+    mixed = [round(0.62 * a + 0.38 * b) for a, b in ((text.red(), ground.red()), (text.green(), ground.green()), (text.blue(), ground.blue()))]
+    return qt.QColor(*mixed).name()
+
+
+def _error_style(dark: bool) -> str:
+    ground, edge, text = ("#4a2a24", "#b0563f", "#ffe3da") if dark else ("#fdeee9", "#e0a392", "#6d2413")
+    return (
+        f"QFrame#errorFrame {{ background: {ground}; border: 1px solid {edge}; border-radius: 4px; }}"
+        f"QFrame#errorFrame QLabel {{ color: {text}; }}"
+    )

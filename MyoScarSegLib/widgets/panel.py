@@ -1,0 +1,118 @@
+"""The panel: the form, its parts, and what they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+
+from MyoScarSegLib.resources import resources_folder
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets.advanced_part import AdvancedPart
+from MyoScarSegLib.widgets.backend import Backend
+from MyoScarSegLib.widgets.boxes_part import BoxesPart
+from MyoScarSegLib.widgets.mouse import Mouse
+from MyoScarSegLib.widgets.numbers_part import NumbersPart
+from MyoScarSegLib.widgets.part import Part
+from MyoScarSegLib.widgets.scar_part import ScarPart
+from MyoScarSegLib.widgets.settings import Settings
+from MyoScarSegLib.widgets.shortcuts import Shortcuts
+from MyoScarSegLib.widgets.status_part import StatusPart
+from MyoScarSegLib.widgets.study_part import StudyPart
+from MyoScarSegLib.widgets.views import Views
+
+
+class Panel:
+    """Binds the form to a backend. Shown or not, it stays right; keys and mouse are its own only while it is shown.
+
+    Attributes:
+        form: the widget to be put into the module's place.
+        ui: its children by name.
+        workflow: what everything acts on.
+        settings: what outlives the application.
+        views: the slice views.
+        mouse: drawing of boxes and points in them.
+        entered: whether the module is shown.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.workflow = backend.workflow
+        self.engine = backend.engine
+        self.form = slicer.util.loadUI(str(resources_folder() / "UI" / "MyoScarSeg.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.form)
+        self.settings = Settings()
+        self.views = Views(self.workflow)
+        self.mouse = Mouse(self)
+        self.entered = False
+        looks.dress(self.ui)
+        self.status = StatusPart(self)
+        self.study = StudyPart(self)
+        self.boxes = BoxesPart(self)
+        self.scar = ScarPart(self)
+        self.numbers = NumbersPart(self)
+        self.advanced = AdvancedPart(self)
+        self.parts: tuple[Part, ...] = (self.status, self.study, self.boxes, self.scar, self.numbers, self.advanced)
+        self.shortcuts = Shortcuts(self)
+        self._changes: set[Change] = set(Change)
+        self._unobserve = [self.workflow.on_changed(self._changes.add), backend.after_tick(self.flush)]
+        self._restore_sections()
+        self.flush()
+
+    def flush(self) -> None:
+        """Show what has changed since the last time."""
+        if not self._changes:
+            return
+        changes = frozenset(self._changes)
+        self._changes.clear()
+        for part in self.parts:
+            if part.watches & changes:
+                part.refresh(changes)
+
+    def changed(self, *changes: Change) -> None:
+        """Have the parts show something anew at the next turn."""
+        self._changes.update(changes)
+
+    def enter(self) -> None:
+        """The module is shown: keys and mouse are ours, and the likely volume is chosen if none is."""
+        if self.entered:
+            return
+        self.entered = True
+        self.shortcuts.install()
+        for part in self.parts:
+            part.enter()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        if not self.entered:
+            return
+        self.entered = False
+        self.mouse.stop()
+        self.shortcuts.remove()
+        for part in self.parts:
+            part.exit()
+
+    def cleanup(self) -> None:
+        """Let go of application and workflow; the form goes with the module's place."""
+        self.exit()
+        self.mouse.close()
+        for remove in self._unobserve:
+            remove()
+        for part in self.parts:
+            part.cleanup()
+        self.form.deleteLater()
+
+    def _restore_sections(self) -> None:
+        for name in ("study", "boxes", "scar", "numbers", "advanced"):
+            section: Any = getattr(self.ui, f"{name}Section")
+            section.collapsed = self.settings.flag(f"{name}Collapsed", name == "advanced")
+            section.connect(
+                "contentsCollapsed(bool)", lambda on, name=name: self.settings.keep(f"{name}Collapsed", bool(on))
+            )
+
+
+def ask_folder(parent: Any, title: str, start: str) -> str:
+    """A folder of the user's choice; empty if they changed their mind."""
+    return str(qt.QFileDialog.getExistingDirectory(parent, title, start) or "")

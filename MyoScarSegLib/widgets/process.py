@@ -1,0 +1,119 @@
+"""The worker on a ``QProcess``: in the application, threads that read pipes get no time, and a full pipe would block the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+
+from MyoScarSegLib.engine.transport import TAIL_BYTES, ignore_bytes, ignore_exit
+from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.widgets.text import _
+
+
+class QProcessTransport:
+    """A :class:`~MyoScarSegLib.engine.transport.Transport` whose callbacks come from Qt's event loop; :meth:`pump` has nothing to do.
+
+    Writing never blocks: what the worker does not read yet waits in the QProcess.
+    """
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        """
+        Args:
+            command: program and arguments.
+            environment: the whole environment of the process.
+        """
+        self.on_bytes: Callable[[bytes], None] = ignore_bytes
+        self.on_exit: Callable[[int, str], None] = ignore_exit
+        self._command = command
+        self._tail = b""
+        self._ended = False
+        variables = qt.QProcessEnvironment()
+        for name, value in environment.items():
+            variables.insert(name, value)
+        self._process = qt.QProcess()
+        self._process.setProcessEnvironment(variables)
+        self._process.connect("readyReadStandardOutput()", self._read_output)
+        self._process.connect("readyReadStandardError()", self._read_errors)
+        self._process.connect("finished(int,QProcess::ExitStatus)", self._finished)
+        self._process.connect("errorOccurred(QProcess::ProcessError)", self._failed)
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; None if it does not run."""
+        return int(self._process.processId()) or None
+
+    def start(self) -> None:
+        """Start the process; that it cannot be started is told by ``on_exit``."""
+        self._process.start(self._command[0], self._command[1:])
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` now or later; ignored after the end."""
+        if not self._ended and self._process.state() != qt.QProcess.NotRunning:
+            self._process.write(qt.QByteArray(data))
+
+    def pump(self) -> None:
+        """Do nothing: Qt's event loop brings everything."""
+
+    def close(self) -> None:
+        """Close the worker's standard input, upon which it leaves; what was written before is sent first."""
+        if self._process.state() != qt.QProcess.NotRunning:
+            self._process.closeWriteChannel()
+
+    def kill(self) -> None:
+        """End the process at once. Harmless if it has ended."""
+        if self._process.state() != qt.QProcess.NotRunning:
+            self._process.kill()
+
+    def stderr_tail(self) -> str:
+        """The end of what the worker has written to its standard error so far."""
+        return self._tail.decode(errors="replace")
+
+    def _read_output(self) -> None:
+        data = self._process.readAllStandardOutput().data()
+        if data:
+            self.on_bytes(data)
+
+    def _read_errors(self) -> None:
+        self._tail = (self._tail + self._process.readAllStandardError().data())[-TAIL_BYTES:]
+
+    def _finished(self, code: int, status: int) -> None:
+        self._read_output()
+        self._read_errors()
+        # Qt gives the signal's number as the code of a process that was killed; here that is negative, as in subprocess.
+        self._end(-abs(code) if status == qt.QProcess.CrashExit else code)
+
+    def _failed(self, error: int) -> None:
+        if error == qt.QProcess.FailedToStart:
+            sentence = _("Python cannot be started ({program}): {why}").format(
+                program=self._command[0], why=self._process.errorString()
+            )
+            self._tail = (self._tail + sentence.encode())[-TAIL_BYTES:]
+            self._end(127)
+
+    def _end(self, code: int) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        # A connected method keeps its object alive, and the process this one: without this neither would ever go.
+        process = self._process
+        process.disconnect("readyReadStandardOutput()", self._read_output)
+        process.disconnect("readyReadStandardError()", self._read_errors)
+        process.disconnect("finished(int,QProcess::ExitStatus)", self._finished)
+        process.disconnect("errorOccurred(QProcess::ProcessError)", self._failed)
+        self.on_exit(code, self.stderr_tail())
+
+
+def python_of_slicer() -> str:
+    """The interpreter to run the worker with: PythonSlicer, which knows the application's own packages.
+
+    Raises:
+        EngineError: it is not found.
+    """
+    import shutil
+    import sys
+
+    found = shutil.which("PythonSlicer") or sys.executable
+    if not found:
+        raise EngineError(_("Slicer's Python interpreter (PythonSlicer) is not found. Install Slicer again."))
+    return found

@@ -1,0 +1,180 @@
+"""The scar: segmenting, points, threshold and growth, how it looks, correcting it by hand."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import slicer
+
+from MyoScarSegLib.prompts import Point
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets.hand_editor import HandEditor
+from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets.text import _
+
+_SAME_DRAG_S = 1.0
+_THRESHOLD_STEP = 0.05
+_GROWTH_STEP_MM = 0.5
+
+
+class ScarPart(Part):
+    """The section *Scar*."""
+
+    watches = frozenset(
+        {Change.VOLUME, Change.BOXES, Change.POINTS, Change.MASK, Change.SETTINGS, Change.STATUS, Change.PROGRESS, Change.SLICE}
+    )
+
+    def __init__(self, panel) -> None:  # noqa: ANN001
+        super().__init__(panel)
+        ui = self.ui
+        self.editor = HandEditor(panel)
+        self._tips = {
+            name: getattr(ui, name).toolTip for name in ("segmentAllButton", "segmentSliceButton", "clearButton", "removePointButton")
+        }
+        self._moved: tuple[str, float] = ("", 0.0)
+        ui.liveCheckBox.checked = panel.settings.flag("live", True)
+        ui.opacitySlider.value = panel.settings.number("opacity", 0.5)
+        ui.outlineCheckBox.checked = panel.settings.flag("outline", True)
+        self.workflow.live = bool(ui.liveCheckBox.checked)
+        ui.segmentAllButton.connect("clicked()", self.segment_all)
+        ui.segmentSliceButton.connect("clicked()", self.segment_slice)
+        ui.liveCheckBox.connect("toggled(bool)", self._live_changed)
+        ui.addPositiveButton.connect("toggled(bool)", lambda on: panel.mouse.use("positive" if on else None))
+        ui.addNegativeButton.connect("toggled(bool)", lambda on: panel.mouse.use("negative" if on else None))
+        ui.removePointButton.connect("clicked()", self.workflow.remove_last_point)
+        ui.thresholdSlider.connect("valueChanged(double)", self._threshold_changed)
+        ui.growthSlider.connect("valueChanged(double)", self._growth_changed)
+        ui.opacitySlider.connect("valueChanged(double)", self._look_changed)
+        ui.outlineCheckBox.connect("toggled(bool)", self._look_changed)
+        ui.clearButton.connect("clicked()", self.workflow.clear)
+        ui.openEditorButton.connect("clicked()", self.editor.open_module)
+
+    def enter(self) -> None:  # noqa: D102
+        self.editor.enter()
+
+    def exit(self) -> None:  # noqa: D102
+        self.hide_all(False)
+        self.editor.exit()
+
+    def cleanup(self) -> None:  # noqa: D102
+        self.editor.cleanup()
+
+    # ------------------------------------------------------------------ what buttons and keys do
+
+    def segment_all(self) -> None:
+        """Segment all slices that have prompts."""
+        self.panel.advanced.configure()
+        self.workflow.segment(overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
+
+    def segment_slice(self) -> None:
+        """Segment the displayed slice again."""
+        k = self.workflow.displayed_slice
+        if k is not None:
+            self.workflow.segment([k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
+
+    def add_point(self, point: Point) -> None:
+        """Add a point that was clicked in a view."""
+        self.workflow.add_point(point)
+
+    def step_threshold(self, steps: int) -> None:
+        """Move the threshold, as the keys do."""
+        slider = self.ui.thresholdSlider
+        slider.value = round(slider.value + steps * _THRESHOLD_STEP, 4)
+
+    def step_growth(self, steps: int) -> None:
+        """Grow or shrink, as the keys do."""
+        slider = self.ui.growthSlider
+        slider.value = round(slider.value + steps * _GROWTH_STEP_MM, 4)
+
+    def hide_all(self, hidden: bool) -> None:
+        """Hide boxes, points and scar for a moment, to see the image alone."""
+        session = self.session
+        if session is None:
+            return
+        if self.panel.boxes.views is not None:
+            self.panel.boxes.views.set_visible(not hidden and bool(self.ui.showBoxesCheckBox.checked))
+        session.points.set_visible(not hidden)
+        display = self._display()
+        if display is not None:
+            display.SetVisibility2D(not hidden)
+
+    # ------------------------------------------------------------------ showing
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+        ui, workflow, session = self.ui, self.workflow, self.session
+        self.allow(ui.segmentAllButton, "segment", self._tips["segmentAllButton"])
+        self.allow(ui.segmentSliceButton, "segment_slice", self._tips["segmentSliceButton"])
+        self.allow(ui.clearButton, "clear", self._tips["clearButton"])
+        segmented = session is not None and bool(session.probability.slices)
+        looks.mark_next(
+            ui.segmentAllButton, bool(ui.segmentAllButton.enabled) and not workflow.busy and (not segmented or bool(workflow.behind))
+        )
+        for button in (ui.addPositiveButton, ui.addNegativeButton):
+            button.enabled = session is not None
+        ui.removePointButton.enabled = session is not None and bool(session.points.points())
+        for widget in (ui.thresholdSlider, ui.growthSlider, ui.overwriteCheckBox):
+            widget.enabled = session is not None
+        ui.openEditorButton.enabled = session is not None and self.node is not None
+        if session is not None and changes & {Change.VOLUME, Change.SETTINGS}:
+            quietly(ui.thresholdSlider, lambda: self._set(ui.thresholdSlider, session.threshold))
+            quietly(ui.growthSlider, lambda: self._set(ui.growthSlider, session.growth_mm))
+        if changes & {Change.VOLUME, Change.MASK}:
+            self._apply_look()
+            self.editor.refresh()
+
+    @property
+    def node(self) -> Any:
+        """The segmentation node, None before there is one."""
+        return None if self.session is None else self.session.segmentation.existing_node
+
+    @staticmethod
+    def _set(slider: Any, value: float) -> None:
+        if abs(slider.value - value) > 1e-6:
+            slider.value = value
+
+    # ------------------------------------------------------------------ slots
+
+    def _live_changed(self, on: bool) -> None:
+        self.workflow.live = bool(on)
+        self.panel.settings.keep("live", bool(on))
+
+    def _threshold_changed(self, value: float) -> None:
+        self.workflow.set_threshold(float(value), same_step=self._same_drag("threshold"))
+
+    def _growth_changed(self, value: float) -> None:
+        self.workflow.set_growth_mm(float(value), same_step=self._same_drag("growth"))
+
+    def _same_drag(self, what: str) -> bool:
+        """Whether this is one more value of the slider that was moved just now: then it is the same undo entry."""
+        before, at = self._moved
+        now = time.monotonic()
+        self._moved = (what, now)
+        return before == what and now - at < _SAME_DRAG_S
+
+    def _look_changed(self, _value: object = None) -> None:
+        self.panel.settings.keep("opacity", float(self.ui.opacitySlider.value))
+        self.panel.settings.keep("outline", bool(self.ui.outlineCheckBox.checked))
+        self._apply_look()
+
+    def _apply_look(self) -> None:
+        display = self._display()
+        segment_id = "" if self.session is None else self.session.segmentation.existing_segment_id
+        if display is None or not segment_id:
+            return
+        with slicer.util.NodeModify(display):
+            display.SetSegmentOpacity2DFill(segment_id, float(self.ui.opacitySlider.value))
+            display.SetSegmentVisibility2DOutline(segment_id, bool(self.ui.outlineCheckBox.checked))
+
+    def _display(self) -> Any:
+        return None if self.node is None else self.node.GetDisplayNode()
+
+
+def prompt_names() -> dict[str, str]:
+    """What the tools are called in the status line of the application."""
+    return {
+        "box": _("Drag a box around scar. Esc ends."),
+        "positive": _("Click on scar that was missed. Esc ends."),
+        "negative": _("Click on what is not scar. Esc ends."),
+    }

@@ -1,0 +1,113 @@
+"""What to do next, how far it is, what went wrong, undo and help."""
+
+from __future__ import annotations
+
+import logging
+
+import qt
+import slicer
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets.help import show_help
+from MyoScarSegLib.widgets.part import Part
+from MyoScarSegLib.widgets.text import _
+
+_log = logging.getLogger(__name__)
+
+
+class StatusPart(Part):
+    """The card at the top of the panel."""
+
+    watches = frozenset({Change.STATUS, Change.PROGRESS, Change.HISTORY, Change.ENGINE, Change.VOLUME})
+
+    def __init__(self, panel) -> None:  # noqa: ANN001 (Panel; see Part)
+        super().__init__(panel)
+        self._extra_error = ""
+        self.ui.cancelButton.connect("clicked()", self.workflow.cancel)
+        self.ui.undoButton.connect("clicked()", self.workflow.undo)
+        self.ui.redoButton.connect("clicked()", self.workflow.redo)
+        self.ui.helpButton.connect("clicked()", lambda: show_help(self.panel.form))
+        self.ui.retryButton.connect("clicked()", self.retry)
+        self.ui.copyLogButton.connect("clicked()", self.copy_log)
+        self.ui.installButton.connect("clicked()", lambda: self.panel.advanced.show_dependencies())
+
+    def say_error(self, sentence: str) -> None:
+        """Show a sentence that is no matter of the workflow, until its next step or ``say_error("")``."""
+        self._extra_error = sentence
+        self.panel.changed(Change.STATUS)
+
+    @property
+    def error(self) -> str:
+        """The sentence that is shown."""
+        if self.workflow.error:
+            return self.workflow.error
+        if self.panel.engine.state == "failed":
+            return str(self.panel.engine.error)
+        return self._extra_error
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+        ui, workflow = self.ui, self.workflow
+        ui.statusLabel.text = workflow.status
+        ui.noteLabel.text = workflow.note
+        ui.noteLabel.visible = bool(workflow.note)
+        self._show_progress()
+        error = self.error
+        ui.errorLabel.text = error
+        ui.errorFrame.visible = bool(error)
+        ui.retryButton.visible = self.panel.engine.state == "failed"
+        ui.installButton.visible = bool(error) and self.panel.advanced.something_missing
+        history = None if self.session is None else self.session.history
+        self.allow(ui.undoButton, "undo", self._tip(_("Undo"), history and history.undo_label, "Ctrl+Z"))
+        self.allow(ui.redoButton, "redo", self._tip(_("Redo"), history and history.redo_label, "Ctrl+Shift+Z"))
+
+    def retry(self) -> None:
+        """Start the engine again after it has given up."""
+        self._extra_error = ""
+        self.panel.engine.start()
+        self.panel.changed(Change.STATUS)
+
+    def copy_log(self) -> None:
+        """Put the sentence and the technical log on the clipboard."""
+        status = self.panel.engine.status()
+        text = "\n".join(
+            [
+                f"MyoScarSeg {__version__}",
+                f"Error: {self.error}",
+                f"Process: {status.state}; Python {status.python_version or '?'}; torch {status.torch or '?'}; {status.device or '?'}",
+                f"Models: {status.detector or '-'}, {status.segmenter or '-'}; restarts {status.restarts}",
+                "",
+                status.log,
+            ]
+        )
+        qt.QApplication.clipboard().setText(text)
+        slicer.util.showStatusMessage(_("The message and the log are on the clipboard."), 3000)
+
+    def _show_progress(self) -> None:
+        ui = self.ui
+        busy = bool(self.workflow.busy)
+        ui.progressPanel.visible = busy
+        if not busy:
+            return
+        done, total, message, left = self.workflow.progress
+        ui.progressBar.maximum = max(total, 0)  # 0: Qt shows that it does not know how far it is
+        ui.progressBar.value = min(done, total)
+        parts = [message] if message and message not in ui.statusLabel.text else []
+        if total:
+            parts.append(_("{done} of {total} slices").format(done=done, total=total))
+        if left is not None:
+            parts.append(_("{time} left").format(time=in_words(left)))
+        ui.progressLabel.text = " · ".join(parts)
+
+    @staticmethod
+    def _tip(what: str, label: str | None, keys: str) -> str:
+        return f"{what}: {label} ({keys})" if label else f"{what} ({keys})"
+
+
+def in_words(seconds: float) -> str:
+    """A time left, as roughly as it is known."""
+    if seconds < 1.5:
+        return _("1 s")
+    if seconds < 90:
+        return _("{n} s").format(n=round(seconds))
+    return _("{n} min").format(n=round(seconds / 60))

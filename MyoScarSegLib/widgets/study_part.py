@@ -1,0 +1,68 @@
+"""Choosing the volume, and the line of facts about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets.sample import add_sample
+from MyoScarSegLib.widgets.text import _
+
+
+class StudyPart(Part):
+    """The section *Study*."""
+
+    watches = frozenset({Change.VOLUME, Change.ENCODED})
+
+    def __init__(self, panel) -> None:  # noqa: ANN001
+        super().__init__(panel)
+        self._reason = ""
+        self._shown: Any = None
+        self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
+        self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.choose)
+        self.ui.sampleButton.connect("clicked()", self.load_sample)
+
+    def choose(self, volume_node: Any) -> None:
+        """Work on this volume, or on none."""
+        if volume_node is self.workflow.volume_node:
+            return
+        self._reason = ""
+        self.workflow.select(volume_node)
+
+    def choose_likely(self) -> None:
+        """Work on the volume that looks most like an LGE stack, if none was chosen."""
+        if self.workflow.session is None:
+            self._reason = self.workflow.select_likely()
+
+    def load_sample(self) -> None:
+        """Make the phantom study and choose it."""
+        node = add_sample(self.workflow.scene)
+        self._reason = _("A phantom with known scar.")
+        self.workflow.select(node)
+
+    def enter(self) -> None:  # noqa: D102
+        self.choose_likely()
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+        ui = self.ui
+        if Change.VOLUME in changes:
+            node = self.workflow.volume_node
+            # An unusable volume stays chosen, so that its name stands beside the sentence that says what is wrong with it.
+            if node is not None and ui.volumeSelector.currentNode() is not node:
+                quietly(ui.volumeSelector, lambda: ui.volumeSelector.setCurrentNode(node))
+            if node is not None and node is not self._shown:
+                self.panel.views.show_volume()
+            self._shown = node
+            ui.factsLabel.text = self.workflow.facts
+            ui.factsLabel.visible = bool(self.workflow.facts)
+            ui.reasonLabel.text = self._reason if node is not None else ""
+            ui.reasonLabel.visible = bool(ui.reasonLabel.text)
+        done, total = self.workflow.encoded
+        ui.encodedBar.visible = 0 < total and done < total
+        ui.encodedBar.maximum = max(total, 1)
+        ui.encodedBar.value = done
+        if total:
+            ui.encodedBar.toolTip = _(
+                "{done} of {total} slices prepared in the background. A prepared slice answers at once."
+            ).format(done=done, total=total)

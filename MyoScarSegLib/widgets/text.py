@@ -1,0 +1,19 @@
+"""Sentences in the user's language, of this layer and of the ones below."""
+
+from __future__ import annotations
+
+import sys
+
+from slicer.i18n import getContext, translate
+
+from MyoScarSegLib.scene.text import set_translator
+
+
+def _(text: str) -> str:
+    """``text`` in the application's language; the context is the file that calls, as Slicer's own translation tools have it."""
+    return translate(getContext(sys._getframe(1).f_code.co_filename), text)
+
+
+def translate_lower_layers() -> None:
+    """Let the scene layer, which knows no application, speak the user's language too."""
+    set_translator(lambda text: translate(getContext(sys._getframe(2).f_code.co_filename), text))
