@@ -45,6 +45,7 @@ class Result:
         failed_slices: slice index to reason; the other slices are done.
         cancelled: the caller cancelled; the slices in ``scores`` are done.
         provenance: models, checksums, preprocessing, versions: text by key, the same keys in every file written.
+        drawn: bool ``[k, j, i]``, the mask as the user left it, where that is not what the threshold alone gives.
     """
 
     study: Study
@@ -56,11 +57,12 @@ class Result:
     failed_slices: Mapping[int, str] = field(default_factory=dict)
     cancelled: bool = False
     provenance: Mapping[str, str] = field(default_factory=dict)
+    drawn: np.ndarray | None = None
 
     @cached_property
     def mask(self) -> np.ndarray:
         """bool ``[k, j, i]``: the pixels that count as scar."""
-        return self.probability >= self.threshold
+        return self.probability >= self.threshold if self.drawn is None else self.drawn
 
     @cached_property
     def burden(self) -> ScarBurden:
@@ -73,9 +75,9 @@ class Result:
         return not (self.cancelled or self.failed_slices or self.study.problems or self.study.bad_slices)
 
     def with_threshold(self, threshold: float) -> Result:
-        """The same result at another threshold; no network runs."""
+        """The same result at another threshold, without what the user drew; no network runs."""
         provenance = {**self.provenance, "threshold": f"{check_threshold(threshold):g}"}
-        return replace(self, threshold=threshold, provenance=provenance)
+        return replace(self, threshold=threshold, provenance=provenance, drawn=None)
 
     def summary(self) -> dict[str, Any]:
         """The result as a JSON-able object: totals, slices, provenance."""

@@ -1,0 +1,84 @@
+"""The subject-hierarchy folder of a study, with the nodes that we made for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+from MyoScarSegLib.scene.attributes import ROLE, VOLUME
+from MyoScarSegLib.scene.text import _
+
+ROLE_FOLDER = "folder"
+
+
+class StudyFolder:
+    """A folder beside the volume, in the volume's own study where it has one (DICOM); the volume stays where the user has it."""
+
+    def __init__(self, volume_node: Any, tag: str) -> None:
+        """
+        Args:
+            volume_node: whose nodes belong into the folder.
+            tag: by which the folder is known, unlike that of other studies.
+        """
+        self.volume_node = volume_node
+        self.tag = tag
+        self._seen: set[str] = set()
+
+    def collect(self) -> int:
+        """Put the nodes of the study that are not in the folder yet into it. Returns the folder's item id.
+
+        A node that the user moved elsewhere afterwards stays there.
+        """
+        hierarchy = _hierarchy(self.volume_node)
+        if hierarchy is None:
+            return 0
+        new = [node for node in _own_nodes(self.volume_node) if node.GetID() not in self._seen]
+        folder = self._find(hierarchy)
+        if not new:
+            return folder
+        if not folder:
+            folder = self._make(hierarchy)
+        for node in new:
+            self._seen.add(node.GetID())
+            item = hierarchy.GetItemByDataNode(node)
+            if not item:  # outside the application nothing makes items by itself
+                hierarchy.CreateItem(folder, node)
+            elif hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID():
+                hierarchy.SetItemParent(item, folder)
+        return folder
+
+    def _find(self, hierarchy: Any) -> int:
+        items = vtk.vtkIdList()
+        hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
+        for number in range(items.GetNumberOfIds()):
+            item = items.GetId(number)
+            if hierarchy.GetItemAttribute(item, ROLE) == f"{ROLE_FOLDER} {self.tag}":
+                return int(item)
+        return 0
+
+    def _make(self, hierarchy: Any) -> int:
+        of_volume = hierarchy.GetItemByDataNode(self.volume_node)
+        parent = hierarchy.GetItemParent(of_volume) if of_volume else hierarchy.GetSceneItemID()
+        folder = hierarchy.CreateFolderItem(parent, _("{name} scar").format(name=self.volume_node.GetName()))
+        hierarchy.SetItemAttribute(folder, ROLE, f"{ROLE_FOLDER} {self.tag}")
+        hierarchy.SetItemExpanded(folder, False)
+        return int(folder)
+
+
+def _hierarchy(volume_node: Any) -> Any:
+    scene = volume_node.GetScene()
+    return None if scene is None else slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+def _own_nodes(volume_node: Any) -> list[Any]:
+    scene = volume_node.GetScene()
+    nodes = (scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes()))
+    return [
+        node
+        for node in nodes
+        if node.GetAttribute(ROLE) is not None
+        and node.GetNodeReferenceID(VOLUME) == volume_node.GetID()
+        and node.IsA("vtkMRMLStorableNode")
+    ]

@@ -1,0 +1,115 @@
+"""The numbers of a study as tables of the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import vtk
+
+from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, scar_burden
+from MyoScarSegLib.scene.attributes import make_node, node_of
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.study.study import Study
+
+ROLE_RESULTS = "results"
+ROLE_PROVENANCE = "provenance"
+COLUMNS = ("Slice", "Pixels", "Area (mm2)", "Volume (mL)", "Mass (g)", "Score", "Edited by hand")
+
+
+def numbers(study: Study, mask: np.ndarray) -> ScarBurden:
+    """Area, volume and mass of a mask ``[k, row, column]``, per slice and in all."""
+    return scar_burden(mask, study.geometry)
+
+
+class ResultTables:
+    """Two table nodes of a study: its scar slice by slice with the sum below, and where the numbers come from.
+
+    They are written for reading: what is typed into them is lost with the next change. They are made at the first result, and
+    anew if the user deletes one.
+    """
+
+    def __init__(self, volume_node: Any) -> None:
+        self.volume_node = volume_node
+        self._nodes: dict[str, Any] = {}
+
+    @property
+    def node(self) -> Any:
+        """The table of numbers, made if it is not there."""
+        return self._node(ROLE_RESULTS, _("{name} scar"))
+
+    @property
+    def provenance_node(self) -> Any:
+        """The table of where the numbers come from, made if it is not there."""
+        return self._node(ROLE_PROVENANCE, _("{name} scar provenance"))
+
+    @property
+    def exist(self) -> bool:
+        """Whether a table is there already."""
+        return any(self._existing(role) is not None for role in (ROLE_RESULTS, ROLE_PROVENANCE))
+
+    def show(
+        self, burden: ScarBurden, scores: Mapping[int, float], edited: Collection[int], provenance: Mapping[str, str]
+    ) -> None:
+        """Fill both tables.
+
+        Args:
+            burden: of the mask as it is.
+            scores: slice index to the model's own estimate of its mask's IoU.
+            edited: slices that the user has painted in.
+            provenance: text by key.
+        """
+        rows = [
+            (
+                str(s.slice),
+                str(s.pixels),
+                _number(s.area_mm2, 1),
+                _number(s.volume_ml, 3),
+                _number(s.mass_g, 3),
+                _number(scores.get(s.slice), 2),
+                _("yes") if s.slice in edited else "",
+            )
+            for s in burden.slices
+        ]
+        areas = [s.area_mm2 for s in burden.slices if s.area_mm2 is not None]
+        area = _number(sum(areas), 1) if areas else ""
+        rows.append((_("all"), str(burden.pixels), area, _number(burden.volume_ml, 3), _number(burden.mass_g, 3), "", ""))
+        _fill(self.node, COLUMNS, rows)
+        facts = {**provenance, "density_g_per_ml": f"{MYOCARDIAL_DENSITY_G_PER_ML:g}"}
+        _fill(self.provenance_node, ("Property", "Value"), list(facts.items()))
+
+    def _existing(self, role: str) -> Any:
+        node = self._nodes.get(role)
+        if node is None or node.GetScene() is None:
+            node = self._nodes[role] = node_of(self.volume_node, role)
+        return node
+
+    def _node(self, role: str, name: str) -> Any:
+        node = self._existing(role)
+        if node is None:
+            node = make_node(self.volume_node, "vtkMRMLTableNode", role, name.format(name=self.volume_node.GetName()))
+            node.SetUseColumnTitleAsColumnHeader(True)
+            node.SetLocked(True)  # for reading
+            self._nodes[role] = node
+        return node
+
+
+def _fill(node: Any, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Replace a table's content in one change. All cells are text, with as many digits as make sense to a reader."""
+    table = vtk.vtkTable()
+    for number, title in enumerate(columns):
+        column = vtk.vtkStringArray()
+        column.SetName(title)
+        column.SetNumberOfValues(len(rows))
+        for place, row in enumerate(rows):
+            column.SetValue(place, row[number])
+        table.AddColumn(column)
+    changing = node.StartModify()
+    node.GetTable().ShallowCopy(table)
+    node.Modified()
+    node.EndModify(changing)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,342 @@
+"""The segment "Scar" of a study: made, read and written slice by slice, beside whatever else its segmentation node holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util import numpy_support
+
+from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.text import _
+
+ROLE_SEGMENTATION = "segmentation"
+SEGMENT_NAME = "Scar"
+SEGMENT_TAG = "MyoScarSeg.Segment"
+COLOUR = (0.95, 0.42, 0.13)
+# Scar tissue of the left ventricle, as DICOM names it: the only entry of the lists shipped with Slicer that says so.
+TERMINOLOGY = (
+    "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^12402003^Scar tissue~^^"
+    "~Anatomic codes - DICOM master list~SCT^87878005^Left ventricle~^^"
+)
+_BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+_SAME_GRID_VOXELS = 1e-2
+"""Farthest that two grids' voxels may lie apart and still be one grid; files round matrices to about 1e-6."""
+
+
+class ScarSegmentation:
+    """One segment of a segmentation node, as boolean slices of the study.
+
+    Only this segment is ever changed. The node is the study's own, made when it is first needed, or one that the user chose;
+    then its other segments stay as they are, overlapping ones and those that share a label map with ours as well.
+
+    Attributes:
+        volume_node: whose scar it is.
+        geometry: of that volume.
+        tag: of our segment.
+        last_node: the node that was last used, also after it was deleted.
+    """
+
+    def __init__(self, volume_node: Any, geometry: VolumeGeometry, tag: str, node: Any = None) -> None:
+        """
+        Args:
+            volume_node: scalar volume.
+            geometry: of it.
+            tag: by which our segment is known, also after its node was saved and loaded: unlike that of other studies.
+            node: segmentation node that was chosen before; the study's own one if None.
+        """
+        self.volume_node = volume_node
+        self.geometry = geometry
+        self.tag = tag
+        self.last_node = node
+        self._node = node
+        self._segment_id = ""
+
+    # ------------------------------------------------------------------ node and segment
+
+    @property
+    def node(self) -> Any:
+        """The segmentation node with our segment in it; both are made anew if they are not there."""
+        node = self.existing_node
+        if node is None:
+            node = self._node = self.last_node = self._make_node()
+        if node.GetSegmentation().GetSegment(self._segment_id) is None:
+            self._segment_id = self._find_segment(node) or _make_segment(node, self.tag)
+        return node
+
+    @property
+    def existing_node(self) -> Any:
+        """The segmentation node if it is in the scene; None before anything was segmented, or if the user deleted it."""
+        if self._node is not None and self._node.GetScene() is None:
+            self._node = None
+        if self._node is None:
+            self._node = node_of(self.volume_node, ROLE_SEGMENTATION)
+            self.last_node = self._node or self.last_node
+        return self._node
+
+    @property
+    def segment_id(self) -> str:
+        """Id of our segment, made if it is not there."""
+        return self._segment_id if self.node is not None else ""
+
+    @property
+    def existing_segment_id(self) -> str:
+        """Id of our segment, empty if there is none."""
+        node = self.existing_node
+        if node is None:
+            return ""
+        if node.GetSegmentation().GetSegment(self._segment_id) is None:
+            self._segment_id = self._find_segment(node)
+        return self._segment_id
+
+    def remove_segment(self) -> None:
+        """Take our segment out of its node, and the node out of the scene if it was made for it and holds nothing else."""
+        node, segment_id = self.existing_node, self.existing_segment_id
+        if node is None:
+            return
+        if segment_id:
+            node.GetSegmentation().RemoveSegment(segment_id)
+        if node.GetAttribute(ROLE) == ROLE_SEGMENTATION and not node.GetSegmentation().GetNumberOfSegments():
+            node.GetScene().RemoveNode(node)
+
+    def check(self, node: Any) -> None:
+        """Raise if ``node`` cannot take this volume's scar without harm to it or to what it holds.
+
+        Raises:
+            SceneError: it is no segmentation of this scene, locked, holds surfaces only, or lies on another grid.
+        """
+        if node is None or not node.IsA("vtkMRMLSegmentationNode"):
+            raise SceneError(_("This is no segmentation. Choose a segmentation node, or none for a new one."))
+        name = node.GetName()
+        if node.GetScene() is not self.volume_node.GetScene():
+            raise SceneError(_("The segmentation {name} is not in the scene of the volume.").format(name=name))
+        if node.GetHideFromEditors() or not node.GetSelectable():
+            # MRML has no lock for segmentations; these two say that a node is not for editing.
+            raise SceneError(
+                _("The segmentation {name} is locked. Unlock it, or choose another one, or none for a new one.").format(name=name)
+            )
+        segmentation = node.GetSegmentation()
+        if segmentation.GetNumberOfSegments() and segmentation.GetSourceRepresentationName() != _BINARY_LABELMAP:
+            raise SceneError(
+                _(
+                    "The segmentation {name} is made of {kind}, not of voxels. Make binary labelmap its source representation in "
+                    "the module Segmentations, or choose another one."
+                ).format(name=name, kind=segmentation.GetSourceRepresentationName().lower())
+            )
+        wanted = self._ijk_to_node(node)
+        for image in _images(node):
+            if self._offset(image, wanted) is None:
+                raise SceneError(
+                    _(
+                        "The segmentation {name} lies on another grid than the volume {volume}, so scar would not stay on its "
+                        "voxels. Choose another segmentation, or none for a new one."
+                    ).format(name=name, volume=self.volume_node.GetName())
+                )
+
+    def _make_node(self) -> Any:
+        scene = self.volume_node.GetScene()
+        if scene is None:
+            raise SceneError(_("The volume was deleted. Choose another one."))
+        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("{name} scar").format(name=self.volume_node.GetName()))
+        claim(node, self.volume_node, ROLE_SEGMENTATION)
+        node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
+        node.SetReferenceImageGeometryParameterFromVolumeNode(self.volume_node)
+        node.CreateDefaultDisplayNodes()
+        return node
+
+    def _find_segment(self, node: Any) -> str:
+        """Our segment in a node, by its tag: a segment that is only named like it may be the user's own work."""
+        segmentation = node.GetSegmentation()
+        text = vtk.mutable("")
+        for segment_id in segmentation.GetSegmentIDs():
+            if segmentation.GetSegment(segment_id).GetTag(SEGMENT_TAG, text) and str(text) == self.tag:
+                return str(segment_id)
+        return ""
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def stamp(self) -> tuple[Any, ...]:
+        """Changes whenever the voxels of the segment may have changed; empty if there is no segment."""
+        segment_id = self.existing_segment_id
+        if not segment_id:
+            return ()
+        node = self.existing_node
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(_BINARY_LABELMAP)
+        return node.GetID(), segment_id, 0 if image is None else image.GetMTime(), segment.GetLabelValue()
+
+    def mask(self) -> np.ndarray:
+        """bool ``[k, row, column]`` of the study: the voxels of the segment; none if there is no segment."""
+        segment_id = self.existing_segment_id
+        if not segment_id:
+            return np.zeros(self.geometry.shape, dtype=bool)
+        node = self.existing_node
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(_BINARY_LABELMAP)
+        if _is_empty(image):
+            return np.zeros(self.geometry.shape, dtype=bool)
+        offset = self._offset(image, self._ijk_to_node(node))
+        if offset is None:  # the user put it on another grid: read as it would look on the volume's
+            array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, self.volume_node)
+            return np.ascontiguousarray(self.geometry.to_study(array) > 0)
+        return np.ascontiguousarray(self.geometry.to_study(self._on_volume(image, segment.GetLabelValue(), offset)))
+
+    def _on_volume(self, image: Any, label: int, offset: np.ndarray) -> np.ndarray:
+        """A label map that may cover a part of the volume, or reach beyond it, as bool ``[k, j, i]`` of the volume."""
+        extent, size = image.GetExtent(), self.volume_node.GetImageData().GetDimensions()
+        scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+        array = scalars.reshape([extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0)])
+        whole = np.zeros((size[2], size[1], size[0]), dtype=bool)
+        source, target = [], []
+        for axis in (2, 1, 0):
+            first = extent[2 * axis] + int(offset[axis])
+            low, high = max(first, 0), min(first + array.shape[2 - axis], size[axis])
+            if low >= high:
+                return whole
+            source.append(slice(low - first, high - first))
+            target.append(slice(low, high))
+        whole[tuple(target)] = array[tuple(source)] == label
+        return whole
+
+    # ------------------------------------------------------------------ writing
+
+    def write_slices(self, masks: Mapping[int, np.ndarray]) -> None:
+        """Make these slices of the segment equal to the masks; other slices and other segments stay.
+
+        Args:
+            masks: slice index to bool ``[row, column]``.
+
+        Raises:
+            SceneError: the node cannot be written, see :meth:`check`; then nothing is.
+        """
+        if not masks:
+            return
+        slices, rows, columns = self.geometry.shape
+        for k, mask in masks.items():
+            if not 0 <= k < slices or mask.shape != (rows, columns):
+                raise SceneError(
+                    f"A mask of {mask.shape} for slice {k} does not fit a study of {slices} slices of ({rows}, {columns})."
+                )
+        if self.existing_node is not None:
+            self.check(self.existing_node)
+        elif not any(mask.any() for mask in masks.values()):
+            return  # nothing to make a node for
+        node = self.node
+        matrix = self._ijk_to_node(node)
+        for first, block in _runs(masks):
+            self._write_block(node, matrix, first, block)
+
+    def _write_block(self, node: Any, matrix: Any, first: int, block: np.ndarray) -> None:
+        """Replace a run of neighbouring slices in one go. ``block``: bool ``[n, row, column]``."""
+        image = slicer.vtkOrientedImageData()
+        size = self.volume_node.GetImageData().GetDimensions()
+        extent = [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
+        through = self.geometry.slice_component
+        extent[2 * through : 2 * through + 2] = [first, first + len(block) - 1]
+        image.SetExtent(extent)
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        image.SetImageToWorldMatrix(matrix)
+        numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())[:] = self.geometry.to_volume(block).ravel()
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        # Clearing an empty segment would block later writes; after a clearing the segment keeps its extent.
+        if not _is_empty(node.GetBinaryLabelmapInternalRepresentation(self._segment_id)):
+            self._merge(image, node, logic.MODE_MERGE_MIN, extent)
+        if block.any():
+            self._merge(image, node, logic.MODE_MERGE_MAX, extent)
+
+    def _merge(self, image: Any, node: Any, mode: int, extent: list[int]) -> None:
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        if not logic.SetBinaryLabelmapToSegment(image, node, self._segment_id, mode, extent):
+            raise SceneError(_("Slicer could not write into the segmentation {name}.").format(name=node.GetName()))
+
+    # ------------------------------------------------------------------ grids
+
+    def _ijk_to_node(self, node: Any) -> Any:
+        """``vtkMatrix4x4`` from the volume's IJK to the segmentation node's own coordinates.
+
+        Raises:
+            SceneError: a non-linear transform lies between the two.
+        """
+        matrix = vtk.vtkMatrix4x4()
+        self.volume_node.GetIJKToRASMatrix(matrix)
+        of_volume, of_node = self.volume_node.GetParentTransformNode(), node.GetParentTransformNode()
+        if of_volume is of_node:
+            return matrix
+        if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(_between(of_volume, of_node)):
+            raise SceneError(
+                _(
+                    "A non-linear transform lies between the volume {volume} and the segmentation {name}. Put both under the same "
+                    "transform, or choose another segmentation."
+                ).format(volume=self.volume_node.GetName(), name=node.GetName())
+            )
+        between = vtk.vtkMatrix4x4()
+        slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(of_volume, of_node, between)
+        vtk.vtkMatrix4x4.Multiply4x4(between, matrix, matrix)
+        return matrix
+
+    def _offset(self, image: Any, ijk_to_node: Any) -> np.ndarray | None:
+        """Whole voxels ``[i, j, k]`` from the image's indices to the volume's; None if they are not on one grid."""
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        wanted = slicer.util.arrayFromVTKMatrix(ijk_to_node)
+        relative = np.linalg.solve(wanted, slicer.util.arrayFromVTKMatrix(matrix))
+        size = max(self.volume_node.GetImageData().GetDimensions())
+        offset = np.round(relative[:3, 3])
+        apart = np.abs(relative[:3, :3] - np.eye(3)).max() * size + np.abs(relative[:3, 3] - offset).max()
+        return offset.astype(int) if apart <= _SAME_GRID_VOXELS else None
+
+
+def _between(of_volume: Any, of_node: Any) -> Any:
+    general = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(of_volume, of_node, general)
+    return general
+
+
+def _make_segment(node: Any, tag: str) -> str:
+    """A new, empty scar segment. If there is one named like it, that is not ours, and stays."""
+    segmentation = node.GetSegmentation()
+    taken = {segmentation.GetSegment(segment_id).GetName() for segment_id in segmentation.GetSegmentIDs()}
+    names = [SEGMENT_NAME, *(f"{SEGMENT_NAME} {number}" for number in range(2, len(taken) + 3))]
+    name = next(name for name in names if name not in taken)
+    segment_id = segmentation.AddEmptySegment("", name, COLOUR)
+    segment = segmentation.GetSegment(segment_id)
+    segment.SetTerminology(TERMINOLOGY)
+    segment.SetTag(SEGMENT_TAG, tag)
+    return str(segment_id)
+
+
+def _images(node: Any) -> list[Any]:
+    """The label maps of a segmentation that hold voxels, and its reference grid if it has one."""
+    segmentation = node.GetSegmentation()
+    layers = [segmentation.GetLayerDataObject(n) for n in range(segmentation.GetNumberOfLayers())]
+    images = [image for image in layers if not _is_empty(image)]
+    text = segmentation.GetConversionParameter(slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName())
+    if text:
+        reference = slicer.vtkOrientedImageData()
+        if slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, reference, False):
+            images.append(reference)
+    return images
+
+
+def _is_empty(image: Any) -> bool:
+    if image is None:
+        return True
+    extent = image.GetExtent()
+    return any(extent[2 * axis] > extent[2 * axis + 1] for axis in range(3)) or image.GetPointData().GetScalars() is None
+
+
+def _runs(masks: Mapping[int, np.ndarray]) -> list[tuple[int, np.ndarray]]:
+    """Neighbouring slices together: first index and ``[n, row, column]``."""
+    runs: list[tuple[int, list[np.ndarray]]] = []
+    for k in sorted(masks):
+        if runs and k == runs[-1][0] + len(runs[-1][1]):
+            runs[-1][1].append(masks[k])
+        else:
+            runs.append((k, [masks[k]]))
+    return [(first, np.stack([np.asarray(mask, dtype=bool) for mask in run])) for first, run in runs]
