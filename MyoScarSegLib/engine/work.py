@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,11 @@ class Work:
     def _ready(self, report: Progress, total: int) -> Pipeline:
         """The pipeline with its models loaded, for the settings as they are now."""
         settings = self.settings
-        if self._made_for == settings and self._pipeline is not None and self._segmenter is not None:
+        made_for = self._made_for
+        loaded = made_for is not None and replace(made_for, confidence=settings.confidence) == settings
+        if loaded and self._pipeline is not None and self._segmenter is not None:
+            self._made_for = settings
+            self._pipeline.confidence = settings.confidence
             return self._pipeline
         report(0, total, _LOADING)
         self._told_loading(True)

@@ -58,6 +58,8 @@ def main() -> int:
         figures[model] = _ours(model, study, boxes)
     print(f"measuring SAM ViT-B, {args.vit_passes} passes ...", file=sys.stderr)  # noqa: T201
     figures["vit_b"] = _vit_b(study, boxes, args.vit_passes)
+    print("measuring the worker process ...", file=sys.stderr)  # noqa: T201
+    figures["engine"] = _engine(study, boxes)
     figures["ratios"] = _ratios(figures)
     table = _table(figures)
     write_json(args.out / "bench.json", figures)
@@ -130,6 +132,37 @@ def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
     return figures
 
 
+def _engine(study: Study, boxes: list[Box]) -> dict[str, Any]:
+    """The same through the worker process that the module uses, with the default models."""
+    from MyoScarSegLib.engine.client import Engine
+
+    engine = Engine()
+    try:
+        engine.open_study("study", study)
+        start = time.perf_counter()
+        encoding = engine.encode("study")
+        while encoding.progress.done < 1 and not encoding.finished:
+            engine.pump()
+            time.sleep(0.002)
+        first = time.perf_counter() - start
+        engine.wait(encoding)
+        figures: dict[str, Any] = {"start_to_first_slice_s": first, "start_to_all_slices_s": time.perf_counter() - start}
+        figures["segment_all_encoded_s"] = _seconds(lambda: engine.wait(engine.segment("study", boxes)), 1)[0]
+        edits = []
+        rng = np.random.default_rng(0)
+        for box in boxes:
+            for _ in range(EDITS):
+                x, y = rng.uniform(-2, 2, 2)
+                moved = Box(box.slice, box.x0 + x, box.y0 + y, box.x1 + x, box.y1 + y)
+                edits += _seconds(lambda box=moved: engine.wait(engine.segment("study", [box], slices=[box.slice])), 1)  # type: ignore[misc]
+        figures["edit_median_s"], figures["edit_slowest_s"] = statistics.median(edits), max(edits)
+        overhead = _seconds(lambda: engine.wait(engine.segment("study", [], slices=[0])), 30)
+        figures["request_overhead_s"] = statistics.median(overhead)
+    finally:
+        engine.stop()
+    return figures
+
+
 def _vit_b(study: Study, boxes: list[Box], passes: int) -> dict[str, Any]:
     import torch
     from segment_anything import sam_model_registry
@@ -185,6 +218,7 @@ def _ratios(figures: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def _table(figures: dict[str, Any]) -> str:
+    engine = figures["engine"]
     small, own, vit, ratios = figures["litemedsam"], figures[DEFAULT_SEGMENTER], figures["vit_b"], figures["ratios"]
     generate = vit["encode_s"] + vit["decode_s"]
     machine = figures["machine"]
@@ -211,6 +245,11 @@ def _table(figures: dict[str, Any]) -> str:
         f"LiteMedSAM on a whole slice (`--view slice`) takes {_readable(small['encode_whole_slice_s'])} to encode. ViT-B: median "
         f"of {vit['passes']} measured slices, its session is {SLICES * (1 + EDITS)} times that. Edits that had to encode again: "
         f"{own['edits_encoded_again']} of {SLICES * EDITS}.",
+        f"Through the worker process, {DEFAULT_SEGMENTER}: one edit {_readable(engine['edit_median_s'])} "
+        f"({generate / engine['edit_median_s']:.0f} x, slowest {_readable(engine['edit_slowest_s'])}), of which "
+        f"{engine['request_overhead_s'] * 1000:.1f} ms for asking; all {SLICES} slices, already encoded, "
+        f"{_readable(engine['segment_all_encoded_s'])}. From nothing running to the first slice encoded "
+        f"{_readable(engine['start_to_first_slice_s'])}, to all {_readable(engine['start_to_all_slices_s'])}.",
         f"Importing the library: {figures['import_s']:.2f} s. Whole `demo` command: {figures['memory']['demo_command_s']:.1f} s, "
         f"peak memory {figures['memory']['peak_gib']:.2f} GiB.",
         "",
