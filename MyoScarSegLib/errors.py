@@ -33,6 +33,10 @@ class SceneError(MyoScarSegError):
     """A node of the scene is missing, locked, or of another geometry, or a step cannot be undone."""
 
 
+class InstallationError(MyoScarSegError):
+    """What the networks need cannot be installed, or the installation ended with an error."""
+
+
 class Cancelled(MyoScarSegError):
     """The caller's cancel token was set. What had been finished is kept by whoever catches this."""
 

@@ -1,0 +1,54 @@
+"""What the application has to say about an installation: its Python, the PyTorch extension, and other installations."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+
+from MyoScarSegLib.errors import InstallationError
+from MyoScarSegLib.installation.installed import installed_packages
+from MyoScarSegLib.installation.requirements import Requirement, missing
+
+
+def slicers_python() -> str:
+    """The Python that the worker and pip run on: PythonSlicer in the application, else the running one.
+
+    Raises:
+        InstallationError: this is the application, and PythonSlicer is not to be found.
+    """
+    found = shutil.which("PythonSlicer")
+    if found:
+        return found
+    if importlib.util.find_spec("slicer") is not None and getattr(importlib.import_module("slicer"), "app", None) is not None:
+        raise InstallationError("Slicer's program PythonSlicer is not to be found. Install Slicer again.")
+    return sys.executable
+
+
+def missing_now(training: bool = False) -> list[Requirement]:
+    """What is missing in the running Python, without starting a process: tens of milliseconds."""
+    return missing(installed_packages(), training)
+
+
+def pytorch_extension_present() -> bool:
+    """Whether Slicer has the PyTorch extension.
+
+    Its own call ends with ``import torch`` in the application, which together with torchvision brings Slicer down; it cannot be
+    cancelled, and takes no constraints. So its installer, light-the-torch, is run in a process of its own instead.
+    """
+    return importlib.util.find_spec("PyTorchUtils") is not None
+
+
+def other_installation() -> str:
+    """Why nothing may be installed now, "" if it may: two pips at once spoil each other's work.
+
+    Slicer 5.12 knows of its own installations (``slicer.packaging``); its ``pip_install`` itself is not used, because it cannot
+    be cancelled and says nothing of how far it is.
+    """
+    if importlib.util.find_spec("slicer") is None or importlib.util.find_spec("slicer.packaging") is None:
+        return ""
+    packaging = importlib.import_module("slicer.packaging")
+    if packaging.isPipInstallInProgress():
+        return "Slicer is installing packages for another module. Wait until that has ended."
+    return ""
