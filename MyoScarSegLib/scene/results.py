@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ class ResultTables:
         return node
 
 
-def _fill(node: Any, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _fill(node: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Replace a table's content in one change. All cells are text, with as many digits as make sense to a reader."""
     table = vtk.vtkTable()
     for number, title in enumerate(columns):

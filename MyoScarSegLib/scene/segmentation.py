@@ -271,8 +271,8 @@ class ScarSegmentation:
         if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(_between(of_volume, of_node)):
             raise SceneError(
                 _(
-                    "A non-linear transform lies between the volume {volume} and the segmentation {name}. Put both under the same "
-                    "transform, or choose another segmentation."
+                    "A non-linear transform lies between the volume {volume} and the segmentation {name}. Put both under the "
+                    "same transform, or choose another segmentation."
                 ).format(volume=self.volume_node.GetName(), name=node.GetName())
             )
         between = vtk.vtkMatrix4x4()

@@ -7,11 +7,12 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
@@ -44,17 +45,6 @@ _ROLES = {
     ROLE_BOXES, ROLE_SEGMENTATION, ROLE_PROBABILITY, ROLE_RESULTS, ROLE_PROVENANCE, ROLE_STUDY, *ROLE_POINTS.values()
 }  # fmt: skip
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
-
-
-class Masks(Protocol):
-    """What a run of the segmenter gives: float32 ``[row, column]`` by slice, and how it went."""
-
-    @property
-    def probability(self) -> Mapping[int, np.ndarray]: ...
-    @property
-    def scores(self) -> Mapping[int, float]: ...
-    @property
-    def failed(self) -> Mapping[int, str]: ...
 
 
 class StudySession:
@@ -225,7 +215,7 @@ class StudySession:
 
     def apply_masks(
         self,
-        masks: Masks,
+        masks: SliceMasks,
         provenance: Mapping[str, str] | None = None,
         overwrite_edited: bool = False,
         same_step: bool = False,
@@ -234,7 +224,7 @@ class StudySession:
 
         Args:
             masks: probabilities of the slices that were run.
-            provenance: of the run.
+            provenance: of the run; what the masks say themselves if None.
             overwrite_edited: write also where the user painted, whose work is then replaced.
             same_step: the masks belong to the latest action (a box was moved) and are undone together with it.
 
@@ -245,7 +235,8 @@ class StudySession:
             state = self._state
             wanted = {int(k): array for k, array in sorted(masks.probability.items())}
             kept = [] if overwrite_edited else [k for k in wanted if state.of(k).edited]
-            runs, run = _with_run(state, dict(provenance or {}), {k for k in wanted if k not in kept})
+            made_by = dict(masks.provenance if provenance is None else provenance)
+            runs, run = _with_run(state, made_by, {k for k in wanted if k not in kept})
             changes = {}
             for k, array in wanted.items():
                 if k not in kept:
@@ -360,13 +351,13 @@ class StudySession:
         """
         self.refresh()
         with self._writing():
-            return self.history.undo(self._become)
+            return self.history.undo(self._restore)
 
     def redo(self) -> str:
         """Do again what undo took back. Raises SceneError if there is nothing to redo."""
         self.refresh()
         with self._writing():
-            return self.history.redo(self._become)
+            return self.history.redo(self._restore)
 
     # ------------------------------------------------------------------ following the scene
 
@@ -399,7 +390,7 @@ class StudySession:
             label = _("Edit slices {slices} by hand").format(slices=slice_list(changes))
         self._stamp = stamp
         if after != before:
-            self._become(after)
+            self._restore(after)
             self.history.push(label, before, self._state)
 
     def _on_prompts(self) -> None:
@@ -447,12 +438,16 @@ class StudySession:
 
     def _go_back(self, before: StudyState) -> None:
         try:
-            self._become(before)
+            self._restore(before)
         except MyoScarSegError:
             _log.exception("A step failed, and what it had changed could not all be put back")
 
+    def _restore(self, target: StudyState) -> None:
+        self._become(target)
+        self._settle()
+
     def _become(self, target: StudyState) -> None:
-        """Make the scene say what ``target`` says, by writing what differs."""
+        """Make the scene say what ``target`` says, by writing what differs; :meth:`_settle` comes after it."""
         now = self._state
         differing = {k: target.of(k) for k in now.slices.keys() | target.slices.keys() if now.of(k) is not target.of(k)}
         redrawn = {k: s for k, s in differing.items() if s.drawn != now.of(k).drawn}
@@ -465,7 +460,6 @@ class StudySession:
         if target.points != now.points:
             self.points.write(target.points)
         self._state = target
-        self._settle()
 
     def _settle(self) -> None:
         """Take in what the nodes made of it, and keep record, tables and folder in step."""

@@ -1,4 +1,4 @@
-"""All that a study's user and its model have made, as one immutable value: what undo goes back to, and what a scene file keeps."""
+"""All that a user and a model have made of a study, as one immutable value: what undo goes back to."""
 
 from __future__ import annotations
 
