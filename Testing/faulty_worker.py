@@ -93,6 +93,8 @@ def strike(name: str, frames: int) -> None:
         raise ZeroDivisionError("division by zero in the network")
     elif fault == "no model":
         raise ModelError("There is no model called 'heart'.")
+    elif fault == "no package":
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
     elif fault.startswith("sleep "):
         time.sleep(float(fault.split()[1]))
     else:

@@ -61,6 +61,18 @@ def test_what_a_dying_worker_said_is_there_to_be_copied(engine):
         engine.wait(request, timeout_s=20)
     assert "a library's last words" in request.log
     assert "faulty_worker.py" in request.log  # where native code crashed, by faulthandler
+    engine.order("segment", "print")
+    assert works(engine)
+    log = engine.status().log
+    assert log.index("last words") < log.index("a library prints"), "what the next worker says does not hide it"
+
+
+def test_package_that_is_missing_is_named_with_what_to_do(engine):
+    engine.order("encode", "no package")
+    request = engine.encode("s")
+    with pytest.raises(EngineError, match=r"needs the package torch, which is not installed.*Advanced"):
+        engine.wait(request, timeout_s=20)
+    assert engine.wait(engine.encode("s"), timeout_s=20)["encoded"] == [0, 1, 2, 3]
 
 
 def test_half_a_frame_is_not_waited_for_for_ever(engine):
@@ -269,14 +281,45 @@ def test_stop_ends_the_process_and_cancels_what_was_asked(engine):
     assert request.state == "cancelled" and engine.state == "stopped"
     end = time.monotonic() + 5
     while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if gone(pid):
             break
         time.sleep(0.01)
     else:
         raise AssertionError("the worker is still there")
     assert works(engine), "it can be started again, and knows its studies"
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_worker_behind_a_launcher_is_ended_too(tmp_path):
+    """Slicer's PythonSlicer is a program that starts the interpreter: ending it alone would leave a hanging worker behind."""
+
+    class Launched(FaultyEngine):
+        def command(self):
+            code = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+            return [sys.executable, "-c", code, *super().command()]
+
+    engine = Launched(tmp_path)
+    try:
+        engine.open_study("s", bright_study())
+        assert works(engine)
+        pid = engine.status().pid
+        assert pid != engine.transports[0].pid
+        engine.order("segment", "freeze")  # so that it does not notice that its standard input has ended
+        request = engine.segment("s", [BOX])
+        engine.until_struck()
+        pump_until(engine, lambda: request.state == "running")
+        request.cancel()
+        pump_until(engine, lambda: gone(pid), 5)
+        assert works(engine)
+    finally:
+        engine.stop()
 
 
 def test_killing_the_idle_worker_costs_no_request_anything(engine):

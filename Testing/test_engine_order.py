@@ -95,6 +95,8 @@ def test_waiting_processes_events_and_can_be_given_up(faulty):
 class DirectTransport:
     """Plays the worker; what it says arrives by a callback outside of pump, whenever the test says so."""
 
+    pid = None
+
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.on_bytes: Callable[[bytes], None] = ignore_bytes
         self.on_exit: Callable[[int, str], None] = ignore_exit
@@ -239,7 +241,7 @@ def test_busy_application_does_not_take_the_worker_for_dead(engine, transports, 
     clock.now = 1000.0  # a file dialog was open
     engine.pump()
     assert engine.state == "ready" and len(transports) == 1
-    for _ in range(100):
+    for _ in range(150):
         clock.now += 0.2
         engine.pump()
     assert len(transports) > 1, "but a worker that is silent while it is watched is replaced"

@@ -167,6 +167,17 @@ def test_killed_worker_is_replaced_by_one_that_knows_studies_and_settings(engine
     assert engine.wait(request, timeout_s=60)["encoded"] == [0, 1, 3, 4]
 
 
+def test_embeddings_on_disk_outlive_the_worker(engine, tmp_path):
+    engine.configure(replace(engine.settings, cache_folder=tmp_path))
+    engine.wait(engine.encode("s"), timeout_s=60)
+    made = {file.name: file.stat().st_ino for file in tmp_path.glob("*.safetensors")}
+    assert len(made) == 4
+    os.kill(engine.status().pid, signal.SIGTERM)
+    engine.wait(engine.encode("s"), timeout_s=60)
+    assert engine.status().embeddings == 4
+    assert {file.name: file.stat().st_ino for file in tmp_path.glob("*.safetensors")} == made, "none was made again"
+
+
 def test_callers_thread_is_never_held_up(engine):
     slowest = 0.0
     for ask in (engine.encode("s"), engine.propose("s"), engine.segment("s", BOXES)):

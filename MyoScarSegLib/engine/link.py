@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -63,6 +66,7 @@ class Link:
         self._step_s = 0.0
         self._looked: float | None = None
         self._log = ""
+        self._pid: int | None = None
 
     @property
     def open(self) -> bool:
@@ -71,9 +75,9 @@ class Link:
 
     @property
     def log(self) -> str:
-        """The end of what the worker, or the last one, wrote to its standard error."""
+        """The end of what the worker wrote to its standard error; before it, that of the last one that wrote anything."""
         tail = "" if self._transport is None else self._transport.stderr_tail()
-        return tail or self._log
+        return "\n".join(part.strip() for part in (self._log, tail) if part.strip())
 
     def start(self, command: list[str], environment: dict[str, str]) -> None:
         """Start a worker in place of the one there is.
@@ -100,7 +104,11 @@ class Link:
             self._log = transport.stderr_tail() or self._log
             transport.on_bytes, transport.on_exit = ignore_bytes, ignore_exit
             transport.close()
+            # The program that was started may be a launcher, as PythonSlicer is: the worker is its child, and outlives it.
+            if self._pid is not None and transport.pid not in (None, self._pid):
+                _end(self._pid)
             transport.kill()
+        self._pid = None
 
     def send(self, fields: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
         """Send a message to a worker that has answered; others are told all they need when they do."""
@@ -162,6 +170,8 @@ class Link:
                 raise ProtocolError(f"{message.type or 'nothing'!r} instead of a greeting")
             if message.type == "at":
                 self.at, self.loading, self._step_s = int(fields["id"]), bool(fields["loading"]), 0.0
+            elif message.type == "hello":
+                self._pid = int(fields["pid"])
             elif message.type == "beat":
                 self._step_s = float(fields["step_s"])
             elif message.type == "progress":
@@ -172,3 +182,8 @@ class Link:
 
     def _is_current(self, generation: int) -> bool:
         return generation == self._generation and self._transport is not None
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(OSError):  # it has gone by itself
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows either ends it at once

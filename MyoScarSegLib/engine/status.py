@@ -18,7 +18,7 @@ class Patience:
     """
 
     start: float = 60.0
-    silence: float = 10.0
+    silence: float = 20.0
     loading: float = 180.0
     step: float = 300.0
     cancel: float = 0.7

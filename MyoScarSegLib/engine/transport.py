@@ -45,6 +45,10 @@ class Transport(Protocol):
     on_bytes: Callable[[bytes], None]
     on_exit: Callable[[int, str], None]
 
+    @property
+    def pid(self) -> int | None:
+        """Number of the process that was started; None if it does not run."""
+
     def start(self) -> None:
         """Start the process.
 
@@ -89,8 +93,8 @@ class SubprocessTransport:
 
     @property
     def pid(self) -> int | None:
-        """Number of the process; None before it was started."""
-        return None if self._process is None else self._process.pid
+        """Number of the process; None if it does not run."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     def start(self) -> None:  # noqa: D102 (of the protocol)
         try:

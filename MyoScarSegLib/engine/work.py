@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -159,6 +160,7 @@ class Work:
             self._told_loading(False)
 
     def _made(self, settings: EngineSettings) -> Pipeline:
+        importlib.invalidate_caches()  # what was missing before may have been installed meanwhile
         import torch
 
         from MyoScarSegLib.pipeline import Pipeline

@@ -206,6 +206,12 @@ def _sentence(job: Job, error: Exception) -> str:
     what = {"encode": "Encoding", "propose": "Proposing boxes", "segment": "Segmenting", "models": "Looking for models"}.get(
         job.what, "The device test"
     )
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "?").partition(".")[0]
+        return (
+            f"The calculation needs the package {package}, which is not installed in {sys.executable}. "
+            "Install what is missing under Advanced, then try again."
+        )
     if out_of_memory(error):
         return f"{what} failed: there is too little memory. Close other programs, or choose a smaller model or another device."
     return f"{what} failed: {str(error) or type(error).__name__}"
