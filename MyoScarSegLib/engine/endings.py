@@ -26,7 +26,7 @@ def how_it_ended(code: int, stderr_tail: str) -> str:
     if name:
         return f"It was ended from outside ({name})."
     last = next((line.strip() for line in reversed(stderr_tail.splitlines()) if line.strip()), "")
-    return f"Its exit status was {code}." + (f" The last it said: {last}" if last else "")
+    return f"Its exit status was {code}." + (f" The last it said: {last.rstrip('.')}." if last else "")
 
 
 def _signal_name(code: int) -> str:
