@@ -12,6 +12,11 @@ from MyoScarSegLib.installation.installed import installed_packages
 from MyoScarSegLib.installation.requirements import Requirement, missing
 
 
+def in_application() -> bool:
+    """Whether this process is Slicer itself, not its Python or another one with Slicer's libraries."""
+    return getattr(sys.modules.get("slicer"), "app", None) is not None
+
+
 def slicers_python() -> str:
     """The Python that the worker and pip run on: PythonSlicer in the application, else the running one.
 
@@ -21,7 +26,7 @@ def slicers_python() -> str:
     found = shutil.which("PythonSlicer")
     if found:
         return found
-    if importlib.util.find_spec("slicer") is not None and getattr(importlib.import_module("slicer"), "app", None) is not None:
+    if in_application():
         raise InstallationError("Slicer's program PythonSlicer is not to be found. Install Slicer again.")
     return sys.executable
 
@@ -46,7 +51,7 @@ def other_installation() -> str:
     Slicer 5.12 knows of its own installations (``slicer.packaging``); its ``pip_install`` itself is not used, because it cannot
     be cancelled and says nothing of how far it is.
     """
-    if importlib.util.find_spec("slicer") is None or importlib.util.find_spec("slicer.packaging") is None:
+    if not in_application() or importlib.util.find_spec("slicer.packaging") is None:
         return ""
     packaging = importlib.import_module("slicer.packaging")
     if packaging.isPipInstallInProgress():

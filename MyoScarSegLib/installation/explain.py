@@ -48,8 +48,8 @@ def explain(log: str, status: int, wheel_folder: Path | None = None) -> str:
         if re.search(pattern, log, re.IGNORECASE):
             return sentence
     if _CONFLICT.search(log):
-        demand = _DEMAND.search(log)
-        reason = f": {demand.group(1).strip()}" if demand else ""
+        demands = [demand.strip() for demand in _DEMAND.findall(log)]
+        reason = f": {'; '.join(demands[:3])}" if demands else ""
         return (
             f"The packages cannot be combined with those that are in Slicer{reason}. "
             "Nothing of Slicer's was replaced. A newer Slicer may help."

@@ -46,6 +46,7 @@ class Follower:
         self._here_mb = 0.0  # of the file that is coming
         self._installing = False
         self._message = ""
+        self._fraction = 0.0
 
     def begin(self, title: str) -> None:
         """A step begins."""
@@ -83,7 +84,8 @@ class Follower:
         left = None
         if came > 5 and seconds > 3 and not self._installing:
             left = max(self._total_mb - came, 0.0) * seconds / came
-        return InstallProgress(min(fraction, 0.99), self._message, left)
+        self._fraction = max(self._fraction, min(fraction, 0.98))  # a bar does not go back
+        return InstallProgress(self._fraction, self._message, left)
 
     def _finish_file(self) -> None:
         self._done_mb += max(self._here_mb, self._file_mb)
