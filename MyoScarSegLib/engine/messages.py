@@ -30,6 +30,7 @@ class EngineSettings:
         threads: of the processor; torch's own choice if None.
         cache_folder: where embeddings are also kept on disk, so that they outlive the worker; None for memory alone.
         cache_mib: most mebibytes of embeddings in memory.
+        batch: how many boxes or points of a slice the segmenter takes together; fewer need less memory.
     """
 
     detector: str | Path | None = None
@@ -40,6 +41,7 @@ class EngineSettings:
     threads: int | None = None
     cache_folder: str | Path | None = None
     cache_mib: int = 1024
+    batch: int = 16
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; paths are text."""

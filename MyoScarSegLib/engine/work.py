@@ -147,10 +147,11 @@ class Work:
         """The pipeline with its models loaded, for the settings as they are now."""
         settings = self.settings
         made_for = self._made_for
-        loaded = made_for is not None and replace(made_for, confidence=settings.confidence) == settings
+        loaded = made_for is not None and replace(made_for, confidence=settings.confidence, batch=settings.batch) == settings
         if loaded and self._pipeline is not None and self._segmenter is not None:
             self._made_for = settings
             self._pipeline.confidence = settings.confidence
+            self._segmenter.prompts_at_once = settings.batch
             return self._pipeline
         report(0, total, _LOADING)
         self._told_loading(True)
@@ -189,6 +190,7 @@ class Work:
             )
         self._pipeline.confidence = settings.confidence
         self._segmenter = self._pipeline.segmenter
+        self._segmenter.prompts_at_once = settings.batch
         if self._segmenter.window is not None or self._segmenter.knows_tissue:
             self._detector = self._pipeline.detector
         return self._pipeline

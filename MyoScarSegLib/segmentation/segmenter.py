@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     import torch
 
 # Logits that stand for "surely not scar" where the network did not look, and for the two sides of a mask given as bool.
-OUTSIDE_LOGIT = -20.0
+PROMPTS_AT_ONCE = 16
 
+# Boxes or points that the decoder takes together: more is faster on a graphics card, and needs more memory.
+PROMPTS_AT_ONCE = 16
 _MASK_LOGIT = 10.0
 # How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object.
 _REACH = 0.25
@@ -80,6 +82,7 @@ class Segmenter:
         precision: number format of the image encoder's products; the rest and the small decoder run in float32.
         cache: embeddings by slice content, model, preprocessing and view.
         window: the window around the heart that it looks at; None if it looks at whole slices.
+        prompts_at_once: how many boxes or points the decoder takes together; fewer need less memory.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Segmenter:
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.cache = EmbeddingCache() if cache is None else cache
+        self.prompts_at_once = PROMPTS_AT_ONCE
         self._recipe = preprocessing(checkpoint.preprocessing)
         self.window = _window(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
@@ -298,9 +302,11 @@ class Segmenter:
             logits, scores = [], []
             # Prompts that differ in their number of points cannot share a batch; those alike go through together.
             for alike in _alike(prompts):
-                batch_logits, batch_scores = self._decode_batch(embedding.features, alike, hint, frame)
-                logits.append(batch_logits)
-                scores.append(batch_scores)
+                for start in range(0, len(alike), self.prompts_at_once):
+                    batch = alike[start : start + self.prompts_at_once]
+                    batch_logits, batch_scores = self._decode_batch(embedding.features, batch, hint, frame)
+                    logits.append(batch_logits)
+                    scores.append(batch_scores)
             union = torch.cat(logits).amax(dim=0)
             score = float(torch.cat(scores).min())
         return Prediction(frame.logits_to_native(union.cpu(), OUTSIDE_LOGIT), min(max(score, 0.0), 1.0))

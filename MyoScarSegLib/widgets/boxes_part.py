@@ -7,7 +7,6 @@ from typing import Any
 import qt
 
 from MyoScarSegLib.prompts import Box, BoxState
-from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.boxes import BoxRow
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets import looks
@@ -15,8 +14,6 @@ from MyoScarSegLib.widgets.part import Part, quietly
 from MyoScarSegLib.widgets.text import _
 
 _SLICE, _CONFIDENCE, _STATE, _SOURCE = range(4)
-_VIEWS_AT_ONCE = 1
-"""ROI nodes made per turn of the timer: one costs up to 60 ms, and the panel must stay live."""
 
 
 class BoxesPart(Part):
@@ -28,16 +25,17 @@ class BoxesPart(Part):
         super().__init__(panel)
         ui = self.ui
         self.selected: int | None = None
-        self.views: BoxViews | None = None
-        self._session: Any = None
         self._rows: dict[int, BoxRow] = {}
         self._icons = {state: looks.state_icon(state) for state in BoxState}
         self._tips = {name: getattr(ui, name).toolTip for name in ("proposeButton",)}
-        ui.confidenceSlider.value = panel.settings.number("confidence", 0.25)
+        self.confidence: float | None = panel.settings.number("confidence", -1.0)
+        if not 0.0 < self.confidence < 1.0:
+            self.confidence = None
         ui.showBoxesCheckBox.checked = panel.settings.flag("showBoxes", True)
         ui.boxTable.sortByColumn(_SLICE, qt.Qt.AscendingOrder)
         ui.proposeButton.connect("clicked()", self.propose)
         ui.confidenceSlider.connect("valueChanged(double)", self._confidence_changed)
+        ui.confidenceResetButton.connect("clicked()", self._confidence_reset)
         ui.boxTable.connect("itemSelectionChanged()", self._row_selected)
         ui.boxTable.connect("cellClicked(int,int)", self._row_clicked)
         ui.drawBoxButton.connect("toggled(bool)", lambda on: panel.mouse.use("box" if on else None))
@@ -48,16 +46,13 @@ class BoxesPart(Part):
         ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
         ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
         ui.showBoxesCheckBox.connect("toggled(bool)", self._visibility_changed)
-        self._stop_ticking = panel.backend.after_tick(self._make_views)
-
-    def cleanup(self) -> None:  # noqa: D102
-        self._stop_ticking()
-        self._close_views()
 
     # ------------------------------------------------------------------ what buttons and keys do
 
     def propose(self) -> None:
         """Propose boxes on all slices."""
+        if self.session is not None and not self.panel.advanced.ready("propose"):
+            return
         self.panel.advanced.configure()
         self.workflow.propose()
 
@@ -120,8 +115,8 @@ class BoxesPart(Part):
     def select(self, box_id: int | None, *, jump: bool = False) -> None:
         """Let a box stand out in table and views; with ``jump`` the views go to its slice."""
         self.selected = box_id
-        if self.views is not None:
-            self.views.select(box_id)
+        if self.workflow.views is not None:
+            self.workflow.views.select(box_id)
         if jump and self.session is not None and box_id is not None:
             self.panel.views.jump(self.session.boxes.box(box_id).slice)
         self.panel.changed(Change.BOXES)
@@ -130,8 +125,8 @@ class BoxesPart(Part):
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
         ui = self.ui
-        if self._session is not self.session:
-            self._open_views()
+        if Change.VOLUME in changes and self.workflow.views is not None:
+            self.workflow.views.set_visible(bool(ui.showBoxesCheckBox.checked))
         if changes & {Change.VOLUME, Change.BOXES}:
             self._fill()
         self.allow(ui.proposeButton, "propose", self._tips["proposeButton"])
@@ -155,9 +150,14 @@ class BoxesPart(Part):
     def _fill(self) -> None:
         table = self.ui.boxTable
         rows = [] if self.session is None else self.session.boxes.rows()
-        self._rows = {row.id: row for row in rows}
+        before, self._rows = self._rows, {row.id: row for row in rows}
+        moved = [row.id for row in rows if row.id in before and row.box.xyxy != before[row.id].box.xyxy]
+        if len(moved) == 1:  # the one that was dragged in a view
+            self.selected = moved[0]
         if self.selected not in self._rows:
             self.selected = None
+        if self.workflow.views is not None:
+            self.workflow.views.select(self.selected)
 
         def fill() -> None:
             table.sortingEnabled = False
@@ -192,49 +192,31 @@ class BoxesPart(Part):
                 item.setIcon(self._icons[box.state])
             self.ui.boxTable.setItem(number, column, item)
 
-    # ------------------------------------------------------------------ the views' boxes
-
-    def _open_views(self) -> None:
-        self._close_views()
-        self._session = self.session
-        self.selected = None
-        if self._session is not None:
-            self.views = BoxViews(
-                self._session.boxes,
-                self._session.geometry,
-                on_edited=self._dragged,
-                on_removed=self._node_deleted,
-                at_once=_VIEWS_AT_ONCE,
-            )
-            self.views.set_visible(bool(self.ui.showBoxesCheckBox.checked))
-
-    def _close_views(self) -> None:
-        if self.views is not None:
-            self.views.close()
-        self.views = None
-        self._session = None
-
-    def _make_views(self) -> None:
-        if self.views is not None and self.views.pending:
-            self.views.refresh()
-
-    def _dragged(self, box_id: int, slice_index: int, corners: tuple[float, float, float, float]) -> None:
-        x0, y0, x1, y1 = corners
-        self.workflow.update_box(box_id, slice=slice_index, x0=x0, y0=y0, x1=x1, y1=y1)
-        self.select(box_id)
-
-    def _node_deleted(self, box_id: int) -> None:
-        self.workflow.remove_box(box_id)
-
     # ------------------------------------------------------------------ slots
 
+    def show_confidence(self) -> None:
+        """Show the confidence that the next proposals have: the user's, or the one that the model was validated with."""
+        slider, entry = self.ui.confidenceSlider, self.panel.advanced.detector.entry
+        usual = None if entry is None else entry.metrics.get("confidence")
+        value = self.confidence if self.confidence is not None else usual
+        if value is not None:
+            quietly(slider, lambda: setattr(slider, "value", float(value)))
+        self.ui.confidenceResetButton.enabled = self.confidence is not None
+
     def _confidence_changed(self, value: float) -> None:
-        self.panel.settings.keep("confidence", value)
+        self.confidence = round(float(value), 4)
+        self.panel.settings.keep("confidence", self.confidence)
+        self.show_confidence()
+
+    def _confidence_reset(self) -> None:
+        self.confidence = None
+        self.panel.settings.keep("confidence", -1.0)
+        self.show_confidence()
 
     def _visibility_changed(self, on: bool) -> None:
         self.panel.settings.keep("showBoxes", bool(on))
-        if self.views is not None:
-            self.views.set_visible(bool(on))
+        if self.workflow.views is not None:
+            self.workflow.views.set_visible(bool(on))
 
     def _row_selected(self) -> None:
         items = self.ui.boxTable.selectedItems()

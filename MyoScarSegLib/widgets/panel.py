@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 import slicer
 
 from MyoScarSegLib.resources import resources_folder
@@ -54,6 +53,7 @@ class Panel:
         self.scar = ScarPart(self)
         self.numbers = NumbersPart(self)
         self.advanced = AdvancedPart(self)
+        self.boxes.show_confidence()
         self.parts: tuple[Part, ...] = (self.status, self.study, self.boxes, self.scar, self.numbers, self.advanced)
         self.shortcuts = Shortcuts(self)
         self._changes: set[Change] = set(Change)
@@ -75,12 +75,17 @@ class Panel:
         """Have the parts show something anew at the next turn."""
         self._changes.update(changes)
 
+    def nudge(self, right: int, up: int) -> None:
+        """Move the selected box by one pixel, in the direction that the view shows."""
+        self.boxes.nudge(*self.views.pixel_step(right, up))
+
     def enter(self) -> None:
         """The module is shown: keys and mouse are ours, and the likely volume is chosen if none is."""
         if self.entered:
             return
         self.entered = True
         self.shortcuts.install()
+        self.mouse.start()
         for part in self.parts:
             part.enter()
 
@@ -97,7 +102,6 @@ class Panel:
     def cleanup(self) -> None:
         """Let go of application and workflow; the form goes with the module's place."""
         self.exit()
-        self.mouse.close()
         for remove in self._unobserve:
             remove()
         for part in self.parts:
@@ -111,8 +115,3 @@ class Panel:
             section.connect(
                 "contentsCollapsed(bool)", lambda on, name=name: self.settings.keep(f"{name}Collapsed", bool(on))
             )
-
-
-def ask_folder(parent: Any, title: str, start: str) -> str:
-    """A folder of the user's choice; empty if they changed their mind."""
-    return str(qt.QFileDialog.getExistingDirectory(parent, title, start) or "")

@@ -65,6 +65,8 @@ class ScarPart(Part):
 
     def segment_all(self) -> None:
         """Segment all slices that have prompts."""
+        if self.session is not None and not self.panel.advanced.ready("segment"):
+            return
         self.panel.advanced.configure()
         self.workflow.segment(overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
@@ -93,8 +95,8 @@ class ScarPart(Part):
         session = self.session
         if session is None:
             return
-        if self.panel.boxes.views is not None:
-            self.panel.boxes.views.set_visible(not hidden and bool(self.ui.showBoxesCheckBox.checked))
+        if self.workflow.views is not None:
+            self.workflow.views.set_visible(not hidden and bool(self.ui.showBoxesCheckBox.checked))
         session.points.set_visible(not hidden)
         display = self._display()
         if display is not None:
@@ -169,12 +171,3 @@ class ScarPart(Part):
 
     def _display(self) -> Any:
         return None if self.node is None else self.node.GetDisplayNode()
-
-
-def prompt_names() -> dict[str, str]:
-    """What the tools are called in the status line of the application."""
-    return {
-        "box": _("Drag a box around scar. Esc ends."),
-        "positive": _("Click on scar that was missed. Esc ends."),
-        "negative": _("Click on what is not scar. Esc ends."),
-    }

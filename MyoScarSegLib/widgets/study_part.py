@@ -6,7 +6,7 @@ from typing import Any
 
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.part import Part, quietly
-from MyoScarSegLib.widgets.sample import add_sample
+from MyoScarSegLib.widgets.sample import SampleMaker
 from MyoScarSegLib.widgets.text import _
 
 
@@ -19,6 +19,7 @@ class StudyPart(Part):
         super().__init__(panel)
         self._reason = ""
         self._shown: Any = None
+        self._sample = SampleMaker(self.workflow.scene, panel.engine.python, panel.engine.environment())
         self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
         self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.choose)
         self.ui.sampleButton.connect("clicked()", self.load_sample)
@@ -36,10 +37,19 @@ class StudyPart(Part):
             self._reason = self.workflow.select_likely()
 
     def load_sample(self) -> None:
-        """Make the phantom study and choose it."""
-        node = add_sample(self.workflow.scene)
-        self._reason = _("A phantom with known scar.")
-        self.workflow.select(node)
+        """Make the phantom study, and choose it when it is there."""
+        self.ui.sampleButton.enabled = False
+        self._sample.start(self._sample_made)
+
+    def _sample_made(self, volume_node: Any, error: str) -> None:
+        self.ui.sampleButton.enabled = True
+        self.panel.status.say_error(error)
+        if volume_node is not None:
+            self._reason = _("A phantom with known scar, to try everything on.")
+            self.workflow.select(volume_node)
+
+    def cleanup(self) -> None:  # noqa: D102
+        self._sample.stop()
 
     def enter(self) -> None:  # noqa: D102
         self.choose_likely()

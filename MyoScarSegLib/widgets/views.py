@@ -53,6 +53,21 @@ class Views:
         for widget in self.along_slices:
             session.geometry.show_slice(widget.mrmlSliceNode(), k)
 
+    def pixel_step(self, right: int, up: int) -> tuple[int, int]:
+        """The step along columns and rows that comes nearest to one to the right or up in the view; rows run down without one."""
+        session, along = self._workflow.session, self.along_slices
+        if session is None or not along:
+            return right, -up
+        node = along[0].mrmlSliceNode()
+        width, height = node.GetDimensions()[:2]
+        x, y = width / 2, height / 2
+        _k, column, row = session.geometry.position_in_view(node, x, y)
+        _k, column_there, row_there = session.geometry.position_in_view(node, x + 10 * right, y + 10 * up)
+        across, down = column_there - column, row_there - row
+        if abs(across) >= abs(down):
+            return (1 if across > 0 else -1), 0
+        return 0, (1 if down > 0 else -1)
+
     @staticmethod
     def _is_shown(volume_node: Any) -> bool:
         scene = volume_node.GetScene()

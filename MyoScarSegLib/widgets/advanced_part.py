@@ -1,0 +1,252 @@
+"""Models, device, cache, and the packages that the networks need."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from MyoScarSegLib.engine.messages import EngineSettings
+from MyoScarSegLib.files import cache_folder
+from MyoScarSegLib.installation.application import missing_now
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets.install_dialog import InstallDialog
+from MyoScarSegLib.widgets.model_choice import ModelChoice
+from MyoScarSegLib.widgets.part import Part
+from MyoScarSegLib.widgets.process import QProcessTransport
+from MyoScarSegLib.widgets.text import _
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class AdvancedPart(Part):
+    """The section *Advanced*."""
+
+    watches = frozenset({Change.ENGINE})
+
+    def __init__(self, panel) -> None:  # noqa: ANN001
+        super().__init__(panel)
+        ui, settings = self.ui, panel.settings
+        self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, settings, self._models_changed)
+        self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, settings, self._models_changed)
+        self._test: Any = None
+        self._fetching: QProcessTransport | None = None
+        self._dialog: InstallDialog | None = None
+        self._missing: bool | None = None
+        for device in _DEVICES:
+            ui.deviceCombo.addItem(_device_text(device), device)
+        ui.deviceCombo.setCurrentIndex(max(ui.deviceCombo.findData(settings.text("device", "auto")), 0))
+        ui.threadsSpinBox.value = int(settings.number("threads", 0))
+        ui.batchSpinBox.value = int(settings.number("batch", 16))
+        ui.cacheSpinBox.value = int(settings.number("cacheMiB", 1024))
+        ui.cacheDiskCheckBox.checked = settings.flag("cacheOnDisk", False)
+        ui.trustCheckBox.checked = settings.flag("trust", False)
+        ui.importDetectorButton.connect("clicked()", lambda: self.ask_for_checkpoint(self.detector))
+        ui.importSegmenterButton.connect("clicked()", lambda: self.ask_for_checkpoint(self.segmenter))
+        ui.fetchModelButton.connect("clicked()", self.fetch)
+        ui.deviceCombo.connect("currentIndexChanged(int)", self._changed)
+        ui.threadsSpinBox.connect("valueChanged(int)", self._changed)
+        ui.batchSpinBox.connect("valueChanged(int)", self._changed)
+        ui.cacheSpinBox.connect("valueChanged(int)", self._changed)
+        ui.cacheDiskCheckBox.connect("toggled(bool)", self._changed)
+        ui.trustCheckBox.connect("toggled(bool)", self._changed)
+        ui.deviceTestButton.connect("clicked()", self.test_device)
+        ui.clearCacheButton.connect("clicked()", self.clear_cache)
+        ui.dependenciesButton.connect("clicked()", self.show_dependencies)
+        ui.advancedSection.connect("contentsCollapsed(bool)", self._opened)
+        ui.deviceInfo.visible = False
+        self._show_models()
+        self.configure()
+
+    def cleanup(self) -> None:  # noqa: D102
+        if self._fetching is not None:
+            self._fetching.on_exit = lambda _code, _log: None
+            self._fetching.close()
+            self._fetching.kill()
+        if self._dialog is not None:
+            self._dialog.close()
+
+    # ------------------------------------------------------------------ settings of the engine
+
+    def settings(self) -> EngineSettings:
+        """What the widgets say."""
+        ui = self.ui
+        return EngineSettings(
+            detector=self.detector.value,
+            segmenter=self.segmenter.value,
+            device=str(ui.deviceCombo.itemData(ui.deviceCombo.currentIndex)),
+            confidence=self.panel.boxes.confidence,
+            trust=bool(ui.trustCheckBox.checked),
+            threads=int(ui.threadsSpinBox.value) or None,
+            cache_folder=self._cache_folder() if ui.cacheDiskCheckBox.checked else None,
+            cache_mib=int(ui.cacheSpinBox.value),
+            batch=int(ui.batchSpinBox.value),
+        )
+
+    def configure(self) -> None:
+        """Give the workflow the settings, if they are new."""
+        settings = self.settings()
+        if settings != self.workflow.settings:
+            self.workflow.configure(settings)
+
+    # ------------------------------------------------------------------ packages
+
+    @property
+    def something_missing(self) -> bool:
+        """Whether a package that the networks need is not installed."""
+        if self._missing is None:
+            self._missing = bool(missing_now())
+        return self._missing
+
+    def ready(self, action: str) -> bool:
+        """Whether the networks can run; if packages are missing, the dialog that installs them is shown instead."""
+        self._missing = None
+        if not self.something_missing:
+            return True
+        self.panel.status.say_error(
+            _("Segmentation needs packages that are not installed yet. Nothing is installed before you have seen what it is.")
+        )
+        self.show_dependencies(action)
+        return False
+
+    def show_dependencies(self, action: str = "") -> None:
+        """Show what is installed and what is missing, and offer to install it."""
+        if self._dialog is None:
+            self._dialog = InstallDialog(self.panel.form, before=self.panel.engine.stop, after=self._installed)
+        self._dialog.show(action if isinstance(action, str) else "")
+
+    def _installed(self, action: str) -> None:
+        """All is there now: go on with what the user had asked for."""
+        self._missing = None
+        self.panel.status.say_error("")
+        self.panel.engine.start()
+        self._show_packages()
+        if action == "propose":
+            self.panel.boxes.propose()
+        elif action == "segment":
+            self.panel.scar.segment_all()
+
+    # ------------------------------------------------------------------ models
+
+    def ask_for_checkpoint(self, choice: ModelChoice) -> None:
+        """Let the user choose a model file."""
+        start = self.panel.settings.text("checkpointFolder")
+        path = qt.QFileDialog.getOpenFileName(
+            self.panel.form, _("Model file"), start, _("Checkpoints (*.safetensors *.pt *.pth *.bin *.onnx);;All files (*)")
+        )
+        if path:
+            self.panel.settings.keep("checkpointFolder", str(Path(str(path)).parent))
+            choice.add_file(Path(str(path)))
+
+    def fetch(self) -> None:
+        """Download the chosen models that are not here, in a process of its own; press again to stop."""
+        if self._fetching is not None:
+            self._fetching.close()
+            self._fetching.kill()
+            return
+        names = [choice.name for choice in (self.detector, self.segmenter) if choice.state == "missing"]
+        if not names:
+            return
+        process = QProcessTransport(
+            [self.panel.engine.python, "-m", "MyoScarSegLib", "models", "fetch", *names], self.panel.engine.environment()
+        )
+        process.on_exit = self._fetched
+        self._fetching = process
+        self.ui.fetchModelButton.text = _("Stop")
+        self.panel.status.say_error("")
+        slicer.util.showStatusMessage(_("Downloading {names} ...").format(names=", ".join(names)), 0)
+        process.start()
+
+    def _fetched(self, code: int, log: str) -> None:
+        self._fetching = None
+        self.ui.fetchModelButton.text = _("Download")
+        slicer.util.showStatusMessage("", 1)
+        if code > 0:
+            lines = [line for line in log.strip().splitlines() if line.strip()]
+            self.panel.status.say_error(lines[-1] if lines else _("The download failed."))
+        self._ask_states()
+
+    def _models_changed(self) -> None:
+        self._show_models()
+        self.panel.boxes.show_confidence()
+        self.configure()
+
+    def _show_models(self) -> None:
+        missing = "missing" in (self.detector.state, self.segmenter.state)
+        self.ui.fetchModelButton.visible = missing
+        self.ui.trustCheckBox.visible = self.detector.is_file or self.segmenter.is_file
+
+    def _opened(self, collapsed: bool) -> None:
+        if not collapsed:
+            self._ask_states()
+            self._show_packages()
+
+    def _ask_states(self) -> None:
+        """Which models are here: the worker knows, for it reads their checksums."""
+        self.panel.engine.start()
+        self.panel.engine.models().on_done(self._states_known)
+
+    def _states_known(self, request: Any) -> None:
+        if request.state == "done":
+            states = {model["name"]: model["state"] for model in request.result}
+            self.detector.show_states(states)
+            self.segmenter.show_states(states)
+            self._show_models()
+
+    def _show_packages(self) -> None:
+        self.ui.dependenciesLabel.text = (
+            _("Packages are missing.") if self.something_missing else _("All packages are installed.")
+        )
+
+    # ------------------------------------------------------------------ device and cache
+
+    def test_device(self) -> None:
+        """Run the scar model once on the chosen device."""
+        if not self.ready(""):
+            return
+        self.configure()
+        self.panel.engine.start()
+        self.ui.deviceTestButton.enabled = False
+        self._say_device(_("Testing ..."))
+        self._test = self.panel.engine.device_test()
+        self._test.on_done(self._tested)
+
+    def _tested(self, request: Any) -> None:
+        self.ui.deviceTestButton.enabled = True
+        self._say_device(request.result["sentence"] if request.state == "done" else request.error or _("Cancelled."))
+
+    def _say_device(self, text: str) -> None:
+        self.ui.deviceInfo.text = text
+        self.ui.deviceInfo.visible = bool(text)
+
+    def clear_cache(self) -> None:
+        """Delete the embeddings on disk; they are made anew when they are needed."""
+        shutil.rmtree(self._cache_folder(), ignore_errors=True)
+        slicer.util.showStatusMessage(_("The prepared slices on disk were deleted."), 3000)
+
+    @staticmethod
+    def _cache_folder() -> Path:
+        return cache_folder() / "embeddings"
+
+    def _changed(self, _value: object = None) -> None:
+        ui, keep = self.ui, self.panel.settings.keep
+        keep("device", str(ui.deviceCombo.itemData(ui.deviceCombo.currentIndex)))
+        keep("threads", int(ui.threadsSpinBox.value))
+        keep("batch", int(ui.batchSpinBox.value))
+        keep("cacheMiB", int(ui.cacheSpinBox.value))
+        keep("cacheOnDisk", bool(ui.cacheDiskCheckBox.checked))
+        keep("trust", bool(ui.trustCheckBox.checked))
+        self.configure()
+
+
+def _device_text(device: str) -> str:
+    return {
+        "auto": _("automatic"),
+        "cpu": _("processor"),
+        "cuda": _("graphics card (CUDA)"),
+        "mps": _("graphics (Apple)"),
+    }[device]

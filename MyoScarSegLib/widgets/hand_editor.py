@@ -1,0 +1,110 @@
+"""Correcting by hand: the Segment Editor within the panel, or its own module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
+_EFFECTS = ["Paint", "Erase", "Draw", "Islands", "Smoothing", "Scissors"]
+
+
+class HandEditor:
+    """The embedded editor, made when its box is first opened.
+
+    Its own keys are not installed: some are the module's (Ctrl+Z), and of two equal shortcuts Qt triggers neither.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self._editor: Any = None
+        panel.ui.editorGroup.connect("toggled(bool)", self._toggled)
+
+    @property
+    def widget(self) -> Any:
+        """The ``qMRMLSegmentEditorWidget``, None before it is needed."""
+        return self._editor
+
+    def refresh(self) -> None:
+        """Give the editor the study's segmentation, if it is open."""
+        self._panel.ui.editorGroup.enabled = self._panel.workflow.session is not None
+        if self._editor is None:
+            return
+        session, node = self._panel.workflow.session, self._panel.scar.node
+        volume_node = None if session is None else session.volume_node
+        if self._editor.segmentationNode() is not node:
+            self._editor.setActiveEffect(None)
+            self._editor.setSegmentationNode(node)
+            self._editor.setSourceVolumeNode(volume_node)
+            if node is not None:
+                self._editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
+
+    def enter(self) -> None:
+        """The module is shown."""
+        if self._editor is not None:
+            self._editor.setupViewObservations()
+            self._editor.updateWidgetFromMRML()
+
+    def exit(self) -> None:
+        """Another module is shown: no brush of ours stays in the views."""
+        if self._editor is not None:
+            self._editor.setActiveEffect(None)
+            self._editor.removeViewObservations()
+
+    def cleanup(self) -> None:
+        """Let go of the scene."""
+        if self._editor is not None:
+            self.exit()
+            self._editor.setSegmentationNode(None)
+
+    def open_module(self) -> None:
+        """Go to the Segment Editor module with this study's segmentation and volume."""
+        session, node = self._panel.workflow.session, self._panel.scar.node
+        if session is None or node is None:
+            return
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(node)
+        editor.setSourceVolumeNode(session.volume_node)
+        editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
+
+    def _toggled(self, opened: bool) -> None:
+        if not opened:
+            self.exit()
+        elif self._editor is None:
+            self._make()
+        else:
+            self.enter()
+
+    def _make(self) -> None:
+        scene = self._panel.workflow.scene
+        node = scene.GetSingletonNode("MyoScarSeg", "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag("MyoScarSeg")
+            node.SetHideFromEditors(True)
+            node = scene.AddNode(node)
+        editor = slicer.qMRMLSegmentEditorWidget()
+        editor.segmentationNodeSelectorVisible = False
+        editor.sourceVolumeNodeSelectorVisible = False
+        editor.switchToSegmentationsButtonVisible = False
+        editor.addRemoveSegmentButtonsVisible = False
+        editor.specifyGeometryButtonVisible = False
+        editor.show3DButtonVisible = False
+        editor.setEffectNameOrder(_EFFECTS)
+        editor.unorderedEffectsVisible = False
+        editor.maximumNumberOfUndoStates = 10
+        editor.setMRMLScene(scene)
+        editor.setMRMLSegmentEditorNode(node)
+        self._panel.ui.editorLayout.addWidget(editor)
+        self._editor = editor
+        # The study's segment is made when something is written; to paint on an empty study, make it now.
+        session = self._panel.workflow.session
+        if session is not None:
+            _ = session.segmentation.node
+        self.refresh()
+        if self._panel.entered:
+            self.enter()

@@ -1,0 +1,184 @@
+"""What will be installed, how large it is and from where: shown before anything is done; then progress, cancel, and the log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.installation.application import other_installation, pytorch_extension_present, slicers_python
+from MyoScarSegLib.installation.installer import Installer
+from MyoScarSegLib.installation.memory import Memory
+from MyoScarSegLib.installation.plan import Choices
+from MyoScarSegLib.widgets.process import QProcessTransport
+from MyoScarSegLib.widgets.text import _
+
+
+class InstallDialog:
+    """A window that does not block; the installation goes on behind it in a process of its own."""
+
+    def __init__(
+        self,
+        parent: Any,
+        *,
+        before: Callable[[], None],
+        after: Callable[[str], None],
+        installer: Installer | None = None,
+    ) -> None:
+        """
+        Args:
+            parent: widget that it belongs to.
+            before: called before anything is installed: the worker must not hold files that are replaced.
+            after: called as ``after(action)`` once everything is there, with what the user had asked for.
+            installer: for tests; PythonSlicer's if None.
+        """
+        self._before = before
+        self._after = after
+        self._memory = Memory()
+        self._action = ""
+        self._asked = False
+        self.installer = installer or Installer(
+            slicers_python(),
+            lambda command: QProcessTransport(command, dict(os.environ)),
+            extension_present=pytorch_extension_present(),
+            memory=self._memory,
+            busy=other_installation,
+        )
+        self.installer.on_changed = self._refresh
+        self._choices = self._memory.read().choices
+        self._build(parent)
+
+    def show(self, action: str = "") -> None:
+        """Show what is missing.
+
+        Args:
+            action: what the user wanted to do (``propose``, ``segment``), to go on with it afterwards.
+        """
+        self._action = action
+        self._asked = False
+        self.dialog.show()
+        self.dialog.raise_()
+        if not self.installer.running:
+            self._look()
+
+    def close(self) -> None:
+        """Stop what runs, and go."""
+        self.installer.on_changed = lambda: None
+        self.installer.cancel()
+        self.dialog.deleteLater()
+
+    # ------------------------------------------------------------------ buttons
+
+    def start(self) -> None:
+        """The user agrees: install."""
+        self._before()
+        try:
+            self._asked = True
+            self.installer.install(self._action)
+        except MyoScarSegError as error:
+            self.text.text = str(error)
+
+    def cancel(self) -> None:
+        """Stop the installation; without one, close the window."""
+        if self.installer.state in ("installing", "checking"):
+            self.installer.cancel()
+        else:
+            self.dialog.hide()
+
+    def choose_folder(self) -> None:
+        """Install from a folder of wheels, without network; choosing none goes back to the network."""
+        folder = qt.QFileDialog.getExistingDirectory(self.dialog, _("Folder with all packages as wheels"), "")
+        self._choose(wheel_folder=Path(str(folder)) if folder else None)
+
+    # ------------------------------------------------------------------ inside
+
+    def _build(self, parent: Any) -> None:
+        dialog = self.dialog = qt.QDialog(parent)
+        dialog.name = "MyoScarSegInstall"
+        dialog.windowTitle = _("MyoScarSeg: packages for segmentation")
+        dialog.minimumWidth = 460
+        layout = qt.QVBoxLayout(dialog)
+        self.text = qt.QLabel()
+        self.text.name = "installText"
+        self.text.wordWrap = True
+        self.text.textInteractionFlags = qt.Qt.TextSelectableByMouse
+        layout.addWidget(self.text)
+        self.cpu_only = qt.QCheckBox(_("Without graphics card support (much smaller download)"))
+        self.cpu_only.name = "cpuOnlyCheckBox"
+        self.cpu_only.checked = self._choices.cpu_only
+        layout.addWidget(self.cpu_only)
+        self.bar = qt.QProgressBar()
+        self.bar.name = "installBar"
+        self.bar.maximum = 1000
+        self.bar.textVisible = False
+        layout.addWidget(self.bar)
+        self.log = qt.QPlainTextEdit()
+        self.log.name = "installLog"
+        self.log.readOnly = True
+        self.log.minimumHeight = 140
+        layout.addWidget(self.log)
+        row = qt.QHBoxLayout()
+        layout.addLayout(row)
+        self.folder_button = qt.QPushButton(_("Wheel folder ..."))
+        self.folder_button.toolTip = _("Install from a folder of wheels, on a computer without network")
+        self.copy_button = qt.QPushButton(_("Copy log"))
+        self.install_button = qt.QPushButton(_("Install"))
+        self.install_button.name = "installStartButton"
+        self.cancel_button = qt.QPushButton(_("Close"))
+        self.cancel_button.name = "installCancelButton"
+        row.addWidget(self.folder_button)
+        row.addWidget(self.copy_button)
+        row.addStretch(1)
+        row.addWidget(self.install_button)
+        row.addWidget(self.cancel_button)
+        self.cpu_only.connect("toggled(bool)", lambda on: self._choose(cpu_only=bool(on)))
+        self.folder_button.connect("clicked()", self.choose_folder)
+        self.copy_button.connect("clicked()", lambda: qt.QApplication.clipboard().setText(self.installer.log))
+        self.install_button.connect("clicked()", self.start)
+        self.cancel_button.connect("clicked()", self.cancel)
+
+    def _choose(self, **changes: Any) -> None:
+        kept = {"wheel_folder": self._choices.wheel_folder, "cpu_only": self._choices.cpu_only}
+        self._choices = Choices(**{**kept, **changes})
+        if not self.installer.running:
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self.installer.look(self._choices)
+        except MyoScarSegError as error:
+            self.text.text = str(error)
+
+    def _refresh(self) -> None:
+        installer = self.installer
+        working = installer.state in ("installing", "checking")
+        progress = installer.progress
+        plan = installer.plan
+        self.bar.visible = installer.running
+        self.bar.value = round(1000 * progress.fraction)
+        self.log.visible = working or installer.state == "failed"
+        self.copy_button.visible = bool(installer.log)
+        self.cpu_only.visible = self.folder_button.visible = not working and bool(plan is None or plan.missing)
+        self.install_button.visible = not working and installer.state != "done"
+        self.install_button.enabled = plan is not None and not plan.problems and installer.state in ("ready", "failed", "cancelled")
+        self.cancel_button.text = _("Cancel") if working else _("Close")
+        if installer.state == "looking":
+            self.text.text = _("Looking at what is installed ...")
+        elif working:
+            self.text.text = progress.message
+        elif installer.error:
+            self.text.text = installer.error
+        elif plan is not None:
+            restart = _("Restart Slicer to use them.") if installer.restart_for else ""
+            done = _("Everything is installed.") if installer.state == "done" and self._asked else plan.text()
+            self.text.text = f"{done} {restart}".strip()
+        if self.log.visible:
+            self.log.setPlainText(installer.log)
+            self.log.moveCursor(qt.QTextCursor.End)
+        if installer.state == "done" and self._asked:
+            self._asked = False
+            self._after("" if installer.restart_for else self._action)

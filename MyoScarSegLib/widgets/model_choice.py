@@ -1,0 +1,125 @@
+"""Choosing one model: those of the registry, and files of the user's own, with what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.models import Entry, registry
+from MyoScarSegLib.models.entry import Task
+from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.widgets.settings import Settings
+from MyoScarSegLib.widgets.text import _
+
+_MEGABYTE = 1e6
+
+
+class ModelChoice:
+    """A combo box of models for one task, and the lines about the chosen one."""
+
+    def __init__(
+        self, combo: Any, info: Any, task: Task, default: str, settings: Settings, changed: Callable[[], None]
+    ) -> None:
+        """
+        Args:
+            combo, info: the widgets.
+            task: ``detect`` or ``segment``.
+            default: name of the usual model.
+            settings: where the choice is kept.
+            changed: called after another one was chosen.
+        """
+        self._combo = combo
+        self._info = info
+        self._task = task
+        self._default = default
+        self._settings = settings
+        self._after = changed
+        self._entries = {entry.name: entry for entry in registry().entries(task)}
+        self._states: Mapping[str, str] = {}
+        for name in sorted(self._entries, key=lambda name: name != default):
+            combo.addItem(_("{name} (usual)").format(name=name) if name == default else name, name)
+        kept = settings.text(f"{task}Model", default)
+        if kept not in self._entries and Path(kept).is_file():
+            combo.addItem(Path(kept).name, kept)
+        combo.setCurrentIndex(max(combo.findData(kept), 0))
+        self._show()
+        combo.connect("currentIndexChanged(int)", self._chosen)
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, or path of the user's file."""
+        return str(self._combo.itemData(self._combo.currentIndex))
+
+    @property
+    def value(self) -> str | Path | None:
+        """For the engine's settings; None for the usual model."""
+        if self.name == self._default:
+            return None
+        return Path(self.name) if self.is_file else self.name
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a file of the user's own is chosen."""
+        return self.name not in self._entries
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the registry says of the chosen model; None for a file."""
+        return self._entries.get(self.name)
+
+    @property
+    def state(self) -> str:
+        """``installed``, ``missing``, ``damaged``, or empty if it is not known yet."""
+        return "installed" if self.is_file else self._states.get(self.name, "")
+
+    def add_file(self, path: Path) -> None:
+        """Choose a file; one that the registry knows by its checksum is chosen by its name."""
+        index = self._combo.findData(str(path))
+        if index < 0:
+            self._combo.addItem(path.name, str(path))
+            index = self._combo.count - 1
+        self._combo.setCurrentIndex(index)
+
+    def show_states(self, states: Mapping[str, str]) -> None:
+        """Take in which models are installed."""
+        self._states = states
+        self._show()
+
+    def _chosen(self, _index: int) -> None:
+        self._settings.keep(f"{self._task}Model", self.name)
+        self._show()
+        self._after()
+
+    def _show(self) -> None:
+        quietly(self._info, lambda: setattr(self._info, "text", self._about()))
+        entry = self.entry
+        self._combo.toolTip = entry.title if entry is not None else self.name
+
+    def _about(self) -> str:
+        entry = self.entry
+        if entry is None:
+            return _("Your file {path}").format(path=self.name)
+        parts = [] if entry.size is None else [f"{entry.size / _MEGABYTE:.0f} MB"]
+        parts.append(entry.licence)
+        parts += metrics_in_words(entry.metrics)
+        states = {"missing": _("not downloaded yet"), "damaged": _("damaged")}
+        if self.state in states:
+            parts.append(states[self.state])
+        return " · ".join(parts)
+
+
+def metrics_in_words(metrics: Mapping[str, Any]) -> list[str]:
+    """The one or two figures that say most, with nothing that the registry does not hold."""
+    words = []
+    dice = metrics.get("per_patient_dice")
+    if isinstance(dice, Mapping):
+        for key, text in (("oracle", _("Dice {value:.2f} with experts' boxes")), ("end_to_end", _("{value:.2f} on its own"))):
+            found = dice.get(key)
+            if isinstance(found, Mapping) and isinstance(found.get("dice_mean"), (int, float)):
+                words.append(text.format(value=found["dice_mean"]))
+    if isinstance(metrics.get("scar_area_covered"), (int, float)):
+        words.append(_("covers {value:.0%} of scar").format(value=metrics["scar_area_covered"]))
+    if isinstance(metrics.get("false_boxes_per_slice"), (int, float)):
+        words.append(_("{value:.1f} false boxes per slice").format(value=metrics["false_boxes_per_slice"]))
+    return words

@@ -1,0 +1,206 @@
+"""The mouse in the slice views: drawing a box, placing points, choosing a box by pressing on it.
+
+Observers sit on each view's interactor before everything else. They stop an event only while a tool of ours is at work, and
+leave it alone over a handle, which then moves its own box or point; panning, zooming and scrolling go on as always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+
+from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.box_views import COLORS
+from MyoScarSegLib.widgets.rubber_band import RubberBand
+from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
+_PRESS, _MOVE, _RELEASE = "LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent"
+_PRIORITY = 10.0
+_LEAST_PX = 1.5
+"""Least side of a box that is drawn, in pixels of the image: less is a click that slipped."""
+_COMPONENT_NONE = 0
+
+
+@dataclass
+class _Drag:
+    view: Any
+    slice: int
+    start: tuple[float, float]
+    start_display: tuple[int, int]
+    band: RubberBand
+
+
+class Mouse:
+    """One tool at a time: ``"box"``, ``"positive"``, ``"negative"``, or None."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self._tool: str | None = None
+        self._observed: list[tuple[Any, dict[str, int]]] = []
+        self._drag: _Drag | None = None
+        self._layout_manager: Any = None
+
+    @property
+    def tool(self) -> str | None:
+        """The tool in use."""
+        return self._tool
+
+    def use(self, tool: str | None) -> None:
+        """Take up a tool, or lay it down. Its button shows it."""
+        if tool is not None and self._panel.workflow.session is None:
+            tool = None
+        if tool == self._tool:
+            self._show_buttons()
+            return
+        self._end_drag()
+        self._tool = tool
+        self._show_buttons()
+        for widget in self._panel.views.widgets:
+            if tool is None:
+                widget.sliceView().unsetViewCursor()
+            else:
+                widget.sliceView().setViewCursor(qt.QCursor(qt.Qt.CrossCursor))
+        slicer.util.showStatusMessage(_hint(tool), 0 if tool else 1)
+
+    def start(self) -> None:
+        """Watch the views: the module is shown."""
+        self._layout_manager = slicer.app.layoutManager()
+        if self._layout_manager is not None:
+            self._layout_manager.connect("layoutChanged(int)", self._observe)
+        self._observe()
+
+    def stop(self) -> None:
+        """Let go of the views: another module is shown."""
+        self.use(None)
+        if self._layout_manager is not None:
+            self._layout_manager.disconnect("layoutChanged(int)", self._observe)
+        self._layout_manager = None
+        self._unobserve()
+
+    def point_under(self) -> tuple[bool, int] | None:
+        """The point of ours under the mouse, as (positive, number in its list); None if there is none."""
+        session = self._panel.workflow.session
+        if session is None:
+            return None
+        for positive in (True, False):
+            display = session.points.node(positive).GetDisplayNode() if session.points.has_node(positive) else None
+            if display is not None and display.GetActiveComponentType() == slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint:
+                return positive, int(display.GetActiveComponentIndex())
+        return None
+
+    # ------------------------------------------------------------------ observers
+
+    def _observe(self, _layout: int = 0) -> None:
+        self._unobserve()
+        for widget in self._panel.views.widgets:
+            view = widget.sliceView()
+            interactor = view.interactor()
+            tags: dict[str, int] = {}
+
+            def on_event(_caller: Any, event: str, view: Any = view, interactor: Any = interactor, tags: Any = tags) -> None:
+                if self._handle(view, interactor, event):
+                    interactor.GetCommand(tags[event]).SetAbortFlag(1)
+
+            for event in (_PRESS, _MOVE, _RELEASE):
+                tags[event] = interactor.AddObserver(event, on_event, _PRIORITY)
+            self._observed.append((interactor, tags))
+
+    def _unobserve(self) -> None:
+        self._end_drag()
+        for interactor, tags in self._observed:
+            for tag in tags.values():
+                interactor.RemoveObserver(tag)
+        self._observed = []
+
+    def _handle(self, view: Any, interactor: Any, event: str) -> bool:
+        """Returns whether the event was ours."""
+        session = self._panel.workflow.session
+        if session is None:
+            return False
+        if event == _PRESS:
+            return self._press(view, interactor, session)
+        if self._drag is None or self._drag.view is not view:
+            return False
+        at = interactor.GetEventPosition()
+        if event == _MOVE:
+            self._drag.band.stretch(self._drag.start_display, at)
+        else:
+            self._release(view, at, session)
+        return True
+
+    def _press(self, view: Any, interactor: Any, session: Any) -> bool:
+        if self._over_a_handle():
+            self._select_under()
+            return False
+        if self._tool is None:
+            self._select_under()
+            return False
+        slice_node = view.mrmlSliceNode()
+        if not session.geometry.shows_slices(slice_node):
+            self._panel.status.say_error(_("This view cuts across the slices. Draw in one that shows a slice of the volume."))
+            return True
+        at = interactor.GetEventPosition()
+        k, x, y = session.geometry.position_in_view(slice_node, *at)
+        if k is None:
+            return True
+        if self._tool == "box":
+            self._drag = _Drag(view, k, (x, y), at, RubberBand(view, COLORS[BoxState.PROPOSED]))
+        else:
+            self._panel.scar.add_point(Point(k, x, y, positive=self._tool == "positive"))
+        return True
+
+    def _release(self, view: Any, at: tuple[int, int], session: Any) -> None:
+        drag = self._drag
+        self._end_drag()
+        if drag is None:
+            return
+        _k, x, y = session.geometry.position_in_view(view.mrmlSliceNode(), *at)
+        x0, x1 = sorted((drag.start[0], x))
+        y0, y1 = sorted((drag.start[1], y))
+        if x1 - x0 >= _LEAST_PX and y1 - y0 >= _LEAST_PX:
+            self._panel.boxes.draw(Box(drag.slice, x0, y0, x1, y1))
+
+    def _end_drag(self) -> None:
+        if self._drag is not None:
+            self._drag.band.remove()
+        self._drag = None
+
+    # ------------------------------------------------------------------ what lies under the mouse
+
+    def _over_a_handle(self) -> bool:
+        views = self._panel.workflow.views
+        return (views is not None and views.handle_under_mouse()) or self.point_under() is not None
+
+    def _select_under(self) -> None:
+        """Choose the box whose outline, handle or centre is under the mouse."""
+        views, session = self._panel.workflow.views, self._panel.workflow.session
+        if views is None or session is None:
+            return
+        for row in session.boxes.rows():
+            node = views.node(row.id)
+            display = None if node is None else node.GetDisplayNode()
+            if display is not None and display.GetActiveComponentType() != _COMPONENT_NONE:
+                self._panel.boxes.select(row.id)
+                return
+
+    def _show_buttons(self) -> None:
+        ui = self._panel.ui
+        for tool, button in (("box", ui.drawBoxButton), ("positive", ui.addPositiveButton), ("negative", ui.addNegativeButton)):
+            before = button.blockSignals(True)
+            button.checked = tool == self._tool
+            button.blockSignals(before)
+
+
+def _hint(tool: str | None) -> str:
+    hints = {
+        "box": _("Drag a box around scar. Esc ends."),
+        "positive": _("Click on scar that was missed. Esc ends."),
+        "negative": _("Click on what is not scar. Esc ends."),
+    }
+    return hints.get(tool or "", "")

@@ -1,0 +1,114 @@
+"""Scar volume and mass, in all and per slice, as the segment is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets.text import _
+
+_UNKNOWN = "–"
+
+
+class NumbersPart(Part):
+    """The section *Numbers*."""
+
+    watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.STATUS})
+
+    def __init__(self, panel) -> None:  # noqa: ANN001
+        super().__init__(panel)
+        self._export_tip = self.ui.exportButton.toolTip
+        self.ui.sliceTable.connect("cellClicked(int,int)", self._row_clicked)
+        self.ui.copyNumbersButton.connect("clicked()", self.copy)
+        self.ui.exportButton.connect("clicked()", self.ask_and_export)
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+        ui = self.ui
+        self.allow(ui.exportButton, "export", self._export_tip)
+        if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:
+            return
+        burden = self.workflow.burden
+        ui.volumeMlLabel.text = _number(None if burden is None else burden.volume_ml, 1)
+        ui.massLabel.text = _number(None if burden is None else burden.mass_g, 1)
+        ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0
+        self._fill(burden)
+
+    def copy(self) -> None:
+        """Put the numbers on the clipboard as a table with tabs."""
+        burden = self.workflow.burden
+        if burden is None:
+            return
+        lines = ["slice\tpixels\tarea_mm2\tvolume_ml\tmass_g"]
+        lines += [
+            "\t".join([str(s.slice), str(s.pixels), *(_plain(v) for v in (s.area_mm2, s.volume_ml, s.mass_g))]) for s in burden.slices
+        ]
+        lines.append("\t".join(["all", str(burden.pixels), "", _plain(burden.volume_ml), _plain(burden.mass_g)]))
+        qt.QApplication.clipboard().setText("\n".join(lines) + "\n")
+        slicer.util.showStatusMessage(_("The numbers are on the clipboard."), 3000)
+
+    def ask_and_export(self) -> None:
+        """Let the user choose a folder, and write the results there."""
+        start = self.panel.settings.text("exportFolder")
+        folder = qt.QFileDialog.getExistingDirectory(self.panel.form, _("Folder for the results"), start)
+        if folder:
+            self.panel.settings.keep("exportFolder", str(folder))
+            self.export(Path(str(folder)))
+
+    def export(self, folder: Path) -> None:
+        """Write the results of all studies in the scene."""
+        try:
+            written = self.workflow.export(folder)
+        except MyoScarSegError as error:
+            self.panel.status.say_error(str(error))
+            return
+        self.panel.status.say_error("")
+        slicer.util.showStatusMessage(_("{n} studies written to {folder}.").format(n=len(written), folder=folder), 5000)
+
+    def _fill(self, burden: ScarBurden | None) -> None:
+        table = self.ui.sliceTable
+        rows = [] if burden is None else [s for s in burden.slices if s.pixels or s.slice in self._segmented()]
+        edited = set() if self.session is None or not rows else set(self.session.edited_slices)
+
+        def fill() -> None:
+            table.setRowCount(len(rows))
+            for number, row in enumerate(rows):
+                for column, text in enumerate(_cells(row, row.slice in edited)):
+                    item = qt.QTableWidgetItem(text)
+                    item.setData(qt.Qt.UserRole, row.slice)
+                    if 0 < column < len(_cells(row, False)) - 1:
+                        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                    table.setItem(number, column, item)
+
+        quietly(table, fill)
+        self.ui.massLabel.toolTip = _("Scar mass: volume times {density} g/mL").format(density=MYOCARDIAL_DENSITY_G_PER_ML)
+
+    def _segmented(self) -> set[int]:
+        return set() if self.session is None else set(self.session.probability.slices)
+
+    def _row_clicked(self, row: int, _column: int) -> None:
+        item: Any = self.ui.sliceTable.item(row, 0)
+        if item is not None:
+            self.panel.views.jump(item.data(qt.Qt.UserRole))
+
+
+def _cells(row: SliceBurden, edited: bool) -> tuple[str, ...]:
+    if row.area_mm2 is None:
+        first = _("{n} px").format(n=row.pixels)
+    else:
+        first = f"{row.area_mm2:.0f}"
+    return str(row.slice), first, _number(row.volume_ml, 2), _number(row.mass_g, 2), _("painted") if edited else ""
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return _UNKNOWN if value is None else f"{value:.{decimals}f}"
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
