@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     import torch
 
 # Logits that stand for "surely not scar" where the network did not look, and for the two sides of a mask given as bool.
-PROMPTS_AT_ONCE = 16
-
+OUTSIDE_LOGIT = -20.0
+_MASK_LOGIT = 10.0
 # Boxes or points that the decoder takes together: more is faster on a graphics card, and needs more memory.
 PROMPTS_AT_ONCE = 16
-_MASK_LOGIT = 10.0
 # How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object.
 _REACH = 0.25
 # LiteMedSAM has no absolute position embedding, so it may look at a window instead of the whole slice: 128 pixels of
