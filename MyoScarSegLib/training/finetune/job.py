@@ -12,6 +12,7 @@ from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
+from MyoScarSegLib.training.finetune.calibration import Calibration, can_calibrate, choose_threshold, shift_threshold
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.train import Patients, fine_tune
@@ -78,6 +79,9 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         cancel=cancel,
     )
     metrics = {}
+    calibration = None
+    if settings.calibrate and outcome.main_process and used.validation:
+        calibration = _calibrate(outcome.model, detector, job.device, used, progress, cancel)
     if used.validation and outcome.main_process:
         metrics = {
             "validation": _figures(outcome.model, detector, job.device, used, progress, cancel),
@@ -98,6 +102,7 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         "split": used.split.to_json(),
         "losses": outcome.epochs,
         "best_epoch": outcome.best_epoch,
+        "calibration": None if calibration is None else calibration.to_json(),
         "metrics": metrics,
         **provided,
     }
@@ -154,6 +159,23 @@ def _end_to_end(
     kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
     known = {name: float(value) for name, value in kept.items() if value is not None}
     return {**known, "score": known.get("dice", 0.0) - _FALSE_GRAM * known.get("false_g", 0.0)}
+
+
+def _calibrate(
+    model: Path, detector: Any, device: str, used: JobData, progress: Progress, cancel: CancelToken | None
+) -> Calibration | None:
+    """Move the threshold of a model with a refiner to where it is best on the validation patients, with hurried boxes."""
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.training.evaluation.settings import JITTERED, evaluate_models
+
+    if not can_calibrate(model):
+        return None
+    pipeline = Pipeline(detector=detector, segmenter=model, device=device)
+    evaluation = evaluate_models(pipeline, used.validation, settings=(JITTERED,), progress=progress, cancel=cancel)
+    chosen = choose_threshold(evaluation.scores[JITTERED])
+    if chosen is not None:
+        shift_threshold(model, chosen.threshold)
+    return chosen
 
 
 def _figures(

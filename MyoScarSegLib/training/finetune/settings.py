@@ -52,6 +52,7 @@ class SamSettings:
         precision: ``auto``, ``no``, ``bf16`` or ``fp16``, as accelerate names them; ``auto`` is bf16 on GPUs that have it.
         tissue: weight of the tissue map's loss in the prompts phase.
         measured_boxes: draw the boxes' errors from those that the detector makes on the training slices.
+        calibrate: where a refiner draws the mask, move its threshold to where it is best on the validation patients.
         evaluate_every: epochs between looks at the validation patients end to end.
         patience: looks without a better figure after which the training stops; 0 for never.
         tensorboard: also write TensorBoard's event files.
@@ -94,6 +95,7 @@ class SamSettings:
     precision: str = "auto"
     tissue: float = 0.3
     measured_boxes: bool = True
+    calibrate: bool = True
     evaluate_every: int = 3
     patience: int = 0
     tensorboard: bool = False
