@@ -46,7 +46,8 @@ PROBE = """
     numpy = cpu_s("numpy")
     networks = json.loads(sys.argv[1])
     found = pkgutil.walk_packages(sys.modules["MyoScarSegLib"].__path__, "MyoScarSegLib.")
-    names = [module.name for module in found if not module.name.endswith("__main__") and module.name not in networks]
+    own = ("MyoScarSegLib.scene", "MyoScarSegLib.widgets")  # they need the application around them, or slicer-core
+    names = [m.name for m in found if not m.name.endswith("__main__") and m.name not in networks and not m.name.startswith(own)]
     modules = {name: cpu_s(name) for name in names}
     print(json.dumps({"package": package, "loaded": loaded, "modules": modules, "after": sorted(sys.modules)}))
 """
@@ -69,7 +70,9 @@ def test_every_module_keeps_to_its_layer():
 def test_the_linter_would_see_an_import_upwards(tmp_path):
     """The layers upside down are broken everywhere: the check above does not pass for want of looking."""
     text = (REPOSITORY / "pyproject.toml").read_text()
-    upside_down = text.replace('    "cli",\n', "").replace('    "study",\n', '    "study",\n    "cli",\n')
+    upside_down = text.replace('    "widgets : cli",\n', '    "widgets",\n').replace(
+        '    "study",\n', '    "study",\n    "cli",\n'
+    )
     assert upside_down != text
     (tmp_path / "pyproject.toml").write_text(upside_down)
     ran = _lint(tmp_path / "pyproject.toml")
@@ -103,3 +106,22 @@ def test_importing_all_its_modules_takes_less_than_the_limit_beyond_numpy(import
 
 def test_no_module_loads_a_heavy_library_when_it_is_imported(imported):
     assert HEAVY & {name.partition(".")[0] for name in imported["after"]} == set()
+
+
+def test_the_scene_layer_loads_nothing_that_the_application_lacks_or_dies_of():
+    """torchvision crashes the Slicer application; torch, opencv, matplotlib, pillow and others are not in it."""
+    program = """
+        import importlib, json, pkgutil, sys
+        import slicer
+        before = set(sys.modules)
+        import MyoScarSegLib.scene
+        for module in pkgutil.walk_packages(MyoScarSegLib.scene.__path__, "MyoScarSegLib.scene."):
+            importlib.import_module(module.name)
+        print(json.dumps(sorted(set(sys.modules) - before)))
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(ran.stdout)}
+    assert "MyoScarSegLib" in loaded
+    assert (HEAVY - {"scipy", "SimpleITK", "pydicom"}) & loaded == set()
