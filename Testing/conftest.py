@@ -95,3 +95,35 @@ def segment(command, tiny_segmenter, tiny_detector, tmp_path):
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def scene(tmp_path_factory):
+    """A fresh MRML scene as the application has it, on slicer-core; without it the test is skipped."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from MyoScarSegLib.scene.headless import bootstrap
+
+    scene = bootstrap(tmp_path_factory.mktemp("scene"))
+    yield scene
+    scene.Clear(1)
+
+
+@pytest.fixture
+def application(scene, tmp_path, monkeypatch):
+    """Stand-ins of the application around the scene: a main window, slice views, settings, and the names `qt`, `ctk`, `slicer`."""
+    pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    from Testing.standins.application import Application
+
+    application = Application(scene, tmp_path, monkeypatch)
+    yield application
+    application.close()
+
+
+@pytest.fixture
+def module(application, tiny_segmenter, tiny_detector):
+    """The module as the application shows it, with tiny models and a real worker; its slots may not raise."""
+    from Testing.panel_kit import open_module
+
+    with open_module(application, detector=tiny_detector, segmenter=tiny_segmenter) as opened:
+        yield opened

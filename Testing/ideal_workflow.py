@@ -128,7 +128,7 @@ class IdealWorkflow:
         scar = self.scar()
         self.before_painting = scar.copy()
         self.painted = int(np.flatnonzero(scar.any(axis=(1, 2)))[0])
-        scar[self.painted, 2:6, 2:6] = True
+        scar[self.painted, 2:6, 2:6] ^= True  # painted where there was none, erased where there was scar
         paint_in_scene(self.volume_node, self.session.segmentation.node, scar)
         self.workflow.pump()
         burden = self.workflow.burden
@@ -145,7 +145,77 @@ class IdealWorkflow:
         self.final = after
 
     def undo_three_times(self) -> None:
-        labels = [self.session.history.labels]
+        assert self.workflow.undo()  # the second run
+        assert self.workflow.undo()  # the painting
+        assert np.array_equal(self.scar(), self.before_painting)
+        assert self.workflow.undo()  # the threshold
+        assert np.array_equal(self.scar(), self.before_threshold)
+        assert self.session.threshold == 0.5
+        assert len(self.session.points.points()) == 1
+        assert self.session.boxes.box(self.rejected).state is BoxState.REJECTED
+        assert self.workflow.behind == []
+        burden = self.workflow.burden
+        assert burden is not None
+        assert burden.pixels == self.before_threshold.sum()
+
+    def save(self, path: Path) -> None:
+        """Write the scene as ``.mrb``, and keep what it held, to compare."""
+        self.kept = (self.session.boxes.rows(), self.session.points.points(), self.scar(), _voxels(self.volume_node).copy())
+        assert self.workflow.scene.WriteToMRB(str(path))
+
+    def reload(self, path: Path) -> None:
+        """Close the scene and read the file: the workflow takes its study up by itself."""
+        import slicer
+
+        scene = self.workflow.scene
+        scene.Clear(0)
+        self.workflow.pump()
+        assert self.workflow.session is None
+        assert "Choose an LGE volume" in self.workflow.status
+        scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
+        self.workflow.pump()
+        assert self.workflow.session is not None, self.workflow.error
+        self.volume_node = self.workflow.volume_node
+        boxes, points, scar, voxels = self.kept
+        assert self.session.boxes.rows() == boxes
+        assert [(p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in self.session.points.points()] == [
+            (p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in points
+        ]
+        assert np.array_equal(self.scar(), scar)
+        assert np.allclose(_voxels(self.volume_node), voxels)
+        assert self.session.threshold == 0.5
+        assert self.session.edited_slices == []
+        assert not self.session.history.can_undo
+
+    def continue_work(self) -> None:
+        """The loaded study goes on as if it had never been away."""
+        before = self.scar()
+        k = self.session.boxes.box(self.added).slice
+        x0, y0, _x1, _y1 = self.session.boxes.box(self.added).xyxy
+        assert self.workflow.add_point(Point(k, x0 + 1.5, y0 + 1.5)), self.workflow.error
+        catch_up(self.workflow)
+        after = self.scar()
+        assert not np.array_equal(after[k], before[k])
+        assert np.array_equal(np.delete(after, k, axis=0), np.delete(before, k, axis=0))
+        assert self.workflow.set_threshold(0.4)  # the probabilities came with the scene
+        assert (self.scar() | after == self.scar()).all()
         assert self.workflow.undo()
         assert self.workflow.undo()
-        assert self.workflow.undo(), labels
+        assert np.array_equal(self.scar(), before)
+        assert list(finish(self.workflow, self.workflow.segment())) == []
+
+    def _proposal(self) -> Any:
+        """A proposal that was not touched yet, of another slice than the one that gets a box of the user's."""
+        middle = self.session.study.slices // 2
+        taken = {self.rejected, self.resized}
+        return next(
+            row
+            for row in self.session.boxes.rows()
+            if row.box.state is BoxState.PROPOSED and row.id not in taken and row.box.slice != middle
+        )
+
+
+def _voxels(volume_node: Any) -> np.ndarray:
+    import slicer
+
+    return slicer.util.arrayFromVolume(volume_node)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 
 
 def pump_until(workflow: Any, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -28,8 +28,8 @@ def finish(workflow: Any, action: Any) -> Any:
 
 
 def catch_up(workflow: Any) -> None:
-    """Wait until no slice waits for its mask, and the engine does nothing more for it."""
-    pump_until(workflow, lambda: not workflow.behind, "masks of the edited slices")
+    """Wait until no slice waits for its mask."""
+    pump_until(workflow, lambda: not workflow.waiting, "masks of the edited slices")
 
 
 def encode_all(workflow: Any) -> None:

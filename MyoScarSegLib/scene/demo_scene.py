@@ -24,17 +24,24 @@ _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)),
 
 
 def add_study(scene: Any, study: Study, name: str) -> Any:
-    """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node."""
-    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(study.voxels, dtype=np.float32))
-    geometry = study.geometry
+    """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node.
+
+    A left-handed stack gets its slices in reverse order, as Slicer does when it reads one from a file.
+    """
+    voxels, geometry = np.asarray(study.voxels, dtype=np.float32), study.geometry
     matrix = np.eye(4)
     matrix[:3, :3] = geometry.direction * np.asarray(geometry.spacing_mm or (1.0, 1.0, 1.0))
     matrix[:3, 3] = geometry.origin_mm
     matrix[:2] *= -1  # LPS, as files have it, to the scene's RAS
+    if np.linalg.det(matrix[:3, :3]) < 0:
+        matrix[:3, 3] += matrix[:3, 2] * (study.slices - 1)
+        matrix[:3, 2] *= -1
+        voxels = voxels[::-1]
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(voxels))
     volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     volume.CreateDefaultDisplayNodes()
-    low, high = np.percentile(study.voxels, (1.0, 99.5))
+    low, high = np.percentile(voxels, (1.0, 99.5))
     display = volume.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(float(low), float(high))

@@ -170,6 +170,11 @@ class Workflow:
         return [] if self._work is None else self._work.edits.behind
 
     @property
+    def waiting(self) -> list[int]:
+        """Slices whose new mask is on its way after an edit, or will be once the running action has ended."""
+        return [] if self._work is None else list(self._work.edits.waiting)
+
+    @property
     def latencies_ms(self) -> list[float]:
         """Milliseconds from edits to their masks in the scene, the latest 200 of this study."""
         return [] if self._work is None else self._work.edits.latencies_ms
