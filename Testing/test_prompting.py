@@ -70,11 +70,18 @@ def usual(numbered, wall) -> list[TrainingPrompt]:
     return draw(3000, numbered, wall)
 
 
-def draw(count: int, numbered: np.ndarray, wall: np.ndarray, how: Prompting | None = None, errors=None, seed=0):
+def draw_some(count: int, numbered: np.ndarray, wall: np.ndarray, how: Prompting | None = None, errors=None, seed=0):
+    """As many prompts as ``count`` draws give."""
     generator = np.random.default_rng(seed)
     prompts = [draw_prompt(generator, numbered, wall, how or Prompting(), errors) for _ in range(count)]
-    assert all(p is not None for p in prompts)
     return [p for p in prompts if p is not None]
+
+
+def draw(count: int, *where, **how):
+    """One prompt per draw, as windows with scar give."""
+    prompts = draw_some(count, *where, **how)
+    assert len(prompts) == count
+    return prompts
 
 
 def of_kind(prompts: list[TrainingPrompt], *kinds: str) -> list[TrainingPrompt]:
@@ -277,14 +284,21 @@ def test_ventricle_margin_is_that_asked_for(numbered):
     assert rooms.mean() == pytest.approx(0.075, abs=0.005)
 
 
-def test_scar_free_slices_have_empty_answers_half_of_them_for_the_whole_ventricle(wall, errors):
+def test_scar_free_slices_have_empty_answers_in_the_shares_of_all_slices_and_mostly_no_prompt(wall, errors):
+    how = Prompting()
     for given in (None, errors):
-        prompts = draw(400, NOTHING, wall, errors=given)
+        prompts = draw_some(3000, NOTHING, wall, errors=given)
         kinds = Counter(p.kind for p in prompts)
         assert not any(p.target.any() or p.box is None for p in prompts)
         assert not any(p.points[:, 2].any() for p in prompts), "nobody clicks on scar where none is"
         assert set(kinds) == {"ventricle", "empty"}
-        assert kinds["ventricle"] == pytest.approx(200, abs=40)
+        assert kinds["ventricle"] / 3000 == pytest.approx(how.ventricle, abs=0.015)
+        assert kinds["empty"] / 3000 == pytest.approx(how.empty, abs=0.02)
+
+
+def test_most_answers_are_not_empty_though_half_the_slices_are_scar_free(usual, wall):
+    drawn = [*usual, *draw_some(3000, NOTHING, wall)]
+    assert np.mean([p.target.any() for p in drawn]) > 0.75
 
 
 def test_slice_without_scar_and_ventricle_has_no_prompt():
@@ -312,7 +326,7 @@ def test_empty_boxes_hold_no_scar_touch_the_ventricle_and_vary_in_size(usual, wa
 
 
 def test_empty_boxes_lie_where_the_detectors_false_alarms_do(wall, errors):
-    how = Prompting(ventricle=0, measured=1, jitter=0, jitter_px=0)
+    how = Prompting(ventricle=0, empty=1, measured=1, jitter=0, jitter_px=0)
     boxes = np.array([p.box for p in draw(200, NOTHING, wall, how, errors)])
     middles, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2 - 30.5, boxes[:, 2:] - boxes[:, :2]
     assert np.allclose(np.sort(np.abs(middles), axis=1), [[0, 22]])
@@ -410,7 +424,7 @@ def test_slivers_at_the_windows_edge_are_not_prompted(wall):
     numbered = NOTHING.copy()
     numbered[30, 0:2] = 1
     assert draw_prompt(np.random.default_rng(0), numbered, NO_WALL, Prompting()) is None
-    assert {p.kind for p in draw(100, numbered, wall)} == {"ventricle", "empty"}
+    assert {p.kind for p in draw_some(300, numbered, wall)} == {"ventricle", "empty"}
 
 
 def test_same_seed_draws_the_same_prompts(numbered, wall, errors):
