@@ -150,10 +150,10 @@ class VolumeGeometry:
 
     def align_view(self, slice_node: Any) -> None:
         """Turn a view to lie in the acquired slices, whatever their angle."""
-        study_to_ras = np.eye(4)
-        origin, columns, rows, slices = self.to_world(np.array([[0.5, 0.5, 0], [1.5, 0.5, 0], [0.5, 1.5, 0], [0.5, 0.5, 1]]))
-        study_to_ras[:3] = np.column_stack([columns - origin, rows - origin, slices - origin, origin])
-        slice_node.RotateToAxes(slicer.util.vtkMatrixFromArray(study_to_ras), 2)
+        slices, rows, columns = self.shape
+        # Not the stack's own direction: slices that are shifted against each other lie at an angle to it.
+        matrix, _size = self.roi_of(Box(slices // 2, 0.0, 0.0, float(columns), float(rows)))
+        slice_node.RotateToAxes(slicer.util.vtkMatrixFromArray(matrix), 2)
 
     # ------------------------------------------------------------------ inside
 

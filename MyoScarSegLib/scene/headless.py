@@ -65,9 +65,11 @@ def bootstrap(temporary_folder: str | Path, *, views: bool = True) -> Any:
     scene.SetCacheManager(cache)
     scene.SetDataIOManager(files)
     if views:
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+        # Presets are given to nodes that the scene has, and to those that it makes; not to those that are added to it.
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
         for name, orientation in _SLICE_VIEWS:
-            node = slicer.vtkMRMLSliceNode()
+            node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+            node.UnRegister(None)
             node.SetName(name)
             node.SetSingletonTag(name)
             scene.AddNode(node)
