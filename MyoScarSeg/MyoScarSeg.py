@@ -4,22 +4,20 @@ This file only ties the module to its library: what it does is in ``MyoScarSegLi
 panel, ``engine`` for the process with the networks).
 """
 
-import os
 import sys
+from pathlib import Path
 
-import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 
 try:
     import MyoScarSegLib
 except ImportError:  # in the source tree the library lies beside the module's folder
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
     import MyoScarSegLib  # noqa: F401
 
 
@@ -33,8 +31,8 @@ class MyoScarSeg(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The MyoScarSeg contributors"]
         self.parent.helpText = _(
-            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose boxes, "
-            "look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass are "
+            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose "
+            "boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass are "
             "measured as you work. The first use shows what has to be installed. For research, not for clinical decisions."
         )
         self.parent.acknowledgementText = _(
@@ -81,7 +79,7 @@ class MyoScarSegWidget(ScriptedLoadableModuleWidget):
         close_shared()
 
     def onReload(self):
-        """Take up changes of the library, too: what is forgotten here is imported anew, with no mixture of old and new classes."""
+        """Take up changes of the library, too: what is forgotten here is imported anew, old and new classes unmixed."""
         self.cleanup()
         for name in [name for name in sys.modules if name.split(".")[0] == "MyoScarSegLib"]:
             del sys.modules[name]
@@ -97,7 +95,7 @@ class MyoScarSegWidget(ScriptedLoadableModuleWidget):
 
 
 class MyoScarSegLogic(ScriptedLoadableModuleLogic):
-    """What scripts and Slicer's Python console call. Each call returns when its work is done; the application stays live meanwhile.
+    """What scripts and Slicer's Python console call. Each call returns when its work is done; Slicer stays live meanwhile.
 
     ::
 

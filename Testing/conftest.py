@@ -108,19 +108,28 @@ def scene(tmp_path_factory):
     scene.Clear(1)
 
 
-@pytest.fixture
-def application(scene, tmp_path, monkeypatch):
-    """Stand-ins of the application around the scene: a main window, slice views, settings, and the names `qt`, `ctk`, `slicer`."""
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    """Stand-ins of the application: a main window, slice views, settings, and the names `qt`, `ctk`, `slicer`, around a scene.
+
+    One for all tests of a file, because the worker that the module starts takes seconds to load.
+    """
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
     pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
-    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    from Testing.standins.application import Application
+    from MyoScarSegLib.scene.headless import bootstrap
 
-    application = Application(scene, tmp_path, monkeypatch)
-    yield application
-    application.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QT_QPA_PLATFORM", "offscreen")
+        patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        from Testing.standins.application import Application
+
+        folder = tmp_path_factory.mktemp("application")
+        application = Application(bootstrap(folder), folder, patch)
+        yield application
+        application.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def module(application, tiny_segmenter, tiny_detector):
     """The module as the application shows it, with tiny models and a real worker; its slots may not raise."""
     from Testing.panel_kit import open_module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
@@ -20,6 +20,9 @@ from MyoScarSegLib.widgets.part import Part
 from MyoScarSegLib.widgets.process import QProcessTransport
 from MyoScarSegLib.widgets.text import _
 
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -28,11 +31,13 @@ class AdvancedPart(Part):
 
     watches = frozenset({Change.ENGINE})
 
-    def __init__(self, panel) -> None:  # noqa: ANN001
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         ui, settings = self.ui, panel.settings
         self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, settings, self._models_changed)
-        self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, settings, self._models_changed)
+        self.segmenter = ModelChoice(
+            ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, settings, self._models_changed
+        )
         self._test: Any = None
         self._fetching: QProcessTransport | None = None
         self._dialog: InstallDialog | None = None

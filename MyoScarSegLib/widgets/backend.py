@@ -10,10 +10,11 @@ import slicer
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.scene.console import Console
 from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
+from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, wait_for_killed
 from MyoScarSegLib.widgets.text import translate_lower_layers
 
 _TICK_MS = 10
+_END_S = 2.0
 _shared: Backend | None = None
 
 
@@ -58,6 +59,7 @@ class Backend:
         self._after.clear()
         self.workflow.close()
         self.engine.stop()
+        wait_for_killed(_END_S)
         if _shared is self:
             _shared = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 
@@ -13,6 +13,9 @@ from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.part import Part, quietly
 from MyoScarSegLib.widgets.text import _
 
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
 _SLICE, _CONFIDENCE, _STATE, _SOURCE = range(4)
 
 
@@ -21,7 +24,7 @@ class BoxesPart(Part):
 
     watches = frozenset({Change.VOLUME, Change.BOXES, Change.STATUS, Change.PROGRESS, Change.SLICE, Change.HISTORY})
 
-    def __init__(self, panel) -> None:  # noqa: ANN001
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         ui = self.ui
         self.selected: int | None = None
@@ -108,7 +111,7 @@ class BoxesPart(Part):
             place = (order.index(self.selected) + step) % len(order)
         else:
             at = self._place()
-            after = [n for n, box_id in enumerate(order) if self._key(box_id) > at]
+            after = [n for n, box_id in enumerate(order) if box_id in self._rows and self._key(box_id) > at]
             place = (after[0] if after else 0) if step > 0 else ((after[0] if after else len(order)) - 1) % len(order)
         self.select(order[place], jump=True)
 
@@ -227,12 +230,14 @@ class BoxesPart(Part):
         if item is not None:
             self.select(item.data(qt.Qt.UserRole), jump=True)
 
-    def _place(self) -> tuple[int, int]:
-        row = self._rows.get(self.selected) if self.selected is not None else None
-        if row is not None:
-            return row.box.slice, row.id
+    def _place(self) -> tuple[int, float, int]:
+        """Where the reader is in the order of looking through the boxes."""
+        if self.selected in self._rows:
+            return self._key(self.selected)
         displayed = self.workflow.displayed_slice
-        return (-1 if displayed is None else displayed - 1), 1 << 30
+        return (-1 if displayed is None else displayed), -1.0, 0
 
-    def _key(self, box_id: int) -> tuple[int, int]:
-        return self._rows[box_id].box.slice if box_id in self._rows else -1, box_id
+    def _key(self, box_id: int) -> tuple[int, float, int]:
+        """By slice, in a slice the most doubtful first, as :meth:`StudySession.review_order` has it."""
+        box = self._rows[box_id].box
+        return box.slice, box.confidence if box.confidence is not None else 0.0, box_id

@@ -39,7 +39,7 @@ class HandEditor:
             self._editor.setActiveEffect(None)
             self._editor.setSegmentationNode(node)
             self._editor.setSourceVolumeNode(volume_node)
-            if node is not None:
+            if node is not None and session is not None:
                 self._editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
 
     def enter(self) -> None:

@@ -49,4 +49,6 @@ def help_text() -> str:
         for key, what in key_list()
     )
     items = "".join(f"<li>{escape(step)}</li>" for step in steps)
-    return f"<ol style='margin-left: -18px'>{items}</ol><p>{escape(_('Keys while this module is shown:'))}</p><table>{keys}</table>"
+    return (
+        f"<ol style='margin-left: -18px'>{items}</ol><p>{escape(_('Keys while this module is shown:'))}</p><table>{keys}</table>"
+    )

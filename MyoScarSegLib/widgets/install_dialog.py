@@ -164,7 +164,9 @@ class InstallDialog:
         self.copy_button.visible = bool(installer.log)
         self.cpu_only.visible = self.folder_button.visible = not working and bool(plan is None or plan.missing)
         self.install_button.visible = not working and installer.state != "done"
-        self.install_button.enabled = plan is not None and not plan.problems and installer.state in ("ready", "failed", "cancelled")
+        self.install_button.enabled = (
+            plan is not None and not plan.problems and installer.state in ("ready", "failed", "cancelled")
+        )
         self.cancel_button.text = _("Cancel") if working else _("Close")
         if installer.state == "looking":
             self.text.text = _("Looking at what is installed ...")

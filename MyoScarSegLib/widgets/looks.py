@@ -10,7 +10,8 @@ from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.scene.box_views import COLORS
 
 _NEXT = """
-QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px; padding: 6px 10px; font-weight: 600; }}
+QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px; 
+  padding: 6px 10px; font-weight: 600; }}
 QPushButton:hover {{ background: {hover}; }}
 QPushButton:pressed {{ background: {edge}; }}
 QPushButton:disabled {{ background: {off}; color: {off_text}; border-color: {off}; }}
@@ -89,7 +90,10 @@ def _muted(widget: Any) -> str:
     """The text's colour, half way to the background."""
     palette = widget.palette
     text, ground = palette.color(qt.QPalette.WindowText), palette.color(qt.QPalette.Window)
-    mixed = [round(0.62 * a + 0.38 * b) for a, b in ((text.red(), ground.red()), (text.green(), ground.green()), (text.blue(), ground.blue()))]
+    mixed = [
+        round(0.62 * a + 0.38 * b)
+        for a, b in ((text.red(), ground.red()), (text.green(), ground.green()), (text.blue(), ground.blue()))
+    ]
     return qt.QColor(*mixed).name()
 
 

@@ -18,9 +18,7 @@ _MEGABYTE = 1e6
 class ModelChoice:
     """A combo box of models for one task, and the lines about the chosen one."""
 
-    def __init__(
-        self, combo: Any, info: Any, task: Task, default: str, settings: Settings, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, combo: Any, info: Any, task: Task, default: str, settings: Settings, changed: Callable[[], None]) -> None:
         """
         Args:
             combo, info: the widgets.

@@ -164,6 +164,7 @@ class Mouse:
         x0, x1 = sorted((drag.start[0], x))
         y0, y1 = sorted((drag.start[1], y))
         if x1 - x0 >= _LEAST_PX and y1 - y0 >= _LEAST_PX:
+            self.use(None)  # one box at a time: the next thing to do is to adjust it
             self._panel.boxes.draw(Box(drag.slice, x0, y0, x1, y1))
 
     def _end_drag(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
@@ -14,6 +14,9 @@ from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.part import Part, quietly
 from MyoScarSegLib.widgets.text import _
 
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
 _UNKNOWN = "–"
 
 
@@ -22,7 +25,7 @@ class NumbersPart(Part):
 
     watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.STATUS})
 
-    def __init__(self, panel) -> None:  # noqa: ANN001
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._export_tip = self.ui.exportButton.toolTip
         self.ui.sliceTable.connect("cellClicked(int,int)", self._row_clicked)
@@ -47,7 +50,8 @@ class NumbersPart(Part):
             return
         lines = ["slice\tpixels\tarea_mm2\tvolume_ml\tmass_g"]
         lines += [
-            "\t".join([str(s.slice), str(s.pixels), *(_plain(v) for v in (s.area_mm2, s.volume_ml, s.mass_g))]) for s in burden.slices
+            "\t".join([str(s.slice), str(s.pixels), *(_plain(v) for v in (s.area_mm2, s.volume_ml, s.mass_g))])
+            for s in burden.slices
         ]
         lines.append("\t".join(["all", str(burden.pixels), "", _plain(burden.volume_ml), _plain(burden.mass_g)]))
         qt.QApplication.clipboard().setText("\n".join(lines) + "\n")
@@ -99,10 +103,7 @@ class NumbersPart(Part):
 
 
 def _cells(row: SliceBurden, edited: bool) -> tuple[str, ...]:
-    if row.area_mm2 is None:
-        first = _("{n} px").format(n=row.pixels)
-    else:
-        first = f"{row.area_mm2:.0f}"
+    first = _("{n} px").format(n=row.pixels) if row.area_mm2 is None else f"{row.area_mm2:.0f}"
     return str(row.slice), first, _number(row.volume_ml, 2), _number(row.mass_g, 2), _("painted") if edited else ""
 
 

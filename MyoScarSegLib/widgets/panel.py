@@ -112,6 +112,4 @@ class Panel:
         for name in ("study", "boxes", "scar", "numbers", "advanced"):
             section: Any = getattr(self.ui, f"{name}Section")
             section.collapsed = self.settings.flag(f"{name}Collapsed", name == "advanced")
-            section.connect(
-                "contentsCollapsed(bool)", lambda on, name=name: self.settings.keep(f"{name}Collapsed", bool(on))
-            )
+            section.connect("contentsCollapsed(bool)", lambda on, name=name: self.settings.keep(f"{name}Collapsed", bool(on)))

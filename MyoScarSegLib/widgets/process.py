@@ -1,8 +1,9 @@
-"""The worker on a ``QProcess``: in the application, threads that read pipes get no time, and a full pipe would block the panel."""
+"""The worker on a ``QProcess``: in the application, threads that read pipes starve, and a full pipe would block the panel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import qt
 
@@ -10,9 +11,12 @@ from MyoScarSegLib.engine.transport import TAIL_BYTES, ignore_bytes, ignore_exit
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.widgets.text import _
 
+_running: set[Any] = set()
+"""Kept until they have ended: a QProcess that nothing refers to is deleted at once, and blocks until its program is gone."""
+
 
 class QProcessTransport:
-    """A :class:`~MyoScarSegLib.engine.transport.Transport` whose callbacks come from Qt's event loop; :meth:`pump` has nothing to do.
+    """A :class:`~MyoScarSegLib.engine.transport.Transport` whose callbacks come from Qt's event loop, not from :meth:`pump`.
 
     Writing never blocks: what the worker does not read yet waits in the QProcess.
     """
@@ -45,6 +49,7 @@ class QProcessTransport:
 
     def start(self) -> None:
         """Start the process; that it cannot be started is told by ``on_exit``."""
+        _running.add(self)
         self._process.start(self._command[0], self._command[1:])
 
     def write(self, data: bytes) -> None:
@@ -64,6 +69,10 @@ class QProcessTransport:
         """End the process at once. Harmless if it has ended."""
         if self._process.state() != qt.QProcess.NotRunning:
             self._process.kill()
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Block until the process has ended; only for when nobody looks at the panel any more."""
+        self._process.waitForFinished(int(seconds * 1000))
 
     def stderr_tail(self) -> str:
         """The end of what the worker has written to its standard error so far."""
@@ -95,6 +104,7 @@ class QProcessTransport:
         if self._ended:
             return
         self._ended = True
+        _running.discard(self)
         # A connected method keeps its object alive, and the process this one: without this neither would ever go.
         process = self._process
         process.disconnect("readyReadStandardOutput()", self._read_output)
@@ -102,6 +112,12 @@ class QProcessTransport:
         process.disconnect("finished(int,QProcess::ExitStatus)", self._finished)
         process.disconnect("errorOccurred(QProcess::ProcessError)", self._failed)
         self.on_exit(code, self.stderr_tail())
+
+
+def wait_for_killed(seconds: float) -> None:
+    """Wait until the processes that were killed have ended, before the application itself does."""
+    for transport in list(_running):
+        transport.wait_for_end(seconds)
 
 
 def python_of_slicer() -> str:

@@ -34,7 +34,7 @@ class RubberBand:
         self._actor.GetProperty().SetLineWidth(2.0)
         self._renderer = view.renderWindow().GetRenderers().GetFirstRenderer()
         if self._renderer is not None:
-            self._renderer.AddActor2D(self._actor)
+            self._renderer.AddViewProp(self._actor)
 
     def stretch(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Span it between two positions."""
@@ -48,6 +48,6 @@ class RubberBand:
     def remove(self) -> None:
         """Take it out of the view."""
         if self._renderer is not None:
-            self._renderer.RemoveActor2D(self._actor)
+            self._renderer.RemoveViewProp(self._actor)
         self._renderer = None
         self._view.scheduleRender()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 
@@ -12,7 +12,9 @@ from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.hand_editor import HandEditor
 from MyoScarSegLib.widgets.part import Part, quietly
-from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
 
 _SAME_DRAG_S = 1.0
 _THRESHOLD_STEP = 0.05
@@ -26,12 +28,13 @@ class ScarPart(Part):
         {Change.VOLUME, Change.BOXES, Change.POINTS, Change.MASK, Change.SETTINGS, Change.STATUS, Change.PROGRESS, Change.SLICE}
     )
 
-    def __init__(self, panel) -> None:  # noqa: ANN001
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         ui = self.ui
         self.editor = HandEditor(panel)
         self._tips = {
-            name: getattr(ui, name).toolTip for name in ("segmentAllButton", "segmentSliceButton", "clearButton", "removePointButton")
+            name: getattr(ui, name).toolTip
+            for name in ("segmentAllButton", "segmentSliceButton", "clearButton", "removePointButton")
         }
         self._moved: tuple[str, float] = ("", 0.0)
         ui.liveCheckBox.checked = panel.settings.flag("live", True)
@@ -111,7 +114,8 @@ class ScarPart(Part):
         self.allow(ui.clearButton, "clear", self._tips["clearButton"])
         segmented = session is not None and bool(session.probability.slices)
         looks.mark_next(
-            ui.segmentAllButton, bool(ui.segmentAllButton.enabled) and not workflow.busy and (not segmented or bool(workflow.behind))
+            ui.segmentAllButton,
+            bool(ui.segmentAllButton.enabled) and not workflow.busy and (not segmented or bool(workflow.behind)),
         )
         for button in (ui.addPositiveButton, ui.addNegativeButton):
             button.enabled = session is not None

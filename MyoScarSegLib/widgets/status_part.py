@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import qt
 import slicer
@@ -13,6 +14,9 @@ from MyoScarSegLib.widgets.help import show_help
 from MyoScarSegLib.widgets.part import Part
 from MyoScarSegLib.widgets.text import _
 
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
 _log = logging.getLogger(__name__)
 
 
@@ -21,7 +25,7 @@ class StatusPart(Part):
 
     watches = frozenset({Change.STATUS, Change.PROGRESS, Change.HISTORY, Change.ENGINE, Change.VOLUME})
 
-    def __init__(self, panel) -> None:  # noqa: ANN001 (Panel; see Part)
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._extra_error = ""
         self.ui.cancelButton.connect("clicked()", self.workflow.cancel)
@@ -74,7 +78,8 @@ class StatusPart(Part):
             [
                 f"MyoScarSeg {__version__}",
                 f"Error: {self.error}",
-                f"Process: {status.state}; Python {status.python_version or '?'}; torch {status.torch or '?'}; {status.device or '?'}",
+                f"Process: {status.state}; Python {status.python_version or '?'}; torch {status.torch or '?'}",
+                f"Device: {status.device or '?'}",
                 f"Models: {status.detector or '-'}, {status.segmenter or '-'}; restarts {status.restarts}",
                 "",
                 status.log,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.part import Part, quietly
 from MyoScarSegLib.widgets.sample import SampleMaker
 from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
 
 
 class StudyPart(Part):
@@ -15,7 +18,7 @@ class StudyPart(Part):
 
     watches = frozenset({Change.VOLUME, Change.ENCODED})
 
-    def __init__(self, panel) -> None:  # noqa: ANN001
+    def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._reason = ""
         self._shown: Any = None
@@ -69,7 +72,7 @@ class StudyPart(Part):
             ui.reasonLabel.text = self._reason if node is not None else ""
             ui.reasonLabel.visible = bool(ui.reasonLabel.text)
         done, total = self.workflow.encoded
-        ui.encodedBar.visible = 0 < total and done < total
+        ui.encodedBar.visible = total > 0 and done < total
         ui.encodedBar.maximum = max(total, 1)
         ui.encodedBar.value = done
         if total:

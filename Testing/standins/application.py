@@ -122,7 +122,6 @@ class Application:
     Attributes:
         scene: the MRML scene.
         window: main window with the module's container in it.
-        container: the module's place, with a vertical layout.
     """
 
     def __init__(self, scene: Any, folder: Path, monkeypatch: Any) -> None:
@@ -142,8 +141,20 @@ class Application:
         area.setWidget(container)
         self.window.setCentralWidget(area)
         self.window.resize(420, 1000)
-        self.container = wrap(container)
+        self._container = container
         self._install(monkeypatch)
+
+    def module_place(self) -> Any:
+        """What a module's widget gets as its parent."""
+        container = self._container
+
+        class Place:
+            isEntered = False
+
+            def layout(self) -> Any:
+                return wrap(container.layout())
+
+        return Place()
 
     def close(self) -> None:
         """Take the window down; the Qt application stays."""

@@ -130,7 +130,7 @@ def wrap(value: Any) -> Any:
         return type(value)(wrap(v) for v in value)
     if isinstance(value, Proxy) or value is None:
         return value
-    if isinstance(value, QtCore.QObject) or type(value).__module__.startswith("PySide6") and not _is_enum(value):
+    if isinstance(value, QtCore.QObject) or (type(value).__module__.startswith("PySide6") and not _is_enum(value)):
         python_side = getattr(value, "_python_side", None)
         return python_side if python_side is not None else Proxy(value)
     return value
