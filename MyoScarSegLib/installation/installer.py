@@ -83,6 +83,7 @@ class Installer:
         self._step_log: list[str] = []
         self._follower = Follower(1, clock)
         self._transport: Transport | None = None
+        self._leaving: list[Transport] = []  # cancelled, but not gone: dropping a process object of Qt's would wait for its end
         self._pending = ""
         self._folder: TemporaryDirectory[str] | None = None
 
@@ -156,7 +157,8 @@ class Installer:
         transport, self._transport = self._transport, None  # what it still says is not listened to
         if transport is not None:
             transport.on_bytes = lambda _data: None
-            transport.on_exit = lambda _code, _tail: None
+            transport.on_exit = lambda _code, _tail: self._leaving.remove(transport)
+            self._leaving.append(transport)
             transport.close()  # the child ends with its input; killing a launcher alone would leave pip running
         self._clean()
         self.error = str(Cancelled("The installation was cancelled. Nothing that Slicer had was changed."))
@@ -164,8 +166,8 @@ class Installer:
 
     def pump(self) -> None:
         """Deliver what has happened."""
-        if self._transport is not None:
-            self._transport.pump()
+        for transport in (*self._leaving, *([self._transport] if self._transport else [])):
+            transport.pump()
 
     def wait(self, process_events: Callable[[], None] = lambda: None, timeout_s: float | None = None) -> None:
         """Wait until nothing runs any more; for scripts.
