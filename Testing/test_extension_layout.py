@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -97,6 +98,12 @@ def test_nothing_beside_the_module_would_be_taken_for_a_module():
     """Slicer takes every Python file of a module folder as a module and reports those without its class."""
     assert [path.name for path in (REPOSITORY / "MyoScarSeg").glob("*.py")] == ["MyoScarSeg.py"]
     assert not list((REPOSITORY / "Resources").rglob("*.py"))
+
+
+@pytest.mark.parametrize("part", ["MyoScarSeg", "MyoScarSegLib"])
+def test_the_oldest_python_that_is_promised_can_read_every_file(part):
+    for path in (REPOSITORY / part).rglob("*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 10))
 
 
 def test_extension_description_has_what_the_index_asks_for(built):

@@ -234,3 +234,8 @@ def test_slicers_own_installation_is_waited_for(tmp_path, monkeypatch):
     finally:
         for name in ("slicer", "slicer.packaging"):
             sys.modules.pop(name, None)
+
+
+def test_the_guide_names_every_wheel():
+    text = (REPOSITORY / "docs" / "slicer.md").read_text()
+    assert [str(requirement) for requirement in wanted() if f'"{requirement}"' not in text] == []
