@@ -9,7 +9,7 @@ from scipy import ndimage
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.probability import ProbabilityVolume, check_growth, mask_of
-from Testing.scene_factory import add_volume, random_matrix
+from Testing.session_factory import add_volume, random_matrix
 
 
 def test_pixel_of_exactly_the_threshold_counts_as_scar():

@@ -25,6 +25,7 @@ TERMINOLOGY = (
     "~Anatomic codes - DICOM master list~SCT^87878005^Left ventricle~^^"
 )
 _BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+_CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 _SAME_GRID_VOXELS = 1e-2
 """Farthest that two grids' voxels may lie apart and still be one grid; files round matrices to about 1e-6."""
 
@@ -190,8 +191,7 @@ class ScarSegmentation:
     def _on_volume(self, image: Any, label: int, offset: np.ndarray) -> np.ndarray:
         """A label map that may cover a part of the volume, or reach beyond it, as bool ``[k, j, i]`` of the volume."""
         extent, size = image.GetExtent(), self.volume_node.GetImageData().GetDimensions()
-        scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
-        array = scalars.reshape([extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0)])
+        array = _array(image)
         whole = np.zeros((size[2], size[1], size[0]), dtype=bool)
         source, target = [], []
         for axis in (2, 1, 0):
@@ -228,32 +228,61 @@ class ScarSegmentation:
         elif not any(mask.any() for mask in masks.values()):
             return  # nothing to make a node for
         node = self.node
-        matrix = self._ijk_to_node(node)
-        for first, block in _runs(masks):
-            self._write_block(node, matrix, first, block)
-
-    def _write_block(self, node: Any, matrix: Any, first: int, block: np.ndarray) -> None:
-        """Replace a run of neighbouring slices in one go. ``block``: bool ``[n, row, column]``."""
-        image = slicer.vtkOrientedImageData()
+        image, offset = self._own_image(node)
+        segmentation = node.GetSegmentation()
+        label = segmentation.GetSegment(self._segment_id).GetLabelValue()
+        extent = image.GetExtent()
         size = self.volume_node.GetImageData().GetDimensions()
-        extent = [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
-        through = self.geometry.slice_component
-        extent[2 * through : 2 * through + 2] = [first, first + len(block) - 1]
-        image.SetExtent(extent)
-        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-        image.SetImageToWorldMatrix(matrix)
-        numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())[:] = self.geometry.to_volume(block).ravel()
-        logic = slicer.vtkSlicerSegmentationsModuleLogic
-        # Clearing an empty segment would block later writes; after a clearing the segment keeps its extent.
-        if not _is_empty(node.GetBinaryLabelmapInternalRepresentation(self._segment_id)):
-            self._merge(image, node, logic.MODE_MERGE_MIN, extent)
-        if block.any():
-            self._merge(image, node, logic.MODE_MERGE_MAX, extent)
+        first = [-int(offset[axis]) - extent[2 * axis] for axis in (2, 1, 0)]
+        inside = tuple(slice(low, low + size[axis]) for low, axis in zip(first, (2, 1, 0), strict=True))
+        of_study = self.geometry.to_study(_array(image)[inside])
+        for k, mask in masks.items():
+            of_study[k] = np.where(mask, label, 0)
+        has_surface = segmentation.ContainsRepresentation(_CLOSED_SURFACE)
+        image.GetPointData().GetScalars().Modified()
+        image.Modified()
+        segmentation.GetSegment(self._segment_id).Modified()
+        if has_surface:  # a change of voxels takes the surfaces of all segments away
+            node.CreateClosedSurfaceRepresentation()
 
-    def _merge(self, image: Any, node: Any, mode: int, extent: list[int]) -> None:
-        logic = slicer.vtkSlicerSegmentationsModuleLogic
-        if not logic.SetBinaryLabelmapToSegment(image, node, self._segment_id, mode, extent):
-            raise SceneError(_("Slicer could not write into the segmentation {name}.").format(name=node.GetName()))
+    def _own_image(self, node: Any) -> tuple[Any, np.ndarray]:
+        """The label map of our segment alone, as large as the volume at least, and its offset.
+
+        Segments may share one label map, each with a value of its own. Slicer's functions for writing into a segment then move
+        voxels between label maps and values by rules that depend on overlaps, and can overwrite a neighbour with the wrong value;
+        in a label map that is ours alone a slice is a plain array.
+        """
+        segmentation = node.GetSegmentation()
+        segment = segmentation.GetSegment(self._segment_id)
+        image = segment.GetRepresentation(_BINARY_LABELMAP)
+        others = [i for i in segmentation.GetSegmentIDs() if i != self._segment_id]
+        if any(segmentation.GetSegment(i).GetRepresentation(_BINARY_LABELMAP) is image for i in others):
+            segmentation.SeparateSegmentLabelmap(self._segment_id)
+            image = segment.GetRepresentation(_BINARY_LABELMAP)
+        matrix = self._ijk_to_node(node)
+        offset = None if _is_empty(image) else self._offset(image, matrix)
+        size = self.volume_node.GetImageData().GetDimensions()
+        if offset is None:  # no voxels yet: check() has refused voxels on another grid
+            offset, extent = np.zeros(3, dtype=int), [0, size[0] - 1, 0, size[1] - 1, 0, size[2] - 1]
+            wanted = _blank(extent, matrix)
+        else:
+            extent = list(image.GetExtent())
+            for axis in range(3):
+                extent[2 * axis] = min(extent[2 * axis], -int(offset[axis]))
+                extent[2 * axis + 1] = max(extent[2 * axis + 1], size[axis] - 1 - int(offset[axis]))
+            if extent == list(image.GetExtent()):
+                return image, offset
+            placed = vtk.vtkMatrix4x4()
+            image.GetImageToWorldMatrix(placed)
+            wanted = _blank(extent, placed, image.GetScalarType())
+            low = [image.GetExtent()[2 * axis] - extent[2 * axis] for axis in (2, 1, 0)]
+            part = _array(image)
+            _array(wanted)[tuple(slice(n, n + length) for n, length in zip(low, part.shape, strict=True))] = part
+        if image is None:
+            segment.AddRepresentation(_BINARY_LABELMAP, wanted)
+            return wanted, offset
+        image.DeepCopy(wanted)  # the same object, which the segmentation watches
+        return image, offset
 
     # ------------------------------------------------------------------ grids
 
@@ -331,12 +360,17 @@ def _is_empty(image: Any) -> bool:
     return any(extent[2 * axis] > extent[2 * axis + 1] for axis in range(3)) or image.GetPointData().GetScalars() is None
 
 
-def _runs(masks: Mapping[int, np.ndarray]) -> list[tuple[int, np.ndarray]]:
-    """Neighbouring slices together: first index and ``[n, row, column]``."""
-    runs: list[tuple[int, list[np.ndarray]]] = []
-    for k in sorted(masks):
-        if runs and k == runs[-1][0] + len(runs[-1][1]):
-            runs[-1][1].append(masks[k])
-        else:
-            runs.append((k, [masks[k]]))
-    return [(first, np.stack([np.asarray(mask, dtype=bool) for mask in run])) for first, run in runs]
+def _array(image: Any) -> np.ndarray:
+    """The voxels of a label map ``[k, j, i]``, as a view."""
+    extent = image.GetExtent()
+    scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+    return scalars.reshape([extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0)])
+
+
+def _blank(extent: list[int], ijk_to_node: Any, scalar_type: int = vtk.VTK_UNSIGNED_CHAR) -> Any:
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(extent)
+    image.AllocateScalars(scalar_type, 1)
+    image.SetImageToWorldMatrix(ijk_to_node)
+    _array(image)[:] = 0
+    return image
