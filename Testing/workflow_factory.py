@@ -15,7 +15,9 @@ def pump_until(workflow: Any, condition: Callable[[], bool], what: str, patience
     """Pump a workflow, as the application's timer does, until something is so."""
     end = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < end, f"{what}: not within {patience_s:g} s (status {workflow.status!r}, error {workflow.error!r})"
+        assert time.monotonic() < end, (
+            f"{what}: not within {patience_s:g} s (status {workflow.status!r}, error {workflow.error!r})"
+        )
         workflow.pump()
         time.sleep(0.002)
 

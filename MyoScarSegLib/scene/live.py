@@ -120,13 +120,16 @@ class LiveEdits:
         self._behind = set(behind)
         self._since.clear()
 
-    def done(self, k: int, made_with: SlicePrompts) -> bool:
-        """A mask of slice ``k`` is in the scene. Returns whether the slice has caught up with its prompts."""
+    def done(self, k: int, made_with: SlicePrompts, *, live: bool = True) -> bool:
+        """A mask of slice ``k`` is in the scene. Returns whether the slice has caught up with its prompts.
+
+        The time since the edit counts only where the mask was made because of it (``live``).
+        """
         if self.of(k) != made_with:
             return False
         self._behind.discard(k)
         since = self._since.pop(k, None)
-        if since is not None:
+        if since is not None and live:
             self._latencies_ms.append((self._clock() - since) * 1000)
         return True
 

@@ -275,7 +275,7 @@ class StudyWork:
         self._live_request = None
         if request.state == "done":
             try:
-                kept = self._write(request.result, made_with, same_step=True)
+                kept = self._write(request.result, made_with, live=True, same_step=True)
                 self._notices.say(note=" ".join(part for part in (_failures(request.result.failed), kept_sentence(kept)) if part))
             except MyoScarSegError as error:
                 self.edits.give_up(made_with)
@@ -286,7 +286,13 @@ class StudyWork:
         self.segment_behind()
 
     def _write(
-        self, masks: Any, made_with: Mapping[int, SlicePrompts], *, overwrite_edited: bool = False, same_step: bool = False
+        self,
+        masks: Any,
+        made_with: Mapping[int, SlicePrompts],
+        *,
+        live: bool = False,
+        overwrite_edited: bool = False,
+        same_step: bool = False,
     ) -> Sequence[int]:
         """Write masks into the scene where the prompts are still those they were made with.
 
@@ -307,7 +313,7 @@ class StudyWork:
         failed = current & masks.failed.keys()
         self.edits.give_up(failed)
         for k in current - failed:
-            self.edits.done(k, made_with[k])
+            self.edits.done(k, made_with[k], live=live)
             probability = self.session.probability.of(k)
             if probability is not None:
                 self._made_with[id(probability)] = weakref.ref(probability), made_with[k]
