@@ -290,7 +290,7 @@ class Installer:
             return
         if absent := missing(after.packages, self._choices.training):
             names = ", ".join(requirement.name for requirement in absent)
-            self._fail(f"pip reported success, but {names} is still missing. See the log.")
+            self._fail(f"pip reported success, but these are still missing: {names}. See the log.")
             return
         loaded = {normalise(module) for module in self._loaded() if "." not in module}
         self.restart_for = tuple(sorted(name for name in changed if normalise(name) in loaded))
