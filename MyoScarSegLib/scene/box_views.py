@@ -18,6 +18,7 @@ from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.attributes import BOX_ID, make_node, nodes_of
 from MyoScarSegLib.scene.boxes import BoxTable
 from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
 
 ROLE_VIEW = "box view"
@@ -53,7 +54,6 @@ class BoxViews:
         self._on_removed = on_removed
         self._nodes: dict[int, Any] = {}
         self._free: list[Any] = []
-        self._tags: dict[str, list[tuple[Any, int]]] = {}
         self._shown: dict[int, tuple[Box, bool]] = {}
         self._selected: int | None = None
         self._visible = True
@@ -61,14 +61,11 @@ class BoxViews:
         self._scene = table.volume_node.GetScene()
         self._closing = False
         events = slicer.vtkMRMLScene
-        self._scene_tags = [
-            self._scene.AddObserver(events.NodeRemovedEvent, self._node_removed),
-            self._scene.AddObserver(events.StartCloseEvent, lambda *_args: self._scene_closes(True)),
-            self._scene.AddObserver(events.EndCloseEvent, lambda *_args: self._scene_closes(False)),
-        ]
-        self._volume_tag = table.volume_node.AddObserver(
-            slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_args: self.refresh(moved=True)
-        )
+        self._observers = Observers()
+        self._observers.add(self._scene, events.NodeRemovedEvent, self._node_removed, with_node=True)
+        self._observers.add(self._scene, events.StartCloseEvent, self._scene_closes)
+        self._observers.add(self._scene, events.EndCloseEvent, self._scene_closed)
+        self._observers.add(table.volume_node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._volume_moved)
         self._unobserve = table.observe(self.refresh)
         self._adopt()
         self.refresh()
@@ -129,12 +126,7 @@ class BoxViews:
     def close(self) -> None:
         """Observe nothing any more; the nodes stay in the scene."""
         self._unobserve()
-        for tag in self._scene_tags:
-            self._scene.RemoveObserver(tag)
-        self._scene_tags = []
-        self._table.volume_node.RemoveObserver(self._volume_tag)
-        for node in [*self._nodes.values(), *self._free]:
-            self._unwatch(node)
+        self._observers.clear()
         self._nodes.clear()
         self._free.clear()
 
@@ -200,14 +192,8 @@ class BoxViews:
 
     def _watch(self, node: Any) -> None:
         markups = slicer.vtkMRMLMarkupsNode
-        self._tags[node.GetID()] = [
-            (node, node.AddObserver(markups.PointStartInteractionEvent, lambda caller, _event: self._drag_begins(caller))),
-            (node, node.AddObserver(markups.PointEndInteractionEvent, lambda caller, _event: self._drag_ends(caller))),
-        ]
-
-    def _unwatch(self, node: Any) -> None:
-        for watched, tag in self._tags.pop(node.GetID() or "", []):
-            watched.RemoveObserver(tag)
+        self._observers.add(node, markups.PointStartInteractionEvent, self._drag_begins)
+        self._observers.add(node, markups.PointEndInteractionEvent, self._drag_ends)
 
     def _drag_begins(self, node: Any) -> None:
         box_id = self.id_of(node)
@@ -237,10 +223,11 @@ class BoxViews:
         matrix.DeepCopy(node.GetObjectToWorldMatrix())
         return self._geometry.box_of(slicer.util.arrayFromVTKMatrix(matrix), np.array(node.GetSize()))
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _node_removed(self, _caller: Any, _event: str, node: Any) -> None:
+    def _node_removed(self, node: Any) -> None:
         if self._closing or node is None:
             return
+        if node.IsA("vtkMRMLMarkupsROINode"):
+            self._observers.remove(node)
         self._free = [free for free in self._free if free is not node]
         box_id = self.id_of(node)
         if box_id is not None:
@@ -249,14 +236,20 @@ class BoxViews:
             self._dragging.discard(box_id)
             self._on_removed(box_id)
 
-    def _scene_closes(self, closing: bool) -> None:
-        self._closing = closing
-        if closing:
-            self._nodes.clear()
-            self._free.clear()
-            self._shown.clear()
-            self._dragging.clear()
-            self._tags.clear()
+    def _scene_closes(self, _scene: Any) -> None:
+        self._closing = True
+        for node in [*self._nodes.values(), *self._free]:
+            self._observers.remove(node)
+        self._nodes.clear()
+        self._free.clear()
+        self._shown.clear()
+        self._dragging.clear()
+
+    def _scene_closed(self, _scene: Any) -> None:
+        self._closing = False
+
+    def _volume_moved(self, _volume: Any) -> None:
+        self.refresh(moved=True)
 
 
 def _prepare_display(node: Any) -> None:

@@ -12,6 +12,7 @@ import vtk
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import Box, BoxState, check_box
 from MyoScarSegLib.scene.attributes import make_node, node_of
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
 
 ROLE_BOXES = "boxes"
@@ -41,7 +42,7 @@ class BoxTable:
         self.volume_node = volume_node
         self.shape = shape
         self._node: Any = None
-        self._tag: int | None = None
+        self._observers = Observers()
         self._read: tuple[int, list[BoxRow], list[str]] | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._writing = 0
@@ -56,7 +57,7 @@ class BoxTable:
                 node = make_node(self.volume_node, "vtkMRMLTableNode", ROLE_BOXES, _("Scar boxes"))
                 _add_columns(node)
             self._node = node
-            self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_args: self._changed())
+            self._observers.add(node, vtk.vtkCommand.ModifiedEvent, self._changed)
         return self._node
 
     @property
@@ -187,7 +188,7 @@ class BoxTable:
             self._read = (stamp, *_read_table(table, self.shape))
         return self._read[1], self._read[2]
 
-    def _changed(self) -> None:
+    def _changed(self, _node: Any) -> None:
         if not self._writing:
             self._read = None
             self._tell()
@@ -197,9 +198,8 @@ class BoxTable:
             callback()
 
     def _forget_node(self) -> None:
-        if self._node is not None and self._tag is not None:
-            self._node.RemoveObserver(self._tag)
-        self._node = self._tag = self._read = None
+        self._observers.clear()
+        self._node = self._read = None
 
 
 def _add_columns(node: Any) -> None:

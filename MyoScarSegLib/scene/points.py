@@ -13,6 +13,7 @@ from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import Point, check_point
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
 
 ROLE_POINTS = {True: "points +", False: "points -"}
@@ -30,7 +31,7 @@ class PointPrompts:
         self.volume_node = volume_node
         self._geometry = geometry
         self._nodes: dict[bool, Any] = {}
-        self._tags: list[tuple[Any, int]] = []
+        self._observers = Observers()
         self._callbacks: list[Callable[[], None]] = []
         self._writing = 0
         for positive in (True, False):
@@ -141,9 +142,7 @@ class PointPrompts:
     def close(self) -> None:
         """Observe nothing any more; the lists stay."""
         self._callbacks.clear()
-        for node, tag in self._tags:
-            node.RemoveObserver(tag)
-        self._tags = []
+        self._observers.clear()
         self._nodes = {}
 
     def _positions(self, positive: bool) -> np.ndarray:
@@ -168,8 +167,8 @@ class PointPrompts:
     def _watch(self, node: Any) -> None:
         markups = slicer.vtkMRMLMarkupsNode
         events = (markups.PointPositionDefinedEvent, markups.PointEndInteractionEvent, markups.PointRemovedEvent)
-        self._tags = [(watched, tag) for watched, tag in self._tags if watched.GetScene() is not None and watched is not node]
-        self._tags += [(node, node.AddObserver(event, lambda caller, _event: self._changed(caller))) for event in events]
+        for event in events:
+            self._observers.add(node, event, self._changed)
 
     def _changed(self, node: Any) -> None:
         if self._writing:

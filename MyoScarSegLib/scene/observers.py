@@ -1,0 +1,52 @@
+"""Observing MRML without holding the observer: VTK's own way ends in a crash.
+
+A VTK object keeps the functions that observe it, and these keep whatever they use. If a scene and what observes it are thrown
+away together, Python takes the observer apart first, and the dying scene then calls what is no more. So the functions here know
+their object by a weak reference, and do nothing once it is gone.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import vtk
+
+
+class Observers:
+    """The observations of one object, to be ended together."""
+
+    def __init__(self) -> None:
+        self._tags: list[tuple[Any, int]] = []
+
+    def add(self, observed: Any, event: Any, method: Callable[..., None], *, with_node: bool = False) -> None:
+        """Call a bound method on an event of ``observed``.
+
+        Args:
+            observed: VTK object.
+            event: number or name.
+            method: called as ``method(observed)``.
+            with_node: the event comes with a node, and the method is called as ``method(node)``.
+        """
+        weak = weakref.WeakMethod(method)
+
+        def call(caller: Any, _event: str, node: Any = None) -> None:
+            alive = weak()
+            if alive is not None:
+                alive(node if with_node else caller)
+
+        self._tags.append((observed, observed.AddObserver(event, vtk.calldata_type(vtk.VTK_OBJECT)(call) if with_node else call)))
+
+    def remove(self, observed: Any) -> None:
+        """Observe one object no longer."""
+        for known, tag in self._tags:
+            if known is observed:
+                known.RemoveObserver(tag)
+        self._tags = [(known, tag) for known, tag in self._tags if known is not observed]
+
+    def clear(self) -> None:
+        """Observe nothing any more."""
+        for observed, tag in self._tags:
+            observed.RemoveObserver(tag)
+        self._tags = []
