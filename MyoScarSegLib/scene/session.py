@@ -244,6 +244,7 @@ class StudySession:
                     changes[k] = self._slice_state(probability, masks.scores.get(k), run, state.threshold, state.growth_mm)
             failed = {k: why for k, why in state.failed.items() if k not in wanted}
             failed |= {int(k): str(why) for k, why in masks.failed.items()}
+            runs = runs if changes else state.runs
             self._become(replace(state, slices=with_slices(state.slices, changes), runs=runs, failed=failed))
         return kept
 
