@@ -93,7 +93,8 @@ class VolumeGeometry:
     # ------------------------------------------------------------------ boxes
 
     def roi_of(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
-        """A box as an oriented ROI in the world, one slice thick.
+        """A box as an oriented ROI in the world, one slice thick: it ends half way to the nearer neighbour, so that it shows in
+        no other slice, however unevenly they are spaced.
 
         Returns:
             ``[4, 4]`` from the ROI's own axes to RAS (rotation and centre, right-handed), and its ``[3]`` edge lengths in mm.
@@ -105,7 +106,7 @@ class VolumeGeometry:
                 [[box.x0, y, k], [box.x1, y, k], [x, box.y0, k], [x, box.y1, k], [x, y, k - 0.5], [x, y, k + 0.5], [x, y, k]]
             )
         )
-        across, along, through = ends[1] - ends[0], ends[3] - ends[2], ends[5] - ends[4]
+        across, along = ends[1] - ends[0], ends[3] - ends[2]
         first = across / np.linalg.norm(across)
         second = along - first * (along @ first)
         second /= np.linalg.norm(second)
@@ -113,7 +114,8 @@ class VolumeGeometry:
         matrix = np.eye(4)
         matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = first, second, normal
         matrix[:3, 3] = ends[6]
-        return matrix, np.array([np.linalg.norm(across), np.linalg.norm(along), abs(through @ normal)])
+        thickness = 2 * np.abs((ends[4:6] - ends[6]) @ normal).min()
+        return matrix, np.array([np.linalg.norm(across), np.linalg.norm(along), thickness])
 
     def box_of(self, matrix: np.ndarray, size: np.ndarray) -> tuple[int, tuple[float, float, float, float]]:
         """The slice and corners ``(x0, y0, x1, y1)`` of an oriented ROI in the world; what :meth:`roi_of` made, comes back.
