@@ -183,14 +183,15 @@ class BoxesPart(Part):
         }  # fmt: skip
         cells: tuple[Any, ...] = (
             box.slice,
-            "" if box.confidence is None else round(box.confidence, 2),
+            "" if box.confidence is None else f"{box.confidence:.2f}",
             states[box.state] if box.source != "user" or box.state is not BoxState.PROPOSED else _("drawn"),
-            _("you") if box.source == "user" else box.source,
+            _("you") if box.source == "user" else _("model"),
         )
         for column, value in enumerate(cells):
             item = qt.QTableWidgetItem()
             item.setData(qt.Qt.DisplayRole, value)
             item.setData(qt.Qt.UserRole, row.id)
+            item.setToolTip(_("Drawn by you") if box.source == "user" else _("Proposed by {model}").format(model=box.source))
             if column == _STATE:
                 item.setIcon(self._icons[box.state])
             self.ui.boxTable.setItem(number, column, item)

@@ -36,7 +36,6 @@ def dress(ui: Any) -> None:
         getattr(ui, name).styleSheet = small
     for name in ("volumeMlLabel", "massLabel"):
         getattr(ui, name).styleSheet = "font-size: 20pt; font-weight: 600;"
-    ui.statusLabel.styleSheet = "font-weight: 600;"
     ui.errorFrame.styleSheet = _error_style(is_dark(ui.statusFrame))
     ui.encodedBar.styleSheet = (
         "QProgressBar { border: none; background: palette(midlight); border-radius: 2px; }"
@@ -49,9 +48,11 @@ def dress(ui: Any) -> None:
         across = table.horizontalHeader()
         across.setHighlightSections(False)
         across.setDefaultAlignment(qt.Qt.AlignLeft | qt.Qt.AlignVCenter)
-        for column in range(table.columnCount - 1):
-            across.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
-        across.setStretchLastSection(True)
+        across.setMinimumSectionSize(28)
+        across.setSectionResizeMode(qt.QHeaderView.Stretch)
+        across.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+    for column in range(1, ui.sliceTable.columnCount - 1):
+        ui.sliceTable.horizontalHeaderItem(column).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
 
 
 def mark_next(button: Any, on: bool) -> None:
@@ -83,7 +84,9 @@ def state_icon(state: BoxState) -> Any:
     painter.setBrush(qt.QBrush(qt.QColor(red, green, blue, 0 if state is BoxState.REJECTED else 255)))
     painter.drawEllipse(3, 3, 8, 8)
     painter.end()
-    return qt.QIcon(pixmap)
+    icon = qt.QIcon(pixmap)
+    icon.addPixmap(pixmap, qt.QIcon.Selected)  # or a selected row would tint it, and the colour means something
+    return icon
 
 
 def _muted(widget: Any) -> str:

@@ -37,7 +37,8 @@ class NumbersPart(Part):
         self.allow(ui.exportButton, "export", self._export_tip)
         if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:
             return
-        burden = self.workflow.burden
+        # Before anything was segmented there is no number, and least of all zero.
+        burden = self.workflow.burden if self.session is not None and self.session.segmented else None
         ui.volumeMlLabel.text = _number(None if burden is None else burden.volume_ml, 1)
         ui.massLabel.text = _number(None if burden is None else burden.mass_g, 1)
         ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0

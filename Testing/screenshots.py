@@ -1,0 +1,134 @@
+"""Pictures of the panel in light, dark and narrow, and of slice views: ``python -m Testing.screenshots OUT``.
+
+The panel is the real form with the real scene, worker and models; only the widgets of CTK and Slicer are stand-ins, and the
+slice views are drawn by VTK without the application.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+from PySide6.QtGui import QColor, QImage, QPainter, QPalette
+
+from MyoScarSegLib.scene.headless import bootstrap
+from Testing.panel_kit import Module, open_module
+from Testing.slice_picture import draw_slice
+from Testing.standins.application import Application
+from Testing.standins.pythonqt import unwrap
+
+
+def main(out: Path) -> None:
+    """Write all pictures into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        application = Application(bootstrap(folder), Path(folder), patch)
+        with open_module(application) as module:
+            _story(module, out)
+        application.close()
+
+
+def _story(module: Module, out: Path) -> None:
+    grab(module, out / "panel-empty.png")
+    module.click("sampleButton")
+    module.until(lambda: module.session is not None, what="sample")
+    module.until(lambda: module.workflow.encoded[0] >= 3, 300, what="first slices encoded")
+    grab(module, out / "panel-study.png")
+    module.click("proposeButton")
+    module.until(lambda: module.workflow.progress[0] > 2 or not module.workflow.busy, 300, what="proposing")
+    grab(module, out / "panel-busy.png")
+    module.until(lambda: not module.workflow.busy, 300, what="proposals")
+    first = module.session.review_order()[0]
+    module.panel.boxes.select(first, jump=True)
+    module.settle()
+    module.click("acceptBoxButton")
+    grab(module, out / "panel-boxes.png")
+    module.click("segmentAllButton")
+    module.until(lambda: not module.workflow.busy, 300, what="masks")
+    best = max(module.workflow.burden.slices, key=lambda s: s.pixels).slice
+    box = next(row for row in module.session.boxes.rows() if row.box.slice == best)
+    module.panel.boxes.select(box.id, jump=True)
+    module.settle(0.3)
+    grab(module, out / "panel-light.png")
+    _dark(module, True)
+    grab(module, out / "panel-dark.png")
+    module.ui.advancedSection.collapsed = False
+    module.settle(1.0)
+    grab(module, out / "panel-dark-advanced.png", tail=True)
+    _dark(module, False)
+    grab(module, out / "panel-advanced.png", tail=True)
+    module.ui.advancedSection.collapsed = True
+    grab(module, out / "panel-narrow.png", width=290)
+    module.panel.status.say_error("The volume has one slice only. Choose a stack of short-axis slices.")
+    grab(module, out / "panel-error.png")
+    module.panel.status.say_error("")
+    x, y = (box.box.x0 + box.box.x1) / 2, (box.box.y0 + box.box.y1) / 2
+    views = {"centre": (x, y), "zoom": 2.2, "selected": box.id}
+    draw_slice(out / "slice.png", module.session, best, text=f"slice {best}", **views)
+    join(out / "overview.png", [out / "panel-light.png", out / "slice.png"])
+
+
+def grab(module: Module, path: Path, *, width: int = 400, tail: bool = False) -> None:
+    """The whole panel as a picture, as high as it needs; only its end with ``tail``."""
+    form = unwrap(module.panel.form)
+    module.settle(0.1)
+    window = module.application.window
+    window.resize(width, 300)
+    module.settle(0.05)
+    window.resize(width, min(form.sizeHint().height() + 60, 1700))
+    module.settle(0.1)
+    picture = window.grab().toImage()
+    if tail:
+        section = unwrap(module.ui.advancedSection)
+        top = section.mapTo(window, section.rect().topLeft()).y()
+        picture = picture.copy(0, max(top - 4, 0), picture.width(), picture.height() - max(top - 4, 0))
+    picture.save(str(path))
+
+
+def join(path: Path, parts: list[Path]) -> None:
+    """Pictures side by side, on black, as high as the highest."""
+    images = [QImage(str(part)) for part in parts]
+    height = max(image.height() for image in images)
+    scaled = [image if image.height() == height else image.scaledToHeight(height) for image in images]
+    whole = QImage(sum(image.width() for image in scaled), height, QImage.Format.Format_RGB32)
+    whole.fill(QColor("black"))
+    painter = QPainter(whole)
+    x = 0
+    for image in scaled:
+        painter.drawImage(x, 0, image)
+        x += image.width()
+    painter.end()
+    whole.save(str(path))
+
+
+def _dark(module: Module, on: bool) -> None:
+    """Slicer's dark theme, or the light one; the panel takes its colours from it."""
+    from MyoScarSegLib.widgets import looks
+
+    application: Any = module.application.app
+    palette = QPalette()
+    if on:
+        roles = QPalette.ColorRole
+        for role, color in {
+            roles.Window: "#353535", roles.WindowText: "#ffffff", roles.Base: "#2a2a2a", roles.AlternateBase: "#323232",
+            roles.Text: "#ffffff", roles.Button: "#3c3c3c", roles.ButtonText: "#ffffff", roles.Highlight: "#2a82da",
+            roles.HighlightedText: "#ffffff", roles.Midlight: "#4a4a4a", roles.Light: "#5a5a5a", roles.Dark: "#232323",
+            roles.ToolTipBase: "#2a2a2a", roles.ToolTipText: "#ffffff",
+        }.items():  # fmt: skip
+            palette.setColor(role, QColor(color))
+        for role in (roles.WindowText, roles.Text, roles.ButtonText):
+            palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#7f7f7f"))
+    application.setPalette(palette)
+    module.settle(0.1)
+    looks.dress(module.ui)
+    module.settle(0.2)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
