@@ -6,6 +6,7 @@ nodes is slow (60 and 40 ms), so nodes that are not needed are hidden and kept f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,18 @@ class BoxViews:
         *,
         on_edited: Callable[[int, int, tuple[float, float, float, float]], None],
         on_removed: Callable[[int], None],
+        at_once_s: float | None = None,
     ) -> None:
+        """
+        Args:
+            table: of the boxes.
+            geometry: of their volume.
+            on_edited, on_removed: see the class.
+            at_once_s: after so many seconds of making nodes, the rest wait for :meth:`refresh` to be called again, see
+                :attr:`pending`; all are made at once if None.
+        """
+        self._at_once_s = at_once_s
+        self._pending = False
         self._table = table
         self._geometry = geometry
         self._on_edited = on_edited
@@ -69,6 +81,11 @@ class BoxViews:
         self._unobserve = table.observe(self.refresh)
         self._adopt()
         self.refresh()
+
+    @property
+    def pending(self) -> bool:
+        """Whether boxes wait for their nodes."""
+        return self._pending
 
     @property
     def selected(self) -> int | None:
@@ -109,6 +126,7 @@ class BoxViews:
         """Make the nodes show the table; ``moved`` says that the volume moved under them."""
         if self._closing or self._table.volume_node.GetScene() is None:
             return
+        begun, self._pending = time.monotonic(), False
         rows = {row.id: row.box for row in self._table.rows()}
         for box_id in [known for known in self._nodes if known not in rows]:
             self._release(box_id)
@@ -117,6 +135,9 @@ class BoxViews:
                 continue
             look = (box, box_id == self._selected)
             if box_id not in self._nodes:
+                if self._at_once_s is not None and not self._free and time.monotonic() - begun > self._at_once_s:
+                    self._pending = True
+                    continue
                 self._nodes[box_id] = self._take(box_id)
             elif self._shown.get(box_id) == look and not moved and self._is_visible(box_id) == self._visible:
                 continue

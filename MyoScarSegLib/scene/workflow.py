@@ -30,6 +30,8 @@ from MyoScarSegLib.scene.watching import SceneWatcher, VolumeWatcher
 __all__ = ["Action", "Change", "Workflow"]
 
 T = TypeVar("T")
+# A node for a box takes 60 ms in the application: one at a turn keeps it live, and a dozen boxes are there within a second.
+_VIEWS_AT_ONCE_S = 0.02
 
 
 class Workflow:
@@ -86,6 +88,8 @@ class Workflow:
                 work()
             if self._work is not None:
                 self._work.notice()
+            if self._views is not None and self._views.pending:
+                self._views.refresh()
         finally:
             self._pumping = False
 
@@ -421,7 +425,13 @@ class Workflow:
         self._work = StudyWork(session, self.engine, f"study-{self._studies}", self._notices, live=self._live, clock=self._clock)
         self._volume_watcher = VolumeWatcher(volume_node, lambda: self._defer(self._reread))
         self._follower = SliceFollower(self.scene, session.geometry, self._on_displayed)
-        self._views = BoxViews(session.boxes, session.geometry, on_edited=self._on_box_dragged, on_removed=self._on_box_removed)
+        self._views = BoxViews(
+            session.boxes,
+            session.geometry,
+            on_edited=self._on_box_dragged,
+            on_removed=self._on_box_removed,
+            at_once_s=_VIEWS_AT_ONCE_S,
+        )
         self._work.encode(self.displayed_slice)
         return True
 
