@@ -444,6 +444,37 @@ def test_changed_volume_is_noticed(session, volume, scene):
     assert not again.is_current()
 
 
+@pytest.mark.parametrize("hardened", [False, True])
+def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened):
+    session.apply_masks(masks(1, 2))
+    session.set_threshold(0.3)
+    before = everything(session)
+    transform = add_transform(scene, 4)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    if hardened:
+        session.segmentation.node.SetAndObserveTransformNodeID(transform.GetID())
+        volume.HardenTransform()
+    moved = StudySession.open(volume)
+    assert moved is not session
+    assert everything(moved) == before
+    assert moved.edited_slices == []
+    assert moved.apply_masks(masks(1, 2, 3)) == []
+    seen = slicer.util.arrayFromSegmentBinaryLabelmap(moved.segmentation.node, moved.segmentation.segment_id, volume)
+    assert np.array_equal(seen > 0, moved.mask())
+    moved.close()
+
+
+def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
+    import gc
+    import weakref
+
+    session.add_box(BOX)
+    session.close()
+    tables = [weakref.ref(found.boxes) for _time in range(3) for found in sessions(scene)]
+    gc.collect()
+    assert [table() for table in tables] == [None] * 3
+
+
 def test_study_whose_slices_run_along_another_axis(scene):
     volume = add_volume(scene, (40, 6, 48), random_matrix(3, (1.4, 10.0, 1.4)), name="LGE sagittal")
     session = StudySession.open(volume)

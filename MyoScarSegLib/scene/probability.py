@@ -176,6 +176,13 @@ class ProbabilityVolume:
             kept, self._slices = self._slices, {}
             self.write(kept)
 
+    def follow_volume(self) -> None:
+        """Lay the node where the volume is now."""
+        node = self.node
+        if node is not None and node.GetImageData() is not None:
+            node.CopyOrientation(self.volume_node)
+            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
+
     def checked(self, k: int, given: np.ndarray) -> np.ndarray:
         """``given`` as float32 that no longer changes; errors as of :meth:`write`."""
         slices, rows, columns = self.geometry.shape
@@ -204,10 +211,9 @@ class ProbabilityVolume:
             self._node = make_node(self.volume_node, "vtkMRMLScalarVolumeNode", ROLE_PROBABILITY, name)
         node = self._node
         node.SetHideFromEditors(True)
-        node.CopyOrientation(self.volume_node)
-        node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
         size = self.volume_node.GetImageData().GetDimensions()
         slicer.util.updateVolumeFromArray(node, np.zeros((size[2], size[1], size[0]), dtype=np.float32))
+        self.follow_volume()
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

@@ -105,6 +105,28 @@ class ScarSegmentation:
         if node.GetAttribute(ROLE) == ROLE_SEGMENTATION and not node.GetSegmentation().GetNumberOfSegments():
             node.GetScene().RemoveNode(node)
 
+    def follow_volume(self) -> None:
+        """Put the study's own node under the volume's transform, if the volume was moved and its scar stayed behind.
+
+        A node that lies right in the world as it is (the volume's transform was hardened) and one of the user's stay.
+        """
+        node = self.existing_node
+        if node is None or node.GetAttribute(ROLE) != ROLE_SEGMENTATION or self._lies_right(node):
+            return
+        here = vtk.vtkMatrix4x4()
+        self.volume_node.GetIJKToRASMatrix(here)
+        if all(self._offset(image, here) is not None for image in _images(node)):
+            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
+
+    def _lies_right(self, node: Any) -> bool:
+        if node.GetParentTransformNode() is self.volume_node.GetParentTransformNode():
+            return True
+        try:
+            matrix = self._ijk_to_node(node)
+        except SceneError:
+            return False
+        return all(self._offset(image, matrix) is not None for image in _images(node))
+
     def check(self, node: Any) -> None:
         """Raise if ``node`` cannot take this volume's scar without harm to it or to what it holds.
 

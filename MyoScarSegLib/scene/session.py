@@ -80,6 +80,9 @@ class StudySession:
         self.points = PointPrompts(volume_node, self.geometry)
         self.segmentation = ScarSegmentation(volume_node, self.geometry, self._study_node.tag, self._study_node.segmentation_node)
         self.probability = ProbabilityVolume(volume_node, self.geometry, self.study.geometry.pixel_spacing_mm, set(record.slices))
+        if watch:
+            self.segmentation.follow_volume()
+            self.probability.follow_volume()
         self.results = ResultTables(volume_node)
         self.history: History[StudyState] = History(size=bytes_between)
         self._folder = StudyFolder(volume_node, self._study_node.tag)
@@ -88,6 +91,8 @@ class StudySession:
         self._stamp: tuple[Any, ...] | None = None
         self._state = self._loaded(record)
         self._unobserve: list[Callable[[], None]] = []
+        # The nodes hold on to what observes them: a session that is dropped without a word would be served for ever.
+        weakref.finalize(self, _let_go, self.boxes, self.points)
         if watch:
             self._unobserve = [self.boxes.observe(self._on_prompts), self.points.observe(self._on_prompts)]
 
@@ -532,6 +537,11 @@ def sessions(scene: Any) -> list[StudySession]:
         except MyoScarSegError as error:
             _log.warning("A study of the scene is left out: %s", error)
     return found
+
+
+def _let_go(boxes: BoxTable, points: PointPrompts) -> None:
+    boxes.close()
+    points.close()
 
 
 def _key(volume_node: Any) -> tuple[str, str]:
