@@ -9,6 +9,7 @@ import slicer
 import vtk
 
 from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.observers import Observers
 
 
 def nearest_first(displayed: int, slices: int) -> list[int]:
@@ -23,13 +24,13 @@ class SliceFollower:
     """
 
     def __init__(self, scene: Any, geometry: VolumeGeometry, callback: Callable[[int], None]) -> None:
-        self._scene = scene
         self._geometry = geometry
         self._callback = callback
-        self._tags: dict[str, tuple[Any, int]] = {}
+        self._followed: set[str] = set()
+        self._observers = Observers()
         self._shown: dict[str, int | None] = {}
         self._displayed: int | None = None
-        self._added = scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added)
+        self._observers.add(scene, slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added, with_node=True)
         for node in _slice_nodes(scene):
             self._follow(node)
 
@@ -40,22 +41,20 @@ class SliceFollower:
 
     def stop(self) -> None:
         """Follow no longer; the callback is never called again."""
-        self._scene.RemoveObserver(self._added)
-        for node, tag in self._tags.values():
-            node.RemoveObserver(tag)
-        self._tags.clear()
+        self._observers.clear()
+        self._followed.clear()
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _on_node_added(self, _caller: Any, _event: str, node: Any) -> None:
+    def _on_node_added(self, node: Any) -> None:
         if node is not None and node.IsA("vtkMRMLSliceNode"):
             self._follow(node)
 
     def _follow(self, node: Any) -> None:
-        if node.GetID() not in self._tags:
-            self._tags[node.GetID()] = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_slice_node)
+        if node.GetID() not in self._followed:
+            self._followed.add(node.GetID())
+            self._observers.add(node, vtk.vtkCommand.ModifiedEvent, self._on_slice_node)
             self._look(node)
 
-    def _on_slice_node(self, node: Any, _event: str) -> None:
+    def _on_slice_node(self, node: Any) -> None:
         before = self._displayed
         if self._look(node) and self._displayed != before and self._displayed is not None:
             self._callback(self._displayed)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
-import vtk
+
+from MyoScarSegLib.scene.observers import Observers
 
 _log = logging.getLogger(__name__)
 
@@ -28,34 +29,31 @@ class SceneWatcher:
         closed: Callable[[], None],
         imported: Callable[[], None],
     ) -> None:
-        self._scene = scene
-        self._removed = removed
+        self._removed, self._on_closing, self._on_closed, self._on_imported = removed, closing, closed, imported
         self._closing = False
-
-        def start_close(*_: Any) -> None:
-            self._closing = True
-            _guarded(closing)
-
-        def end_close(*_: Any) -> None:
-            self._closing = False
-            _guarded(closed)
-
+        self._observers = Observers()
         events = slicer.vtkMRMLScene
-        self._tags = [
-            scene.AddObserver(events.StartCloseEvent, start_close),
-            scene.AddObserver(events.EndCloseEvent, end_close),
-            scene.AddObserver(events.EndImportEvent, lambda *_: _guarded(imported)),
-            scene.AddObserver(events.NodeRemovedEvent, self._on_node_removed),
-        ]
+        self._observers.add(scene, events.StartCloseEvent, self._start_close)
+        self._observers.add(scene, events.EndCloseEvent, self._end_close)
+        self._observers.add(scene, events.EndImportEvent, self._end_import)
+        self._observers.add(scene, events.NodeRemovedEvent, self._node_removed, with_node=True)
 
     def stop(self) -> None:
         """Watch no longer."""
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._tags = []
+        self._observers.clear()
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _on_node_removed(self, _caller: Any, _event: str, node: Any) -> None:
+    def _start_close(self, _scene: Any) -> None:
+        self._closing = True
+        _guarded(self._on_closing)
+
+    def _end_close(self, _scene: Any) -> None:
+        self._closing = False
+        _guarded(self._on_closed)
+
+    def _end_import(self, _scene: Any) -> None:
+        _guarded(self._on_imported)
+
+    def _node_removed(self, node: Any) -> None:
         if node is not None and not self._closing:
             _guarded(lambda: self._removed(node))
 
@@ -64,15 +62,17 @@ class VolumeWatcher:
     """Calls ``changed()`` when a volume's voxels or its place in the world change."""
 
     def __init__(self, volume_node: Any, changed: Callable[[], None]) -> None:
-        self._node = volume_node
-        events = (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
-        self._tags = [volume_node.AddObserver(event, lambda *_: _guarded(changed)) for event in events]
+        self._changed = changed
+        self._observers = Observers()
+        for event in (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent):
+            self._observers.add(volume_node, event, self._on_changed)
 
     def stop(self) -> None:
         """Watch no longer."""
-        for tag in self._tags:
-            self._node.RemoveObserver(tag)
-        self._tags = []
+        self._observers.clear()
+
+    def _on_changed(self, _volume: Any) -> None:
+        _guarded(self._changed)
 
 
 def _guarded(callback: Callable[[], None]) -> None:
