@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,10 @@ def write_demo_scene(
                     console.cancel()
 
             console.process(volume, progress=report)
+            while workflow.views is not None and workflow.views.pending:
+                workflow.pump()  # a few boxes get their views at each turn
             show_best_slice(scene, workflow)
-            with atomic_path(path) as temporary:
-                if not scene.WriteToMRB(str(temporary)):
-                    raise OutputError(f"Cannot write {path}. Choose another folder, or free some space.")
+            _write(scene, Path(folder), path)
         finally:
             workflow.close()
             engine.stop()
@@ -103,10 +104,10 @@ def write_demo_scene(
 
 def prepare_views(scene: Any, volume: Any) -> None:
     """Slice views with the volume in them, beside the table: what Slicer shows on opening the scene."""
-    layout = slicer.vtkMRMLLayoutNode()
-    layout.SetSingletonTag("vtkMRMLLayoutNode")
-    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-    scene.AddNode(layout)
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLScene(scene)  # adds the layout node, and with the arrangement its view nodes
+    logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    logic.SetMRMLScene(None)
     for name, label, colour in _VIEWS:
         node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
         node.SetLayoutLabel(label)
@@ -136,3 +137,14 @@ def show_best_slice(scene: Any, workflow: Workflow) -> None:
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     selection.SetActiveVolumeID(session.volume_node.GetID())
     selection.SetActiveTableID(session.results.node.GetID())
+    table_view = scene.GetFirstNodeByClass("vtkMRMLTableViewNode")
+    table_view.SetTableNodeID(session.results.node.GetID())
+
+
+def _write(scene: Any, folder: Path, path: Path) -> None:
+    """Write the scene atomically. The bundle is named after its file, so it is written under that name elsewhere first."""
+    bundle = folder / path.name.lstrip(".")
+    if not scene.WriteToMRB(str(bundle)):
+        raise OutputError(f"The scene cannot be written to {bundle}. Free some space.")
+    with atomic_path(path) as temporary:
+        shutil.copyfile(bundle, temporary)
