@@ -126,7 +126,7 @@ class BoxViews:
         """Make the nodes show the table; ``moved`` says that the volume moved under them."""
         if self._closing or self._table.volume_node.GetScene() is None:
             return
-        begun, self._pending = time.monotonic(), False
+        begun, made, self._pending = time.monotonic(), 0, False
         rows = {row.id: row.box for row in self._table.rows()}
         for box_id in [known for known in self._nodes if known not in rows]:
             self._release(box_id)
@@ -135,9 +135,10 @@ class BoxViews:
                 continue
             look = (box, box_id == self._selected)
             if box_id not in self._nodes:
-                if self._at_once_s is not None and not self._free and time.monotonic() - begun > self._at_once_s:
+                if not self._free and made and self._at_once_s is not None and time.monotonic() - begun >= self._at_once_s:
                     self._pending = True
                     continue
+                made += not self._free
                 self._nodes[box_id] = self._take(box_id)
             elif self._shown.get(box_id) == look and not moved and self._is_visible(box_id) == self._visible:
                 continue
@@ -161,6 +162,8 @@ class BoxViews:
             if box_id and box_id not in self._nodes:
                 self._nodes[box_id] = node
             else:
+                node.SetAttribute(BOX_ID, _FREE)
+                node.SetDisplayVisibility(False)
                 self._free.append(node)
             self._watch(node)
 

@@ -200,7 +200,7 @@ class _Connections:
         if problem:
             refused_connections.append(f"{class_name(self._target)}: {signature}: {problem}")
             return False
-        relay = _relay(slot)
+        relay = _with_arguments(_relay(slot), _normal(signature))
         _signal(self._target, signature).connect(relay)
         self._made[_normal(signature), slot] = relay
         return True
@@ -251,6 +251,13 @@ def _relay(slot: Callable[..., Any]) -> Callable[..., None]:
             print(slot_errors[-1], file=sys.stderr)  # noqa: T201 (as the application does)
 
     return relay
+
+
+def _with_arguments(relay: Callable[..., None], signature: str) -> Callable[..., None]:
+    """PySide looks at how many arguments a slot takes, and sends no more."""
+    inside = signature.partition("(")[2].rstrip(")")
+    count = inside.count(",") + 1 if inside else 0
+    return (lambda: relay(), lambda a: relay(a), lambda a, b: relay(a, b))[count]
 
 
 def _positional(slot: Callable[..., Any]) -> int | None:

@@ -1,0 +1,132 @@
+"""The stand-ins offer nothing that the application does not, and the form and the code that uses it pass the checker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+
+from Testing.standins import application as standin_application
+from Testing.standins import ctk_widgets, facts, slicer_widgets
+from Testing.standins.pythonqt import ClassProxy, Proxy, PythonObject, qt_class, wrap
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FILES = [
+    REPOSITORY / "MyoScarSeg" / "MyoScarSeg.py",
+    *sorted((REPOSITORY / "MyoScarSegLib" / "widgets").glob("*.py")),
+    REPOSITORY / "Resources" / "UI" / "MyoScarSeg.ui",
+]
+OWN_CLASSES = [
+    cls
+    for module in (ctk_widgets, slicer_widgets, standin_application)
+    for name, cls in vars(module).items()
+    if name.startswith(("ctk", "qMRML", "qSlicer")) and isinstance(cls, type)
+]
+# What the facts say of Slicer's base classes of scripted modules.
+BASE_CLASSES = {
+    "ScriptedLoadableModule": {"parent", "moduleName", "resourcePath", "runTest", "getDefaultModuleDocumentationLink"},
+    "ScriptedLoadableModuleWidget": {
+        "parent", "layout", "moduleName", "developerMode", "resourcePath", "setup", "cleanup", "onReload", "onReloadAndTest",
+    },
+    "ScriptedLoadableModuleLogic": {"moduleName", "isSingletonParameterNode", "getParameterNode", "createParameterNode"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("oldest", ["", "5.10"])
+def test_form_and_code_use_only_what_the_application_has(oldest):
+    options = ["--slicer", oldest] if oldest else []
+    done = subprocess.run(
+        [sys.executable, facts.FACTS / "check_ui.py", *options, *FILES], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("cls", OWN_CLASSES, ids=lambda cls: cls.__name__)
+def test_stand_in_class_offers_no_member_that_the_application_lacks(cls):
+    assert facts.api().known(cls.__name__)
+    allowed_of_qt = {name for base in cls.__mro__[1:] for name in vars(base)}
+    # Qt calls these by itself, and a test sets up the application; the module sees a proxy that asks the facts.
+    internal = {"staticMetaObject", "begin", "modules_shown"}
+    for name in vars(cls):
+        if not name.startswith("_") and name not in allowed_of_qt | internal:
+            assert facts.find(cls.__name__, name) is not None, f"{cls.__name__}.{name}"
+
+
+def test_every_name_of_ctk_and_slicer_is_one_of_the_application():
+    for name in standin_application._CTK | standin_application._SLICER:
+        entry = facts.api().classes[name]
+        assert entry["constructible"]
+        assert entry["designer_plugin"], "or the form could not hold it"
+
+
+def test_helpers_that_are_replaced_exist_in_the_application(application):
+    assert {
+        "loadUI",
+        "childWidgetVariables",
+        "mainWindow",
+        "selectModule",
+        "resetSliceViews",
+        "showStatusMessage",
+    } <= facts.api().util
+
+
+def test_base_classes_have_no_members_beyond_the_facts():
+    for name, members in BASE_CLASSES.items():
+        cls = getattr(standin_application, name)
+        assert {member for member in vars(cls) if not member.startswith("_")} <= members
+
+
+def test_qt_has_only_what_pythonqt_wraps(application):
+    assert isinstance(qt_class("QLabel"), ClassProxy)
+    assert qt_class("QObject") is PythonObject
+    for name in ("QSvgWidget", "QChartView", "QtCharts", "QSqlDatabase", "QRegExp"):
+        with pytest.raises(AttributeError):
+            qt_class(name)
+
+
+def test_properties_are_attributes_and_unknown_names_are_errors(application):
+    spin = qt_class("QSpinBox")()
+    spin.value = 7
+    assert spin.value == 7
+    with pytest.raises(TypeError):
+        spin.value()
+    with pytest.raises(AttributeError):
+        spin.nothing_like_this = 1
+    with pytest.raises(AttributeError):
+        _ = spin.emit
+    label = qt_class("QLabel")()
+    with pytest.raises(AttributeError):
+        label.text = 5
+    slider = wrap(ctk_widgets.ctkSliderWidget())
+    assert isinstance(slider, Proxy)
+    with pytest.raises(AttributeError):
+        slider.setMaximum(3.0)  # C++ only: PythonQt has the property alone
+
+
+def test_connecting_a_wrong_signature_returns_false(application):
+    from Testing.standins.pythonqt import refused_connections
+
+    button = qt_class("QPushButton")()
+    assert button.connect("clicked(bool)", print)
+    for signature in ("clickd(bool)", "clicked", "clicked(int)"):
+        assert not button.connect(signature, print)
+    refused_connections.clear()
+
+
+def test_slot_gets_as_many_arguments_as_it_takes(application):
+    button, got = qt_class("QPushButton")(), []
+    button.connect("clicked(bool)", lambda: got.append("none"))
+    button.connect("clicked(bool)", lambda on, other="default": got.append((on, other)))
+    button.click()
+    assert got == ["none", (False, "default")]
+
+
+def test_facts_are_those_of_a_slicer_that_is_supported():
+    described = json.loads((facts.FACTS / "qt-api.json").read_text(encoding="utf-8"))
+    assert described["slicer"].startswith("5.12")
