@@ -8,6 +8,7 @@ has random ones here.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import resource
@@ -26,6 +27,7 @@ from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.prompts import Box, box_of_mask
 from MyoScarSegLib.study.study import Study
+from Testing.benchmark import workflow
 
 SLICES, EDITS = 10, 3
 
@@ -60,6 +62,9 @@ def main() -> int:
     figures["vit_b"] = _vit_b(study, boxes, args.vit_passes)
     print("measuring the worker process ...", file=sys.stderr)  # noqa: T201
     figures["engine"] = _engine(study, boxes)
+    if importlib.util.find_spec("slicer") is not None:
+        print("measuring the workflow on a real scene ...", file=sys.stderr)  # noqa: T201
+        figures["workflow"] = {model: workflow.measure(model) for model in ("litemedsam", DEFAULT_SEGMENTER)}
     figures["ratios"] = _ratios(figures)
     table = _table(figures)
     write_json(args.out / "bench.json", figures)
@@ -250,11 +255,21 @@ def _table(figures: dict[str, Any]) -> str:
         f"{engine['request_overhead_s'] * 1000:.1f} ms for asking; all {SLICES} slices, already encoded, "
         f"{_readable(engine['segment_all_encoded_s'])}. From nothing running to the first slice encoded "
         f"{_readable(engine['start_to_first_slice_s'])}, to all {_readable(engine['start_to_all_slices_s'])}.",
+        *(_workflow_line(model, found) for model, found in figures.get("workflow", {}).items()),
         f"Importing the library: {figures['import_s']:.2f} s. Whole `demo` command: {figures['memory']['demo_command_s']:.1f} s, "
         f"peak memory {figures['memory']['peak_gib']:.2f} GiB.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _workflow_line(model: str, found: dict[str, Any]) -> str:
+    edit, blocked = found["edit_to_mask_ms"], max(found["longest_pump_ms"].values())
+    return (
+        f"In a Slicer scene, {model}: from an edit to its mask {edit['median']:.0f} ms (slowest {edit['longest']:.0f} ms); from "
+        f"Segment all to the segment, already encoded, {_readable(found['segment_all_s'])}; the panel's thread was kept busy for "
+        f"{blocked:.0f} ms at most."
+    )
 
 
 def _readable(seconds: float) -> str:
