@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import vtk
@@ -17,6 +18,9 @@ from MyoScarSegLib.scene.text import _
 
 ROLE_BOXES = "boxes"
 COLUMNS = ("id", "slice", "x0", "y0", "x1", "y1", "label", "confidence", "source", "state")
+# What a saved table does not bring back as it was: MRML writes text without quoting it.
+_UNSAFE = re.compile(r'[%"#\x00-\x1f\x7f]')
+_ESCAPED = re.compile(r"%([0-9A-F]{2})")
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,31 @@ class BoxRow:
     box: Box
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What a table held at one moment.
+
+    Attributes:
+        stamp: the table's modification time.
+        rows: its boxes.
+        problems: a sentence for each row that is no box.
+        places: box id to row of the table.
+        strange: rows of the table that are no boxes.
+    """
+
+    stamp: int
+    rows: list[BoxRow] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+    strange: list[int] = field(default_factory=list)
+
+
 class BoxTable:
     """The boxes of one volume, in a ``vtkMRMLTableNode`` that is saved with the scene.
 
     All cells are text, because that is what survives every way of saving a table. A table that was edited by hand, or came from
-    elsewhere, is read with care: a row that is no box is left out and named in :attr:`problems`; it is not deleted.
+    elsewhere, is read with care: a row that is no box is left out and named in :attr:`problems`. It stays in the table, behind
+    the boxes, and so do columns that are not ours.
 
     Attributes:
         volume_node: whose boxes these are.
@@ -43,7 +67,7 @@ class BoxTable:
         self.shape = shape
         self._node: Any = None
         self._observers = Observers()
-        self._read: tuple[int, list[BoxRow], list[str]] | None = None
+        self._read: _Reading | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._writing = 0
 
@@ -63,11 +87,11 @@ class BoxTable:
     @property
     def problems(self) -> list[str]:
         """Sentences on rows of the table that are no boxes."""
-        return list(self._rows_and_problems()[1])
+        return list(self._reading().problems)
 
     def rows(self) -> list[BoxRow]:
         """All boxes, in the order of the table."""
-        return list(self._rows_and_problems()[0])
+        return list(self._reading().rows)
 
     def all_boxes(self) -> list[Box]:
         """All boxes without their numbers."""
@@ -148,21 +172,28 @@ class BoxTable:
     def write(self, rows: Iterable[BoxRow]) -> None:
         """Put these rows into the table, in one change; those that are already there as they are, are not touched."""
         rows = list(rows)
-        if [(r.id, r.box) for r in rows] == [(r.id, r.box) for r in self.rows()] and not self.problems:
+        reading = self._reading()
+        if rows == reading.rows:
             return
         node = self.node
+        table = node.GetTable()
         following = max([int(node.GetAttribute("MyoScarSeg.NextId") or 1), *(row.id + 1 for row in rows)])
+        places = [*(reading.places.get(row.id) for row in rows), *reading.strange]
         self._writing += 1
         changing = node.StartModify()
         try:
             _add_columns(node)
-            columns = [node.GetTable().GetColumnByName(name) for name in COLUMNS]
-            for number, column in enumerate(columns):
-                column.SetNumberOfValues(len(rows))
-                for place, row in enumerate(rows):
-                    column.SetValue(place, _cells(row)[number])
+            for index in range(table.GetNumberOfColumns()):
+                column = table.GetColumn(index)
+                old = [vtk.vtkVariant() if place is None else column.GetVariantValue(place) for place in places]
+                column.SetNumberOfTuples(len(places))
+                for place, value in enumerate(old):
+                    if place < len(rows) and column.GetName() in COLUMNS:
+                        column.SetValue(place, _cells(rows[place])[COLUMNS.index(column.GetName())])
+                    else:
+                        column.SetVariantValue(place, value)
             node.SetAttribute("MyoScarSeg.NextId", str(following))
-            node.GetTable().Modified()
+            table.Modified()
             node.Modified()
         finally:
             self._read = None
@@ -180,13 +211,12 @@ class BoxTable:
         self._callbacks.clear()
         self._forget_node()
 
-    def _rows_and_problems(self) -> tuple[list[BoxRow], list[str]]:
+    def _reading(self) -> _Reading:
         node = self.node
-        table = node.GetTable()
-        stamp = max(table.GetMTime(), node.GetMTime())
-        if self._read is None or self._read[0] != stamp:
-            self._read = (stamp, *_read_table(table, self.shape))
-        return self._read[1], self._read[2]
+        stamp = max(node.GetTable().GetMTime(), node.GetMTime())
+        if self._read is None or self._read.stamp != stamp:
+            self._read = _read_table(node.GetTable(), self.shape, stamp)
+        return self._read
 
     def _changed(self, _node: Any) -> None:
         if not self._writing:
@@ -223,44 +253,58 @@ def _cells(row: BoxRow) -> tuple[str, ...]:
     box = row.box
     confidence = "" if box.confidence is None else repr(float(box.confidence))
     corners = (repr(float(v)) for v in box.xyxy)
-    return (str(row.id), str(box.slice), *corners, box.label, confidence, box.source, box.state.value)
+    return (str(row.id), str(box.slice), *corners, _escaped(box.label), confidence, _escaped(box.source), box.state.value)
 
 
-def _read_table(table: Any, shape: tuple[int, int, int]) -> tuple[list[BoxRow], list[str]]:
-    rows: list[BoxRow] = []
-    problems: list[str] = []
+def _escaped(text: str) -> str:
+    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def _read_table(table: Any, shape: tuple[int, int, int], stamp: int) -> _Reading:
+    reading = _Reading(stamp)
     present = {table.GetColumnName(n) for n in range(table.GetNumberOfColumns())}
     missing = [name for name in ("slice", "x0", "y0", "x1", "y1") if name not in present]
     if missing:
         if table.GetNumberOfRows():
-            problems.append(_("The table of boxes has no column {names}.").format(names=", ".join(missing)))
-        return rows, problems
+            reading.problems.append(_("The table of boxes has no column {names}.").format(names=", ".join(missing)))
+        reading.strange.extend(range(table.GetNumberOfRows()))
+        return reading
     for number in range(table.GetNumberOfRows()):
         text = {name: table.GetValueByName(number, name).ToString() for name in COLUMNS if name in present}
         try:
-            rows.append(_row(text, shape, {row.id for row in rows}))
+            row = _row(text, shape, set(reading.places))
         except (ValueError, PromptError) as error:
-            problems.append(_("Row {row} of the table of boxes is no box: {why}").format(row=number + 1, why=error))
-    return rows, problems
+            reading.problems.append(_("Row {row} of the table of boxes is no box: {why}").format(row=number + 1, why=error))
+            reading.strange.append(number)
+        else:
+            reading.rows.append(row)
+            reading.places[row.id] = number
+    return reading
 
 
 def _row(text: dict[str, str], shape: tuple[int, int, int], taken: set[int]) -> BoxRow:
-    x0, y0, x1, y1 = (float(text[name]) for name in ("x0", "y0", "x1", "y1"))
+    k, x0, y0, x1, y1 = (float(text[name]) for name in ("slice", "x0", "y0", "x1", "y1"))
+    if not k.is_integer():  # nor is infinity
+        raise PromptError(_("its slice is {slice}, which is no whole number.").format(slice=text["slice"]))
     confidence = float(text["confidence"]) if text.get("confidence") else None
     if confidence is not None and not math.isfinite(confidence):
         confidence = None
     box = Box(
-        int(float(text["slice"])),
+        int(k),
         x0,
         y0,
         x1,
         y1,
-        label=text.get("label") or "scar",
+        label=_unescaped(text.get("label") or "") or "scar",
         confidence=confidence,
-        source=text.get("source") or "user",
+        source=_unescaped(text.get("source") or "") or "user",
         state=BoxState(text.get("state") or BoxState.PROPOSED.value),
     )
-    number = int(text["id"]) if (text.get("id") or "").isdigit() else 0
+    number = int(text["id"]) if (text.get("id") or "").isdecimal() else 0
     if number < 1 or number in taken:
         number = max(taken, default=0) + 1000
     return BoxRow(number, check_box(box, shape))

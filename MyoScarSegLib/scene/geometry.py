@@ -66,12 +66,12 @@ class VolumeGeometry:
         ijk[:, 2 - self.axes[2]] = points[:, 0] - 0.5
         ijk[:, 2 - self.axes[1]] = points[:, 1] - 0.5
         ijk[:, 2 - self.axes[0]] = points[:, 2]
-        return self._through_parents(_apply(self._ijk_to_ras(), ijk), to_world=True)
+        return self._through_parents(_apply(self.ijk_to_ras(), ijk), to_world=True)
 
     def from_world(self, points: np.ndarray) -> np.ndarray:
         """Study positions ``[n, 3]`` (x, y in pixel edges, slice index) of RAS ``[n, 3]``."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
-        ijk = _apply(np.linalg.inv(self._ijk_to_ras()), self._through_parents(points, to_world=False))
+        ijk = _apply(np.linalg.inv(self.ijk_to_ras()), self._through_parents(points, to_world=False))
         study = np.empty_like(ijk)
         study[:, 0] = ijk[:, 2 - self.axes[2]] + 0.5
         study[:, 1] = ijk[:, 2 - self.axes[1]] + 0.5
@@ -89,6 +89,12 @@ class VolumeGeometry:
         slices, rows, columns = self.shape
         at = (slices - 1) / 2 if k is None else k
         return self.to_world(np.array([[columns / 2, rows / 2, at]]))[0]
+
+    def ijk_to_ras(self) -> np.ndarray:
+        """``[4, 4]`` from the volume's I, J, K to its own RAS, below all parent transforms."""
+        matrix = vtk.vtkMatrix4x4()
+        self.volume_node.GetIJKToRASMatrix(matrix)
+        return slicer.util.arrayFromVTKMatrix(matrix)
 
     # ------------------------------------------------------------------ boxes
 
@@ -165,11 +171,6 @@ class VolumeGeometry:
         origin, across, along = self.to_world(middle + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]]))
         normal = np.cross(across - origin, along - origin)
         return normal / np.linalg.norm(normal)
-
-    def _ijk_to_ras(self) -> np.ndarray:
-        matrix = vtk.vtkMatrix4x4()
-        self.volume_node.GetIJKToRASMatrix(matrix)
-        return slicer.util.arrayFromVTKMatrix(matrix)
 
     def _through_parents(self, points: np.ndarray, *, to_world: bool) -> np.ndarray:
         parent = self.volume_node.GetParentTransformNode()

@@ -19,12 +19,17 @@ from MyoScarSegLib.scene.text import _
 ROLE_POINTS = {True: "points +", False: "points -"}
 _COLORS = {True: (0.25, 0.85, 1.0), False: (1.0, 0.35, 0.55)}
 _ON_SLICE = 1e-3
+_PLACE = "MyoScarSeg.Place"
+"""Attribute of a list: the volume's IJK to RAS, row by row, that its positions are for; then these, in the list's own frame."""
+_ROUNDING_PX = 0.01
+"""How far beyond the image's edge a point on it may come back from the world."""
 
 
 class PointPrompts:
     """The points of one volume. The lists are the truth; a point belongs to the slice that is nearest to it.
 
-    The lists follow the volume through its transforms. They are made when first needed, and anew if the user deletes one.
+    The lists follow the volume through its transforms, also when these are applied to it for good. They are made when first
+    needed, and anew if the user deletes one.
     """
 
     def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:
@@ -50,10 +55,7 @@ class PointPrompts:
                 _prepare_display(node, positive)
             self._nodes[positive] = node
             self._watch(node)
-        if node.GetTransformNodeID() != self.volume_node.GetTransformNodeID():
-            self._writing += 1
-            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
-            self._writing -= 1
+        self._follow(node)
         return node
 
     def has_node(self, positive: bool) -> bool:
@@ -64,12 +66,12 @@ class PointPrompts:
     def points(self) -> list[Point]:
         """All placed points that lie in the image, positive ones first."""
         found: list[Point] = []
-        slices, rows, columns = self._geometry.shape
+        _slices, rows, columns = self._geometry.shape
         for positive in (True, False):
             for x, y, k in self._positions(positive):
-                index = int(np.floor(k + 0.5))
-                if 0 <= index < slices and 0 <= x <= columns and 0 <= y <= rows:
-                    found.append(Point(index, float(x), float(y), positive))
+                if self._in_image(x, y, k):
+                    on_image = float(np.clip(x, 0, columns)), float(np.clip(y, 0, rows))
+                    found.append(Point(int(np.floor(k + 0.5)), *on_image, positive))
         return found
 
     def add(self, point: Point) -> None:
@@ -84,6 +86,7 @@ class PointPrompts:
         self._writing += 1
         try:
             node.AddControlPointWorld(vtk.vtkVector3d(*ras), "+" if point.positive else "-")
+            self._remember(node)
         finally:
             self._writing -= 1
         self._tell()
@@ -105,6 +108,7 @@ class PointPrompts:
                 for point in own:
                     ras = self._geometry.to_world(np.array([[point.x, point.y, float(point.slice)]]))[0]
                     node.AddControlPointWorld(vtk.vtkVector3d(*ras), "+" if positive else "-")
+                self._remember(node)
                 node.EndModify(changing)
         finally:
             self._writing -= 1
@@ -149,14 +153,7 @@ class PointPrompts:
         """``[n, 3]`` of the placed points: x, y in pixel edges, slice index. A preview that follows the mouse is none."""
         if not self.has_node(positive):
             return np.zeros((0, 3))
-        node = self.node(positive)
-        placed = []
-        for number in range(node.GetNumberOfControlPoints()):
-            if node.GetNthControlPointPositionStatus(number) == slicer.vtkMRMLMarkupsNode.PositionDefined:
-                ras = [0.0, 0.0, 0.0]
-                node.GetNthControlPointPositionWorld(number, ras)
-                placed.append(ras)
-        return self._geometry.from_world(np.array(placed)) if placed else np.zeros((0, 3))
+        return self._geometry.from_world(_positions(self.node(positive)))
 
     def _defined(self, positive: bool) -> int:
         return self._nodes[positive].GetNumberOfDefinedControlPoints() if self.has_node(positive) else 0
@@ -173,28 +170,129 @@ class PointPrompts:
     def _changed(self, node: Any) -> None:
         if self._writing:
             return
+        self._follow(node)
         self._snap(node)
         self._tell()
 
+    def _in_image(self, x: float, y: float, k: float) -> bool:
+        slices, rows, columns = self._geometry.shape
+        return (
+            -0.5 <= k < slices - 0.5
+            and -_ROUNDING_PX <= x <= columns + _ROUNDING_PX
+            and -_ROUNDING_PX <= y <= rows + _ROUNDING_PX
+        )
+
+    def _follow(self, node: Any) -> None:
+        """Keep a list on its pixels when the volume is put under another transform, or got another place itself.
+
+        Boxes are kept in pixels and need no such thing. Points are kept in the volume's own frame, in millimetres, which is
+        another one after a transform was applied to the volume for good, or its origin was set.
+        """
+        here = self._geometry.ijk_to_ras()
+        known = _place_of(node)
+        before, positions = (here, None) if known is None else known
+        parent, old_parent = self.volume_node.GetParentTransformNode(), node.GetParentTransformNode()
+        moved = not np.allclose(before, here, rtol=1e-7, atol=1e-5)
+        if known is not None and not moved and parent is old_parent:
+            return
+        self._writing += 1
+        changing = node.StartModify()
+        try:
+            placed, world = _placed(node), _positions(node)
+            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
+            if moved and parent is not old_parent and not _is_linear(old_parent):
+                # The volume was resampled where it was: the world is what stays.
+                for number, ras in zip(placed, world, strict=True):
+                    node.SetNthControlPointPositionWorld(number, *ras)
+            elif moved and (parent is not old_parent or _same(positions, _local(node)) or not self._fits(node)):
+                # Otherwise the list was moved together with the volume.
+                shift = here @ np.linalg.inv(before)
+                for number, position in zip(placed, _local(node), strict=True):
+                    node.SetNthControlPointPosition(number, *(shift[:3, :3] @ position + shift[:3, 3]))
+            self._remember(node)
+        finally:
+            node.EndModify(changing)
+            self._writing -= 1
+
+    def _remember(self, node: Any) -> None:
+        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), _local(node).ravel()])
+        node.SetAttribute(_PLACE, " ".join(repr(float(number)) for number in numbers))
+
+    def _fits(self, node: Any) -> bool:
+        """Whether all points lie on slices of the image."""
+        return all(
+            self._in_image(x, y, k) and abs(k - np.floor(k + 0.5)) < 10 * _ON_SLICE
+            for x, y, k in self._geometry.from_world(_positions(node))
+        )
+
     def _snap(self, node: Any) -> None:
-        """Put points that lie between two slices onto the nearer one: what a reader sees is then what the model gets."""
+        """Put points that lie between two slices onto the nearer one: what a reader sees is then what the model gets.
+
+        A point beside the image counts for nothing, so it is hidden. It goes with the next change of the list; to remove it here
+        would be in the way of whoever is placing it.
+        """
         self._writing += 1
         try:
-            for number in range(node.GetNumberOfControlPoints()):
-                if node.GetNthControlPointPositionStatus(number) != slicer.vtkMRMLMarkupsNode.PositionDefined:
+            for number, (x, y, k) in zip(_placed(node), self._geometry.from_world(_positions(node)), strict=True):
+                inside = self._in_image(x, y, k)
+                if node.GetNthControlPointVisibility(number) != inside:
+                    node.SetNthControlPointVisibility(number, inside)
+                if not inside:
                     continue
-                ras = [0.0, 0.0, 0.0]
-                node.GetNthControlPointPositionWorld(number, ras)
-                x, y, k = self._geometry.from_world(np.array([ras]))[0]
-                index = float(np.clip(np.floor(k + 0.5), 0, self._geometry.shape[0] - 1))
+                index = float(np.floor(k + 0.5))
                 if abs(index - k) > _ON_SLICE:
                     node.SetNthControlPointPositionWorld(number, *self._geometry.to_world(np.array([[x, y, index]]))[0])
+            self._remember(node)
         finally:
             self._writing -= 1
 
     def _tell(self) -> None:
         for callback in list(self._callbacks):
             callback()
+
+
+def _placed(node: Any) -> list[int]:
+    """The points of a list that are placed; a preview that follows the mouse is not, nor is one without a position."""
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
+
+
+def _positions(node: Any) -> np.ndarray:
+    """RAS ``[n, 3]`` of the placed points."""
+    placed = _placed(node)
+    world = np.zeros((len(placed), 3))
+    for number, ras in zip(placed, world, strict=True):
+        node.GetNthControlPointPositionWorld(number, ras)
+    return world
+
+
+def _local(node: Any) -> np.ndarray:
+    """Positions ``[n, 3]`` of the placed points in the list's own frame."""
+    placed = _placed(node)
+    positions = np.zeros((len(placed), 3))
+    for number, position in zip(placed, positions, strict=True):
+        node.GetNthControlPointPosition(number, position)
+    return positions
+
+
+def _place_of(node: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The matrix ``[4, 4]`` and positions ``[n, 3]`` of :data:`_PLACE`, None if it says nothing that makes sense."""
+    try:
+        numbers = np.array([float(number) for number in (node.GetAttribute(_PLACE) or "").split()])
+    except ValueError:
+        return None
+    if numbers.size < 16 or (numbers.size - 16) % 3 or not np.isfinite(numbers).all():
+        return None
+    matrix = numbers[:16].reshape(4, 4)
+    return (matrix, numbers[16:].reshape(-1, 3)) if np.linalg.det(matrix) else None
+
+
+def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
+    return one is not None and one.shape == other.shape and np.allclose(one, other, rtol=1e-7, atol=1e-4)
+
+
+def _is_linear(transform_node: Any) -> bool:
+    return transform_node is None or bool(transform_node.IsTransformToWorldLinear())
 
 
 def _prepare_display(node: Any, positive: bool) -> None:
