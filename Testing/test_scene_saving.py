@@ -198,7 +198,7 @@ def test_probability_is_saved_compressed(scene, tmp_path):
 def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
     session = make_study(scene, "LGE", 1)
     mask, boxes = session.mask(), session.boxes.rows()
-    node = session._study_node.node
+    node = session._nodes.record.node
     session.close()
     for text in ('{"version": 7}', "no json", '{"version": 1, "threshold": "high"}', "[]"):
         node.SetParameter("MyoScarSeg.Record", text)

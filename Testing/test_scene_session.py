@@ -355,7 +355,7 @@ def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
     node = {
         "probability": session.probability.node,
         "results": session.results.node,
-        "study": session._study_node.node,
+        "study": session._nodes.record.node,
         "boxes": session.boxes.node,
     }[part]
     assert session.owns(node)

@@ -204,7 +204,10 @@ class ScarSegmentation:
         image = segment.GetRepresentation(_BINARY_LABELMAP)
         if _is_empty(image):
             return np.zeros(self.geometry.shape, dtype=bool)
-        offset = self._offset(image, self._ijk_to_node(node))
+        try:
+            offset = self._offset(image, self._ijk_to_node(node))
+        except SceneError:
+            offset = None
         if offset is None:  # the user put it on another grid: read as it would look on the volume's
             array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, self.volume_node)
             return np.ascontiguousarray(self.geometry.to_study(array) > 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,15 +17,11 @@ from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.result import Result, check_threshold
-from MyoScarSegLib.scene.attributes import ROLE, VOLUME, volumes_with
-from MyoScarSegLib.scene.boxes import ROLE_BOXES, BoxTable
-from MyoScarSegLib.scene.folder import StudyFolder
-from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.history import History
-from MyoScarSegLib.scene.points import ROLE_POINTS, PointPrompts
-from MyoScarSegLib.scene.probability import ROLE_PROBABILITY, ProbabilityVolume, check_growth, mask_of
-from MyoScarSegLib.scene.results import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables, numbers
-from MyoScarSegLib.scene.segmentation import ROLE_SEGMENTATION, ScarSegmentation
+from MyoScarSegLib.scene.probability import check_growth, mask_of
+from MyoScarSegLib.scene.results import numbers
+from MyoScarSegLib.scene.segmentation import ScarSegmentation
 from MyoScarSegLib.scene.state import (
     ModelSlice,
     SliceState,
@@ -33,17 +29,15 @@ from MyoScarSegLib.scene.state import (
     bytes_between,
     mark_of,
     pack,
-    unpack,
+    with_run,
     with_slices,
 )
-from MyoScarSegLib.scene.study_node import ROLE_STUDY, StudyNode
+from MyoScarSegLib.scene.study_node import ROLE_STUDY
+from MyoScarSegLib.scene.study_nodes import StudyNodes, position
 from MyoScarSegLib.scene.text import _, slice_list
 from MyoScarSegLib.scene.volumes import content_hash, study_of
 
 _log = logging.getLogger(__name__)
-_ROLES = {
-    ROLE_BOXES, ROLE_SEGMENTATION, ROLE_PROBABILITY, ROLE_RESULTS, ROLE_PROVENANCE, ROLE_STUDY, *ROLE_POINTS.values()
-}  # fmt: skip
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
 
 
@@ -70,29 +64,23 @@ class StudySession:
         """See :meth:`open`. Without ``watch`` it reads the scene as it is now, and follows no change."""
         self.volume_node = volume_node
         self.study = study_of(volume_node)
-        self.geometry = VolumeGeometry(volume_node, self.study.file_axes)
+        self._nodes = StudyNodes(volume_node, self.study, follow=watch)
+        self.geometry = self._nodes.geometry
+        self.boxes = self._nodes.boxes
+        self.points = self._nodes.points
+        self.probability = self._nodes.probability
+        self.results = self._nodes.results
+        self.problem = self._nodes.problem
+        self.history: History[StudyState] = History(size=bytes_between)
         self._hash = content_hash(volume_node)
         self._key = _key(volume_node)
-        self._study_node = StudyNode(volume_node)
-        record = self._study_node.load()
-        self.problem = record.problem
-        self.boxes = BoxTable(volume_node, self.geometry.shape)
-        self.points = PointPrompts(volume_node, self.geometry)
-        self.segmentation = ScarSegmentation(volume_node, self.geometry, self._study_node.tag, self._study_node.segmentation_node)
-        self.probability = ProbabilityVolume(volume_node, self.geometry, self.study.geometry.pixel_spacing_mm, set(record.slices))
-        if watch:
-            self.segmentation.follow_volume()
-            self.probability.follow_volume()
-        self.results = ResultTables(volume_node)
-        self.history: History[StudyState] = History(size=bytes_between)
-        self._folder = StudyFolder(volume_node, self._study_node.tag)
         self._closed = False
         self._busy = 0
-        self._stamp: tuple[Any, ...] | None = None
-        self._state = self._loaded(record)
-        self._unobserve: list[Callable[[], None]] = []
+        self._state = self._nodes.read()
+        self._stamp: tuple[Any, ...] | None = self.segmentation.stamp
         # The nodes hold on to what observes them: a session that is dropped without a word would be served for ever.
-        weakref.finalize(self, _let_go, self.boxes, self.points)
+        weakref.finalize(self, self._nodes.close)
+        self._unobserve: list[Callable[[], None]] = []
         if watch:
             self._unobserve = [self.boxes.observe(self._on_prompts), self.points.observe(self._on_prompts)]
 
@@ -117,8 +105,7 @@ class StudySession:
         self._closed = True
         for remove in self._unobserve:
             remove()
-        self.boxes.close()
-        self.points.close()
+        self._nodes.close()
         self.history.clear()
         if _open.get(self._key) is self:
             del _open[self._key]
@@ -130,11 +117,14 @@ class StudySession:
 
     def owns(self, node: Any) -> bool:
         """Whether a node, which may just have been deleted, holds a part of this study."""
-        if node is self.segmentation.last_node:
-            return True
-        return node.GetAttribute(ROLE) in _ROLES and node.GetNodeReferenceID(VOLUME) == self.volume_node.GetID()
+        return self._nodes.owns(node)
 
     # ------------------------------------------------------------------ asking
+
+    @property
+    def segmentation(self) -> ScarSegmentation:
+        """The scar's segment; another object after :meth:`use_segmentation`."""
+        return self._nodes.segmentation
 
     @property
     def threshold(self) -> float:
@@ -161,17 +151,7 @@ class StudySession:
     @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
-        state = self._state
-        found = {"program": f"MyoScarSeg {__version__}", **state.proposals}
-        used = [state.runs[n] for n in sorted({m.run for m in self._models().values()}) if n < len(state.runs)]
-        for key in {key: None for run in used for key in run}:
-            values = {run[key]: None for run in used if key in run}
-            found[key] = "; ".join(values)  # slices of several runs, by several models: all are named
-        found["threshold"] = f"{state.threshold:g}"
-        found["growth_mm"] = f"{state.growth_mm:g}"
-        if state.edited:
-            found["edited_slices"] = " ".join(str(k) for k in state.edited)
-        return found
+        return {"program": f"MyoScarSeg {__version__}", **self._state.provenance}
 
     def prompts(self, slices: Iterable[int] | None = None) -> tuple[list[Box], list[Point]]:
         """Boxes, rejected ones too, and points on these slices, on all if None."""
@@ -204,7 +184,7 @@ class StudySession:
             threshold=self._state.threshold,
             boxes=tuple(boxes),
             points=tuple(points),
-            scores={k: m.score for k, m in self._models().items() if m.score is not None},
+            scores=self._state.scores,
             failed_slices=dict(self._state.failed),
             provenance=self.provenance,
             drawn=self.mask(),
@@ -241,7 +221,7 @@ class StudySession:
             wanted = {int(k): array for k, array in sorted(masks.probability.items())}
             kept = [] if overwrite_edited else [k for k in wanted if state.of(k).edited]
             made_by = dict(masks.provenance if provenance is None else provenance)
-            runs, run = _with_run(state, made_by, {k for k in wanted if k not in kept})
+            runs, run = with_run(state, made_by, {k for k in wanted if k not in kept})
             changes = {}
             for k, array in wanted.items():
                 if k not in kept:
@@ -292,7 +272,7 @@ class StudySession:
             if not self._state.points:
                 raise SceneError(_("There is no point to remove."))
             last = self._state.points[-1]
-            self.points.write([point for point in self.points.points() if _at(point) != _at(last)])
+            self.points.write([point for point in self.points.points() if position(point) != position(last)])
             return last
 
     def set_threshold(self, threshold: float, same_step: bool = False) -> list[int]:
@@ -332,19 +312,10 @@ class StudySession:
             SceneError: the node cannot take it (locked, another grid, surfaces only); nothing has changed then.
         """
         self.refresh()
-        before = self.segmentation.existing_node
-        if node is before and node is not None:
+        if node is not None and node is self.segmentation.existing_node:
             return
         with self._writing():
-            self.segmentation.check(node)
-            moved = ScarSegmentation(self.volume_node, self.geometry, self._study_node.tag, node)
-            has_one = bool(moved.existing_segment_id)
-            if not has_one:
-                moved.write_slices(self._drawn(self._state.slices))
-                self.segmentation.remove_segment()
-            self.segmentation = moved
-            self._stamp = None if has_one else moved.stamp
-            self._study_node.save(self._state, node)
+            self._stamp = None if self._nodes.move_segmentation(node, self._state) else self.segmentation.stamp
         self.refresh()
 
     # ------------------------------------------------------------------ undo
@@ -375,43 +346,35 @@ class StudySession:
             self.probability.restore_node()
             self._notice_segment()
             before = self._state
-            after = self._with_prompts(before)
-            if after != before:
-                self._state = after
-                self.history.push(_prompts_label(before, after), before, after)
+            self._state = self._nodes.with_prompts(before)
+            if self._state != before:
+                self.history.push(_prompts_label(before, self._state), before, self._state)
+                self._settle()
 
     def _notice_segment(self) -> None:
         stamp = self.segmentation.stamp
         if stamp == self._stamp:
             return
+        self._stamp = stamp
         before = self._state
-        if not stamp and before.slices:
-            # The segment is gone as a whole. That is no hand edit which a later run should spare.
-            after = replace(before, slices={}, runs=(), failed={})
-            label = _("Delete the segmentation")
-        else:
-            drawn = {k: pack(mask) for k, mask in enumerate(self.segmentation.mask())}
+        if stamp:
+            drawn = self._nodes.drawn()
             changes = {k: replace(before.of(k), drawn=bits) for k, bits in drawn.items() if bits != before.of(k).drawn}
             after = replace(before, slices=with_slices(before.slices, changes))
             label = _("Edit slices {slices} by hand").format(slices=slice_list(changes))
-        self._stamp = stamp
+        else:
+            # The segment is gone as a whole. That is no hand edit, which a later run should spare.
+            after = replace(before, slices={}, runs=(), failed={})
+            self.probability.write(dict.fromkeys(before.segmented))
+            label = _("Delete the segmentation")
         if after != before:
-            self._restore(after)
-            self.history.push(label, before, self._state)
+            self._state = after
+            self.history.push(label, before, after)
+            self._settle()
 
     def _on_prompts(self) -> None:
         if not self._busy:
             self.refresh()
-
-    def _with_prompts(self, state: StudyState) -> StudyState:
-        """``state`` with the boxes and points that the scene has now; points in the order in which they were placed."""
-        points = self.points.points()
-        if {_at(p) for p in points} == {_at(p) for p in state.points} and len(points) == len(state.points):
-            points = list(state.points)
-        else:
-            known = {_at(p): n for n, p in enumerate(state.points)}
-            points.sort(key=lambda p: known.get(_at(p), len(known)))
-        return replace(state, boxes=tuple(self.boxes.rows()), points=tuple(points))
 
     # ------------------------------------------------------------------ steps
 
@@ -444,6 +407,7 @@ class StudySession:
 
     def _go_back(self, before: StudyState) -> None:
         try:
+            self._state = self._nodes.with_prompts(self._state)  # what the failed step may have changed already
             self._restore(before)
         except MyoScarSegError:
             _log.exception("A step failed, and what it had changed could not all be put back")
@@ -453,37 +417,22 @@ class StudySession:
         self._settle()
 
     def _become(self, target: StudyState) -> None:
-        """Make the scene say what ``target`` says, by writing what differs; :meth:`_settle` comes after it."""
-        now = self._state
-        differing = {k: target.of(k) for k in now.slices.keys() | target.slices.keys() if now.of(k) is not target.of(k)}
-        redrawn = {k: s for k, s in differing.items() if s.drawn != now.of(k).drawn}
-        if redrawn:
-            self.segmentation.write_slices(self._drawn(redrawn))
-            self._stamp = self.segmentation.stamp
-        self.probability.write({k: None if s.model is None else s.model.probability for k, s in differing.items()})
-        if target.boxes != now.boxes:
-            self.boxes.write(target.boxes)
-        if target.points != now.points:
-            self.points.write(target.points)
+        """Make the scene say what ``target`` says; :meth:`_settle` comes after it."""
+        self._nodes.write(self._state, target)
+        self._stamp = self.segmentation.stamp
         self._state = target
 
     def _settle(self) -> None:
-        """Take in what the nodes made of it, and keep record, tables and folder in step."""
-        self._state = self._with_prompts(self._state)
-        state = self._state
-        if state.segmented or state.edited or self.results.exist:
-            burden = numbers(self.study, self._mask_of(state))
-            scores = {k: m.score for k, m in self._models().items() if m.score is not None}
-            self.results.show(burden, scores, state.edited, self.provenance)
-        self._study_node.save(state, self.segmentation.existing_node)
-        self._folder.collect()
+        """Take in what the nodes made of it (boxes are clipped), and keep record, tables and folder in step."""
+        self._state = self._nodes.with_prompts(self._state)
+        self._nodes.settle(self._state, self.provenance)
 
     def _apply_settings(self, threshold: float, growth_mm: float) -> list[int]:
         state = self._state
         kept = [k for k in state.segmented if state.of(k).edited]
         changes = {
             k: self._slice_state(model.probability, model.score, model.run, threshold, growth_mm)
-            for k, model in self._models().items()
+            for k, model in state.models.items()
             if k not in kept
         }
         self._become(replace(state, threshold=threshold, growth_mm=growth_mm, slices=with_slices(state.slices, changes)))
@@ -494,37 +443,6 @@ class StudySession:
     ) -> SliceState:
         drawn = pack(mask_of(probability, threshold, growth_mm, self.study.geometry.pixel_spacing_mm))
         return SliceState(drawn, ModelSlice(probability, threshold, growth_mm, mark_of(drawn), score, run))
-
-    def _models(self) -> dict[int, ModelSlice]:
-        return {k: s.model for k, s in self._state.slices.items() if s.model is not None}
-
-    def _drawn(self, slices: Mapping[int, SliceState]) -> dict[int, np.ndarray]:
-        return {k: unpack(s.drawn, self.study.slice_shape) for k, s in slices.items()}
-
-    def _mask_of(self, state: StudyState) -> np.ndarray:
-        mask = np.zeros(self.geometry.shape, dtype=bool)
-        for k, drawn in self._drawn(state.slices).items():
-            mask[k] = drawn
-        return mask
-
-    def _loaded(self, record: Any) -> StudyState:
-        """The state that the scene's nodes are in."""
-        drawn = {k: pack(mask) for k, mask in enumerate(self.segmentation.mask())}
-        self._stamp = self.segmentation.stamp
-        slices = {}
-        for k, bits in drawn.items():
-            fields, probability = record.slices.get(k), self.probability.of(k)
-            model = None if fields is None or probability is None else ModelSlice(probability, **fields)
-            slices[k] = SliceState(bits, model)
-        state = StudyState(
-            threshold=record.threshold,
-            growth_mm=record.growth_mm,
-            slices=with_slices({}, slices),
-            proposals=record.proposals,
-            runs=record.runs,
-            failed=record.failed,
-        )
-        return self._with_prompts(state)
 
 
 def sessions(scene: Any) -> list[StudySession]:
@@ -539,34 +457,8 @@ def sessions(scene: Any) -> list[StudySession]:
     return found
 
 
-def _let_go(boxes: BoxTable, points: PointPrompts) -> None:
-    boxes.close()
-    points.close()
-
-
 def _key(volume_node: Any) -> tuple[str, str]:
     return volume_node.GetScene().GetAddressAsString(""), volume_node.GetID()
-
-
-def _with_run(
-    state: StudyState, provenance: dict[str, str], slices: Collection[int]
-) -> tuple[tuple[Mapping[str, str], ...], int]:
-    """The runs with this one, and its index; runs of which no slice is left are emptied, so that indices stay."""
-    used = {s.model.run for k, s in state.slices.items() if s.model is not None and k not in slices}
-    runs = [run if n in used else {} for n, run in enumerate(state.runs)]
-    for n, run in enumerate(runs):
-        if n in used and dict(run) == provenance:
-            return tuple(runs), n
-    for n in range(len(runs)):
-        if n not in used:
-            runs[n] = provenance
-            return tuple(runs), n
-    return (*runs, provenance), len(runs)
-
-
-def _at(point: Point) -> tuple[int, float, float, bool]:
-    """A point for comparing: reading it back from the world rounds the last digits."""
-    return point.slice, round(point.x, 4), round(point.y, 4), point.positive
 
 
 def _prompts_label(before: StudyState, after: StudyState) -> str:

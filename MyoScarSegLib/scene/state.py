@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,6 +89,44 @@ class StudyState:
     def edited(self) -> list[int]:
         """Slices that the user has painted or erased in."""
         return sorted(k for k, state in self.slices.items() if state.edited)
+
+    @property
+    def models(self) -> dict[int, ModelSlice]:
+        """What the model gave, by slice."""
+        return {k: state.model for k, state in self.slices.items() if state.model is not None}
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The model's own estimates of its masks' IoU, by slice."""
+        return {k: model.score for k, model in self.models.items() if model.score is not None}
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Where boxes and masks come from, with the settings in force. Slices of several runs: every value is named."""
+        found = dict(self.proposals)
+        used = [self.runs[n] for n in sorted({model.run for model in self.models.values()}) if n < len(self.runs)]
+        for key in {key: None for run in used for key in run}:
+            found[key] = "; ".join({run[key]: None for run in used if key in run})
+        found["threshold"], found["growth_mm"] = f"{self.threshold:g}", f"{self.growth_mm:g}"
+        if self.edited:
+            found["edited_slices"] = " ".join(str(k) for k in self.edited)
+        return found
+
+
+def with_run(
+    state: StudyState, provenance: Mapping[str, str], slices: Collection[int]
+) -> tuple[tuple[Mapping[str, str], ...], int]:
+    """The runs of a state with one more, on these slices, and its index.
+
+    A run of which no slice is left gives its place to the new one; the others keep theirs.
+    """
+    used = {model.run for k, model in state.models.items() if k not in slices}
+    runs = [run if n in used else {} for n, run in enumerate(state.runs)]
+    for n in sorted(used & set(range(len(runs)))):
+        if dict(runs[n]) == dict(provenance):
+            return tuple(runs), n
+    free = next((n for n in range(len(runs)) if n not in used), len(runs))
+    return (*runs[:free], dict(provenance), *runs[free + 1 :]), free
 
 
 def with_slices(slices: Mapping[int, SliceState], changes: Mapping[int, SliceState]) -> dict[int, SliceState]:
