@@ -145,10 +145,12 @@ class BoxViews:
             self._show(self._nodes[box_id], box, selected=box_id == self._selected)
             self._shown[box_id] = look
 
-    def close(self) -> None:
-        """Observe nothing any more; the nodes stay in the scene."""
+    def close(self, *, hide: bool = False) -> None:
+        """Observe nothing any more; the nodes stay in the scene, hidden if ``hide``."""
         self._unobserve()
         self._observers.clear()
+        for node in self._nodes.values() if hide else ():
+            node.SetDisplayVisibility(False)
         self._nodes.clear()
         self._free.clear()
 
@@ -182,7 +184,7 @@ class BoxViews:
         self._shown.pop(box_id, None)
         self._dragging.discard(box_id)
         node.SetAttribute(BOX_ID, _FREE)
-        node.GetDisplayNode().SetVisibility(False)
+        node.SetDisplayVisibility(False)  # the user may have deleted the display node
         self._free.append(node)
 
     def _is_visible(self, box_id: int) -> bool:

@@ -147,10 +147,12 @@ class ScarPart(Part):
         self.panel.settings.keep("live", bool(on))
 
     def _threshold_changed(self, value: float) -> None:
-        self.workflow.set_threshold(float(value), same_step=self._same_drag("threshold"))
+        if not self.workflow.set_threshold(float(value), same_step=self._same_drag("threshold")):
+            self.panel.changed(Change.SETTINGS)  # the slider goes back to what holds
 
     def _growth_changed(self, value: float) -> None:
-        self.workflow.set_growth_mm(float(value), same_step=self._same_drag("growth"))
+        if not self.workflow.set_growth_mm(float(value), same_step=self._same_drag("growth")):
+            self.panel.changed(Change.SETTINGS)
 
     def _same_drag(self, what: str) -> bool:
         """Whether this is one more value of the slider that was moved just now: then it is the same undo entry."""

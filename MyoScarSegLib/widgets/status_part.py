@@ -28,6 +28,7 @@ class StatusPart(Part):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._extra_error = ""
+        self._extra_is_new = False
         self.ui.cancelButton.connect("clicked()", self.workflow.cancel)
         self.ui.undoButton.connect("clicked()", self.workflow.undo)
         self.ui.redoButton.connect("clicked()", self.workflow.redo)
@@ -39,19 +40,23 @@ class StatusPart(Part):
     def say_error(self, sentence: str) -> None:
         """Show a sentence that is no matter of the workflow, until its next step or ``say_error("")``."""
         self._extra_error = sentence
+        self._extra_is_new = bool(sentence)
         self.panel.changed(Change.STATUS)
 
     @property
     def error(self) -> str:
         """The sentence that is shown."""
+        if self._extra_error:
+            return self._extra_error
         if self.workflow.error:
             return self.workflow.error
-        if self.panel.engine.state == "failed":
-            return str(self.panel.engine.error)
-        return self._extra_error
+        return str(self.panel.engine.error) if self.panel.engine.state == "failed" else ""
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
         ui, workflow = self.ui, self.workflow
+        if not self._extra_is_new and changes & {Change.PROGRESS, Change.HISTORY, Change.VOLUME}:
+            self._extra_error = ""
+        self._extra_is_new = False
         ui.statusLabel.text = workflow.status
         ui.noteLabel.text = workflow.note
         ui.noteLabel.visible = bool(workflow.note)
