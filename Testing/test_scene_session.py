@@ -311,6 +311,67 @@ def test_locked_segmentation_refuses_masks_and_settings_and_keeps_all(session):
     session.set_threshold(0.2)
 
 
+@pytest.mark.parametrize(
+    ("part", "step"),
+    [
+        (part, step)
+        for part in ("probability", "results", "record")
+        for step in ("masks", "undo", "box", "threshold")
+        if (part, step) != ("probability", "box")  # a box needs no probabilities
+    ],
+)
+def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, step):
+    session.add_box(BOX)
+    session.apply_masks(masks(2, 3))
+    before, labels = everything(session), session.history.labels
+    target, name = {
+        "probability": (session.probability, "write"),
+        "results": (session.results, "show"),
+        "record": (session._nodes.record, "save"),
+    }[part]
+    whole, calls = getattr(target, name), []
+
+    def break_once(*arguments):
+        if not calls:
+            calls.append(1)
+            raise SceneError("no memory")
+        whole(*arguments)
+
+    monkeypatch.setattr(target, name, break_once)
+    steps = {
+        "masks": lambda: session.apply_masks(masks(1, 2, radius=9)),
+        "undo": session.undo,
+        "box": lambda: session.add_box(replace(BOX, slice=4)),
+        "threshold": lambda: session.set_threshold(0.2),
+    }
+    with pytest.raises(SceneError, match="no memory"):
+        steps[step]()
+    assert everything(session) == before
+    assert session.history.labels == labels
+    steps[step]()  # and it works the next time
+    assert everything(session) != before
+
+
+def test_painting_in_a_segmentation_that_was_locked_afterwards_is_noticed_without_writing(session):
+    session.apply_masks(masks(2))
+    paint(session, 3)
+    session.segmentation.node.SetHideFromEditors(True)
+    assert session.edited_slices == [3]
+    assert session.burden().slices[3].pixels == 28
+
+
+def test_segment_that_the_user_deleted_stays_deleted(session):
+    session.apply_masks(masks(1, 2))
+    node = session.segmentation.node
+    node.GetSegmentation().RemoveSegment(session.segmentation.segment_id)
+    session.refresh()
+    assert node.GetSegmentation().GetNumberOfSegments() == 0
+    assert session.probability.slices == []
+    session.undo()
+    assert session.mask()[1].any() and session.probability.slices == [1, 2]
+    assert session.segmentation.node is node
+
+
 def test_volume_that_was_deleted_is_said(scene, volume):
     session = StudySession.open(volume)
     session.apply_masks(masks(2))

@@ -40,7 +40,20 @@ def mask_of(
     if growth_mm == 0 or not mask.any():
         return mask
     spacing = pixel_spacing_mm or (1.0, 1.0)
-    return _grown(mask, growth_mm, spacing) if growth_mm > 0 else ~_grown(~mask, -growth_mm, spacing)
+    window = _surroundings(mask, abs(growth_mm), spacing)
+    part = mask[window]
+    mask[window] = _grown(part, growth_mm, spacing) if growth_mm > 0 else ~_grown(~part, -growth_mm, spacing)
+    return mask
+
+
+def _surroundings(mask: np.ndarray, distance_mm: float, spacing_mm: tuple[float, float]) -> tuple[slice, slice]:
+    """The rectangle beyond which nothing changes; for a usual scar a small part of the slice."""
+    found = []
+    for axis, side in ((0, spacing_mm[0]), (1, spacing_mm[1])):
+        taken = np.flatnonzero(mask.any(axis=1 - axis))
+        reach = int(distance_mm / side) + 1
+        found.append(slice(max(int(taken[0]) - reach, 0), int(taken[-1]) + reach + 1))
+    return found[0], found[1]
 
 
 def _grown(mask: np.ndarray, radius_mm: float, spacing_mm: tuple[float, float]) -> np.ndarray:

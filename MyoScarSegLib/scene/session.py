@@ -327,13 +327,13 @@ class StudySession:
             SceneError: there is nothing to undo. Actions before the session was opened (a scene that was loaded) stay.
         """
         self.refresh()
-        with self._writing():
+        with self._all_or_nothing():
             return self.history.undo(self._restore)
 
     def redo(self) -> str:
         """Do again what undo took back. Raises SceneError if there is nothing to redo."""
         self.refresh()
-        with self._writing():
+        with self._all_or_nothing():
             return self.history.redo(self._restore)
 
     # ------------------------------------------------------------------ following the scene
@@ -387,13 +387,9 @@ class StudySession:
         self.refresh()
         joins = same_step and len(self.history.labels) == entries  # what was noticed just now came between
         before = self._state
-        with self._writing():
-            try:
-                yield
-                self._settle()
-            except BaseException:
-                self._go_back(before)
-                raise
+        with self._all_or_nothing():
+            yield
+            self._settle()
         if self._state != before and not (joins and self.history.extend(self._state)):
             self.history.push(label, before, self._state)
 
@@ -405,12 +401,19 @@ class StudySession:
         finally:
             self._busy -= 1
 
-    def _go_back(self, before: StudyState) -> None:
-        try:
-            self._state = self._nodes.with_prompts(self._state)  # what the failed step may have changed already
-            self._restore(before)
-        except MyoScarSegError:
-            _log.exception("A step failed, and what it had changed could not all be put back")
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        before = self._state
+        with self._writing():
+            try:
+                yield
+            except BaseException:
+                try:
+                    self._state = self._nodes.with_prompts(self._state)  # what the failed step may have changed already
+                    self._restore(before)
+                except MyoScarSegError:
+                    _log.exception("A step failed, and what it had changed could not all be put back")
+                raise
 
     def _restore(self, target: StudyState) -> None:
         self._become(target)
