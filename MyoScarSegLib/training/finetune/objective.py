@@ -123,33 +123,9 @@ def sam_answer(
         points: ``[n, 3]``: x and y in pixel edges, and 1 for positive or 0.
         hint: float ``[side, side]``, logits of a previous mask.
     """
-    import torch
-    from torch.nn import functional
+    from MyoScarSegLib.segmentation.mask_decoder import decode
 
-    device = features.device
-    # SAM counts pixel centres in whole numbers.
-    boxes = None if box is None else torch.tensor([list(box)], dtype=torch.float32, device=device) - 0.5
-    clicked = None
-    if len(points):
-        xy = torch.from_numpy(points[None, :, :2].astype(np.float32)).to(device) - 0.5
-        clicked = (xy, torch.from_numpy(points[None, :, 2].astype(np.int64)).to(device))
-    masks = None
-    if hint is not None:
-        given = torch.from_numpy(hint.astype(np.float32))[None, None].to(device)
-        side = network["prompt_encoder"].mask_input_size
-        masks = functional.interpolate(given, side, mode="bilinear", antialias=True)
-    sparse, dense = network["prompt_encoder"](points=clicked, boxes=boxes, masks=masks)
-    logits, score = network["mask_decoder"](
-        image_embeddings=features,
-        image_pe=network["prompt_encoder"].get_dense_pe(),
-        sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense,
-        multimask_output=False,
-    )
-    size = network["prompt_encoder"].input_image_size
-    if logits.shape[-2:] != tuple(size):
-        logits = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
-    return logits[:, 0], score[:, 0]
+    return decode(network, features, [0], [box], [points], [hint])
 
 
 @dataclass
@@ -197,19 +173,22 @@ def _answer(
     import torch
 
     from MyoScarSegLib.segmentation.detail import prompt_maps
+    from MyoScarSegLib.segmentation.mask_decoder import decode
 
     refines = detail is not None and "refiner" in network
     learns = not refines or settings.sam_decoder or settings.mode != "decoder"
     with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
         # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder was not taught to.
-        answers = [sam_answer(network, encoded[p.item : p.item + 1], p.box, p.points, None if refines else p.hint) for p in asked]
-        logits, scores = torch.cat([a[0] for a in answers]), torch.cat([a[1] for a in answers])
+        hints = None if refines else [p.hint for p in asked]
+        logits, scores = decode(
+            network, encoded, [p.item for p in asked], [p.box for p in asked], [p.points for p in asked], hints
+        )
     if detail is None or not refines:
         return logits, scores
     side = detail.shape[-1]
     nothing = np.full((side, side), np.nan, dtype=np.float32)
-    hints = torch.from_numpy(np.stack([nothing if p.hint is None else p.hint.astype(np.float32) for p in asked]))
-    maps = prompt_maps(side, [p.box for p in asked], [p.points for p in asked], hints).to(detail)
+    before = torch.from_numpy(np.stack([nothing if p.hint is None else p.hint.astype(np.float32) for p in asked]))
+    maps = prompt_maps(side, [p.box for p in asked], [p.points for p in asked], before).to(detail)
     of_item = torch.tensor([p.item for p in asked], device=detail.device)
     return network["refiner"](detail[of_item], logits, maps), scores
 
