@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from Testing.volume_factory import add_gaps, add_transform, add_volume
 
@@ -228,3 +230,64 @@ def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, table, p
     assert PointPrompts(copy, VolumeGeometry(copy)).points() == []
     volume.SetName("Another name")
     assert BoxTable(volume, SHAPE).all_boxes() == table.all_boxes()
+
+
+# ---------------------------------------------------------------- what the user sees of it
+
+
+class IdleEngine(Engine):
+    """An engine whose worker never answers: nothing here needs a network."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", "import sys; sys.stdin.buffer.read()"]
+
+
+@pytest.fixture
+def workflow(scene):
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    engine = IdleEngine()
+    workflow = Workflow(scene, engine)
+    yield workflow
+    workflow.close()
+    engine.stop()
+
+
+def visible(scene) -> int:
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode"))]
+    return sum(bool(node.GetDisplayVisibility()) for node in nodes)
+
+
+def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):
+    other = add_volume(scene, np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE 2")
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    workflow.add_point(Point(2, 7.5, 6.5))
+    assert visible(scene) == 2
+    workflow.select(other)
+    assert visible(scene) == 0
+    workflow.select(volume)
+    assert visible(scene) == 2
+    scene.RemoveNode(volume)
+    workflow.pump()
+    assert visible(scene) == 0
+
+
+def test_boxes_of_a_deleted_table_are_not_shown_any_more_and_come_back_with_undo(scene, volume, workflow):
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    scene.RemoveNode(workflow.session.boxes.node)
+    workflow.pump()
+    assert visible(scene) == 0
+    assert workflow.undo()
+    assert workflow.session.boxes.all_boxes() == [BOX]
+    assert visible(scene) == 1
+
+
+def test_a_box_whose_display_node_was_deleted_can_be_removed(scene, table):
+    number = table.add(BOX)
+    views = views_of(table)
+    scene.RemoveNode(views.node(number).GetDisplayNode())
+    table.remove(number)
+    table.add(replace(BOX, slice=4))
+    assert visible(scene) == 1

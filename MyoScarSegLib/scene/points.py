@@ -136,7 +136,7 @@ class PointPrompts:
         """Show or hide all points."""
         for positive in (True, False):
             if self.has_node(positive):
-                self.node(positive).SetDisplayVisibility(visible)
+                self._nodes[positive].SetDisplayVisibility(visible)
 
     def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback()`` after points were placed, dragged to the end, or removed. Returns the function that ends this."""

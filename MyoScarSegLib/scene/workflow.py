@@ -234,7 +234,7 @@ class Workflow:
         """
         if volume_node is not None and volume_node is self.volume_node:
             return True
-        self._leave(_("Another volume was chosen."))
+        self._leave(_("Another volume was chosen."), hide=True)
         self._notices.begin_step()
         found = volume_node is not None and self._enter(volume_node)
         self._notices.tell(Change.VOLUME, Change.STATUS)
@@ -432,17 +432,23 @@ class Workflow:
             on_removed=self._on_box_removed,
             at_once_s=_VIEWS_AT_ONCE_S,
         )
+        session.points.set_visible(True)
         self._work.encode(self.displayed_slice)
         return True
 
-    def _leave(self, why: str) -> None:
-        """Let go of the study in hand; its nodes stay, and its history until the volume goes."""
+    def _leave(self, why: str, *, hide: bool = False) -> None:
+        """Let go of the study in hand; its nodes stay, and its history until the volume goes.
+
+        ``hide`` its prompts: over another volume, of the same patient perhaps, they would look like that one's.
+        """
         work, self._work = self._work, None
         for watcher in (self._follower, self._volume_watcher):
             if watcher is not None:
                 watcher.stop()
         if self._views is not None:
-            self._views.close()
+            self._views.close(hide=hide)
+        if work is not None and hide:
+            work.session.points.set_visible(False)
         self._follower = self._volume_watcher = self._views = None
         if work is not None:
             work.close(why)
@@ -465,7 +471,7 @@ class Workflow:
     def _on_removed(self, node: Any) -> None:
         session = self.session
         if session is not None and node is session.volume_node:
-            self._leave(_("The volume was deleted."))
+            self._leave(_("The volume was deleted."), hide=True)
             self._notices.say(error=_("The volume was deleted. Choose another one."))
             self._notices.tell(Change.VOLUME)
         elif session is not None and session.owns(node):
@@ -478,6 +484,8 @@ class Workflow:
         """A node of the study was deleted: go on with what is left; what is missing is made anew when it is needed."""
         if self._work is not None:
             self._work.restore(self._work.session.refresh)
+            if self._views is not None:
+                self._views.refresh()  # a table that was deleted does not say so
             self._notices.tell(Change.BOXES, Change.POINTS, Change.HISTORY, Change.STATUS)
 
     def _reread(self) -> None:
