@@ -136,3 +136,32 @@ def module(application, tiny_segmenter, tiny_detector):
 
     with open_module(application, detector=tiny_detector, segmenter=tiny_segmenter) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_segmenter, tiny_detector):
+    """The engine's settings with the tiny models."""
+    from MyoScarSegLib.engine.client import EngineSettings
+
+    return EngineSettings(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_engine():
+    """One worker process for all tests of the workflow: starting one takes seconds."""
+    from MyoScarSegLib.engine.client import Engine
+
+    engine = Engine()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def workflow(scene, tiny_engine, tiny_settings):
+    """A workflow on a fresh scene, with the tiny models."""
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    workflow = Workflow(scene, tiny_engine)
+    workflow.configure(tiny_settings)
+    yield workflow
+    workflow.close()

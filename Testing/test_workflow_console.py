@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK
 
-from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, BoxState
@@ -21,28 +19,6 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 SMALL = PhantomSettings(slices=4, rows=80, columns=72, pixel_spacing_mm=(2.4, 2.4))
 BOX = Box(1, 20, 20, 50, 50)
-
-
-@pytest.fixture(scope="module")
-def settings(tiny_segmenter, tiny_detector):
-    return EngineSettings(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    engine = Engine()
-    yield engine
-    engine.stop()
-
-
-@pytest.fixture
-def workflow(scene, engine, settings):
-    from MyoScarSegLib.scene.workflow import Workflow
-
-    workflow = Workflow(scene, engine)
-    workflow.configure(settings)
-    yield workflow
-    workflow.close()
 
 
 @pytest.fixture
@@ -143,7 +119,7 @@ def test_export_without_a_result_says_what_to_do(console, scene, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_of_studies(console, settings, tmp_path):
+def test_folder_of_studies(console, tmp_path):
     from MyoScarSegLib.study import write_volume
 
     phantom = make_phantom(3, settings=SMALL).study
@@ -241,14 +217,14 @@ def test_edits_are_quick_once_the_study_is_encoded(workflow, scene):
     assert time.monotonic() - began < 4
 
 
-def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, settings):
+def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, tiny_settings):
     import slicer
 
     from MyoScarSegLib.scene.demo_scene import write_demo_scene
     from MyoScarSegLib.scene.headless import bootstrap
     from MyoScarSegLib.scene.session import StudySession
 
-    path = write_demo_scene(tmp_path / "demo.mrb", 11, replace(settings))
+    path = write_demo_scene(tmp_path / "demo.mrb", 11, tiny_settings)
     scene = bootstrap(tmp_path, views=False)
     assert scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
     volume = scene.GetFirstNodeByName("LGE phantom")

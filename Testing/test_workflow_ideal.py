@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.study import read_study
 from Testing.ideal_workflow import IdealWorkflow
@@ -13,24 +12,6 @@ from Testing.ideal_workflow import IdealWorkflow
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 SMALL = PhantomSettings(slices=5, rows=96, columns=80, pixel_spacing_mm=(2.0, 2.0), orientation="random")
-
-
-@pytest.fixture(scope="module")
-def engine(tiny_segmenter, tiny_detector):
-    engine = Engine()
-    engine.configure(EngineSettings(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1))
-    engine.start()
-    yield engine
-    engine.stop()
-
-
-@pytest.fixture
-def workflow(scene, engine):
-    from MyoScarSegLib.scene.workflow import Workflow
-
-    workflow = Workflow(scene, engine)
-    yield workflow
-    workflow.close()
 
 
 def run(workflow, study, path) -> IdealWorkflow:
