@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: help demo test test-slow bench lint format models detector segmenter clean
+.PHONY: help demo screen test test-slow bench lint format models detector segmenter clean
 
 help:
 	@echo "make demo       segment a made study with known scar; look at $(OUT)/demo/phantom/overlay.png"
@@ -28,10 +28,17 @@ models: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/myoscarseg demo -o $(OUT)/demo
 
-test: models
+# Qt and VTK draw off screen in the tests, with libraries that a server may lack.
+LIBRARIES := libegl1 libgl1 libopengl0 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libx11-6 libxrender1 libxcursor1
+DRAWS := $(BIN)/python -c 'import slicer; from PySide6 import QtGui, QtWidgets' >/dev/null 2>&1
+screen: $(VENV)/installed
+	@$(DRAWS) || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq $(LIBRARIES) >/dev/null && $(DRAWS); } \
+		|| { echo "The tests draw with Qt and VTK. On Debian: apt-get install $(LIBRARIES)"; exit 1; }
+
+test: models screen
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: models
+test-slow: models screen
 	$(BIN)/python -m pytest
 
 bench: models
