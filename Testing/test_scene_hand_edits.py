@@ -291,3 +291,12 @@ def test_a_box_whose_display_node_was_deleted_can_be_removed(scene, table):
     table.remove(number)
     table.add(replace(BOX, slice=4))
     assert visible(scene) == 1
+
+
+def test_rows_that_are_no_boxes_are_told_when_the_study_is_opened(scene, volume, workflow):
+    table = BoxTable(volume, SHAPE)
+    table.add_many([BOX, replace(BOX, slice=3)])
+    type_into(table, 0, "x0", "nine")
+    table.close()
+    assert workflow.select(volume)
+    assert "Row 1" in workflow.note

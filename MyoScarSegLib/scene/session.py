@@ -70,7 +70,7 @@ class StudySession:
         self.points = self._nodes.points
         self.probability = self._nodes.probability
         self.results = self._nodes.results
-        self.problem = self._nodes.problem
+        self.problem = " ".join(text for text in (self._nodes.problem, *self.boxes.problems[:3]) if text)
         self.history: History[StudyState] = History(size=bytes_between)
         self._hash = content_hash(volume_node)
         self._key = _key(volume_node)
