@@ -7,10 +7,12 @@ panel, ``engine`` for the process with the networks).
 import sys
 from pathlib import Path
 
+import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 
@@ -31,8 +33,8 @@ class MyoScarSeg(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The MyoScarSeg contributors"]
         self.parent.helpText = _(
-            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose "
-            "boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass are "
+            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press "
+            "Propose boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass are "
             "measured as you work. The first use shows what has to be installed. For research, not for clinical decisions."
         )
         self.parent.acknowledgementText = _(
@@ -138,3 +140,151 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
     def cancel(self):
         """Cancel the call that waits, from a timer, a button or ``progress``."""
         self._console.cancel()
+
+
+class MyoScarSegTest(ScriptedLoadableModuleTest):
+    """Self-tests on a phantom study with known scar: every console call, and the panel's buttons. Nothing is downloaded."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear(0)
+
+    def test_panelWithoutVolume(self):
+        """Nothing can be started without a volume, and the panel says what to do."""
+        panel = self._panel()
+        self.assertFalse(panel.ui.proposeButton.enabled)
+        self.assertIn("LGE", panel.ui.statusLabel.text)
+
+    def test_wrongVolumeIsASentence(self):
+        """A volume of one slice gives a sentence, and the scene stays as it was."""
+        import numpy as np
+
+        panel = self._panel()
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "one slice")
+        slicer.util.updateVolumeFromArray(volume, np.zeros((1, 16, 16)))
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        panel.ui.volumeSelector.setCurrentNode(volume)
+        self._until(lambda: panel.ui.errorLabel.text)
+        self.assertTrue(panel.ui.errorLabel.text.endswith("."))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
+
+    def test_consoleCalls(self):
+        """Every call of the logic, in the order of the work."""
+        import tempfile
+
+        self._needNetworks()
+        phantom, volume = self._phantom()
+        logic = MyoScarSegLogic()
+        told = []
+        boxes = logic.proposeBoxes(volume, progress=lambda done, total, message: told.append((done, total, message)))
+        self.assertGreater(len(boxes), 0)
+        self.assertGreater(len(told), 0)
+        best = int(phantom.scar.sum(axis=(1, 2)).argmax())
+        segmentation = logic.segment(volume, slices=[best])
+        self.assertTrue(segmentation.IsA("vtkMRMLSegmentationNode"))
+        segmentation = logic.process(volume)
+        found = self._volume_ml(segmentation, volume)
+        self.assertGreater(found, 0.4 * phantom.scar_volume_ml)
+        self.assertLess(found, 2.0 * phantom.scar_volume_ml)
+        with tempfile.TemporaryDirectory() as folder:
+            folders = logic.exportResults(folder)
+            self.assertEqual(len(folders), 1)
+            self.assertTrue((Path(folder) / "results.csv").is_file())
+
+    def test_folderOfStudies(self):
+        """A folder with one study, in a process of its own."""
+        import tempfile
+
+        self._needNetworks()
+        from MyoScarSegLib.phantom import PhantomSettings, make_phantom
+        from MyoScarSegLib.study.writer import write_volume
+
+        study = make_phantom(7, settings=PhantomSettings(slices=3)).study
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "in").mkdir()
+            write_volume(Path(folder) / "in" / "study.nrrd", study.voxels, study)
+            outcomes = MyoScarSegLogic().processFolder(Path(folder) / "in", Path(folder) / "out")
+            self.assertEqual([outcome["status"] for outcome in outcomes], ["done"])
+            self.assertTrue((Path(folder) / "out" / "results.csv").is_file())
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
+
+    def test_buttons(self):
+        """Propose, review, segment, threshold, undo and clear, as a user presses them."""
+        self._needNetworks()
+        panel = self._panel()
+        _phantom, volume = self._phantom()
+        panel.ui.volumeSelector.setCurrentNode(volume)
+        self._until(lambda: panel.workflow.session is not None)
+        self._until(lambda: panel.ui.proposeButton.enabled)
+        panel.ui.proposeButton.click()
+        self._until(lambda: not panel.workflow.busy)
+        self.assertEqual(panel.workflow.error, "")
+        self._until(lambda: panel.ui.boxTable.rowCount > 0)
+        panel.boxes.review(1)
+        self._until(lambda: panel.ui.acceptBoxButton.enabled)
+        accepted = panel.boxes.selected
+        panel.ui.acceptBoxButton.click()
+        self.assertEqual(panel.workflow.session.boxes.box(accepted).state.value, "accepted")
+        self._until(lambda: panel.ui.segmentAllButton.enabled)
+        panel.ui.segmentAllButton.click()
+        self._until(lambda: not panel.workflow.busy)
+        self.assertEqual(panel.workflow.error, "")
+        before = panel.workflow.session.mask().sum()
+        self.assertGreater(before, 0)
+        self._until(lambda: float(panel.ui.volumeMlLabel.text) > 0)
+        panel.ui.thresholdSlider.value = 0.8
+        self.assertLess(panel.workflow.session.mask().sum(), before)
+        self._until(lambda: panel.ui.undoButton.enabled)
+        panel.ui.undoButton.click()
+        self.assertEqual(panel.workflow.session.mask().sum(), before)
+        panel.ui.clearButton.click()
+        self.assertEqual(panel.workflow.session.mask().sum(), 0)
+
+    def test_sceneClosedInMidWork(self):
+        """Closing the scene while boxes are proposed leaves an empty panel and no error."""
+        self._needNetworks()
+        panel = self._panel()
+        _phantom, volume = self._phantom()
+        panel.workflow.select(volume)
+        panel.workflow.propose()
+        slicer.mrmlScene.Clear(0)
+        self._until(lambda: panel.workflow.session is None and panel.ui.boxTable.rowCount == 0)
+        self.assertEqual(panel.workflow.busy, "")
+
+    def _panel(self):
+        widget = slicer.util.getModuleWidget("MyoScarSeg")
+        widget.enter()
+        self._until(lambda: True)
+        return widget.panel
+
+    def _phantom(self):
+        from MyoScarSegLib.phantom import PhantomSettings, make_phantom
+        from MyoScarSegLib.scene.demo_scene import add_study
+
+        phantom = make_phantom(11, settings=PhantomSettings(slices=4, slice_spacing_mm=20.0))
+        return phantom, add_study(slicer.mrmlScene, phantom.study, "LGE PSIR phantom")
+
+    def _volume_ml(self, segmentation, volume):
+        import numpy as np
+
+        segment = segmentation.GetSegmentation().GetSegmentIdBySegmentName("Scar")
+        voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume).sum()
+        return float(voxels * np.prod(volume.GetSpacing()) / 1000.0)
+
+    def _needNetworks(self):
+        from MyoScarSegLib.installation.application import missing_now
+
+        missing = missing_now()
+        if missing:
+            self.skipTest("not installed: " + ", ".join(requirement.name for requirement in missing))
+
+    def _until(self, condition, seconds=300):
+        import time
+
+        end = time.monotonic() + seconds
+        while True:
+            for _turn in range(3):  # what has changed is shown at the next turn of the panel's timer
+                slicer.app.processEvents()
+                time.sleep(0.02)
+            if condition():
+                return
+            self.assertLess(time.monotonic(), end, "took too long")

@@ -58,7 +58,7 @@ class Module:
         return self.workflow.session
 
     def turn(self) -> None:
-        """One turn of the event loop. How long it held up the user is measured, less what other programs took of the processor."""
+        """One turn of the event loop. How long it held up the user is measured, less what other programs took meanwhile."""
         begin, waited = time.perf_counter(), _waited_s()
         self.application.app.processEvents()
         held_s = time.perf_counter() - begin - (_waited_s() - waited)
@@ -104,6 +104,8 @@ class Module:
         from PySide6.QtTest import QTest
 
         combination = QKeySequence(keys)[0]
+        self.application.window.activateWindow()
+        self.turn()
         QTest.keyClick(self.application.window, combination.key(), combination.keyboardModifiers())
         self.settle()
 
@@ -198,6 +200,7 @@ def open_module(
     sys.modules["MyoScarSeg"] = code
     spec.loader.exec_module(code)
     widget = code.MyoScarSegWidget(application.module_place())
+    application.show_module("MyoScarSeg", widget)
     module = Module(application, code, widget, detector, segmenter)
     try:
         widget.setup()

@@ -100,7 +100,7 @@ def _image(pixels: np.ndarray, column_mm: float, row_mm: float, z: float) -> Any
 
 
 def _outline(mask: np.ndarray, column_mm: float, row_mm: float) -> Any:
-    rows, columns = mask.shape
+    rows = len(mask)
     points, lines = vtk.vtkPoints(), vtk.vtkCellArray()
 
     def line(x0: float, y0: float, x1: float, y1: float) -> None:

@@ -66,14 +66,8 @@ def test_every_name_of_ctk_and_slicer_is_one_of_the_application():
 
 
 def test_helpers_that_are_replaced_exist_in_the_application(application):
-    assert {
-        "loadUI",
-        "childWidgetVariables",
-        "mainWindow",
-        "selectModule",
-        "resetSliceViews",
-        "showStatusMessage",
-    } <= facts.api().util
+    names = {"loadUI", "childWidgetVariables", "mainWindow", "selectModule", "resetSliceViews", "getModuleWidget"}
+    assert names | {"reloadScriptedModule", "showStatusMessage"} <= facts.api().util
 
 
 def test_base_classes_have_no_members_beyond_the_facts():

@@ -42,6 +42,11 @@ class HandEditor:
             if node is not None and session is not None:
                 self._editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
 
+    def rest(self) -> None:
+        """Lay the brush down: another tool is taken up."""
+        if self._editor is not None:
+            self._editor.setActiveEffect(None)
+
     def enter(self) -> None:
         """The module is shown."""
         if self._editor is not None:

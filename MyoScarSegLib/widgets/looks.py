@@ -7,10 +7,11 @@ from typing import Any
 import qt
 
 from MyoScarSegLib.prompts import BoxState
+from MyoScarSegLib.resources import resources_folder
 from MyoScarSegLib.scene.box_views import COLORS
 
 _NEXT = """
-QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px; 
+QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px;
   padding: 6px 10px; font-weight: 600; }}
 QPushButton:hover {{ background: {hover}; }}
 QPushButton:pressed {{ background: {edge}; }}
@@ -25,10 +26,17 @@ def is_dark(widget: Any) -> bool:
     return palette.color(qt.QPalette.Window).lightness() < palette.color(qt.QPalette.WindowText).lightness()
 
 
+_ICONS = {
+    "proposeButton": "Propose", "segmentAllButton": "Segment", "drawBoxButton": "DrawBox", "acceptBoxButton": "Accept",
+    "rejectBoxButton": "Reject", "deleteBoxButton": "Delete", "copyBoxButton": "CopyToNext", "addPositiveButton": "PointAdd",
+    "addNegativeButton": "PointRemove", "undoButton": "Undo", "redoButton": "Redo", "helpButton": "Help",
+}  # fmt: skip
+
+
 def dress(ui: Any) -> None:
-    """Set what depends on the theme."""
-    for name in ("factsLabel", "noteLabel"):
-        getattr(ui, name).styleSheet = ""
+    """Set icons, and what depends on the theme."""
+    for name, picture in _ICONS.items():
+        getattr(ui, name).icon = qt.QIcon(str(resources_folder() / "Icons" / f"{picture}.svg"))
     small = f"color: {_muted(ui.statusFrame)};"
     for name in ("reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel"):
         getattr(ui, name).styleSheet = small
@@ -71,6 +79,7 @@ def mark_next(button: Any, on: bool) -> None:
         )
     if button.styleSheet != style:
         button.styleSheet = style
+        button.iconSize = qt.QSize(0, 0) if on else qt.QSize(16, 16)  # on the accent colour an icon is noise
 
 
 def state_icon(state: BoxState) -> Any:

@@ -60,6 +60,8 @@ class Mouse:
             return
         self._end_drag()
         self._tool = tool
+        if tool is not None:
+            self._panel.scar.editor.rest()
         self._show_buttons()
         for widget in self._panel.views.widgets:
             if tool is None:

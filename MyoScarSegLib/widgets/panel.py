@@ -84,6 +84,7 @@ class Panel:
         if self.entered:
             return
         self.entered = True
+        looks.dress(self.ui)  # the theme may have been changed meanwhile
         self.shortcuts.install()
         self.mouse.start()
         for part in self.parts:

@@ -51,6 +51,12 @@ class Shortcuts:
         else:
             self._panel.workflow.cancel()
 
+    def accept(self) -> None:
+        """Accept the selected box, unless Enter ends the typing of a number or a text."""
+        focus = slicer.app.focusWidget()
+        if focus is None or not (focus.inherits("QAbstractSpinBox") or focus.inherits("QLineEdit")):
+            self._panel.boxes.accept()
+
     def delete(self) -> None:
         """Remove the point under the mouse, else the selected box."""
         point = self._panel.mouse.point_under()
@@ -75,7 +81,7 @@ class Shortcuts:
             ("X", toggle("negative"), False),
             ("N", lambda: boxes.review(1), True),
             ("Shift+N", lambda: boxes.review(-1), True),
-            ("Return Enter", boxes.accept, False),
+            ("Return Enter", self.accept, False),
             ("Shift+R", boxes.reject, False),
             ("Del", self.delete, False),
             ("C", boxes.copy_on, False),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+import slicer
+
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.widgets.part import Part, quietly
 from MyoScarSegLib.widgets.sample import SampleMaker
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
+
+
+_LOADING_S = 0.3
+"""After a volume has come into the scene: readers add the node first, and several come one after the other."""
 
 
 class StudyPart(Part):
@@ -26,6 +34,10 @@ class StudyPart(Part):
         self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
         self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.choose)
         self.ui.sampleButton.connect("clicked()", self.load_sample)
+        self._look_at = 0.0
+        self._observers = Observers()
+        self._observers.add(self.workflow.scene, slicer.vtkMRMLScene.NodeAddedEvent, self._node_added, with_node=True)
+        self._stop_ticking = panel.backend.after_tick(self._look)
 
     def choose(self, volume_node: Any) -> None:
         """Work on this volume, or on none."""
@@ -33,6 +45,17 @@ class StudyPart(Part):
             return
         self._reason = ""
         self.workflow.select(volume_node)
+
+    def _node_added(self, node: Any) -> None:
+        if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
+            self._look_at = time.monotonic() + _LOADING_S
+
+    def _look(self) -> None:
+        """Choose the likely one among volumes that were loaded while the module is shown, once they are all there."""
+        if self._look_at and time.monotonic() > self._look_at and not self.workflow.scene.IsBatchProcessing():
+            self._look_at = 0.0
+            if self.panel.entered:
+                self.choose_likely()
 
     def choose_likely(self) -> None:
         """Work on the volume that looks most like an LGE stack, if none was chosen."""
@@ -53,6 +76,8 @@ class StudyPart(Part):
 
     def cleanup(self) -> None:  # noqa: D102
         self._sample.stop()
+        self._stop_ticking()
+        self._observers.clear()
 
     def enter(self) -> None:  # noqa: D102
         self.choose_likely()

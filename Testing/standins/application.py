@@ -132,6 +132,7 @@ class Application:
         else:
             self.app = existing
             self.app.begin(scene, folder)
+        self._widgets: dict[str, Any] = {}
         self.window = QtWidgets.QMainWindow()
         area = QtWidgets.QScrollArea()
         area.setWidgetResizable(True)
@@ -155,6 +156,29 @@ class Application:
                 return wrap(container.layout())
 
         return Place()
+
+    def show_module(self, name: str, widget: Any) -> None:
+        """Let ``slicer.util.getModuleWidget`` find a module's widget."""
+        self._widgets[name] = widget
+
+    def reload(self, name: str) -> Any:
+        """What the application does on *Reload*: neither exit() nor enter(), and ``isEntered`` is true in setup()."""
+        code = sys.modules[name]
+        spec = code.__spec__
+        spec.loader.exec_module(code)
+        for child in self._container.children():
+            if isinstance(child, QtWidgets.QWidget):
+                child.hide()
+        self._widgets[name].cleanup()
+        layout = self._container.layout()
+        while layout.count():
+            layout.takeAt(0)
+        place = self.module_place()
+        place.isEntered = True
+        widget = getattr(code, f"{name}Widget")(place)
+        self.show_module(name, widget)
+        widget.setup()
+        return widget
 
     def close(self) -> None:
         """Take the window down; the Qt application stays."""
@@ -188,3 +212,5 @@ class Application:
         put(slicer.util, "mainWindow", lambda: wrap(self.window))
         put(slicer.util, "selectModule", self.app.modules_shown.append)
         put(slicer.util, "resetSliceViews", lambda: None)
+        put(slicer.util, "getModuleWidget", self._widgets.__getitem__)
+        put(slicer.util, "reloadScriptedModule", self.reload)
