@@ -57,8 +57,9 @@ class Prompting:
     """How prompts are drawn.
 
     The shares of ``ventricle`` and ``empty`` are of all prompts, on slices with and without scar alike, and that of ``no_box``
-    is of what is left; the others are of the boxes for lesions that then remain. The default is for a model that is good with a box alone, so most prompts are one
-    box for one lesion without clicks; that gets better with every click; and that finds nothing where nothing is.
+    is of what is left; the others are of the boxes for lesions that then remain. The default is for a model that is good with
+    a box alone, so most prompts are one box for one lesion without clicks; that gets better with every click; and that finds
+    nothing where nothing is.
 
     Attributes:
         jitter: standard deviation of each edge's error, as a share of the box's side...

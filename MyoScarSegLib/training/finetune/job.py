@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
@@ -15,19 +16,21 @@ from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.finetune.calibration import Calibration, can_calibrate, choose_threshold, shift_threshold
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.finetune.train import Patients, fine_tune
+from MyoScarSegLib.training.finetune.train import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.jobdata import JobData, provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
 
 if TYPE_CHECKING:
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.detector_error import BoxErrors
     from MyoScarSegLib.training.jobs import TrainJob
 
 _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",
     "Nothing is known of scanners, sequences and diseases that the data does not hold.",
 )
+_STOPPED = "The training was stopped: this is the best model until then, and nobody has measured how good it is."
 _FURTHER: Mapping[str, Any] = {
     "epochs": 5,
     "decoder_rate": 5e-5,
@@ -54,17 +57,20 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
     used = read_job_data(job, manifest, progress, cancel)
     used.split.write(manifest)
     detector = load_detector(device=job.device)
-    errors = None
-    if settings.measured_boxes and settings.epochs:
+
+    def measure() -> BoxErrors:
         from MyoScarSegLib.training.detector_error import measure_box_errors
 
-        errors = measure_box_errors(detector, used.training, progress=progress, cancel=cancel)
-    patients = Patients(used.training, used.validation, _heart_finder(detector), errors)
+        return measure_box_errors(detector, used.training, progress=progress, cancel=cancel)
+
+    patients = Patients(
+        used.training, used.validation, _heart_finder(detector), measure=measure if settings.measured_boxes else None
+    )
 
     def end_to_end(segmenter: Segmenter) -> dict[str, float]:
         return _end_to_end(segmenter, detector, used.validation, cancel)
 
-    provided = provenance(job, used, _LIMITS)
+    licence = provenance(job, used, ())["licence"]
     outcome = fine_tune(
         start,
         patients,
@@ -73,20 +79,51 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         end_to_end=end_to_end if used.validation else None,
         resume=job.resume,
         device=job.device,
-        licence=provided["licence"],
+        licence=licence,
         name=job.name,
+        stopped=lambda so_far: _write_card(job, used, settings, so_far, stopped=True),
         progress=progress,
         cancel=cancel,
     )
-    metrics = {}
+    metrics: dict[str, Any] = {}
     calibration = None
-    if settings.calibrate and outcome.main_process and used.validation:
-        calibration = _calibrate(outcome.model, detector, job.device, used, progress, cancel)
     if used.validation and outcome.main_process:
-        metrics = {
-            "validation": _figures(outcome.model, detector, job.device, used, progress, cancel),
-            "validation, start model": _figures(start, detector, job.device, used, progress, cancel),
-        }
+        try:
+            if settings.calibrate:
+                calibration = _calibrate(outcome.model, detector, job.device, used, progress, cancel)
+            metrics = {
+                "validation": _figures(outcome.model, detector, job.device, used, progress, cancel),
+                "validation, start model": _figures(start, detector, job.device, used, progress, cancel),
+            }
+        except Cancelled:
+            _write_card(job, used, settings, outcome, calibration=calibration, stopped=True)
+            raise
+    if outcome.main_process:
+        _write_card(job, used, settings, outcome, metrics=metrics, calibration=calibration)
+    return {
+        "kind": "sam",
+        "name": job.name,
+        "model": str(outcome.model),
+        "card": str(outcome.model.with_suffix(".json")),
+        "log": str(job.out / "log.jsonl"),
+        "split": str(manifest),
+        "sha256": sha256_of(outcome.model),
+        "metrics": metrics,
+    }
+
+
+def _write_card(
+    job: TrainJob,
+    used: JobData,
+    settings: SamSettings,
+    outcome: Outcome,
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    calibration: Calibration | None = None,
+    stopped: bool = False,
+) -> None:
+    """The card of the model as it now is; of a training that was stopped it says so."""
+    errors = outcome.errors
     record = {
         "name": job.name,
         "task": "segment",
@@ -103,20 +140,10 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         "losses": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "calibration": None if calibration is None else calibration.to_json(),
-        "metrics": metrics,
-        **provided,
+        "metrics": metrics or {},
+        **provenance(job, used, (_STOPPED, *_LIMITS) if stopped else _LIMITS),
     }
-    card = write_card(outcome.model, record) if outcome.main_process else outcome.model.with_suffix(".json")
-    return {
-        "kind": "sam",
-        "name": job.name,
-        "model": str(outcome.model),
-        "card": str(card),
-        "log": str(job.out / "log.jsonl"),
-        "split": str(manifest),
-        "sha256": sha256_of(outcome.model),
-        "metrics": metrics,
-    }
+    write_card(outcome.model, record)
 
 
 def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
@@ -172,7 +199,7 @@ def _calibrate(
         return None
     pipeline = Pipeline(detector=detector, segmenter=model, device=device)
     evaluation = evaluate_models(pipeline, used.validation, settings=(JITTERED,), progress=progress, cancel=cancel)
-    chosen = choose_threshold(evaluation.scores[JITTERED])
+    chosen = choose_threshold(evaluation.settings[JITTERED])
     if chosen is not None:
         shift_threshold(model, chosen.threshold)
     return chosen
