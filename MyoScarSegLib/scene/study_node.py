@@ -15,6 +15,8 @@ from MyoScarSegLib.scene.text import _
 
 ROLE_STUDY = "study"
 SEGMENTATION = "MyoScarSeg.Segmentation"
+GRID = "MyoScarSeg.Grid"
+"""Parameter: how the volume lay when the study was kept, see :mod:`~MyoScarSegLib.scene.slice_order`."""
 _RECORD = "MyoScarSeg.Record"
 _TAG = "MyoScarSeg.Tag"
 _VERSION = 1
@@ -73,8 +75,8 @@ class StudyNode:
         node = self.existing_node
         return None if node is None else node.GetNodeReference(SEGMENTATION)
 
-    def save(self, state: StudyState, segmentation_node: Any) -> None:
-        """Keep the settings, and per slice what the model wrote."""
+    def save(self, state: StudyState, segmentation_node: Any, grid: str) -> None:
+        """Keep the settings, per slice what the model wrote, and how the volume lies (``grid``)."""
         record = {
             "version": _VERSION,
             "threshold": state.threshold,
@@ -89,6 +91,8 @@ class StudyNode:
         changing = node.StartModify()
         if node.GetParameter(_RECORD) != text:
             node.SetParameter(_RECORD, text)
+        if node.GetParameter(GRID) != grid:
+            node.SetParameter(GRID, grid)
         wanted = None if segmentation_node is None else segmentation_node.GetID()
         if node.GetNodeReferenceID(SEGMENTATION) != wanted:
             node.SetNodeReferenceID(SEGMENTATION, wanted)

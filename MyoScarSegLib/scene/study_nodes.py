@@ -17,6 +17,7 @@ from MyoScarSegLib.scene.points import ROLE_POINTS, PointPrompts
 from MyoScarSegLib.scene.probability import ROLE_PROBABILITY, ProbabilityVolume
 from MyoScarSegLib.scene.results import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables, numbers
 from MyoScarSegLib.scene.segmentation import ROLE_SEGMENTATION, ScarSegmentation
+from MyoScarSegLib.scene.slice_order import grid_of
 from MyoScarSegLib.scene.state import ModelSlice, SliceState, StudyState, pack, unpack, with_slices
 from MyoScarSegLib.scene.study_node import ROLE_STUDY, StudyNode
 from MyoScarSegLib.study.study import Study
@@ -154,7 +155,7 @@ class StudyNodes:
             for k, of_slice in self._masks(state.slices).items():
                 mask[k] = of_slice
             self.results.show(numbers(self.study, mask), state.scores, state.edited, provenance)
-        self.record.save(state, self.segmentation.existing_node)
+        self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self._folder.collect()
 
     def move_segmentation(self, node: Any, state: StudyState) -> bool:
@@ -173,7 +174,7 @@ class StudyNodes:
             moved.write_slices(self._masks(state.slices))
             self.segmentation.remove_segment()
         self.segmentation = moved
-        self.record.save(state, node)
+        self.record.save(state, node, grid_of(self.volume_node))
         return has_one
 
     def _masks(self, slices: Mapping[int, SliceState]) -> dict[int, np.ndarray]:
