@@ -28,7 +28,11 @@ HEAVY = {
     "ultralytics",
 }
 # Classes of layers have to inherit from torch's; only functions that build networks import these modules.
-NETWORKS = ("MyoScarSegLib.segmentation.detail", "MyoScarSegLib.training.finetune.lora")
+NETWORKS = (
+    "MyoScarSegLib.segmentation.detail",
+    "MyoScarSegLib.segmentation.mask_decoder",
+    "MyoScarSegLib.training.finetune.lora",
+)
 LIMIT_S = 0.3
 # Training and its evaluation are imported when somebody trains, one part at a time.
 TRAINING_LIMIT_S = 0.5
