@@ -33,9 +33,9 @@ class MyoScarSeg(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The MyoScarSeg contributors"]
         self.parent.helpText = _(
-            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press "
-            "Propose boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass are "
-            "measured as you work. The first use shows what has to be installed. For research, not for clinical decisions."
+            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose "
+            "boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass "
+            "are measured as you work. The first use shows what has to be installed. For research, not for clinical decisions."
         )
         self.parent.acknowledgementText = _(
             "Built on 3D Slicer, SAM (Apache-2.0) and ultralytics YOLO (AGPL-3.0). The models were trained on EMIDEC."
@@ -86,14 +86,6 @@ class MyoScarSegWidget(ScriptedLoadableModuleWidget):
         for name in [name for name in sys.modules if name.split(".")[0] == "MyoScarSegLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
-
-    def setEditedNode(self, node, role="", context=""):
-        """Work on a volume that the user asked to edit elsewhere in the application."""
-        return self.panel is not None and self.panel.workflow.select(node)
-
-    def nodeEditable(self, node):
-        """How well the module suits a node, from 0 to 1; above plain volumes' own modules only if it was worked on here."""
-        return 0.4 if node is not None and node.IsA("vtkMRMLScalarVolumeNode") else 0.0
 
 
 class MyoScarSegLogic(ScriptedLoadableModuleLogic):

@@ -129,6 +129,7 @@ class AdvancedPart(Part):
         self._missing = None
         self.panel.status.say_error("")
         self.panel.engine.start()
+        self.workflow.configure(self.settings())  # which also prepares the slices that could not be until now
         self._show_packages()
         if action == "propose":
             self.panel.boxes.propose()

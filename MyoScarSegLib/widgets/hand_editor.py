@@ -101,7 +101,7 @@ class HandEditor:
         editor.show3DButtonVisible = False
         editor.setEffectNameOrder(_EFFECTS)
         editor.unorderedEffectsVisible = False
-        editor.maximumNumberOfUndoStates = 10
+        editor.undoEnabled = False  # there is one undo, the panel's, and it goes back over the brush as well
         editor.setMRMLScene(scene)
         editor.setMRMLSegmentEditorNode(node)
         self._panel.ui.editorLayout.addWidget(editor)

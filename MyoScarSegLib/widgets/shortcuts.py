@@ -100,7 +100,7 @@ class Shortcuts:
             ("Ctrl+Z", workflow.undo, True),
             ("Ctrl+Y Ctrl+Shift+Z", workflow.redo, True),
             ("Esc", self.escape, False),
-            ("F1", lambda: show_help(panel.form), False),
+            ("?", lambda: show_help(panel.form), False),
         ]
 
 
@@ -123,7 +123,7 @@ def key_list() -> list[tuple[str, str]]:
         ("Ctrl+Shift+Enter", _("segment all slices")),
         ("Ctrl+Z / Ctrl+Y", _("undo / redo")),
         ("Esc", _("leave the tool; then cancel what runs")),
-        ("F1", _("this help")),
+        ("?", _("this help")),
     ]
 
 

@@ -134,7 +134,7 @@ class qMRMLSegmentEditorWidget(QWidget):
     specifyGeometryButtonVisible = Property(bool, lambda self: True, lambda self, on: None)
     show3DButtonVisible = Property(bool, lambda self: True, lambda self, on: None)
     unorderedEffectsVisible = Property(bool, lambda self: True, lambda self, on: None)
-    maximumNumberOfUndoStates = Property(int, lambda self: 10, lambda self, n: None)
+    undoEnabled = Property(bool, lambda self: True, lambda self, on: None)
 
 
 class qMRMLSliceView(QWidget):
