@@ -8,33 +8,33 @@ too late is dropped. What the user cannot do gives a sentence, :attr:`Workflow.e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
-from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.scene.actions import FAILED, Action
 from MyoScarSegLib.scene.box_views import BoxViews
+from MyoScarSegLib.scene.edits import QuickEdits
 from MyoScarSegLib.scene.following import SliceFollower
 from MyoScarSegLib.scene.guidance import Situation, next_step
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.session import StudySession, sessions
-from MyoScarSegLib.scene.study_work import StudyWork, kept_sentence
+from MyoScarSegLib.scene.study_work import StudyWork
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.volumes import describe, likely_lge
 from MyoScarSegLib.scene.watching import SceneWatcher, VolumeWatcher
 
 __all__ = ["Action", "Change", "Workflow"]
 
-T = TypeVar("T")
 # A node for a box takes 60 ms in the application: one at a turn keeps it live, and a dozen boxes are there within a second.
 _VIEWS_AT_ONCE_S = 0.02
 
 
-class Workflow:
+class Workflow(QuickEdits):
     """The study in hand, and everything that can be done with it.
 
     Attributes:
@@ -299,68 +299,6 @@ class Workflow:
 
         return export_sessions(sessions(self.scene), folder)
 
-    # Quick edits: one undo entry each
-
-    def add_box(self, box: Box) -> int | None:
-        """Add a box of the user. Returns its id, None if it cannot be added (:attr:`error` says why)."""
-        return self._edit(lambda session: session.add_box(box))
-
-    def update_box(self, box_id: int, **changes: Any) -> bool:
-        """Move, resize or relabel a box (fields of :class:`~MyoScarSegLib.prompts.Box`)."""
-        return self._do(lambda session: session.update_box(box_id, **changes))
-
-    def nudge_box(self, box_id: int, dx: float, dy: float) -> bool:
-        """Move a box by pixels."""
-
-        def nudge(session: StudySession) -> None:
-            box = session.boxes.box(box_id)
-            session.update_box(box_id, x0=box.x0 + dx, x1=box.x1 + dx, y0=box.y0 + dy, y1=box.y1 + dy)
-
-        return self._do(nudge)
-
-    def remove_box(self, box_id: int) -> bool:
-        """Delete a box."""
-        return self._do(lambda session: session.remove_box(box_id))
-
-    def set_box_state(self, box_id: int, state: BoxState) -> bool:
-        """Accept or reject a box, or make it a proposal again."""
-        return self._do(lambda session: session.set_box_state(box_id, state))
-
-    def copy_box_to_next(self, box_id: int) -> int | None:
-        """Copy a box to the next slice. Returns the copy's id."""
-        return self._edit(lambda session: session.copy_box_to_next(box_id))
-
-    def add_point(self, point: Point) -> bool:
-        """Add a + or - point."""
-        return self._do(lambda session: session.add_point(point))
-
-    def remove_last_point(self) -> bool:
-        """Take the latest point away."""
-        return self._do(lambda session: session.remove_last_point())
-
-    def set_threshold(self, threshold: float, *, same_step: bool = False) -> bool:
-        """Probability from which on a pixel counts as scar; applied to the kept probabilities at once.
-
-        ``same_step`` joins it to the latest action: all but the first value of a slider that is being dragged.
-        """
-        return self._set(lambda session: session.set_threshold(threshold, same_step))
-
-    def set_growth_mm(self, growth_mm: float, *, same_step: bool = False) -> bool:
-        """Grow (or, below 0, shrink) the mask by millimetres in the slice; reversible. As :meth:`set_threshold`."""
-        return self._set(lambda session: session.set_growth_mm(growth_mm, same_step))
-
-    def clear(self) -> bool:
-        """Take away boxes, points and the model's masks of the study; what the user painted stays."""
-        return self._restore(lambda session: session.clear())
-
-    def undo(self) -> bool:
-        """Undo the last action; boxes, points, masks and settings go back together."""
-        return not self.why_not("undo") and self._restore(lambda session: session.undo())
-
-    def redo(self) -> bool:
-        """Do again what was undone."""
-        return not self.why_not("redo") and self._restore(lambda session: session.redo())
-
     def _start(self, name: str, begin: Callable[[StudyWork, Action], None]) -> Action:
         """A new action in hand; one that has failed, with the sentence said, if it is not possible now."""
         action = Action(name)
@@ -372,44 +310,6 @@ class Workflow:
             return action
         begin(self._work, action)
         return action
-
-    def _edit(self, operation: Callable[[StudySession], T]) -> T | None:
-        self._notices.begin_step()
-        if self._work is None:
-            self._notices.say(error=self.why_not("edit"))
-            return None
-        try:
-            result = operation(self._work.session)
-        except MyoScarSegError as error:
-            self._notices.say(error=str(error))
-            return None
-        self._notices.tell(Change.HISTORY, Change.STATUS)
-        return result
-
-    def _do(self, operation: Callable[[StudySession], Any]) -> bool:
-        def done(session: StudySession) -> bool:
-            operation(session)
-            return True
-
-        return self._edit(done) is True
-
-    def _set(self, operation: Callable[[StudySession], Sequence[int]]) -> bool:
-        """A setting that redraws the masks."""
-        kept = self._edit(operation)
-        if kept is None or self._work is None:
-            return False
-        self._work.mask_changed()
-        self._notices.say(note=kept_sentence(kept))
-        self._notices.tell(Change.SETTINGS)
-        return True
-
-    def _restore(self, operation: Callable[[StudySession], Any]) -> bool:
-        """An operation that brings prompts and masks together, so that nothing is to be segmented."""
-        work = self._work
-        if work is None or not self._do(lambda session: work.restore(lambda: operation(session))):
-            return False
-        self._notices.tell(Change.BOXES, Change.POINTS, Change.SETTINGS, Change.STATUS)
-        return True
 
     # The scene around
 
