@@ -109,8 +109,13 @@ def _muted(widget: Any) -> str:
     return qt.QColor(*mixed).name()
 
 
+def error_colors(dark: bool) -> tuple[str, str, str]:
+    """Ground, edge and text of the card with an error."""
+    return ("#4a2a24", "#b0563f", "#ffe3da") if dark else ("#fdeee9", "#e0a392", "#6d2413")
+
+
 def _error_style(dark: bool) -> str:
-    ground, edge, text = ("#4a2a24", "#b0563f", "#ffe3da") if dark else ("#fdeee9", "#e0a392", "#6d2413")
+    ground, edge, text = error_colors(dark)
     return (
         f"QFrame#errorFrame {{ background: {ground}; border: 1px solid {edge}; border-radius: 4px; }}"
         f"QFrame#errorFrame QLabel {{ color: {text}; }}"
