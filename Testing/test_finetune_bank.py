@@ -27,10 +27,10 @@ COPIES = 2
 class CountingEncoder(torch.nn.Module):
     """A convolution that counts what it encodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         super().__init__()
         with torch.random.fork_rng():
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             self.layer = torch.nn.Conv2d(3, 4, 4, stride=4)
         self.encoded = 0
 
@@ -59,12 +59,14 @@ def made(tmp_path, processes):
     return fill
 
 
-def bank_of(folder: Path | None, samples=SLICES, *, preset="light", side: int = SIDE, **changes: Any) -> EmbeddingBank:
+def bank_of(
+    folder: Path | None, samples=SLICES, *, preset="light", side: int = SIDE, weights: int = 0, **changes: Any
+) -> EmbeddingBank:
     usual: dict[str, Any] = {
-        "copies": COPIES, "seed": 3, "window_mm": WINDOW_MM, "model_sha256": "0" * 64, "preprocessing_id": "myoscarseg-1",
+        "copies": COPIES, "seed": 3, "window_mm": WINDOW_MM, "preprocessing_id": "myoscarseg-1",
         "folder": folder,
     }  # fmt: skip
-    return EmbeddingBank(samples, CountingEncoder(), Augmenter(preset, side), **usual | changes)
+    return EmbeddingBank(samples, CountingEncoder(weights), Augmenter(preset, side), **usual | changes)
 
 
 def test_nothing_is_made_twice(made):
@@ -84,7 +86,7 @@ def test_another_epoch_makes_nothing(tmp_path, processes):
 @pytest.mark.parametrize(
     "change",
     [
-        {"model_sha256": "1" * 64},
+        {"weights": 1},
         {"preprocessing_id": "myoscarseg-1-sam"},
         {"preset": "standard"},
         {"preset": replace(PRESETS["light"], scale=(0.5, 0.6))},
@@ -97,6 +99,18 @@ def test_another_epoch_makes_nothing(tmp_path, processes):
 def test_what_an_embedding_depends_on_makes_it_anew(made, change):
     assert made(**change) == len(SLICES) * COPIES
     assert made() == 0, "and the old ones are still there"
+
+
+def test_one_weight_of_the_encoder_is_enough_to_make_them_anew(tmp_path, processes):
+    first, second = bank_of(tmp_path), bank_of(None)
+    second._encoder.layer.weight.data[0, 0, 0, 0] += 1e-3
+    second = EmbeddingBank(
+        SLICES, second._encoder, Augmenter("light", SIDE),
+        copies=COPIES, seed=3, window_mm=WINDOW_MM, preprocessing_id="myoscarseg-1", folder=tmp_path,
+    )  # fmt: skip
+    for bank in (first, second):
+        bank.fill(processes)
+        assert bank.cache.misses == len(SLICES) * COPIES
 
 
 def test_another_version_of_the_normalisation_makes_them_anew(made, monkeypatch):

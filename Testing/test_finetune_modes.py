@@ -316,3 +316,42 @@ def test_what_a_killed_training_was_writing_is_cleared_away(trained, start, tmp_
 def test_training_without_scar_is_refused(start, tmp_path):
     with pytest.raises(ModelError, match="None of the training slices has scar"):
         fine_tune(start, Patients(slices_of("n", 3, scar=False)), QUICK, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("branch", [True, False], ids=["branch", "bare"])
+@pytest.mark.parametrize("mode", MODES)
+def test_windows_without_prompt_cost_nothing(start, bare, mode, branch):
+    """Slices without scar mostly have none; the tissues are learnt from them all the same."""
+    network = network_of(start if branch else bare).requires_grad_(True)
+    samples = [s for s in training_slices(PATIENTS.training) if not s.has_scar]
+    items = [windowed(sample, Augmenter("none", SIDE), WINDOW_MM, (n,)) for n, sample in enumerate(samples * 2)]
+    settings = replace(QUICK, mode=mode, prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0))
+    loss = prompts_loss(network, items, settings, [(n,) for n in range(len(items))], None, "myoscarseg-1")
+    assert loss.parts["mask"] == loss.parts["corrected"] == 0.0
+    assert bool(loss.total > 0) == branch
+    assert loss.total.requires_grad == branch
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
+    settings = replace(
+        QUICK, mode=mode, detail=False, epochs=1, batch=1, accumulate=2,
+        prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0),
+    )  # fmt: skip
+    outcome = fine_tune(bare, PATIENTS, settings, tmp_path, device="cpu")
+    steps = [entry["loss"] for entry in entries(tmp_path / "log.jsonl") if entry["event"] == "step"]
+    assert len(steps) == 3 and steps.count(0.0) == 1
+    assert np.isfinite(outcome.epochs[0]["loss"])
+    assert all(torch.isfinite(value).all() for value in tensors_of(outcome.model).values())
+
+
+def test_models_with_the_same_encoder_share_their_embeddings(start, tmp_path):
+    """So a training goes on from a model that it gave without another hour of embeddings."""
+    settings = replace(QUICK, mode="decoder", epochs=1)
+    first = fine_tune(start, PATIENTS, settings, tmp_path / "first", device="cpu")
+    assert differing(start, first.model)
+    fine_tune(first.model, PATIENTS, settings, tmp_path / "second", device="cpu")
+    fine_tune(first.model, PATIENTS, settings, tmp_path / "third", device="cpu")
+    logs = [json.loads(line) for n in ("first", "second", "third") for line in (tmp_path / n / "log.jsonl").open()]
+    # The start model of this test has single precision, and what is saved has half of it.
+    assert [line["made"] for line in logs if line["event"] == "embeddings"] == [6, 6, 0]

@@ -130,6 +130,8 @@ def _making(card: Mapping[str, Any]) -> list[str]:
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:
     """Sets of figures side by side; those of one set have the same names."""
+    if not metrics:
+        return ["Not measured."]
     sets = {name: figures for name, figures in metrics.items() if isinstance(figures, Mapping)}
     if not sets:
         sets = {"value": metrics}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
@@ -30,8 +31,9 @@ class EmbeddingBank:
     """``copies`` augmented windows of every slice with their embeddings.
 
     A window is drawn by the seed, the slice's content and the copy's number, whatever other slices there are. Its embedding is
-    found again by the pixels of the window itself, the encoder's checksum, and the preprocessing with the normalisation: so
-    whatever changes the window makes a new embedding, and corrected labels or more patients do not.
+    found again by the pixels of the window itself, the encoder's own tensors, and the preprocessing with the normalisation: so
+    whatever changes the window makes a new embedding, and corrected labels or more patients do not; nor does another model
+    with the same encoder, such as one that this kind of training gave.
 
     Attributes:
         cache: of the embeddings; its ``misses`` count those that were made.
@@ -46,7 +48,6 @@ class EmbeddingBank:
         copies: int,
         seed: int,
         window_mm: float,
-        model_sha256: str,
         preprocessing_id: str,
         folder: Path | None,
         memory_bytes: int = 3 << 30,
@@ -61,7 +62,6 @@ class EmbeddingBank:
             copies: windows per slice.
             seed: of the augmentation.
             window_mm: size of the window.
-            model_sha256: of the checkpoint that the encoder is from.
             preprocessing_id: of that checkpoint's successor.
             folder: where embeddings are kept on disk; None for memory alone.
             memory_bytes: of embeddings that are held in memory, at most.
@@ -74,7 +74,7 @@ class EmbeddingBank:
         self._augmenter = augmenter
         self._seed = seed
         self._window_mm = window_mm
-        self._model_sha256 = model_sha256
+        self._encoder_sha256 = _digest(encoder)
         self._preprocessing = preprocessing(preprocessing_id)
         self._recipe = f"{preprocessing_id} {NORMALISATION}"
         self._seeds = [int(content_hash(s.image)[:_SEED_DIGITS], 16) for s in samples]
@@ -133,13 +133,23 @@ class EmbeddingBank:
             return held
         made = windowed(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
         image = made.image.half()
-        key = EmbeddingKey(content_hash(image.numpy()), self._model_sha256, self._recipe, "training window")
+        key = EmbeddingKey(content_hash(image.numpy()), self._encoder_sha256, self._recipe, "training window")
         window = _Window(image, made.heart.half(), made.targets.to(torch.int16), key)
         self._windows[number, copy] = window
         self._held_bytes += window.nbytes
         while self._held_bytes > self._budget and len(self._windows) > 1:
             self._held_bytes -= self._windows.popitem(last=False)[1].nbytes
         return window
+
+
+def _digest(encoder: nn.Module) -> str:
+    """SHA-256 of an encoder's kind and tensors, wherever they came from."""
+    digest = hashlib.sha256(type(encoder).__name__.encode())
+    for name, value in sorted(encoder.state_dict().items()):
+        values = value.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.flatten().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class _Window:

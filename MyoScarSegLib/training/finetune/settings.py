@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
@@ -10,6 +11,9 @@ from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 
 MODES = ("decoder", "full", "adapter")
+_FROM_ZERO = ("scar_free_share", "phantom_share", "corrected", "decay", "tissue")
+_LEAST_SIDE, _MOST_SIDE = 32, 2048
+_LEAST_MM, _MOST_MM = 20, 1000
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class SamSettings:
         tensorboard: also write TensorBoard's event files.
         seed: of everything that is drawn.
         loss, prompting: see there.
+
+    Raises:
+        ModelError: a value is outside its range; it is named.
     """
 
     mode: str = "decoder"
@@ -106,14 +113,32 @@ class SamSettings:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ModelError(f"There is no training mode {self.mode!r}. Choose one of {', '.join(MODES)}.")
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ModelError(f"{setting.name} is {value}, which is no number to compute with.")
         for name in ("batch", "dense_batch", "accumulate", "prompts", "copies", "detail_width", "refiner_width", "adapter_rank"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, which is less than 1.")
-        for name in ("epochs", "corrections", "evaluate_every", "patience", "phantoms"):
+        for name in ("epochs", "corrections", "evaluate_every", "patience", "phantoms", "seed", *_FROM_ZERO):
             if getattr(self, name) < 0:
                 raise ModelError(f"{name} is {getattr(self, name)}, which is less than 0.")
-        if self.side % 16:
-            raise ModelError(f"side is {self.side}; it must be a multiple of 16.")
+        if self.dense_epochs < -1:
+            raise ModelError(f"dense_epochs is {self.dense_epochs}; it must be -1 for the usual number, or 0 or more.")
+        if self.side % 16 or not (self.side == 0 or _LEAST_SIDE <= self.side <= _MOST_SIDE):
+            raise ModelError(
+                f"side is {self.side}; it must be a multiple of 16 from {_LEAST_SIDE} to {_MOST_SIDE}, "
+                "or 0 for the start model's."
+            )
+        if not (self.window_mm == 0 or _LEAST_MM <= self.window_mm <= _MOST_MM):
+            raise ModelError(
+                f"window_mm is {self.window_mm:g}; it must be from {_LEAST_MM} to {_MOST_MM}, or 0 for the start model's."
+            )
+        if self.corrected > 1:
+            raise ModelError(f"corrected is {self.corrected:g}; it is a share and must not be more than 1.")
+        for name in ("warmup", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ModelError(f"{name} is {getattr(self, name):g}; it must be from 0 to below 1.")
         if self.precision not in ("auto", "no", "bf16", "fp16"):
             raise ModelError(f"precision is {self.precision!r}; choose auto, no, bf16 or fp16.")
         for name in ("dense_rate", "encoder_rate", "decoder_rate", "detail_rate", "refiner_rate", "clip"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.files import cache_folder
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
@@ -60,12 +60,14 @@ class Patients:
         training, validation: slices of whole patients, no patient in both.
         heart_of: finds the heart in a patient's slices, for those whose wall is not labelled.
         errors: how the detector's boxes err, if prompts shall err like them.
+        measure: finds that out, where it is not known yet; the main process calls it for all.
     """
 
     training: Sequence[LabelledSlice]
     validation: Sequence[LabelledSlice] = ()
     heart_of: HeartOf | None = None
     errors: BoxErrors | None = None
+    measure: Callable[[], BoxErrors] | None = None
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Outcome:
         model: path of the best model.
         start: what it started from.
         epochs: figures of each epoch of the prompts phase, and of the dense one before it.
+        errors: how the detector's boxes err, as far as prompts were drawn by it.
         best_epoch: of the prompts phase, whose network the model is; 0 if nothing was looked at and it is the last.
         seconds: that this call took.
         main_process: whether this process writes the files.
@@ -84,6 +87,7 @@ class Outcome:
     model: Path
     start: StartModel
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    errors: BoxErrors | None = None
     best_epoch: int = 0
     seconds: float = 0.0
     main_process: bool = True
@@ -100,6 +104,7 @@ def fine_tune(
     device: str = "auto",
     licence: str = "",
     name: str = "segmenter",
+    stopped: Callable[[Outcome], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Outcome:
@@ -115,6 +120,8 @@ def fine_tune(
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         licence: written into the file.
         name: of the model.
+        stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
+            no model of this training yet.
         progress: called after every step, with its message saying which phase it is.
         cancel: asked at every step.
 
@@ -129,9 +136,12 @@ def fine_tune(
     network, begun = prepared.network.to(processes.accelerator.device), prepared.start
     if settings.dense_epochs < 0:
         settings = replace(settings, dense_epochs=_NEW_BRANCH_EPOCHS if begun.new_detail else 0)
+    errors, measure = patients.errors, patients.measure
+    if errors is None and measure is not None and settings.epochs:
+        errors = processes.in_main(measure)
     recipes = {
         DENSE: _recipe(settings, begun, prepared.samples, DENSE),
-        PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else (), patients.errors),
+        PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else (), errors),
     }
     model_path = out / f"{name}.safetensors"
     processes.in_main(lambda: _clear_the_way(out, recipes, model_path, resume))
@@ -141,10 +151,21 @@ def fine_tune(
     else:
         progress = no_progress
     schedule = Schedule(settings.decay, settings.warmup, settings.clip, settings.averaging, settings.seed)
-    course = _Course(prepared, patients.errors, settings, processes)
+    course = _Course(prepared, errors, settings, processes)
+    outcome = Outcome(model_path, begun, errors=errors, main_process=processes.main)
+    going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
+    of_this_training = model_path.is_file() and going_on
 
     def keep(averaged: nn.ModuleDict) -> None:
+        nonlocal of_this_training
         save_model(model_path, averaged, begun, licence)
+        of_this_training = True
+
+    def finish() -> None:
+        if log is not None:
+            log.close()
+            outcome.epochs = log.epochs()
+        outcome.seconds = time.monotonic() - started
 
     def train(phase: Phase) -> Trained:
         return train_phase(
@@ -152,18 +173,20 @@ def fine_tune(
             resume=resume, recipe=recipes[phase.name], log=log, keep=keep, progress=progress, cancel=cancel,
         )  # fmt: skip
 
-    outcome = Outcome(model_path, begun, main_process=processes.main)
-    if settings.dense_epochs and "detail" in network:
-        network.load_state_dict(train(course.dense(cancel)).network.state_dict())
-    if settings.epochs:
-        trained = train(course.prompts(end_to_end, log, progress, cancel))
-        network, outcome.best_epoch = trained.network, trained.best_epoch
+    try:
+        if settings.dense_epochs and "detail" in network:
+            network.load_state_dict(train(course.dense(cancel)).network.state_dict())
+        if settings.epochs:
+            trained = train(course.prompts(end_to_end, log, progress, cancel))
+            network, outcome.best_epoch = trained.network, trained.best_epoch
+    except Cancelled:
+        finish()
+        if stopped is not None and processes.main and of_this_training:
+            stopped(outcome)
+        raise
     if outcome.best_epoch == 0:
         processes.in_main(lambda: keep(network))
-    if log is not None:
-        log.close()
-        outcome.epochs = log.epochs()
-    outcome.seconds = time.monotonic() - started
+    finish()
     return outcome
 
 
@@ -259,7 +282,6 @@ class _Course:
                 copies=settings.copies,
                 seed=settings.seed,
                 window_mm=start.window_mm,
-                model_sha256=start.checkpoint.sha256,
                 preprocessing_id=start.preprocessing,
                 folder=cache_folder() / "training-embeddings",
             )

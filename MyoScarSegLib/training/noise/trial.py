@@ -159,7 +159,6 @@ class Judge:
             copies=1,
             seed=0,
             window_mm=begun.window_mm,
-            model_sha256=begun.checkpoint.sha256,
             preprocessing_id=begun.preprocessing,
             folder=cache_folder() / "training-embeddings",
         )
