@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 
 import pytest
 
 from Testing.panel_kit import add_volume, open_module
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +148,15 @@ def test_failure_shows_the_log(dialog):
     assert "No space left on device" in dialog.log.plainText
     assert dialog.copy_button.visible
     assert dialog.text.text
+
+
+def test_panel_needs_nothing_that_slicer_lacks(tmp_path):
+    """Neither torch, matplotlib nor Pillow is in Slicer's own process; torchvision would even bring it down."""
+    done = subprocess.run(
+        [sys.executable, "-m", "Testing.panel_without_networks", tmp_path],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, env={**os.environ, "MYOSCARSEG_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_reload_takes_up_the_library_anew_and_goes_on(opened):

@@ -10,11 +10,11 @@ from typing import Any
 import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.installation.application import other_installation, pytorch_extension_present, slicers_python
+from MyoScarSegLib.installation.application import other_installation, pytorch_extension_present
 from MyoScarSegLib.installation.installer import Installer
 from MyoScarSegLib.installation.memory import Memory
 from MyoScarSegLib.installation.plan import Choices
-from MyoScarSegLib.widgets.process import QProcessTransport
+from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
 from MyoScarSegLib.widgets.text import _
 
 
@@ -42,7 +42,7 @@ class InstallDialog:
         self._action = ""
         self._asked = False
         self.installer = installer or Installer(
-            slicers_python(),
+            python_of_slicer(),
             lambda command: QProcessTransport(command, dict(os.environ)),
             extension_present=pytorch_extension_present(),
             memory=self._memory,
