@@ -76,13 +76,13 @@ def draw(path: Path, document: Mapping[str, Any]) -> None:
     patients = len(document["how"]["validation_patients"])
     note = (
         f"Mean Dice per patient in 3D of {patients} validation patients, hurried boxes. Marks: seeds ({seeds}). Dashes: "
-        f"true masks.\nDifference: mean with 95% interval over patients and seeds. {sentence(summary)}"
+        f"true masks.\nDifference: mean with 95% interval over patients and seeds.\n{sentence(summary)}"
     )
     figure.text(0.012, 0.992, note, fontsize=8.5, color=_FAINT, va="top", linespacing=1.35)
     figure.legend(
         handles=[_key(loss) for loss in LOSSES],
         loc="upper left",
-        bbox_to_anchor=(0.005, 0.955),
+        bbox_to_anchor=(0.005, 0.94),
         ncols=2,
         frameon=False,
         fontsize=9,
