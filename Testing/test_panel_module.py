@@ -152,10 +152,9 @@ def test_failure_shows_the_log(dialog):
 
 def test_panel_needs_nothing_that_slicer_lacks(tmp_path):
     """Neither torch, matplotlib nor Pillow is in Slicer's own process; torchvision would even bring it down."""
-    done = subprocess.run(
-        [sys.executable, "-m", "Testing.panel_without_networks", tmp_path],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False, env={**os.environ, "MYOSCARSEG_CACHE": str(tmp_path / "cache")},
-    )  # fmt: skip
+    environment = {**os.environ, "MYOSCARSEG_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "Testing.panel_without_networks", tmp_path]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

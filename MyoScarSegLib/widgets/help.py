@@ -23,7 +23,6 @@ def show_help(parent: Any) -> Any:
     layout = qt.QVBoxLayout(dialog)
     label = qt.QLabel(help_text())
     label.name = "MyoScarSegHelpText"
-    label.wordWrap = True
     label.textFormat = qt.Qt.RichText
     layout.addWidget(label)
     close = qt.QPushButton(_("Close"))

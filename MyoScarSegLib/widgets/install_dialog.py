@@ -15,7 +15,7 @@ from MyoScarSegLib.installation.installer import Installer
 from MyoScarSegLib.installation.memory import Memory
 from MyoScarSegLib.installation.plan import Choices
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.text import _, in_words
 
 
 class InstallDialog:
@@ -128,6 +128,7 @@ class InstallDialog:
         self.copy_button = qt.QPushButton(_("Copy log"))
         self.install_button = qt.QPushButton(_("Install"))
         self.install_button.name = "installStartButton"
+        self.install_button.default = True
         self.cancel_button = qt.QPushButton(_("Close"))
         self.cancel_button.name = "installCancelButton"
         row.addWidget(self.folder_button)
@@ -171,7 +172,8 @@ class InstallDialog:
         if installer.state == "looking":
             self.text.text = _("Looking at what is installed ...")
         elif working:
-            self.text.text = progress.message
+            left = "" if progress.seconds_left is None else _("{time} left").format(time=in_words(progress.seconds_left))
+            self.text.text = " · ".join(part for part in (progress.message, left) if part)
         elif installer.error:
             self.text.text = installer.error
         elif plan is not None:

@@ -59,6 +59,7 @@ def dress(ui: Any) -> None:
         across.setMinimumSectionSize(28)
         across.setSectionResizeMode(qt.QHeaderView.Stretch)
         across.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+    ui.boxTable.horizontalHeader().setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
     for column in range(1, ui.sliceTable.columnCount - 1):
         ui.sliceTable.horizontalHeaderItem(column).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
 

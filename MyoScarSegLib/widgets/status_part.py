@@ -12,7 +12,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.help import show_help
 from MyoScarSegLib.widgets.part import Part
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.text import _, in_words
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
@@ -112,12 +112,3 @@ class StatusPart(Part):
     @staticmethod
     def _tip(what: str, label: str | None, keys: str) -> str:
         return f"{what}: {label} ({keys})" if label else f"{what} ({keys})"
-
-
-def in_words(seconds: float) -> str:
-    """A time left, as roughly as it is known."""
-    if seconds < 1.5:
-        return _("1 s")
-    if seconds < 90:
-        return _("{n} s").format(n=round(seconds))
-    return _("{n} min").format(n=round(seconds / 60))

@@ -17,3 +17,12 @@ def _(text: str) -> str:
 def translate_lower_layers() -> None:
     """Let the scene layer, which knows no application, speak the user's language too."""
     set_translator(lambda text: translate(getContext(sys._getframe(2).f_code.co_filename), text))
+
+
+def in_words(seconds: float) -> str:
+    """A time left, as roughly as it is known."""
+    if seconds < 1.5:
+        return _("1 s")
+    if seconds < 90:
+        return _("{n} s").format(n=round(seconds))
+    return _("{n} min").format(n=round(seconds / 60))
