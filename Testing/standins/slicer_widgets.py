@@ -143,8 +143,8 @@ class qMRMLSliceView(QWidget):
     def __init__(self, slice_node: Any) -> None:
         super().__init__()
         self._slice_node = slice_node
-        self._window = vtk.vtkRenderWindow()
-        self._window.SetOffScreenRendering(1)
+        # One that brings no OpenGL of its own: Mesa's LLVM and that of torch's compiler do not go together in one process.
+        self._window = vtk.vtkGenericOpenGLRenderWindow()
         self._renderer = vtk.vtkRenderer()
         self._window.AddRenderer(self._renderer)
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
