@@ -128,7 +128,7 @@ def _epoch(network: Any, phase: Phase, processes: Processes, slices: int) -> flo
 
     import torch
 
-    optimiser = torch.optim.AdamW(parameter_groups(network, phase.rates, 0.02), fused=True)
+    optimiser = torch.optim.AdamW(parameter_groups(network, phase.rates, 0.02))
     averaged = copy.deepcopy(network)
     stepper = Stepper(network, phase.loss, processes, 1)
     began = time.process_time()

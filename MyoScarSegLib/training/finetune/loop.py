@@ -187,8 +187,7 @@ class _Training:
         groups = parameter_groups(network, phase.rates, schedule.decay)
         self._parameters = [p for group in groups for p in group["params"]]
         self._rates = [group["lr"] for group in groups]
-        fused = processes.accelerator.device.type in ("cpu", "cuda")  # one pass over the memory instead of several
-        self._optimiser = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3, fused=fused))
+        self._optimiser = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3))
         self._averaged = copy.deepcopy(network).eval().requires_grad_(False)
         self._stepper = Stepper(network, phase.loss, processes, phase.accumulate)
         self._course = _Course()
