@@ -214,6 +214,6 @@ def open_module(
         assert slot_errors == []
         assert refused_connections == []
     finally:
-        widget.exit()
-        widget.cleanup()
+        module.widget.exit()
+        module.widget.cleanup()
         del sys.modules["MyoScarSeg"]

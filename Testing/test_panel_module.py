@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from Testing.panel_kit import add_volume, open_module
+from Testing.panel_kit import open_module
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -29,7 +29,9 @@ SELF_TESTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SELF_TESTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "test_folderOfStudies" else []) for name in SELF_TESTS]
+)
 def test_self_test(opened, name):
     result = unittest.TestResult()
     opened.code.MyoScarSegTest(name).run(result)
@@ -156,19 +158,3 @@ def test_panel_needs_nothing_that_slicer_lacks(tmp_path):
     command = [sys.executable, "-m", "Testing.panel_without_networks", tmp_path]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-
-
-def test_reload_takes_up_the_library_anew_and_goes_on(opened):
-    before = type(opened.panel)
-    opened.scene.Clear(0)
-    opened.widget.onReload()
-    opened.widget = opened.application._widgets["MyoScarSeg"]
-    opened.settle()
-    assert type(opened.panel) is not before
-    add_volume(opened.scene)
-    opened.panel.study.choose_likely()
-    opened.settle()
-    assert "4 slices" in opened.ui.factsLabel.text
-    opened.key("D")
-    assert opened.panel.mouse.tool == "box"
-    opened.key("Esc")

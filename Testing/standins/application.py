@@ -161,6 +161,10 @@ class Application:
         """Let ``slicer.util.getModuleWidget`` find a module's widget."""
         self._widgets[name] = widget
 
+    def widget(self, name: str) -> Any:
+        """The module's widget as it is now; a reload makes another one."""
+        return self._widgets[name]
+
     def reload(self, name: str) -> Any:
         """What the application does on *Reload*: neither exit() nor enter(), and ``isEntered`` is true in setup()."""
         code = sys.modules[name]
