@@ -6,7 +6,7 @@ from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
 
 DEFAULT_DETECTOR = "myoscarseg-yolo-1"
-DEFAULT_SEGMENTER = "myoscarseg-sam-2"
+DEFAULT_SEGMENTER = "myoscarseg-sam-3"
 
 __all__ = [
     "DEFAULT_DETECTOR",
