@@ -128,6 +128,7 @@ class AdvancedPart(Part):
         """All is there now: go on with what the user had asked for."""
         self._missing = None
         self.panel.status.say_error("")
+        self.workflow.forget_error()
         self.panel.engine.start()
         self.workflow.configure(self.settings())  # which also prepares the slices that could not be until now
         self._show_packages()

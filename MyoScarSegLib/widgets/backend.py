@@ -34,6 +34,7 @@ class Backend:
         self.workflow = Workflow(slicer.mrmlScene, self.engine)
         self.console = Console(self.workflow, slicer.app.processEvents, python=python, environment=self.engine.environment())
         self._after: list[Callable[[], None]] = []
+        self._last_error = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(_TICK_MS)
         self._timer.connect("timeout()", self._tick)
@@ -64,9 +65,14 @@ class Backend:
             _shared = None
 
     def _tick(self) -> None:
-        self.workflow.pump()
-        for callback in list(self._after):
-            callback()
+        for work in (self.workflow.pump, *self._after):
+            try:
+                work()
+            except Exception as error:
+                # A hundred tracebacks a second would bury the first one.
+                if repr(error) != self._last_error:
+                    self._last_error = repr(error)
+                    raise
 
 
 def shared() -> Backend:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from MyoScarSegLib.scene.observers import Observers
+
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
 
@@ -21,6 +23,8 @@ class HandEditor:
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._editor: Any = None
+        self._observers = Observers()
+        self._observers.add(panel.workflow.scene, slicer.vtkMRMLScene.StartCloseEvent, self._scene_closes)
         panel.ui.editorGroup.connect("toggled(bool)", self._toggled)
 
     @property
@@ -33,7 +37,10 @@ class HandEditor:
         self._panel.ui.editorGroup.enabled = self._panel.workflow.session is not None
         if self._editor is None:
             return
-        session, node = self._panel.workflow.session, self._panel.scar.node
+        session = self._panel.workflow.session
+        if session is not None and self._panel.ui.editorGroup.checked:
+            _ = session.segmentation.node  # made when something is written; to paint on an empty study, make it now
+        node = self._panel.scar.node
         volume_node = None if session is None else session.volume_node
         if self._editor.segmentationNode() is not node:
             self._editor.setActiveEffect(None)
@@ -41,6 +48,11 @@ class HandEditor:
             self._editor.setSourceVolumeNode(volume_node)
             if node is not None and session is not None:
                 self._editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
+
+    @property
+    def painting(self) -> bool:
+        """Whether a brush is in hand."""
+        return self._editor is not None and self._editor.activeEffect() is not None
 
     def rest(self) -> None:
         """Lay the brush down: another tool is taken up."""
@@ -61,9 +73,16 @@ class HandEditor:
 
     def cleanup(self) -> None:
         """Let go of the scene."""
+        self._observers.clear()
         if self._editor is not None:
             self.exit()
             self._editor.setSegmentationNode(None)
+
+    def _scene_closes(self, _scene: Any) -> None:
+        if self._editor is not None:
+            self.exit()
+            self._editor.setSegmentationNode(None)
+            self._editor.setSourceVolumeNode(None)
 
     def open_module(self) -> None:
         """Go to the Segment Editor module with this study's segmentation and volume."""
@@ -82,6 +101,7 @@ class HandEditor:
         elif self._editor is None:
             self._make()
         else:
+            self.refresh()
             self.enter()
 
     def _make(self) -> None:
@@ -106,10 +126,6 @@ class HandEditor:
         editor.setMRMLSegmentEditorNode(node)
         self._panel.ui.editorLayout.addWidget(editor)
         self._editor = editor
-        # The study's segment is made when something is written; to paint on an empty study, make it now.
-        session = self._panel.workflow.session
-        if session is not None:
-            _ = session.segmentation.node
         self.refresh()
         if self._panel.entered:
             self.enter()

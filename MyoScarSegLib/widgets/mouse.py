@@ -6,6 +6,7 @@ leave it alone over a handle, which then moves its own box or point; panning, zo
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
 
 _PRESS, _MOVE, _RELEASE = "LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent"
+_DOUBLE = "LeftButtonDoubleClickEvent"
 _PRIORITY = 10.0
 _LEAST_PX = 1.5
 """Least side of a box that is drawn, in pixels of the image: less is a click that slipped."""
@@ -44,6 +46,7 @@ class Mouse:
         self._tool: str | None = None
         self._observed: list[tuple[Any, dict[str, int]]] = []
         self._drag: _Drag | None = None
+        self._pressed = False
         self._layout_manager: Any = None
 
     @property
@@ -64,10 +67,14 @@ class Mouse:
             self._panel.scar.editor.rest()
         self._show_buttons()
         for widget in self._panel.views.widgets:
+            view = widget.sliceView()
             if tool is None:
-                widget.sliceView().unsetViewCursor()
+                view.unsetViewCursor()
+                view.setDefaultViewCursor(qt.QCursor())
             else:
-                widget.sliceView().setViewCursor(qt.QCursor(qt.Qt.CrossCursor))
+                # Both: after a handle VTK goes back to the default one.
+                view.setViewCursor(qt.QCursor(qt.Qt.CrossCursor))
+                view.setDefaultViewCursor(qt.QCursor(qt.Qt.CrossCursor))
         slicer.util.showStatusMessage(_hint(tool), 0 if tool else 1)
 
     def start(self) -> None:
@@ -81,7 +88,8 @@ class Mouse:
         """Let go of the views: another module is shown."""
         self.use(None)
         if self._layout_manager is not None:
-            self._layout_manager.disconnect("layoutChanged(int)", self._observe)
+            with contextlib.suppress(ValueError):  # at the application's end it may have gone before us
+                self._layout_manager.disconnect("layoutChanged(int)", self._observe)
         self._layout_manager = None
         self._unobserve()
 
@@ -109,7 +117,7 @@ class Mouse:
                 if self._handle(view, interactor, event):
                     interactor.GetCommand(tags[event]).SetAbortFlag(1)
 
-            for event in (_PRESS, _MOVE, _RELEASE):
+            for event in (_PRESS, _MOVE, _RELEASE, _DOUBLE):
                 tags[event] = interactor.AddObserver(event, on_event, _PRIORITY)
             self._observed.append((interactor, tags))
 
@@ -126,7 +134,15 @@ class Mouse:
         if session is None:
             return False
         if event == _PRESS:
+            self._pressed = True
             return self._press(view, interactor, session)
+        if event == _DOUBLE:
+            # Two quick clicks with a tool are two points; without one the view is maximised, as always.
+            if self._tool is None:
+                return False
+            return self._pressed or self._press(view, interactor, session)
+        if event == _RELEASE:
+            self._pressed = False
         if self._drag is None or self._drag.view is not view:
             return False
         at = interactor.GetEventPosition()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import slicer
 
+from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.resources import resources_folder
+from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.advanced_part import AdvancedPart
@@ -21,6 +24,8 @@ from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_part import StatusPart
 from MyoScarSegLib.widgets.study_part import StudyPart
 from MyoScarSegLib.widgets.views import Views
+
+_log = logging.getLogger(__name__)
 
 
 class Panel:
@@ -47,6 +52,7 @@ class Panel:
         self.mouse = Mouse(self)
         self.entered = False
         looks.dress(self.ui)
+        _register_terms()
         self.status = StatusPart(self)
         self.study = StudyPart(self)
         self.boxes = BoxesPart(self)
@@ -114,3 +120,13 @@ class Panel:
             section: Any = getattr(self.ui, f"{name}Section")
             section.collapsed = self.settings.flag(f"{name}Collapsed", name == "advanced")
             section.connect("contentsCollapsed(bool)", lambda on, name=name: self.settings.keep(f"{name}Collapsed", bool(on)))
+
+
+def _register_terms() -> None:
+    """Have the terms for scar and its surroundings in the application's selector; the panel works without them."""
+    logic = getattr(slicer.modules, "terminologies", None)
+    if logic is not None:
+        try:
+            terminology.register(logic.logic())
+        except SceneError as error:
+            _log.warning("%s", error)

@@ -111,6 +111,8 @@ class QProcessTransport:
         process.disconnect("readyReadStandardError()", self._read_errors)
         process.disconnect("finished(int,QProcess::ExitStatus)", self._finished)
         process.disconnect("errorOccurred(QProcess::ProcessError)", self._failed)
+        # Qt is still at work in it when it says that it could not be started.
+        qt.QTimer.singleShot(0, lambda process=process: None)
         self.on_exit(code, self.stderr_tail())
 
 

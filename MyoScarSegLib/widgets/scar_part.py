@@ -58,7 +58,6 @@ class ScarPart(Part):
         self.editor.enter()
 
     def exit(self) -> None:  # noqa: D102
-        self.hide_all(False)
         self.editor.exit()
 
     def cleanup(self) -> None:  # noqa: D102

@@ -1,4 +1,7 @@
-"""The keys of the module. They work while it is shown, wherever the focus is, and not while text is typed."""
+"""The keys of the module. They work while it is shown, wherever the focus is, and not while text is typed.
+
+A field keeps letters to itself, but Qt gives Enter and Esc to a window's shortcut first: these rest while a field has the focus.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,16 @@ if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
 
 
+_FIELD_KEYS = ("Return", "Enter", "Esc")
+
+
 class Shortcuts:
     """Installs the keys on entering the module and takes them away on leaving it."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._installed: list[Any] = []
+        self._of_fields: list[Any] = []
         self._hold = _Hold(panel)
 
     def install(self) -> None:
@@ -34,20 +41,34 @@ class Shortcuts:
                 shortcut.setAutoRepeat(repeats)
                 shortcut.connect("activated()", action)
                 self._installed.append(shortcut)
+                if key in _FIELD_KEYS:
+                    self._of_fields.append(shortcut)
+        slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
+        self._focus_changed(None, slicer.app.focusWidget())
 
     def remove(self) -> None:
         """Give the keys back."""
         self._hold.release()
+        if self._installed:
+            slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
+        self._of_fields = []
         for shortcut in self._installed:
             shortcut.setEnabled(False)
             shortcut.setParent(None)
             shortcut.deleteLater()
         self._installed = []
 
+    def _focus_changed(self, _before: Any, now: Any) -> None:
+        typing = now is not None and (now.inherits("QLineEdit") or now.inherits("QAbstractSpinBox"))
+        for shortcut in self._of_fields:
+            shortcut.setEnabled(not typing)
+
     def escape(self) -> None:
-        """Leave the tool in hand; without one, cancel what runs."""
+        """Leave the tool or brush in hand; without one, cancel what runs."""
         if self._panel.mouse.tool is not None:
             self._panel.mouse.use(None)
+        elif self._panel.scar.editor.painting:
+            self._panel.scar.editor.rest()
         else:
             self._panel.workflow.cancel()
 
@@ -149,7 +170,9 @@ class _Hold(qt.QObject):
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:
         kind = event.type()
-        released = kind == qt.QEvent.KeyRelease and event.key() == qt.Qt.Key_H and not event.isAutoRepeat()
+        released = kind == qt.QEvent.KeyRelease
+        if released and hasattr(event, "key"):  # if it is not given as a key event, any release has to do
+            released = event.key() == qt.Qt.Key_H and not event.isAutoRepeat()
         if released or kind == qt.QEvent.ApplicationDeactivate or kind == qt.QEvent.WindowDeactivate:
             self.release()
         return False

@@ -17,12 +17,16 @@ class Views:
 
     @property
     def widgets(self) -> list[Any]:
-        """The slice widgets of the present layout."""
+        """The slice widgets of the present layout, the red one first.
+
+        The layout manager gives them in no order, with those of other layouts, which are hidden.
+        """
         manager = slicer.app.layoutManager()
         if manager is None:
             return []
-        found = [manager.sliceWidget(name) for name in manager.sliceViewNames()]
-        return [widget for widget in found if widget is not None]
+        found = [widget for widget in map(manager.sliceWidget, manager.sliceViewNames()) if widget is not None]
+        shown = [widget for widget in found if widget.mrmlSliceNode().IsMappedInLayout()]
+        return sorted(shown or found, key=_red_first)
 
     @property
     def along_slices(self) -> list[Any]:
@@ -39,8 +43,7 @@ class Views:
             return
         if not self._is_shown(session.volume_node):
             slicer.util.setSliceViewerLayers(background=session.volume_node)
-        if not self.along_slices:
-            session.geometry.align_view(self.widgets[0].mrmlSliceNode())
+        self._align(session.geometry)
         slicer.util.resetSliceViews()
 
     def jump(self, k: int) -> None:
@@ -48,8 +51,7 @@ class Views:
         session = self._workflow.session
         if session is None or not self.widgets:
             return
-        if not self.along_slices:
-            session.geometry.align_view(self.widgets[0].mrmlSliceNode())
+        self._align(session.geometry)
         for widget in self.along_slices:
             session.geometry.show_slice(widget.mrmlSliceNode(), k)
 
@@ -68,6 +70,12 @@ class Views:
             return (1 if across > 0 else -1), 0
         return 0, (1 if down > 0 else -1)
 
+    def _align(self, geometry: Any) -> None:
+        """Turn one view into the slices, exactly: a view that is tilted by a few degrees cuts boxes off away from its middle."""
+        along = [widget.mrmlSliceNode() for widget in self.along_slices]
+        if not any(geometry.lies_in_slices(node) for node in along):
+            geometry.align_view(along[0] if along else self.widgets[0].mrmlSliceNode())
+
     @staticmethod
     def _is_shown(volume_node: Any) -> bool:
         scene = volume_node.GetScene()
@@ -75,3 +83,8 @@ class Views:
             scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode").GetBackgroundVolumeID() == volume_node.GetID()
             for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode"))
         )
+
+
+def _red_first(widget: Any) -> tuple[bool, str]:
+    name = widget.mrmlSliceNode().GetLayoutName() or ""
+    return name != "Red", name
