@@ -8,7 +8,7 @@ from MyoScarSegLib.pipeline import Pipeline, out_of_memory
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.test_pipeline import BrightestDetector, _voxels
+from Testing.pipeline_factory import BrightestDetector, voxels_of_rings
 from Testing.test_pipeline_proposals import own_checkpoint
 
 BOX = Box(1, 18, 10, 28, 18)  # within the window around the heart
@@ -27,7 +27,7 @@ class CountingDetector(BrightestDetector):
 
 
 def make_study(offset: float = 0.0) -> Study:
-    return Study("case", _voxels() + offset, Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+    return Study("case", voxels_of_rings() + offset, Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
 
 
 @pytest.fixture

@@ -3,102 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.detection import Detector
-from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError, PromptError, StudyError
+from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, StudyError
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.progress import CancelToken
-from MyoScarSegLib.prompts import Box, BoxState, Point, box_of_mask
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.sam_factory import SIDE, litemedsam_state, tiny_state
-
-SLICES, ROWS, COLUMNS = 5, 40, 52
-SCAR, RING = 900.0, 400.0
-
-
-class BrightestDetector:
-    """A detector without a network: ``scar`` is what is brighter than 800, ``lv`` what is brighter than 300.
-
-    It can be told to fail on a slice, and counts its calls.
-    """
-
-    name = "brightest"
-    checksum = "b" * 64
-    preprocessing = "none"
-    image_size = 64
-    class_names = labels = ("scar", "lv")
-    confidence = 0.5
-
-    def __init__(self, *, fails_on: dict[float, Exception] | None = None) -> None:
-        self.fails_on = fails_on or {}
-        self.calls: list[tuple[int, tuple[str, ...], float | None]] = []
-
-    def detect(
-        self,
-        image: np.ndarray,
-        *,
-        slice_index: int,
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        confidence: float | None = None,
-        iou: float | None = None,
-        labels: Sequence[str] = ("scar",),
-    ) -> list[Box]:
-        self.calls.append((slice_index, tuple(labels), confidence))
-        failure = self.fails_on.get(float(image[0, 0]))
-        if failure is not None:
-            raise failure
-        found = []
-        for label in labels:
-            box = box_of_mask(image > {"scar": 800, "lv": 300}[label], slice_index, label=label, confidence=0.9, source=self.name)
-            if box is not None and (self.confidence if confidence is None else confidence) <= 0.9:
-                found.append(box)
-        return found
-
-    def detect_many(self, images, *, slice_indices=None, **named):
-        indices = range(len(images)) if slice_indices is None else slice_indices
-        return [self.detect(image, slice_index=index, **named) for image, index in zip(images, indices, strict=True)]
-
-
-_: Detector = BrightestDetector()  # mypy sees that it is one
-
-
-def _voxels() -> np.ndarray:
-    """A bright ring with a brighter piece on all slices but the last, which is empty. Pixel (0, 0) tells the slices apart."""
-    y, x = np.mgrid[:ROWS, :COLUMNS]
-    radius = np.hypot(x - 29.5, y - 17.5)
-    voxels = np.random.default_rng(0).uniform(0, 50, (SLICES, ROWS, COLUMNS))
-    voxels[:4, (radius > 6) & (radius < 11)] = RING
-    voxels[:4, (radius > 6) & (radius < 11) & (x > 36)] = SCAR
-    voxels[:, 0, 0] = np.arange(SLICES)
-    return voxels
+from Testing.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
+from Testing.sam_factory import litemedsam_state
 
 
 @pytest.fixture
 def study() -> Study:
-    return Study("case", _voxels(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
-
-
-def _checkpoint(**changes) -> Checkpoint:
-    fields = {"name": "tiny", "sha256": "a" * 64, "architecture": "sam-vit-32x2", "preprocessing": "sam", "side": SIDE}
-    return Checkpoint(**{"state": tiny_state(), **fields, **changes})
+    return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
 
 
 @pytest.fixture(scope="module")
 def vit() -> Segmenter:
-    return Segmenter(_checkpoint(), device="cpu", precision="float32")
+    return Segmenter(tiny_checkpoint(), device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
 def lite() -> Segmenter:
-    checkpoint = _checkpoint(
+    checkpoint = tiny_checkpoint(
         state=litemedsam_state(),
         architecture="litemedsam",
         preprocessing="myoscarseg-1",
@@ -118,20 +51,6 @@ def detector() -> BrightestDetector:
 def pipeline(detector, vit) -> Pipeline:
     vit.cache.clear()
     return Pipeline(detector=detector, segmenter=vit)
-
-
-class Told:
-    """Remembers progress, and cancels when told the given number of times."""
-
-    def __init__(self, cancel_at: int | None = None) -> None:
-        self.calls: list[tuple[int, int, str]] = []
-        self.token = CancelToken()
-        self._cancel_at = cancel_at
-
-    def __call__(self, done: int, total: int, message: str) -> None:
-        self.calls.append((done, total, message))
-        if len(self.calls) == self._cancel_at:
-            self.token.cancel()
 
 
 # ---- propose
@@ -404,7 +323,7 @@ def test_run_records_where_everything_came_from(detector, lite, study):
 
 
 def test_what_had_to_be_assumed_of_a_checkpoint_is_in_the_record(detector, study):
-    segmenter = Segmenter(_checkpoint(notes=("It was assumed.",)), device="cpu", precision="float32")
+    segmenter = Segmenter(tiny_checkpoint(notes=("It was assumed.",)), device="cpu", precision="float32")
     assert Pipeline(detector=detector, segmenter=segmenter).run(study).provenance["remark"] == "It was assumed."
 
 
@@ -431,70 +350,6 @@ def test_run_learns_of_a_missing_segmenter_before_the_detector_has_worked(detect
     with pytest.raises(ModelError, match="There is no model called 'no such model'"):
         Pipeline(detector=detector, segmenter="no such model").run(study)
     assert detector.calls == []
-
-
-# ---- the heart
-
-
-def test_the_hearts_centre_is_that_of_the_left_ventricle_whatever_the_prompts(detector, lite, study):
-    pipeline = Pipeline(detector=detector, segmenter=lite)
-    assert pipeline.heart_centre(study) == (30.0, 18.0)
-    views = set()
-    encode = lite.encode
-    lite_frames = lambda image, frame: views.add(frame.region) or encode(image, frame)  # noqa: E731
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lite, "encode", lite_frames)
-        pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
-        pipeline.segment(study, [Box(3, 25, 10, 42, 25)], [Point(1, 20, 10)])
-    assert len(views) == 1
-
-
-def test_the_heart_is_looked_for_once_per_study(detector, lite, study):
-    pipeline = Pipeline(detector=detector, segmenter=lite)
-    for _ in range(3):
-        pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
-    assert [call for call in detector.calls if "lv" in call[1]] == [(k, ("lv",), 0.25) for k in range(SLICES)]
-    moved = replace(study, voxels=np.roll(study.voxels, 5, axis=2))
-    assert pipeline.heart_centre(moved) == (35.0, 18.0)
-    assert pipeline.heart_centre(study) == (30.0, 18.0)
-
-
-def test_a_slice_on_which_the_heart_cannot_be_looked_for_costs_no_other(lite, study):
-    failing = BrightestDetector(fails_on={0.0: RuntimeError("odd"), 2.0: StudyError("bad")})
-    result = Pipeline(detector=failing, segmenter=lite).segment(study, [Box(0, 36, 10, 42, 25)])
-    assert result.complete
-    assert result.provenance["heart_centre_px"] == "30.00 18.00"
-
-
-def test_a_detector_that_fails_on_every_slice_is_told(lite, study):
-    failing = BrightestDetector(fails_on={float(k): RuntimeError("odd") for k in range(SLICES)})
-    with pytest.raises(ModelError, match="brightest could not look for the heart on any slice: odd"):
-        Pipeline(detector=failing, segmenter=lite).segment(study, [Box(0, 36, 10, 42, 25)])
-
-
-def test_without_a_heart_the_middle_of_the_slice_is_looked_at_and_that_is_recorded(detector, lite, study):
-    dark = replace(study, voxels=study.voxels * 0.1)
-    result = Pipeline(detector=detector, segmenter=lite).segment(dark, [Box(0, 20, 10, 32, 25)])
-    assert result.provenance["heart_centre_px"] == "not found; the middle of the slice"
-    assert list(result.scores) == [0]
-
-
-def test_cancelling_while_the_heart_is_looked_for_ends_the_work(detector, lite, study):
-    told = Told(2)
-    result = Pipeline(detector=detector, segmenter=lite).segment(
-        study, [Box(0, 36, 10, 42, 25)], progress=told, cancel=told.token
-    )
-    assert result.cancelled
-    assert len(result.scores) == 0
-    assert len(detector.calls) == 2
-    with pytest.raises(Cancelled):
-        Pipeline(detector=detector, segmenter=lite).heart_centre(study, cancel=told.token)
-
-
-def test_a_segmenter_of_whole_slices_needs_no_heart(pipeline, detector, study):
-    result = pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
-    assert detector.calls == []
-    assert "heart_centre_px" not in result.provenance
 
 
 # ---- loading

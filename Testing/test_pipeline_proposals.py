@@ -14,8 +14,8 @@ from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.segmentation.detail import DetailBranch
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, voxels_of_rings
 from Testing.sam_factory import litemedsam_state
-from Testing.test_pipeline import RING, SCAR, SLICES, BrightestDetector, _voxels
 
 OVERLOOKED = (10, 12, 20, 16)
 
@@ -54,7 +54,7 @@ def segmenter() -> MappedSegmenter:
 
 @pytest.fixture
 def study() -> Study:
-    return Study("case", _voxels(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+    return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
 
 
 def test_the_map_drops_boxes_and_adds_what_was_overlooked(study, segmenter):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 
 import numpy as np
 import pytest
@@ -11,44 +10,27 @@ import torch
 
 from MyoScarSegLib.errors import ModelError, PromptError, StudyError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint
+from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT, _group
 from MyoScarSegLib.segmentation.view import HeartWindow
-from Testing.sam_factory import SIDE, litemedsam_state, tiny_sam, tiny_state
-
-SHAPE = (48, 64)
-BOX = Box(0, 12.25, 8.5, 40.75, 30.0)
-OTHER_BOX = Box(0, 30.0, 20.0, 60.5, 44.0)
-INSIDE = Point(0, 20.0, 15.25)
-INSIDE_NOT = Point(0, 33.5, 26.0, positive=False)  # in both boxes
-ALONE = Point(0, 5.5, 40.5)
-BESIDE = Point(0, 18.0, 36.0)  # below the first box by a fifth of its width
-ALONE_NOT = Point(0, 60.0, 3.0, positive=False)
-
-
-def _image(shape=SHAPE, seed=0) -> np.ndarray:
-    """uint8 that our normalisation leaves as it is: more than 0.5 % of it is 0, and more than 0.2 % is 255."""
-    image = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
-    image[:2], image[-2:] = 0, 255
-    return image
-
-
-def _checkpoint(**changes) -> Checkpoint:
-    fields = {
-        "name": "tiny",
-        "sha256": "0" * 64,
-        "state": tiny_state(),
-        "architecture": "sam-vit-32x2",
-        "preprocessing": "sam",
-        "side": SIDE,
-    }
-    return Checkpoint(**{**fields, **changes})
+from Testing.sam_factory import SIDE, litemedsam_state, tiny_sam
+from Testing.segmenter_factory import (
+    ALONE,
+    ALONE_NOT,
+    BESIDE,
+    BOX,
+    INSIDE,
+    INSIDE_NOT,
+    OTHER_BOX,
+    SHAPE,
+    slice_image,
+    tiny_checkpoint,
+)
 
 
 @pytest.fixture(scope="module")
 def vit() -> Segmenter:
-    return Segmenter(_checkpoint(), device="cpu", precision="float32")
+    return Segmenter(tiny_checkpoint(), device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +41,7 @@ def lite_state():
 @pytest.fixture
 def lite(lite_state) -> Segmenter:
     """LiteMedSAM's architecture that looks at 40 mm around the heart in 32 x 32 pixels."""
-    checkpoint = _checkpoint(
+    checkpoint = tiny_checkpoint(
         state=lite_state, architecture="litemedsam", preprocessing="myoscarseg-1", side=32, window_mm=40.0, sha256="1" * 64
     )
     return Segmenter(checkpoint, device="cpu", precision="float32")
@@ -94,29 +76,31 @@ def _close(prediction, reference) -> None:
     assert prediction.score == pytest.approx(min(max(score, 0), 1), abs=1e-4)
 
 
-@pytest.mark.parametrize("image", [_image(), _image(SHAPE[::-1]), _image((64, 64))], ids=["wide", "high", "square"])
+@pytest.mark.parametrize(
+    "image", [slice_image(), slice_image(SHAPE[::-1]), slice_image((64, 64))], ids=["wide", "high", "square"]
+)
 def test_a_box_is_answered_as_by_sam_predictor(vit, image):
     _close(vit.predict(image, [BOX]), _reference(image, box=BOX))
 
 
 def test_a_box_with_points_is_answered_as_by_sam_predictor(vit):
     points = [INSIDE, INSIDE_NOT]
-    _close(vit.predict(_image(), [BOX], points), _reference(_image(), box=BOX, points=points))
+    _close(vit.predict(slice_image(), [BOX], points), _reference(slice_image(), box=BOX, points=points))
 
 
 def test_points_are_answered_as_by_sam_predictor(vit):
     points = [INSIDE, ALONE, INSIDE_NOT]
-    _close(vit.predict(_image(), points=points), _reference(_image(), points=[INSIDE, ALONE, INSIDE_NOT]))
+    _close(vit.predict(slice_image(), points=points), _reference(slice_image(), points=[INSIDE, ALONE, INSIDE_NOT]))
 
 
 def test_a_single_click_is_ambiguous_and_sams_own_score_chooses_among_three(vit):
-    _close(vit.predict(_image(), points=[INSIDE]), _reference(_image(), points=[INSIDE], multimask=True))
+    _close(vit.predict(slice_image(), points=[INSIDE]), _reference(slice_image(), points=[INSIDE], multimask=True))
 
 
 def test_a_fine_tuned_model_answers_a_single_click_with_its_one_mask():
-    fine_tuned = Segmenter(_checkpoint(preprocessing="yolosam", side=SIDE), device="cpu", precision="float32")
-    other = Segmenter(_checkpoint(preprocessing="yolosam"), device="cpu", precision="float32")
-    image = _image((64, 64))
+    fine_tuned = Segmenter(tiny_checkpoint(preprocessing="yolosam", side=SIDE), device="cpu", precision="float32")
+    other = Segmenter(tiny_checkpoint(preprocessing="yolosam"), device="cpu", precision="float32")
+    image = slice_image((64, 64))
     one = fine_tuned.predict(image, points=[INSIDE])
     features = other.encode(image).features
     with torch.inference_mode():
@@ -132,14 +116,14 @@ def test_a_mask_is_handed_on_as_by_sam_predictor(vit):
     # On SAM's own grid for masks, so that neither side resamples: 16 x 16 cells of 4 x 4 pixels.
     coarse = np.random.default_rng(1).normal(0, 5, (16, 16)).astype(np.float32)
     native = np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
-    image = _image((64, 64))
+    image = slice_image((64, 64))
     hint = torch.nn.functional.interpolate(torch.from_numpy(native)[None, None], (16, 16), mode="bilinear", antialias=True)
     _close(vit.predict(image, [BOX], mask=native), _reference(image, box=BOX, mask=hint[0].numpy()))
     _close(vit.predict(image, mask=native), _reference(image, mask=hint[0].numpy()))
 
 
 def test_a_mask_is_padded_with_what_is_surely_no_scar(vit):
-    image = _image()
+    image = slice_image()
     mask = np.zeros(SHAPE, bool)
     mask[10:30, 12:40] = True
     seen = []
@@ -153,7 +137,7 @@ def test_a_mask_is_padded_with_what_is_surely_no_scar(vit):
 
 def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
     """By hand: coordinates scaled by input size over slice size, encoder and decoder of segment-anything."""
-    image = _image((90, 131))
+    image = slice_image((90, 131))
     box, point = Box(0, 20.5, 10.0, 77.0, 61.25), Point(0, 50.0, 33.0)
     rows, columns = 44, 64  # 90 * 64 / 131 = 43.97
     prediction = vit.predict(image, [box], [point])
@@ -189,7 +173,7 @@ def test_moving_image_and_prompts_together_moves_the_answer(lite):
 
 
 def test_several_boxes_are_a_union(vit):
-    image = _image()
+    image = slice_image()
     each = [vit.predict(image, [box]) for box in (BOX, OTHER_BOX)]
     both = vit.predict(image, [BOX, OTHER_BOX])
     union = np.maximum(each[0].logits, each[1].logits)
@@ -202,7 +186,7 @@ def test_several_boxes_are_a_union(vit):
 
 
 def test_the_order_of_prompts_does_not_matter(vit):
-    image = _image()
+    image = slice_image()
     boxes, points = [BOX, OTHER_BOX], [INSIDE, INSIDE_NOT, ALONE, ALONE_NOT]
     first = vit.predict(image, boxes, points)
     for some in itertools.islice(itertools.permutations(points), 0, 24, 5):
@@ -243,12 +227,12 @@ def _batches(segmenter, *arguments, **named):
 
 
 def test_boxes_with_as_many_points_share_a_run_of_the_decoder(vit):
-    assert _batches(vit, _image(), [BOX, OTHER_BOX]) == [(2, 2)]
-    assert _batches(vit, _image(), [BOX, OTHER_BOX], [INSIDE_NOT]) == [(2, 3)]
-    assert _batches(vit, _image(), [BOX, OTHER_BOX], [INSIDE]) == [(1, 3), (1, 2)]
-    assert _batches(vit, _image(), [BOX], [ALONE]) == [(1, 2), (1, 2)]
-    assert _batches(vit, _image(), points=[INSIDE, ALONE]) == [(1, 3)]
-    assert _batches(vit, _image(), mask=np.ones(SHAPE, bool)) == [(1, 0)]
+    assert _batches(vit, slice_image(), [BOX, OTHER_BOX]) == [(2, 2)]
+    assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE_NOT]) == [(2, 3)]
+    assert _batches(vit, slice_image(), [BOX, OTHER_BOX], [INSIDE]) == [(1, 3), (1, 2)]
+    assert _batches(vit, slice_image(), [BOX], [ALONE]) == [(1, 2), (1, 2)]
+    assert _batches(vit, slice_image(), points=[INSIDE, ALONE]) == [(1, 3)]
+    assert _batches(vit, slice_image(), mask=np.ones(SHAPE, bool)) == [(1, 0)]
 
 
 @pytest.mark.parametrize("with_box", [False, True])
@@ -273,7 +257,7 @@ def test_every_combination_gives_finite_logits_on_the_native_grid(lite, shape, w
 
 
 def test_negative_points_with_a_previous_mask_are_enough(vit):
-    assert vit.predict(_image(), points=[ALONE_NOT], mask=np.ones(SHAPE, bool)).logits.shape == SHAPE
+    assert vit.predict(slice_image(), points=[ALONE_NOT], mask=np.ones(SHAPE, bool)).logits.shape == SHAPE
 
 
 # ---- what is refused
@@ -282,7 +266,7 @@ def test_negative_points_with_a_previous_mask_are_enough(vit):
 @pytest.mark.parametrize("points", [[], [ALONE_NOT], [ALONE_NOT, INSIDE_NOT]])
 def test_nothing_to_segment_is_refused(vit, points):
     with pytest.raises(PromptError, match="There is nothing to segment"):
-        vit.predict(_image(), points=points)
+        vit.predict(slice_image(), points=points)
 
 
 @pytest.mark.parametrize(
@@ -296,12 +280,12 @@ def test_nothing_to_segment_is_refused(vit, points):
 )
 def test_a_prompt_that_cannot_be_used_is_refused(vit, boxes, points, message):
     with pytest.raises(PromptError, match=message):
-        vit.predict(_image(), boxes, points)
+        vit.predict(slice_image(), boxes, points)
 
 
 def test_a_box_that_reaches_beyond_the_slice_counts_as_clipped(vit):
     beyond, clipped = Box(5, 30, -9, 99, 30), Box(5, 30, 0, 64, 30)
-    assert np.array_equal(vit.predict(_image(), [beyond]).logits, vit.predict(_image(), [clipped]).logits)
+    assert np.array_equal(vit.predict(slice_image(), [beyond]).logits, vit.predict(slice_image(), [clipped]).logits)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +298,7 @@ def test_a_box_that_reaches_beyond_the_slice_counts_as_clipped(vit):
 )
 def test_a_mask_that_cannot_be_used_is_refused(vit, mask, message):
     with pytest.raises(PromptError, match=message):
-        vit.predict(_image(), [BOX], mask=mask)
+        vit.predict(slice_image(), [BOX], mask=mask)
 
 
 @pytest.mark.parametrize("image", [np.zeros((3, 48, 64)), np.zeros((1, 64)), np.full(SHAPE, np.inf)])
@@ -332,7 +316,7 @@ def test_want_of_memory_is_told_with_a_remedy(vit, monkeypatch, message):
 
     monkeypatch.setattr(vit._model["image_encoder"], "forward", full)
     with pytest.raises(ModelError, match="cpu has too little memory for tiny"):
-        vit.encode(_image(seed=99))
+        vit.encode(slice_image(seed=99))
 
 
 # ---- views
@@ -340,8 +324,8 @@ def test_want_of_memory_is_told_with_a_remedy(vit, monkeypatch, message):
 
 def test_a_vit_looks_at_whole_slices_only():
     with pytest.raises(ModelError, match="looks at whole slices only"):
-        Segmenter(_checkpoint(), device="cpu", view="heart")
-    assert Segmenter(_checkpoint(), device="cpu", view="slice").window is None
+        Segmenter(tiny_checkpoint(), device="cpu", view="heart")
+    assert Segmenter(tiny_checkpoint(), device="cpu", view="slice").window is None
 
 
 def test_a_model_trained_on_windows_looks_at_its_window_only(lite):
@@ -352,11 +336,11 @@ def test_a_model_trained_on_windows_looks_at_its_window_only(lite):
 
 def test_an_unknown_view_is_refused():
     with pytest.raises(ModelError, match=r"There is no view called 'lungs'. Choose one of auto, heart, slice"):
-        Segmenter(_checkpoint(), device="cpu", view="lungs")
+        Segmenter(tiny_checkpoint(), device="cpu", view="lungs")
 
 
 def test_foreign_litemedsam_looks_at_the_window_unless_told_otherwise(lite_state):
-    foreign = _checkpoint(state=lite_state, architecture="litemedsam", preprocessing="litemedsam", side=64)
+    foreign = tiny_checkpoint(state=lite_state, architecture="litemedsam", preprocessing="litemedsam", side=64)
     assert Segmenter(foreign, device="cpu").window == HeartWindow(180.0, 128)
     whole = Segmenter(foreign, device="cpu", view="slice")
     assert (whole.window, whole.side) == (None, 64)
@@ -406,113 +390,3 @@ def test_a_previous_mask_beyond_the_window_moves_it_too(lite):
     mask[5:15, 5:20] = True
     logits = lite.predict(image, mask=mask, pixel_spacing_mm=(1.0, 1.0), centre=(60, 50)).logits
     assert (logits[mask] != OUTSIDE_LOGIT).all()
-
-
-# ---- the cache
-
-
-def test_editing_prompts_within_the_window_does_not_encode_again(lite):
-    image = np.random.default_rng(0).gamma(2, 100, (100, 120))
-    where = {"pixel_spacing_mm": (1.0, 1.0), "centre": (60.0, 50.0)}
-    lite.predict(image, [Box(0, 50, 45, 65, 60)], **where)
-    assert (lite.cache.hits, lite.cache.misses) == (0, 1)
-    lite.predict(image, [Box(0, 45, 40, 70, 65), Box(0, 41, 31, 44, 33)], **where)
-    lite.predict(image, [Box(0, 50, 45, 65, 60)], [Point(0, 79, 69), Point(0, 55, 50, False)], **where)
-    assert (lite.cache.hits, lite.cache.misses) == (2, 1)
-    lite.predict(image, [Box(0, 10, 10, 30, 30)], **where)  # beyond the window
-    assert (lite.cache.hits, lite.cache.misses) == (2, 2)
-
-
-def test_an_embedding_made_beforehand_is_the_one_that_is_used(lite):
-    image = np.random.default_rng(0).gamma(2, 100, (100, 120))
-    lite.encode(image, lite.frame((100, 120), (1.0, 1.0), (60.0, 50.0)))
-    lite.predict(image, [Box(0, 50, 45, 65, 60)], pixel_spacing_mm=(1.0, 1.0), centre=(60.0, 50.0))
-    assert (lite.cache.hits, lite.cache.misses) == (1, 1)
-
-
-def test_whole_slices_are_encoded_once_whatever_the_prompts(vit):
-    image = _image(seed=7)
-    before = vit.cache.misses
-    for box in (BOX, OTHER_BOX, Box(0, 0, 0, 64, 48)):
-        vit.predict(image, [box])
-    assert vit.cache.misses == before + 1
-
-
-def test_segmenters_that_share_a_cache_do_not_mistake_each_others_embeddings(lite_state):
-    cache = EmbeddingCache()
-    image = _image((64, 64))
-    one = Segmenter(_checkpoint(), device="cpu", precision="float32", cache=cache)
-    others = [
-        _checkpoint(sha256="2" * 64, state=tiny_state(seed=3)),
-        _checkpoint(preprocessing="medsam"),
-    ]
-    one.predict(image, [BOX])
-    for checkpoint in others:
-        answer = Segmenter(checkpoint, device="cpu", precision="float32", cache=cache).predict(image, [BOX])
-        alone = Segmenter(checkpoint, device="cpu", precision="float32").predict(image, [BOX])
-        assert np.array_equal(answer.logits, alone.logits)
-    Segmenter(_checkpoint(), device="cpu", precision="bfloat16", cache=cache).predict(image, [BOX])
-    assert (cache.hits, cache.misses) == (0, 4)
-
-
-def test_an_embedding_from_disk_gives_the_same_answer(tmp_path):
-    answers = []
-    for _ in range(2):
-        cache = EmbeddingCache(folder=tmp_path)
-        answers.append(Segmenter(_checkpoint(), device="cpu", precision="float32", cache=cache).predict(_image(), [BOX]).logits)
-    assert cache.hits == 1
-    assert np.array_equal(*answers)
-
-
-def test_threads_take_turns_and_get_the_same_answers(vit):
-    images = [_image(seed=n) for n in range(4)]
-    expected = [vit.predict(image, [BOX], [ALONE]).logits for image in images]
-    vit.cache.clear()
-    answers: dict[int, np.ndarray] = {}
-
-    def work(number: int) -> None:
-        answers[number] = vit.predict(images[number % 4], [BOX], [ALONE]).logits
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(np.allclose(answers[n], expected[n % 4], atol=1e-5) for n in range(8))
-
-
-def test_half_precision_of_the_encoder_changes_the_logits_little(vit):
-    half = Segmenter(_checkpoint(), device="cpu", precision="bfloat16")
-    one, other = (s.predict(_image(), [BOX]).logits for s in (vit, half))
-    assert 0 < np.abs(one - other).max() < 0.1 * np.ptp(one) + 0.05
-
-
-def test_litemedsam_runs_in_half_precision_too(lite_state):
-    checkpoint = _checkpoint(state=lite_state, architecture="litemedsam", preprocessing="litemedsam", side=32)
-    answers = [
-        Segmenter(checkpoint, device="cpu", precision=precision, view="slice").predict(_image(), [BOX]).logits
-        for precision in ("float32", "bfloat16")
-    ]
-    assert np.abs(answers[0] - answers[1]).max() < 0.1 * np.ptp(answers[0]) + 0.05
-
-
-@pytest.mark.slow
-@pytest.mark.weights
-@pytest.mark.parametrize("seed", [1, 2])
-def test_bf16_changes_litemedsams_mask_by_less_than_a_percent(real_cache, seed):
-    from MyoScarSegLib.phantom import make_phantom
-    from MyoScarSegLib.prompts import box_of_mask
-    from MyoScarSegLib.segmentation import load_segmenter
-
-    phantom = make_phantom(seed)
-    study = phantom.study
-    index = int(phantom.scar.sum(axis=(1, 2)).argmax())
-    box = box_of_mask(phantom.scar[index], index)
-    masks = []
-    for precision in ("float32", "bfloat16"):
-        segmenter = load_segmenter("litemedsam", device="cpu", precision=precision)
-        spacing = study.geometry.pixel_spacing_mm
-        masks.append(segmenter.predict(study.voxels[index], [box], pixel_spacing_mm=spacing).logits >= 0)
-    assert masks[0].sum() > 100
-    dice = 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum())
-    assert dice > 0.99
