@@ -7,6 +7,7 @@ panel, ``engine`` for the process with the networks).
 import sys
 from pathlib import Path
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
@@ -22,6 +23,8 @@ except ImportError:  # in the source tree the library lies beside the module's f
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     import MyoScarSegLib  # noqa: F401
 
+from MyoScarSegLib.resources import resources_folder
+
 
 class MyoScarSeg(ScriptedLoadableModule):
     """What the application knows of the module before it is opened."""
@@ -29,6 +32,8 @@ class MyoScarSeg(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = "MyoScarSeg"
+        # In the source tree Slicer itself looks in another folder.
+        self.parent.icon = qt.QIcon(str(resources_folder() / "Icons" / "MyoScarSeg.svg"))
         self.parent.categories = ["Cardiac", "Segmentation"]
         self.parent.dependencies = []
         self.parent.contributors = ["The MyoScarSeg contributors"]
@@ -48,6 +53,7 @@ class MyoScarSegWidget(ScriptedLoadableModuleWidget):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.panel = None
+        self.logic = MyoScarSegLogic()  # where slicer.util.getModuleLogic looks for it
 
     def setup(self):
         """Build the panel, connected to everything: on a reload neither exit() nor enter() is called."""

@@ -19,7 +19,9 @@ def random_matrix(seed: int, spacing_mm: tuple[float, float, float], *, flip: bo
     return matrix
 
 
-def add_volume(scene: Any, shape: tuple[int, int, int], matrix: np.ndarray | None = None, name: str = "LGE", seed: int = 0) -> Any:
+def add_volume(
+    scene: Any, shape: tuple[int, int, int], matrix: np.ndarray | None = None, name: str = "LGE", seed: int = 0
+) -> Any:
     """A scalar volume of noise with voxels ``[k, j, i]``."""
     import slicer
 

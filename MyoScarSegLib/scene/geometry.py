@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PARALLEL = 0.996
 """Least cosine between a view's normal and the slices' for the view to show slices: 5 degrees."""
+_EXACTLY_PARALLEL = 0.99999
 
 
 class VolumeGeometry:
@@ -139,6 +140,10 @@ class VolumeGeometry:
     def shows_slices(self, slice_node: Any) -> bool:
         """Whether a view lies parallel to the study's slices."""
         return bool(abs(_view_normal(slice_node) @ self._slice_normal()) >= _PARALLEL)
+
+    def lies_in_slices(self, slice_node: Any) -> bool:
+        """Whether a view lies in the slices exactly, so that it shows whole boxes to its edges."""
+        return bool(abs(_view_normal(slice_node) @ self._slice_normal()) >= _EXACTLY_PARALLEL)
 
     def slice_of_view(self, slice_node: Any) -> int | None:
         """The slice that a view through the stack shows, None beyond it. Meaningful where :meth:`shows_slices`."""

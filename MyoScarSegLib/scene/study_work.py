@@ -108,6 +108,7 @@ class StudyWork:
             return
         stamp = self.session.segmentation.stamp
         if stamp != self._stamp:
+            self._stamp = stamp  # also if what follows fails: it would fail again at every turn
             self.session.refresh()
             self._stamp = self.session.segmentation.stamp
             self.mask_changed()

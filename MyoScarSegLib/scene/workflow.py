@@ -282,6 +282,10 @@ class Workflow(QuickEdits):
         """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
         return self._start("process", lambda work, action: work.propose(action, then_segment=True))
 
+    def forget_error(self) -> None:
+        """What :attr:`error` said has been mended elsewhere."""
+        self._notices.say(error="")
+
     def cancel(self) -> None:
         """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
         if self._work is not None:

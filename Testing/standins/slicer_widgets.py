@@ -166,6 +166,9 @@ class qMRMLSliceView(QWidget):
     def unsetViewCursor(self) -> None:
         self._cursor = None
 
+    def setDefaultViewCursor(self, cursor: Any) -> None:
+        self._default_cursor = cursor
+
     def scheduleRender(self) -> None:
         pass
 
@@ -192,7 +195,11 @@ class qSlicerLayoutManager(QObject):
     def __init__(self, scene: Any) -> None:
         super().__init__()
         nodes = [scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Yellow", "Green")]
-        self._widgets = {node.GetLayoutName(): qMRMLSliceWidget(node) for node in nodes if node is not None}
+        nodes = [node for node in nodes if node is not None]
+        for node in nodes:
+            node.SetMappedInLayout(1)
+        # In no order, as the application gives them, and with a view of another layout.
+        self._widgets = {node.GetLayoutName(): qMRMLSliceWidget(node) for node in reversed(nodes)}
 
     def sliceViewNames(self) -> list[str]:
         return list(self._widgets)
