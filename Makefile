@@ -54,9 +54,16 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The recipe of myoscarseg-sam-3, from its predecessor: two runs, the second on other copies of the slices.
+RECIPE := --split Resources/Models/myoscarseg-sam-2.json --device cpu --set refiner=true --set prompts=2 --set corrected=0.6 \
+	--set batch=4 --set scar_free_share=0.4 --set phantoms=20 --set phantom_share=0.05 --set measured_boxes=false \
+	--set decoder_rate=0.0002 --set prompting.empty=0.1 --set prompting.ventricle=0.05
 segmenter: models
-	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --start myoscarseg-sam-1 \
-		--set dense_epochs=60 --set epochs=0
+	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter/first --name first --start myoscarseg-sam-2 $(RECIPE) \
+		--epochs 24 --set copies=3 --set evaluate_every=12 --set refiner_rate=0.0012 --set detail_rate=0.0003 --set calibrate=false
+	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --seed 1 $(RECIPE) \
+		--start $(OUT)/segmenter/first/first.safetensors \
+		--epochs 16 --set copies=6 --set evaluate_every=4 --set refiner_rate=0.0008 --set detail_rate=0.0002
 
 detector: $(VENV)/installed
 	$(BIN)/myoscarseg train yolo --data $(DATA) --out $(OUT)/detector --start fresh
