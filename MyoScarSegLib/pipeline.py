@@ -242,7 +242,8 @@ class Pipeline:
         found.extend([p.box for p in proposals] if found.cancelled else boxes)
         if faint and not found.cancelled:
             found.provenance["remark_on_proposals"] = (
-                "Little and faint: nothing proposed is clearly brighter than healthy wall, so all boxes are proposed as rejected."
+                "Little and faint: nothing proposed is clearly brighter than healthy wall, so all boxes are proposed as "
+                "rejected. Accept those that you take for scar."
             )
 
     def segment(

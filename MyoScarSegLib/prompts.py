@@ -17,6 +17,8 @@ from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.files import read_json, write_json
 
 FORMAT_VERSION = 1
+FAINT = " (faint)"
+"""Ends the source of a box that was proposed as rejected: the program rejected it, not the reader."""
 
 
 class BoxState(str, Enum):

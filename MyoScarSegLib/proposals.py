@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from MyoScarSegLib.lesions import boxes_of, lesions
-from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.prompts import FAINT, Box, BoxState
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.architectures import TISSUES
 
@@ -111,14 +111,17 @@ def settle(proposals: Iterable[Proposal], *, slice_distance_mm: float | None = N
         slice_distance_mm: between slice planes, None if unknown.
 
     Returns:
-        The boxes, and whether they were taken for faint.
+        The boxes, and whether they were taken for faint; the source of faint ones ends with
+        :data:`~MyoScarSegLib.prompts.FAINT`.
     """
     proposals = list(proposals)
     volume_ml = sum(p.area_mm2 for p in proposals) * (slice_distance_mm or _USUAL_SLICE_MM) / 1000
     little = volume_ml * MYOCARDIAL_DENSITY_G_PER_ML < LITTLE_G
     faint = bool(proposals) and little and all(p.contrast_sd is not None and p.contrast_sd < FAINT_SD for p in proposals)
     boxes = [p.box for p in proposals]
-    return ([replace(box, state=BoxState.REJECTED) for box in boxes] if faint else boxes), faint
+    if faint:
+        boxes = [replace(box, state=BoxState.REJECTED, source=box.source + FAINT) for box in boxes]
+    return boxes, faint
 
 
 def _contrast_sd(lesion: np.ndarray, healthy: np.ndarray) -> float | None:

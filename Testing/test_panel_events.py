@@ -35,6 +35,21 @@ def boxed(module) -> None:
     module.settle()
 
 
+def slow_worker(command, environment):
+    """A worker that takes half a second longer over each slice that it segments."""
+    from MyoScarSegLib.widgets.process import QProcessTransport
+
+    program = (
+        "import sys, time, MyoScarSegLib.segmentation.segmenter as s\n"
+        "usual = s.Segmenter.predict\n"
+        "s.Segmenter.predict = lambda self, *a, **n: (time.sleep(0.5), usual(self, *a, **n))[1]\n"
+        "import runpy\n"
+        "sys.argv = ['worker'] + sys.argv[1:]\n"
+        "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"
+    )
+    return QProcessTransport([command[0], "-c", program, *command[3:]], environment)
+
+
 def test_without_a_volume_nothing_can_be_started_and_the_tooltips_say_why(module):
     module.scene.Clear(0)
     module.settle()
@@ -88,13 +103,22 @@ def test_deleting_a_box_node_deletes_the_box(study):
 
 def test_killed_worker_is_said_and_the_next_try_works(study):
     boxed(study)
-    study.until(lambda: study.engine.status().pid is not None, what="worker's number")
-    study.click("segmentAllButton")
-    os.kill(study.engine.status().pid, signal.SIGKILL)
-    study.until(lambda: not study.workflow.busy, what="end of the action")
-    # What the worker had begun fails with a sentence; what still waited is done by the next worker, and nothing need be said.
-    done = study.session.probability.slices == list(range(12))
-    assert done or "unexpectedly" in study.ui.errorLabel.text
+    link = study.engine._link
+    factory = link._factory
+    link._factory = slow_worker  # so that the kill finds it at work, and not before or after
+    try:
+        study.engine.stop()
+        study.engine.start()
+        study.until(lambda: study.engine.state in ("ready", "working"), what="slow worker")
+        study.click("segmentAllButton")
+        study.until(lambda: study.workflow.progress[1] == 12 and study.workflow.progress[0] >= 1, what="progress of segmenting")
+        link._factory = factory
+        os.kill(study.engine.status().pid, signal.SIGKILL)
+        study.until(lambda: not study.workflow.busy, what="end of the action")
+    finally:
+        link._factory = factory
+    assert "unexpectedly" in study.ui.errorLabel.text
+    assert study.session.probability.slices == []
     assert len(study.session.boxes.rows()) == 12
     study.click("segmentAllButton")
     study.until(lambda: not study.workflow.busy, what="second try")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.prompts import FAINT, Box, BoxState
 from MyoScarSegLib.proposals import FAINT_SD, LITTLE_G, Proposal, reconcile, settle
 
 
@@ -103,6 +103,7 @@ def test_little_and_faint_scar_is_proposed_as_rejected():
     assert faint
     assert [box.state for box in boxes] == [BoxState.REJECTED] * 2
     assert boxes[0].xyxy == (2, 3, 9, 9)
+    assert boxes[0].source.endswith(FAINT)  # so that nobody takes it for the reader's judgement
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
 from Testing.volume_factory import add_transform, add_volume
 
 pytest.importorskip("slicer")
@@ -98,6 +98,13 @@ def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(table)
     (new,) = table.replace_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
     assert [row.id for row in table.rows()] == [accepted, rejected, drawn, new]
     assert table.box(new).slice == 1
+
+
+def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_proposal(table):
+    faint = replace(PROPOSED, state=BoxState.REJECTED, source=PROPOSED.source + FAINT)
+    table.replace_proposals([faint])
+    (new,) = table.replace_proposals([PROPOSED])
+    assert [(row.id, row.box) for row in table.rows()] == [(new, PROPOSED)]
 
 
 def test_boxes_are_clipped_to_the_image_and_refused_outside(table):

@@ -11,7 +11,7 @@ from typing import Any
 import vtk
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.prompts import Box, BoxState, check_box
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, check_box
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
@@ -144,12 +144,13 @@ class BoxTable:
     def replace_proposals(self, boxes: Iterable[Box]) -> list[int]:
         """Put new proposals in place of the old ones.
 
-        Boxes that the user accepted, rejected or drew stay, and a proposal that is nearly one of these is left out.
+        Boxes that the user accepted, rejected or drew stay, and a proposal that is nearly one of these is left out. Those that
+        were proposed as rejected are proposals still.
 
         Returns:
             The ids of the new boxes.
         """
-        kept = [row for row in self.rows() if row.box.state is not BoxState.PROPOSED or row.box.source == "user"]
+        kept = [row for row in self.rows() if not _is_proposal(row.box)]
         checked = [check_box(box, self.shape) for box in boxes]
         new = [box for box in checked if not any(_alike(box, row.box) for row in kept)]
         first = max((row.id for row in self.rows()), default=0) + 1
@@ -308,6 +309,13 @@ def _row(text: dict[str, str], shape: tuple[int, int, int], taken: set[int]) -> 
     if number < 1 or number in taken:
         number = max(taken, default=0) + 1000
     return BoxRow(number, check_box(box, shape))
+
+
+def _is_proposal(box: Box) -> bool:
+    """Whether a box is as the program proposed it: the reader has neither drawn nor judged it."""
+    if box.state is BoxState.REJECTED:
+        return box.source.endswith(FAINT)
+    return box.state is BoxState.PROPOSED and box.source != "user"
 
 
 def _alike(one: Box, other: Box) -> bool:

@@ -219,7 +219,8 @@ class StudyWork:
             return
         self.proposed = True
         self.edits.proposed(self._prompts(), self.segmented)
-        self._notices.say(note=_failures(found["failed"]))
+        remark = found["provenance"].get("remark_on_proposals", "")
+        self._notices.say(note=" ".join(part for part in (remark, _failures(found["failed"])) if part))
         self._notices.tell(Change.BOXES, Change.HISTORY)
         if then_segment:
             self.segment(action, None)

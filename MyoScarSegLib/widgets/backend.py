@@ -73,6 +73,8 @@ class Backend:
                 if repr(error) != self._last_error:
                     self._last_error = repr(error)
                     raise
+                return
+        self._last_error = ""  # all went well again: the next error is news, also if it is the same
 
 
 def shared() -> Backend:

@@ -115,6 +115,9 @@ class qMRMLSegmentEditorWidget(QWidget):
     def setActiveEffect(self, effect: Any) -> None:
         self._nodes["effect"] = effect
 
+    def activeEffect(self) -> Any:
+        return self._nodes.get("effect")
+
     def setEffectNameOrder(self, names: list[str]) -> None:
         self._nodes["effects"] = names
 
