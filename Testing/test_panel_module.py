@@ -152,6 +152,42 @@ def test_failure_shows_the_log(dialog):
     assert dialog.text.text
 
 
+def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
+    from MyoScarSegLib.installation.memory import Memory, Remembered
+    from MyoScarSegLib.widgets import advanced_part
+
+    monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
+    monkeypatch.setattr(advanced_part, "missing_now", lambda: ["torch"])
+    panel, asked = opened.panel, []
+    advanced = panel.advanced
+
+    class Dialog:
+        def show(self, action):
+            asked.append(action)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(advanced, "_missing", None)
+    monkeypatch.setattr(advanced, "_dialog", Dialog())
+    try:
+        panel.exit()
+        panel.enter()
+        opened.settle()
+        assert "not finished" not in opened.ui.errorLabel.text, "nothing was begun"
+        Memory().write(Remembered(unfinished=True, action="segment"))
+        panel.exit()
+        panel.enter()
+        opened.settle()
+        assert "not finished" in opened.ui.errorLabel.text
+        opened.click("installButton")
+        assert asked == ["segment"]
+    finally:
+        advanced._broken_off = ""
+        panel.status.say_error("")
+        opened.settle()
+
+
 def test_panel_needs_nothing_that_slicer_lacks(tmp_path):
     """Neither torch, matplotlib nor Pillow is in Slicer's own process; torchvision would even bring it down."""
     environment = {**os.environ, "MYOSCARSEG_CACHE": str(tmp_path / "cache")}

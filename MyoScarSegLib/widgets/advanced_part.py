@@ -12,6 +12,7 @@ import slicer
 from MyoScarSegLib.engine.messages import EngineSettings
 from MyoScarSegLib.files import cache_folder
 from MyoScarSegLib.installation.application import missing_now
+from MyoScarSegLib.installation.memory import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
@@ -42,6 +43,7 @@ class AdvancedPart(Part):
         self._fetching: QProcessTransport | None = None
         self._dialog: InstallDialog | None = None
         self._missing: bool | None = None
+        self._broken_off = ""  # what the user had asked for when an installation was begun that did not end
         for device in _DEVICES:
             ui.deviceCombo.addItem(_device_text(device), device)
         ui.deviceCombo.setCurrentIndex(max(ui.deviceCombo.findData(settings.text("device", "auto")), 0))
@@ -61,11 +63,18 @@ class AdvancedPart(Part):
         ui.trustCheckBox.connect("toggled(bool)", self._changed)
         ui.deviceTestButton.connect("clicked()", self.test_device)
         ui.clearCacheButton.connect("clicked()", self.clear_cache)
-        ui.dependenciesButton.connect("clicked()", self.show_dependencies)
+        ui.dependenciesButton.connect("clicked()", lambda: self.show_dependencies())
         ui.advancedSection.connect("contentsCollapsed(bool)", self._opened)
         ui.deviceInfo.visible = False
         self._show_models()
         self.configure()
+
+    def enter(self) -> None:
+        """Say that an installation was broken off, if one was: by a crash, or by closing Slicer meanwhile."""
+        remembered = Memory().read()
+        if remembered.unfinished and self.something_missing:
+            self._broken_off = remembered.action
+            self.panel.status.say_error(_("The installation of packages was not finished. Install goes on with it."))
 
     def cleanup(self) -> None:  # noqa: D102
         if self._fetching is not None:
@@ -122,11 +131,11 @@ class AdvancedPart(Part):
         """Show what is installed and what is missing, and offer to install it."""
         if self._dialog is None:
             self._dialog = InstallDialog(self.panel.form, before=self.panel.engine.stop, after=self._installed)
-        self._dialog.show(action if isinstance(action, str) else "")
+        self._dialog.show(action or self._broken_off)
 
     def _installed(self, action: str) -> None:
         """All is there now: go on with what the user had asked for."""
-        self._missing = None
+        self._missing, self._broken_off = None, ""
         self.panel.status.say_error("")
         self.workflow.forget_error()
         self.panel.engine.start()
