@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ def own_cache(tmp_path_factory, monkeypatch):
     """Each test gets a cache folder of its own, unless it asks for the user's with :func:`real_cache`."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(folder))
-    return folder
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
