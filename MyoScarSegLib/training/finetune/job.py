@@ -64,7 +64,7 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         return measure_box_errors(detector, used.training, progress=progress, cancel=cancel)
 
     patients = Patients(
-        used.training, used.validation, _heart_finder(detector), measure=measure if settings.measured_boxes else None
+        used.training, used.validation, heart_finder(detector), measure=measure if settings.measured_boxes else None
     )
 
     def end_to_end(segmenter: Segmenter) -> dict[str, float]:
@@ -163,7 +163,8 @@ def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
     return with_options(settings, job.options)
 
 
-def _heart_finder(detector: Any) -> Any:
+def heart_finder(detector: Any) -> Any:
+    """What finds the heart in a patient's slices by a detector, or by the program's own if that one knows no ventricle."""
     from MyoScarSegLib.detection.heart import heart_centre_of, heart_detector
 
     finder = heart_detector(detector, "auto")
