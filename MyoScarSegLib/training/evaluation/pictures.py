@@ -49,7 +49,7 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
     written = []
     for name, figure in drawn.items():
         if figure is not None:
-            _save(folder / name, figure)
+            save_figure(folder / name, figure)
             written.append(folder / name)
         else:
             _remove(folder / name)
@@ -74,7 +74,7 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     rows = sum(len(of) for of in shown.values()) + 0.8 * len(names)
     keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
     head = 0.14 + 0.2 * -(-len(keys) // 2)
-    figure, axis = _figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, bottom=0.62, top=head)
+    figure, axis = new_figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, bottom=0.62, top=head)
     at, ticks = 0.0, []
     for name, of in shown.items():
         if at > 0:
@@ -99,10 +99,10 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     axis.grid(axis="y", visible=False)
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
     figure.legend(handles=keys, frameon=False, fontsize=8.5, **place)
-    _save(path, figure)
+    save_figure(path, figure)
     by_clicks = clicks(documents)
     if by_clicks is not None:
-        _save(path.with_name("clicks.png"), by_clicks)
+        save_figure(path.with_name("clicks.png"), by_clicks)
 
 
 def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
@@ -115,7 +115,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
             series.append((document, [(0, "jittered"), *rounds]))
     if not series:
         return None
-    figure, axis = _figure(5.6, 3.9)
+    figure, axis = new_figure(5.6, 3.9)
     alone = len(series) == 1
     for number, (document, steps) in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
@@ -152,7 +152,7 @@ def _dice(document: dict[str, Any]) -> Figure | None:
     settings = {name: entry["figures"] for name, entry in document["settings"].items() if entry["figures"]["per_patient_dice"]}
     if not settings:
         return None
-    figure, axis = _figure(max(3.6, 1.25 + 0.92 * len(settings)), 4.1)
+    figure, axis = new_figure(max(3.6, 1.25 + 0.92 * len(settings)), 4.1)
     generator = np.random.default_rng(0)
     for number, (name, figures) in enumerate(settings.items()):
         values = np.array(list(figures["per_patient_dice"].values()))
@@ -183,7 +183,7 @@ def _bland_altman(document: dict[str, Any], setting: str | None) -> Figure | Non
     if not scarred:
         return None
     figures = document["settings"][setting]["figures"]
-    figure, axis = _figure(6.4, 4.2, right=0.95)
+    figure, axis = new_figure(6.4, 4.2, right=0.95)
     for some, marker, face, label in (
         (scarred, "o", COLOURS[0], "patient with scar"),
         ([c for c in cases if c["truth_px"] == 0], "D", "white", "patient without scar"),
@@ -237,7 +237,7 @@ def _thresholds(document: dict[str, Any]) -> Figure | None:
     }
     if not curves:
         return None
-    figure, axis = _figure(5.6, 3.9 + 0.17 * len(curves), top=0.3 + 0.17 * (len(curves) + 1))
+    figure, axis = new_figure(5.6, 3.9 + 0.17 * len(curves), top=0.3 + 0.17 * (len(curves) + 1))
     for number, (name, curve) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         best = int(np.argmax(curve["dice_mean"]))
@@ -290,7 +290,7 @@ def _broken(name: str) -> str:
     return name if len(name) < 7 else "\n".join(name.rsplit(" ", 1))
 
 
-def _figure(
+def new_figure(
     width: float, height: float, *, left: float = 0.72, right: float = 0.16, bottom: float = 0.62, top: float = 0.62
 ) -> tuple[Figure, Axes]:
     """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
@@ -312,7 +312,8 @@ def _figure(
     return figure, axis
 
 
-def _save(path: Path, figure: Figure) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a plot as PNG, atomically."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": "MyoScarSeg"})
     write_bytes(path, buffer.getvalue())
