@@ -202,7 +202,7 @@ def draw_curve(path: Path, document: Mapping[str, Any]) -> None:
     counts = sorted({p["count"] for p in points})
     places = {count: place for place, count in enumerate(counts)}
     for number, (setting, name) in enumerate(JUDGED.items()):
-        colour, aside = COLOURS[number % len(COLOURS)], 0.08 * (number - 1)
+        colour, aside = COLOURS[number % len(COLOURS)], 0.05 * (number - 1)
         means = [np.mean([p["dice"][setting] for p in points if p["count"] == count]) for count in counts]
         axis.plot([places[c] + aside for c in counts], means, color=colour, lw=1.8, label=name, zorder=3)
         for point in points:
@@ -214,7 +214,8 @@ def draw_curve(path: Path, document: Mapping[str, Any]) -> None:
     axis.set_xlabel("patients trained on")
     axis.set_ylabel("Dice of the validation patients with scar")
     axis.set_ylim(0, 1)
-    axis.legend(frameon=False, loc="lower right", fontsize=8.5)
+    axis.legend(frameon=False, loc="upper left", ncols=len(JUDGED), fontsize=8.5)
+    axis.set_xlim(-0.4, len(counts) - 0.6)
     start = Path(str(document["how"]["start"])).stem
     axis.set_title(f"What each further patient teaches, from {start}", loc="left", fontsize=10)
     save_figure(path, figure)
