@@ -22,7 +22,7 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.jobs import PRIORITY, Job, JobQueue
-from MyoScarSegLib.engine.memory import resident_bytes
+from MyoScarSegLib.memory import resident_bytes
 from MyoScarSegLib.engine.messages import EngineSettings, study_of
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
 from MyoScarSegLib.engine.work import Work

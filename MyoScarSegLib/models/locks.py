@@ -62,3 +62,27 @@ def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living thread or process holds the lock file ``path``. It is asked by trying: whoever wants the lock must wait
+    for it a moment and not give up at once.
+
+    Raises:
+        OutputError: the file cannot be opened, or its file system has no locks.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise OutputError(f"Cannot open {path}: {error.strerror}. You need the right to write in its folder.") from error
+    try:
+        _try_lock(handle)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return True
+        raise OutputError(f"Cannot lock {path}: {error.strerror}. Its folder must be on a disk with locks.") from error
+    finally:
+        os.close(handle)
+    return False
