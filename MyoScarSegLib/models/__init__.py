@@ -1,6 +1,6 @@
 """The registry of checkpoints: name, licence, checksum, source, metrics; fetching, importing and verifying them."""
 
-from MyoScarSegLib.models.entry import Entry, ResourceSource, Source, UrlSource, WheelSource
+from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Source, UrlSource, WheelSource
 from MyoScarSegLib.models.hashing import checksum_of
 from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_DETECTOR",
     "DEFAULT_SEGMENTER",
     "Entry",
+    "OwnSource",
     "Registry",
     "ResourceSource",
     "Source",

@@ -14,7 +14,8 @@ from MyoScarSegLib.files import read_json
 
 Task = Literal["detect", "segment"]
 INDEX_VERSION = 1
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""Of a model."""
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -82,7 +83,24 @@ class ResourceSource:
         return f"{name} comes with MyoScarSeg: install MyoScarSeg again."
 
 
-Source = UrlSource | WheelSource | ResourceSource
+@dataclass(frozen=True)
+class OwnSource:
+    """The file ``file`` among the models that the user keeps; see :mod:`MyoScarSegLib.models.own`."""
+
+    kind: ClassVar = "own"
+    file: str
+
+    @property
+    def filename(self) -> str:
+        """The file's name."""
+        return self.file
+
+    def by_hand(self, name: str) -> str:
+        """What to do if it is missing or damaged, as sentences."""
+        return f"{name} is a model of your own: remove it with `myoscarseg models remove {name}`, then keep or import it again."
+
+
+Source = UrlSource | WheelSource | ResourceSource | OwnSource
 
 
 @dataclass(frozen=True)
@@ -142,18 +160,23 @@ def read_index(path: Path) -> tuple[Entry, ...]:
     entries: dict[str, Entry] = {}
     for number, row in enumerate(rows):
         where = f"{path}: model {number} ({row.get('name') if isinstance(row, dict) else row!r})"
-        entry = _entry(row, where)
+        entry = entry_of(row, where)
         if entry.name in entries:
             raise ModelError(f"{where}: this name is used twice.")
         entries[entry.name] = entry
     return tuple(entries.values())
 
 
-def _entry(row: Any, where: str) -> Entry:
+def entry_of(row: Any, where: str) -> Entry:
+    """The entry that an object of an index, or the record of a model of the user's own, describes.
+
+    Raises:
+        ModelError: it is malformed; the message begins with ``where``.
+    """
     words = ("name", "title", "task", "architecture", "preprocessing", "licence", "citation")
     _keys(row, {*words, "source", "sha256", "size"}, {"metrics"}, where)
     texts = {key: _text(row, key, where) for key in words}
-    if not _NAME.fullmatch(texts["name"]):
+    if not NAME.fullmatch(texts["name"]):
         raise ModelError(f"{where}: a name has lower-case letters, digits, '.', '_' and '-' only.")
     if texts["task"] not in get_args(Task):
         raise ModelError(f"{where}: 'task' must be one of {', '.join(get_args(Task))}.")
@@ -193,7 +216,10 @@ def _source(row: Any, where: str) -> Source:
     if kind == "resource":
         _keys(row, {"kind", "file"}, set(), where)
         return ResourceSource(_text(row, "file", where))
-    raise ModelError(f"{where}: 'kind' must be one of url, pypi, resource.")
+    if kind == "own":
+        _keys(row, {"kind", "file"}, set(), where)
+        return OwnSource(_text(row, "file", where))
+    raise ModelError(f"{where}: 'kind' must be one of url, pypi, resource, own.")
 
 
 def _keys(row: Any, required: set[str], optional: set[str], where: str) -> None:

@@ -13,9 +13,10 @@ from typing import Literal, NoReturn
 
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.files import cache_folder
-from MyoScarSegLib.models.entry import Entry, ResourceSource, Task, UrlSource, WheelSource, read_index
+from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Task, UrlSource, WheelSource, read_index
 from MyoScarSegLib.models.hashing import Stamp, checksum_of, hash_file, recorded_checksum, write_record
 from MyoScarSegLib.models.locks import locked
+from MyoScarSegLib.models.own import models_folder, own_entry, own_models
 from MyoScarSegLib.models.trust import read_first_use, write_first_use
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.resources import resources_folder
@@ -55,19 +56,27 @@ class VerifyResult:
 
 @functools.lru_cache(maxsize=1)
 def registry() -> Registry:
-    """The program's own registry."""
-    return Registry.load()
+    """The program's own registry, with the models that the user keeps."""
+    return Registry(read_index(_INDEX), own=True)
 
 
 class Registry:
     """The models of an index and their files on this computer.
 
-    Files are in ``cache_folder()/models/NAME/``; those that come with the program are in ``Resources/Models``.
+    Files are in ``cache_folder()/models/NAME/``; those that come with the program are in ``Resources/Models``, and those that
+    the user keeps in a folder of their own (:mod:`MyoScarSegLib.models.own`).
     Safe to use from several threads and processes at once.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], *, own: bool = False) -> None:
+        """Of these entries.
+
+        Args:
+            entries: of the index.
+            own: whether the models that the user keeps belong to it, as they are at each moment.
+        """
         self._entries = {entry.name: entry for entry in entries}
+        self._with_own = own
 
     @classmethod
     def load(cls, index: Path = _INDEX) -> Registry:
@@ -79,8 +88,22 @@ class Registry:
         return cls(read_index(index))
 
     def entries(self, task: Task | None = None) -> tuple[Entry, ...]:
-        """All entries in the index's order, or those for one task."""
-        return tuple(entry for entry in self._entries.values() if task in (None, entry.task))
+        """All entries in the index's order, then the user's own by name; or those of them for one task."""
+        return tuple(entry for entry in self._all().values() if task in (None, entry.task))
+
+    def ships(self, name: str) -> bool:
+        """Whether the index itself has a model of this name."""
+        return name in self._entries
+
+    def problems(self) -> dict[str, str]:
+        """The user's own models that cannot be used, each with the reason, a sentence."""
+        return dict(own_models().problems) if self._with_own else {}
+
+    def _all(self) -> dict[str, Entry]:
+        if not self._with_own:
+            return self._entries
+        # A model of the index has its name whatever somebody put into the other folder.
+        return {**self._entries, **{name: e for name, e in own_models().entries.items() if name not in self._entries}}
 
     def entry(self, name: str) -> Entry:
         """The entry called ``name``.
@@ -90,8 +113,11 @@ class Registry:
         """
         if name in self._entries:
             return self._entries[name]
-        near = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(self._entries)}."
+        if self._with_own and (own := own_entry(name)) is not None:
+            return own
+        known = self._all()
+        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
         raise ModelError(f"There is no model called {name!r}. {hint}")
 
     def path(self, name: str) -> Path:
@@ -138,7 +164,9 @@ class Registry:
         except OSError as error:
             raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
         candidates: dict[str, Entry] = {}
-        for entry in self._entries.values():
+        for entry in self._all().values():
+            if isinstance(entry.source, OwnSource) and Path(path).suffix != ".safetensors":
+                continue  # the user's own vouch for no file that would have to be unpickled
             try:
                 expected, expected_size = self._expected(entry)
             except ModelError as error:  # the record of one model must not stop the use of another
@@ -174,7 +202,7 @@ class Registry:
         """
         entry = self.entry(name)
         source = entry.source
-        if isinstance(source, ResourceSource):
+        if isinstance(source, (ResourceSource, OwnSource)):
             return self.path(name)
         with locked(self._folder(entry) / ".lock", cancel):
             found = self._look(entry, again=False, cancel=cancel)
@@ -213,7 +241,7 @@ class Registry:
         """
         entry = self.entry(name)
         path = Path(path)
-        if isinstance(entry.source, ResourceSource):
+        if isinstance(entry.source, (ResourceSource, OwnSource)):
             raise ModelError(f"{entry.source.by_hand(name)} It cannot be imported.")
         if not path.is_file():
             raise ModelError(f"Cannot import {path}: there is no such file.")
@@ -234,6 +262,8 @@ class Registry:
     def _target(self, entry: Entry) -> Path:
         if isinstance(entry.source, ResourceSource):
             return resources_folder() / "Models" / entry.filename
+        if isinstance(entry.source, OwnSource):
+            return models_folder() / entry.name / entry.filename
         return self._folder(entry) / entry.filename
 
     def _part(self, entry: Entry, suffix: str = ".part") -> Path:
@@ -400,6 +430,6 @@ class Registry:
 
 
 def _remedy(entry: Entry) -> str:
-    if isinstance(entry.source, ResourceSource):
+    if isinstance(entry.source, (ResourceSource, OwnSource)):
         return entry.source.by_hand(entry.name)
     return f"Run `myoscarseg models fetch {entry.name}`, or offline `myoscarseg models import {entry.name} FILE`."

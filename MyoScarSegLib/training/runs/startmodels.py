@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.safetensors_header import read_header
 
 OWN_PREPROCESSING = "myoscarseg"
 """What the names of the preprocessings begin with with which models have learnt scar."""
-_LONGEST_HEADER = 100 << 20
 _ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
 
@@ -37,7 +36,9 @@ def knows_scar(start: str | None) -> bool:
     path = Path(start)
     if not path.is_file():
         raise ModelError(f"There is no model {path} to start from.")
-    return safetensors_metadata(path).get("preprocessing", "").startswith(OWN_PREPROCESSING) if _is_ours(path) else False
+    if path.suffix != ".safetensors":
+        return False
+    return read_header(path).metadata.get("preprocessing", "").startswith(OWN_PREPROCESSING)
 
 
 def start_names(kind: str, start: str | None) -> str:
@@ -47,31 +48,3 @@ def start_names(kind: str, start: str | None) -> str:
     if start is None:
         return DEFAULT_SEGMENTER if kind == "segmenter" else DEFAULT_DETECTOR
     return Path(start).name if is_path(start) else start
-
-
-def safetensors_metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself, read from its first bytes; no tensor is touched.
-
-    Raises:
-        ModelError: the file cannot be read or is not of this format.
-    """
-    not_one = f"{path.name} is damaged or is not a safetensors file."
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
-                raise ModelError(not_one)
-            header = json.loads(file.read(length))
-    except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(not_one) from error
-    told = header.get("__metadata__", {}) if isinstance(header, dict) else None
-    if not isinstance(told, dict):
-        raise ModelError(not_one)
-    return {str(key): str(value) for key, value in told.items()}
-
-
-def _is_ours(path: Path) -> bool:
-    return path.suffix == ".safetensors"

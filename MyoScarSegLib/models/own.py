@@ -1,0 +1,398 @@
+"""Models that the user keeps: trained here or brought from elsewhere, each with its card, beside those of the index.
+
+A model is a folder ``NAME`` with ``NAME.safetensors``, its card (``NAME.json`` and ``NAME.md``) and ``model.json``, what the
+registry knows of it. Folders appear and go as a whole, so a kill or a full disk leaves either the model or nothing of it.
+Nothing here is ever unpickled. All but :func:`import_model` and :func:`check_model` run without torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.errors import ModelError, OutputError
+from MyoScarSegLib.files import atomic_path, read_json, write_bytes, write_json
+from MyoScarSegLib.models.entry import NAME, Entry, OwnSource, entry_of
+from MyoScarSegLib.models.locks import locked
+from MyoScarSegLib.models.own_cards import empty_card, index_row, readable_card
+from MyoScarSegLib.models.safetensors_header import read_header
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+
+VERSION = 1
+RECORD = "model.json"
+_LOCK = ".lock"
+_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".json", ".md")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_LONGEST_NAME = 64
+_BLOCK = 1 << 20
+_TEMPORARY = (".keeping-", ".removing-")
+
+
+def models_folder() -> Path:
+    """Where the user's own models are: ``$MYOSCARSEG_MODELS``, or the system's folder for a user's data.
+
+    It is not the cache, which anybody may empty.
+    """
+    chosen = os.environ.get("MYOSCARSEG_MODELS")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "MyoScarSeg" / "Models"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "MyoScarSeg" / "Models"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "myoscarseg" / "models"
+
+
+@dataclass(frozen=True)
+class OwnModels:
+    """What there is.
+
+    Attributes:
+        entries: by name, sorted.
+        problems: name of each folder that cannot be used to the reason, a sentence.
+    """
+
+    entries: Mapping[str, Entry]
+    problems: Mapping[str, str]
+
+
+def own_models() -> OwnModels:
+    """The user's models, as their records describe them; files are not read. One that is damaged hides no other."""
+    folder = models_folder()
+    try:
+        inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except FileNotFoundError:
+        return OwnModels({}, {})
+    except OSError as error:
+        return OwnModels({}, {folder.name: f"Cannot read the folder of your models {folder}: {error.strerror}."})
+    entries, problems = {}, {}
+    for path in inside:
+        try:
+            entries[path.name] = _read_record(path)
+        except ModelError as error:
+            problems[path.name] = f"Your model {path.name} cannot be used: {error} Remove it, or import it again."
+    return OwnModels(entries, problems)
+
+
+def own_entry(name: str) -> Entry | None:
+    """The user's model of this name; None if there is none.
+
+    Raises:
+        ModelError: it is there, but its record is damaged.
+    """
+    folder = models_folder() / name
+    if not NAME.fullmatch(name) or not folder.is_dir():
+        return None
+    return _read_record(folder)
+
+
+def own_card(name: str) -> dict[str, Any]:
+    """The card of one of the user's models.
+
+    Raises:
+        ModelError: there is no such model, or its card cannot be read.
+    """
+    entry = _existing(name)
+    card = read_json(models_folder() / name / f"{name}.json", ModelError)
+    if not isinstance(card, dict) or card.get("sha256") != entry.sha256:
+        raise ModelError(f"The card of {name} is of another model.")
+    return card
+
+
+def free_name(wish: str) -> str:
+    """A name that no model has: ``wish`` itself, made fit to be a name, or with a number behind it."""
+    base = re.sub(r"[^a-z0-9._-]+", "-", wish.lower()).strip("-._")[: _LONGEST_NAME - 4].rstrip("-._") or "model"
+    number, name = 1, base
+    while _refused(name):
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def keep(
+    model: Path,
+    card: Path | Mapping[str, Any],
+    name: str,
+    *,
+    title: str = "",
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Entry:
+    """Keep a model that was trained here: a copy of it and of its card, under a name of its own.
+
+    Args:
+        model: ``.safetensors`` file of a training.
+        card: its card, as the training wrote it beside it.
+        name: by which it is used from now on.
+        title: one line for lists; empty for one made from the card.
+        progress: counts bytes.
+        cancel: honoured while copying.
+
+    Raises:
+        ModelError: the name is taken or none, the file is no model, or the card is not this file's.
+        OutputError: the folder of models cannot be written, or the disk is full. Nothing of the model is kept then.
+        Cancelled: the token was set; likewise.
+    """
+    document = dict(card) if isinstance(card, Mapping) else _read_card(Path(card))
+    return _put(Path(model), document, name, title, progress, cancel)
+
+
+def remove(name: str) -> None:
+    """Delete one of the user's models, a damaged one, too.
+
+    Raises:
+        ModelError: there is none of this name.
+        OutputError: it cannot be deleted.
+    """
+    root = models_folder()
+    with locked(root / _LOCK):
+        folder = root / name
+        if not NAME.fullmatch(name) or not folder.is_dir():
+            raise ModelError(f"You have no model called {name!r} of your own." + _there_are())
+        aside = root / f"{_TEMPORARY[1]}{uuid.uuid4().hex}"
+        try:
+            folder.rename(aside)
+        except OSError as error:  # Windows: not while another program has a file of it open
+            raise OutputError(f"Cannot delete {folder}: {error.strerror}. Close what uses it, then try again.") from error
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def export(name: str, folder: Path, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Path:
+    """Write ``NAME.safetensors``, ``NAME.json`` and ``NAME.md`` into a folder, for another computer.
+
+    A file of another model that is there already is not replaced.
+
+    Returns:
+        The model's file there.
+
+    Raises:
+        ModelError: there is no such model, it is damaged, or there is another file of this name.
+        OutputError: the folder cannot be written.
+        Cancelled: the token was set; nothing of the model is left then.
+    """
+    entry, folder = _existing(name), Path(folder)
+    source = models_folder() / name
+    target = folder / f"{name}.safetensors"
+    from MyoScarSegLib.models.hashing import checksum_of
+
+    if target.exists() and checksum_of(target) != entry.sha256:
+        raise ModelError(f"{target} is another model already. Choose another folder.")
+    with atomic_path(target) as temporary:
+        if _copied(source / target.name, temporary, progress, cancel) != entry.sha256:
+            raise ModelError(f"Your model {name} is damaged: its file is not what it was when it was kept. Import it again.")
+        for ending in (".json", ".md"):
+            if (source / f"{name}{ending}").is_file():
+                write_bytes(folder / f"{name}{ending}", (source / f"{name}{ending}").read_bytes())
+    return target
+
+
+def import_model(file: Path, name: str = "", *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Entry:
+    """Take over a model from a file, such as another computer exported.
+
+    Its card is looked for beside it; without one nothing is known of its data and figures, and the registry says so. The file
+    must load as a segmenter or detector of MyoScarSeg; needs torch, so the application has it done in another process.
+
+    Args:
+        file: the ``.safetensors`` file, or the card beside it.
+        name: that it gets; empty for the card's or the file's, with a number if that is taken.
+        progress, cancel: as in :func:`keep`.
+
+    Raises:
+        ModelError: it is no model of MyoScarSeg, is damaged, or is not what its card says, or it is kept already.
+        OutputError: the folder of models cannot be written.
+        Cancelled: the token was set.
+    """
+    file = Path(file)
+    if file.suffix in (".json", ".md"):
+        file = file.with_suffix(".safetensors")
+    if not file.is_file():
+        raise ModelError(f"There is no model file {file}.")
+    if file.suffix != ".safetensors":
+        raise ModelError(
+            f"{file.name} is not a .safetensors file. Only such can be imported: other formats could run any program on opening."
+        )
+    progress(0, 0, f"checking {file.name}")
+    facts = check_model(file)
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+    beside = file.with_suffix(".json")
+    card = _read_card(beside) if beside.is_file() else {}
+    wrong = [key for key in ("task", "architecture", "preprocessing") if card.get(key, facts[key]) != facts[key]]
+    if wrong:
+        told = ", ".join(f"{key} {card[key]!r} instead of {facts[key]!r}" for key in wrong)
+        raise ModelError(f"The card {beside.name} is not that of {file.name}: it says {told}.")
+    wish = name or str(card.get("name") or file.stem)
+    return _put(file, {**empty_card(), **facts, **card}, name or free_name(wish), "", progress, cancel)
+
+
+def check_model(file: Path) -> dict[str, str]:
+    """Load a file as a model, and say what it is: ``task``, ``architecture`` and ``preprocessing``.
+
+    Raises:
+        ModelError: it is none, or is damaged.
+    """
+    told = read_header(file)
+    if any(key.startswith("image_encoder.") for key in told.tensors):
+        from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
+
+        checkpoint = read_checkpoint(file)
+        if checkpoint.metadata.get("preprocessing") != checkpoint.preprocessing:
+            raise ModelError(f"{file.name} does not say which preprocessing it was trained with: it is no model of MyoScarSeg.")
+        return {"task": "segment", "architecture": checkpoint.architecture, "preprocessing": checkpoint.preprocessing}
+    from MyoScarSegLib.detection.checkpoint import PREPROCESSING, load_checkpoint
+
+    return {"task": "detect", "architecture": load_checkpoint(file)[1].architecture, "preprocessing": PREPROCESSING}
+
+
+def keep_chore(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
+    """:func:`keep` for the application, in a process of its own: ``model``, ``card`` and ``name``; returns the ``name``."""
+    entry = keep(
+        Path(arguments["model"]), Path(arguments["card"]), str(arguments["name"]), title=str(arguments.get("title", "")),
+        progress=progress, cancel=cancel,
+    )  # fmt: skip
+    return {"name": entry.name, "sha256": entry.sha256}
+
+
+def import_chore(
+    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> dict[str, Any]:
+    """:func:`import_model` likewise: ``file``, and ``name`` if wished; returns the ``name``."""
+    entry = import_model(Path(arguments["file"]), str(arguments.get("name") or ""), progress=progress, cancel=cancel)
+    return {"name": entry.name, "sha256": entry.sha256}
+
+
+def export_chore(
+    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> dict[str, Any]:
+    """:func:`export` likewise: ``name`` and ``folder``; returns the ``file``."""
+    return {"file": str(export(str(arguments["name"]), Path(arguments["folder"]), progress, cancel))}
+
+
+# ---- how a model is put there
+
+
+def _put(model: Path, card: dict[str, Any], name: str, title: str, progress: Progress, cancel: CancelToken | None) -> Entry:
+    if model.suffix != ".safetensors":
+        raise ModelError(f"{model.name} is not a .safetensors file, so it cannot be kept.")
+    if not model.is_file():
+        raise ModelError(f"There is no model file {model}.")
+    read_header(model)
+    if reason := _refused(name):
+        raise ModelError(reason)
+    root = models_folder()
+    with locked(root / _LOCK, cancel):
+        _sweep(root)
+        if reason := _refused(name):  # while this waited for the lock
+            raise ModelError(reason)
+        temporary = root / f"{_TEMPORARY[0]}{uuid.uuid4().hex}"
+        try:
+            temporary.mkdir()
+            copy = temporary / f"{name}.safetensors"
+            sha256 = _copied(model, copy, progress, cancel)
+            told = card.get("sha256")
+            if told is not None and told != sha256:
+                raise ModelError(
+                    f"The card is not that of {model.name}, or the file was changed or damaged since: checksums differ."
+                )
+            document = {**card, "name": name, "file": copy.name, "sha256": sha256, "size": copy.stat().st_size}
+            entry = entry_of(index_row(document, title), f"The card of {model.name}")
+            write_json(temporary / f"{name}.json", document)
+            write_bytes(temporary / f"{name}.md", readable_card(model, document).encode())
+            write_json(
+                temporary / RECORD, {"version": VERSION, "kept": time.strftime("%Y-%m-%d"), "model": index_row(document, title)}
+            )
+            temporary.rename(root / name)
+        except OSError as error:
+            raise OutputError(
+                f"Cannot keep the model in {root}: {error.strerror or error}. Free some space, or set "
+                "MYOSCARSEG_MODELS to a folder on another disk."
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return entry
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    document = read_json(path, ModelError)
+    if not isinstance(document, dict):
+        raise ModelError(f"{path} is not a model card.")
+    return document
+
+
+def _refused(name: str) -> str:
+    """Why a model cannot be called so; empty if it can."""
+    from MyoScarSegLib.models.registry import registry
+
+    fit = NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and not name.endswith(".") and not _RESERVED.fullmatch(name)
+    if not fit or name.endswith(_ENDINGS):
+        return (
+            f"{name!r} cannot be a model's name: it has lower-case letters, digits, '.', '_' and '-' only, "
+            f"{_LONGEST_NAME} at most, and does not end like a file."
+        )
+    if registry().ships(name):
+        return f"{name} is a model that comes with MyoScarSeg. Choose another name."
+    if (models_folder() / name).exists():
+        return f"You have a model called {name} already. Choose another name, or remove that one first."
+    return ""
+
+
+def _copied(source: Path, target: Path, progress: Progress, cancel: CancelToken | None) -> str:
+    """Copy a file, and give its checksum."""
+    digest, done = hashlib.sha256(), 0
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise ModelError(f"Cannot read {source}: {error.strerror}.") from error
+    with file, target.open("wb") as out:
+        total = source.stat().st_size
+        while block := file.read(_BLOCK):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            digest.update(block)
+            out.write(block)
+            done += len(block)
+            progress(done, total, f"copying {source.name}")
+        out.flush()
+        os.fsync(out.fileno())  # the card must not outlive the weights in a power cut
+    return digest.hexdigest()
+
+
+def _read_record(folder: Path) -> Entry:
+    document = read_json(folder / RECORD, ModelError)
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise ModelError(f"{folder / RECORD} is not a record of this program's version.")
+    entry = entry_of(document.get("model"), str(folder / RECORD))
+    if not isinstance(entry.source, OwnSource) or entry.filename != f"{folder.name}.safetensors" or entry.sha256 is None:
+        raise ModelError(f"{folder / RECORD} describes another model.")
+    # A folder renamed by hand would else be listed under a name by which nothing finds it.
+    if entry.name != folder.name:
+        raise ModelError(f"{folder / RECORD} is of the model {entry.name}.")
+    return entry
+
+
+def _existing(name: str) -> Entry:
+    entry = own_entry(name)
+    if entry is None:
+        raise ModelError(f"You have no model called {name!r} of your own." + _there_are())
+    return entry
+
+
+def _there_are() -> str:
+    names = sorted(own_models().entries)
+    return f" There are: {', '.join(names)}." if names else " There are none."
+
+
+def _sweep(root: Path) -> None:
+    """Delete what a killed process left; called with the lock held."""
+    for prefix in _TEMPORARY:
+        for left in root.glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
