@@ -1,0 +1,420 @@
+"""A training run on disk: planned by a panel or a command, worked on by a process of its own, and kept with what came of it.
+
+::
+
+    LIBRARY/runs/<name>/run.json          settings, jobs, and fingerprints of the cases used
+    LIBRARY/runs/<name>/split.json        who trains and who validates
+    LIBRARY/runs/<name>/status.json       where it stands, written by its process
+    LIBRARY/runs/<name>/control.json      what is wished of it
+    LIBRARY/runs/<name>/output.txt        what its process printed
+    LIBRARY/runs/<name>/segmenter/        model, card, log and checkpoints; detector/ likewise
+    LIBRARY/runs/<name>/examples/         pictures of validation slices, epoch by epoch
+    LIBRARY/runs/<name>/comparison.json   new and used model on the validation patients
+    LIBRARY/runs/<name>/data/             a library of the cases used, if the run is to be done on another computer
+
+All paths in it are relative: the folder can be moved. Whether a process works on it, a lock tells that frees itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
+from MyoScarSegLib.models.locks import is_held, locked
+from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
+from MyoScarSegLib.training.runs.record import PARTS, RECORD, CaseMark, RunRecord, checked_name, portable
+from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
+from MyoScarSegLib.training.splits import Split
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.runs.plans import TrainSettings
+
+RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
+    "runs", "split.json", "data", ".lock", "output.txt", "examples", "comparison.json",
+)  # fmt: skip
+STARTING_S = 30.0
+"""How long a process may take from its start to its lock."""
+_CREATING, _REMOVING = ".creating-", ".removing-"
+
+
+class Run:
+    """A training run on disk. Make one with :meth:`create` or :meth:`open`.
+
+    Attributes:
+        folder: its own.
+        record: what it is to do.
+    """
+
+    def __init__(self, folder: Path, record: RunRecord) -> None:
+        self.folder = folder
+        self.record = record
+
+    @classmethod
+    def create(
+        cls,
+        library: Path | str,
+        settings: TrainSettings,
+        split: Split,
+        *,
+        name: str | None = None,
+        with_data: bool = False,
+        expected: Mapping[str, float] | None = None,
+    ) -> Run:
+        """Plan a run on a library's cases; nothing is started.
+
+        Args:
+            library: folder of the library.
+            settings: what to train, and how.
+            split: who trains and who validates.
+            name: of the run; None for the date and what is trained.
+            with_data: copy the cases that are used into the run's folder, to be trained on another computer.
+            expected: estimated seconds of the stages, to be shown beside what they really take.
+
+        Raises:
+            StudyError: there is no library, a patient of the split is not in it, or the name is taken.
+            ModelError: a start model does not exist.
+            OutputError: the folder cannot be written.
+        """
+        opened = Library.open(library)
+        cases = _cases_of(opened, split)
+        root = opened.folder / RUNS
+        created = datetime.now(timezone.utc)
+        given = name is not None
+        place = root / (checked_name(name) if name is not None else f"{created:%Y-%m-%d-%H%M%S}-{settings.what}")
+        making = root / f"{_CREATING}{uuid.uuid4().hex}"
+        try:
+            making.mkdir(parents=True)
+            split.write(making / SPLIT)
+            jobs = settings.jobs(opened.folder, making, making / SPLIT)
+            if with_data:
+                _copy_cases(opened, cases, making / DATA)
+            for _ in range(1000):
+                record = RunRecord(
+                    identity=uuid.uuid4().hex,
+                    name=place.name,
+                    created=created.isoformat(timespec="seconds"),
+                    program=f"MyoScarSeg {__version__}",
+                    settings=settings.to_json(),
+                    jobs=portable(jobs),
+                    cases=cases,
+                    expected=dict(expected or {}),
+                )
+                record.write(making)
+                if _take_place(making, place):
+                    return cls(place, record)
+                if given:
+                    raise StudyError(f"There is a run {place.name} in {root} already. Give another name.")
+                place = _next(place)
+            raise OutputError(f"No name can be found for the run in {root}.")
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write {place}: {error.strerror or error}. Free some space, or check the folder's rights."
+            ) from error
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Run:
+        """The run in ``folder``.
+
+        Raises:
+            StudyError: there is none, or its record is damaged.
+        """
+        folder = Path(folder)
+        return cls(folder, RunRecord.read(folder))
+
+    # ---- what it is
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return self.folder.name
+
+    @property
+    def settings(self) -> TrainSettings:
+        """What was chosen for it, to be used again.
+
+        Raises:
+            ModelError: the settings are of another version of the program.
+        """
+        from MyoScarSegLib.training.runs.plans import TrainSettings
+
+        return TrainSettings.from_json(self.record.settings)
+
+    @property
+    def split(self) -> Split:
+        """Who trains and who validates.
+
+        Raises:
+            StudyError: the manifest is damaged.
+        """
+        return Split.read(self.folder / SPLIT)
+
+    def data(self, library: Path | str | None = None) -> Path:
+        """The library that it trains on: the one given, else the copy in its folder, else the one that it is in.
+
+        Raises:
+            StudyError: there is none of these.
+        """
+        if library is not None:
+            return Library.open(library).folder
+        if (self.folder / DATA).is_dir():
+            return self.folder / DATA
+        around = self.folder.resolve().parent.parent
+        if self.folder.resolve().parent.name == RUNS and (around / "library.json").is_file():
+            return around
+        raise StudyError(
+            f"The run {self.folder} has no data with it and is in no library. Give the library (--data), or make the run with "
+            "its data (--with-data)."
+        )
+
+    def part(self, part: str) -> Path:
+        """The folder of the ``segmenter`` or of the ``detector``."""
+        return self.folder / part
+
+    def models(self) -> dict[str, Path]:
+        """The models that there are by now: part to file. Each has its card beside it."""
+        found = {}
+        for job in self.record.jobs:
+            path = self.part(PARTS[job.kind]) / f"{job.name}.safetensors"
+            if path.is_file() and path.with_suffix(".json").is_file():
+                found[PARTS[job.kind]] = path
+        return found
+
+    def logs(self) -> dict[str, Path]:
+        """Where each part's log is, or will be."""
+        return {part: self.part(part) / "log.jsonl" for part in self.record.parts}
+
+    def examples(self) -> list[Path]:
+        """Pictures of validation slices, by epoch and name."""
+        return sorted((self.folder / EXAMPLES).glob("*.png"))
+
+    @property
+    def comparison(self) -> Path:
+        """Where the comparison of the new model with the one in use is, or will be."""
+        return self.folder / COMPARISON
+
+    # ---- where it stands
+
+    @property
+    def lock(self) -> Path:
+        """The file that the run's process holds locked."""
+        return self.folder / LOCK
+
+    def alive(self) -> bool:
+        """Whether a process works on it now."""
+        return is_held(self.lock)
+
+    def status(self) -> RunStatus:
+        """Where it stands. Quick enough to be asked several times a second."""
+        status = read_status(self.folder)
+        if status is None:
+            # Its process locks before it writes; a moved folder may have lost the file.
+            return RunStatus(RunState.RUNNING, STARTING) if self.alive() else RunStatus()
+        if status.state is not RunState.RUNNING or self.alive() or _is_starting(self.folder, status):
+            return status
+        again = read_status(self.folder) or status  # it may have ended between the two looks
+        if again.state is not RunState.RUNNING:
+            return again
+        told = replace(again, state=RunState.INTERRUPTED, message=_INTERRUPTED, seconds_left=None, memory_bytes=None)
+        return replace(told, error=_last_words(self.folder)) if again.stage == STARTING else told
+
+    # ---- what can be wished
+
+    def why_not(self, wish: str) -> str:
+        """Why ``pause``, ``stop`` or ``cancel`` makes no sense now; empty if it does."""
+        state = self.status().state
+        if wish not in WISHES:
+            return f"There is no wish {wish!r}; there are {', '.join(WISHES)}."
+        if state is RunState.RUNNING:
+            return ""
+        if state in (RunState.FINISHED, RunState.CANCELLED) or (state is RunState.STOPPED and wish != CANCEL):
+            return f"The run {self.name} is {state} already."
+        if wish == PAUSE:
+            return f"The run {self.name} is {state}; it does not run."
+        if wish == STOP and not self.models():
+            return f"The run {self.name} has no model yet that could be kept."
+        return ""
+
+    def wish(self, wish: str) -> None:
+        """Ask for ``pause``, ``stop`` or ``cancel``.
+
+        A running run's process does it within two seconds; of one that does not run it is done here and now: ``stop`` of a
+        paused or interrupted one keeps its best model, ``cancel`` removes its models and keeps its record.
+
+        Raises:
+            StudyError: it makes no sense now; the message says why.
+            OutputError: the run's folder cannot be written.
+        """
+        if reason := self.why_not(wish):
+            raise StudyError(reason)
+        if self.status().state is RunState.RUNNING:
+            write_wish(self.folder, wish)
+            return
+        try:
+            with locked(self.lock, _Impatient(1.0)):
+                self.settle(wish)
+        except Cancelled:
+            raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
+
+    def settle(self, wish: str) -> None:
+        """Do what is wished of a run that no process works on, or whose process this is; its lock must be held or free."""
+        before = read_status(self.folder) or RunStatus()
+        clear_wish(self.folder)
+        if wish == CANCEL:
+            self.clear()
+        state, message = _SETTLED[wish]
+        if wish == STOP and not self.models():
+            message = "Stopped before there was a model to keep."
+        status = replace(before, state=state, message=message, seconds_left=None, memory_bytes=None, updated=time.time())
+        write_status(self.folder, replace(status, best={}, error="") if wish == CANCEL else status)
+
+    def clear(self) -> None:
+        """Remove models, checkpoints, examples and comparison; record, split and logs stay.
+
+        Raises:
+            OutputError: something cannot be removed.
+        """
+        try:
+            for part in self.record.parts:
+                for path in self.part(part).glob("*"):
+                    if path.name != "log.jsonl":
+                        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                for path in self.part(part).glob(".writing-*"):
+                    path.unlink(missing_ok=True)
+            for folder in (EXAMPLES, "predictions"):
+                shutil.rmtree(self.folder / folder, ignore_errors=True)
+            for path in self.folder.glob("comparison.*"):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot remove {error.filename}: {error.strerror}. Close what has it open.") from error
+
+    def remove(self) -> None:
+        """Remove the run with all that came of it. Models that were kept under a name of their own stay.
+
+        Raises:
+            StudyError: it is running.
+            OutputError: it cannot be removed.
+        """
+        if self.status().state is RunState.RUNNING:
+            raise StudyError(f"The run {self.name} is running. Cancel it first.")
+        away = self.folder.with_name(f"{_REMOVING}{uuid.uuid4().hex}")
+        try:
+            self.folder.rename(away)
+        except OSError as error:
+            raise OutputError(f"Cannot remove {self.folder}: {error.strerror}. Close what has it open.") from error
+        shutil.rmtree(away, ignore_errors=True)
+
+
+class _Impatient(CancelToken):
+    """Cancels itself after some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._until = time.monotonic() + seconds
+
+    @property
+    def cancelled(self) -> bool:
+        return super().cancelled or time.monotonic() >= self._until
+
+
+_INTERRUPTED = "The training's process has ended unexpectedly. Resume it: at most one epoch is done again."
+_SETTLED = {
+    PAUSE: (RunState.PAUSED, "Paused. Resume it to go on."),
+    STOP: (RunState.STOPPED, "Stopped; the best model so far is kept."),
+    CANCEL: (RunState.CANCELLED, "Cancelled; its models are removed."),
+}
+
+
+def runs_of(library: Path | str) -> tuple[list[Run], dict[str, str]]:
+    """The runs of a library, newest first; and of folders that are none, name to reason."""
+    root = Path(library) / RUNS
+    runs, damaged = [], {}
+    try:
+        folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError:
+        folders = []
+    for folder in folders:
+        try:
+            runs.append(Run.open(folder))
+        except StudyError as error:
+            damaged[folder.name] = str(error)
+    return sorted(runs, key=lambda run: (run.record.created, run.name), reverse=True), dict(sorted(damaged.items()))
+
+
+STARTED: dict[Path, subprocess.Popen[bytes]] = {}
+"""Processes that this one started, by the folder of their run."""
+
+
+def _is_starting(folder: Path, status: RunStatus) -> bool:
+    child = STARTED.get(folder)
+    if child is not None and child.poll() is not None:
+        return False
+    return status.stage == STARTING and 0 <= time.time() - status.updated < STARTING_S
+
+
+def _last_words(folder: Path) -> str:
+    """The last line of what the process printed."""
+    try:
+        with (folder / OUTPUT).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 4096))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1].strip() if lines else ""
+
+
+def _cases_of(library: Library, split: Split) -> dict[str, CaseMark]:
+    """The marks of all cases of the split's patients.
+
+    Raises:
+        StudyError: a side is empty, or a patient has no case that can be read.
+    """
+    if not split.training:
+        raise StudyError("Nobody trains in this split. Put at least one patient on the training side.")
+    cases, damaged = library.scan()
+    wanted = {*split.training, *split.validation}
+    found = {case.case: CaseMark.of(case) for case in cases if case.patient in wanted}
+    if missing := sorted(wanted - {mark.patient for mark in found.values()}):
+        why = "".join(f" {name}: {reason}" for name, reason in damaged.items())
+        raise StudyError(f"The library has no case of {', '.join(missing)} that can be read.{why} Take them out of the split.")
+    return dict(sorted(found.items()))
+
+
+def _copy_cases(library: Library, cases: Mapping[str, CaseMark], to: Path) -> None:
+    copy = Library.create(to)
+    folders = library.folders()
+    for case in cases:
+        shutil.copytree(folders[case], copy.folder / "cases" / case)
+
+
+def _take_place(making: Path, place: Path) -> bool:
+    """Give a new folder its name; False if it is taken. A folder without anything in it is no run and may be replaced."""
+    if (place / RECORD).exists():
+        return False
+    try:
+        making.rename(place)
+    except OSError:
+        if place.exists():
+            return False
+        raise
+    return True
+
+
+def _next(place: Path) -> Path:
+    base, sign, number = place.name.rpartition("_")
+    return place.with_name(f"{base}_{int(number) + 1}" if sign and number.isdigit() else f"{place.name}_2")
+
+
+__all__ = ["COMPARISON", "DATA", "EXAMPLES", "OUTPUT", "RUNS", "SPLIT", "Cancelled", "Run", "RunState", "RunStatus", "runs_of"]
