@@ -53,6 +53,7 @@ def evaluate_models(
     threshold: float = 0.5,
     seed: int = 0,
     settings: Sequence[str] = SETTINGS,
+    on_result: Callable[[str, Stack, Result], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> ModelEvaluation:
@@ -69,6 +70,7 @@ def evaluate_models(
         threshold: probability from which on a pixel counts as scar.
         seed: of box errors and clicks.
         settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
+        on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
         progress: called before each case and setting.
         cancel: honoured before each slice.
 
@@ -83,7 +85,7 @@ def evaluate_models(
         raise MyoScarSegError(f"There is no setting {', '.join(unknown) or 'given'}; choose from {', '.join(SETTINGS)}.")
     stacks = stacks_of(slices)
     rounds = clicks if CLICKS in settings else 0
-    work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel)
+    work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
     steps = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
     for number, stack in enumerate(stacks):
         done = 0
@@ -110,7 +112,9 @@ class _Work:
         seed: int,
         settings: frozenset[str],
         cancel: CancelToken | None,
+        on_result: Callable[[str, Stack, Result], None] | None = None,
     ) -> None:
+        self._on_result = on_result
         self._pipeline, self._threshold, self._clicks, self._seed = pipeline, threshold, clicks, seed
         self._settings, self._cancel = settings, cancel
         names = [ORACLE, JITTERED, *(f"{CLICKS}_{n + 1}" for n in range(clicks)), END_TO_END]
@@ -158,6 +162,8 @@ class _Work:
         if result.scores:
             models = {key: value for key, value in result.provenance.items() if not key.startswith("heart_centre")}
             self.provenance |= models
+        if self._on_result is not None:
+            self._on_result(setting, stack, result)
         self.scores[setting].append(
             score_case(
                 result.mask,

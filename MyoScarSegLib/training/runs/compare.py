@@ -1,0 +1,421 @@
+"""The new model against the one in use, on patients that neither has seen: what is better, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.files import read_json, write_json
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.evaluation.scores import CaseScore
+from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, ModelEvaluation, evaluate_models
+from MyoScarSegLib.training.evaluation.summary import rounded
+from MyoScarSegLib.training.runs.paired import Difference, paired, verdict
+from MyoScarSegLib.training.runs.predictions import FOLDER, TRUTH, Predictions, file_of, write_predictions
+from MyoScarSegLib.training.runs.startmodels import start_names
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.detection import Detector
+    from MyoScarSegLib.result import Result
+    from MyoScarSegLib.segmentation import Segmenter
+    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.evaluation.stacks import Stack
+    from MyoScarSegLib.training.runs.run import Run
+
+FORMAT_VERSION = 1
+RESULT, TABLE, PICTURE = "comparison.json", "comparison.csv", "comparison.png"
+NEW, USED = "new", "used"
+
+
+@dataclass(frozen=True)
+class Models:
+    """A segmenter and a detector that work together.
+
+    Attributes:
+        segmenter, detector: name, path or a loaded one; None for the default.
+        name: what tables call it; empty for the models' own names.
+    """
+
+    segmenter: str | Path | Segmenter | None = None
+    detector: str | Path | Detector | None = None
+    name: str = ""
+
+
+@dataclass
+class Compared:
+    """What came of a comparison.
+
+    Attributes:
+        document: JSON-ready; see :func:`compare_models`.
+        masks: of each case; empty if they were not to be kept.
+        evaluations: of both, ``new`` and ``used``.
+    """
+
+    document: dict[str, Any]
+    masks: dict[str, Predictions] = field(default_factory=dict)
+    evaluations: dict[str, ModelEvaluation] = field(default_factory=dict)
+
+
+def compare_models(
+    new: Models,
+    used: Models,
+    slices: Sequence[LabelledSlice],
+    *,
+    device: str = "auto",
+    threshold: float = 0.5,
+    keep_masks: bool = True,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Compared:
+    """Segment the same labelled patients with both, end to end and with tight boxes, and compare.
+
+    The document has ``new`` and ``used`` (names, checksums), ``figures`` (each with both means, the paired difference and
+    intervals; see :class:`~.paired.Difference`), ``cases`` (a row each, with the worst slice and every slice), ``verdict``
+    (``word``, ``sentence``), ``failures`` and ``notes``.
+
+    Args:
+        new: the models that were trained.
+        used: those to compare with.
+        slices: of whole patients that did not train.
+        device: what to compute on.
+        threshold: probability from which on a pixel counts as scar.
+        keep_masks: whether masks are wanted.
+        progress: called before each case and setting, of both models.
+        cancel: honoured before each slice.
+
+    Raises:
+        StudyError: there are no slices.
+        ModelError: a model cannot be loaded.
+        Cancelled: the token was set.
+    """
+    from MyoScarSegLib.pipeline import Pipeline
+
+    if not slices:
+        raise StudyError("There are no validation patients to compare the models on. Put some on the validation side.")
+    masks: dict[str, _Masks] = {}
+    evaluations: dict[str, ModelEvaluation] = {}
+    told: dict[str, dict[str, Any]] = {}
+    for number, (who, models) in enumerate(((NEW, new), (USED, used))):
+        pipeline = Pipeline(detector=models.detector, segmenter=models.segmenter, device=device)
+        told[who] = {
+            "name": models.name or pipeline.segmenter.checkpoint.name,
+            "segmenter": {"name": pipeline.segmenter.checkpoint.name, "sha256": pipeline.segmenter.checkpoint.sha256},
+            "detector": {"name": pipeline.detector.name, "sha256": pipeline.detector.checksum},
+        }
+
+        def seen(setting: str, stack: Stack, result: Result, who: str = who) -> None:
+            if keep_masks:
+                masks.setdefault(stack.case, _Masks(stack)).add(who, setting, result.mask)
+
+        evaluations[who] = evaluate_models(
+            pipeline, slices, threshold=threshold, settings=(ORACLE, END_TO_END), on_result=seen,
+            progress=_half(progress, number, told[who]["name"]), cancel=cancel,
+        )  # fmt: skip
+    pairs = {
+        setting: _pairs(evaluations[NEW].settings[setting], evaluations[USED].settings[setting])
+        for setting in (END_TO_END, ORACLE)
+    }
+    figures = _figures(pairs)
+    same = all(told[NEW][part]["sha256"] == told[USED][part]["sha256"] for part in ("segmenter", "detector"))
+    rows = [_row(ends, tights) for ends, tights in zip(pairs[END_TO_END], pairs[ORACLE], strict=True)]
+    document = {
+        "version": FORMAT_VERSION,
+        "program": f"MyoScarSeg {__version__}",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "threshold": threshold,
+        NEW: told[NEW],
+        USED: told[USED],
+        "figures": [{**told_of, **difference.to_json()} for told_of, difference in figures],
+        "cases": rows,
+        "verdict": verdict(_named(figures, "end_to_end_dice"), _named(figures, "false_mass_g"), same_models=same),
+        "failures": {who: dict(evaluations[who].failures) for who in (NEW, USED)},
+        "notes": _notes(evaluations, rows),
+    }
+    return Compared(document, {case: found.predictions() for case, found in masks.items()}, evaluations)
+
+
+def compare_run(
+    run: Run,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+    *,
+    used: str | Path | None = None,
+    used_detector: str | Path | None = None,
+    library: Path | str | None = None,
+) -> dict[str, Any]:
+    """Compare what a run made with the models in use, on its validation patients, and keep the result in its folder.
+
+    Written are ``comparison.json``, ``comparison.csv`` (a row per case), ``comparison.png``, and the masks in
+    ``predictions/``. What a comparison before has left stays until this one is complete.
+
+    Args:
+        run: with at least one model.
+        progress, cancel: as of :func:`compare_models`.
+        used: segmenter to compare with; None for the one that the training started from.
+        used_detector: likewise.
+        library: with the validation patients; None for where the run finds them itself.
+
+    Returns:
+        The content of ``comparison.json``.
+
+    Raises:
+        StudyError: the run has no model, its patients cannot be read, or there are no validation patients.
+        ModelError: a model cannot be loaded.
+        OutputError: the folder cannot be written.
+        Cancelled: the token was set; an earlier comparison stays.
+    """
+    made, settings = run.models(), run.settings
+    if not made:
+        raise StudyError(f"The run {run.name} has made no model that could be compared.")
+    other = {
+        "segmenter": used if used is not None else _start(settings.start_segmenter),
+        "detector": used_detector if used_detector is not None else _start(settings.start_detector),
+    }
+    # What was not trained is the same on both sides: the one that is used.
+    mine = {part: made.get(part, other[part]) for part in other}
+    named = made.get("segmenter") or made["detector"]
+    compared = compare_models(
+        Models(mine["segmenter"], mine["detector"], named.stem),
+        Models(other["segmenter"], other["detector"], _used_name(made, other)),
+        validation_slices(run, library, progress, cancel),
+        device=settings.device,
+        progress=progress,
+        cancel=cancel,
+    )
+    document = {**compared.document, "run": run.name, "trained": sorted(made)}
+    _write(run.folder, document, compared)
+    return document
+
+
+def compare_chore(
+    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> dict[str, Any]:
+    """:func:`compare_run` for the application, in a process of its own.
+
+    Args:
+        arguments: ``run`` (folder), and if wished ``used``, ``used_detector`` and ``library``.
+        progress, cancel: as everywhere.
+    """
+    from MyoScarSegLib.training.runs.run import Run
+
+    wished = {key: arguments.get(key) or None for key in ("used", "used_detector", "library")}
+    return compare_run(Run.open(arguments["run"]), progress, cancel, **wished)
+
+
+def read_comparison(path: Path) -> dict[str, Any]:
+    """A ``comparison.json`` of a run.
+
+    Raises:
+        StudyError: it is missing, damaged or of another version.
+    """
+    document = read_json(path, StudyError)
+    needed = ("figures", "cases", "verdict", NEW, USED)
+    if not isinstance(document, dict) or any(key not in document for key in needed):
+        raise StudyError(f"{path} is not a comparison of a run. Compare again.")
+    if document.get("version") != FORMAT_VERSION:
+        raise StudyError(f"{path} is of version {document.get('version')!r}; this program reads {FORMAT_VERSION}. Compare again.")
+    return document
+
+
+def validation_slices(
+    run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None
+) -> list[LabelledSlice]:
+    """The labelled slices of a run's validation patients, as its library has them now.
+
+    Raises:
+        StudyError: there are none, or the library cannot be read.
+    """
+    from MyoScarSegLib.training.datasets.reading import read_dataset
+
+    validation = set(run.split.validation)
+    data = read_dataset(run.data(library), kind="library", progress=progress, cancel=cancel)
+    found = [s for s in data.slices if s.patient in validation]
+    if not found:
+        raise StudyError(
+            f"None of the run's {len(validation)} validation patients can be read: the models cannot be compared."
+            if validation
+            else "The run has no validation patients: the models cannot be compared."
+        )
+    return found
+
+
+# ---- what is compared
+
+
+class _Masks:
+    """The masks of one case, as they come."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._numbers = stack.numbers
+        self._masks = {TRUTH: np.asarray(stack.scar, dtype=bool)}
+
+    def add(self, who: str, setting: str, mask: np.ndarray) -> None:
+        self._masks[who if setting == END_TO_END else f"{who}, {setting}"] = np.asarray(mask, dtype=bool).copy()
+
+    def predictions(self) -> Predictions:
+        return Predictions(self._numbers, self._masks)
+
+
+Pair = tuple[CaseScore, CaseScore]
+
+
+def _pairs(new: Sequence[CaseScore], used: Sequence[CaseScore]) -> list[Pair]:
+    by_case = {(score.patient, score.case): score for score in used}
+    return [(score, by_case[score.patient, score.case]) for score in new]
+
+
+_FIGURES: tuple[tuple[str, str, str, str, str, bool, Callable[[CaseScore], float | None]], ...] = (
+    ("end_to_end_dice", "Dice, end to end", "", "higher", END_TO_END, True, lambda c: c.dice_3d),
+    ("oracle_dice", "Dice, with a tight box", "", "higher", ORACLE, True, lambda c: c.dice_3d),
+    ("hd95_mm", "Distance of the borders (HD95)", "mm", "lower", END_TO_END, True, lambda c: c.hd95_3d_mm),
+    ("mass_bias_g", "Mass, mean error", "g", "near 0", END_TO_END, True, lambda c: c.mass_error_g),
+    (
+        "mass_absolute_error_g", "Mass, mean size of the error", "g", "lower", END_TO_END, True,
+        lambda c: None if c.mass_error_g is None else abs(c.mass_error_g),
+    ),
+    ("false_mass_g", "False scar of patients without scar", "g", "lower", END_TO_END, False, lambda c: c.predicted_mass_g),
+)  # fmt: skip
+"""Name, title, unit, what is good, setting, of patients with scar or without, and how it is taken from a case."""
+
+
+def _figures(pairs: dict[str, list[Pair]]) -> list[tuple[dict[str, str], Difference]]:
+    found = []
+    for name, title, unit, good, setting, with_scar, of in _FIGURES:
+        # A patient with scar in one of several cases is a patient with scar.
+        scarred = {a.patient for a, _ in pairs[setting] if a.has_scar}
+        chosen = [
+            (a, b)
+            for a, b in pairs[setting]
+            if (a.has_scar if with_scar else a.patient not in scarred) and of(a) is not None and of(b) is not None
+        ]
+        patients = sorted({a.patient for a, _ in chosen})
+        new, used = (
+            [float(np.mean([of(pair[side]) for pair in chosen if pair[0].patient == p])) for p in patients] for side in (0, 1)
+        )
+        difference = paired(new, used)
+        if difference is not None:
+            found.append(({"name": name, "title": title, "unit": unit, "good": good}, difference))
+    return found
+
+
+def _named(figures: Sequence[tuple[dict[str, str], Difference]], name: str) -> Difference | None:
+    return next((difference for told, difference in figures if told["name"] == name), None)
+
+
+def _row(ends: Pair, tights: Pair) -> dict[str, Any]:
+    """One case: what both made of it."""
+    new, used = ends
+    both = {who: _of_case(ends[n], tights[n]) for n, who in enumerate((NEW, USED))}
+    by_slice = [
+        {
+            "slice": a.slice, "truth_px": a.truth_px, "new_px": a.predicted_px, "used_px": b.predicted_px,
+            "new_dice": rounded(a.dice), "used_dice": rounded(b.dice),
+        }
+        for a, b in zip(new.by_slice, used.by_slice, strict=True)
+    ]  # fmt: skip
+    return {
+        "patient": new.patient,
+        "case": new.case,
+        "has_scar": new.has_scar,
+        "slices_compared": new.slices,
+        "truth_mass_g": _round(new.truth_mass_g),
+        "spacing_assumed": new.spacing_assumed,
+        **both,
+        "dice_difference": rounded(new.dice_3d - used.dice_3d),
+        "worst": max(by_slice, key=_wrong_px),
+        "slices": by_slice,
+        "masks": file_of(new.case),
+    }
+
+
+def _of_case(end: CaseScore, tight: CaseScore) -> dict[str, Any]:
+    return {
+        "end_to_end_dice": rounded(end.dice_3d),
+        "oracle_dice": rounded(tight.dice_3d),
+        "mass_g": _round(end.predicted_mass_g),
+        "mass_error_g": _round(end.mass_error_g),
+        "false_mass_g": _round(end.predicted_mass_g if not end.has_scar else end.false_mass_g),
+        "hd95_mm": _round(end.hd95_3d_mm),
+    }
+
+
+def _wrong_px(row: dict[str, Any]) -> tuple[float, float]:
+    """How many pixels the new model has wrong: a tiny scar that is missed has a Dice of 0, and is seldom the worst."""
+    return (row["truth_px"] + row["new_px"]) * (1 - row["new_dice"]), -row["slice"]
+
+
+def _notes(evaluations: dict[str, ModelEvaluation], rows: Sequence[dict[str, Any]]) -> list[str]:
+    notes = []
+    if any(row["spacing_assumed"] for row in rows):
+        notes.append("Some cases have lost their spacing: grams and millimetres rest on an assumed one.")
+    for who, evaluation in evaluations.items():
+        if evaluation.failures:
+            notes.append(f"The {who} model failed on {len(evaluation.failures)} slices, which count as empty.")
+    return notes
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else rounded(value)
+
+
+def _half(progress: Progress, number: int, name: str) -> Progress:
+    """The progress of one of two models."""
+
+    def report(done: int, total: int, message: str) -> None:
+        progress(number * total + done, 2 * total, f"{name}: {message}")
+
+    return report
+
+
+# ---- of a run
+
+
+def _start(start: str | None) -> str | None:
+    """A start model as the one to compare with; fresh weights are none."""
+    from MyoScarSegLib.training.jobs import FRESH
+
+    return None if start == FRESH else start
+
+
+def _used_name(made: dict[str, Path], other: dict[str, Any]) -> str:
+    part = "segmenter" if "segmenter" in made else "detector"
+    model = other[part]
+    return start_names(part, None if model is None else str(model))
+
+
+def _write(folder: Path, document: dict[str, Any], compared: Compared) -> None:
+    from MyoScarSegLib.batch.outputs import write_table
+    from MyoScarSegLib.training.runs.comparison_picture import draw_comparison
+
+    making = folder / f".comparing-{uuid.uuid4().hex}"
+    for left in folder.glob(".comparing-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        for case, masks in compared.masks.items():
+            write_predictions(making / Path(file_of(case)).name, masks)
+        rows = [_flat(row) for row in document["cases"]]
+        write_table(folder / TABLE, list(rows[0]), rows)
+        draw_comparison(folder / PICTURE, document)
+        if making.is_dir():
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+            making.rename(folder / FOLDER)
+        write_json(folder / RESULT, document)
+    except OSError as error:
+        raise OutputError(f"Cannot write the comparison in {folder}: {error.strerror or error}. Free some space.") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in row.items() if not isinstance(value, (dict, list))}
+    of_models = {f"{who}_{key}": value for who in (NEW, USED) for key, value in row[who].items()}
+    return {**plain, **of_models, "worst_slice": row["worst"]["slice"]}

@@ -1,0 +1,199 @@
+"""Pictures of some validation slices with the reference's and the network's outline, drawn anew after every look."""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.files import write_bytes
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.evaluation.metrics import dice
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_SLICES, MOST_EPOCHS = 6, 12
+TRUTH_COLOUR, PREDICTION_COLOUR = (86, 180, 233), (230, 159, 0)
+"""Blue and orange, which every eye tells apart (Okabe and Ito)."""
+_INK, _PAPER = (232, 230, 225), (21, 24, 28)
+_SIDE_PX, _STRIP_PX, _WIDTH_PX = 256, 22, 2
+_WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
+_COLOURS = 64
+_NAME = re.compile(r"epoch-(\d+)-.*\.png")
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def choose(slices: Sequence[LabelledSlice], most: int = MOST_SLICES) -> list[int]:
+    """The numbers of some slices that say most; the same for the same slices.
+
+    Patients take turns: first each one's slice with most scar, then the next; at most a third of the pictures are of slices
+    without scar, which show false scar, the middle one of each patient without any first.
+
+    Args:
+        slices: to choose from.
+        most: how many, at most.
+    """
+    by_patient: dict[str, list[int]] = {}
+    for n in sorted(range(len(slices)), key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index)):
+        by_patient.setdefault(slices[n].patient, []).append(n)
+    scarred: list[list[int]] = []
+    free: list[list[int]] = []
+    for numbers in by_patient.values():
+        areas = {n: int(np.count_nonzero(slices[n].scar)) for n in numbers}
+        with_scar = sorted((n for n in numbers if areas[n]), key=lambda n: (-areas[n], n))
+        if with_scar:
+            # The largest, then one from the middle, then the smallest: neighbours look alike.
+            places = dict.fromkeys((0, len(with_scar) // 2, len(with_scar) - 1, *range(len(with_scar))))
+            scarred.append([with_scar[place] for place in places])
+        else:
+            free.append([numbers[len(numbers) // 2]])
+    without = _in_turns(free)[: most // 3]
+    chosen = _in_turns(scarred)[: most - len(without)] + without
+    return sorted(chosen, key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index))
+
+
+def draw(folder: Path, epoch: int, slices: Sequence[LabelledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
+    """Draw the chosen slices with what the network makes of them after an epoch.
+
+    Files are called ``epoch-003-P007-04.png``. Of earlier epochs so many are kept, evenly, that there are never more than
+    :data:`MOST_EPOCHS`; the first one stays.
+
+    Args:
+        folder: of the pictures.
+        epoch: the number of the epoch, from 1.
+        slices: of the validation patients, the same ones every time.
+        masks: bool ``[rows, columns]`` for each, what the network drew.
+
+    Returns:
+        The pictures of this epoch.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    for old in folder.glob(f"epoch-{epoch:03d}-*.png"):  # of an epoch that is done again
+        old.unlink(missing_ok=True)
+    written = []
+    for n in choose(slices):
+        path = folder / f"epoch-{epoch:03d}-{_fit(slices[n].stack)}-{slices[n].index:02d}.png"
+        write_bytes(path, _png(picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)))
+        written.append(path)
+    _thin(folder)
+    return written
+
+
+def examples_of(folder: Path) -> dict[int, list[Path]]:
+    """The pictures in a folder by epoch, both in order."""
+    found: dict[int, list[Path]] = {}
+    for path in sorted(Path(folder).glob("epoch-*.png")):
+        if (match := _NAME.fullmatch(path.name)) is not None:
+            found.setdefault(int(match.group(1)), []).append(path)
+    return dict(sorted(found.items()))
+
+
+def picture(labelled: LabelledSlice, mask: np.ndarray, epoch: int) -> Image:
+    """One slice around the heart, with the outlines of reference and network, and a line below.
+
+    Args:
+        labelled: the slice.
+        mask: bool ``[rows, columns]``, what the network drew.
+        epoch: the number of the epoch.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    grey = normalise(labelled.image)
+    truth = labelled.scar
+    window = _window(labelled)
+    view = Image.fromarray(_stretched(_cut(grey, window, 0.0)).astype(np.float32), mode="F")
+    pixels = np.asarray(view.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)).clip(0, 1)
+    canvas = np.repeat((255 * pixels).astype(np.uint8)[..., None], 3, axis=2)
+    for drawn, colour in ((truth, TRUTH_COLOUR), (mask, PREDICTION_COLOUR)):
+        canvas[_outline(_cut(drawn, window, False))] = colour
+    whole = Image.new("RGB", (_SIDE_PX, _SIDE_PX + _STRIP_PX), _PAPER)
+    whole.paste(Image.fromarray(canvas), (0, 0))
+    pen, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
+    pen.text((5, _SIDE_PX + 4), f"{labelled.stack[:14]}, slice {labelled.index + 1}", fill=_INK, font=font)
+    told = f"Dice {dice(mask, truth):.2f}" if truth.any() else "false scar" if mask.any() else "none, rightly"
+    right = f"{told}, epoch {epoch}"
+    pen.text((_SIDE_PX - 5 - pen.textlength(right, font=font), _SIDE_PX + 4), right, fill=PREDICTION_COLOUR, font=font)
+    return whole
+
+
+def _window(labelled: LabelledSlice) -> tuple[int, int, int]:
+    """First row, first column and side of a square around the heart, in pixels; it may reach beyond the slice."""
+    rows, columns = labelled.image.shape
+    # Only the reference decides: the place must not move from epoch to epoch.
+    if labelled.left_ventricle.any():
+        where = np.nonzero(labelled.left_ventricle)
+        row, column = ((int(axis.min()) + int(axis.max()) + 1) / 2 for axis in where)
+    else:
+        row, column = rows / 2, columns / 2
+    spacing = labelled.pixel_spacing_mm
+    side = round(_WINDOW_MM / (_USUAL_PIXEL_MM if spacing is None else max(spacing)))
+    side = min(max(side, 24), max(rows, columns))
+    return round(row - side / 2), round(column - side / 2), side
+
+
+def _stretched(grey: np.ndarray) -> np.ndarray:
+    """The window's own contrast: a heart has a fifth of a slice's grey values."""
+    low, high = np.percentile(grey, (1, 99.5))
+    return grey if high <= low else (grey - low) / (high - low)
+
+
+def _cut(array: np.ndarray, window: tuple[int, int, int], outside: float | bool) -> np.ndarray:
+    top, left, side = window
+    cut = np.full((side, side), outside, dtype=array.dtype)
+    rows, columns = array.shape
+    first, begin = max(0, top), max(0, left)
+    last, end = min(rows, top + side), min(columns, left + side)
+    if first < last and begin < end:
+        cut[first - top : last - top, begin - left : end - left] = array[first:last, begin:end]
+    return cut
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """The border of a mask, smooth, at the picture's size: bool ``[side, side]``."""
+    from PIL import Image
+    from scipy import ndimage
+
+    if not mask.any():
+        return np.zeros((_SIDE_PX, _SIDE_PX), dtype=bool)
+    large = Image.fromarray(mask.astype(np.float32), mode="F").resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
+    inside = np.asarray(large) >= 0.5
+    return np.asarray(inside & ~ndimage.binary_erosion(inside, iterations=_WIDTH_PX))
+
+
+def _png(image: Image) -> bytes:
+    buffer = io.BytesIO()
+    image.quantize(_COLOURS).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _thin(folder: Path) -> None:
+    """Delete the pictures of epochs that lie nearest to others, until there are few enough."""
+    found = examples_of(folder)
+    while len(found) > MOST_EPOCHS:
+        epochs = list(found)
+        inner = range(1, len(epochs) - 1)
+        dropped = epochs[min(inner, key=lambda n: (epochs[n + 1] - epochs[n - 1], -n))]
+        for path in found.pop(dropped):
+            path.unlink(missing_ok=True)
+
+
+def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:
+    longest = max((len(group) for group in groups), default=0)
+    return [group[turn] for turn in range(longest) for group in groups if turn < len(group)]
+
+
+def _fit(name: str) -> str:
+    """A case's name as a part of a file's name."""
+    return (
+        name if not _UNFIT.search(name) and len(name) <= 60 else f"{_UNFIT.sub('-', name)[:50]}-{zlib.crc32(name.encode()):08x}"
+    )

@@ -1,0 +1,135 @@
+"""Whether one model is better than another on the same patients, said as honestly as few patients allow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.training.evaluation.bootstrap import interval
+from MyoScarSegLib.training.evaluation.summary import rounded
+
+BETTER, WORSE, UNDECIDED, SAME, UNKNOWN = "better", "worse", "undecided", "same", "unknown"
+CHANCE = 0.05
+_EXACT_UP_TO = 13
+_FLIPS = 20_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What the same patients say of two models.
+
+    Attributes:
+        patients: how many.
+        new, used: means.
+        new_interval_95, used_interval_95: their intervals, by drawing patients anew; None for fewer than two.
+        difference: mean of new less used.
+        interval_95: its interval; None for fewer than two.
+        chance: how often a difference as large comes about if the models are alike and each patient's difference has its sign
+            by chance (exact sign-flip test, two-sided); of n patients it cannot be less than 2 / 2**n.
+    """
+
+    patients: int
+    new: float
+    used: float
+    new_interval_95: tuple[float, float] | None
+    used_interval_95: tuple[float, float] | None
+    difference: float
+    interval_95: tuple[float, float] | None
+    chance: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For the comparison's file."""
+        return {
+            name: None if value is None else [rounded(v) for v in value] if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        } | {name: rounded(getattr(self, name)) for name in ("new", "used", "difference", "chance")}
+
+    @property
+    def shown(self) -> bool:
+        """Whether the difference is more than chance explains: both the interval and the test must say so."""
+        clear = self.interval_95 is not None and (self.interval_95[0] > 0 or self.interval_95[1] < 0)
+        return clear and self.chance < CHANCE
+
+
+def paired(new: Sequence[float], used: Sequence[float], seed: int = 0) -> Difference | None:
+    """Compare two figures of the same patients, in the same order; None without patients."""
+    if not len(new):
+        return None
+    a, b = np.asarray(new, dtype=np.float64), np.asarray(used, dtype=np.float64)
+    change = a - b
+    return Difference(
+        len(a), float(a.mean()), float(b.mean()), interval(a, seed=seed), interval(b, seed=seed), float(change.mean()),
+        interval(change, seed=seed), chance_of(change, seed),
+    )  # fmt: skip
+
+
+def chance_of(differences: np.ndarray, seed: int = 0) -> float:
+    """Two-sided sign-flip test of the mean (Fisher, The Design of Experiments, 1935); exact for up to 13 patients, else drawn.
+
+    Args:
+        differences: ``[patients]``.
+        seed: of the draws.
+    """
+    n = len(differences)
+    if n <= _EXACT_UP_TO:
+        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
+    else:
+        signs = np.random.default_rng(seed).choice((-1.0, 1.0), (_FLIPS, n))
+        signs[0] = 1.0  # what was seen is one of the possibilities
+    means = np.abs(signs @ differences)
+    return float(np.mean(means >= abs(differences.sum()) * (1 - 1e-9) - 1e-15))
+
+
+def verdict(dice: Difference | None, false_g: Difference | None, *, same_models: bool = False) -> dict[str, Any]:
+    """What is to be concluded, as a word and a sentence.
+
+    Args:
+        dice: end to end, of the patients with scar.
+        false_g: false scar in grams, of the patients without.
+        same_models: whether there are no two models at all.
+
+    Returns:
+        ``word`` (``better``, ``worse``, ``undecided``, ``same`` or ``unknown``), ``sentence``, and ``patients``.
+    """
+    if same_models:
+        return {"word": SAME, "sentence": "Both are the same model.", "patients": 0}
+    main, higher_is_better = (dice, True) if dice is not None else (false_g, False)
+    if main is None:
+        return {
+            "word": UNKNOWN,
+            "sentence": "There are no validation patients: nothing is known of the new model.",
+            "patients": 0,
+        }
+    what = "Dice" if higher_is_better else "false scar"
+    unit, form = ("", "{:.2f}") if higher_is_better else (" g", "{:.1f}")
+    count = f"{main.patients} patient{'s' if main.patients != 1 else ''} {'with' if higher_is_better else 'without'} scar"
+    told = f"{what} {form.format(main.new)} instead of {form.format(main.used)}{unit} in {count}"
+    limits = main.interval_95
+    if limits is not None:
+        told += f"; difference {_signed(main.difference, form)} (95%: {_signed(limits[0], form)} to {_signed(limits[1], form)})"
+    improved = (main.difference > 0) == higher_is_better
+    if main.difference == 0 and (limits is None or limits == (0, 0)):
+        word, lead = UNDECIDED, "Both do the same on these patients"
+    elif main.shown:
+        word, lead = (BETTER, "The new model is better") if improved else (WORSE, "The new model is worse")
+    else:
+        word, lead = UNDECIDED, "No difference that could be shown"
+    sentence = f"{lead}: {told}."
+    if word == UNDECIDED and 0 < main.patients < 6 and main.difference:
+        few = "One patient proves" if main.patients == 1 else f"{main.patients} patients prove"
+        side = "for" if improved else "against"
+        sentence += f" It speaks {side} the new model. {few} nothing: look at the masks."
+    if dice is not None and false_g is not None and abs(false_g.difference) >= 1.0:
+        more = "more" if false_g.difference > 0 else "less"
+        of = f"{false_g.patients} patient{'s' if false_g.patients != 1 else ''}"
+        sure = "" if false_g.shown else ", which may be chance"
+        sentence += f" In {of} without scar it draws {abs(false_g.difference):.1f} g {more} false scar each{sure}."
+    return {"word": word, "sentence": sentence, "patients": main.patients}
+
+
+def _signed(value: float, form: str) -> str:
+    return form.replace(":", ":+").format(value)
