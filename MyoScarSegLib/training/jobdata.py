@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
     from MyoScarSegLib.training.jobs import TrainJob
+
+    Source = Callable[[Progress, CancelToken | None], DataSet]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class JobData:
         return [s for s in self.data.slices if s.patient in self.split.validation]
 
 
-def read_job_data(job: TrainJob, manifest: Path, progress: Progress, cancel: CancelToken | None) -> JobData:
+def read_job_data(
+    job: TrainJob, manifest: Path, progress: Progress, cancel: CancelToken | None, source: Source | None = None
+) -> JobData:
     """Read a job's data and decide the split: the job's own, that of the training gone on with, the data's, or a new one.
 
     Args:
@@ -50,22 +54,13 @@ def read_job_data(job: TrainJob, manifest: Path, progress: Progress, cancel: Can
         manifest: where the training keeps its split.
         progress: called while reading.
         cancel: honoured while reading.
+        source: gives the data, in place of the job's folder.
 
     Raises:
         StudyError: the data or the split cannot be used, or a patient is on both sides.
         Cancelled: the token was set.
     """
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-    from MyoScarSegLib.training.datasets.reading import read_dataset
-
-    data = read_dataset(
-        job.data,
-        kind=job.data_kind,
-        label_map=None if job.labels is None else parse_label_map(job.labels),
-        patient_pattern=job.patients,
-        progress=progress,
-        cancel=cancel,
-    )
+    data = _read(job, progress, cancel) if source is None else source(progress, cancel)
     notes: list[str] = []
     if job.split is not None:
         split = Split.read(job.split)
@@ -79,6 +74,20 @@ def read_job_data(job: TrainJob, manifest: Path, progress: Progress, cancel: Can
     notes += check_split(split, data.slices) if split.validation else []
     check_leakage(split, data.slices)
     return JobData(data, split, tuple(notes))
+
+
+def _read(job: TrainJob, progress: Progress, cancel: CancelToken | None) -> DataSet:
+    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
+    from MyoScarSegLib.training.datasets.reading import read_dataset
+
+    return read_dataset(
+        job.data,
+        kind=job.data_kind,
+        label_map=None if job.labels is None else parse_label_map(job.labels),
+        patient_pattern=job.patients,
+        progress=progress,
+        cancel=cancel,
+    )
 
 
 def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[str]]:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.options import Option
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from MyoScarSegLib.training.datasets.dataset import DataSet
+    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 
 KINDS = ("sam", "yolo")
 MODES = ("decoder", "full", "adapter")
@@ -140,13 +147,49 @@ class TrainJob:
         return cls(**given)
 
 
-def run(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
+def _nothing(_: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What else a training does for whoever watches it; none of it changes the model.
+
+    Attributes:
+        data: gives the labelled data in place of reading the job's folder.
+        stage: told what is begun: ``reading``, ``embedding`` (and what else is prepared), ``steps`` or ``validation``.
+        log: given each line of the log as it is written.
+        note: given sentences on what is worth knowing, such as memory that ran short.
+        looked: called in a segmenter's training after each look at the validation patients, with the number of the epoch, the
+            slices, and the masks ``[rows, columns]`` drawn on them end to end.
+        oracle: look with the reference's tight boxes, too.
+        cards: write a card with each model that is kept on the way, so that whenever the training ends the last one has its.
+        files: held while a model and its card are replaced.
+    """
+
+    data: Callable[[Progress, CancelToken | None], DataSet] | None = None
+    stage: Callable[[str], None] = _nothing
+    log: Callable[[Mapping[str, Any]], None] | None = None
+    note: Callable[[str], None] = _nothing
+    looked: Callable[[int, Sequence[LabelledSlice], Sequence[np.ndarray]], None] | None = None
+    oracle: bool = False
+    cards: bool = False
+    files: AbstractContextManager[Any] = field(default_factory=nullcontext)
+
+
+NO_HOOKS = Hooks()
+
+
+def run(
+    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
+) -> dict[str, Any]:
     """Carry out a training.
 
     Args:
         job: what.
         progress: called after every step.
         cancel: honoured within one step.
+        hooks: for whoever watches.
 
     Returns:
         ``model``, ``card``, ``log`` and ``split`` (paths), ``name``, ``kind``, ``sha256`` and ``metrics``; JSON-ready.
@@ -160,13 +203,13 @@ def run(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | N
     if job.kind == "yolo":
         from MyoScarSegLib.training.yolo.job import run_yolo
 
-        return run_yolo(job, progress, cancel)
+        return run_yolo(job, progress, cancel, hooks)
     # Said before the data is read, which may take minutes.
     if missing := [name for name in _EXTRA if importlib.util.find_spec(name) is None]:
         raise ModelError(f"Training a segmenter needs {' and '.join(missing)}: pip install 'myoscarseg[train]'.")
     from MyoScarSegLib.training.finetune import run_sam
 
-    result: dict[str, Any] = run_sam(job, progress, cancel)
+    result: dict[str, Any] = run_sam(job, progress, cancel, hooks)
     return result
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.files import atomic_path, read_json, sha256_of, write_json
 from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
 
 _BIAS = "refiner.leave.bias"
@@ -47,6 +48,46 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """For the model card."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A calibration and the model that it is for.
+
+    Attributes:
+        calibration: what was chosen.
+        model_sha256: of the model's file before it was applied.
+    """
+
+    calibration: Calibration
+    model_sha256: str
+
+    def apply(self, model: Path) -> None:
+        """Move the threshold of the model, unless that was done.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        if sha256_of(model) == self.model_sha256:
+            shift_threshold(model, self.calibration.threshold)
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, atomically."""
+        write_json(path, {"version": 1, "model_sha256": self.model_sha256, **self.calibration.to_json()})
+
+    @classmethod
+    def read(cls, path: Path) -> Chosen:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ModelError: it is something else.
+        """
+        document = read_json(path, ModelError)
+        try:
+            numbers = {f.name: (int if f.name == "patients" else float)(document[f.name]) for f in fields(Calibration)}
+            return cls(Calibration(**numbers), str(document["model_sha256"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is damaged. Train anew into another folder.") from error
 
 
 def choose_threshold(scores: Sequence[CaseScore]) -> Calibration | None:

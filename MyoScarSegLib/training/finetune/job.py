@@ -13,17 +13,22 @@ from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
-from MyoScarSegLib.training.finetune.calibration import Calibration, can_calibrate, choose_threshold, shift_threshold
+from MyoScarSegLib.training.finetune.calibration import Chosen, can_calibrate, choose_threshold
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.finetune.train import Outcome, Patients, fine_tune
+from MyoScarSegLib.training.finetune.train import CALIBRATION, Outcome, Patients, fine_tune
 from MyoScarSegLib.training.jobdata import JobData, provenance, read_job_data
+from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import with_options
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from MyoScarSegLib.result import Result
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
     from MyoScarSegLib.training.detector_error import BoxErrors
+    from MyoScarSegLib.training.evaluation.stacks import Stack
     from MyoScarSegLib.training.jobs import TrainJob
 
 _LIMITS = (
@@ -40,11 +45,12 @@ _FURTHER: Mapping[str, Any] = {
     "prompting.ventricle": 0.0,
 }
 """Settings of a training that starts from a segmenter of ours: it knows scar, and harder ones made it draw too little."""
-_END_TO_END = "end_to_end"
 _FALSE_GRAM = 0.01
 
 
-def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
+def run_sam(
+    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
+) -> dict[str, Any]:
     """See :func:`MyoScarSegLib.training.jobs.run`."""
     from MyoScarSegLib.detection import load_detector
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
@@ -54,7 +60,8 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
     settings = sam_settings(job, further=knows_scar)
     start_model(start, settings)  # whether it can be trained is to be known before the data is read
     manifest = job.out / "split.json"
-    used = read_job_data(job, manifest, progress, cancel)
+    hooks.stage("reading")
+    used = read_job_data(job, manifest, progress, cancel, hooks.data)
     used.split.write(manifest)
     detector = load_detector(device=job.device)
 
@@ -67,8 +74,14 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         used.training, used.validation, heart_finder(detector), measure=measure if settings.measured_boxes else None
     )
 
+    masks: dict[tuple[str, int], np.ndarray] = {}
+
     def end_to_end(segmenter: Segmenter) -> dict[str, float]:
-        return _end_to_end(segmenter, detector, used.validation, cancel)
+        return _end_to_end(segmenter, detector, used.validation, masks, progress, cancel, hooks)
+
+    def looked(epoch: int) -> None:
+        if hooks.looked is not None:
+            hooks.looked(epoch, used.validation, [masks[s.stack, s.index] for s in used.validation])
 
     licence = provenance(job, used, ())["licence"]
     outcome = fine_tune(
@@ -82,24 +95,34 @@ def run_sam(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken
         licence=licence,
         name=job.name,
         stopped=lambda so_far: _write_card(job, used, settings, so_far, stopped=True),
+        looked=looked,
         progress=progress,
         cancel=cancel,
+        hooks=hooks,
     )
     metrics: dict[str, Any] = {}
     calibration = None
     if used.validation and outcome.main_process:
+        hooks.stage("validation")
         try:
             if settings.calibrate:
-                calibration = _calibrate(outcome.model, detector, job.device, used, progress, cancel)
+                calibration = _calibrate(job, outcome.model, detector, used, progress, cancel)
+                with hooks.files:
+                    if calibration is not None:
+                        calibration.apply(outcome.model)
+                    # What follows takes long, and whatever ends it, the card is to be that of the model.
+                    _write_card(job, used, settings, outcome, calibration=calibration, stopped=True)
             metrics = {
                 "validation": _figures(outcome.model, detector, job.device, used, progress, cancel),
                 "validation, start model": _figures(start, detector, job.device, used, progress, cancel),
             }
         except Cancelled:
-            _write_card(job, used, settings, outcome, calibration=calibration, stopped=True)
+            with hooks.files:
+                _write_card(job, used, settings, outcome, calibration=calibration, stopped=True)
             raise
     if outcome.main_process:
-        _write_card(job, used, settings, outcome, metrics=metrics, calibration=calibration)
+        with hooks.files:
+            _write_card(job, used, settings, outcome, metrics=metrics, calibration=calibration)
     return {
         "kind": "sam",
         "name": job.name,
@@ -119,7 +142,7 @@ def _write_card(
     outcome: Outcome,
     *,
     metrics: Mapping[str, Any] | None = None,
-    calibration: Calibration | None = None,
+    calibration: Chosen | None = None,
     stopped: bool = False,
 ) -> None:
     """The card of the model as it now is; of a training that was stopped it says so."""
@@ -139,7 +162,7 @@ def _write_card(
         "split": used.split.to_json(),
         "losses": outcome.epochs,
         "best_epoch": outcome.best_epoch,
-        "calibration": None if calibration is None else calibration.to_json(),
+        "calibration": None if calibration is None else calibration.calibration.to_json(),
         "metrics": metrics or {},
         **provenance(job, used, (_STOPPED, *_LIMITS) if stopped else _LIMITS),
     }
@@ -176,33 +199,68 @@ def heart_finder(detector: Any) -> Any:
 
 
 def _end_to_end(
-    segmenter: Segmenter, detector: Any, slices: Sequence[LabelledSlice], cancel: CancelToken | None
+    segmenter: Segmenter,
+    detector: Any,
+    slices: Sequence[LabelledSlice],
+    masks: dict[tuple[str, int], np.ndarray],
+    progress: Progress,
+    cancel: CancelToken | None,
+    hooks: Hooks,
 ) -> dict[str, float]:
-    """The figure that a training is stopped by: Dice of the patients with scar, less a little for scar where there is none."""
+    """The figure that a training is stopped by: Dice of the patients with scar, less a little for scar where there is none.
+
+    ``masks`` is given those drawn end to end, by stack and slice number. With ``hooks.oracle`` the Dice is told with the
+    reference's tight boxes, too.
+    """
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.training.evaluation.settings import evaluate_models
+    from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, evaluate_models
+
+    def seen(setting: str, stack: Stack, result: Result) -> None:
+        if setting == END_TO_END:
+            masks.update({(stack.case, number): result.mask[k] for k, number in enumerate(stack.numbers)})
 
     pipeline = Pipeline(detector=detector, segmenter=segmenter)
-    figures = evaluate_models(pipeline, slices, settings=(_END_TO_END,), cancel=cancel).figures()[_END_TO_END]
+    settings = (ORACLE, END_TO_END) if hooks.oracle else (END_TO_END,)
+    told = progress if hooks.oracle else no_progress
+    all_figures = evaluate_models(pipeline, slices, settings=settings, progress=told, cancel=cancel, on_result=seen).figures()
+    figures = all_figures[END_TO_END]
     kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
     known = {name: float(value) for name, value in kept.items() if value is not None}
-    return {**known, "score": known.get("dice", 0.0) - _FALSE_GRAM * known.get("false_g", 0.0)}
+    score = known.get("dice", 0.0) - _FALSE_GRAM * known.get("false_g", 0.0)
+    if hooks.oracle:
+        both = {f"{setting}_dice": all_figures[setting]["dice_mean"] for setting in settings}
+        known |= {name: float(value) for name, value in both.items() if value is not None}
+    return {**known, "score": score}
 
 
 def _calibrate(
-    model: Path, detector: Any, device: str, used: JobData, progress: Progress, cancel: CancelToken | None
-) -> Calibration | None:
-    """Move the threshold of a model with a refiner to where it is best on the validation patients, with hurried boxes."""
+    job: TrainJob,
+    model: Path,
+    detector: Any,
+    used: JobData,
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> Chosen | None:
+    """The threshold of a model with a refiner that is best on the validation patients, with hurried boxes.
+
+    What is chosen is written down before it is applied: interrupted afterwards, the training must not choose again for a
+    model whose threshold was moved.
+    """
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.training.evaluation.settings import JITTERED, evaluate_models
 
     if not can_calibrate(model):
         return None
-    pipeline = Pipeline(detector=detector, segmenter=model, device=device)
+    note = job.out / CALIBRATION
+    if job.resume and note.is_file():
+        return Chosen.read(note)
+    pipeline = Pipeline(detector=detector, segmenter=model, device=job.device)
     evaluation = evaluate_models(pipeline, used.validation, settings=(JITTERED,), progress=progress, cancel=cancel)
-    chosen = choose_threshold(evaluation.settings[JITTERED])
-    if chosen is not None:
-        shift_threshold(model, chosen.threshold)
+    calibration = choose_threshold(evaluation.settings[JITTERED])
+    if calibration is None:
+        return None
+    chosen = Chosen(calibration, sha256_of(model))
+    chosen.write(note)
     return chosen
 
 

@@ -24,6 +24,7 @@ from MyoScarSegLib.training.finetune.objective import StepLoss
 from MyoScarSegLib.training.finetune.processes import Processes
 from MyoScarSegLib.training.finetune.step import Stepper, is_out_of_memory, too_little_memory
 from MyoScarSegLib.training.finetune.steplog import StepLog
+from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,6 +132,7 @@ def train_phase(
     keep: Callable[[nn.ModuleDict], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
+    hooks: Hooks = NO_HOOKS,
 ) -> Trained:
     """Train the parts of a network that a phase names.
 
@@ -147,6 +149,7 @@ def train_phase(
             as long as there is no score, the one of the last epoch, or the one at which the training was stopped.
         progress: called after every step.
         cancel: asked at every step.
+        hooks: for whoever watches.
 
     Raises:
         ModelError: the loss is not finite, memory does not even suffice for one window, or the checkpoint is damaged or of
@@ -154,7 +157,7 @@ def train_phase(
         Cancelled: the token was set; the checkpoint is written and the best so far kept.
         OutputError: the folder cannot be written.
     """
-    training = _Training(network, phase, schedule, processes, folder, recipe, log, keep, progress, cancel)
+    training = _Training(network, phase, schedule, processes, folder, recipe, log, keep, progress, cancel, hooks)
     if resume:
         training.restore()
     return training.run()
@@ -175,6 +178,7 @@ class _Training:
         keep: Callable[[nn.ModuleDict], None] | None,
         progress: Progress,
         cancel: CancelToken | None,
+        hooks: Hooks,
     ) -> None:
         import copy
 
@@ -189,7 +193,8 @@ class _Training:
         self._rates = [group["lr"] for group in groups]
         self._optimiser = self._accelerator.prepare(torch.optim.AdamW(groups, lr=1e-3))
         self._averaged = copy.deepcopy(network).eval().requires_grad_(False)
-        self._stepper = Stepper(network, phase.loss, processes, phase.accumulate)
+        self._stepper = Stepper(network, phase.loss, processes, phase.accumulate, hooks.note)
+        self._stage = hooks.stage
         self._course = _Course()
         self._epoch_steps = math.ceil(len(phase.order(0)) / phase.batch)
         self._steps = self._epoch_steps * phase.epochs
@@ -220,6 +225,7 @@ class _Training:
         course = self._course
         if self._log is not None:
             self._log.continue_at(self._phase.name, course.step, course.closed)
+        self._stage("steps")
         try:
             while not course.finished and course.closed < self._phase.epochs:
                 self._epoch(course.closed)
@@ -269,7 +275,9 @@ class _Training:
         course.summed += 1
         if self._log is not None:
             left = (time.monotonic() - self._started) / (course.step - self._first_step) * (self._steps - course.step)
-            self._log.step(phase.name, course.step, self._steps, epoch + 1, figures, rate=factor, seconds_left=left)
+            self._log.step(
+                phase.name, course.step, self._steps, epoch + 1, figures, rate=factor, seconds_left=left, epochs=phase.epochs
+            )
         self._progress(course.step, self._steps, f"{phase.name}: epoch {epoch + 1} of {phase.epochs}, loss {figures['loss']:.3f}")
 
     def _close(self, done: int) -> None:
@@ -285,10 +293,10 @@ class _Training:
             else:
                 course.waited += 1
                 course.finished = 0 < phase.patience <= course.waited
+        if self._log is not None:  # before the network is kept, whose card tells of this epoch, too
+            self._log.epoch(phase.name, done, figures)
         if better:
             self._keep_this()
-        if self._log is not None:
-            self._log.epoch(phase.name, done, figures)
         course.closed, course.sums, course.summed = done, {}, 0
 
     def _look(self, done: int) -> dict[str, float] | None:

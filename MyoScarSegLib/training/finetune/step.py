@@ -40,8 +40,25 @@ class Stepper:
         parts: that each process's share of a step is worked through in; doubled whenever memory runs out.
     """
 
-    def __init__(self, network: nn.ModuleDict, loss: Loss, processes: Processes, parts: int) -> None:
+    def __init__(
+        self,
+        network: nn.ModuleDict,
+        loss: Loss,
+        processes: Processes,
+        parts: int,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            network: whose gradients are wanted.
+            loss: of the network on some windows.
+            processes: that train together.
+            parts: see the class.
+            note: told when memory runs out.
+        """
         self.parts = parts
+        self._note = note
         self._network = network
         self._loss = loss
         self._processes = processes
@@ -77,7 +94,10 @@ class Stepper:
             if not all(r.divisible for r in short):
                 raise too_little_memory(self._accelerator.device) from error
             self.parts *= 2
-            _log.warning("Memory ran out; a step is now worked through in %d parts.", self.parts)
+            said = f"Memory ran out; a step is now worked through in {self.parts} parts."
+            _log.warning("%s", said)
+            if self._note is not None:
+                self._note(said)
             del error  # its traceback holds on to the tensors of the attempt
             self._forget()
 

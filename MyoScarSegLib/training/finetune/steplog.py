@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,21 @@ class StepLog:
         path: of the log.
     """
 
-    def __init__(self, path: Path, *, keep: bool, tensorboard: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep: bool,
+        tensorboard: Path | None = None,
+        listener: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         """Open a log.
 
         Args:
             path: of the JSON lines.
             keep: go on with the lines that are there; otherwise they go.
             tensorboard: folder for TensorBoard's event files too.
+            listener: given each line after it was written.
 
         Raises:
             ModelError: TensorBoard is wanted and not installed.
@@ -36,6 +44,7 @@ class StepLog:
         # What a crash left of its last line would spoil the next one.
         self._rewrite(self._entries() if keep else [])
         self._step = 0
+        self._listener = listener
         self._board: Any = None
         if tensorboard is not None:
             try:
@@ -68,12 +77,22 @@ class StepLog:
         self._append(entry)
 
     def step(
-        self, phase: str, step: int, steps: int, epoch: int, figures: Mapping[str, float], *, rate: float, seconds_left: float
+        self,
+        phase: str,
+        step: int,
+        steps: int,
+        epoch: int,
+        figures: Mapping[str, float],
+        *,
+        rate: float,
+        seconds_left: float,
+        epochs: int = 0,
     ) -> None:
-        """One step: its losses, the share of the peak learning rates, and the time left in the phase."""
+        """One step: its losses, the share of the peak learning rates, and the time left in the phase, which has ``epochs``."""
         self._step = step
         self._append(
             {"event": "step", "phase": phase, "step": step, "steps": steps, "epoch": epoch}
+            | ({"epochs": epochs} if epochs else {})
             | {name: _short(value) for name, value in figures.items()}
             | {"rate": _short(rate), "seconds_left": round(seconds_left, 1)}
         )
@@ -117,7 +136,8 @@ class StepLog:
         write_bytes(self.path, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        line = json.dumps({"time": round(time.time(), 3), **entry}, allow_nan=False) + "\n"
+        entry = {"time": round(time.time(), 3), **entry}
+        line = json.dumps(entry, allow_nan=False) + "\n"
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line)
@@ -125,6 +145,8 @@ class StepLog:
             raise OutputError(
                 f"Cannot write {self.path}: {error.strerror}. Free some space, or choose another folder."
             ) from error
+        if self._listener is not None:
+            self._listener(entry)
 
     def _draw(self, prefix: str, figures: Mapping[str, float], at: int) -> None:
         if self._board is not None:

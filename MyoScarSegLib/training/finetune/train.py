@@ -33,6 +33,7 @@ from MyoScarSegLib.training.finetune.samples import (
 from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.finetune.validation import dense_figures
+from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 HeartOf = Callable[[Sequence[LabelledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 DENSE, PROMPTS = "dense", "prompts"
+CALIBRATION = "calibration.json"
+"""What threshold was chosen for which model: a training that is interrupted afterwards chooses no second one."""
 _VALIDATION_EVERY_DENSE = 5
 _PHANTOMS_PER_SLICE = 0.4
 _NEW_BRANCH_EPOCHS = 60
@@ -105,8 +108,10 @@ def fine_tune(
     licence: str = "",
     name: str = "segmenter",
     stopped: Callable[[Outcome], None] | None = None,
+    looked: Callable[[int], None] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
+    hooks: Hooks = NO_HOOKS,
 ) -> Outcome:
     """Fine-tune a segmenter and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into a folder.
 
@@ -121,9 +126,11 @@ def fine_tune(
         licence: written into the file.
         name: of the model.
         stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
-            no model of this training yet.
+            no model of this training yet. With ``hooks.cards`` also each time that a model is kept.
+        looked: called in the main process with the number of the epoch after each ``end_to_end``.
         progress: called after every step, with its message saying which phase it is.
         cancel: asked at every step.
+        hooks: for whoever watches.
 
     Raises:
         ModelError: the start model cannot be trained, or the training broke down.
@@ -132,6 +139,7 @@ def fine_tune(
     """
     started = time.monotonic()
     processes = Processes(open_accelerator(device, settings.precision))
+    hooks.stage("embedding")
     prepared = processes.together(lambda: _prepare(start, patients, settings, cancel), cancel)
     network, begun = prepared.network.to(processes.accelerator.device), prepared.start
     if settings.dense_epochs < 0:
@@ -144,40 +152,51 @@ def fine_tune(
         PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else (), errors),
     }
     model_path = out / f"{name}.safetensors"
-    processes.in_main(lambda: _clear_the_way(out, recipes, model_path, resume))
+    best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, model_path, resume))
     log = None
     if processes.main:
-        log = StepLog(out / "log.jsonl", keep=resume, tensorboard=out / "tensorboard" if settings.tensorboard else None)
+        board = out / "tensorboard" if settings.tensorboard else None
+        log = StepLog(out / "log.jsonl", keep=resume, tensorboard=board, listener=hooks.log)
     else:
         progress = no_progress
     schedule = Schedule(settings.decay, settings.warmup, settings.clip, settings.averaging, settings.seed)
-    course = _Course(prepared, errors, settings, processes)
-    outcome = Outcome(model_path, begun, errors=errors, main_process=processes.main)
+    course = _Course(prepared, errors, settings, processes, hooks)
+    outcome = Outcome(model_path, begun, errors=errors, best_epoch=best_epoch, main_process=processes.main)
     going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
     of_this_training = model_path.is_file() and going_on
 
     def keep(averaged: nn.ModuleDict) -> None:
         nonlocal of_this_training
-        save_model(model_path, averaged, begun, licence)
-        of_this_training = True
+        with hooks.files:
+            save_model(model_path, averaged, begun, licence)
+            of_this_training = True
+            outcome.best_epoch = course.looked
+            if hooks.cards and stopped is not None:
+                tell()
+                stopped(outcome)
 
-    def finish() -> None:
+    def tell() -> None:
         if log is not None:
-            log.close()
             outcome.epochs = log.epochs()
         outcome.seconds = time.monotonic() - started
+
+    def finish() -> None:
+        tell()
+        if log is not None:
+            log.close()
 
     def train(phase: Phase) -> Trained:
         return train_phase(
             network, phase, schedule, processes, out,
             resume=resume, recipe=recipes[phase.name], log=log, keep=keep, progress=progress, cancel=cancel,
+            hooks=hooks,
         )  # fmt: skip
 
     try:
         if settings.dense_epochs and "detail" in network:
             network.load_state_dict(train(course.dense(cancel)).network.state_dict())
         if settings.epochs:
-            trained = train(course.prompts(end_to_end, log, progress, cancel))
+            trained = train(course.prompts(end_to_end, looked, log, progress, cancel))
             network, outcome.best_epoch = trained.network, trained.best_epoch
     except Cancelled:
         finish()
@@ -217,14 +236,20 @@ def _phantoms(settings: SamSettings, real: int) -> int:
 
 
 class _Course:
-    """The phases of one training, with what they draw from."""
+    """The phases of one training, with what they draw from.
 
-    def __init__(self, prepared: _Prepared, errors: BoxErrors | None, settings: SamSettings, processes: Processes) -> None:
+    Attributes:
+        looked: epoch of the prompts phase that was looked at last; 0 before the first.
+    """
+
+    def __init__(
+        self, prepared: _Prepared, errors: BoxErrors | None, settings: SamSettings, processes: Processes, hooks: Hooks
+    ) -> None:
         from MyoScarSegLib.training.augmentation import Augmenter
 
         self._network, self._start, self._settings, self._processes = prepared.network, prepared.start, settings, processes
         self._samples, self._phantoms, self._validation = prepared.samples, prepared.phantoms, prepared.validation
-        self._errors = errors
+        self._errors, self._hooks, self.looked = errors, hooks, 0
         self._all = [*self._samples, *self._phantoms]
         self._plain = Augmenter("none", self._start.side)
 
@@ -264,6 +289,7 @@ class _Course:
     def prompts(
         self,
         end_to_end: Callable[[Segmenter], dict[str, float]] | None,
+        looked: Callable[[int], None] | None,
         log: StepLog | None,
         progress: Progress,
         cancel: CancelToken | None,
@@ -286,6 +312,7 @@ class _Course:
                 folder=cache_folder() / "training-embeddings",
             )
             before = time.monotonic()
+            self._hooks.stage("embedding")
             bank.fill(self._processes, progress, cancel)
             made = sum(self._processes.exchange(bank.cache.misses))
             if log is not None:
@@ -309,7 +336,13 @@ class _Course:
             every = settings.evaluate_every
             if end_to_end is None or not every or (epoch % every and epoch != settings.epochs):
                 return None
-            return end_to_end(_segmenter(averaged, start, str(self._processes.accelerator.device)))
+            self._hooks.stage("validation")
+            figures = end_to_end(_segmenter(averaged, start, str(self._processes.accelerator.device)))
+            self.looked = epoch
+            if looked is not None:
+                looked(epoch)
+            self._hooks.stage("steps")
+            return figures
 
         return Phase(
             PROMPTS, settings.epochs, settings.batch, settings.accumulate, self._rates(),
@@ -360,22 +393,30 @@ def _cancellable(heart_of: HeartOf | None, cancel: CancelToken | None) -> HeartO
     return find
 
 
-def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: bool) -> None:
+def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: bool) -> int:
     """Look at what a training that goes on will find: better now than when its first phase is done. A new one finds nothing.
+
+    Returns:
+        The epoch that the best model so far is of; 0 if none was looked at.
 
     Raises:
         ModelError: a checkpoint is damaged or of another training, or the best model so far is not there any more.
     """
     for torn in (*out.glob(".writing-*.checkpoint"), *out.glob(".writing-*.safetensors")):
         torn.unlink(missing_ok=True)  # what a killed process was writing
+    if not resume:
+        (out / CALIBRATION).unlink(missing_ok=True)
+    best_epoch = 0
     for phase, recipe in recipes.items():
         path = checkpoint_path(out, phase)
         if not resume:
             path.unlink(missing_ok=True)  # else it would be gone on from when the new training is stopped and resumed
         elif path.is_file():
             course = read_state(path, recipe).get("course", {})
-            if phase == PROMPTS and course.get("best_epoch") and not model.is_file():
+            best_epoch = course.get("best_epoch", 0) if phase == PROMPTS else best_epoch
+            if best_epoch and not model.is_file():
                 raise ModelError(f"{model}, the best of the training so far, is gone. Put it back, or train anew.")
+    return best_epoch
 
 
 def _recipe(

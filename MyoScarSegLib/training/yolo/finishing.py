@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, Se
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.training.card import NOT_STATED
+from MyoScarSegLib.training.card import NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset import strata_by_content
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.splits import Split, split_patients
 from MyoScarSegLib.training.yolo.evaluation import choose_confidence, find_on, measure
@@ -31,6 +32,7 @@ SECOND_LOOK_MARGIN = 1.6
 SECOND_LOOK_CONFIDENCE = 0.05
 TEST_PHANTOM_SEED = 900_001
 TEST_PHANTOMS = 60
+_STOPPED = "The training was stopped: this is the model until then, its threshold may not be chosen, and nobody has measured it."
 UNCALIBRATED = 0.1
 """Threshold of a detector that was stopped before one could be chosen."""
 
@@ -134,30 +136,74 @@ def finish(
     network: Any,
     record: DetectorRecord,
     calibrating: Sequence[LabelledSlice],
+    making: Callable[[], Mapping[str, Any]],
     *,
-    started_from: dict[str, Any] | None,
-    history: Sequence[Mapping[str, float]],
-    seconds: float,
     progress: Progress,
     cancel: CancelToken | None,
+    hooks: Hooks = NO_HOOKS,
 ) -> dict[str, Any]:
     """Choose the threshold, save, and evaluate the saved file: half precision is part of the model.
+
+    Args:
+        training: what was trained.
+        network: the trained one, without painter.
+        record: of the checkpoint, with a preliminary threshold.
+        calibrating: slices to choose the threshold on.
+        making: gives what :func:`described` is to be told of how it was made.
+        progress, cancel: as everywhere.
+        hooks: for whoever watches.
 
     Returns:
         What is known of the model; JSON-ready.
     """
     files, settings = training.files, training.settings
-    save_checkpoint(files.model, network, record)
+
+    def save(record: DetectorRecord, chosen_on: str) -> None:
+        with hooks.files:
+            save_checkpoint(files.model, network, record)
+            if hooks.cards:
+                known = described(training, record, record.confidence, chosen_on=chosen_on, stopped=True, **making())
+                write_card(files.model, known)
+
+    save(record, "")
     confidence, chosen_on = settings.confidence, "given"
     if not confidence:
         findings = find_on(own_detector(files.model, training.device), calibrating, progress=progress, cancel=cancel)
         confidence = choose_confidence(findings)
         patients = len({s.patient for s in calibrating})
         chosen_on = f"{patients} training patients" + (" that did not train" if settings.calibration else " that also trained")
-    save_checkpoint(files.model, network, replace(record, confidence=confidence))
+    save(replace(record, confidence=confidence), chosen_on)
     metrics = evaluate(files.model, training.slices, training.split, device=training.device, progress=progress, cancel=cancel)
-    look = record.second_look
-    return {
+    return described(training, record, confidence, chosen_on=chosen_on, metrics=metrics, **making())
+
+
+def described(
+    training: DetectorTraining,
+    record: DetectorRecord,
+    confidence: float,
+    *,
+    started_from: Mapping[str, Any] | None,
+    history: Sequence[Mapping[str, float]],
+    seconds: float,
+    chosen_on: str = "",
+    metrics: Mapping[str, Any] | None = None,
+    stopped: bool = False,
+) -> dict[str, Any]:
+    """What a card says of the detector whose file has just been written.
+
+    Args:
+        training: what was trained.
+        record: of the checkpoint.
+        confidence: its threshold.
+        started_from: name and checksum of the start model.
+        history: losses of each epoch.
+        seconds: that it took.
+        chosen_on: what the threshold was chosen on; empty if it was not chosen yet.
+        metrics: its figures; None if nobody has measured it yet.
+        stopped: whether the training has not come to its end, and may never.
+    """
+    files, settings, look = training.files, training.settings, record.second_look
+    card = {
         "name": files.name,
         "file": files.model.name,
         "task": "detect",
@@ -171,18 +217,19 @@ def finish(
         "confidence_chosen_on": chosen_on,
         "iou": IOU,
         "second_look": None if look is None else asdict(look),
-        "started_from": started_from,
+        "started_from": None if started_from is None else dict(started_from),
         "seconds": round(seconds),
         "cores": os.cpu_count(),
         "seed": settings.seed,
         "settings": plain(asdict(settings)),
         "split": training.split.to_json(),
-        "metrics": metrics,
+        "metrics": dict(metrics or {}),
         "losses": [dict(row) for row in history],
         "licence": NOT_STATED,
         "citation": NOT_STATED,
         **training.told,
     }
+    return {**card, "limits": [_STOPPED, *card.get("limits", ())]} if stopped else card
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.jobdata import provenance, read_job_data
+from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import with_options
 from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
@@ -34,15 +35,18 @@ _LICENCE_NOTE = (
 )
 
 
-def run_yolo(job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
+def run_yolo(
+    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
+) -> dict[str, Any]:
     """See :func:`MyoScarSegLib.training.jobs.run`."""
     start = _start(job.start)
     settings = detector_settings(job, start)
     files = DetectorFiles(job.out, job.name)
-    used = read_job_data(job, files.split, progress, cancel)
+    hooks.stage("reading")
+    used = read_job_data(job, files.split, progress, cancel, hooks.data)
     told = {**provenance(job, used, _LIMITS), "licence_note": _LICENCE_NOTE}
     training = DetectorTraining(used.data.slices, used.split, settings, files, start, _ventricles(start), job.device, told)
-    record = train_detector(training, resume=job.resume, progress=progress, cancel=cancel)
+    record = train_detector(training, resume=job.resume, progress=progress, cancel=cancel, hooks=hooks)
     return {
         "kind": "yolo",
         "name": job.name,

@@ -20,8 +20,17 @@ from MyoScarSegLib.segmentation.device import resolve_device
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.steplog import StepLog
+from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import plain
-from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining, divide, finish, own_detector, record_of
+from MyoScarSegLib.training.yolo.finishing import (
+    DetectorFiles,
+    DetectorTraining,
+    described,
+    divide,
+    finish,
+    own_detector,
+    record_of,
+)
 from MyoScarSegLib.training.yolo.samples import DetectorSample, phantom_slices_of, samples_of
 from MyoScarSegLib.training.yolo.settings import CLASSES
 from MyoScarSegLib.training.yolo.state import TrainingState, differences, read_state, write_state
@@ -43,6 +52,7 @@ def train_detector(
     resume: bool = False,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
+    hooks: Hooks = NO_HOOKS,
 ) -> dict[str, Any]:
     """Train a detector, choose its threshold, save and evaluate it.
 
@@ -54,6 +64,7 @@ def train_detector(
         resume: go on with what was stopped in the same folder.
         progress: called after every step of training, and while it evaluates.
         cancel: honoured within one step.
+        hooks: for whoever watches.
 
     Returns:
         What is known of the model: settings, split, losses, figures; JSON-ready.
@@ -69,6 +80,7 @@ def train_detector(
     state = _state(training, resume)
     learning, calibrating = divide(split, training.slices, settings)
     split.write(files.split)
+    hooks.stage("embedding")
     network, started_from = _network(training)
     samples = _samples(training, learning, progress, cancel)
     phantoms = samples_of(phantom_slices_of(settings.seed + 1, settings.phantoms), settings.size) if settings.phantoms else []
@@ -78,7 +90,7 @@ def train_detector(
             f"The training in {files.folder} was another one ({'; '.join(different)}). Resume it with the same settings "
             "and data, or choose another folder."
         )
-    log = StepLog(files.log, keep=state is not None)
+    log = StepLog(files.log, keep=state is not None, listener=hooks.log)
     if state is not None:
         log.continue_at(_PHASE, _steps(samples, state.batch) * state.epochs)
     began = time.monotonic()
@@ -87,30 +99,39 @@ def train_detector(
 
     def each_epoch(now: TrainingState, averaged: Any) -> None:
         nonlocal kept
-        save_checkpoint(files.model, without_painter(averaged), record)
+        history[:] = now.history
+        with hooks.files:
+            save_checkpoint(files.model, without_painter(averaged), record)
+            if hooks.cards:
+                write_card(files.model, described(training, record, record.confidence, **making(), stopped=True))
         write_state(files.state, now)
         log.epoch(_PHASE, now.epochs, {key: value for key, value in now.history[-1].items() if key != "epoch"})
         kept = now.epochs
-        history[:] = now.history
 
     history: list[Mapping[str, float]] = [] if state is None else list(state.history)
+
+    def making() -> dict[str, Any]:
+        return {"started_from": started_from, "history": history, "seconds": time.monotonic() - began}
+
     plan = TrainingPlan(
         network, samples, phantoms, settings, identity, state, each_epoch,
         lambda step, steps, epoch, losses, rate, left: log.step(
-            _PHASE, step, steps, epoch, losses, rate=rate, seconds_left=left
+            _PHASE, step, steps, epoch, losses, rate=rate, seconds_left=left, epochs=settings.epochs
         ),
         progress, cancel,
     )  # fmt: skip
     try:
         if state is None or state.epochs < settings.epochs:
-            averaged = _train(plan, device, files.state)
+            hooks.stage("steps")
+            averaged = _train(plan, device, files.state, hooks)
         else:
             averaged = _averaged_of(state, network)
+        hooks.stage("validation")
         known = finish(
-            training, without_painter(averaged), record, calibrating,
-            started_from=started_from, history=history, seconds=time.monotonic() - began, progress=progress, cancel=cancel,
-        )  # fmt: skip
-        write_card(files.model, known)
+            training, without_painter(averaged), record, calibrating, making, progress=progress, cancel=cancel, hooks=hooks
+        )
+        with hooks.files:
+            write_card(files.model, known)
         # Only now: until all files are written there is something to go on from.
         files.state.unlink(missing_ok=True)
         return known
@@ -127,7 +148,7 @@ def without_painter(network: Any) -> Any:
     return bare
 
 
-def _train(plan: TrainingPlan, device: torch.device, state_path: Path) -> Any:
+def _train(plan: TrainingPlan, device: torch.device, state_path: Path, hooks: Hooks) -> Any:
     """Train; when the memory does not suffice, go on from the last whole epoch with half the batch."""
     batch = plan.settings.batch if plan.state is None else plan.state.batch
     fresh = copy.deepcopy(plan.network.state_dict())
@@ -138,7 +159,9 @@ def _train(plan: TrainingPlan, device: torch.device, state_path: Path) -> Any:
             if not out_of_memory(error) or batch == 1:
                 raise
         batch = max(1, batch // 2)
-        _log.warning("The memory does not suffice; going on with %d slices per step.", batch)
+        said = f"The memory does not suffice; going on with {batch} slices per step."
+        _log.warning("%s", said)
+        hooks.note(said)
         plan.network.load_state_dict(fresh)
         plan = replace(plan, state=read_state(state_path) if state_path.is_file() else None)
 

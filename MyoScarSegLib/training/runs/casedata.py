@@ -1,0 +1,111 @@
+"""The cases that a run uses, as they were when it was planned: nothing that was added, changed or lost since slips in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.runs.record import CaseMark
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy
+    from MyoScarSegLib.training.runs.run import Run
+
+
+def read_cases(
+    run: Run,
+    library: Path | str | None = None,
+    *,
+    begun: bool = True,
+    patients: Collection[str] | None = None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> DataSet:
+    """Read the cases of a run.
+
+    Args:
+        run: the run.
+        library: with the cases; None for where the run finds them itself.
+        begun: whether something was trained on them already; then all must be there. Otherwise those that cannot be read are
+            left out, which the run's record says from then on.
+        patients: read these alone; None for all.
+        progress, cancel: as everywhere.
+
+    Raises:
+        StudyError: a case was changed since the run was planned, is missing or cannot be read; it is named. Or nobody is left
+            to train or to validate.
+        OutputError: the record cannot be written.
+        Cancelled: the token was set.
+    """
+    opened = Library.open(run.data(library))
+    wanted = {name: mark for name, mark in run.record.cases.items() if name not in run.record.left_out}
+    if patients is not None:
+        wanted = {name: mark for name, mark in wanted.items() if mark.patient in patients}
+    records, damaged = opened.scan()
+    here = {case.case: case for case in records}
+    _check_unchanged({name: (mark, CaseMark.of(here[name])) for name, mark in wanted.items() if name in here})
+    lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
+    studies: list[LabelledStudy] = []
+    for done, name in enumerate(sorted(wanted.keys() - lost.keys())):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(done, len(wanted), f"Reading {name}")
+        try:
+            studies.append(opened.load(here[name]))
+        except StudyError as error:
+            lost[name] = str(error)
+    progress(len(wanted), len(wanted), "Reading")
+    if lost and begun:
+        name, reason = next(iter(sorted(lost.items())))
+        more = f" ({len(lost)} cases in all: {', '.join(sorted(lost))})" if len(lost) > 1 else ""
+        raise StudyError(
+            f"{name} cannot be read any more{more}: {reason} The run trained on it and cannot go on without; put it back, or "
+            "start a new run."
+        )
+    if lost:
+        _leave_out(run, lost, {study.patient for study in studies})
+    return _data(studies, run.record.left_out)
+
+
+def _check_unchanged(marks: dict[str, tuple[CaseMark, CaseMark]]) -> None:
+    changed = sorted(name for name, (then, now) in marks.items() if then != now)
+    if changed:
+        named = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+        were, them = ("was", "it") if len(changed) == 1 else ("were", "them")
+        raise StudyError(
+            f"{named} {were} changed since the run was planned; start a new run, or put {them} back as {'it was' if them == 'it' else 'they were'}."
+        )
+
+
+def _leave_out(run: Run, lost: dict[str, str], left: set[str]) -> None:
+    """Go on without some cases, for good.
+
+    Raises:
+        StudyError: a side of the split has nobody left.
+    """
+    split = run.split
+    for part, side in (("train", split.training), ("validate", split.validation)):
+        if side and not left & set(side):
+            name, reason = next(iter(sorted(lost.items())))
+            raise StudyError(
+                f"Nobody is left to {part}: none of {', '.join(side[:5])} can be read. {name}: {reason} Repair or remove what "
+                "cannot be read, and start a new run."
+            )
+    run.record = replace(run.record, left_out={**run.record.left_out, **lost})
+    run.record.write(run.folder)
+
+
+def _data(studies: list[LabelledStudy], left_out: object) -> DataSet:
+    from MyoScarSegLib.training.datasets.dataset import DataSet, strata_by_content
+
+    ordered = sorted(studies, key=lambda one: (one.patient, one.case))
+    skipped = dict(left_out) if isinstance(left_out, dict) else {}
+    for one in ordered:
+        skipped |= {f"{one.case} slice {index}": reason for index, reason in one.study.bad_slices.items()}
+    slices = [labelled for one in ordered for labelled in one.slices()]
+    return DataSet("library", slices, skipped, strata_by_content(slices), None, tuple(ordered))
