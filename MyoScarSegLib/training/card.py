@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import sha256_of, write_bytes, write_json
+from MyoScarSegLib.files import read_json, sha256_of, write_bytes, write_json
 
 USE = "research only; not a medical device"
 NOT_STATED = "not stated; that of the data holds"
@@ -48,6 +48,26 @@ def write_card(model: Path, record: Mapping[str, Any]) -> Path:
     write_json(path, card)
     write_bytes(model.with_suffix(".md"), markdown(card).encode())
     return path
+
+
+def mend_card(model: Path) -> None:
+    """Write the card of a model anew if it is of another file: a crash may have come between the two.
+
+    Raises:
+        ModelError: there is no card that can be read.
+        OutputError: the card cannot be written.
+    """
+    path = model.with_suffix(".json")
+    try:
+        if path.stat().st_mtime_ns >= model.stat().st_mtime_ns:
+            return  # it was written after the model
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    card = read_json(path, ModelError)
+    if not isinstance(card, dict):
+        raise ModelError(f"{path} is no model card.")
+    if card.get("sha256") != sha256_of(model):
+        write_card(model, card)
 
 
 def index_entry(card: Mapping[str, Any], title: str) -> dict[str, Any]:

@@ -164,6 +164,7 @@ class Hooks:
             slices, and the masks ``[rows, columns]`` drawn on them end to end.
         oracle: look with the reference's tight boxes, too.
         cards: write a card with each model that is kept on the way, so that whenever the training ends the last one has its.
+        keep_state: leave what an interrupted training goes on from where it is when the training is complete.
         files: held while a model and its card are replaced.
     """
 
@@ -174,6 +175,7 @@ class Hooks:
     looked: Callable[[int, Sequence[LabelledSlice], Sequence[np.ndarray]], None] | None = None
     oracle: bool = False
     cards: bool = False
+    keep_state: bool = False
     files: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,14 @@ class Chosen:
         """
         document = read_json(path, ModelError)
         try:
-            numbers = {f.name: (int if f.name == "patients" else float)(document[f.name]) for f in fields(Calibration)}
-            return cls(Calibration(**numbers), str(document["model_sha256"]))
+            calibration = Calibration(
+                threshold=float(document["threshold"]),
+                patients=int(document["patients"]),
+                dice_before=float(document["dice_before"]),
+                dice_after=float(document["dice_after"]),
+                dice_left_out=float(document["dice_left_out"]),
+            )
+            return cls(calibration, str(document["model_sha256"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is damaged. Train anew into another folder.") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ def read_cases(
     library: Path | str | None = None,
     *,
     begun: bool = True,
+    write: bool = True,
     patients: Collection[str] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
@@ -33,6 +34,7 @@ def read_cases(
         library: with the cases; None for where the run finds them itself.
         begun: whether something was trained on them already; then all must be there. Otherwise those that cannot be read are
             left out, which the run's record says from then on.
+        write: whether the record on disk is changed, too.
         patients: read these alone; None for all.
         progress, cancel: as everywhere.
 
@@ -68,7 +70,7 @@ def read_cases(
             "start a new run."
         )
     if lost:
-        _leave_out(run, lost, {study.patient for study in studies})
+        _leave_out(run, lost, {study.patient for study in studies}, write=write)
     return _data(studies, run.record.left_out)
 
 
@@ -76,13 +78,13 @@ def _check_unchanged(marks: dict[str, tuple[CaseMark, CaseMark]]) -> None:
     changed = sorted(name for name, (then, now) in marks.items() if then != now)
     if changed:
         named = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        were, them = ("was", "it") if len(changed) == 1 else ("were", "them")
-        raise StudyError(
-            f"{named} {were} changed since the run was planned; start a new run, or put {them} back as {'it was' if them == 'it' else 'they were'}."
-        )
+        back = "was changed since the run was planned; start a new run, or put it back as it was."
+        if len(changed) > 1:
+            back = "were changed since the run was planned; start a new run, or put them back as they were."
+        raise StudyError(f"{named} {back}")
 
 
-def _leave_out(run: Run, lost: dict[str, str], left: set[str]) -> None:
+def _leave_out(run: Run, lost: dict[str, str], left: set[str], *, write: bool) -> None:
     """Go on without some cases, for good.
 
     Raises:
@@ -97,14 +99,15 @@ def _leave_out(run: Run, lost: dict[str, str], left: set[str]) -> None:
                 "cannot be read, and start a new run."
             )
     run.record = replace(run.record, left_out={**run.record.left_out, **lost})
-    run.record.write(run.folder)
+    if write:
+        run.record.write(run.folder)
 
 
-def _data(studies: list[LabelledStudy], left_out: object) -> DataSet:
+def _data(studies: list[LabelledStudy], left_out: Mapping[str, str]) -> DataSet:
     from MyoScarSegLib.training.datasets.dataset import DataSet, strata_by_content
 
     ordered = sorted(studies, key=lambda one: (one.patient, one.case))
-    skipped = dict(left_out) if isinstance(left_out, dict) else {}
+    skipped = dict(left_out)
     for one in ordered:
         skipped |= {f"{one.case} slice {index}": reason for index, reason in one.study.bad_slices.items()}
     slices = [labelled for one in ordered for labelled in one.slices()]

@@ -31,6 +31,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.models.locks import is_held, locked
 from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
 from MyoScarSegLib.training.runs.record import PARTS, RECORD, CaseMark, RunRecord, checked_name, portable
@@ -263,18 +264,20 @@ class Run:
             write_wish(self.folder, wish)
             return
         try:
-            with locked(self.lock, _Impatient(1.0)):
+            with locked(self.lock, Impatient(1.0)):
                 self.settle(wish)
         except Cancelled:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
     def settle(self, wish: str) -> None:
-        """Do what is wished of a run that no process works on, or whose process this is; its lock must be held or free."""
+        """Do what is wished of a run that no process works on; its lock must be held."""
         before = read_status(self.folder) or RunStatus()
-        clear_wish(self.folder)
         if wish == CANCEL:
             self.clear()
-        state, message = _SETTLED[wish]
+        for model in self.models().values():
+            mend_card(model)
+        clear_wish(self.folder)
+        state, message = SETTLED[wish]
         if wish == STOP and not self.models():
             message = "Stopped before there was a model to keep."
         status = replace(before, state=state, message=message, seconds_left=None, memory_bytes=None, updated=time.time())
@@ -317,7 +320,7 @@ class Run:
         shutil.rmtree(away, ignore_errors=True)
 
 
-class _Impatient(CancelToken):
+class Impatient(CancelToken):
     """Cancels itself after some seconds."""
 
     def __init__(self, seconds: float) -> None:
@@ -330,7 +333,7 @@ class _Impatient(CancelToken):
 
 
 _INTERRUPTED = "The training's process has ended unexpectedly. Resume it: at most one epoch is done again."
-_SETTLED = {
+SETTLED = {
     PAUSE: (RunState.PAUSED, "Paused. Resume it to go on."),
     STOP: (RunState.STOPPED, "Stopped; the best model so far is kept."),
     CANCEL: (RunState.CANCELLED, "Cancelled; its models are removed."),

@@ -133,7 +133,8 @@ def train_detector(
         with hooks.files:
             write_card(files.model, known)
         # Only now: until all files are written there is something to go on from.
-        files.state.unlink(missing_ok=True)
+        if not hooks.keep_state:
+            files.state.unlink(missing_ok=True)
         return known
     except Cancelled as stop:
         raise Cancelled(_what_is_kept(files, kept)) from stop

@@ -1,0 +1,490 @@
+"""What the process of a run does: the trainings, then the comparison, always ready to be paused, stopped or killed.
+
+Whatever ends it, what is on disk is right: each model that is kept has its card, each epoch its checkpoint, and all files
+take their places in one go. So a process that does not end in time can be ended hard.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
+from MyoScarSegLib.files import write_json
+from MyoScarSegLib.memory import resident_bytes
+from MyoScarSegLib.models.locks import locked
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training import jobs
+from MyoScarSegLib.training.card import mend_card
+from MyoScarSegLib.training.jobs import Hooks, TrainJob
+from MyoScarSegLib.training.runs.casedata import read_cases
+from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
+from MyoScarSegLib.training.runs.record import PARTS, RECORD
+from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
+from MyoScarSegLib.training.runs.status import (
+    COMPARING,
+    EMBEDDING,
+    READING,
+    STARTING,
+    STEPS,
+    VALIDATION,
+    RunState,
+    RunStatus,
+    StatusWriter,
+    read_status,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from MyoScarSegLib.training.datasets.dataset import DataSet
+    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+
+RESULT = "result.json"
+"""In a part's folder when its training is complete."""
+_LOCK_WAIT_S = 10.0
+_GUARD_S = 0.3
+_FIGURES_IN_LOOKS, _COMPARISON_IN_LOOKS = 5.5, 2.0
+"""How often what follows the training draws what a look on the way draws: two models, with hurried boxes and clicks as well."""
+_OF_SEVERAL = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE", "GROUP_WORLD_SIZE",
+    "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT",
+)  # fmt: skip
+"""Variables by which several processes find each other."""
+_BEGUN = {
+    READING: "Reading the cases",
+    EMBEDDING: "Preparing the slices",
+    VALIDATION: "Looking at the validation patients",
+    COMPARING: "Comparing with the model in use",
+}
+_KEPT_FIGURES = ("end_to_end_dice", "oracle_dice", "dice", "false_g", "score")
+
+
+def carry_out(
+    run: Run,
+    *,
+    library: Path | str | None = None,
+    launched: bool = False,
+    progress: Progress = no_progress,
+    end: Callable[[int], None] = end_process,
+) -> RunStatus:
+    """Work on a run until it is finished, fails, or is asked to end.
+
+    Under ``accelerate launch`` or ``torchrun`` every process calls this; they train the segmenter together, and what is to be
+    done after that the first one does alone.
+
+    Args:
+        run: planned, paused, stopped, failed or interrupted.
+        library: the data, where it is neither in the run nor around it.
+        launched: wishes that are there already are meant for this process, not left from an earlier one.
+        progress: called as the run's status is.
+        end: ends this process where the training does not end in time.
+
+    Returns:
+        How it ended: finished, paused, stopped, cancelled or failed; the same is in the run's status.
+
+    Raises:
+        StudyError: another process works on it, or there is nothing to go on with.
+        OutputError: the run's folder cannot be written to say how it ended.
+    """
+    rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if rank > 0:
+        return _help(run, library)
+    try:
+        with locked(run.lock, Impatient(_LOCK_WAIT_S)):
+            if reason := why_not(run):
+                raise StudyError(reason)
+            if not launched:
+                clear_wish(run.folder)
+            return _Work(run, library, progress, end, together=count > 1).carry_out()
+    except Cancelled:
+        raise StudyError(f"Another process works on the run {run.name}.") from None
+
+
+def why_not(run: Run) -> str:
+    """Why a run that no other process works on cannot be gone on with; empty if it can."""
+    state = (read_status(run.folder) or RunStatus()).state
+    if state in (RunState.FINISHED, RunState.CANCELLED):
+        return f"The run {run.name} is {state}. Repeat it as a new run to train again."
+    return ""
+
+
+class _Work:
+    """One session of work on a run."""
+
+    def __init__(
+        self, run: Run, library: Path | str | None, progress: Progress, end: Callable[[int], None], *, together: bool
+    ) -> None:
+        self._run, self._library, self._progress, self._end, self._together = run, library, progress, end, together
+        before = read_status(run.folder) or RunStatus()
+        self._status = StatusWriter(
+            run.folder,
+            replace(
+                before, state=RunState.RUNNING, stage=STARTING, message="Starting", done=0, total=0, error="",
+                seconds_left=None, pid=os.getpid(), host=socket.gethostname(), memory_bytes=resident_bytes(),
+            ),
+        )  # fmt: skip
+        self._watch = Watch(run.folder, self._hard_end)
+        self._files = threading.RLock()
+        self._data: DataSet | None = None
+        self._device = ""
+        self._step: Mapping[str, Any] = {}
+        self._since: float | None = None
+        self._look_s: float | None = None
+
+    def carry_out(self) -> RunStatus:
+        self._status.update(now=True)
+        self._watch.start()
+        with _signals(self._watch):
+            try:
+                for job in self._run.record.jobs:
+                    self._train(job)
+                self._compare()
+                self._close(state=RunState.FINISHED, message="Finished")
+            except Cancelled:
+                self._wished(self._watch.wish or PAUSE)
+            except MyoScarSegError as error:
+                self._failed(error)
+            except Exception as error:  # a defect: whoever watches the run is to hear of it, and the output says where
+                traceback.print_exc()
+                self._failed(error)
+            finally:
+                self._watch.close()
+        return self._status.status
+
+    # ---- the parts
+
+    def _train(self, job: TrainJob) -> None:
+        part = PARTS[job.kind]
+        out = self._run.part(part)
+        if (out / RESULT).is_file():
+            return
+        if job.kind == "yolo" and self._together:
+            self._go_on_alone()
+        self._status.update(part=part, epoch=0, epochs=0, message="", now=True)
+        self._step = {}
+        hooks = self._hooks(part, begun=any(_begun(one, self._run) for one in self._run.record.jobs))
+        result = jobs.run(_placed(job, self._run), self._report, self._watch.cancel, hooks)
+        kept = {key: result[key] for key in ("kind", "name", "sha256", "metrics")}
+        write_json(out / RESULT, {"version": 1, **kept})
+        for path in _state_files(job, self._run):  # large, and of no use any more
+            path.unlink(missing_ok=True)
+
+    def _hooks(self, part: str, *, begun: bool) -> Hooks:
+        def data(progress: Progress, cancel: CancelToken | None) -> DataSet:
+            self._device = _device(self._run.record.jobs[0].device)  # said late: it takes torch
+            self._status.update(device=self._device)
+            if self._data is None:
+                self._data = read_cases(self._run, self._library, begun=begun, progress=progress, cancel=cancel)
+                for name, reason in self._run.record.left_out.items():
+                    self._note(f"{name} was left out: {reason}")
+            return self._data
+
+        return Hooks(
+            data=data,
+            stage=self._stage,
+            log=lambda entry: self._logged(part, entry),
+            note=self._note,
+            looked=self._looked,
+            oracle=True,
+            cards=True,
+            keep_state=True,
+            files=_Guard(self._files),
+        )
+
+    def _compare(self) -> None:
+        if not self._run.split.validation:
+            self._note("Nobody validates in the split, so the new model is not compared with another one.")
+            return
+        if self._together:
+            self._go_on_alone()
+        self._status.update(part="")
+        self._stage(COMPARING)
+        from MyoScarSegLib.training.runs.compare import compare_run
+
+        try:
+            compare_run(self._run, self._report, self._watch.cancel, library=self._library)
+        except Cancelled:
+            raise
+        except MyoScarSegError as error:
+            if self._is_gone():
+                raise
+            # The models are complete and measured; that they cannot be compared now makes them no worse.
+            self._note(f"The models could not be compared: {error} Compare them again.")
+
+    # ---- what is told
+
+    def _report(self, done: int, total: int, message: str) -> None:
+        self._status.update(done=done, total=total, message=message, memory_bytes=_memory(self._device))
+        if self._status.status.stage != STEPS:
+            self._tell_time(None)
+        self._progress(done, total, message)
+
+    def _stage(self, stage: str) -> None:
+        before = self._status.status.stage
+        if stage == before:
+            return
+        now = time.monotonic()
+        if before == VALIDATION and stage == STEPS and self._since is not None:
+            self._look_s = now - self._since
+        self._since = now
+        done, total = (self._step["step"], self._step["steps"]) if stage == STEPS and self._step else (0, 0)
+        self._status.update(stage=stage, done=done, total=total, message=_BEGUN.get(stage, ""), now=True)
+        self._tell_time(None)
+
+    def _tell_time(self, steps_left: float | None) -> None:
+        """How long it will take until the run is finished, as far as can be told: by the last look, or else by the estimate.
+
+        Args:
+            steps_left: seconds that the steps take yet, with the looks between them; None outside of the steps.
+        """
+        stage = self._status.status.stage
+        in_stage = 0.0 if self._since is None else time.monotonic() - self._since
+        if self._look_s is not None:
+            after = {VALIDATION: _FIGURES_IN_LOOKS * self._look_s, COMPARING: _COMPARISON_IN_LOOKS * self._look_s}
+        else:
+            after = {name: self._run.record.expected.get(name, 0.0) for name in (VALIDATION, COMPARING)}
+        left: float | None = None
+        if steps_left is not None:
+            left = steps_left + sum(after.values())
+        elif stage == VALIDATION and self._step.get("step") == self._step.get("steps") and sum(after.values()):
+            left = max(0.0, after[VALIDATION] - in_stage) + after[COMPARING]
+        elif stage == COMPARING and after[COMPARING]:
+            left = max(0.0, after[COMPARING] - in_stage)
+        elif stage == VALIDATION:
+            return  # a look between steps: what the last step said still holds
+        self._status.update(seconds_left=None if left is None else round(left, 1))
+
+    def _note(self, note: str) -> None:
+        notes = self._status.status.notes
+        if note not in notes:
+            self._status.update(notes=(*notes, note), now=True)
+
+    def _logged(self, part: str, entry: Mapping[str, Any]) -> None:
+        if entry.get("event") == "step":
+            self._step = entry
+            self._status.update(epoch=entry["epoch"], epochs=entry.get("epochs", 0))
+            self._tell_time(entry["seconds_left"])
+        elif entry.get("event") == "epoch":
+            self._status.update(best=_best(self._status.status.best, part, entry), now=True)
+
+    def _looked(self, epoch: int, slices: Sequence[LabelledSlice], masks: Sequence[np.ndarray]) -> None:
+        from MyoScarSegLib.training.runs.examples import draw
+
+        try:
+            draw(self._run.folder / EXAMPLES, epoch, slices, masks)
+        except OutputError as error:
+            self._note(f"The pictures of epoch {epoch} could not be written: {error}")
+
+    # ---- the end
+
+    def _wished(self, wish: str) -> None:
+        """What was wished has ended the training by itself."""
+        if wish == CANCEL:
+            self._run.clear()
+        self._settle(wish)
+
+    def _settle(self, wish: str) -> None:
+        state, message = SETTLED[wish]
+        models = self._run.models()
+        for model in models.values():
+            mend_card(model)
+        if wish == STOP and not models:
+            message = "Stopped before there was a model to keep."
+        self._close(state=state, message=message, **({"best": {}} if wish == CANCEL else {}))
+        clear_wish(self._run.folder)
+
+    def _hard_end(self, wish: str) -> None:
+        """The training has not ended in time: end the process, between two files."""
+        # A file of a model and its card go together; they take a moment, unless the disk hangs.
+        self._files.acquire(timeout=_GUARD_S)
+        try:
+            if wish == CANCEL:
+                self._run.clear()
+            self._settle(wish)
+        except MyoScarSegError as error:
+            _say(str(error))
+        finally:
+            self._end(0)
+
+    def _failed(self, error: Exception) -> None:
+        sentence = str(error) if isinstance(error, MyoScarSegError) else f"The training ended with a defect: {error!r}."
+        if self._is_gone():
+            sentence = f"The run's folder {self._run.folder} was removed while it trained; nothing of it can be kept."
+            self._sweep()
+        _say(sentence)
+        self._close(state=RunState.FAILED, error=sentence, message="Failed")
+
+    def _close(self, **changes: Any) -> None:
+        try:
+            self._status.close(**changes, seconds_left=None, memory_bytes=None)
+        except OutputError as error:
+            _say(str(error))
+
+    def _is_gone(self) -> bool:
+        return not (self._run.folder / RECORD).is_file()
+
+    def _sweep(self) -> None:
+        """Remove the folders that writing a file has made anew in a run that was removed."""
+        for part in self._run.record.parts:
+            for path in (*self._run.part(part).glob("*"), *self._run.part(part).glob(".writing-*")):
+                if path.is_file():
+                    path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._run.part(part).rmdir()
+        for folder in (self._run.folder, self._run.folder.parent, self._run.folder.parent.parent):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _go_on_alone(self) -> None:
+        """Become a process that is one of one: the others have done their part."""
+        self._status.update(stage=STARTING, message="Going on in one process", now=True)
+        alone = {name: value for name, value in os.environ.items() if name not in _OF_SEVERAL}
+        command = [sys.executable, "-m", "MyoScarSegLib.training.runs", str(self._run.folder), "--launched"]
+        if self._library is not None:
+            command += ["--data", str(self._library)]
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(sys.executable, command, alone)  # noqa: S606 - our own module; the lock goes with this program, and comes anew
+
+
+class _Guard:
+    """A lock that may be entered again and again, as a context that is used many times."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+def _help(run: Run, library: Path | str | None) -> RunStatus:
+    """What the other processes of a training do: their share of the segmenter's."""
+    status = read_status(run.folder) or RunStatus()
+    for job in run.record.jobs:
+        if job.kind != "sam" or (run.part(PARTS[job.kind]) / RESULT).is_file():
+            continue
+        begun = any(_begun(one, run) for one in run.record.jobs)
+
+        def data(progress: Progress, cancel: CancelToken | None, begun: bool = begun) -> DataSet:
+            return read_cases(run, library, begun=begun, write=False, progress=progress, cancel=cancel)
+
+        token = CancelToken()
+        with _signals(token):
+            try:
+                jobs.run(_placed(job, run), no_progress, token, Hooks(data=data, oracle=True))
+            except Cancelled:
+                return status
+    return status
+
+
+def _placed(job: TrainJob, run: Run) -> TrainJob:
+    """A job of a record with the paths that hold here."""
+    out = run.part(PARTS[job.kind])
+    start = job.start
+    if start is not None and (run.folder / start).is_file():
+        start = str(run.folder / start)  # it came with the run
+    resume = job.kind == "sam" or any(path.is_file() for path in _state_files(job, run))
+    return replace(job, data=run.folder, out=out, split=run.folder / SPLIT, start=start, resume=resume)
+
+
+def _state_files(job: TrainJob, run: Run) -> list[Path]:
+    """What a training goes on from, as far as it is there."""
+    out = run.part(PARTS[job.kind])
+    return [out / "resume.safetensors"] if job.kind == "yolo" else sorted(out.glob("*.checkpoint"))
+
+
+def _begun(job: TrainJob, run: Run) -> bool:
+    """Whether a training has learnt from the cases by now."""
+    out = run.part(PARTS[job.kind])
+    return (out / RESULT).is_file() or any(path.is_file() for path in _state_files(job, run))
+
+
+def _best(before: Mapping[str, Mapping[str, float]], part: str, entry: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """The best figures of each part after an epoch: by the score where there is one, else those of the last epoch."""
+    epoch, score = entry["epoch"], entry.get("validation_score")
+    old = before.get(part, {})
+    if score is None:
+        new: Mapping[str, float] = old if "score" in old else {"epoch": epoch, "loss": entry.get("loss", 0.0)}
+    elif old.get("epoch", 0) < epoch and "score" in old and old["score"] >= score:
+        new = old
+    else:
+        figures = {name: entry.get(f"validation_{name}") for name in _KEPT_FIGURES}
+        new = {"epoch": epoch, **{name: value for name, value in figures.items() if value is not None}}
+    return {**before, part: new}
+
+
+def _device(name: str) -> str:
+    """What a device is called, with the name of a GPU."""
+    import torch
+
+    from MyoScarSegLib.segmentation.device import resolve_device
+
+    device = resolve_device(name)
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
+def _memory(device: str) -> int | None:
+    """Memory in use: of the GPU if it computes there, else of this process."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_reserved())
+    return resident_bytes()
+
+
+@contextmanager
+def _signals(watch: Watch | CancelToken) -> Iterator[None]:
+    """SIGTERM and Ctrl-C pause the run: a computer that is shut down or a queue whose time is over lose nothing."""
+
+    def ask(number: int, _frame: object) -> None:
+        if isinstance(watch, CancelToken):
+            watch.cancel()
+        else:
+            watch.ask(PAUSE)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(f"myoscarseg: {sentence}\n")
+        sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m MyoScarSegLib.training.runs RUN``. Returns the exit status."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m MyoScarSegLib.training.runs", description="Work on a training run.")
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--data", type=Path, help="library with its cases, where it is neither in the run nor around it")
+    parser.add_argument("--launched", action="store_true", help="wishes that are there are meant for this process")
+    args = parser.parse_args(arguments)
+    try:
+        status = carry_out(Run.open(args.run), library=args.data, launched=args.launched)
+    except MyoScarSegError as error:
+        _say(str(error))
+        return 1
+    return 1 if status.state is RunState.FAILED else 0
