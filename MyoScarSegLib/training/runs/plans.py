@@ -222,13 +222,20 @@ class TrainSettings:
             ModelError: a start model does not exist, or an option is none.
         """
         patients = len(Split.read(split).training)
-        return [self._job(kind, Path(data), Path(out), Path(split), patients) for kind in self.kinds()]
+        return [self.job(kind, Path(data), Path(out), Path(split), patients) for kind in self.kinds()]
 
     def kinds(self) -> tuple[str, ...]:
         """What is trained: ``segmenter``, ``detector``, or both in this order."""
         return tuple(kind for kind, wanted in ((SEGMENTER, self.trains_segmenter), (DETECTOR, self.trains_detector)) if wanted)
 
-    def _job(self, kind: str, data: Path, out: Path, split: Path, patients: int) -> TrainJob:
+    def job(self, kind: str, data: Path, out: Path, split: Path, patients: int) -> TrainJob:
+        """The training of the ``segmenter`` or the ``detector``; see :meth:`jobs`.
+
+        Args:
+            kind: which of them.
+            data, out, split: see there.
+            patients: how many train.
+        """
         segments = kind == SEGMENTER
         return TrainJob(
             kind="sam" if segments else "yolo",

@@ -1,0 +1,277 @@
+"""How long a training will take: a few seconds of it are done on this device, with the real models and data, and extrapolated."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.runs.plans import SEGMENTER, TrainSettings
+from MyoScarSegLib.training.splits import Split
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.library_record import Case
+    from MyoScarSegLib.training.jobs import TrainJob
+
+STAGES = ("reading", "embedding", "steps", "validation", "comparing")
+_MEASURED_SLICES = 24
+_LOOKED_AT = 3
+_SLACK_LOW, _SLACK_HIGH = 0.75, 1.4
+"""Other programs, a warmer processor, slices that differ: an estimate that is wrong by so much is a good one."""
+_PROMPT_ROUNDS = 4
+"""Beside a look, the figures at the end have hurried boxes and three rounds of clicks."""
+_TEST_PHANTOMS = 60
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training will take.
+
+    Attributes:
+        seconds: of all epochs.
+        low, high: between which it will probably be; low counts that it may end early, when nothing gets better.
+        parts: seconds by stage.
+        device: what was measured on.
+        cores: of the processor.
+        epochs: ``segmenter`` and ``detector``, as far as trained, to the number of epochs.
+        patients: that train, and that validate.
+        measured_s: what the measurement took.
+    """
+
+    seconds: float
+    low: float
+    high: float
+    parts: Mapping[str, float]
+    device: str
+    cores: int
+    epochs: Mapping[str, int]
+    patients: tuple[int, int]
+    measured_s: float
+
+    def line(self) -> str:
+        """One line for a panel."""
+        where = f"{self.cores} core{'s' if self.cores != 1 else ''}" if self.device == "cpu" else self.device
+        return f"About {duration(self.seconds)} on {where} ({duration(self.low)} to {duration(self.high)})."
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, with its ``line``."""
+        numbers = {name: round(getattr(self, name), 1) for name in ("seconds", "low", "high", "measured_s")}
+        return {
+            **numbers, "parts": {name: round(s, 1) for name, s in self.parts.items()}, "device": self.device, "cores": self.cores,
+            "epochs": dict(self.epochs), "patients": list(self.patients), "line": self.line(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Estimate:
+        """What :meth:`to_json` gave."""
+        known = {name: document[name] for name in cls.__dataclass_fields__}
+        return cls(**{**known, "patients": tuple(document["patients"])})
+
+
+def estimate(
+    settings: TrainSettings,
+    library: Path | str,
+    split: Split,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Estimate:
+    """Measure and extrapolate, in about 15 seconds a model; longer only where one step alone takes longer.
+
+    Args:
+        settings: of the training.
+        library: folder of the training library.
+        split: who trains and who validates.
+        progress: told what is measured.
+        cancel: honoured within one step.
+
+    Raises:
+        StudyError: the library cannot be read, or nobody in it trains.
+        ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
+        Cancelled: the token was set.
+    """
+    began = time.monotonic()
+    from MyoScarSegLib.segmentation.device import resolve_device
+    from MyoScarSegLib.training.datasets.library import Library
+
+    progress(0, 0, "Reading some cases")
+    data = _Data.of(Library.open(library), split, cancel)
+    parts = dict.fromkeys(STAGES, 0.0)
+    parts["reading"] = data.reading
+    early, epochs = 0.0, {}
+    for kind in settings.kinds():
+        job = settings.job(kind, Path(library), Path("estimate"), Path("split.json"), len(split.training))
+        epochs[kind] = settings.planned_epochs(kind, len(split.training))
+        if kind == SEGMENTER:
+            early += _segmenter(job, data, parts, progress, cancel)
+        else:
+            _detector(job, data, parts, progress, cancel)
+    seconds = sum(parts.values())
+    return Estimate(
+        seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
+        os.cpu_count() or 1, epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
+    )  # fmt: skip
+
+
+def estimate_chore(
+    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> dict[str, Any]:
+    """:func:`estimate` for the application, in a process of its own.
+
+    Args:
+        arguments: ``settings`` and ``split`` (JSON objects of theirs), ``library`` (folder).
+        progress, cancel: as everywhere.
+    """
+    told = arguments["split"]
+    split = Split(tuple(told["training"]), tuple(told["validation"]))
+    settings = TrainSettings.from_json(arguments["settings"])
+    return estimate(settings, Path(arguments["library"]), split, progress, cancel).to_json()
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``12 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds, -1) if seconds > 20 else round(seconds)):.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+@dataclass
+class _Data:
+    """How much data there is, and some of it.
+
+    Attributes:
+        scarred, free: training slices with scar and without.
+        validation: validation slices; 0 without validation patients.
+        scarred_patients: that validate.
+        some: training slices, some with scar.
+        looked_at: a few validation slices of one stack.
+        reading: seconds that reading all of it takes.
+    """
+
+    scarred: int
+    free: int
+    validation: int
+    scarred_patients: int
+    some: list[LabelledSlice]
+    looked_at: list[LabelledSlice]
+    reading: float
+
+    @classmethod
+    def of(cls, library: Library, split: Split, cancel: CancelToken | None) -> _Data:
+        cases, _ = library.scan()
+        training = [c for c in cases if c.patient in split.training]
+        validation = [c for c in cases if c.patient in split.validation]
+        if not training:
+            raise StudyError("None of the split's training patients is in the library. Draw the split anew.")
+        ordered = sorted(training, key=lambda c: -c.slices_with_scar)
+        seconds: list[float] = []
+        some = _load(library, ordered, _MEASURED_SLICES, seconds, cancel)
+        seen = _load(library, sorted(validation, key=lambda c: -c.slices_with_scar), 1, seconds, cancel)
+        scarred = sum(_share(c) * c.slices_with_scar for c in training)
+        return cls(
+            scarred=max(1, round(scarred)),
+            free=max(0, round(sum(_reviewed(c) for c in training) - scarred)),
+            validation=sum(_reviewed(c) for c in validation),
+            scarred_patients=len({c.patient for c in validation if c.slices_with_scar}),
+            some=some,
+            looked_at=_neighbours(seen),
+            reading=sum(seconds) / max(1, len(seconds)) * (len(training) + len(validation)),
+        )
+
+
+def _load(
+    library: Library, cases: Sequence[Case], slices: int, seconds: list[float], cancel: CancelToken | None
+) -> list[LabelledSlice]:
+    """The slices of the first cases that can be read, until there are as many."""
+    found: list[LabelledSlice] = []
+    failed: StudyError | None = None
+    for case in cases:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        began = time.monotonic()
+        try:
+            found += library.load(case).slices()
+        except StudyError as error:  # the training leaves it out, too, as long as there are others
+            failed = error
+            continue
+        seconds.append(time.monotonic() - began)
+        if len(found) >= slices:
+            break
+    if not found and failed is not None:
+        raise failed
+    return found
+
+
+def _reviewed(case: Case) -> int:
+    reviewed = getattr(case, "reviewed", None)
+    return case.slices if reviewed is None else len(reviewed)
+
+
+def _share(case: Case) -> float:
+    return _reviewed(case) / case.slices if case.slices else 0.0
+
+
+def _neighbours(slices: Sequence[LabelledSlice]) -> list[LabelledSlice]:
+    """A few of a stack with the most scar in the middle: some with scar, and some proposals."""
+    if not slices:
+        return []
+    one = [s for s in slices if s.stack == slices[0].stack]
+    at = max(range(len(one)), key=lambda n: int(one[n].scar.sum()))
+    first = min(max(0, at - _LOOKED_AT // 2), max(0, len(one) - _LOOKED_AT))
+    return one[first : first + _LOOKED_AT]
+
+
+def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> float:
+    """Add a segmenter's seconds to the stages; returns those that are not spent if it ends as early as it may."""
+    from MyoScarSegLib.models import DEFAULT_SEGMENTER
+    from MyoScarSegLib.training.finetune.calibration import FEWEST_PATIENTS
+    from MyoScarSegLib.training.finetune.job import sam_settings
+    from MyoScarSegLib.training.runs.measuring import pace_of_segmenter
+    from MyoScarSegLib.training.runs.startmodels import knows_scar
+
+    start = job.start or DEFAULT_SEGMENTER
+    settings = sam_settings(job, further=knows_scar(job.start))
+    pace = pace_of_segmenter(start, settings, data.some, data.looked_at, job.device, progress, cancel)
+    real = data.scarred + data.free
+    phantoms = min(settings.phantoms, math.ceil(0.4 * real)) if settings.phantom_share else 0
+    windows = data.scarred + min(data.free, round(settings.scar_free_share * data.scarred))
+    windows += round(settings.phantom_share * windows) if phantoms else 0
+    looks = settings.epochs // settings.evaluate_every if settings.evaluate_every and data.validation else 0
+    dense_epochs = settings.dense_epochs if settings.dense_epochs >= 0 else 60
+    an_epoch = windows * pace.window + pace.epoch
+    a_look = data.validation * pace.look
+    figures = 2 * data.validation * (pace.look + _PROMPT_ROUNDS * pace.prompt)
+    calibrating = pace.calibrates and data.scarred_patients >= FEWEST_PATIENTS
+    parts["reading"] += pace.loading
+    parts["embedding"] += real * pace.learns_from_boxes
+    if settings.mode == "decoder":
+        parts["embedding"] += (real + phantoms) * settings.copies * pace.embedding
+    parts["steps"] += settings.epochs * an_epoch + (dense_epochs * windows * pace.dense_window if pace.dense_window else 0.0)
+    parts["validation"] += looks * a_look + figures + (a_look if calibrating else 0.0)
+    parts["comparing"] += 2 * a_look
+    least = min(settings.epochs, settings.patience + 1) if settings.patience and looks else settings.epochs
+    return (settings.epochs - least) * (an_epoch + a_look)
+
+
+def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
+    from MyoScarSegLib.training.runs.measuring import pace_of_detector
+    from MyoScarSegLib.training.yolo.job import _start, detector_settings
+
+    start = _start(job.start)
+    settings = detector_settings(job, start)
+    pace = pace_of_detector(start, settings, data.some, job.device, progress, cancel)
+    real = data.scarred + data.free
+    windows = real / max(1e-6, 1 - settings.phantom_share) if settings.phantoms else real
+    parts["reading"] += pace.loading
+    parts["steps"] += settings.epochs * (windows * pace.window + pace.epoch)
+    parts["validation"] += (2 * real + data.validation + _TEST_PHANTOMS) * pace.detect
+    parts["comparing"] += 2 * data.validation * pace.detect

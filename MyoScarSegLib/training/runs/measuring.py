@@ -1,0 +1,358 @@
+"""Short measurements of what a training does again and again, with the real network, real slices and the real training code."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.progress import CancelToken, Progress
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.finetune.settings import SamSettings
+    from MyoScarSegLib.training.yolo.settings import DetectorSettings
+
+ENOUGH_S = 6.0
+"""One of the measurements stops after this time, if it has seen what it is to see."""
+_MOST_ENCODING_S = 2.5
+_PROMPTS, _DENSE, _PREPARING = "prompts", "dense", "Preparing"
+
+
+@dataclass(frozen=True)
+class SegmenterPace:
+    """Seconds of what a segmenter's training does.
+
+    Attributes:
+        loading: packages and start model, once.
+        embedding: one window, drawn and encoded; 0 where nothing is cached.
+        window: one window in a step, of the prompts phase.
+        dense_window: likewise of the dense phase; 0 without one.
+        epoch: what comes at the end of each epoch beside the look: the checkpoint.
+        look: one slice, end to end and with tight boxes.
+        prompt: one slice once more with other prompts.
+        learns_from_boxes: one slice of measuring the detector's errors; 0 if that is not done.
+        calibrates: whether the model's threshold is chosen at the end.
+    """
+
+    loading: float
+    embedding: float
+    window: float
+    dense_window: float
+    epoch: float
+    look: float
+    prompt: float
+    learns_from_boxes: float
+    calibrates: bool
+
+
+@dataclass(frozen=True)
+class DetectorPace:
+    """Seconds of what a detector's training does.
+
+    Attributes:
+        loading: packages and start model, once.
+        window: one window in a step.
+        epoch: what comes at the end of each epoch.
+        detect: one slice looked at.
+    """
+
+    loading: float
+    window: float
+    epoch: float
+    detect: float
+
+
+class Deadline(CancelToken):
+    """Is set when another token is, or when time is up and there is enough to go by.
+
+    Attributes:
+        until: on the clock of ``time.monotonic``.
+        enough: whether what was to be seen was seen.
+    """
+
+    def __init__(self, seconds: float, outer: CancelToken | None) -> None:
+        super().__init__()
+        self.until = time.monotonic() + seconds
+        self.enough = False
+        self._outer = outer
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the other token is set."""
+        return self._outer is not None and self._outer.cancelled
+
+    @property
+    def cancelled(self) -> bool:
+        """As of every token."""
+        return super().cancelled or self.stopped or (self.enough and time.monotonic() >= self.until)
+
+    def raise_if_cancelled(self) -> None:
+        """As of every token."""
+        if self.cancelled:
+            raise Cancelled
+
+
+def pace_of_segmenter(
+    start: str | Path,
+    settings: SamSettings,
+    training: Sequence[LabelledSlice],
+    validation: Sequence[LabelledSlice],
+    device: str,
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> SegmenterPace:
+    """Measure on some slices, in ten to twenty seconds; longer only where one step alone takes longer.
+
+    Args:
+        start: the model to start from.
+        settings: of the training.
+        training: slices to take from, some of them with scar.
+        validation: a few slices of one stack; empty if nothing is looked at.
+        device: what to compute on.
+        progress: told what is measured.
+        cancel: honoured within one step.
+
+    Raises:
+        ModelError: the start model cannot be trained so, or a package is missing.
+        Cancelled: the token was set.
+    """
+    began = time.monotonic()
+    from MyoScarSegLib.detection import load_detector
+    from MyoScarSegLib.segmentation.device import resolve_device
+    from MyoScarSegLib.training.finetune.network import start_model
+
+    progress(0, 0, "Loading the models")
+    network, begun = start_model(start, settings)
+    network.to(resolve_device(device))
+    detector = load_detector(device=device)
+    loading = time.monotonic() - began
+    dense_epochs = settings.dense_epochs if settings.dense_epochs >= 0 else int(begun.new_detail)
+    progress(0, 0, "Measuring the image encoder")
+    encoding = _encoder_seconds(network["image_encoder"], begun, device)
+    calibrates = "refiner" in network and settings.calibrate
+    look = prompt = boxes = 0.0
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+    if validation:
+        progress(0, 0, "Measuring a look at the validation slices")
+        look, prompt = _look_seconds(network, begun, detector, validation, device, cancel)
+    if settings.measured_boxes and settings.epochs:
+        boxes = _seconds_of(lambda: detector.detect_many([s.image for s in training[:4]])) / len(training[:4])
+    del network
+    progress(0, 0, "Measuring the steps of the training")
+    steps = _segmenter_steps(start, settings, training, encoding, min(dense_epochs, 1), device, cancel)
+    return SegmenterPace(loading, *steps, look, prompt, boxes, calibrates)
+
+
+def _encoder_seconds(encoder: Any, begun: Any, device: str) -> float:
+    """One pass of the image encoder; the second one, for the first makes memory."""
+    import torch
+
+    from MyoScarSegLib.segmentation.device import resolve_device
+    from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
+
+    image = torch.zeros(1, 1, begun.side, begun.side, device=resolve_device(device))
+    encoder.eval()
+
+    def once() -> None:
+        with torch.inference_mode():
+            encoder(encoder_input(image, preprocessing(begun.preprocessing))).cpu()
+
+    first = _seconds_of(once)
+    return first if first > _MOST_ENCODING_S else _seconds_of(once)
+
+
+def _look_seconds(
+    network: Any, begun: Any, detector: Any, validation: Sequence[LabelledSlice], device: str, cancel: CancelToken | None
+) -> tuple[float, float]:
+    """Seconds per slice of a look, and of the same slices with other prompts."""
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.segmentation.segmenter import Segmenter
+    from MyoScarSegLib.training.evaluation.settings import END_TO_END, JITTERED, ORACLE, evaluate_models
+    from MyoScarSegLib.training.finetune.network import as_checkpoint
+
+    segmenter = Segmenter(as_checkpoint(network, begun, "measured"), device=device, precision="float32")
+    pipeline = Pipeline(detector=detector, segmenter=segmenter, device=device)
+    detector.detect(validation[0].image, slice_index=0)  # the first call makes memory
+    look = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(ORACLE, END_TO_END), cancel=cancel))
+    again = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(JITTERED,), cancel=cancel))
+    return look / len(validation), again / len(validation)
+
+
+def _segmenter_steps(
+    start: str | Path, settings: SamSettings, training: Sequence[LabelledSlice], encoding: float, dense_epochs: int, device: str,
+    cancel: CancelToken | None,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """Seconds of an embedding, a window in a step, one in a dense step, and an epoch's end: of a training made small."""
+    from MyoScarSegLib.training.finetune.train import Patients, fine_tune
+
+    passes = 1 if settings.mode == "decoder" else 4  # forwards and backwards, twice
+    most = max(2, min(2 * settings.batch, int(_MOST_ENCODING_S / max(encoding * passes, 1e-3))))
+    chosen = _mixed(training, most)
+    batch = max(1, min(settings.batch, len(chosen) // 2))
+    small = replace(
+        settings, epochs=2, dense_epochs=dense_epochs, copies=1, phantoms=0, phantom_share=0.0,
+        scar_free_share=float(len(chosen)), batch=batch,
+        dense_batch=min(settings.dense_batch, batch), measured_boxes=False, calibrate=False, evaluate_every=0,
+        tensorboard=False,
+        # Other windows than those of the training, whose embeddings may be there already.
+        seed=int(np.random.default_rng().integers(1 << 30, 1 << 31)),
+    )  # fmt: skip
+    watch = _Watch()
+    deadline = Deadline(ENOUGH_S + 2 * encoding * len(chosen), cancel)
+
+    def seen(done: int, total: int, message: str) -> None:
+        watch.mark(message, done, total)
+        deadline.enough = watch.enough
+
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
+        try:
+            fine_tune(start, Patients(chosen), small, Path(folder), device=device, progress=seen, cancel=deadline)
+        except Cancelled:
+            if deadline.stopped:
+                raise
+    window, epoch = watch.steps(_PROMPTS, batch, len(chosen))
+    dense, _ = watch.steps(_DENSE, small.dense_batch, len(chosen))
+    return watch.embedding, window, dense, epoch
+
+
+class _Watch:
+    """When a training reported what."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, int, int, float]] = []
+
+    def mark(self, message: str, done: int, total: int) -> None:
+        kind = next((k for k in (_PROMPTS, _DENSE, _PREPARING) if message.startswith(k)), "")
+        self._events.append((kind, done, total, time.monotonic()))
+
+    @property
+    def enough(self) -> bool:
+        """Whether steps were seen beyond the first, which makes memory."""
+        return sum(kind == _PROMPTS for kind, *_ in self._events) >= 2
+
+    @property
+    def embedding(self) -> float:
+        """Seconds of one window; the first one left out where there are more."""
+        times = [when for kind, _, _, when in self._events if kind == _PREPARING]
+        each = np.diff(times)
+        return float(np.mean(each[1:] if len(each) > 1 else each)) if len(each) else 0.0
+
+    def steps(self, kind: str, batch: int, windows: int) -> tuple[float, float]:
+        """Seconds of one window in a step, and of an epoch's end."""
+        marks = [(done, total, when) for k, done, total, when in self._events if k == kind]
+        if len(marks) < 2:
+            return 0.0, 0.0
+        an_epoch = -(-windows // batch)
+        within: list[tuple[float, int]] = []
+        across: list[tuple[float, int]] = []
+        for (_, _, before), (done, _, after) in itertools.pairwise(marks):
+            place = (done - 1) % an_epoch
+            size = min(batch, windows - place * batch)
+            (across if place == 0 else within).append(((after - before) / size, size))
+        if not within:
+            return float(np.mean([each for each, _ in across])), 0.0
+        window = float(np.mean([each for each, _ in within]))
+        ends = [max(0.0, (each - window) * size) for each, size in across]
+        return window, float(np.mean(ends)) if ends else 0.0
+
+
+def pace_of_detector(
+    start: Path | None,
+    settings: DetectorSettings,
+    training: Sequence[LabelledSlice],
+    device: str,
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> DetectorPace:
+    """Measure on some slices, in about ten seconds.
+
+    Args:
+        start: checkpoint to start from; None for fresh weights.
+        settings: of the training.
+        training: slices to take from, some of them with scar.
+        device: what to compute on.
+        progress: told what is measured.
+        cancel: honoured within one step.
+
+    Raises:
+        ModelError: the start model does not fit.
+        Cancelled: the token was set.
+    """
+    began = time.monotonic()
+    from MyoScarSegLib.models import DEFAULT_DETECTOR
+    from MyoScarSegLib.training.splits import Split
+    from MyoScarSegLib.training.yolo.evaluation import find_on
+    from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining, own_detector
+    from MyoScarSegLib.training.yolo.train import train_detector
+
+    progress(0, 0, "Loading the detector")
+    detector = own_detector(start or DEFAULT_DETECTOR, device)
+    loading = time.monotonic() - began
+    chosen = _mixed(training, 2 * settings.batch)
+    find_on(detector, chosen[:1])
+    detect = _seconds_of(lambda: find_on(detector, chosen[:6])) / len(chosen[:6])
+    progress(0, 0, "Measuring the steps of the training")
+    batch = max(1, min(settings.batch, len(chosen) // 2))
+    small = replace(settings, epochs=3, batch=batch, phantoms=0, phantom_share=0.0, calibration=0.0, confidence=0.5)
+    patients = sorted({s.patient for s in chosen})
+    times: list[tuple[int, int, float]] = []
+    deadline = Deadline(ENOUGH_S, cancel)
+
+    def seen(done: int, total: int, message: str) -> None:
+        if message.startswith("epoch"):
+            times.append((done, total, time.monotonic()))
+            deadline.enough = len(times) >= 3
+        if len(times) == 3 * (total // 3) == total and total:
+            deadline.enough, deadline.until = True, 0.0  # what follows is an evaluation that was measured already
+
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
+        files = DetectorFiles(Path(folder))
+        split = Split(tuple(patients), ())
+        plan = DetectorTraining(chosen, split, small, files, start, start or DEFAULT_DETECTOR, device)
+        try:
+            train_detector(plan, progress=seen, cancel=deadline)
+        except Cancelled:
+            if deadline.stopped:
+                raise
+    window, epoch = _detector_steps(times, batch)
+    return DetectorPace(loading, window, epoch, detect)
+
+
+def _detector_steps(times: Sequence[tuple[int, int, float]], batch: int) -> tuple[float, float]:
+    if len(times) < 2:
+        raise ModelError("The detector's training could not be measured: it made no two steps.")
+    an_epoch = max(1, times[0][1] // 3)
+    within: list[float] = []
+    across: list[float] = []
+    for (_, _, before), (done, _, after) in itertools.pairwise(times):
+        (across if (done - 1) % an_epoch == 0 else within).append(after - before)
+    if not within:
+        return float(np.mean(across)) / batch, 0.0
+    step = float(np.mean(within))
+    return step / batch, max(0.0, float(np.mean(across)) - step) if across else 0.0
+
+
+def _mixed(slices: Sequence[LabelledSlice], most: int) -> list[LabelledSlice]:
+    """As many slices with scar as without, as far as there are."""
+    scarred = [s for s in slices if s.scar.any()]
+    free = [s for s in slices if not s.scar.any()]
+    if not scarred:
+        raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
+    half = max(1, most // 2)
+    chosen = scarred[: max(half, most - len(free))]
+    return chosen + free[: most - len(chosen)]
+
+
+def _seconds_of(work: Callable[[], Any]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
