@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.runs.plans import SEGMENTER, TrainSettings
 from MyoScarSegLib.training.splits import Split
@@ -116,7 +116,7 @@ def estimate(
     seconds = sum(parts.values())
     return Estimate(
         seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
-        os.cpu_count() or 1, epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
+        _cores(), epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
     )  # fmt: skip
 
 
@@ -133,6 +133,11 @@ def estimate_chore(
     split = Split(tuple(told["training"]), tuple(told["validation"]))
     settings = TrainSettings.from_json(arguments["settings"])
     return estimate(settings, Path(arguments["library"]), split, progress, cancel).to_json()
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def duration(seconds: float) -> str:
@@ -172,13 +177,15 @@ class _Data:
         validation = [c for c in cases if c.patient in split.validation]
         if not training:
             raise StudyError("None of the split's training patients is in the library. Draw the split anew.")
+        if not any(c.slices_with_scar for c in training):
+            raise ModelError("None of the training patients has scar. Add cases with scar to the training side.")
         ordered = sorted(training, key=lambda c: -c.slices_with_scar)
         seconds: list[float] = []
         some = _load(library, ordered, _MEASURED_SLICES, seconds, cancel)
         seen = _load(library, sorted(validation, key=lambda c: -c.slices_with_scar), 1, seconds, cancel)
         scarred = sum(_share(c) * c.slices_with_scar for c in training)
         return cls(
-            scarred=max(1, round(scarred)),
+            scarred=round(scarred),
             free=max(0, round(sum(_reviewed(c) for c in training) - scarred)),
             validation=sum(_reviewed(c) for c in validation),
             scarred_patients=len({c.patient for c in validation if c.slices_with_scar}),
