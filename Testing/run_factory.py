@@ -87,9 +87,18 @@ def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+_MAIN = """
+import os, sys
+from MyoScarSegLib.training.runs.process import main
+status = main(sys.argv[1:])
+sys.stderr.flush()
+os._exit(status)
+"""
+
+
 def run_process(run: Run, folder: Path, *arguments: str, code: str = "", **more: str) -> subprocess.Popen[str]:
     """The process of a run, with some Python ``code`` executed before."""
-    program = f"{code}\nfrom MyoScarSegLib.training.runs.process import main\nimport os, sys\n_s = main(sys.argv[1:])\nsys.stderr.flush()\nos._exit(_s)\n"
+    program = f"{code}\n{_MAIN}"
     return subprocess.Popen(
         [sys.executable, "-c", program, str(run.folder), *arguments],
         env=environment(folder, **more), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True,

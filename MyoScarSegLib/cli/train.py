@@ -1,9 +1,10 @@
-"""``myoscarseg train sam|yolo|preview|boxes``: fine-tune models on labelled data, look at the augmentation and at boxes."""
+"""``myoscarseg train``: fine-tune models on labelled data, work on a run, look at the augmentation and at boxes."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -31,7 +32,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="fine-tune the segmenter (sam) or the detector (yolo) on labelled data",
         description="Train models on labelled data: a training library, folders of volumes, YoloSAM's layout or EMIDEC's slices.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="sam|yolo|preview|boxes")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="work on a training run: start it, or go on with it")
+    parser.add_argument("--data", type=Path, metavar="LIBRARY", help="with --resume: its cases, where it is not in their library")
+    parser.set_defaults(run=run_run)
+    actions = parser.add_subparsers(dest="action", metavar="sam|yolo|preview|boxes")
     sam = actions.add_parser("sam", help="fine-tune a segmenter")
     sam.add_argument("--mode", choices=("decoder", "full", "adapter"), default="decoder", help="what learns (decoder)")
     yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
@@ -82,7 +86,7 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--licence", help="of the data, for the model card")
     parser.add_argument("--citation", help="of the data, for the model card")
     parser.add_argument(
-        "--set", dest="options", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="any other setting"
+        "--set", dest="options", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any other setting"
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
@@ -128,6 +132,26 @@ def run_training(args: argparse.Namespace) -> int:
         option = "--segmenter" if args.kind == "sam" else "--detector"
         sys.stdout.write(f"Use it: myoscarseg segment INPUT -o OUT {option} {shlex.quote(str(result['model']))}\n")
     return 0
+
+
+def run_run(args: argparse.Namespace) -> int:
+    """Carry out ``train --resume RUN``, also under ``accelerate launch``. Returns the exit status."""
+    if args.resume is None:
+        args.parser.error("train needs sam, yolo, preview or boxes, or --resume RUN")
+    from MyoScarSegLib.cli.runs import line_of
+    from MyoScarSegLib.training.runs.process import carry_out
+    from MyoScarSegLib.training.runs.run import Run
+    from MyoScarSegLib.training.runs.status import RunState
+
+    run = Run.open(args.resume)
+    progress = TrainingProgress()
+    status = carry_out(run, library=args.data, progress=progress)
+    progress.close()
+    if os.environ.get("RANK", "0") == "0":
+        sys.stdout.write(f"{run.name}: {line_of(status)}\n")
+        for part, path in run.models().items():
+            sys.stdout.write(f"{part}: {path}\n")
+    return 1 if status.state is RunState.FAILED else 0
 
 
 def run_preview(args: argparse.Namespace) -> int:
@@ -195,7 +219,8 @@ class TrainingProgress(ConsoleProgress):
             super().__call__(done, total, message)
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str) -> tuple[str, str]:
+    """An option's value ``NAME=VALUE``."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip() or not value.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

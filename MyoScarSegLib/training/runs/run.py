@@ -11,6 +11,7 @@
     LIBRARY/runs/<name>/examples/         pictures of validation slices, epoch by epoch
     LIBRARY/runs/<name>/comparison.json   new and used model on the validation patients
     LIBRARY/runs/<name>/data/             a library of the cases used, if the run is to be done on another computer
+    LIBRARY/runs/<name>/start/            the models that it starts from, likewise
 
 All paths in it are relative: the folder can be moved. Whether a process works on it, a lock tells that frees itself.
 """
@@ -21,7 +22,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,8 +35,9 @@ from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
-from MyoScarSegLib.training.runs.record import PARTS, RECORD, CaseMark, RunRecord, checked_name, portable
+from MyoScarSegLib.training.runs.record import PARTS, CaseMark, RunRecord, checked_name, portable
 from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
+from MyoScarSegLib.training.runs.transfer import with_start_models
 from MyoScarSegLib.training.splits import Split
 
 if TYPE_CHECKING:
@@ -91,33 +93,30 @@ class Run:
         cases = _cases_of(opened, split)
         root = opened.folder / RUNS
         created = datetime.now(timezone.utc)
-        given = name is not None
         place = root / (checked_name(name) if name is not None else f"{created:%Y-%m-%d-%H%M%S}-{settings.what}")
         making = root / f"{_CREATING}{uuid.uuid4().hex}"
         try:
             making.mkdir(parents=True)
             split.write(making / SPLIT)
             jobs = settings.jobs(opened.folder, making, making / SPLIT)
+            chosen = settings.to_json()
             if with_data:
                 _copy_cases(opened, cases, making / DATA)
-            for _ in range(1000):
-                record = RunRecord(
-                    identity=uuid.uuid4().hex,
-                    name=place.name,
-                    created=created.isoformat(timespec="seconds"),
-                    program=f"MyoScarSeg {__version__}",
-                    settings=settings.to_json(),
-                    jobs=portable(jobs),
-                    cases=cases,
-                    expected=dict(expected or {}),
-                )
-                record.write(making)
-                if _take_place(making, place):
-                    return cls(place, record)
-                if given:
-                    raise StudyError(f"There is a run {place.name} in {root} already. Give another name.")
-                place = _next(place)
-            raise OutputError(f"No name can be found for the run in {root}.")
+                jobs, chosen = with_start_models(jobs, chosen, making)
+            record = RunRecord(
+                identity=uuid.uuid4().hex,
+                name=place.name,
+                created=created.isoformat(timespec="seconds"),
+                program=f"MyoScarSeg {__version__}",
+                settings=chosen,
+                jobs=portable(jobs),
+                cases=cases,
+                expected=dict(expected or {}),
+            )
+            record.write(making)
+            if name is not None and place.exists():
+                raise StudyError(f"There is a run {place.name} in {root} already. Give another name.")
+            return cls(put(making, place), record)
         except OSError as error:
             raise OutputError(
                 f"Cannot write {place}: {error.strerror or error}. Free some space, or check the folder's rights."
@@ -151,7 +150,11 @@ class Run:
         """
         from MyoScarSegLib.training.runs.plans import TrainSettings
 
-        return TrainSettings.from_json(self.record.settings)
+        chosen = dict(self.record.settings)
+        for name, start in chosen.items():
+            if name.startswith("start_") and isinstance(start, str) and (self.folder / start).is_file():
+                chosen[name] = str(self.folder / start)
+        return TrainSettings.from_json(chosen)
 
     @property
     def split(self) -> Split:
@@ -303,6 +306,16 @@ class Run:
         except OSError as error:
             raise OutputError(f"Cannot remove {error.filename}: {error.strerror}. Close what has it open.") from error
 
+    def add_notes(self, notes: Iterable[str]) -> None:
+        """Have the status of a run that nobody works on say more.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        status = read_status(self.folder) or RunStatus()
+        if new := [note for note in notes if note not in status.notes]:
+            write_status(self.folder, replace(status, notes=(*status.notes, *new)))
+
     def remove(self) -> None:
         """Remove the run with all that came of it. Models that were kept under a name of their own stay.
 
@@ -329,6 +342,7 @@ class Impatient(CancelToken):
 
     @property
     def cancelled(self) -> bool:
+        """Whether the time is over."""
         return super().cancelled or time.monotonic() >= self._until
 
 
@@ -402,22 +416,35 @@ def _copy_cases(library: Library, cases: Mapping[str, CaseMark], to: Path) -> No
         shutil.copytree(folders[case], copy.folder / "cases" / case)
 
 
-def _take_place(making: Path, place: Path) -> bool:
-    """Give a new folder its name; False if it is taken. A folder without anything in it is no run and may be replaced."""
-    if (place / RECORD).exists():
-        return False
-    try:
-        making.rename(place)
-    except OSError:
-        if place.exists():
-            return False
-        raise
-    return True
+def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
+    """Give a complete folder its name among the runs, or that name with a number behind it.
 
+    Args:
+        making: the folder, beside its place.
+        place: what it is to be.
+        replaces: in the place of the run that is there.
 
-def _next(place: Path) -> Path:
-    base, sign, number = place.name.rpartition("_")
-    return place.with_name(f"{base}_{int(number) + 1}" if sign and number.isdigit() else f"{place.name}_2")
+    Returns:
+        Where it is now.
 
-
-__all__ = ["COMPARISON", "DATA", "EXAMPLES", "OUTPUT", "RUNS", "SPLIT", "Cancelled", "Run", "RunState", "RunStatus", "runs_of"]
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    old = place.with_name(f"{_REMOVING}{uuid.uuid4().hex}")
+    if replaces and place.exists():
+        place.rename(old)
+    wanted, number = place, 1
+    while True:
+        try:
+            if not wanted.exists():  # an empty folder would be replaced without a word
+                making.rename(wanted)
+                break
+        except OSError:
+            if not wanted.exists():
+                if old.exists():
+                    old.rename(place)
+                raise
+        number += 1
+        wanted = place.with_name(f"{place.name}_{number}")
+    shutil.rmtree(old, ignore_errors=True)
+    return wanted

@@ -1,0 +1,158 @@
+"""Runs that are done on another computer: what they take with them, and how they come back."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.errors import ModelError, OutputError, StudyError
+from MyoScarSegLib.files import read_json, sha256_of
+from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.jobs import FRESH, TrainJob
+from MyoScarSegLib.training.runs.record import PARTS, CaseMark
+from MyoScarSegLib.training.runs.startmodels import is_path
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.runs.run import Run
+
+START = "start"
+_FILES = ("run.json", "split.json", "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
+_FOLDERS = (*PARTS.values(), "examples", "predictions", START)
+
+
+def with_start_models(
+    jobs: Sequence[TrainJob], settings: Mapping[str, Any], folder: Path
+) -> tuple[list[TrainJob], dict[str, Any]]:
+    """Copy the start models that another computer would not have into a run's folder.
+
+    Those that come with the program or are fetched by it are left out.
+
+    Args:
+        jobs: the trainings.
+        settings: their settings as JSON.
+        folder: of the run.
+
+    Returns:
+        Both with the copies' paths, relative to the folder.
+
+    Raises:
+        ModelError: a model cannot be read.
+        OutputError: it cannot be copied.
+    """
+    moved, chosen = [], dict(settings)
+    for job in jobs:
+        source = _own_file(job.start)
+        if source is None:
+            moved.append(job)
+            continue
+        place = folder / START / source.name
+        try:
+            place.parent.mkdir(exist_ok=True)
+            for path in (source, source.with_suffix(".json"), source.with_suffix(".md")):
+                if path.is_file():
+                    shutil.copyfile(path, place.with_suffix(path.suffix))
+        except OSError as error:
+            raise OutputError(f"Cannot copy {source} to {place.parent}: {error.strerror}. Free some space.") from error
+        told = place.relative_to(folder).as_posix()
+        moved.append(replace(job, start=told))
+        chosen[f"start_{PARTS[job.kind]}"] = told
+    return moved, chosen
+
+
+def _own_file(start: str | None) -> Path | None:
+    """The file of a start model that only this computer has."""
+    if start is None or start == FRESH:
+        return None
+    if is_path(start):
+        if not Path(start).is_file():
+            raise ModelError(f"There is no model {start} to start from.")
+        return Path(start)
+    from MyoScarSegLib.models import OwnSource, registry
+
+    return registry().path(start) if isinstance(registry().entry(start).source, OwnSource) else None
+
+
+def import_run(folder: Path | str, library: Path | str) -> Run:
+    """Take a run that was done elsewhere into a library; its data stays where it is.
+
+    If the library has the same run, as it was planned or begun here, the one that got further stays under its name.
+
+    Args:
+        folder: of the run, as it came back.
+        library: where it belongs.
+
+    Raises:
+        StudyError: there is no run, it is running, it came back incomplete, or the library's own is further on.
+        OutputError: the library cannot be written.
+    """
+    from MyoScarSegLib.training.runs.run import RUNS, Run, RunState, put, runs_of
+
+    given, opened = Run.open(folder), Library.open(library)
+    root = opened.folder / RUNS
+    if given.folder.resolve().parent == root.resolve():
+        return given
+    status = given.status()
+    if status.state is RunState.RUNNING:
+        raise StudyError(f"The run {given.folder} is running. Import it when it has ended.")
+    check_whole(given)
+    own = next((run for run in runs_of(opened.folder)[0] if run.record.identity == given.record.identity), None)
+    if own is not None:
+        before = own.status()
+        if before.state is RunState.RUNNING:
+            raise StudyError(f"The run {own.name} is running in {opened.folder}. Pause or cancel it there first.")
+        if before.state is RunState.FINISHED or before.seconds > status.seconds:
+            raise StudyError(f"The library has the run {own.name} already, and it is further on than the one in {given.folder}.")
+    making = root / f".creating-{uuid.uuid4().hex}"
+    try:
+        making.mkdir(parents=True)
+        _copy(given.folder, making)
+        notes = _differences(given.record.cases, opened)
+        place = put(making, own.folder if own is not None else root / given.name, replaces=own is not None)
+    except OSError as error:
+        raise OutputError(f"Cannot copy the run to {root}: {error.strerror or error}. Free some space.") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    run = Run.open(place)
+    run.add_notes(notes)
+    return run
+
+
+def check_whole(run: Run) -> None:
+    """Whether a run's models are those that their cards are of.
+
+    Raises:
+        StudyError: a file is missing or was damaged on the way.
+    """
+    for part, model in run.models().items():
+        card = read_json(model.with_suffix(".json"), StudyError)
+        if not isinstance(card, dict) or card.get("sha256") != sha256_of(model):
+            raise StudyError(f"The {part} {model} is not the one that its card is of: copy the run again, when it has ended.")
+
+
+def _copy(source: Path, to: Path) -> None:
+    """The files of a run, and nothing else that is in its folder; links are not followed."""
+    for name in _FILES:
+        if (source / name).is_file() and not (source / name).is_symlink():
+            shutil.copyfile(source / name, to / name)
+    for name in _FOLDERS:
+        for path in sorted((source / name).glob("*")):
+            if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+                (to / name).mkdir(exist_ok=True)
+                shutil.copyfile(path, to / name / path.name)
+
+
+def _differences(marks: Mapping[str, CaseMark], library: Library) -> tuple[str, ...]:
+    """What is to be said of cases that the library does not have as they were trained on."""
+    here = {case.case: CaseMark.of(case) for case in library.scan()[0]}
+    missing = sorted(name for name in marks if name not in here)
+    other = sorted(name for name, mark in marks.items() if name in here and here[name] != mark)
+    notes = []
+    if missing:
+        notes.append(f"The run used cases that this library does not have: {', '.join(missing)}.")
+    if other:
+        notes.append(f"The run used cases that differ from those of this library: {', '.join(other)}.")
+    return tuple(notes)
