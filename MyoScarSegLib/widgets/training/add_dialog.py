@@ -1,0 +1,218 @@
+"""What is to be known of a study before it goes into the library: whose it is, who corrected it, and which slices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import qt
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.training.tab import TrainingTab
+
+
+class AddDialog:
+    """A window that does not block; the study in hand is the one of the first tab when *Add* is pressed."""
+
+    def __init__(self, tab: TrainingTab) -> None:
+        self._tab = tab
+        self._training: Any = tab.training
+        self._volume: Any = None
+        self._build(tab.form)
+
+    def show(self) -> None:
+        """Show it for the study in hand, with what is likely filled in."""
+        self._propose()
+        self.dialog.show()
+        self.dialog.raise_()
+        self.patient.setFocus()
+        self.patient.selectAll()
+
+    def close(self) -> None:
+        """Go."""
+        self.dialog.close()
+        self.dialog.deleteLater()
+
+    def refresh(self) -> None:
+        """Say why it cannot be added now, if it cannot."""
+        if not self.dialog.visible:
+            return
+        if self._tab.panel.workflow.volume_node is not self._volume:
+            self._propose()
+        why = self._training.why_not("add_current")
+        if not why and not str(self.patient.text).strip():
+            why = _("Give the patient's code.")
+        self.add_button.enabled = not why
+        self.add_button.toolTip = why
+
+    def add(self) -> None:
+        """Add the study with what was filled in."""
+        try:
+            reviewed = None if self.all_slices.checked else _slices(str(self.slices.text))
+        except ValueError as error:
+            self._say(str(error))
+            return
+        self._tab.panel.settings.keep("reader", str(self.reader.text).strip())
+        try:
+            added = self._training.add_current(
+                str(self.patient.text).strip(),
+                reviewer=str(self.reader.text).strip(),
+                reviewed=reviewed,
+                tags=tuple(tag.strip() for tag in str(self.tags.text).split(",") if tag.strip()),
+                segment_ids=self._segment_ids(),
+                replace=bool(self.replace.checked),
+            )
+        except MyoScarSegError as error:
+            self._say(str(error))
+            return
+        if added is False or (added is None and self._training.error):
+            self._say(str(self._training.error))
+            return
+        self.dialog.hide()
+
+    # ------------------------------------------------------------------ inside
+
+    def _build(self, parent: Any) -> None:
+        dialog = self.dialog = qt.QDialog(parent)
+        dialog.name = "MyoScarSegAddStudy"
+        dialog.windowTitle = _("Add this study to the training library")
+        dialog.minimumWidth = 380
+        column = qt.QVBoxLayout(dialog)
+        self.study = qt.QLabel()
+        self.study.name = "addStudyName"
+        self.study.wordWrap = True
+        column.addWidget(self.study)
+        form = qt.QFormLayout()
+        form.setFieldGrowthPolicy(qt.QFormLayout.AllNonFixedFieldsGrow)
+        column.addLayout(form)
+        self.patient = _edit("addPatientEdit", _("Code of the patient, never the name. Exams of one patient have one code."))
+        form.addRow(_("Patient code"), self.patient)
+        self.reader = _edit("addReaderEdit", _("Your code, so that it is known later who corrected the study"))
+        form.addRow(_("Reader"), self.reader)
+        self.segments: dict[str, Any] = {}
+        for role, title, tip in (
+            ("scar", _("Scar"), _("The segment that is scar")),
+            (
+                "myocardium",
+                _("Myocardium"),
+                _("The segment of the heart's wall, if it was drawn: scar lies nowhere else"),
+            ),
+            ("blood_pool", _("Blood pool"), _("The segment of the left ventricle's cavity, if it was drawn")),
+        ):
+            combo = self.segments[role] = qt.QComboBox()
+            combo.name = f"addSegment_{role}"
+            combo.toolTip = tip
+            form.addRow(title, combo)
+        self.all_slices = qt.QRadioButton(_("All slices are reviewed"))
+        self.all_slices.name = "addAllSlices"
+        self.some_slices = qt.QRadioButton(_("Only these:"))
+        self.some_slices.name = "addSomeSlices"
+        self.slices = _edit("addSlicesEdit", _("Slices that are right, as 2-9, 11. The others are not learnt from."))
+        row = qt.QHBoxLayout()
+        row.addWidget(self.some_slices)
+        row.addWidget(self.slices)
+        form.addRow(_("Slices"), self.all_slices)
+        form.addRow("", row)
+        self.tags = _edit("addTagsEdit", _("Words by which you will find the case again, separated by commas"))
+        self.tags.placeholderText = _("none")
+        form.addRow(_("Tags"), self.tags)
+        self.replace = qt.QCheckBox(_("Replace the case of this patient if the library has it"))
+        self.replace.name = "addReplaceCheckBox"
+        self.replace.toolTip = _("Without this a study that is in the library already is refused")
+        form.addRow("", self.replace)
+        self.problem = qt.QLabel()
+        self.problem.name = "addProblemLabel"
+        self.problem.wordWrap = True
+        self.problem.visible = False
+        column.addWidget(self.problem)
+        buttons = qt.QHBoxLayout()
+        column.addLayout(buttons)
+        buttons.addStretch(1)
+        self.cancel_button = qt.QPushButton(_("Cancel"))
+        self.add_button = qt.QPushButton(_("Add"))
+        self.add_button.name = "addConfirmButton"
+        self.add_button.default = True
+        buttons.addWidget(self.cancel_button)
+        buttons.addWidget(self.add_button)
+        self.add_button.connect("clicked()", self.add)
+        self.cancel_button.connect("clicked()", dialog.hide)
+        self.patient.connect("textChanged(QString)", lambda _text: self.refresh())
+        self.slices.connect("textEdited(QString)", lambda _text: self._some())
+
+    def _propose(self) -> None:
+        workflow, training = self._tab.panel.workflow, self._training
+        self._volume = workflow.volume_node
+        self._say("")
+        name = "" if self._volume is None else str(self._volume.GetName())
+        self.study.text = _("Volume {name}, as it is corrected now.").format(name=name) if name else ""
+        self.patient.text = training.next_patient
+        self.reader.text = self._tab.panel.settings.text("reader")
+        session = workflow.session
+        node = None if session is None else session.segmentation.existing_node
+        choices = list(training.segments(node)) if node is not None else []
+        for role, combo in self.segments.items():
+            combo.clear()
+            if role != "scar":
+                combo.addItem(_("not drawn"), "")
+            for choice in choices:
+                combo.addItem(choice.name, choice.id)
+            likely = next((choice.id for choice in choices if choice.role == role), "")
+            combo.setCurrentIndex(max(combo.findData(likely), 0))
+        reviewed = training.reviewed_slices()
+        slices = 0 if session is None else session.study.slices
+        self.slices.text = _text(reviewed)
+        whole = not reviewed or len(reviewed) == slices
+        self.all_slices.checked = whole
+        self.some_slices.checked = not whole
+        self.replace.checked = False
+        self.refresh()
+
+    def _some(self) -> None:
+        self.some_slices.checked = True
+
+    def _segment_ids(self) -> dict[str, str]:
+        chosen = {role: str(combo.itemData(combo.currentIndex) or "") for role, combo in self.segments.items() if combo.count}
+        return {role: segment for role, segment in chosen.items() if segment}
+
+    def _say(self, sentence: str) -> None:
+        self.problem.text = sentence
+        self.problem.visible = bool(sentence)
+
+
+def _slices(text: str) -> tuple[int, ...]:
+    """Slices of a text as ``2-9, 11``.
+
+    Raises:
+        ValueError: it names none, or is none; the message is for the user.
+    """
+    found: set[int] = set()
+    for part in re.split(r"[,;\s]+", text.strip()):
+        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        if match is None:
+            raise ValueError(_("Give the reviewed slices as numbers and ranges, such as 2-9, 11."))
+        first, last = int(match[1]), int(match[2] or match[1])
+        found.update(range(min(first, last), max(first, last) + 1))
+    return tuple(sorted(found))
+
+
+def _text(slices: Iterable[int]) -> str:
+    """Slices as numbers and ranges, the other way round."""
+    ranges: list[list[int]] = []
+    for k in sorted(slices):
+        if ranges and k == ranges[-1][1] + 1:
+            ranges[-1][1] = k
+        else:
+            ranges.append([k, k])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+
+
+def _edit(name: str, tip: str) -> Any:
+    edit = qt.QLineEdit()
+    edit.name = name
+    edit.toolTip = tip
+    edit.maxLength = 120
+    return edit

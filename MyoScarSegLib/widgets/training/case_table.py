@@ -1,0 +1,189 @@
+"""The table of the library's cases: sorted, filtered, with a picture of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import qt
+
+from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.training import looks
+from MyoScarSegLib.widgets.training.pictures import Pictures
+
+_PICTURES_S = 0.004
+"""At one turn: the panel is to stay live while hundreds of pictures are read."""
+_CASE, _SCAR, _ADDED, _STATE = range(4)
+
+
+@dataclass(frozen=True)
+class CaseLine:
+    """One case as the table shows it.
+
+    Attributes:
+        name: of the case.
+        cells: texts of the columns.
+        keys: what the columns are sorted by.
+        tip: all that is known of it.
+        state: ``complete``, ``unreviewed`` or ``problem``.
+        thumbnail: its picture, None without one.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    keys: tuple[Any, ...]
+    tip: str
+    state: str
+    thumbnail: Path | None
+
+    def matches(self, words: Sequence[str]) -> bool:
+        """Whether each of some lower-case words is somewhere in it."""
+        text = f"{' '.join(self.cells)} {self.tip}".lower()
+        return all(word in text for word in words)
+
+
+class CaseTable:
+    """Shows lines in a ``QTableWidget``; what is selected stays selected, whatever comes and goes around it."""
+
+    def __init__(self, table: Any, selected: Callable[[], None]) -> None:
+        """
+        Args:
+            table: the widget.
+            selected: called after the selection has changed.
+        """
+        self._table = table
+        self._selected = selected
+        self._lines: list[CaseLine] = []
+        self._shown: list[CaseLine] = []
+        self._words: list[str] = []
+        self._column, self._down = _CASE, False
+        self._pictures = Pictures(looks.THUMBNAIL_PX)
+        self._waiting: list[int] = []
+        header = table.horizontalHeader()
+        header.setSortIndicatorShown(True)
+        header.setSortIndicator(self._column, qt.Qt.AscendingOrder)
+        header.connect("sectionClicked(int)", self._sort)
+        table.connect("itemSelectionChanged()", selected)
+
+    @property
+    def selected(self) -> list[str]:
+        """Names of the selected cases, from the top."""
+        rows = sorted({int(index.row()) for index in self._table.selectionModel().selectedRows()})
+        return [self._shown[row].name for row in rows if row < len(self._shown)]
+
+    @property
+    def shown(self) -> list[str]:
+        """Names of the cases that the filter lets through, from the top."""
+        return [line.name for line in self._shown]
+
+    def show(self, lines: Sequence[CaseLine]) -> None:
+        """Show these cases."""
+        self._lines = list(lines)
+        self._fill()
+
+    def filter(self, text: str) -> None:
+        """Show only cases that have all words of a text."""
+        self._words = text.lower().split()
+        self._fill()
+
+    def select(self, name: str) -> None:
+        """Select one case, and have it in sight."""
+        if name in self.shown:
+            row = self.shown.index(name)
+            self._table.selectRow(row)
+            self._table.scrollToItem(self._table.item(row, _CASE))
+
+    def read_pictures(self) -> None:
+        """Put in some pictures that are not there yet; call it until all are."""
+        end = time.monotonic() + _PICTURES_S
+        while self._waiting and time.monotonic() < end:
+            row = self._waiting.pop(0)
+            if row >= len(self._shown):
+                continue
+            picture = self._pictures.get(self._shown[row].thumbnail)
+            item = self._table.item(row, _CASE)
+            if picture is not None and item is not None:
+                icon = qt.QIcon(picture)
+                icon.addPixmap(picture, qt.QIcon.Selected)  # a selected picture is not to be tinted
+                item.setIcon(icon)
+
+    def _sort(self, column: int) -> None:
+        self._down = not self._down if column == self._column else False
+        self._column = column
+        order = qt.Qt.DescendingOrder if self._down else qt.Qt.AscendingOrder
+        self._table.horizontalHeader().setSortIndicator(column, order)
+        self._fill()
+
+    def _fill(self) -> None:
+        lines = [line for line in self._lines if line.matches(self._words)]
+        lines.sort(key=lambda line: (line.keys[self._column], line.name), reverse=self._down)
+        if lines == self._shown and int(self._table.rowCount) == len(lines):
+            self._waiting = list(range(len(lines)))  # a picture may have come meanwhile
+            return
+        chosen = set(self.selected)
+        before = list(self._shown)
+        self._shown = lines
+        quietly(self._table, lambda: self._write(lines, before))
+        rows = [row for row, line in enumerate(lines) if line.name in chosen]
+        quietly(self._table, lambda: self._mark(rows))
+        self._waiting = list(range(len(lines)))
+        self._selected()
+
+    def _mark(self, rows: Sequence[int]) -> None:
+        for row in rows:
+            for column in range(int(self._table.columnCount)):
+                self._table.item(row, column).setSelected(True)
+
+    def _write(self, lines: Sequence[CaseLine], before: Sequence[CaseLine]) -> None:
+        table = self._table
+        table.clearSelection()
+        table.setRowCount(len(lines))
+        for row, line in enumerate(lines):
+            if row < len(before) and before[row] == line:
+                continue
+            for column, text in enumerate(line.cells):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(line.tip)
+                if column == _STATE:
+                    item.setIcon(looks.state_icon(line.state))
+                table.setItem(row, column, item)
+
+
+def line_of(row: Any) -> CaseLine:
+    """A row of the library's state as the table shows it."""
+    case = row.case
+    state, problem = str(row.state).partition(":")[0], str(row.problem)
+    words = {"complete": _("complete"), "unreviewed": _("unreviewed"), "problem": _("problem")}.get(state, state)
+    if case is None:
+        return CaseLine(row.name, (row.name, "", "", words), (row.name.lower(), -1.0, "", words), problem, state, None)
+    part = {"training": _("trains"), "validation": _("validates")}.get(row.part, "")
+    patient = "" if case.patient == case.case else case.patient
+    second = " · ".join(text for text in (patient, part, *case.tags) if text)
+    reviewed = case.slices if case.reviewed is None else len(case.reviewed)
+    slices = _("{n} slices") if reviewed == case.slices else _("{reviewed} of {n} slices")
+    mass = "–" if case.mass_g is None else _("{mass} g").format(mass=f"{case.mass_g:.1f}")
+    by = case.added_by or case.reviewer
+    tip = [
+        _("Case {case} of patient {patient}").format(case=case.case, patient=case.patient),
+        _("{reviewed} of {all} slices reviewed; scar on {n}").format(reviewed=reviewed, all=case.slices, n=case.slices_with_scar),
+        *([case.source] if case.source else []),
+        *([_("Tags: {tags}").format(tags=", ".join(case.tags))] if case.tags else []),
+        *([problem] if problem else []),
+    ]
+    return CaseLine(
+        name=row.name,
+        cells=(
+            f"{case.case}\n{second}" if second else case.case,
+            f"{mass}\n{slices.format(reviewed=reviewed, n=case.slices)}",
+            f"{case.date[:10]}\n{by}" if by else case.date[:10],
+            words,
+        ),
+        keys=(case.case.lower(), case.mass_g or 0.0, case.date, words),
+        tip="\n".join(tip),
+        state=state,
+        thumbnail=row.thumbnail,
+    )

@@ -1,0 +1,201 @@
+"""The training library: its folder, what is put in and taken out, and the table of its cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qt
+
+from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.training.add_dialog import AddDialog
+from MyoScarSegLib.widgets.training.case_table import CaseTable, line_of
+from MyoScarSegLib.widgets.training.confirm import confirm
+from MyoScarSegLib.widgets.training.part import TrainingPart
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.training.tab import TrainingTab
+
+
+class LibraryPart(TrainingPart):
+    """The section *Library*."""
+
+    watches = frozenset({TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.STATE})
+
+    def __init__(self, tab: TrainingTab) -> None:
+        super().__init__(tab)
+        ui = self.ui
+        self._tips = {
+            name: getattr(ui, name).toolTip
+            for name in (
+                "addStudyButton", "importButton", "openCaseButton", "acceptCaseButton", "exportCasesButton", "removeCasesButton",
+            )
+        }  # fmt: skip
+        self.dialog: AddDialog | None = None
+        self.table = CaseTable(ui.caseTable, self._selected)
+        self.menu = qt.QMenu(ui.importButton)
+        for name, text, slot in (
+            ("importFolderAction", _("Folder of volumes and segmentations, or YoloSAM's images ..."), self.ask_and_import_folder),
+            ("importScenesAction", _("Slicer scenes (.mrb, .mrml) ..."), self.ask_and_import_scenes),
+        ):
+            action = self.menu.addAction(text)
+            action.name = name
+            action.connect("triggered()", slot)
+        ui.importButton.setMenu(self.menu)
+        ui.chooseLibraryButton.connect("clicked()", self.ask_for_library)
+        ui.addStudyButton.connect("clicked()", self.ask_and_add)
+        ui.openCaseButton.connect("clicked()", self.open)
+        ui.acceptCaseButton.connect("clicked()", self.accept)
+        ui.exportCasesButton.connect("clicked()", self.ask_and_export)
+        ui.removeCasesButton.connect("clicked()", self.ask_and_remove)
+        ui.libraryFilterEdit.connect("textChanged(QString)", lambda text: self._filter(str(text)))
+        ui.caseTable.connect("cellDoubleClicked(int,int)", lambda _row, _column: self.open())
+
+    def cleanup(self) -> None:  # noqa: D102
+        if self.dialog is not None:
+            self.dialog.close()
+
+    # ------------------------------------------------------------------ what buttons do
+
+    def ask_for_library(self) -> None:
+        """Let the user choose the library's folder; an empty or new one becomes a library."""
+        now = self.training.library_folder
+        folder = qt.QFileDialog.getExistingDirectory(
+            self.tab.form, _("Folder of the training library (an empty one becomes a new library)"), str(now or "")
+        )
+        if folder:
+            self.open_library(Path(str(folder)))
+
+    def open_library(self, folder: Path) -> None:
+        """Work on the library in this folder from now on; make it if there is none."""
+        self.tab.status.say_error("")
+        self.training.open_library(folder, create=True)
+        if self.training.library_folder is not None:
+            self.settings.keep("trainingLibrary", str(self.training.library_folder))
+
+    def ask_and_add(self) -> None:
+        """Ask what is to be known of the study, and add it."""
+        if self.dialog is None:
+            self.dialog = AddDialog(self.tab)
+        self.dialog.show()
+
+    def ask_and_import_folder(self) -> None:
+        """Let the user choose a folder, and import what is in it."""
+        folder = qt.QFileDialog.getExistingDirectory(
+            self.tab.form, _("Folder with studies that are segmented already"), self.settings.text("importFolder")
+        )
+        if folder:
+            self.settings.keep("importFolder", str(folder))
+            self.training.import_cases([Path(str(folder))])
+
+    def ask_and_import_scenes(self) -> None:
+        """Let the user choose scenes, and import the studies in them."""
+        paths = qt.QFileDialog.getOpenFileNames(
+            self.tab.form, _("Slicer scenes"), self.settings.text("importFolder"), _("Slicer scenes (*.mrb *.mrml)")
+        )
+        chosen = [Path(str(path)) for path in _names(paths)]
+        if chosen:
+            self.settings.keep("importFolder", str(chosen[0].parent))
+            self.training.import_cases(chosen)
+
+    def open(self) -> None:
+        """Load the selected case into the scene, and show it in the first tab, ready to be corrected."""
+        chosen = self.table.selected
+        if len(chosen) == 1 and not self.training.why_not("open_case"):
+            self.training.open_case(chosen[0])
+
+    def accept(self) -> None:
+        """Take the selected cases as they are on disk now."""
+        for name in self.table.selected:
+            if name in self._changed_cases():
+                self.training.accept(name)
+
+    def ask_and_export(self) -> None:
+        """Let the user choose a folder, and copy the selected cases there."""
+        folder = qt.QFileDialog.getExistingDirectory(
+            self.tab.form, _("Folder for the cases"), self.settings.text("caseExportFolder")
+        )
+        if folder:
+            self.settings.keep("caseExportFolder", str(folder))
+            self.training.export(self.table.selected, Path(str(folder)))
+
+    def ask_and_remove(self) -> None:
+        """Ask, and delete the selected cases from the library."""
+        chosen = self.table.selected
+        if not chosen:
+            return
+        what = _("case {name}").format(name=chosen[0]) if len(chosen) == 1 else _("{n} cases").format(n=len(chosen))
+        confirm(
+            self.tab.form,
+            _("Remove {what} from the library?").format(what=what),
+            _("Volume and segmentation are deleted from the library's folder. Models trained with them stay as they are."),
+            _("Remove"),
+            lambda: self.training.remove(chosen),
+        )
+
+    # ------------------------------------------------------------------ showing
+
+    def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
+        ui, training = self.ui, self.training
+        folder = training.library_folder
+        ui.libraryFolderLabel.text = folder.name if folder is not None else _("No library yet: choose a folder for it.")
+        ui.libraryFolderLabel.toolTip = str(folder or "")
+        rows = training.rows if folder is not None else []
+        if changes & {TrainChange.LIBRARY, TrainChange.SPLIT}:
+            self.table.show([line_of(row) for row in rows])
+        for name in ("libraryFilterEdit", "caseTable", "libraryCountLabel"):
+            getattr(ui, name).visible = bool(rows)
+        ui.libraryCountLabel.text = self._count(rows)
+        looks.mark_next(ui.chooseLibraryButton, folder is None)
+        self.allow(ui.addStudyButton, "add_current", self._tips["addStudyButton"])
+        self.allow(ui.importButton, "import_cases", self._tips["importButton"])
+        looks.mark_next(ui.addStudyButton, bool(ui.addStudyButton.enabled) and not rows)
+        self._allow_selected()
+        if self.dialog is not None:
+            self.dialog.refresh()
+
+    def tick(self) -> None:  # noqa: D102
+        self.table.read_pictures()
+
+    def _count(self, rows: Any) -> str:
+        patients = len({row.case.patient for row in rows if row.case is not None})
+        text = _("{cases} cases, {patients} patients").format(cases=len(rows), patients=patients)
+        hidden = len(rows) - len(self.table.shown)
+        return text if not hidden else _("{shown} of {text}").format(shown=len(self.table.shown), text=text)
+
+    def _filter(self, text: str) -> None:
+        self.table.filter(text)
+        self.ui.libraryCountLabel.text = self._count(self.training.rows)
+
+    def _selected(self) -> None:
+        self._allow_selected()
+
+    def _allow_selected(self) -> None:
+        ui, chosen = self.ui, self.table.selected
+        rows = bool(self.training.rows)
+        none = "" if chosen else _("Select a case in the table first.")
+        one = none or ("" if len(chosen) == 1 else _("Select one case only."))
+        self.allow(ui.openCaseButton, "open_case", self._tips["openCaseButton"], also=one)
+        self.allow(ui.exportCasesButton, "export", self._tips["exportCasesButton"], also=none)
+        self.allow(ui.removeCasesButton, "remove", self._tips["removeCasesButton"], also=none)
+        changed = set(chosen) & self._changed_cases()
+        self.allow(ui.acceptCaseButton, "accept", self._tips["acceptCaseButton"])
+        ui.acceptCaseButton.visible = bool(changed)
+        for button in (ui.openCaseButton, ui.exportCasesButton, ui.removeCasesButton):
+            button.visible = rows
+        problems = [f"{row.name}: {row.problem}" for row in self.training.rows if row.name in chosen and row.problem]
+        ui.caseProblemLabel.text = "\n".join(problems[:3])
+        ui.caseProblemLabel.visible = bool(problems)
+
+    def _changed_cases(self) -> set[str]:
+        """Cases whose files were changed outside of the library, and that can be taken as they are."""
+        return {row.name for row in self.training.rows if row.case is not None and row.state.startswith("problem")}
+
+
+def _names(found: Any) -> list[str]:
+    """File names, whether a binding gives them alone or with the filter that was chosen."""
+    if isinstance(found, tuple) and len(found) == 2 and not isinstance(found[0], str):
+        return list(found[0])
+    return [found] if isinstance(found, str) else list(found)
