@@ -49,7 +49,7 @@ def test_small_print_and_errors_are_readable_in_both_themes(opened, dark):
     opened.application.app.setPalette(palette)
     opened.settle()
     assert looks.is_dark(opened.ui.statusFrame) is dark
-    muted = QColor(looks._muted(opened.ui.statusFrame))
+    muted = QColor(looks.muted(opened.ui.statusFrame))
     assert contrast(muted, QColor(ground)) > 4.0
     ground, _edge, text = looks.error_colors(dark)
     assert contrast(QColor(text), QColor(ground)) > 4.5

@@ -133,14 +133,18 @@ class AdvancedPart(Part):
             self._dialog = InstallDialog(self.panel.form, before=self.panel.engine.stop, after=self._installed)
         self._dialog.show(action or self._broken_off)
 
-    def _installed(self, action: str) -> None:
-        """All is there now: go on with what the user had asked for."""
+    def packages_changed(self) -> None:
+        """Something was installed: look again, and start the worker that was stopped for it."""
         self._missing, self._broken_off = None, ""
         self.panel.status.say_error("")
         self.workflow.forget_error()
         self.panel.engine.start()
         self.workflow.configure(self.settings())  # which also prepares the slices that could not be until now
         self._show_packages()
+
+    def _installed(self, action: str) -> None:
+        """All is there now: go on with what the user had asked for."""
+        self.packages_changed()
         if action == "propose":
             self.panel.boxes.propose()
         elif action == "segment":

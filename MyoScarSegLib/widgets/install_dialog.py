@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.installation.application import other_installation, pytorch_extension_present
 from MyoScarSegLib.installation.installer import Installer
 from MyoScarSegLib.installation.memory import Memory
-from MyoScarSegLib.installation.plan import Choices
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
 from MyoScarSegLib.widgets.text import _, in_words
 
@@ -28,6 +28,7 @@ class InstallDialog:
         before: Callable[[], None],
         after: Callable[[str], None],
         installer: Installer | None = None,
+        training: bool = False,
     ) -> None:
         """
         Args:
@@ -35,7 +36,9 @@ class InstallDialog:
             before: called before anything is installed: the worker must not hold files that are replaced.
             after: called as ``after(action)`` once everything is there, with what the user had asked for.
             installer: for tests; PythonSlicer's if None.
+            training: also what training needs.
         """
+        self._training = training
         self._before = before
         self._after = after
         self._memory = Memory()
@@ -49,14 +52,14 @@ class InstallDialog:
             busy=other_installation,
         )
         self.installer.on_changed = self._refresh
-        self._choices = self._memory.read().choices
+        self._choices = replace(self._memory.read().choices, training=training)
         self._build(parent)
 
     def show(self, action: str = "") -> None:
         """Show what is missing.
 
         Args:
-            action: what the user wanted to do (``propose``, ``segment``), to go on with it afterwards.
+            action: what the user wanted to do (``propose``, ``segment``, ``train``), to go on with it afterwards.
         """
         self._action = action
         self._asked = False
@@ -99,7 +102,9 @@ class InstallDialog:
     def _build(self, parent: Any) -> None:
         dialog = self.dialog = qt.QDialog(parent)
         dialog.name = "MyoScarSegInstall"
-        dialog.windowTitle = _("MyoScarSeg: packages for segmentation")
+        dialog.windowTitle = (
+            _("MyoScarSeg: packages for training") if self._training else _("MyoScarSeg: packages for segmentation")
+        )
         dialog.minimumWidth = 460
         layout = qt.QVBoxLayout(dialog)
         self.text = qt.QLabel()
@@ -143,8 +148,7 @@ class InstallDialog:
         self.cancel_button.connect("clicked()", self.cancel)
 
     def _choose(self, **changes: Any) -> None:
-        kept = {"wheel_folder": self._choices.wheel_folder, "cpu_only": self._choices.cpu_only}
-        self._choices = Choices(**{**kept, **changes})
+        self._choices = replace(self._choices, **changes)
         if not self.installer.running:
             self._look()
 

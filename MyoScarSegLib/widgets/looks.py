@@ -18,6 +18,11 @@ QPushButton:pressed {{ background: {edge}; }}
 QPushButton:disabled {{ background: {off}; color: {off_text}; border-color: {off}; }}
 """
 _TABLE_ROW_PX = 22
+THIN_BAR = (
+    "QProgressBar { border: none; background: palette(midlight); border-radius: 2px; }"
+    "QProgressBar::chunk { background: palette(highlight); border-radius: 2px; }"
+)
+"""Style sheet of a progress bar that is a few pixels high."""
 
 
 def is_dark(widget: Any) -> bool:
@@ -37,31 +42,33 @@ def dress(ui: Any) -> None:
     """Set icons, and what depends on the theme."""
     for name, picture in _ICONS.items():
         getattr(ui, name).icon = qt.QIcon(str(resources_folder() / "Icons" / f"{picture}.svg"))
-    small = f"color: {_muted(ui.statusFrame)};"
+    small = f"color: {muted(ui.statusFrame)};"
     for name in ("reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel"):
         getattr(ui, name).styleSheet = small
     for name in ("volumeCaption", "massCaption"):
         getattr(ui, name).styleSheet = small
     for name in ("volumeMlLabel", "massLabel"):
         getattr(ui, name).styleSheet = "font-size: 20pt; font-weight: 600;"
-    ui.errorFrame.styleSheet = _error_style(is_dark(ui.statusFrame))
-    ui.encodedBar.styleSheet = (
-        "QProgressBar { border: none; background: palette(midlight); border-radius: 2px; }"
-        "QProgressBar::chunk { background: palette(highlight); border-radius: 2px; }"
-    )
+    ui.errorFrame.styleSheet = error_style("errorFrame", is_dark(ui.statusFrame))
+    ui.encodedBar.styleSheet = THIN_BAR
     for table in (ui.boxTable, ui.sliceTable):
-        header = table.verticalHeader()
-        header.setVisible(False)
-        header.setDefaultSectionSize(_TABLE_ROW_PX)
-        across = table.horizontalHeader()
-        across.setHighlightSections(False)
-        across.setDefaultAlignment(qt.Qt.AlignLeft | qt.Qt.AlignVCenter)
-        across.setMinimumSectionSize(28)
-        across.setSectionResizeMode(qt.QHeaderView.Stretch)
-        across.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+        dress_table(table)
     ui.boxTable.horizontalHeader().setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
     for column in range(1, ui.sliceTable.columnCount - 1):
         ui.sliceTable.horizontalHeaderItem(column).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+
+
+def dress_table(table: Any, row_px: int = _TABLE_ROW_PX) -> None:
+    """No row numbers, rows of one height, headings to the left; the first column is as wide as it needs, the others share."""
+    header = table.verticalHeader()
+    header.setVisible(False)
+    header.setDefaultSectionSize(row_px)
+    across = table.horizontalHeader()
+    across.setHighlightSections(False)
+    across.setDefaultAlignment(qt.Qt.AlignLeft | qt.Qt.AlignVCenter)
+    across.setMinimumSectionSize(28)
+    across.setSectionResizeMode(qt.QHeaderView.Stretch)
+    across.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
 
 
 def mark_next(button: Any, on: bool) -> None:
@@ -76,7 +83,7 @@ def mark_next(button: Any, on: bool) -> None:
             hover=fill.lighter(112).name(),
             edge=fill.darker(115).name(),
             off=palette.color(qt.QPalette.Midlight).name(),
-            off_text=_muted(button),
+            off_text=muted(button),
         )
     if button.styleSheet != style:
         button.styleSheet = style
@@ -99,7 +106,7 @@ def state_icon(state: BoxState) -> Any:
     return icon
 
 
-def _muted(widget: Any) -> str:
+def muted(widget: Any) -> str:
     """The text's colour, half way to the background."""
     palette = widget.palette
     text, ground = palette.color(qt.QPalette.WindowText), palette.color(qt.QPalette.Window)
@@ -115,9 +122,10 @@ def error_colors(dark: bool) -> tuple[str, str, str]:
     return ("#4a2a24", "#b0563f", "#ffe3da") if dark else ("#fdeee9", "#e0a392", "#6d2413")
 
 
-def _error_style(dark: bool) -> str:
+def error_style(name: str, dark: bool) -> str:
+    """Style sheet of the frame of this name that says what went wrong."""
     ground, edge, text = error_colors(dark)
     return (
-        f"QFrame#errorFrame {{ background: {ground}; border: 1px solid {edge}; border-radius: 4px; }}"
-        f"QFrame#errorFrame QLabel {{ color: {text}; }}"
+        f"QFrame#{name} {{ background: {ground}; border: 1px solid {edge}; border-radius: 4px; }}"
+        f"QFrame#{name} QLabel {{ color: {text}; }}"
     )

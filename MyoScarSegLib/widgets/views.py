@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -14,6 +15,7 @@ class Views:
 
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
+        self._layout_before: int | None = None
 
     @property
     def widgets(self) -> list[Any]:
@@ -54,6 +56,38 @@ class Views:
         self._align(session.geometry)
         for widget in self.along_slices:
             session.geometry.show_slice(widget.mrmlSliceNode(), k)
+
+    @property
+    def plot_shown(self) -> bool:
+        """Whether the layout has the plot view that :meth:`show_plot` asked for."""
+        manager = slicer.app.layoutManager()
+        return manager is not None and int(manager.layout) == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+
+    def show_plot(self, choose: Callable[[], None]) -> None:
+        """Take the layout with a plot view, and show a chart in it; if it is shown already, go back to the layout before.
+
+        Args:
+            choose: makes the chart the one to be shown.
+        """
+        manager = slicer.app.layoutManager()
+        if manager is None:
+            return
+        if self.plot_shown and self._layout_before is not None:
+            manager.setLayout(self._layout_before)
+            self._layout_before = None
+            return
+        if not self.plot_shown:
+            self._layout_before = int(manager.layout)
+            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+        choose()
+
+    def fit_plot(self) -> None:
+        """Have the shown plot's axes follow its curves, which they do not do by themselves."""
+        manager = slicer.app.layoutManager()
+        if manager is None or not self.plot_shown:
+            return
+        for number in range(int(manager.plotViewCount)):
+            manager.plotWidget(number).plotView().fitToContent()
 
     def pixel_step(self, right: int, up: int) -> tuple[int, int]:
         """The step along columns and rows that comes nearest to one to the right or up in the view; rows run down without one."""

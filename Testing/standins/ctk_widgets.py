@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Property, QRect, QSize, Qt, Signal
+from PySide6.QtCore import Property, QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -26,7 +26,7 @@ class ctkCollapsibleButton(QAbstractButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._collapsed = False
+        self._collapsed = self._forcing = False
         self.setContentsMargins(0, _HEADER, 0, 0)
         self.clicked.connect(lambda: self._collapse(not self._collapsed))
 
@@ -36,10 +36,31 @@ class ctkCollapsibleButton(QAbstractButton):
             self._show_children()
             self.contentsCollapsed.emit(on)
 
+    def childEvent(self, event: object) -> None:
+        """As CTK does: what is hidden on purpose stays hidden when the section is opened."""
+        child = event.child()
+        if event.type() == QEvent.Type.ChildAdded and isinstance(child, QWidget):
+            child.installEventFilter(self)
+        super().childEvent(event)
+
+    def eventFilter(self, child: object, event: object) -> bool:
+        kind = event.type()
+        if not self._forcing and kind in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
+            child.setProperty("visibilityToParent", kind == QEvent.Type.ShowToParent)
+            if kind == QEvent.Type.ShowToParent and self._collapsed:
+                self._show_child(child)
+        return False
+
+    def _show_child(self, child: QWidget) -> None:
+        self._forcing = True
+        child.setVisible(not self._collapsed and child.property("visibilityToParent") is not False)
+        child.setAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)
+        self._forcing = False
+
     def _show_children(self) -> None:
         for child in self.children():
             if isinstance(child, QWidget):
-                child.setVisible(not self._collapsed and not child.property("standin_hidden"))
+                self._show_child(child)
         self.setMaximumHeight(_HEADER if self._collapsed else 16777215)
         self.updateGeometry()
 

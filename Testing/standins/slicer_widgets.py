@@ -190,13 +190,37 @@ class qMRMLSliceWidget(QWidget):
         return self._view.mrmlSliceNode()
 
 
+class qMRMLPlotView(QWidget):
+    """A plot view that only counts how often its axes were made to fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fitted = 0
+
+    def fitToContent(self) -> None:
+        self._fitted += 1
+
+
+class qMRMLPlotWidget(QWidget):
+    """A plot view with its bar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view = qMRMLPlotView()
+
+    def plotView(self) -> Any:
+        return self._view
+
+
 class qSlicerLayoutManager(QObject):
-    """The slice views of the scene's slice nodes."""
+    """The slice views of the scene's slice nodes, and a plot view."""
 
     layoutChanged = Signal(int)
 
     def __init__(self, scene: Any) -> None:
         super().__init__()
+        self._layout = int(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self._plot = qMRMLPlotWidget()
         nodes = [scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Yellow", "Green")]
         nodes = [node for node in nodes if node is not None]
         for node in nodes:
@@ -212,3 +236,14 @@ class qSlicerLayoutManager(QObject):
 
     def resetSliceViews(self) -> None:
         pass
+
+    def setLayout(self, layout: int) -> None:
+        if layout != self._layout:
+            self._layout = layout
+            self.layoutChanged.emit(layout)
+
+    def plotWidget(self, number: int) -> Any:
+        return self._plot if number == 0 else None
+
+    layout = Property(int, lambda self: self._layout, lambda self, layout: self.setLayout(layout))
+    plotViewCount = Property(int, lambda self: 1)
