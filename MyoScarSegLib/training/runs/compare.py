@@ -182,9 +182,8 @@ def compare_run(
     }
     # What was not trained is the same on both sides: the one that is used.
     mine = {part: made.get(part, other[part]) for part in other}
-    named = made.get("segmenter") or made["detector"]
     compared = compare_models(
-        Models(mine["segmenter"], mine["detector"], named.stem),
+        Models(mine["segmenter"], mine["detector"], settings.name or run.name),
         Models(other["segmenter"], other["detector"], _used_name(made, other)),
         validation_slices(run, library, progress, cancel),
         device=settings.device,
