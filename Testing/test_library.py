@@ -63,7 +63,7 @@ def test_phantom_with_wall_and_no_reflow_comes_back_as_it_went_in(library):
     loaded = again.load(case)
     assert same(loaded, phantom.study, phantom.labels) and loaded.wall_known
     folder = library.folder / "cases" / "P002"
-    assert sorted(p.name for p in folder.iterdir()) == ["case.json", "segmentation.seg.nrrd", "volume.nrrd"]
+    assert sorted(p.name for p in folder.iterdir()) == ["case.json", "segmentation.seg.nrrd", "thumbnail.png", "volume.nrrd"]
     # What Slicer opens: scar with no-reflow fits the volume voxel by voxel.
     assert np.array_equal(read_mask(folder / "segmentation.seg.nrrd", read_study(folder / "volume.nrrd")), phantom.scar)
     assert check_library(again) == []

@@ -240,6 +240,7 @@ def _to_library(
                 source=options.source or data.kind,
                 reviewer=options.reviewer,
                 wall_known=one.wall_known,
+                reviewed=one.reviewed,
                 cancel=cancel,
             )
         except StudyError as error:

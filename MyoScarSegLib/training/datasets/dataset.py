@@ -28,6 +28,8 @@ class LabelledStudy:
         labels: uint8 ``[k, j, i]``, shaped like ``study.voxels``, in the classes of
             :class:`~MyoScarSegLib.training.datasets.labelled.LabelledSlice`.
         wall_known: whether cavity and myocardium are labelled too.
+        reviewed: numbers of the slices that a reader has looked at; None for all. The others are neither trained on nor
+            validated on.
     """
 
     case: str
@@ -35,13 +37,14 @@ class LabelledStudy:
     study: Study
     labels: np.ndarray
     wall_known: bool
+    reviewed: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.study.voxels.shape:
             raise ValueError(f"{self.case}: labels {self.labels.shape} do not fit the study {self.study.voxels.shape}")
 
     def slices(self) -> list[LabelledSlice]:
-        """Its slices in order, without those whose pixels could not be read."""
+        """Its slices in order, without those whose pixels could not be read and those that nobody has reviewed."""
         geometry = self.study.geometry
         extents = geometry.slice_extents_mm(self.study.slices)
         return [
@@ -56,7 +59,7 @@ class LabelledStudy:
                 case=self.case,
             )
             for index in range(self.study.slices)
-            if index not in self.study.bad_slices
+            if index not in self.study.bad_slices and (self.reviewed is None or index in self.reviewed)
         ]
 
 

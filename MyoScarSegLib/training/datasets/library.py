@@ -6,7 +6,9 @@
     split.json                              who trains and who validates, once it was drawn
     cases/<case>/volume.nrrd                the image, k through the slices
     cases/<case>/segmentation.seg.nrrd      scar, and the wall where it was drawn (or labels.nii.gz, in EMIDEC's values)
-    cases/<case>/case.json                  patient code, source, reviewer, checksums, geometry
+    cases/<case>/case.json                  patient code, source, reviewer, what is reviewed, checksums, geometry
+    cases/<case>/thumbnail.png              the slice with most scar, for lists
+    runs/<run>/                             trainings; see :mod:`MyoScarSegLib.training.runs`
 
 A case is written into a folder of its own beside the others and takes its place by a rename: whoever reads the library sees all
 of it or nothing. Changes are made under a lock, which frees itself when its holder dies.
@@ -17,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -39,12 +41,13 @@ from MyoScarSegLib.training.datasets.library_record import (
     VOLUME,
     Case,
     checked_code,
+    checked_slices,
     content_digest,
     image_digest,
     write_case,
 )
 from MyoScarSegLib.training.datasets.stored import read_written
-from MyoScarSegLib.training.splits import Split, check_leakage, split_patients
+from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
 
 MARK, SPLIT, CASES = "library.json", "split.json", "cases"
 FORMAT, VERSION = "MyoScarSeg training library", 1
@@ -106,6 +109,9 @@ class Library:
         reviewer: str = "",
         label_map: LabelMap | None = None,
         wall_known: bool | None = None,
+        reviewed: Iterable[int] | None = None,
+        tags: Iterable[str] = (),
+        added_by: str = "",
         replace: bool = False,
         cancel: CancelToken | None = None,
     ) -> Case:
@@ -120,6 +126,8 @@ class Library:
             source, reviewer: for the record, in the user's words.
             label_map: what the values in a label file mean; see :func:`~.labelmaps.parse_label_map`.
             wall_known: whether cavity and myocardium are labelled; None looks whether both are there.
+            reviewed: numbers of the slices that a reader has looked at; None for all. The others are kept and not used.
+            tags, added_by: for the record.
             replace: put this in the place of the case of that name (or of the one with the same image).
             cancel: is looked at before each step.
 
@@ -136,7 +144,7 @@ class Library:
         if not isinstance(study, Study):
             study = read_study(study)
         classes, known = labelmaps.classes_on(study, labels, label_map, wall_known)
-        labelled = LabelledStudy(name or patient, patient, study, classes, known)
+        labelled = LabelledStudy(name or patient, patient, study, classes, known, checked_slices(reviewed, study.slices))
         same = self._same(labelled, name, replace)
         if same is not None and same.content_sha256 == content_digest(labelled):
             return same
@@ -144,7 +152,7 @@ class Library:
         try:
             _made(temporary)
             _stop(cancel)
-            record = write_case(temporary, labelled, source=source, reviewer=reviewer)
+            record = write_case(temporary, labelled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
             _stop(cancel)
             with self._locked(cancel):
                 same = self._same(labelled, name, replace)
@@ -256,8 +264,12 @@ class Library:
             raise StudyError(reason)
         return cases
 
-    def load(self, case: Case) -> LabelledStudy:
+    def load(self, case: Case, *, edited: bool = False) -> LabelledStudy:
         """Image and labels of a case.
+
+        Args:
+            case: which.
+            edited: whether files that differ from those that were added are taken as they are now.
 
         Raises:
             StudyError: a file is missing, damaged, or not the one that was added.
@@ -268,6 +280,8 @@ class Library:
         for name, digest in case.files.items():
             if not (folder / name).is_file():
                 raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
+            if edited:
+                continue
             try:
                 found = sha256_of(folder / name)
             except OSError as error:
@@ -275,7 +289,7 @@ class Library:
             if found != digest:
                 raise StudyError(
                     f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
-                    "over an edit, add it again with --replace."
+                    f"over an edit, accept it (`myoscarseg library accept LIBRARY {case.case}`), or add the case again."
                 )
         study = dataclasses.replace(read_written(folder / VOLUME, case.facts), case=case.case)
         if (study.slices, *study.slice_shape) != (case.slices, case.rows, case.columns):
@@ -283,7 +297,7 @@ class Library:
         label_map = None if SEGMENTATION in case.files else labelmaps.EMIDEC
         labels = folder / (SEGMENTATION if SEGMENTATION in case.files else LABELS)
         classes, known = labelmaps.classes_on(study, labels, label_map, case.facts.wall_known)
-        return LabelledStudy(case.case, case.patient, study, classes, known)
+        return LabelledStudy(case.case, case.patient, study, classes, known, case.reviewed)
 
     def read(
         self, *, progress: Progress = no_progress, cancel: CancelToken | None = None
@@ -310,6 +324,35 @@ class Library:
             name, reason = next(iter(skipped.items()))
             raise StudyError(f"None of the {len(skipped)} cases in {self.folder} can be read; {name}: {reason}")
         return studies, skipped
+
+    def accept(self, name: str, *, cancel: CancelToken | None = None) -> Case:
+        """Take a case as its files are now: somebody edited them. Its record is made anew.
+
+        Raises:
+            StudyError: there is no such case, or its files make none any more.
+            OutputError: the library cannot be written.
+        """
+        with self._locked(cancel):
+            folder = self.folders().get(name)
+            if folder is None:
+                raise StudyError(f"{self.folder} has no case {name!r}; it has {', '.join(self.folders()) or 'none'}.")
+            record = Case.read(folder / RECORD)
+            labelled = self.load(record, edited=True)
+            temporary = self.folder / f"{ADDING}{uuid.uuid4().hex}"
+            try:
+                _made(temporary)
+                renewed = write_case(
+                    temporary,
+                    labelled,
+                    source=record.source,
+                    reviewer=record.reviewer,
+                    tags=record.tags,
+                    added_by=record.added_by,
+                )
+                self._put(temporary, renewed.case)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return renewed
 
     def remove(self, case: str, *, cancel: CancelToken | None = None) -> None:
         """Take a case out, with its files.
@@ -379,6 +422,23 @@ class Library:
         _stop(cancel)
         drawn.write(self.folder / SPLIT)
         return drawn
+
+    def write_split(self, split: Split, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> list[str]:
+        """Write a split that somebody made by hand.
+
+        Returns:
+            Sentences on patients that are on neither side, or not in the library.
+
+        Raises:
+            StudyError: a side has nobody, a case cannot be read, or one picture would be on both sides.
+            OutputError: the manifest cannot be written.
+            Cancelled: ``cancel`` was set.
+        """
+        studies, _skipped = self.read(progress=progress, cancel=cancel)
+        notes = check_split(split, [labelled for one in studies for labelled in one.slices()])
+        _stop(cancel)
+        split.write(self.folder / SPLIT)
+        return notes
 
     @contextmanager
     def _locked(self, cancel: CancelToken | None) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.files import read_json, sha256_of, write_json
+from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.description import orientation_words
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.study import Study
@@ -21,12 +23,14 @@ from MyoScarSegLib.training.datasets.dataset import LabelledStudy
 from MyoScarSegLib.training.datasets.labelled import INFARCT
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts
 from MyoScarSegLib.training.datasets.stored import read_written, write_image, write_label_segments
+from MyoScarSegLib.training.datasets.thumbnail import write_thumbnail
 
 RECORD, VOLUME, SEGMENTATION, LABELS = "case.json", "volume.nrrd", "segmentation.seg.nrrd", "labels.nii.gz"
-VERSION = 1
+THUMBNAIL = "thumbnail.png"
+VERSION, READABLE = 2, (1, 2)
 
 _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
-_LONGEST_TEXT = 200
+_LONGEST_TEXT, _LONGEST_TAG = 200, 40
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Case:
         orientation: of the stack, in words.
         reconstruction: ``"PSIR"`` or ``"magnitude"``.
         scar_pixels, slices_with_scar: what the labels hold.
+        volume_ml, mass_g: of the scar; None without spacing.
+        reviewed: numbers of the slices that the reviewer has looked at; None for all. The others are not used.
+        tags: words to find the case by.
+        added_by: code of who added it.
     """
 
     case: str
@@ -69,6 +77,16 @@ class Case:
     reconstruction: str
     scar_pixels: int
     slices_with_scar: int
+    volume_ml: float | None = None
+    mass_g: float | None = None
+    reviewed: tuple[int, ...] | None = None
+    tags: tuple[str, ...] = ()
+    added_by: str = ""
+
+    @property
+    def unreviewed(self) -> tuple[int, ...]:
+        """Numbers of the slices that nobody has reviewed yet."""
+        return () if self.reviewed is None else tuple(k for k in range(self.slices) if k not in self.reviewed)
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object."""
@@ -99,6 +117,11 @@ class Case:
             "bad_slices": facts["bad_slices"],
             "scar_pixels": self.scar_pixels,
             "slices_with_scar": self.slices_with_scar,
+            "volume_ml": self.volume_ml,
+            "mass_g": self.mass_g,
+            "reviewed": None if self.reviewed is None else list(self.reviewed),
+            "tags": list(self.tags),
+            "added_by": self.added_by,
         }
 
     @classmethod
@@ -110,8 +133,8 @@ class Case:
         """
         document = read_json(path, StudyError)
         try:
-            if document["version"] != VERSION:
-                raise StudyError(f"{path} is of version {document['version']}; this program reads version {VERSION}. Update it.")
+            if document["version"] not in READABLE:
+                raise StudyError(f"{path} is of version {document['version']}; this program reads up to {VERSION}. Update it.")
             geometry = document["geometry"]
             files = {str(name): str(digest) for name, digest in document["files"].items()}
             if VOLUME not in files or not {SEGMENTATION, LABELS} & set(files) or set(files) - {VOLUME, SEGMENTATION, LABELS}:
@@ -135,13 +158,21 @@ class Case:
                 reconstruction=str(document["reconstruction"]),
                 scar_pixels=int(document["scar_pixels"]),
                 slices_with_scar=int(document["slices_with_scar"]),
+                # From here on unknown to version 1.
+                volume_ml=_number(document.get("volume_ml")),
+                mass_g=_number(document.get("mass_g")),
+                reviewed=None if document.get("reviewed") is None else tuple(int(k) for k in document["reviewed"]),
+                tags=tuple(str(tag) for tag in document.get("tags", ())),
+                added_by=str(document.get("added_by", "")),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StudyError(f"{path} is damaged ({error!r}). Remove the case and add it again.") from error
 
 
-def write_case(folder: Path, labelled: LabelledStudy, *, source: str, reviewer: str) -> Case:
-    """Write image, segmentation and record into an existing, empty folder, and read back what was written.
+def write_case(
+    folder: Path, labelled: LabelledStudy, *, source: str, reviewer: str, tags: Iterable[str] = (), added_by: str = ""
+) -> Case:
+    """Write image, segmentation, thumbnail and record into an existing, empty folder, and read back what was written.
 
     Raises:
         OutputError: a file cannot be written.
@@ -153,6 +184,7 @@ def write_case(folder: Path, labelled: LabelledStudy, *, source: str, reviewer: 
     facts = CaseFacts.of(labelled.patient, labelled.wall_known, study)
     if not np.array_equal(read_written(folder / VOLUME, facts).voxels, study.voxels):
         raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
+    burden = scar_burden(labels >= INFARCT, study.geometry)
     case = Case(
         case=labelled.case,
         patient=labelled.patient,
@@ -172,7 +204,13 @@ def write_case(folder: Path, labelled: LabelledStudy, *, source: str, reviewer: 
         reconstruction=study.reconstruction.value,
         scar_pixels=int((labels >= INFARCT).sum()),
         slices_with_scar=int((labels >= INFARCT).any(axis=(1, 2)).sum()),
+        volume_ml=burden.volume_ml,
+        mass_g=burden.mass_g,
+        reviewed=labelled.reviewed,
+        tags=checked_tags(tags),
+        added_by=_plain(added_by),
     )
+    write_thumbnail(folder / THUMBNAIL, study, labels >= INFARCT)
     write_json(folder / RECORD, case.to_json())
     return case
 
@@ -184,13 +222,15 @@ def image_digest(study: Study) -> str:
 
 
 def content_digest(labelled: LabelledStudy) -> str:
-    """SHA-256 of voxels, geometry (to a micrometre), labels and whether the wall is known."""
+    """SHA-256 of voxels, geometry (to a micrometre), labels, what is reviewed, and whether the wall is known."""
     geometry = labelled.study.geometry
     digest = hashlib.sha256(image_digest(labelled.study).encode())
     for values in (geometry.spacing_mm, geometry.origin_mm, geometry.direction, geometry.slice_positions_mm):
         rounded = None if values is None else (np.round(np.asarray(values, dtype=np.float64), 3) + 0.0).tolist()
         digest.update(f"{rounded}|".encode())
     digest.update(f"{labelled.wall_known}|".encode())
+    if labelled.reviewed is not None:  # of cases that are reviewed as a whole the digest is what it was before there was this
+        digest.update(f"reviewed {sorted(labelled.reviewed)}|".encode())
     digest.update(np.ascontiguousarray(labelled.labels, dtype=np.uint8).tobytes())
     return digest.hexdigest()
 
@@ -207,6 +247,31 @@ def checked_code(code: str, what: str) -> str:
             "or digit first, such as P012. Never use the patient's name or hospital number."
         )
     return code
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags without blanks around them, each once, in order; empty ones are dropped."""
+    return tuple(dict.fromkeys(tag for tag in (_plain(str(tag))[:_LONGEST_TAG] for tag in tags) if tag))
+
+
+def checked_slices(reviewed: Iterable[int] | None, slices: int) -> tuple[int, ...] | None:
+    """Numbers of slices in order, each once; None if they are all of the stack's.
+
+    Raises:
+        StudyError: there is no such slice, or none at all.
+    """
+    if reviewed is None:
+        return None
+    numbers = tuple(sorted({int(k) for k in reviewed}))
+    if wrong := [k for k in numbers if not 0 <= k < slices]:
+        raise StudyError(f"There is no slice {wrong[0] + 1}: the stack has {slices}.")
+    if not numbers:
+        raise StudyError("No slice is reviewed, so nothing could be learnt. Look through the slices first, and say which.")
+    return None if len(numbers) == slices else numbers
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _plain(text: str) -> str:

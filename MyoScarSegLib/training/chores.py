@@ -1,0 +1,235 @@
+"""What the application has done for it in a process of its own: library, split, preview, estimate, comparison, models.
+
+``python -m MyoScarSegLib.training.chores JOB.json`` with ``{"chore": NAME, "arguments": {...}}``; see
+:mod:`MyoScarSegLib.child`. Each chore takes ``(arguments, progress, cancel)`` and returns what is JSON-ready.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.child import serve
+from MyoScarSegLib.errors import MyoScarSegError, OutputError, StudyError
+from MyoScarSegLib.progress import CancelToken, Progress
+
+CHORES = {
+    "library_add": "MyoScarSegLib.training.chores:library_add",
+    "library_import": "MyoScarSegLib.training.chores:library_import",
+    "library_check": "MyoScarSegLib.training.chores:library_check",
+    "library_changes": "MyoScarSegLib.training.chores:library_changes",
+    "library_accept": "MyoScarSegLib.training.chores:library_accept",
+    "library_remove": "MyoScarSegLib.training.chores:library_remove",
+    "library_export": "MyoScarSegLib.training.chores:library_export",
+    "library_split": "MyoScarSegLib.training.chores:library_split",
+    "split_write": "MyoScarSegLib.training.chores:split_write",
+    "augmentation_preview": "MyoScarSegLib.training.chores:augmentation_preview",
+    "estimate": "MyoScarSegLib.training.runs.estimate:estimate_chore",
+    "compare": "MyoScarSegLib.training.runs.compare:compare_chore",
+    "model_keep": "MyoScarSegLib.models.own:keep_chore",
+    "model_import": "MyoScarSegLib.models.own:import_chore",
+    "model_export": "MyoScarSegLib.models.own:export_chore",
+}
+"""Name to ``module:function``; imported when asked for."""
+
+
+def carry_out(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> Any:
+    """Do the chore that a job names.
+
+    Raises:
+        MyoScarSegError: there is no such chore, or it failed.
+        Cancelled: the token was set.
+    """
+    name = job.get("chore")
+    if name not in CHORES:
+        raise MyoScarSegError(f"There is no chore {name!r}; there are {', '.join(CHORES)}.")
+    module, _, function = CHORES[name].partition(":")
+    chore: Callable[[dict[str, Any], Progress, CancelToken], Any] = getattr(importlib.import_module(module), function)
+    return chore(job["arguments"], progress, cancel)
+
+
+def library_add(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Add the study in the file ``study`` (:mod:`~.datasets.handover`) to ``library``; ``patient``, ``case``, ``reviewer``,
+    ``reviewed``, ``tags``, ``added_by``, ``source``, ``wall_known`` and ``replace`` as :meth:`~.library.Library.add` has them.
+
+    Returns:
+        The case's record.
+    """
+    from MyoScarSegLib.training.datasets.handover import read_handover
+    from MyoScarSegLib.training.datasets.library import Library
+
+    patient, case = str(arguments["patient"]), arguments.get("case") or None
+    progress(0, 1, f"Adding {case or patient}")
+    study, labels = read_handover(Path(arguments["study"]), case or patient)
+    added = Library.create(arguments["library"]).add(
+        study,
+        labels,
+        patient=patient,
+        case=case,
+        source=str(arguments.get("source", "")),
+        reviewer=str(arguments.get("reviewer", "")),
+        wall_known=arguments.get("wall_known"),
+        reviewed=arguments.get("reviewed"),
+        tags=arguments.get("tags", ()),
+        added_by=str(arguments.get("added_by", "")),
+        replace=bool(arguments.get("replace", False)),
+        cancel=cancel,
+    )
+    progress(1, 1, f"Added {added.case}")
+    return added.to_json()
+
+
+def library_import(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Add the cases of ``paths`` to ``library``; ``patient_pattern``, ``labels``, ``reviewer``, ``added_by``, ``tags``.
+
+    Returns:
+        :meth:`~.imports.ImportReport.to_json`.
+    """
+    from MyoScarSegLib.training.datasets.imports import import_cases
+    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
+    from MyoScarSegLib.training.datasets.library import Library
+
+    labels = arguments.get("labels")
+    report = import_cases(
+        Library.create(arguments["library"]),
+        [Path(path) for path in arguments["paths"]],
+        patient_pattern=arguments.get("patient_pattern") or None,
+        label_map=parse_label_map(labels) if labels else None,
+        reviewer=str(arguments.get("reviewer", "")),
+        added_by=str(arguments.get("added_by", "")),
+        tags=arguments.get("tags", ()),
+        progress=progress,
+        cancel=cancel,
+    )
+    return report.to_json()
+
+
+def library_check(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Read everything in ``library``, and say what is wrong: ``findings``."""
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.library_check import check_library
+
+    findings = check_library(Library.open(arguments["library"]), progress=progress, cancel=cancel)
+    return {"findings": [finding.to_json() for finding in findings]}
+
+
+def library_changes(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Cases of ``library`` whose files are not those that were added: ``changed``, name to sentence."""
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.library_state import LibraryState
+
+    return {"changed": LibraryState(Library.open(arguments["library"])).changed_files()}
+
+
+def library_accept(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Take the case ``case`` of ``library`` as its files are now."""
+    from MyoScarSegLib.training.datasets.library import Library
+
+    return Library.open(arguments["library"]).accept(str(arguments["case"]), cancel=cancel).to_json()
+
+
+def library_remove(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Take ``cases`` out of ``library``: ``removed``."""
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library, names, removed = Library.open(arguments["library"]), list(arguments["cases"]), []
+    for done, name in enumerate(names):
+        cancel.raise_if_cancelled()
+        progress(done, len(names), f"Removing {name}")
+        library.remove(str(name), cancel=cancel)
+        removed.append(name)
+    return {"removed": removed}
+
+
+def library_export(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Copy ``cases`` of ``library`` into ``folder`` as a library of their own, which can be imported again: ``exported``."""
+    from MyoScarSegLib.training.datasets.library import Library
+
+    return {"exported": export_cases(Library.open(arguments["library"]), list(arguments["cases"]), Path(arguments["folder"]),
+                                     progress, cancel)}  # fmt: skip
+
+
+def export_cases(library: Any, names: list[str], folder: Path, progress: Progress, cancel: CancelToken | None) -> list[str]:
+    """Copy cases into a folder that is missing, empty, or a library; each whole or not at all.
+
+    Raises:
+        StudyError: there is no such case, it is damaged, or the folder holds something else.
+        OutputError: a file cannot be written.
+        Cancelled: ``cancel`` was set; whole cases stay.
+    """
+    from MyoScarSegLib.training.datasets.library import ADDING, CASES, Library
+
+    cases = {case.case: case for case in library.scan()[0]}
+    target = Library.create(folder)
+    exported = []
+    for done, name in enumerate(names):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(done, len(names), f"Exporting {name}")
+        if name not in cases:
+            raise StudyError(f"{library.folder} has no readable case {name!r}.")
+        library.load(cases[name])  # what is damaged is better known here than where it is taken to
+        place = target.folder / CASES / name
+        if place.exists():
+            raise StudyError(f"{folder} has a case {name} already. Choose another folder.")
+        temporary = target.folder / f"{ADDING}{uuid.uuid4().hex}"
+        try:
+            shutil.copytree(library.folders()[name], temporary)
+            temporary.rename(place)
+        except OSError as error:
+            raise OutputError(f"Cannot write {place}: {error.strerror or error}. Choose another folder.") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        exported.append(name)
+    return exported
+
+
+def library_split(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Draw a split of ``library`` by ``seed``, in ``folds``, or ``extend`` the one that there is: the manifest."""
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library = Library.open(arguments["library"])
+    extend = bool(arguments.get("extend", False)) and library.split_manifest() is not None
+    patients = len({case.patient for case in library.scan()[0]})
+    # With fewer patients than folds, one of them validates.
+    folds = max(2, min(int(arguments.get("folds", 5)), patients))
+    split = library.split(
+        seed=int(arguments.get("seed", 0)), folds=folds, extend=extend, replace=not extend, progress=progress, cancel=cancel
+    )
+    return split.to_json()
+
+
+def split_write(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Check a ``split`` made by hand and write it into ``library``: ``notes``."""
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.splits import Split
+
+    told = arguments["split"]
+    split = Split(tuple(sorted(told["training"])), tuple(sorted(told["validation"])))
+    return {"notes": Library.open(arguments["library"]).write_split(split, progress=progress, cancel=cancel)}
+
+
+def augmentation_preview(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Draw what the augmentation ``preset`` does to slices of ``library``, into the PNG ``out``: ``picture``."""
+    from MyoScarSegLib.training.augmentation.preview import preview
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library = Library.open(arguments["library"])
+    cases = sorted(library.cases(), key=lambda case: -case.slices_with_scar)[:4]
+    studies = []
+    for done, case in enumerate(cases):
+        cancel.raise_if_cancelled()
+        progress(done, len(cases), f"Reading {case.case}")
+        studies.append(library.load(case))
+    out = Path(arguments["out"])
+    slices = [labelled for one in studies for labelled in one.slices()]
+    preview(slices, out, preset=str(arguments["preset"]), seed=int(arguments.get("seed", 0)), rows=3, columns=4)
+    return {"picture": str(out)}
+
+
+if __name__ == "__main__":
+    serve(carry_out)

@@ -1,0 +1,130 @@
+"""What a list of a training library shows of each case, and whether the library has changed. Quick: images are not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.files import sha256_of
+from MyoScarSegLib.training.datasets.library import CASES, MARK, REPLACED, SPLIT, Library
+from MyoScarSegLib.training.datasets.library_record import THUMBNAIL, Case
+from MyoScarSegLib.training.splits import Split
+
+COMPLETE, UNREVIEWED, PROBLEM = "complete", "unreviewed", "problem"
+TRAINING, VALIDATION = "training", "validation"
+
+Signature = tuple[tuple[str, int, int], ...]
+"""Names, times (ns) and sizes of the library's files; see :func:`signature`."""
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case in a list.
+
+    Attributes:
+        case: its record; None if it cannot be read.
+        name: of the case.
+        state: ``complete``, ``unreviewed`` (some slices are not reviewed and therefore not used) or ``problem``.
+        problem: sentence that says what is wrong and what to do; empty if nothing is.
+        thumbnail: PNG, if there is one.
+        part: ``training``, ``validation``, or empty if the patient is on neither side of the split.
+    """
+
+    case: Case | None
+    name: str
+    state: str
+    problem: str
+    thumbnail: Path | None
+    part: str
+
+
+class LibraryState:
+    """The rows of a library, looked at again and again: a file is only summed anew when its time or size has changed."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._sums: dict[Path, tuple[int, int, str]] = {}
+
+    def rows(self, *, sums: bool = True) -> list[CaseRow]:
+        """All cases, sorted by name; an unreadable one too.
+
+        Args:
+            sums: compare checksums of files that were not compared yet; some 5 ms for each case, so not in an application's
+                main thread.
+        """
+        cases, damaged = self.library.scan()
+        folders = self.library.folders()
+        split = _split(self.library)
+        known = {case.case: case for case in cases}
+        return [self._row(name, folders[name], known.get(name), damaged.get(name, ""), split, sums) for name in sorted(folders)]
+
+    def changed_files(self) -> dict[str, str]:
+        """Case to the sentence that says which of its files is not the one that was added; reads what is not summed yet."""
+        return {row.name: row.problem for row in self.rows() if row.case is not None and row.state == PROBLEM}
+
+    def _row(self, name: str, folder: Path, case: Case | None, damage: str, split: Split | None, sums: bool) -> CaseRow:
+        thumbnail = folder / THUMBNAIL
+        shown = thumbnail if thumbnail.is_file() else None
+        if case is None:
+            return CaseRow(None, name, PROBLEM, damage, shown, "")
+        part = "" if split is None else _part(split, case.patient)
+        if problem := self._difference(folder, case, sums):
+            return CaseRow(case, name, PROBLEM, problem, shown, part)
+        if case.unreviewed:
+            numbers = ", ".join(str(k + 1) for k in case.unreviewed[:12]) + (" ..." if len(case.unreviewed) > 12 else "")
+            word = "slice" if len(case.unreviewed) == 1 else "slices"
+            problem = f"{word.capitalize()} {numbers} not reviewed, and so not used."
+            return CaseRow(case, name, UNREVIEWED, problem, shown, part)
+        return CaseRow(case, name, COMPLETE, "", shown, part)
+
+    def _difference(self, folder: Path, case: Case, sums: bool) -> str:
+        for name, digest in case.files.items():
+            path = folder / name
+            try:
+                facts = path.stat()
+                before = self._sums.get(path)
+                if before is None or before[:2] != (facts.st_mtime_ns, facts.st_size):
+                    if not sums:
+                        continue
+                    before = self._sums[path] = (facts.st_mtime_ns, facts.st_size, sha256_of(path))
+            except OSError as error:
+                return f"{name} cannot be read: {error.strerror}. Put it back, or remove the case and add it again."
+            if before[2] != digest:
+                return f"{name} was changed since it was added. Accept the change, or add the case again."
+        return ""
+
+
+def rows(library: Library) -> list[CaseRow]:
+    """All cases of a library; see :class:`LibraryState`, which is quicker the second time."""
+    return LibraryState(library).rows()
+
+
+def signature(library: Library) -> Signature:
+    """What differs when a case was added, removed or changed, or the split was; without reading any file.
+
+    Raises:
+        StudyError: the library is gone.
+    """
+    folder = library.folder
+    if not (folder / MARK).is_file():
+        raise StudyError(f"The training library {folder} is gone. Put it back, or choose another folder.")
+    found = []
+    for path in (folder / SPLIT, *(folder / CASES).glob("*/*"), *folder.glob(f"{REPLACED}*")):
+        try:
+            facts = path.stat()
+        except OSError:
+            continue
+        found.append((str(path.relative_to(folder)), facts.st_mtime_ns, facts.st_size))
+    return tuple(sorted(found))
+
+
+def _split(library: Library) -> Split | None:
+    try:
+        return library.split_manifest()
+    except StudyError:
+        return None  # whoever needs the split is told; the cases are listed all the same
+
+
+def _part(split: Split, patient: str) -> str:
+    return TRAINING if patient in split.training else VALIDATION if patient in split.validation else ""

@@ -1,0 +1,197 @@
+"""Segmentations and their volumes in saved scenes of 3D Slicer (``.mrb``, ``.mrml``), read without Slicer."""
+
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.progress import CancelToken
+
+ENDINGS = (".mrb", ".mrml")
+Node = ElementTree.Element
+_LARGEST_BYTES = 8 << 30
+_LARGEST_MRML_BYTES = 256 << 20
+_MOST_FILES = 20_000
+_CHUNK = 1 << 20
+_VOLUME_ROLE, _TRANSFORM_ROLE = "referenceImageGeometryRef", "transform"
+
+
+@dataclass(frozen=True)
+class SceneCase:
+    """A segmentation in a scene.
+
+    Attributes:
+        number: of the segmentation in its scene, from 1.
+        volume, segmentation: files; None where ``problem`` says why.
+        problem: sentence on why it cannot be read; empty if it can.
+    """
+
+    number: int
+    volume: Path | None
+    segmentation: Path | None
+    problem: str = ""
+
+
+@contextmanager
+def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list[SceneCase]]:
+    """The segmentations of a scene; files of a ``.mrb`` are there until the block ends.
+
+    Args:
+        path: a ``.mrb``, or a ``.mrml`` beside its files.
+        cancel: honoured while unpacking.
+
+    Raises:
+        StudyError: it is no scene, is damaged, or holds what no scene has (paths that lead out of it, far too much).
+        Cancelled: ``cancel`` was set.
+    """
+    if not path.is_file():
+        raise StudyError(f"There is no scene {path}.")
+    if path.suffix.lower() == ".mrml":
+        yield _cases(path)
+        return
+    with TemporaryDirectory(prefix="myoscarseg-scene-") as folder:
+        _unpack(path, Path(folder), cancel)
+        scenes = sorted(Path(folder).rglob("*.mrml"))
+        if not scenes:
+            raise StudyError(f"{path} is no scene of 3D Slicer: there is no .mrml file in it.")
+        yield [case for scene in scenes for case in _cases(scene)]
+
+
+def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len(members) > _MOST_FILES or sum(member.file_size for member in members) > _LARGEST_BYTES:
+                raise StudyError(f"{path} is too large for a scene of some studies; open it in Slicer and add them there.")
+            left = _LARGEST_BYTES
+            for member in members:
+                name = PurePosixPath(member.filename.replace("\\", "/"))
+                if name.is_absolute() or ".." in name.parts or ":" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
+                    raise StudyError(f"{path} has an entry that leads out of it ({member.filename!r}); nothing of it was read.")
+                target = folder.joinpath(*name.parts)
+                if member.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source, target.open("wb") as file:
+                    while chunk := source.read(_CHUNK):
+                        if cancel is not None:
+                            cancel.raise_if_cancelled()
+                        left -= len(chunk)
+                        if left < 0:
+                            raise StudyError(f"{path} holds more than it says; nothing of it was read.")
+                        file.write(chunk)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise StudyError(f"{path} is damaged or no scene of 3D Slicer: {error}.") from error
+    except OSError as error:
+        raise StudyError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
+
+
+def _cases(scene: Path) -> list[SceneCase]:
+    """The segmentations of one ``.mrml``, in its order."""
+    nodes = _nodes(scene)
+    by_id = {node.get("id", ""): node for node in nodes}
+    found: list[SceneCase] = []
+    for node in nodes:
+        if node.tag != "Segmentation":
+            continue
+        number = len(found) + 1
+        try:
+            volume = by_id.get(_reference(node, _VOLUME_ROLE))
+            if volume is None:
+                raise StudyError("It has no volume that it was drawn on in the scene.")
+            _check_transforms(node, volume, by_id)
+            found.append(SceneCase(number, _file(volume, by_id, scene), _file(node, by_id, scene)))
+        except StudyError as error:
+            found.append(SceneCase(number, None, None, str(error)))
+    return found
+
+
+def _nodes(scene: Path) -> list[ElementTree.Element]:
+    try:
+        if scene.stat().st_size > _LARGEST_MRML_BYTES:
+            raise StudyError(f"{scene.name} is too large for a scene.")
+        text = scene.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{scene.name} cannot be read: {error.strerror}.") from error
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # no scene has them, and they could unfold without end
+        raise StudyError(f"{scene.name} declares entities, which no scene does; it was not read.")
+    try:
+        return list(ElementTree.fromstring(text))  # noqa: S314 (no entities, see above)
+    except ElementTree.ParseError as error:
+        raise StudyError(f"{scene.name} is damaged: {error}.") from error
+
+
+def _reference(node: ElementTree.Element, role: str) -> str:
+    """Id of the first node that ``node`` refers to in ``role``; empty if there is none."""
+    for part in node.get("references", "").split(";"):
+        name, _, ids = part.partition(":")
+        if name.strip() == role and ids.split():
+            return ids.split()[0]
+    return ""
+
+
+def _check_transforms(
+    segmentation: ElementTree.Element, volume: ElementTree.Element, by_id: dict[str, ElementTree.Element]
+) -> None:
+    """Refuse what would put mask and volume, or the slices of the volume, elsewhere than their files say.
+
+    Raises:
+        StudyError: they are under different transforms, or under one that is not linear.
+    """
+    ids = _reference(segmentation, _TRANSFORM_ROLE), _reference(volume, _TRANSFORM_ROLE)
+    if ids[0] != ids[1]:
+        raise StudyError(
+            "Volume and segmentation are under different transforms. Open the scene in Slicer, harden them, and add it there."
+        )
+    seen = set()
+    above = ids[0]
+    while above and above not in seen:
+        seen.add(above)
+        node = by_id.get(above)
+        if node is None:
+            raise StudyError("It is under a transform that is not in the scene.")
+        if node.tag != "LinearTransform" and not _is_linear(node):
+            raise StudyError(
+                "It is under a non-linear transform, such as that of unevenly spaced slices. Open the scene in Slicer and add it "
+                "there."
+            )
+        above = _reference(node, _TRANSFORM_ROLE)
+
+
+def _is_linear(node: ElementTree.Element) -> bool:
+    return node.tag == "Transform" and bool(re.search(r"matrixTransform", " ".join(node.attrib)))
+
+
+def _file(node: ElementTree.Element, by_id: dict[str, ElementTree.Element], scene: Path) -> Path:
+    storage = by_id.get(_reference(node, "storage"))
+    name = unquote(storage.get("fileName", "")) if storage is not None else ""
+    what = "segmentation" if node.tag == "Segmentation" else "volume"
+    if not name:
+        raise StudyError(f"Its {what} was not saved with the scene.")
+    path = (scene.parent / name).resolve()
+    inside = scene.parent.resolve()
+    if not path.is_relative_to(inside):
+        raise StudyError(f"Its {what} lies outside the scene's folder. Save the scene with all its files, as .mrb.")
+    if not path.is_file():
+        raise StudyError(f"Its {what} is missing: {path.name}.")
+    return path
+
+
+def is_scene(path: Path) -> bool:
+    """Whether a file is named like a scene."""
+    return path.suffix.lower() in ENDINGS
+
+
+def scenes_in(folder: Path) -> list[Path]:
+    """Scenes in a folder: ``.mrb`` files, and the ``.mrml`` of a scene folder."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_scene(path))
