@@ -14,7 +14,7 @@ from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.jobs import Hooks, run
 from MyoScarSegLib.training.runs import measuring
 from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, duration, estimate, estimate_chore
-from MyoScarSegLib.training.runs.measuring import SegmenterPace
+from MyoScarSegLib.training.runs.measuring import DetectorPace, SegmenterPace
 from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.splits import Split
 from Testing.labelled_factory import labels, study
@@ -133,10 +133,19 @@ def test_early_stopping_lowers_only_the_lower_bound(library, settings, fixed):
     assert hasty.high == pytest.approx(patient.high, rel=0.01)
 
 
+@pytest.mark.slow
 def test_detector_is_measured_too(library, monkeypatch):
     monkeypatch.setattr(measuring, "ENOUGH_S", 0.5)
     told = estimate(TrainSettings(what="detector", device="cpu"), library, SPLIT)
     assert told.epochs == {"detector": 40} and told.parts["steps"] > 0 and told.parts["embedding"] == 0
+
+
+def test_detectors_times_are_multiplied_by_what_there_is(library, monkeypatch):
+    monkeypatch.setattr(measuring, "pace_of_detector", lambda *_: DetectorPace(loading=2, window=0.1, epoch=1, detect=0.2))
+    told = estimate(TrainSettings(what="detector", device="cpu", options={"phantoms": 0}), library, SPLIT).parts
+    assert told["steps"] == pytest.approx(40 * (12 * 0.1 + 1))
+    assert told["validation"] == pytest.approx((2 * 12 + 4 + 60) * 0.2)
+    assert told["embedding"] == 0 and told["reading"] > 2
 
 
 @pytest.mark.parametrize("part", ["Reading", "Loading", "look", "steps"])
