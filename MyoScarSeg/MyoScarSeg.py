@@ -40,7 +40,7 @@ class MyoScarSeg(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose "
             "boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass "
-            "are measured as you work. The first use shows what has to be installed. For research, not for clinical decisions."
+            "are measured as you work. The second tab teaches the models with studies that you have corrected. The first use shows what has to be installed. For research, not for clinical decisions."
         )
         self.parent.acknowledgementText = _(
             "Built on 3D Slicer, SAM (Apache-2.0) and ultralytics YOLO (AGPL-3.0). The models were trained on EMIDEC."

@@ -46,6 +46,20 @@ class Module:
         return self.panel.ui
 
     @property
+    def tab(self) -> Any:
+        """The training tab."""
+        return self.panel.training
+
+    @property
+    def training(self) -> Any:
+        """The training workflow."""
+        return self.tab.training
+
+    def named(self, name: str) -> Any:
+        """A widget of the first or the second tab by name."""
+        return getattr(self.ui, name, None) or getattr(self.tab.ui, name)
+
+    @property
     def workflow(self) -> Any:
         return self.panel.workflow
 
@@ -91,11 +105,17 @@ class Module:
         from PySide6.QtCore import QPoint, Qt
         from PySide6.QtTest import QTest
 
-        button = unwrap(getattr(self.ui, name))
+        button = unwrap(self.named(name))
         assert button.isEnabled(), f"{name} is disabled: {button.toolTip()}"
+        assert button.isVisible(), f"{name} is not shown"
         begin, waited = time.perf_counter(), _waited_s()
         QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(8, button.height() // 2))
         self.longest_ms = max(self.longest_ms, (time.perf_counter() - begin - (_waited_s() - waited)) * 1000)
+        self.settle()
+
+    def show_train(self) -> None:
+        """Go to the training tab, as a click on its heading does."""
+        self.panel.tabs.setCurrentIndex(1)
         self.settle()
 
     def key(self, keys: str) -> None:

@@ -19,8 +19,8 @@ from Testing.standins.pythonqt import ClassProxy, Proxy, PythonObject, qt_class,
 REPOSITORY = Path(__file__).resolve().parent.parent
 FILES = [
     REPOSITORY / "MyoScarSeg" / "MyoScarSeg.py",
-    *sorted((REPOSITORY / "MyoScarSegLib" / "widgets").glob("*.py")),
-    REPOSITORY / "Resources" / "UI" / "MyoScarSeg.ui",
+    *sorted((REPOSITORY / "MyoScarSegLib" / "widgets").rglob("*.py")),
+    *sorted((REPOSITORY / "Resources" / "UI").glob("*.ui")),
 ]
 OWN_CLASSES = [
     cls

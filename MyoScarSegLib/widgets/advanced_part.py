@@ -107,6 +107,14 @@ class AdvancedPart(Part):
         if settings != self.workflow.settings:
             self.workflow.configure(settings)
 
+    def follow_models(self) -> None:
+        """Models were kept or removed, or another one was chosen, in the training tab or by a script."""
+        self.detector.follow(self.workflow.settings.detector)
+        self.segmenter.follow(self.workflow.settings.segmenter)
+        self._show_models()
+        self.panel.boxes.show_confidence()
+        self.configure()
+
     # ------------------------------------------------------------------ packages
 
     @property

@@ -33,14 +33,9 @@ class ModelChoice:
         self._default = default
         self._settings = settings
         self._after = changed
-        self._entries = {entry.name: entry for entry in registry().entries(task)}
+        self._entries: dict[str, Entry] = {}
         self._states: Mapping[str, str] = {}
-        for name in sorted(self._entries, key=lambda name: name != default):
-            combo.addItem(_("{name} (usual)").format(name=name) if name == default else name, name)
-        kept = settings.text(f"{task}Model", default)
-        if kept not in self._entries and Path(kept).is_file():
-            combo.addItem(Path(kept).name, kept)
-        combo.setCurrentIndex(max(combo.findData(kept), 0))
+        self._list(settings.text(f"{task}Model", default))
         self._show()
         combo.connect("currentIndexChanged(int)", self._chosen)
 
@@ -79,10 +74,32 @@ class ModelChoice:
             index = self._combo.count - 1
         self._combo.setCurrentIndex(index)
 
+    def follow(self, value: str | Path | None) -> None:
+        """List the models that there are now, and show the one that was chosen elsewhere; nothing is told of it.
+
+        Args:
+            value: as of :attr:`value`.
+        """
+        chosen = self._default if value is None else str(value)
+        if chosen == self.name and set(self._entries) == {entry.name for entry in registry().entries(self._task)}:
+            return
+        quietly(self._combo, lambda: self._list(chosen))
+        self._settings.keep(f"{self._task}Model", self.name)
+        self._show()
+
     def show_states(self, states: Mapping[str, str]) -> None:
         """Take in which models are installed."""
         self._states = states
         self._show()
+
+    def _list(self, chosen: str) -> None:
+        self._entries = {entry.name: entry for entry in registry().entries(self._task)}
+        self._combo.clear()
+        for name in sorted(self._entries, key=lambda name: name != self._default):
+            self._combo.addItem(_("{name} (usual)").format(name=name) if name == self._default else name, name)
+        if chosen not in self._entries and Path(chosen).is_file():
+            self._combo.addItem(Path(chosen).name, chosen)
+        self._combo.setCurrentIndex(max(self._combo.findData(chosen), 0))
 
     def _chosen(self, _index: int) -> None:
         self._settings.keep(f"{self._task}Model", self.name)

@@ -15,8 +15,8 @@ from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import looks
 from MyoScarSegLib.widgets.training.pictures import Pictures
 
-_PICTURES_S = 0.004
-"""At one turn: the panel is to stay live while hundreds of pictures are read."""
+_AT_ONCE_S = 0.008
+"""At one turn: the panel is to stay live while hundreds of rows are written and their pictures read."""
 _CASE, _SCAR, _ADDED, _STATE = range(4)
 
 
@@ -62,7 +62,8 @@ class CaseTable:
         self._words: list[str] = []
         self._column, self._down = _CASE, False
         self._pictures = Pictures(looks.THUMBNAIL_PX)
-        self._waiting: list[int] = []
+        self._unwritten: list[int] = []  # rows whose texts are not in the widget yet
+        self._waiting: list[int] = []  # rows whose pictures were not looked for yet
         header = table.horizontalHeader()
         header.setSortIndicatorShown(True)
         header.setSortIndicator(self._column, qt.Qt.AscendingOrder)
@@ -94,12 +95,15 @@ class CaseTable:
         """Select one case, and have it in sight."""
         if name in self.shown:
             row = self.shown.index(name)
+            quietly(self._table, lambda: self._write(row))
             self._table.selectRow(row)
             self._table.scrollToItem(self._table.item(row, _CASE))
 
-    def read_pictures(self) -> None:
-        """Put in some pictures that are not there yet; call it until all are."""
-        end = time.monotonic() + _PICTURES_S
+    def go_on(self) -> None:
+        """Write some rows, and put in some pictures, that are not there yet. Call it often."""
+        end = time.monotonic() + _AT_ONCE_S
+        if self._unwritten:
+            quietly(self._table, lambda: self._write_some(end))
         while self._waiting and time.monotonic() < end:
             row = self._waiting.pop(0)
             if row >= len(self._shown):
@@ -124,33 +128,44 @@ class CaseTable:
         if lines == self._shown and int(self._table.rowCount) == len(lines):
             self._waiting = list(range(len(lines)))  # a picture may have come meanwhile
             return
+        unwritten = {self._shown[row] for row in self._unwritten}
         chosen = set(self.selected)
-        before = list(self._shown)
+        before = self._shown
         self._shown = lines
-        quietly(self._table, lambda: self._write(lines, before))
+        self._unwritten = [
+            row for row, line in enumerate(lines) if row >= len(before) or before[row] != line or line in unwritten
+        ]
         rows = [row for row, line in enumerate(lines) if line.name in chosen]
-        quietly(self._table, lambda: self._mark(rows))
+        quietly(self._table, lambda: self._begin(rows))
         self._waiting = list(range(len(lines)))
         self._selected()
 
-    def _mark(self, rows: Sequence[int]) -> None:
-        for row in rows:
-            for column in range(int(self._table.columnCount)):
-                self._table.item(row, column).setSelected(True)
-
-    def _write(self, lines: Sequence[CaseLine], before: Sequence[CaseLine]) -> None:
+    def _begin(self, chosen: Sequence[int]) -> None:
+        """Make room for the rows, and write those that are to be selected; the others come a few at a time."""
         table = self._table
         table.clearSelection()
-        table.setRowCount(len(lines))
-        for row, line in enumerate(lines):
-            if row < len(before) and before[row] == line:
-                continue
-            for column, text in enumerate(line.cells):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(line.tip)
-                if column == _STATE:
-                    item.setIcon(looks.state_icon(line.state))
-                table.setItem(row, column, item)
+        table.setRowCount(len(self._shown))
+        for row in chosen:
+            self._write(row)
+            for column in range(int(table.columnCount)):
+                table.item(row, column).setSelected(True)
+        self._write_some(time.monotonic() + _AT_ONCE_S)
+
+    def _write_some(self, end: float) -> None:
+        while self._unwritten and time.monotonic() < end:
+            self._write(self._unwritten[0])
+
+    def _write(self, row: int) -> None:
+        if row not in self._unwritten:
+            return
+        self._unwritten.remove(row)
+        line = self._shown[row]
+        for column, text in enumerate(line.cells):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(line.tip)
+            if column == _STATE:
+                item.setIcon(looks.state_icon(line.state))
+            self._table.setItem(row, column, item)
 
 
 def line_of(row: Any) -> CaseLine:

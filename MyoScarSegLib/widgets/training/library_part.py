@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.add_dialog import AddDialog
-from MyoScarSegLib.widgets.training.case_table import CaseTable, line_of
+from MyoScarSegLib.widgets.training.case_table import CaseLine, CaseTable, line_of
 from MyoScarSegLib.widgets.training.confirm import confirm
 from MyoScarSegLib.widgets.training.part import TrainingPart
 
@@ -34,6 +35,7 @@ class LibraryPart(TrainingPart):
             )
         }  # fmt: skip
         self.dialog: AddDialog | None = None
+        self._known: dict[str, tuple[Any, CaseLine]] = {}
         self.table = CaseTable(ui.caseTable, self._selected)
         self.menu = qt.QMenu(ui.importButton)
         for name, text, slot in (
@@ -144,7 +146,7 @@ class LibraryPart(TrainingPart):
         ui.libraryFolderLabel.toolTip = str(folder or "")
         rows = training.rows if folder is not None else []
         if changes & {TrainChange.LIBRARY, TrainChange.SPLIT}:
-            self.table.show([line_of(row) for row in rows])
+            self.table.show(self._lines(rows))
         for name in ("libraryFilterEdit", "caseTable", "libraryCountLabel"):
             getattr(ui, name).visible = bool(rows)
         ui.libraryCountLabel.text = self._count(rows)
@@ -157,7 +159,16 @@ class LibraryPart(TrainingPart):
             self.dialog.refresh()
 
     def tick(self) -> None:  # noqa: D102
-        self.table.read_pictures()
+        self.table.go_on()
+
+    def _lines(self, rows: Sequence[Any]) -> list[CaseLine]:
+        """The rows as lines of the table; those of before are used again where nothing has changed."""
+        before = self._known
+        self._known = {}
+        for row in rows:
+            known = before.get(row.name)
+            self._known[row.name] = known if known is not None and known[0] == row else (row, line_of(row))
+        return [line for _row, line in self._known.values()]
 
     def _count(self, rows: Any) -> str:
         patients = len({row.case.patient for row in rows if row.case is not None})

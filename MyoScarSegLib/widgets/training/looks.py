@@ -37,6 +37,8 @@ def dress(ui: Any) -> None:
     ui.runBar.styleSheet = looks.THIN_BAR
     looks.dress_table(ui.caseTable, THUMBNAIL_PX + 6)
     looks.dress_table(ui.summaryTable, TWO_LINES_PX)
+    # Columns as wide as the rows in sight need: to ask hundreds of rows takes longer than to fill them.
+    ui.caseTable.horizontalHeader().setResizeContentsPrecision(0)
     ui.caseTable.wordWrap = False  # two lines are given, and more have no room
     ui.caseTable.iconSize = qt.QSize(THUMBNAIL_PX, THUMBNAIL_PX)
     for table in (ui.runTable, ui.patientTable):
@@ -67,9 +69,14 @@ def dot(color: str) -> Any:
     return icon
 
 
+_icons: dict[str, Any] = {}
+
+
 def state_icon(state: str) -> Any:
     """A dot in the colour of a case's or run's state."""
-    return dot(STATE_COLORS.get(state, _GREY))
+    if state not in _icons:
+        _icons[state] = dot(STATE_COLORS.get(state, _GREY))
+    return _icons[state]
 
 
 def badge(label: Any, text: str, state: str) -> None:

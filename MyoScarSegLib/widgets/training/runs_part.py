@@ -114,6 +114,8 @@ class RunsPart(TrainingPart):
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui, training = self.ui, self.training
+        if TrainChange.MODELS in changes and self.tab.ready:
+            self.panel.advanced.follow_models()
         if changes & {TrainChange.RUNS, TrainChange.RUN}:
             self._fill()
         for name in ("runTable", *_BUTTONS):

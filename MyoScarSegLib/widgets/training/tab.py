@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import qt
 import slicer
 
 from MyoScarSegLib.resources import resources_folder
@@ -24,6 +25,7 @@ from MyoScarSegLib.widgets.training.train_part import TrainPart
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
 
+_LAID_OUT_MS = 60
 _SECTIONS = ("library", "split", "train", "progress", "runs")
 
 
@@ -37,6 +39,7 @@ class TrainingTab:
         training: what everything acts on.
         packages: what training needs to be installed.
         shown: whether the user sees the tab.
+        ready: whether the panel around is complete.
     """
 
     def __init__(self, panel: Panel) -> None:
@@ -44,7 +47,7 @@ class TrainingTab:
         self.training = panel.backend.training
         self.form = slicer.util.loadUI(str(resources_folder() / "UI" / "Training.ui"))
         self.ui = slicer.util.childWidgetVariables(self.form)
-        self.shown = False
+        self.shown = self.ready = False
         looks.dress(self.ui)
         self.packages = Packages(self)
         self.status = TrainingStatusPart(self)
@@ -61,6 +64,7 @@ class TrainingTab:
         self._unobserve = [self.training.on_changed(self._changes.add), panel.backend.after_tick(self.flush)]
         self._restore()
         self.flush()
+        self.ready = True
 
     def flush(self) -> None:
         """Show what has changed since the last time."""
@@ -91,6 +95,10 @@ class TrainingTab:
             looks.dress(self.ui)  # the theme may have been changed meanwhile
             self.changed(*TrainChange)
 
+    def bring_into_sight(self, widget: Any) -> None:
+        """Scroll the panel so far that a widget is seen, once it has its place."""
+        qt.QTimer.singleShot(_LAID_OUT_MS, lambda: self._scroll_to(widget))
+
     def cleanup(self) -> None:
         """Let go of application and workflow; the training itself goes on."""
         self.shown = False
@@ -100,6 +108,13 @@ class TrainingTab:
         for part in self.parts:
             part.cleanup()
         self.packages.close()
+
+    def _scroll_to(self, widget: Any) -> None:
+        area = widget if self.shown else None
+        while area is not None and not area.inherits("QScrollArea"):
+            area = area.parentWidget()
+        if area is not None:
+            area.ensureWidgetVisible(widget)
 
     def _collapsed(self, name: str, on: bool) -> None:
         self.panel.settings.keep(f"{name}Collapsed", on)

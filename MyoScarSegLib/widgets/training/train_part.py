@@ -54,6 +54,7 @@ class TrainPart(TrainingPart):
         self.tab.status.say_error("")
         if self.training.train(chosen) is not None:
             self.ui.progressSection.collapsed = False
+            self.tab.bring_into_sight(self.ui.cancelRunButton)
 
     def estimate(self) -> None:
         """Measure how long it will take."""
