@@ -16,6 +16,7 @@ from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.models import own, registry
 from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.training.own_models import import_chore, import_model
 from Testing.tiny_models import write_segmenter
 
 
@@ -70,7 +71,7 @@ def test_kept_model_is_listed_checked_and_loaded_by_its_name(trained):
 def test_kept_detector_is_loaded_by_its_name(tmp_path, tiny_detector):
     from MyoScarSegLib.detection import load_detector
 
-    entry = own.import_model(tiny_detector, "finder")
+    entry = import_model(tiny_detector, "finder")
     assert entry.task == "detect" and entry.architecture == "yolo"
     assert load_detector("finder", device="cpu").name == "finder"
 
@@ -81,9 +82,9 @@ def test_exported_model_is_the_same_on_another_computer(trained, tmp_path, monke
     assert sorted(p.suffix for p in file.parent.iterdir()) == [".json", ".md", ".safetensors"]
     monkeypatch.setenv("MYOSCARSEG_MODELS", str(tmp_path / "other-computer"))
     assert own.own_models().entries == {}
-    entry = own.import_model(file)
+    entry = import_model(file)
     assert (entry.name, entry.sha256, entry.metrics) == ("ward-3", first.sha256, first.metrics)
-    assert own.import_model(file.with_suffix(".json")).name == "ward-3-2"
+    assert import_model(file.with_suffix(".json")).name == "ward-3-2"
 
 
 def test_export_replaces_no_other_model(trained, tmp_path):
@@ -95,7 +96,7 @@ def test_export_replaces_no_other_model(trained, tmp_path):
 
 
 def test_model_without_card_is_imported_and_says_that_nothing_is_known(tiny_segmenter):
-    entry = own.import_model(tiny_segmenter)
+    entry = import_model(tiny_segmenter)
     assert (entry.name, entry.preprocessing, entry.licence) == ("tiny-sam", "myoscarseg-1", "not stated")
     assert "without a card" in own.own_card("tiny-sam")["limits"][0]
 
@@ -124,7 +125,7 @@ def test_card_of_another_file_is_refused(trained, tmp_path):
         own.keep(trained, other, "ward-3")
     write_card(trained, architecture="sam-vit-b")
     with pytest.raises(ModelError, match="architecture 'sam-vit-b'"):
-        own.import_model(trained)
+        import_model(trained)
     assert not own.own_models().entries and not left_over()
 
 
@@ -177,10 +178,10 @@ def test_program_in_a_file_is_never_run(tmp_path):
 
     (tmp_path / "bomb.pth").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ModelError, match=r"not a \.safetensors file"):
-        own.import_model(tmp_path / "bomb.pth")
+        import_model(tmp_path / "bomb.pth")
     (tmp_path / "bomb.safetensors").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ModelError, match="damaged"):
-        own.import_model(tmp_path / "bomb.safetensors")
+        import_model(tmp_path / "bomb.safetensors")
     assert not (tmp_path / "ran").exists()
 
 
@@ -197,16 +198,18 @@ def test_file_that_is_no_model_of_ours_is_refused(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"image_encoder.x": torch.zeros(3)}, str(tmp_path / "a.safetensors"))
+    names = ("preprocessing", "normalisation_version", "low_percentile", "high_percentile")
+    save_file({"image_encoder.x": torch.zeros(3)}, str(tmp_path / "f.safetensors"), dict.fromkeys(names, "1"))
     save_file({"y": torch.zeros(3)}, str(tmp_path / "b.safetensors"))
     write_segmenter(tmp_path / "whole.safetensors")
     whole = (tmp_path / "whole.safetensors").read_bytes()
     (tmp_path / "c.safetensors").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "d.safetensors").write_bytes(b"")
-    for name in "abcd":
+    for name in "abcdf":
         with pytest.raises(ModelError):
-            own.import_model(tmp_path / f"{name}.safetensors")
+            import_model(tmp_path / f"{name}.safetensors")
     with pytest.raises(ModelError, match="There is no model file"):
-        own.import_model(tmp_path / "e.safetensors")
+        import_model(tmp_path / "e.safetensors")
     assert not own.own_models().entries and not left_over()
 
 
@@ -261,7 +264,7 @@ def test_chores_do_it_for_the_application(trained, tmp_path):
     kept = own.keep_chore({"model": str(trained), "card": str(trained.with_suffix(".json")), "name": "ward-3"})
     assert kept == {"name": "ward-3", "sha256": sha256_of(trained)}
     file = own.export_chore({"name": "ward-3", "folder": str(tmp_path / "out")})["file"]
-    assert own.import_chore({"file": file})["name"] == "ward-3-2"
+    assert import_chore({"file": file})["name"] == "ward-3-2"
 
 
 def test_command_keeps_lists_exports_imports_and_removes(command, trained, tmp_path):
@@ -285,4 +288,4 @@ def test_card_of_a_segmenter_is_not_taken_for_a_detector(tmp_path, tiny_detector
     path.write_bytes(tiny_detector.read_bytes())
     write_card(path)
     with pytest.raises(ModelError, match="task 'segment' instead of 'detect'"):
-        own.import_model(path)
+        import_model(path)

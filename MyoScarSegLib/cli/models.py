@@ -97,6 +97,7 @@ def _is_own(models: Registry, name: str, file: Path) -> bool:
 
 def _own(args: argparse.Namespace) -> int:
     from MyoScarSegLib.models import own
+    from MyoScarSegLib.training.own_models import import_model
 
     failed = False
     for name in args.names if args.action == "remove" else [getattr(args, "name", "")]:
@@ -110,7 +111,7 @@ def _own(args: argparse.Namespace) -> int:
                 if args.action == "keep":
                     entry = own.keep(args.file, args.file.with_suffix(".json"), name)
                 else:
-                    entry = own.import_model(args.file, name)
+                    entry = import_model(args.file, name)
                 text = f"{entry.name}: {own.models_folder() / entry.name / entry.filename}"
         except MyoScarSegError as error:
             _complain(str(error))

@@ -2,7 +2,7 @@
 
 A model is a folder ``NAME`` with ``NAME.safetensors``, its card (``NAME.json`` and ``NAME.md``) and ``model.json``, what the
 registry knows of it. Folders appear and go as a whole, so a kill or a full disk leaves either the model or nothing of it.
-Nothing here is ever unpickled. All but :func:`import_model` and :func:`check_model` run without torch.
+Nothing here is ever unpickled, and nothing needs torch.
 """
 
 from __future__ import annotations
@@ -195,62 +195,36 @@ def export(name: str, folder: Path, progress: Progress = no_progress, cancel: Ca
     return target
 
 
-def import_model(file: Path, name: str = "", *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Entry:
-    """Take over a model from a file, such as another computer exported.
+def take_over(
+    file: Path,
+    facts: Mapping[str, str],
+    name: str = "",
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Entry:
+    """Keep a model from elsewhere of which it is known that it loads; :func:`MyoScarSegLib.training.own_models.import_model` asks.
 
-    Its card is looked for beside it; without one nothing is known of its data and figures, and the registry says so. The file
-    must load as a segmenter or detector of MyoScarSeg; needs torch, so the application has it done in another process.
+    Its card is looked for beside it; without one nothing is known of its data and figures, and the registry says so.
 
     Args:
-        file: the ``.safetensors`` file, or the card beside it.
+        file: the ``.safetensors`` file.
+        facts: what it is: ``task``, ``architecture`` and ``preprocessing``.
         name: that it gets; empty for the card's or the file's, with a number if that is taken.
         progress, cancel: as in :func:`keep`.
 
     Raises:
-        ModelError: it is no model of MyoScarSeg, is damaged, or is not what its card says, or it is kept already.
+        ModelError: it is not what its card says, or the name is taken.
         OutputError: the folder of models cannot be written.
         Cancelled: the token was set.
     """
-    file = Path(file)
-    if file.suffix in (".json", ".md"):
-        file = file.with_suffix(".safetensors")
-    if not file.is_file():
-        raise ModelError(f"There is no model file {file}.")
-    if file.suffix != ".safetensors":
-        raise ModelError(
-            f"{file.name} is not a .safetensors file. Only such can be imported: other formats could run any program on opening."
-        )
-    progress(0, 0, f"checking {file.name}")
-    facts = check_model(file)
-    if cancel is not None:
-        cancel.raise_if_cancelled()
     beside = file.with_suffix(".json")
     card = _read_card(beside) if beside.is_file() else {}
-    wrong = [key for key in ("task", "architecture", "preprocessing") if card.get(key, facts[key]) != facts[key]]
-    if wrong:
+    if wrong := [key for key, value in facts.items() if card.get(key, value) != value]:
         told = ", ".join(f"{key} {card[key]!r} instead of {facts[key]!r}" for key in wrong)
         raise ModelError(f"The card {beside.name} is not that of {file.name}: it says {told}.")
-    wish = name or str(card.get("name") or file.stem)
-    return _put(file, {**empty_card(), **facts, **card}, name or free_name(wish), "", progress, cancel)
-
-
-def check_model(file: Path) -> dict[str, str]:
-    """Load a file as a model, and say what it is: ``task``, ``architecture`` and ``preprocessing``.
-
-    Raises:
-        ModelError: it is none, or is damaged.
-    """
-    told = read_header(file)
-    if any(key.startswith("image_encoder.") for key in told.tensors):
-        from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
-
-        checkpoint = read_checkpoint(file)
-        if checkpoint.metadata.get("preprocessing") != checkpoint.preprocessing:
-            raise ModelError(f"{file.name} does not say which preprocessing it was trained with: it is no model of MyoScarSeg.")
-        return {"task": "segment", "architecture": checkpoint.architecture, "preprocessing": checkpoint.preprocessing}
-    from MyoScarSegLib.detection.checkpoint import PREPROCESSING, load_checkpoint
-
-    return {"task": "detect", "architecture": load_checkpoint(file)[1].architecture, "preprocessing": PREPROCESSING}
+    wish = name or free_name(str(card.get("name") or file.stem))
+    return _put(file, {**empty_card(), **facts, **card}, wish, "", progress, cancel)
 
 
 def keep_chore(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
@@ -259,14 +233,6 @@ def keep_chore(arguments: dict[str, Any], progress: Progress = no_progress, canc
         Path(arguments["model"]), Path(arguments["card"]), str(arguments["name"]), title=str(arguments.get("title", "")),
         progress=progress, cancel=cancel,
     )  # fmt: skip
-    return {"name": entry.name, "sha256": entry.sha256}
-
-
-def import_chore(
-    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
-) -> dict[str, Any]:
-    """:func:`import_model` likewise: ``file``, and ``name`` if wished; returns the ``name``."""
-    entry = import_model(Path(arguments["file"]), str(arguments.get("name") or ""), progress=progress, cancel=cancel)
     return {"name": entry.name, "sha256": entry.sha256}
 
 

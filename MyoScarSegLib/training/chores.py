@@ -31,7 +31,7 @@ CHORES = {
     "estimate": "MyoScarSegLib.training.runs.estimate:estimate_chore",
     "compare": "MyoScarSegLib.training.runs.compare:compare_chore",
     "model_keep": "MyoScarSegLib.models.own:keep_chore",
-    "model_import": "MyoScarSegLib.models.own:import_chore",
+    "model_import": "MyoScarSegLib.training.own_models:import_chore",
     "model_export": "MyoScarSegLib.models.own:export_chore",
 }
 """Name to ``module:function``; imported when asked for."""
