@@ -163,7 +163,8 @@ def test_every_choice_has_a_line_and_can_be_chosen():
 def test_application_can_read_settings_and_plan_without_torch(tmp_path):
     script = (
         "import sys; from pathlib import Path; from MyoScarSegLib.training.runs.plans import TrainSettings;"
-        "from MyoScarSegLib.models import own; import MyoScarSegLib.training.runs.predictions;"
+        "from MyoScarSegLib.models import own; from MyoScarSegLib.training import own_models;"
+        "from MyoScarSegLib.training.runs import compare, estimate, examples, measuring, predictions;"
         f"TrainSettings(what='both').jobs(Path('x'), Path('y'), Path({str(written_split(tmp_path))!r}));"
         "print([m for m in ('torch', 'monai', 'ultralytics', 'accelerate', 'matplotlib', 'PIL', 'cv2') if m in sys.modules])"
     )
