@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
-from MyoScarSegLib.training.finetune.calibration import FEWEST_PATIENTS, can_calibrate, choose_threshold, shift_threshold
+from MyoScarSegLib.training.finetune.calibration import (
+    FEWEST_PATIENTS,
+    Calibration,
+    Chosen,
+    bias_of,
+    can_calibrate,
+    choose_threshold,
+    shift_threshold,
+)
 from Testing.tiny_training import tensors_of, write_start
 
 
@@ -73,3 +84,20 @@ def test_what_had_the_chosen_probability_gets_a_half_and_nothing_else_changes(tm
 
 def test_a_model_without_refiner_is_left_as_it_is(tmp_path):
     assert not can_calibrate(write_start(tmp_path / "bare.safetensors", branch=False))
+
+
+def test_a_calibration_that_was_chosen_is_applied_once_whenever_the_training_was_interrupted(tmp_path):
+    model = write_start(tmp_path / "model.safetensors")
+    chosen = Chosen(Calibration(0.3, 6, 0.5, 0.6, 0.55), bias_of(model))
+    chosen.write(tmp_path / "calibration.json")
+    again = Chosen.read(tmp_path / "calibration.json")
+    assert again == chosen
+    before = bias_of(model)
+    again.apply(model)
+    moved = bias_of(model)
+    again.apply(model)
+    assert bias_of(model) == moved
+    assert moved[0] - before[0] == pytest.approx(math.log(0.7 / 0.3), rel=1e-3)
+    (tmp_path / "calibration.json").write_text("{}")
+    with pytest.raises(ModelError, match="damaged"):
+        Chosen.read(tmp_path / "calibration.json")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import atomic_path, read_json, sha256_of, write_json
+from MyoScarSegLib.files import atomic_path, read_json, write_json
 from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
 
 _BIAS = "refiner.leave.bias"
@@ -56,11 +56,12 @@ class Chosen:
 
     Attributes:
         calibration: what was chosen.
-        model_sha256: of the model's file before it was applied.
+        bias: of the model's refiner before it was applied, by which a model is known: checksums of files with the same
+            tensors differ.
     """
 
     calibration: Calibration
-    model_sha256: str
+    bias: tuple[float, ...]
 
     def apply(self, model: Path) -> None:
         """Move the threshold of the model, unless that was done.
@@ -68,12 +69,12 @@ class Chosen:
         Raises:
             OutputError: the file cannot be written.
         """
-        if sha256_of(model) == self.model_sha256:
+        if bias_of(model) == self.bias:
             shift_threshold(model, self.calibration.threshold)
 
     def write(self, path: Path) -> None:
         """Write it as JSON, atomically."""
-        write_json(path, {"version": 1, "model_sha256": self.model_sha256, **self.calibration.to_json()})
+        write_json(path, {"version": 1, "bias": list(self.bias), **self.calibration.to_json()})
 
     @classmethod
     def read(cls, path: Path) -> Chosen:
@@ -91,7 +92,7 @@ class Chosen:
                 dice_after=float(document["dice_after"]),
                 dice_left_out=float(document["dice_left_out"]),
             )
-            return cls(calibration, str(document["model_sha256"]))
+            return cls(calibration, tuple(float(value) for value in document["bias"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is damaged. Train anew into another folder.") from error
 
@@ -128,6 +129,14 @@ def can_calibrate(path: Path) -> bool:
 
     with safe_open(str(path), "pt") as file:
         return _BIAS in file.keys()  # noqa: SIM118 - it is no mapping
+
+
+def bias_of(path: Path) -> tuple[float, ...]:
+    """The bias that is moved, of a model file that has one."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), "pt") as file:
+        return tuple(file.get_tensor(_BIAS).float().flatten().tolist())
 
 
 def shift_threshold(path: Path, threshold: float) -> None:

@@ -13,7 +13,7 @@ from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
-from MyoScarSegLib.training.finetune.calibration import Chosen, can_calibrate, choose_threshold
+from MyoScarSegLib.training.finetune.calibration import Chosen, bias_of, can_calibrate, choose_threshold
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.train import CALIBRATION, Outcome, Patients, fine_tune
@@ -259,7 +259,7 @@ def _calibrate(
     calibration = choose_threshold(evaluation.settings[JITTERED])
     if calibration is None:
         return None
-    chosen = Chosen(calibration, sha256_of(model))
+    chosen = Chosen(calibration, bias_of(model))
     chosen.write(note)
     return chosen
 
