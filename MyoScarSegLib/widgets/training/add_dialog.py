@@ -94,6 +94,7 @@ class AddDialog:
         self.reader = _edit("addReaderEdit", _("Your code, so that it is known later who corrected the study"))
         form.addRow(_("Reader"), self.reader)
         self.segments: dict[str, Any] = {}
+        self._labels: dict[str, Any] = {}
         for role, title, tip in (
             ("scar", _("Scar"), _("The segment that is scar")),
             (
@@ -102,11 +103,13 @@ class AddDialog:
                 _("The segment of the heart's wall, if it was drawn: scar lies nowhere else"),
             ),
             ("blood_pool", _("Blood pool"), _("The segment of the left ventricle's cavity, if it was drawn")),
+            ("no_reflow", _("No-reflow"), _("The segment of the dark core in the scar (MVO), if it is one of its own")),
         ):
             combo = self.segments[role] = qt.QComboBox()
             combo.name = f"addSegment_{role}"
             combo.toolTip = tip
-            form.addRow(title, combo)
+            label = self._labels[role] = qt.QLabel(title)
+            form.addRow(label, combo)
         self.all_slices = qt.QRadioButton(_("All slices are reviewed"))
         self.all_slices.name = "addAllSlices"
         self.some_slices = qt.QRadioButton(_("Only these:"))
@@ -161,7 +164,11 @@ class AddDialog:
             for choice in choices:
                 combo.addItem(choice.name, choice.id)
             likely = next((choice.id for choice in choices if choice.role == role), "")
+            if role == "scar" and session is not None:
+                likely = str(session.segmentation.existing_segment_id or likely)  # whatever the user called it
             combo.setCurrentIndex(max(combo.findData(likely), 0))
+            # With one segment there is nothing to choose.
+            combo.visible = self._labels[role].visible = len(choices) > 1
         reviewed = training.reviewed_slices()
         slices = 0 if session is None else session.study.slices
         self.slices.text = _text(reviewed)

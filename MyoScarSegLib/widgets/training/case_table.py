@@ -73,7 +73,7 @@ class CaseTable:
     @property
     def selected(self) -> list[str]:
         """Names of the selected cases, from the top."""
-        rows = sorted({int(index.row()) for index in self._table.selectionModel().selectedRows()})
+        rows = sorted({int(item.row()) for item in self._table.selectedItems()})
         return [self._shown[row].name for row in rows if row < len(self._shown)]
 
     @property

@@ -32,9 +32,8 @@ def confirm(parent: Any, question: str, consequence: str, agree: str, then: Call
     box.text = question
     box.informativeText = consequence
     box.setStandardButtons(qt.QMessageBox.Cancel)
-    button = qt.QPushButton(agree)
+    button = box.addButton(agree, qt.QMessageBox.AcceptRole)
     button.name = "confirmButton"
-    box.addButton(button, qt.QMessageBox.AcceptRole)
     # Enter does not destroy: the way back is what it presses.
     box.setDefaultButton(qt.QMessageBox.Cancel)
     cancel = box.button(qt.QMessageBox.Cancel)
@@ -42,7 +41,8 @@ def confirm(parent: Any, question: str, consequence: str, agree: str, then: Call
     button.connect("clicked()", then)
     box.connect("finished(int)", lambda _result: _forget(box))
     _open.append(box)
-    box.open()
+    box.windowModality = qt.Qt.WindowModal
+    box.show()  # not exec(): the application, and the training's progress, go on behind it
     return box
 
 
@@ -61,4 +61,4 @@ def _forget(box: Any) -> None:
     if box in _open:
         _open.remove(box)
         # Not at once: its own signal is being sent.
-        qt.QTimer.singleShot(0, box.deleteLater)
+        qt.QTimer.singleShot(0, lambda: box.deleteLater())

@@ -42,7 +42,8 @@ def draw_curves(label: Any, series: Mapping[str, Points]) -> Any:
     inner_w, inner_h = width - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     faint = qt.QColor(muted.red(), muted.green(), muted.blue(), 70)
     font = qt.QFont(label.font)
-    font.setPointSizeF(max(font.pointSizeF() * 0.8, 6.0))
+    if font.pointSizeF() > 0:  # one that is set in pixels stays as it is
+        font.setPointSizeF(max(font.pointSizeF() * 0.8, 6.0))
     painter.setFont(font)
     for value in (0.0, 0.5, 1.0):
         y = _TOP + inner_h * (1 - value)
