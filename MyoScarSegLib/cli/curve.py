@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for the figures and the picture")
     parser.add_argument("--counts", type=whole_number, nargs="+", metavar="N", help="numbers of patients (5 10 20 40)")
     parser.add_argument("--draws", type=whole_number, metavar="N", help="how often patients are drawn anew (1)")
-    parser.add_argument("--steps", type=whole_number, metavar="N", help="steps of each training, at least (300)")
+    parser.add_argument("--steps", type=whole_number, metavar="N", help="steps of each training, at least (150)")
     parser.add_argument("--start", default="litemedsam", metavar="NAME|FILE", help="model to start from (%(default)s)")
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
     parser.set_defaults(run=_run)

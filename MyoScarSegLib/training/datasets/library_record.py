@@ -264,7 +264,7 @@ def checked_slices(reviewed: Iterable[int] | None, slices: int) -> tuple[int, ..
         return None
     numbers = tuple(sorted({int(k) for k in reviewed}))
     if wrong := [k for k in numbers if not 0 <= k < slices]:
-        raise StudyError(f"There is no slice {wrong[0] + 1}: the stack has {slices}.")
+        raise StudyError(f"There is no slice {wrong[0]}: the stack has {slices}, counted from 0.")
     if not numbers:
         raise StudyError("No slice is reviewed, so nothing could be learnt. Look through the slices first, and say which.")
     return None if len(numbers) == slices else numbers

@@ -72,7 +72,7 @@ class LibraryState:
         if problem := self._difference(folder, case, sums):
             return CaseRow(case, name, PROBLEM, problem, shown, part)
         if case.unreviewed:
-            numbers = ", ".join(str(k + 1) for k in case.unreviewed[:12]) + (" ..." if len(case.unreviewed) > 12 else "")
+            numbers = ", ".join(str(k) for k in case.unreviewed[:12]) + (" ..." if len(case.unreviewed) > 12 else "")
             word = "slice" if len(case.unreviewed) == 1 else "slices"
             problem = f"{word.capitalize()} {numbers} not reviewed, and so not used."
             return CaseRow(case, name, UNREVIEWED, problem, shown, part)

@@ -1,0 +1,163 @@
+"""The curves of a training: read from its log as it grows, and drawn in a chart of the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import vtk
+
+from MyoScarSegLib.scene.attributes import ROLE
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.training.runs.logreader import LogReader
+
+LOSS, END_TO_END, ORACLE = "loss", "end_to_end", "oracle"
+Points = Sequence[tuple[float, float]]
+_COLOURS = {LOSS: (0.54, 0.54, 0.54), END_TO_END: (0.12, 0.47, 0.71), ORACLE: (0.18, 0.62, 0.31)}
+_DICE = {END_TO_END: "validation_end_to_end_dice", ORACLE: "validation_oracle_dice"}
+_MOST_POINTS = 240
+_ROLE_CHART = "training curves"
+
+
+class CurveReader:
+    """The curves of one log.
+
+    Attributes:
+        values: curve (``loss``, ``end_to_end``, ``oracle``) to its points ``(epoch, value)``; the loss between epochs, too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._reader = LogReader(path)
+        self.values: dict[str, list[tuple[float, float]]] = {}
+        self._forget()
+
+    def read(self) -> bool:
+        """Take in what was logged since. Returns whether there was anything."""
+        entries = self._reader.new()
+        if self._reader.restarted:
+            self._forget()
+        changed = bool(entries) or self._reader.restarted
+        for entry in entries:
+            self._take(entry)
+        if changed:
+            self.values = {name: points for name, points in self._all().items() if points}
+        return changed
+
+    def _forget(self) -> None:
+        self._phase = ""
+        self._losses: list[tuple[int, int, float]] = []
+        self._first: dict[int, int] = {}
+        self._dice: dict[str, list[tuple[float, float]]] = {name: [] for name in _DICE}
+        self._per_epoch = 0
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        phase = str(entry.get("phase", ""))
+        if entry.get("event") not in ("step", "epoch"):
+            return
+        if phase != self._phase:  # each phase has its own epochs and losses; the last one is what is watched
+            self._forget()
+            self._phase = phase
+        epoch = entry.get("epoch")
+        if not isinstance(epoch, int):
+            return
+        if entry["event"] == "step":
+            loss, step = entry.get("loss"), entry.get("step")
+            if isinstance(loss, (int, float)) and isinstance(step, int):
+                self._losses.append((epoch, step, float(loss)))
+            return
+        if isinstance(entry.get("step"), int) and epoch:
+            self._per_epoch = max(1, round(entry["step"] / epoch))
+        for name, key in _DICE.items():
+            if isinstance(entry.get(key), (int, float)):
+                self._dice[name].append((float(epoch), float(entry[key])))
+
+    def _all(self) -> dict[str, list[tuple[float, float]]]:
+        per_epoch = self._per_epoch or max((step for _epoch, step, _loss in self._losses), default=1)
+        places = [
+            (step / per_epoch if self._per_epoch else epoch - 1 + step / per_epoch, loss) for epoch, step, loss in self._losses
+        ]
+        width = max(1, -(-len(places) // _MOST_POINTS))
+        groups = [places[n : n + width] for n in range(0, len(places), width)]
+        losses = [(sum(x for x, _y in group) / len(group), sum(y for _x, y in group) / len(group)) for group in groups]
+        return {LOSS: losses, **{name: list(points) for name, points in self._dice.items()}}
+
+
+class CurveChart:
+    """A chart, its tables and series: one set of nodes, used again, and not saved with the scene."""
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+
+    @property
+    def node(self) -> Any:
+        """The chart, None if there is none in the scene."""
+        return self._find("vtkMRMLPlotChartNode", _ROLE_CHART)
+
+    def show(self, values: Mapping[str, Points], title: str) -> Any:
+        """Draw the curves, in nodes that are made if they are not there. Returns the chart."""
+        chart = self.node or self._make("vtkMRMLPlotChartNode", _ROLE_CHART, _("Training"))
+        chart.SetTitle(title)
+        chart.SetXAxisTitle(_("Epoch"))
+        chart.SetYAxisTitle(_("Dice, loss"))
+        chart.SetLegendVisibility(True)
+        titles = {LOSS: _("Loss"), END_TO_END: _("Dice end to end"), ORACLE: _("Dice with the reader's boxes")}
+        for name, label in titles.items():
+            series = self._series(name, label)
+            self._fill(series.GetTableNode(), values.get(name, ()))
+            if not chart.HasPlotSeriesNodeID(series.GetID()):
+                chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        return chart
+
+    def choose(self) -> None:
+        """Make the chart the one that plot views show."""
+        chart = self.node
+        if chart is None:
+            return
+        selection = self._scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+        if selection is not None:
+            selection.SetActivePlotChartID(chart.GetID())
+        for number in range(self._scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")):
+            self._scene.GetNthNodeByClass(number, "vtkMRMLPlotViewNode").SetPlotChartNodeID(chart.GetID())
+
+    def _series(self, name: str, label: str) -> Any:
+        role = f"{_ROLE_CHART}: {name}"
+        series = self._find("vtkMRMLPlotSeriesNode", role)
+        if series is None:
+            series = self._make("vtkMRMLPlotSeriesNode", role, label)
+            series.SetPlotType(series.PlotTypeScatter)
+            series.SetXColumnName("epoch")
+            series.SetYColumnName("value")
+            series.SetColor(*_COLOURS[name])
+            series.SetMarkerStyle(series.MarkerStyleNone if name == LOSS else series.MarkerStyleCircle)
+        if series.GetTableNode() is None:
+            table = self._find("vtkMRMLTableNode", role) or self._make("vtkMRMLTableNode", role, label)
+            series.SetAndObserveTableNodeID(table.GetID())
+        return series
+
+    @staticmethod
+    def _fill(node: Any, points: Points) -> None:
+        table = vtk.vtkTable()
+        for number, title in enumerate(("epoch", "value")):
+            column = vtk.vtkFloatArray()
+            column.SetName(title)
+            column.SetNumberOfTuples(len(points))
+            for row, point in enumerate(points):
+                column.SetValue(row, point[number])
+            table.AddColumn(column)
+        node.SetAndObserveTable(table)
+
+    def _find(self, class_name: str, role: str) -> Any:
+        for number in range(self._scene.GetNumberOfNodesByClass(class_name)):
+            node = self._scene.GetNthNodeByClass(number, class_name)
+            if node.GetAttribute(ROLE) == role:
+                return node
+        return None
+
+    def _make(self, class_name: str, role: str, name: str) -> Any:
+        node = self._scene.AddNewNodeByClass(class_name, name)
+        node.SetAttribute(ROLE, role)
+        node.SetSaveWithScene(False)
+        if class_name == "vtkMRMLTableNode":
+            node.SetHideFromEditors(True)
+        return node

@@ -1,0 +1,130 @@
+"""From a study in the scene to a case of the library: which segments are what, and which slices were reviewed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.prompts import FAINT, BoxState
+from MyoScarSegLib.scene.session import StudySession
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.training.datasets.handover import write_handover
+from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.training.datasets.labelmaps import class_named
+
+SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE = "scar", "myocardium", "blood_pool", "no_reflow"
+_CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INFARCT, NO_REFLOW_ROLE: NO_REFLOW}
+"""In the order in which they are drawn over each other."""
+
+
+@dataclass(frozen=True)
+class SegmentChoice:
+    """A segment to choose from.
+
+    Attributes:
+        id: in its segmentation.
+        name: as the user reads it.
+        role: what it seems to be: ``scar``, ``myocardium``, ``blood_pool``, ``no_reflow``; empty if its name says nothing.
+    """
+
+    id: str
+    name: str
+    role: str
+
+
+def segments(segmentation_node: Any) -> list[SegmentChoice]:
+    """The segments of a segmentation node, each role given to the first that is called so."""
+    roles = {number: role for role, number in _CLASSES.items()}
+    found, given = [], set()
+    segmentation = segmentation_node.GetSegmentation()
+    for segment_id in segmentation.GetSegmentIDs():
+        name = str(segmentation.GetSegment(segment_id).GetName())
+        number = class_named(name)
+        role = "" if number is None else roles.get(number, "")
+        if role in given:
+            role = ""
+        given.add(role)
+        found.append(SegmentChoice(str(segment_id), name, role))
+    return found
+
+
+def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mapping[str, str] | None) -> tuple[np.ndarray, bool]:
+    """The labels of a study.
+
+    Args:
+        session: of the study.
+        segmentation_node: that holds the labels; the study's own one if None.
+        segment_ids: role to segment; what the segments' names say if None.
+
+    Returns:
+        uint8 ``[k, j, i]`` in the classes of a labelled slice, and whether cavity and myocardium were drawn.
+
+    Raises:
+        SceneError: there is no segmentation, no scar in it, or a segment is gone.
+    """
+    own = session.segmentation.existing_node
+    node = own if segmentation_node is None else segmentation_node
+    if node is None:
+        raise SceneError(_("Nothing is segmented yet. Segment the study, and correct it, before it is added."))
+    chosen = dict(segment_ids) if segment_ids is not None else _by_name(session, node)
+    if unknown := sorted(set(chosen) - set(_CLASSES)):
+        raise SceneError(_("There is no role {role}; there are {roles}.").format(role=unknown[0], roles=", ".join(_CLASSES)))
+    if not chosen.get(SCAR_ROLE):
+        raise SceneError(_("None of the segments is called scar. Choose the one that is; in a patient without scar it is empty."))
+    if len(set(chosen.values())) < len(chosen):
+        raise SceneError(_("One segment was chosen for two roles. Choose another one, or none."))
+    classes = np.zeros(session.study.voxels.shape, dtype=np.uint8)
+    for role, number in _CLASSES.items():
+        if segment_id := chosen.get(role, ""):
+            classes[_mask(session, node, segment_id, node is own)] = number
+    known = bool(chosen.get(MYOCARDIUM_ROLE)) and bool(chosen.get(BLOOD_POOL_ROLE))
+    return classes, known
+
+
+def reviewed_slices(session: StudySession) -> list[int]:
+    """Slices that the reader has settled: painted in, or with a decision on each of its boxes, other slices without boxes
+    included. None if nothing was decided or painted anywhere: then only the reader knows."""
+    edited = set(session.edited_slices)
+    boxes = session.boxes.all_boxes()
+    decided = [box for box in boxes if box.state is not BoxState.PROPOSED and not box.source.endswith(FAINT)]
+    if not edited and not decided:
+        return []
+    undecided = {box.slice for box in boxes if box.state is BoxState.PROPOSED}
+    return [k for k in range(session.study.slices) if k in edited or k not in undecided]
+
+
+def hand_over(path: Path, session: StudySession, classes: np.ndarray) -> None:
+    """Write what the library is to be given; see :mod:`MyoScarSegLib.training.datasets.handover`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_handover(path, session.study, classes)
+
+
+def _by_name(session: StudySession, node: Any) -> dict[str, str]:
+    chosen = {choice.role: choice.id for choice in segments(node) if choice.role}
+    own = session.segmentation.existing_segment_id
+    if own and node is session.segmentation.existing_node:
+        chosen[SCAR_ROLE] = own  # whatever the user called it
+    elif SCAR_ROLE not in chosen and node.GetSegmentation().GetNumberOfSegments() == 1:
+        chosen[SCAR_ROLE] = str(node.GetSegmentation().GetNthSegmentID(0))
+    return chosen
+
+
+def _mask(session: StudySession, node: Any, segment_id: str, own: bool) -> np.ndarray:
+    """bool ``[k, j, i]`` of the study."""
+    if own and segment_id == session.segmentation.existing_segment_id:
+        return session.mask()
+    if node.GetSegmentation().GetSegment(segment_id) is None:
+        raise SceneError(_("The segment that was chosen is gone. Choose another one."))
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, session.volume_node)
+    if array is None:
+        raise SceneError(_("A segment cannot be put onto the volume's voxels. Make binary labelmap its representation."))
+    return np.ascontiguousarray(session.geometry.to_study(array)) > 0
