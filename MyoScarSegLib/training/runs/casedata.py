@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from MyoScarSegLib.training.runs.record import CaseMark
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy
     from MyoScarSegLib.training.runs.run import Run
+    from MyoScarSegLib.training.splits import Split
 
 
 def read_cases(
@@ -72,6 +74,35 @@ def read_cases(
     if lost:
         _leave_out(run, lost, {study.patient for study in studies}, write=write)
     return _data(studies, run.record.left_out)
+
+
+def cases_of(library: Library, split: Split) -> dict[str, CaseMark]:
+    """The marks of all cases of the split's patients.
+
+    Raises:
+        StudyError: a side is empty, or a patient has no case that can be read.
+    """
+    if not split.training:
+        raise StudyError("Nobody trains in this split. Put at least one patient on the training side.")
+    cases, damaged = library.scan()
+    wanted = {*split.training, *split.validation}
+    found = {case.case: CaseMark.of(case) for case in cases if case.patient in wanted}
+    if missing := sorted(wanted - {mark.patient for mark in found.values()}):
+        why = "".join(f" {name}: {reason}" for name, reason in damaged.items())
+        raise StudyError(f"The library has no case of {', '.join(missing)} that can be read.{why} Take them out of the split.")
+    return dict(sorted(found.items()))
+
+
+def copy_cases(library: Library, cases: Mapping[str, CaseMark], to: Path) -> None:
+    """Copy cases into a new library of their own.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    copy = Library.create(to)
+    folders = library.folders()
+    for case in cases:
+        shutil.copytree(folders[case], copy.folder / "cases" / case)
 
 
 def _check_unchanged(marks: dict[str, tuple[CaseMark, CaseMark]]) -> None:

@@ -20,6 +20,8 @@ PAUSE, STOP, CANCEL = "pause", "stop", "cancel"
 WISHES = (PAUSE, STOP, CANCEL)
 LOOK_S = 0.2
 """How often the process looks."""
+BEAT_S = 5.0
+"""How often it shows that it lives."""
 PATIENCE_S = 1.3
 """How long the training may take to end by itself before its process is ended."""
 
@@ -59,7 +61,14 @@ class Watch:
         wish: what is wished; None until then. A later ``stop`` or ``cancel`` goes before a ``pause``, and ``cancel`` before all.
     """
 
-    def __init__(self, folder: Path, hard_end: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        hard_end: Callable[[str], None],
+        *,
+        patience_s: float = PATIENCE_S,
+        beat: Callable[[], None] | None = None,
+    ) -> None:
         """Prepare; :meth:`start` begins to look.
 
         Args:
@@ -67,10 +76,12 @@ class Watch:
             hard_end: called in the thread with the wish, when the training has not ended ``patience_s`` after it. It ends
                 the process and does not return; or it does, and is called again a little later.
             patience_s: seconds.
+            beat: called in the thread every few seconds, to show that the process lives.
         """
         self.cancel = CancelToken()
         self.wish: str | None = None
         self._folder, self._hard_end, self._patience = folder, hard_end, patience_s
+        self._beat, self._beaten = beat, time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True, name="wishes of the run")
         self._began: float | None = None
@@ -100,6 +111,9 @@ class Watch:
                 self.ask(wish)
             if self.wish is not None and self._began is not None and time.monotonic() - self._began >= self._patience:
                 self._hard_end(self.wish)
+            if self._beat is not None and time.monotonic() - self._beaten >= BEAT_S:
+                self._beaten = time.monotonic()
+                self._beat()
 
 
 def end_process(status: int = 0) -> None:

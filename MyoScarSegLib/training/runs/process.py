@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.files import write_json
-from MyoScarSegLib.memory import resident_bytes
 from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training import jobs
@@ -31,18 +28,8 @@ from MyoScarSegLib.training.runs.casedata import read_cases
 from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
 from MyoScarSegLib.training.runs.record import PARTS, RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
-from MyoScarSegLib.training.runs.status import (
-    COMPARING,
-    EMBEDDING,
-    READING,
-    STARTING,
-    STEPS,
-    VALIDATION,
-    RunState,
-    RunStatus,
-    StatusWriter,
-    read_status,
-)
+from MyoScarSegLib.training.runs.status import COMPARING, STARTING, RunState, RunStatus, read_status
+from MyoScarSegLib.training.runs.telling import Telling, device_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,20 +41,11 @@ RESULT = "result.json"
 """In a part's folder when its training is complete."""
 _LOCK_WAIT_S = 10.0
 _GUARD_S = 0.3
-_FIGURES_IN_LOOKS, _COMPARISON_IN_LOOKS = 5.5, 2.0
-"""How often what follows the training draws what a look on the way draws: two models, with hurried boxes and clicks as well."""
 _OF_SEVERAL = (
     "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE", "GROUP_WORLD_SIZE",
     "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT",
 )  # fmt: skip
 """Variables by which several processes find each other."""
-_BEGUN = {
-    READING: "Reading the cases",
-    EMBEDDING: "Preparing the slices",
-    VALIDATION: "Looking at the validation patients",
-    COMPARING: "Comparing with the model in use",
-}
-_KEPT_FIGURES = ("end_to_end_dice", "oracle_dice", "dice", "false_g", "score")
 
 
 def carry_out(
@@ -125,25 +103,14 @@ class _Work:
     def __init__(
         self, run: Run, library: Path | str | None, progress: Progress, end: Callable[[int], None], *, together: bool
     ) -> None:
-        self._run, self._library, self._progress, self._end, self._together = run, library, progress, end, together
-        before = read_status(run.folder) or RunStatus()
-        self._status = StatusWriter(
-            run.folder,
-            replace(
-                before, state=RunState.RUNNING, stage=STARTING, message="Starting", done=0, total=0, error="",
-                seconds_left=None, pid=os.getpid(), host=socket.gethostname(), memory_bytes=resident_bytes(),
-            ),
-        )  # fmt: skip
-        self._watch = Watch(run.folder, self._hard_end)
+        self._run, self._library, self._end, self._together = run, library, end, together
+        self._told = Telling(run, progress)
+        self._watch = Watch(run.folder, self._hard_end, beat=self._told.beat)
         self._files = threading.RLock()
         self._data: DataSet | None = None
-        self._device = ""
-        self._step: Mapping[str, Any] = {}
-        self._since: float | None = None
-        self._look_s: float | None = None
 
     def carry_out(self) -> RunStatus:
-        self._status.update(now=True)
+        self._told.beat()
         self._watch.start()
         with _signals(self._watch):
             try:
@@ -160,7 +127,8 @@ class _Work:
                 self._failed(error)
             finally:
                 self._watch.close()
-        return self._status.status
+        clear_wish(self._run.folder)
+        return self._told.status
 
     # ---- the parts
 
@@ -171,10 +139,9 @@ class _Work:
             return
         if job.kind == "yolo" and self._together:
             self._go_on_alone()
-        self._status.update(part=part, epoch=0, epochs=0, message="", now=True)
-        self._step = {}
+        self._told.part(part)
         hooks = self._hooks(part, begun=any(_begun(one, self._run) for one in self._run.record.jobs))
-        result = jobs.run(_placed(job, self._run), self._report, self._watch.cancel, hooks)
+        result = jobs.run(_placed(job, self._run), self._told.report, self._watch.cancel, hooks)
         kept = {key: result[key] for key in ("kind", "name", "sha256", "metrics")}
         write_json(out / RESULT, {"version": 1, **kept})
         for path in _state_files(job, self._run):  # large, and of no use any more
@@ -182,19 +149,18 @@ class _Work:
 
     def _hooks(self, part: str, *, begun: bool) -> Hooks:
         def data(progress: Progress, cancel: CancelToken | None) -> DataSet:
-            self._device = _device(self._run.record.jobs[0].device)  # said late: it takes torch
-            self._status.update(device=self._device)
+            self._told.device(device_name(self._run.record.jobs[0].device))  # said late: it takes torch
             if self._data is None:
                 self._data = read_cases(self._run, self._library, begun=begun, progress=progress, cancel=cancel)
                 for name, reason in self._run.record.left_out.items():
-                    self._note(f"{name} was left out: {reason}")
+                    self._told.note(f"{name} was left out: {reason}")
             return self._data
 
         return Hooks(
             data=data,
-            stage=self._stage,
-            log=lambda entry: self._logged(part, entry),
-            note=self._note,
+            stage=self._told.stage,
+            log=lambda entry: self._told.logged(part, entry),
+            note=self._told.note,
             looked=self._looked,
             oracle=True,
             cards=True,
@@ -204,79 +170,23 @@ class _Work:
 
     def _compare(self) -> None:
         if not self._run.split.validation:
-            self._note("Nobody validates in the split, so the new model is not compared with another one.")
+            self._told.note("Nobody validates in the split, so the new model is not compared with another one.")
             return
         if self._together:
             self._go_on_alone()
-        self._status.update(part="")
-        self._stage(COMPARING)
+        self._told.part("")
+        self._told.stage(COMPARING)
         from MyoScarSegLib.training.runs.compare import compare_run
 
         try:
-            compare_run(self._run, self._report, self._watch.cancel, library=self._library)
+            compare_run(self._run, self._told.report, self._watch.cancel, library=self._library)
         except Cancelled:
             raise
         except MyoScarSegError as error:
             if self._is_gone():
                 raise
             # The models are complete and measured; that they cannot be compared now makes them no worse.
-            self._note(f"The models could not be compared: {error} Compare them again.")
-
-    # ---- what is told
-
-    def _report(self, done: int, total: int, message: str) -> None:
-        self._status.update(done=done, total=total, message=message, memory_bytes=_memory(self._device))
-        if self._status.status.stage != STEPS:
-            self._tell_time(None)
-        self._progress(done, total, message)
-
-    def _stage(self, stage: str) -> None:
-        before = self._status.status.stage
-        if stage == before:
-            return
-        now = time.monotonic()
-        if before == VALIDATION and stage == STEPS and self._since is not None:
-            self._look_s = now - self._since
-        self._since = now
-        done, total = (self._step["step"], self._step["steps"]) if stage == STEPS and self._step else (0, 0)
-        self._status.update(stage=stage, done=done, total=total, message=_BEGUN.get(stage, ""), now=True)
-        self._tell_time(None)
-
-    def _tell_time(self, steps_left: float | None) -> None:
-        """How long it will take until the run is finished, as far as can be told: by the last look, or else by the estimate.
-
-        Args:
-            steps_left: seconds that the steps take yet, with the looks between them; None outside of the steps.
-        """
-        stage = self._status.status.stage
-        in_stage = 0.0 if self._since is None else time.monotonic() - self._since
-        if self._look_s is not None:
-            after = {VALIDATION: _FIGURES_IN_LOOKS * self._look_s, COMPARING: _COMPARISON_IN_LOOKS * self._look_s}
-        else:
-            after = {name: self._run.record.expected.get(name, 0.0) for name in (VALIDATION, COMPARING)}
-        left: float | None = None
-        if steps_left is not None:
-            left = steps_left + sum(after.values())
-        elif stage == VALIDATION and self._step.get("step") == self._step.get("steps") and sum(after.values()):
-            left = max(0.0, after[VALIDATION] - in_stage) + after[COMPARING]
-        elif stage == COMPARING and after[COMPARING]:
-            left = max(0.0, after[COMPARING] - in_stage)
-        elif stage == VALIDATION:
-            return  # a look between steps: what the last step said still holds
-        self._status.update(seconds_left=None if left is None else round(left, 1))
-
-    def _note(self, note: str) -> None:
-        notes = self._status.status.notes
-        if note not in notes:
-            self._status.update(notes=(*notes, note), now=True)
-
-    def _logged(self, part: str, entry: Mapping[str, Any]) -> None:
-        if entry.get("event") == "step":
-            self._step = entry
-            self._status.update(epoch=entry["epoch"], epochs=entry.get("epochs", 0))
-            self._tell_time(entry["seconds_left"])
-        elif entry.get("event") == "epoch":
-            self._status.update(best=_best(self._status.status.best, part, entry), now=True)
+            self._told.note(f"The models could not be compared: {error} Compare them again.")
 
     def _looked(self, epoch: int, slices: Sequence[LabelledSlice], masks: Sequence[np.ndarray]) -> None:
         from MyoScarSegLib.training.runs.examples import draw
@@ -284,7 +194,7 @@ class _Work:
         try:
             draw(self._run.folder / EXAMPLES, epoch, slices, masks)
         except OutputError as error:
-            self._note(f"The pictures of epoch {epoch} could not be written: {error}")
+            self._told.note(f"The pictures of epoch {epoch} could not be written: {error}")
 
     # ---- the end
 
@@ -327,7 +237,7 @@ class _Work:
 
     def _close(self, **changes: Any) -> None:
         try:
-            self._status.close(**changes, seconds_left=None, memory_bytes=None)
+            self._told.writer.close(**changes, seconds_left=None, memory_bytes=None)
         except OutputError as error:
             _say(str(error))
 
@@ -348,7 +258,7 @@ class _Work:
 
     def _go_on_alone(self) -> None:
         """Become a process that is one of one: the others have done their part."""
-        self._status.update(stage=STARTING, message="Going on in one process", now=True)
+        self._told.writer.update(stage=STARTING, message="Going on in one process", now=True)
         alone = {name: value for name, value in os.environ.items() if name not in _OF_SEVERAL}
         command = [sys.executable, "-m", "MyoScarSegLib.training.runs", str(self._run.folder), "--launched"]
         if self._library is not None:
@@ -411,39 +321,6 @@ def _begun(job: TrainJob, run: Run) -> bool:
     """Whether a training has learnt from the cases by now."""
     out = run.part(PARTS[job.kind])
     return (out / RESULT).is_file() or any(path.is_file() for path in _state_files(job, run))
-
-
-def _best(before: Mapping[str, Mapping[str, float]], part: str, entry: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """The best figures of each part after an epoch: by the score where there is one, else those of the last epoch."""
-    epoch, score = entry["epoch"], entry.get("validation_score")
-    old = before.get(part, {})
-    if score is None:
-        new: Mapping[str, float] = old if "score" in old else {"epoch": epoch, "loss": entry.get("loss", 0.0)}
-    elif old.get("epoch", 0) < epoch and "score" in old and old["score"] >= score:
-        new = old
-    else:
-        figures = {name: entry.get(f"validation_{name}") for name in _KEPT_FIGURES}
-        new = {"epoch": epoch, **{name: value for name, value in figures.items() if value is not None}}
-    return {**before, part: new}
-
-
-def _device(name: str) -> str:
-    """What a device is called, with the name of a GPU."""
-    import torch
-
-    from MyoScarSegLib.segmentation.device import resolve_device
-
-    device = resolve_device(name)
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-
-
-def _memory(device: str) -> int | None:
-    """Memory in use: of the GPU if it computes there, else of this process."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.max_memory_reserved())
-    return resident_bytes()
 
 
 @contextmanager

@@ -34,10 +34,11 @@ from MyoScarSegLib.models.locks import is_held, locked
 from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
-from MyoScarSegLib.training.runs.record import PARTS, CaseMark, RunRecord, checked_name, portable
+from MyoScarSegLib.training.runs.casedata import cases_of, copy_cases
+from MyoScarSegLib.training.runs.control import BEAT_S, CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
+from MyoScarSegLib.training.runs.record import PARTS, RunRecord, checked_name, portable
 from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
-from MyoScarSegLib.training.runs.transfer import with_start_models
+from MyoScarSegLib.training.runs.transfer import REMOVING, put, with_start_models
 from MyoScarSegLib.training.splits import Split
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
 )  # fmt: skip
 STARTING_S = 30.0
 """How long a process may take from its start to its lock."""
-_CREATING, _REMOVING = ".creating-", ".removing-"
+FRESH_S = 4 * BEAT_S
+"""How old the status of a process that lives may be."""
+_CREATING = ".creating-"
 
 
 class Run:
@@ -90,7 +93,7 @@ class Run:
             OutputError: the folder cannot be written.
         """
         opened = Library.open(library)
-        cases = _cases_of(opened, split)
+        cases = cases_of(opened, split)
         root = opened.folder / RUNS
         created = datetime.now(timezone.utc)
         place = root / (checked_name(name) if name is not None else f"{created:%Y-%m-%d-%H%M%S}-{settings.what}")
@@ -101,7 +104,7 @@ class Run:
             jobs = settings.jobs(opened.folder, making, making / SPLIT)
             chosen = settings.to_json()
             if with_data:
-                _copy_cases(opened, cases, making / DATA)
+                copy_cases(opened, cases, making / DATA)
                 jobs, chosen = with_start_models(jobs, chosen, making)
             record = RunRecord(
                 identity=uuid.uuid4().hex,
@@ -217,8 +220,16 @@ class Run:
         return self.folder / LOCK
 
     def alive(self) -> bool:
-        """Whether a process works on it now."""
-        return is_held(self.lock)
+        """Whether a process works on it now.
+
+        Where its lock cannot be asked (no right to write there, a file system without locks) it counts as long as its status
+        is fresh, which its process sees to every few seconds.
+        """
+        try:
+            return is_held(self.lock)
+        except OutputError:
+            status = read_status(self.folder)
+            return status is not None and status.state is RunState.RUNNING and abs(time.time() - status.updated) < FRESH_S
 
     def status(self) -> RunStatus:
         """Where it stands. Quick enough to be asked several times a second."""
@@ -325,7 +336,7 @@ class Run:
         """
         if self.status().state is RunState.RUNNING:
             raise StudyError(f"The run {self.name} is running. Cancel it first.")
-        away = self.folder.with_name(f"{_REMOVING}{uuid.uuid4().hex}")
+        away = self.folder.with_name(f"{REMOVING}{uuid.uuid4().hex}")
         try:
             self.folder.rename(away)
         except OSError as error:
@@ -390,61 +401,3 @@ def _last_words(folder: Path) -> str:
     except OSError:
         return ""
     return lines[-1].strip() if lines else ""
-
-
-def _cases_of(library: Library, split: Split) -> dict[str, CaseMark]:
-    """The marks of all cases of the split's patients.
-
-    Raises:
-        StudyError: a side is empty, or a patient has no case that can be read.
-    """
-    if not split.training:
-        raise StudyError("Nobody trains in this split. Put at least one patient on the training side.")
-    cases, damaged = library.scan()
-    wanted = {*split.training, *split.validation}
-    found = {case.case: CaseMark.of(case) for case in cases if case.patient in wanted}
-    if missing := sorted(wanted - {mark.patient for mark in found.values()}):
-        why = "".join(f" {name}: {reason}" for name, reason in damaged.items())
-        raise StudyError(f"The library has no case of {', '.join(missing)} that can be read.{why} Take them out of the split.")
-    return dict(sorted(found.items()))
-
-
-def _copy_cases(library: Library, cases: Mapping[str, CaseMark], to: Path) -> None:
-    copy = Library.create(to)
-    folders = library.folders()
-    for case in cases:
-        shutil.copytree(folders[case], copy.folder / "cases" / case)
-
-
-def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
-    """Give a complete folder its name among the runs, or that name with a number behind it.
-
-    Args:
-        making: the folder, beside its place.
-        place: what it is to be.
-        replaces: in the place of the run that is there.
-
-    Returns:
-        Where it is now.
-
-    Raises:
-        OSError: it cannot be renamed.
-    """
-    old = place.with_name(f"{_REMOVING}{uuid.uuid4().hex}")
-    if replaces and place.exists():
-        place.rename(old)
-    wanted, number = place, 1
-    while True:
-        try:
-            if not wanted.exists():  # an empty folder would be replaced without a word
-                making.rename(wanted)
-                break
-        except OSError:
-            if not wanted.exists():
-                if old.exists():
-                    old.rename(place)
-                raise
-        number += 1
-        wanted = place.with_name(f"{place.name}_{number}")
-    shutil.rmtree(old, ignore_errors=True)
-    return wanted

@@ -65,7 +65,7 @@ class RunStatus:
         part: the model that is trained: ``segmenter`` or ``detector``; empty outside of a training.
         done, total, message: steps of the stage, and what is next, in words.
         epoch, epochs: of the part; 0 before its first step.
-        seconds_left: of the stage, as far as known; None if not.
+        seconds_left: until the part is trained, measured and compared, as far as can be told; None if not.
         seconds: that the run has worked, all its sessions together.
         device: that it works on, such as ``cpu`` or ``cuda:0 (NVIDIA T4)``.
         memory_bytes: of the process, or of the GPU if it works on one.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
 
 START = "start"
+REMOVING = ".removing-"
+"""Before the name of what is on its way out."""
 _FILES = ("run.json", "split.json", "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
 _FOLDERS = (*PARTS.values(), "examples", "predictions", START)
 
@@ -89,7 +91,7 @@ def import_run(folder: Path | str, library: Path | str) -> Run:
         StudyError: there is no run, it is running, it came back incomplete, or the library's own is further on.
         OutputError: the library cannot be written.
     """
-    from MyoScarSegLib.training.runs.run import RUNS, Run, RunState, put, runs_of
+    from MyoScarSegLib.training.runs.run import RUNS, Run, RunState, runs_of
 
     given, opened = Run.open(folder), Library.open(library)
     root = opened.folder / RUNS
@@ -119,6 +121,40 @@ def import_run(folder: Path | str, library: Path | str) -> Run:
     run = Run.open(place)
     run.add_notes(notes)
     return run
+
+
+def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
+    """Give a complete folder its name among the runs, or that name with a number behind it.
+
+    Args:
+        making: the folder, beside its place.
+        place: what it is to be.
+        replaces: in the place of the run that is there.
+
+    Returns:
+        Where it is now.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    old = place.with_name(f"{REMOVING}{uuid.uuid4().hex}")
+    if replaces and place.exists():
+        place.rename(old)
+    wanted, number = place, 1
+    while True:
+        try:
+            if not wanted.exists():  # an empty folder would be replaced without a word
+                making.rename(wanted)
+                break
+        except OSError:
+            if not wanted.exists():
+                if old.exists():
+                    old.rename(place)
+                raise
+        number += 1
+        wanted = place.with_name(f"{place.name}_{number}")
+    shutil.rmtree(old, ignore_errors=True)
+    return wanted
 
 
 def check_whole(run: Run) -> None:
