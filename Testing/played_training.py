@@ -8,9 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from MyoScarSegLib.scene.training.notices import TrainChange
-
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
+from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
@@ -93,6 +92,7 @@ def played_run(name: str, status: RunStatus, settings: TrainSettings | None = No
         folder=Path("runs") / name,
         settings=settings or TrainSettings(),
         status=lambda: status,
+        models=lambda: {} if status.state is RunState.FAILED else {"segmenter": Path("segmenter.safetensors")},
         record=SimpleNamespace(created=f"{name[:10]}T09:12:00+00:00"),
     )
 

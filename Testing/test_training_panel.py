@@ -452,7 +452,7 @@ def test_comparison_shows_verdict_means_difference_and_interval(finished):
 
 def test_worst_slice_is_one_click_away(finished):
     unwrap(finished.tab.ui.patientTable).cellClicked.emit(1, 0)
-    assert finished.training.asked == [("show_worst", "P010", 5)]
+    assert finished.training.asked == [("show_worst", "P010", 5, "P010")]
 
 
 def test_model_is_used_kept_exported_repeated_and_discarded(finished, monkeypatch, tmp_path):
@@ -582,8 +582,7 @@ def test_a_library_of_hundreds_does_not_block(tab):
         tab.settle()
         tab.longest_ms = 0.0
         tab.training.set(rows=[played_case(f"P{n:04d}", mass_g=float(n % 40)) for n in range(300)])
-        tab.settle(0.3)
-        assert len(tab.tab.library.table.shown) == 300
+        tab.until(lambda: len(tab.tab.library.table.shown) == 300 and tab.tab.library.table.complete, what="rows")
         assert all(row[0] for row in cells(tab.tab.ui.caseTable)), "all are written by now"
         longest.append(tab.longest_ms)
     assert min(longest) < 100, longest

@@ -9,6 +9,7 @@ import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.scene.console import Console
+from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, wait_for_killed
 from MyoScarSegLib.widgets.text import translate_lower_layers
@@ -24,6 +25,7 @@ class Backend:
     Attributes:
         engine: the worker's client.
         workflow: what panel and console act on.
+        training: the same for the training library and what is trained from it.
         console: the blocking calls.
     """
 
@@ -32,6 +34,7 @@ class Backend:
         python = python_of_slicer()
         self.engine = Engine(QProcessTransport, python=python)
         self.workflow = Workflow(slicer.mrmlScene, self.engine)
+        self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, python=python, environment=self.engine.environment())
         self.console = Console(self.workflow, slicer.app.processEvents, python=python, environment=self.engine.environment())
         self._after: list[Callable[[], None]] = []
         self._last_error = ""
@@ -58,6 +61,7 @@ class Backend:
         self._timer.disconnect("timeout()", self._tick)
         slicer.app.disconnect("aboutToQuit()", self.close)
         self._after.clear()
+        self.training.close()
         self.workflow.close()
         self.engine.stop()
         wait_for_killed(_END_S)
@@ -65,7 +69,7 @@ class Backend:
             _shared = None
 
     def _tick(self) -> None:
-        for work in (self.workflow.pump, *self._after):
+        for work in (self.workflow.pump, self.training.pump, *self._after):
             try:
                 work()
             except Exception as error:

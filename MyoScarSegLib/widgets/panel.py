@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import qt
 import slicer
 
 from MyoScarSegLib.errors import SceneError
@@ -23,34 +24,41 @@ from MyoScarSegLib.widgets.settings import Settings
 from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_part import StatusPart
 from MyoScarSegLib.widgets.study_part import StudyPart
+from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.training.tab import TrainingTab
 from MyoScarSegLib.widgets.views import Views
 
 _log = logging.getLogger(__name__)
+SEGMENT, TRAIN = 0, 1
+"""The tabs."""
 
 
 class Panel:
-    """Binds the form to a backend. Shown or not, it stays right; keys and mouse are its own only while it is shown.
+    """Binds the forms to a backend. Shown or not, they stay right; keys and mouse are ours only while the first tab is shown.
 
     Attributes:
-        form: the widget to be put into the module's place.
-        ui: its children by name.
-        workflow: what everything acts on.
+        form: the widget to be put into the module's place: the tabs' headings, and under them the form of one tab.
+        tabs: the headings.
+        ui: the first tab's widgets by name.
+        training: the second tab.
+        workflow: what the first tab acts on.
         settings: what outlives the application.
         views: the slice views.
         mouse: drawing of boxes and points in them.
         entered: whether the module is shown.
+        active: whether keys and mouse are ours.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.workflow = backend.workflow
         self.engine = backend.engine
-        self.form = slicer.util.loadUI(str(resources_folder() / "UI" / "MyoScarSeg.ui"))
-        self.ui = slicer.util.childWidgetVariables(self.form)
+        self.segment_form = slicer.util.loadUI(str(resources_folder() / "UI" / "MyoScarSeg.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.segment_form)
         self.settings = Settings()
         self.views = Views(self.workflow)
         self.mouse = Mouse(self)
-        self.entered = False
+        self.entered = self.active = False
         looks.dress(self.ui)
         _register_terms()
         self.status = StatusPart(self)
@@ -65,6 +73,7 @@ class Panel:
         self._changes: set[Change] = set(Change)
         self._unobserve = [self.workflow.on_changed(self._changes.add), backend.after_tick(self.flush)]
         self._restore_sections()
+        self._build_tabs()
         self.flush()
 
     def flush(self) -> None:
@@ -90,9 +99,7 @@ class Panel:
         if self.entered:
             return
         self.entered = True
-        looks.dress(self.ui)  # the theme may have been changed meanwhile
-        self.shortcuts.install()
-        self.mouse.start()
+        self.show_tab(int(self.tabs.currentIndex))
         for part in self.parts:
             part.enter()
 
@@ -101,10 +108,25 @@ class Panel:
         if not self.entered:
             return
         self.entered = False
-        self.mouse.stop()
-        self.shortcuts.remove()
+        self._activate(False)
         for part in self.parts:
             part.exit()
+
+    def show_tab(self, index: int) -> None:
+        """Show a tab, :data:`SEGMENT` or :data:`TRAIN`."""
+        if self.tabs.currentIndex != index:
+            self.tabs.setCurrentIndex(index)  # which calls this again
+            return
+        self.segment_form.visible = index == SEGMENT
+        self.training.show(index == TRAIN)
+        if index == SEGMENT:
+            looks.dress(self.ui)  # the theme may have been changed meanwhile
+        self._activate(self.entered and index == SEGMENT)
+
+    def title_train_tab(self, title: str) -> None:
+        """Have the training tab's heading say how far a training is."""
+        if self.tabs.tabText(TRAIN) != title:
+            self.tabs.setTabText(TRAIN, title)
 
     def cleanup(self) -> None:
         """Let go of application and workflow; the form goes with the module's place."""
@@ -113,7 +135,41 @@ class Panel:
             remove()
         for part in self.parts:
             part.cleanup()
+        self.training.cleanup()
         self.form.deleteLater()
+
+    def _build_tabs(self) -> None:
+        """The headings, and under them both forms, of which one is shown: so the panel is as high as that one needs."""
+        self.form = qt.QWidget()
+        self.form.name = "MyoScarSegPanel"
+        column = qt.QVBoxLayout(self.form)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        self.tabs = qt.QTabBar()
+        self.tabs.name = "panelTabs"
+        self.tabs.setExpanding(True)
+        self.tabs.addTab(_("Segment"))
+        self.tabs.addTab(_("Train"))
+        self.tabs.setTabToolTip(SEGMENT, _("Find and draw scar in a study, correct it, measure it"))
+        self.tabs.setTabToolTip(TRAIN, _("Teach the models with corrected studies, and choose the better one"))
+        self.training = TrainingTab(self)
+        for widget in (self.tabs, self.segment_form, self.training.form):
+            column.addWidget(widget)
+        self.training.show(False)
+        self.tabs.connect("currentChanged(int)", self.show_tab)
+
+    def _activate(self, on: bool) -> None:
+        """Take keys and mouse, or leave them: Delete in a table of cases must not delete a box."""
+        if on == self.active:
+            return
+        self.active = on
+        if on:
+            self.shortcuts.install()
+            self.mouse.start()
+        else:
+            self.scar.editor.rest()
+            self.mouse.stop()
+            self.shortcuts.remove()
 
     def _restore_sections(self) -> None:
         for name in ("study", "boxes", "scar", "numbers", "advanced"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,23 @@ class CaseLine:
         name: of the case.
         cells: texts of the columns.
         keys: what the columns are sorted by.
-        tip: all that is known of it.
+        text: what a filter looks at beside the cells.
         state: ``complete``, ``unreviewed`` or ``problem``.
         thumbnail: its picture, None without one.
+        row: that it was made of.
     """
 
     name: str
     cells: tuple[str, ...]
     keys: tuple[Any, ...]
-    tip: str
+    text: str
     state: str
     thumbnail: Path | None
+    row: Any = field(compare=False)
 
     def matches(self, words: Sequence[str]) -> bool:
         """Whether each of some lower-case words is somewhere in it."""
-        text = f"{' '.join(self.cells)} {self.tip}".lower()
+        text = f"{' '.join(self.cells)} {self.text}".lower()
         return all(word in text for word in words)
 
 
@@ -80,6 +82,11 @@ class CaseTable:
     def shown(self) -> list[str]:
         """Names of the cases that the filter lets through, from the top."""
         return [line.name for line in self._shown]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all rows are written."""
+        return not self._unwritten
 
     def show(self, lines: Sequence[CaseLine]) -> None:
         """Show these cases."""
@@ -160,9 +167,10 @@ class CaseTable:
             return
         self._unwritten.remove(row)
         line = self._shown[row]
+        tip = _tip(line.row)
         for column, text in enumerate(line.cells):
             item = qt.QTableWidgetItem(text)
-            item.setToolTip(line.tip)
+            item.setToolTip(tip)
             if column == _STATE:
                 item.setIcon(looks.state_icon(line.state))
             self._table.setItem(row, column, item)
@@ -170,25 +178,18 @@ class CaseTable:
 
 def line_of(row: Any) -> CaseLine:
     """A row of the library's state as the table shows it."""
-    case = row.case
-    state, problem = str(row.state).partition(":")[0], str(row.problem)
+    case, state, problem = row.case, str(row.state), str(row.problem)
     words = {"complete": _("complete"), "unreviewed": _("unreviewed"), "problem": _("problem")}.get(state, state)
     if case is None:
-        return CaseLine(row.name, (row.name, "", "", words), (row.name.lower(), -1.0, "", words), problem, state, None)
+        cells, keys = (row.name, "", "", words), (row.name.lower(), -1.0, "", words)
+        return CaseLine(row.name, cells, keys, problem, state, None, row)
     part = {"training": _("trains"), "validation": _("validates")}.get(row.part, "")
     patient = "" if case.patient == case.case else case.patient
     second = " · ".join(text for text in (patient, part, *case.tags) if text)
-    reviewed = case.slices if case.reviewed is None else len(case.reviewed)
+    reviewed = _reviewed(case)
     slices = _("{n} slices") if reviewed == case.slices else _("{reviewed} of {n} slices")
     mass = "–" if case.mass_g is None else _("{mass} g").format(mass=f"{case.mass_g:.1f}")
     by = case.added_by or case.reviewer
-    tip = [
-        _("Case {case} of patient {patient}").format(case=case.case, patient=case.patient),
-        _("{reviewed} of {all} slices reviewed; scar on {n}").format(reviewed=reviewed, all=case.slices, n=case.slices_with_scar),
-        *([case.source] if case.source else []),
-        *([_("Tags: {tags}").format(tags=", ".join(case.tags))] if case.tags else []),
-        *([problem] if problem else []),
-    ]
     return CaseLine(
         name=row.name,
         cells=(
@@ -198,7 +199,30 @@ def line_of(row: Any) -> CaseLine:
             words,
         ),
         keys=(case.case.lower(), case.mass_g or 0.0, case.date, words),
-        tip="\n".join(tip),
+        text=f"{case.patient} {case.source} {problem}",
         state=state,
         thumbnail=row.thumbnail,
+        row=row,
     )
+
+
+def _reviewed(case: Any) -> int:
+    return int(case.slices) if case.reviewed is None else len(case.reviewed)
+
+
+def _tip(row: Any) -> str:
+    """All that is known of a case, in lines."""
+    case, problem = row.case, [str(row.problem)] if row.problem else []
+    if case is None:
+        return "\n".join(problem)
+    lines = [
+        _("Case {case} of patient {patient}").format(case=case.case, patient=case.patient),
+        _("{reviewed} of {all} slices reviewed; scar on {n}").format(
+            reviewed=_reviewed(case), all=case.slices, n=case.slices_with_scar
+        ),
+    ]
+    if case.source:
+        lines.append(_("From {source}").format(source=case.source))
+    if case.tags:
+        lines.append(_("Tags: {tags}").format(tags=", ".join(case.tags)))
+    return "\n".join([*lines, *problem])

@@ -45,7 +45,7 @@ class ComparisonPart(TrainingPart):
         """Show the slice of a patient that the new model has most wrong, with truth, new and old mask."""
         if 0 <= row < len(self._cases):
             case = self._cases[row]
-            self.training.show_worst(str(case["patient"]), int(case["worst"]["slice"]))
+            self.training.show_worst(str(case["patient"]), int(case["worst"]["slice"]), str(case["case"]))
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui, training = self.ui, self.training
@@ -76,7 +76,9 @@ class ComparisonPart(TrainingPart):
         ui.verdictLabel.text = "\n".join([str(verdict["sentence"]), *map(str, comparison.get("notes", ()))])
         quietly(ui.summaryTable, lambda: self._fill_summary(comparison["figures"]))
         quietly(ui.patientTable, lambda: self._fill_patients(self._cases))
-        ui.patientHintLabel.text = _("A click on a patient shows its worst slice: truth, new model and model in use.")
+        ui.patientHintLabel.text = _(
+            "A click on a patient shows its worst slice, outlined: green the reader, orange the new model, blue the one in use."
+        )
 
     def _fill_summary(self, figures: Sequence[Mapping[str, Any]]) -> None:
         table = self.ui.summaryTable

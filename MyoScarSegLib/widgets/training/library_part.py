@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.tab import TrainingTab
 
 
+SEGMENT = 0
+"""The first tab."""
+
+
 class LibraryPart(TrainingPart):
     """The section *Library*."""
 
@@ -105,8 +109,10 @@ class LibraryPart(TrainingPart):
     def open(self) -> None:
         """Load the selected case into the scene, and show it in the first tab, ready to be corrected."""
         chosen = self.table.selected
-        if len(chosen) == 1 and not self.training.why_not("open_case"):
-            self.training.open_case(chosen[0])
+        if len(chosen) != 1 or self.training.why_not("open_case"):
+            return
+        if self.training.open_case(chosen[0]) is not None:
+            self.panel.show_tab(SEGMENT)
 
     def accept(self) -> None:
         """Take the selected cases as they are on disk now."""

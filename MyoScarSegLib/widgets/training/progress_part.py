@@ -44,6 +44,7 @@ class ProgressPart(TrainingPart):
         self._follow = True  # the newest epoch's examples, until the user looks back
         self._drawn: Any = None
         self._examples_shown: Any = None
+        self._seen: str | None = None  # the training that was shown last; None before the first look
         ui.pauseButton.connect("clicked()", self.pause_or_resume)
         ui.stopButton.connect("clicked()", self.training.stop)
         ui.cancelRunButton.connect("clicked()", self.ask_and_cancel)
@@ -89,6 +90,7 @@ class ProgressPart(TrainingPart):
         run, status = training.run, training.status
         self.panel.title_train_tab(self.tab.title)
         ui.progressSection.visible = run is not None
+        self._notice(run, status)
         if run is None or status is None:
             return
         state = str(status.state)
@@ -99,6 +101,7 @@ class ProgressPart(TrainingPart):
         self._show_buttons(state)
         if changes & {TrainChange.CURVES, TrainChange.RUN}:
             self._show_curves()
+            self.panel.views.fit_plot()
             self._show_examples()
 
     def tick(self) -> None:  # noqa: D102
@@ -107,6 +110,15 @@ class ProgressPart(TrainingPart):
             self._show_curves()
             self._examples_shown = None
             self._show_examples()
+
+    def _notice(self, run: Any, status: Any) -> None:
+        """Have a training that has just begun in sight, wherever it was begun."""
+        before, self._seen = self._seen, "" if run is None else run.name
+        if before is None or run is None or status is None or run.name == before:
+            return
+        if str(status.state) == "running" and self.tab.shown:
+            self.ui.progressSection.collapsed = False
+            self.tab.bring_into_sight(self.ui.cancelRunButton)
 
     def _can_resume(self) -> bool:
         status = self.training.status

@@ -120,12 +120,17 @@ class RunsPart(TrainingPart):
             self._fill()
         for name in ("runTable", *_BUTTONS):
             getattr(ui, name).visible = bool(self._names)
-        ui.modelInUseLabel.text = _("In use: {name}").format(name=training.model_in_use)
+        ui.modelInUseLabel.text = _("In use: {name}").format(name=Path(training.model_in_use).name)
+        run = training.run
+        none = _("Train a model first.") if run is None else "" if run.models() else _("This training has no model yet.")
+        runs = str(getattr(training.status, "state", "")) == "running"
+        running = _("The training runs. Stop or cancel it first.") if runs else ""
+        reasons = {"use": none, "keep": none, "export_model": none, "discard": running}
         for name, action in (
             ("useModelButton", "use"), ("repeatRunButton", "repeat"), ("keepModelButton", "keep"),
             ("exportModelButton", "export_model"), ("discardRunButton", "discard"), ("importModelButton", "import_model"),
         ):  # fmt: skip
-            self.allow(getattr(ui, name), action, self._tips[name])
+            self.allow(getattr(ui, name), action, self._tips[name], also=reasons.get(action, ""))
         better = (training.comparison or {}).get("verdict", {}).get("word") == "better"
         looks.mark_next(ui.useModelButton, bool(ui.useModelButton.enabled) and better)
 

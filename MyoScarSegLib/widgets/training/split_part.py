@@ -106,8 +106,9 @@ class SplitPart(TrainingPart):
 def _fill(widget: Any, names: Iterable[str]) -> None:
     chosen = {str(item.text()) for item in widget.selectedItems()}
     widget.clear()
-    for name in names:
-        widget.addItem(name)
+    widget.addItems(list(names))
+    if not chosen:
+        return
     for row in range(widget.count):
         item = widget.item(row)
         item.setSelected(str(item.text()) in chosen)

@@ -52,9 +52,7 @@ class TrainPart(TrainingPart):
         if chosen is None or not self.tab.packages.ready(self.start):
             return
         self.tab.status.say_error("")
-        if self.training.train(chosen) is not None:
-            self.ui.progressSection.collapsed = False
-            self.tab.bring_into_sight(self.ui.cancelRunButton)
+        self.training.train(chosen)
 
     def estimate(self) -> None:
         """Measure how long it will take."""
