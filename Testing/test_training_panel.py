@@ -67,7 +67,7 @@ def tab(opened, tmp_path):
     for name in SECTIONS:
         getattr(opened.tab.ui, name).collapsed = False
     opened.tab.train.form.fill(TrainSettings())
-    opened.settle()
+    opened.until(lambda: len(opened.tab.library.table.shown) == 8 and opened.tab.library.table.complete, what="rows")
     opened.training.asked.clear()
     return opened
 
