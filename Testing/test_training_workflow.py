@@ -1,0 +1,290 @@
+"""The training tab without the panel, on real MRML, with real processes and tiny models: from an empty library to a new model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+pytest.importorskip("accelerate")
+pytest.importorskip("monai")
+
+from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.runs.status import RunState
+from Testing.run_factory import QUICK, environment, write_library
+from Testing.tiny_training import write_start
+from Testing.training_workflow_factory import Pumped, add_ring_study
+
+
+class IdleEngine:
+    """The first tab's engine where no network is wanted: it takes every wish and does nothing."""
+
+    state = "stopped"
+
+    def on_state(self, _callback):
+        return lambda: None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_args, **_named: IdleRequest()
+
+
+class IdleRequest:
+    state, error, result, progress, id = "waiting", "", None, (0, 0, "", None), 0
+
+    def on_done(self, _callback):
+        return self
+
+    on_progress = on_done
+
+    def cancel(self):
+        pass
+
+
+@pytest.fixture
+def training(scene, tmp_path, monkeypatch):
+    monkeypatch.setenv("MYOSCARSEG_MODELS", str(tmp_path / "models"))
+    workflow = Workflow(scene, IdleEngine())
+    made = TrainingWorkflow(scene, workflow, environment=environment(tmp_path, MYOSCARSEG_MODELS=str(tmp_path / "models")))
+    yield made
+    run = made.run
+    if run is not None and run.status().state is RunState.RUNNING:
+        os.kill(run.status().pid, signal.SIGKILL)
+    made.close()
+    workflow.close()
+
+
+@pytest.fixture
+def pumped(training):
+    return Pumped(training)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    return write_start(tmp_path_factory.mktemp("start") / "start.safetensors")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("filled") / "library"
+    write_library(folder)
+    return folder
+
+
+@pytest.fixture
+def library(filled, tmp_path):
+    return Path(shutil.copytree(filled, tmp_path / "library"))
+
+
+def tiny(start, **changes) -> TrainSettings:
+    usual = {"start_segmenter": str(start), "device": "cpu", "epochs": 2, "augmentation": "none"}
+    return TrainSettings(**{**usual, **changes}, options=QUICK)
+
+
+def test_from_an_empty_library_to_a_new_model_in_use(training, pumped, scene, start, tmp_path):
+    changes = []
+    training.on_changed(changes.append)
+    assert training.why_not("add_current")
+    assert not training.open_library(tmp_path / "none")
+    assert "no training library" in training.error
+    assert training.open_library(tmp_path / "library", create=True) and not training.error
+    for number in range(4):
+        volume, labels = add_ring_study(scene, number, scar=number != 2)
+        training.workflow.select(volume)
+        code = training.next_patient
+        assert code == f"P{number + 1:03d}"
+        pumped.done(training.add_current(code, reviewer="AB", tags=("rings",)))
+    assert [row.name for row in training.rows] == ["P001", "P002", "P003", "P004"]
+    case = training.rows[0].case
+    assert (case.reviewer, case.tags, case.reviewed, case.facts.wall_known) == ("AB", ("rings",), None, True)
+    assert case.mass_g > 1 and training.rows[0].thumbnail.is_file()
+    stored = Library.open(tmp_path / "library").load(training.rows[-1].case)
+    assert np.array_equal(np.sort(stored.labels.sum(axis=(1, 2))), np.sort(labels.sum(axis=(1, 2))))
+    assert TrainChange.LIBRARY in changes
+
+    pumped.done(training.draw_split(seed=1))
+    assert len(training.split.validation) == 1
+    train = training.split.training[0]
+    assert training.move(train, "validation")
+    pumped.done()
+    assert train in training.split.validation and Library.open(tmp_path / "library").split_manifest() == training.split
+
+    run = training.train(tiny(start))
+    assert run is not None, training.error
+    assert training.run is run
+    pumped.until(lambda: training.status.state is not RunState.RUNNING, "training")
+    assert training.status.state is RunState.FINISHED, training.status
+    assert len(training.curve_values["loss"]) >= 2 and len(training.curve_values["end_to_end"]) == 2
+    assert {point[0] for point in training.curve_values["oracle"]} == {1.0, 2.0}
+    assert training.examples and all(path.suffix == ".png" for path in training.examples)
+    comparison = training.comparison
+    assert {row["patient"] for row in comparison["cases"]} == set(training.split.validation)
+
+    row = comparison["cases"][0]
+    assert training.show_worst(row["patient"], row["worst"]["slice"]), training.error
+    shown = scene.GetFirstNodeByName(f"{row['case']} compared")
+    names = [shown.GetSegmentation().GetNthSegment(n).GetName() for n in range(3)]
+    assert names == ["Reader", "New model", "Model in use"] and not shown.GetSaveWithScene()
+
+    training.show_curves()
+    chart = scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
+    table = scene.GetFirstNodeByName("Dice end to end").GetTableNode().GetTable()
+    assert chart.GetNumberOfPlotSeriesNodes() == 3 and table.GetNumberOfRows() == 2
+
+    training.use(run)
+    pumped.done()
+    assert training.model_in_use == training.workflow.settings.segmenter == run.name
+    assert run.name in {entry.name for entry in training.models}
+    assert training.discard(run) and not training.runs and training.run is None
+    assert run.name in {entry.name for entry in training.models}, "what is kept outlives its training"
+    assert pumped.longest_ms < 100
+
+
+def test_a_case_is_opened_corrected_and_put_back(training, pumped, scene, library):
+    import slicer
+
+    training.open_library(library)
+    volume = training.open_case("P002")
+    assert volume is not None and training.workflow.volume_node is volume
+    before = Library.open(library).load(training.rows[2].case)
+    session = training.workflow.session
+    assert np.array_equal(session.mask(), before.labels >= 3)
+    assert session.edited_slices == [0, 1]  # hand-made: no model may write over it
+    assert training.open_case("P002") is volume
+    node = session.segmentation.node
+    choices = {choice.role: choice.id for choice in training.segments(node)}
+    assert set(choices) == {"scar", "myocardium", "blood_pool"}
+    mask = session.mask()
+    mask[0, 10:14, 10:14] = True
+    array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, choices["scar"], volume)
+    assert training.add_current("P002", reviewed=[0])
+    pumped.until(lambda: not training.busy, "refusal")
+    assert "already" in training.error
+    pumped.done(training.add_current("P002", reviewed=[0], replace=True))
+    case = next(row for row in training.rows if row.name == "P002")
+    assert case.state == "unreviewed" and "Slice 1 not reviewed" in case.problem
+    after = Library.open(library).load(case.case)
+    assert np.array_equal(after.labels >= 3, mask) and [s.index for s in after.slices()] == [0]
+
+
+def test_a_case_changed_on_disk_is_noticed_and_can_be_accepted(training, pumped, library):
+    training.open_library(library)
+    path = library / "cases" / "P001" / "segmentation.seg.nrrd"
+    path.write_bytes((library / "cases" / "P003" / "segmentation.seg.nrrd").read_bytes())
+    pumped.until(lambda: training.rows[1].state == "problem", "noticing")
+    assert "changed since it was added" in training.rows[1].problem
+    pumped.done(training.accept("P001"))
+    pumped.until(lambda: training.rows[1].state == "complete", "accepting")
+    assert Library.open(library).load(training.rows[1].case) is not None
+
+
+def test_another_slicer_adds_and_removes(training, pumped, library):
+    training.open_library(library)
+    other = Library.open(library)
+    other.remove("N004")
+    pumped.until(lambda: len(training.rows) == 4, "removal")
+
+
+def test_deleted_library_is_said_and_comes_back(training, pumped, library):
+    training.open_library(library)
+    library.rename(library.with_name("away"))
+    pumped.until(lambda: bool(training.error), "deletion")
+    assert "is gone" in training.error and not training.rows and training.why_not("train") and "gone" in training.advice
+    library.with_name("away").rename(library)
+    pumped.until(lambda: len(training.rows) == 5, "return")
+    assert not training.error
+
+
+def test_split_refuses_empty_sides_and_takes_back_what_leaks(training, pumped, library):
+    training.open_library(library)
+    pumped.done(training.draw_split(seed=0))
+    (patient,) = training.split.validation
+    assert not training.move(patient, "training")
+    assert "validate" in training.error
+    assert not training.move("P999", "training")
+    # The same pictures under another patient's code, put there past the library's own check.
+    document = json.loads((library / "cases" / "P001" / "case.json").read_text())
+    shutil.copytree(library / "cases" / "P001", library / "cases" / "P009")
+    document.update(case="P009", patient="P009")
+    (library / "cases" / "P009" / "case.json").write_text(json.dumps(document))
+    pumped.until(lambda: len(training.rows) == 6, "the copy")
+    before = training.split
+    sides = ("validation", "training") if "P001" in before.training else ("training", "validation")
+    assert training.move("P009", sides[0])
+    pumped.until(lambda: not training.busy, "check")
+    assert "same picture" in training.error and training.split == before
+
+
+def test_life_of_a_training_that_is_disturbed(training, pumped, library, start, scene, tmp_path):
+    """The scene and Slicer are closed, it is paused, killed, resumed and stopped: nothing is lost but the epoch in hand."""
+    training.open_library(library)
+    pumped.done(training.draw_split())
+    run = training.train(tiny(start, epochs=60))
+    pumped.until(lambda: training.status.epoch >= 2, "second epoch")
+    training.show_curves()
+    scene.Clear(0)
+    points = len(training.curve_values["loss"])
+    pumped.until(lambda: len(training.curve_values["loss"]) > points, "more of the curves")
+    training.show_curves()
+    assert scene.GetFirstNodeByClass("vtkMRMLPlotChartNode") is not None
+    again = TrainingWorkflow(scene, training.workflow, environment=environment(tmp_path))
+    again.open_library(library)
+    assert again.run.name == run.name and again.status.state is RunState.RUNNING
+    again.close()
+    assert "is running" in training.why_not("train")
+    began = time.monotonic()
+    assert training.pause()
+    pumped.until(lambda: training.status.state is RunState.PAUSED, "pause")
+    assert time.monotonic() - began < 3
+    epoch = training.status.epoch
+    assert training.resume()
+    pumped.until(lambda: training.status.epoch > epoch, "resumed")
+    os.kill(training.status.pid, signal.SIGKILL)
+    pumped.until(lambda: training.status.state is RunState.INTERRUPTED, "interruption")
+    assert "Resume" in training.advice and run.models()
+    epoch = training.status.epoch
+    assert training.resume()
+    pumped.until(lambda: training.status.epoch >= epoch + 1, "resumed")
+    began = time.monotonic()
+    assert training.stop()
+    pumped.until(lambda: training.status.state is RunState.STOPPED, "stop")
+    assert time.monotonic() - began < 3
+    assert run.models() and training.why_not("pause") and not training.why_not("resume")
+    assert training.settings_of(run) == tiny(start, epochs=60)
+    assert training.cancel_run()
+    pumped.until(lambda: training.status.state is RunState.CANCELLED, "cancel")
+    assert not run.models() and len(training.rows) == 5
+
+
+@pytest.mark.slow
+def test_estimate_and_preview(training, pumped, library, start):
+    training.open_library(library)
+    pumped.done(training.draw_split())
+    pumped.done(training.estimate(tiny(start)))
+    assert training.estimate_result.seconds > 0 and training.estimate_result.low <= training.estimate_result.high
+    pumped.done(training.preview("heavy"))
+    assert training.preview_picture.stat().st_size > 1000
+
+
+def test_chore_is_cancelled_within_a_second(training, pumped, library):
+    training.open_library(library)
+    assert training.draw_split()
+    pumped.until(lambda: training.busy == "split", "begin")
+    training.cancel()
+    began = time.monotonic()
+    pumped.until(lambda: not training.busy, "cancel")
+    assert time.monotonic() - began < 2 and training.note == "Cancelled."
+    assert Library.open(library).split_manifest() is None
