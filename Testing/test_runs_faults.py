@@ -97,8 +97,14 @@ def test_killed_at_any_stage_it_goes_on_to_the_same_result(planned, whole, cache
     assert_same_result(run, whole)
 
 
-@pytest.mark.parametrize(("stage", "at"), PLACES)
-@pytest.mark.parametrize("wish", ["pause", "stop", "cancel"])
+WISHES = [(stage, at, "stop") for stage, at in PLACES] + [
+    ("steps", 5, "pause"),
+    ("validation", 7, "pause"),
+    ("steps", 5, "cancel"),
+]
+
+
+@pytest.mark.parametrize(("stage", "at", "wish"), WISHES)
 def test_wish_comes_true_within_two_seconds_at_any_stage(planned, whole, cache, own, tmp_path, stage, at, wish):
     run = copy_of(planned, tmp_path)
     process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(cache))
@@ -117,7 +123,7 @@ def test_wish_comes_true_within_two_seconds_at_any_stage(planned, whole, cache, 
         card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
         assert load_segmenter(run.models()["segmenter"], device="cpu").checkpoint.sha256 == card["sha256"]
         assert any("stopped" in limit for limit in card["limits"]) == (stage != "comparing")
-    if wish != "cancel":
+    if wish == "pause" or stage == "comparing":
         assert carry_out(run).state is RunState.FINISHED
         assert_same_result(run, whole)
 
