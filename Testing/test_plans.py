@@ -55,6 +55,8 @@ def test_better_presets_do_more(tmp_path):
 def test_model_that_knows_no_scar_gets_more_epochs_and_the_rates_of_a_beginner(tmp_path):
     (job,) = jobs_of(TrainSettings(start_segmenter="litemedsam"), tmp_path)
     assert job.epochs == 2 * jobs_of(TrainSettings(), tmp_path)[0].epochs
+    assert job.options["scar_free_share"] < 0.2
+    assert "scar_free_share" not in jobs_of(TrainSettings(), tmp_path)[0].options
     thorough = TrainSettings(start_segmenter="litemedsam", mode="thorough")
     assert "encoder_rate" not in jobs_of(thorough, tmp_path)[0].options
     assert jobs_of(TrainSettings(mode="thorough"), tmp_path)[0].options["encoder_rate"] < 1e-4

@@ -163,6 +163,7 @@ def test_a_case_is_opened_corrected_and_put_back(training, pumped, scene, librar
     assert np.array_equal(session.mask(), before.labels >= 3)
     assert session.edited_slices == [0, 1]  # hand-made: no model may write over it
     assert training.open_case("P002") is volume
+    assert training.next_patient == "P002"
     node = session.segmentation.node
     choices = {choice.role: choice.id for choice in training.segments(node)}
     assert set(choices) == {"scar", "myocardium", "blood_pool"}

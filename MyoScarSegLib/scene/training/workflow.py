@@ -27,7 +27,7 @@ from MyoScarSegLib.scene.training.curves import CurveChart
 from MyoScarSegLib.scene.training.library_case import SegmentChoice, classes_of, hand_over, reviewed_slices, segments
 from MyoScarSegLib.scene.training.library_side import LibrarySide
 from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
-from MyoScarSegLib.scene.training.opened_case import open_case, show_compared
+from MyoScarSegLib.scene.training.opened_case import CASE, open_case, show_compared
 from MyoScarSegLib.scene.training.run_side import RunSide
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.training.datasets.library_record import checked_code
@@ -130,7 +130,10 @@ class TrainingWorkflow:
     @property
     def next_patient(self) -> str:
         """A code for a new patient: that of the case if the study in hand was opened from the library, else a free one."""
-        return self._library.next_patient
+        volume = self.workflow.volume_node
+        opened = None if volume is None else volume.GetAttribute(CASE)
+        known = next((row.case.patient for row in self.rows if row.case is not None and row.name == opened), None)
+        return known or self._library.next_patient
 
     @property
     def run(self) -> Run | None:
