@@ -9,6 +9,7 @@ import qt
 import slicer
 
 from MyoScarSegLib.resources import resources_folder
+from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import confirm, looks
@@ -61,7 +62,11 @@ class TrainingTab:
             self.status, self.library, self.split, self.train, self.progress, self.runs, self.comparison,
         )  # fmt: skip
         self._changes: set[TrainChange] = set(TrainChange)
-        self._unobserve = [self.training.on_changed(self._changes.add), panel.backend.after_tick(self.flush)]
+        self._unobserve = [
+            self.training.on_changed(self._changes.add),
+            panel.workflow.on_changed(self._first_tab_changed),
+            panel.backend.after_tick(self.flush),
+        ]
         self._restore()
         self.flush()
         self.ready = True
@@ -108,6 +113,11 @@ class TrainingTab:
         for part in self.parts:
             part.cleanup()
         self.packages.close()
+
+    def _first_tab_changed(self, change: Change) -> None:
+        """Whether the study in hand can be added depends on it, and which model is in use."""
+        if self.shown and change in (Change.VOLUME, Change.MASK, Change.STATUS):
+            self._changes.add(TrainChange.STATE)
 
     def _scroll_to(self, widget: Any) -> None:
         area = widget if self.shown else None

@@ -1,0 +1,113 @@
+"""The whole way on the real form: studies corrected in the scene, added, trained, compared, the model switched, the next study better.
+
+Scene, worker, chores and training are real, each in its process; only the networks are tiny.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+pytest.importorskip("accelerate")
+pytest.importorskip("monai")
+
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.training.evaluation.metrics import dice
+from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.runs.status import RunState
+from Testing.panel_kit import open_module
+from Testing.run_factory import QUICK
+from Testing.standins.pythonqt import unwrap
+from Testing.tiny_training import write_start
+from Testing.training_workflow_factory import add_ring_study
+
+PATIENCE_S = 240.0
+
+
+@pytest.fixture
+def opened(application, tiny_detector, tmp_path, monkeypatch):
+    """The module with a segmenter that has learnt nothing, at its second tab; a folder chooser that gives ``library``."""
+    start = write_start(tmp_path / "start.safetensors")
+    with open_module(application, detector=tiny_detector, segmenter=start) as module:
+        from MyoScarSegLib.widgets.training import library_part
+
+        chosen = tmp_path / "library"
+        monkeypatch.setattr(library_part.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(chosen), raising=False)
+        module.start_model = start
+        module.show_train()
+        yield module
+        application.scene.Clear(0)
+        module.settle()
+
+
+def add_study(module, number: int) -> None:
+    """Correct a study in the scene, and add it with the button."""
+    volume, _labels = add_ring_study(module.scene, number, scar=number != 2)
+    module.ui.volumeSelector.setCurrentNode(volume)
+    module.settle()
+    module.click("addStudyButton")
+    dialog = module.tab.library.dialog
+    dialog.reader.text = "AB"
+    dialog.add_button.click()
+    module.until(lambda: len(module.training.rows) == number + 1 and not module.training.busy, what=f"study {number}")
+    assert module.training.error == ""
+
+
+def segmented(module, number: int) -> float:
+    """Segment a study that nobody has trained on, with a box on each of its slices. Returns its Dice."""
+    volume, labels = add_ring_study(module.scene, number)
+    session_node = module.ui.volumeSelector
+    module.panel.show_tab(0)
+    session_node.setCurrentNode(volume)
+    module.settle()
+    module.workflow.live = False
+    scar = labels >= 3
+    for k in range(len(scar)):
+        rows, columns = np.nonzero(scar[k])
+        module.panel.boxes.draw(Box(k, columns.min() - 1.0, rows.min() - 1.0, columns.max() + 2.0, rows.max() + 2.0))
+    module.settle()
+    module.ui.overwriteCheckBox.checked = True
+    module.click("segmentAllButton")
+    module.until(lambda: not module.workflow.busy, PATIENCE_S, what="masks")
+    assert module.workflow.error == ""
+    found = module.session.mask()
+    module.show_train()
+    return dice(found, scar)
+
+
+def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
+    module, ui = opened, opened.tab.ui
+    assert not ui.addStudyButton.enabled
+    module.click("chooseLibraryButton")
+    for number in range(4):
+        add_study(module, number)
+    assert ui.caseTable.rowCount == 4
+    segmented(module, 7)
+    module.tab.train.form.fill(
+        TrainSettings(start_segmenter=str(module.start_model), device="cpu", epochs=2, augmentation="none", options=QUICK)
+    )
+    module.longest_ms = 0.0
+    module.click("startTrainButton")  # without a split: one is drawn
+    module.until(lambda: module.training.run is not None, PATIENCE_S, what="start")
+    module.until(lambda: module.training.status.state is not RunState.RUNNING, PATIENCE_S, what="end")
+    assert module.training.status.state is RunState.FINISHED, module.training.status.error
+    module.until(lambda: ui.patientTable.rowCount >= 1, what="comparison")
+    assert module.longest_ms < 500, "a loaded machine counts, too; what blocks is measured on a played library"
+    assert ui.runStateLabel.text == "finished"
+    assert ui.curvePicture.visible
+    assert ui.example0.visible
+    assert ui.verdictLabel.text
+    unwrap(ui.patientTable).cellClicked.emit(0, 0)
+    module.settle()
+    assert "green the reader" in module.training.note
+    module.click("useModelButton")
+    module.until(lambda: "start" not in str(module.workflow.settings.segmenter), PATIENCE_S, what="switch")
+    name = str(module.workflow.settings.segmenter)
+    assert module.ui.segmenterCombo.currentText == name, "the first tab shows it"
+    assert name in ui.modelInUseLabel.text
+    module.settle(0.3)
+    assert str(module.workflow.settings.segmenter) == name, "the first tab's widgets do not take it back"
+    assert 0.0 <= segmented(module, 8) <= 1.0
+    assert str(module.workflow.settings.segmenter) == name
