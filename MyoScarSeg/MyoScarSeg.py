@@ -40,7 +40,8 @@ class MyoScarSeg(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose "
             "boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass "
-            "are measured as you work. The second tab teaches the models with studies that you have corrected. The first use shows what has to be installed. For research, not for clinical decisions."
+            "are measured as you work. The second tab teaches the models with studies that you have corrected. The first use "
+            "shows what has to be installed. For research, not for clinical decisions."
         )
         self.parent.acknowledgementText = _(
             "Built on 3D Slicer, SAM (Apache-2.0) and ultralytics YOLO (AGPL-3.0). The models were trained on EMIDEC."
@@ -103,6 +104,10 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
         logic.process(volumeNode)             # or proposeBoxes(volumeNode), then segment(volumeNode)
         logic.exportResults("/some/folder")
 
+        logic.addToLibrary(volumeNode, patient="P001", library="/some/library")   # once it is corrected
+        run = logic.train({"mode": "quick", "preset": "balanced"}, wait=True)
+        logic.useModel(run)
+
     The panel uses the same workflow: what a script does shows there, can be cancelled there, and is one step of its undo.
     """
 
@@ -114,6 +119,12 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
         from MyoScarSegLib.widgets.backend import shared
 
         return shared().console
+
+    @property
+    def _training(self):
+        from MyoScarSegLib.widgets.backend import shared
+
+        return shared().training_console
 
     def proposeBoxes(self, volumeNode, progress=None):
         """Propose boxes around scar on every slice; see :meth:`MyoScarSegLib.scene.console.Console.proposeBoxes`."""
@@ -135,13 +146,48 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
         """Segment every study in a folder, without the scene. Returns ``{"case", "status", "message"}`` per study."""
         return self._console.processFolder(inputDir, outputDir, progress)
 
+    def addToLibrary(
+        self, volumeNode, segmentationNode=None, patient="", library=None, reviewer="", reviewed=None, tags=(), replace=False
+    ):
+        """Add a volume with its corrected segmentation to the training library. Returns the case's name.
+
+        ``patient`` is a code, never the name; ``library`` a folder, made if it is missing; see
+        :meth:`MyoScarSegLib.scene.training.console.TrainingConsole.addToLibrary`.
+        """
+        return self._training.addToLibrary(
+            volumeNode, segmentationNode, patient, library, reviewer=reviewer, reviewed=reviewed, tags=tags, replace=replace
+        )
+
+    def importToLibrary(self, paths, library=None, patientPattern=None):
+        """Add the cases of folders and saved scenes to the training library. Returns what became of each."""
+        return self._training.importToLibrary(paths, library, patientPattern)
+
+    def train(self, settings=None, wait=False, progress=None, library=None):
+        """Train on the library in a process of its own, which outlives Slicer. Returns the run; with ``wait`` when it has ended.
+
+        ``settings`` maps what :class:`MyoScarSegLib.training.runs.plans.TrainSettings` has; the defaults if None.
+        """
+        return self._training.train(settings, wait, progress, library)
+
+    def runs(self, library=None):
+        """All trainings of the library, newest first."""
+        return self._training.runs(library)
+
+    def compareRun(self, run):
+        """Compare a training's model with the one in use on its validation patients. Returns figures, cases and verdict."""
+        return self._training.compare(run)
+
+    def useModel(self, model):
+        """Segment with a model from now on: one by name, or a run's. Returns its name."""
+        return self._training.useModel(model)
+
     def cancel(self):
         """Cancel the call that waits, from a timer, a button or ``progress``."""
         self._console.cancel()
 
 
 class MyoScarSegTest(ScriptedLoadableModuleTest):
-    """Self-tests on a phantom study with known scar: every console call, and the panel's buttons. Nothing is downloaded."""
+    """Self-tests on phantom studies with known scar: every console call, and the panel's buttons. Nothing is downloaded."""
 
     def setUp(self):
         slicer.mrmlScene.Clear(0)
@@ -236,6 +282,43 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
         self.assertEqual(panel.workflow.session.mask().sum(), before)
         panel.ui.clearButton.click()
         self.assertEqual(panel.workflow.session.mask().sum(), 0)
+
+    def test_training(self):
+        """Three phantoms into a library, a training of one epoch, and its model in use."""
+        import tempfile
+
+        self._needNetworks()
+        from MyoScarSegLib.phantom import PhantomSettings, make_phantom
+        from MyoScarSegLib.scene.demo_scene import add_study
+        from MyoScarSegLib.scene.session import StudySession
+
+        panel = self._panel()
+        before = panel.workflow.settings
+        logic = MyoScarSegLogic()
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            for number in range(3):
+                phantom = make_phantom(20 + number, settings=PhantomSettings(slices=3, slice_spacing_mm=20.0))
+                volume = add_study(slicer.mrmlScene, phantom.study, f"phantom {number}")
+                session = StudySession.open(volume)
+                session.segmentation.write_slices({k: phantom.scar[k] for k in range(3)})
+                session.refresh()
+                case = logic.addToLibrary(volume, library=Path(folder) / "library", reviewer="test")
+                self.assertEqual(case, f"P{number + 1:03d}")
+            told = []
+            settings = {"preset": "quick", "epochs": 1, "options": {"copies": 1, "evaluate_every": 1}}
+            run = logic.train(settings, wait=True, progress=lambda done, total, message: told.append(message))
+            self.assertEqual(run.status().state.value, "finished")
+            self.assertGreater(len(told), 0)
+            self.assertEqual([one.name for one in logic.runs()], [run.name])
+            self.assertEqual(len(panel.backend.training.comparison["cases"]), 1)
+            name = logic.useModel(run)
+            try:
+                self.assertEqual(panel.workflow.settings.segmenter, name)
+            finally:
+                from MyoScarSegLib.models.own import remove
+
+                panel.workflow.configure(before)
+                remove(name)
 
     def test_sceneClosedInMidWork(self):
         """Closing the scene while boxes are proposed leaves an empty panel and no error."""

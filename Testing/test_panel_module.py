@@ -25,13 +25,12 @@ def opened(application):
 
 SELF_TESTS = [
     "test_panelWithoutVolume", "test_wrongVolumeIsASentence", "test_consoleCalls", "test_buttons", "test_sceneClosedInMidWork",
-    "test_folderOfStudies",
+    "test_folderOfStudies", "test_training",
 ]  # fmt: skip
+SLOW = ("test_folderOfStudies", "test_training")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "test_folderOfStudies" else []) for name in SELF_TESTS]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SELF_TESTS])
 def test_self_test(opened, name):
     result = unittest.TestResult()
     opened.code.MyoScarSegTest(name).run(result)

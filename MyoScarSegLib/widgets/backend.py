@@ -9,6 +9,7 @@ import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.scene.console import Console
+from MyoScarSegLib.scene.training.console import TrainingConsole
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, wait_for_killed
@@ -26,7 +27,7 @@ class Backend:
         engine: the worker's client.
         workflow: what panel and console act on.
         training: the same for the training library and what is trained from it.
-        console: the blocking calls.
+        console: the blocking calls; training_console: those on library, trainings and models.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class Backend:
         self.engine = Engine(QProcessTransport, python=python)
         self.workflow = Workflow(slicer.mrmlScene, self.engine)
         self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, python=python, environment=self.engine.environment())
+        self.training_console = TrainingConsole(self.training, slicer.app.processEvents)
         self.console = Console(self.workflow, slicer.app.processEvents, python=python, environment=self.engine.environment())
         self._after: list[Callable[[], None]] = []
         self._last_error = ""
