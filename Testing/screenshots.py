@@ -1,4 +1,4 @@
-"""Pictures of the panel in light, dark and narrow, and of slice views: ``python -m Testing.screenshots OUT``.
+"""Pictures of the panel in light, dark and narrow, and of slice views: ``python -m Testing.screenshots OUT [segment|train]``.
 
 The panel is the real form with the real scene, worker and models; only the widgets of CTK and Slicer are stand-ins, and the
 slice views are drawn by VTK without the application.
@@ -23,14 +23,19 @@ from Testing.slice_picture import draw_slice
 from Testing.standins.application import Application
 from Testing.standins.pythonqt import unwrap
 
+_PHANTOMS = 8
 
-def main(out: Path) -> None:
-    """Write all pictures into a folder."""
+
+def main(out: Path, tab: str = "") -> None:
+    """Write the pictures of a tab, of both if it is empty, into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         application = Application(bootstrap(folder), Path(folder), patch)
         with open_module(application) as module:
-            _story(module, out)
+            if tab in ("", "segment"):
+                _story(module, out)
+            if tab in ("", "train"):
+                _training_story(module, Path(folder), out)
         application.close()
 
 
@@ -74,6 +79,49 @@ def _story(module: Module, out: Path) -> None:
     join(out / "overview.png", [out / "panel-light.png", out / "slice.png"])
 
 
+def _training_story(module: Module, folder: Path, out: Path) -> None:
+    """A library of phantoms, a short training of the usual model on it, and what came of it: all real, none of it a patient's."""
+    from MyoScarSegLib.phantom import make_phantom
+    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.runs.plans import TrainSettings
+
+    training, ui = module.training, module.tab.ui
+    module.show_train()
+    grab(module, out / "train-empty.png")
+    library = Library.create(folder / "scar-library")
+    for number in range(_PHANTOMS):
+        phantom = make_phantom(20 + number)
+        reviewed = range(phantom.study.slices - 3) if number == _PHANTOMS - 1 else None
+        library.add(
+            phantom.study, phantom.labels, patient=f"P{number + 1:03d}", reviewer="AB", added_by="AB", source="phantom",
+            tags=("phantom",), reviewed=reviewed,
+        )  # fmt: skip
+    module.tab.library.open_library(library.folder)
+    training.draw_split(seed=0, folds=4)
+    module.until(lambda: training.split is not None and not training.busy, 120, what="split")
+    module.tab.train.form.fill(TrainSettings(preset="quick", epochs=4))
+    module.click("estimateButton")
+    module.until(lambda: training.estimate_result is not None or training.error, 300, what="estimate")
+    module.settle(0.3)
+    grab(module, out / "train-library.png")
+    module.click("startTrainButton")
+    status = lambda: training.status  # noqa: E731 - asked again and again
+    module.until(lambda: status() is not None and status().epoch >= 3, 900, what="third epoch")
+    for name in ("librarySection", "splitSection", "trainSection"):
+        getattr(ui, name).collapsed = True
+    grab(module, out / "train-running.png")
+    module.until(lambda: str(status().state) != "running", 900, what="end")
+    module.until(lambda: training.comparison is not None, 60, what="comparison")
+    grab(module, out / "train-light.png")
+    _dark(module, True)
+    module.tab.show(True)
+    grab(module, out / "train-dark.png")
+    _dark(module, False)
+    module.tab.show(True)
+    grab(module, out / "train-narrow.png", width=300)
+    join(out / "training.png", [out / "train-library.png", out / "train-light.png"])
+
+
 def grab(module: Module, path: Path, *, width: int = 400, tail: bool = False) -> None:
     """The whole panel as a picture, as high as it needs; only its end with ``tail``."""
     form = unwrap(module.panel.form)
@@ -81,7 +129,7 @@ def grab(module: Module, path: Path, *, width: int = 400, tail: bool = False) ->
     window = module.application.window
     window.resize(width, 300)
     module.settle(0.05)
-    window.resize(width, min(form.sizeHint().height() + 60, 1700))
+    window.resize(width, min(form.sizeHint().height() + 60, 2400))
     module.settle(0.1)
     picture = window.grab().toImage()
     if tail:
@@ -131,4 +179,4 @@ def _dark(module: Module, on: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:3])

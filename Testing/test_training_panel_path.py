@@ -1,4 +1,4 @@
-"""The whole way on the real form: studies corrected in the scene, added, trained, compared, the model switched, the next study better.
+"""The whole way on the real form: studies corrected in the scene, added, trained, compared, and the model switched.
 
 Scene, worker, chores and training are real, each in its process; only the networks are tiny.
 """
@@ -81,9 +81,9 @@ def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
     module, ui = opened, opened.tab.ui
     assert not ui.addStudyButton.enabled
     module.click("chooseLibraryButton")
-    for number in range(4):
+    for number in range(3):
         add_study(module, number)
-    assert ui.caseTable.rowCount == 4
+    assert ui.caseTable.rowCount == 3
     segmented(module, 7)
     module.tab.train.form.fill(
         TrainSettings(start_segmenter=str(module.start_model), device="cpu", epochs=2, augmentation="none", options=QUICK)
