@@ -23,7 +23,7 @@ from Testing.slice_picture import draw_slice
 from Testing.standins.application import Application
 from Testing.standins.pythonqt import unwrap
 
-_PHANTOMS = 8
+_PHANTOMS = 6
 
 
 def main(out: Path, tab: str = "") -> None:
@@ -99,18 +99,18 @@ def _training_story(module: Module, folder: Path, out: Path) -> None:
     module.tab.library.open_library(library.folder)
     training.draw_split(seed=0, folds=4)
     module.until(lambda: training.split is not None and not training.busy, 120, what="split")
-    module.tab.train.form.fill(TrainSettings(preset="quick", epochs=4))
+    module.tab.train.form.fill(TrainSettings(preset="quick", epochs=3))
     module.click("estimateButton")
     module.until(lambda: training.estimate_result is not None or training.error, 300, what="estimate")
     module.settle(0.3)
     grab(module, out / "train-library.png")
     module.click("startTrainButton")
     status = lambda: training.status  # noqa: E731 - asked again and again
-    module.until(lambda: status() is not None and status().epoch >= 3, 900, what="third epoch")
+    module.until(lambda: status() is not None and status().epoch >= 2, 1800, what="second epoch")
     for name in ("librarySection", "splitSection", "trainSection"):
         getattr(ui, name).collapsed = True
     grab(module, out / "train-running.png")
-    module.until(lambda: str(status().state) != "running", 900, what="end")
+    module.until(lambda: str(status().state) != "running", 1800, what="end")
     module.until(lambda: training.comparison is not None, 60, what="comparison")
     grab(module, out / "train-light.png")
     _dark(module, True)
