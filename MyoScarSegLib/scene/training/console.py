@@ -140,6 +140,7 @@ class TrainingConsole:
                 told = (status.done, status.total, status.message)
                 progress(*told)
             time.sleep(0.1)
+        self.training.refresh()
         if status.state is RunState.CANCELLED:
             raise Cancelled(status.message)
         if status.state in (RunState.FAILED, RunState.INTERRUPTED):

@@ -104,6 +104,11 @@ class TrainingWorkflow:
         finally:
             self._pumping = False
 
+    def refresh(self) -> None:
+        """Look at library and training now, not at the next turn."""
+        self._library.look(at_once=True)
+        self._runs.look(at_once=True)
+
     def close(self) -> None:
         """End what was begun for the application; trainings go on."""
         self._chores.close()
