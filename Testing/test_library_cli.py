@@ -6,6 +6,7 @@ import pytest
 
 from MyoScarSegLib.study import write_segmentation, write_volume
 from Testing.labelled_factory import labels, study
+from Testing.test_library_import import write_mrb
 
 
 def test_commands_add_list_check_split_and_remove(command, tmp_path):
@@ -33,9 +34,23 @@ def test_commands_add_list_check_split_and_remove(command, tmp_path):
     assert removed.status == 1 and "P1: removed" in removed.out and "no case 'P7'" in removed.err
 
 
+def test_cases_are_imported_edited_and_exported(command, tmp_path):
+    write_mrb(tmp_path / "a.mrb")
+    folder = tmp_path / "lib"
+    ran = command("library", "import", folder, tmp_path / "a.mrb", tmp_path / "none.mrb", "--tags", "x, y")
+    assert ran.status == 1 and "a.mrb: added as P001" in ran.out and "none.mrb: There is no scene" in ran.out
+    assert "x, y" in command("library", "list", folder).out
+    ran = command("library", "export", folder, "P001", "-o", tmp_path / "out")
+    assert ran.status == 0 and command("library", "list", tmp_path / "out", "--json").json["cases"][0]["tags"] == ["x", "y"]
+    assert command("library", "accept", folder, "P001").out == "P001: accepted\n"
+    ran = command("library", "import", folder, tmp_path / "a.mrb", "--json")
+    assert ran.json["same"] == 1
+
+
 @pytest.mark.parametrize(
     "bad",
     [
+        ["add", "lib", "v.nrrd", "m.nrrd", "--patient", "P1", "--reviewed", "2-x"],
         ["add", "lib", "v.nrrd", "m.nrrd"],
         ["add", "lib", "v.nrrd", "m.nrrd", "--patient", "a/b"],
         ["add", "lib", "v.nrrd", "m.nrrd", "--patient", "P1", "--labels", "liver=3"],

@@ -1,4 +1,4 @@
-"""``myoscarseg library add|list|check|split|remove``: a folder of labelled cases to train on."""
+"""``myoscarseg library add|import|list|check|split|export|accept|remove``: a folder of labelled cases to train on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="collect labelled cases to train on",
         description="A training library is a folder of labelled cases. Several programs may add to it at the same time.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|check|split|remove")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="add|import|list|check|split|export|accept|remove")
 
     adding = actions.add_parser("add", help="add a study with its labels; the library is made if it is missing")
     adding.add_argument("library", metavar="LIBRARY", type=Path)
@@ -39,8 +39,33 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     adding.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")
     adding.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
     adding.add_argument("--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices")
+    adding.add_argument(
+        "--reviewed", type=_slices, metavar="K", help="slices that are right, from 0, such as 2-9,11 (default: all)"
+    )
+    adding.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the case by")
     adding.add_argument("--json", action="store_true", help="print the record as JSON")
     adding.set_defaults(run=_add)
+
+    importing = actions.add_parser("import", help="add folders of any layout, and scenes that 3D Slicer saved (.mrb, .mrml)")
+    importing.add_argument("library", metavar="LIBRARY", type=Path)
+    importing.add_argument("paths", metavar="PATH", type=Path, nargs="+")
+    importing.add_argument("--patients", metavar="PATTERN", help="regular expression that finds the patient's code in file names")
+    importing.add_argument("--reviewer", default="", metavar="WHO", help="code of who drew or checked the labels")
+    importing.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the cases by")
+    add_labels(importing)
+    importing.add_argument("--json", action="store_true", help="print what became of each case as JSON")
+    importing.set_defaults(run=_import)
+
+    exporting = actions.add_parser("export", help="copy cases into a folder, as a library of their own")
+    exporting.add_argument("library", metavar="LIBRARY", type=Path)
+    exporting.add_argument("cases", metavar="CASE", nargs="+")
+    exporting.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER")
+    exporting.set_defaults(run=_export)
+
+    accepting = actions.add_parser("accept", help="take cases as their files are now: somebody edited them")
+    accepting.add_argument("library", metavar="LIBRARY", type=Path)
+    accepting.add_argument("cases", metavar="CASE", nargs="+")
+    accepting.set_defaults(run=_accept)
 
     listing = actions.add_parser("list", help="show the cases")
     listing.add_argument("library", metavar="LIBRARY", type=Path)
@@ -121,6 +146,8 @@ def _add(args: argparse.Namespace) -> int:
             source=args.source,
             reviewer=args.reviewer,
             label_map=args.label_map,
+            reviewed=args.reviewed,
+            tags=args.tags,
             replace=args.replace,
             cancel=cancel,
         )
@@ -130,6 +157,68 @@ def _add(args: argparse.Namespace) -> int:
         scar = f"scar on {case.slices_with_scar} of {case.slices} slices" if case.scar_pixels else "no scar"
         sys.stdout.write(f"{case.case}: {scar}; segments: {', '.join(case.labels)}\n")
     return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.datasets.imports import PROBLEM, import_cases
+    from MyoScarSegLib.training.datasets.library import Library
+
+    progress = ConsoleProgress()
+    with cancel_on_interrupt("this case") as cancel:
+        report = import_cases(
+            Library.create(args.library),
+            args.paths,
+            patient_pattern=args.patients,
+            label_map=args.label_map,
+            reviewer=args.reviewer,
+            tags=args.tags,
+            progress=progress,
+            cancel=cancel,
+        )
+    progress.close()
+    if args.json:
+        _print(report.to_json())
+    else:
+        for case in report.cases:
+            sys.stdout.write(f"{case.source}: {case.message or f'{case.status} as {case.case} of patient {case.patient}'}\n")
+    return int(any(case.status == PROBLEM for case in report.cases))
+
+
+def _export(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.chores import export_cases
+    from MyoScarSegLib.training.datasets.library import Library
+
+    progress = ConsoleProgress()
+    with cancel_on_interrupt("this case") as cancel:
+        exported = export_cases(Library.open(args.library), args.cases, args.out, progress, cancel)
+    progress.close()
+    sys.stdout.write(f"{len(exported)} cases in {args.out}\n")
+    return 0
+
+
+def _accept(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library = Library.open(args.library)
+    with cancel_on_interrupt("this case") as cancel:
+        for name in args.cases:
+            library.accept(name, cancel=cancel)
+            sys.stdout.write(f"{name}: accepted\n")
+    return 0
+
+
+def _slices(text: str) -> tuple[int, ...]:
+    found: set[int] = set()
+    for part in text.replace(" ", ",").split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"{text!r} is no list of slices, such as 2-9,11")
+        found.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(found))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _good_code(args: argparse.Namespace, check: Callable[[str, str], str], code: str, what: str) -> None:
@@ -167,6 +256,9 @@ def _list(args: argparse.Namespace) -> int:
                 case.source,
                 case.reviewer and f"by {case.reviewer}",
                 part or "",
+                "" if case.mass_g is None else f"{case.mass_g:.1f} g",
+                f"{len(case.unreviewed)} slices not reviewed" if case.unreviewed else "",
+                ", ".join(case.tags),
                 case.date[:10],
             ]
             sys.stdout.write(f"{case.case:<{width}}  {'; '.join(note for note in notes if note)}\n")
