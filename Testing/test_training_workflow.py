@@ -21,6 +21,7 @@ from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from Testing.run_factory import QUICK, environment, write_library
 from Testing.tiny_training import write_start
@@ -133,7 +134,7 @@ def test_from_an_empty_library_to_a_new_model_in_use(training, pumped, scene, st
     assert {row["patient"] for row in comparison["cases"]} == set(training.split.validation)
 
     row = comparison["cases"][0]
-    assert training.show_worst(row["patient"], row["worst"]["slice"]), training.error
+    pumped.done(training.show_worst(row["patient"], row["worst"]["slice"]))
     shown = scene.GetFirstNodeByName(f"{row['case']} compared")
     names = [shown.GetSegmentation().GetNthSegment(n).GetName() for n in range(3)]
     assert names == ["Reader", "New model", "Model in use"] and not shown.GetSaveWithScene()
@@ -143,11 +144,17 @@ def test_from_an_empty_library_to_a_new_model_in_use(training, pumped, scene, st
     table = scene.GetFirstNodeByName("Dice end to end").GetTableNode().GetTable()
     assert chart.GetNumberOfPlotSeriesNodes() == 3 and table.GetNumberOfRows() == 2
 
-    training.use(run)
-    pumped.done()
+    pumped.done(training.export_model(run, tmp_path / "out"))
+    exported = tmp_path / "out" / f"{run.name}-segmenter.safetensors"
+    assert exported.read_bytes() == run.models()["segmenter"].read_bytes() and exported.with_suffix(".json").is_file()
+    assert training.export_model(run, tmp_path / "out")
+    pumped.until(lambda: not training.busy, "refusal")
+    assert "exists already" in training.error
+    pumped.done(training.use(run))
     assert training.model_in_use == training.workflow.settings.segmenter == run.name
     assert run.name in {entry.name for entry in training.models}
-    assert training.discard(run) and not training.runs and training.run is None
+    pumped.done(training.discard(run))
+    assert not training.runs and training.run is None
     assert run.name in {entry.name for entry in training.models}, "what is kept outlives its training"
     assert pumped.longest_ms < 100
 
@@ -156,14 +163,15 @@ def test_a_case_is_opened_corrected_and_put_back(training, pumped, scene, librar
     import slicer
 
     training.open_library(library)
-    volume = training.open_case("P002")
-    assert volume is not None and training.workflow.volume_node is volume
+    pumped.done(training.open_case("P002"))
+    volume = training.workflow.volume_node
+    assert (volume.GetName(), training.opened_case, training.next_patient) == ("P002", "P002", "P002")
     before = Library.open(library).load(training.rows[2].case)
     session = training.workflow.session
     assert np.array_equal(session.mask(), before.labels >= 3)
     assert session.edited_slices == [0, 1]  # hand-made: no model may write over it
-    assert training.open_case("P002") is volume
-    assert training.next_patient == "P002"
+    assert training.open_case("P002") and not training.busy and training.workflow.volume_node is volume
+    assert "open already" in training.note
     node = session.segmentation.node
     choices = {choice.role: choice.id for choice in training.segments(node)}
     assert set(choices) == {"scar", "myocardium", "blood_pool"}
@@ -245,6 +253,11 @@ def test_life_of_a_training_that_is_disturbed(training, pumped, library, start, 
     again.open_library(library)
     assert again.run.name == run.name and again.status.state is RunState.RUNNING
     again.close()
+    # Another, earlier one is looked at meanwhile.
+    Run.create(library, tiny(start), training.split, name="earlier")
+    pumped.until(lambda: len(training.runs) == 2, "a run that was planned elsewhere")
+    assert training.show_run("earlier") and "is running" in training.why_not("train") and run.name in training.why_not("resume")
+    assert training.show_run(run.name)
     assert "is running" in training.why_not("train")
     began = time.monotonic()
     assert training.pause()

@@ -24,10 +24,16 @@ from MyoScarSegLib.study.study import Study
 _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)), ("Green", "G", (0.43, 0.69, 0.29)))
 
 
-def add_study(scene: Any, study: Study, name: str) -> Any:
+def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] | None = None) -> Any:
     """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node.
 
     A left-handed stack gets its slices in reverse order, as Slicer does when it reads one from a file.
+
+    Args:
+        scene: the MRML scene.
+        study: with its voxels.
+        name: of the node.
+        window: grey values that are black and white; None for what suits LGE, which takes a while to find in a large stack.
     """
     voxels, geometry = np.asarray(study.voxels, dtype=np.float32), study.geometry
     matrix = np.eye(4)
@@ -42,7 +48,7 @@ def add_study(scene: Any, study: Study, name: str) -> Any:
     slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(voxels))
     volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
     volume.CreateDefaultDisplayNodes()
-    low, high = np.percentile(voxels, (1.0, 99.5))
+    low, high = np.percentile(voxels, (1.0, 99.5)) if window is None else window
     display = volume.GetDisplayNode()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(float(low), float(high))

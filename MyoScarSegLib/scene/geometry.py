@@ -23,6 +23,9 @@ _PARALLEL = 0.996
 """Least cosine between a view's normal and the slices' for the view to show slices: 5 degrees."""
 _EXACTLY_PARALLEL = 0.99999
 
+_MARGIN = 1.05
+"""How much larger than a slice the field of a view is that shows it."""
+
 
 class VolumeGeometry:
     """Where the voxels of a volume node lie. It reads the node anew each time, so it never goes stale.
@@ -160,6 +163,18 @@ class VolumeGeometry:
     def show_slice(self, slice_node: Any, k: int) -> None:
         """Scroll a view to a slice."""
         slice_node.JumpSliceByOffsetting(*self.middle(k))
+
+    def centre_view(self, slice_node: Any, k: int) -> None:
+        """Show a whole slice in the middle of a view that lies in the slices."""
+        slice_node.JumpSliceByCentering(*self.middle(k))
+        width, height, _depth = slice_node.GetDimensions()
+        if width < 2 or height < 2:  # a view that was never shown has no size
+            return
+        _slices, rows, columns = self.shape
+        corners = self.to_world(np.array([[0.0, 0.0, k], [columns, 0.0, k], [0.0, rows, k]]))
+        across, down = (float(np.linalg.norm(corner - corners[0])) for corner in corners[1:])
+        mm_per_pixel = _MARGIN * max(across / width, down / height)
+        slice_node.SetFieldOfView(mm_per_pixel * width, mm_per_pixel * height, slice_node.GetFieldOfView()[2])
 
     def align_view(self, slice_node: Any) -> None:
         """Turn a view to lie in the acquired slices, whatever their angle."""

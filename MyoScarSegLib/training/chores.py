@@ -27,7 +27,11 @@ CHORES = {
     "library_export": "MyoScarSegLib.training.chores:library_export",
     "library_split": "MyoScarSegLib.training.chores:library_split",
     "split_write": "MyoScarSegLib.training.chores:split_write",
+    "library_read": "MyoScarSegLib.training.chores:library_read",
     "augmentation_preview": "MyoScarSegLib.training.chores:augmentation_preview",
+    "run_wish": "MyoScarSegLib.training.runs.chores:wish_chore",
+    "run_remove": "MyoScarSegLib.training.runs.chores:remove_chore",
+    "run_export": "MyoScarSegLib.training.runs.chores:export_chore",
     "estimate": "MyoScarSegLib.training.runs.estimate:estimate_chore",
     "compare": "MyoScarSegLib.training.runs.compare:compare_chore",
     "model_keep": "MyoScarSegLib.models.own:keep_chore",
@@ -211,6 +215,29 @@ def split_write(arguments: dict[str, Any], progress: Progress, cancel: CancelTok
     told = arguments["split"]
     split = Split(tuple(sorted(told["training"])), tuple(sorted(told["validation"])))
     return {"notes": Library.open(arguments["library"]).write_split(split, progress=progress, cancel=cancel)}
+
+
+def library_read(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Read the case ``case`` of ``library`` as its files are now, and write it to ``out`` (:mod:`~.datasets.handover`).
+
+    Returns:
+        ``wall_known``, and the grey values ``window`` between which a picture of it shows most.
+    """
+    import numpy as np
+
+    from MyoScarSegLib.training.datasets.handover import write_handover
+    from MyoScarSegLib.training.datasets.library import Library
+
+    library, name = Library.open(arguments["library"]), str(arguments["case"])
+    case = next((case for case in library.scan()[0] if case.case == name), None)
+    if case is None:
+        raise StudyError(f"{library.folder} has no readable case {name!r}.")
+    progress(0, 1, f"Reading {name}")
+    labelled = library.load(case, edited=True)
+    cancel.raise_if_cancelled()
+    write_handover(Path(arguments["out"]), labelled.study, labelled.labels)
+    low, high = np.percentile(labelled.study.voxels, (1.0, 99.5))
+    return {"wall_known": labelled.wall_known, "window": [float(low), float(high)]}
 
 
 def augmentation_preview(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -14,7 +14,8 @@ _OF_LIBRARY = (
     "train",
 )  # fmt: skip
 _OF_CASES = ("remove", "export", "accept", "open_case", "draw_split", "move", "estimate", "preview", "train")
-_ONE_AT_A_TIME = ("estimate", "preview", "draw_split", "compare", "train")
+_ONE_AT_A_TIME = ("estimate", "preview", "draw_split", "compare", "train", "open_case")
+_OF_RUN = ("pause", "stop", "cancel_run", "resume", "compare", "use", "keep", "export_model", "discard", "repeat")
 _FEW_PATIENTS = 5
 
 
@@ -25,11 +26,11 @@ class Situation:
     Attributes:
         library: whether one is open; gone: whether its folder has vanished.
         cases, patients, problems: how many it has, and how many cases have a problem.
-        split: whether it was drawn.
+        split: whether it was drawn; left_out: how many patients are on neither side of it.
         study, segmented, working: of the first tab: whether there is a study, whether it has scar, whether it is at work.
         busy: what is being done for this tab.
         run, state: the training that is shown, and how it stands.
-        running: whether it runs.
+        running: whether it runs; other_running: name of another one that does, empty if none.
         compared: whether its model was compared.
     """
 
@@ -39,6 +40,7 @@ class Situation:
     patients: int = 0
     problems: int = 0
     split: bool = False
+    left_out: int = 0
     study: bool = False
     segmented: bool = False
     working: bool = False
@@ -46,6 +48,7 @@ class Situation:
     run: Any = None
     state: RunState | None = None
     running: bool = False
+    other_running: str = ""
     compared: bool = False
 
 
@@ -69,9 +72,11 @@ def refusal(action: str, now: Situation) -> str:
         return _("A training needs two patients at least: one to learn from, one to be measured on.")
     if action in _ONE_AT_A_TIME and now.busy:
         return _("Wait for what is being done, or cancel it.")
-    if action == "train" and now.running:
-        return _("A training is running. Stop or cancel it first, or wait for it.")
-    if action in ("pause", "stop", "cancel_run", "resume", "compare"):
+    if action in ("train", "resume") and (now.running or now.other_running):
+        return _("The training {name} is running. Stop or cancel it first, or wait for it.").format(
+            name=now.run.name if now.running else now.other_running
+        )
+    if action in _OF_RUN:
         return _of_run(action, now)
     return ""
 
@@ -81,9 +86,13 @@ def _of_run(action: str, now: Situation) -> str:
         return _("There is no training yet.")
     if action == "resume":
         return str(why_not_start(now.run))
-    if action == "compare":
-        if now.running:
-            return _("The model is compared by itself when the training is done.")
+    if action == "repeat":
+        return ""
+    if action == "discard":
+        return _("The training is running. Stop or cancel it first.") if now.running else ""
+    if action == "compare" and now.running:
+        return _("The model is compared by itself when the training is done.")
+    if action in ("compare", "use", "keep", "export_model"):
         return "" if now.run.models() else _("This training has no model.")
     return str(now.run.why_not("cancel" if action == "cancel_run" else action))
 
@@ -112,6 +121,8 @@ def next_step(now: Situation) -> str:
         return _("Add studies of more patients: one learns, another one shows how good the model has become.")
     if now.problems:
         return _("Some cases have a problem, see the table; they are left out of the training.")
+    if now.left_out:
+        return _("{n} patients are on neither side of the split: put them on one, or draw the split anew.").format(n=now.left_out)
     if now.patients < _FEW_PATIENTS:
         return _("You can train now, but so few patients do not show whether the new model is better: five or more are wanted.")
     return _("Press Train. The defaults suit most; the estimate says how long it takes.")

@@ -72,6 +72,11 @@ class Chores:
         """Have a chore done, after those that wait."""
         self._queue.append(chore)
         self._queue.sort(key=lambda one: one.silent)
+        if not chore.silent and self._chore is not None and self._chore.silent and self._task is not None:
+            self._task.kill()  # it begins again when nobody waits for anything
+            self._chore.state = "waiting"
+            self._queue.append(self._chore)
+            self._task = self._chore = None
         self._changed()
         return chore
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.chores import Chore, Chores
 from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
 from MyoScarSegLib.training.datasets.imports import next_code
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.datasets.library_state import PROBLEM, TRAINING, VALIDATION, CaseRow, LibraryState, signature
+from MyoScarSegLib.training.datasets.library_state import (
+    PROBLEM,
+    TRAINING,
+    VALIDATION,
+    CaseRow,
+    LibraryState,
+    Signature,
+    signature,
+    signature_steps,
+)
 from MyoScarSegLib.training.splits import Split
 
 _LOOK_S = 1.0
+_LOOK_AT_ONCE_S = 0.001
+"""How long one look may take; a library of hundreds of cases is gone through in several."""
 
 
 class LibrarySide:
@@ -27,6 +39,7 @@ class LibrarySide:
         folder: of the chosen library, also while it is gone.
         rows: its cases.
         split: who trains and who validates; None if it was not drawn yet.
+        split_problem: sentence on a split that cannot be read; empty if all is well.
     """
 
     def __init__(self, chores: Chores, notices: TrainNotices, clock: Callable[[], float]) -> None:
@@ -37,7 +50,9 @@ class LibrarySide:
         self._chores, self._notices, self._clock = chores, notices, clock
         self._state: LibraryState | None = None
         self._signature: Any = None
+        self.split_problem = ""
         self._changed: dict[str, str] = {}
+        self._looking: Generator[None, None, Signature] | None = None
         self._looked = 0.0
         self._watching: Chore | None = None
         self._writing: Chore | None = None
@@ -52,18 +67,24 @@ class LibrarySide:
         """
         library = Library.create(folder) if create else Library.open(folder)
         self.library, self.folder, self._state = library, library.folder, LibraryState(library)
-        self._changed, self._signature = {}, None
+        self._changed, self._signature, self._looking = {}, None, None
+        self._writing = self._next_split = None
         self.look(at_once=True)
 
     def look(self, *, at_once: bool = False) -> bool:
-        """See whether the folder has changed, once a second. Returns whether rows and split were read anew."""
-        now = self._clock()
-        if self.folder is None or (not at_once and now - self._looked < _LOOK_S):
+        """See whether the folder has changed, once a second. Returns whether rows and split were read anew.
+
+        Args:
+            at_once: see it now and to the end; else a look goes on for a moment only, and the next one continues it.
+        """
+        if self.folder is None or (not at_once and self._looking is None and self._clock() - self._looked < _LOOK_S):
             return False
-        self._looked = now
         try:
             library = Library.open(self.folder) if self.library is None else self.library
-            found = signature(library)
+            found = signature(library) if at_once else self._go_on_looking(library)
+            if found is None:
+                return False
+            self._looked, self._looking = self._clock(), None
             if found == self._signature:
                 return False
             if self.library is None or self._state is None:
@@ -73,22 +94,38 @@ class LibrarySide:
             self._read(library, self._state)
             self._watch()
         except (StudyError, OSError) as error:
+            self._looked, self._looking = self._clock(), None
             if self.library is None:
                 return False
             self.library, self._state, self._signature = None, None, None
             self.rows, self.split = [], None
             self._notices.say(error=str(error))
-        self._notices.tell(TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.RUNS)
+        self._notices.tell(TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.RUNS, TrainChange.STATE)
         return True
+
+    def _go_on_looking(self, library: Library) -> Signature | None:
+        """The signature, once it is complete."""
+        if self._looking is None:
+            self._looking = signature_steps(library)
+        end = time.perf_counter() + _LOOK_AT_ONCE_S
+        while time.perf_counter() < end:
+            try:
+                next(self._looking)
+            except StopIteration as complete:
+                found: Signature = complete.value
+                return found
+        return None
 
     def _read(self, library: Library, state: LibraryState) -> None:
         rows = state.rows(sums=False)
         self.rows = [self._with_change(row) for row in rows]
+        before, self.split_problem = self.split_problem, ""
         try:
             split = library.split_manifest()
         except StudyError as error:
-            split = None
-            self._notices.say(error=str(error))
+            split, self.split_problem = None, str(error)
+            if before != self.split_problem:
+                self._notices.say(error=self.split_problem)
         if self._writing is None:
             self.split = split
 
@@ -102,8 +139,10 @@ class LibrarySide:
             return
         seen = self._signature
 
+        library = self.library
+
         def done(result: Any) -> None:
-            if result["changed"] != self._changed:
+            if library is self.library and result["changed"] != self._changed:
                 self._changed = dict(result["changed"])
                 self._signature = None  # show them at the next look
                 self.look(at_once=True)
@@ -124,6 +163,11 @@ class LibrarySide:
         return sorted({row.case.patient for row in self.rows if row.case is not None})
 
     @property
+    def left_out(self) -> list[str]:
+        """Patients who are on neither side of the split; none without one."""
+        return [] if self.split is None else [patient for patient in self.patients if not self.side_of(patient)]
+
+    @property
     def next_patient(self) -> str:
         """The first of ``P001``, ``P002``, ... that is free."""
         return "P001" if self.library is None else next_code(self.library)
@@ -140,7 +184,8 @@ class LibrarySide:
         Raises:
             StudyError: there is no such patient or side, or a side would have nobody.
         """
-        if patient not in self.patients:
+        known = self.split is not None and patient in (*self.split.training, *self.split.validation)
+        if patient not in self.patients and (side or not known):  # who is gone may be taken off their side
             raise StudyError(_("The library has no patient {patient}.").format(patient=patient))
         if side not in (TRAINING, VALIDATION, ""):
             raise StudyError(_("There is no side {side}; there are training and validation.").format(side=side))
@@ -155,7 +200,8 @@ class LibrarySide:
 
     def write(self, split: Split) -> None:
         """Show a split, and have it checked and written; what is refused is taken back, with a sentence."""
-        if self.library is None:
+        library = self.library
+        if library is None:
             return
         before, self.split = self.split, split
         self._notices.tell(TrainChange.SPLIT)
@@ -168,6 +214,8 @@ class LibrarySide:
 
         def ended() -> None:
             failed = chore.state != "done"
+            if self._writing is not chore:
+                return  # another library was opened meanwhile
             self._writing = None
             following, self._next_split = self._next_split, None
             if failed:
@@ -179,15 +227,12 @@ class LibrarySide:
             self._notices.tell(TrainChange.SPLIT)
 
         told = {"training": list(split.training), "validation": list(split.validation)}
-        chore = Chore("split_write", {"library": str(self.library.folder), "split": told}, "split", done, ended)
-        self._writing = self._chores.add(chore)
+        chore = Chore("split_write", {"library": str(library.folder), "split": told}, "split", done, ended)
+        self._writing = chore
+        self._chores.add(chore)
 
-    def take_in(self, patient: str) -> None:
-        """Let a patient who was just added train, if there is a split that does not know them."""
-        if self.split is not None and not self.side_of(patient) and patient in self.patients:
-            self.write(self.split.extended([patient]))
-
-    def failed(self, error: MyoScarSegError) -> bool:
-        """Say why something was refused; always False."""
-        self._notices.say(error=str(error))
-        return False
+    def take_in(self, patients: Iterable[str]) -> None:
+        """Let patients who were just added train, if there is a split that does not know them."""
+        new = [patient for patient in dict.fromkeys(patients) if patient in self.patients and not self.side_of(patient)]
+        if self.split is not None and new:
+            self.write(self.split.extended(new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.curves import CurveReader
 from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
 from MyoScarSegLib.training.runs.compare import read_comparison
-from MyoScarSegLib.training.runs.run import Run, runs_of
-from MyoScarSegLib.training.runs.status import RunState, RunStatus
+from MyoScarSegLib.training.runs.run import EXAMPLES, RUNS, Run, runs_of
+from MyoScarSegLib.training.runs.status import STATUS, RunState, RunStatus
 
 _LOOK_S = 0.25
+_LIST_S = 1.0
 
 
 class RunSide:
@@ -23,7 +25,6 @@ class RunSide:
         runs: newest first; damaged: folders that are none, name to reason.
         run: the one that is shown; status: where it stands.
         curve_values, examples, comparison: of the shown one.
-        curves_changed: whether the curves grew since somebody set it to False.
     """
 
     def __init__(self, notices: TrainNotices, clock: Callable[[], float]) -> None:
@@ -34,10 +35,10 @@ class RunSide:
         self.curve_values: dict[str, list[tuple[float, float]]] = {}
         self.examples: list[Path] = []
         self.comparison: dict[str, Any] | None = None
-        self.curves_changed = False
         self._notices, self._clock = notices, clock
         self._folder: Path | None = None
-        self._looked = 0.0
+        self._looked = self._listed = 0.0
+        self._states: dict[str, tuple[int, RunState]] = {}  # of the others: time of the status file, and what it says
         self._readers: dict[str, CurveReader] = {}
         self._examples_at: int | None = None
         self._compared_at: tuple[int, int] | None = None
@@ -48,16 +49,53 @@ class RunSide:
         self.show(None)
         self.list_anew()
 
+    @property
+    def other_running(self) -> str:
+        """Name of a training that runs and is not the one that is shown; empty if there is none."""
+        shown = "" if self.run is None else self.run.name
+        return next((name for name, (_at, state) in self._states.items() if state is RunState.RUNNING and name != shown), "")
+
     def list_anew(self) -> None:
         """Read which trainings there are."""
-        self.runs, self.damaged = ([], {}) if self._folder is None else runs_of(self._folder)
+        self._listed = self._clock()
+        before = {run.name: run for run in self.runs}
+        found, self.damaged = ([], {}) if self._folder is None else runs_of(self._folder)
+        # The same objects for the same trainings, for whoever holds one.
+        self.runs = [old if (old := before.get(run.name)) is not None and old.record == run.record else run for run in found]
+        self._states = {name: known for name, known in self._states.items() if name in {run.name for run in self.runs}}
+        self._look_at_others()
         shown = self.run
         if shown is not None and shown.name not in {run.name for run in self.runs}:
             self.show(None)
         if self.run is None and self.runs:
-            running = next((run for run in self.runs if run.status().state is RunState.RUNNING), None)
+            running = next((run for run in self.runs if self._states[run.name][1] is RunState.RUNNING), None)
             self.show(running or self.runs[0])
         self._notices.tell(TrainChange.RUNS)
+
+    def _look_at_others(self) -> bool:
+        """See how all stand: another Slicer or a command may have begun some. Returns whether that has changed."""
+        changed = False
+        for run in self.runs:
+            at = _time_of(run.folder / STATUS)
+            known = self._states.get(run.name)
+            # Of one that runs the file alone does not say when its process is gone.
+            if known is None or known[0] != at or known[1] is RunState.RUNNING:
+                self._states[run.name] = (at, run.status().state)
+                changed = changed or known is None or known[1] is not self._states[run.name][1]
+        return changed
+
+    def _look_at_list(self) -> None:
+        if self._folder is None or self._clock() - self._listed < _LIST_S:
+            return
+        self._listed = self._clock()
+        try:
+            names = {entry.name for entry in os.scandir(self._folder / RUNS) if entry.is_dir() and not entry.name.startswith(".")}
+        except OSError:
+            names = set()
+        if names != {run.name for run in self.runs} | set(self.damaged):
+            self.list_anew()
+        elif self._look_at_others():
+            self._notices.tell(TrainChange.RUNS, TrainChange.STATE)
 
     def show(self, run: Run | None) -> None:
         """Follow a training, or none."""
@@ -65,15 +103,24 @@ class RunSide:
         self.curve_values, self.examples, self.comparison = {}, [], None
         self._readers = {} if run is None else {part: CurveReader(path) for part, path in run.logs().items()}
         self._examples_at = self._compared_at = None
-        self.curves_changed = True
         self.look(at_once=True)
         self._notices.tell(TrainChange.RUN, TrainChange.CURVES, TrainChange.STATE)
 
-    def look(self, *, at_once: bool = False) -> None:
-        """See how far the shown training is, four times a second."""
+    def refresh(self) -> None:
+        """See now how all stand, and the shown one."""
+        self.list_anew()
+        self.look(at_once=True)
+
+    def look(self, *, at_once: bool = False) -> bool:
+        """See how far the shown training is, four times a second, and once a second what others there are.
+
+        Returns:
+            Whether the curves have changed.
+        """
+        self._look_at_list()
         now = self._clock()
         if self.run is None or (not at_once and now - self._looked < _LOOK_S):
-            return
+            return False
         self._looked = now
         before, self.status = self.status, self.run.status()
         if before != self.status:
@@ -83,9 +130,9 @@ class RunSide:
         curves = self._read_curves()
         examples = self._read_examples(self.run)
         if curves or examples:
-            self.curves_changed = self.curves_changed or curves
             self._notices.tell(TrainChange.CURVES)
         self._read_comparison(self.run)
+        return curves
 
     def _read_curves(self) -> bool:
         # Of a run that trains both, the part in hand is shown; of one that has ended, the segmenter.
@@ -102,10 +149,7 @@ class RunSide:
         return True
 
     def _read_examples(self, run: Run) -> bool:
-        try:
-            at = (run.folder / "examples").stat().st_mtime_ns
-        except OSError:
-            at = None
+        at = _time_of(run.folder / EXAMPLES)
         if at == self._examples_at:
             return False
         self._examples_at = at
@@ -127,3 +171,11 @@ class RunSide:
             self.comparison = None
             self._notices.say(error=str(error))
         self._notices.tell(TrainChange.RUN, TrainChange.STATE)
+
+
+def _time_of(path: Path) -> int:
+    """When a file or folder was changed last; 0 if there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,17 +108,44 @@ def signature(library: Library) -> Signature:
     Raises:
         StudyError: the library is gone.
     """
+    steps = signature_steps(library)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Signature = end.value
+            return found
+
+
+def signature_steps(library: Library) -> Generator[None, None, Signature]:
+    """:func:`signature` case by case, for a caller that has other things to do between two of them.
+
+    Raises:
+        StudyError: the library is gone.
+    """
     folder = library.folder
     if not (folder / MARK).is_file():
         raise StudyError(f"The training library {folder} is gone. Put it back, or choose another folder.")
-    found = []
-    for path in (folder / SPLIT, *(folder / CASES).glob("*/*"), *folder.glob(f"{REPLACED}*")):
-        try:
-            facts = path.stat()
-        except OSError:
-            continue
-        found.append((str(path.relative_to(folder)), facts.st_mtime_ns, facts.st_size))
-    return tuple(sorted(found))
+    found = [_facts(folder, path) for path in (folder / SPLIT, *folder.glob(f"{REPLACED}*"))]
+    for case in _inside(folder / CASES):
+        yield
+        found += [_facts(folder, path) for path in _inside(case)]
+    return tuple(sorted(facts for facts in found if facts is not None))
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder)]
+    except OSError:  # a file, or just removed
+        return []
+
+
+def _facts(folder: Path, path: Path) -> tuple[str, int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return str(path.relative_to(folder)), facts.st_mtime_ns, facts.st_size
 
 
 def _split(library: Library) -> Split | None:

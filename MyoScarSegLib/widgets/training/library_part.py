@@ -111,7 +111,7 @@ class LibraryPart(TrainingPart):
         chosen = self.table.selected
         if len(chosen) != 1 or self.training.why_not("open_case"):
             return
-        if self.training.open_case(chosen[0]) is not None:
+        if self.training.open_case(chosen[0]):
             self.panel.show_tab(SEGMENT)
 
     def accept(self) -> None:

@@ -1,0 +1,120 @@
+"""A slice of a case in the slice views, with the outlines of reader, new model and model in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_of
+from MyoScarSegLib.scene.session import StudySession
+from MyoScarSegLib.scene.text import _
+
+ROLE_COMPARED = "compared"
+TRUTH, NEW, USED = "truth", "new", "used"
+_COLOURS = {TRUTH: (0.30, 0.85, 0.39), NEW: (1.0, 0.69, 0.0), USED: (0.36, 0.68, 1.0)}
+
+
+class ComparedView:
+    """What the slice views show of a comparison, and what they showed before it.
+
+    Outlines, boxes and points of other studies would lie over the picture, for hearts lie in the same place: they are hidden as
+    long as it is shown.
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self._hidden: list[str] = []
+        self._views: dict[str, vtk.vtkMatrix4x4] = {}
+        self._backgrounds: dict[str, str] = {}
+        self._volume = ""
+
+    def show(self, volume: Any, masks: Mapping[str, np.ndarray], k: int) -> Any:
+        """Show a slice.
+
+        Args:
+            volume: of the case.
+            masks: ``truth``, ``new`` and ``used`` to uint8 ``[k, j, i]`` of the study.
+            k: the slice.
+
+        Returns:
+            The segmentation node with the three; it is not a study's, and not saved with the scene.
+
+        Raises:
+            StudyError: the volume is no stack of slices.
+        """
+        session = StudySession(volume, watch=False)
+        for old in nodes_of(volume, ROLE_COMPARED):
+            self._scene.RemoveNode(old)
+        node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("{name} compared").format(name=volume.GetName()))
+        claim(node, volume, ROLE_COMPARED)
+        node.SetSaveWithScene(False)
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        node.CreateDefaultDisplayNodes()
+        for key, title in ((TRUTH, _("Reader")), (NEW, _("New model")), (USED, _("Model in use"))):
+            if key in masks:
+                segment_id = node.GetSegmentation().AddEmptySegment(key, title, _COLOURS[key])
+                array = np.ascontiguousarray(session.geometry.to_volume(masks[key]).astype(np.uint8))
+                slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
+        node.GetDisplayNode().SetVisibility2DFill(False)
+        node.GetDisplayNode().SetVisibility2DOutline(True)
+        self._hide_others(node)
+        self._turn_views(volume, session, k)
+        session.close()
+        return node
+
+    def hide(self) -> None:
+        """Show again what was shown before; what the user has chosen meanwhile stays."""
+        if not self._volume:
+            return
+        for node in self._nodes("vtkMRMLSegmentationNode"):
+            if node.GetAttribute(ROLE) == ROLE_COMPARED:
+                node.SetDisplayVisibility(False)
+        for node_id in self._hidden:
+            node = self._scene.GetNodeByID(node_id)
+            if node is not None:
+                node.SetDisplayVisibility(True)
+        for composite in self._nodes("vtkMRMLSliceCompositeNode"):
+            before = self._backgrounds.get(composite.GetID(), "")
+            if before and composite.GetBackgroundVolumeID() == self._volume and self._scene.GetNodeByID(before) is not None:
+                composite.SetBackgroundVolumeID(before)
+        for view in self._nodes("vtkMRMLSliceNode"):
+            if view.GetID() in self._views:
+                view.GetSliceToRAS().DeepCopy(self._views[view.GetID()])
+                view.UpdateMatrices()
+        self.forget()
+
+    def forget(self) -> None:
+        """The scene was closed, or another study was chosen: there is nothing to go back to."""
+        self._hidden, self._volume = [], ""
+        self._views, self._backgrounds = {}, {}
+
+    def _hide_others(self, shown: Any) -> None:
+        for kind in ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode"):
+            for node in self._nodes(kind):
+                if node is shown or node.GetAttribute(ROLE) is None or not node.GetDisplayVisibility():
+                    continue
+                if node.GetAttribute(ROLE) != ROLE_COMPARED:
+                    self._hidden.append(node.GetID())
+                node.SetDisplayVisibility(False)
+
+    def _turn_views(self, volume: Any, session: StudySession, k: int) -> None:
+        first = not self._volume
+        self._volume = volume.GetID()
+        for composite in self._nodes("vtkMRMLSliceCompositeNode"):
+            if first:
+                self._backgrounds[composite.GetID()] = composite.GetBackgroundVolumeID() or ""
+            composite.SetBackgroundVolumeID(volume.GetID())
+        views = self._nodes("vtkMRMLSliceNode")
+        for view in [view for view in views if session.geometry.shows_slices(view)] or views[:1]:
+            if first:
+                self._views[view.GetID()] = vtk.vtkMatrix4x4()
+                self._views[view.GetID()].DeepCopy(view.GetSliceToRAS())
+            session.geometry.align_view(view)
+            session.geometry.centre_view(view, k)
+
+    def _nodes(self, class_name: str) -> list[Any]:
+        return [self._scene.GetNthNodeByClass(n, class_name) for n in range(self._scene.GetNumberOfNodesByClass(class_name))]

@@ -1,0 +1,307 @@
+"""Trainings: estimated, begun, watched, and compared with the model in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.training.compared_view import NEW, TRUTH, USED
+from MyoScarSegLib.scene.training.library_work import LibraryWork
+from MyoScarSegLib.scene.training.opened_case import ReadCase, add_volume, opened_volume
+from MyoScarSegLib.training.runs.estimate import Estimate
+from MyoScarSegLib.training.runs.launch import start
+from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.runs.predictions import file_of, read_predictions
+from MyoScarSegLib.training.runs.run import Run
+from MyoScarSegLib.training.runs.status import RunState, RunStatus
+from MyoScarSegLib.training.splits import Split
+
+_SEED, _FOLDS = 0, 5
+"""Of the split that is drawn if the user has not asked for another one."""
+
+
+class RunWork(LibraryWork):
+    """What is done with trainings."""
+
+    _estimated: tuple[TrainSettings, Split] | None = None
+
+    # ---- what is
+
+    @property
+    def run(self) -> Run | None:
+        """The training that is shown."""
+        return self._runs.run
+
+    @property
+    def status(self) -> RunStatus | None:
+        """Where the shown training stands."""
+        return self._runs.status
+
+    @property
+    def runs(self) -> list[Run]:
+        """All trainings of the library, newest first."""
+        return self._runs.runs
+
+    @property
+    def damaged_runs(self) -> dict[str, str]:
+        """Folders among the trainings that are none: name to reason."""
+        return self._runs.damaged
+
+    @property
+    def curve_values(self) -> dict[str, list[tuple[float, float]]]:
+        """The shown training's curves: ``loss``, ``end_to_end`` and ``oracle`` to points ``(epoch, value)``."""
+        return self._runs.curve_values
+
+    @property
+    def examples(self) -> list[Path]:
+        """Pictures of validation slices with truth and answer."""
+        return self._runs.examples
+
+    @property
+    def comparison(self) -> dict[str, Any] | None:
+        """The shown training's model against the one in use, on validation patients; None if not compared."""
+        return self._runs.comparison
+
+    def settings_of(self, run: Run) -> TrainSettings:
+        """What was chosen for a training, to repeat it.
+
+        Raises:
+            ModelError: its settings are of another version.
+        """
+        return run.settings
+
+    # ---- before
+
+    def estimate(self, settings: TrainSettings) -> bool:
+        """Measure on this computer how long a training with these settings would take: :attr:`estimate_result`."""
+        if self._refuse("estimate"):
+            return False
+        if self.split is None:
+            return self._with_split(lambda: self.estimate(settings))
+        try:
+            split, _left = self._usable_split()
+        except MyoScarSegError as error:
+            return self._failed(error)
+
+        def done(result: Any) -> None:
+            self.estimate_result = Estimate.from_json(result)
+            self._estimated = (settings, split)
+
+        told = {"training": list(split.training), "validation": list(split.validation)}
+        return self._do("estimate", {"settings": settings.to_json(), "split": told}, "estimate", done)
+
+    def preview(self, preset: str) -> bool:
+        """Draw what an augmentation does to slices of the library: :attr:`preview_picture`."""
+        if self._refuse("preview"):
+            return False
+
+        def done(result: Any) -> None:
+            self.preview_picture = Path(result["picture"])
+
+        return self._do("augmentation_preview", {"preset": preset, "out": str(self._folder / "preview.png")}, "preview", done)
+
+    # ---- a training
+
+    def train(self, settings: TrainSettings, *, name: str | None = None) -> Run | None:
+        """Begin a training in a process of its own; without a split one is drawn first.
+
+        Patients of the split of whom the library has no readable case any more are left out, and a note says so.
+
+        Returns:
+            The run; None if it cannot be begun, or not before the split is drawn.
+        """
+        if self._refuse("train"):
+            return None
+        if self.split is None:
+            self._with_split(lambda: self.train(settings, name=name))
+            return None
+        folder = self._library.folder
+        try:
+            if folder is None:
+                raise StudyError(_("Choose the folder of the training library first."))
+            split, left = self._usable_split()
+            run = Run.create(folder, settings, split, name=name, expected=self._expected(settings, split))
+            self._runs.list_anew()
+            self._runs.show(run)
+            start(run, python=self._python, environment=self._environment)
+        except MyoScarSegError as error:
+            self._runs.list_anew()
+            self._failed(error)
+            return None
+        self._runs.look(at_once=True)
+        note = _("The training goes on also when Slicer is closed.")
+        if left:
+            note += " " + _("Left out, for the library has no readable case of them: {patients}.").format(
+                patients=", ".join(left)
+            )
+        self._notices.say(note=note)
+        return run
+
+    def pause(self) -> bool:
+        """Let the shown training rest; it can be resumed."""
+        return self._wish("pause")
+
+    def stop(self) -> bool:
+        """End the shown training, and keep its best model."""
+        return self._wish("stop")
+
+    def cancel_run(self) -> bool:
+        """End the shown training, and delete its models."""
+        return self._wish("cancel")
+
+    def resume(self) -> bool:
+        """Go on with the shown training."""
+        if self._refuse("resume") or self.run is None:
+            return False
+        try:
+            start(self.run, python=self._python, environment=self._environment)
+        except MyoScarSegError as error:
+            return self._failed(error)
+        self._notices.say()
+        self._runs.look(at_once=True)
+        return True
+
+    def show_run(self, name: str) -> bool:
+        """Show another training."""
+        run = next((run for run in self.runs if run.name == name), None)
+        if run is None:
+            return self._failed(_("The library has no training {name}.").format(name=name))
+        self._runs.show(run)
+        if self._chart.node is not None:
+            self._draw_chart()
+        return True
+
+    def discard(self, run: Run) -> bool:
+        """Delete a training with its models. What was kept under a name of its own stays."""
+        if run.status().state is RunState.RUNNING:
+            return self._failed(_("The training is running. Stop or cancel it first."))
+        return self._do("run_remove", {"run": str(run.folder)}, "discard", ended=self._runs.refresh)
+
+    def show_curves(self) -> None:
+        """Draw the shown training's curves in the scene's chart, and have plot views show it."""
+        self._draw_chart()
+        self._chart.choose()
+
+    # ---- afterwards
+
+    def compare(self, run: Run | None = None) -> bool:
+        """Compare a training's model (the shown one's if None) with the models in use, on the validation patients."""
+        run = run or self.run
+        if self._refuse("compare") or run is None:
+            return False
+        settings = self.workflow.settings
+        arguments = {"run": str(run.folder), "used": _text(settings.segmenter), "used_detector": _text(settings.detector)}
+        return self._do("compare", arguments, "compare", ended=self._runs.refresh)
+
+    def show_worst(self, patient: str, k: int, case: str | None = None) -> bool:
+        """Show a slice of a validation patient with the outlines of reader, new model and model in use.
+
+        Args:
+            patient: code of the patient.
+            k: the slice.
+            case: which of the patient's; None for the one whose worst slice is ``k``.
+
+        Returns:
+            Whether it was begun; it is shown when :attr:`busy` has ended.
+        """
+        comparison, run = self.comparison, self.run
+        if comparison is None or run is None:
+            return self._failed(_("Nothing was compared yet."))
+        rows = [row for row in comparison["cases"] if row["patient"] == patient and case in (None, row["case"])]
+        row = next((row for row in rows if row["worst"]["slice"] == k), rows[0] if rows else None)
+        if row is None:
+            return self._failed(_("Patient {patient} was not compared.").format(patient=patient))
+        record = self._case(str(row["case"]))
+        if record is None:
+            return self._failed(_("The case of {patient} is not in the library any more.").format(patient=patient))
+        try:
+            predictions = read_predictions(run.folder / row.get("masks", file_of(record.case)))
+            masks = {name: predictions.stack(name, record.slices) for name in (TRUTH, NEW, USED)}
+        except MyoScarSegError as error:
+            return self._failed(error)
+
+        def show(volume: Any) -> None:
+            self._compared.show(volume, masks, k)
+            self._notices.say(
+                note=_("Slice {k} of {case}: green the reader, orange the new model, blue the model in use.").format(
+                    k=k, case=record.case
+                )
+            )
+
+        def place(read: ReadCase) -> Iterator[None]:
+            volume = opened_volume(self.scene, read.case) or add_volume(self.scene, read)
+            yield
+            if volume.GetScene() is not None:
+                show(volume)
+
+        volume = opened_volume(self.scene, record)
+        if volume is None:
+            return self._with_case(record, place)
+        try:
+            show(volume)
+        except MyoScarSegError as error:
+            return self._failed(error)
+        return True
+
+    def hide_compared(self) -> None:
+        """Take the outlines of a comparison away, and show what was shown before."""
+        self._compared.hide()
+
+    # ---- inside
+
+    def _usable_split(self) -> tuple[Split, list[str]]:
+        """The split without patients of whom there is no readable case, and these.
+
+        Raises:
+            StudyError: nobody is left on one side.
+        """
+        split = self.split
+        if split is None:
+            raise StudyError(_("Draw the split first."))
+        there = set(self._library.patients)
+        left = sorted({*split.training, *split.validation} - there)
+        training, validation = (tuple(p for p in side if p in there) for side in (split.training, split.validation))
+        if not training or not validation:
+            raise StudyError(
+                _("The library has no case any more of those who {do}. Draw the split anew.").format(
+                    do=_("train") if not training else _("validate")
+                )
+            )
+        return (replace(split, training=training, validation=validation) if left else split), left
+
+    def _expected(self, settings: TrainSettings, split: Split) -> dict[str, float] | None:
+        """What was estimated for just this training."""
+        if self.estimate_result is None or self._estimated != (settings, split):
+            return None
+        return dict(self.estimate_result.parts)
+
+    def _with_split(self, then: Callable[[], object]) -> bool:
+        def done(_result: Any) -> None:
+            self._library.look(at_once=True)
+            if self.split is not None:
+                then()
+
+        return self._do("library_split", {"seed": _SEED, "folds": _FOLDS}, "split", done)
+
+    def _wish(self, wish: str) -> bool:
+        if self._refuse({"cancel": "cancel_run"}.get(wish, wish)) or self.run is None:
+            return False
+        run = self.run
+        if run.status().state is not RunState.RUNNING:  # then it is done by whoever asks, with its large files
+            ended = self._runs.refresh
+            return self._do("run_wish", {"run": str(run.folder), "wish": wish}, wish, ended=ended)
+        try:
+            run.wish(wish)
+        except MyoScarSegError as error:
+            return self._failed(error)
+        self._notices.say()
+        self._runs.look(at_once=True)
+        return True
+
+
+def _text(model: Any) -> str | None:
+    return None if model is None else str(model)
