@@ -24,6 +24,8 @@ BEAT_S = 5.0
 """How often it shows that it lives."""
 PATIENCE_S = 1.3
 """How long the training may take to end by itself before its process is ended."""
+NOTHING_TO_KEEP_S = 0.3
+"""The same while nothing is learnt that could be kept."""
 
 
 def write_wish(folder: Path, wish: str) -> None:
@@ -58,6 +60,7 @@ class Watch:
 
     Attributes:
         cancel: set as soon as anything is wished; the training ends at its next step.
+        patience_s: how long the training may take to end by itself; may be changed while it looks.
         wish: what is wished; None until then. A later ``stop`` or ``cancel`` goes before a ``pause``, and ``cancel`` before all.
     """
 
@@ -80,7 +83,7 @@ class Watch:
         """
         self.cancel = CancelToken()
         self.wish: str | None = None
-        self._folder, self._hard_end, self._patience = folder, hard_end, patience_s
+        self._folder, self._hard_end, self.patience_s = folder, hard_end, patience_s
         self._beat, self._beaten = beat, time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True, name="wishes of the run")
@@ -109,7 +112,7 @@ class Watch:
             wish = read_wish(self._folder)
             if wish is not None:
                 self.ask(wish)
-            if self.wish is not None and self._began is not None and time.monotonic() - self._began >= self._patience:
+            if self.wish is not None and self._began is not None and time.monotonic() - self._began >= self.patience_s:
                 self._hard_end(self.wish)
             if self._beat is not None and time.monotonic() - self._beaten >= BEAT_S:
                 self._beaten = time.monotonic()

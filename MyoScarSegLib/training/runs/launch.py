@@ -78,7 +78,6 @@ def start(
         if isinstance(error, FileNotFoundError) and not run.folder.is_dir():
             raise OutputError(f"The folder {run.folder} of the run is gone.") from error
         raise EngineError(f"Python cannot be started for the training ({interpreter}): {error.strerror}.") from error
-    # Asked now and then, for a child that nobody asks stays behind as a zombie.
     for folder in [folder for folder, one in STARTED.items() if one.poll() is not None]:
         del STARTED[folder]
     STARTED[run.folder] = child

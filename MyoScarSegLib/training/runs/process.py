@@ -25,10 +25,10 @@ from MyoScarSegLib.training import jobs
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.jobs import Hooks, TrainJob
 from MyoScarSegLib.training.runs.casedata import read_cases
-from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
+from MyoScarSegLib.training.runs.control import CANCEL, NOTHING_TO_KEEP_S, PATIENCE_S, PAUSE, STOP, Watch, clear_wish, end_process
 from MyoScarSegLib.training.runs.record import PARTS, RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
-from MyoScarSegLib.training.runs.status import COMPARING, STARTING, RunState, RunStatus, read_status
+from MyoScarSegLib.training.runs.status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.telling import Telling, device_name
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Work:
     ) -> None:
         self._run, self._library, self._end, self._together = run, library, end, together
         self._told = Telling(run, progress)
-        self._watch = Watch(run.folder, self._hard_end, beat=self._told.beat)
+        self._watch = Watch(run.folder, self._hard_end, patience_s=NOTHING_TO_KEEP_S, beat=self._told.beat)
         self._files = threading.RLock()
         self._data: DataSet | None = None
 
@@ -158,7 +158,7 @@ class _Work:
 
         return Hooks(
             data=data,
-            stage=self._told.stage,
+            stage=self._stage,
             log=lambda entry: self._told.logged(part, entry),
             note=self._told.note,
             looked=self._looked,
@@ -168,6 +168,10 @@ class _Work:
             files=_Guard(self._files),
         )
 
+    def _stage(self, stage: str) -> None:
+        self._watch.patience_s = NOTHING_TO_KEEP_S if stage in (READING, EMBEDDING, COMPARING) else PATIENCE_S
+        self._told.stage(stage)
+
     def _compare(self) -> None:
         if not self._run.split.validation:
             self._told.note("Nobody validates in the split, so the new model is not compared with another one.")
@@ -175,7 +179,7 @@ class _Work:
         if self._together:
             self._go_on_alone()
         self._told.part("")
-        self._told.stage(COMPARING)
+        self._stage(COMPARING)
         from MyoScarSegLib.training.runs.compare import compare_run
 
         try:

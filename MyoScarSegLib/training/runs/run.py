@@ -234,6 +234,9 @@ class Run:
     def status(self) -> RunStatus:
         """Where it stands. Quick enough to be asked several times a second."""
         status = read_status(self.folder)
+        started = STARTED.get(self.folder)
+        if started is not None:
+            started.poll()  # a child that has ended and that nobody asks stays behind as a zombie
         if status is None:
             # Its process locks before it writes; a moved folder may have lost the file.
             return RunStatus(RunState.RUNNING, STARTING) if self.alive() else RunStatus()
