@@ -39,6 +39,7 @@ class PlayedTraining:
     refusals: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     next_patient: str = "P001"
+    opened_case: str = ""
 
     def __post_init__(self) -> None:
         self._callbacks: list[Callable[[TrainChange], None]] = []

@@ -16,6 +16,8 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("accelerate")
 pytest.importorskip("monai")
 
+from MyoScarSegLib.engine.client import EngineSettings
+from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
@@ -55,9 +57,10 @@ class IdleRequest:
 
 
 @pytest.fixture
-def training(scene, tmp_path, monkeypatch):
+def training(scene, start, tiny_detector, tmp_path, monkeypatch):
     monkeypatch.setenv("MYOSCARSEG_MODELS", str(tmp_path / "models"))
     workflow = Workflow(scene, IdleEngine())
+    workflow.configure(EngineSettings(segmenter=start, detector=tiny_detector))
     made = TrainingWorkflow(scene, workflow, environment=environment(tmp_path, MYOSCARSEG_MODELS=str(tmp_path / "models")))
     yield made
     run = made.run
@@ -131,6 +134,8 @@ def test_from_an_empty_library_to_a_new_model_in_use(training, pumped, scene, st
     assert {point[0] for point in training.curve_values["oracle"]} == {1.0, 2.0}
     assert training.examples and all(path.suffix == ".png" for path in training.examples)
     comparison = training.comparison
+    used = {part: sha256_of(Path(getattr(training.workflow.settings, part))) for part in ("segmenter", "detector")}
+    assert {part: comparison["used"][part]["sha256"] for part in used} == used, "it is compared with what is in use"
     assert {row["patient"] for row in comparison["cases"]} == set(training.split.validation)
 
     row = comparison["cases"][0]

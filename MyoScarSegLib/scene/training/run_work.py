@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.compared_view import NEW, TRUTH, USED
 from MyoScarSegLib.scene.training.library_work import LibraryWork
@@ -125,6 +126,8 @@ class RunWork(LibraryWork):
                 raise StudyError(_("Choose the folder of the training library first."))
             split, left = self._usable_split()
             run = Run.create(folder, settings, split, name=name, expected=self._expected(settings, split))
+            run.record = replace(run.record, compare_with=self._in_use)
+            run.record.write(run.folder)
             self._runs.list_anew()
             self._runs.show(run)
             start(run, python=self._python, environment=self._environment)
@@ -193,8 +196,7 @@ class RunWork(LibraryWork):
         run = run or self.run
         if self._refuse("compare") or run is None:
             return False
-        settings = self.workflow.settings
-        arguments = {"run": str(run.folder), "used": _text(settings.segmenter), "used_detector": _text(settings.detector)}
+        arguments = {"run": str(run.folder), "used": self._in_use["segmenter"], "used_detector": self._in_use["detector"]}
         return self._do("compare", arguments, "compare", ended=self._runs.refresh)
 
     def show_worst(self, patient: str, k: int, case: str | None = None) -> bool:
@@ -253,6 +255,15 @@ class RunWork(LibraryWork):
 
     # ---- inside
 
+    @property
+    def _in_use(self) -> dict[str, str]:
+        """The models in use, by name or path."""
+        settings = self.workflow.settings
+        return {
+            "segmenter": DEFAULT_SEGMENTER if settings.segmenter is None else str(settings.segmenter),
+            "detector": DEFAULT_DETECTOR if settings.detector is None else str(settings.detector),
+        }
+
     def _usable_split(self) -> tuple[Split, list[str]]:
         """The split without patients of whom there is no readable case, and these.
 
@@ -301,7 +312,3 @@ class RunWork(LibraryWork):
         self._notices.say()
         self._runs.look(at_once=True)
         return True
-
-
-def _text(model: Any) -> str | None:
-    return None if model is None else str(model)

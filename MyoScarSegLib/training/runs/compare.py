@@ -160,7 +160,8 @@ def compare_run(
     Args:
         run: with at least one model.
         progress, cancel: as of :func:`compare_models`.
-        used: segmenter to compare with; None for the one that the training started from.
+        used: segmenter to compare with; None for the one that was in use when the run was planned, if its record says so, else
+            the one that the training started from.
         used_detector: likewise.
         library: with the validation patients; None for where the run finds them itself.
 
@@ -176,9 +177,10 @@ def compare_run(
     made, settings = run.models(), run.settings
     if not made:
         raise StudyError(f"The run {run.name} has made no model that could be compared.")
+    planned = run.record.compare_with
     other = {
-        "segmenter": used if used is not None else _start(settings.start_segmenter),
-        "detector": used_detector if used_detector is not None else _start(settings.start_detector),
+        "segmenter": used or planned.get("segmenter") or _start(settings.start_segmenter),
+        "detector": used_detector or planned.get("detector") or _start(settings.start_detector),
     }
     # What was not trained is the same on both sides: the one that is used.
     mine = {part: made.get(part, other[part]) for part in other}

@@ -57,6 +57,8 @@ class RunRecord:
         cases: name to mark of every case of the split's patients.
         left_out: cases that could not be read when the training began, with the reason.
         expected: seconds that were estimated for the stages before the start, if they were.
+        compare_with: ``segmenter`` and ``detector`` in use when it was planned, by name or path; where there is none it is
+            compared with what it starts from.
     """
 
     identity: str
@@ -68,6 +70,7 @@ class RunRecord:
     cases: Mapping[str, CaseMark]
     left_out: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, float] = field(default_factory=dict)
+    compare_with: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -95,6 +98,7 @@ class RunRecord:
             },
             "left_out": dict(self.left_out),
             "expected_seconds": dict(self.expected),
+            "compare_with": dict(self.compare_with),
         }
 
     def write(self, folder: Path) -> None:
@@ -132,6 +136,7 @@ class RunRecord:
                 cases={str(name): _mark(of) for name, of in document["cases"].items()},
                 left_out={str(name): str(reason) for name, reason in document.get("left_out", {}).items()},
                 expected={str(stage): float(s) for stage, s in document.get("expected_seconds", {}).items()},
+                compare_with={str(part): str(model) for part, model in document.get("compare_with", {}).items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError, ModelError) as error:
             raise StudyError(f"{path} is damaged ({error}). Remove the run, or bring its record back.") from error

@@ -175,7 +175,7 @@ class AddDialog:
         whole = not reviewed or len(reviewed) == slices
         self.all_slices.checked = whole
         self.some_slices.checked = not whole
-        self.replace.checked = False
+        self.replace.checked = bool(training.opened_case)  # it was opened from the library to be corrected
         self.refresh()
 
     def _some(self) -> None:
