@@ -66,6 +66,7 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
     return told, messages, folder
 
 
+@pytest.mark.slow
 def test_estimate_is_within_a_factor_of_two_of_the_real_training(library, settings, measured, tmp_path):
     told, wrong = Estimate.from_json(measured[0]), []
     for number in range(ROUNDS):  # the machine may pause in one of them

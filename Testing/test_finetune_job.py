@@ -57,7 +57,8 @@ def test_threshold_is_calibrated_where_there_are_patients_enough_to_choose_it_on
     moved = []
     shift = calibration.shift_threshold
     monkeypatch.setattr(
-        "MyoScarSegLib.training.finetune.calibration.shift_threshold", lambda path, by: (moved.append(tensors_of(path)), shift(path, by))
+        "MyoScarSegLib.training.finetune.calibration.shift_threshold",
+        lambda path, by: (moved.append(tensors_of(path)), shift(path, by)),
     )
     result = run(job)
     card = json.loads(Path(result["card"]).read_text())

@@ -111,6 +111,7 @@ def test_what_is_finished_is_not_done_again(whole):
     assert run.models()["segmenter"].stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(planned, whole, cache, tmp_path):
     run = copy_of(planned, tmp_path)
     surroundings = {**environment(tmp_path), "MYOSCARSEG_CACHE": str(cache)}
