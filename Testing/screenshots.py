@@ -81,7 +81,7 @@ def _story(module: Module, out: Path) -> None:
 
 def _training_story(module: Module, folder: Path, out: Path) -> None:
     """A library of phantoms, a short training of the usual model on it, and what came of it: all real, none of it a patient's."""
-    from MyoScarSegLib.phantom import make_phantom
+    from MyoScarSegLib.phantom import PhantomSettings, make_phantom
     from MyoScarSegLib.training.datasets.library import Library
     from MyoScarSegLib.training.runs.plans import TrainSettings
 
@@ -89,8 +89,9 @@ def _training_story(module: Module, folder: Path, out: Path) -> None:
     module.show_train()
     grab(module, out / "train-empty.png")
     library = Library.create(folder / "scar-library")
+    small = PhantomSettings(slices=6, slice_spacing_mm=14.0)
     for number in range(_PHANTOMS):
-        phantom = make_phantom(20 + number)
+        phantom = make_phantom(40 + number, settings=small)
         reviewed = range(phantom.study.slices - 3) if number == _PHANTOMS - 1 else None
         library.add(
             phantom.study, phantom.labels, patient=f"P{number + 1:03d}", reviewer="AB", added_by="AB", source="phantom",

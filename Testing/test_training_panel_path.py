@@ -107,7 +107,7 @@ def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
     assert ui.example0.visible
     assert ui.verdictLabel.text
     unwrap(ui.patientTable).cellClicked.emit(0, 0)
-    module.until(lambda: "green the reader" in module.training.note, what="the worst slice")
+    module.until(lambda: "blue the reader" in module.training.note, what="the worst slice")
     module.click("useModelButton")
     module.until(lambda: "start" not in str(module.workflow.settings.segmenter), PATIENCE_S, what="switch")
     name = str(module.workflow.settings.segmenter)

@@ -15,7 +15,8 @@ from MyoScarSegLib.scene.text import _
 
 ROLE_COMPARED = "compared"
 TRUTH, NEW, USED = "truth", "new", "used"
-_COLOURS = {TRUTH: (0.30, 0.85, 0.39), NEW: (1.0, 0.69, 0.0), USED: (0.36, 0.68, 1.0)}
+_COLOURS = {TRUTH: (0.34, 0.71, 0.91), NEW: (0.90, 0.62, 0.0), USED: (0.0, 0.62, 0.45)}
+"""Of Okabe and Ito, as the examples of a training have them: reader blue, new model orange."""
 
 
 class ComparedView:

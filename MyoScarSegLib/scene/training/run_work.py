@@ -229,7 +229,7 @@ class RunWork(LibraryWork):
         def show(volume: Any) -> None:
             self._compared.show(volume, masks, k)
             self._notices.say(
-                note=_("Slice {k} of {case}: green the reader, orange the new model, blue the model in use.").format(
+                note=_("Slice {k} of {case}: blue the reader, orange the new model, green the model in use.").format(
                     k=k, case=record.case
                 )
             )

@@ -77,7 +77,7 @@ class ComparisonPart(TrainingPart):
         quietly(ui.summaryTable, lambda: self._fill_summary(comparison["figures"]))
         quietly(ui.patientTable, lambda: self._fill_patients(self._cases))
         ui.patientHintLabel.text = _(
-            "A click on a patient shows its worst slice, outlined: green the reader, orange the new model, blue the one in use."
+            "A click on a patient shows its worst slice, outlined: blue the reader, orange the new model, green the one in use."
         )
 
     def _fill_summary(self, figures: Sequence[Mapping[str, Any]]) -> None:
