@@ -20,46 +20,19 @@ from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
-from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from Testing.run_factory import QUICK, environment, write_library
 from Testing.tiny_training import write_start
-from Testing.training_workflow_factory import Pumped, add_ring_study
-
-
-class IdleEngine:
-    """The first tab's engine where no network is wanted: it takes every wish and does nothing."""
-
-    state = "stopped"
-
-    def on_state(self, _callback):
-        return lambda: None
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *_args, **_named: IdleRequest()
-
-
-class IdleRequest:
-    state, error, result, progress, id = "waiting", "", None, (0, 0, "", None), 0
-
-    def on_done(self, _callback):
-        return self
-
-    on_progress = on_done
-
-    def cancel(self):
-        pass
+from Testing.training_workflow_factory import Pumped, add_ring_study, idle_workflow
 
 
 @pytest.fixture
 def training(scene, start, tiny_detector, tmp_path, monkeypatch):
     monkeypatch.setenv("MYOSCARSEG_MODELS", str(tmp_path / "models"))
-    workflow = Workflow(scene, IdleEngine())
+    workflow = idle_workflow(scene)
     workflow.configure(EngineSettings(segmenter=start, detector=tiny_detector))
     made = TrainingWorkflow(scene, workflow, environment=environment(tmp_path, MYOSCARSEG_MODELS=str(tmp_path / "models")))
     yield made

@@ -64,3 +64,36 @@ class Pumped:
         self.until(lambda: not self.training.busy, "what was begun")
         chore = self.training.last_chore
         assert chore is None or chore.state == "done", (chore.name, chore.error)
+
+
+def idle_workflow(scene: Any) -> Any:
+    """A workflow of the first tab whose engine does nothing."""
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    return Workflow(scene, IdleEngine())  # type: ignore[arg-type]
+
+
+class IdleEngine:
+    """The first tab's engine where no network is wanted: it takes every wish and does nothing."""
+
+    state = "stopped"
+
+    def on_state(self, _callback):
+        return lambda: None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_args, **_named: IdleRequest()
+
+
+class IdleRequest:
+    state, error, result, progress, id = "waiting", "", None, (0, 0, "", None), 0
+
+    def on_done(self, _callback):
+        return self
+
+    on_progress = on_done
+
+    def cancel(self):
+        pass

@@ -121,6 +121,8 @@ def next_step(now: Situation) -> str:
         return _("Add studies of more patients: one learns, another one shows how good the model has become.")
     if now.problems:
         return _("Some cases have a problem, see the table; they are left out of the training.")
+    if now.left_out == 1:
+        return _("A patient is on neither side of the split: choose one, or draw the split anew.")
     if now.left_out:
         return _("{n} patients are on neither side of the split: put them on one, or draw the split anew.").format(n=now.left_out)
     if now.patients < _FEW_PATIENTS:

@@ -195,16 +195,18 @@ class TrainingBase:
         if not self._steps:
             return
         steps = self._steps[0]
+        over = True
         try:
             next(steps)
-            return
+            over = False
         except StopIteration:
             pass
         except MyoScarSegError as error:
             self._failed(error)
-        if self._steps and self._steps[0] is steps:
-            self._steps.popleft()
-        self._notices.tell(TrainChange.STATE)
+        finally:  # a defect must not be met again at every turn
+            if over and self._steps and self._steps[0] is steps:
+                self._steps.popleft()
+                self._notices.tell(TrainChange.STATE)
 
     def _chore_failed(self, chore: Chore) -> None:
         if chore.state == "cancelled":

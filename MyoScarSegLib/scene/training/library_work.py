@@ -19,6 +19,7 @@ from MyoScarSegLib.training.datasets.library_state import CaseRow
 from MyoScarSegLib.training.splits import Split
 
 _PROBLEMS_TOLD = 3
+_DRAWN = object()
 
 
 class LibraryWork(TrainingBase):
@@ -251,10 +252,10 @@ class LibraryWork(TrainingBase):
     def _place(self, read: ReadCase) -> Iterator[None]:
         volume = opened_volume(self.scene, read.case) or add_volume(self.scene, read)
         yield
-        for _step in add_labels(volume, read):
+        labels = add_labels(volume, read)
+        while volume.GetScene() is not None:  # the user may delete it meanwhile
+            if next(labels, _DRAWN) is _DRAWN:
+                self.workflow.select(volume)
+                self._notices.say(note=uneven_note(read), error=self.workflow.error)
+                return
             yield
-            if volume.GetScene() is None:
-                return  # the user has deleted it meanwhile
-        yield
-        self.workflow.select(volume)
-        self._notices.say(note=uneven_note(read), error=self.workflow.error)

@@ -79,7 +79,9 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
             mask = read.labels >= MYOCARDIUM  # scar is part of the wall
         if (mask.any() and number == NO_REFLOW) or (number != NO_REFLOW and read.wall_known):
             _add_segment(node, volume, session, mask, terminology.terms()[term])
+    yield
     session.refresh()
+    yield
 
 
 def uneven_note(read: ReadCase) -> str:
