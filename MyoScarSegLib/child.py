@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError
 from MyoScarSegLib.progress import CancelToken, Progress
 
 Work = Callable[[dict[str, Any], Progress, CancelToken], Any]
@@ -55,20 +58,31 @@ class ChildTask:
             environment: of the child; this process's own if None.
 
         Raises:
+            OutputError: the job cannot be written.
             MyoScarSegError: the interpreter cannot be started.
         """
         self.progress = ChildProgress()
         self.result: Any = None
         self.error = ""
         self.cancelled = False
-        self._ended = False
+        self._ended = self._answered = False
         self._unread = b""
-        self._folder = tempfile.TemporaryDirectory(prefix="myoscarseg-")
+        self._files: list[BinaryIO] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        text = json.dumps(job)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="myoscarseg-")
+        except OSError as error:
+            raise OutputError(f"No temporary folder can be made: {error.strerror}. Free some space.") from error
         folder = Path(self._folder.name)
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        self._errors = (folder / "errors.txt").open("w+b")
-        self._lines = (folder / "lines.json").open("w+b")
-        self._reader = (folder / "lines.json").open("rb")
+        try:
+            (folder / "job.json").write_text(text, encoding="utf-8")
+            self._errors = self._opened(folder / "errors.txt", "w+b")
+            self._lines = self._opened(folder / "lines.json", "w+b")
+            self._reader = self._opened(folder / "lines.json", "rb")
+        except OSError as error:
+            self._close()
+            raise OutputError(f"Cannot write {folder}: {error.strerror}. Free some space.") from error
         try:
             self._process = subprocess.Popen(  # noqa: S603 (our own module)
                 [python or sys.executable, "-m", module, str(folder / "job.json")],
@@ -85,21 +99,22 @@ class ChildTask:
     @property
     def pid(self) -> int:
         """Number of the process."""
+        assert self._process is not None  # noqa: S101 - an object without one was never made
         return self._process.pid
 
     def poll(self) -> bool:
         """Read what the child wrote since. Returns whether it has ended."""
-        if self._ended:
+        if self._ended or self._process is None:
             return True
         status = self._process.poll()
         self._unread += self._reader.read()
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
-            self._take(json.loads(line))
+            self._take(line)
         if status is None:
             return False
         self._ended = True
-        if status != 0 and self.result is None and not self.error and not self.cancelled:
+        if not self._answered and not self.cancelled:
             self._errors.seek(0)
             tail = self._errors.read().decode(errors="replace").strip().splitlines()
             self.error = f"The process that did it ended unexpectedly (status {status}). {tail[-1] if tail else ''}".strip()
@@ -109,32 +124,47 @@ class ChildTask:
     def cancel(self) -> None:
         """Ask the child to stop at its next step; what it finished stays written."""
         self.cancelled = True
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._close_input()
 
     def kill(self) -> None:
         """End the child at once."""
-        if not self._ended:
+        if not self._ended and self._process is not None:
             self.cancelled = True
             self._process.kill()
             self._process.wait()
             self.poll()
 
-    def _take(self, line: dict[str, Any]) -> None:
-        if "progress" in line:
-            self.progress = ChildProgress(*line["progress"])
-        elif "result" in line:
-            self.result = line["result"]
+    def _take(self, line: bytes) -> None:
+        try:
+            told = json.loads(line)
+        except ValueError:  # torn by a full disk; a child that could not say its result ends with an error
+            return
+        if "progress" in told:
+            self.progress = ChildProgress(*told["progress"])
+            return
+        self._answered = True
+        if "result" in told:
+            self.result = told["result"]
         else:
-            self.error = line["error"]
+            self.error = told["error"]
+
+    def _opened(self, path: Path, mode: str) -> BinaryIO:
+        file = cast(BinaryIO, path.open(mode))
+        self._files.append(file)
+        return file
+
+    def _close_input(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _close(self) -> None:
-        self._errors.close()
-        self._lines.close()
-        self._reader.close()
-        if getattr(self, "_process", None) is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-        self._folder.cleanup()
+        for file in self._files:
+            file.close()
+        self._close_input()
+        # What a virus scanner holds open on Windows is left to the system.
+        shutil.rmtree(self._folder.name, ignore_errors=True)
+        with suppress(OSError):
+            self._folder.cleanup()
 
 
 def environment_with_us(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -150,8 +180,13 @@ def serve(work: Work) -> None:
 
     A :class:`MyoScarSegError` is told as its sentence; a cancel gives no result and status 0.
     """
-    status = _served(work, Path(sys.argv[1]))
-    sys.stderr.flush()
+    status = 1
+    try:
+        status = _served(work, Path(sys.argv[1]))
+    except BaseException:  # whatever it is, the parent is told its last line
+        traceback.print_exc()
+    with suppress(OSError):
+        sys.stderr.flush()
     # A daemon thread that waits for standard input must not hold up the end of the process.
     os._exit(status)
 
@@ -164,6 +199,10 @@ def _served(work: Work, job_file: Path) -> int:
         lines.write(json.dumps(line) + "\n")
         lines.flush()
 
+    def tell_progress(done: int, total: int, message: str) -> None:
+        with suppress(OSError):  # a full disk must not stop the work for a line about it
+            say({"progress": [done, total, message]})
+
     cancel = CancelToken()
 
     def watch() -> None:
@@ -173,7 +212,7 @@ def _served(work: Work, job_file: Path) -> int:
     threading.Thread(target=watch, daemon=True).start()
     job = json.loads(job_file.read_text(encoding="utf-8"))
     try:
-        result = work(job, lambda done, total, message: say({"progress": [done, total, message]}), cancel)
+        result = work(job, tell_progress, cancel)
     except Cancelled:
         return 0
     except MyoScarSegError as error:

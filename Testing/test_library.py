@@ -287,7 +287,7 @@ KILLED = """
     from Testing.labelled_factory import labels, study
     where, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     if where == "written":
-        module.Library._put = lambda *a: os.kill(os.getpid(), 9)
+        module.put = lambda *a: os.kill(os.getpid(), 9)
     else:
         rename = pathlib.Path.rename
         def killed(self, target):

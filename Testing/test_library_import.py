@@ -17,6 +17,7 @@ from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.progress import CancelToken, no_progress
 from MyoScarSegLib.study.writer import SCAR, write_segments, write_volume
 from MyoScarSegLib.training import chores
+from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.imports import import_cases, next_code
 from MyoScarSegLib.training.datasets.library import Library
@@ -181,13 +182,13 @@ def test_export_is_a_library_that_can_be_imported(tmp_path):
     library = Library.create(tmp_path / "library")
     for number, patient in enumerate(("P001", "N002")):
         add_case(library, patient, number, tags=["t"])
-    export = chores.export_cases(library, ["P001"], tmp_path / "out", no_progress, None)
+    export = export_cases(library, ["P001"], tmp_path / "out", no_progress, None)
     assert export == ["P001"]
     other = Library.create(tmp_path / "other")
     assert statuses(import_cases(other, [tmp_path / "out"])) == ["added"]
     assert other.cases()[0].content_sha256 == library.cases()[1].content_sha256
     with pytest.raises(StudyError, match="already"):
-        chores.export_cases(library, ["P001"], tmp_path / "out", no_progress, None)
+        export_cases(library, ["P001"], tmp_path / "out", no_progress, None)
 
 
 def test_handover_keeps_all_that_matters(tmp_path):
@@ -271,6 +272,7 @@ def test_split_made_by_hand_is_checked(tmp_path):
 
 
 def test_chore_in_a_process_of_its_own(tmp_path):
+    Library.create(tmp_path / "library")
     write_handover(tmp_path / "a.npz", study(0), labels(0))
     arguments = {"library": str(tmp_path / "library"), "study": str(tmp_path / "a.npz"), "patient": "P001", "reviewed": None}
     task = ChildTask("MyoScarSegLib.training.chores", {"chore": "library_add", "arguments": arguments})

@@ -49,7 +49,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     importing = actions.add_parser("import", help="add folders of any layout, and scenes that 3D Slicer saved (.mrb, .mrml)")
     importing.add_argument("library", metavar="LIBRARY", type=Path)
     importing.add_argument("paths", metavar="PATH", type=Path, nargs="+")
-    importing.add_argument("--patients", metavar="PATTERN", help="regular expression that finds the patient's code in file names")
+    importing.add_argument(
+        "--patients",
+        metavar="PATTERN",
+        help="regular expression that finds the patient's code in file names, such as '.+' (default: what the layout says; but "
+        "scenes, and names that could be a person's, get codes P001, P002, ...)",
+    )
     importing.add_argument("--reviewer", default="", metavar="WHO", help="code of who drew or checked the labels")
     importing.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the cases by")
     add_labels(importing)
@@ -185,7 +190,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.chores import export_cases
+    from MyoScarSegLib.training.datasets.exports import export_cases
     from MyoScarSegLib.training.datasets.library import Library
 
     progress = ConsoleProgress()

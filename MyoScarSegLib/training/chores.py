@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import importlib
-import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.child import serve
-from MyoScarSegLib.errors import MyoScarSegError, OutputError, StudyError
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.progress import CancelToken, Progress
 
 CHORES = {
@@ -57,8 +55,9 @@ def carry_out(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> A
 
 
 def library_add(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """Add the study in the file ``study`` (:mod:`~.datasets.handover`) to ``library``; ``patient``, ``case``, ``reviewer``,
-    ``reviewed``, ``tags``, ``added_by``, ``source``, ``wall_known`` and ``replace`` as :meth:`~.library.Library.add` has them.
+    """Add the study in the file ``study`` (:mod:`~.datasets.handover`) to ``library``, which must be there; ``patient``,
+    ``case``, ``reviewer``, ``reviewed``, ``tags``, ``added_by``, ``source``, ``wall_known`` and ``replace`` as
+    :meth:`~.library.Library.add` has them.
 
     Returns:
         The case's record.
@@ -66,10 +65,11 @@ def library_add(arguments: dict[str, Any], progress: Progress, cancel: CancelTok
     from MyoScarSegLib.training.datasets.handover import read_handover
     from MyoScarSegLib.training.datasets.library import Library
 
+    library = Library.open(arguments["library"])
     patient, case = str(arguments["patient"]), arguments.get("case") or None
     progress(0, 1, f"Adding {case or patient}")
     study, labels = read_handover(Path(arguments["study"]), case or patient)
-    added = Library.create(arguments["library"]).add(
+    added = library.add(
         study,
         labels,
         patient=patient,
@@ -91,25 +91,30 @@ def library_import(arguments: dict[str, Any], progress: Progress, cancel: Cancel
     """Add the cases of ``paths`` to ``library``; ``patient_pattern``, ``labels``, ``reviewer``, ``added_by``, ``tags``.
 
     Returns:
-        :meth:`~.imports.ImportReport.to_json`.
+        :meth:`~.imports.ImportReport.to_json`; ``cancelled`` says whether it stopped before the last one.
     """
-    from MyoScarSegLib.training.datasets.imports import import_cases
+    from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
     from MyoScarSegLib.training.datasets.library import Library
 
     labels = arguments.get("labels")
-    report = import_cases(
-        Library.create(arguments["library"]),
-        [Path(path) for path in arguments["paths"]],
-        patient_pattern=arguments.get("patient_pattern") or None,
-        label_map=parse_label_map(labels) if labels else None,
-        reviewer=str(arguments.get("reviewer", "")),
-        added_by=str(arguments.get("added_by", "")),
-        tags=arguments.get("tags", ()),
-        progress=progress,
-        cancel=cancel,
-    )
-    return report.to_json()
+    report, cancelled = ImportReport(), False
+    try:
+        import_cases(
+            Library.open(arguments["library"]),
+            [Path(path) for path in arguments["paths"]],
+            patient_pattern=arguments.get("patient_pattern") or None,
+            label_map=parse_label_map(labels) if labels else None,
+            reviewer=str(arguments.get("reviewer", "")),
+            added_by=str(arguments.get("added_by", "")),
+            tags=arguments.get("tags", ()),
+            progress=progress,
+            cancel=cancel,
+            report=report,
+        )
+    except Cancelled:  # what is done stays, and is told
+        cancelled = True
+    return {**report.to_json(), "cancelled": cancelled}
 
 
 def library_check(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
@@ -137,59 +142,31 @@ def library_accept(arguments: dict[str, Any], progress: Progress, cancel: Cancel
 
 
 def library_remove(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """Take ``cases`` out of ``library``: ``removed``."""
+    """Take ``cases`` out of ``library``: ``removed``. One that another program took out meanwhile is none of these."""
     from MyoScarSegLib.training.datasets.library import Library
 
     library, names, removed = Library.open(arguments["library"]), list(arguments["cases"]), []
     for done, name in enumerate(names):
         cancel.raise_if_cancelled()
         progress(done, len(names), f"Removing {name}")
-        library.remove(str(name), cancel=cancel)
+        try:
+            library.remove(str(name), cancel=cancel)
+        except StudyError:
+            library.check_there()
+            if str(name) in library.folders():
+                raise
+            continue
         removed.append(name)
     return {"removed": removed}
 
 
 def library_export(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Copy ``cases`` of ``library`` into ``folder`` as a library of their own, which can be imported again: ``exported``."""
+    from MyoScarSegLib.training.datasets.exports import export_cases
     from MyoScarSegLib.training.datasets.library import Library
 
-    return {"exported": export_cases(Library.open(arguments["library"]), list(arguments["cases"]), Path(arguments["folder"]),
-                                     progress, cancel)}  # fmt: skip
-
-
-def export_cases(library: Any, names: list[str], folder: Path, progress: Progress, cancel: CancelToken | None) -> list[str]:
-    """Copy cases into a folder that is missing, empty, or a library; each whole or not at all.
-
-    Raises:
-        StudyError: there is no such case, it is damaged, or the folder holds something else.
-        OutputError: a file cannot be written.
-        Cancelled: ``cancel`` was set; whole cases stay.
-    """
-    from MyoScarSegLib.training.datasets.library import ADDING, CASES, Library
-
-    cases = {case.case: case for case in library.scan()[0]}
-    target = Library.create(folder)
-    exported = []
-    for done, name in enumerate(names):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(names), f"Exporting {name}")
-        if name not in cases:
-            raise StudyError(f"{library.folder} has no readable case {name!r}.")
-        library.load(cases[name])  # what is damaged is better known here than where it is taken to
-        place = target.folder / CASES / name
-        if place.exists():
-            raise StudyError(f"{folder} has a case {name} already. Choose another folder.")
-        temporary = target.folder / f"{ADDING}{uuid.uuid4().hex}"
-        try:
-            shutil.copytree(library.folders()[name], temporary)
-            temporary.rename(place)
-        except OSError as error:
-            raise OutputError(f"Cannot write {place}: {error.strerror or error}. Choose another folder.") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        exported.append(name)
-    return exported
+    library = Library.open(arguments["library"])
+    return {"exported": export_cases(library, list(arguments["cases"]), Path(arguments["folder"]), progress, cancel)}
 
 
 def library_split(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -12,13 +12,19 @@ from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets.dataset import LabelledStudy
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_record import Case, image_digest
+from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.reading import read_dataset
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
+
+_CODED = ("library", "emidec")
+"""Kinds of data whose patients have codes for certain."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def import_cases(
     tags: Iterable[str] = (),
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
+    report: ImportReport | None = None,
 ) -> ImportReport:
     """Add the cases of files and folders.
 
@@ -71,11 +78,13 @@ def import_cases(
         paths: scenes (``.mrb``, ``.mrml``), folders of scenes, and folders that
             :func:`~MyoScarSegLib.training.datasets.reading.read_dataset` reads.
         patient_pattern: regular expression that finds the patient's code in file names. Without one, scenes get the codes
-            that :func:`next_code` gives, one per scene: their names may be those of persons.
+            that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose
+            names :func:`~MyoScarSegLib.training.datasets.patients.may_be_a_persons`; the report says who got which.
         label_map: what the values in label files mean.
         source, reviewer, added_by, tags: for the records.
         progress: called before each case.
         cancel: honoured between cases; what is done stays.
+        report: to be filled, for a caller that wants to know what was done before a cancel; a new one if None.
 
     Returns:
         What became of each.
@@ -89,15 +98,18 @@ def import_cases(
         pattern = re.compile(patient_pattern) if patient_pattern else None
     except re.error as error:
         raise StudyError(f"{patient_pattern!r} is no pattern: {error}.") from error
+    library.check_there()
     importer = _Importer(library, pattern, label_map, source, reviewer, added_by, tuple(tags), progress, cancel)
-    for path in paths:
-        importer.take(Path(path))
+    importer.report = ImportReport() if report is None else report
+    for done, path in enumerate(paths):
+        importer.take(Path(path), done, len(paths))
     return importer.report
 
 
-def next_code(library: Library) -> str:
-    """The first of ``P001``, ``P002``, ... that no patient of the library has."""
+def next_code(library: Library, others: Iterable[str] = ()) -> str:
+    """The first of ``P001``, ``P002``, ... that no patient of the library has, and none of ``others``."""
     taken = {case.patient.upper() for case in library.scan()[0]} | {name.upper() for name in library.folders()}
+    taken |= {code.upper() for code in others}
     return next(code for code in (f"P{n:03d}" for n in range(1, 100_000)) if code not in taken)
 
 
@@ -120,50 +132,52 @@ class _Importer:
         self._source, self._progress, self._cancel = source, progress, cancel
         self._known = {case.case for case in library.scan()[0]}
 
-    def take(self, path: Path) -> None:
+    def take(self, path: Path, done: int, total: int) -> None:
+        """Add what is in ``path``, the one after ``done`` of ``total``."""
         try:
             if is_scene(path):
-                self._scene(path)
+                self._scene(path, done, total)
             elif path.is_dir():
                 scenes = scenes_in(path)
-                for scene in scenes:
-                    self.take(scene)
+                for number, scene in enumerate(scenes):
+                    self.take(scene, number, len(scenes))
                 if not scenes:
                     self._folder(path)
             else:
                 raise StudyError(f"{path.name} is neither a folder nor a scene (.mrb, .mrml).")
         except StudyError as error:
             self._problem(path.name, error)
+        except OSError as error:  # a folder that may not be read, a stick that was pulled out
+            self._problem(path.name, StudyError(f"{path.name} cannot be read: {error.strerror or error}."))
 
-    def _scene(self, path: Path) -> None:
-        self._step(path.name)
+    def _scene(self, path: Path, done: int, total: int) -> None:
+        self._step(path.name, done, total)
         with opened_scene(path, self._cancel) as cases:
             if not cases:
                 raise StudyError("There is no segmentation in this scene.")
             patient = ""
             for case in cases:
                 where = path.name if len(cases) == 1 else f"{path.name}, segmentation {case.number}"
-                self._step(where)
+                self._step(where, done, total)
                 try:
-                    patient = patient or self._patient_of(path)
-                    self._add_scene_case(case, patient, where)
+                    patient = self._add_scene_case(case, patient or self._patient_of(path), where)
                 except StudyError as error:
                     self._problem(where, error)
 
-    def _add_scene_case(self, case: SceneCase, patient: str, where: str) -> None:
+    def _add_scene_case(self, case: SceneCase, patient: str, where: str) -> str:
+        """Add one segmentation of a scene. Returns the patient's code."""
         if case.problem or case.volume is None or case.segmentation is None:
             raise StudyError(case.problem)
         study = read_study(case.volume)
-        twin = next((other for other in self._library.scan()[0] if other.image_sha256 == image_digest(study)), None)
-        if twin is not None:  # it was imported before: whoever numbers anew would only be refused
+        twin = self._twin(study)
+        if twin is not None and self._pattern is None:  # imported before: whoever numbers anew would only be refused
             patient = twin.patient
-        taken = {other.case for other in self._library.scan()[0]}
-        name = None if patient not in taken or twin is not None else f"{patient}-{case.number}"
         added = self._library.add(
-            study, case.segmentation, patient=patient, case=name, source=self._source or "scene", label_map=self._label_map,
-            cancel=self._cancel, **self._facts,
+            study, case.segmentation, patient=patient, case=None if twin is not None else self._free_name(patient),
+            source=self._source or "scene", label_map=self._label_map, cancel=self._cancel, **self._facts,
         )  # fmt: skip
         self._done(where, added)
+        return patient
 
     def _patient_of(self, path: Path) -> str:
         if self._pattern is None:
@@ -172,6 +186,18 @@ class _Importer:
         if found is None:
             raise StudyError(f"The pattern {self._pattern.pattern!r} finds no patient in this name.")
         return found.group(1) if found.groups() else found.group()
+
+    def _twin(self, study: Study) -> Case | None:
+        """The case in the library with the same image."""
+        digest = image_digest(study)
+        return next((other for other in self._library.scan()[0] if other.image_sha256 == digest), None)
+
+    def _free_name(self, patient: str) -> str | None:
+        """A name for one more case of a patient; None (the patient's code) for the first."""
+        taken = {name.lower() for name in self._library.folders()}
+        if patient.lower() not in taken:
+            return None
+        return next(name for name in (f"{patient}-{n}" for n in range(2, 100_000)) if name.lower() not in taken)
 
     def _folder(self, path: Path) -> None:
         data = read_dataset(
@@ -186,11 +212,13 @@ class _Importer:
         studies, failed = data.studies()
         for name, reason in failed.items():
             self._problem(name, StudyError(reason))
+        codes = self._codes(data.kind, studies)
         for done, one in enumerate(studies):
             self._step(one.case, done, len(studies))
+            patient = codes[one.patient]
             try:
                 added = self._library.add(
-                    one.study, one.labels, patient=one.patient, case=None if one.case == one.patient else case_name(one.case),
+                    one.study, one.labels, patient=patient, case=self._name(one, patient, data.kind),
                     source=self._source or data.kind, wall_known=one.wall_known, reviewed=one.reviewed, cancel=self._cancel,
                     **self._facts,
                 )  # fmt: skip
@@ -199,7 +227,28 @@ class _Importer:
                 continue
             self._done(one.case, added)
 
-    def _step(self, name: str, done: int = 0, total: int = 0) -> None:
+    def _codes(self, kind: str, studies: Sequence[LabelledStudy]) -> dict[str, str]:
+        """Patient in the folder to code in the library."""
+        known = self._pattern is not None or kind in _CODED
+        codes = {one.patient: one.patient for one in studies if known or not may_be_a_persons(one.patient)}
+        unnamed = [one for one in studies if one.patient not in codes]
+        here = {case.image_sha256: case.patient for case in self._library.scan()[0]} if unnamed else {}
+        for one in unnamed:  # whoever was imported before keeps the code
+            if (image := image_digest(one.study)) in here:
+                codes[one.patient] = here[image]
+        for one in unnamed:
+            if one.patient not in codes:
+                codes[one.patient] = next_code(self._library, codes.values())
+        return codes
+
+    def _name(self, one: LabelledStudy, patient: str, kind: str) -> str | None:
+        """The name of a case from a folder; None for the patient's code."""
+        name = case_name(one.case)
+        if one.case == one.patient or (kind not in _CODED and may_be_a_persons(name)):
+            return None if patient == one.patient == one.case or self._twin(one.study) else self._free_name(patient)
+        return name
+
+    def _step(self, name: str, done: int, total: int) -> None:
         if self._cancel is not None:
             self._cancel.raise_if_cancelled()
         self._progress(done, total, f"Adding {name}")

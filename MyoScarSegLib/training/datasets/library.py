@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -46,14 +45,12 @@ from MyoScarSegLib.training.datasets.library_record import (
     image_digest,
     write_case,
 )
+from MyoScarSegLib.training.datasets.places import CASES, case_folders, put, take_away, written_aside
 from MyoScarSegLib.training.datasets.stored import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
 
-MARK, SPLIT, CASES = "library.json", "split.json", "cases"
+MARK, SPLIT = "library.json", "split.json"
 FORMAT, VERSION = "MyoScarSeg training library", 1
-
-#: Folders on their way in and out, beside ``cases``. Only a replaced one is ever read, until its successor is in its place.
-ADDING, REPLACED, REMOVING = ".adding-", ".replaced-", ".removing-"
 
 
 class Library:
@@ -98,6 +95,15 @@ class Library:
             )
         return cls(folder)
 
+    def check_there(self) -> None:
+        """Notice when somebody took the library away: nothing must make half of one in its place.
+
+        Raises:
+            StudyError: it is gone.
+        """
+        if not (self.folder / MARK).is_file():
+            raise StudyError(f"The training library {self.folder} is gone. Put it back, or choose another folder.")
+
     def add(
         self,
         study: Study | Path | str,
@@ -139,6 +145,7 @@ class Library:
             OutputError: the library cannot be written.
             Cancelled: ``cancel`` was set. The library is as it was.
         """
+        self.check_there()
         checked_code(patient, "patient code")
         name = checked_code(case, "case name") if case is not None else None
         if not isinstance(study, Study):
@@ -148,9 +155,7 @@ class Library:
         same = self._same(labelled, name, replace)
         if same is not None and same.content_sha256 == content_digest(labelled):
             return same
-        temporary = self.folder / f"{ADDING}{uuid.uuid4().hex}"
-        try:
-            _made(temporary)
+        with written_aside(self.folder) as temporary:
             _stop(cancel)
             record = write_case(temporary, labelled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
             _stop(cancel)
@@ -160,10 +165,8 @@ class Library:
                     return same
                 if same is not None and same.case != record.case:
                     record = _renamed(record, same.case, temporary)
-                self._put(temporary, record.case)
-            return record
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                put(self.folder, temporary, record.case)
+        return record
 
     def _same(self, labelled: LabelledStudy, name: str | None, replaces: bool) -> Case | None:
         """The case that ``labelled`` repeats or is to replace; None if it is new.
@@ -202,41 +205,9 @@ class Library:
             )
         return clash
 
-    def _put(self, temporary: Path, case: str) -> None:
-        """Give a written folder its place, the lock being held."""
-        place = self.folder / CASES / case
-        old = self.folder / f"{REPLACED}{uuid.uuid4().hex}-{case}"
-        try:
-            self._restore()
-            if place.exists():
-                place.rename(old)
-            try:
-                temporary.rename(place)
-            except OSError:
-                if old.exists():
-                    old.rename(place)
-                raise
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write {place}: {error.strerror or error}. Close what has it open, and try again."
-            ) from error
-        shutil.rmtree(old, ignore_errors=True)
-
-    def _restore(self) -> None:
-        """Put back cases that a run was killed while replacing."""
-        for case, folder in self.folders().items():
-            if folder.parent == self.folder:
-                folder.rename(self.folder / CASES / case)
-
     def folders(self) -> dict[str, Path]:
         """Name of each case to its folder, sorted; a case that a killed run was replacing is still where that run put it."""
-        cases = self.folder / CASES
-        found = {p.name: p for p in cases.iterdir() if p.is_dir() and not p.name.startswith(".")} if cases.is_dir() else {}
-        for orphan in self.folder.glob(f"{REPLACED}*"):
-            case = orphan.name[len(REPLACED) + 33 :]
-            if case not in found and (orphan / RECORD).is_file():
-                found[case] = orphan
-        return dict(sorted(found.items()))
+        return case_folders(self.folder)
 
     def scan(self) -> tuple[list[Case], dict[str, str]]:
         """All cases whose record can be read, and the others with the reason. Images are not looked at."""
@@ -308,6 +279,7 @@ class Library:
             StudyError: the library is empty, or no case can be read.
             Cancelled: ``cancel`` was set.
         """
+        self.check_there()
         cases, skipped = self.scan()
         if not cases and not skipped:
             raise StudyError(f"The training library {self.folder} has no case yet. Add some with `myoscarseg library add`.")
@@ -338,9 +310,7 @@ class Library:
                 raise StudyError(f"{self.folder} has no case {name!r}; it has {', '.join(self.folders()) or 'none'}.")
             record = Case.read(folder / RECORD)
             labelled = self.load(record, edited=True)
-            temporary = self.folder / f"{ADDING}{uuid.uuid4().hex}"
-            try:
-                _made(temporary)
+            with written_aside(self.folder) as temporary:
                 renewed = write_case(
                     temporary,
                     labelled,
@@ -349,10 +319,25 @@ class Library:
                     tags=record.tags,
                     added_by=record.added_by,
                 )
-                self._put(temporary, renewed.case)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+                put(self.folder, temporary, renewed.case)
         return renewed
+
+    @contextmanager
+    def place_for(self, case: str, cancel: CancelToken | None = None) -> Iterator[Path]:
+        """A folder into which a case is copied as it is; it takes its place when the block ends well.
+
+        Raises:
+            StudyError: there is such a case meanwhile.
+            OutputError: the library cannot be written.
+            Cancelled: ``cancel`` was set while another changed the library.
+        """
+        self.check_there()
+        with written_aside(self.folder) as temporary:
+            yield temporary
+            with self._locked(cancel):
+                if case in self.folders():
+                    raise StudyError(f"{self.folder} has a case {case} already. Choose another folder.")
+                put(self.folder, temporary, case)
 
     def remove(self, case: str, *, cancel: CancelToken | None = None) -> None:
         """Take a case out, with its files.
@@ -362,14 +347,9 @@ class Library:
             OutputError: it cannot be taken out.
         """
         with self._locked(cancel):
-            folder = self.folders().get(case)
-            if folder is None:
+            if case not in self.folders():
                 raise StudyError(f"{self.folder} has no case {case!r}; it has {', '.join(self.folders()) or 'none'}.")
-            away = self.folder / f"{REMOVING}{uuid.uuid4().hex}"
-            try:
-                folder.rename(away)
-            except OSError as error:
-                raise OutputError(f"Cannot remove {folder}: {error.strerror}. Close what has it open, and try again.") from error
+            away = take_away(self.folder, case)
         shutil.rmtree(away, ignore_errors=True)
 
     def split_manifest(self) -> Split | None:
@@ -442,6 +422,7 @@ class Library:
 
     @contextmanager
     def _locked(self, cancel: CancelToken | None) -> Iterator[None]:
+        self.check_there()
         with ExitStack() as held:
             try:
                 held.enter_context(locked(self.folder / ".lock", cancel))

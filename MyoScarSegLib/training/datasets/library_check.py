@@ -8,8 +8,9 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy
 from MyoScarSegLib.training.datasets.labelled import INFARCT
-from MyoScarSegLib.training.datasets.library import ADDING, CASES, REMOVING, REPLACED, SPLIT, Library
+from MyoScarSegLib.training.datasets.library import SPLIT, Library
 from MyoScarSegLib.training.datasets.library_record import content_digest
+from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
 from MyoScarSegLib.training.splits import check_leakage, check_split
 
 
@@ -85,7 +86,7 @@ def _leftovers(library: Library) -> list[Finding]:
             findings.append(Finding("warning", "", message))
         elif path in read and path.parent == library.folder:
             message = "A run was stopped while it replaced this case; the old one is used. The next change puts it in its place."
-            findings.append(Finding("warning", path.name[len(REPLACED) + 33 :], message))
+            findings.append(Finding("warning", replaced_case(path), message))
     cases = library.folder / CASES
     for path in sorted(cases.iterdir()) if cases.is_dir() else ():
         if path not in read:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.files import sha256_of
-from MyoScarSegLib.training.datasets.library import CASES, MARK, REPLACED, SPLIT, Library
+from MyoScarSegLib.training.datasets.library import SPLIT, Library
 from MyoScarSegLib.training.datasets.library_record import THUMBNAIL, Case
+from MyoScarSegLib.training.datasets.places import CASES, REPLACED
 from MyoScarSegLib.training.splits import Split
 
 COMPLETE, UNREVIEWED, PROBLEM = "complete", "unreviewed", "problem"
@@ -124,8 +125,7 @@ def signature_steps(library: Library) -> Generator[None, None, Signature]:
         StudyError: the library is gone.
     """
     folder = library.folder
-    if not (folder / MARK).is_file():
-        raise StudyError(f"The training library {folder} is gone. Put it back, or choose another folder.")
+    library.check_there()
     found = [_facts(folder, path) for path in (folder / SPLIT, *folder.glob(f"{REPLACED}*"))]
     for case in _inside(folder / CASES):
         yield

@@ -11,6 +11,32 @@ _BEFORE_SLICE = re.compile(r"^(.+?)[_\-. ]*(?:slice|slc|sl)[_\-. ]*\d+", re.IGNO
 _BEFORE_LAST_NUMBER = re.compile(r"^(.*?)[_\-. ]*\d+\D*$")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
+_LONG_WORD = 4
+_DATA_WORDS = frozenset(
+    """
+    acq anon anonymized anonymised baseline cardiac cardio case center centre cmr cohort control data dataset demo emidec exam
+    followup gad group healthy heart image img infarct label labels lge mag magnitude mask mri normal nor pat patho patient
+    phantom phase post pre psir pseudo ring sample scan scar seg segmentation series session set short axis sax site slice stack
+    study sub subj subject synthetic test time train training val validation visit vol volume
+    """.split()  # noqa: SIM905 (a list of eighty strings is not read more easily)
+)
+
+
+
+def may_be_a_persons(name: str) -> bool:
+    """Whether a name found in data could be that of a person, so that it must not become a code.
+
+    It could if it holds a word that no data set's file names have, or if it is not fit to be a code at all. ``P012``,
+    ``Case_P004``, ``patient-3`` and ``AKH_017`` could not; ``Meier_1961``, ``Kim`` and ``DOE^JANE`` could.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", name):
+        return True
+    coded = any(letter.isdigit() for letter in name)
+    return any(
+        word.lower() not in _DATA_WORDS and (len(word) >= _LONG_WORD or word.istitle() or not coded)
+        for word in re.findall(r"[A-Za-z]{3,}", name)
+    )
+
 
 class PatientRule:
     """How names of cases and slices tell the patient.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +92,7 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> None:
                         if left < 0:
                             raise StudyError(f"{path} holds more than it says; nothing of it was read.")
                         file.write(chunk)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise StudyError(f"{path} is damaged or no scene of 3D Slicer: {error}.") from error
     except OSError as error:
         raise StudyError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
@@ -123,6 +125,8 @@ def _nodes(scene: Path) -> list[ElementTree.Element]:
         text = scene.read_bytes()
     except OSError as error:
         raise StudyError(f"{scene.name} cannot be read: {error.strerror}.") from error
+    if b"\0" in text:  # UTF-16, in which what comes next would not be found
+        raise StudyError(f"{scene.name} is damaged: a scene is UTF-8 text.")
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # no scene has them, and they could unfold without end
         raise StudyError(f"{scene.name} declares entities, which no scene does; it was not read.")
     try:

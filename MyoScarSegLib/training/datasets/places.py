@@ -1,0 +1,139 @@
+"""Where the cases of a training library lie on disk, and how a folder takes its place there, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.training.datasets.library_record import RECORD
+
+CASES = "cases"
+
+#: Folders on their way in and out, beside ``cases``. Only a replaced one is ever read, until its successor is in its place.
+ADDING, REPLACED, REMOVING = ".adding-", ".replaced-", ".removing-"
+
+_KEY = 32
+_FORGOTTEN_S = 24 * 3600.0
+"""After that time nobody is writing a case any more: its writer was killed."""
+
+
+@contextmanager
+def written_aside(library: Path) -> Iterator[Path]:
+    """An empty folder beside the cases, to write one into; deleted at the end if it was not :func:`put` into its place.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    temporary = library / f"{ADDING}{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir()  # not its parents: a library that was deleted meanwhile stays so
+    except OSError as error:
+        raise OutputError(f"Cannot write into {library}: {error.strerror}. Choose another place, or free some space.") from error
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put(library: Path, temporary: Path, case: str) -> None:
+    """Give a written folder its place, instead of the case that may be there. The library's lock is held by the caller.
+
+    Raises:
+        OutputError: it cannot take its place; what was there stays.
+    """
+    place = library / CASES / case
+    old = library / f"{REPLACED}{uuid.uuid4().hex}-{case}"
+    try:
+        _settle(temporary)
+        _tidy(library)
+        if place.exists():
+            place.rename(old)
+        try:
+            temporary.rename(place)
+        except OSError:
+            if old.exists():
+                old.rename(place)
+            raise
+        _settle(library / CASES)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {place}: {error.strerror or error}. Close what has it open, free some space, and try again."
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def take_away(library: Path, case: str) -> Path:
+    """Move a case that is there out of its place, the lock being held. Returns the folder, which is to be deleted.
+
+    Raises:
+        OutputError: it cannot be moved.
+    """
+    place = library / CASES / case
+    away = library / f"{REMOVING}{uuid.uuid4().hex}"
+    try:
+        _tidy(library)
+        place.rename(away)
+    except OSError as error:
+        raise OutputError(f"Cannot remove {place}: {error.strerror}. Close what has it open, and try again.") from error
+    return away
+
+
+def case_folders(library: Path) -> dict[str, Path]:
+    """Name of each case to its folder, sorted; a case that a killed run was replacing is still where that run put it."""
+    cases = library / CASES
+    found = {p.name: p for p in cases.iterdir() if p.is_dir() and not p.name.startswith(".")} if cases.is_dir() else {}
+    for orphan in library.glob(f"{REPLACED}*"):
+        case = replaced_case(orphan)
+        if case not in found and (orphan / RECORD).is_file():
+            found[case] = orphan
+    return dict(sorted(found.items()))
+
+
+def replaced_case(orphan: Path) -> str:
+    """The case that a folder on its way out was."""
+    return orphan.name[len(REPLACED) + _KEY + 1 :]
+
+
+def _tidy(library: Path) -> None:
+    """Put back cases that a run was killed while replacing, and delete what killed runs left half written or half deleted."""
+    for case, folder in case_folders(library).items():
+        if folder.parent == library:
+            folder.rename(library / CASES / case)
+    left = [*library.glob(f"{REPLACED}*"), *library.glob(f"{REMOVING}*")]  # being deleted: whoever does it minds no help
+    left += [folder for folder in library.glob(f"{ADDING}*") if _age_s(folder) > _FORGOTTEN_S]
+    for folder in left:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _age_s(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _settle(folder: Path) -> None:
+    """Have a folder and its files reach the disk, so that a power cut after a rename leaves no case of empty files.
+
+    Raises:
+        OSError: they cannot be written, such as on a disk that is full.
+    """
+    for path in folder.iterdir():
+        if path.is_file():
+            handle = os.open(path, os.O_RDWR)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    with suppress(OSError):  # Windows and some network disks cannot do that with folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
