@@ -88,7 +88,7 @@ class TrainingBase:
     def refresh(self) -> None:
         """Look at library and training now, not at the next turn."""
         self._library.look(at_once=True)
-        self._runs.look(at_once=True)
+        self._runs.refresh()
 
     def close(self) -> None:
         """End what was begun for the application; trainings go on."""

@@ -110,18 +110,15 @@ class TrainingConsole:
         """
         self._open(library)
         chosen = settings if isinstance(settings, TrainSettings) else TrainSettings.from_json(dict(settings or {}))
+        before = self.training.last_run
         run = self.training.train(chosen)
-        while run is None:
+        if run is None:  # it cannot be begun, or the split is drawn first
             self._refuse()
-            if not self.training.busy:  # the split is drawn, and the training still has not begun
-                run = self.training.run
-                if run is None or self.training.error:
-                    raise MyoScarSegError(self.training.error or _("The training was not begun."))
-                break
-            before = self.training.run
-            self._give_time()
-            if self.training.run is not before and self.training.run is not None:
-                run = self.training.run
+            self._result(True)
+            run = self.training.last_run
+            if run is None or run is before:
+                self._refuse()
+                raise MyoScarSegError(_("The training was not begun."))
         if wait:
             self.wait(run, progress)
         return run
@@ -134,7 +131,7 @@ class TrainingConsole:
             Cancelled: it was cancelled.
         """
         told: Any = None
-        while (status := run.status()).state in (RunState.RUNNING, RunState.PLANNED):
+        while (status := run.status()).state is RunState.RUNNING:
             self._give_time()
             if progress is not None and (status.done, status.total, status.message) != told:
                 told = (status.done, status.total, status.message)
@@ -149,6 +146,7 @@ class TrainingConsole:
     def runs(self, library: Path | str | None = None) -> list[Run]:
         """All trainings of the library, newest first."""
         self._open(library)
+        self.training.refresh()
         return self.training.runs
 
     def compare(self, run: Run) -> dict[str, Any]:

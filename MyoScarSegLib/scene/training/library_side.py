@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
@@ -27,6 +28,8 @@ from MyoScarSegLib.training.datasets.library_state import (
 from MyoScarSegLib.training.splits import Split
 
 _LOOK_S = 1.0
+_AGAIN_S = 20.0
+"""After the comparison of checksums has failed, when it is tried again."""
 _LOOK_AT_ONCE_S = 0.001
 """How long one look may take; a library of hundreds of cases is gone through in several."""
 
@@ -55,6 +58,7 @@ class LibrarySide:
         self._looking: Generator[None, None, Signature] | None = None
         self._looked = 0.0
         self._watching: Chore | None = None
+        self._watch_again = math.inf
         self._writing: Chore | None = None
         self._next_split: Split | None = None
 
@@ -68,7 +72,7 @@ class LibrarySide:
         library = Library.create(folder) if create else Library.open(folder)
         self.library, self.folder, self._state = library, library.folder, LibraryState(library)
         self._changed, self._signature, self._looking = {}, None, None
-        self._writing = self._next_split = None
+        self._writing = self._next_split = self._watching = None
         self.look(at_once=True)
 
     def look(self, *, at_once: bool = False) -> bool:
@@ -86,6 +90,8 @@ class LibrarySide:
                 return False
             self._looked, self._looking = self._clock(), None
             if found == self._signature:
+                if self._clock() >= self._watch_again:
+                    self._watch()
                 return False
             if self.library is None or self._state is None:
                 self.library, self._state = library, LibraryState(library)
@@ -148,12 +154,17 @@ class LibrarySide:
                 self.look(at_once=True)
 
         def ended() -> None:
+            if self._watching is not chore:
+                return  # another library was opened meanwhile
             self._watching = None
+            self._watch_again = self._clock() + _AGAIN_S if chore.state == "failed" else math.inf
             if seen != self._signature and self._signature is not None:
                 self._watch()
 
         arguments = {"library": str(self.library.folder)}
-        self._watching = self._chores.add(Chore("library_changes", arguments, "", done, ended, silent=True))
+        chore = Chore("library_changes", arguments, "", done, ended, silent=True)
+        self._watching = chore
+        self._chores.add(chore)
 
     # ---- patients and sides
 

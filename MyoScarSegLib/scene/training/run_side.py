@@ -72,6 +72,13 @@ class RunSide:
             self.show(running or self.runs[0])
         self._notices.tell(TrainChange.RUNS)
 
+    def take_up(self, run: Run) -> Run:
+        """List and show a training that was just made. Returns it as it is in the list."""
+        self.list_anew()
+        listed = next((one for one in self.runs if one.name == run.name), run)
+        self.show(listed)
+        return listed
+
     def _look_at_others(self) -> bool:
         """See how all stand: another Slicer or a command may have begun some. Returns whether that has changed."""
         changed = False

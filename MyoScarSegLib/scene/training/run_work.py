@@ -29,6 +29,7 @@ class RunWork(LibraryWork):
     """What is done with trainings."""
 
     _estimated: tuple[TrainSettings, Split] | None = None
+    _last_run: Run | None = None
 
     # ---- what is
 
@@ -46,6 +47,11 @@ class RunWork(LibraryWork):
     def runs(self) -> list[Run]:
         """All trainings of the library, newest first."""
         return self._runs.runs
+
+    @property
+    def last_run(self) -> Run | None:
+        """The training that was begun last from here, for scripts that wait for it."""
+        return self._last_run
 
     @property
     def damaged_runs(self) -> dict[str, str]:
@@ -128,13 +134,13 @@ class RunWork(LibraryWork):
             run = Run.create(folder, settings, split, name=name, expected=self._expected(settings, split))
             run.record = replace(run.record, compare_with=self._in_use)
             run.record.write(run.folder)
-            self._runs.list_anew()
-            self._runs.show(run)
+            run = self._runs.take_up(run)
             start(run, python=self._python, environment=self._environment)
         except MyoScarSegError as error:
             self._runs.list_anew()
             self._failed(error)
             return None
+        self._last_run = run
         self._runs.look(at_once=True)
         note = _("The training goes on also when Slicer is closed.")
         if left:
