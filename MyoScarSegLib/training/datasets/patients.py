@@ -22,7 +22,6 @@ _DATA_WORDS = frozenset(
 )
 
 
-
 def may_be_a_persons(name: str) -> bool:
     """Whether a name found in data could be that of a person, so that it must not become a code.
 
