@@ -11,18 +11,8 @@ from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.finetune import calibration
 from MyoScarSegLib.training.jobs import TrainJob, run
 from Testing.ring_factory import rings, write_rings
+from Testing.run_factory import QUICK
 from Testing.tiny_training import tensors_of, write_start
-
-QUICK = {
-    "phantoms": 0,
-    "copies": 1,
-    "prompts": 1,
-    "corrections": 1,
-    "batch": 2,
-    "measured_boxes": False,
-    "prompting.ventricle": 0.0,
-    "prompting.empty": 0.0,
-}
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training import learning_curve as module
 from MyoScarSegLib.training.learning_curve import PICTURE, RESULTS, SETTINGS, Plan, drawn_patients, learning_curve, table
 from MyoScarSegLib.training.splits import Split
+from Testing.ring_factory import write_rings
 from Testing.tiny_models import SEGMENTER_SIDE
 from Testing.tiny_training import slices_of
 
@@ -113,3 +114,28 @@ def test_each_training_makes_the_steps_that_were_asked_for(slices, plan, tmp_pat
         learning_curve(slices, SPLIT, tmp_path, replace(plan, counts=(1,), steps=10))
     # One patient with scar on one of two slices: two slices, one batch an epoch.
     assert epochs["draw-0-patients-1"] == (10, 2)
+
+
+def test_command_draws_the_curve_with_other_settings(command, slices, tmp_path, tiny_segmenter, default_detector):
+    write_rings(tmp_path / "data", [replace(s, image=s.image.clip(0, 255)) for s in slices])
+    SPLIT.write(tmp_path / "split.json")
+    arguments = [
+        "curve",
+        "--data",
+        tmp_path / "data",
+        "--split",
+        tmp_path / "split.json",
+        "--start",
+        tiny_segmenter,
+        "--device",
+        "cpu",
+    ]
+    tiny = ("side=64", "window_mm=45", "copies=1", "prompts=1", "corrections=0")
+    ran = command(*arguments, "-o", tmp_path / "out", "--counts", 1, "--steps", 1, *(word for s in tiny for word in ("--set", s)))
+    assert ran.status == 0, ran.err
+    document = json.loads((tmp_path / "out" / RESULTS).read_text())
+    assert document["how"]["settings"]["corrections"] == 0 and document["how"]["steps"] == 1
+    assert "| 1 |" in ran.out and (tmp_path / "out" / PICTURE).is_file()
+    ran = command(*arguments, "-o", tmp_path / "none", "--set", "colour=blue")
+    assert ran.status == 1 and "no setting 'colour'" in ran.err
+    assert command(*arguments, "-o", tmp_path / "none", "--set", "colour").status == 2

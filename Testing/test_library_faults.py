@@ -23,7 +23,7 @@ from MyoScarSegLib.training.datasets.handover import write_handover
 from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_check import check_library
-from MyoScarSegLib.training.datasets.library_state import LibraryState, rows, signature
+from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from Testing.conftest import REPOSITORY
 from Testing.labelled_factory import labels, study, write_pair
@@ -97,7 +97,7 @@ def test_case_that_another_program_removed_meanwhile_stops_nobody(library):
     library.add(study(1), labels(1), patient="P002")
     told = {"library": str(library.folder), "cases": ["P009", "P002"]}
     assert chores.library_remove(told, no_progress, CancelToken()) == {"removed": ["P002"]}
-    assert [row.name for row in rows(library)] == ["P001"]
+    assert [row.name for row in LibraryState(library).rows()] == ["P001"]
 
 
 # A disk that is full: no file may be longer than some bytes, which fails in the same places.
@@ -192,7 +192,7 @@ def test_unreadable_case_is_a_row_with_its_reason_and_can_be_removed(library):
         export_cases(library, ["P001"], library.folder.parent / "out")
     for name in ("P001", "P002"):
         library.remove(name)
-    assert rows(library) == []
+    assert LibraryState(library).rows() == []
 
 
 def test_damaged_case_is_not_exported(library, tmp_path):

@@ -22,7 +22,7 @@ from MyoScarSegLib.training.datasets.handover import read_handover, write_handov
 from MyoScarSegLib.training.datasets.imports import import_cases, next_code
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_record import Case
-from MyoScarSegLib.training.datasets.library_state import LibraryState, rows, signature
+from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.scenes import opened_scene
 from MyoScarSegLib.training.splits import Split
 from Testing.labelled_factory import labels, study, write_yolosam
@@ -208,7 +208,7 @@ def test_unreviewed_slices_are_kept_and_not_used(tmp_path):
     case = library.cases()[0]
     assert case.reviewed == (1, 2) and case.unreviewed == (0, 3)
     assert [s.index for s in library.load(case).slices()] == [1, 2]
-    (row,) = rows(library)
+    (row,) = LibraryState(library).rows()
     assert row.state == "unreviewed" and "0, 3 not reviewed" in row.problem
     with pytest.raises(StudyError, match="no slice 4"):
         add_case(library, "P002", 1, slices=4, reviewed=[4])
@@ -234,7 +234,7 @@ def test_mass_and_thumbnail_of_a_case(tmp_path):
     add_case(library, "P001", 0, slices=2)
     case = library.cases()[0]
     assert case.mass_g == pytest.approx(case.scar_pixels * 1.4 * 1.4 * 8 / 1000 * 1.05)
-    picture = np.asarray(Image.open(rows(library)[0].thumbnail))
+    picture = np.asarray(Image.open(LibraryState(library).rows()[0].thumbnail))
     assert max(picture.shape[:2]) == 160
     assert (picture == (255, 176, 0)).all(axis=2).any(), "the scar is outlined"
 

@@ -25,6 +25,7 @@ from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from Testing.run_factory import QUICK, environment, write_library
+from Testing.test_library_import import write_mrb
 from Testing.tiny_training import write_start
 from Testing.training_workflow_factory import Pumped, add_ring_study, idle_workflow
 
@@ -176,6 +177,15 @@ def test_a_case_changed_on_disk_is_noticed_and_can_be_accepted(training, pumped,
     pumped.done(training.accept("P001"))
     pumped.until(lambda: training.rows[1].state == "complete", "accepting")
     assert Library.open(library).load(training.rows[1].case) is not None
+
+
+def test_import_says_who_got_which_code(training, pumped, tmp_path):
+    training.open_library(tmp_path / "library", create=True)
+    scenes = [write_mrb(tmp_path / "Meier_1961.mrb", 0), tmp_path / "gone.mrb"]
+    assert training.import_cases(scenes)
+    pumped.until(lambda: not training.busy and bool(training.note), "import")
+    assert training.note == "1 added, 0 were there already, 1 not added. Codes given: Meier_1961.mrb: P001."
+    assert "gone.mrb" in training.error and [row.name for row in training.rows] == ["P001"]
 
 
 def test_another_slicer_adds_and_removes(training, pumped, library):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
+from MyoScarSegLib.cli.train import setting
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -27,6 +28,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--draws", type=whole_number, metavar="N", help="how often patients are drawn anew (1)")
     parser.add_argument("--steps", type=whole_number, metavar="N", help="steps of each training, at least (150)")
     parser.add_argument("--start", default="litemedsam", metavar="NAME|FILE", help="model to start from (%(default)s)")
+    parser.add_argument(
+        "--set", dest="options", action="append", default=[], type=setting, metavar="NAME=VALUE", help="another setting"
+    )
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
     parser.set_defaults(run=_run)
     return parser
@@ -34,10 +38,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def _run(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.reading import read_dataset
-    from MyoScarSegLib.training.learning_curve import PICTURE, Plan, learning_curve, table
+    from MyoScarSegLib.training.learning_curve import PICTURE, SETTINGS, Plan, learning_curve, table
+    from MyoScarSegLib.training.options import with_options
     from MyoScarSegLib.training.splits import Split
 
     given = {"counts": args.counts, "draws": args.draws, "steps": args.steps}
+    given |= {"settings": with_options(SETTINGS, dict(args.options))}
     plan = Plan(args.start, **{name: value for name, value in given.items() if value is not None})
     progress = ConsoleProgress()
     with cancel_on_interrupt("this step") as cancel:

@@ -18,7 +18,6 @@ from MyoScarSegLib.progress import CancelToken, Progress
 CHORES = {
     "library_add": "MyoScarSegLib.training.chores:library_add",
     "library_import": "MyoScarSegLib.training.chores:library_import",
-    "library_check": "MyoScarSegLib.training.chores:library_check",
     "library_changes": "MyoScarSegLib.training.chores:library_changes",
     "library_accept": "MyoScarSegLib.training.chores:library_accept",
     "library_remove": "MyoScarSegLib.training.chores:library_remove",
@@ -115,15 +114,6 @@ def library_import(arguments: dict[str, Any], progress: Progress, cancel: Cancel
     except Cancelled:  # what is done stays, and is told
         cancelled = True
     return {**report.to_json(), "cancelled": cancelled}
-
-
-def library_check(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """Read everything in ``library``, and say what is wrong: ``findings``."""
-    from MyoScarSegLib.training.datasets.library import Library
-    from MyoScarSegLib.training.datasets.library_check import check_library
-
-    findings = check_library(Library.open(arguments["library"]), progress=progress, cancel=cancel)
-    return {"findings": [finding.to_json() for finding in findings]}
 
 
 def library_changes(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:

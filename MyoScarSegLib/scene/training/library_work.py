@@ -18,7 +18,7 @@ from MyoScarSegLib.training.datasets.library_record import Case, checked_code
 from MyoScarSegLib.training.datasets.library_state import CaseRow
 from MyoScarSegLib.training.splits import Split
 
-_PROBLEMS_TOLD = 3
+_PROBLEMS_TOLD, _CODES_TOLD = 3, 12
 _DRAWN = object()
 
 
@@ -147,6 +147,11 @@ class LibraryWork(TrainingBase):
         def done(report: Any) -> None:
             self._library.look(at_once=True)
             text = _("{added} added, {same} were there already, {problem} not added.").format(**report)
+            codes = [(case["source"], case["patient"]) for case in report["cases"] if case["status"] == "added"]
+            if renamed := [f"{source}: {code}" for source, code in codes if code not in source]:
+                more = len(renamed) - _CODES_TOLD
+                text += " " + _("Codes given: {codes}.").format(codes=", ".join(renamed[:_CODES_TOLD]))
+                text += _(" And {n} more.").format(n=more) if more > 0 else ""
             problems = [f"{case['source']}: {case['message']}" for case in report["cases"] if case["status"] == "problem"]
             more = len(problems) - _PROBLEMS_TOLD
             rest = _(" And {n} more.").format(n=more) if more > 0 else ""

@@ -131,9 +131,8 @@ class RunWork(LibraryWork):
             if folder is None:
                 raise StudyError(_("Choose the folder of the training library first."))
             split, left = self._usable_split()
-            run = Run.create(folder, settings, split, name=name, expected=self._expected(settings, split))
-            run.record = replace(run.record, compare_with=self._in_use)
-            run.record.write(run.folder)
+            expected = self._expected(settings, split)
+            run = Run.create(folder, settings, split, name=name, expected=expected, compare_with=self._in_use)
             run = self._runs.take_up(run)
             start(run, python=self._python, environment=self._environment)
         except MyoScarSegError as error:

@@ -98,11 +98,6 @@ class LibraryState:
         return ""
 
 
-def rows(library: Library) -> list[CaseRow]:
-    """All cases of a library; see :class:`LibraryState`, which is quicker the second time."""
-    return LibraryState(library).rows()
-
-
 def signature(library: Library) -> Signature:
     """What differs when a case was added, removed or changed, or the split was; without reading any file.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.child import environment_with_us
 from MyoScarSegLib.errors import EngineError, OutputError, StudyError
 from MyoScarSegLib.training.runs.control import clear_wish
 from MyoScarSegLib.training.runs.run import OUTPUT, STARTED, Run
@@ -61,10 +61,7 @@ def start(
         command = [interpreter, *many, *command[1:]]
     if library is not None:
         command += ["--data", str(data)]
-    environment = dict(os.environ if environment is None else environment)
-    package = str(Path(__file__).resolve().parents[3])
-    environment["PYTHONPATH"] = os.pathsep.join(part for part in (package, environment.get("PYTHONPATH", "")) if part)
-    environment["PYTHONUNBUFFERED"] = "1"
+    environment = {**environment_with_us(environment), "PYTHONUNBUFFERED": "1"}
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": sum(getattr(subprocess, name, 0) for name in _DETACHED), "close_fds": True}

@@ -76,6 +76,7 @@ class Run:
         name: str | None = None,
         with_data: bool = False,
         expected: Mapping[str, float] | None = None,
+        compare_with: Mapping[str, str] | None = None,
     ) -> Run:
         """Plan a run on a library's cases; nothing is started.
 
@@ -86,6 +87,7 @@ class Run:
             name: of the run; None for the date and what is trained.
             with_data: copy the cases that are used into the run's folder, to be trained on another computer.
             expected: estimated seconds of the stages, to be shown beside what they really take.
+            compare_with: the models in use now, ``segmenter`` and ``detector``, which the new one is compared with.
 
         Raises:
             StudyError: there is no library, a patient of the split is not in it, or the name is taken.
@@ -115,6 +117,7 @@ class Run:
                 jobs=portable(jobs),
                 cases=cases,
                 expected=dict(expected or {}),
+                compare_with=dict(compare_with or {}),
             )
             record.write(making)
             if name is not None and place.exists():
