@@ -19,7 +19,7 @@ from MyoScarSegLib.widgets.install_dialog import InstallDialog
 from MyoScarSegLib.widgets.model_choice import ModelChoice
 from MyoScarSegLib.widgets.part import Part
 from MyoScarSegLib.widgets.process import QProcessTransport
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.text import _, device_text
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
@@ -45,7 +45,7 @@ class AdvancedPart(Part):
         self._missing: bool | None = None
         self._broken_off = ""  # what the user had asked for when an installation was begun that did not end
         for device in _DEVICES:
-            ui.deviceCombo.addItem(_device_text(device), device)
+            ui.deviceCombo.addItem(device_text(device), device)
         ui.deviceCombo.setCurrentIndex(max(ui.deviceCombo.findData(settings.text("device", "auto")), 0))
         ui.threadsSpinBox.value = int(settings.number("threads", 0))
         ui.batchSpinBox.value = int(settings.number("batch", 16))
@@ -269,12 +269,3 @@ class AdvancedPart(Part):
         keep("cacheOnDisk", bool(ui.cacheDiskCheckBox.checked))
         keep("trust", bool(ui.trustCheckBox.checked))
         self.configure()
-
-
-def _device_text(device: str) -> str:
-    return {
-        "auto": _("automatic"),
-        "cpu": _("processor"),
-        "cuda": _("graphics card (CUDA)"),
-        "mps": _("graphics (Apple)"),
-    }[device]

@@ -26,3 +26,13 @@ def in_words(seconds: float) -> str:
     if seconds < 90:
         return _("{n} s").format(n=round(seconds))
     return _("{n} min").format(n=round(seconds / 60))
+
+
+def device_text(device: str) -> str:
+    """What a list calls ``auto``, ``cpu``, ``cuda`` or ``mps``."""
+    return {
+        "auto": _("automatic"),
+        "cpu": _("processor"),
+        "cuda": _("graphics card (CUDA)"),
+        "mps": _("graphics (Apple)"),
+    }[device]

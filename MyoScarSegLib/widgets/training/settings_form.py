@@ -13,7 +13,7 @@ from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.training.runs import plans
 from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.widgets.part import quietly
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.text import _, device_text
 
 FRESH = "fresh"
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -40,7 +40,7 @@ class SettingsForm:
             for choice in choices:
                 combo.addItem(_(choice.title), choice.name)
         for device in _DEVICES:
-            ui.trainDeviceCombo.addItem(_device_text(device), device)
+            ui.trainDeviceCombo.addItem(device_text(device), device)
         self.show_models([])
         combos = (
             ui.whatCombo, ui.startSegmenterCombo, ui.startDetectorCombo, ui.modeCombo, ui.presetCombo, ui.augmentationCombo,
@@ -160,12 +160,3 @@ def _refill(combo: Any, wanted: Sequence[tuple[str, str]]) -> None:
 def _optional(spin: Any) -> float | None:
     """The value; None where it stands at "automatic", which is its minimum."""
     return None if spin.value < 0 else round(float(spin.value), 4)
-
-
-def _device_text(device: str) -> str:
-    return {
-        "auto": _("automatic"),
-        "cpu": _("processor"),
-        "cuda": _("graphics card (CUDA)"),
-        "mps": _("graphics (Apple)"),
-    }[device]
