@@ -16,11 +16,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    """Each test gets a cache folder of its own, unless it asks for the user's with :func:`real_cache`."""
+def own_cache(request, tmp_path_factory, monkeypatch):
+    """Each test gets a cache folder of its own, unless it asks for the user's with :func:`real_cache`; and one for models."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(folder))
-    monkeypatch.setenv("MYOSCARSEG_MODELS", str(folder / "own-models"))
+    if "application" not in request.fixturenames:  # its processes have been given a folder already
+        monkeypatch.setenv("MYOSCARSEG_MODELS", str(folder / "own-models"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -124,6 +125,7 @@ def application(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QT_QPA_PLATFORM", "offscreen")
         patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MYOSCARSEG_MODELS", str(tmp_path_factory.mktemp("models")))
         from Testing.standins.application import Application
 
         folder = tmp_path_factory.mktemp("application")

@@ -176,6 +176,8 @@ def test_installed_packages_are_read_without_importing_them():
     before = set(sys.modules)
     found = installed_packages()
     assert found["torch"].whole
+    some = ["torch", "SimpleITK", "segment_anything", "no-such-package"]
+    assert installed_packages(names=some) == {name: found[name] for name in ("torch", "simpleitk", "segment-anything")}
     assert not {"torch", "ultralytics"} & (set(sys.modules) - before)
 
 

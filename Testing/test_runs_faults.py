@@ -260,13 +260,14 @@ def test_both_are_trained_one_after_the_other_and_the_detector_goes_on_too(tmp_p
     from MyoScarSegLib.training.yolo import finishing
 
     monkeypatch.setattr(finishing, "TEST_PHANTOMS", 2)
-    small = {"detector.size": 64, "detector.window": 64, "detector.batch": 2, "detector.phantoms": 0, "detector.epochs": 2}
+    small = {"detector.size": 64, "detector.window": 64, "detector.batch": 2, "detector.phantoms": 0, "detector.epochs": 3}
     run = tiny_run(tmp_path, what="both", start_detector="fresh", options={**QUICK, **small}, epochs=None, preset="quick")
     assert run.record.parts == ("segmenter", "detector")
 
     def pausing(done: int, total: int, message: str) -> None:
         status = run.status()
-        if status.part == "detector" and status.epoch == 2 and status.stage == "steps":
+        # The file has each epoch's end at once, but not each step.
+        if status.part == "detector" and "detector" in status.best:
             os.kill(os.getpid(), signal.SIGTERM)
 
     status = carry_out(run, progress=pausing, end=lambda _: None)  # it would be this process

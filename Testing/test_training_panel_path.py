@@ -133,7 +133,6 @@ def test_five_phantoms_teach_a_general_model(application, real_cache, tmp_path, 
 
     chosen = str(tmp_path / "library")
     monkeypatch.setattr(library_part.qt.QFileDialog._class, "getExistingDirectory", lambda *_: chosen, raising=False)
-    monkeypatch.setenv("MYOSCARSEG_MODELS", str(tmp_path / "models"))
     with open_module(application, segmenter="litemedsam") as module:
         ui = module.tab.ui
         small = PhantomSettings(slices=6, slice_spacing_mm=14.0)

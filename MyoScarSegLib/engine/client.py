@@ -9,15 +9,14 @@ or had to be killed is replaced by another one that knows all that it knew.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib import __version__
+from MyoScarSegLib.child import environment_with_us
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.link import Link, TransportFactory
 from MyoScarSegLib.engine.messages import (
@@ -117,9 +116,7 @@ class Engine:
 
     def environment(self) -> dict[str, str]:
         """The whole environment of a worker: this process's own, with this library on the path."""
-        environment = dict(os.environ)
-        root = str(Path(__file__).resolve().parents[2])
-        environment["PYTHONPATH"] = os.pathsep.join(part for part in (root, environment.get("PYTHONPATH", "")) if part)
+        environment = environment_with_us()
         environment["PYTHONSAFEPATH"] = "1"  # or a folder that happens to be the current one could hide a library
         environment["PYTHONFAULTHANDLER"] = "1"  # a crash in native code then leaves its place in the log
         if self.settings.threads:

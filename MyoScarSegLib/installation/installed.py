@@ -8,6 +8,8 @@ import importlib.util
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,22 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def installed_packages(path: Iterable[str] | None = None) -> dict[str, Found]:
-    """All packages of this Python, or of the folders ``path``, by their normalised names.
+def installed_packages(path: Iterable[str] | None = None, names: Iterable[str] | None = None) -> dict[str, Found]:
+    """The packages of this Python, or of the folders ``path``, by their normalised names.
 
     The caches of importing are emptied first, so that what another process has installed meanwhile is seen.
+
+    Args:
+        path: folders to look in instead of those that Python imports from.
+        names: look for these packages only: a few milliseconds instead of the hundred and more that all records take.
     """
     importlib.invalidate_caches()
-    places = importlib.metadata.distributions() if path is None else importlib.metadata.distributions(path=list(path))
+    where: dict[str, Any] = {} if path is None else {"path": list(path)}
+    asked: list[dict[str, Any]] = [{}] if names is None else [{"name": name} for name in names]
     found: dict[str, Found] = {}
-    for distribution in places:
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+    for distribution in chain.from_iterable(importlib.metadata.distributions(**where, **one) for one in asked):
+        record = distribution.metadata  # is read from the file each time that it is asked for
+        name, version = record["Name"], record["Version"]
         if name and version:  # else a folder that lost its record; importlib.metadata gives None then
             # pip writes the list of files last, so a package without one was not finished.
             whole = distribution.read_text("RECORD") is not None or _of_another_kind(distribution)

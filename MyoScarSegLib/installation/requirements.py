@@ -87,6 +87,11 @@ def wanted(training: bool = False) -> tuple[Requirement, ...]:
     return (*TORCH, *OTHERS, *(TRAINING if training else ()))
 
 
+def names(training: bool = False) -> list[str]:
+    """The packages whose presence tells what is missing: those that are wanted, and those that would do instead."""
+    return [name for requirement in wanted(training) for name in (requirement.name, *requirement.instead)]
+
+
 def missing(installed: Mapping[str, Found], training: bool = False) -> list[Requirement]:
     """What of :func:`wanted` is not there, too old, or half installed."""
     return [requirement for requirement in wanted(training) if not requirement.satisfied(installed)]

@@ -109,8 +109,13 @@ class AdvancedPart(Part):
 
     def follow_models(self) -> None:
         """Models were kept or removed, or another one was chosen, in the training tab or by a script."""
-        self.detector.follow(self.workflow.settings.detector)
-        self.segmenter.follow(self.workflow.settings.segmenter)
+        chosen = ((self.detector, self.workflow.settings.detector), (self.segmenter, self.workflow.settings.segmenter))
+        for choice, model in chosen:
+            choice.follow(model)
+            if model is not None and str(model) != choice.name:
+                self.panel.status.say_error(
+                    _("The model {gone} is not there any more; {instead} is used.").format(gone=model, instead=choice.name)
+                )
         self._show_models()
         self.panel.boxes.show_confidence()
         self.configure()

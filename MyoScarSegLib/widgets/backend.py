@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import qt
@@ -16,6 +17,7 @@ from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, w
 from MyoScarSegLib.widgets.text import translate_lower_layers
 
 _TICK_MS = 10
+_TURN_S = 0.02
 _END_S = 2.0
 _shared: Backend | None = None
 
@@ -39,6 +41,7 @@ class Backend:
         self.training_console = TrainingConsole(self.training, slicer.app.processEvents)
         self.console = Console(self.workflow, slicer.app.processEvents, python=python, environment=self.engine.environment())
         self._after: list[Callable[[], None]] = []
+        self._due: list[Callable[[], None]] = []
         self._last_error = ""
         self._timer = qt.QTimer()
         self._timer.setInterval(_TICK_MS)
@@ -51,8 +54,9 @@ class Backend:
         self._after.append(callback)
 
         def remove() -> None:
-            if callback in self._after:
-                self._after.remove(callback)
+            for calls in (self._after, self._due):
+                if callback in calls:
+                    calls.remove(callback)
 
         return remove
 
@@ -63,6 +67,7 @@ class Backend:
         self._timer.disconnect("timeout()", self._tick)
         slicer.app.disconnect("aboutToQuit()", self.close)
         self._after.clear()
+        self._due.clear()
         self.training.close()
         self.workflow.close()
         self.engine.stop()
@@ -71,14 +76,21 @@ class Backend:
             _shared = None
 
     def _tick(self) -> None:
-        for work in (self.workflow.pump, self.training.pump, *self._after):
+        """One turn of all that goes on. What took long ends the turn: the rest has the next one, after the user's."""
+        begun = time.monotonic()
+        if not self._due:
+            self._due = [self.workflow.pump, self.training.pump, *self._after]
+        while self._due:
             try:
-                work()
+                self._due.pop(0)()
             except Exception as error:
+                self._due.clear()
                 # A hundred tracebacks a second would bury the first one.
                 if repr(error) != self._last_error:
                     self._last_error = repr(error)
                     raise
+                return
+            if time.monotonic() - begun > _TURN_S:
                 return
         self._last_error = ""  # all went well again: the next error is news, also if it is the same
 
