@@ -17,7 +17,7 @@ from MyoScarSegLib.installation.following import Follower
 from MyoScarSegLib.installation.installed import Found, installed_packages, normalise
 from MyoScarSegLib.installation.plan import Choices, make_plan, size_text
 from MyoScarSegLib.installation.report import Report
-from MyoScarSegLib.installation.requirements import SLICERS_OWN, TRAINING, older, wanted
+from MyoScarSegLib.installation.requirements import SLICERS_OWN, TRAINING, missing, names, older, wanted
 from MyoScarSegLib.installation.sources import configured_index, host
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -179,6 +179,20 @@ def test_installed_packages_are_read_without_importing_them():
     some = ["torch", "SimpleITK", "segment_anything", "no-such-package"]
     assert installed_packages(names=some) == {name: found[name] for name in ("torch", "simpleitk", "segment-anything")}
     assert not {"torch", "ultralytics"} & (set(sys.modules) - before)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_looking_for_the_wanted_packages_finds_all_that_looking_at_every_package_does(tmp_path, training):
+    every = wanted(training)
+    for requirement in every[1:]:  # all but torch, and where another package does instead, that one
+        name = requirement.instead[-1] if requirement.instead else requirement.name
+        record = tmp_path / f"{name.replace('-', '_')}-99.0.dist-info"
+        record.mkdir()
+        (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.0\n")
+        (record / "RECORD").write_text("")
+    (tmp_path / "unrelated-1.0.dist-info").mkdir()
+    assert missing(installed_packages([str(tmp_path)], names(training)), training) == [every[0]]
+    assert missing(installed_packages([str(tmp_path)]), training) == [every[0]]
 
 
 @pytest.mark.parametrize(

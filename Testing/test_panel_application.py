@@ -122,6 +122,7 @@ def test_enter_in_a_field_is_the_fields(study):
 
 def test_an_error_at_every_turn_is_told_once_and_again_when_it_comes_back(study, monkeypatch):
     backend = study.panel.backend
+    monkeypatch.setattr("MyoScarSegLib.widgets.backend._TURN_S", 60)  # each turn comes to the callback, on a loaded machine too
     broken = [True]
 
     def callback() -> None:
@@ -143,6 +144,27 @@ def test_an_error_at_every_turn_is_told_once_and_again_when_it_comes_back(study,
         remove()
         backend._tick()
     slot_errors[:] = [error for error in slot_errors if "the same each time" not in str(error)]  # of the timer, meanwhile
+
+
+def test_what_took_long_ends_the_turn_and_the_rest_has_the_next_one(study, monkeypatch):
+    backend, called = study.panel.backend, []
+    backend._timer.stop()
+    backend._due.clear()
+    monkeypatch.setattr("MyoScarSegLib.widgets.backend._TURN_S", 60)
+    monkeypatch.setattr(backend, "_after", [lambda: called.append(1), lambda: called.append(2), lambda: called.append(3)])
+    try:
+        backend._tick()
+        assert called == [1, 2, 3], "what is quick is done in one turn"
+        monkeypatch.setattr("MyoScarSegLib.widgets.backend._TURN_S", -1)  # all takes too long now
+        turns = []
+        for _ in range(2 * (2 + 3)):  # two pumps, and the three
+            called.clear()
+            backend._tick()
+            turns.append(list(called))
+        assert turns == 2 * [[], [], [1], [2], [3]], "each in a turn of its own, and nothing is left out"
+    finally:
+        backend._due.clear()
+        backend._timer.start()
 
 
 def test_the_brush_works_on_the_second_study_too_and_rests_when_the_scene_is_closed(study):

@@ -246,11 +246,12 @@ def test_sample_data_is_a_study_to_try(study):
 
 def test_chosen_model_that_is_gone_is_said(study):
     before = study.workflow.settings
-    study.workflow.configure(replace(before, segmenter="removed-model"))
+    study.workflow.configure(replace(before, detector="removed-detector", segmenter="removed-model"))
     study.panel.advanced.follow_models()
     study.settle()
-    assert "removed-model is not there any more" in study.ui.errorLabel.text
-    assert study.workflow.settings.segmenter is None, "what is used is what is said"
+    for gone in ("removed-detector", "removed-model"):
+        assert f"{gone} is not there any more" in study.ui.errorLabel.text
+    assert study.workflow.settings.segmenter is study.workflow.settings.detector is None, "what is used is what is said"
     study.workflow.configure(before)
     study.panel.advanced.follow_models()
     study.panel.status.say_error("")

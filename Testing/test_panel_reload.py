@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,15 @@ def test_reload_takes_up_the_library_anew_and_goes_on(application, library_put_b
         opened.key("Esc")
         opened.widget.exit()
         opened.widget.enter()
+
+
+def test_model_of_the_last_time_that_is_gone_is_said_at_the_start(application):
+    settings = application.app.settings()
+    try:
+        with open_module(application, segmenter=Path("removed-model")) as opened:
+            assert "removed-model is not there any more" in opened.ui.errorLabel.text
+            assert opened.ui.errorLabel.visible
+            assert opened.panel.advanced.segmenter.value is None, "the usual one is used"
+            assert settings.value("MyoScarSeg/segmentModel") == "removed-model", "it may come back, with its disk"
+    finally:
+        settings.remove("MyoScarSeg/segmentModel")

@@ -70,7 +70,8 @@ class AdvancedPart(Part):
         self.configure()
 
     def enter(self) -> None:
-        """Say that an installation was broken off, if one was: by a crash, or by closing Slicer meanwhile."""
+        """Say that a model is gone, or that an installation was broken off: by a crash, or by closing Slicer meanwhile."""
+        self._say_gone()
         remembered = Memory().read()
         if remembered.unfinished and self.something_missing:
             self._broken_off = remembered.action
@@ -109,16 +110,24 @@ class AdvancedPart(Part):
 
     def follow_models(self) -> None:
         """Models were kept or removed, or another one was chosen, in the training tab or by a script."""
-        chosen = ((self.detector, self.workflow.settings.detector), (self.segmenter, self.workflow.settings.segmenter))
-        for choice, model in chosen:
-            choice.follow(model)
-            if model is not None and str(model) != choice.name:
-                self.panel.status.say_error(
-                    _("The model {gone} is not there any more; {instead} is used.").format(gone=model, instead=choice.name)
-                )
+        self.detector.follow(self.workflow.settings.detector)
+        self.segmenter.follow(self.workflow.settings.segmenter)
+        self._say_gone()
         self._show_models()
         self.panel.boxes.show_confidence()
         self.configure()
+
+    def _say_gone(self) -> None:
+        """Say once that another model than the chosen one is used: removed, or on a disk that is not connected."""
+        lines = []
+        for choice in (self.detector, self.segmenter):
+            if choice.gone:
+                lines.append(
+                    _("The model {gone} is not there any more; {instead} is used.").format(gone=choice.gone, instead=choice.name)
+                )
+                choice.gone = ""
+        if lines:
+            self.panel.status.say_error(" ".join(lines))
 
     # ------------------------------------------------------------------ packages
 

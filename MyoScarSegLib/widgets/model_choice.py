@@ -16,7 +16,11 @@ _MEGABYTE = 1e6
 
 
 class ModelChoice:
-    """A combo box of models for one task, and the lines about the chosen one."""
+    """A combo box of models for one task, and the lines about the chosen one.
+
+    Attributes:
+        gone: the model that was chosen and is not there any more, so that the usual one is shown; "" if there is none.
+    """
 
     def __init__(self, combo: Any, info: Any, task: Task, default: str, settings: Settings, changed: Callable[[], None]) -> None:
         """
@@ -35,6 +39,7 @@ class ModelChoice:
         self._after = changed
         self._entries: dict[str, Entry] = {}
         self._states: Mapping[str, str] = {}
+        self.gone = ""
         self._list(settings.text(f"{task}Model", default))
         self._show()
         combo.connect("currentIndexChanged(int)", self._chosen)
@@ -99,7 +104,9 @@ class ModelChoice:
             self._combo.addItem(_("{name} (usual)").format(name=name) if name == self._default else name, name)
         if chosen not in self._entries and Path(chosen).is_file():
             self._combo.addItem(Path(chosen).name, chosen)
-        self._combo.setCurrentIndex(max(self._combo.findData(chosen), 0))
+        index = self._combo.findData(chosen)
+        self.gone = chosen if index < 0 else ""
+        self._combo.setCurrentIndex(max(index, 0))
 
     def _chosen(self, _index: int) -> None:
         self._settings.keep(f"{self._task}Model", self.name)
