@@ -41,6 +41,15 @@ def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data,
     assert ran.json == card["metrics"]
     assert "| recall iou 0.3 |" in command(*boxes[:-1]).out
 
+    again = tmp_path / "again"
+    ran = command(
+        "train", "yolo", "--data", data, "-o", again, "--recipe", out / "mine.json", "--device", "cpu", "--name", "mine"
+    )
+    assert ran.status == 0, ran.err
+    repeated = json.loads((again / "detector.json").read_text())
+    same = ("settings", "split", "metrics", "confidence")
+    assert {key: repeated[key] for key in same} == {key: card[key] for key in same}
+
     image = write_image(tmp_path / "one.nii.gz")
     used = ["--detector", out / "mine.safetensors", "--segmenter", tiny_segmenter, "--device", "cpu"]
     assert command("segment", image, "-o", tmp_path / "result", *used).status == 0

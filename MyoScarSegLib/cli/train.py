@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.set_defaults(run=run_run)
     actions = parser.add_subparsers(dest="action", metavar="sam|yolo|preview|boxes")
     sam = actions.add_parser("sam", help="fine-tune a segmenter")
-    sam.add_argument("--mode", choices=("decoder", "full", "adapter"), default="decoder", help="what learns (decoder)")
+    sam.add_argument("--mode", choices=("decoder", "full", "adapter"), help="what learns (decoder)")
     yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
     for kind, action in (("sam", sam), ("yolo", yolo)):
         _add_job_options(action, kind)
@@ -72,15 +73,20 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     _add_data_options(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="folder for model, card, split and log")
     fresh = "; fresh for new weights" if kind == "yolo" else ""
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME|CARD",
+        help="train as that model was (start, settings, seed, split); what is said beside it goes before",
+    )
     parser.add_argument("--start", metavar="NAME|PATH", help=f"model to start from (the default one{fresh})")
-    parser.add_argument("--name", default="", help="of the new model and its files")
-    parser.add_argument("--preset", choices=_PRESETS, default="standard", help="how far pictures are varied (standard)")
+    parser.add_argument("--name", help="of the new model and its files")
+    parser.add_argument("--preset", choices=_PRESETS, help="how far pictures are varied (standard)")
     parser.add_argument("--epochs", type=whole_number, help="passes over the data")
     parser.add_argument("--batch", type=whole_number, help="slices per step")
-    parser.add_argument("--seed", type=whole_number, default=0, help="of everything that is drawn (0)")
+    parser.add_argument("--seed", type=whole_number, help="of everything that is drawn (0)")
     parser.add_argument("--split", type=Path, metavar="FILE", help="split.json or model card: who trains and who validates")
-    parser.add_argument("--folds", type=whole_number, default=5, help="of a new split (5)")
-    parser.add_argument("--held-out", type=whole_number, default=0, metavar="FOLD", help="number of the fold that validates (0)")
+    parser.add_argument("--folds", type=whole_number, help="of a new split (5)")
+    parser.add_argument("--held-out", type=whole_number, metavar="FOLD", help="number of the fold that validates (0)")
     parser.add_argument("--resume", action="store_true", help="go on with the training that was stopped in the folder")
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     parser.add_argument("--licence", help="of the data, for the model card")
@@ -95,30 +101,18 @@ def run_training(args: argparse.Namespace) -> int:
     """Carry out ``train sam`` and ``train yolo``. Returns the exit status."""
     from MyoScarSegLib.training.jobs import TrainJob, run
 
+    names = [f.name for f in fields(TrainJob) if f.name not in ("options", "resume")]
+    said = {name: value for name in names if (value := getattr(args, name, None)) is not None}
+    usual: dict[str, Any] = {}
+    if args.recipe is not None:
+        from MyoScarSegLib.training.recipe import recipe
+
+        usual = recipe(args.recipe, args.kind, start=args.start)
+        if args.folds is not None or args.held_out is not None:
+            usual.pop("split")
+    options = {**usual.pop("options", {}), **dict(args.options)}
     try:
-        job = TrainJob(
-            kind=args.kind,
-            data=args.data,
-            out=args.out,
-            start=args.start,
-            mode=getattr(args, "mode", "decoder"),
-            preset=args.preset,
-            epochs=args.epochs,
-            seed=args.seed,
-            split=args.split,
-            folds=args.folds,
-            held_out=args.held_out,
-            resume=args.resume,
-            device=args.device,
-            batch=args.batch,
-            name=args.name,
-            options=dict(args.options),
-            data_kind=args.data_kind,
-            labels=args.labels,
-            patients=args.patients,
-            licence=args.licence,
-            citation=args.citation,
-        )
+        job = TrainJob(**{**usual, **said}, resume=args.resume, options=options)
     except MyoScarSegError as error:
         args.parser.error(str(error))
     progress = TrainingProgress()

@@ -144,9 +144,10 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "light",
             rotation_degrees=15,
+            quarter_turns=True,
             flip=0.5,
-            scale=(0.87, 1.15),
-            stretch=1.15,
+            scale=(0.82, 1.22),
+            stretch=1.3,
             off_centre=0.15,
             bias=0.3,
             bias_coefficient=0.08,

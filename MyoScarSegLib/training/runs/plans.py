@@ -344,7 +344,7 @@ def augmentations() -> tuple[Choice, ...]:
     """How far pictures can be varied."""
     return (
         Choice("none", "None", "Pictures are learnt as they are."),
-        Choice("light", "Light", "Small turns and shifts, small changes of brightness."),
+        Choice("light", "Light", "Mirrored and turned, and small changes of size and brightness."),
         Choice("standard", "Standard", "As scanners and patients differ. Right for most."),
         Choice("heavy", "Heavy", "More than that: for few patients, and other scanners later."),
     )

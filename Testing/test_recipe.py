@@ -1,0 +1,76 @@
+"""A training that is repeated from a model's card."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
+from MyoScarSegLib.training.finetune.job import sam_settings
+from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.training.recipe import recipe
+from MyoScarSegLib.training.splits import Split
+
+CARD = {
+    "name": "mine",
+    "task": "segment",
+    "started_from": {"name": DEFAULT_SEGMENTER, "sha256": None},
+    "split": {"training": ["A", "B"], "validation": ["C"]},
+    "job": {"kind": "sam", "start": None, "mode": "decoder", "preset": "light", "epochs": 3, "batch": None, "seed": 4,
+            "labels": "scar=1", "name": "mine", "device": "cpu", "options": {"copies": "2", "loss.divergence": 0.0}},
+}  # fmt: skip
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(CARD | changes))
+    return path
+
+
+def test_the_card_gives_all_but_data_and_folder(tmp_path):
+    card = write(tmp_path)
+    expected = {
+        "mode": "decoder", "preset": "light", "epochs": 3, "seed": 4, "labels": "scar=1", "start": DEFAULT_SEGMENTER,
+        "options": {"copies": "2", "loss.divergence": 0.0}, "split": card,
+    }  # fmt: skip
+    assert recipe(card, "sam") == expected
+    (tmp_path / "mine.safetensors").write_bytes(b"")
+    assert recipe(tmp_path / "mine.safetensors", "sam") == expected
+    job = TrainJob("sam", tmp_path, tmp_path / "out", **recipe(card, "sam"))
+    settings = sam_settings(job, further=True)
+    assert (settings.epochs, settings.copies, settings.seed, settings.loss.divergence) == (3, 2, 4, 0.0)
+    assert Split.read(job.split).training == ("A", "B")
+
+
+def test_another_start_may_be_said(tmp_path):
+    card = write(tmp_path, started_from={"name": "gone-1", "sha256": "0" * 64})
+    assert recipe(card, "sam", start="other.safetensors")["start"] == "other.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"job": None}, "does not say by which training"),
+        ({"task": "detect"}, "not by `train sam`"),
+        ({"started_from": {"name": "gone-1"}}, "trained from gone-1. There is no model called 'gone-1'"),
+        ({"started_from": None}, "one that it does not name"),
+        ({"started_from": {"name": DEFAULT_SEGMENTER, "sha256": "0" * 64}}, "another " + DEFAULT_SEGMENTER),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_repeated_is_said(tmp_path, changes, said):
+    with pytest.raises(ModelError) as raised:
+        recipe(write(tmp_path, **changes), "sam")
+    assert said in str(raised.value)
+
+
+def test_a_missing_or_broken_card_is_said(tmp_path):
+    with pytest.raises(ModelError, match="no card"):
+        recipe(tmp_path / "none.json", "sam")
+    with pytest.raises(ModelError, match="no model called"):
+        recipe("no-such-model", "sam")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(ModelError, match="not valid JSON"):
+        recipe(tmp_path / "bad.json", "sam")
