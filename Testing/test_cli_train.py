@@ -42,9 +42,7 @@ def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data,
     assert "| recall iou 0.3 |" in command(*boxes[:-1]).out
 
     again = tmp_path / "again"
-    ran = command(
-        "train", "yolo", "--data", data, "-o", again, "--recipe", out / "mine.json", "--device", "cpu", "--name", "mine"
-    )
+    ran = command("train", "yolo", "--data", data, "-o", again, "--recipe", out / "mine.json", "--device", "cpu")
     assert ran.status == 0, ran.err
     repeated = json.loads((again / "detector.json").read_text())
     same = ("settings", "split", "metrics", "confidence")

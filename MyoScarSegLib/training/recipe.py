@@ -72,7 +72,6 @@ def _start_of(card: Mapping[str, Any], job: Mapping[str, Any], name: str) -> str
         said = f"By the card {name} the model was trained from {start or 'one that it does not name'}."
         raise ModelError(f"{said} {error} Or say which to start from.") from error
     if expected and found != expected:
-        raise ModelError(
-            f"By the card {name} the model was trained from another {start} than the one that is there now. Say which to start from."
-        )
+        said = f"By the card {name} the model was trained from another {start} than the one that is there now."
+        raise ModelError(f"{said} Say which to start from.")
     return start
