@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.models import DEFAULT_SEGMENTER
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
+from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.finetune.job import sam_settings
 from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.recipe import recipe
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.yolo.job import detector_settings
 
 CARD = {
     "name": "mine",
@@ -74,3 +78,10 @@ def test_a_missing_or_broken_card_is_said(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ModelError, match="not valid JSON"):
         recipe(tmp_path / "bad.json", "sam")
+
+
+def test_our_detector_has_a_recipe_that_still_means_what_its_card_says(tmp_path):
+    card = json.loads(registry().path(DEFAULT_DETECTOR).with_suffix(".json").read_text())
+    job = TrainJob("yolo", tmp_path, tmp_path / "out", **recipe(DEFAULT_DETECTOR, "yolo"))
+    assert job.start == "fresh" and Split.read(job.split).to_json() == card["split"]
+    assert plain(asdict(detector_settings(job, None))) == card["settings"]
