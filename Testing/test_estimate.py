@@ -91,6 +91,11 @@ def test_every_stage_has_its_part_and_the_line_tells_all(measured):
     assert len(set(measured[1])) >= 4
 
 
+def test_a_stored_estimate_says_the_same_line(measured):
+    told = replace(Estimate.from_json(measured[0]), seconds=8.54, low=6.46, high=119.96)
+    assert Estimate.from_json(told.to_json()).line() == told.line() == told.to_json()["line"]
+
+
 def test_measurement_leaves_nothing_in_the_library_nor_among_temporary_files(measured, library):
     assert not list(measured[2].glob("myoscarseg-*"))
     assert sorted(p.name for p in library.iterdir() if not p.name.startswith(".")) == ["cases", "library.json"]

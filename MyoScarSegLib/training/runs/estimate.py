@@ -59,7 +59,9 @@ class Estimate:
     def line(self) -> str:
         """One line for a panel."""
         where = f"{self.cores} core{'s' if self.cores != 1 else ''}" if self.device == "cpu" else self.device
-        return f"About {duration(self.seconds)} on {where} ({duration(self.low)} to {duration(self.high)})."
+        # Of the tenths that :meth:`to_json` keeps, so that an estimate that was stored says the same as a new one.
+        about, low, high = (duration(round(seconds, 1)) for seconds in (self.seconds, self.low, self.high))
+        return f"About {about} on {where} ({low} to {high})."
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, with its ``line``."""
