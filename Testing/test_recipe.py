@@ -70,6 +70,20 @@ def test_what_cannot_be_repeated_is_said(tmp_path, changes, said):
     assert said in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["myoscarseg-sam-2", "myoscarseg-sam-3"])
+def test_the_last_of_several_trainings_is_not_taken_for_all(name):
+    with pytest.raises(ModelError, match="several trainings"):
+        recipe(name, "sam")
+
+
+@pytest.mark.weights
+def test_our_first_segmenter_has_a_recipe(real_cache, tmp_path):
+    fields = recipe("myoscarseg-sam-1", "sam")
+    settings = sam_settings(TrainJob("sam", tmp_path, tmp_path / "out", **fields), further=False)
+    assert fields["start"] == "litemedsam"
+    assert (settings.mode, settings.detail, settings.side, settings.epochs, settings.batch) == ("full", False, 112, 8, 4)
+
+
 def test_a_missing_or_broken_card_is_said(tmp_path):
     with pytest.raises(ModelError, match="no card"):
         recipe(tmp_path / "none.json", "sam")

@@ -226,7 +226,6 @@ def test_split_refuses_empty_sides_and_takes_back_what_leaks(training, pumped, l
     assert "same picture" in training.error and training.split == before
 
 
-@pytest.mark.slow
 def test_life_of_a_training_that_is_disturbed(training, pumped, library, start, scene, tmp_path):
     """The scene and Slicer are closed, it is paused, killed, resumed and stopped: nothing is lost but the epoch in hand."""
     training.open_library(library)

@@ -14,7 +14,7 @@ from MyoScarSegLib.training.jobs import FRESH
 _FIELDS = ("mode", "preset", "epochs", "batch", "seed", "folds", "held_out")
 _TASKS = {"sam": "segment", "yolo": "detect"}
 _LAYOUTS = ("data_kind", "labels", "patients")
-"""Of the data that it was trained on; other data has its own."""
+"""How the data that it was trained on is read; for other data, what differs is said beside."""
 
 
 def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[str, Any]:
@@ -29,14 +29,16 @@ def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[st
         Fields of the job: start model, settings, seed, and the card as the ``split``, which says who trained.
 
     Raises:
-        ModelError: there is no such card, it is of another kind of model or does not say how the model was trained, or what
-            it was trained from is not there or is another model of that name.
+        ModelError: there is no such card, it is of another kind of model, does not say how the model was trained or tells of
+            several trainings, or what it was trained from is not there or is another model of that name.
     """
     path = _card_of(model)
     card = read_json(path, ModelError)
     job = card.get("job") if isinstance(card, Mapping) else None
     if not isinstance(job, Mapping):
         raise ModelError(f"The card {path.name} does not say by which training the model was made, so it cannot be repeated.")
+    if card.get("stages"):
+        raise ModelError(f"{path.stem} was made by several trainings, which its card tells; a recipe is a single one.")
     if card.get("task") != _TASKS[kind] or job.get("kind") != kind:
         raise ModelError(f"{path.stem} is made by `train {job.get('kind')}`, not by `train {kind}`.")
     fields = {name: job[name] for name in (*_FIELDS, *_LAYOUTS) if job.get(name) is not None}
