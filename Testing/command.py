@@ -6,7 +6,8 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ def in_subprocess(arguments: Sequence[object], *, program: Sequence[str] = (), *
     ran = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, **options)
     assert "Traceback" not in ran.stderr, ran.stderr
     return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def side_by_side(run: Callable[..., Ran], *commands: Sequence[object]) -> list[Ran]:
+    """What a function that runs one command gives for several, two at a time: most of each is the start of Python and torch."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda arguments: run(*arguments), commands))
 
 
 def voxels(seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from Testing.command import SPACING, in_subprocess, voxels, write_image
+from Testing.command import SPACING, in_subprocess, side_by_side, voxels, write_image
 from Testing.dicom_factory import write_series
 
 # Beneath Python's own functions, so that nothing that wraps or catches them escapes. Nor may a child that is Python, such as
@@ -77,10 +77,12 @@ def test_segment_and_detect_open_no_socket_and_write_nowhere_else(alone, places,
     nifti = write_image(places / "inputs" / "one.nii.gz")
     models = ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
     before = files(places / "inputs")
-    ran = alone("segment", nifti, dicom, "-o", places / "out", *models)
-    assert ran.status == 0, ran.err
-    ran = alone("detect", nifti, dicom, "-o", places / "out2", "--detector", tiny_detector, "--json")
-    assert ran.status == 0, ran.err
+    runs = side_by_side(
+        alone,
+        ("segment", nifti, dicom, "-o", places / "out", *models),
+        ("detect", nifti, dicom, "-o", places / "out2", "--detector", tiny_detector, "--json"),
+    )
+    assert [ran.status for ran in runs] == [0, 0], [ran.err for ran in runs]
     assert files(places / "inputs") == before
     for place in ("home", "temporary", "work"):
         assert files(places / place) == [], place
@@ -88,10 +90,13 @@ def test_segment_and_detect_open_no_socket_and_write_nowhere_else(alone, places,
 
 def test_failing_commands_open_no_socket_either(alone, places, tmp_path):
     image = write_image(places / "inputs" / "one.nii.gz")
-    for option in ("--segmenter", "--detector"):
-        ran = alone("segment", image, "-o", places / "out", option, "sam-vit-b" if option == "--segmenter" else "yolosam-yolo")
-        assert ran.status == 1, ran.err
-    assert alone("segment", places / "nothing.nii", "-o", places / "out").status == 1
+    runs = side_by_side(
+        alone,
+        ("segment", image, "-o", places / "out", "--segmenter", "sam-vit-b"),
+        ("segment", image, "-o", places / "out2", "--detector", "yolosam-yolo"),
+        ("segment", places / "nothing.nii", "-o", places / "out3"),
+    )
+    assert [ran.status for ran in runs] == [1, 1, 1], [ran.err for ran in runs]
 
 
 @pytest.mark.parametrize(
@@ -118,12 +123,13 @@ def test_other_commands_open_no_socket(alone, places, dicom, arguments):
 
 def test_no_patients_name_is_in_any_file_or_line(alone, places, tiny_segmenter, tiny_detector, dicom):
     models = ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
-    runs = [
-        alone("--verbose", "segment", dicom, "-o", places / "out", *models, "--json"),
-        alone("--verbose", "detect", dicom, "-o", places / "out2", "--detector", tiny_detector),
-        alone("info", dicom),
-        alone("info", dicom, "--json"),
-    ]
+    runs = side_by_side(
+        alone,
+        ("--verbose", "segment", dicom, "-o", places / "out", *models, "--json"),
+        ("--verbose", "detect", dicom, "-o", places / "out2", "--detector", tiny_detector),
+        ("info", dicom),
+        ("info", dicom, "--json"),
+    )
     assert [ran.status for ran in runs] == [0, 0, 0, 0]
     texts = {f"output {n}": (ran.out + ran.err).encode() for n, ran in enumerate(runs)}
     for folder in ("out", "out2", "cache"):
