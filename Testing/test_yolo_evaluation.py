@@ -75,6 +75,17 @@ def test_threshold_is_set_between_right_and_false_boxes():
     assert 0.2 < choose_confidence(findings) < 0.42
 
 
+def test_of_thresholds_that_are_nearly_as_good_the_lowest_is_taken():
+    """One false box in 41 slices is worth a hundredth of a lesion, which is chance: it does not move the threshold."""
+    infarct, normal = ring(), ring(scar=False)
+    (box,) = boxes_of(lesions(infarct.scar)).tolist()
+    false = found(normal, Box(0, 0, 0, 9, 9, confidence=0.21))
+    findings = [found(infarct, Box(0, *box, confidence=0.42)), *[found(normal)] * 39]
+    assert choose_confidence([*findings, false]) == 0.03
+    assert choose_confidence([*findings[:10], *[false] * 2]) == 0.21, "two in twelve are more than chance"
+    assert choose_confidence([false]) == 0.21, "not one with a false box on every slice"
+
+
 def test_detector_is_run_with_each_slices_spacing_and_stops_when_cancelled(tiny_detector, monkeypatch):
     detector = own_detector(tiny_detector)
     slices = [ring(), ring(pixel_spacing_mm=(1.0, 2.0)), ring(), ring(scar=False)]
