@@ -183,7 +183,7 @@ def choose_confidence(findings: Sequence[SliceFindings]) -> float:
     The trade is the mean of the recalls at IoU 0.3 and 0.5 less 0.15 of the false boxes per slice and 0.15 of those per
     slice of normal patients, among the thresholds with at most :data:`FALSE_BOXES_PER_SLICE`. False boxes weigh less than
     lesions because a reader deletes a box more easily than finds a lesion. Its maximum is flat, and where it lies is chance:
-    the same training on two machines had it at 0.07 and 0.10, with recalls of 0.57 and 0.41. So the lowest threshold
+    the same training in two installations had it at 0.07 and 0.10, with recalls of 0.57 and 0.41. So the lowest threshold
     within 0.01 of the best is taken, which is 0.07 for both.
     """
     values: dict[float, float] = {}
