@@ -76,7 +76,7 @@ def test_threshold_is_set_between_right_and_false_boxes():
 
 
 def test_of_thresholds_that_are_nearly_as_good_the_lowest_is_taken():
-    """One false box in 41 slices is worth a hundredth of a lesion, which is chance: it does not move the threshold."""
+    """One false box in 41 slices weighs less than a hundredth of the lesions, which is chance: it does not move the threshold."""
     infarct, normal = ring(), ring(scar=False)
     (box,) = boxes_of(lesions(infarct.scar)).tolist()
     false = found(normal, Box(0, 0, 0, 9, 9, confidence=0.21))
@@ -84,6 +84,18 @@ def test_of_thresholds_that_are_nearly_as_good_the_lowest_is_taken():
     assert choose_confidence([*findings, false]) == 0.03
     assert choose_confidence([*findings[:10], *[false] * 2]) == 0.21, "two in twelve are more than chance"
     assert choose_confidence([false]) == 0.21, "not one with a false box on every slice"
+
+
+def test_no_threshold_with_too_many_false_boxes_is_taken_whatever_it_finds():
+    infarct = ring()
+    (box,) = boxes_of(lesions(infarct.scar)).tolist()
+    right, wrong = Box(0, *box, confidence=0.105), Box(0, 0, 0, 9, 9, confidence=0.295)
+    assert choose_confidence([found(infarct, right)] * 7 + [found(infarct, right, wrong)] * 3) == 0.03
+    assert choose_confidence([found(infarct, right)] * 5 + [found(infarct, right, wrong)] * 5) == 0.3, (
+        "and so finds none of the ten"
+    )
+    always = Box(0, 0, 0, 9, 9, confidence=0.99)
+    assert choose_confidence([found(infarct, always)] * 3) == 0.94
 
 
 def test_detector_is_run_with_each_slices_spacing_and_stops_when_cancelled(tiny_detector, monkeypatch):
