@@ -68,7 +68,11 @@ def test_answers_are_those_of_the_pipeline(engine, study, tiny_detector, tiny_se
     request.on_progress(lambda r: told.append(r.progress))
     found = engine.wait(request, timeout_s=60)
     expected = pipeline.propose(study)
-    assert found["boxes"] == list(expected) and expected
+    assert expected and len(found["boxes"]) == len(expected)
+    for box, other in zip(found["boxes"], expected, strict=True):  # the worker's threads sum in another order
+        assert box.xyxy == pytest.approx(other.xyxy, abs=0.01)
+        assert replace(box, x0=0, y0=0, x1=1, y1=1) == replace(other, x0=0, y0=0, x1=1, y1=1, confidence=box.confidence)
+        assert box.confidence == pytest.approx(other.confidence, abs=1e-3)
     assert found["provenance"] == expected.provenance
     assert {"Loading the models", "Proposing boxes"} <= {p.message.split(":")[0] for p in told}
     assert told[-1][:2] == (4, 4)
