@@ -110,7 +110,7 @@ def test_failing_commands_open_no_socket_either(alone, places, tmp_path):
         ("info", "{exam}", "--json"),
         ("--version",),
         ("segment", "--help"),
-        ("demo", "-o", "{out}"),
+        pytest.param(("demo", "-o", "{out}"), marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )

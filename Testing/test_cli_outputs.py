@@ -16,6 +16,7 @@ from Testing.command import (
     SPACING,
     array_of,
     in_subprocess,
+    side_by_side,
     table,
     voxels,
     write_image,
@@ -258,12 +259,15 @@ def test_module_and_console_script_are_the_same_program(inputs, tmp_path, tiny_d
     if script is None:
         pytest.skip("the package is not installed in this environment")
     texts = []
-    for number, program in enumerate(([], [script])):
+
+    def run(program, *arguments):
+        return in_subprocess(arguments, program=list(program))
+
+    arguments = ("segment", inputs["nrrd"], "--detector", tiny_detector, "--segmenter", tiny_segmenter, "--json", "-o")
+    for number, ran in enumerate(
+        side_by_side(run, ((), *arguments, tmp_path / "out0"), ((script,), *arguments, tmp_path / "out1"))
+    ):
         out = tmp_path / f"out{number}"
-        ran = in_subprocess(
-            ["segment", inputs["nrrd"], "-o", out, "--detector", tiny_detector, "--segmenter", tiny_segmenter, "--json"],
-            program=program,
-        )
         assert ran.status == 0, ran.err
         assert ran.json["cases"][0]["status"] == "done"
         texts.append([(out / "nrrd" / name).read_bytes() for name in ("boxes.json", "scar.seg.nrrd")])

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -49,7 +50,7 @@ def run(body: str, home: Path, cache: Path, **more: str) -> subprocess.Completed
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=home, check=False)
 
 
-def test_import_opens_no_socket_and_writes_only_in_our_cache(tmp_path):
+def test_import_says_nothing_opens_no_socket_and_writes_only_in_our_cache(tmp_path):
     home, cache = tmp_path / "home", tmp_path / "cache"
     done = run(
         "from MyoScarSegLib.detection.quiet import import_ultralytics; import_ultralytics()\nimport ultralytics.nn.tasks",
@@ -57,6 +58,7 @@ def test_import_opens_no_socket_and_writes_only_in_our_cache(tmp_path):
         cache,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.split("WRITTEN")[0] == "" and done.stderr == ""
     written = json.loads(done.stdout.split("WRITTEN ")[1])
     outside = [
         w for w in written if str(cache) not in w and not w.startswith(("/dev/null", str(home / "tmp"), "subprocess.Popen"))
@@ -66,26 +68,18 @@ def test_import_opens_no_socket_and_writes_only_in_our_cache(tmp_path):
     assert (cache / "ultralytics").is_dir()
 
 
-def test_import_says_nothing(tmp_path):
-    done = run(
-        "from MyoScarSegLib.detection.quiet import import_ultralytics; import_ultralytics()", tmp_path / "h", tmp_path / "c"
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("WRITTEN")[0] == ""
-    assert done.stderr == ""
-
-
 def test_threads_and_their_setting_stay_as_they_were(tmp_path):
     body = """
 from MyoScarSegLib.detection.quiet import import_ultralytics; import_ultralytics()
 import torch
 print(os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads())
 """
-    free = run(body, tmp_path / "a", tmp_path / "c")
-    set_to_two = run(body, tmp_path / "b", tmp_path / "c", OMP_NUM_THREADS="2")
-    plain = run("import torch; print(torch.get_num_threads())", tmp_path / "p", tmp_path / "c")
+    with ThreadPoolExecutor(2) as pool:
+        set_to_two = pool.submit(run, body, tmp_path / "b", tmp_path / "c2", OMP_NUM_THREADS="2")
+        plain = run("import torch; print(torch.get_num_threads())", tmp_path / "p", tmp_path / "c")
+        free = run(body, tmp_path / "a", tmp_path / "c")
     assert free.stdout.splitlines()[0] == f"None {plain.stdout.splitlines()[0]}"
-    assert set_to_two.stdout.splitlines()[0] == "2 2"
+    assert set_to_two.result().stdout.splitlines()[0] == "2 2"
 
 
 def test_telemetry_is_off(tmp_path):

@@ -36,17 +36,15 @@ def check(out: Path, case: str, source: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.weights
-def test_both_sample_exams_and_two_patients_are_segmented(emidec_folder, emidec_volumes_folder, real_cache, tmp_path):
-    patients = stacks(emidec_folder)
+def test_both_sample_exams_are_segmented(emidec_volumes_folder, real_cache, tmp_path):
     inputs = [emidec_volumes_folder / f"sample{kind}_lge.nii.gz" for kind in ("Positive", "Negative")]
-    inputs += [write_stack(tmp_path / f"{p}.nrrd", patients[p][:4]) for p in sorted(patients)[:: len(patients) - 1]]
     ran = in_subprocess(["segment", *inputs, "-o", tmp_path / "out"])
     assert ran.status == 0, ran.err
     rows = table(tmp_path / "out" / "results.csv")
-    assert [row["status"] for row in rows] == ["done"] * 4
+    assert [row["status"] for row in rows] == ["done"] * 2
     for row, source in zip(rows, inputs, strict=True):
         check(tmp_path / "out", row["case"], source)
-    positive, negative = (float(row["scar_mass_g"]) for row in rows[:2])
+    positive, negative = (float(row["scar_mass_g"]) for row in rows)
     assert positive > negative, "more scar in the normal exam than in the infarct"
 
 
