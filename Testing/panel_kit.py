@@ -94,11 +94,12 @@ class Module:
         self.settle()
 
     def settle(self, seconds: float = 0.05) -> None:
-        """Let what has happened be shown."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        """Let what has happened be shown: for some time, and on a busy computer for some turns as well."""
+        end, turns = time.monotonic() + seconds, 0
+        while time.monotonic() < end or turns < 15:
             self.turn()
             time.sleep(0.002)
+            turns += 1
 
     def click(self, name: str) -> None:
         """Press a button of the form with the mouse: one that is disabled or hidden cannot be."""
@@ -106,6 +107,9 @@ class Module:
         from PySide6.QtTest import QTest
 
         button = unwrap(self.named(name))
+        patience = time.monotonic() + 3  # a reader waits, too, until the panel has taken in what was done before
+        while not button.isEnabled() and time.monotonic() < patience:
+            self.settle()
         assert button.isEnabled(), f"{name} is disabled: {button.toolTip()}"
         assert button.isVisible(), f"{name} is not shown"
         begin, waited = time.perf_counter(), _waited_s()
