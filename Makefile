@@ -36,10 +36,10 @@ screen: $(VENV)/installed
 		|| { echo "The tests draw with Qt and VTK. On Debian: apt-get install $(LIBRARIES)"; exit 1; }
 
 test: models screen
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: models screen
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: models
 	$(BIN)/python -m Testing.benchmark -o $(OUT)/bench

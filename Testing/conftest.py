@@ -6,6 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+# One thread a process: the tests' networks are tiny, and `make test` runs as many processes as there are cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from Testing.command import in_process

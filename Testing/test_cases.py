@@ -1,0 +1,59 @@
+"""Odd inputs that users report, made and judged by the generators of the development data (`cases/` beside it)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.prompts import read_boxes
+from MyoScarSegLib.study import read_study
+from Testing.conftest import REPOSITORY
+
+CASES = Path(os.environ.get("MYOSCARSEG_TEST_DATA", REPOSITORY.parent / "shared" / "data")).parent / "cases"
+EXPECTED = CASES / "expected.txt"
+LINES = EXPECTED.read_text().splitlines() if EXPECTED.is_file() else []
+INPUTS = [line.split() for line in LINES if line.strip() and not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory) -> dict[str, Any]:
+    """Names of `judge.py`, with the inputs generated; its measurement runs in this process."""
+    folder = tmp_path_factory.mktemp("cases")
+    environment = {**os.environ, "CASES": str(folder), "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(CASES)])}
+    kinds = {name.split("-")[0] for name, _ in INPUTS}
+    generators = [CASES / "make_base.py", *sorted(p for p in CASES.glob("make_*.py") if p.name[5:7] in kinds)]
+    program = "import runpy, sys; [runpy.run_path(p, run_name='__main__') for p in sys.argv[1:]]"
+    command = [sys.executable, "-c", program, *generators]
+    subprocess.run(command, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+    nothing = folder / "nothing.txt"
+    nothing.write_text("")
+    names: dict[str, Any] = {"__file__": str(CASES / "judge.py")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CASES", str(folder))
+        patch.setenv("EXPECTED", str(nothing))
+        patch.setattr(sys, "argv", ["judge.py"])
+        with pytest.raises(SystemExit):
+            exec(compile((CASES / "judge.py").read_text(), "judge.py", "exec"), names)  # noqa: S102
+    pipeline = Pipeline(device="cpu")
+
+    @cache
+    def grams(path: Path) -> float:
+        return pipeline.segment(read_study(path), read_boxes(path.parent / "boxes.json")).burden.mass_g
+
+    names["grams"] = grams
+    names["CASES"] = folder
+    return names
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not INPUTS, reason="the generators of odd inputs are not here (cases/ beside the development data)")
+@pytest.mark.parametrize(("name", "wanted"), INPUTS or [("none", "none")])
+def test_odd_input_is_read_right_or_refused(judge, name, wanted):
+    assert judge["verdict"](judge["CASES"] / name, wanted) in wanted.split("|")
