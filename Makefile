@@ -11,8 +11,8 @@ help:
 	@echo "make test       the tests (minutes); make test-slow: all of them"
 	@echo "make bench      times and ratios of this computer"
 	@echo "make lint       ruff, mypy, import-linter"
-	@echo "make segmenter  fine-tune the segmenter again, two hours on one core (DATA=folder with images/ and labels/)"
-	@echo "make detector   train the detector again, 26 minutes (DATA=folder with images/ and labels/)"
+	@echo "make segmenter  fine-tune the segmenter again, two hours on one core (DATA=folder with EMIDEC's Case_*/Images and Contours)"
+	@echo "make detector   train the detector again, 26 minutes (DATA=folder with EMIDEC's Case_*/Images and Contours)"
 
 $(VENV)/installed: pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \

@@ -53,7 +53,7 @@ def _data(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def emidec_folder() -> Path:
-    """Folder with ``images/Case_P004_slice_003.png`` and ``labels/`` of the same names."""
+    """Folder with ``Case_P004/Images/Case_P004.nii.gz`` and ``Case_P004/Contours/Case_P004.nii.gz``, for 70 patients."""
     return _data("emidec")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from Testing.command import write_image
 
 
 def ring(size: int = 96, scar: bool = True, centre: tuple[float, float] = (48, 48), patient: str = "", **more) -> LabelledSlice:
@@ -37,11 +37,13 @@ def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabelledSl
 
 
 def write_rings(folder: Path, slices: list[LabelledSlice]) -> Path:
-    """The slices as EMIDEC's pictures."""
-    for part in ("images", "labels"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    """The slices in EMIDEC's layout, its grey values being whole numbers of 8 bits."""
+    patients: dict[str, list[LabelledSlice]] = {}
     for s in slices:
-        name = f"Case_{s.patient}_slice_{s.index:03d}.png"
-        Image.fromarray(np.clip(s.image, 0, 255).astype(np.uint8)).save(folder / "images" / name)
-        Image.fromarray(s.labels).save(folder / "labels" / name)
+        patients.setdefault(s.patient, []).append(s)
+    for patient, stack in patients.items():
+        name = f"Case_{patient}"
+        images = np.stack([np.clip(s.image, 0, 255).astype(np.uint8) for s in stack])
+        write_image(folder / name / "Images" / f"{name}.nii.gz", images, spacing=(1.4, 1.4, 10.0))
+        write_image(folder / name / "Contours" / f"{name}.nii.gz", np.stack([s.labels for s in stack]), spacing=(1.4, 1.4, 10.0))
     return folder

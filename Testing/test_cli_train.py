@@ -20,7 +20,7 @@ SMALL += [word for name in ("size=64", "window=64", "phantoms=0") for word in ("
 
 @pytest.fixture
 def data(tmp_path):
-    return write_rings(tmp_path / "data", rings(6, 1))
+    return write_rings(tmp_path / "data", rings(6))
 
 
 def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data, tmp_path, tiny_segmenter):

@@ -31,7 +31,7 @@ LAYOUTS = {
 def test_every_usual_layout_is_understood(tmp_path, layout):
     image, label = LAYOUTS[layout]
     made = [write_pair(tmp_path / image.format(f"Case_P{n}"), tmp_path / label.format(f"Case_P{n}"), n) for n in (1, 2)]
-    assert kind_of(tmp_path) == "volumes"
+    assert kind_of(tmp_path) == ("emidec" if layout == "EMIDEC's own" else "volumes")
     data = read_dataset(tmp_path)
     assert data.skipped == {} and data.patients == ("P1", "P2")
     for n, original in enumerate(made, start=1):
@@ -239,7 +239,8 @@ def test_the_challenges_own_sample_exams_are_read(emidec_volumes_folder):
 
 
 @pytest.mark.data
-def test_emidecs_slices_keep_the_strata_of_earlier_splits(emidec_folder):
+def test_emidecs_own_folder_is_read_whole_and_every_infarct_patient_has_scar(emidec_folder):
     data = read_dataset(emidec_folder)
     assert (data.kind, len(data.slices), len(data.patients), data.skipped) == ("emidec", 505, 70, {})
-    assert data.strata == {p: p[0] for p in data.patients}
+    assert data.strata == {p: "scar" if p[0] == "P" else "normal" for p in data.patients}
+    assert all(s.wall_known and s.pixel_spacing_mm is not None for s in data.slices)

@@ -1,8 +1,6 @@
-"""YoloSAM's layout, and EMIDEC's slices: whose slice it is, what its mask means, and no patient on both sides."""
+"""YoloSAM's layout: whose slice it is, what its mask means, and no patient on both sides."""
 
 from __future__ import annotations
-
-import shutil
 
 import numpy as np
 import pytest
@@ -117,21 +115,3 @@ def test_boxes_without_masks_are_no_data_to_train_a_segmenter_on(tmp_path):
     (tmp_path / "labels" / "train").mkdir(parents=True)
     with pytest.raises(StudyError, match="boxes for YOLO"):
         read_dataset(tmp_path)
-
-
-def test_corrupted_emidec_slices_are_skipped_by_name(tmp_path):
-    for n, name in enumerate(("Case_P001_slice_000", "Case_P001_slice_001", "Case_N002_slice_000", "Case_N002_slice_001")):
-        write_grey(tmp_path / "images" / f"{name}.png", picture(n))
-        write_grey(tmp_path / "labels" / f"{name}.png", labels(n)[0])
-    assert kind_of(tmp_path) == "emidec"
-    shutil.copy(tmp_path / "images" / "Case_P001_slice_000.png", tmp_path / "whole.png")
-    damaged = tmp_path / "images" / "Case_P001_slice_001.png"
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    write_grey(tmp_path / "labels" / "Case_N002_slice_000.png", labels()[0] + 3)
-    data = read_dataset(tmp_path)
-    assert (data.kind, data.strata) == ("emidec", {"N002": "N", "P001": "P"})
-    assert [(s.patient, s.index) for s in data.slices] == [("N002", 1), ("P001", 0)]
-    assert "cannot be decoded" in data.skipped["Case_P001_slice_001"]
-    assert "has the value 7" in data.skipped["Case_N002_slice_000"]
-    with pytest.raises(StudyError, match="leave out labels"):
-        read_dataset(tmp_path, label_map={0: 0, 3: 3})

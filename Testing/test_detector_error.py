@@ -14,8 +14,8 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.training.datasets.emidec import read_emidec
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.reading import read_dataset
 from MyoScarSegLib.training.detector_error import BoxErrors, iou, matched, measure_box_errors
 
 
@@ -145,7 +145,7 @@ def test_detector_that_finds_nothing_has_no_errors_to_draw_from(blind_detector):
 
 
 def test_default_detector_on_real_slices_errs_as_its_figures_say(emidec_folder):
-    slices = [s for s in read_emidec(emidec_folder) if s.patient in ("P004", "P007", "P008", "N006")]
+    slices = [s for s in read_dataset(emidec_folder).slices if s.patient in ("P004", "P007", "P008", "N006")]
     strict, lax = (measure_box_errors(load_detector(), slices, confidence=c) for c in (0.3, 0.02))
     assert lax.missed < strict.missed <= 1
     assert lax.false_per_slice > strict.false_per_slice

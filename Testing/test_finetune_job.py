@@ -18,7 +18,7 @@ from Testing.tiny_training import tensors_of, write_start
 @pytest.fixture
 def job(tmp_path, monkeypatch) -> TrainJob:
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path / "cache"))
-    write_rings(tmp_path / "data", rings(6, 1))
+    write_rings(tmp_path / "data", rings(6))
     start = write_start(tmp_path / "start.safetensors")
     return TrainJob(
         kind="sam",

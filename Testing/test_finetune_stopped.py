@@ -37,7 +37,7 @@ def job(tmp_path, models, monkeypatch) -> TrainJob:
     monkeypatch.setattr(detection, "load_detector", lambda *_, **more: real(models / "detector.safetensors", **more))
     # The tiny detector finds no lesion.
     monkeypatch.setattr(detector_error, "measure_box_errors", lambda *_, **__: ERRORS)
-    write_rings(tmp_path / "data", rings(6, 1))
+    write_rings(tmp_path / "data", rings(6))
     split = {"seed": 0, "folds": 3, "held_out": 0, "training": ["P001", "N002"], "validation": ["P003"]}
     (tmp_path / "split.json").write_text(json.dumps(split))
     options: dict[str, Any] = {"phantoms": 0, "prompts": 1, "copies": 1, "measured_boxes": True, "prompting.empty": 0.1}

@@ -140,7 +140,7 @@ def test_a_detectors_settings_are_the_jobs_and_those_of_the_model_it_starts_from
 
 
 def test_start_model_must_be_a_detector_of_ours(tmp_path, tiny_segmenter):
-    write_rings(tmp_path / "data", rings(6, 1))
+    write_rings(tmp_path / "data", rings(6))
     for start, said in [
         ("myoscarseg-yolo-9", "Did you mean"),
         ("litemedsam", "is a segmenter"),
@@ -158,13 +158,13 @@ def test_start_model_must_be_a_detector_of_ours(tmp_path, tiny_segmenter):
 def test_job_trains_with_the_split_that_it_is_given_and_its_result_is_used_by_path(tmp_path):
     from MyoScarSegLib.detection import load_detector
 
-    write_rings(tmp_path / "data", rings(6, 1))
+    write_rings(tmp_path / "data", rings(6))
     split = {"seed": 0, "folds": 3, "held_out": 0, "training": ["P001", "N002"], "validation": ["P003"]}
     (tmp_path / "split.json").write_text(json.dumps(split))
     result = run(yolo(tmp_path, split=tmp_path / "split.json", name="mine"))
     json.dumps(result, allow_nan=False)
     card = json.loads(Path(result["card"]).read_text())
-    assert (card["split"]["training"], card["metrics"]["validation"]["slices"]) == (["P001", "N002"], 1)
+    assert (card["split"]["training"], card["metrics"]["validation"]["slices"]) == (["P001", "N002"], 2)
     assert card["licence"] == "CC-BY-NC-SA-4.0" and "Lalande" in card["citation"] and "AGPL" in card["licence_note"]
     assert card["data"]["patients"] == 6 and "3 patients of the data" in card["data"]["notes"][0]
     assert Path(result["model"]).name == "mine.safetensors"

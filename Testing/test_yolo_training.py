@@ -410,7 +410,7 @@ def test_no_socket_is_opened(tmp_path):
     from Testing.ring_factory import write_rings
     from Testing.test_cli_offline import FORBIDDING
 
-    data = write_rings(tmp_path / "data", SLICES)
+    data = write_rings(tmp_path / "data", rings())
     options = [
         "--start",
         "fresh",

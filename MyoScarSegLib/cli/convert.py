@@ -20,8 +20,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "convert",
         help="turn labelled data from one layout into another",
-        description="Read labelled data (a training library, YoloSAM's train|val/images and masks, EMIDEC's slices, folders of "
-        "volumes with labels) and write it in another layout. The destination appears when all of it is written.",
+        description="Read labelled data (a training library, YoloSAM's train|val/images and masks, EMIDEC's folders, other "
+        "folders of volumes with labels) and write it in another layout. The destination appears when all of it is written.",
     )
     parser.add_argument("source", metavar="SOURCE", type=Path)
     parser.add_argument("destination", metavar="DEST", type=Path, help="a new folder; or a training library to add to")

@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="fine-tune the segmenter (sam) or the detector (yolo) on labelled data",
-        description="Train models on labelled data: a training library, folders of volumes, YoloSAM's layout or EMIDEC's slices.",
+        description="Train models on labelled data: a training library, folders of volumes (EMIDEC's too), or YoloSAM's layout.",
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="work on a training run: start it, or go on with it")
     parser.add_argument("--data", type=Path, metavar="LIBRARY", help="with --resume: its cases, where it is not in their library")

@@ -68,7 +68,7 @@ class DataSet:
     """What a folder of labelled images holds.
 
     Attributes:
-        kind: ``"emidec"`` (PNG slices), ``"library"``, ``"yolosam"`` or ``"volumes"``.
+        kind: ``"emidec"`` (volumes in its layout), ``"library"``, ``"yolosam"`` or ``"volumes"``.
         slices: sorted by patient, case and slice; those free of scar too.
         skipped: name of a case (or ``"<case> slice <n>"``) to the reason why it could not be read.
         strata: patient to what a split spreads evenly, such as ``"scar"`` and ``"normal"``.

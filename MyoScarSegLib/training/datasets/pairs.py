@@ -26,6 +26,9 @@ _LABEL_ENDING = re.compile(
 _OTHER_CHANNEL = re.compile(r"_000[1-9]$")
 
 
+_EMIDEC_CASE = re.compile(r"Case_[PNE]?\d+")
+
+
 @dataclass(frozen=True)
 class Pair:
     """The two files of one case."""
@@ -55,6 +58,12 @@ def find_pairs(folder: Path) -> Pairs:
     for case in sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
         _add_case_folder(case, found)
     return found
+
+
+def in_emidecs_layout(labels: Path) -> bool:
+    """Whether a label file lies where EMIDEC has them: ``Case_P004/Contours/``, beside ``Case_P004/Images``."""
+    case = labels.parent.parent
+    return labels.parent.name == "Contours" and (case / "Images").is_dir() and _EMIDEC_CASE.fullmatch(case.name) is not None
 
 
 def stem(path: Path) -> str:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.training.datasets import emidec
 from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy, strata_by_content
-from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-from MyoScarSegLib.training.datasets.pairs import find_pairs
+from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap
+from MyoScarSegLib.training.datasets.pairs import find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.volumes import read_volumes
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
@@ -33,7 +32,7 @@ def read_dataset(
     """Read a folder of labelled images.
 
     Args:
-        folder: EMIDEC's PNG slices, a training library, YoloSAM's layout, or a folder of image and label volumes.
+        folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
         kind: one of :data:`KINDS`; None recognises it by its content.
         label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
             volumes and masks; None understands EMIDEC's values and masks of scar alone. See
@@ -69,12 +68,8 @@ def _read(
     progress: Progress,
     cancel: CancelToken | None,
 ) -> DataSet:
-    if kind in ("emidec", "library") and (label_map is not None or patient_pattern is not None):
+    if kind == "library" and (label_map is not None or patient_pattern is not None):
         raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
-    if kind == "emidec":
-        skipped: dict[str, str] = {}
-        slices = emidec.read_emidec(folder, skipped=skipped, progress=progress, cancel=cancel)
-        return DataSet(kind, slices, skipped, emidec.strata(slices))
     if kind == "library":
         from MyoScarSegLib.training.datasets.library import Library
 
@@ -84,6 +79,7 @@ def _read(
     rule = PatientRule(patient_pattern)
     if kind == "yolosam":
         return read_yolosam(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+    label_map = EMIDEC if label_map is None and kind == "emidec" else label_map
     studies, skipped = read_volumes(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
     return _of_studies(kind, studies, skipped, None)
 
@@ -99,12 +95,11 @@ def kind_of(folder: Path | str) -> str:
         raise StudyError(f"There is no folder {folder}.")
     if (folder / "library.json").is_file():
         return "library"
-    names = [p.name for p in (folder / "images").glob("*.png")] if (folder / "images").is_dir() else []
-    if (folder / "labels").is_dir() and any(emidec.NAME.fullmatch(name) for name in names):
-        return "emidec"
     if parts_of(folder):
         return "yolosam"
     found = find_pairs(folder)
+    if found.pairs and all(in_emidecs_layout(pair.labels) for pair in found.pairs):
+        return "emidec"
     if found.pairs or found.skipped:
         return "volumes"
     if (folder / "labels" / "train").is_dir():
@@ -113,7 +108,7 @@ def kind_of(folder: Path | str) -> str:
         )
     raise StudyError(
         f"{folder} holds no labelled data that is known: a training library (library.json), YoloSAM's train/images and "
-        "train/masks, EMIDEC's slices (images/ and labels/), or volumes (images/ and labels/, or a folder per case)."
+        "train/masks, EMIDEC's Case_*/Images and Contours, or other volumes (images/ and labels/, or a folder per case)."
     )
 
 
