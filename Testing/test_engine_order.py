@@ -225,6 +225,27 @@ def test_answers_of_an_earlier_worker_are_not_heard(engine, transports):
     assert transports[1].asked() == [request.id]
 
 
+def test_worker_that_says_garbage_before_what_it_was_at_is_not_asked_for_ever(engine, transports, clock):
+    request = engine.propose("s")
+    for n in range(2):
+        clock.now += 1000.0  # so that it is not the number of restarts in a minute that ends it
+        transports[n].greet()
+        engine.pump()
+        transports[n].on_bytes(b"no frame of ours, though long enough")
+        engine.pump()
+    assert request.state == "failed" and "not asked again" in request.error
+    assert transports[2].asked() == []
+
+
+def test_worker_that_never_starts_is_given_up_however_long_each_start_took(engine, transports, clock):
+    request = engine.propose("s")
+    for n in range(4):
+        clock.now += 1000.0
+        transports[n].on_exit(3, "")
+        engine.pump()
+    assert engine.state == "failed" and request.state == "failed"
+
+
 def test_answers_before_the_end_count(engine, transports):
     request = engine.propose("s")
     transports[0].greet()

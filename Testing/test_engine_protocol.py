@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.messages import EngineSettings, boxes_json, boxes_of, points_json, points_of, study_message, study_of
 from MyoScarSegLib.engine.protocol import LENGTHS, FrameReader, Message, ProtocolError, pack
+from MyoScarSegLib.errors import EngineError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
@@ -65,7 +67,25 @@ def test_array_in_any_memory_order_arrives_as_it_looks():
 )
 def test_garbage_is_refused(data):
     with pytest.raises(ProtocolError):
-        FrameReader().feed(data)
+        list(FrameReader().feed(data))
+
+
+def test_messages_before_garbage_in_one_read_are_given_first():
+    data = pack({"type": "at", "id": 3}) + pack({"type": "progress", "id": 3}) + b"Downloading: 100%" * 10
+    given = []
+    with pytest.raises(ProtocolError):
+        for message in FrameReader().feed(data):
+            given.append(message.type)
+    assert given == ["at", "progress"]
+
+
+def test_study_and_frame_that_are_too_large_say_what_to_do(monkeypatch):
+    monkeypatch.setattr(protocol, "MOST_BODY_BYTES", 1000)
+    study = Study("x", np.ones((3, 10, 12), np.float32), Geometry((1, 1, 8)), Reconstruction.PSIR)
+    with pytest.raises(StudyError, match=r"12 x 10 x 3 voxels.*Crop"):
+        study_message("key", study)
+    with pytest.raises(EngineError, match="Crop"):
+        pack({}, {"voxels": study.voxels})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +95,7 @@ def test_garbage_is_refused(data):
 def test_array_that_cannot_be_is_refused(dtype, shape):
     text = json.dumps({"arrays": [{"name": "a", "dtype": dtype, "shape": shape}]}).encode()
     with pytest.raises(ProtocolError):
-        FrameReader().feed(LENGTHS.pack(len(text), 16) + text + bytes(16))
+        list(FrameReader().feed(LENGTHS.pack(len(text), 16) + text + bytes(16)))
 
 
 def test_objects_do_not_travel():
@@ -91,7 +111,7 @@ def test_study_travels_without_anything_of_the_patient():
     )  # fmt: skip
     data = pack(*study_message("key", study))
     assert b"Mueller" not in data and b"secret" not in data
-    got = study_of(FrameReader().feed(data)[0])
+    got = study_of(next(FrameReader().feed(data)))
     np.testing.assert_array_equal(got.voxels, study.voxels)
     assert got.geometry.spacing_mm == (1.5, 1.25, 8.0)
     assert got.geometry.slice_distance_mm == study.geometry.slice_distance_mm
@@ -104,7 +124,7 @@ def test_prompts_and_settings_travel_unchanged():
     points = [Point(1, 2.5, 3.5, positive=False)]
     chosen = EngineSettings(detector="a", device="cpu", confidence=0.2, threads=2)
     data = pack({"b": boxes_json(boxes), "p": points_json(points), "s": chosen.to_json()})
-    fields = FrameReader().feed(data)[0].fields
+    fields = next(FrameReader().feed(data)).fields
     assert boxes_of(fields["b"]) == boxes
     assert points_of(fields["p"]) == points
     assert EngineSettings.from_json(fields["s"]) == chosen

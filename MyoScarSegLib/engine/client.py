@@ -3,7 +3,8 @@
 One thread owns an engine. What the worker sends is taken in by :meth:`Engine.pump`, to be called by a timer every 10 to 50 ms,
 and only from there do callbacks come. The studies live in the worker; boxes, points and the probabilities of the slices asked
 for are all that travels per request. The engine remembers studies and unfinished requests, so that a worker that crashed, hung
-or had to be killed is replaced by another one that knows all that it knew.
+or had to be killed is replaced by another one that knows all that it knew, and is asked again for all that was asked; but a
+request that ends a second worker fails.
 """
 
 from __future__ import annotations
@@ -163,10 +164,14 @@ class Engine:
         """Give the worker a study, under a key of the caller's choice; one that had the key before is replaced.
 
         The engine keeps a reference, so that a restarted worker gets it again: the voxels must not change in place.
+
+        Raises:
+            StudyError: it is too large to be sent.
         """
+        message = study_message(key, study)
         self.close_study(key)
         self._studies[key] = study
-        self._link.send(*study_message(key, study))
+        self._link.send(*message)
 
     def close_study(self, key: str) -> None:
         """Forget a study and cancel what is asked of it. Harmless for an unknown key."""
@@ -357,20 +362,23 @@ class Engine:
     def lost(self, why: str) -> None:
         """The worker is gone, or of no use: say so, and start another one; of the link."""
         started = self._link.answered
-        guilty = None if self._link.at is None else self._requests.get(self._link.at)
+        at = None if self._link.at is None else self._requests.get(self._link.at)
+        # Where it did not say what it was at, any of them may have been its end.
+        suspects = [at] if at is not None else list(self._requests.values()) if started else []
         self._link.drop()
         if started:
             self.error = f"The calculation process ended unexpectedly and was started again. {why}"
         else:
             self.error = f"The calculation process did not start. {why}"
         _log.warning("%s\n%s", self.error, self._link.log)
-        if guilty is not None:
-            guilty.crashes += 1
-            if guilty.cancelling_s is None and (not guilty.background or guilty.crashes > 1):
-                self._finish(guilty, FAILED, error=self.error, log=self._link.log, kind="EngineError")
+        for request in suspects:
+            request.crashes += 1
+            if request.crashes > 1 and request.cancelling_s is None:
+                again = f"{self.error} It was asked twice for the same and ended both times, so it is not asked again."
+                self._finish(request, FAILED, error=again, log=self._link.log, kind="EngineError")
         now = self._clock()
         self._crashes.append(now)
-        while now - self._crashes[0] > _RESTARTS_WITHIN_S:
+        while started and now - self._crashes[0] > _RESTARTS_WITHIN_S:  # of starts that fail, each may take that long
             self._crashes.popleft()
         if len(self._crashes) > _MOST_RESTARTS:
             self._give_up(

@@ -141,14 +141,11 @@ class Link:
         if not self._is_current(generation):
             return
         try:
-            messages = self._reader.feed(data)
+            for message in self._reader.feed(data):
+                self._silent_s = 0.0
+                self._owner.later(partial(self._take, generation, message))
         except ProtocolError as error:
             self._lost_later(generation, f"It sent something that is no answer. {error}")
-        else:
-            if messages:
-                self._silent_s = 0.0
-            for message in messages:
-                self._owner.later(partial(self._take, generation, message))
         self._owner.wake()
 
     def _on_exit(self, generation: int, code: int, tail: str) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
+from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
@@ -87,7 +89,18 @@ class SliceMasks:
 
 
 def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields and arrays of a frame that gives the worker a study."""
+    """Fields and arrays of a frame that gives the worker a study.
+
+    Raises:
+        StudyError: it is too large to be sent.
+    """
+    if study.voxels.nbytes > protocol.MOST_BODY_BYTES:
+        size = " x ".join(str(n) for n in study.voxels.shape[::-1])
+        raise StudyError(
+            f"The volume is too large: {size} voxels are {study.voxels.nbytes / 2**30:.2f} GiB, and at most "
+            f"{protocol.MOST_BODY_BYTES / 2**30:.2f} GiB can be worked on. Crop it to the heart or resample it (in Slicer: the "
+            "module Crop Volume), and choose the result."
+        )
     geometry = study.geometry
     fields = {
         "type": "study",

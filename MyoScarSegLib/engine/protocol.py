@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.errors import EngineError
+
 VERSION = 1
 LENGTHS = struct.Struct("<II")
 #: Some thousands of boxes, or a long log, are far below this; random bytes read as a length are nearly always above it.
 MOST_JSON_BYTES = 16 << 20
-MOST_BODY_BYTES = 1 << 31
+#: With the JSON still below 2 GiB, which is all that a QByteArray holds.
+MOST_BODY_BYTES = (1 << 31) - (32 << 20)
 _ARRAYS = "arrays"
 _KINDS = "biuf"
 
@@ -55,7 +58,8 @@ def pack(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = No
         arrays: real-valued or bool, any shape and memory order.
 
     Raises:
-        ProtocolError: an array is of a type that does not travel, or the frame is too large.
+        EngineError: the frame is too large; the message says what to do.
+        ProtocolError: an array is of a type that does not travel.
     """
     described, bodies = [], []
     for name, array in (arrays or {}).items():
@@ -67,7 +71,10 @@ def pack(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = No
     text = json.dumps({**fields, _ARRAYS: described}).encode()
     size = sum(len(body) for body in bodies)
     if len(text) > MOST_JSON_BYTES or size > MOST_BODY_BYTES:
-        raise ProtocolError(f"A frame of {len(text)} + {size} bytes is too large.")
+        raise EngineError(
+            f"This is too much to be sent at once: {(len(text) + size) / 2**30:.2f} GiB. Crop the volume to the heart, or work "
+            "on fewer slices."
+        )
     return b"".join([LENGTHS.pack(len(text), size), text, *bodies])
 
 
@@ -77,14 +84,19 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Message]:
-        """The messages that are whole now, in order. Their arrays can be written to.
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
+        """Take in ``data``, and give the messages that are whole now, in order. Their arrays can be written to.
+
+        Those before bytes that are no frame are given first, then the error is raised: what a worker said before it broke
+        tells what it was at.
 
         Raises:
-            ProtocolError: these bytes are no frames; nothing that follows can be read either.
+            ProtocolError: while iterating: these bytes are no frames; nothing that follows can be read either.
         """
         self._buffer += data
-        messages = []
+        return self._whole()
+
+    def _whole(self) -> Iterator[Message]:
         while len(self._buffer) >= LENGTHS.size:
             text_size, body_size = LENGTHS.unpack_from(self._buffer)
             if not 2 <= text_size <= MOST_JSON_BYTES or body_size > MOST_BODY_BYTES:
@@ -95,8 +107,7 @@ class FrameReader:
                 break
             text, body = bytes(self._buffer[LENGTHS.size : text_end]), self._buffer[text_end:end]
             del self._buffer[:end]
-            messages.append(_message(text, body))
-        return messages
+            yield _message(text, body)
 
 
 def _message(text: bytes, body: bytearray) -> Message:

@@ -37,7 +37,7 @@ class Request:
         id: number.
         what: ``encode``, ``propose``, ``segment``, ``models`` or ``device_test``.
         key: of the study, empty where there is none.
-        background: nobody waits for it: it gives way to others, and is tried again once if the worker crashes on it.
+        background: nobody waits for it: it gives way to others.
         state: ``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``.
         progress: ``(done, total, message, seconds_left)``.
         result: after ``done``; what it is depends on ``what``.
@@ -56,6 +56,7 @@ class Request:
         self.error = ""
         self.log = ""
         self.fields = {"type": "request", "id": number, **fields}
+        #: Workers that ended while they were at it.
         self.crashes = 0
         #: Seconds that the worker has taken so far to answer a cancel; None if it was not asked to.
         self.cancelling_s: float | None = None

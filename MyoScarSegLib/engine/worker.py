@@ -95,20 +95,19 @@ class Worker:
             self._writer.send({"type": "at", "id": job.id, "loading": False})
             try:
                 answer = self._work.step(job, self._jobs, self._report)
+                if answer is None:
+                    self._jobs.put_back(job)
+                    continue
+                fields, arrays = answer
+                # What the request did to the worker is told before its end, so that it is true when that is shown.
+                self._writer.send({"type": "beat", "step_s": 0.0, "facts": self._facts()})
+                self._writer.send({**fields, "type": "done", "id": job.id}, arrays)
             except Cancelled:
                 self._writer.send({"type": "cancelled", "id": job.id})
             except MyoScarSegError as error:
                 self._fail(job, str(error), type(error).__name__)
             except Exception as error:  # whatever a network's library raises: it ends the request, not the worker
                 self._fail(job, _sentence(job, error), "EngineError")
-            else:
-                if answer is None:
-                    self._jobs.put_back(job)
-                else:
-                    fields, arrays = answer
-                    # What the request did to the worker is told before its end, so that it is true when that is shown.
-                    self._writer.send({"type": "beat", "step_s": 0.0, "facts": self._facts()})
-                    self._writer.send({**fields, "type": "done", "id": job.id}, arrays)
 
     def _take(self, message: Message) -> None:
         fields = message.fields

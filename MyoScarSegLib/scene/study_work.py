@@ -47,6 +47,7 @@ class StudyWork:
         live: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        engine.open_study(key, session.study)
         self.session = session
         self.key = key
         self.live = live
@@ -68,7 +69,6 @@ class StudyWork:
             session.boxes.observe(lambda *_: self._on_prompts(Change.BOXES)),
             session.points.observe(lambda *_: self._on_prompts(Change.POINTS)),
         ]
-        engine.open_study(key, session.study)
 
     def close(self, why: str) -> None:
         """Let go of the study: cancel what runs, and follow its nodes no longer. ``why`` is told to the running action."""
@@ -220,7 +220,7 @@ class StudyWork:
         self.proposed = True
         self.edits.proposed(self._prompts(), self.segmented)
         remark = found["provenance"].get("remark_on_proposals", "")
-        self._notices.say(note=" ".join(part for part in (remark, _failures(found["failed"])) if part))
+        self._notices.say(note=_sentences(_asked_again(request), remark, _failures(found["failed"])))
         self._notices.tell(Change.BOXES, Change.HISTORY)
         if then_segment:
             self.segment(action, None)
@@ -238,7 +238,7 @@ class StudyWork:
             self._fail(action, error)
             return
         before = self._notices.note if both else ""
-        self._notices.note = " ".join(part for part in (before, _failures(masks.failed), kept_sentence(kept)) if part)
+        self._notices.note = _sentences(before, _asked_again(request), _failures(masks.failed), kept_sentence(kept))
         self._finish(action, kept)
 
     # ------------------------------------------------------------------ prompts and their masks
@@ -278,7 +278,8 @@ class StudyWork:
         if request.state == "done":
             try:
                 kept = self._write(request.result, made_with, live=True, same_step=True)
-                self._notices.say(note=" ".join(part for part in (_failures(request.result.failed), kept_sentence(kept)) if part))
+                failures = _failures(request.result.failed)
+                self._notices.say(note=_sentences(_asked_again(request), failures, kept_sentence(kept)))
             except MyoScarSegError as error:
                 self.edits.give_up(made_with)
                 self._notices.say(error=str(error))
@@ -339,6 +340,17 @@ class StudyWork:
 
     def _prompts(self) -> dict[int, SlicePrompts]:
         return prompts_by_slice(*self.session.prompts())
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _asked_again(request: Any) -> str:
+    """What the user is to know of an answer that a first worker did not live to give."""
+    if not request.crashes:
+        return ""
+    return _("The calculation process ended unexpectedly; it was started again, and asked again.")
 
 
 def _failures(failed: Mapping[int, str]) -> str:

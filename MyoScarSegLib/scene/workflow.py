@@ -67,7 +67,7 @@ class Workflow(QuickEdits):
         self._watcher = SceneWatcher(
             scene, removed=self._on_removed, closing=self._on_closing, closed=self._on_closed, imported=self._on_imported
         )
-        engine.on_state(lambda *_: self._notices.tell(Change.ENGINE, Change.STATUS))
+        engine.on_state(self._on_engine)
 
     def on_changed(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""
@@ -317,16 +317,23 @@ class Workflow(QuickEdits):
 
     # The scene around
 
+    def _on_engine(self, state: str) -> None:
+        if state == "restarting" and self.engine.error:
+            self._notices.say(note=self.engine.error)
+        self._notices.tell(Change.ENGINE, Change.STATUS)
+
     def _enter(self, volume_node: Any) -> bool:
         try:
             session = StudySession.open(volume_node)
+            key = f"study-{self._studies + 1}"
+            work = StudyWork(session, self.engine, key, self._notices, live=self._live, clock=self._clock)
         except MyoScarSegError as error:
             self._notices.say(error=str(error))
             return False
         self._sessions[volume_node.GetID()] = session
         self._notices.say(note=session.problem)
         self._studies += 1
-        self._work = StudyWork(session, self.engine, f"study-{self._studies}", self._notices, live=self._live, clock=self._clock)
+        self._work = work
         self._volume_watcher = VolumeWatcher(volume_node, lambda: self._defer(self._reread))
         self._follower = SliceFollower(self.scene, session.geometry, self._on_displayed)
         self._views = BoxViews(
