@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
+
+_HELD = (5, 32, 33)
+"""Windows' errors (access denied, sharing and lock violation) for a file that a virus scanner or a reader has open just now."""
+_PATIENCE_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
 
 
 def cache_folder() -> Path:
@@ -25,6 +30,23 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "MyoScarSeg"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "myoscarseg"
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder in one go; a file replaces the one that is there. Waits up to 2.5 s for one that Windows holds.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for wait_s in _PATIENCE_S:
+        try:
+            Path(source).replace(target)
+            return
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _HELD:
+                raise
+        time.sleep(wait_s)
+    Path(source).replace(target)
 
 
 @contextmanager
@@ -44,7 +66,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         temporary = name
         yield temporary
-        temporary.replace(path)
+        move(temporary, path)
     except OSError as error:
         raise OutputError(
             f"Cannot write {path}: {error.strerror or error}. Choose another folder, or free some space."

@@ -6,17 +6,9 @@ import pytest
 import torch
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.segmentation import device
 from MyoScarSegLib.segmentation.device import resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def forget_timings():
-    device._faster_format.cache_clear()
-    yield
-    device._faster_format.cache_clear()
 
 
 def _has(monkeypatch, cuda: int = 0, mps: bool = False) -> None:
@@ -52,32 +44,41 @@ def test_an_unknown_device_is_refused(name):
         resolve_device(name)
 
 
-@pytest.mark.parametrize(("half_s", "chosen"), [(0.030, torch.float32), (0.0009, torch.float32), (0.0005, torch.bfloat16)])
-def test_auto_takes_the_half_format_only_where_it_is_clearly_faster(monkeypatch, half_s, chosen):
-    monkeypatch.setattr(device, "_seconds", lambda dtype, where: half_s if dtype == torch.bfloat16 else 0.001)
-    assert resolve_precision("auto", CPU) == chosen
+@pytest.mark.parametrize(
+    ("flags", "mkldnn", "chosen"),
+    [
+        ({"_is_avx512_bf16_supported": True, "_is_amx_tile_supported": False}, True, torch.bfloat16),
+        ({"_is_avx512_bf16_supported": False, "_is_amx_tile_supported": True}, True, torch.bfloat16),
+        ({"_is_avx512_bf16_supported": False, "_is_amx_tile_supported": False}, True, torch.float32),
+        ({"_is_avx512_bf16_supported": True, "_is_amx_tile_supported": True}, False, torch.float32),
+        ({}, True, torch.float32),
+    ],
+    ids=["AVX512-BF16", "AMX", "neither", "torch without oneDNN", "ARM or an old torch"],
+)
+def test_auto_takes_bfloat16_on_processors_that_compute_in_it_alone(monkeypatch, flags, mkldnn, chosen):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+        if name in flags:
+            monkeypatch.setattr(torch.cpu, name, lambda name=name: flags[name], raising=False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: mkldnn)
+    assert {resolve_precision("auto", CPU) for _ in range(3)} == {chosen}
 
 
-def test_the_timing_is_done_once(monkeypatch):
-    calls = []
-
-    def seconds(dtype, where):
-        calls.append(dtype)
-        return 1.0
-
-    monkeypatch.setattr(device, "_seconds", seconds)
-    resolve_precision("auto", CPU)
-    resolve_precision("auto", CPU)
-    assert sorted(map(str, calls)) == ["torch.bfloat16", "torch.float32"]
+@pytest.mark.parametrize(
+    ("capability", "chosen"),
+    [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 1), torch.float32)],
+)
+def test_auto_takes_the_half_format_of_the_gpu(monkeypatch, capability, chosen):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    assert resolve_precision("auto", torch.device("cuda", 0)) == chosen
 
 
-def test_the_timing_measures_a_time():
-    assert 0 < device._seconds(torch.float32, CPU) < 10
+def test_auto_is_float32_on_apple_gpus():
+    assert resolve_precision("auto", torch.device("mps")) == torch.float32
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
-def test_a_format_that_is_named_is_taken_untimed(monkeypatch, name):
-    monkeypatch.setattr(device, "_seconds", lambda *_: pytest.fail("timed"))
+def test_a_format_that_is_named_is_taken(name):
     assert resolve_precision(name, CPU) == getattr(torch, name)
 
 

@@ -57,7 +57,7 @@ def test_worker_that_dies_is_replaced_and_what_was_asked_is_asked_again(engine, 
 def test_request_that_ends_a_second_worker_fails_and_is_not_asked_a_third_time(engine, fault):
     engine.order("segment.always", fault)
     request, other = engine.segment("s", [BOX]), engine.propose("s")
-    with pytest.raises(EngineError, match="ended unexpectedly.*not asked again"):
+    with pytest.raises(EngineError, match=r"ended unexpectedly.*not asked again"):
         engine.wait(request, timeout_s=20)
     (engine.faults / "segment.always").unlink()
     assert len(engine.wait(other, timeout_s=20)["boxes"]) == 4, "what waited behind it costs it nothing"

@@ -289,12 +289,12 @@ KILLED = """
     if where == "written":
         module.put = lambda *a: os.kill(os.getpid(), 9)
     else:
-        rename = pathlib.Path.rename
+        rename = pathlib.Path.replace
         def killed(self, target):
             if ".adding-" in self.name:
                 os.kill(os.getpid(), 9)
             return rename(self, target)
-        pathlib.Path.rename = killed
+        pathlib.Path.replace = killed
     module.Library.open(folder).add(study(), labels(2), patient="P1", replace=True)
 """
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.files import atomic_path, read_json, write_bytes, write_json
+from MyoScarSegLib.files import atomic_path, move, read_json, write_bytes, write_json
 from MyoScarSegLib.models.entry import NAME, Entry, OwnSource, entry_of
 from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.models.own_cards import empty_card, index_row, readable_card
@@ -160,7 +160,7 @@ def remove(name: str) -> None:
             raise ModelError(f"You have no model called {name!r} of your own." + _there_are())
         aside = root / f"{_TEMPORARY[1]}{uuid.uuid4().hex}"
         try:
-            folder.rename(aside)
+            move(folder, aside)
         except OSError as error:  # Windows: not while another program has a file of it open
             raise OutputError(f"Cannot delete {folder}: {error.strerror}. Close what uses it, then try again.") from error
         shutil.rmtree(aside, ignore_errors=True)
@@ -276,7 +276,7 @@ def _put(model: Path, card: dict[str, Any], name: str, title: str, progress: Pro
             write_json(
                 temporary / RECORD, {"version": VERSION, "kept": time.strftime("%Y-%m-%d"), "model": index_row(document, title)}
             )
-            temporary.rename(root / name)
+            move(temporary, root / name)
         except OSError as error:
             raise OutputError(
                 f"Cannot keep the model in {root}: {error.strerror or error}. Free some space, or set "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
-from MyoScarSegLib.files import cache_folder
+from MyoScarSegLib.files import cache_folder, move
 from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Task, UrlSource, WheelSource, read_index
 from MyoScarSegLib.models.hashing import Stamp, checksum_of, hash_file, recorded_checksum, write_record
 from MyoScarSegLib.models.locks import locked
@@ -397,7 +397,7 @@ class Registry:
             write_first_use(self._folder(entry), sha256, size, origin)
         target = self._target(entry)
         try:
-            part.replace(target)
+            move(part, target)
         except OSError as error:  # Windows: not while another program has the old file open
             raise OutputError(f"Cannot replace {target}: {error.strerror}. Close what uses it, then try again.") from error
         write_record(target, self._folder(entry) / "verified.json", Stamp.of(target), sha256)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import time
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import ModelError
@@ -13,7 +11,6 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-_WORTH_IT = 1.5
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -41,7 +38,10 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """The number format for ``auto`` (a half format if this device is clearly faster with it), or the one named.
+    """The number format for ``auto``, or the one named.
+
+    ``auto`` is bfloat16 on processors with AVX512-BF16 or AMX and on NVIDIA GPUs from Ampere on, float16 on Volta and Turing,
+    and float32 on all others, Apple's included.
 
     Raises:
         ModelError: the name is unknown.
@@ -52,28 +52,21 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
         raise ModelError(f"There is no precision called {name!r}. Choose one of {', '.join(PRECISIONS)}.")
     if name != "auto":
         return getattr(torch, name)
-    return _faster_format(device.type, device.index)
+    return _native_format(device)
 
 
-@functools.lru_cache(maxsize=8)
-def _faster_format(kind: str, index: int | None) -> torch.dtype:
-    """Time one attention-sized matrix product in both formats: processors without bf16 arithmetic are many times slower in it."""
+def _native_format(device: torch.device) -> torch.dtype:
+    """The half format that the device itself computes in, float32 where it has none.
+
+    Asked of the hardware and not timed, so that the same input always gives the same mask on the same computer. Processors
+    without bf16 arithmetic would be many times slower in it; Apple's GPUs gain too little to be worth the rounding.
+    """
     import torch
 
-    device = torch.device(kind, index) if index is not None else torch.device(kind)
-    half = torch.bfloat16 if kind == "cpu" or (kind == "cuda" and torch.cuda.is_bf16_supported()) else torch.float16
-    return half if _seconds(half, device) * _WORTH_IT < _seconds(torch.float32, device) else torch.float32
-
-
-def _seconds(dtype: torch.dtype, device: torch.device) -> float:
-    """The shortest of a few times that a matrix product takes."""
-    import torch
-
-    with torch.inference_mode():
-        a = torch.ones(256, 256, dtype=dtype, device=device)
-        best = float("inf")
-        for _ in range(4):
-            start = time.perf_counter()
-            float((a @ a)[0, 0])  # reading the value waits for the device
-            best = min(best, time.perf_counter() - start)
-    return best
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        return torch.bfloat16 if capability >= (8, 0) else torch.float16 if capability >= (7, 0) else torch.float32
+    # torch's own questions to the processor; a version or a processor (ARM) that does not know them has none.
+    asked = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    native = device.type == "cpu" and torch.backends.mkldnn.is_available() and any(ask() for ask in asked if ask is not None)
+    return torch.bfloat16 if native else torch.float32

@@ -98,7 +98,7 @@ class Segmenter:
         Args:
             checkpoint: see :func:`~MyoScarSegLib.segmentation.checkpoint.read_checkpoint`.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-            precision: of the image encoder: ``auto`` (a half format if this device is clearly faster with it) or a name.
+            precision: of the image encoder: ``auto`` (what the device itself computes fast in) or a name.
             view: ``slice`` for whole slices, ``heart`` for a window around the heart, ``auto`` for what the checkpoint was
                 made for, and for LiteMedSAM the window.
             cache: of embeddings; a new one in memory if None.

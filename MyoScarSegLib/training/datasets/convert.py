@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import write_bytes, write_json
+from MyoScarSegLib.files import move, write_bytes, write_json
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.normalise import normalise
@@ -135,7 +135,7 @@ def _new_folder(destination: Path) -> Iterator[Path]:
         try:
             if destination.exists():
                 destination.rmdir()
-            temporary.rename(destination)
+            move(temporary, destination)
         except OSError as error:
             raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
     finally:

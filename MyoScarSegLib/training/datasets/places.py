@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.files import move
 from MyoScarSegLib.training.datasets.library_record import RECORD
 
 CASES = "cases"
@@ -53,12 +54,12 @@ def put(library: Path, temporary: Path, case: str) -> None:
         _settle(temporary)
         _tidy(library)
         if place.exists():
-            place.rename(old)
+            move(place, old)
         try:
-            temporary.rename(place)
+            move(temporary, place)
         except OSError:
             if old.exists():
-                old.rename(place)
+                move(old, place)
             raise
         _settle(library / CASES)
     except OSError as error:
@@ -78,7 +79,7 @@ def take_away(library: Path, case: str) -> Path:
     away = library / f"{REMOVING}{uuid.uuid4().hex}"
     try:
         _tidy(library)
-        place.rename(away)
+        move(place, away)
     except OSError as error:
         raise OutputError(f"Cannot remove {place}: {error.strerror}. Close what has it open, and try again.") from error
     return away
@@ -104,7 +105,7 @@ def _tidy(library: Path) -> None:
     """Put back cases that a run was killed while replacing, and delete what killed runs left half written or half deleted."""
     for case, folder in case_folders(library).items():
         if folder.parent == library:
-            folder.rename(library / CASES / case)
+            move(folder, library / CASES / case)
     left = [*library.glob(f"{REPLACED}*"), *library.glob(f"{REMOVING}*")]  # being deleted: whoever does it minds no help
     left += [folder for folder in library.glob(f"{ADDING}*") if _age_s(folder) > _FORGOTTEN_S]
     for folder in left:

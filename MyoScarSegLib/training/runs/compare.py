@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import read_json, write_json
+from MyoScarSegLib.files import move, read_json, write_json
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.evaluation.scores import CaseScore
 from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, ModelEvaluation, evaluate_models
@@ -408,7 +408,7 @@ def _write(folder: Path, document: dict[str, Any], compared: Compared) -> None:
         draw_comparison(folder / PICTURE, document)
         if making.is_dir():
             shutil.rmtree(folder / FOLDER, ignore_errors=True)
-            making.rename(folder / FOLDER)
+            move(making, folder / FOLDER)
         write_json(folder / RESULT, document)
     except OSError as error:
         raise OutputError(f"Cannot write the comparison in {folder}: {error.strerror or error}. Free some space.") from error

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
+from MyoScarSegLib.files import move
 from MyoScarSegLib.models.locks import is_held, locked
 from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training.card import mend_card
@@ -344,7 +345,7 @@ class Run:
             raise StudyError(f"The run {self.name} is running. Cancel it first.")
         away = self.folder.with_name(f"{REMOVING}{uuid.uuid4().hex}")
         try:
-            self.folder.rename(away)
+            move(self.folder, away)
         except OSError as error:
             raise OutputError(f"Cannot remove {self.folder}: {error.strerror}. Close what has it open.") from error
         shutil.rmtree(away, ignore_errors=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
-from MyoScarSegLib.files import read_json, sha256_of
+from MyoScarSegLib.files import move, read_json, sha256_of
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.jobs import FRESH, TrainJob
 from MyoScarSegLib.training.runs.record import PARTS, CaseMark
@@ -139,17 +139,17 @@ def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
     """
     old = place.with_name(f"{REMOVING}{uuid.uuid4().hex}")
     if replaces and place.exists():
-        place.rename(old)
+        move(place, old)
     wanted, number = place, 1
     while True:
         try:
             if not wanted.exists():  # an empty folder would be replaced without a word
-                making.rename(wanted)
+                move(making, wanted)
                 break
         except OSError:
             if not wanted.exists():
                 if old.exists():
-                    old.rename(place)
+                    move(old, place)
                 raise
         number += 1
         wanted = place.with_name(f"{place.name}_{number}")
