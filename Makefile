@@ -56,7 +56,7 @@ format: $(VENV)/installed
 
 # The recipe of myoscarseg-sam-3, from its predecessor: two runs, the second on other copies of the slices.
 RECIPE := --split Resources/Models/myoscarseg-sam-2.json --device cpu --set refiner=true --set prompts=2 --set corrected=0.6 \
-	--set batch=4 --set scar_free_share=0.4 --set phantoms=20 --set phantom_share=0.05 --set measured_boxes=false \
+	--set batch=4 --set scar_free_share=0.4 --set phantoms=20 --set phantom_share=0.05 \
 	--set decoder_rate=0.0002 --set prompting.empty=0.1 --set prompting.ventricle=0.05
 segmenter: models
 	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter/first --name first --start myoscarseg-sam-2 $(RECIPE) \

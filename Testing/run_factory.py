@@ -28,7 +28,6 @@ QUICK = {
     "prompts": 1,
     "corrections": 1,
     "batch": 2,
-    "measured_boxes": False,
     "prompting.ventricle": 0.0,
     "prompting.empty": 0.0,
 }

@@ -39,9 +39,7 @@ def library(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory) -> TrainSettings:
     start = write_start(tmp_path_factory.mktemp("start") / "start.safetensors")
-    return TrainSettings(
-        start_segmenter=str(start), device="cpu", epochs=2, patience=0, options={"batch": 4, "measured_boxes": False, "copies": 2}
-    )
+    return TrainSettings(start_segmenter=str(start), device="cpu", epochs=2, patience=0, options={"batch": 4, "copies": 2})
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from MyoScarSegLib.training.finetune.train import fine_tune
 from Testing.conftest import REPOSITORY
 from Testing.tiny_models import write_segmenter
 from Testing.tiny_training import PlainWindows, TinyPhase, entries, tensors_of, weights
-from Testing.two_processes import DECODER, ERRORS, PATIENTS, UNPROMPTED
+from Testing.two_processes import DECODER, PATIENTS, UNPROMPTED
 
 
 class Together:
@@ -139,18 +138,12 @@ def test_each_makes_its_share_of_the_embeddings(together, tmp_path, monkeypatch)
     made = [json.loads(line) for line in (together.folder / "whole" / "log.jsonl").read_text().splitlines()]
     assert [e["made"] for e in made if e["event"] == "embeddings"] == [DECODER.copies * len(PATIENTS.training)]
     outcome = fine_tune(
-        together.folder / "vit.safetensors", replace(PATIENTS, errors=ERRORS), DECODER, tmp_path, device="cpu"
+        together.folder / "vit.safetensors", PATIENTS, DECODER, tmp_path, device="cpu"
     )  # fmt: skip
     assert first["epochs"][0]["loss"] == pytest.approx(outcome.epochs[0]["loss"], rel=1e-3)
     model = together.folder / "whole" / "segmenter.safetensors"
     assert load_segmenter(model, device="cpu").window is not None
     assert_near(*(torch.cat([v.flatten().float() for v in tensors_of(file).values()]) for file in (model, outcome.model)))
-
-
-def test_the_first_measures_the_boxes_errors_for_both(together):
-    first, second = together.results("whole")
-    assert (first["asked"], second["asked"]) == ([0], [])
-    assert first["errors"] == second["errors"] == ERRORS.to_json()
 
 
 def test_steps_without_any_prompt_are_the_same_in_two_processes(together, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The card of a training that is stopped on the way, and where the boxes' errors in it come from."""
+"""The card of a training that is stopped on the way."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import pytest
 from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.progress import CancelToken
-from MyoScarSegLib.training import detector_error
 from MyoScarSegLib.training.jobs import TrainJob, run
 from Testing.ring_factory import rings, write_rings
 from Testing.tiny_models import write_detector
 from Testing.tiny_training import write_start
-from Testing.two_processes import ERRORS
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +33,10 @@ def job(tmp_path, models, monkeypatch) -> TrainJob:
 
     real = detection.load_detector
     monkeypatch.setattr(detection, "load_detector", lambda *_, **more: real(models / "detector.safetensors", **more))
-    # The tiny detector finds no lesion.
-    monkeypatch.setattr(detector_error, "measure_box_errors", lambda *_, **__: ERRORS)
     write_rings(tmp_path / "data", rings(6))
     split = {"seed": 0, "folds": 3, "held_out": 0, "training": ["P001", "N002"], "validation": ["P003"]}
     (tmp_path / "split.json").write_text(json.dumps(split))
-    options: dict[str, Any] = {"phantoms": 0, "prompts": 1, "copies": 1, "measured_boxes": True, "prompting.empty": 0.1}
+    options: dict[str, Any] = {"phantoms": 0, "prompts": 1, "copies": 1, "prompting.empty": 0.1}
     return TrainJob(
         "sam", tmp_path / "data", tmp_path / "out", start=str(models / "start.safetensors"), split=tmp_path / "split.json",
         epochs=2, batch=1, device="cpu", name="mine", options=options,
@@ -70,7 +66,6 @@ def test_a_training_that_is_not_stopped_has_figures_and_says_nothing_of_it(job):
     card = card_of(job)
     assert set(card["metrics"]) == {"validation", "validation, start model"}
     assert [e["epoch"] for e in card["losses"]] == [1, 2]
-    assert card["box_errors"]["missed"] == ERRORS.missed
     assert not any("stopped" in limit for limit in card["limits"])
     assert result["card"] == str(job.out / "mine.json") and result["sha256"] == card["sha256"]
 

@@ -56,7 +56,7 @@ def test_job_goes_through_json_and_back():
         ({"out": 1}, "'out' must be"),
         ({"start": 1}, "'start' must be a text or null"),
         ({"start": "fresh"}, "cannot start with fresh weights"),
-        ({"mode": "half"}, "one of decoder, full, adapter"),
+        ({"mode": "half"}, "one of decoder, full"),
         ({"preset": None}, "'preset' must be"),
         ({"epochs": 0}, "epochs is at least 1"),
         ({"epochs": 2.5}, "'epochs' must be a whole number or null"),

@@ -31,7 +31,6 @@ HEAVY = {
 NETWORKS = (
     "MyoScarSegLib.segmentation.detail",
     "MyoScarSegLib.segmentation.mask_decoder",
-    "MyoScarSegLib.training.finetune.lora",
 )
 LIMIT_S = 0.3
 # Training and its evaluation are imported when somebody trains, one part at a time.

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import pytest
 import torch
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.losses import (
-    LossWeights,
-    cross_entropy,
-    dice_loss,
-    divergence,
-    focal_loss,
-    scar_loss,
-    scar_losses,
-    soft_labels,
-    tissue_loss,
-    tversky_loss,
-)
+from MyoScarSegLib.training.losses import LossWeights, scar_losses, soft_labels, tissue_loss
 
 SURE = 12.0
-ALONE = {"dice": 0.0, "cross_entropy": 0.0, "divergence": 0.0}
-FOCAL_TVERSKY = LossWeights(**ALONE, tversky=1.0, tversky_gamma=4 / 3)
-EVERY_WEIGHTING = [
-    LossWeights(),
-    LossWeights(positive=3.0),
-    LossWeights(divergence=0),
-    LossWeights(**ALONE, focal=1.0),
-    LossWeights(**ALONE, tversky=1.0),
-    FOCAL_TVERSKY,
-    LossWeights(focal=0.3, tversky=0.5, tversky_gamma=2.0, blur_px=2.0),
-]
-EVERY_LOSS = [
-    dice_loss,
-    cross_entropy,
-    partial(cross_entropy, positive=3.0),
-    focal_loss,
-    tversky_loss,
-    partial(tversky_loss, gamma=4 / 3),
-]
+NONE = {"dice": 0.0, "cross_entropy": 0.0, "divergence": 0.0}
+DICE, CROSS_ENTROPY, DIVERGENCE = (LossWeights(**{**NONE, name: 1.0}) for name in NONE)
+EVERY_WEIGHTING = [LossWeights(), DICE, CROSS_ENTROPY, DIVERGENCE, LossWeights(divergence=0, blur_px=2.0)]
+
+
+def scar_loss(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
+    """The mean over a batch."""
+    return scar_losses(logits, target, weights).mean()
 
 
 @pytest.fixture
@@ -74,10 +51,10 @@ BOTH, NEITHER = torch.tensor([True, True]), torch.tensor([False, False])
 # ---- scar: value
 
 
-@pytest.mark.parametrize("loss", EVERY_LOSS)
-def test_perfect_prediction_costs_almost_nothing(loss, disc):
+@pytest.mark.parametrize("weights", [DICE, CROSS_ENTROPY])
+def test_perfect_prediction_costs_almost_nothing(weights, disc):
     for mask in (disc, torch.zeros_like(disc), torch.ones_like(disc)):
-        assert 0 <= loss(2 * logits_of(mask), mask) < 1e-3
+        assert 0 <= scar_loss(2 * logits_of(mask), mask, weights) < 1e-3
 
 
 def test_perfect_prediction_costs_no_more_than_the_softness_of_the_labels(disc):
@@ -88,58 +65,32 @@ def test_perfect_prediction_costs_no_more_than_the_softness_of_the_labels(disc):
     assert scar_loss(torch.logit(soft), disc, LossWeights(dice=0, cross_entropy=0)) == pytest.approx(0, abs=1e-4)
 
 
-def test_divergence_is_zero_where_the_prediction_equals_the_soft_label_and_else_the_textbook_value(disc):
+def test_divergence_of_an_undecided_prediction_has_the_textbook_value(disc):
     soft = soft_labels(disc, 1.0).clamp(1e-6, 1 - 1e-6)
-    assert divergence(torch.logit(soft), soft) == pytest.approx(0, abs=1e-5)
-    label, predicted = torch.full((1, 4, 4), 0.8), torch.full((1, 4, 4), 0.3)
-    expected = 0.8 * math.log(0.8 / 0.3) + 0.2 * math.log(0.2 / 0.7)
-    assert divergence(torch.logit(predicted), label) == pytest.approx(expected, rel=1e-5)
+    expected = (soft * (soft / 0.5).log() + (1 - soft) * ((1 - soft) / 0.5).log()).mean()
+    assert scar_loss(torch.zeros_like(disc), disc, DIVERGENCE) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_wrong_everywhere_costs_all_there_is(disc):
     wrong = -logits_of(disc)
-    assert dice_loss(wrong, disc) > 0.99
-    assert tversky_loss(wrong, disc) > 0.99
-    assert cross_entropy(wrong, disc) == pytest.approx(SURE, rel=1e-3)
-    share = float(disc.mean())
-    assert focal_loss(wrong, disc) == pytest.approx(SURE * (0.25 * share + 0.75 * (1 - share)), rel=1e-3)
+    assert scar_loss(wrong, disc, DICE) > 0.99
+    assert scar_loss(wrong, disc, CROSS_ENTROPY) == pytest.approx(SURE, rel=1e-3)
 
 
 def test_undecided_prediction_has_the_textbook_value(disc):
     """Where earlier work applied the sigmoid twice, an undecided network and a sure one looked almost alike."""
     undecided = torch.zeros_like(disc)
-    assert cross_entropy(undecided, disc) == pytest.approx(math.log(2))
-    assert cross_entropy(undecided, torch.zeros_like(disc)) == pytest.approx(math.log(2))
-    assert focal_loss(undecided, torch.ones_like(disc)) == pytest.approx(0.25 * 0.25 * math.log(2))
+    assert scar_loss(undecided, disc, CROSS_ENTROPY) == pytest.approx(math.log(2))
+    assert scar_loss(undecided, torch.zeros_like(disc), CROSS_ENTROPY) == pytest.approx(math.log(2))
     area, pixels = float(disc.sum()), disc.numel()
-    assert dice_loss(undecided, disc) == pytest.approx(1 - (area + 1) / (pixels / 2 + area + 1))
-    hit, false, missed = area / 2, (pixels - area) / 2, area / 2
-    expected = 1 - (hit + 1) / (hit + 0.3 * false + 0.7 * missed + 1)
-    assert tversky_loss(undecided, disc) == pytest.approx(expected, rel=1e-5)
-    assert tversky_loss(undecided, disc, gamma=4 / 3) == pytest.approx(expected**0.75, rel=1e-3)
-
-
-def test_tversky_charges_what_is_missed_and_what_is_false_as_told(disc):
-    missing_half, adding_half = disc.clone(), disc.clone()
-    missing_half[:, 18:] = 0
-    adding_half[:, 26:30, 8:20] = 1
-    assert tversky_loss(logits_of(missing_half), disc, 0.1, 0.9) > 2 * tversky_loss(logits_of(missing_half), disc, 0.9, 0.1)
-    assert tversky_loss(logits_of(adding_half), disc, 0.9, 0.1) > 2 * tversky_loss(logits_of(adding_half), disc, 0.1, 0.9)
-
-
-def test_focal_with_gamma_zero_is_half_the_cross_entropy(disc):
-    logits = torch.randn(disc.shape, generator=torch.Generator().manual_seed(1))
-    assert focal_loss(logits, disc, 0.0, 0.5) == pytest.approx(float(cross_entropy(logits, disc)) / 2, rel=1e-5)
+    assert scar_loss(undecided, disc, DICE) == pytest.approx(1 - (area + 1) / (pixels / 2 + area + 1))
 
 
 def test_scar_loss_is_the_weighted_sum_of_its_terms(disc):
     logits = torch.randn(disc.shape, generator=torch.Generator().manual_seed(2))
-    paper = 0.6 * dice_loss(logits, disc) + 0.2 * cross_entropy(logits, disc)
-    paper = paper + 0.2 * divergence(logits, soft_labels(disc, 1.0))
-    assert scar_loss(logits, disc, LossWeights()) == pytest.approx(float(paper), rel=1e-6)
-    more = paper + 0.3 * focal_loss(logits, disc) + 0.7 * tversky_loss(logits, disc, gamma=2.0)
-    weights = LossWeights(focal=0.3, tversky=0.7, tversky_gamma=2.0)
-    assert scar_loss(logits, disc, weights) == pytest.approx(float(more), rel=1e-6)
+    terms = [float(scar_loss(logits, disc, weights)) for weights in (DICE, CROSS_ENTROPY, DIVERGENCE)]
+    paper = 0.6 * terms[0] + 0.2 * terms[1] + 0.2 * terms[2]
+    assert scar_loss(logits, disc, LossWeights()) == pytest.approx(paper, rel=1e-6)
 
 
 # ---- scar: gradient
@@ -147,20 +98,10 @@ def test_scar_loss_is_the_weighted_sum_of_its_terms(disc):
 
 def test_cross_entropy_pulls_a_badly_missed_scar_pixel_up_with_full_strength(disc):
     logits = torch.full_like(disc, -SURE).requires_grad_()
-    cross_entropy(logits, disc).backward()
+    scar_loss(logits, disc, CROSS_ENTROPY).backward()
     inside, outside = logits.grad[disc > 0], logits.grad[disc == 0]
     assert torch.allclose(inside * disc.numel(), torch.full_like(inside, -1.0), atol=1e-3)
     assert outside.abs().max() * disc.numel() < 1e-3
-
-
-def test_weighted_cross_entropy_pulls_scar_alone_harder(disc):
-    gradients = []
-    for positive in (1.0, 4.0):
-        logits = torch.zeros_like(disc).requires_grad_()
-        cross_entropy(logits, disc, positive).backward()
-        gradients.append(logits.grad)
-    assert torch.allclose(gradients[1][disc > 0], 4 * gradients[0][disc > 0])
-    assert torch.allclose(gradients[1][disc == 0], gradients[0][disc == 0])
 
 
 @pytest.mark.parametrize("weights", EVERY_WEIGHTING)
@@ -176,18 +117,6 @@ def test_one_missed_and_one_false_pixel_are_pulled_the_right_way_as_strongly_as_
         with torch.no_grad():
             rise = scar_loss(logits + step, disc, weights) - scar_loss(logits - step, disc, weights)
         assert gradient[0, row, column] == pytest.approx(float(rise) / 0.1, rel=0.05)
-
-
-def test_focal_gradient_forgets_easy_pixels(disc):
-    logits = logits_of(disc) / 4
-    logits[0, 18, 14] = -SURE / 4
-    shares = []
-    for loss in (cross_entropy, focal_loss):
-        leaf = logits.clone().requires_grad_()
-        loss(leaf, disc).backward()
-        shares.append(float(leaf.grad[0, 18, 14].abs() / leaf.grad.abs().sum()))
-    assert shares[0] < 0.1
-    assert shares[1] > 0.4
 
 
 # ---- scar: batches, extremes, precision
@@ -245,15 +174,11 @@ def test_shapes_that_would_broadcast_are_refused(disc):
     [
         {"dice": -0.1},
         {"blur_px": math.nan},
-        {"positive": 0.0},
-        {"focal_alpha": 1.5},
-        {"tversky_gamma": 0.5},
-        {"tversky": 1.0, "tversky_false": 0.0, "tversky_missed": 0.0},
-        ALONE,
+        NONE,
     ],
 )
 def test_senseless_weights_are_refused_by_name(settings):
-    with pytest.raises(ModelError, match=next(iter(settings)) if settings is not ALONE else "All weights"):
+    with pytest.raises(ModelError, match=next(iter(settings)) if settings is not NONE else "All weights"):
         LossWeights(**settings)
 
 

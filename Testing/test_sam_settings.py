@@ -40,7 +40,7 @@ def test_what_the_job_says_goes_before_what_is_usual():
         ("averaging", [-0.1, 1.0]),
         ("corrected", [-0.1, 1.1]),
         ("clip", [0.0, math.inf]),
-        *((name, [0, -1]) for name in ("batch", "dense_batch", "accumulate", "prompts", "copies", "adapter_rank")),
+        *((name, [0, -1]) for name in ("batch", "dense_batch", "accumulate", "prompts", "copies")),
         *((name, [-1]) for name in ("epochs", "corrections", "evaluate_every", "patience", "phantoms", "seed")),
         *((name, [-0.1, math.nan]) for name in ("scar_free_share", "phantom_share", "decay", "tissue")),
         *((f"{part}_rate", [0.0, -1e-3, math.inf, math.nan]) for part in ("dense", "encoder", "decoder", "detail", "refiner")),

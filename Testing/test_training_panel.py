@@ -252,16 +252,16 @@ def test_who_changes_nothing_gets_the_defaults(tab):
 def test_every_choice_reaches_the_training(tab):
     ui = tab.tab.ui
     wanted = TrainSettings(
-        what="both", start_segmenter="litemedsam", start_detector="fresh", mode="adapter", preset="best", seed=3, device="cpu",
-        epochs=7, patience=0, dice=0.5, bce=0.0, kl=0.25, focal=1.0, sigma=1.5, augmentation="heavy", name="third",
+        what="both", start_segmenter="litemedsam", start_detector="fresh", mode="thorough", preset="best", seed=3, device="cpu",
+        epochs=7, patience=0, dice=0.5, bce=0.0, kl=0.25, sigma=1.5, augmentation="heavy", name="third",
     )  # fmt: skip
     for combo, value in (
         (ui.whatCombo, "both"), (ui.startSegmenterCombo, "litemedsam"), (ui.startDetectorCombo, "fresh"),
-        (ui.modeCombo, "adapter"), (ui.presetCombo, "best"), (ui.trainDeviceCombo, "cpu"), (ui.augmentationCombo, "heavy"),
+        (ui.modeCombo, "thorough"), (ui.presetCombo, "best"), (ui.trainDeviceCombo, "cpu"), (ui.augmentationCombo, "heavy"),
     ):  # fmt: skip
         combo.setCurrentIndex(combo.findData(value))
     ui.epochsSpin.value, ui.patienceSpin.value, ui.trainSeedSpin.value = 7, 0, 3
-    for name, value in (("dice", 0.5), ("bce", 0.0), ("kl", 0.25), ("focal", 1.0), ("sigma", 1.5)):
+    for name, value in (("dice", 0.5), ("bce", 0.0), ("kl", 0.25), ("sigma", 1.5)):
         getattr(ui, f"{name}Spin").value = value
     ui.runNameEdit.text = "third"
     tab.click("startTrainButton")

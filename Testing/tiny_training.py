@@ -38,7 +38,6 @@ SETTINGS = SamSettings(
     prompts=1,
     corrections=1,
     copies=2,
-    adapter_rank=2,
 )
 SCHEDULE = Schedule(decay=0.02, warmup=0.1, clip=1.0, averaging=0.9, seed=4)
 _GREY = np.array([0, 160, 30, 260, 60])  # of background, cavity, myocardium, infarct and no-reflow

@@ -11,22 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training import augmentation
-from MyoScarSegLib.training.detector_error import BoxErrors
 from MyoScarSegLib.training.finetune.train import Patients, fine_tune
 from Testing.tiny_training import SETTINGS, PlainWindows, TinyPhase, slices_of, tissue_loss, weights
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
 DECODER = replace(SETTINGS, mode="decoder", detail=False, window_mm=60.0, epochs=1, batch=3)
-ERRORS = BoxErrors(
-    edges=np.full((4, 4), 0.1), sizes=np.full(4, 0.3), missed=0.1, split=0.0, merged=0.0, false_per_slice=0.0,
-    false_boxes=np.zeros((0, 4)), slices=9, lesions=9, boxes=9, boxes_among_several=0,
-)  # fmt: skip
 # One window a step, and a third of them have no prompt.
 UNPROMPTED = replace(DECODER, batch=1, prompting=replace(DECODER.prompting, empty=0.0, ventricle=0.0))
 
@@ -108,17 +102,8 @@ def looks(folder: Path, rank: int) -> Any:
 
 def whole(folder: Path, rank: int) -> Any:
     """A whole training with cached embeddings, of which each process makes a part."""
-    asked: list[int] = []
-
-    def measure() -> BoxErrors:
-        asked.append(rank)
-        return ERRORS
-
-    outcome = fine_tune(folder.parent / "vit.safetensors", replace(PATIENTS, measure=measure), DECODER, folder, device="cpu")
-    given = None if outcome.errors is None else outcome.errors.to_json()
-    return {
-        "main": outcome.main_process, "epochs": outcome.epochs, "model": outcome.model.is_file(), "asked": asked, "errors": given
-    }  # fmt: skip
+    outcome = fine_tune(folder.parent / "vit.safetensors", PATIENTS, DECODER, folder, device="cpu")
+    return {"main": outcome.main_process, "epochs": outcome.epochs, "model": outcome.model.is_file()}
 
 
 def unprompted(folder: Path, rank: int) -> Any:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.cli import convert, curve, demo, evaluate, info, jobs, library, models, runs, train
+from MyoScarSegLib.cli import convert, demo, evaluate, info, jobs, library, models, runs, train
 from MyoScarSegLib.errors import MyoScarSegError
 
 
@@ -50,5 +50,4 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_parser(subparsers)
     train.add_parser(subparsers)
     runs.add_parser(subparsers)
-    curve.add_parser(subparsers)
     return parser

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.splits import Split
 
 # As the settings of a run have them, which are not imported before they are needed.
-WHATS, MODES, PRESETS = ("segmenter", "detector", "both"), ("quick", "thorough", "adapter"), ("quick", "balanced", "best")
+WHATS, MODES, PRESETS = ("segmenter", "detector", "both"), ("quick", "thorough"), ("quick", "balanced", "best")
 AUGMENTATIONS = ("none", "light", "standard", "heavy")
 _WAIT_S = 5.0
 

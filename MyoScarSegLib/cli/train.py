@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.set_defaults(run=run_run)
     actions = parser.add_subparsers(dest="action", metavar="sam|yolo|preview|boxes")
     sam = actions.add_parser("sam", help="fine-tune a segmenter")
-    sam.add_argument("--mode", choices=("decoder", "full", "adapter"), help="what learns (decoder)")
+    sam.add_argument("--mode", choices=("decoder", "full"), help="what learns (decoder)")
     yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
     for kind, action in (("sam", sam), ("yolo", yolo)):
         _add_job_options(action, kind)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 
 KINDS = ("sam", "yolo")
-MODES = ("decoder", "full", "adapter")
+MODES = ("decoder", "full")
 FRESH = "fresh"
 """As ``start``: no model, but new weights."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -43,7 +43,7 @@ class TrainJob:
         data: folder of a labelled data set, as :func:`~MyoScarSegLib.training.datasets.reading.read_dataset` reads it.
         out: folder for model, card, split and log.
         start: model to start from, by name or path; None for the default one, :data:`FRESH` for new weights (``yolo`` only).
-        mode: what learns: ``decoder``, ``full`` or ``adapter``; ``sam`` only.
+        mode: what learns: ``decoder`` or ``full``; ``sam`` only.
         preset: how far pictures are varied: ``none``, ``light``, ``standard`` or ``heavy``.
         epochs: passes over the data; None for the usual number.
         seed: of everything that is drawn, the split included.

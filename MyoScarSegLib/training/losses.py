@@ -2,12 +2,11 @@
 
 The default is that of "Robust Deep Learning for Myocardial Scar Segmentation in Cardiac MRI with Noisy Labels" (MICCAI
 2025): Dice, binary cross-entropy, and the Kullback-Leibler divergence to labels softened by a blur, which charges less for
-disagreeing where experts disagree. Focal, Tversky and focal Tversky losses can be added.
+disagreeing where experts disagree.
 
-Every function takes logits, applies the sigmoid or softmax once, treats each sample by itself, and returns the mean over the
-batch; so a batch of two gives the mean of two batches of one. All of them compute in float32 whatever the logits come in and
-whether or not autocast is on: sums over a mask's pixels overflow float16. Value and gradient stay finite however sure the
-logits are.
+Every function takes logits, applies the sigmoid or softmax once and treats each sample by itself. All of them compute in
+float32 whatever the logits come in and whether or not autocast is on: sums over a mask's pixels overflow float16. Value and
+gradient stay finite however sure the logits are.
 """
 
 from __future__ import annotations
@@ -23,25 +22,17 @@ if TYPE_CHECKING:
     import torch
 
 _SMOOTH_PX = 1.0
-_LEAST_LOST = 1e-6
 TISSUE_WEIGHTS = (0.5, 1.0, 1.0, 2.0)
 """What a pixel of background, cavity, normal myocardium and scar counts: about as rare tissues need, without flooding."""
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term of :func:`scar_loss` counts, and how each is set.
+    """What each term of :func:`scar_losses` counts, and how each is set.
 
     Attributes:
         dice, cross_entropy, divergence: weights of the terms; the paper's by default.
-        positive: how much more a scar pixel counts in the cross-entropy than a background pixel.
         blur_px: standard deviation of the blur that softens the labels, in pixels of the mask.
-        focal: weight of :func:`focal_loss`.
-        focal_gamma: its exponent: 0 counts all pixels alike, more forgets the easy ones.
-        focal_alpha: its share for scar pixels, 0 to 1; background gets the rest.
-        tversky: weight of :func:`tversky_loss`.
-        tversky_false, tversky_missed: what falsely marked and missed scar count in it; a half each is Dice.
-        tversky_gamma: 1 for the plain loss; above 1 (Abraham: 4/3) poorly segmented samples count more (focal Tversky).
 
     Raises:
         ModelError: a value is negative or not finite, or a setting is outside its range.
@@ -50,36 +41,15 @@ class LossWeights:
     dice: float = 0.6
     cross_entropy: float = 0.2
     divergence: float = 0.2
-    positive: float = 1.0
     blur_px: float = 1.0
-    focal: float = 0.0
-    focal_gamma: float = 2.0
-    focal_alpha: float = 0.25
-    tversky: float = 0.0
-    tversky_false: float = 0.3
-    tversky_missed: float = 0.7
-    tversky_gamma: float = 1.0
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
             if not (math.isfinite(value) and value >= 0):
                 raise ModelError(f"The loss setting {setting.name} must be a number from 0 up, not {value}.")
-        if self.dice + self.cross_entropy + self.divergence + self.focal + self.tversky == 0:
+        if self.dice + self.cross_entropy + self.divergence == 0:
             raise ModelError("All weights of the loss are 0; give at least one term a weight.")
-        if self.positive == 0:
-            raise ModelError("The loss setting positive must be above 0: at 0 scar would not count in the cross-entropy.")
-        if self.focal_alpha > 1:
-            raise ModelError(f"The loss setting focal_alpha is a share from 0 to 1, not {self.focal_alpha:g}.")
-        if self.tversky_gamma < 1:
-            raise ModelError(f"The loss setting tversky_gamma must be 1 or more, not {self.tversky_gamma:g}.")
-        if self.tversky and self.tversky_false + self.tversky_missed == 0:
-            raise ModelError("tversky_false and tversky_missed are both 0; no error would cost anything.")
-
-
-def scar_loss(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
-    """The weighted sum of the terms: the mean of :func:`scar_losses`, a float32 scalar."""
-    return scar_losses(logits, target, weights).mean()
 
 
 def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
@@ -101,35 +71,10 @@ def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights
     if weights.dice:
         total = total + weights.dice * _dice(logits, target)
     if weights.cross_entropy:
-        total = total + weights.cross_entropy * _cross_entropy(logits, target, weights.positive)
+        total = total + weights.cross_entropy * _cross_entropy(logits, target)
     if weights.divergence:
         total = total + weights.divergence * _divergence(logits, soft_labels(target, weights.blur_px))
-    if weights.focal:
-        total = total + weights.focal * _focal(logits, target, weights.focal_gamma, weights.focal_alpha)
-    if weights.tversky:
-        charges = (weights.tversky_false, weights.tversky_missed, weights.tversky_gamma)
-        total = total + weights.tversky * _tversky(logits, target, *charges)
     return total
-
-
-def dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """One minus the soft Dice overlap; near 0 for a confidently empty answer to an empty mask. Shapes as :func:`scar_losses`."""
-    return _dice(*_alike(logits, target)).mean()
-
-
-def cross_entropy(logits: torch.Tensor, target: torch.Tensor, positive: float = 1.0) -> torch.Tensor:
-    """Binary cross-entropy per pixel, scar pixels weighted by ``positive``. Shapes as :func:`scar_losses`."""
-    return _cross_entropy(*_alike(logits, target), positive).mean()
-
-
-def divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
-    """Kullback-Leibler divergence KL(soft label || prediction) per pixel, each pixel a coin; 0 where they agree.
-
-    Args:
-        logits: float ``[batch, rows, columns]``.
-        soft: float, likewise, in 0..1.
-    """
-    return _divergence(*_alike(logits, soft)).mean()
 
 
 def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
@@ -161,38 +106,6 @@ def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
         blurred = functional.conv2d(blurred, kernel.view(1, 1, 1, -1))[:, 0]
     peak = blurred.amax(dim=(1, 2), keepdim=True)
     return torch.where(peak > 0, blurred / peak.clamp(min=1e-6), blurred).clamp(0, 1)
-
-
-def focal_loss(logits: torch.Tensor, target: torch.Tensor, gamma: float = 2.0, alpha: float = 0.25) -> torch.Tensor:
-    """Focal loss per pixel (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equation 5).
-
-    Cross-entropy in which a pixel counts ``(1 - p)^gamma``, p being the probability given to its right answer.
-
-    Args:
-        logits: float ``[batch, rows, columns]``.
-        target: likewise, 0 or 1.
-        gamma: 0 or more.
-        alpha: weight of scar pixels, 0 to 1; background pixels weigh ``1 - alpha``.
-    """
-    return _focal(*_alike(logits, target), gamma, alpha).mean()
-
-
-def tversky_loss(
-    logits: torch.Tensor, target: torch.Tensor, false: float = 0.3, missed: float = 0.7, *, gamma: float = 1.0
-) -> torch.Tensor:
-    """One minus the Tversky index, to the power of ``1 / gamma``.
-
-    Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional deep networks", MLMI 2017; with
-    ``gamma`` above 1 the focal Tversky loss of Abraham and Khan, "A novel focal Tversky loss function with improved attention
-    U-Net for lesion segmentation", ISBI 2019.
-
-    Args:
-        logits: float ``[batch, rows, columns]``.
-        target: likewise, 0 or 1.
-        false, missed: what a falsely marked and a missed pixel count; a half each gives about :func:`dice_loss`.
-        gamma: 1 or more.
-    """
-    return _tversky(*_alike(logits, target), false, missed, gamma).mean()
 
 
 def tissue_loss(
@@ -266,38 +179,15 @@ def _dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1))
 
 
-def _cross_entropy(logits: torch.Tensor, target: torch.Tensor, positive: float) -> torch.Tensor:
+def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     from torch.nn import functional
 
-    weight = logits.new_tensor(positive)
-    surprise = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="none")
-    return surprise.flatten(1).mean(1)
+    return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).mean(1)
 
 
 def _divergence(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
+    """KL(soft label || prediction), each pixel a coin: the cross-entropy less the label's own entropy."""
     import torch
-    from torch.nn import functional
 
     entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
-    return (functional.binary_cross_entropy_with_logits(logits, soft, reduction="none") - entropy).flatten(1).mean(1)
-
-
-def _focal(logits: torch.Tensor, target: torch.Tensor, gamma: float, alpha: float) -> torch.Tensor:
-    from torch.nn import functional
-
-    # The logit of the right answer: the logarithms of p and 1 - p both follow from it without overflow.
-    right = logits * (2 * target - 1)
-    weight = alpha * target + (1 - alpha) * (1 - target)
-    surprise = -functional.logsigmoid(right)
-    return (weight * (gamma * functional.logsigmoid(-right)).exp() * surprise).flatten(1).mean(1)
-
-
-def _tversky(logits: torch.Tensor, target: torch.Tensor, false: float, missed: float, gamma: float) -> torch.Tensor:
-    # Both probabilities from the logits, for 1 - sigmoid is 0 long before the sigmoid of the negative is.
-    scar, rest, target = logits.sigmoid().flatten(1), (-logits).sigmoid().flatten(1), target.flatten(1)
-    wrong = false * (scar * (1 - target)).sum(1) + missed * (rest * target).sum(1)
-    lost = wrong / ((scar * target).sum(1) + wrong + _SMOOTH_PX)
-    if gamma == 1:
-        return lost
-    # The root is infinitely steep at 0, where a perfect answer is; shifted a little it is not, and still 0 there.
-    return (lost + _LEAST_LOST) ** (1 / gamma) - _LEAST_LOST ** (1 / gamma)
+    return _cross_entropy(logits, soft) - entropy.flatten(1).mean(1)

@@ -1,20 +1,23 @@
-"""Boxes as readers and detectors draw them around scar, and what a box asks for."""
+"""Boxes as readers draw them around scar, and what a box asks for."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from MyoScarSegLib.training.detector_error import BoxErrors
-    from MyoScarSegLib.training.prompting import Prompting
-
 HELD = 0.5
 """A box that holds this share of a lesion's pixels asks for all of the lesion."""
-_ALIKE_SHARE, _ALIKE_LEAST = 0.25, 8
-_SMOOTHING = 0.02
+JITTER = 0.1
+"""Standard deviation of each edge's error, as a share of the box's side..."""
+_JITTER_PX = 1.0
+"""...plus this many pixels, so that small boxes err, too..."""
+_CARE = (0.3, 1.8)
+"""...times a factor from this range: some readers are more careful."""
+_GROWN, _SHRUNK, _SHIFTED = 0.2, 0.1, 0.1
+"""Shares of boxes that are besides too wide, too tight, or off as a whole. Readers fear to cut, so wide is the commonest."""
+_HABIT = 0.25
+"""By how much of the side at most; well below a half, so that the box stays about its lesion."""
 _SHORTEST_SPLIT_PX = 10
 _PART = (0.25, 0.5)
 
@@ -42,69 +45,38 @@ def answer_to(box: Corners, numbered: np.ndarray) -> np.ndarray:
     return np.asarray(mostly[numbered] | (held > 0))
 
 
-def jittered(generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], how: Prompting) -> Corners:
-    """A box with each edge moved by its own error; kept in the image and at least two pixels wide."""
-    x0, y0, x1, y1 = box
-    spread = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0]) * how.jitter + how.jitter_px
-    spread *= generator.uniform(*how.care)
-    return fitted(np.array(box) + generator.normal(size=4) * spread, shape)
-
-
-def as_reader(generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], how: Prompting) -> Corners:
-    """A box as readers draw it: :func:`jittered`, and some too wide, too tight or off as a whole."""
-    x0, y0, x1, y1 = box
-    side = np.array([x1 - x0, y1 - y0])
-    habit, amount = generator.random(), generator.uniform(0, how.habit)
-    if habit < how.grown:
-        moved = np.concatenate([-side, side]) * amount
-    elif habit < how.grown + how.shrunk:
-        moved = np.concatenate([side, -side]) * amount
-    elif habit < how.grown + how.shrunk + how.shifted:
-        angle = generator.uniform(0, 2 * math.pi)
-        moved = np.tile(side * (math.cos(angle), math.sin(angle)) * amount, 2)
-    else:
-        moved = np.zeros(4)
-    return jittered(generator, tuple(np.array(box) + moved), shape, how)
-
-
-def as_detector(
-    generator: np.random.Generator,
-    box: tuple[float, ...],
-    shape: tuple[int, ...],
-    errors: BoxErrors,
-    size: float | None = None,
+def jittered(
+    generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], share: float, px: float = 0.0
 ) -> Corners:
-    """A box that errs as one of the detector's did.
-
-    All four errors are one found lesion's, for edges do not err independently. As slices are flipped and turned in training,
-    so are the errors. A little noise is added, since only some dozens may have been measured.
+    """A box with each edge moved by its own error; kept in the image and at least two pixels wide.
 
     Args:
         generator: the source of randomness.
-        box: the tight box.
+        box: ``(x0, y0, x1, y1)``.
         shape: ``(rows, columns)`` to keep it in.
-        errors: the measured errors.
-        size: of the lesion, as a share of the ventricle's: the error is then one of a lesion of similar size, as smaller
-            lesions are boxed with larger relative errors. None if the ventricle is not known.
+        share, px: standard deviation of an edge's error: a share of the box's side plus some pixels.
     """
-    rows = np.arange(len(errors.edges))
-    if size is not None:
-        known = np.flatnonzero(np.isfinite(errors.sizes))
-        if known.size:
-            distance = np.abs(np.log(errors.sizes[known] / size))
-            alike = min(known.size, max(_ALIKE_LEAST, math.ceil(_ALIKE_SHARE * known.size)))
-            rows = known[np.argpartition(distance, alike - 1)[:alike]]
-    left, top, right, bottom = errors.edges[generator.choice(rows)] + generator.normal(size=4) * _SMOOTHING
-    mirrored, upside_down, turned = generator.random(3) < 0.5
-    if mirrored:
-        left, right = right, left
-    if upside_down:
-        top, bottom = bottom, top
-    if turned:
-        left, top, right, bottom = top, left, bottom, right
     x0, y0, x1, y1 = box
-    width, height = x1 - x0, y1 - y0
-    return fitted(np.array([x0 - left * width, y0 - top * height, x1 + right * width, y1 + bottom * height]), shape)
+    spread = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0]) * share + px
+    return fitted(np.array(box) + generator.normal(size=4) * spread, shape)
+
+
+def as_reader(generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], *, habits: bool = True) -> Corners:
+    """A box as readers draw it: :func:`jittered`, and with ``habits`` some too wide, too tight or off as a whole."""
+    x0, y0, x1, y1 = box
+    side = np.array([x1 - x0, y1 - y0])
+    moved = np.zeros(4)
+    if habits:
+        habit, amount = generator.random(), generator.uniform(0, _HABIT)
+        if habit < _GROWN:
+            moved = np.concatenate([-side, side]) * amount
+        elif habit < _GROWN + _SHRUNK:
+            moved = np.concatenate([side, -side]) * amount
+        elif habit < _GROWN + _SHRUNK + _SHIFTED:
+            angle = generator.uniform(0, 2 * math.pi)
+            moved = np.tile(side * (math.cos(angle), math.sin(angle)) * amount, 2)
+    care = generator.uniform(*_CARE)
+    return jittered(generator, tuple(np.array(box) + moved), shape, JITTER * care, _JITTER_PX * care)
 
 
 def smaller_part(generator: np.random.Generator, lesion: np.ndarray) -> np.ndarray | None:
@@ -126,12 +98,6 @@ def smaller_part(generator: np.random.Generator, lesion: np.ndarray) -> np.ndarr
     kept = reached <= share if generator.random() < 0.5 else reached > reached[-1] - share
     part = lesion & (kept[None, :] if axis == 1 else kept[:, None])
     return part if part.any() else None
-
-
-def relative_size(box: Corners, ventricle: Corners) -> float:
-    """Size of a box as a share of the ventricle's: the ratio of the geometric means of width and height."""
-    (a0, b0, a1, b1), (c0, d0, c1, d1) = box, ventricle
-    return math.sqrt((a1 - a0) * (b1 - b0) / ((c1 - c0) * (d1 - d0)))
 
 
 def tight(mask: np.ndarray) -> Corners | None:

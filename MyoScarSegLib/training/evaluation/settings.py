@@ -26,7 +26,8 @@ from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import Stack, stacks_of
-from MyoScarSegLib.training.prompting import Prompting, correction, jittered
+from MyoScarSegLib.training.prompt_boxes import JITTER, jittered
+from MyoScarSegLib.training.prompt_clicks import correction
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 ORACLE, JITTERED, CLICKS, END_TO_END = "oracle", "jittered", "clicks", "end_to_end"
 SETTINGS = (ORACLE, JITTERED, CLICKS, END_TO_END)
-HURRIED = Prompting(jitter=0.1, jitter_px=0.0, care=(1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def evaluate_models(
 
         work.evaluate(stack, report)
     progress(len(stacks) * steps, len(stacks) * steps, "evaluated")
-    how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": HURRIED.jitter}
+    how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": JITTER}
     return ModelEvaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
 
 
@@ -133,7 +133,7 @@ class _Work:
             report("jittered boxes")
             generators = {k: self._generator(stack, k) for k in range(len(stack.scar))}
             hurried = [
-                _box(k, jittered(generators[k], tuple(box), stack.scar[k].shape, HURRIED), "jittered reference")
+                _box(k, jittered(generators[k], tuple(box), stack.scar[k].shape, JITTER), "jittered reference")
                 for k, of in tight.items()
                 for box in of
             ]

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-    from MyoScarSegLib.training.detector_error import BoxErrors
     from MyoScarSegLib.training.evaluation.stacks import Stack
     from MyoScarSegLib.training.jobs import TrainJob
 
@@ -40,7 +39,6 @@ _FURTHER: Mapping[str, Any] = {
     "epochs": 5,
     "decoder_rate": 5e-5,
     "detail_rate": 5e-5,
-    "measured_boxes": False,
     "prompting.empty": 0.05,
     "prompting.ventricle": 0.0,
 }
@@ -65,15 +63,7 @@ def run_sam(
     used.split.write(manifest)
     detector = load_detector(device=job.device)
 
-    def measure() -> BoxErrors:
-        from MyoScarSegLib.training.detector_error import measure_box_errors
-
-        return measure_box_errors(detector, used.training, progress=progress, cancel=cancel)
-
-    patients = Patients(
-        used.training, used.validation, heart_finder(detector), measure=measure if settings.measured_boxes else None
-    )
-
+    patients = Patients(used.training, used.validation, heart_finder(detector))
     masks: dict[tuple[str, int], np.ndarray] = {}
 
     def end_to_end(segmenter: Segmenter) -> dict[str, float]:
@@ -146,7 +136,6 @@ def _write_card(
     stopped: bool = False,
 ) -> None:
     """The card of the model as it now is; of a training that was stopped it says so."""
-    errors = outcome.errors
     record = {
         "name": job.name,
         "task": "segment",
@@ -158,7 +147,6 @@ def _write_card(
         "cores": os.cpu_count(),
         "started_from": {"name": outcome.start.checkpoint.name, "sha256": outcome.start.checkpoint.sha256},
         "settings": settings.to_json(),
-        "box_errors": None if errors is None else {k: v for k, v in errors.to_json().items() if not isinstance(v, list)},
         "split": used.split.to_json(),
         "losses": outcome.epochs,
         "best_epoch": outcome.best_epoch,

@@ -17,7 +17,7 @@ def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float], decay: 
 
     Args:
         network: changed in place: what learns requires gradients, the rest does not.
-        rates: peak learning rate of each part, by its name. ``adapter`` are the image encoder's low-rank weights alone.
+        rates: peak learning rate of each part, by its name.
         decay: weight decay. Biases and normalisation do not decay.
     """
     network.requires_grad_(False)
@@ -45,10 +45,7 @@ def rate_factor(share: float, warmup: float) -> float:
 
 
 def _learning(network: nn.ModuleDict, part: str) -> Sequence[nn.Parameter]:
-    if part == "adapter":
-        found = [p for name, p in network["image_encoder"].named_parameters() if ".low_rank." in name]
-    else:
-        found = list(network[part].parameters())
+    found = list(network[part].parameters())
     for parameter in found:
         parameter.requires_grad_(True)
     return found

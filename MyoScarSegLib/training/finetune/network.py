@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.training.finetune.settings import SamSettings
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 _USUAL_SIDE, _USUAL_WINDOW_MM = 112, 156.8
@@ -96,7 +94,7 @@ def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False
 
 def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Checkpoint:
     """The network as a checkpoint in memory, to be looked at as a segmenter. Its checksum is that of its tensors."""
-    state = {key: value.detach().cpu().clone() for key, value in _plain(network).items()}
+    state = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
     digest = hashlib.sha256()
     for key in sorted(state):
         digest.update(key.encode())
@@ -124,7 +122,8 @@ def save_model(path: Path, network: nn.ModuleDict, start: StartModel, licence: s
     from safetensors.torch import save_file
 
     tensors = {
-        key: (value.half() if value.is_floating_point() else value).cpu().contiguous() for key, value in _plain(network).items()
+        key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for key, value in network.state_dict().items()
     }
     metadata = {
         "preprocessing": start.preprocessing,
@@ -141,13 +140,3 @@ def save_model(path: Path, network: nn.ModuleDict, start: StartModel, licence: s
             save_file(tensors, str(temporary), metadata)
         except SafetensorError as error:  # how safetensors reports a full disk
             raise OutputError(f"Cannot write {path}: {error}. Free some space, or choose another folder.") from error
-
-
-def _plain(network: nn.ModuleDict) -> dict[str, torch.Tensor]:
-    """The state with adapters merged, so that the tensors are the architecture's."""
-    from MyoScarSegLib.training.finetune.lora import LowRank, merge_adapters
-
-    if any(isinstance(module, LowRank) for module in network.modules()):
-        network = copy.deepcopy(network)
-        merge_adapters(network["image_encoder"])
-    return network.state_dict()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from MyoScarSegLib.training.detector_error import BoxErrors
-
 _TISSUE_WEIGHTS = (0.3, 1.0, 1.0, 2.0)
 _COARSE = 0.4
 _SCORE = 0.05
@@ -53,7 +51,6 @@ def prompts_loss(
     items: Sequence[Item],
     settings: SamSettings,
     seeds: Sequence[Sequence[int]],
-    errors: BoxErrors | None,
     recipe: str,
 ) -> StepLoss:
     """The answers to drawn prompts, and to correcting clicks in the middle of the largest error.
@@ -65,7 +62,6 @@ def prompts_loss(
         items: windows on the network's device.
         settings: how.
         seeds: one per window.
-        errors: of the detector's boxes, if prompts shall err like them.
         recipe: id of the model's preprocessing.
     """
     import torch
@@ -90,7 +86,7 @@ def prompts_loss(
             parts = {name: value * len(items) for name, value in parts.items()}
     open_prompts: list[_Asked] = []
     for number, (item, seed) in enumerate(zip(items, seeds, strict=True)):
-        open_prompts += _Asked.draw(number, item, settings, seed, errors)
+        open_prompts += _Asked.draw(number, item, settings, seed)
     sums: dict[str, float] = {"mask": 0.0, "corrected": 0.0}
     counts = np.bincount([p.item for p in open_prompts], minlength=len(items))
     current = open_prompts
@@ -141,14 +137,12 @@ class _Asked:
     hint: np.ndarray | None = None
 
     @classmethod
-    def draw(cls, number: int, item: Item, settings: SamSettings, seed: Sequence[int], errors: BoxErrors | None) -> list[_Asked]:
+    def draw(cls, number: int, item: Item, settings: SamSettings, seed: Sequence[int]) -> list[_Asked]:
         generator = np.random.default_rng(seed)
         targets = item.targets.cpu().numpy()
         asked = []
         for _ in range(settings.prompts):
-            prompt: TrainingPrompt | None = draw_prompt(
-                generator, targets[LESIONS], targets[VENTRICLE] > 0, settings.prompting, errors
-            )
+            prompt: TrainingPrompt | None = draw_prompt(generator, targets[LESIONS], targets[VENTRICLE] > 0, settings.prompting)
             if prompt is None:
                 continue
             turns = 1
@@ -176,7 +170,7 @@ def _answer(
     from MyoScarSegLib.segmentation.mask_decoder import decode
 
     refines = detail is not None and "refiner" in network
-    learns = not refines or settings.sam_decoder or settings.mode != "decoder"
+    learns = not refines or settings.mode != "decoder"
     with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
         # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder was not taught to.
         hints = None if refines else [p.hint for p in asked]

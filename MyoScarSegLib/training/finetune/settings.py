@@ -10,7 +10,7 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 
-MODES = ("decoder", "full", "adapter")
+MODES = ("decoder", "full")
 _FROM_ZERO = ("scar_free_share", "phantom_share", "corrected", "decay", "tissue")
 _LEAST_SIDE, _MOST_SIDE = 32, 2048
 _LEAST_MM, _MOST_MM = 20, 1000
@@ -25,14 +25,12 @@ class SamSettings:
 
     Attributes:
         mode: what learns in the prompts phase: ``decoder`` all but SAM's image encoder, whose embeddings of ``copies``
-            augmented copies of each slice are kept on disk; ``full`` everything; ``adapter`` all but the encoder's own
-            weights, beside which low-rank ones learn.
+            augmented copies of each slice are kept on disk; ``full`` everything.
         side: of the window in pixels of the network; 0 takes the start model's.
         window_mm: of the window in millimetres; 0 takes the start model's. A slice without spacing counts 1.4 mm a pixel.
         detail: whether a start model without detail branch gets one.
         refiner: whether one without refiner gets one. Tried for our own model, it drew small scar too small: off.
         detail_width, refiner_width: channels of their finest levels, for new ones.
-        sam_decoder: whether SAM's mask decoder learns too where a refiner draws the mask (it always does where none does).
         dense_epochs: passes over all slices in the dense phase; -1 for 60 with a new detail branch and none with one that has
             learnt.
         epochs: passes over all slices in the prompts phase.
@@ -48,14 +46,12 @@ class SamSettings:
         corrections: ...one after the other, up to this many.
         dense_rate, encoder_rate, decoder_rate, detail_rate, refiner_rate: peak learning rates of AdamW, for the dense phase,
             and for each part in the prompts phase.
-        adapter_rank: of the low-rank weights.
         decay: weight decay.
         warmup: share of all steps with linear warm-up; cosine to 2% follows.
         clip: largest norm of the gradient.
         averaging: decay of the averaged weights; 0 for none.
         precision: ``auto``, ``no``, ``bf16`` or ``fp16``, as accelerate names them; ``auto`` is bf16 on GPUs that have it.
         tissue: weight of the tissue map's loss in the prompts phase.
-        measured_boxes: draw the boxes' errors from those that the detector makes on the training slices.
         calibrate: where a refiner draws the mask, move its threshold to where it is best on the validation patients.
         evaluate_every: epochs between looks at the validation patients end to end.
         patience: looks without a better figure after which the training stops; 0 for never.
@@ -74,7 +70,6 @@ class SamSettings:
     refiner: bool = False
     detail_width: int = 24
     refiner_width: int = 16
-    sam_decoder: bool = False
     dense_epochs: int = -1
     epochs: int = 12
     dense_preset: str = "standard"
@@ -94,14 +89,12 @@ class SamSettings:
     decoder_rate: float = 2e-4
     detail_rate: float = 3e-4
     refiner_rate: float = 1.5e-3
-    adapter_rank: int = 8
     decay: float = 0.02
     warmup: float = 0.04
     clip: float = 1.0
     averaging: float = 0.995
     precision: str = "auto"
     tissue: float = 0.3
-    measured_boxes: bool = True
     calibrate: bool = True
     evaluate_every: int = 3
     patience: int = 0
@@ -117,7 +110,7 @@ class SamSettings:
             value = getattr(self, setting.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ModelError(f"{setting.name} is {value}, which is no number to compute with.")
-        for name in ("batch", "dense_batch", "accumulate", "prompts", "copies", "detail_width", "refiner_width", "adapter_rank"):
+        for name in ("batch", "dense_batch", "accumulate", "prompts", "copies", "detail_width", "refiner_width"):
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, which is less than 1.")
         for name in ("epochs", "corrections", "evaluate_every", "patience", "phantoms", "seed", *_FROM_ZERO):

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from MyoScarSegLib.segmentation import Segmenter
-    from MyoScarSegLib.training.detector_error import BoxErrors
 
 HeartOf = Callable[[Sequence[LabelledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
@@ -62,15 +61,11 @@ class Patients:
     Attributes:
         training, validation: slices of whole patients, no patient in both.
         heart_of: finds the heart in a patient's slices, for those whose wall is not labelled.
-        errors: how the detector's boxes err, if prompts shall err like them.
-        measure: finds that out, where it is not known yet; the main process calls it for all.
     """
 
     training: Sequence[LabelledSlice]
     validation: Sequence[LabelledSlice] = ()
     heart_of: HeartOf | None = None
-    errors: BoxErrors | None = None
-    measure: Callable[[], BoxErrors] | None = None
 
 
 @dataclass
@@ -81,7 +76,6 @@ class Outcome:
         model: path of the best model.
         start: what it started from.
         epochs: figures of each epoch of the prompts phase, and of the dense one before it.
-        errors: how the detector's boxes err, as far as prompts were drawn by it.
         best_epoch: of the prompts phase, whose network the model is; 0 if nothing was looked at and it is the last.
         seconds: that this call took.
         main_process: whether this process writes the files.
@@ -90,7 +84,6 @@ class Outcome:
     model: Path
     start: StartModel
     epochs: list[dict[str, Any]] = field(default_factory=list)
-    errors: BoxErrors | None = None
     best_epoch: int = 0
     seconds: float = 0.0
     main_process: bool = True
@@ -144,12 +137,9 @@ def fine_tune(
     network, begun = prepared.network.to(processes.accelerator.device), prepared.start
     if settings.dense_epochs < 0:
         settings = replace(settings, dense_epochs=_NEW_BRANCH_EPOCHS if begun.new_detail else 0)
-    errors, measure = patients.errors, patients.measure
-    if errors is None and measure is not None and settings.epochs:
-        errors = processes.in_main(measure)
     recipes = {
         DENSE: _recipe(settings, begun, prepared.samples, DENSE),
-        PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else (), errors),
+        PROMPTS: _recipe(settings, begun, prepared.samples, PROMPTS, prepared.validation if end_to_end else ()),
     }
     model_path = out / f"{name}.safetensors"
     best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, model_path, resume))
@@ -160,8 +150,8 @@ def fine_tune(
     else:
         progress = no_progress
     schedule = Schedule(settings.decay, settings.warmup, settings.clip, settings.averaging, settings.seed)
-    course = _Course(prepared, errors, settings, processes, hooks)
-    outcome = Outcome(model_path, begun, errors=errors, best_epoch=best_epoch, main_process=processes.main)
+    course = _Course(prepared, settings, processes, hooks)
+    outcome = Outcome(model_path, begun, best_epoch=best_epoch, main_process=processes.main)
     going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
     of_this_training = model_path.is_file() and going_on
 
@@ -242,14 +232,12 @@ class _Course:
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
 
-    def __init__(
-        self, prepared: _Prepared, errors: BoxErrors | None, settings: SamSettings, processes: Processes, hooks: Hooks
-    ) -> None:
+    def __init__(self, prepared: _Prepared, settings: SamSettings, processes: Processes, hooks: Hooks) -> None:
         from MyoScarSegLib.training.augmentation import Augmenter
 
         self._network, self._start, self._settings, self._processes = prepared.network, prepared.start, settings, processes
         self._samples, self._phantoms, self._validation = prepared.samples, prepared.phantoms, prepared.validation
-        self._errors, self._hooks, self.looked = errors, hooks, 0
+        self._hooks, self.looked = hooks, 0
         self._all = [*self._samples, *self._phantoms]
         self._plain = Augmenter("none", self._start.side)
 
@@ -317,10 +305,6 @@ class _Course:
             made = sum(self._processes.exchange(bank.cache.misses))
             if log is not None:
                 log.event(event="embeddings", made=made, seconds=round(time.monotonic() - before, 1))
-        elif settings.mode == "adapter":
-            from MyoScarSegLib.training.finetune.lora import add_adapters
-
-            add_adapters(network["image_encoder"], settings.adapter_rank, settings.seed)
 
         def item(epoch: int, place: int, number: int) -> Item:
             if bank is not None:
@@ -330,7 +314,7 @@ class _Course:
         def loss(trained: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
             if settings.mode != "decoder":
                 _learning_mode(trained["image_encoder"])
-            return prompts_loss(trained, items, settings, seeds, self._errors, start.preprocessing)
+            return prompts_loss(trained, items, settings, seeds, start.preprocessing)
 
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             every = settings.evaluate_every
@@ -357,12 +341,10 @@ class _Course:
             rates["detail"] = settings.detail_rate
         if refines:
             rates["refiner"] = settings.refiner_rate
-        if not refines or settings.sam_decoder or settings.mode != "decoder":
+        if not refines or settings.mode != "decoder":
             rates |= {"prompt_encoder": settings.decoder_rate, "mask_decoder": settings.decoder_rate}
         if settings.mode == "full":
             rates["image_encoder"] = settings.encoder_rate
-        elif settings.mode == "adapter":
-            rates["adapter"] = settings.encoder_rate * 10
         return rates
 
 
@@ -425,7 +407,6 @@ def _recipe(
     samples: Sequence[TrainingSlice],
     phase: str,
     validation: Sequence[TrainingSlice] = (),
-    errors: BoxErrors | None = None,
 ) -> str:
     """Checksum of what decides a phase's course; in how many parts a step is worked through does not."""
     counted = replace(settings, tensorboard=False, accumulate=1).to_json()
@@ -439,6 +420,4 @@ def _recipe(
             digest.update(f"{sample.centre} {sample.pixel_mm} {sample.wall_known}".encode())
         digest.update(sample.image.tobytes())
         digest.update(sample.targets[TISSUE].tobytes())
-    if errors is not None:
-        digest.update(json.dumps(errors.to_json(), sort_keys=True).encode())
     return digest.hexdigest()

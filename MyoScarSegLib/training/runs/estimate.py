@@ -261,7 +261,6 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     figures = 2 * data.validation * (pace.look + _PROMPT_ROUNDS * pace.prompt)
     calibrating = pace.calibrates and data.scarred_patients >= FEWEST_PATIENTS
     parts["reading"] += pace.loading
-    parts["embedding"] += real * pace.learns_from_boxes
     if settings.mode == "decoder":
         parts["embedding"] += (real + phantoms) * settings.copies * pace.embedding
     parts["steps"] += settings.epochs * an_epoch + (dense_epochs * windows * pace.dense_window if pace.dense_window else 0.0)

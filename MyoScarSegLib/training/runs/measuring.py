@@ -38,7 +38,6 @@ class SegmenterPace:
         epoch: what comes at the end of each epoch beside the look: the checkpoint.
         look: one slice, end to end and with tight boxes.
         prompt: one slice once more with other prompts.
-        learns_from_boxes: one slice of measuring the detector's errors; 0 if that is not done.
         calibrates: whether the model's threshold is chosen at the end.
     """
 
@@ -49,7 +48,6 @@ class SegmenterPace:
     epoch: float
     look: float
     prompt: float
-    learns_from_boxes: float
     calibrates: bool
 
 
@@ -138,18 +136,16 @@ def pace_of_segmenter(
     progress(0, 0, "Measuring the image encoder")
     encoding = _encoder_seconds(network["image_encoder"], begun, device)
     calibrates = "refiner" in network and settings.calibrate
-    look = prompt = boxes = 0.0
+    look = prompt = 0.0
     if cancel is not None:
         cancel.raise_if_cancelled()
     if validation:
         progress(0, 0, "Measuring a look at the validation slices")
         look, prompt = _look_seconds(network, begun, detector, validation, device, cancel)
-    if settings.measured_boxes and settings.epochs:
-        boxes = _seconds_of(lambda: detector.detect_many([s.image for s in training[:4]])) / len(training[:4])
     del network
     progress(0, 0, "Measuring the steps of the training")
     steps = _segmenter_steps(start, settings, training, encoding, min(dense_epochs, 1), device, cancel)
-    return SegmenterPace(loading, *steps, look, prompt, boxes, calibrates)
+    return SegmenterPace(loading, *steps, look, prompt, calibrates)
 
 
 def _encoder_seconds(encoder: Any, begun: Any, device: str) -> float:
@@ -201,7 +197,7 @@ def _segmenter_steps(
     small = replace(
         settings, epochs=2, dense_epochs=dense_epochs, copies=1, phantoms=0, phantom_share=0.0,
         scar_free_share=float(len(chosen)), batch=batch,
-        dense_batch=min(settings.dense_batch, batch), measured_boxes=False, calibrate=False, evaluate_every=0,
+        dense_batch=min(settings.dense_batch, batch), calibrate=False, evaluate_every=0,
         tensorboard=False,
         # Other windows than those of the training, whose embeddings may be there already.
         seed=int(np.random.default_rng().integers(1 << 30, 1 << 31)),

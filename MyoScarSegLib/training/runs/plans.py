@@ -21,19 +21,18 @@ from MyoScarSegLib.training.splits import Split
 
 VERSION = 1
 SEGMENTER, DETECTOR, BOTH = "segmenter", "detector", "both"
-QUICK, THOROUGH, ADAPTER = "quick", "thorough", "adapter"
+QUICK, THOROUGH = "quick", "thorough"
 FAST, BALANCED, BEST = "quick", "balanced", "best"
 AUGMENTATIONS = ("none", "light", "standard", "heavy")
 DETECTOR_OPTION = "detector."
 """Before the name of an option that is for the detector."""
-_MODES = {QUICK: "decoder", THOROUGH: "full", ADAPTER: "adapter"}
+_MODES = {QUICK: "decoder", THOROUGH: "full"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _LOSSES = {
     "dice": "loss.dice",
     "bce": "loss.cross_entropy",
     "kl": "loss.divergence",
-    "focal": "loss.focal",
     "sigma": "loss.blur_px",
 }
 _SLICES_PER_PATIENT = 7
@@ -90,18 +89,18 @@ class TrainSettings:
         start_segmenter, start_detector: model to start from, by name or path; None for the default one, and for a detector
             also ``fresh``.
         mode: what of the segmenter learns: ``quick`` the parts behind the image encoder, whose embeddings are made once;
-            ``thorough`` everything; ``adapter`` the same as quick, and small additions to the encoder.
+            ``thorough`` everything.
         preset: how long: ``quick``, ``balanced`` or ``best``.
         seed: of everything that is drawn.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         epochs: passes over the data; None for as many as the preset says.
         patience: looks at the validation patients without a better figure after which the segmenter's training ends; 0 for
             never, None for the preset's.
-        dice, bce, kl, focal: weights of the segmenter's losses; None for the usual ones.
+        dice, bce, kl: weights of the segmenter's losses; None for the usual ones.
         sigma: standard deviation in pixels of the blur that softens the labels for ``kl``; None for the usual one.
         augmentation: how far pictures are varied: ``none``, ``light``, ``standard`` or ``heavy``.
         name: of the model that is made; empty for ``segmenter`` or ``detector``.
-        options: further settings by name, such as ``copies`` or ``loss.tversky``; ``detector.`` goes before those of the
+        options: further settings by name, such as ``copies`` or ``prompts``; ``detector.`` goes before those of the
             detector.
 
     Raises:
@@ -120,7 +119,6 @@ class TrainSettings:
     dice: float | None = None
     bce: float | None = None
     kl: float | None = None
-    focal: float | None = None
     sigma: float | None = None
     augmentation: str = "standard"
     name: str = ""
@@ -319,11 +317,6 @@ def modes() -> tuple[Choice, ...]:
     return (
         Choice(QUICK, "Quick", "Only the parts behind the image encoder learn, on embeddings made once. Right for a laptop."),
         Choice(THOROUGH, "Thorough", "The whole network learns. For many patients and a GPU."),
-        Choice(
-            ADAPTER,
-            "Adapter",
-            "As quick, with small additions to the encoder. For pictures of another scanner, and a GPU.",
-        ),
     )
 
 

@@ -17,7 +17,7 @@ from MyoScarSegLib.widgets.text import _, device_text
 
 FRESH = "fresh"
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-_LOSSES = ("dice", "bce", "kl", "focal", "sigma")
+_LOSSES = ("dice", "bce", "kl", "sigma")
 
 
 class SettingsForm:
@@ -91,7 +91,6 @@ class SettingsForm:
             dice=_optional(ui.diceSpin),
             bce=_optional(ui.bceSpin),
             kl=_optional(ui.klSpin),
-            focal=_optional(ui.focalSpin),
             sigma=_optional(ui.sigmaSpin),
         )
 
