@@ -1,0 +1,1 @@
+"""Tests in a real 3D Slicer application, driven by mouse and keyboard: ``make test-application``."""
