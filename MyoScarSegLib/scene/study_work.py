@@ -33,6 +33,7 @@ class StudyWork:
         session: the study's.
         key: the engine's name for it.
         live: whether slices that are behind their prompts are segmented at once.
+        waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
         edits: which slices are behind, and how long edits took.
         proposed: whether boxes have been proposed, whatever came of it.
     """
@@ -45,12 +46,14 @@ class StudyWork:
         notices: Notices,
         *,
         live: bool,
+        waits: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         engine.open_study(key, session.study)
         self.session = session
         self.key = key
         self.live = live
+        self.waits = waits
         self.edits = LiveEdits(clock)
         self.proposed = bool(session.boxes.all_boxes())
         self.action: Action | None = None
@@ -120,6 +123,9 @@ class StudyWork:
         """Encode all slices in the background, the displayed one first, then its neighbours outwards."""
         if self.encoding is not None:
             self.encoding.cancel()
+            self.encoding = None
+        if self.waits:
+            return
         slices = self.session.study.slices
         order = [
             k
@@ -254,7 +260,7 @@ class StudyWork:
 
     def segment_behind(self) -> None:
         """Segment the slices that are behind, unless that is off or something is under way; the latest prompts win."""
-        if self._closed or not self.live or self._live_request is not None or self.action is not None:
+        if self._closed or not self.live or self.waits or self._live_request is not None or self.action is not None:
             return
         made_with = self.edits.waiting
         if not made_with:

@@ -56,6 +56,7 @@ class Workflow(QuickEdits):
         self._clock = clock
         self._notices = Notices()
         self._live = True
+        self._waits = False
         self._work: StudyWork | None = None
         self._studies = 0
         self._follower: SliceFollower | None = None
@@ -195,6 +196,21 @@ class Workflow(QuickEdits):
             self._work.live = on
             self._work.segment_behind()
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is begun that was not asked for: set it while the networks' packages are not installed yet."""
+        return self._waits
+
+    @waits.setter
+    def waits(self, on: bool) -> None:
+        if on == self._waits:
+            return
+        self._waits = on
+        if self._work is not None:
+            self._work.waits = on
+            self._work.encode(self.displayed_slice)
+            self._work.segment_behind()
+
     def why_not(self, action: str) -> str:
         """Why something is not possible now, as a sentence for a tooltip; empty if it is.
 
@@ -326,7 +342,7 @@ class Workflow(QuickEdits):
         try:
             session = StudySession.open(volume_node)
             key = f"study-{self._studies + 1}"
-            work = StudyWork(session, self.engine, key, self._notices, live=self._live, clock=self._clock)
+            work = StudyWork(session, self.engine, key, self._notices, live=self._live, waits=self._waits, clock=self._clock)
         except MyoScarSegError as error:
             self._notices.say(error=str(error))
             return False

@@ -67,6 +67,7 @@ class AdvancedPart(Part):
         ui.advancedSection.connect("contentsCollapsed(bool)", self._opened)
         ui.deviceInfo.visible = False
         self._show_models()
+        self.workflow.waits = self.something_missing
         self.configure()
 
     def enter(self) -> None:
@@ -141,11 +142,9 @@ class AdvancedPart(Part):
     def ready(self, action: str) -> bool:
         """Whether the networks can run; if packages are missing, the dialog that installs them is shown instead."""
         self._missing = None
+        self.workflow.waits = self.something_missing  # what nobody has asked for must not end in an error
         if not self.something_missing:
             return True
-        self.panel.status.say_error(
-            _("Segmentation needs packages that are not installed yet. Nothing is installed before you have seen what it is.")
-        )
         self.show_dependencies(action)
         return False
 
@@ -158,6 +157,7 @@ class AdvancedPart(Part):
     def packages_changed(self) -> None:
         """Something was installed: look again, and start the worker that was stopped for it."""
         self._missing, self._broken_off = None, ""
+        self.workflow.waits = self.something_missing
         self.panel.status.say_error("")
         self.workflow.forget_error()
         self.panel.engine.start()

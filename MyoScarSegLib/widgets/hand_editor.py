@@ -124,7 +124,7 @@ class HandEditor:
         editor.undoEnabled = False  # there is one undo, the panel's, and it goes back over the brush as well
         editor.setMRMLScene(scene)
         editor.setMRMLSegmentEditorNode(node)
-        self._panel.ui.editorLayout.addWidget(editor)
+        self._panel.ui.editorGroup.layout().addWidget(editor)
         self._editor = editor
         self.refresh()
         if self._panel.entered:

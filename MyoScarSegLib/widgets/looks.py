@@ -49,7 +49,6 @@ def dress(ui: Any) -> None:
         getattr(ui, name).styleSheet = small
     for name in ("volumeMlLabel", "massLabel"):
         getattr(ui, name).styleSheet = "font-size: 20pt; font-weight: 600;"
-    ui.errorFrame.styleSheet = error_style("errorFrame", is_dark(ui.statusFrame))
     ui.encodedBar.styleSheet = THIN_BAR
     for table in (ui.boxTable, ui.sliceTable):
         dress_table(table)
@@ -122,10 +121,19 @@ def error_colors(dark: bool) -> tuple[str, str, str]:
     return ("#4a2a24", "#b0563f", "#ffe3da") if dark else ("#fdeee9", "#e0a392", "#6d2413")
 
 
-def error_style(name: str, dark: bool) -> str:
-    """Style sheet of the frame of this name that says what went wrong."""
-    ground, edge, text = error_colors(dark)
-    return (
-        f"QFrame#{name} {{ background: {ground}; border: 1px solid {edge}; border-radius: 4px; }}"
-        f"QFrame#{name} QLabel {{ color: {text}; }}"
+def invitation_colors(dark: bool) -> tuple[str, str, str]:
+    """Ground, edge and text of the same card when it asks for the first step and nothing went wrong."""
+    return ("#26384a", "#4d759c", "#dbe9f8") if dark else ("#eef4fb", "#a9c4e4", "#1d3f66")
+
+
+def show_card(frame: Any, label: Any, error: str, invitation: str) -> None:
+    """Let a card say what went wrong, else what to do first; hide it if there is neither."""
+    label.text = error or invitation
+    frame.visible = bool(error or invitation)
+    ground, edge, text = (error_colors if error else invitation_colors)(is_dark(frame.parentWidget()))
+    style = (
+        f"QFrame#{frame.name} {{ background: {ground}; border: 1px solid {edge}; border-radius: 4px; }}"
+        f"QFrame#{frame.name} QLabel {{ color: {text}; }}"
     )
+    if frame.styleSheet != style:
+        frame.styleSheet = style

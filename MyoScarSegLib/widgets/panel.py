@@ -26,6 +26,7 @@ from MyoScarSegLib.widgets.status_part import StatusPart
 from MyoScarSegLib.widgets.study_part import StudyPart
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.tab import TrainingTab
+from MyoScarSegLib.widgets.unexpected import Unexpected
 from MyoScarSegLib.widgets.views import Views
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Panel:
         settings: what outlives the application.
         views: the slice views.
         mouse: drawing of boxes and points in them.
+        unexpected: what was raised and reached nobody.
         entered: whether the module is shown.
         active: whether keys and mouse are ours.
     """
@@ -59,6 +61,7 @@ class Panel:
         self.views = Views(self.workflow)
         self.mouse = Mouse(self)
         self.entered = self.active = False
+        self.unexpected = Unexpected(self._say_unexpected)
         looks.dress(self.ui)
         _register_terms()
         self.status = StatusPart(self)
@@ -122,6 +125,7 @@ class Panel:
         if index == SEGMENT:
             self.backend.training.hide_compared()
             looks.dress(self.ui)  # the theme may have been changed meanwhile
+            self.changed(Change.STATUS)
         self._activate(self.entered and index == SEGMENT)
 
     def title_train_tab(self, title: str) -> None:
@@ -132,12 +136,17 @@ class Panel:
     def cleanup(self) -> None:
         """Let go of application and workflow; the form goes with the module's place."""
         self.exit()
+        self.unexpected.close()
         for remove in self._unobserve:
             remove()
         for part in self.parts:
             part.cleanup()
         self.training.cleanup()
         self.form.deleteLater()
+
+    def _say_unexpected(self, why: str) -> None:
+        sentence = _("Unexpected error: {why}. What you did last may not be complete. Copy log has what a report needs.")
+        (self.training.status if self.training.shown else self.status).say_error(sentence.format(why=why))
 
     def _build_tabs(self) -> None:
         """The headings, and under them both forms, of which one is shown: so the panel is as high as that one needs."""

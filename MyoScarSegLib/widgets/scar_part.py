@@ -75,7 +75,7 @@ class ScarPart(Part):
     def segment_slice(self) -> None:
         """Segment the displayed slice again."""
         k = self.workflow.displayed_slice
-        if k is not None:
+        if k is not None and self.panel.advanced.ready(""):
             self.workflow.segment([k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
     def add_point(self, point: Point) -> None:

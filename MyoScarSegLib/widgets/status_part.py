@@ -10,6 +10,7 @@ import slicer
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.help import show_help
 from MyoScarSegLib.widgets.part import Part
 from MyoScarSegLib.widgets.text import _, in_words
@@ -62,10 +63,11 @@ class StatusPart(Part):
         ui.noteLabel.visible = bool(workflow.note)
         self._show_progress()
         error = self.error
-        ui.errorLabel.text = error
-        ui.errorFrame.visible = bool(error)
+        missing = self.panel.advanced.something_missing
+        looks.show_card(ui.errorFrame, ui.errorLabel, error, packages_invitation(_("Segmentation")) if missing else "")
         ui.retryButton.visible = self.panel.engine.state == "failed"
-        ui.installButton.visible = bool(error) and self.panel.advanced.something_missing
+        ui.installButton.visible = missing
+        ui.copyLogButton.visible = bool(error)
         history = None if self.session is None else self.session.history
         self.allow(ui.undoButton, "undo", self._tip(_("Undo"), history and history.undo_label, "Ctrl+Z"))
         self.allow(ui.redoButton, "redo", self._tip(_("Redo"), history and history.redo_label, "Ctrl+Shift+Z"))
@@ -87,6 +89,7 @@ class StatusPart(Part):
                 f"Device: {status.device or '?'}",
                 f"Models: {status.detector or '-'}, {status.segmenter or '-'}; restarts {status.restarts}",
                 "",
+                self.panel.unexpected.log,
                 status.log,
             ]
         )
@@ -112,3 +115,10 @@ class StatusPart(Part):
     @staticmethod
     def _tip(what: str, label: str | None, keys: str) -> str:
         return f"{what}: {label} ({keys})" if label else f"{what} ({keys})"
+
+
+def packages_invitation(what: str) -> str:
+    """What is asked for before the first use. ``what`` needs packages, as the beginning of a sentence."""
+    return _("{what} needs packages that are not installed yet. Nothing is installed before you have seen what it is.").format(
+        what=what
+    )

@@ -5,6 +5,7 @@ Linux only. Needs Xvfb, xdotool and ImageMagick's ``import``; openbox, if it is 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ class Slicer:
         time.sleep(0.2)
         self._xdotool("mousedown", 1)
         time.sleep(0.1)
-        for one, other in zip(places, places[1:], strict=False):
+        for one, other in itertools.pairwise(places):
             for step in range(1, 6):
                 at = [round(a + (b - a) * step / 5) for a, b in zip(one, other, strict=True)]
                 self._xdotool("mousemove", *at)
@@ -237,10 +238,8 @@ class Slicer:
         except (DriverError, subprocess.TimeoutExpired):
             pass
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait(10)
 
     def _tail(self) -> str:

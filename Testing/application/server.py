@@ -1,7 +1,7 @@
 """Runs inside Slicer (``--python-script``): answers the questions that :mod:`Testing.application.driver` asks.
 
-A question is a file ``N.py`` in the folder ``$APPLICATION_DRIVER``; the answer is ``N.json`` with ``value`` or ``error``. A timer of
-Qt's main loop looks for questions, so they are also answered while a dialog waits for the user.
+A question is a file ``N.py`` in the folder ``$APPLICATION_DRIVER``; the answer is ``N.json`` with ``value`` or ``error``. A timer
+of Qt's main loop looks for questions, so they are also answered while a dialog waits for the user.
 """
 
 import json

@@ -111,7 +111,9 @@ def child_widget_variables(widget: Any) -> Any:
     found = types.SimpleNamespace()
     root = unwrap(widget)
     for child in [root, *root.findChildren(QtCore.QObject)]:
-        if child.objectName() and not child.objectName().startswith("qt_"):
+        # A layout without items is false in PythonQt, and left out.
+        empty = isinstance(child, QtWidgets.QLayout) and not child.count()
+        if child.objectName() and not child.objectName().startswith("qt_") and not empty:
             setattr(found, child.objectName(), wrap(child))
     return found
 

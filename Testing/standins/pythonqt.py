@@ -248,7 +248,7 @@ def _relay(slot: Callable[..., Any]) -> Callable[..., None]:
             slot(*[wrap(a) for a in args[:takes]])
         except Exception:
             slot_errors.append(traceback.format_exc())
-            print(slot_errors[-1], file=sys.stderr)  # noqa: T201 (as the application does)
+            sys.excepthook(*sys.exc_info())  # as the application does
 
     return relay
 

@@ -28,11 +28,9 @@ _VERDICTS = {"better": _GREEN, "worse": _RED, "undecided": _AMBER, "same": _GREY
 
 def dress(ui: Any) -> None:
     """Set what depends on the theme, and what the form cannot say."""
-    dark = looks.is_dark(ui.trainStatusFrame)
     small = f"color: {looks.muted(ui.trainStatusFrame)};"
     for name in _SMALL:
         getattr(ui, name).styleSheet = small
-    ui.trainErrorFrame.styleSheet = looks.error_style("trainErrorFrame", dark)
     ui.runTitleLabel.styleSheet = "font-weight: 600;"
     ui.runBar.styleSheet = looks.THIN_BAR
     looks.dress_table(ui.caseTable, THUMBNAIL_PX + 6)

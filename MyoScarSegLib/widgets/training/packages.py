@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.installation.application import missing_now
+from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
-from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.tab import TrainingTab
@@ -37,9 +37,7 @@ class Packages:
         if not self._missing:
             return True
         self._then = then
-        self._tab.status.say_error(
-            _("Training needs packages that are not installed yet. Nothing is installed before you have seen what it is.")
-        )
+        self._tab.changed(TrainChange.STATE)
         self.show()
         return False
 

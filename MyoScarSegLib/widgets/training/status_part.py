@@ -9,6 +9,8 @@ import slicer
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets.status_part import packages_invitation
 from MyoScarSegLib.widgets.text import _, in_words
 from MyoScarSegLib.widgets.training.part import TrainingPart
 
@@ -45,15 +47,16 @@ class TrainingStatusPart(TrainingPart):
         ui.trainAdviceLabel.text = training.advice
         ui.trainNoteLabel.text = training.note
         ui.trainNoteLabel.visible = bool(training.note)
-        error = self.error
-        ui.trainErrorLabel.text = error
-        ui.trainErrorFrame.visible = bool(error)
-        ui.trainInstallButton.visible = bool(error) and self.tab.packages.missing
+        missing = self.tab.packages.missing
+        invitation = packages_invitation(_("Training")) if missing else ""
+        looks.show_card(ui.trainErrorFrame, ui.trainErrorLabel, self.error, invitation)
+        ui.trainInstallButton.visible = missing
+        ui.trainCopyLogButton.visible = bool(self.error)
         self._show_busy()
 
     def copy_log(self) -> None:
         """Put the sentence, and the end of what the training wrote, on the clipboard."""
-        lines = [f"MyoScarSeg {__version__}", f"Error: {self.error}"]
+        lines = [f"MyoScarSeg {__version__}", f"Error: {self.error}", self.tab.panel.unexpected.log]
         run = self.training.run
         if run is not None:
             lines += [f"Training: {run.name}", "", _tail(run.folder / "output.txt")]
