@@ -172,7 +172,7 @@ def test_short_axis_lge_stack_is_picked_and_why(tmp_path):
     assert study.source["series"] == "6" and "short axis" in study.source["why_this_series"]
     entries = {entry.key: entry for entry in list_series(tmp_path)}
     assert [key for key, entry in entries.items() if entry.chosen] == ["6"]
-    assert "localiser" in entries["1"].rejected
+    assert "localizer" in entries["1"].rejected
     assert "images at each position" in entries["2"].rejected and (entries["2"].slices, entries["2"].images) == (5, 25)
     assert "long-axis" in entries["3"].rejected
     assert "map" in entries["4"].rejected and "scout" in entries["5"].rejected
@@ -211,9 +211,13 @@ def test_cine_is_known_by_its_phases_even_with_an_lge_name(tmp_path):
         read_study(tmp_path)
 
 
-def test_only_unnamed_stack_is_taken_with_a_note(tmp_path):
-    study = read_study(write_series(tmp_path, voxels(), description=None))
-    assert any("nothing in its headers says LGE" in note for note in study.notes)
+def test_only_stack_without_any_evidence_is_refused_with_the_command_that_takes_it(tmp_path):
+    folder = write_series(tmp_path / "an exam", voxels(), description=None, number=4)
+    with pytest.raises(StudyError, match="nothing in the headers says LGE") as error:
+        read_study(folder)
+    assert f"myoscarseg segment '{folder}' --series 4 -o OUT" in str(error.value)
+    study = read_study(folder, series="4")
+    assert any("chosen by the user" in note for note in study.notes)
 
 
 def test_psir_and_magnitude_series_are_apart_and_psir_preferred(tmp_path):
@@ -413,7 +417,7 @@ def test_colour_series_is_not_readable(tmp_path):
         dataset.PixelData = pixels.tobytes() * 3
         dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 10 * k], [1, 0, 0, 0, 1, 0]
         write_dataset(tmp_path / f"{k}", dataset)
-    with pytest.raises(StudyError, match="colour"):
+    with pytest.raises(StudyError, match="color"):
         read_study(tmp_path, series="1")
 
 

@@ -44,7 +44,7 @@ def test_text_names_series_choice_geometry_and_kind(examination, capsys):
     for expected in (
         "series found: 2",
         "-> 2: LGE_sax_psir [MR, PSIR] 8 slices of 12 x 14",
-        "not taken by itself: its name says a localiser",
+        "not taken by itself: its name says a localizer",
         "1.4 x 1.4 x 10 mm",
         "thickness 8 mm, so 2 mm between slices were not imaged",
         "uneven: 0, 10, 20, 30, 50",

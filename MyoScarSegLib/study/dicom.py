@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import warnings
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.dicom_choice import choose, describe_stack
+from MyoScarSegLib.study.dicom_choice import choose, describe_stacks
 from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_headers import DicomImage, read_images
 from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of, stacks_of
@@ -52,12 +53,13 @@ def read_dicom(path: Path, series: str | None = None) -> FileStack:
         if len(patients) > 1:
             raise StudyError(
                 f"{path} holds the examinations of {len(patients)} patients. Give each patient's folder by itself, "
-                f"or choose a series with --series:\n{_listing(entries)}"
+                f"or choose a series:\n{_listing(path, entries)}"
             )
         index, why = choose(entries)
         if index is None:
             raise StudyError(
-                f"{path} has no LGE series: {why}. Choose one with --series KEY if you know better:\n{_listing(entries)}"
+                f"{path} has no LGE series that can be taken without asking: {why}. "
+                f"If one is, choose it:\n{_listing(path, entries)}"
             )
     else:
         index, why = _asked_for(path, series, stacks, entries)
@@ -74,7 +76,7 @@ def _offered(path: Path) -> tuple[list[DicomStack], list[Series]]:
     if not images:
         raise StudyError(f"{path} holds no DICOM image that can be read ({len(files)} DICOM files without pixels, or damaged).")
     stacks = stacks_of(images)
-    return stacks, [describe_stack(stack) for stack in stacks]
+    return stacks, describe_stacks(stacks)
 
 
 def _asked_for(path: Path, series: str, stacks: list[DicomStack], entries: list[Series]) -> tuple[int, str]:
@@ -92,22 +94,26 @@ def _asked_for(path: Path, series: str, stacks: list[DicomStack], entries: list[
         if matches:
             keys = ", ".join(entries[n].key for n in matches)
             raise StudyError(f"{path}: several series have the description {series!r}; choose by key: {keys}.")
-    raise StudyError(f"{path} has no series {series!r}. It has:\n{_listing(entries)}")
+    raise StudyError(f"{path} has no series {series!r}. It has:\n{_listing(path, entries)}")
 
 
-def _listing(entries: list[Series]) -> str:
-    against = [entry.unreadable or entry.rejected for entry in entries]
-    return "\n".join(f"  {entry}" + (f": {reason}" if reason else "") for entry, reason in zip(entries, against, strict=True))
+def _listing(path: Path, entries: list[Series]) -> str:
+    """Every series, what speaks against it, and the command that chooses it."""
+    lines = []
+    for entry in entries:
+        against = entry.unreadable or entry.rejected or ("" if entry.evidence else entry.reasons[-1])
+        lines.append(f"  {entry}" + (f": {against}" if against else ""))
+        if not entry.unreadable:
+            lines.append(f"    myoscarseg segment {shlex.quote(str(path))} --series {shlex.quote(entry.key)} -o OUT")
+    return "\n".join(lines)
 
 
 def _choice_notes(entries: list[Series], index: int, asked: bool) -> list[str]:
     entry = entries[index]
     if asked:
-        against = entry.rejected or ("" if entry.evidence else "nothing in its headers says so")
+        against = entry.rejected or ("" if entry.evidence else entry.reasons[-1])
         return [f"Series {entry.key} was chosen by the user; it does not look like short-axis LGE: {against}."] if against else []
     notes = []
-    if not entry.evidence:
-        notes.append(f"Series {entry.key} was taken because it is the only candidate; nothing in its headers says LGE.")
     rivals = [
         other.key
         for other in entries

@@ -1,4 +1,4 @@
-"""Which stack of an examination is the short-axis LGE: words, orientation, timing, number of slices."""
+"""Which stack of an examination is the short-axis LGE: own names, sequence, timing, orientation and number of slices, weighed."""
 
 from __future__ import annotations
 
@@ -8,112 +8,153 @@ import numpy as np
 
 from MyoScarSegLib.study.dicom_stacks import MANY_PER_POSITION, DicomStack
 from MyoScarSegLib.study.series import Series
-
-#: Names that scanners and sites give to LGE, in the languages met most often. Matched on words in lower case.
-_LGE = re.compile(
-    r"\b(lge|ce ?lge|late|delayed|delay|dhe|mde|ddhe|de ?mri|tardif|tardio|tardivo|spaet|viab\w*|narbe|scar)\b"
-    r"|late ?gad|late ?enh|delayed ?enh|psir|phase ?sens|myo ?de\b"
-)
-#: Abbreviations of delayed and late enhancement that are also common words.
-_PERHAPS_LGE = re.compile(r"\b(de|le)\b")
-_SHORT_AXIS = re.compile(r"\b(sax|sa|shax|short|petit axe|kurze? achse|kurzachse|eje corto|asse corto)\b|short ?ax|_sax|sax\b")
-
-#: (what it is, words that tell it). The first that matches counts.
-_OTHER_KINDS = (
-    ("an inversion-time scout", re.compile(r"\bti ?scout|look ?locker|\bcine ?ir\b|tiscout|\bti ?\d* ?cine")),
-    ("a localiser", re.compile(r"\bloc\b|locali[sz]|scout|survey|rep.?rage|\bhaste\b|\bplan\w*\b")),
-    ("a cine", re.compile(r"cine|\bretro\w*\b|\bfunction\b|\bfunktion\b")),
-    ("a parameter map", re.compile(r"t[12](star)? ?\*? ?map|\bmap(s|ping)?\b|molli|sasha|\becv\b|t2 ?star|t2\*|t1 ?star")),
-    ("perfusion", re.compile(r"perf|first ?pass|\bdynamic\b|\bstress\b")),
-    ("flow", re.compile(r"\bflow\b|venc|phase ?contrast|\bpc\b|qflow|velocity|\b4d\b")),
-    ("an oedema or T2-weighted series", re.compile(r"\bstir\b|o?edema|\bt2 ?w?\b|\btirm\b|\bspair\b")),
-    ("early enhancement", re.compile(r"\bearly\b|\bege\b")),
-    ("an angiogram", re.compile(r"angio|\bmra\b|\btwist\b|\bmip\b")),
-    ("a subtraction or report", re.compile(r"\bsub(traction)?\b|screen|report|result|\bfused\b|overlay")),
-)
-_LONG_AXIS = re.compile(
-    r"\b[234] ?(ch|cv|chv|chamber|kammer|cav)\w*\b|\b(two|three|four) ?ch|\blax\b|long ?ax|\b(hla|vla|lvot|rvot)\b|grand ?axe"
-)
+from MyoScarSegLib.study.series_words import NameWords, fold, words_of
 
 #: Direction from base to apex in most people (LPS): to the left, forwards and down.
 _APEX = np.array([0.66, -0.59, -0.47]) / np.linalg.norm([0.66, -0.59, -0.47])
-_ALONG_APEX, _STRAIGHT = 0.75, 0.996
+_ALONG_APEX, _ACROSS_APEX, _STRAIGHT = 0.75, 0.4, 0.996
 
-_INVERSION_MS = (120.0, 600.0)
+#: Inversion times that null the myocardium after contrast, as a rule and at the extremes, in ms; a longer echo time means T2.
+_USUAL_INVERSION_MS, _INVERSION_MS, _LONG_ECHO_MS = (200.0, 400.0), (120.0, 600.0), 20.0
 _FEW_SLICES, _WHOLE_STACK = 3, 6
+#: Points of evidence for LGE that are enough where no name says so in so many words.
+_ENOUGH = 2.0
+#: Kinds of series that lend their words to LGE: with T2 preparation, dark blood, after a perfusion.
+_LENT = ("flow", "an edema or T2-weighted series", "perfusion", "a spin-echo series")
 
 
-def describe_stack(stack: DicomStack) -> Series:
-    """What a stack is and how much it looks like short-axis LGE."""
+def describe_stacks(stacks: list[DicomStack]) -> list[Series]:
+    """What each stack of an examination is and how much it looks like short-axis LGE."""
+    names = [_own_words(stack, stacks) for stack in stacks]
+    exams = [words_of(stack.first.exam) for stack in stacks]
+    heart = any(words.heart or words.short_axis for words in (*names, *exams))
+    return [_describe(stack, name, exam, heart) for stack, name, exam in zip(stacks, names, exams, strict=True)]
+
+
+def choose(series: list[Series]) -> tuple[int | None, str]:
+    """The index of the short-axis LGE stack, and why that one; None, and why not, if none shows enough evidence.
+
+    Of several, the one with the most points is taken; of equal ones the one with more slices, then the later one.
+    """
+    likely = [n for n, entry in enumerate(series) if entry.evidence and not entry.rejected and not entry.unreadable]
+    if not likely:
+        return None, "the headers of none say clearly enough that it is a short-axis LGE stack"
+    best = max(likely, key=lambda n: (series[n].score, series[n].slices, n))
+    return best, ", ".join(series[best].reasons)
+
+
+def _own_words(stack: DicomStack, stacks: list[DicomStack]) -> NameWords:
+    """What the names say that belong to this stack: a text that stands in stacks of different kinds names none of them."""
     first = stack.first
-    text = " " + re.sub(r"[^a-z0-9*]+", " ", first.text.lower()) + " "
-    score, reasons = 0.0, []
+    alike = [other for other in stacks if fold(other.first.text) == fold(first.text)]
+    own = first.sequence if _of_several_kinds(alike) else f"{first.text} {first.sequence}"
+    words = words_of(own)
+    if words.silent and first.protocol:
+        sharing = [other for other in stacks if other.first.protocol == first.protocol]
+        if not _of_several_kinds(sharing) and len({_without_kind(other.first.text) for other in sharing}) == 1:
+            words = words_of(f"{own} {first.protocol}")
+    return words
 
-    def count(points: float, reason: str) -> None:
-        nonlocal score
-        score += points
-        reasons.append(f"{reason} ({points:+g})")
 
-    lge = _LGE.search(text)
-    if lge:
-        count(4, f"the name says {lge.group().strip().upper()}")
-    elif perhaps := _PERHAPS_LGE.search(text):
-        count(2, f"the name has {perhaps.group().upper()}, perhaps for enhancement")
-    if first.kind == "PSIR":
-        count(3 if not lge else 0.5, f"phase-sensitive reconstruction ({first.kind_reason})")
-    if first.inversion_time_ms is not None and _INVERSION_MS[0] <= first.inversion_time_ms <= _INVERSION_MS[1]:
-        count(1.5, f"inversion time {first.inversion_time_ms:.0f} ms")
-    elif first.inversion_recovery:
-        count(1, "inversion-recovery sequence")
-    evidence = score > 0
-    named_short = bool(_SHORT_AXIS.search(text))
-    if named_short:
-        count(2, "the name says short axis")
+def _of_several_kinds(stacks: list[DicomStack]) -> bool:
+    firsts = [stack.first for stack in stacks]
+    inverting = {first.inversion_recovery or first.inversion_time_ms is not None for first in firsts}
+    echoes = {first.echo for first in firsts if first.echo}
+    return len(inverting) > 1 or len(echoes) > 1 or len({_is_cine(stack) for stack in stacks}) > 1
+
+
+def _without_kind(text: str) -> str:
+    return re.sub(r" *\b(mag\w*|psir|real|phase|pha|moco|\d+)\b", "", fold(text))
+
+
+def _is_cine(stack: DicomStack) -> bool:
+    times = {image.trigger_time_ms for image in stack.images}
+    many = stack.per_position >= MANY_PER_POSITION and len(times) >= MANY_PER_POSITION
+    return many or stack.first.phases >= MANY_PER_POSITION
+
+
+def _describe(stack: DicomStack, name: NameWords, exam: NameWords, heart: bool) -> Series:
+    first = stack.first
     oriented = _short_axis_orientation(stack)
-    if oriented is not None:
-        count(1 if oriented else -0.5, "oriented like a short axis" if oriented else "not oriented like a short axis")
-    slices = len(stack.slices)
-    if slices >= _WHOLE_STACK:
-        count(2, f"{slices} slices")
-    elif slices >= _FEW_SLICES:
-        count(1, f"{slices} slices")
-    elif slices == 2:
-        count(-1, "only 2 slices")
-    rejected = _rejection(stack, text, bool(lge), named_short)
-    unreadable = _unreadable(stack)
-    if not evidence and not rejected:
-        reasons.append("nothing in the headers says LGE")
+    evidence = _evidence(stack, name)
+    view = _view(stack, name, oriented)
+    # Phase-sensitive recovery, delays and inversion times are used in the brain and elsewhere too.
+    of_heart = bool(re.search("lge|mde|dhe|fiddle|myo", name.lge)) or bool(name.short_axis or name.heart)
+    somewhere = of_heart or heart or oriented or first.gated or (name.lge and not re.match("ps|pisr|phase", name.lge))
+    points = sum(value for value, _ in evidence)
+    enough = bool(somewhere) and (bool(name.lge) or points >= _ENOUGH)
+    rejected = _rejection(stack, name, exam, of_heart)
+    if not rejected and not enough and name.asides:
+        rejected = "its name says {} ({})".format(*name.asides[0])
+    reasons = [f"{reason} ({value:+g})" for value, reason in (*evidence, *view)]
+    if not enough and not rejected:
+        reasons.append("too little in the headers says LGE" if points > 0 else "nothing in the headers says LGE")
     return Series(
         key=stack.key,
         description=first.description,
         modality=first.modality or "unknown modality",
-        slices=slices,
+        slices=len(stack.slices),
         images=len(stack.images),
         rows=first.rows,
         columns=first.columns,
         reconstruction=first.kind,
-        short_axis=True if named_short else oriented,
-        evidence=evidence,
-        score=score,
+        short_axis=True if name.short_axis else oriented,
+        evidence=enough,
+        score=points + sum(value for value, _ in view),
         reasons=tuple(reasons),
         rejected=rejected,
-        unreadable=unreadable,
+        unreadable=_unreadable(stack),
     )
 
 
-def choose(series: list[Series]) -> tuple[int | None, str]:
-    """The index of the short-axis LGE stack, and why that one; None, and why not, if there is none."""
-    possible = [index for index, entry in enumerate(series) if not entry.rejected and not entry.unreadable]
-    likely = [index for index in possible if series[index].evidence]
-    if not likely:
-        if len(possible) == 1:
-            return possible[0], "it is the only stack that could be LGE, though nothing in its headers says so"
-        return None, "none looks like LGE" if not possible else "nothing in the headers says which is LGE"
-    best = max(likely, key=lambda index: (series[index].score, series[index].slices, index))
-    return best, ", ".join(series[best].reasons)
+def _evidence(stack: DicomStack, name: NameWords) -> list[tuple[float, str]]:
+    """``(points, reason)`` for and against late enhancement."""
+    first = stack.first
+    found: list[tuple[float, str]] = []
+    if name.lge:
+        found.append((4, f"the name says {name.lge.upper()}"))
+    elif name.likely:
+        found.append((3, f"the name says {name.likely.upper()}"))
+    elif name.perhaps:
+        found.append((2, f"the name has {name.perhaps.upper()}, perhaps for enhancement"))
+    if first.kind == "PSIR":
+        found.append((0.5 if name.lge else 3, f"phase-sensitive reconstruction ({first.kind_reason})"))
+    time, inverts = first.inversion_time_ms, first.inversion_recovery and first.echo != "spin"
+    if time is not None and _INVERSION_MS[0] <= time <= _INVERSION_MS[1]:
+        usual = _USUAL_INVERSION_MS[0] <= time <= _USUAL_INVERSION_MS[1]
+        found.append(((2 if usual else 1) + 0.5 * inverts, f"inversion time {time:.0f} ms"))
+    elif inverts:
+        found.append((1, "inversion-recovery sequence"))
+    if first.echo == "spin" or (first.echo_time_ms or 0) > _LONG_ECHO_MS:
+        found.append((-1 if name.lge else -3, "spin-echo sequence" if first.echo == "spin" else "long echo time"))
+    asides = [*name.asides, *(aside for aside in words_of(_image_words(stack)).asides if aside[0] != "a phase image")]
+    for what, word in asides[:1]:
+        found.append((-1 if name.lge and what in _LENT else -3, f"the name has {word.upper()}, which may mean {what}"))
+    if name.dark_blood:
+        found.append((-0.5, "dark blood"))
+    return found
 
 
-def _rejection(stack: DicomStack, text: str, lge: bool, short_axis: bool) -> str:
+def _view(stack: DicomStack, name: NameWords, oriented: bool | None) -> list[tuple[float, str]]:
+    """``(points, reason)`` for and against a whole stack of the short axis."""
+    found: list[tuple[float, str]] = []
+    if name.short_axis:
+        found.append((2, "the name says short axis"))
+    if oriented is not None:
+        found.append((1, "oriented like a short axis") if oriented else (-0.5, "not oriented like a short axis"))
+    slices = len(stack.slices)
+    if slices >= _FEW_SLICES:
+        found.append((2 if slices >= _WHOLE_STACK else 1, f"{slices} slices"))
+    elif slices == 2:
+        found.append((-1, "only 2 slices"))
+    return found
+
+
+def _image_words(stack: DicomStack) -> str:
+    return " ".join(stack.first.image_type[2:])
+
+
+def _rejection(stack: DicomStack, name: NameWords, exam: NameWords, of_heart: bool) -> str:
     """Why a stack cannot be short-axis LGE; empty if it can."""
     first = stack.first
     if first.modality != "MR":
@@ -121,28 +162,33 @@ def _rejection(stack: DicomStack, text: str, lge: bool, short_axis: bool) -> str
     if first.kind in ("phase", "imaginary"):
         return f"it is a {first.kind} image ({first.kind_reason})"
     if stack.per_position >= MANY_PER_POSITION:
-        times = {image.trigger_time_ms for image in stack.images}
         inversions = {image.inversion_time_ms for image in stack.images}
         if len(inversions) >= MANY_PER_POSITION:
             return f"it has {stack.per_position} inversion times at each position (a scout or a map)"
-        return f"it has {stack.per_position} images at each position" + (" (a cine)" if len(times) >= MANY_PER_POSITION else "")
+        return f"it has {stack.per_position} images at each position" + (" (a cine)" if _is_cine(stack) else "")
     if first.phases >= MANY_PER_POSITION:
         return f"it has {first.phases} cardiac phases (a cine)"
-    for what, words in _OTHER_KINDS:
-        match = words.search(text)
-        # "PSIR 3D LGE, T2 prep" and the like are LGE all the same.
-        if match and not (lge and what in ("flow", "an oedema or T2-weighted series", "perfusion")):
-            return f"its name says {what} ({match.group().strip()})"
-    match = _LONG_AXIS.search(text)
-    if match and not short_axis:
-        return f"its name says a long-axis view ({match.group().strip()})"
-    return ""
+    if name.other:
+        return "its name says {} ({})".format(*name.other)
+    if other := words_of(_image_words(stack)).other:
+        return "its image type says {} ({})".format(*other)
+    if name.other_organ and not (name.lge and name.short_axis):
+        return f"its name says another part of the body ({name.other_organ})"
+    if exam.other_organ and not exam.heart and not of_heart:
+        return f"the examination is of another part of the body ({exam.other_organ})"
+    if name.short_axis:
+        return ""
+    if name.long_axis:
+        return f"its name says a long-axis view ({name.long_axis})"
+    if name.other_plane:
+        return f"its name says another plane ({name.other_plane})"
+    return "its slices lie along the heart's long axis" if _along_the_long_axis(stack) else ""
 
 
 def _unreadable(stack: DicomStack) -> str:
     first = stack.first
     if first.samples != 1:
-        return f"it is in colour ({first.samples} values per pixel)"
+        return f"it is in color ({first.samples} values per pixel)"
     if len(stack.slices) < 2:
         return "it has only one slice"
     return ""
@@ -150,7 +196,15 @@ def _unreadable(stack: DicomStack) -> str:
 
 def _short_axis_orientation(stack: DicomStack) -> bool | None:
     """Whether the slices face the apex as it lies in most people; None if unknown, or if they are straight to the body."""
+    cosine = _toward_apex(stack)
+    return None if cosine is None else cosine > _ALONG_APEX
+
+
+def _along_the_long_axis(stack: DicomStack) -> bool:
+    cosine = _toward_apex(stack)
+    return cosine is not None and cosine < _ACROSS_APEX
+
+
+def _toward_apex(stack: DicomStack) -> float | None:
     normal = stack.first.normal
-    if normal is None or np.abs(normal).max() > _STRAIGHT:
-        return None
-    return bool(abs(normal @ _APEX) > _ALONG_APEX)
+    return None if normal is None or np.abs(normal).max() > _STRAIGHT else float(abs(normal @ _APEX))

@@ -16,6 +16,14 @@ from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 _GE_IMAGE_KIND = (0x0043, 0x102F)
 _GE_KINDS = {0: "magnitude", 1: "phase", 2: "real", 3: "imaginary"}
 
+#: Headers that name a series' sequence, and those that name what is examined.
+_OF_SEQUENCE = ("SequenceName", "PulseSequenceName")
+_OF_EXAM = ("StudyDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription", "BodyPartExamined")
+#: Headers that hold a number or a word where the scanner followed the heart.
+_GATING = ("TriggerTime", "NominalInterval", "HeartRate", "CardiacNumberOfImages", "LowRRValue", "TriggerWindow")
+#: Character sets that are found without being declared.
+_UNDECLARED = ("gb18030", "cp1251", "cp1250", "cp1253", "cp1254", "shift_jis", "euc_kr", "big5")
+
 _PERSONAL = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "StudyID")
 
 
@@ -29,7 +37,11 @@ class DicomImage:
         series_uid, study_uid, patient: to tell series, examinations and patients apart; never shown.
         series_number, instance_number: the scanner's numbers, if any.
         description: the scanner's names for the series, free of the patient's, to show.
-        text: description and protocol as written, to recognise the kind of series; never shown.
+        text: the description as written, to recognize the kind of series; never shown.
+        sequence: the sequence's name.
+        protocol: the protocol's name, which some vendors give to the whole examination; never shown.
+        exam: what the headers say of the examination and the part of the body; never shown.
+        body_part: BodyPartExamined.
         modality, image_type, samples, rows, columns, photometric: as in the file.
         kind: ``"PSIR"``, ``"magnitude"``, ``"phase"``, ``"imaginary"`` or ``""`` where the headers do not say.
         kind_reason: which header says so.
@@ -38,8 +50,11 @@ class DicomImage:
         pixel_spacing: ``(between rows, between columns)`` in mm; None if missing or unusable.
         thickness_mm, slice_location, trigger_time_ms, inversion_time_ms: None if missing.
         phases: number of cardiac phases that the scanner says it made per slice; 0 if it says nothing.
+        echo_time_ms: None if missing.
         acquired: date and time of the acquisition, sortable; may be empty.
         inversion_recovery: the scanner says that the sequence inverts.
+        echo: ``"spin"``, ``"gradient"``, or ``""`` where the headers do not say.
+        gated: the scanner followed the heart.
         signed: the stored values can be negative after rescale.
         slope, intercept: rescale of this image; used where SimpleITK's own will not do.
         instance_uid: to recognise copies.
@@ -54,6 +69,10 @@ class DicomImage:
     instance_number: int | None
     description: str
     text: str
+    sequence: str
+    protocol: str
+    exam: str
+    body_part: str
     modality: str
     image_type: tuple[str, ...]
     samples: int
@@ -70,8 +89,11 @@ class DicomImage:
     trigger_time_ms: float | None
     inversion_time_ms: float | None
     phases: int
+    echo_time_ms: float | None
     acquired: str
     inversion_recovery: bool
+    echo: str
+    gated: bool
     signed: bool
     slope: float
     intercept: float
@@ -114,14 +136,16 @@ def read_images(file: Path) -> list[DicomImage]:
 def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> DicomImage:
     """One image. ``places`` are where its attributes may be: its frame's groups, the shared groups, the file's top level."""
     image_type = _texts(_find(places, "FrameType", "MRImageFrameTypeSequence") or header.get("ImageType"))
-    description = _text(header, "SeriesDescription") or _text(header, "ProtocolName")
+    names = {name: _written(header, name) for name in ("SeriesDescription", "ProtocolName", *_OF_SEQUENCE, *_OF_EXAM)}
+    description = (names["SeriesDescription"] or names["ProtocolName"]).split("\n")[0]
     component = str(_find(places, "ComplexImageComponent", "MRImageFrameTypeSequence") or "").upper()
-    text = " ".join(_text(header, name) for name in ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName"))
-    kind, reason = _kind(image_type, component, _text(header, "SeriesDescription"), header)
+    kind, reason = _kind(image_type, component, names["SeriesDescription"], header)
     slope = _find_number(places, "RescaleSlope", "PixelValueTransformationSequence")
     intercept = _find_number(places, "RescaleIntercept", "PixelValueTransformationSequence") or 0.0
     inversion = _find_number(places, "InversionTime", "") or _find_number(places, "InversionTimes", "MRModifierSequence")
     recovery = str(_find(places, "InversionRecovery", "MRModifierSequence") or "").upper() == "YES"
+    scanning = set(_texts(header.get("ScanningSequence"))) | set(_texts(_find(places, "EchoPulseSequence", "")))
+    spin, gradient = bool(scanning & {"SE", "SPIN"}), bool(scanning & {"GR", "GRADIENT"})
     return DicomImage(
         file=file,
         frame=frame,
@@ -131,7 +155,12 @@ def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> Dic
         series_number=_integer(header, "SeriesNumber"),
         instance_number=frame if frame is not None else _integer(header, "InstanceNumber"),
         description=_without_personal(description, header),
-        text=text,
+        text=names["SeriesDescription"],
+        sequence=" ".join(filter(None, (names[name] for name in _OF_SEQUENCE))),
+        # On GE it is the name of the examination.
+        protocol="" if _text(header, "Manufacturer").upper().startswith("GE") else names["ProtocolName"],
+        exam=" ".join(filter(None, (names[name] for name in ("ProtocolName", *_OF_EXAM)))),
+        body_part=_text(header, "BodyPartExamined"),
         modality=_text(header, "Modality").upper(),
         image_type=image_type,
         samples=_integer(header, "SamplesPerPixel") or 1,
@@ -149,8 +178,11 @@ def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> Dic
         or _number(header, "TriggerTime"),
         inversion_time_ms=inversion,
         phases=_integer(header, "CardiacNumberOfImages") or 0,
+        echo_time_ms=_find_number(places, "EchoTime", "") or _find_number(places, "EffectiveEchoTime", "MREchoSequence"),
         acquired=_acquired(header, places),
-        inversion_recovery=recovery or "IR" in _texts(header.get("ScanningSequence")),
+        inversion_recovery=recovery or "IR" in scanning or any(token in ("IR", "M_IR", "R_IR") for token in image_type),
+        echo="" if spin == gradient else "spin" if spin else "gradient",
+        gated=_gated(header, places),
         signed=_integer(header, "PixelRepresentation") == 1 or intercept < 0,
         slope=1.0 if slope is None or slope == 0 else slope,
         intercept=intercept,
@@ -171,8 +203,8 @@ def _kind(image_type: tuple[str, ...], component: str, description: str, header:
     if component in ("REAL", "MAGNITUDE", "PHASE", "IMAGINARY"):
         return {"REAL": "PSIR"}.get(component, component.lower()), f"ComplexImageComponent {component}"
     for names, kind in (
-        ({"R", "REAL", "CR", "PHASE CORRECTED", "CORRECTED REAL"}, "PSIR"),
-        ({"P", "PHASE", "PHASE MAP"}, "phase"),
+        ({"R", "REAL", "R_IR", "CR", "PHASE CORRECTED", "CORRECTED REAL"}, "PSIR"),
+        ({"P", "P_IR", "PHASE", "PHASE MAP"}, "phase"),
         ({"I", "IMAGINARY"}, "imaginary"),
         ({"M", "MAG", "MAGNITUDE", "M_IR", "M_FFE"}, "magnitude"),
     ):
@@ -184,6 +216,31 @@ def _kind(image_type: tuple[str, ...], component: str, description: str, header:
         if kind:
             return {"real": "PSIR"}.get(kind, kind), "the vendor's image type"
     return ("PSIR", "the description says PSIR") if says_psir(description) else ("", "")
+
+
+def _gated(header: Any, places: list[Any]) -> bool:
+    technique = str(_find(places, "CardiacSynchronizationTechnique", "CardiacSynchronizationSequence") or "").upper()
+    return (
+        any(_number(header, name) for name in _GATING)
+        or _find(places, "NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence") is not None
+        or bool(technique and technique != "NONE")
+        or "CG" in _texts(header.get("ScanOptions"))
+    )
+
+
+def _written(header: Any, name: str) -> str:
+    """A text; where its character set is not declared, or wrongly, as several sets have it, a line each."""
+    if name not in header:
+        return ""
+    raw = header.get_item(name).value
+    text = _text(header, name)
+    declared = set(_texts(header.get("SpecificCharacterSet"))) - {"ISO_IR 6"}
+    if not isinstance(raw, bytes) or raw.isascii() or (declared and "\ufffd" not in text):
+        return text
+    try:
+        return raw.decode("utf-8").strip(" \0")
+    except UnicodeDecodeError:
+        return "\n".join(raw.decode(charset, "ignore").strip(" \0") for charset in ("latin-1", *_UNDECLARED))
 
 
 def says_psir(description: str) -> bool:
