@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.child import ChildTask
+from MyoScarSegLib.engine.task import ChildTask
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.progress import CancelToken, no_progress
 from MyoScarSegLib.study.writer import SCAR, write_segments, write_volume

@@ -202,7 +202,8 @@ def test_status_is_not_written_for_each_step(run):
 
 
 def test_wish_reaches_the_process_and_a_stronger_one_goes_before(run):
-    watch = Watch(run.folder, lambda wish: None, patience_s=60)
+    asked = []
+    watch = Watch(run.folder, lambda wish: None, patience_s=lambda _wish: 60, asked=asked.append)
     watch.start()
     write_wish(run.folder, "pause")
     wait_for(lambda: watch.cancel.cancelled, 3)
@@ -211,13 +212,13 @@ def test_wish_reaches_the_process_and_a_stronger_one_goes_before(run):
     wait_for(lambda: watch.wish == "cancel", 3)
     write_wish(run.folder, "stop")
     time.sleep(0.5)
-    assert watch.wish == "cancel"
+    assert watch.wish == "cancel" and asked == ["pause", "cancel"]
     watch.close()
 
 
 def test_a_training_that_does_not_end_in_time_is_ended(run):
     ended = threading.Event()
-    watch = Watch(run.folder, lambda wish: ended.set(), patience_s=0.3)
+    watch = Watch(run.folder, lambda wish: ended.set(), patience_s=lambda _wish: 0.3)
     watch.start()
     began = time.monotonic()
     write_wish(run.folder, "stop")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +91,11 @@ def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path,
 
 def test_process_that_dies_is_reported_as_a_sentence(tmp_path):
     run = folder_module.FolderRun([tmp_path / "x.nrrd"], tmp_path / "out", Settings(device="no-such-device"))
-    run._process.kill()
+    for _ in range(2):
+        pid = run.pid
+        os.kill(pid, signal.SIGKILL)
+        while not run.poll() and run.pid == pid:
+            time.sleep(0.01)
     finish(run)
     assert "ended unexpectedly" in run.error
     assert run.outcomes == []

@@ -178,7 +178,7 @@ def _each_case(
                 outcome = Outcome(case, "failed", str(error))
             except Exception as error:
                 # A defect of ours or of a library on this one study: the log has the traceback, the others go on.
-                _log.exception("%s failed", case)
+                _log.exception("Study %d failed", number + 1)  # no name: logs travel
                 outcome = Outcome(case, "failed", f"Unexpected {type(error).__name__}: {error}")
         try:
             after(outcome)

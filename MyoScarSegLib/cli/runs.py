@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # As the settings of a run have them, which are not imported before they are needed.
 WHATS, MODES, PRESETS = ("segmenter", "detector", "both"), ("quick", "thorough"), ("quick", "balanced", "best")
 AUGMENTATIONS = ("none", "light", "standard", "heavy")
-_WAIT_S = 5.0
+_WAIT_S = 35.0
+"""After the time for the step in hand: for the files to be written."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -218,11 +219,14 @@ def _start(args: argparse.Namespace) -> int:
 
 
 def _wish(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.runs.control import SAFE_PLACE_S
     from MyoScarSegLib.training.runs.status import RunState
 
     run = open_run(args.library, args.name)
     run.wish(args.action)
-    until = time.monotonic() + _WAIT_S
+    until = time.monotonic() + SAFE_PLACE_S + _WAIT_S
+    if run.status().state is RunState.RUNNING:
+        sys.stderr.write("The step in hand ends first. That may take some minutes.\n")
     while (status := run.status()).state is RunState.RUNNING and time.monotonic() < until:
         time.sleep(0.1)
     sys.stdout.write(f"{run.name}: {line_of(status)}\n")

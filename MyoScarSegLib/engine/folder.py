@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.child import ChildTask, serve
+from MyoScarSegLib.child import serve
+from MyoScarSegLib.engine.link import TransportFactory
+from MyoScarSegLib.engine.task import ChildTask
+from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ class FolderRun(ChildTask):
         python: str | None = None,
         environment: Mapping[str, str] | None = None,
         threshold: float = 0.5,
+        transport: TransportFactory = SubprocessTransport,
     ) -> None:
         """Start it.
 
@@ -35,6 +39,7 @@ class FolderRun(ChildTask):
             python: interpreter with torch; this process's own if None.
             environment: of the child; this process's own if None.
             threshold: probability from which on a pixel counts as scar.
+            transport: what the process hangs on.
 
         Raises:
             MyoScarSegError: the interpreter cannot be started.
@@ -52,7 +57,7 @@ class FolderRun(ChildTask):
             },
             "threads": settings.threads,
         }
-        super().__init__("MyoScarSegLib.engine.folder", job, python=python, environment=environment)
+        super().__init__("MyoScarSegLib.engine.folder", job, python=python, environment=environment, transport=transport)
 
     @property
     def outcomes(self) -> list[dict[str, str]]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.engine.link import TransportFactory
+from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.actions import CANCELLED, FAILED, Action
@@ -31,6 +33,7 @@ class Console:
         *,
         python: str | None = None,
         environment: Mapping[str, str] | None = None,
+        transport: TransportFactory = SubprocessTransport,
     ) -> None:
         """
         Args:
@@ -38,11 +41,13 @@ class Console:
             process_events: of the application, called while waiting (``slicer.app.processEvents``).
             python: interpreter for :meth:`processFolder`; this process's own if None.
             environment: of that interpreter.
+            transport: what its process hangs on.
         """
         self.workflow = workflow
         self._process_events = process_events
         self._python = python
         self._environment = environment
+        self._transport = transport
         self._folder_run: Any = None
         self._cancelled = False
 
@@ -143,7 +148,12 @@ class Console:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
         inputs = study_inputs(Path(inputDir))
         run = self._folder_run = FolderRun(
-            inputs, Path(outputDir), self.workflow.settings, python=self._python, environment=self._environment
+            inputs,
+            Path(outputDir),
+            self.workflow.settings,
+            python=self._python,
+            environment=self._environment,
+            transport=self._transport,
         )
         try:
             told = None

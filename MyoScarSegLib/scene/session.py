@@ -457,8 +457,8 @@ def sessions(scene: Any) -> list[StudySession]:
         opened = _open.get(_key(volume_node))
         try:
             found.append(opened if opened is not None and opened.is_current() else StudySession(volume_node, watch=False))
-        except MyoScarSegError as error:
-            _log.warning("A study of the scene is left out: %s", error)
+        except MyoScarSegError:  # said without its name: the application keeps its log in the folder for temporary files
+            _log.warning("A study of the scene is left out: its volume is no LGE stack any more")
     return found
 
 

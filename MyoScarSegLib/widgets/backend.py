@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import qt
 import slicer
@@ -37,9 +38,10 @@ class Backend:
         python = python_of_slicer()
         self.engine = Engine(QProcessTransport, python=python)
         self.workflow = Workflow(slicer.mrmlScene, self.engine)
-        self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, python=python, environment=self.engine.environment())
+        processes: dict[str, Any] = {"python": python, "environment": self.engine.environment(), "transport": QProcessTransport}
+        self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, **processes)
         self.training_console = TrainingConsole(self.training, slicer.app.processEvents)
-        self.console = Console(self.workflow, slicer.app.processEvents, python=python, environment=self.engine.environment())
+        self.console = Console(self.workflow, slicer.app.processEvents, **processes)
         self._after: list[Callable[[], None]] = []
         self._due: list[Callable[[], None]] = []
         self._last_error = ""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.engine.link import TransportFactory
+from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.text import _
@@ -37,6 +39,7 @@ class TrainingBase:
         python: str | None = None,
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        transport: TransportFactory = SubprocessTransport,
     ) -> None:
         """
         Args:
@@ -45,6 +48,7 @@ class TrainingBase:
             python: interpreter with the networks; this process's own if None.
             environment: of that interpreter.
             clock: seconds.
+            transport: what that interpreter's processes hang on.
         """
         self.scene = scene
         self.workflow = workflow
@@ -52,7 +56,7 @@ class TrainingBase:
         self.preview_picture: Path | None = None
         self._python, self._environment = python, environment
         self._notices = TrainNotices()
-        self._chores = Chores(python, environment, self._chore_failed, lambda: self._notices.tell(TrainChange.STATE))
+        self._chores = Chores(python, environment, self._chore_failed, lambda: self._notices.tell(TrainChange.STATE), transport)
         self._library = LibrarySide(self._chores, self._notices, clock)
         self._runs = RunSide(self._notices, clock)
         self._chart = CurveChart(scene)

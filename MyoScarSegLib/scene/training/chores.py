@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from MyoScarSegLib.child import ChildTask
+from MyoScarSegLib.engine.link import TransportFactory
+from MyoScarSegLib.engine.task import ChildTask
 from MyoScarSegLib.errors import MyoScarSegError
 
 _MODULE = "MyoScarSegLib.training.chores"
@@ -54,14 +55,16 @@ class Chores:
         environment: Mapping[str, str] | None,
         failed: Callable[[Chore], None],
         changed: Callable[[], None],
+        transport: TransportFactory,
     ) -> None:
         """
         Args:
             python, environment: of the processes; this process's own if None.
+            transport: what they hang on.
             failed: called with a chore that failed or was cancelled, unless it is silent.
             changed: called when ``current`` or ``progress`` may have changed.
         """
-        self._python, self._environment = python, environment
+        self._python, self._environment, self._transport = python, environment, transport
         self._failed, self._changed = failed, changed
         self._queue: list[Chore] = []
         self._chore: Chore | None = None
@@ -131,8 +134,8 @@ class Chores:
     def _begin(self, chore: Chore) -> None:
         job = {"chore": chore.name, "arguments": dict(chore.arguments)}
         try:
-            self._task = ChildTask(_MODULE, job, python=self._python, environment=self._environment)
-        except (MyoScarSegError, OSError) as error:
+            self._task = ChildTask(_MODULE, job, python=self._python, environment=self._environment, transport=self._transport)
+        except MyoScarSegError as error:
             chore.error = str(error)
             self._over(chore, "failed")
             return

@@ -314,6 +314,6 @@ class RunWork(LibraryWork):
             run.wish(wish)
         except MyoScarSegError as error:
             return self._failed(error)
-        self._notices.say()
+        self._notices.say(note="" if wish == "cancel" else _("The step in hand ends first, which may take some minutes."))
         self._runs.look(at_once=True)
         return True

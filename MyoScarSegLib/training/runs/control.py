@@ -22,10 +22,11 @@ LOOK_S = 0.2
 """How often the process looks."""
 BEAT_S = 5.0
 """How often it shows that it lives."""
-PATIENCE_S = 1.3
-"""How long the training may take to end by itself before its process is ended."""
-NOTHING_TO_KEEP_S = 0.3
-"""The same while nothing is learnt that could be kept."""
+SAFE_PLACE_S = 180.0
+"""How long a training that is paused or stopped may take to its next safe place, which is after the step in hand, when its
+checkpoint is written; after that its process is ended, and what it has learnt since the last checkpoint is lost."""
+AT_ONCE_S = 1.0
+"""The same where there is nothing to keep."""
 
 
 def write_wish(folder: Path, wish: str) -> None:
@@ -60,7 +61,6 @@ class Watch:
 
     Attributes:
         cancel: set as soon as anything is wished; the training ends at its next step.
-        patience_s: how long the training may take to end by itself; may be changed while it looks.
         wish: what is wished; None until then. A later ``stop`` or ``cancel`` goes before a ``pause``, and ``cancel`` before all.
     """
 
@@ -69,7 +69,8 @@ class Watch:
         folder: Path,
         hard_end: Callable[[str], None],
         *,
-        patience_s: float = PATIENCE_S,
+        patience_s: Callable[[str], float] = lambda _wish: SAFE_PLACE_S,
+        asked: Callable[[str], None] = lambda _wish: None,
         beat: Callable[[], None] | None = None,
     ) -> None:
         """Prepare; :meth:`start` begins to look.
@@ -78,12 +79,13 @@ class Watch:
             folder: of the run.
             hard_end: called in the thread with the wish, when the training has not ended ``patience_s`` after it. It ends
                 the process and does not return; or it does, and is called again a little later.
-            patience_s: seconds.
+            patience_s: how many seconds the training may take to end by itself, for a wish; asked again and again.
+            asked: called in the thread with each new wish.
             beat: called in the thread every few seconds, to show that the process lives.
         """
         self.cancel = CancelToken()
         self.wish: str | None = None
-        self._folder, self._hard_end, self.patience_s = folder, hard_end, patience_s
+        self._folder, self._hard_end, self._patience_s, self._asked = folder, hard_end, patience_s, asked
         self._beat, self._beaten = beat, time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True, name="wishes of the run")
@@ -108,12 +110,16 @@ class Watch:
         self.cancel.cancel()
 
     def _look(self) -> None:
+        told = None
         while not self._over.wait(LOOK_S):
             wish = read_wish(self._folder)
             if wish is not None:
                 self.ask(wish)
-            if self.wish is not None and self._began is not None and time.monotonic() - self._began >= self.patience_s:
-                self._hard_end(self.wish)
+            if self.wish is not None and self.wish != told:
+                told = self.wish
+                self._asked(told)
+            if told is not None and self._began is not None and time.monotonic() - self._began >= self._patience_s(told):
+                self._hard_end(told)
             if self._beat is not None and time.monotonic() - self._beaten >= BEAT_S:
                 self._beaten = time.monotonic()
                 self._beat()

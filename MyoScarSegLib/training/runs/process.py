@@ -24,8 +24,9 @@ from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training import jobs
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.jobs import Hooks, TrainJob
+from MyoScarSegLib.training.runs import control
 from MyoScarSegLib.training.runs.casedata import read_cases
-from MyoScarSegLib.training.runs.control import CANCEL, NOTHING_TO_KEEP_S, PATIENCE_S, PAUSE, STOP, Watch, clear_wish, end_process
+from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
 from MyoScarSegLib.training.runs.record import PARTS, RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
 from MyoScarSegLib.training.runs.status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 """In a part's folder when its training is complete."""
 _LOCK_WAIT_S = 10.0
-_GUARD_S = 0.3
+_GUARD_S = 30.0
 _OF_SEVERAL = (
     "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE", "GROUP_WORLD_SIZE",
     "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT",
@@ -105,11 +106,14 @@ class _Work:
     ) -> None:
         self._run, self._library, self._end, self._together = run, library, end, together
         self._told = Telling(run, progress)
-        self._watch = Watch(run.folder, self._hard_end, patience_s=NOTHING_TO_KEEP_S, beat=self._told.beat)
+        self._watch = Watch(
+            run.folder, self._hard_end, patience_s=self._patience_s, asked=self._told.wished, beat=self._told.beat
+        )
         self._files = threading.RLock()
         self._data: DataSet | None = None
 
     def carry_out(self) -> RunStatus:
+        self._sweep_unfinished()
         self._told.beat()
         self._watch.start()
         with _signals(self._watch):
@@ -158,7 +162,7 @@ class _Work:
 
         return Hooks(
             data=data,
-            stage=self._stage,
+            stage=self._told.stage,
             log=lambda entry: self._told.logged(part, entry),
             note=self._told.note,
             looked=self._looked,
@@ -168,9 +172,10 @@ class _Work:
             files=_Guard(self._files),
         )
 
-    def _stage(self, stage: str) -> None:
-        self._watch.patience_s = NOTHING_TO_KEEP_S if stage in (READING, EMBEDDING, COMPARING) else PATIENCE_S
-        self._told.stage(stage)
+    def _patience_s(self, wish: str) -> float:
+        """How long the training may take to end by itself."""
+        nothing_to_keep = wish == CANCEL or self._told.status.stage in (STARTING, READING, EMBEDDING)
+        return control.AT_ONCE_S if nothing_to_keep else control.SAFE_PLACE_S
 
     def _compare(self) -> None:
         if not self._run.split.validation:
@@ -179,7 +184,7 @@ class _Work:
         if self._together:
             self._go_on_alone()
         self._told.part("")
-        self._stage(COMPARING)
+        self._told.stage(COMPARING)
         from MyoScarSegLib.training.runs.compare import compare_run
 
         try:
@@ -220,8 +225,8 @@ class _Work:
 
     def _hard_end(self, wish: str) -> None:
         """The training has not ended in time: end the process, between two files."""
-        # A file of a model and its card go together; they take a moment, unless the disk hangs.
-        self._files.acquire(timeout=_GUARD_S)
+        # A file of a model and its card go together; they take a moment, unless the disk hangs. A cancel removes both.
+        self._files.acquire(timeout=0 if wish == CANCEL else _GUARD_S)
         try:
             if wish == CANCEL:
                 self._run.clear()
@@ -247,6 +252,12 @@ class _Work:
 
     def _is_gone(self) -> bool:
         return not (self._run.folder / RECORD).is_file()
+
+    def _sweep_unfinished(self) -> None:
+        """Remove what a process was writing when it was ended: nobody else works on the run now."""
+        for folder in (self._run.folder, *(self._run.part(part) for part in self._run.record.parts)):
+            for path in folder.glob(".writing-*"):
+                path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove the folders that writing a file has made anew in a run that was removed."""

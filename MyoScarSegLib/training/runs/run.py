@@ -272,7 +272,8 @@ class Run:
     def wish(self, wish: str) -> None:
         """Ask for ``pause``, ``stop`` or ``cancel``.
 
-        A running run's process does it within two seconds; of one that does not run it is done here and now: ``stop`` of a
+        A running run's process does it at its next safe place, after the step in hand; see
+        :data:`~MyoScarSegLib.training.runs.control.SAFE_PLACE_S`. Of one that does not run it is done here and now: ``stop`` of a
         paused or interrupted one keeps its best model, ``cancel`` removes its models and keeps its record.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Any
 
 from MyoScarSegLib.memory import resident_bytes
 from MyoScarSegLib.progress import Progress
+from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import (
     COMPARING,
@@ -32,6 +33,11 @@ _BEGUN = {
     EMBEDDING: "Preparing the slices",
     VALIDATION: "Looking at the validation patients",
     COMPARING: "Comparing with the model in use",
+}
+_WISHED = {
+    PAUSE: "Pausing: the step in hand ends first, and its checkpoint is written",
+    STOP: "Stopping: the step in hand ends first, and the best model is kept",
+    CANCEL: "Cancelling",
 }
 _KEPT_FIGURES = ("end_to_end_dice", "oracle_dice", "dice", "false_g", "score")
 
@@ -57,6 +63,7 @@ class Telling:
         self._step: Mapping[str, Any] = {}
         self._since = time.monotonic()
         self._look_s: float | None = None
+        self._wish = ""
 
     @property
     def status(self) -> RunStatus:
@@ -66,6 +73,11 @@ class Telling:
     def beat(self) -> None:
         """That the process lives."""
         self.writer.update(now=True, memory_bytes=_memory(self._device))
+
+    def wished(self, wish: str) -> None:
+        """What is wished of the run: its message from now on, for the safe place to do it may be some minutes away."""
+        self._wish = _WISHED.get(wish, "")
+        self.writer.update(message=self._wish, now=True)
 
     def part(self, part: str) -> None:
         """That the training of a part begins; empty: that none goes on any more."""
@@ -79,7 +91,7 @@ class Telling:
 
     def report(self, done: int, total: int, message: str) -> None:
         """See :class:`~MyoScarSegLib.progress.Progress`."""
-        self.writer.update(done=done, total=total, message=message, memory_bytes=_memory(self._device))
+        self.writer.update(done=done, total=total, message=self._wish or message, memory_bytes=_memory(self._device))
         if self.status.stage != STEPS:
             self._tell_time(None)
         self._progress(done, total, message)
@@ -93,7 +105,7 @@ class Telling:
             self._look_s = now - self._since
         self._since = now
         done, total = (self._step["step"], self._step["steps"]) if stage == STEPS and self._step else (0, 0)
-        self.writer.update(stage=stage, done=done, total=total, message=_BEGUN.get(stage, ""), now=True)
+        self.writer.update(stage=stage, done=done, total=total, message=self._wish or _BEGUN.get(stage, ""), now=True)
         self._tell_time(None)
 
     def note(self, note: str) -> None:
