@@ -230,6 +230,29 @@ def test_each_box_has_a_node_on_its_slice_in_the_colour_of_its_state(table, hand
     assert hands.views.node(proposed).GetSize()[2] == pytest.approx(8.0)
 
 
+@pytest.mark.parametrize("blank", ["", "0", "-3", "none", "7"], ids=["empty", "zero", "negative", "text", "taken"])
+def test_row_without_an_id_of_its_own_gets_a_fresh_one_and_displaces_nothing(table, blank):
+    """As rows typed by hand, or from older files, may be; the first one stands before the row whose number it must not take."""
+    numbers = table.add_many([PROPOSED, OWN])
+    vtk_table = table.node.GetTable()
+    vtk_table.SetValueByName(0, "id", blank)
+    vtk_table.SetValueByName(1, "id", "7")
+    for column in range(vtk_table.GetNumberOfColumns()):
+        vtk_table.GetColumn(column).InsertNextValue(vtk_table.GetColumn(column).GetValue(0))
+    vtk_table.SetValueByName(2, "id", "1007.0")  # what max + 1000 used to give
+    vtk_table.Modified()
+    table.node.Modified()
+    first, own, last = table.rows()
+    expected = {"7": 7}.get(blank)
+    assert last.id == 1007 and (own.id == 7) == (expected is None)
+    assert (first.id == 7) == (expected == 7)
+    assert len({first.id, own.id, last.id}) == 3 and numbers
+    assert [row.box.xyxy for row in (first, own, last)] == [PROPOSED.xyxy, OWN.xyxy, PROPOSED.xyxy]
+    before = [row.id for row in table.rows()]
+    new = table.add(replace(PROPOSED, slice=4))
+    assert [row.id for row in table.rows()] == [*before, new], "they keep it"
+
+
 def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(table, hands):
     number, other = table.add_many([PROPOSED, OWN])
     hands.drag(number, size_mm=(30.0, 10.0, 8.0))

@@ -121,7 +121,7 @@ class BoxTable:
         checked = [check_box(box, self.shape) for box in boxes]
         rows = self.rows()
         first = max((row.id for row in rows), default=0) + 1
-        first = max(first, int(self.node.GetAttribute("MyoScarSeg.NextId") or 0))
+        first = max(first, _whole(self.node.GetAttribute("MyoScarSeg.NextId") or ""))
         added = [BoxRow(first + n, box) for n, box in enumerate(checked)]
         self.write([*rows, *added])
         return [row.id for row in added]
@@ -154,7 +154,7 @@ class BoxTable:
         checked = [check_box(box, self.shape) for box in boxes]
         new = [box for box in checked if not any(_alike(box, row.box) for row in kept)]
         first = max((row.id for row in self.rows()), default=0) + 1
-        first = max(first, int(self.node.GetAttribute("MyoScarSeg.NextId") or 0))
+        first = max(first, _whole(self.node.GetAttribute("MyoScarSeg.NextId") or ""))
         added = [BoxRow(first + n, box) for n, box in enumerate(new)]
         self.write([*kept, *added])
         return [row.id for row in added]
@@ -178,7 +178,7 @@ class BoxTable:
             return
         node = self.node
         table = node.GetTable()
-        following = max([int(node.GetAttribute("MyoScarSeg.NextId") or 1), *(row.id + 1 for row in rows)])
+        following = max([_whole(node.GetAttribute("MyoScarSeg.NextId") or "1"), *(row.id + 1 for row in rows)])
         places = [*(reading.places.get(row.id) for row in rows), *reading.strange]
         self._writing += 1
         changing = node.StartModify()
@@ -216,7 +216,8 @@ class BoxTable:
         node = self.node
         stamp = max(node.GetTable().GetMTime(), node.GetMTime())
         if self._read is None or self._read.stamp != stamp:
-            self._read = _read_table(node.GetTable(), self.shape, stamp)
+            following = _whole(node.GetAttribute("MyoScarSeg.NextId") or "1")
+            self._read = _read_table(node.GetTable(), self.shape, stamp, following)
         return self._read
 
     def _changed(self, _node: Any) -> None:
@@ -265,7 +266,7 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def _read_table(table: Any, shape: tuple[int, int, int], stamp: int) -> _Reading:
+def _read_table(table: Any, shape: tuple[int, int, int], stamp: int, following: int) -> _Reading:
     reading = _Reading(stamp)
     present = {table.GetColumnName(n) for n in range(table.GetNumberOfColumns())}
     missing = [name for name in ("slice", "x0", "y0", "x1", "y1") if name not in present]
@@ -274,10 +275,14 @@ def _read_table(table: Any, shape: tuple[int, int, int], stamp: int) -> _Reading
             reading.problems.append(_("The table of boxes has no column {names}.").format(names=", ".join(missing)))
         reading.strange.extend(range(table.GetNumberOfRows()))
         return reading
-    for number in range(table.GetNumberOfRows()):
-        text = {name: table.GetValueByName(number, name).ToString() for name in COLUMNS if name in present}
+    rows = [
+        {name: table.GetValueByName(number, name).ToString() for name in COLUMNS if name in present}
+        for number in range(table.GetNumberOfRows())
+    ]
+    ids = _ids([text.get("id", "") for text in rows], following)
+    for number, text in enumerate(rows):
         try:
-            row = _row(text, shape, set(reading.places))
+            row = BoxRow(ids[number], _box(text, shape))
         except (ValueError, PromptError) as error:
             reading.problems.append(_("Row {row} of the table of boxes is no box: {why}").format(row=number + 1, why=error))
             reading.strange.append(number)
@@ -287,7 +292,36 @@ def _read_table(table: Any, shape: tuple[int, int, int], stamp: int) -> _Reading
     return reading
 
 
-def _row(text: dict[str, str], shape: tuple[int, int, int], taken: set[int]) -> BoxRow:
+def _ids(texts: list[str], following: int) -> list[int]:
+    """The number of each row. One that has none, or one that an earlier row has, gets a number that no row has or had.
+
+    Numbers that rows have stay theirs, and the fresh ones are the same at every reading: views hold on to them.
+
+    Args:
+        texts: what the rows have for it.
+        following: the first number that no box of this table ever had.
+    """
+    given = [_whole(text) for text in texts]
+    fresh = max([following, *(number + 1 for number in given)])
+    seen: set[int] = set()
+    ids = []
+    for row, number in enumerate(given):
+        own = number > 0 and number not in seen
+        seen.add(number)
+        ids.append(number if own else fresh + row)
+    return ids
+
+
+def _whole(text: str) -> int:
+    """A whole number above 0, also one that another program wrote as ``3.0``; else 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0
+    return int(number) if number > 0 and number.is_integer() else 0
+
+
+def _box(text: dict[str, str], shape: tuple[int, int, int]) -> Box:
     k, x0, y0, x1, y1 = (float(text[name]) for name in ("slice", "x0", "y0", "x1", "y1"))
     if not k.is_integer():  # nor is infinity
         raise PromptError(_("its slice is {slice}, which is no whole number.").format(slice=text["slice"]))
@@ -305,10 +339,7 @@ def _row(text: dict[str, str], shape: tuple[int, int, int], taken: set[int]) -> 
         source=_unescaped(text.get("source") or "") or "user",
         state=BoxState(text.get("state") or BoxState.PROPOSED.value),
     )
-    number = int(text["id"]) if (text.get("id") or "").isdecimal() else 0
-    if number < 1 or number in taken:
-        number = max(taken, default=0) + 1000
-    return BoxRow(number, check_box(box, shape))
+    return check_box(box, shape)
 
 
 def _is_proposal(box: Box) -> bool:

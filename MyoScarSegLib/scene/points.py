@@ -14,6 +14,7 @@ from MyoScarSegLib.prompts import Point, check_point
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.observers import Observers
+from MyoScarSegLib.scene.slice_order import is_reverse
 from MyoScarSegLib.scene.text import _
 
 ROLE_POINTS = {True: "points +", False: "points -"}
@@ -191,6 +192,9 @@ class PointPrompts:
         here = self._geometry.ijk_to_ras()
         known = _place_of(node)
         before, positions = (here, None) if known is None else known
+        if is_reverse(before, here, self.volume_node.GetImageData().GetDimensions()[2]):
+            self._remember(node)  # a reader has reversed the slices: nothing has moved
+            before = here
         parent, old_parent = self.volume_node.GetParentTransformNode(), node.GetParentTransformNode()
         moved = not np.allclose(before, here, rtol=1e-7, atol=1e-5)
         if known is not None and not moved and parent is old_parent:

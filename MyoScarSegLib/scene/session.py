@@ -22,7 +22,6 @@ from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.probability import check_growth, mask_of
 from MyoScarSegLib.scene.results import numbers
 from MyoScarSegLib.scene.segmentation import ScarSegmentation
-from MyoScarSegLib.scene.slice_order import put_slices_back
 from MyoScarSegLib.scene.state import (
     ModelSlice,
     SliceState,
@@ -64,7 +63,6 @@ class StudySession:
     def __init__(self, volume_node: Any, *, watch: bool = True) -> None:
         """See :meth:`open`. Without ``watch`` it reads the scene as it is now, and follows no change."""
         self.volume_node = volume_node
-        put_slices_back(volume_node)
         self.study = study_of(volume_node)
         self._nodes = StudyNodes(volume_node, self.study, follow=watch)
         self.geometry = self._nodes.geometry

@@ -2,12 +2,14 @@
 
 A left-handed volume (one made by a script, or under a mirroring transform that was applied for good) is written as it is; on
 reading, its slices come back in reverse order, with the directions that belong to it. In the world nothing has moved, but slice
-numbers mean other slices. So a study notes how its volume lay, and puts volume and probabilities back into that order.
+numbers mean other slices. So a study notes how its volume lay, and counts its boxes and slices anew where that has changed; the
+user's volume is never touched.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,6 @@ import slicer
 import vtk
 
 from MyoScarSegLib.scene.attributes import node_of
-from MyoScarSegLib.scene.probability import ROLE_PROBABILITY
 from MyoScarSegLib.scene.study_node import GRID, ROLE_STUDY
 
 _SAME_MM = 1e-3
@@ -26,42 +27,42 @@ def grid_of(volume_node: Any) -> str:
     return json.dumps({"size": list(volume_node.GetImageData().GetDimensions()), "ijk_to_ras": _matrix(volume_node).tolist()})
 
 
-def put_slices_back(volume_node: Any) -> bool:
-    """Bring back the order of slices that a study's boxes and masks were made in, if a reader has reversed it.
+def reversed_axis(volume_node: Any, axes: Sequence[int]) -> int | None:
+    """Which axis of the study ``[k, row, column]`` runs the other way than when the study was kept; None if none does.
 
-    The volume shows the same as before, everywhere in the world. Does nothing for a volume without a study, or one that
-    differs from its note in anything else.
-
-    Returns:
-        Whether it was reversed.
+    Args:
+        volume_node: scalar volume; only read.
+        axes: which axis of the volume's array each axis of the study is.
     """
-    record = None if volume_node is None or volume_node.GetScene() is None else node_of(volume_node, ROLE_STUDY)
+    record = None if volume_node.GetScene() is None else node_of(volume_node, ROLE_STUDY)
     noted = "" if record is None else record.GetParameter(GRID)
-    if not noted or volume_node.GetImageData() is None:
-        return False
+    if not noted:
+        return None
     try:
         grid = json.loads(noted)
         size, matrix = tuple(int(n) for n in grid["size"]), np.array(grid["ijk_to_ras"], dtype=float).reshape(4, 4)
     except (ValueError, TypeError, KeyError):
-        return False  # somebody else's text: then nothing is known, and nothing is touched
-    found = False
-    for node in (volume_node, node_of(volume_node, ROLE_PROBABILITY)):
-        if node is not None and _is_reversed(node, size, matrix):
-            found = True
-            _reverse(node, matrix)
-    return found
+        return None  # somebody else's text: then nothing is known
+    image = volume_node.GetImageData()
+    if image is None or image.GetDimensions() != size or not is_reverse(matrix, _matrix(volume_node), size[2]):
+        return None
+    return list(axes).index(0)
 
 
-def _is_reversed(node: Any, size: tuple[int, ...], matrix: np.ndarray) -> bool:
-    if node.GetImageData() is None or node.GetImageData().GetDimensions() != size or size[2] < 2:
-        return False
-    expected = matrix.copy()
-    expected[:3, 3] += matrix[:3, 2] * (size[2] - 1)
+def is_reverse(before: np.ndarray, now: np.ndarray, slices: int) -> bool:
+    """Whether two matrices ``[4, 4]`` from voxels to RAS differ in the direction of the last voxel axis alone."""
+    expected = before.copy()
+    expected[:3, 3] += before[:3, 2] * (slices - 1)
     expected[:3, 2] *= -1
-    return bool(np.allclose(_matrix(node), expected, atol=_SAME_MM))
+    return slices > 1 and bool(np.allclose(now, expected, atol=_SAME_MM))
 
 
-def _reverse(node: Any, matrix: np.ndarray) -> None:
+def lay_like(node: Any, volume_node: Any) -> None:
+    """Have a volume of our own run the way that the user's does, if it came back in reverse order from its file alone."""
+    matrix, size = _matrix(volume_node), volume_node.GetImageData().GetDimensions()
+    image = node.GetImageData()
+    if image is None or image.GetDimensions() != size or not is_reverse(matrix, _matrix(node), size[2]):
+        return
     changing = node.StartModify()
     try:
         array = slicer.util.arrayFromVolume(node)

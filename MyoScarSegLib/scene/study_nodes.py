@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.prompts import Point
-from MyoScarSegLib.scene.attributes import ROLE, VOLUME
-from MyoScarSegLib.scene.boxes import ROLE_BOXES, BoxTable
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.scene.attributes import ROLE, VOLUME, node_of
+from MyoScarSegLib.scene.boxes import ROLE_BOXES, BoxRow, BoxTable
 from MyoScarSegLib.scene.folder import StudyFolder
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.points import ROLE_POINTS, PointPrompts
 from MyoScarSegLib.scene.probability import ROLE_PROBABILITY, ProbabilityVolume
 from MyoScarSegLib.scene.results import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables, numbers
 from MyoScarSegLib.scene.segmentation import ROLE_SEGMENTATION, ScarSegmentation
-from MyoScarSegLib.scene.slice_order import grid_of
-from MyoScarSegLib.scene.state import ModelSlice, SliceState, StudyState, pack, unpack, with_slices
+from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
+from MyoScarSegLib.scene.state import ModelSlice, SliceState, StudyState, mark_of, pack, unpack, with_slices
 from MyoScarSegLib.scene.study_node import ROLE_STUDY, StudyNode
 from MyoScarSegLib.study.study import Study
 
@@ -56,9 +56,15 @@ class StudyNodes:
         self.study = study
         self.geometry = VolumeGeometry(volume_node, study.file_axes)
         self.record = StudyNode(volume_node)
+        self._reversed = reversed_axis(volume_node, study.file_axes)
         self._loaded = self.record.load()
         self.problem = self._loaded.problem
         self.boxes = BoxTable(volume_node, self.geometry.shape)
+        kept = node_of(volume_node, ROLE_PROBABILITY)
+        if kept is not None:
+            lay_like(kept, volume_node)
+        if self._reversed is not None:
+            self._count_anew(self._reversed)
         self.points = PointPrompts(volume_node, self.geometry)
         self.segmentation = self.segmentation_in(self.record.segmentation_node)
         spacing = study.geometry.pixel_spacing_mm
@@ -91,6 +97,8 @@ class StudyNodes:
         loaded, slices = self._loaded, {}
         for k, bits in self.drawn().items():
             fields, probability = loaded.slices.get(k), self.probability.of(k)
+            if fields is not None and self._reversed and fields["mark"] == mark_of(self._as_before(bits)):
+                fields = {**fields, "mark": mark_of(bits)}
             model = None if fields is None or probability is None else ModelSlice(probability, **fields)
             slices[k] = SliceState(bits, model)
         state = StudyState(
@@ -101,7 +109,32 @@ class StudyNodes:
             runs=loaded.runs,
             failed=loaded.failed,
         )
-        return self.with_prompts(state)
+        state = self.with_prompts(state)
+        if self._reversed is not None:  # noted at once: boxes must not be counted anew a second time
+            self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
+            self._reversed = None
+        return state
+
+    def _count_anew(self, axis: int) -> None:
+        """Boxes, and what is known of slices, along an axis that runs the other way now."""
+        last, size = self.geometry.shape[0] - 1, self.geometry.shape[axis]
+
+        def turned(box: Box) -> Box:
+            if axis == 0:
+                return replace(box, slice=last - box.slice)
+            if axis == 1:
+                return replace(box, y0=size - box.y1, y1=size - box.y0)
+            return replace(box, x0=size - box.x1, x1=size - box.x0)
+
+        self.boxes.write([BoxRow(row.id, turned(row.box)) for row in self.boxes.rows()])
+        if axis == 0:
+            slices = {last - k: fields for k, fields in self._loaded.slices.items()}
+            self._loaded = replace(self._loaded, slices=slices, failed={last - k: why for k, why in self._loaded.failed.items()})
+
+    def _as_before(self, bits: bytes) -> bytes:
+        """A slice's mask as it was packed before an axis in the plane ran the other way."""
+        assert self._reversed is not None  # noqa: S101 (else it is not asked)
+        return pack(np.flip(unpack(bits, self.study.slice_shape), self._reversed - 1))
 
     def drawn(self) -> dict[int, bytes]:
         """Every slice of the segment as it is, packed."""
