@@ -6,6 +6,7 @@ import slicer
 
 from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.segmentation import COLOUR
+from MyoScarSegLib.study.tissue import TISSUES, class_of_segment
 
 
 def _logic(capfd):
@@ -19,7 +20,7 @@ def test_slicer_offers_the_terms_with_their_codes_and_colours(capfd):
     context = terminology.register(logic)
     assert terminology.register(logic) == context
     assert logic.IsTerminologyContextLoaded(context)
-    assert logic.GetNumberOfCategoriesInTerminology(context) == 4
+    assert logic.GetNumberOfCategoriesInTerminology(context) == 3
     for label, term in terminology.terms().items():
         entry = slicer.vtkSlicerTerminologyEntry()
         assert logic.DeserializeTerminologyEntry(term.text, entry), label
@@ -47,3 +48,15 @@ def test_a_segment_keeps_its_term():
     term = terminology.terms()[terminology.NO_REFLOW]
     segment.SetTerminology(term.text)
     assert segment.GetTerminology() == term.text
+
+
+def test_the_list_of_terms_is_the_one_table_of_codes():
+    listed = terminology.terms()
+    assert {tissue.label for tissue in TISSUES} == set(listed)
+    for tissue in TISSUES:
+        term = listed[tissue.label]
+        category, code = (part.rpartition("^")[0] for part in term.text.split("~")[1:3])
+        assert (category, code) == (tissue.category.rpartition("^")[0], tissue.code.rpartition("^")[0])
+        assert code in tissue.codes
+        assert (term.name, term.colour) == (tissue.meaning, tissue.color)
+        assert class_of_segment("renamed by a user", term.text) == tissue.number

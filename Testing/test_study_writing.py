@@ -167,9 +167,9 @@ def test_of_several_segments_the_one_named_scar_is_read(tmp_path):
         image.SetMetaData(f"Segment{index}_Layer", "0")
     sitk.WriteImage(image, str(tmp_path / "two.seg.nrrd"))
     assert np.array_equal(read_mask(tmp_path / "two.seg.nrrd", study), labels == 2)
-    image.SetMetaData("Segment1_Name", "infarct")
+    image.SetMetaData("Segment1_Name", "Segment_2")
     sitk.WriteImage(image, str(tmp_path / "none.seg.nrrd"))
-    with pytest.raises(StudyError, match="Myocardium, infarct"):
+    with pytest.raises(StudyError, match="Myocardium, Segment_2"):
         read_mask(tmp_path / "none.seg.nrrd", study)
 
 

@@ -14,16 +14,13 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.study.tissue import SCAR
 
 ROLE_SEGMENTATION = "segmentation"
-SEGMENT_NAME = "Scar"
+SEGMENT_NAME = SCAR.name
 SEGMENT_TAG = "MyoScarSeg.Segment"
-COLOUR = (0.95, 0.42, 0.13)
-# Scar tissue of the left ventricle, as DICOM names it: the only entry of the lists shipped with Slicer that says so.
-TERMINOLOGY = (
-    "Segmentation category and type - DICOM master list~SCT^85756007^Tissue~SCT^12402003^Scar tissue~^^"
-    "~Anatomic codes - DICOM master list~SCT^87878005^Left ventricle~^^"
-)
+COLOUR = SCAR.color
+TERMINOLOGY = SCAR.terminology
 _BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 _SAME_GRID_VOXELS = 1e-2

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import read_stored
+from MyoScarSegLib.study.masks import is_blank, read_stored
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, case_name, has_extension
 from MyoScarSegLib.study.stack import FileStack, numbers, study_from
 from MyoScarSegLib.study.study import Geometry, Study
@@ -32,6 +32,8 @@ def common_grid(first: Path, second: Path) -> Study:
         StudyError: a file is missing or cannot be read, or their sizes differ.
     """
     stacks = [_stack(path) for path in (first, second)]
+    if is_blank(stacks[0].array, stacks[0].geometry, stacks[1].array.shape):
+        stacks.reverse()  # a blank file's geometry need not be that of its image
     cropped = [has_extension(path, _SEGMENTATION) for path in (first, second)]
     if all(cropped):
         stack = _covering(*stacks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW, SCAR, class_of_segment
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
-from MyoScarSegLib.study.writer import NO_REFLOW_NAME, SEGMENT_NAME, file_geometry
+from MyoScarSegLib.study.writer import file_geometry
 
-#: Written coordinates and a file's own may differ by what float32 headers (NIfTI) round off.
-_SAME_PLACE_MM = 1e-2
+#: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
+_SAME_PLACE = 0.1
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Segment:
 
     Attributes:
         name: as the user reads it.
-        code: ``scheme^value`` of its type in the terminology (``"SCT^12402003"``); empty if it has none.
+        number: of its class (:mod:`~MyoScarSegLib.study.tissue`), by its code or its name; None if they say nothing.
         mask: bool ``[k, j, i]``, shaped like the study's voxels. Segments may overlap.
     """
 
     name: str
-    code: str
+    number: int | None
     mask: np.ndarray
 
 
@@ -52,17 +54,23 @@ def read_mask(path: Path | str, study: Study) -> np.ndarray:
     """A mask drawn on ``study``, from ``.seg.nrrd``, NIfTI, NRRD or MetaImage.
 
     Returns:
-        bool ``[k, j, i]``, shaped like ``study.voxels``. Of a segmentation with several segments, the one named Scar, and with
-        it one named No-reflow (microvascular obstruction: infarct that no contrast reaches).
+        bool ``[k, j, i]``, shaped like ``study.voxels``. Of a segmentation, the segments called or coded scar, and no-reflow
+        (microvascular obstruction: infarct that no contrast reaches). The only segment, or the only value beside 0, of a file
+        that says nothing of it is taken for what the caller says it is: the mask.
 
     Raises:
-        StudyError: the file cannot be read, lies on another grid, or has several segments and none named Scar.
+        StudyError: the file cannot be read, lies on another grid, has several values, or several segments and none is scar.
     """
     labels = read_labels(path, study)
+    if len(labels.segments) == 1 and labels.segments[0].number is None:
+        return labels.segments[0].mask
     if labels.segments:
-        return _scar_of(Path(path), labels.segments)
+        return scar_of(labels.segments, str(path))
     if labels.values is None:
         raise StudyError(f"{path} has several values per voxel and names no segments: it is no mask.")
+    values = np.unique(labels.values)
+    if np.count_nonzero(values) > 1:
+        raise StudyError(f"{path} has the values {numbers(values[:12].tolist())}, and which of them is the mask is not said.")
     return labels.values != 0
 
 
@@ -80,9 +88,12 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
     stored, geometry, fields = read_stored(path)
-    stored, geometry = _turned(stored, geometry, file_geometry(study)[1])
     whole_shape = study.file_array(study.voxels).shape
-    start = _place_on_grid(path, stored.shape[:3], geometry, study, whole_shape)
+    if is_blank(stored, geometry, whole_shape):
+        stored, start = np.zeros((*whole_shape, *stored.shape[3:]), dtype=stored.dtype), (0, 0, 0)
+    else:
+        stored, geometry = _turned(stored, geometry, file_geometry(study)[1])
+        start = _place_on_grid(path, stored.shape[:3], geometry, study, whole_shape)
     window = tuple(slice(first, first + size) for first, size in zip(start, stored.shape[:3], strict=True))
 
     def on_grid(part: np.ndarray) -> np.ndarray:
@@ -90,7 +101,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
         whole[window] = part
         return np.ascontiguousarray(np.transpose(whole, study.file_axes))
 
-    segments = tuple(Segment(name, code, on_grid(mask)) for name, code, mask in _segments(path, stored, fields))
+    segments = tuple(Segment(name, number, on_grid(mask)) for name, number, mask in _segments(path, stored, fields))
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
 
 
@@ -147,44 +158,92 @@ def _place_on_grid(
     apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
     start = (int(offset[2]), int(offset[1]), int(offset[0]))
     inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, whole_shape, strict=True))
-    if apart > _SAME_PLACE_MM or not inside:
+    if apart > _SAME_PLACE * min(spacing) or not inside:
         raise StudyError(
             f"{path} lies on another grid than the study {study.case}: its size is {numbers(shape[::-1])}, spacing "
             f"{numbers(mask_spacing)} mm, origin ({', '.join(f'{v:.4g}' for v in geometry.origin_mm)}); the study's is "
-            f"{numbers(whole_shape[::-1])}, {numbers(spacing)} mm, ({', '.join(f'{v:.4g}' for v in study.geometry.origin_mm)})."
+            f"{numbers(whole_shape[::-1])}, {numbers(spacing)} mm, ({', '.join(f'{v:.4g}' for v in study.geometry.origin_mm)}). "
+            "Resample it to the study's image, in Slicer with Resample Image (BRAINS) or as a segmentation of that image."
         )
     return start
 
 
-def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, str, np.ndarray]]:
-    """Name, code of the type, and voxels of each segment that the header's fields name."""
+def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, int | None, np.ndarray]]:
+    """Name, class, and voxels of each segment that the header's fields name.
+
+    Slicer before 4.11 wrote a component for each segment, and neither its layer nor its value.
+    """
     keys = sorted({key.split("_")[0] for key in fields if key[7:8].isdigit()}, key=lambda name: int(name[7:]))
+    layers = stored.shape[3] if stored.ndim == 4 else 1
     found = []
-    for key in keys:
+    for number, key in enumerate(keys):
+        name = fields.get(f"{key}_Name", key).strip()
+        layer, value = fields.get(f"{key}_Layer"), fields.get(f"{key}_LabelValue")
+        if layer is None and (layers > 1 or value is None):
+            if layers != len(keys):
+                raise StudyError(
+                    f"{path} does not say which voxels are its segment {name!r}: it has {len(keys)} segments without layers and "
+                    f"{layers} components. Open it in Slicer and save it again."
+                )
+            layer = str(number)
         try:
-            layer, value = int(fields.get(f"{key}_Layer", "0")), int(fields.get(f"{key}_LabelValue", "1"))
-            values = stored[..., layer] if stored.ndim == 4 else stored
+            values = stored[..., _index(layer or "0", layers)] if stored.ndim == 4 else stored
+            mask = values > 0 if value is None else values == int(value)
         except (ValueError, IndexError) as error:
             raise StudyError(f"{path} is damaged: the header's fields on {key} make no sense ({error}).") from error
-        found.append((fields.get(f"{key}_Name", key), _type_code(fields.get(f"{key}_Tags", "")), values == value))
+        entry = re.search(r"TerminologyEntry:([^|]*)", fields.get(f"{key}_Tags", ""))
+        try:
+            found.append((name, class_of_segment(name, entry[1] if entry else ""), mask))
+        except StudyError as error:
+            raise StudyError(f"{path}: {error}") from error
     return found
 
 
-def _type_code(tags: str) -> str:
-    """``scheme^value`` of the type in a segment's terminology entry (context ~ category ~ type ~ ...)."""
-    entry = re.search(r"TerminologyEntry:([^|]*)", tags)
-    parts = entry[1].split("~") if entry else []
-    return "^".join(parts[2].split("^")[:2]) if len(parts) > 2 and parts[2].count("^") >= 2 else ""
+def _index(text: str, count: int) -> int:
+    index = int(text)
+    if not 0 <= index < count:
+        raise IndexError(f"layer {index} of {count}")
+    return index
 
 
-def _scar_of(path: Path, segments: tuple[Segment, ...]) -> np.ndarray:
-    """The voxels of the one segment, or of those named Scar and No-reflow."""
-    wanted = [s for s in segments if s.name.lower() == SEGMENT_NAME.lower()] or list(segments)
-    if len(wanted) > 1:
-        names = ", ".join(s.name for s in segments)
-        raise StudyError(f"{path} has {len(segments)} segments ({names}); name the one to use {SEGMENT_NAME!r}.")
-    mask = wanted[0].mask
-    for segment in segments:
-        if segment.name.lower() == NO_REFLOW_NAME.lower():
-            mask = mask | segment.mask
-    return mask
+def is_blank(stored: np.ndarray, geometry: Geometry, shape: tuple[int, ...]) -> bool:
+    """Whether nothing is drawn in a file whose place says nothing: a single voxel, or one of this shape without geometry.
+
+    Slicer saves an empty segmentation as one voxel, wherever, and may save a blank label map without its geometry.
+    """
+    if stored.any():
+        return False
+    no_place = (
+        geometry.spacing_mm in (None, (1.0, 1.0, 1.0))
+        and geometry.origin_mm == (0.0, 0.0, 0.0)
+        and np.array_equal(np.abs(geometry.direction), np.eye(3))
+    )
+    return stored.shape[:3] == (1, 1, 1) or (no_place and stored.shape[:3] == shape)
+
+
+def scar_of(segments: Sequence[Segment], where: str) -> np.ndarray:
+    """The voxels of the segments that are scar, no-reflow included.
+
+    Raises:
+        StudyError: none is called or coded so, or several have one name.
+    """
+    check_names(segments, where)
+    scar = [segment.mask for segment in segments if segment.number in (INFARCT, NO_REFLOW)]
+    if not scar:
+        names = ", ".join(segment.name for segment in segments)
+        raise StudyError(
+            f"{where} has no segment that is called scar (it has {names}). Name the scar's segment {SCAR.name}; in an exam "
+            "without scar leave it empty."
+        )
+    return np.asarray(np.any(scar, axis=0))
+
+
+def check_names(segments: Sequence[Segment], where: str) -> None:
+    """Refuse segments of a tissue that are called the same, which nobody can tell apart.
+
+    Raises:
+        StudyError: there are such.
+    """
+    names = [segment.name.casefold() for segment in segments if segment.number is not None]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise StudyError(f"{where} has several segments called {twice[0]!r}. Rename or delete all but the one that is meant.")

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import slicer
 
-from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.prompts import FAINT, BoxState
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.study.tissue import class_of_segment
 from MyoScarSegLib.training.datasets.handover import write_handover
 from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
-from MyoScarSegLib.training.datasets.labelmaps import class_named
 
 SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE = "scar", "myocardium", "blood_pool", "no_reflow"
 _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INFARCT, NO_REFLOW_ROLE: NO_REFLOW}
@@ -39,13 +39,17 @@ class SegmentChoice:
 
 
 def segments(segmentation_node: Any) -> list[SegmentChoice]:
-    """The segments of a segmentation node, each role given to the first that is called so."""
+    """The segments of a segmentation node, each role given to the first that is coded or called so."""
     roles = {number: role for role, number in _CLASSES.items()}
     found, given = [], set()
     segmentation = segmentation_node.GetSegmentation()
     for segment_id in segmentation.GetSegmentIDs():
-        name = str(segmentation.GetSegment(segment_id).GetName())
-        number = class_named(name)
+        segment = segmentation.GetSegment(segment_id)
+        name = str(segment.GetName())
+        try:
+            number = class_of_segment(name, str(segment.GetTerminology() or ""))
+        except StudyError:  # name and code contradict each other: the user chooses
+            number = None
         role = "" if number is None else roles.get(number, "")
         if role in given:
             role = ""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BACKGROUND, CAVITY, MYOCARDIUM, INFARCT, NO_REFLOW = range(5)
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+
+__all__ = ["BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "LabelledSlice"]
 
 
 @dataclass(frozen=True)

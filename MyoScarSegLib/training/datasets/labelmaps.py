@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import Segment, StoredLabels, read_labels
+from MyoScarSegLib.study.masks import Segment, StoredLabels, read_labels, scar_of
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import class_named
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 
@@ -25,36 +26,8 @@ BINARY: dict[int, LabelMap] = {value: {0: BACKGROUND, value: INFARCT} for value 
 
 EXAMPLE = "--labels 'cavity=1 myocardium=2 scar=3,4'"
 
-#: What people call the classes, in lower case, without hyphens, underscores and what is in brackets.
-_NAMES: dict[int, tuple[str, ...]] = {
-    BACKGROUND: ("background", "ignore", "other"),
-    CAVITY: (
-        *("cavity", "lv cavity", "left ventricular cavity", "left ventricle cavity", "lv", "left ventricle"),
-        *("blood pool", "lv blood pool", "blood", "lvc", "lvbp"),
-    ),
-    MYOCARDIUM: (
-        *("myocardium", "lv myocardium", "left ventricular myocardium", "left ventricle myocardium", "normal myocardium"),
-        *("healthy myocardium", "myo", "lv myo", "wall", "lv wall"),
-    ),
-    INFARCT: (
-        *("scar", "scar tissue", "myocardial scar", "lv scar", "infarct", "infarction", "myocardial infarction", "mi"),
-        *("lge", "enhancement", "fibrosis"),
-    ),
-    NO_REFLOW: ("no reflow", "noreflow", "mvo", "microvascular obstruction", "nr"),
-}
-_CLASS_OF_NAME = {name: number for number, names in _NAMES.items() for name in names}
-
-#: SNOMED CT's codes of types, where a segment's name says nothing.
-_CLASS_OF_CODE = {"SCT^12402003": INFARCT, "SCT^55641003": INFARCT, "SCT^74281007": MYOCARDIUM}
-
 #: So many values are named in a message.
 _MOST_SHOWN = 12
-
-
-def class_named(name: str) -> int | None:
-    """The class that people call ``name``; None if the name is not known."""
-    plain = " ".join(re.sub(r"\(.*?\)", " ", name.lower()).replace("_", " ").replace("-", " ").split())
-    return _CLASS_OF_NAME.get(plain)
 
 
 def parse_label_map(text: str) -> LabelMap:
@@ -163,23 +136,13 @@ def classes_of_segments(segments: Sequence[Segment], where: str) -> tuple[np.nda
         uint8 ``[k, j, i]``, and whether cavity and myocardium have segments of their own.
 
     Raises:
-        StudyError: several segments, and none is called scar.
+        StudyError: none is called or coded scar, or several have one name.
     """
+    scar_of(segments, where)
     by_class: dict[int, np.ndarray] = {}
     for segment in segments:
-        number = class_named(segment.name)
-        if number is None:
-            number = _CLASS_OF_CODE.get(segment.code)
-        if number is None and len(segments) == 1:
-            number = INFARCT
-        if number is not None:
-            by_class[number] = by_class.get(number, False) | segment.mask
-    if not {INFARCT, NO_REFLOW} & set(by_class):
-        names = ", ".join(s.name for s in segments)
-        raise StudyError(
-            f"{where} has no segment that is called scar (it has {names}). Name the scar's segment Scar; in an exam without scar "
-            "leave it empty."
-        )
+        if segment.number is not None:
+            by_class[segment.number] = by_class.get(segment.number, False) | segment.mask
     classes = np.zeros(segments[0].mask.shape, dtype=np.uint8)
     for number in (MYOCARDIUM, CAVITY, INFARCT, NO_REFLOW):
         if number in by_class:

@@ -10,21 +10,10 @@ import numpy as np
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.stack import study_from
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, NO_REFLOW, SCAR, WALL
 from MyoScarSegLib.study.volumes import read_volume
-from MyoScarSegLib.study.writer import (
-    CAVITY,
-    MYOCARDIUM,
-    NO_REFLOW,
-    SCAR,
-    SegmentStyle,
-    write_segments,
-    write_volume,
-)
-from MyoScarSegLib.training.datasets import labelled
+from MyoScarSegLib.study.writer import write_segments, write_volume
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts
-
-WALL_SEGMENTS: dict[int, SegmentStyle] = {labelled.CAVITY: CAVITY, labelled.MYOCARDIUM: MYOCARDIUM}
-SCAR_SEGMENTS: dict[int, SegmentStyle] = {labelled.INFARCT: SCAR, labelled.NO_REFLOW: NO_REFLOW}
 
 
 def read_written(path: Path, facts: CaseFacts) -> Study:
@@ -58,11 +47,9 @@ def write_label_segments(path: Path, labels: np.ndarray, wall_known: bool, study
     Raises:
         OutputError: the file cannot be written.
     """
-    segments = {labelled.INFARCT: SCAR, **(WALL_SEGMENTS if wall_known else {})}
-    if (labels == labelled.NO_REFLOW).any():
-        segments[labelled.NO_REFLOW] = NO_REFLOW
-    write_segments(path, labels.astype(np.uint8), segments, straight(study))
-    return tuple(style.name for style in segments.values())
+    tissues = [SCAR, *((BLOOD_POOL, WALL) if wall_known else ()), *((MVO,) if (labels == NO_REFLOW).any() else ())]
+    write_segments(path, labels.astype(np.uint8), {tissue.number: tissue for tissue in tissues}, straight(study))
+    return tuple(tissue.name for tissue in tissues)
 
 
 def straight(study: Study) -> Study:

@@ -13,6 +13,7 @@ from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import class_named
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
@@ -111,7 +112,7 @@ def _of_nnunet(folder: Path) -> LabelMap | None:
     pairs = [(value, key) if str(key).isdigit() else (key, value) for key, value in labels.items()]
     found: dict[int, int] = {}
     for name, value in pairs:
-        number = labelmaps.class_named(str(name))
+        number = class_named(str(name))
         if number is None or not str(value).isdigit():
             return None
         found[int(value)] = number
