@@ -175,3 +175,17 @@ def test_a_model_that_is_not_installed_says_how_to_get_it(refused):
 
 def test_a_segmenter_named_as_detector_and_the_other_way_round(refused):
     assert "--segmenter" in refused(detector="litemedsam")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_segmenter_with_weights_that_are_not_finite_is_refused(refused, tmp_path, tiny_segmenter, suffix, value):
+    state = load_file(str(tiny_segmenter))
+    state["mask_decoder.iou_token.weight"].view(-1)[3] = value
+    path = tmp_path / f"broken{suffix}"
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        save_file(state, str(path), metadata=OWN_METADATA)
+    message = refused(segmenter=path)
+    assert path.name in message and "mask_decoder.iou_token.weight are not finite" in message

@@ -222,3 +222,19 @@ def test_allow_list_of_torch_is_left_as_it_was(saved):
     before = list(torch.serialization.get_safe_globals())
     load_detector(saved)
     assert torch.serialization.get_safe_globals() == before
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    network = tiny()
+    next(network.parameters()).data.view(-1)[0] = float("nan")
+    torch.save(checkpoint(network), tmp_path / "nan.pt")
+    with pytest.raises(ModelError, match=r"nan\.pt is damaged: the weights .* are not finite"):
+        load_detector(tmp_path / "nan.pt", trust=True)
+
+
+def test_an_output_that_is_not_finite_is_an_error_and_not_a_slice_without_boxes(saved):
+    detector = load_detector(saved, trust=True)
+    for parameter in detector._network.parameters():
+        parameter.data.fill_(1e30)  # finite, but their products are not
+    with pytest.raises(ModelError, match="not finite"):
+        detector.detect(IMAGE, slice_index=0)

@@ -390,3 +390,11 @@ def test_a_previous_mask_beyond_the_window_moves_it_too(lite):
     mask[5:15, 5:20] = True
     logits = lite.predict(image, mask=mask, pixel_spacing_mm=(1.0, 1.0), centre=(60, 50)).logits
     assert (logits[mask] != OUTSIDE_LOGIT).all()
+
+
+def test_a_map_that_is_not_finite_is_an_error_and_not_a_slice_without_scar():
+    segmenter = Segmenter(tiny_checkpoint(sha256="2" * 64), device="cpu", precision="float32")
+    for parameter in segmenter._model["mask_decoder"].output_upscaling.parameters():
+        parameter.data.fill_(3e38)  # finite, but their sums are not
+    with pytest.raises(ModelError, match="not finite"):
+        segmenter.predict(slice_image(), [BOX])

@@ -14,6 +14,7 @@ from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 PREPROCESSING = "myoscarseg-1"
@@ -112,13 +113,23 @@ def read_record(path: Path) -> DetectorRecord:
     return _record(document, path)
 
 
+def check_finite(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse weights that are NaN or infinite: a network of them finds nothing anywhere, which looks like a heart without scar.
+
+    Raises:
+        ModelError: one is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ModelError(f"{path} is damaged: the weights {name} are not finite (NaN or infinite). Get it again.")
+
+
 def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
     """The network of a checkpoint, on the CPU, in evaluation mode and single precision, and its record.
 
     Raises:
         ModelError: as :func:`read_record`, or its weights do not fit its architecture or are not finite.
     """
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -141,9 +152,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
             f"{path} does not fit its architecture {record.architecture}: {len(strange)} tensors are missing, unknown or "
             f"of another shape, such as {strange[0]}."
         )
-    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())]
-    if broken:
-        raise ModelError(f"{path} is damaged: the weights {broken[0]} are not finite. Get it again.")
+    check_finite(tensors, path)
     network.load_state_dict(tensors)
     return network.float().eval(), record
 

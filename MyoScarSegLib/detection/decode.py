@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from MyoScarSegLib.errors import ModelError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -26,6 +28,9 @@ def predict(
     Returns:
         For each image a float32 CPU tensor ``[boxes, 6]``: x0, y0, x1, y1 in pixel edges of the input, confidence,
         class; most confident first.
+
+    Raises:
+        ModelError: the network's output is NaN or infinite.
     """
     import torch
 
@@ -36,6 +41,10 @@ def predict(
 
     with torch.inference_mode():
         output: Any = network(batch)
+        raw = output[0] if isinstance(output, (list, tuple)) else output
+        if not bool(raw.isfinite().all()):
+            # The suppression below would drop such boxes without a word.
+            raise ModelError("The detector's output is not finite (NaN or infinite): its weights are damaged or do not suit the image.")
         found = non_max_suppression(
             output,
             confidence,

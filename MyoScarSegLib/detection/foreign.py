@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from MyoScarSegLib.detection.checkpoint import check_finite
 from MyoScarSegLib.detection.quiet import import_ultralytics
 from MyoScarSegLib.errors import ModelError
 
@@ -248,6 +249,7 @@ def _detector_of(document: Any, path: Path) -> ForeignDetector:
         raise ModelError(f"{path} is damaged: its image size or class names make no sense.")
     if first.in_channels not in (1, 3):
         raise ModelError(f"{path} takes {first.in_channels} channels; this program gives a detector one slice.")
+    check_finite(network.state_dict(), path)
     _modernise(network)
     return ForeignDetector(network, tuple(str(name) for name in names), size, first.in_channels)
 

@@ -63,7 +63,7 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
         preprocessing_id: the preprocessing that a foreign file was trained with, where it is not known otherwise.
 
     Raises:
-        ModelError: not installed, damaged, untrusted, of another architecture or of an unknown preprocessing.
+        ModelError: not installed, damaged (also by weights that are NaN or infinite), untrusted, of another architecture or of an unknown preprocessing.
     """
     from MyoScarSegLib.models import registry
     from MyoScarSegLib.models.hashing import checksum_of
@@ -84,6 +84,9 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
     vouched = entry is not None and entry.pinned  # it is the very file that the index describes
     metadata, tensors, nested = _read(path, trust, vouched)
     state = _flatten(tensors)
+    broken = next((key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())), None)
+    if broken is not None:
+        raise ModelError(f"{path.name} is damaged: the weights {broken} are not finite (NaN or infinite). Get it again.")
     try:
         architecture = architecture_of(state)
     except ModelError as error:

@@ -261,6 +261,7 @@ class Segmenter:
         embedding = self.encode(image, self.frame(shape, pixel_spacing_mm, centre))
         with self._lock, torch.inference_mode():
             logits = self._split(embedding.features)[1][0, : len(TISSUES)].cpu()
+        self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
         native = np.stack([embedding.frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
         weights = np.exp(native - native.max(axis=0))
@@ -290,6 +291,14 @@ class Segmenter:
                 raise ModelError(f"{self.device} has too little memory for {self.name}. {remedy}") from error
             raise
 
+    def _check_finite(self, *outputs: torch.Tensor) -> None:
+        """A map that is not finite would count as free of scar."""
+        if not all(bool(output.isfinite().all()) for output in outputs):
+            raise ModelError(
+                f"{self.name} gave values that are not finite (NaN or infinite). "
+                "Its weights are damaged, or the precision is too low for them: try --precision float32."
+            )
+
     def _decode(self, embedding: Embedding, prompts: Sequence[_Prompt], mask: np.ndarray | None) -> Prediction:
         import torch
 
@@ -308,6 +317,7 @@ class Segmenter:
                     scores.append(batch_scores)
             union = torch.cat(logits).amax(dim=0)
             score = float(torch.cat(scores).min())
+            self._check_finite(union, torch.cat(scores))
         return Prediction(frame.logits_to_native(union.cpu(), OUTSIDE_LOGIT), min(max(score, 0.0), 1.0))
 
     def _decode_batch(
