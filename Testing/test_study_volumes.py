@@ -119,6 +119,7 @@ def _without_nrrd_spacing(data: bytes) -> bytes:
 def _pixdim(data: bytes, value: float) -> bytes:
     changed = bytearray(data)
     struct.pack_into("<f", changed, 76 + 12, value)
+    struct.pack_into("<h", changed, 254, 0)  # without an sform, which would have the spacing too
     return bytes(changed)
 
 

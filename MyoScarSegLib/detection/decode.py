@@ -44,7 +44,9 @@ def predict(
         raw = output[0] if isinstance(output, (list, tuple)) else output
         if not bool(raw.isfinite().all()):
             # The suppression below would drop such boxes without a word.
-            raise ModelError("The detector's output is not finite (NaN or infinite): its weights are damaged or do not suit the image.")
+            raise ModelError(
+                "The detector's output is not finite (NaN or infinite): its weights are damaged or do not suit the image."
+            )
         found = non_max_suppression(
             output,
             confidence,

@@ -54,6 +54,8 @@ OTHERS = (
     Requirement("ultralytics-opencv-headless", "8.4", "detector", 2, 11, ("ultralytics",), alone=True),
     Requirement("segment-anything", "1.0", "segmenter", 0.1, 0.4, alone=True),
     Requirement("safetensors", "0.4.3", "model files", 0.6, 1),
+    Requirement("nibabel", "5.2", "image files", 3.3, 12),
+    Requirement("pynrrd", "1.0", "image files", 0.1, 0.1),
     Requirement("opencv-python-headless", "4.7", "detector", 61, 110, _OPENCV),
     Requirement("matplotlib", "3.8", "pictures", 17, 55),
     Requirement("pillow", "10.3", "pictures", 7, 20),

@@ -63,7 +63,8 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
         preprocessing_id: the preprocessing that a foreign file was trained with, where it is not known otherwise.
 
     Raises:
-        ModelError: not installed, damaged (also by weights that are NaN or infinite), untrusted, of another architecture or of an unknown preprocessing.
+        ModelError: not installed, damaged (also by weights that are NaN or infinite), untrusted, of another architecture or of
+            an unknown preprocessing.
     """
     from MyoScarSegLib.models import registry
     from MyoScarSegLib.models.hashing import checksum_of

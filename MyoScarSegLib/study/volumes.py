@@ -1,60 +1,86 @@
-"""Reading NIfTI, NRRD and MetaImage volumes through SimpleITK."""
+"""Reading NIfTI, NRRD and MetaImage volumes: what the readers of the three formats share."""
 
 from __future__ import annotations
 
-import re
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.headers import HeaderFacts, copy_without_spacing, non_finite, read_header
-from MyoScarSegLib.study.itk import itk_reason, quiet_itk
+from MyoScarSegLib.study.names import has_extension
 from MyoScarSegLib.study.stack import FileStack, numbers, usable_spacing
 from MyoScarSegLib.study.study import Geometry
 
-_FORMATS = {".nii": "NIfTI", ".gz": "NIfTI", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage"}
+#: Sines of the angle by which axes may miss the right angle. Below the first nothing is to be said; up to the second it is
+#: rounding of the numbers in the header, and the axes are set straight; beyond, the stack is sheared, and stays so.
+_STRAIGHT, _ROUNDED = 1e-5, 1e-2
 
-#: Relative difference of spacings that is more than float32 rounding.
-_SAME_SPACING = 1e-3
+#: Volume that three unit vectors must span to be three directions at all.
+_FLAT = 0.01
+
+_MM_PER_UNIT = {
+    **dict.fromkeys(("", "?", "mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"), 1e-3),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
+}
+
+
+@dataclass(frozen=True)
+class StoredVolume:
+    """What a file holds, before any check that the formats share.
+
+    Attributes:
+        array: ``[k, j, i]``, after the format's own scaling of values.
+        spacing_mm: along i, j, k as the header has it (may be zero, negative or NaN); None if the header has none.
+        cosines: 3 x 3, whose columns are the directions of i, j, k in LPS; NaN where the header has none.
+        origin_mm: LPS, of voxel (0, 0, 0).
+        where: the header's name for its spacing, for messages.
+        notes: sentences on what was found.
+    """
+
+    array: np.ndarray
+    spacing_mm: tuple[float, ...] | None
+    cosines: np.ndarray
+    origin_mm: np.ndarray
+    where: str
+    notes: tuple[str, ...] = ()
 
 
 def read_volume(path: Path) -> FileStack:
     """The 3D image in ``path``, with its spacing if the header really has one.
 
     Raises:
-        StudyError: the file is damaged, cut short, not 3D, in colour, or of several channels.
+        StudyError: the file is damaged, cut short, not 3D, in color, or of several channels.
     """
-    file_format = _FORMATS[path.suffix.lower()]
+    if has_extension(path, (".nrrd", ".nhdr")):
+        from MyoScarSegLib.study.nrrd_file import read_nrrd as read
+
+        file_format = "NRRD"
+    elif has_extension(path, (".mha", ".mhd")):
+        from MyoScarSegLib.study.metaimage import read_metaimage as read
+
+        file_format = "MetaImage"
+    else:
+        from MyoScarSegLib.study.nifti import read_nifti as read
+
+        file_format = "NIfTI"
     try:
-        facts = read_header(path)
+        stored = read(path)
     except OSError as error:
         raise StudyError(f"Cannot read {path}: {error.strerror or error}.") from error
-    spacing_problem = _spacing_problem(path, facts)
-    if spacing_problem and file_format != "NIfTI":
-        with tempfile.TemporaryDirectory() as folder:
-            image = _read(path, copy_without_spacing(path, Path(folder)))
-    else:
-        image = _read(path, path)
-    geometry = geometry_of(image)
-    notes: list[str] = []
-    if file_format == "NIfTI" and not spacing_problem:
-        geometry, notes = _nifti_geometry(geometry, facts)
-    if spacing_problem:
-        geometry = Geometry(None, geometry.origin_mm, geometry.direction)
-    array = _array(path, image)
-    broken = non_finite(path, facts, array.shape)
-    if broken is not None and broken.any():
-        array[broken] = np.nan
+    if np.iscomplexobj(stored.array):
+        raise StudyError(f"{path} holds complex numbers. Export the magnitude or the phase-sensitive (PSIR) image.")
+    geometry, problem, notes = _placed(path, stored)
     return FileStack(
-        array=array,
+        array=stored.array,
         geometry=geometry,
         format=file_format,
-        spacing_problem=spacing_problem,
+        spacing_problem=problem,
         source={"file": path.name},
-        notes=tuple(notes),
+        notes=(*stored.notes, *notes),
     )
 
 
@@ -63,83 +89,86 @@ def geometry_of(image: Any) -> Geometry:
     return Geometry(image.GetSpacing(), image.GetOrigin(), np.reshape(image.GetDirection(), (3, 3)))
 
 
-def _read(path: Path, file: Path) -> Any:
-    """The image in ``file``, as a 3D SimpleITK image of one channel; ``path`` is what the user calls it."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
-    with quiet_itk():
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError as error:
-            raise StudyError(
-                f"{path} cannot be read: {itk_reason(error)}. The file is damaged or of another format than its name says."
-            ) from error
-        size = reader.GetSize()
-        channels = reader.GetNumberOfComponents()
-        if channels != 1:
-            raise StudyError(
-                f"{path} has {channels} values per voxel (size {_shape(size)}): a colour or vector image. "
-                "Export the LGE image in grey, one value per voxel."
-            )
-        if len(size) > 3 and any(count > 1 for count in size[3:]):
-            raise StudyError(
-                f"{path} is {len(size)}D, of size {_shape(size)}: several volumes in one file (phases, or PSIR and magnitude). "
-                "Save the one to measure as a 3D volume."
-            )
-        if len(size) < 3:
-            raise StudyError(
-                f"{path} has only one slice (size {_shape(size)}); scar is measured on a stack. Give the whole stack."
-            )
-        try:
-            if len(size) > 3:
-                reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
-            return reader.Execute()
-        except RuntimeError as error:
-            raise StudyError(
-                f"{path} cannot be read: {itk_reason(error)}. The file is damaged or cut short; copy or export it again."
-            ) from error
+def mm_per_unit(unit: str) -> float | None:
+    """Millimeters in a header's unit of length; None if it is not known."""
+    return _MM_PER_UNIT.get(unit.strip().lower())
 
 
-def _array(path: Path, image: Any) -> np.ndarray:
-    import SimpleITK as sitk
+def three_axes(path: Path, shape: tuple[int, ...]) -> None:
+    """Check ``(i, j, k, ...)``, with axes of one entry behind the third left out.
 
-    if "complex" in image.GetPixelIDTypeAsString():
-        raise StudyError(f"{path} holds complex numbers. Export the magnitude or the phase-sensitive (PSIR) image.")
-    return sitk.GetArrayFromImage(image)
-
-
-def _spacing_problem(path: Path, facts: HeaderFacts) -> str:
-    """What is wrong with the spacing in the header; empty if nothing is."""
-    if facts.spacing is None:
-        return f"{path.name} has no spacing in its header ({facts.where} is missing)."
-    # A fourth axis (time, one entry) has no say.
-    spatial = facts.spacing[:3]
-    if not usable_spacing(spatial):
-        return f"{path.name} has no usable spacing in its header ({facts.where} is {numbers(spatial)})."
-    return ""
+    Raises:
+        StudyError: these are fewer or more than three axes.
+    """
+    size = " x ".join(str(count) for count in shape)
+    if len(shape) > 3:
+        raise StudyError(
+            f"{path} is {len(shape)}D, of size {size}: several volumes in one file (phases, or PSIR and magnitude). "
+            "Save the one to measure as a 3D volume."
+        )
+    if len(shape) < 3:
+        raise StudyError(f"{path} has only one slice (size {size}); scar is measured on a stack. Give the whole stack.")
 
 
-def _nifti_geometry(geometry: Geometry, facts: HeaderFacts) -> tuple[Geometry, list[str]]:
-    """The geometry with what SimpleITK makes of odd NIfTI headers put right, and notes on it."""
-    if facts.sform is None or facts.spacing is None or geometry.spacing_mm is None:
-        return geometry, []
-    vectors = np.asarray(facts.sform[:, :3], dtype=np.float64)
-    lengths = np.linalg.norm(vectors, axis=0)
-    if not np.isfinite(facts.sform).all() or not np.allclose(lengths, facts.spacing, rtol=_SAME_SPACING):
-        return geometry, [
-            f"The NIfTI header's sform has other scales ({numbers(lengths)}) than its pixdim ({numbers(facts.spacing)} mm); "
-            "pixdim is used."
-        ]
-    cosines = vectors / lengths
-    if np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3):
-        return geometry, []
-    # SimpleITK falls back to the qform, which cannot hold a shear and so would overstate the distance between the slices.
-    to_lps = np.diag([-1.0, -1.0, 1.0])
-    origin = to_lps @ facts.sform[:, 3]
-    return Geometry(geometry.spacing_mm, (float(origin[0]), float(origin[1]), float(origin[2])), to_lps @ cosines), []
+def one_value_per_voxel(path: Path, channels: int, shape: tuple[int, ...]) -> None:
+    """Refuse color and vector images.
+
+    Raises:
+        StudyError: there are several values per voxel.
+    """
+    if channels != 1:
+        size = " x ".join(str(count) for count in shape)
+        raise StudyError(
+            f"{path} has {channels} values per voxel (size {size}): a color or vector image. "
+            "Export the LGE image in gray, one value per voxel."
+        )
 
 
-def _shape(size: tuple[int, ...]) -> str:
-    return re.sub(r"[(),]", "", str(tuple(size))).replace(" ", " x ")
+def cut_short(path: Path, data: Path | str, there: int, wanted: int) -> StudyError:
+    """The error of a file with too few bytes. ``data`` is the file that has them, ``path`` the one that the user named."""
+    of = "" if Path(data) == path else f" (its data file {Path(data).name})"
+    return StudyError(f"{path}{of} is cut short: {there} bytes of voxels instead of {wanted}. Copy or export it again.")
+
+
+def data_file(path: Path, name: str) -> Path:
+    """The file that a header in ``path`` names as that of its voxels.
+
+    Raises:
+        StudyError: it is not there.
+    """
+    file = path.parent / name.strip().strip('"')
+    if not file.is_file():
+        raise StudyError(
+            f"{path} keeps its voxels in {name}, which is not there. Copy that file too, into the folder of the header."
+        )
+    return file
+
+
+def _placed(path: Path, stored: StoredVolume) -> tuple[Geometry, str, list[str]]:
+    """The geometry, what is wrong with the spacing (empty if nothing is), and notes."""
+    x, y, z = (float(value) for value in np.nan_to_num(stored.origin_mm, posinf=0.0, neginf=0.0))
+    direction, notes = _directions(stored.cosines)
+    spacing = stored.spacing_mm
+    if spacing is None:
+        return Geometry(None, (x, y, z), direction), f"{path.name} has no spacing in its header ({stored.where} is missing).", []
+    if not usable_spacing(spacing):
+        said = f"{path.name} has no usable spacing in its header ({stored.where} is {numbers(spacing)})."
+        return Geometry(None, (x, y, z), direction), said, []
+    return Geometry((float(spacing[0]), float(spacing[1]), float(spacing[2])), (x, y, z), direction), "", notes
+
+
+def _directions(cosines: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Unit vectors along i, j, k as columns, and notes on what had to be done to them."""
+    lengths = np.linalg.norm(cosines, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        units = cosines / lengths
+    if not np.isfinite(units).all() or abs(np.linalg.det(units)) < _FLAT:
+        return np.eye(3), ["The header gives no valid directions of the axes: sizes are right, the place in the body is unknown."]
+    off = float(np.abs(units.T @ units - np.eye(3)).max())
+    if off <= _STRAIGHT or off > _ROUNDED:
+        return units, []
+    left, _, right = np.linalg.svd(units)
+    return left @ right, [
+        f"The axes in the header are not quite at right angles (by up to {np.degrees(np.arcsin(off)):.2g} degrees), as after "
+        "rounding; they were set straight."
+    ]

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.files import atomic_path
-from MyoScarSegLib.study.headers import read_header
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import SCAR, Tissue
-
-#: Byte offsets in a NIfTI-1 header.
-_NIFTI_SFORM_CODE, _NIFTI_SFORM = 254, 280
 
 
 def write_volume(path: Path | str, array: np.ndarray, study: Study) -> None:
@@ -131,31 +125,29 @@ def _write(path: Path, image: Any) -> None:
 
     with atomic_path(path) as temporary, quiet_itk():
         try:
-            sitk.WriteImage(image, str(temporary), useCompression=True)
             if has_extension(temporary, (".nii", ".nii.gz")):
-                # ITK's NIfTI writer says nothing when the disk is full.
-                read_header(temporary)
-                _keep_shear(temporary, image)
-        except StudyError as error:
-            raise OutputError(
-                f"Cannot write {path}: the disk took only a part of it. Choose another folder, or free some space."
-            ) from error
+                _write_nifti(temporary, image)
+            else:
+                sitk.WriteImage(image, str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(f"Cannot write {path}: {itk_reason(error)}. Choose another folder, or free some space.") from error
 
 
-def _keep_shear(path: Path, image: Any) -> None:
-    """Put a sheared stack's true axes into the sform of a NIfTI-1 file; ITK has written the nearest orthogonal ones."""
-    direction = np.reshape(image.GetDirection(), (3, 3))
-    if np.allclose(direction.T @ direction, np.eye(3), atol=1e-6):
-        return
-    affine = np.column_stack([direction * np.asarray(image.GetSpacing()), image.GetOrigin()])
+def _write_nifti(path: Path, image: Any) -> None:
+    """By nibabel: ITK's writer says nothing when the disk is full, and makes the axes of a sheared stack orthogonal."""
+    import SimpleITK as sitk
+    from nibabel import Nifti1Image
+
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
     affine[:2] *= -1
-    packed = path.name.endswith(".gz")
-    data = bytearray(gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
-    struct.pack_into("<h", data, _NIFTI_SFORM_CODE, 1)
-    struct.pack_into("<12f", data, _NIFTI_SFORM, *affine.ravel())
-    path.write_bytes(gzip.compress(bytes(data), 6, mtime=0) if packed else bytes(data))
+    array = sitk.GetArrayViewFromImage(image).T
+    nifti = Nifti1Image(array, affine, dtype=array.dtype)
+    nifti.header.set_xyzt_units("mm")
+    nifti.set_sform(affine, 1)
+    nifti.set_qform(affine, 1)
+    nifti.to_filename(path)
 
 
 def _right_handed(image: Any) -> Any:
