@@ -113,7 +113,7 @@ UNREADABLE = {
     folder_of_other_files: ("no DICOM file", "report.txt"),
     no_lge_series: ("CT", "series"),
     four_dimensional: ("4D", "3D volume"),
-    in_colour: ("3 values per voxel", "grey"),
+    in_colour: ("3 values per voxel", "gray"),
     coloured_pictures: ("colour picture", "grey"),
     one_slice: ("only one slice", "whole stack"),
     all_nan: ("none of its 4 slices", "NaN"),
@@ -189,6 +189,7 @@ def nifti_without_spacing(folder):
     path = write_image(folder / "bad.nii")
     data = bytearray(path.read_bytes())
     struct.pack_into("<3f", data, 80, 0, 0, 0)
+    struct.pack_into("<h", data, 254, 0)  # no sform, which would have the spacing too
     path.write_bytes(data)
     return path
 

@@ -169,6 +169,16 @@ def test_nifti_pixdim_that_says_nothing_gives_way_to_the_sform(tmp_path, pixdim)
     same(path)
 
 
+def test_nifti_whose_forms_and_pixdim_say_nothing_has_no_spacing(tmp_path):
+    path = tmp_path / "a.nii"
+    nib.save(nib.Nifti1Image(VOXELS.T, np.eye(4)), path)
+    data = bytearray(path.read_bytes())
+    data[80:92] = bytes(12)
+    path.write_bytes(data)
+    study = read_study(path)
+    assert study.geometry.spacing_mm is None and "pixdim is 0 x 0 x 0" in study.problems[0]
+
+
 @pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 2), (1, 1), (1, 2), (3, 4)])
 def test_nifti_lies_where_itk_and_so_slicer_puts_it(tmp_path, codes):
     image = nib.Nifti1Image(VOXELS.T, affine())

@@ -154,11 +154,13 @@ def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tupl
         volume = abs(np.linalg.det(sform[:, :3]))
         if np.allclose(lengths, np.abs(pixdim), rtol=_SAME_SPACING):
             spacing = lengths
-        elif not usable_spacing(said) or (pixdim == mm).all():
+        elif not np.allclose(lengths, mm) and (not usable_spacing(said) or (pixdim == mm).all()):  # 1 is what is never filled in
             notes.append(
                 f"The NIfTI header's pixdim ({numbers(said)}) says nothing; the sform's spacing {numbers(lengths)} mm is used."
             )
             spacing = lengths
+        elif not usable_spacing(said):
+            pass
         elif sheared and np.isclose(volume, np.prod(pixdim), rtol=_SAME_SPACING):
             spacing = lengths
         elif sheared:
