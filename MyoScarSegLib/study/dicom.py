@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
-import warnings
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_choice import choose, describe_stacks
 from MyoScarSegLib.study.dicom_files import dicom_files
-from MyoScarSegLib.study.dicom_headers import DicomImage, read_images
+from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
+from MyoScarSegLib.study.dicom_pixels import CannotDecode, forget_frames, pixels_of
 from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of, stacks_of
-from MyoScarSegLib.study.itk import itk_reason, quiet_itk
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction
@@ -32,7 +27,7 @@ def list_dicom_series(path: Path) -> list[Series]:
     Raises:
         StudyError: there is no DICOM image.
     """
-    _, entries = _offered(path)
+    _, entries, _ = _offered(path)
     index, _ = choose(entries)
     return [replace(entry, chosen=number == index) for number, entry in enumerate(entries)]
 
@@ -47,7 +42,7 @@ def read_dicom(path: Path, series: str | None = None) -> FileStack:
     Raises:
         StudyError: there is no DICOM image, no LGE series, no such series, or none of its images can be decoded.
     """
-    stacks, entries = _offered(path)
+    stacks, entries, damaged = _offered(path)
     if series is None:
         patients = {stack.first.patient for stack in stacks}
         if len(patients) > 1:
@@ -67,16 +62,54 @@ def read_dicom(path: Path, series: str | None = None) -> FileStack:
     if entry.unreadable:
         hint = "" if path.is_dir() else " Give the folder that holds the whole series."
         raise StudyError(f"{path}: series {entry.key} cannot be read as a study: {entry.unreadable}.{hint}")
-    return _read(path, stack, entry, why, _choice_notes(entries, index, series is not None))
+    notes = _choice_notes(entries, index, series is not None)
+    problems, elsewhere = _missing_files(stack, stacks, damaged)
+    return replace(_read(path, stack, entry, why, [*notes, *elsewhere]), problems=problems)
 
 
-def _offered(path: Path) -> tuple[list[DicomStack], list[Series]]:
-    files = sorted(dicom_files(path)) if path.is_dir() else [path]
-    images = [image for file in files for image in read_images(file)]
+def _offered(path: Path) -> tuple[list[DicomStack], list[Series], dict[Path, Unreadable]]:
+    """The stacks below ``path``, their descriptions, and the files that ought to be DICOM images and cannot be read."""
+    files, others = dicom_files(path) if path.is_dir() else ([path], {})
+    damaged = {file: Unreadable(reason) for file, reason in others.items()}
+    images: list[DicomImage] = []
+    for file in files:
+        try:
+            images += read_images(file)
+        except Unreadable as error:
+            damaged[file] = error
     if not images:
-        raise StudyError(f"{path} holds no DICOM image that can be read ({len(files)} DICOM files without pixels, or damaged).")
+        without = len(files) + len(others) - len(damaged)
+        raise StudyError(
+            f"{path} holds no DICOM image that can be read"
+            + (f"; {_named(damaged)}" if damaged else "")
+            + (f"; {without} DICOM files have no pixels (give the folder of the images)." if without else ".")
+        )
     stacks = stacks_of(images)
-    return stacks, describe_stacks(stacks)
+    return stacks, describe_stacks(stacks), damaged
+
+
+def _named(damaged: dict[Path, Unreadable]) -> str:
+    """Number, names and reasons of damaged files, for a sentence."""
+    shown = [f"{file.name} ({error})" for file, error in sorted(damaged.items())[:5]]
+    more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
+    return f"{len(damaged)} {'file' if len(damaged) == 1 else 'files'} cannot be read: {', '.join(shown)}{more}"
+
+
+def _missing_files(
+    stack: DicomStack, stacks: list[DicomStack], damaged: dict[Path, Unreadable]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Problems and notes on damaged files: one that may be a slice of ``stack`` leaves it incomplete."""
+    uids = {image.series_uid for image in stack.images}
+    folders = {image.file.parent for image in stack.images}
+    others = [image for other in stacks if other is not stack for image in other.images]
+    known, of_others = {image.series_uid for image in others} - uids, {image.file.parent for image in others} - folders
+    ours: dict[Path, Unreadable] = {}
+    elsewhere: dict[Path, Unreadable] = {}
+    for file, error in damaged.items():
+        apart = error.series_uid in known or (error.series_uid not in uids and file.parent in of_others)
+        (elsewhere if apart else ours)[file] = error
+    problems = (f"{_named(ours)}. It may be a slice of this stack, which then is incomplete.",) if ours else ()
+    return problems, ((f"Of other series, {_named(elsewhere)}.",) if elsewhere else ())
 
 
 def _asked_for(path: Path, series: str, stacks: list[DicomStack], entries: list[Series]) -> tuple[int, str]:
@@ -126,23 +159,23 @@ def _choice_notes(entries: list[Series], index: int, asked: bool) -> list[str]:
 
 def _read(path: Path, stack: DicomStack, entry: Series, why: str, notes: list[str]) -> FileStack:
     geometry, problem = geometry_of(stack)
-    slices: list[np.ndarray | None] = []
+    array = np.zeros((len(stack.slices), stack.first.rows, stack.first.columns), dtype=np.float32)
+    padding = np.zeros(array.shape, dtype=bool)
     bad: dict[int, str] = {}
     for index, image in enumerate(stack.slices):
         try:
-            slices.append(_pixels(image))
-        except _CannotDecode as error:
-            slices.append(None)
+            array[index], pad = pixels_of(image)
+        except CannotDecode as error:
             bad[index] = f"its pixels cannot be decoded ({error})"
-    _frames_of.cache_clear()
-    shape = (stack.first.rows, stack.first.columns)
-    if len(bad) == len(slices):
+        else:
+            padding[index] = False if pad is None else pad
+    forget_frames()
+    if len(bad) == len(array):
         raise StudyError(
             f"{path}: no image of series {entry.key} can be decoded: {bad[0]}. The files are damaged, cut short, or compressed "
             "in a way that cannot be read."
         )
-    array = np.stack([np.zeros(shape, dtype=np.float32) if pixels is None else pixels for pixels in slices])
-    source = {"series": entry.key, "modality": entry.modality, "why_this_series": why, "images": str(len(slices))}
+    source = {"series": entry.key, "modality": entry.modality, "why_this_series": why, "images": str(len(array))}
     thickness = [image.thickness_mm for image in stack.slices if image.thickness_mm]
     if thickness:
         source["slice_thickness_mm"] = f"{float(np.median(thickness)):g}"
@@ -157,74 +190,5 @@ def _read(path: Path, stack: DicomStack, entry: Series, why: str, notes: list[st
         source=source,
         notes=(*notes, *stack.notes),
         bad_slices=bad,
+        padding=padding if padding.any() else None,
     )
-
-
-class _CannotDecode(Exception):
-    """The pixels of one image cannot be had; the text says why in a few words."""
-
-
-def _pixels(image: DicomImage) -> np.ndarray:
-    """float32 ``[rows, columns]`` after rescale, with bright scar whatever the photometric interpretation."""
-    if image.frame is not None or image.photometric == "MONOCHROME1":
-        frames = _frames_of(image.file)
-        frame = image.frame or 0
-        if frame >= len(frames):
-            raise _CannotDecode("the file is cut short")
-        stored = frames[frame].astype(np.float64)
-        return (stored * image.slope + image.intercept).astype(np.float32)
-    # SimpleITK applies slope and intercept.
-    pixels = _decoded(image.file)[0]
-    if pixels.shape != (image.rows, image.columns):
-        raise _CannotDecode(f"it has {pixels.shape[0]} x {pixels.shape[1]} pixels, not {image.rows} x {image.columns}")
-    return pixels.astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _frames_of(file: Path) -> np.ndarray:
-    """Stored values ``[frame, row, column]`` of a file, MONOCHROME1 inverted, before any rescale.
-
-    Each frame of an enhanced file may have a rescale of its own, of which SimpleITK applies the first to all, and it
-    fails to invert signed values of 12 bits; so the file is decoded from a copy that asks for neither.
-    """
-    pydicom = import_pydicom()
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(file, force=True)
-            inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
-            low = -(1 << (dataset.BitsStored - 1)) if dataset.PixelRepresentation == 1 else 0
-            _forget_rescale(dataset)
-            dataset.PhotometricInterpretation = "MONOCHROME2"
-            copy = Path(folder, "frames.dcm")
-            dataset.save_as(copy)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError) as error:
-            raise _CannotDecode(str(error).split("\n")[0][:100]) from error
-        frames = _decoded(copy)
-    return low + (low + (1 << dataset.BitsStored) - 1) - frames.astype(np.int64) if inverted else frames
-
-
-def _forget_rescale(dataset: Any) -> None:
-    for name in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
-        if name in dataset:
-            delattr(dataset, name)
-    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for item in dataset.get(groups) or []:
-            for name in ("PixelValueTransformationSequence", "RealWorldValueMappingSequence"):
-                if name in item:
-                    delattr(item, name)
-
-
-def _decoded(file: Path) -> np.ndarray:
-    """``[frame, row, column]`` as SimpleITK gives it."""
-    import SimpleITK as sitk
-
-    with quiet_itk():
-        try:
-            image = sitk.ReadImage(str(file), imageIO="GDCMImageIO")
-        except RuntimeError as error:
-            raise _CannotDecode(itk_reason(error)) from error
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise _CannotDecode("it is in colour")
-    array = sitk.GetArrayFromImage(image)
-    return array[None] if array.ndim == 2 else array

@@ -189,6 +189,8 @@ def _unreadable(stack: DicomStack) -> str:
     first = stack.first
     if first.samples != 1:
         return f"it is in color ({first.samples} values per pixel)"
+    if first.photometric == "PALETTE COLOR":
+        return "it is in color (a palette)"
     if len(stack.slices) < 2:
         return "it has only one slice"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ _OF_EXAM = ("StudyDescription", "RequestedProcedureDescription", "PerformedProce
 _GATING = ("TriggerTime", "NominalInterval", "HeartRate", "CardiacNumberOfImages", "LowRRValue", "TriggerWindow")
 #: Character sets that are found without being declared.
 _UNDECLARED = ("gb18030", "cp1251", "cp1250", "cp1253", "cp1254", "shift_jis", "euc_kr", "big5")
+#: Attributes that a FrameIncrementPointer names where frames follow each other in time: FrameTime, FrameTimeVector.
+_TIME_OF_FRAME = {0x00181063, 0x00181065}
 
 _PERSONAL = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "StudyID")
 
@@ -48,7 +50,9 @@ class DicomImage:
         position: ``(x, y, z)`` of the centre of the first pixel, LPS mm; None if missing.
         orientation: unit vectors along a row (i) and along a column (j), 6 numbers; None if missing.
         pixel_spacing: ``(between rows, between columns)`` in mm; None if missing or unusable.
-        thickness_mm, slice_location, trigger_time_ms, inversion_time_ms: None if missing.
+        thickness_mm, slice_location, slice_distance_mm, trigger_time_ms, inversion_time_ms: None if missing.
+        timing: repetition time (ms) and flip angle (degrees), each None if missing.
+        method: letters of the sequence's name and kind, without the numbers that change from slice to slice.
         phases: number of cardiac phases that the scanner says it made per slice; 0 if it says nothing.
         echo_time_ms: None if missing.
         acquired: date and time of the acquisition, sortable; may be empty.
@@ -86,8 +90,11 @@ class DicomImage:
     pixel_spacing: tuple[float, float] | None
     thickness_mm: float | None
     slice_location: float | None
+    slice_distance_mm: float | None
     trigger_time_ms: float | None
     inversion_time_ms: float | None
+    timing: tuple[float | None, ...]
+    method: str
     phases: int
     echo_time_ms: float | None
     acquired: str
@@ -108,29 +115,97 @@ class DicomImage:
         return normal / np.linalg.norm(normal)
 
 
+class Unreadable(Exception):
+    """A file that ought to be a DICOM image cannot be read; the text says why in a few words.
+
+    Attributes:
+        series_uid: of the series that it belongs to, as far as its header can be read; else empty.
+    """
+
+    def __init__(self, reason: str, series_uid: str = "") -> None:
+        super().__init__(reason)
+        self.series_uid = series_uid
+
+
 def read_images(file: Path) -> list[DicomImage]:
-    """The images in a DICOM file; none if it holds no image (a report, a directory) or cannot be parsed."""
+    """The images in a DICOM file; none if it is of a kind without images (a report, a directory).
+
+    Raises:
+        Unreadable: the file is damaged or cut short before its pixels.
+    """
     pydicom = import_pydicom()
     from pydicom.errors import InvalidDicomError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            with file.open("rb") as opened:
+                header = pydicom.dcmread(opened, stop_before_pixels=True, force=True)
+                ends = not opened.read(1)
+            syntax = _syntax(header)
             if _number(header, "Rows") is None or _number(header, "Columns") is None:
-                return []
+                if _is_of_another_kind(header):
+                    return []
+                raise Unreadable("its header is cut short or damaged", _text(header, "SeriesInstanceUID"))
+            if ends and not (syntax is not None and syntax.is_deflated):
+                raise Unreadable("it ends before its pixels", _text(header, "SeriesInstanceUID"))
             frames = int(_number(header, "NumberOfFrames") or 1)
             groups = header.get("PerFrameFunctionalGroupsSequence")
             if frames == 1 and not groups:
                 return [_image(file, None, header, [header])]
             shared = header.get("SharedFunctionalGroupsSequence") or []
-            return [
+            images = [
                 _image(file, frame, header, [*(groups[frame : frame + 1] if groups else []), *shared[:1], header])
                 for frame in range(frames)
             ]
-        except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError):
-            # pydicom parses lazily, and a damaged or foreign file can fail in any of these ways: it is junk beside the series.
-            return []
+            return images if groups or shared else _placed(images, header)
+        except (
+            InvalidDicomError,
+            OSError,
+            EOFError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,
+        ) as error:
+            # pydicom parses lazily, and a damaged file can fail in any of these ways.
+            raise Unreadable("its header is damaged") from error
+
+
+def _syntax(header: Any) -> Any:
+    syntax = getattr(header, "file_meta", {}).get("TransferSyntaxUID")
+    return None if syntax is None or syntax.is_private or not syntax.is_transfer_syntax else syntax
+
+
+def _is_of_another_kind(header: Any) -> bool:
+    """Whether a file without a matrix says that it is none of the image kinds."""
+    uid = header.get("SOPClassUID") or getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID")
+    return uid is not None and bool(uid.name != str(uid) and "Image Storage" not in uid.name)
+
+
+def _placed(images: list[DicomImage], header: Any) -> list[DicomImage]:
+    """Frames of a multi-frame file of the old kind, which has one position for all: that of the first.
+
+    The next lie at the distance between slices, if the frames are slices and the header has it (DICOM PS3.3 C.8.4.15 for the
+    sign); else only their order is known.
+    """
+    first = images[0]
+    pointer = header.get("FrameIncrementPointer")
+    tags = {
+        int(tag) for tag in (pointer if isinstance(pointer, (list, tuple)) or hasattr(pointer, "append") else [pointer]) if tag
+    }
+    if tags & _TIME_OF_FRAME or first.phases > 1:
+        return images
+    offsets = _numbers(header.get("GridFrameOffsetVector"))
+    distance = _number(header, "SpacingBetweenSlices")
+    if len(offsets) != len(images):
+        offsets = [distance * frame for frame in range(len(images))] if distance else []
+    if not offsets or first.position is None or first.normal is None:
+        return [replace(image, position=None) for image in images]
+    return [
+        replace(image, position=first.position + first.normal * offset) for image, offset in zip(images, offsets, strict=True)
+    ]
 
 
 def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> DicomImage:
@@ -174,9 +249,15 @@ def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> Dic
         pixel_spacing=_pixel_spacing(_find(places, "PixelSpacing", "PixelMeasuresSequence")),
         thickness_mm=_find_number(places, "SliceThickness", "PixelMeasuresSequence"),
         slice_location=_number(header, "SliceLocation") if frame is None else None,
+        slice_distance_mm=_find_number(places, "SpacingBetweenSlices", "PixelMeasuresSequence"),
         trigger_time_ms=_find_number(places, "NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence")
         or _number(header, "TriggerTime"),
         inversion_time_ms=inversion,
+        timing=(
+            _find_number(places, "RepetitionTime", "MRTimingAndRelatedParametersSequence"),
+            _find_number(places, "FlipAngle", "MRTimingAndRelatedParametersSequence"),
+        ),
+        method=re.sub(r"[^a-z]+", " ", f"{_text(header, 'SequenceName')} {_texts(header.get('ScanningSequence'))}".lower()),
         phases=_integer(header, "CardiacNumberOfImages") or 0,
         echo_time_ms=_find_number(places, "EchoTime", "") or _find_number(places, "EffectiveEchoTime", "MREchoSequence"),
         acquired=_acquired(header, places),
@@ -261,6 +342,9 @@ def _acquired(header: Any, places: list[Any]) -> str:
     moment = _find(places, "FrameAcquisitionDateTime", "FrameContentSequence")
     if moment:
         return str(moment)
+    moment = _text(header, "AcquisitionDateTime")
+    if moment:
+        return moment
     return (_text(header, "AcquisitionDate") or _text(header, "SeriesDate")) + (
         _text(header, "AcquisitionTime") or _text(header, "ContentTime") or _text(header, "SeriesTime")
     )
@@ -278,12 +362,12 @@ def _find(places: list[Any], name: str, sequence: str) -> Any:
 
 
 def _find_number(places: list[Any], name: str, sequence: str) -> float | None:
-    return _as_number(_find(places, name, sequence))
+    return as_number(_find(places, name, sequence))
 
 
 def _number(header: Any, name: str) -> float | None:
     try:
-        return _as_number(header.get(name))
+        return as_number(header.get(name))
     except (ValueError, TypeError):
         return None
 
@@ -293,16 +377,26 @@ def _integer(header: Any, name: str) -> int | None:
     return None if number is None else int(number)
 
 
-def _as_number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
+    """The first number in a header's value, also where it came as text, with a decimal comma; None if there is none."""
+    return next(iter(_numbers(value)), None)
+
+
+def _numbers(value: Any) -> list[float]:
+    """All numbers of a value, also of text where another type belongs (UT for DS); empty if any part is none."""
     if value is None or value == "":
-        return None
-    if not isinstance(value, (str, int, float)) and hasattr(value, "__len__"):
-        value = value[0] if len(value) else None
+        return []
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        value = value.strip(" \0").split("\\")
+    elif not hasattr(value, "__len__"):
+        value = [value]
     try:
-        number = float(value)
-    except (ValueError, TypeError):
-        return None
-    return number if np.isfinite(number) else None
+        numbers = [float(str(item).strip(" \0").replace(",", ".")) for item in value]
+    except ValueError:
+        return []
+    return numbers if np.isfinite(numbers).all() else []
 
 
 def _text(header: Any, name: str) -> str:
@@ -318,11 +412,8 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _vector(value: Any, length: int) -> np.ndarray | None:
-    try:
-        vector = np.array([float(item) for item in value], dtype=np.float64)
-    except (ValueError, TypeError):
-        return None
-    return vector if vector.shape == (length,) and np.isfinite(vector).all() else None
+    numbers = _numbers(value)
+    return np.array(numbers, dtype=np.float64) if len(numbers) == length else None
 
 
 def _orientation(value: Any) -> np.ndarray | None:

@@ -81,6 +81,12 @@ def geometry_of(stack: DicomStack) -> tuple[Geometry, str]:
     """Geometry of a stack's slices, and a sentence on what is missing for it (then the spacing is None)."""
     first = stack.first
     if not stack.has_positions:
+        distance = _declared_distance(stack.slices)
+        if distance and first.pixel_spacing:
+            stack.notes.append(
+                f"The DICOM headers do not say where the slices lie; their distance of {distance:.4g} mm is given by the headers."
+            )
+            return Geometry((first.pixel_spacing[1], first.pixel_spacing[0], distance)), ""
         return Geometry(None), "The DICOM headers lack the position or orientation of the slices, so their distance is unknown."
     assert first.orientation is not None and first.normal is not None  # noqa: S101 - has_positions says so
     origins = np.array([image.position for image in stack.slices])
@@ -116,6 +122,18 @@ def geometry_of(stack: DicomStack) -> tuple[Geometry, str]:
         slice_positions_mm=positions if own_places else None,
         slice_origins_mm=origins if own_places else None,
     ), ""
+
+
+def _declared_distance(slices: list[DicomImage]) -> float | None:
+    """Distance between slices without positions: by even slice locations, else the header's spacing between slices."""
+    locations = [image.slice_location for image in slices]
+    if all(location is not None for location in locations):
+        gaps = np.diff(np.array(locations, dtype=float))
+        if len(gaps) and gaps.min() > 0 and np.ptp(gaps) <= _EVEN_MM + _EVEN_FRACTION * gaps.mean():
+            return float(gaps.mean())
+    distances = {image.slice_distance_mm for image in slices}
+    distance = distances.pop()
+    return abs(distance) if distance and not distances else None
 
 
 def _without_copies(images: list[DicomImage]) -> list[DicomImage]:

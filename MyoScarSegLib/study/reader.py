@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.names import DICOM_EXTENSIONS, PICTURE_EXTENSIONS, VOLUME_EXTENSIONS, case_name, has_extension
+from MyoScarSegLib.study.names import (
+    ARCHIVE_EXTENSIONS,
+    DICOM_EXTENSIONS,
+    PICTURE_EXTENSIONS,
+    VOLUME_EXTENSIONS,
+    case_name,
+    has_extension,
+)
 from MyoScarSegLib.study.pictures import picture_files, read_pictures
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack, study_from
@@ -82,6 +89,8 @@ def kind_of(path: Path) -> str:
 
     if has_extension(path, DICOM_EXTENSIONS) or is_dicom(path):
         return "DICOM"
+    if has_extension(path, ARCHIVE_EXTENSIONS):
+        raise StudyError(f"{path} is an archive: unpack it and give the folder.")
     raise StudyError(
         f"{path} is of no format that can be read: give a DICOM folder, NIfTI, NRRD, MHA or a folder of PNG or JPEG slices."
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.checks import check_intensities, recognise_reconstruction
+from MyoScarSegLib.study.padding import fill_padding
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 #: File axis letters in the order of an array ``[k, j, i]``.
@@ -34,7 +35,9 @@ class FileStack:
         reconstruction, reconstruction_reason: PSIR or magnitude if the headers say so.
         source: facts for the provenance record.
         notes: sentences for the reader of the result.
+        problems: sentences on what makes the stack incomplete.
         bad_slices: index along ``k`` to reason, for slices that could not be decoded.
+        padding: bool like ``array``, pixels with the value that the headers declare as padding; None if they declare none.
     """
 
     array: np.ndarray
@@ -48,7 +51,9 @@ class FileStack:
     reconstruction_reason: str = ""
     source: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     bad_slices: dict[int, str] = field(default_factory=dict)
+    padding: np.ndarray | None = None
 
 
 def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: Sequence[float] | None = None) -> Study:
@@ -65,7 +70,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
     """
     axes, notes = slice_axis(stack, axis)
     notes = [*stack.notes, *notes]
-    problems = []
+    problems = [*stack.problems]
     array = np.transpose(stack.array, axes)
     geometry = _permuted(stack.geometry, axes)
     if array.shape[0] < 2 and not stack.one_slice_is_enough:
@@ -86,9 +91,14 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
     elif stack.spacing_note:
         notes.append(stack.spacing_note)
     checked = check_intensities(case, array, stack.bad_slices if axes[0] == 0 else {})
+    usable = [index for index in range(len(array)) if index not in checked.bad_slices]
+    declared = None if stack.padding is None else np.transpose(stack.padding, axes)
+    padding = fill_padding(checked.voxels, declared, usable)
+    if padding is not None:
+        notes.append(f"{100 * padding.mean():.0f}% of the pixels are padding outside the measured field; they are shown dark.")
     reconstruction, reason = stack.reconstruction, stack.reconstruction_reason
     if reconstruction is None:
-        reconstruction, reason = recognise_reconstruction(checked.voxels)
+        reconstruction, reason = recognise_reconstruction(checked.voxels if padding is None else checked.voxels[~padding])
     return Study(
         case=case,
         voxels=checked.voxels,
