@@ -74,38 +74,60 @@ class Result:
         """Whether every slice was done and the study had no problem."""
         return not (self.cancelled or self.failed_slices or self.study.problems or self.study.bad_slices)
 
+    @property
+    def status(self) -> str:
+        """``done``, ``incomplete`` (a slice or a fact is missing) or ``cancelled``."""
+        return "cancelled" if self.cancelled else "done" if self.complete else "incomplete"
+
+    @property
+    def message(self) -> str:
+        """Why it is not ``done``; empty if it is."""
+        failures = [f"Slice {k}: {why}" for k, why in self.all_failures().items()]
+        if self.cancelled:
+            return " ".join(["Cancelled; what was done before is written.", *failures])
+        return " ".join([*self.study.problems, *failures])
+
     def with_threshold(self, threshold: float) -> Result:
         """The same result at another threshold, without what the user drew; no network runs."""
         provenance = {**self.provenance, "threshold": f"{check_threshold(threshold):g}"}
         return replace(self, threshold=threshold, provenance=provenance, drawn=None)
 
     def summary(self) -> dict[str, Any]:
-        """The result as a JSON-able object: totals, slices, provenance."""
+        """The result as a JSON-able object: totals, slices, provenance. The tables are made from it."""
+        geometry, failures = self.study.geometry, self.all_failures()
+        area_mm2 = geometry.pixel_area_mm2
         return {
             "case": self.study.case,
+            "status": self.status,
+            "message": self.message,
             "complete": self.complete,
             "cancelled": self.cancelled,
+            "boxes": len(self.boxes),
             "scar_pixels": self.burden.pixels,
+            "scar_area_mm2": None if area_mm2 is None else self.burden.pixels * area_mm2,
             "scar_volume_ml": self.burden.volume_ml,
             "scar_mass_g": self.burden.mass_g,
             "threshold": self.threshold,
             "reconstruction": self.study.reconstruction.value,
             "reconstruction_reason": self.study.reconstruction_reason,
-            "spacing_mm": self.study.geometry.spacing_mm,
+            "spacing_mm": geometry.spacing_mm,
+            "slice_distance_mm": geometry.slice_distance_mm,
             "slices": [
                 {
                     "slice": s.slice,
+                    "boxes": sum(b.slice == s.slice for b in self.boxes),
                     "scar_pixels": s.pixels,
                     "scar_area_mm2": s.area_mm2,
                     "slice_extent_mm": s.extent_mm,
                     "scar_volume_ml": s.volume_ml,
                     "scar_mass_g": s.mass_g,
                     "score": self.scores.get(s.slice),
+                    "message": failures.get(s.slice, ""),
                 }
                 for s in self.burden.slices
             ],
             "notes": list(self.study.notes),
-            "problems": [*self.study.problems, *(f"Slice {k}: {why}" for k, why in self.all_failures().items())],
+            "problems": [*self.study.problems, *(f"Slice {k}: {why}" for k, why in failures.items())],
             "provenance": dict(self.provenance),
         }
 

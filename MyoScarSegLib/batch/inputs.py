@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from MyoScarSegLib.batch.cases import is_case_folder
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension, natural_order
 from MyoScarSegLib.study.reader import kind_of
@@ -14,7 +15,8 @@ _MASKS = (".seg.nrrd", ".seg.nhdr")
 def study_inputs(folder: Path) -> list[Path]:
     """The studies in a folder: its volume files, and its sub-folders with DICOM files, pictures or volume files.
 
-    A folder without any of these is taken as one study itself. Hidden files and segmentations are left out.
+    A folder without any of these is taken as one study itself. Hidden files, segmentations and the program's own case
+    folders are left out.
 
     Returns:
         Files and folders as :func:`~MyoScarSegLib.study.read_study` reads them, in natural order of their names.
@@ -27,7 +29,7 @@ def study_inputs(folder: Path) -> list[Path]:
         raise StudyError(f"There is no folder {folder}.")
     inputs = _volumes(folder)
     for sub in _listed(folder):
-        if sub.is_dir():
+        if sub.is_dir() and not is_case_folder(sub):
             volumes = _volumes(sub)
             inputs += volumes or ([sub] if _is_study(sub) else [])
     if inputs:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.batch.cases import same_prompts
 from MyoScarSegLib.batch.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import write_bytes, write_json
-from MyoScarSegLib.prompts import Box, write_boxes, write_points
+from MyoScarSegLib.files import read_json, write_bytes, write_json
+from MyoScarSegLib.prompts import Box, read_boxes, read_points, write_boxes, write_points
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
+from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
 
+RESULT = "result.json"
 FORMATS = ("seg.nrrd", "nii.gz", "both")
 
 RESULT_COLUMNS = (
@@ -70,14 +73,22 @@ _PROVENANCE = (
     "precision",
     "program",
 )
+_WITHOUT_RESULT = ("failed", "cancelled")
 
 
 def write_case(
-    folder: Path, result: Result, formats: str = "both", truth: np.ndarray | None = None, *, picture: bool = True
+    folder: Path,
+    result: Result,
+    formats: str = "both",
+    truth: np.ndarray | None = None,
+    *,
+    picture: bool = True,
+    seconds: float | None = None,
 ) -> None:
     """Write all files of a segmented case into ``folder``, each atomically.
 
-    ``boxes.json`` (and ``points.json`` if there are points) come first, so that even a disk that fills up leaves the prompts.
+    ``boxes.json`` (and ``points.json`` if there are points) come first, so that even a disk that fills up leaves the prompts;
+    those that hold the very same prompts already stay as they are. ``result.json`` comes last: where it lies, the case is whole.
 
     Args:
         folder: made if it is not there.
@@ -85,13 +96,15 @@ def write_case(
         formats: of the mask: ``seg.nrrd``, ``nii.gz`` or ``both``.
         truth: bool ``[k, j, i]``, drawn into the overlay for comparison.
         picture: draw the overlay, which needs matplotlib; else an earlier one is taken away.
+        seconds: how long the case took.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
     """
     study = result.study
-    write_boxes(folder / "boxes.json", study.case, result.boxes)
-    if result.points:
+    _remove(folder / RESULT)
+    _write_boxes(folder, study, result.boxes)
+    if result.points and not same_prompts(folder / "points.json", result.points, read_points):
         # Without points a file that is there stays: it may be the user's, for a later run.
         write_points(folder / "points.json", study.case, result.points)
     segmentation, nifti = folder / "scar.seg.nrrd", folder / "scar.nii.gz"
@@ -108,7 +121,7 @@ def write_case(
         write_overlay(folder / "overlay.png", result, truth)
     else:
         _remove(folder / "overlay.png")
-    write_json(folder / "result.json", result.summary())
+    write_json(folder / RESULT, {**result.summary(), "seconds": seconds})
 
 
 def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:
@@ -118,54 +131,82 @@ def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:
         OutputError: the folder cannot be written, or the disk is full.
     """
     boxes = list(boxes)
-    write_boxes(folder / "boxes.json", study.case, boxes)
+    _write_boxes(folder, study, boxes)
     write_boxes_picture(folder / "boxes.png", study, boxes)
 
 
-def result_row(result: Result, status: str, message: str, seconds: float) -> dict[str, Any]:
-    """The row of a case in ``results.csv``."""
-    burden, geometry = result.burden, result.study.geometry
-    row_mm, column_mm = geometry.pixel_spacing_mm or (None, None)
-    area = geometry.pixel_area_mm2
-    return {
-        "case": result.study.case,
-        "status": status,
-        "message": message,
-        "slices": result.study.slices,
-        "slices_with_scar": sum(s.pixels > 0 for s in burden.slices),
-        "boxes": len(result.boxes),
-        "scar_pixels": burden.pixels,
-        "scar_area_mm2": None if area is None else burden.pixels * area,
-        "scar_volume_ml": burden.volume_ml,
-        "scar_mass_g": burden.mass_g,
-        "pixel_spacing_row_mm": row_mm,
-        "pixel_spacing_column_mm": column_mm,
-        "slice_distance_mm": geometry.slice_distance_mm,
-        "reconstruction": result.study.reconstruction.value,
-        **{key: result.provenance.get(key) for key in _PROVENANCE},
-        "seconds": round(seconds, 2),
-        "notes": " ".join(result.study.notes),
-    }
+def _write_boxes(folder: Path, study: Study, boxes: Sequence[Box]) -> None:
+    if not same_prompts(folder / "boxes.json", boxes, read_boxes):
+        write_boxes(folder / "boxes.json", study.case, boxes)
 
 
-def slice_rows(result: Result) -> list[dict[str, Any]]:
-    """The rows of a case in ``slices.csv``: every slice, also those without scar."""
-    failures = result.all_failures()
-    return [
-        {
-            "case": result.study.case,
-            "slice": s.slice,
-            "boxes": sum(b.slice == s.slice for b in result.boxes),
-            "scar_pixels": s.pixels,
-            "scar_area_mm2": s.area_mm2,
-            "slice_extent_mm": s.extent_mm,
-            "scar_volume_ml": s.volume_ml,
-            "scar_mass_g": s.mass_g,
-            "score": result.scores.get(s.slice),
-            "message": failures.get(s.slice, ""),
-        }
-        for s in result.burden.slices
-    ]
+def write_tables(root: Path, ended: Mapping[str, tuple[str, str]], written: Container[str]) -> None:
+    """Make ``results.csv`` and ``slices.csv`` anew from the ``result.json`` in each case folder.
+
+    A case whose last run failed or was cancelled says so, beside the numbers of the result that still lies in its folder, if any,
+    until it is run again; what the tables say of that is therefore read first. Cases keep their order, new ones come last.
+
+    Args:
+        root: the results folder; whoever calls holds its lock.
+        ended: ``(status, message)`` of each case of this run that ended without a result.
+        written: cases whose result this run wrote.
+
+    Raises:
+        OutputError: the tables cannot be written.
+    """
+    results = {file.parent.name: file for file in root.glob(f"*/{RESULT}")}
+    cases: dict[str, tuple[str, str] | None] = {}
+    for row in _read_table(root / "results.csv"):
+        name, status = row.get("case") or "", row.get("status") or ""
+        if status in _WITHOUT_RESULT and name not in written:
+            cases[name] = status, row.get("message") or ""
+        elif name in results:
+            cases[name] = None
+    for name in sorted(results, key=natural_order):
+        cases.setdefault(name, None)
+    cases |= ended
+    rows, slices = [], []
+    for name, last in cases.items():
+        found = _rows(name, results.get(name))
+        if found is None:
+            continue
+        row, of_slices = found
+        rows.append({**row, "status": last[0], "message": last[1]} if last else row)
+        slices += of_slices
+    write_table(root / "results.csv", RESULT_COLUMNS, rows)
+    write_table(root / "slices.csv", SLICE_COLUMNS, slices)
+
+
+def _rows(case: str, file: Path | None) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """The rows of a case in both tables; None if its ``result.json`` is another program's.
+
+    What the file does not say is left empty. ``slices.csv`` has every slice, also those without scar.
+    """
+    if file is None:
+        return {"case": case}, []
+    try:
+        document = read_json(file, OutputError)
+        if not isinstance(document, dict) or "scar_pixels" not in document:
+            return None
+        slices, (column_mm, row_mm, _) = document["slices"], document["spacing_mm"] or (None, None, None)
+        row = {column: document.get(column) for column in RESULT_COLUMNS}
+        row |= {column: document["provenance"].get(column) for column in _PROVENANCE}
+        row |= {"case": case, "slices": len(slices), "slices_with_scar": sum(s["scar_pixels"] > 0 for s in slices)}
+        row |= {"pixel_spacing_row_mm": row_mm, "pixel_spacing_column_mm": column_mm, "notes": " ".join(document["notes"])}
+        return row, [{column: entry.get(column) for column in SLICE_COLUMNS} | {"case": case} for entry in slices]
+    except OutputError as error:
+        return {"case": case, "status": "failed", "message": str(error)}, []
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {"case": case, "status": "failed", "message": f"{file} is damaged. Segment the study again."}, []
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of an earlier table; none if there is none, or none that can be read."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return []
 
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.batch.outputs import (
-    RESULT_COLUMNS,
-    SLICE_COLUMNS,
-    result_row,
-    slice_rows,
-    write_case,
-    write_proposal,
-    write_table,
-)
-from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError
+from MyoScarSegLib.batch.cases import CaseFolders, content_of, is_case_folder, keep_edits
+from MyoScarSegLib.batch.outputs import write_case, write_proposal, write_tables
+from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError, StudyError
 from MyoScarSegLib.pipeline import DEFAULT_THRESHOLD, Pipeline
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points
@@ -36,13 +30,15 @@ class Job:
     Attributes:
         inputs: files or folders, one study each.
         out: folder for the results.
-        boxes: a file (for one input), or a folder with ``<case>/boxes.json``; None lets the detector propose.
+        boxes: a file (for one input), or a folder with ``<case>/boxes.json``, where the case's folder is the one that belongs to
+            the input, or has its name; None lets the detector propose.
         points: likewise with ``<case>/points.json``; None for none.
         threshold: probability from which on a pixel counts as scar.
         formats: of the mask: ``seg.nrrd``, ``nii.gz`` or ``both``.
         series: key of the DICOM series to read; None picks.
         axis: the file's axis through the slices: ``auto``, ``i``, ``j`` or ``k``.
         spacing_mm: ``(i, j, k)`` spacing to use instead of the file's.
+        overwrite: write also over prompts that were edited in the results folder.
     """
 
     inputs: Sequence[Path]
@@ -54,6 +50,7 @@ class Job:
     series: str | None = None
     axis: str = "auto"
     spacing_mm: tuple[float, float, float] | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,19 +63,18 @@ class Outcome:
             not be written; ``cancelled``: what was finished before is written.
         message: why it is not ``done``.
         summary: JSON-able account of the result; empty if failed.
-        row, slice_rows: of the tables.
     """
 
     case: str
     status: str
     message: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
-    row: dict[str, Any] = field(default_factory=dict)
-    slice_rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 def case_names(inputs: Sequence[Path]) -> list[str]:
-    """A folder name for each input, in order; inputs of one name get ``-2``, ``-3``, ... appended.
+    """The folder name that each input would have in an empty results folder, in order.
+
+    Inputs of one name get ``-2``, ``-3``, ... appended.
 
     Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
     """
@@ -110,33 +106,35 @@ def segment_all(
         One outcome per input, in order, also for those that failed. A case whose rows could not be written to the tables
         has failed, too.
     """
-    rows: list[dict[str, Any]] = []
-    slices: list[dict[str, Any]] = []
+    folders = CaseFolders(job.out)
+    ended: dict[str, tuple[str, str]] = {}
+    written: set[str] = set()
 
-    def one(path: Path, case: str, report: Progress) -> Outcome:
+    def one(case: _Case, report: Progress) -> Outcome:
         start = time.perf_counter()
-        # The prompts are read before anything is written: they may lie in the very folder that is written to.
         points = _points(job, case)
         boxes = None if job.boxes is None else read_boxes(_prompt_file(job.boxes, case, "boxes.json", job))
-        study = _read(job, path, case)
-        result = _segment(pipeline, study, boxes, points, job.threshold, report, cancel)
-        write_case(job.out / case, result, job.formats)
-        status, message = _status(result)
-        seconds = time.perf_counter() - start
-        row = result_row(result, status, message, seconds)
-        summary = {**result.summary(), "seconds": round(seconds, 2)}
-        if job.points is None and (job.out / case / "points.json").exists():
-            summary["notes"].append(f"{job.out / case / 'points.json'} was not used; --points {job.out} uses it.")
-        return Outcome(case, status, message, summary, row, slice_rows(result))
+        case.keep_edits(boxes, points)
+        result = _segment(pipeline, case.study, boxes, points, job.threshold, report, cancel)
+        seconds = round(time.perf_counter() - start, 2)
+        with case.writing(result.boxes, result.points) as folder:
+            result = replace(result, study=replace(case.study, case=folder.name))
+            write_case(folder, result, job.formats, seconds=seconds)
+        written.add(folder.name)
+        summary = {**result.summary(), "seconds": seconds}
+        summary["notes"] += case.notes
+        if job.points is None and (folder / "points.json").exists():
+            summary["notes"].append(f"{folder / 'points.json'} was not used; --points {job.out} uses it.")
+        return Outcome(folder.name, result.status, result.message, summary)
 
     def tables(outcome: Outcome) -> None:
         """After every case, so that a crash or power cut leaves the rows of the cases before it."""
-        rows.append(outcome.row or {"case": outcome.case, "status": outcome.status, "message": outcome.message})
-        slices.extend(outcome.slice_rows)
-        write_table(job.out / "results.csv", RESULT_COLUMNS, rows)
-        write_table(job.out / "slices.csv", SLICE_COLUMNS, slices)
+        if outcome.case not in written:
+            ended[outcome.case] = outcome.status, outcome.message
+        with folders.locked():
+            write_tables(job.out, ended, written)
 
-    return _each_case(job, one, tables, progress, cancel)
+    return _each_case(job, folders, one, tables, progress, cancel)
 
 
 def detect_all(
@@ -144,42 +142,84 @@ def detect_all(
 ) -> list[Outcome]:
     """Propose boxes for every input, and write them with a picture. Arguments and return value as :func:`segment_all`."""
 
-    def one(path: Path, case: str, report: Progress) -> Outcome:
-        study = _read(job, path, case)
+    def one(case: _Case, report: Progress) -> Outcome:
+        study = case.study
+        case.keep_edits(None, ())
         boxes = pipeline.propose(study, progress=report, cancel=cancel)
-        write_proposal(job.out / case, study, boxes)
+        with case.writing(boxes, ()) as folder:
+            write_proposal(folder, replace(study, case=folder.name), boxes)
         failures = [f"Slice {k}: {why}" for k, why in sorted({**study.bad_slices, **boxes.failed_slices}.items())]
         message = " ".join([*failures, *(["Cancelled."] if boxes.cancelled else [])])
         status = "cancelled" if boxes.cancelled else "incomplete" if failures else "done"
         per_slice = [sum(b.slice == k for b in boxes) for k in range(study.slices)]
-        summary = {"case": case, "boxes": len(boxes), "boxes_per_slice": per_slice, "provenance": boxes.provenance}
-        return Outcome(case, status, message, summary)
+        summary = {"case": folder.name, "boxes": len(boxes), "boxes_per_slice": per_slice, "provenance": boxes.provenance}
+        return Outcome(folder.name, status, message, {**summary, "notes": case.notes} if case.notes else summary)
 
-    return _each_case(job, one, lambda _outcome: None, progress, cancel)
+    return _each_case(job, CaseFolders(job.out), one, lambda _outcome: None, progress, cancel)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """An input that was read, and the folder that belongs to it as far as one can tell before it is written to."""
+
+    job: Job
+    folders: CaseFolders
+    path: Path
+    wish: str
+    study: Study
+    content: str
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say if the folder's name does not come from the input's."""
+        name = self.study.case
+        if name == self.wish or name.startswith(f"{self.wish}-"):
+            return []
+        return [f"{self.path} was written to {self.job.out / name}, which belongs to an image of the same content."]
+
+    def keep_edits(self, boxes: list[Box] | None, points: Sequence[Point]) -> None:
+        if not self.job.overwrite:
+            keep_edits(self.job.out / self.study.case, boxes, points)
+
+    @contextmanager
+    def writing(self, boxes: Sequence[Box], points: Sequence[Point]) -> Iterator[Path]:
+        """The case's folder while it is written; not if its prompts were edited meanwhile."""
+        with self.folders.writing(self.wish, self.path, self.content) as folder:
+            if not self.job.overwrite:
+                keep_edits(folder, boxes, points)
+            yield folder
 
 
 def _each_case(
     job: Job,
-    one: Callable[[Path, str, Progress], Outcome],
+    folders: CaseFolders,
+    one: Callable[[_Case, Progress], Outcome],
     after: Callable[[Outcome], None],
     progress: Progress,
     cancel: CancelToken | None,
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     total = len(job.inputs)
-    for number, (path, case) in enumerate(zip(job.inputs, case_names(job.inputs), strict=True)):
-        report = _named(progress, f"{case} ({number + 1} of {total})" if total > 1 else case)
+    for number, (path, wish) in enumerate(zip(map(Path, job.inputs), case_names(job.inputs), strict=True)):
+        report = _named(progress, f"{wish} ({number + 1} of {total})" if total > 1 else wish)
+        name = None
         if cancel is not None and cancel.cancelled:
-            outcome = Outcome(case, "cancelled", "Cancelled before it was begun.")
+            outcome = Outcome(folders.name_for(wish, path, None), "cancelled", "Cancelled before it was begun.")
         else:
             try:
-                outcome = one(Path(path), case, report)
+                study = _read(job, path)
+                content = content_of(study)
+                name = folders.name_for(wish, path, content)
+                outcome = one(_Case(job, folders, path, wish, replace(study, case=name), content), report)
             except MyoScarSegError as error:
-                outcome = Outcome(case, "failed", str(error))
+                outcome = Outcome(name or folders.name_for(wish, path, None), "failed", str(error))
             except Exception as error:
                 # A defect of ours or of a library on this one study: the log has the traceback, the others go on.
                 _log.exception("Study %d failed", number + 1)  # no name: logs travel
-                outcome = Outcome(case, "failed", f"Unexpected {type(error).__name__}: {error}")
+                outcome = Outcome(
+                    name or folders.name_for(wish, path, None), "failed", f"Unexpected {type(error).__name__}: {error}"
+                )
+        folders.take(outcome.case)
         try:
             after(outcome)
         except OutputError as error:
@@ -210,36 +250,41 @@ def _segment(
     return pipeline.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
 
 
-def _read(job: Job, path: Path, case: str) -> Study:
-    return replace(read_study(path, series=job.series, axis=job.axis, spacing_mm=job.spacing_mm), case=case)
+def _read(job: Job, path: Path) -> Study:
+    if is_case_folder(path):
+        raise StudyError(f"{path} holds results, not a study.")
+    return read_study(path, series=job.series, axis=job.axis, spacing_mm=job.spacing_mm)
 
 
-def _points(job: Job, case: str) -> list[Point]:
+def _points(job: Job, case: _Case) -> list[Point]:
     """The case's points. In a folder that also gives the boxes a case without a points file simply has none."""
     if job.points is None:
         return []
-    optional = job.points.is_dir() and (job.points / case).is_dir()
-    if optional and not (job.points / case / "points.json").exists():
-        return []
+    if job.points.is_dir():
+        folder = _prompt_folder(job.points, case)
+        if folder is not None and folder.is_dir() and not (folder / "points.json").exists():
+            return []
     return read_points(_prompt_file(job.points, case, "points.json", job))
 
 
-def _prompt_file(where: Path, case: str, name: str, job: Job) -> Path:
+def _prompt_folder(where: Path, case: _Case) -> Path | None:
+    """The folder in ``where`` that belongs to the case, or that has its name and belongs to no other; None if there is none."""
+    found = CaseFolders(where).find(case.wish, case.path, case.content)
+    if found is not None:
+        return where / found
+    return None if is_case_folder(where / case.wish) else where / case.wish
+
+
+def _prompt_file(where: Path, case: _Case, name: str, job: Job) -> Path:
     if where.is_dir():
-        file = where / case / name
-        if not file.is_file():
-            raise PromptError(f"There is no {case}/{name} in {where}.")
-        return file
+        folder = _prompt_folder(where, case)
+        if folder is None:
+            raise PromptError(f"{where / case.wish} belongs to another image than {case.path}: give its {name} itself.")
+        if not (folder / name).is_file():
+            raise PromptError(f"There is no {folder.name}/{name} in {where}.")
+        return folder / name
     if not where.is_file():
         raise PromptError(f"There is no {name} at {where}.")
     if len(job.inputs) > 1:
         raise PromptError(f"{where} is one file for {len(job.inputs)} inputs: give a folder with <case>/{name} instead.")
     return where
-
-
-def _status(result: Result) -> tuple[str, str]:
-    failures = [f"Slice {k}: {why}" for k, why in result.all_failures().items()]
-    if result.cancelled:
-        return "cancelled", " ".join(["Cancelled; what was done before is written.", *failures])
-    message = " ".join([*result.study.problems, *failures])
-    return ("done" if result.complete else "incomplete"), message

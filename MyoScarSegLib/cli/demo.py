@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         return _write_scene(args)
     import numpy as np
 
-    from MyoScarSegLib.batch.outputs import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, write_case, write_table
+    from MyoScarSegLib.batch.cases import CaseFolders
+    from MyoScarSegLib.batch.outputs import write_case, write_tables
     from MyoScarSegLib.files import write_json
     from MyoScarSegLib.phantom import make_phantom
     from MyoScarSegLib.pipeline import Pipeline
@@ -66,14 +67,9 @@ def run(args: argparse.Namespace) -> int:
     if result.cancelled or guided.cancelled:
         raise Cancelled("The demo was cancelled.")
 
-    write_case(args.out / "phantom", result, truth=phantom.scar)
-    message = " ".join(result.all_failures().values())
-    write_table(
-        args.out / "results.csv",
-        RESULT_COLUMNS,
-        [result_row(result, "done" if result.complete else "incomplete", message, seconds)],
-    )
-    write_table(args.out / "slices.csv", SLICE_COLUMNS, slice_rows(result))
+    with CaseFolders(args.out).locked():
+        write_case(args.out / "phantom", result, truth=phantom.scar, seconds=round(seconds, 2))
+        write_tables(args.out, {}, ["phantom"])
     comparison = {
         "true_mass_g": phantom.scar_mass_g,
         "true_mask_mass_g": scar_burden(phantom.scar, study.geometry).mass_g,

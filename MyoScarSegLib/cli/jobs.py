@@ -67,6 +67,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices, for images without"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write also over boxes.json and points.json in OUT that were edited"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
 
 
@@ -105,7 +108,9 @@ def _job(args: argparse.Namespace, **more: Any) -> Job:
             args.parser.error(
                 f"--{option} {path} is one file for {len(args.input)} inputs: give a folder with <case>/{option}.json instead"
             )
-    return Job(args.input, args.out, series=args.series, axis=args.axis, spacing_mm=args.spacing, **more)
+    return Job(
+        args.input, args.out, series=args.series, axis=args.axis, spacing_mm=args.spacing, overwrite=args.overwrite, **more
+    )
 
 
 def _pipeline(args: argparse.Namespace, **more: Any) -> Pipeline:

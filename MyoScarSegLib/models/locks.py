@@ -44,7 +44,8 @@ def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise OutputError(
-            f"Cannot write {path}: {error.strerror}. Free some space, or set MYOSCARSEG_CACHE to a folder that you can write."
+            f"Cannot write {path}: {error.strerror}. Free some space, or choose another folder (MYOSCARSEG_CACHE sets the "
+            "program's own)."
         ) from error
     try:
         while True:
@@ -56,7 +57,8 @@ def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                     raise OutputError(
-                        f"Cannot lock {path}: {error.strerror}. Set MYOSCARSEG_CACHE to a folder on a local disk."
+                        f"Cannot lock {path}: {error.strerror}. Its folder (set by MYOSCARSEG_CACHE, if it is the "
+                        "program's own) must be on a disk with locks."
                     ) from error
             time.sleep(_POLL_S)
         yield

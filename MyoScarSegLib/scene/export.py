@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from MyoScarSegLib.batch.outputs import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, write_case, write_table
+from MyoScarSegLib.batch.cases import CaseFolders, content_of, keep_edits
+from MyoScarSegLib.batch.outputs import write_case, write_tables
 from MyoScarSegLib.batch.runner import case_names
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.session import StudySession
@@ -27,21 +28,18 @@ def export_sessions(sessions: Iterable[StudySession], folder: Path) -> list[Path
 
     Raises:
         MyoScarSegError: none was segmented yet.
-        OutputError: the folder cannot be written, or the disk is full.
+        OutputError: the folder cannot be written, the disk is full, or prompts in the folder were edited.
     """
     results = [session.to_result() for session in sessions if session.segmented]
     if not results:
         raise MyoScarSegError(_("There is nothing to export yet: segment a study first."))
-    names = case_names([Path(result.study.case) for result in results])
-    rows, slices, folders = [], [], []
-    for name, found in zip(names, results, strict=True):
-        result = replace(found, study=replace(found.study, case=name))
-        write_case(folder / name, result, picture=False)
-        message = " ".join([*result.study.problems, *(f"Slice {k}: {why}" for k, why in result.all_failures().items())])
-        row = result_row(result, "done" if result.complete else "incomplete", message, 0.0)
-        rows.append({**row, "seconds": None})
-        slices.extend(slice_rows(result))
-        folders.append(folder / name)
-    write_table(folder / "results.csv", RESULT_COLUMNS, rows)
-    write_table(folder / "slices.csv", SLICE_COLUMNS, slices)
-    return folders
+    cases, written = CaseFolders(folder), []
+    for wish, found in zip(case_names([Path(result.study.case) for result in results]), results, strict=True):
+        with cases.writing(wish, None, content_of(found.study)) as case:
+            keep_edits(case, found.boxes, found.points)
+            write_case(case, replace(found, study=replace(found.study, case=case.name)), picture=False)
+        cases.take(case.name)
+        written.append(case)
+    with cases.locked():
+        write_tables(folder, {}, [case.name for case in written])
+    return written

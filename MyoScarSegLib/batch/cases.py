@@ -1,0 +1,216 @@
+"""Which case folder belongs to which input, also across runs and for several runs at once.
+
+A results folder has a folder per case. ``case.json`` in it says which input it belongs to, by the content of the image, and
+which prompts the program wrote: prompts that are otherwise were edited and are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.errors import MyoScarSegError, OutputError
+from MyoScarSegLib.files import read_json, sha256_of, write_json
+from MyoScarSegLib.models.locks import locked
+from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points
+from MyoScarSegLib.study.names import natural_order
+from MyoScarSegLib.study.study import Study
+
+RECORD = "case.json"
+PROMPTS = ("boxes.json", "points.json")
+_VERSION = 1
+_NEVER_A_CASE = ("results.csv", "slices.csv")
+
+
+def content_of(study: Study) -> str:
+    """SHA-256 of a study's values in its file's order: the same whatever the file's name, place, format or stated spacing."""
+    values = np.ascontiguousarray(study.file_array(study.voxels), dtype="<f4")
+    digest = hashlib.sha256(str(values.shape).encode())
+    digest.update(values.data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What ``case.json`` says.
+
+    Attributes:
+        content: of the input, as :func:`content_of` gives it.
+        place: SHA-256 of the input's path, by which an input that cannot be read is known; empty if it has none.
+        written: SHA-256 of each file of prompts as the program wrote it.
+    """
+
+    content: str
+    place: str = ""
+    written: dict[str, str] = field(default_factory=dict)
+
+
+class CaseFolders:
+    """The case folders in one results folder, as one run gives them to its inputs.
+
+    No two inputs of a run share a folder, even if they are copies of one image.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._taken: set[str] = set()
+
+    def find(self, wish: str, path: Path | None, content: str | None) -> str | None:
+        """The folder that belongs to an input, or None.
+
+        Args:
+            wish: the name that it would have if it were the only one.
+            path: of the input; None if it has none.
+            content: as :func:`content_of` gives it; None for an input that cannot be read, which is known by its path alone.
+        """
+        place, found = _place(path), []
+        for name in self._names():
+            record = read_record(self.root / name)
+            if record is None or _key(name) in self._taken:
+                continue
+            if record.content == content if content is not None else (record.place == place != ""):
+                found.append((record.place != place, name != wish, natural_order(name), name))
+        return min(found)[-1] if found else None
+
+    def name_for(self, wish: str, path: Path | None, content: str | None) -> str:
+        """The folder that belongs to an input, or the first of ``wish``, ``wish-2``, ``wish-3``, ... that is free.
+
+        Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
+        """
+        found = self.find(wish, path, content)
+        if found is not None:
+            return found
+        used = {_key(name) for name in self._names() if not _is_unclaimed(self.root / name)}
+        used |= self._taken | set(_NEVER_A_CASE)
+        name, number = wish, 1
+        while _key(name) in used:
+            number += 1
+            name = f"{wish}-{number}"
+        return name
+
+    def take(self, name: str) -> None:
+        """No later input of this run gets this name."""
+        self._taken.add(_key(name))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone in the results folder; other runs wait.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        with locked(self.root / ".lock"):
+            yield
+
+    @contextmanager
+    def writing(self, wish: str, path: Path | None, content: str) -> Iterator[Path]:
+        """The input's case folder, claimed for it, while its files are written. Other runs wait meanwhile.
+
+        Prompts that are written in the block are recorded as the program's own.
+
+        Raises:
+            OutputError: the folder cannot be made.
+        """
+        with self.locked():
+            folder = self.root / self.name_for(wish, path, content)
+            before = read_record(folder)
+            record = Record(content, _place(path), {} if before is None else before.written)
+            _write_record(folder, record)
+            known = _hashes(folder)
+            try:
+                yield folder
+            finally:
+                now = _hashes(folder)
+                changed = {name: sha256 for name, sha256 in now.items() if known.get(name) != sha256}
+                if changed:
+                    _write_record(folder, Record(record.content, record.place, {**record.written, **changed}))
+
+    def _names(self) -> list[str]:
+        try:
+            return [entry.name for entry in self.root.iterdir() if not entry.name.startswith(".")]
+        except OSError:  # not there yet, or not to be read: whoever writes will say so
+            return []
+
+
+def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point]) -> None:
+    """Refuse to write over prompts that were edited.
+
+    Args:
+        folder: of the case.
+        boxes: that are to be written; None if they are not known yet.
+        points: that are to be written; none leave the file as it is.
+
+    Raises:
+        OutputError: a file of prompts is not as the program wrote it, and other prompts are to be written.
+    """
+    record = read_record(folder)
+    for name, wanted, read in (("boxes.json", boxes, read_boxes), ("points.json", points, read_points)):
+        file = folder / name
+        if not file.is_file() or (name == "points.json" and not wanted) or same_prompts(file, wanted, read):
+            continue
+        if record is None or record.written.get(name) != sha256_of(file):
+            option = f"--{file.stem}"
+            raise OutputError(
+                f"{file} was edited since it was written, so the case is left as it is: {option} {folder.parent} uses the edited "
+                f"{file.stem}, --overwrite replaces them, or choose another folder."
+            )
+
+
+def same_prompts(file: Path, wanted: Sequence[Any] | None, read: Any) -> bool:
+    """Whether ``file`` holds just these boxes or points, however it is laid out."""
+    try:
+        return wanted is not None and read(file) == list(wanted)
+    except MyoScarSegError:
+        return False
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of a case folder; None if it has none, or one that cannot be read."""
+    try:
+        document = read_json(folder / RECORD, OutputError)
+        written = document["prompts_sha256"]
+        return Record(str(document["content_sha256"]), str(document["place_sha256"]), {n: str(written[n]) for n in written})
+    except (OutputError, KeyError, TypeError):
+        return None
+
+
+def is_case_folder(path: Path) -> bool:
+    """Whether a folder holds a case's results."""
+    return (path / RECORD).is_file()
+
+
+def _write_record(folder: Path, record: Record) -> None:
+    document = {
+        "version": _VERSION,
+        "content_sha256": record.content,
+        "place_sha256": record.place,
+        "prompts_sha256": record.written,
+    }
+    write_json(folder / RECORD, document)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: sha256_of(folder / name) for name in PROMPTS if (folder / name).is_file()}
+
+
+def _is_unclaimed(path: Path) -> bool:
+    """Whether a folder holds nothing, or nothing but prompts that the user laid there for the case."""
+    try:
+        return path.is_dir() and {entry.name for entry in path.iterdir()} <= set(PROMPTS)
+    except OSError:
+        return False
+
+
+def _place(path: Path | None) -> str:
+    return "" if path is None else hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
