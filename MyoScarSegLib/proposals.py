@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from MyoScarSegLib.lesions import boxes_of, lesions
+from MyoScarSegLib.lesions import USUAL_SPACING_MM, boxes_of, lesions
 from MyoScarSegLib.prompts import FAINT, Box, BoxState
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.architectures import TISSUES
@@ -33,7 +33,6 @@ LITTLE_G = 10.0
 Both were chosen on the 56 training patients of EMIDEC: of 18 normal ones 15 instead of 8 keep at most 1 g, and no patient with
 scar loses any.
 """
-_USUAL_PIXEL_MM2 = 2.0
 _USUAL_SLICE_MM = 10.0
 _FEWEST_HEALTHY_PX = 20
 _SD_OF_MAD = 1.4826
@@ -86,9 +85,8 @@ def reconcile(
     inside = np.zeros(scar.shape, dtype=bool)
     for box in boxes:
         inside |= _covers(box, scar.shape)
-    pixel_mm2 = pixel_spacing_mm[0] * pixel_spacing_mm[1] if pixel_spacing_mm is not None else _USUAL_PIXEL_MM2
-    smallest = max(1, round(SMALLEST_MM2 / pixel_mm2))
-    numbered = lesions((scar >= SURE) | (inside & (scar >= PLAUSIBLE)), smallest_px=smallest)
+    row_mm, column_mm = pixel_spacing_mm or USUAL_SPACING_MM
+    numbered = lesions((scar >= SURE) | (inside & (scar >= PLAUSIBLE)), pixel_spacing_mm, smallest_mm2=SMALLEST_MM2)
     proposed = []
     for number, corners in enumerate(boxes_of(numbered), start=1):
         lesion = numbered == number
@@ -99,7 +97,7 @@ def reconcile(
         source = max(agreeing, key=lambda box: box.confidence or 0.0).source if agreeing else map_name
         x0, y0, x1, y1 = (float(v) for v in corners)
         box = Box(slice_index, x0, y0, x1, y1, confidence=round(confidence, 4), source=source)
-        proposed.append(Proposal(box, float(lesion.sum() * pixel_mm2), _contrast_sd(image[lesion], healthy)))
+        proposed.append(Proposal(box, float(lesion.sum() * row_mm * column_mm), _contrast_sd(image[lesion], healthy)))
     return sorted(proposed, key=lambda p: -(p.box.confidence or 0.0))
 
 

@@ -90,7 +90,7 @@ def test_cancelling_before_the_first_case_writes_the_tables_alone(images, pipeli
     token.cancel()
     outcomes = segment_all(Job(images, tmp_path / "out"), pipeline, cancel=token)
     assert [outcome.status for outcome in outcomes] == ["cancelled", "cancelled"]
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["results.csv", "slices.csv"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [".lock", "results.csv", "slices.csv"]
 
 
 def test_cancelling_while_reading_leaves_no_half_case(images, pipeline, tmp_path, monkeypatch):

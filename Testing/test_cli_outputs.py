@@ -240,7 +240,7 @@ def test_detect_writes_boxes_and_no_mask(command, inputs, tmp_path, tiny_detecto
         folder = tmp_path / "out" / case["case"]
         document = json.loads((folder / "boxes.json").read_text())
         assert len(document["boxes"]) == case["boxes"] > 0
-        assert sorted(file.name for file in folder.iterdir()) == ["boxes.json", "boxes.png"]
+        assert sorted(file.name for file in folder.iterdir()) == ["boxes.json", "boxes.png", "case.json"]
 
 
 def test_boxes_of_detect_are_those_of_segment(command, segment, inputs, tmp_path, tiny_detector, tiny_segmenter):

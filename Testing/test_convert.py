@@ -133,7 +133,7 @@ def test_pieces_a_pixel_apart_are_one_scar_and_specks_are_none():
     scar[5:9, 5:9] = scar[5:9, 11:14] = True
     scar[30, 30] = True
     assert scar_boxes(scar).tolist() == [[5, 5, 14, 9]]
-    assert scar_boxes(scar, gap_px=1, smallest_px=1).tolist() == [[5, 5, 9, 9], [11, 5, 14, 9], [30, 30, 31, 31]]
+    assert scar_boxes(scar, (2.0, 2.0)).tolist() == [[5, 5, 9, 9], [11, 5, 14, 9]], "4 mm between them"
 
 
 @pytest.mark.parametrize(

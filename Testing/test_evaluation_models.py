@@ -95,7 +95,7 @@ def test_hurried_boxes_are_off_by_a_tenth_of_the_side():
     pipeline = Painter()
     many = [s for n in range(60) for s in patient(f"P{n}", [(0, 20, 20), (1, 40, 24)], slices=2)]
     evaluate_models(pipeline, many, settings=["jittered"])
-    errors = np.array([np.subtract(b.xyxy, boxes_of(lesions(_slice_of(many, n, b.slice)))[0]) / 8
+    errors = np.array([np.subtract(b.xyxy, boxes_of(lesions(_slice_of(many, n, b.slice), None))[0]) / 8
                        for n, boxes in enumerate(pipeline.boxes) for b in boxes])  # fmt: skip
     assert errors.shape == (120, 4)
     assert np.abs(errors.mean(axis=0)).max() < 0.04

@@ -32,7 +32,7 @@ def test_each_lesion_is_matched_once():
 
 def test_figures_count_what_they_say():
     infarct, normal = ring(patient="A"), ring(scar=False, patient="B")
-    (box,) = boxes_of(lesions(infarct.scar)).tolist()
+    (box,) = boxes_of(lesions(infarct.scar, infarct.pixel_spacing_mm)).tolist()
     (heart,) = boxes_of(infarct.left_ventricle.astype(int)).tolist()
     right = Box(0, *box, confidence=0.8)
     wrong = Box(0, 0.0, 0.0, 8.0, 8.0, confidence=0.4)
@@ -53,7 +53,7 @@ def test_figures_count_what_they_say():
 def test_intervals_are_over_patients_not_slices():
     """Ten slices of one patient found and ten of another missed: anything from 0 to 1 is possible with other patients."""
     infarct = [ring(patient=p, index=n) for p in "AB" for n in range(10)]
-    (box,) = boxes_of(lesions(infarct[0].scar)).tolist()
+    (box,) = boxes_of(lesions(infarct[0].scar, infarct[0].pixel_spacing_mm)).tolist()
     findings = [found(s, *([Box(0, *box, confidence=0.8)] if s.patient == "A" else [])) for s in infarct]
     figures = measure(findings, 0.3)
     assert figures["recall_iou_0.3"] == 0.5
@@ -70,7 +70,7 @@ def test_a_wall_that_nobody_labelled_says_nothing_of_the_ventricle():
 
 def test_threshold_is_set_between_right_and_false_boxes():
     infarct, normal = ring(), ring(scar=False)
-    (box,) = boxes_of(lesions(infarct.scar)).tolist()
+    (box,) = boxes_of(lesions(infarct.scar, infarct.pixel_spacing_mm)).tolist()
     findings = [found(infarct, Box(0, *box, confidence=0.42)), found(normal, Box(0, 0, 0, 9, 9, confidence=0.21))]
     assert 0.2 < choose_confidence(findings) < 0.42
 
@@ -78,7 +78,7 @@ def test_threshold_is_set_between_right_and_false_boxes():
 def test_of_thresholds_that_are_nearly_as_good_the_lowest_is_taken():
     """One false box in 41 slices weighs less than a hundredth of the lesions, which is chance: it does not move the threshold."""
     infarct, normal = ring(), ring(scar=False)
-    (box,) = boxes_of(lesions(infarct.scar)).tolist()
+    (box,) = boxes_of(lesions(infarct.scar, infarct.pixel_spacing_mm)).tolist()
     false = found(normal, Box(0, 0, 0, 9, 9, confidence=0.21))
     findings = [found(infarct, Box(0, *box, confidence=0.42)), *[found(normal)] * 39]
     assert choose_confidence([*findings, false]) == 0.03
@@ -88,7 +88,7 @@ def test_of_thresholds_that_are_nearly_as_good_the_lowest_is_taken():
 
 def test_no_threshold_with_too_many_false_boxes_is_taken_whatever_it_finds():
     infarct = ring()
-    (box,) = boxes_of(lesions(infarct.scar)).tolist()
+    (box,) = boxes_of(lesions(infarct.scar, infarct.pixel_spacing_mm)).tolist()
     right, wrong = Box(0, *box, confidence=0.105), Box(0, 0, 0, 9, 9, confidence=0.295)
     assert choose_confidence([found(infarct, right)] * 7 + [found(infarct, right, wrong)] * 3) == 0.03
     assert choose_confidence([found(infarct, right)] * 5 + [found(infarct, right, wrong)] * 5) == 0.3, (

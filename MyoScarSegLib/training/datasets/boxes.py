@@ -7,23 +7,23 @@ import math
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.lesions import GAP_PX, SMALLEST_PX, boxes_of, lesions
+from MyoScarSegLib.lesions import boxes_of, lesions
 
 PER_SCAR, MERGED = "per-scar", "merged"
 
 
-def scar_boxes(scar: np.ndarray, *, merged: bool = False, gap_px: float = GAP_PX, smallest_px: int = SMALLEST_PX) -> np.ndarray:
-    """Boxes around the scar of one slice.
+def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:
+    """Boxes around the lesions of one slice, see :func:`~MyoScarSegLib.lesions.lesions`.
 
     Args:
         scar: ``[rows, columns]``, non-zero where there is scar.
+        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
         merged: one box around all of it, instead of one for each scar.
-        gap_px, smallest_px: what counts as one scar, and which is noise; see :func:`~MyoScarSegLib.lesions.lesions`.
 
     Returns:
         float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.
     """
-    numbered = lesions(scar, gap_px=gap_px, smallest_px=smallest_px)
+    numbered = lesions(scar, pixel_spacing_mm)
     return boxes_of(numbered > 0 if merged else numbered)
 
 

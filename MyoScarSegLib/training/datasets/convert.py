@@ -163,7 +163,7 @@ def _to_yolo(
         _write_png(homes["images"] / f"{name}.png", np.round(normalise(labelled.image) * 255))
         if report.layout == "yolosam":
             _write_png(homes["masks"] / f"{name}.png", np.where(labelled.scar, 255, 0))
-        boxes = scar_boxes(labelled.scar, merged=options.boxes == MERGED)
+        boxes = scar_boxes(labelled.scar, labelled.pixel_spacing_mm, merged=options.boxes == MERGED)
         write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labelled.scar.shape).encode())
         sidecar.slices[name] = (labelled.stack, labelled.index)
         sidecar.cases[labelled.stack] = facts[labelled.stack]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MyoScarSegLib.lesions import GAP_PX, SMALLEST_PX, lesions
+from MyoScarSegLib.lesions import lesions, lesions_of_stack
 
 LEAST_OVERLAP = 0.1
 """A lesion counts as found (or a predicted one as right) if at least this share of its pixels lies in the other mask."""
@@ -95,50 +95,29 @@ def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequ
     return SurfaceDistances(hd95, float(np.concatenate([there, back]).mean()))
 
 
-def lesions_2d(predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
+def lesions_2d(predicted: np.ndarray, truth: np.ndarray, pixel_spacing_mm: tuple[float, float] | None) -> LesionCounts:
     """Lesions slice by slice, as :func:`~MyoScarSegLib.lesions.lesions` numbers them for the detector.
 
     Args:
         predicted, truth: bool ``[slices, rows, columns]``.
+        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
     """
     total = LesionCounts(0, 0, 0, 0)
     for of_predicted, of_truth in zip(predicted, truth, strict=True):
-        total += _counts(lesions(of_predicted), lesions(of_truth), of_predicted, of_truth)
+        numbered = lesions(of_predicted, pixel_spacing_mm), lesions(of_truth, pixel_spacing_mm)
+        total += _counts(*numbered, of_predicted, of_truth)
     return total
 
 
-def lesions_3d(predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
-    """Lesions through the stack: those of neighbouring slices are one where they overlap or touch, corners included.
+def lesions_3d(predicted: np.ndarray, truth: np.ndarray, pixel_spacing_mm: tuple[float, float] | None) -> LesionCounts:
+    """Lesions through the stack, as :func:`~MyoScarSegLib.lesions.lesions_of_stack` numbers them.
 
     Args:
         predicted, truth: bool ``[slices, rows, columns]``.
+        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
     """
-    return _counts(number_lesions_3d(predicted), number_lesions_3d(truth), predicted, truth)
-
-
-def number_lesions_3d(mask: np.ndarray) -> np.ndarray:
-    """int ``[slices, rows, columns]``: 0, or the number of the lesion.
-
-    Within a slice gaps are bridged and specks dropped as in 2D; between slices nothing is bridged.
-    """
-    from scipy import ndimage
-
-    mask = np.asarray(mask, dtype=bool)
-    near = np.stack([_near(one) for one in mask])
-    groups, count = ndimage.label(near, structure=np.ones((3, 3, 3)))
-    groups = np.where(mask, groups, 0)
-    areas = np.bincount(groups.ravel(), minlength=count + 1)
-    kept = np.flatnonzero(areas >= SMALLEST_PX)
-    kept = kept[kept > 0]
-    numbers = np.zeros(count + 1, dtype=np.int32)
-    numbers[kept] = np.arange(1, len(kept) + 1)
-    return np.asarray(numbers[groups])
-
-
-def _near(mask: np.ndarray) -> np.ndarray:
-    from scipy import ndimage
-
-    return mask if not mask.any() else ndimage.distance_transform_edt(~mask) <= GAP_PX / 2
+    numbered = lesions_of_stack(predicted, pixel_spacing_mm), lesions_of_stack(truth, pixel_spacing_mm)
+    return _counts(*numbered, predicted, truth)
 
 
 def _counts(predicted_numbers: np.ndarray, true_numbers: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:

@@ -206,6 +206,7 @@ def score_case(
     shares = [None if whole is None or part is None else float(part) / whole for part in parts]
     with_scar = [s for s in slices if s.truth_px > 0]
     window = _window(predicted | truth)
+    pixel_spacing = None if grid is None else grid.pixel_spacing_mm
     return CaseScore(
         case=case,
         patient=patient or case,
@@ -226,8 +227,8 @@ def score_case(
         wall_mass_g=wall_g,
         truth_share=shares[0],
         predicted_share=shares[1],
-        lesions_2d=lesions_2d(predicted[window], truth[window]),
-        lesions_3d=lesions_3d(predicted[window], truth[window]),
+        lesions_2d=lesions_2d(predicted[window], truth[window], pixel_spacing),
+        lesions_3d=lesions_3d(predicted[window], truth[window], pixel_spacing),
         scar_free_slices=int(free.sum()),
         false_slices=int(np.count_nonzero(free & (counts > 0))),
         false_area_mm2=None if grid is None else float(counts[free].sum()) * grid.pixel_area_mm2,

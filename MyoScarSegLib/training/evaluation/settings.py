@@ -125,7 +125,8 @@ class _Work:
 
     def evaluate(self, stack: Stack, report: Callable[[str], None]) -> None:
         """All settings of one stack."""
-        tight = {k: boxes_of(lesions(mask, smallest_px=1)) for k, mask in enumerate(stack.scar) if mask.any()}
+        spacing = stack.study.geometry.pixel_spacing_mm
+        tight = {k: boxes_of(lesions(mask, spacing, smallest_mm2=0.0)) for k, mask in enumerate(stack.scar) if mask.any()}
         if ORACLE in self._settings:
             report("oracle boxes")
             self._segment(ORACLE, stack, [_box(k, box, "reference") for k, of in tight.items() for box in of])

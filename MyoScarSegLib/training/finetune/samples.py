@@ -92,7 +92,8 @@ def training_slices(
             usual = heart_of(stack)
         for labelled, centre in zip(stack, own, strict=True):
             rows, columns = labelled.image.shape
-            targets = np.stack([lesions(labelled.scar, smallest_px=1), labelled.left_ventricle, np.minimum(labelled.labels, 3)])
+            numbered = lesions(labelled.scar, labelled.pixel_spacing_mm, smallest_mm2=0.0)
+            targets = np.stack([numbered, labelled.left_ventricle, np.minimum(labelled.labels, 3)])
             prepared.append(
                 TrainingSlice(
                     labelled.patient,

@@ -44,7 +44,7 @@ class SliceFindings:
         """Sort the boxes found on a slice by what they are said to show."""
         boxes = tuple(boxes)
         scar, ventricle = (tuple(b for b in boxes if b.label == label) for label in CLASSES)
-        return cls(labelled, boxes_of(lesions(labelled.scar)), scar, ventricle)
+        return cls(labelled, boxes_of(lesions(labelled.scar, labelled.pixel_spacing_mm)), scar, ventricle)
 
 
 def find_on(

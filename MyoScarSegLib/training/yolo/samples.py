@@ -50,7 +50,8 @@ class DetectorSample:
             shape = (labelled.image.shape[0], labelled.image.shape[1])
             ventricle_mask = np.zeros(shape, dtype=bool) if ventricle is None else _ellipse(shape, ventricle)
             tissue = np.where(labelled.scar, 3, np.where(ventricle_mask, NOT_SCAR, 0))
-        targets = np.stack([np.minimum(lesions(labelled.scar), _MOST_LESIONS), ventricle_mask, tissue]).astype(np.uint8)
+        numbered = lesions(labelled.scar, labelled.pixel_spacing_mm)
+        targets = np.stack([np.minimum(numbered, _MOST_LESIONS), ventricle_mask, tissue]).astype(np.uint8)
         frame = Frame.fit(targets.shape[1:], (size, size), pixel_spacing_mm=labelled.pixel_spacing_mm)
         rows, columns = frame.content
         image = frame.image_to_input(normalise(labelled.image))[:rows, :columns].numpy()
