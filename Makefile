@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: help demo screen test test-slow bench lint format models detector segmenter clean
+.PHONY: help demo screen test test-slow test-application bench lint format models detector segmenter clean
 
 help:
 	@echo "make demo       segment a made study with known scar; look at $(OUT)/demo/phantom/overlay.png"
 	@echo "make test       the tests (minutes); make test-slow: all of them"
+	@echo "make test-application  the self-tests and the ideal path in a real Slicer, by mouse and keyboard (SLICER=program)"
 	@echo "make bench      times and ratios of this computer"
 	@echo "make lint       ruff, mypy, import-linter"
 	@echo "make segmenter  fine-tune the segmenter again, two hours on one core (DATA=folder with EMIDEC's Case_*/Images and Contours)"
@@ -40,6 +41,10 @@ test: models screen
 
 test-slow: models screen
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Neither an own Slicer's settings nor its models are touched. Pictures of each step: out/application.
+test-application: $(VENV)/installed
+	$(BIN)/python -m Testing.application -o $(OUT)/application $(if $(SLICER),--slicer $(SLICER))
 
 bench: models
 	$(BIN)/python -m Testing.benchmark -o $(OUT)/bench

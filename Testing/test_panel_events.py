@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.notices import Change
 from Testing.panel_kit import add_volume
+from Testing.standins.pythonqt import slot_errors
 
 
 @pytest.fixture
@@ -179,12 +181,55 @@ def test_packages_that_are_missing_bring_up_the_dialog_instead_of_an_error(study
     monkeypatch.setattr(advanced_part, "missing_now", lambda: list(wanted()[:1]))
     monkeypatch.setattr(study.panel.advanced, "show_dependencies", asked.append)
     study.click("proposeButton")
+    study.settle()
     assert asked == ["propose"]
     assert study.workflow.busy == ""
-    assert "not installed" in study.ui.errorLabel.text
+    assert study.panel.status.error == ""
+    assert "not installed" in study.ui.errorLabel.text, "an invitation"
     assert study.ui.installButton.visible
+    assert not study.ui.copyLogButton.visible
     monkeypatch.undo()
     assert study.panel.advanced.ready("propose")
+    study.panel.changed(Change.STATUS)
+    study.settle()
+    assert not study.ui.errorFrame.visible
+
+
+def test_what_nobody_asked_for_waits_for_the_packages_and_then_goes_on(study, monkeypatch):
+    from MyoScarSegLib.widgets import advanced_part
+
+    monkeypatch.setattr(advanced_part, "missing_now", lambda: ["torch"])
+    monkeypatch.setattr(study.panel.advanced, "show_dependencies", lambda action: None)
+    assert not study.panel.advanced.ready("propose")
+    study.scene.Clear(0)
+    study.settle()
+    add_volume(study.scene, slices=3, seed=5)
+    study.panel.study.choose_likely()
+    study.panel.boxes.draw(Box(1, 12, 12, 50, 50))
+    study.settle()
+    assert study.workflow.encoded == (0, 0)
+    assert study.workflow.waiting == [1]
+    assert study.engine.state == "ready", "nothing is asked of the worker"
+    assert study.panel.status.error == ""
+    monkeypatch.undo()
+    study.panel.advanced.packages_changed()
+    study.until(lambda: not study.workflow.waiting, what="the box's mask")
+    study.until(lambda: study.workflow.encoded[0] == 3, what="encoding")
+
+
+def test_an_unexpected_error_is_told_with_its_log(study):
+    def broken() -> None:
+        remove()
+        raise KeyError("k")
+
+    remove = study.panel.backend.after_tick(broken)
+    study.until(lambda: "KeyError" in study.ui.errorLabel.text, what="the sentence")
+    assert slot_errors and "KeyError" in slot_errors.pop()
+    assert study.ui.copyLogButton.visible
+    study.click("copyLogButton")
+    import qt
+
+    assert "Traceback" in qt.QApplication.clipboard().text()
     study.panel.status.say_error("")
 
 

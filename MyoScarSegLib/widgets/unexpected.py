@@ -27,7 +27,7 @@ class Unexpected:
     def __init__(self, tell: Callable[[str], None]) -> None:
         """
         Args:
-            tell: called as ``tell("KeyError: 'k'")`` for each exception with a place in this library.
+            tell: called as ``tell("KeyError: 'k'")`` for each exception that came through this library.
         """
         self.log = ""
         self._tell: Callable[[str], None] | None = tell
@@ -45,4 +45,4 @@ class Unexpected:
         places = [frame.f_code.co_filename for frame, _line in traceback.walk_tb(trace)]
         if self._tell is not None and issubclass(kind, Exception) and any(place.startswith(_OURS) for place in places):
             self.log = "".join(traceback.format_exception(kind, error, trace))
-            self._tell("".join(traceback.format_exception_only(kind, error)).strip().splitlines()[-1])
+            self._tell(f"{kind.__name__}: {error}".splitlines()[0].rstrip(". "))

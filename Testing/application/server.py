@@ -34,6 +34,54 @@ def cell(table, row, column=0):
     return _global(table.viewport(), box.center().x(), box.center().y())
 
 
+def tab(bar, index):
+    """Where on the screen the heading of a tab is."""
+    place = bar.tabRect(index).center()
+    return _global(bar, place.x(), place.y())
+
+
+def entry(menu, name):
+    """Where on the screen the entry of this name is in an open menu."""
+    place = menu.actionGeometry(next(action for action in menu.actions() if action.name == name)).center()
+    return _global(menu, place.x(), place.y())
+
+
+def child(widget, name):
+    """The widget of this name within another one."""
+    return next(found for found in widget.findChildren("QWidget") if found.name == name)
+
+
+def study():
+    """What the study in hand has come to, as far as it can be compared."""
+    workflow = panel().workflow
+    session, mask = workflow.session, workflow.session.mask()
+    return {
+        "boxes": {
+            row.id: [row.box.slice, *(round(v, 2) for v in row.box.xyxy), row.box.state.value, row.box.source]
+            for row in session.boxes.rows()
+        },
+        "points": [[p.slice, round(p.x, 1), round(p.y, 1), bool(p.positive)] for p in session.points.points()],
+        "threshold": round(session.threshold, 3),
+        "pixels": int(mask.sum()),
+        "by_slice": mask.sum(axis=(1, 2)).tolist(),
+        "painted": [int(k) for k in session.edited_slices],
+        "slice": workflow.displayed_slice,
+    }
+
+
+def pixel_of(kind):
+    """Column and row of a pixel of the displayed slice: in the middle of the ``"scar"``, or four pixels ``"beside"`` it."""
+    import numpy as np
+    from scipy import ndimage
+
+    mask = panel().workflow.session.mask()[panel().workflow.displayed_slice].astype(bool)
+    wanted = mask
+    if kind == "beside":
+        wanted = ndimage.binary_dilation(mask, iterations=4) & ~ndimage.binary_dilation(mask, iterations=3)
+    found = np.argwhere(wanted)
+    return found[len(found) // 2][::-1].tolist()
+
+
 def reveal(widget):
     """Scroll the module's panel until the widget is seen, as the wheel does."""
     area = widget.parentWidget()

@@ -1,0 +1,322 @@
+"""The ideal path in the real application, by mouse and keyboard: from the sample data to a model of one's own.
+
+Not collected by itself; ``make test-application`` names it. Each step is a test that goes on where the one before has ended, so
+run it with ``-x``. Variables: ``SLICER`` is the program, ``PICTURES`` a folder for a picture of each step.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.phantom import PhantomSettings, make_phantom
+from MyoScarSegLib.study.writer import write_volume
+from Testing.application.driver import Slicer, running
+
+NETWORK_S = 300
+TRAINING_S = 900
+TRAIN = "panel().training.ui"
+FINISHED = "not panel().workflow.busy and not panel().workflow.waiting"
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Path:
+    return Path(os.environ.get("PICTURES", "out/application"))
+
+
+@pytest.fixture(scope="module")
+def slicer(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator[Slicer]:
+    with running(Path(os.environ["SLICER"]), tmp_path_factory.mktemp("home"), pictures) as application:
+        missing = application.ask(
+            "[r.name for r in __import__('MyoScarSegLib.installation.application', fromlist=['x']).missing_now(True)]"
+        )
+        assert not missing, f"Slicer's Python lacks {', '.join(missing)}: press Install in the module first."
+        yield application
+
+
+def look(slicer: Slicer, name: str) -> None:
+    """Keep a picture; nothing may be cut off, lie over something else, or have gone wrong."""
+    slicer.rest()
+    slicer.shot(name)
+    assert slicer.tracebacks() == ""
+    assert slicer.ask("panel().status.error") == ""
+    assert slicer.ask("panel().training.status.error") == ""
+    assert slicer.ask("cut_labels(panel().form)") == []
+    assert slicer.ask("overlaps(panel().form)") == []
+
+
+def study(slicer: Slicer) -> dict:
+    return slicer.ask("study()")
+
+
+def first_box(slicer: Slicer, state: str) -> str:
+    return next(number for number, box in sorted(study(slicer)["boxes"].items()) if box[5] == state)
+
+
+def select(slicer: Slicer, box: str) -> None:
+    """Click on a box's row in the table, which goes to its slice."""
+    row = slicer.ask(
+        f"next(n for n in range(panel().ui.boxTable.rowCount) if panel().ui.boxTable.item(n, 0).data(qt.Qt.UserRole) == {box})"
+    )
+    slicer.ask("reveal(panel().ui.boxTable)")
+    slicer.rest()
+    slicer.click_at(*slicer.ask(f"cell(panel().ui.boxTable, {row})"))
+    assert slicer.ask("panel().boxes.selected") == int(box)
+
+
+def show_tab(slicer: Slicer, index: int) -> None:
+    slicer.ask("reveal(panel().tabs)")
+    slicer.rest()
+    slicer.click_at(*slicer.ask(f"tab(panel().tabs, {index})"))
+
+
+def test_sample_data_is_a_study(slicer):
+    look(slicer, "01-opened")
+    slicer.press("sampleButton")
+    slicer.until("panel().workflow.session is not None")
+    slicer.until("panel().workflow.encoded[0] == panel().workflow.encoded[1] > 0", NETWORK_S)
+    assert "10 slices" in slicer.ask("panel().ui.factsLabel.text")
+    look(slicer, "02-sample")
+
+
+def test_both_clicks_and_the_numbers_are_in_sight_at_once(slicer):
+    assert slicer.ask("[seen(panel().ui.proposeButton), seen(panel().ui.segmentAllButton), seen(panel().ui.massLabel)]") == [
+        True, True, True,
+    ]  # fmt: skip
+
+
+def test_propose_finds_boxes(slicer):
+    slicer.press("proposeButton")
+    slicer.until(FINISHED, NETWORK_S)
+    found = study(slicer)
+    assert len(found["boxes"]) >= 4
+    assert slicer.ask("panel().ui.boxTable.rowCount") == len(found["boxes"])
+    assert f"{len(found['boxes'])} boxes" in slicer.ask("panel().ui.statusLabel.text")
+    assert slicer.ask("[seen(panel().ui.segmentAllButton), seen(panel().ui.massLabel)]") == [True, True]
+    look(slicer, "03-proposed")
+
+
+def test_a_rejected_box_stays_in_the_list(slicer):
+    box = first_box(slicer, "proposed")
+    select(slicer, box)
+    slicer.press("rejectBoxButton")
+    assert study(slicer)["boxes"][box][5] == "rejected"
+    look(slicer, "04-rejected")
+
+
+def test_a_box_is_resized_by_dragging_its_corner(slicer):
+    box = first_box(slicer, "proposed")
+    select(slicer, box)
+    before = study(slicer)["boxes"][box]
+    x, y = before[3] - 0.5, before[4] - 0.5
+    slicer.drag(slicer.ask(f"pixel({x}, {y})"), slicer.ask(f"pixel({x + 6}, {y + 5})"))
+    after = study(slicer)["boxes"][box]
+    assert after[:3] == pytest.approx(before[:3], abs=0.6)
+    assert after[3:5] == pytest.approx([before[3] + 6, before[4] + 5], abs=1.5)
+    look(slicer, "05-resized")
+
+
+def test_a_box_is_drawn(slicer):
+    rejected = study(slicer)["boxes"][first_box(slicer, "rejected")]
+    select(slicer, first_box(slicer, "rejected"))
+    before = study(slicer)["boxes"]
+    slicer.press("drawBoxButton")
+    x0, y0, x1, y1 = (v + d for v, d in zip(rejected[1:5], (-9, -8, 8, 9), strict=True))
+    slicer.drag(slicer.ask(f"pixel({x0}, {y0})"), slicer.ask(f"pixel({x1}, {y1})"))
+    new = [box for number, box in study(slicer)["boxes"].items() if number not in before]
+    assert len(new) == 1
+    assert new[0][0] == rejected[0] and new[0][6] == "user"
+    assert new[0][1:5] == pytest.approx([x0, y0, x1, y1], abs=1.5)
+    slicer.until(FINISHED, NETWORK_S)
+    look(slicer, "06-drawn")
+
+
+def test_segment_all_finds_scar_and_says_how_much(slicer):
+    slicer.press("segmentAllButton")
+    slicer.until(FINISHED, NETWORK_S)
+    slicer.rest()
+    found = study(slicer)
+    assert found["pixels"] > 500
+    grams = float(slicer.ask("panel().ui.massLabel.text"))
+    volume_ml = found["pixels"] * math.prod(slicer.ask("list(panel().workflow.volume_node.GetSpacing())")) / 1000
+    assert grams == pytest.approx(1.05 * volume_ml, rel=0.02)
+    assert f"{grams:.1f} g" in slicer.ask("panel().ui.statusLabel.text")
+    assert slicer.ask("seen(panel().ui.massLabel)")
+    look(slicer, "07-segmented")
+
+
+@pytest.fixture(scope="module")
+def remembered() -> dict:
+    """What undo has to bring back."""
+    return {}
+
+
+@pytest.mark.parametrize(("button", "positive"), [("addPositiveButton", True), ("addNegativeButton", False)])
+def test_a_point_changes_the_mask_of_its_slice(slicer, remembered, button, positive):
+    if positive:
+        select(slicer, first_box(slicer, "proposed"))
+        remembered.update(study(slicer))
+    before = study(slicer)
+    i, j = slicer.ask(f"pixel_of({'beside' if positive else 'scar'!r})")
+    slicer.press(button)
+    slicer.click_at(*slicer.ask(f"pixel({i}, {j})"))
+    slicer.key("Escape")
+    slicer.until(FINISHED, NETWORK_S)
+    after = study(slicer)
+    added = after["points"][-1]
+    assert len(after["points"]) == len(before["points"]) + 1
+    assert added[0] == after["slice"] and added[3] is positive
+    assert added[1:3] == pytest.approx([i, j], abs=0.8)
+    assert after["by_slice"][after["slice"]] != before["by_slice"][after["slice"]]
+    assert all(a == b for k, (a, b) in enumerate(zip(after["by_slice"], before["by_slice"], strict=True)) if k != after["slice"])
+    look(slicer, f"08-{button}")
+
+
+def test_the_threshold_key_makes_the_scar_smaller(slicer):
+    before = study(slicer)
+    slicer.key("k", "k")
+    slicer.until(FINISHED)
+    after = study(slicer)
+    assert after["threshold"] == pytest.approx(before["threshold"] + 0.1)
+    assert after["pixels"] < before["pixels"]
+    look(slicer, "09-threshold")
+
+
+def test_paint_with_the_segment_editor_adds_scar(slicer):
+    slicer.ask("reveal(panel().ui.editorGroup)")
+    slicer.rest()
+    slicer.click_at(*slicer.ask("_global(panel().ui.editorGroup, 12, 9)"))
+    slicer.until("panel().scar.editor.widget is not None")
+    slicer.rest()
+    slicer.click("child(panel().scar.editor.widget, 'Paint')")
+    slicer.until("panel().scar.editor.painting")
+    before = study(slicer)
+    i, j = slicer.ask("pixel_of('beside')")
+    slicer.drag(slicer.ask(f"pixel({i}, {j})"), slicer.ask(f"pixel({i + 5}, {j})"))
+    slicer.until(f"study()['painted'] == [{before['slice']}]")
+    assert study(slicer)["pixels"] > before["pixels"]
+    look(slicer, "10-painted")
+    slicer.key("Escape")
+    assert not slicer.ask("panel().scar.editor.painting")
+
+
+def test_four_undos_bring_back_what_was_segmented(slicer, remembered):
+    for _ in range(4):
+        slicer.press("undoButton")
+        slicer.until(FINISHED)
+    slicer.rest()
+    after = study(slicer)
+    assert {name: after[name] for name in ("boxes", "points", "threshold", "by_slice", "painted")} == {
+        name: remembered[name] for name in ("boxes", "points", "threshold", "by_slice", "painted")
+    }
+    look(slicer, "11-undone")
+
+
+def test_a_saved_scene_comes_back_as_it_was(slicer, tmp_path):
+    before, grams = study(slicer), slicer.ask("panel().ui.massLabel.text")
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.ask(f"slicer.util.saveScene({path!r})")
+    slicer.ask("slicer.mrmlScene.Clear(0)")
+    slicer.until("panel().workflow.session is None and panel().ui.boxTable.rowCount == 0")
+    look(slicer, "12-closed")
+    slicer.ask(f"slicer.util.loadScene({path!r})")
+    slicer.until("panel().workflow.session is not None")
+    slicer.until(f"panel().ui.massLabel.text == {grams!r}")
+    after = study(slicer)
+    assert sorted(after["boxes"].values()) == sorted(before["boxes"].values())
+    assert after["by_slice"] == before["by_slice"]
+    look(slicer, "13-loaded")
+
+
+def choose_folder(slicer: Slicer, folder: Path) -> None:
+    """Type a folder into the file dialog that is open."""
+    slicer.until("slicer.app.activeModalWidget() is not None")
+    slicer.type(str(folder))
+    slicer.key("Return")
+    slicer.until("slicer.app.activeModalWidget() is None")
+
+
+def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    for number in (1, 2):
+        phantom = make_phantom(20 + number, settings=PhantomSettings(slices=3, slice_spacing_mm=20.0))
+        case = folder / "studies" / f"Case_P{number + 1:03d}"
+        for name, voxels in (("Images", phantom.study.voxels), ("Contours", phantom.labels)):
+            (case / name).mkdir(parents=True)
+            write_volume(case / name / f"{case.name}.nii.gz", voxels, phantom.study)
+    (folder / "library").mkdir()
+    show_tab(slicer, 1)
+    slicer.click(f"{TRAIN}.chooseLibraryButton")
+    choose_folder(slicer, folder / "library")
+    slicer.until("panel().training.training.library_folder is not None")
+    look(slicer, "14-library")
+    slicer.click(f"{TRAIN}.addStudyButton")
+    slicer.until("panel().training.library.dialog is not None and panel().training.library.dialog.dialog.visible")
+    slicer.click("panel().training.library.dialog.reader")
+    slicer.type("AB")
+    slicer.shot("15-add")
+    slicer.click("panel().training.library.dialog.add_button")
+    slicer.until("len(panel().training.training.rows) == 1 and not panel().training.training.busy")
+    slicer.click(f"{TRAIN}.importButton")
+    slicer.click_at(*slicer.ask("entry(panel().training.library.menu, 'importFolderAction')"))
+    choose_folder(slicer, folder / "studies")
+    slicer.until("len(panel().training.training.rows) == 3 and not panel().training.training.busy")
+    assert "3 patients" in slicer.ask(f"{TRAIN}.libraryCountLabel.text")
+    look(slicer, "16-imported")
+
+
+def test_an_epoch_is_trained(slicer):
+    slicer.ask(
+        "panel().training.train.form.fill(__import__('MyoScarSegLib.training.runs.plans', fromlist=['x'])"
+        ".TrainSettings(preset='quick', epochs=1, options={'copies': 1, 'evaluate_every': 1}))"
+    )
+    slicer.click(f"{TRAIN}.startTrainButton")
+    slicer.until("panel().training.training.run is not None", NETWORK_S)
+    slicer.until("str(panel().training.training.status.state) != 'running'", TRAINING_S)
+    slicer.until("not panel().training.training.busy and panel().training.training.comparison is not None", NETWORK_S)
+    assert slicer.ask(f"{TRAIN}.runStateLabel.text") == "finished"
+    assert slicer.ask(f"{TRAIN}.patientTable.rowCount") >= 1
+    look(slicer, "17-trained")
+
+
+def test_the_new_model_segments(slicer):
+    before = slicer.ask("str(panel().workflow.settings.segmenter)")
+    slicer.click(f"{TRAIN}.useModelButton")
+    slicer.until(f"str(panel().workflow.settings.segmenter) != {before!r}")
+    slicer.rest()
+    name = slicer.ask("str(panel().workflow.settings.segmenter)")
+    assert name in slicer.ask(f"{TRAIN}.modelInUseLabel.text")
+    show_tab(slicer, 0)
+    slicer.press("segmentAllButton")
+    slicer.until(FINISHED, NETWORK_S)
+    assert study(slicer)["pixels"] > 500
+    assert slicer.ask("panel().ui.segmenterCombo.currentText") == name
+    look(slicer, "18-new-model")
+
+
+@pytest.mark.parametrize("height", [1000, 800, 650])
+@pytest.mark.parametrize("tab", [0, 1])
+def test_nothing_is_cut_off_or_covered_in_a_short_window(slicer, height, tab):
+    slicer.ask("slicer.util.mainWindow().showNormal()")
+    slicer.ask(f"slicer.util.mainWindow().resize(1500, {height})")
+    show_tab(slicer, tab)
+    look(slicer, f"19-{height}-{tab}")
+    part = "panel().training.status" if tab else "panel().status"
+    slicer.ask(f"{part}.say_error('A sentence that is long enough for three lines of the panel, as some of ours are. ' * 3)")
+    slicer.rest()
+    assert slicer.ask("cut_labels(panel().form)") == []
+    assert slicer.ask("overlaps(panel().form)") == []
+    slicer.ask(f"{part}.say_error('')")
+
+
+def test_an_unexpected_error_reaches_the_user(slicer):
+    show_tab(slicer, 0)
+    slicer.ask("qt.QTimer.singleShot(0, lambda: panel().views.jump('nowhere'))")
+    slicer.until("'Unexpected error' in panel().ui.errorLabel.text")
+    slicer.press("copyLogButton")
+    assert "Traceback" in slicer.ask("qt.QApplication.clipboard().text()")
+    slicer.shot("20-unexpected")
