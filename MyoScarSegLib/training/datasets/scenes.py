@@ -7,7 +7,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,7 @@ _LARGEST_BYTES = 8 << 30
 _LARGEST_MRML_BYTES = 256 << 20
 _MOST_FILES = 20_000
 _CHUNK = 1 << 20
+_IN_TWO_FILES = (".mhd", ".nhdr", ".hdr")
 _VOLUME_ROLE, _TRANSFORM_ROLE = "referenceImageGeometryRef", "transform"
 
 
@@ -58,17 +59,30 @@ def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list
     if not path.is_file():
         raise StudyError(f"There is no scene {path}.")
     if path.suffix.lower() == ".mrml":
-        yield _cases(path)
+        yield _cases(path, path.resolve(), _There())
         return
     with TemporaryDirectory(prefix="myoscarseg-scene-") as folder:
-        _unpack(path, Path(folder), cancel)
-        scenes = sorted(Path(folder).rglob("*.mrml"))
+        unpacked = _unpack(path, Path(folder).resolve(), cancel)
+        scenes = sorted(named for named in unpacked if named.suffix == ".mrml")
         if not scenes:
             raise StudyError(f"{path} is no scene of 3D Slicer: there is no .mrml file in it.")
-        yield [case for scene in scenes for case in _cases(scene)]
+        yield [case for named in scenes for case in _cases(unpacked[named], named, unpacked)]
 
 
-def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> None:
+class _There(dict[Path, Path]):
+    """The files of a scene folder: each is where its name says."""
+
+    def __missing__(self, named: Path) -> Path:
+        return named
+
+
+def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, Path]:
+    """Unpack an archive, under numbers for names: Slicer names files after its nodes, and these often after the patient.
+
+    Returns:
+        For each file where it would lie under its own name, and where it lies.
+    """
+    files: dict[Path, Path] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -79,11 +93,11 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> None:
                 name = PurePosixPath(member.filename.replace("\\", "/"))
                 if name.is_absolute() or ".." in name.parts or ":" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
                     raise StudyError(f"{path} has an entry that leads out of it ({member.filename!r}); nothing of it was read.")
-                target = folder.joinpath(*name.parts)
                 if member.is_dir():
-                    target.mkdir(parents=True, exist_ok=True)
                     continue
-                target.parent.mkdir(parents=True, exist_ok=True)
+                named = folder.joinpath(*name.parts)
+                ending = re.search(r"(\.seg|\.nii)?\.[^.]*$", name.name.lower())
+                target = files[named] = folder / f"{len(files)}{ending[0] if ending else ''}"
                 with archive.open(member) as source, target.open("wb") as file:
                     while chunk := source.read(_CHUNK):
                         if cancel is not None:
@@ -96,11 +110,18 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> None:
         raise StudyError(f"{path} is damaged or no scene of 3D Slicer: {error}.") from error
     except OSError as error:
         raise StudyError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
+    return files
 
 
-def _cases(scene: Path) -> list[SceneCase]:
-    """The segmentations of one ``.mrml``, in its order."""
-    nodes = _nodes(scene)
+def _cases(scene: Path, named: Path, files: Mapping[Path, Path]) -> list[SceneCase]:
+    """The segmentations of one ``.mrml``, in its order.
+
+    Args:
+        scene: the file.
+        named: where it lies by its own name; the names in it are relative to that.
+        files: where each file lies by its own name, and where it really lies.
+    """
+    nodes = _nodes(scene, named.name)
     by_id = {node.get("id", ""): node for node in nodes}
     found: list[SceneCase] = []
     for node in nodes:
@@ -112,27 +133,27 @@ def _cases(scene: Path) -> list[SceneCase]:
             if volume is None:
                 raise StudyError("It has no volume that it was drawn on in the scene.")
             _check_transforms(node, volume, by_id)
-            found.append(SceneCase(number, _file(volume, by_id, scene), _file(node, by_id, scene)))
+            found.append(SceneCase(number, _file(volume, by_id, named, files), _file(node, by_id, named, files)))
         except StudyError as error:
             found.append(SceneCase(number, None, None, str(error)))
     return found
 
 
-def _nodes(scene: Path) -> list[ElementTree.Element]:
+def _nodes(scene: Path, name: str) -> list[ElementTree.Element]:
     try:
         if scene.stat().st_size > _LARGEST_MRML_BYTES:
-            raise StudyError(f"{scene.name} is too large for a scene.")
+            raise StudyError(f"{name} is too large for a scene.")
         text = scene.read_bytes()
     except OSError as error:
-        raise StudyError(f"{scene.name} cannot be read: {error.strerror}.") from error
+        raise StudyError(f"{name} cannot be read: {error.strerror}.") from error
     if b"\0" in text:  # UTF-16, in which what comes next would not be found
-        raise StudyError(f"{scene.name} is damaged: a scene is UTF-8 text.")
+        raise StudyError(f"{name} is damaged: a scene is UTF-8 text.")
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # no scene has them, and they could unfold without end
-        raise StudyError(f"{scene.name} declares entities, which no scene does; it was not read.")
+        raise StudyError(f"{name} declares entities, which no scene does; it was not read.")
     try:
         return list(ElementTree.fromstring(text))  # noqa: S314 (no entities, see above)
     except ElementTree.ParseError as error:
-        raise StudyError(f"{scene.name} is damaged: {error}.") from error
+        raise StudyError(f"{name} is damaged: {error}.") from error
 
 
 def _reference(node: ElementTree.Element, role: str) -> str:
@@ -176,7 +197,7 @@ def _is_linear(node: ElementTree.Element) -> bool:
     return node.tag == "Transform" and bool(re.search(r"matrixTransform", " ".join(node.attrib)))
 
 
-def _file(node: ElementTree.Element, by_id: dict[str, ElementTree.Element], scene: Path) -> Path:
+def _file(node: ElementTree.Element, by_id: dict[str, ElementTree.Element], scene: Path, files: Mapping[Path, Path]) -> Path:
     storage = by_id.get(_reference(node, "storage"))
     name = unquote(storage.get("fileName", "")) if storage is not None else ""
     what = "segmentation" if node.tag == "Segmentation" else "volume"
@@ -186,9 +207,12 @@ def _file(node: ElementTree.Element, by_id: dict[str, ElementTree.Element], scen
     inside = scene.parent.resolve()
     if not path.is_relative_to(inside):
         raise StudyError(f"Its {what} lies outside the scene's folder. Save the scene with all its files, as .mrb.")
-    if not path.is_file():
+    file = files[path] if isinstance(files, _There) or path in files else None
+    if file is None or not file.is_file():
         raise StudyError(f"Its {what} is missing: {path.name}.")
-    return path
+    if file != path and path.suffix.lower() in _IN_TWO_FILES:
+        raise StudyError(f"Its {what} is in two files ({path.suffix}). Save the scene with it as .nrrd, which is one.")
+    return file
 
 
 def is_scene(path: Path) -> bool:
