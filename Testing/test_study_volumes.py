@@ -333,3 +333,28 @@ def test_nan_and_infinite_values_are_seen_in_every_format(tmp_path, extension, k
     study = read_study(write(tmp_path / f"case.{extension}", array))
     assert list(study.bad_slices) == [1, 4] and "1 of its 480 pixels" in study.bad_slices[1]
     assert not study.voxels[[1, 4]].any() and np.array_equal(study.voxels[0], array[0].astype(np.float32))
+
+
+IMPOSSIBLE = {
+    "cm taken for mm": ((6, 128, 112), (0.18, 0.18, 1.0), "field of view would be 20.2 x 23 mm"),
+    "a field of two meters": ((6, 128, 112), (18.0, 18.0, 10.0), "field of view would be 2.02e"),
+    "one coarse axis": ((6, 20, 24), (16.0, 1.4, 20.0), "pixels would be 16 x 1.4 mm"),
+    "pixels of microns": ((6, 20, 640), (0.1, 1.4, 10.0), "pixels would be 0.1 x 1.4 mm"),
+    "slices far apart": ((6, 20, 24), (1.4, 1.4, 100.0), "100 mm apart"),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_a_size_that_no_heart_has_gives_no_mass_and_is_said(tmp_path, name):
+    shape, spacing, said = IMPOSSIBLE[name]
+    path = write(tmp_path / "a.nrrd", voxels(shape), spacing)
+    study = read_study(path, axis="k")
+    assert study.geometry.spacing_mm is None and len(study.problems) == 1
+    assert said in study.problems[0] and "--spacing" in study.problems[0]
+    assert not read_study(path, axis="k", spacing_mm=(1.5, 1.5, 8.0)).problems
+    assert said in read_study(path, axis="k", spacing_mm=spacing).problems[0]
+
+
+@pytest.mark.parametrize("spacing", [(0.7, 0.7, 0.7), (1.3, 1.3, 1.3), (2.9, 2.9, 15.0)])
+def test_fine_isotropic_and_coarse_stacks_are_no_problem(tmp_path, spacing):
+    assert not read_study(write(tmp_path / "a.nrrd", voxels((40, 48, 60)), spacing), axis="k").problems

@@ -16,6 +16,14 @@ _MOST_LABELS = 8
 _NEGATIVE_SHARE_OF_PSIR = 0.001
 
 
+#: What a short-axis stack of a heart can have, in mm: side of a slice, pixel, distance between slices. The limits lie well
+#: beyond any protocol, cropping or interpolation; they tell units that were mistaken (cm or m for mm).
+_FIELD_MM, _PIXEL_MM, _DISTANCE_MM = (40.0, 1000.0), (0.25, 15.0), (0.2, 50.0)
+
+#: Smaller pictures than this are parts of one, whose size says nothing of the unit.
+_WHOLE_PICTURE = 48
+
+
 @dataclass(frozen=True)
 class CheckedVoxels:
     """Voxels fit for processing, and what was found on the way."""
@@ -65,6 +73,25 @@ def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) 
     if _looks_like_labels(usable):
         notes.append("The image has only a few whole-number values, as a label map has; is this really the LGE image?")
     return CheckedVoxels(voxels, dict(sorted(bad.items())), tuple(notes))
+
+
+def implausible_size(shape: tuple[int, ...], pixel_mm: tuple[float, float], distance_mm: float) -> str:
+    """Why a stack of this size cannot be one of a heart, as the rest of a sentence; empty if it can.
+
+    Args:
+        shape: ``(slices, rows, columns)``.
+        pixel_mm: ``(row, column)`` spacing.
+        distance_mm: between slices.
+    """
+    rows_mm, columns_mm = (count * mm for count, mm in zip(shape[1:], pixel_mm, strict=True))
+    side_mm = max(rows_mm, columns_mm)
+    if side_mm > _FIELD_MM[1] or (side_mm < _FIELD_MM[0] and max(shape[1:]) >= _WHOLE_PICTURE):
+        return f"its field of view would be {columns_mm:.3g} x {rows_mm:.3g} mm"
+    if not all(_PIXEL_MM[0] <= mm <= _PIXEL_MM[1] for mm in pixel_mm):
+        return f"its pixels would be {pixel_mm[1]:.3g} x {pixel_mm[0]:.3g} mm"
+    if shape[0] > 1 and not _DISTANCE_MM[0] <= distance_mm <= _DISTANCE_MM[1]:
+        return f"its slices would be {distance_mm:.3g} mm apart"
+    return ""
 
 
 def recognise_reconstruction(voxels: np.ndarray) -> tuple[Reconstruction, str]:

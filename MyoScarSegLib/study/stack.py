@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.checks import check_intensities, recognise_reconstruction
+from MyoScarSegLib.study.checks import check_intensities, implausible_size, recognise_reconstruction
 from MyoScarSegLib.study.padding import fill_padding
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
@@ -90,6 +90,17 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
         problems.append(stack.spacing_problem + " Areas are in pixels, without mL or g; --spacing supplies it.")
     elif stack.spacing_note:
         notes.append(stack.spacing_note)
+    if geometry.spacing_mm is not None and geometry.pixel_spacing_mm is not None:
+        odd = implausible_size(array.shape, geometry.pixel_spacing_mm, geometry.slice_distance_mm or 0.0)
+        if odd and spacing_mm is None:
+            # No number is better than one that is wrong a thousandfold.
+            geometry = replace(geometry, spacing_mm=None, slice_positions_mm=None, slice_origins_mm=None)
+            problems.append(
+                f"The spacing cannot be a heart's: {odd}, so its unit is probably not mm. "
+                "Areas are in pixels, without mL or g; --spacing supplies the right one."
+            )
+        elif odd:
+            problems.append(f"The spacing that was given cannot be a heart's: {odd}.")
     checked = check_intensities(case, array, stack.bad_slices if axes[0] == 0 else {})
     usable = [index for index in range(len(array)) if index not in checked.bad_slices]
     declared = None if stack.padding is None else np.transpose(stack.padding, axes)
