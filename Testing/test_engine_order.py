@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 
-from MyoScarSegLib import __version__
+from MyoScarSegLib import __version__, processes
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.engine.protocol import FrameReader
@@ -244,6 +247,36 @@ def test_worker_that_never_starts_is_given_up_however_long_each_start_took(engin
         transports[n].on_exit(3, "")
         engine.pump()
     assert engine.state == "failed" and request.state == "failed"
+
+
+@needs_signals
+@pytest.mark.parametrize("later", ["the same process", "another one with its number"])
+def test_worker_behind_a_launcher_is_ended_only_while_its_number_means_it(engine, transports, monkeypatch, later):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        engine.start()
+        transports[0].pid = process.pid + 1  # of the launcher
+        transports[0].greet(pid=process.pid)
+        engine.pump()
+        if later != "the same process":
+            monkeypatch.setattr(processes, "birth_of", lambda _pid: "later")
+        engine.stop()
+        if later == "the same process":
+            assert process.wait(10) == -signal.SIGKILL
+        else:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.2)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_birth_tells_one_process_from_another_and_from_none():
+    own = processes.birth_of(os.getpid())
+    assert own and own == processes.birth_of(os.getpid())
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert processes.birth_of(process.pid) == ""
 
 
 def test_answers_before_the_end_count(engine, transports):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -14,6 +11,7 @@ from MyoScarSegLib.engine.endings import how_it_ended
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
 from MyoScarSegLib.engine.status import Patience
 from MyoScarSegLib.engine.transport import Transport, ignore_bytes, ignore_exit
+from MyoScarSegLib.processes import birth_of, end_process
 
 TransportFactory = Callable[[list[str], dict[str, str]], Transport]
 
@@ -67,6 +65,7 @@ class Link:
         self._looked: float | None = None
         self._log = ""
         self._pid: int | None = None
+        self._birth = ""
 
     @property
     def open(self) -> bool:
@@ -106,7 +105,7 @@ class Link:
             transport.close()
             # The program that was started may be a launcher, as PythonSlicer is: the worker is its child, and outlives it.
             if self._pid is not None and transport.pid not in (None, self._pid):
-                _end(self._pid)
+                end_process(self._pid, self._birth)
             transport.kill()
         self._pid = None
 
@@ -169,6 +168,7 @@ class Link:
                 self.at, self.loading, self._step_s = int(fields["id"]), bool(fields["loading"]), 0.0
             elif message.type == "hello":
                 self._pid = int(fields["pid"])
+                self._birth = birth_of(self._pid)
             elif message.type == "beat":
                 self._step_s = float(fields["step_s"])
             elif message.type == "progress":
@@ -179,8 +179,3 @@ class Link:
 
     def _is_current(self, generation: int) -> bool:
         return generation == self._generation and self._transport is not None
-
-
-def _end(pid: int) -> None:
-    with contextlib.suppress(OSError):  # it has gone by itself
-        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows either ends it at once

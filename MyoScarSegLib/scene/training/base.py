@@ -86,6 +86,7 @@ class TrainingBase:
             self._library.look()
             if self._runs.look() and self._chart.node is not None:
                 self._draw_chart()
+            self._resume_interrupted()
         finally:
             self._pumping = False
 
@@ -182,6 +183,9 @@ class TrainingBase:
         """Say why something was refused; always False."""
         self._notices.say(error=str(error))
         return False
+
+    def _resume_interrupted(self) -> None:
+        """See :class:`~MyoScarSegLib.scene.training.run_work.RunWork`."""
 
     def _file(self, name: str) -> Path:
         """A temporary file with a name of its own, to pass something on to a process or back; whoever asks for it deletes it."""

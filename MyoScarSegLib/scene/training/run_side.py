@@ -55,6 +55,13 @@ class RunSide:
         shown = "" if self.run is None else self.run.name
         return next((name for name, (_at, state) in self._states.items() if state is RunState.RUNNING and name != shown), "")
 
+    def state_of(self, run: Run) -> RunState | None:
+        """Where a training stood when it was last looked at; None if it is not in the list."""
+        if self.run is run and self.status is not None:
+            return self.status.state
+        known = self._states.get(run.name)
+        return None if known is None else known[1]
+
     def list_anew(self) -> None:
         """Read which trainings there are."""
         self._listed = self._clock()

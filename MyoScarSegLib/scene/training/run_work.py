@@ -30,6 +30,8 @@ class RunWork(LibraryWork):
 
     _estimated: tuple[TrainSettings, Split] | None = None
     _last_run: Run | None = None
+    _may_resume = False
+    """Whether the training that was begun last is resumed by itself should its process die."""
 
     # ---- what is
 
@@ -139,7 +141,7 @@ class RunWork(LibraryWork):
             self._runs.list_anew()
             self._failed(error)
             return None
-        self._last_run = run
+        self._last_run, self._may_resume = run, True
         self._runs.look(at_once=True)
         note = _("The training goes on also when Slicer is closed.")
         if left:
@@ -169,9 +171,24 @@ class RunWork(LibraryWork):
             start(self.run, python=self._python, environment=self._environment)
         except MyoScarSegError as error:
             return self._failed(error)
+        self._last_run, self._may_resume = self.run, True
         self._notices.say()
         self._runs.look(at_once=True)
         return True
+
+    def _resume_interrupted(self) -> None:
+        """Go on with the training that was begun from here if its process has died: once, as with all that is asked for here."""
+        run = self._last_run
+        if run is None or not self._may_resume or self._runs.state_of(run) is not RunState.INTERRUPTED:
+            return
+        self._may_resume = False
+        try:
+            start(run, python=self._python, environment=self._environment)
+        except MyoScarSegError as error:
+            self._failed(error)
+            return
+        self._notices.say(note=_("The training's process ended unexpectedly; it goes on from its last checkpoint."))
+        self._runs.look(at_once=True)
 
     def show_run(self, name: str) -> bool:
         """Show another training."""
