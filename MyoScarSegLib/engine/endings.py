@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 
 _WINDOWS = {0xC0000005: "an error in native code", 0xC0000409: "an error in native code", 0xC0000017: "too little memory"}
+_LAUNCHER = "exit abnormally - Report the problem."
+"""What PythonSlicer, which starts the interpreter, says in place of the signal that ended it; its own status is then 1."""
 _NATIVE = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE")
 
 
@@ -25,6 +27,8 @@ def how_it_ended(code: int, stderr_tail: str) -> str:
         return f"The cause is {windows} (0x{code & 0xFFFFFFFF:08X})."
     if name:
         return f"It was ended from outside ({name})."
+    if _LAUNCHER in stderr_tail:
+        return "It crashed or was ended from outside, perhaps because memory ran out; the log may say more."
     last = next((line.strip() for line in reversed(stderr_tail.splitlines()) if line.strip()), "")
     return f"Its exit status was {code}." + (f" The last it said: {last.rstrip('.')}." if last else "")
 
