@@ -341,3 +341,11 @@ def test_callback_given_after_the_end_is_called_at_the_next_pump(engine, transpo
     assert told == []
     engine.pump()
     assert told == [request]
+
+
+def test_death_behind_a_launcher_is_said_in_words():
+    """PythonSlicer ends with status 1 and a line of its own, whatever ended the interpreter."""
+    from MyoScarSegLib.engine.endings import how_it_ended
+
+    said = how_it_ended(1, "error: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem.\n")
+    assert "ended from outside" in said and "Report the problem" not in said
