@@ -11,9 +11,10 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.dicom_choice import choose, describe_stacks
 from MyoScarSegLib.study.dicom_files import dicom_files
+from MyoScarSegLib.study.dicom_groups import stacks_of
 from MyoScarSegLib.study.dicom_headers import DicomImage, Unreadable, read_images
 from MyoScarSegLib.study.dicom_pixels import CannotDecode, forget_frames, pixels_of
-from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of, stacks_of
+from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction
