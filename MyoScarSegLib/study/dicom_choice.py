@@ -79,7 +79,7 @@ def _describe(stack: DicomStack, name: NameWords, exam: NameWords, heart: bool) 
     evidence = _evidence(stack, name)
     view = _view(stack, name, oriented)
     # Phase-sensitive recovery, delays and inversion times are used in the brain and elsewhere too.
-    of_heart = bool(re.search("lge|mde|dhe|fiddle|myo", name.lge)) or bool(name.short_axis or name.heart)
+    of_heart = bool(re.search("lge|mde|dhe|fiddle|myo", name.lge)) or bool(name.lge and (name.short_axis or name.heart))
     somewhere = of_heart or heart or oriented or first.gated or (name.lge and not re.match("ps|pisr|phase", name.lge))
     points = sum(value for value, _ in evidence)
     enough = bool(somewhere) and (bool(name.lge) or points >= _ENOUGH)
@@ -122,7 +122,7 @@ def _evidence(stack: DicomStack, name: NameWords) -> list[tuple[float, str]]:
     time, inverts = first.inversion_time_ms, first.inversion_recovery and first.echo != "spin"
     if time is not None and _INVERSION_MS[0] <= time <= _INVERSION_MS[1]:
         usual = _USUAL_INVERSION_MS[0] <= time <= _USUAL_INVERSION_MS[1]
-        found.append(((2 if usual else 1) + 0.5 * inverts, f"inversion time {time:.0f} ms"))
+        found.append(((2 if usual else 1) + inverts, f"inversion time {time:.0f} ms"))
     elif inverts:
         found.append((1, "inversion-recovery sequence"))
     if first.echo == "spin" or (first.echo_time_ms or 0) > _LONG_ECHO_MS:

@@ -316,12 +316,14 @@ def _written(header: Any, name: str) -> str:
     raw = header.get_item(name).value
     text = _text(header, name)
     declared = set(_texts(header.get("SpecificCharacterSet"))) - {"ISO_IR 6"}
-    if not isinstance(raw, bytes) or raw.isascii() or (declared and "\ufffd" not in text):
+    one_byte = all(re.fullmatch(r"ISO_IR 1\d\d", charset) and charset != "ISO_IR 192" for charset in declared)
+    trusted = bool(declared) and "\ufffd" not in text
+    if not isinstance(raw, bytes) or raw.isascii() or (trusted and not one_byte):
         return text
     try:
         return raw.decode("utf-8").strip(" \0")
     except UnicodeDecodeError:
-        return "\n".join(raw.decode(charset, "ignore").strip(" \0") for charset in ("latin-1", *_UNDECLARED))
+        return text if trusted else "\n".join(raw.decode(charset, "ignore").strip(" \0") for charset in ("latin-1", *_UNDECLARED))
 
 
 def says_psir(description: str) -> bool:

@@ -12,7 +12,7 @@ _PLAIN = str.maketrans({"ı": "i", "ø": "o", "æ": "ae", "ł": "l", "đ": "d", 
 
 def fold(text: str) -> str:
     """``text`` in small letters, without accents and signs, words and scripts a space apart: ``"T1-Späte"`` is ``"t1 spate"``."""
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"(?i)(t[12])\*", r"\1 star", text))
+    text = re.sub(r"(?<=[a-z][a-z])(?=[A-Z])", " ", re.sub(r"(?i)(t[12])\*", r"\1 star", text))
     text = re.sub(r"[\W_]+", " ", _without_accents(text))
     return re.sub(r"(?<=[a-z0-9])(?=[^\x00-\x7f])|(?<=[^\x00-\x7f])(?=[a-z0-9])", " ", text).strip()
 
@@ -22,8 +22,16 @@ def _without_accents(text: str) -> str:
     return "".join(sign for sign in parts if unicodedata.category(sign) != "Mn").translate(_PLAIN)
 
 
+def _kinds(words: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """``(what, its words)``, from lines that start with = and name it, each before the words."""
+    kinds = (kind.split("\n", 1) for kind in words.strip().removeprefix("= ").split("\n    = "))
+    return tuple((what, _any(lines)) for what, lines in kinds)
+
+
 # What technicians write onto an abbreviation without a space.
-_JOINED = r"(?:\d+|sax?|shax|ka|lax|ce|db|bb|wb|jb|moco|mag|ps|psir|ir|fb|bh|nav|sh|ss|hr|d|min|ch|post|km|gd|t1|neu|rep|new|q)*"
+_JOINED = (
+    r"(?:\d+|sax?|shax|ka|lax|ce|db|bb|wb|jb|moco|mag|ps|psir|ir|fb|bh|nav|sh|ss|hr|d|min|ch|post|km|gd|t1|neu|rep|new|q|s|ir)*"
+)
 # What stands beside the abbreviations DE and LE.
 _SEQUENCE = (
     r"tfl|tfi|tru?fi|true?fisp|psir|sax?|ka|short|hi?gh?|hr|[23]d|ir|gre|ssfp|fl[23]d|mag|seg|moco|bh|fb|nav|ps|single|ss|cv"
@@ -42,12 +50,13 @@ _LGE = _any(
     r"""
     \bJOINED(?:lge|mde|dhe|lgd|lgad)(?:s|i|JOINED)\b|psir|psmde|\bpisr|fiddle|\bde ?(?:mri?|cmr)\b|\bmyo ?(?:de
     delay\w*)\b
-    phase ?sensitiv\w*|late ?(?:gad|gd|enh?[ah]|hyper|contrast)\w*|dela\w* ?(?:hyper ?)?(?:enh?[ah]|gad|gd|contrast)\w*
+    phase ?sensitiv\w*|\blg ?enh\w*|\bl g e\b|late ?(?:gad|gd|enh?[ah]|hyper|contrast)\w*
+    \bdel(?:a\w*)? ?(?:hyper ?)?(?:enh?[ah]|gad|gd|contrast)\w*
     hyperenhanc\w*
     # German, Dutch, Scandinavian, Finnish
     \bspae?t\w* ?(?:aufn|km|kontr|enh|anreich|gad|bild|phase)\w*
     \b(?:late|laat|vertraagde) ?(?:aankleur|contrast|opname)\w*
-    \bsen\w* ?(?:uppladd|oppladd|opladn|opptak|optag|ladning|kontrast|gad|enh|fas)\w*|myöhäis\w*|jälkitehostum\w*
+    \bsen\w* ?(?:bild|uppladd|oppt|oppladd|opladn|opptak|optag|ladning|kontrast|gad|enh|fas)\w*|myöhäis\w*|jälkitehostum\w*
     # French, Romanian, Spanish, Portuguese, Italian
     (?:re)?haussement tard\w*|retard\w* de contraste|prise de contraste tard\w*|pdc tard\w*|(?:captation|captare
     priza) tard\w*
@@ -57,12 +66,12 @@ _LGE = _any(
     \b(?:po[zź]n|opóźn|pozd|opožd|neskor|neskoré|kasn|odgođ|odlož|zakasn)\w* (?:wzmoc|kontr|enh|syc|nasyc|zesíl|gad|nakup
     pojač|imbib|opacif|obarv|kopič)\w*
     \bpwk\b
-    (?:поздн|отсроч|отложен|пізн|відстроч|късн)\w* (?:контр|накоп|усил|гадол|фаз|підсил|сканир|изображ)\w*
+    (?:поздн|касн|отсроч|отложен|пізн|відстроч|късн)\w* (?:контр|накоп|нак|усил|појач|имбиб|гадол|фаз|підсил|сканир|изображ)\w*
     # Turkish, Hungarian, Greek, Vietnamese
     \bgeç (?:tutul|kontr|gad|faz|enh|opak)\w*|\bkésői (?:kontraszt|halmoz|gad|enh|felv|dús|fázis)\w*
-    (?:καθυστερημεν|οψιμ)\w* (?:ενισχ|προσλ|σκιαγρ|εμπλουτ)\w*|ngấm thuốc muộn
+    (?:καθυστερημεν|οψιμ|υστερ)\w* (?:ενισχ|προσλ|σκιαγρ|εμπλουτ)\w*|ngấm thuốc muộn
     # Chinese, Japanese, Korean
-    延[迟遲] ?(?:钆|釓|gd|gad)?\w* ?(?:强化|強化|增强|增強|扫描|掃描|显像|顯影|成像|造影|对比|對比|期)
+    延[迟遲时時] ?(?:钆|釓|gd|gad)?\w* ?(?:强化|強化|增强|增強|扫描|掃描|显像|顯影|成像|造影|对比|對比|期)
     晚期 ?(?:钆|釓|gd)?\w* ?(?:强化|強化|增强|增強|造影)
     (?:钆|釓) ?(?:延|晚)|遅延 ?(?:造影|相|像|期|増強|濃染|gd)|後期 ?(?:造影|増強|相)
     지연 ?(?:기|기 )?(?:조영|영상|증강)|후기 ?(?:조영|증강)
@@ -73,22 +82,23 @@ _LGE = _any(
 #: Words that mean late enhancement in an examination of the heart, and may mean something else elsewhere.
 _LIKELY = _any(
     r"""
-    \blate\b|(?<!trigger )(?<!trig )\bdela(?:y|i)\w*|\bviab\w*|\bscar\b|\binfar\w*|\bfibros\w*|\bir (?:gre|fgre|spgr|ssfp
+    \blate\b|(?<!trigger )(?<!trig )\bdela(?:y|i)\w*|\bviab\w*|\bscar\b|\binfar\w*|\bfibros\w*|\bir ?(?:gre|fgre|spgr|ssfp
     flash|turbo ?flash|true? ?fi\w*|tru?fi|fiesta|tfe|ffe|tfl|fl2d|fl3d|b ?tfe|fe)\b
     \b(?:gre|tfe|ffe|ssfp|flash|tfl|fl2d|fl3d|trufi) ir\b|\bce ?ir\b
-    \bspae?t\w*|\bnarbe\w*|\bvitalit\w*|\btardi\w*|\bretardad\w*|\bcicatri\w*|\britardat\w*|\blitteken\w*|\bärr\b
+    \bspae?t\w*|\bnarbe\w*|\bvitalit\w*|\btardi\w*|\bretard\w*|\bcicatri\w*|\britardat\w*|\blitteken\w*|\bärr\b
     \bpozn\w*|\bpozdn\w*|\bopozn\w*|\bopozd\w*|\bblizn\w*|\bzawał\w*|\bżywotn\w*|\bjizv\w*|\bjazv\w*|\bneskor\w*|\bkasn\w*
     \božilj\w*
-    \bпоздн\w*|\bотсроч\w*|\bруб[ец]\w*|\bинфаркт\w*|\bжизнеспос\w*|\bинфаркт\w*|\bпізн\w*|\bвідстроч\w*|\bкъсн\w*
-    \bgeç\b|\bskar\b|\benfarkt\w*|\bcanlılık|\bkésői\b|\bheg\b|\bοψιμ\w*|\bκαθυστερ\w*|\bουλη\w*|\bεμφραγ\w*|\bmuộn\b
-    延[迟遲]|遅延|瘢痕|梗死|梗塞|存活|心肌活性|纤维化|線維化|バイアビリティ|지연|반흔|경색|생존|متأخر|מאוחר
+    \bforsink\w*|\bfördröj\w*|\bvėly\w*|\bvēlīn\w*|\bhilin\w*
+    \bпоздн\w*|\bкасн\w*|\bотсроч\w*|\bруб[ец]\w*|\bинфаркт\w*|\bжизнеспос\w*|\bинфаркт\w*|\bпізн\w*|\bвідстроч\w*|\bкъсн\w*
+    \bgeç\b|\bgecik\w*|\bskar\b|\benfarkt\w*|\bcanlılık|\bkés[őe]i\b|\bheg\b|\bοψιμ\w*|\bκαθυστερ\w*|\bουλη\w*|\bεμφραγ\w*|\bmuộn\b
+    延[迟遲时時]|遅延|瘢痕|梗死|梗塞|存活|心肌活性|纤维化|線維化|バイアビリティ|지연|반흔|경색|생존|متأخر|מאוחר
     """
 )
 #: The abbreviations of delayed and late enhancement are common words too: only beside a sequence, or at an end of the name.
 _PERHAPS = _any(
     r"""
-    ^(?:de|le)\b(?! (?:la|los|las|les|l|c|v)\b)|\b(?:SEQUENCE) (?:de|le)\b(?! l)|\b(?:de|le) (?:SEQUENCE)\b
-    \b(?:de|le)\d?$|\bir\b
+    ^(?:de|le)\b(?! (?:ident\w*|la|los|las|les|l|c|v)\b)|\b(?:SEQUENCE) (?:de|le)\b(?! l)|\b(?:de|le) (?:SEQUENCE)\b
+    \b(?:de|le)\d?$|\brt (?:ec|eje|eixo)\b|\bir\b
     """
 )
 
@@ -102,186 +112,80 @@ _GOVERNED = _any(
 )
 
 #: (what the series is instead, words): these name it, whatever else the name says.
-_OTHERS = (
-    (
-        "an inversion-time scout",
-        _any(
-            r"""
-    \bti ?(?:scout|finder|find|test|search|suche|best\w*|determ\w*|mapp?\w*|loc\w*|cine|serie\w*|prep|skaut|скаут)|scout ?ti\b
+_OTHERS = _kinds(
+    r"""
+    = an inversion-time scout
+    \bti ?(?:scout|finder|find|test|search|suche|best\w*|determ\w*|mapp?\w*|loc\w*|cine|serie\w*|prep|skaut|скаут)
+    scout ?ti\b(?! ?\d)
     \bt1 ?scout|look ?lock\w*|\bll (?:scout|ti)|\bir ?cine|cine ?ir\b|\bti \d* ?cine
     inversion ?time (?:scout|find\w*|test)|(?:recherche|busqueda|ricerca) (?:du |del |di )?ti\b|\bti ?(?:定位|ス|스)
-    """
-        ),
-    ),
-    (
-        "a localizer",
-        _any(
-            r"""
+    = a localizer
     \bloc\d*\b|\blocal?i[sz]\w*|\blokal[iy][sz]\w*|\bsurvey\b|\btopogr?\w*|\brepéra\w*|\blokator\w*|\btri ?plan\w*
     \b3 ?plane?\b|\bübersicht\w*|\buebersicht\w*|\bplan ?scan\b|\bplanning scan|\bprescan|\boverview|\bplanungs?\b
     локал[аи]\w*|топогр\w*|\bkılavuz|定位|位置[決决]め|ロカライザ|로컬라이\w*|위치 ?(?:결정|확인)
-    """
-        ),
-    ),
-    (
-        "a cine",
-        _any(
-            r"""
-    \bcin[eé]\w*|\w+cine\b|\bkine\b|\bfilm\w*|\bsine (?:sa|kısa|mr|ssfp)\w*|\bsine$|\bкино\w*|\bкине\w*|シネ|电影|電影|시네
-    κινη?ματ\w*|סינה|سينما?ئ?ي?
-    """
-        ),
-    ),
-    (
-        "a parameter map",
-        _any(
-            r"""
+    = a cine
+    \bcin[eé]\w*|(?:sax?|ssfp|trufi|fiesta|ka|ch)cine\b|\bkine\b|\bfilm\w*|\bsine (?:sa|kısa|mr|ssfp)\w*|\bsine$
+    \bкино\w*|\bкине\w*
+    シネ|电影|電影|시네|κινη?ματ\w*|סינה|سينما?ئ?ي?
+    = a parameter map
     \bt[12] ?(?:star|rho|s)? ?(?:w )?(?:sax |sa |short axis |3d |2d )?(?:map\w*|kart\w*|carto\w*|карт\w*|harita\w*|mapp?\w*)
     \bmap\w* (?:of |de |em |en )?t[12]|\bt[12] ?(?:star)? (?:マップ|マッピング|맵|매핑|图|圖)
     carto\w* t[12]|карт\w* t[12]|\bмаппинг|\w*molli\b|molli|\bsasha\b|sha?pres|\becv\w*|extra ?cellular|\bnative t1
     \bt1 native|\bt1 (?:nativ\w*|pre|post) map|\bt2 ?star\b|\bmyomaps?\b|cartograf\w*|mapeo|mapeamento|картир\w*|マッピング|매핑
-    """
-        ),
-    ),
-    (
-        "early enhancement",
-        _any(
-            r"""
+    = early enhancement
     \bege\b|\bearly (?:gad|gd|enh|contrast|hyper)\w*|\bfrüh\w* ?(?:aufn|enh|kontr|anreich|km|phase)\w*|\bfrueh\w*
     \bvroege? \w+|(?:re)?haussement (?:précoce|immédiat)|real[cz]e (?:preco[cz]e?|temprano|inmediato)\b|(?:enhancement
     potenziamento) precoce
     \bwczesn\w*|\bčasn\w* \w+|\brann\w* (?:kontr|nakup)\w*|\bранн\w*|\bранє\w*|\bpřed\w* syc\w*|\berken \w+|\btidig\w* \w+
     \btidlig\w* \w+|\bkorai \w+|πρωιμ\w*|早期|조기|초기 ?조영
-    """
-        ),
-    ),
-    (
-        "a plan for other series",
-        _any(
-            r"""
+    = a series before contrast
+    \b(?:pre|vor|before|sans|sin|sem|senza|without|bez|без|utan|uden|uten) ?(?:contra?st\w*|gad\w*|gd|km|injection|inj
+    контраст\w*|kontrast\w*)\b|\bnativ\w*|平扫|平掃|単純|조영전
+    = a plan for other series
     \bplanning\b|\bplanif\w*|\bplanej\w*|\bpianific\w*|\bpilot\w*
     """
-        ),
-    ),
 )
 #: (what the series may be instead, words): a series that is named late enhancement may bear them all the same.
-_ASIDES = (
-    (
-        "a localizer",
-        _any(
-            r"""
+_ASIDES = _kinds(
+    r"""
+    = a localizer
     \bscout\w*|\bскаут\w*|スカウト|스카우트|\bhaste\b|\bplan\w*\b|\bplán\w*
-    """
-        ),
-    ),
-    (
-        "a cine",
-        _any(
-            r"""
+    = a cine
     \bretro\w*|\bfun[ck][tc]i?on\w*|\bfunktion\w*|\bfonction\w*|\bfunzion\w*|\breal ?time\b|\bfunción|\bfunção|功能
-    """
-        ),
-    ),
-    (
-        "a parameter map",
-        _any(
-            r"""
+    = a parameter map
     \bmaps?\b|\bmapping\b|\bmapa\b|マップ|\bqmap\b|\bcolou?r\b
-    """
-        ),
-    ),
-    (
-        "perfusion",
-        _any(
-            r"""
+    = perfusion
     perf\w*|first ?pass|\bdyn\w*|\bstress\w*|\bперфуз\w*|灌注|灌流|관류|パーフュージョン|\bgenomblöd\w*|αιματωσ\w*|αιματ\w*
-    """
-        ),
-    ),
-    (
-        "flow",
-        _any(
-            r"""
+    = flow
     \bflow|\bvenc\d*|phase ?contrast|\bpc\b|qflow|\bq flow|velocity|\b4d\b|\bflu(?:ss|jo|xo|x|sso)\b|\bfluß|\bпоток\w*
     \bкровот\w*|流速|血流|流量|혈류|\bakım\b|\bprzepływ|\bprůtok
-    """
-        ),
-    ),
-    (
-        "an edema or T2-weighted series",
-        _any(
-            r"""
+    = an edema or T2-weighted series
     stir\b|\bstir|\bo?edem\w*|\böd[eé]m\w*|\bt2\w*|\btirm\b|\bspair\b|\bотек|\bоток\w*|\bобряк|水[肿腫]|浮腫|부종|\bobrz[eę]k
     \botok\b|\boteklin|\bödém|οιδημ\w*|\bturvotus
-    """
-        ),
-    ),
-    (
-        "early enhancement",
-        _any(
-            r"""
+    = early enhancement
     \bearly\b|\bprecoc\w*|\bpréco\w*|\bfrüh\w*
-    """
-        ),
-    ),
-    (
-        "an angiogram",
-        _any(
-            r"""
+    = an angiogram
     angio\w*|\bmra\b|\btwist\b|\bmip\b|\bангио\w*|血管|혈관
-    """
-        ),
-    ),
-    (
-        "a spin-echo series",
-        _any(
-            r"""
+    = a spin-echo series
     \btse\b|\bfse\b|\bdir\b|\btir\b|\bblack ?blood\b|\bdouble ir\b|\btriple ir\b|\bspin ?echo|\bmorph\w*|黑血
-    """
-        ),
-    ),
-    (
-        "diffusion",
-        _any(
-            r"""
+    = diffusion
     \bdwi\b|\bdti\b|\bdiffusion\w*|\badc\b|\bspectr\w*|\bmrs\b|\bdixon\b
-    """
-        ),
-    ),
-    (
-        "a subtraction, reformat or report",
-        _any(
-            r"""
-    \bsub\w*|\bscreen\w*|\breport\w*|\bresults?\b|\bfused?\b|\boverlay\w*|\bmpr\b|\bbefund\w*|\bsecondary\b|剪影|減影|减影
+    = a subtraction, reformat or report
+    \bsub\b|\bsubtr\w*|\bscreen\w*|\breport\w*|\bresults?\b|\bfused?\b|\boverlay\w*|\bmpr\b|\bbefund\w*|\bsecondary\b|剪影|減影|减影
     \bвычит\w*|\bsoustr\w*|\bsustr\w*
+    = a phase image
+    (?<!late )(?<!delayed )\bphases?\b(?! ?(?:sens|corr))|\bpha\b
     """
-        ),
-    ),
-    (
-        "a phase image",
-        _any(
-            r"""
-    \bphases?\b(?! ?(?:sens|corr))|\bpha\b
-    """
-        ),
-    ),
-    (
-        "a series before contrast",
-        _any(
-            r"""
-    \b(?:pre|vor|before|sans|sin|sem|senza|without|no|bez|без|utan|uden|uten) ?(?:contra?st\w*|gad\w*|gd|km|injection|inj|c
-    контраст\w*|kontrast\w*)\b|\bnativ\w*|平扫|平掃|単純|조영전
-    """
-        ),
-    ),
 )
 _SHORT_AXIS = _any(
     r"""
     \bsax|sax\b|\bsaxs\b|\bsa\d*\b|\bshax|\bshort ?ax\w*|\bshort$|\bshrt ?ax\w*|\bsh ?ax\w*|\bka\d?\b|\bkurze?n?r? ?achs\w*
     \bkurzachs\w*|\bpetit ?axe?s?\b|\bpa\b|\bejes? ?corto?s?\b|\beixos? ?curtos?|\bass[ei] ?cort\w
-    \bkorte? ?as\w*|\boś krótk\w*|\bkrótk\w* o[sś]\w*|\bkratk\w* os\w*|\bos\w* krátk\w*|коротк\w* ос\w*|\bпо коротк\w*
+    \bkorte? ?as\w*|\boś krótk\w*|\bkrótk\w* o[sś]\w*|\bkratk\w* os\w*|\bos\w* krátk\w*
+    коротк\w* ос\w*|кратк\w* ос\w*|\btrump\w* aš\w*|\bīs\w* as\w*|\blühike\w*
+    \bпо коротк\w*
     коротк\w* віс\w*|\bкъса ос\w*|\bkısa (?:aks|eksen)\w*|\bkort ?a(?:x|ks)\w*
-    \brövid ?teng\w*|βραχ\w* αξον\w*|\blyhyt ?akse\w*|\bax scurt|\btrục ngắn|短[轴軸]|단축|המחורציר קצר|ציר קצר|المحور القصير
+    \brövid ?teng\w*|βραχ\w* αξον\w*|\blyhyt ?akse\w*|\bax scurt|\btrục ngắn|短[轴軸]|단축|ציר קצר|المحور القصير
     محور قصير|محور کوتاه
     """
 )
@@ -293,7 +197,7 @@ _LONG_AXIS = _any(
     dvou|tří|čtyř|fyra|två|fire|to|iki|üç|dört|két|négy|három)[ -]?(?:ch\b|chamb|kammer|kamer|kamr|cav|cám|câm|camer|jam|dutin
     komor|üreg|ureg|boşluk|rum|rom)\w*
     (?:двух|трех|четырех|дво|три|чотири)[ -]?камер\w*|[二两兩三四] ?[腔室]|心尖
-    \blax\b|lax\d?\b|\blong ?ax\w*|\bhla\b|\bvla\b|\blvot\w*|\brvot\w*|\bgrand ?axe?s?\b|\bga\b|\bejes? ?largos?
+    \w[234]ch\b|\bla$|\blax\b|lax\d?\b|\blong ?ax\w*|\bhla\b|\bvla\b|\blvot\w*|\brvot\w*|\bgrand ?axe?s?\b|\bga\b|\bejes? ?largos?
     \beixos? ?longos?|\bass[ei] ?lung\w*|\blang\w* ?achs\w*|\blangachs\w*|\blange ?as\b|\boś długa|\bdług\w* oś
     \bdlouh\w* os\w*|\bdlh\w* os\w*|\bdug\w* os\w*
     длинн\w* ос\w*|довг\w* віс\w*|дълг\w* ос\w*|\buzun (?:aks|eksen)\w*|\blång ?ax\w*|\blang ?aks\w*|\bhosszú ?teng\w*
@@ -324,7 +228,7 @@ _OTHER_ORGAN = _any(
     \bcerv\w*|\bcerebr\w*|\bcérébr\w*|\bencéfal\w*|\bcabeza\w*|\bcráneo\w*|\bcrani\w*|\brodilla\w*|\bgenou\w*|\bjoelho\w*
     \bginocchi\w*|\bhígado\w*|\bfígado\w*|\bfegato\w*|\bfoie\w*|\bcolumna\w*|\brachis\w*|\blomb\w*|\blumb\w*|\bhersen\w*
     \bmózg\w*|\bgłow\w*|\bkolan\w*|\bwątrob\w*|\bmozek\w*|\bkolen\w*|мозг\w*|голов\w*|колен\w*|печен\w*|позвон\w*|\bbeyin\w*
-    \bdiz\b|\bhjärn\w*|\bhjern\w*|εγκεφ\w*|脑|腦|脳|头部|頭部|膝|肝|脊|뇌|무릎|간\b
+    \bdiz\b|\bhjärn\w*|\bhjern\w*|εγκεφ\w*|脑|腦|脳|头部|頭部|膝|肝|脊|뇌|무릎
     """
 )
 
