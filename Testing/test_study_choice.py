@@ -11,8 +11,8 @@ from pydicom.charset import encode_string
 from pydicom.uid import generate_uid
 
 from MyoScarSegLib.study.dicom_choice import choose, describe_stacks
+from MyoScarSegLib.study.dicom_groups import stacks_of
 from MyoScarSegLib.study.dicom_headers import read_images
-from MyoScarSegLib.study.dicom_stacks import stacks_of
 from MyoScarSegLib.study.series_words import words_of
 from Testing.dicom_factory import new_dataset, write_dataset
 
