@@ -77,3 +77,21 @@ def test_program_that_is_not_there_is_told_as_an_end(application, start):
     ((code, tail),) = transport.ends
     assert code == 127
     assert "/nowhere/PythonSlicer" in tail
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_sample_study_whose_process_dies_is_made_once_more(application, scene, tmp_path, deaths):
+    from MyoScarSegLib.child import environment_with_us
+    from MyoScarSegLib.widgets.sample import SampleMaker
+
+    python = tmp_path / "python"
+    died = f'[ "$(wc -l < "{tmp_path}/died")" -lt {deaths} ] && echo >> "{tmp_path}/died" && kill -9 $$'
+    python.write_text(f'#!/bin/sh\n{died}\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "died").touch()
+    told = []
+    maker = SampleMaker(scene, str(python), environment_with_us())
+    maker.start(lambda *outcome: told.append(outcome))
+    until(application, lambda: told, 60)
+    ((node, error),) = told
+    assert (node is not None) == (deaths == 1) and bool(error) == (deaths == 2) and not maker.busy

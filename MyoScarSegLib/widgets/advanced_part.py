@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 
+from MyoScarSegLib.engine.endings import died
 from MyoScarSegLib.engine.messages import EngineSettings
 from MyoScarSegLib.files import cache_folder
 from MyoScarSegLib.installation.application import missing_now
@@ -41,6 +42,7 @@ class AdvancedPart(Part):
         )
         self._test: Any = None
         self._fetching: QProcessTransport | None = None
+        self._fetch_again = False
         self._dialog: InstallDialog | None = None
         self._missing: bool | None = None
         self._broken_off = ""  # what the user had asked for when an installation was begun that did not end
@@ -187,9 +189,14 @@ class AdvancedPart(Part):
     def fetch(self) -> None:
         """Download the chosen models that are not here, in a process of its own; press again to stop."""
         if self._fetching is not None:
+            self._fetch_again = False
             self._fetching.close()
             self._fetching.kill()
             return
+        self._fetch_again = True
+        self._fetch_missing()
+
+    def _fetch_missing(self) -> None:
         names = [choice.name for choice in (self.detector, self.segmenter) if choice.state == "missing"]
         if not names:
             return
@@ -205,6 +212,10 @@ class AdvancedPart(Part):
 
     def _fetched(self, code: int, log: str) -> None:
         self._fetching = None
+        if self._fetch_again and died(code, log):
+            self._fetch_again = False
+            self._fetch_missing()  # goes on where it was
+            return
         self.ui.fetchModelButton.text = _("Download")
         slicer.util.showStatusMessage("", 1)
         if code > 0:

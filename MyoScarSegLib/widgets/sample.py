@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.engine.endings import died
 from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.widgets.process import QProcessTransport
@@ -33,8 +34,11 @@ class SampleMaker:
 
     def start(self, done: Callable[[Any, str], None]) -> None:
         """Begin; ``done(volume_node, "")`` or ``done(None, sentence)`` is called once it has ended."""
-        if self.busy:
-            return
+        if not self.busy:
+            self._begin(done, again=True)
+
+    def _begin(self, done: Callable[[Any, str], None], *, again: bool) -> None:
+        """``again``: if the process dies, make it once more."""
         folder = tempfile.TemporaryDirectory(prefix="myoscarseg-")
         path = Path(folder.name) / "phantom.npz"
         process = QProcessTransport([self._python, "-m", "MyoScarSegLib.phantom", str(path), str(SAMPLE_SEED)], self._environment)
@@ -42,6 +46,9 @@ class SampleMaker:
         def ended(code: int, log: str) -> None:
             self._process = None
             with folder:
+                if again and died(code, log):
+                    self._begin(done, again=False)
+                    return
                 if code != 0 or not path.is_file():
                     why = log.strip().splitlines()[-1:] or [str(code)]
                     done(None, _("The sample study cannot be made: {why}").format(why=why[0]))
