@@ -117,6 +117,10 @@ def write_case(
     else:
         _remove(nifti)
     write_volume(folder / "probability.nii.gz", result.probability, study)
+    if study.geometry.slice_positions_mm is not None:
+        write_volume(folder / "image.nrrd", study.voxels, study)  # on the even grid of the masks, which no viewer makes by itself
+    else:
+        _remove(folder / "image.nrrd")
     if picture:
         write_overlay(folder / "overlay.png", result, truth)
     else:

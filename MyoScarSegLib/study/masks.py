@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW, SCAR, class_of_segment
+from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
 from MyoScarSegLib.study.writer import file_geometry
 
@@ -88,18 +89,26 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     if not has_extension(path, VOLUME_EXTENSIONS):
         raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
     stored, geometry, fields = read_stored(path)
-    whole_shape = study.file_array(study.voxels).shape
-    if is_blank(stored, geometry, whole_shape):
-        stored, start = np.zeros((*whole_shape, *stored.shape[3:]), dtype=stored.dtype), (0, 0, 0)
+    grids = _grids(study)
+    grid = grids[0]
+    if is_blank(stored, geometry, grid.shape):
+        stored, start = np.zeros((*grid.shape, *stored.shape[3:]), dtype=stored.dtype), (0, 0, 0)
     else:
-        stored, geometry = _turned(stored, geometry, file_geometry(study)[1])
-        start = _place_on_grid(path, stored.shape[:3], geometry, study, whole_shape)
+        as_stored, placed = (stored, geometry), None
+        for grid in grids:
+            stored, geometry = _turned(*as_stored, grid.direction)
+            placed = grid.start_of(stored.shape[:3], geometry)
+            if placed is not None:
+                break
+        else:
+            raise _elsewhere(path, as_stored[0].shape, as_stored[1], study, grids[0])
+        start = placed
     window = tuple(slice(first, first + size) for first, size in zip(start, stored.shape[:3], strict=True))
 
     def on_grid(part: np.ndarray) -> np.ndarray:
-        whole = np.zeros(whole_shape, dtype=part.dtype)
+        whole = np.zeros(grid.shape, dtype=part.dtype)
         whole[window] = part
-        return np.ascontiguousarray(np.transpose(whole, study.file_axes))
+        return np.ascontiguousarray(grid.to_study(whole))
 
     segments = tuple(Segment(name, number, on_grid(mask)) for name, number, mask in _segments(path, stored, fields))
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
@@ -145,27 +154,56 @@ def _turned(labels: np.ndarray, geometry: Geometry, direction: np.ndarray) -> tu
     return labels, geometry
 
 
-def _place_on_grid(
-    path: Path, shape: tuple[int, ...], geometry: Geometry, study: Study, whole_shape: tuple[int, ...]
-) -> tuple[int, int, int]:
-    """The ``[k, j, i]`` index in the input file's grid of a mask's first voxel; Slicer may crop what it saves."""
+@dataclass(frozen=True)
+class _Grid:
+    """A grid on which a study's masks are drawn.
+
+    Attributes:
+        shape: ``[k, j, i]``.
+        spacing, direction, origin: of its voxels.
+        to_study: from an array on it to one shaped like the study's voxels.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    direction: np.ndarray
+    origin: tuple[float, ...]
+    to_study: Callable[[np.ndarray], np.ndarray]
+
+    def start_of(self, shape: tuple[int, ...], mask: Geometry) -> tuple[int, int, int] | None:
+        """The ``[k, j, i]`` index of a mask's first voxel, for Slicer may crop what it saves; None if it lies elsewhere."""
+        steps = self.direction * np.asarray(self.spacing)
+        mask_steps = mask.direction * np.asarray(mask.spacing_mm or (1.0, 1.0, 1.0))
+        shift = np.linalg.solve(steps, np.subtract(mask.origin_mm, self.origin))
+        offset = np.round(shift).astype(int)
+        apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
+        start = (int(offset[2]), int(offset[1]), int(offset[0]))
+        inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, self.shape, strict=True))
+        return start if inside and apart <= _SAME_PLACE * min(self.spacing) else None
+
+
+def _grids(study: Study) -> list[_Grid]:
+    """The input file's own grid; and of an uneven stack that which Slicer makes of it, and that which this program writes."""
     spacing, direction = file_geometry(study)
-    steps = direction * np.asarray(spacing)
-    mask_spacing = geometry.spacing_mm or (1.0, 1.0, 1.0)
-    mask_steps = geometry.direction * np.asarray(mask_spacing)
-    shift = np.linalg.solve(steps, np.subtract(geometry.origin_mm, study.geometry.origin_mm))
-    offset = np.round(shift).astype(int)
-    apart = np.abs(steps @ (shift - offset)).max() + np.abs((mask_steps - steps) @ np.asarray(shape[::-1], dtype=float)).max()
-    start = (int(offset[2]), int(offset[1]), int(offset[0]))
-    inside = all(first >= 0 and first + size <= whole for first, size, whole in zip(start, shape, whole_shape, strict=True))
-    if apart > _SAME_PLACE * min(spacing) or not inside:
-        raise StudyError(
-            f"{path} lies on another grid than the study {study.case}: its size is {numbers(shape[::-1])}, spacing "
-            f"{numbers(mask_spacing)} mm, origin ({', '.join(f'{v:.4g}' for v in geometry.origin_mm)}); the study's is "
-            f"{numbers(whole_shape[::-1])}, {numbers(spacing)} mm, ({', '.join(f'{v:.4g}' for v in study.geometry.origin_mm)}). "
-            "Resample it to the study's image, in Slicer with Resample Image (BRAINS) or as a segmentation of that image."
-        )
-    return start
+    shape = study.file_array(study.voxels).shape
+    grids = [_Grid(shape, spacing, direction, study.geometry.origin_mm, lambda whole: np.transpose(whole, study.file_axes))]
+    mean, regular = mean_grid(study.geometry), regular_grid(study.geometry, study.voxels.shape)
+    if mean is not None and mean.spacing_mm is not None:
+        grids.append(_Grid(study.voxels.shape, mean.spacing_mm, mean.direction, mean.origin_mm, lambda whole: whole))
+    if regular is not None:
+        even = regular.geometry
+        grids.append(_Grid(regular.shape, even.spacing_mm or (), even.direction, even.origin_mm, regular.gathered))
+    return grids
+
+
+def _elsewhere(path: Path, shape: tuple[int, ...], geometry: Geometry, study: Study, grid: _Grid) -> StudyError:
+    return StudyError(
+        f"{path} lies on another grid than the study {study.case}: its size is {numbers(shape[2::-1])}, spacing "
+        f"{numbers(geometry.spacing_mm or (1.0, 1.0, 1.0))} mm, origin ({', '.join(f'{v:.4g}' for v in geometry.origin_mm)}); "
+        f"the study's is {numbers(grid.shape[::-1])}, {numbers(grid.spacing)} mm, "
+        f"({', '.join(f'{v:.4g}' for v in grid.origin)}). "
+        "Resample it to the study's image, in Slicer with Resample Image (BRAINS) or as a segmentation of that image."
+    )
 
 
 def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, int | None, np.ndarray]]:

@@ -12,6 +12,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.checks import check_intensities, implausible_size, recognise_reconstruction
 from MyoScarSegLib.study.padding import fill_padding
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.uneven import regular_grid
 
 #: File axis letters in the order of an array ``[k, j, i]``.
 _AXES = "kji"
@@ -159,6 +160,13 @@ def geometry_notes(geometry: Geometry, slices: int) -> list[str]:
             notes.append(f"Uneven slice spacing: {pairs}, the others {usual:.4g} mm (slices counted from 0).")
         elif odd:
             notes.append(f"Uneven slice spacing: neighbouring slices are {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
+    grid = regular_grid(geometry, (slices, 1, 1))
+    if grid is not None and grid.geometry.spacing_mm is not None:
+        notes.append(
+            f"Written masks lie on an even grid with {grid.geometry.spacing_mm[2]:.3g} mm between slices, each acquired slice "
+            "repeated over the length it stands for, at its true place; image.nrrd beside them is the image on that grid "
+            "(3D Slicer shows an uneven DICOM series evenly, unless its acquisition geometry is regularized)."
+        )
     if geometry.spacing_mm is not None and slices > 1:
         distance = geometry.slice_distance_mm
         if distance is not None and distance < 0.999 * geometry.spacing_mm[2]:

@@ -14,10 +14,14 @@ from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import SCAR, Tissue
+from MyoScarSegLib.study.uneven import regular_grid
 
 
 def write_volume(path: Path | str, array: np.ndarray, study: Study) -> None:
     """Write ``array`` with the axis order, origin, spacing and direction of the study's input file.
+
+    An unevenly spaced stack is written on an even grid that has its slices at their true places
+    (:mod:`~MyoScarSegLib.study.uneven`).
 
     Args:
         path: ``.nii.gz``, ``.nii``, ``.nrrd`` or ``.mha``. NIfTI keeps geometry in single precision.
@@ -104,9 +108,15 @@ def _image(array: np.ndarray, study: Study) -> Any:
         array = array.astype(np.uint8)
     if array.dtype == np.float16:
         array = array.astype(np.float32)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(study.file_array(array)))
-    spacing, direction = file_geometry(study)
-    image.SetOrigin([float(value) for value in study.geometry.origin_mm])
+    grid = regular_grid(study.geometry, array.shape)
+    if grid is None:
+        array, origin = study.file_array(array), study.geometry.origin_mm
+        spacing, direction = file_geometry(study)
+    else:
+        array, origin = grid.spread(array), grid.geometry.origin_mm
+        spacing, direction = grid.geometry.spacing_mm or (), grid.geometry.direction
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetOrigin([float(value) for value in origin])
     image.SetSpacing([float(value) for value in spacing])
     image.SetDirection([float(value) for value in direction.ravel()])
     return image

@@ -53,5 +53,5 @@ def write_label_segments(path: Path, labels: np.ndarray, wall_known: bool, study
 
 
 def straight(study: Study) -> Study:
-    """The study as if its file had had k through the slices."""
-    return replace(study, file_axes=(0, 1, 2))
+    """The study as if its file had had k through the slices, evenly: where they really lie is kept beside the file."""
+    return replace(study, file_axes=(0, 1, 2), geometry=replace(study.geometry, slice_positions_mm=None, slice_origins_mm=None))
