@@ -1,5 +1,7 @@
 """The errors that a user can act on. Each message says what was wrong, where, and what to do."""
 
+from collections.abc import Collection
+
 
 class MyoScarSegError(Exception):
     """Base of every error that the program raises on purpose; the message is fit to show to a user."""
@@ -7,6 +9,23 @@ class MyoScarSegError(Exception):
 
 class StudyError(MyoScarSegError):
     """An input cannot be read as an LGE study."""
+
+
+class UnnamedLabelsError(StudyError):
+    """Labels whose meaning nothing says: their values are not guessed.
+
+    Attributes:
+        values: that occur, 0 left out.
+        fitting: what ``--labels`` would have to say, if the values are what they often are.
+    """
+
+    def __init__(self, where: str, values: Collection[int], fitting: str, what: str = "", option: str = "--labels") -> None:
+        listed = ", ".join(map(str, sorted(values)[:12])) + (" and more" if len(values) > 12 else "")
+        super().__init__(
+            f"Nothing says what the labels in {where} mean (values {listed}{what and f': {what}'}). Say it: if it fits, with "
+            f"{option} '{fitting}'; every value is background, cavity, myocardium, scar or no-reflow."
+        )
+        self.values, self.fitting = tuple(sorted(values)), fitting
 
 
 class PromptError(MyoScarSegError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,20 @@ def labels(seed: int = 0, shape: tuple[int, int, int] = SHAPE, *, scar: bool = T
     return classes
 
 
-def write_pair(image: Path, label: Path, seed: int = 0, values: np.ndarray | None = None, of: Study | None = None) -> Study:
+def name_labels(folder: Path) -> None:
+    """Say, as nnU-Net does, that the label files in a folder have EMIDEC's values."""
+    named = {"background": 0, "cavity": 1, "myocardium": 2, "scar": 3, "no-reflow": 4}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dataset.json").write_text(json.dumps({"labels": named}))
+
+
+def write_pair(
+    image: Path, label: Path, seed: int = 0, values: np.ndarray | None = None, of: Study | None = None, *, named: bool = True
+) -> Study:
+    """An image and its labels, which are named if they can be EMIDEC's."""
     made = study(seed) if of is None else of
+    if named and (values is None or 3 <= values.max() <= 4):
+        name_labels(label.parent)
     write_volume(image, made.voxels.astype(np.int16), made)
     write_volume(label, labels(seed) if values is None else values, made)
     return made
@@ -63,4 +76,5 @@ def write_yolosam(folder: Path, parts: dict[str, list[str]], *, extension: str =
                 mask[8:16, 10 : 20 + number] = 255
             write_grey(folder / part / "masks" / f"{name}.{extension}", mask)
             number += 1
+    (folder / "data.yaml").write_text("train: train/images\nval: val/images\nnames:\n  0: scar\n")
     return folder

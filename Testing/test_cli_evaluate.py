@@ -12,7 +12,9 @@ import SimpleITK as sitk
 
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.study.writer import write_segmentation, write_volume
-from Testing.command import table, voxels, write_image  # fmt: skip
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from Testing.command import table, voxels, write_image
+from Testing.ring_factory import write_rings
 
 SHAPE = (4, 40, 40)
 GEOMETRY = Geometry((1.0, 2.0, 10.0), origin_mm=(5.0, -7.0, 30.0))
@@ -38,7 +40,7 @@ def save(path: Path, array: np.ndarray, geometry: Geometry = GEOMETRY) -> Path:
 @pytest.fixture
 def folders(tmp_path) -> tuple[Path, Path]:
     """Two cases on both sides: ``a`` is half found, ``b`` has none and gets none."""
-    pred, truth = tmp_path / "pred", tmp_path / "truth"
+    pred, truth = tmp_path / "scar-pred", tmp_path / "scar-truth"
     save(truth / "a.nii.gz", square(1, 10, 20))
     save(truth / "b.nii.gz", np.zeros(SHAPE, dtype=np.uint8))
     half = square(1, 10, 20)
@@ -135,7 +137,7 @@ def labels() -> np.ndarray:
 
 def test_emidec_labels_are_understood_and_give_the_wall(command, tmp_path):
     truth, pred = save(tmp_path / "t.nii.gz", labels()), save(tmp_path / "p.nii.gz", (labels() >= 3).astype(np.uint8))
-    ran = command("evaluate", pred, truth, "--json")
+    ran = command("evaluate", pred, truth, "--json", "--labels", "emidec", "--pred-labels", "scar=1")
     assert ran.status == 0, ran.err
     (case,) = ran.json["settings"]["masks"]["cases"]
     assert case["dice_3d"] == 1.0
@@ -147,8 +149,8 @@ def test_a_label_map_may_name_scar_alone(command, tmp_path):
     classes = np.where(labels() == 3, 7, labels())
     truth, pred = save(tmp_path / "t.nii.gz", classes), save(tmp_path / "p.nii.gz", classes)
     refused = command("evaluate", pred, truth)
-    assert refused.status == 1
-    assert "nothing says which of them is scar" in refused.err
+    assert refused.status == 2
+    assert "--labels 'cavity=1 myocardium=2 scar=4 no-reflow=7'" in refused.err
     ran = command("evaluate", pred, truth, "--labels", "scar=4,7", "--json")
     assert ran.status == 0, ran.err
     (case,) = ran.json["settings"]["masks"]["cases"]
@@ -160,13 +162,13 @@ def test_predictions_may_have_labels_of_their_own(command, tmp_path):
         save(tmp_path / "t.nii.gz", labels()),
         save(tmp_path / "p.nii.gz", np.where(labels() >= 3, 2, 1).astype(np.uint8)),
     )
-    ran = command("evaluate", pred, truth, "--pred-labels", "background=1 scar=2", "--json")
+    ran = command("evaluate", pred, truth, "--labels", "emidec", "--pred-labels", "background=1 scar=2", "--json")
     assert ran.json["settings"]["masks"]["cases"][0]["dice_3d"] == 1.0
 
 
 def test_segmentations_cropped_by_slicer_are_put_where_they_belong(command, tmp_path):
     """Both sides hold only the part that was drawn on, each another part."""
-    truth, pred = tmp_path / "t.seg.nrrd", tmp_path / "p.seg.nrrd"
+    truth, pred = tmp_path / "t_scar.seg.nrrd", tmp_path / "p_scar.seg.nrrd"
     for path, array, rows in ((truth, square(1, 10, 20), slice(8, 25)), (pred, square(1, 12, 22), slice(11, 30))):
         whole = tmp_path / "whole.seg.nrrd"
         write_segmentation(whole, array, study())
@@ -211,15 +213,15 @@ def test_masks_of_pictures_have_no_grams_until_the_spacing_is_given(command, seg
 
 def test_emidecs_own_folders_are_found(command, emidec_volumes_folder, tmp_path):
     for side in ("pred", "truth"):
-        for name in ("samplePositive", "sampleNegative"):
-            target = tmp_path / side / name / "Contours" / f"{name}.nii.gz"
+        for name, code in (("samplePositive", "Case_P100"), ("sampleNegative", "Case_N006")):
+            target = tmp_path / side / code / "Contours" / f"{code}.nii.gz"
             target.parent.mkdir(parents=True)
             target.write_bytes((emidec_volumes_folder / f"{name}_labels.nii.gz").read_bytes())
             (target.parent.parent / "Images").mkdir()
     ran = command("evaluate", tmp_path / "pred", tmp_path / "truth", "--json")
     assert ran.status == 0, ran.err
     figures = ran.json["settings"]["masks"]["figures"]
-    assert figures["per_patient_dice"] == {"samplePositive": 1.0}
+    assert figures["per_patient_dice"] == {"Case_P100": 1.0}
     assert figures["scar_free_patients_at_most_1_g"] == 1
 
 
@@ -254,11 +256,7 @@ def test_missing_folders_end_with_status_1(command, tmp_path):
 @pytest.fixture
 def data(tmp_path) -> Path:
     """EMIDEC's layout with one patient with scar and one without, two slices each."""
-    from PIL import Image
-
-    folder = tmp_path / "data"
-    for kind in ("images", "labels"):
-        (folder / kind).mkdir(parents=True)
+    stack = []
     for name, scar in (("P001", 3), ("N002", 2)):
         for k in range(2):
             classes = np.zeros((64, 64), dtype=np.uint8)
@@ -266,9 +264,8 @@ def data(tmp_path) -> Path:
             classes[24:40, 24:40] = 1
             classes[17:23, 20:40] = scar
             image = np.clip(voxels(k, (1, 64, 64))[0] // 8 + 100 * (classes == 3), 0, 255).astype(np.uint8)
-            Image.fromarray(image).save(folder / "images" / f"Case_{name}_slice_{k:03}.png")
-            Image.fromarray(classes).save(folder / "labels" / f"Case_{name}_slice_{k:03}.png")
-    return folder
+            stack.append(LabelledSlice(name, k, image, classes))
+    return write_rings(tmp_path / "data", stack)
 
 
 @pytest.fixture

@@ -157,6 +157,7 @@ def test_labels_of_ultralytics_hold_a_box_per_scar_or_one_for_all(tmp_path, boxe
         mask = np.zeros((40, 48))
         mask[5:10, 30:38] = mask[22:30, 4:9] = 255
         write_grey(tmp_path / "in" / "masks" / f"{name}.png", mask)
+    (tmp_path / "in" / "data.yaml").write_text("names: [scar]\n")
     for layout, images in (("yolo", "images/train"), ("yolosam", "train/images")):
         options = Options(boxes=boxes, split=Split(("A",), ("B",)))
         convert(read_dataset(tmp_path / "in"), tmp_path / layout, layout, options)

@@ -14,7 +14,7 @@ from MyoScarSegLib.study import read_study, write_volume
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.training.datasets.reading import kind_of, read_dataset
 from Testing.dicom_factory import write_series
-from Testing.labelled_factory import labels, study, write_pair
+from Testing.labelled_factory import labels, name_labels, study, write_pair
 
 LAYOUTS = {
     "equal names": ("images/{}.nii.gz", "labels/{}.nii.gz"),
@@ -57,6 +57,7 @@ def test_uneven_dicom_stack_gives_each_slice_its_own_share(tmp_path):
     array = study().voxels.astype(np.int16) + 300
     dicom = write_series(tmp_path / "images" / "a", array, offsets=[0, 10, 20, 40])
     write_volume(tmp_path / "labels" / "a.nrrd", labels(), read_study(dicom))
+    name_labels(tmp_path / "labels")
     data = read_dataset(tmp_path)
     assert [s.slice_spacing_mm for s in data.slices] == pytest.approx([10, 10, 15, 20])
     assert np.array_equal([s.labels for s in data.slices], labels())
@@ -100,6 +101,7 @@ def test_slice_with_unusable_pixels_is_left_out_by_name(tmp_path):
     voxels[1, 3, 3] = np.nan
     write_volume(tmp_path / "images" / "a.nrrd", voxels, made)
     write_volume(tmp_path / "labels" / "a.nrrd", labels(), made)
+    name_labels(tmp_path / "labels")
     data = read_dataset(tmp_path)
     assert [s.index for s in data.slices] == [0, 2, 3]
     assert "NaN" in data.skipped["a slice 1"]
@@ -108,7 +110,7 @@ def test_slice_with_unusable_pixels_is_left_out_by_name(tmp_path):
 @pytest.mark.parametrize("value", [1, 255])
 def test_binary_mask_is_scar_alone(tmp_path, value):
     scar = (labels() >= 3) * np.uint8(value)
-    write_pair(tmp_path / "images" / "a.nrrd", tmp_path / "labels" / "a.nrrd", values=scar)
+    write_pair(tmp_path / "images" / "a.nrrd", tmp_path / "labels" / "a_scar.nrrd", values=scar)
     data = read_dataset(tmp_path)
     assert np.array_equal([s.scar for s in data.slices], scar > 0)
     assert not any(s.wall_known for s in data.slices)
@@ -117,7 +119,7 @@ def test_binary_mask_is_scar_alone(tmp_path, value):
 
 def test_values_that_could_mean_anything_are_listed_with_an_example(tmp_path):
     write_pair(tmp_path / "images" / "a.nrrd", tmp_path / "labels" / "a.nrrd", values=labels() * np.uint8(10))
-    with pytest.raises(StudyError, match=r"values 0, 10, 20, 30, 40.*--labels 'cavity=1"):
+    with pytest.raises(StudyError, match=r"values 10, 20, 30, 40.*--labels 'cavity=10 myocardium=20 scar=30 no-reflow=40'"):
         read_dataset(tmp_path)
     data = read_dataset(tmp_path, label_map=parse_label_map("cavity=10; myocardium=20 scar=30,40"))
     assert np.array_equal([s.labels for s in data.slices], np.minimum(labels(), 3))
@@ -128,7 +130,7 @@ def test_values_that_could_mean_anything_are_listed_with_an_example(tmp_path):
 def test_two_values_without_scar_among_them_are_not_taken_for_emidecs(tmp_path):
     """1 and 2 may be cavity and myocardium, or myocardium and scar."""
     write_pair(tmp_path / "images" / "a.nrrd", tmp_path / "labels" / "a.nrrd", values=labels(scar=False))
-    with pytest.raises(StudyError, match="nothing says which of them is scar"):
+    with pytest.raises(StudyError, match="Nothing says what the labels"):
         read_dataset(tmp_path)
     assert not any(s.scar.any() for s in read_dataset(tmp_path, label_map=parse_label_map("emidec")).slices)
 
@@ -146,7 +148,7 @@ def test_bad_label_maps_are_refused(text):
 def test_label_names_in_nnunets_dataset_json_are_used(tmp_path, named):
     values = np.where(labels() >= 3, 4, labels()).astype(np.uint8)
     values[:, :3, :3] = 2
-    write_pair(tmp_path / "imagesTr" / "a_0000.nii.gz", tmp_path / "labelsTr" / "a.nii.gz", values=values)
+    write_pair(tmp_path / "imagesTr" / "a_0000.nii.gz", tmp_path / "labelsTr" / "a.nii.gz", values=values, named=False)
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": named}))
     data = read_dataset(tmp_path)
     assert np.array_equal([s.labels for s in data.slices], np.minimum(values, 3))
@@ -230,7 +232,7 @@ def test_folders_that_hold_nothing_labelled_say_what_is_expected(tmp_path):
 
 @pytest.mark.data
 def test_the_challenges_own_sample_exams_are_read(emidec_volumes_folder):
-    data = read_dataset(emidec_volumes_folder)
+    data = read_dataset(emidec_volumes_folder, label_map=parse_label_map("emidec"))
     assert data.strata == {"sampleNegative": "normal", "samplePositive": "scar"} and data.skipped == {}
     positive = [s for s in data.slices if s.patient == "samplePositive"]
     truth = sitk.GetArrayFromImage(sitk.ReadImage(str(emidec_volumes_folder / "samplePositive_labels.nii.gz")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.reading import kind_of, read_dataset
@@ -76,11 +76,13 @@ def test_masks_with_several_values(tmp_path):
     for name, values in (("A_1", truth[0]), ("B_1", truth[1])):
         write_grey(tmp_path / "images" / f"{name}.png", picture(ord(name[0])))
         write_grey(tmp_path / "masks" / f"{name}.png", values)
-    data = read_dataset(tmp_path)
+    with pytest.raises(UnnamedLabelsError, match="--labels 'cavity=1 myocardium=2 scar=3 no-reflow=4'"):
+        read_dataset(tmp_path)
+    data = read_dataset(tmp_path, label_map=parse_label_map("emidec"))
     assert data.given_split is None and all(s.wall_known for s in data.slices)
     assert np.array_equal(data.slices[0].labels, truth[0])
     write_grey(tmp_path / "masks" / "A_1.png", truth[0] * 50)
-    with pytest.raises(StudyError, match=r"values 0, 1, 2, 3, 50, 100, 150, 200"):
+    with pytest.raises(StudyError, match=r"values 1, 2, 3, 50, 100, 150, 200"):
         read_dataset(tmp_path)
     write_grey(tmp_path / "masks" / "B_1.png", truth[1] * 50)
     data = read_dataset(tmp_path, label_map=parse_label_map("scar=150,200 background=50,100"))

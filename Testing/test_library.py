@@ -24,6 +24,7 @@ from MyoScarSegLib.study import Geometry, read_mask, read_study, write_segmentat
 from MyoScarSegLib.training.datasets import library as module
 from MyoScarSegLib.training.datasets import library_record
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy
+from MyoScarSegLib.training.datasets.labelmaps import EMIDEC
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_check import check_library
 from MyoScarSegLib.training.datasets.reading import read_dataset
@@ -126,7 +127,9 @@ def test_files_are_added_with_a_mask_of_this_program_or_any_labels(library, tmp_
     loaded = library.load(library.add(tmp_path / "a.nii.gz", tmp_path / "a.seg.nrrd", patient="P1"))
     assert same(loaded, made, (truth >= 3) * 3) and not loaded.wall_known
     write_volume(tmp_path / "labels.nii.gz", truth, made)
-    loaded = library.load(library.add(tmp_path / "a.nii.gz", tmp_path / "labels.nii.gz", patient="P1", replace=True))
+    loaded = library.load(
+        library.add(tmp_path / "a.nii.gz", tmp_path / "labels.nii.gz", patient="P1", label_map=EMIDEC, replace=True)
+    )
     assert same(loaded, made, truth) and loaded.wall_known
 
 

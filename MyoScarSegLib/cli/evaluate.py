@@ -37,11 +37,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the evaluation as JSON instead of a table")
     parser.add_argument("--name", help="what legends call it")
     parser.add_argument(
-        "--labels", metavar="MAP", help="label values, such as 'cavity=1 myocardium=2 scar=3,4', or emidec (default: found out)"
+        "--labels",
+        metavar="MAP",
+        help="label values, such as 'cavity=1 myocardium=2 scar=3,4', or emidec (default: what names of files and segments say)",
     )
 
     masks = parser.add_argument_group("masks")
-    masks.add_argument("--pred-labels", metavar="MAP", help="of PRED, if they differ from TRUTH's and are not 0 and 1")
+    masks.add_argument("--pred-labels", metavar="MAP", help="of PRED (default: as its files' places say, or as --labels)")
     masks.add_argument("--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices, for files without")
 
     models = parser.add_argument_group("models")

@@ -105,7 +105,8 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
         type=_label_map,
         metavar="MAP",
         help="what the values in label files mean: 'cavity=1 myocardium=2 scar=3,4', or 'emidec' for just that with no-reflow=4 "
-        "(default: what the values speak for; segments go by their names)",
+        "(default: what a record, EMIDEC's layout, or names of files and folders say; segments go by "
+        "code and name)",
     )
 
 
@@ -186,6 +187,8 @@ def _import(args: argparse.Namespace) -> int:
     else:
         for case in report.cases:
             sys.stdout.write(f"{case.source}: {case.message or f'{case.status} as {case.case} of patient {case.patient}'}\n")
+    if report.unnamed is not None:
+        return 2
     return int(any(case.status == PROBLEM for case in report.cases))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.cli import convert, demo, evaluate, info, jobs, library, models, runs, train
-from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.errors import MyoScarSegError, UnnamedLabelsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(args.run(args))
     except MyoScarSegError as error:
         sys.stderr.write(f"myoscarseg: {error}\n")
-        return 1
+        return 2 if isinstance(error, UnnamedLabelsError) else 1
     except KeyboardInterrupt:
         sys.stderr.write("myoscarseg: stopped.\n")
         return 1

@@ -30,11 +30,13 @@ class Segment:
     Attributes:
         name: as the user reads it.
         number: of its class (:mod:`~MyoScarSegLib.study.tissue`), by its code or its name; None if they say nothing.
+        value: of its voxels in the file, or, where several segments may lie over each other, its place among them, from 1.
         mask: bool ``[k, j, i]``, shaped like the study's voxels. Segments may overlap.
     """
 
     name: str
     number: int | None
+    value: int
     mask: np.ndarray
 
 
@@ -110,7 +112,7 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
         whole[window] = part
         return np.ascontiguousarray(grid.to_study(whole))
 
-    segments = tuple(Segment(name, number, on_grid(mask)) for name, number, mask in _segments(path, stored, fields))
+    segments = tuple(Segment(name, number, value, on_grid(mask)) for name, number, value, mask in _segments(path, stored, fields))
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
 
 
@@ -206,8 +208,8 @@ def _elsewhere(path: Path, shape: tuple[int, ...], geometry: Geometry, study: St
     )
 
 
-def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, int | None, np.ndarray]]:
-    """Name, class, and voxels of each segment that the header's fields name.
+def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tuple[str, int | None, int, np.ndarray]]:
+    """Name, class, value, and voxels of each segment that the header's fields name.
 
     Slicer before 4.11 wrote a component for each segment, and neither its layer nor its value.
     """
@@ -231,9 +233,10 @@ def _segments(path: Path, stored: np.ndarray, fields: dict[str, str]) -> list[tu
             raise StudyError(f"{path} is damaged: the header's fields on {key} make no sense ({error}).") from error
         entry = re.search(r"TerminologyEntry:([^|]*)", fields.get(f"{key}_Tags", ""))
         try:
-            found.append((name, class_of_segment(name, entry[1] if entry else ""), mask))
+            tissue = class_of_segment(name, entry[1] if entry else "")
         except StudyError as error:
             raise StudyError(f"{path}: {error}") from error
+        found.append((name, tissue, number + 1 if stored.ndim == 4 else int(value or 1), mask))
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.errors import MyoScarSegError, StudyError, UnnamedLabelsError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
@@ -47,14 +47,21 @@ class Imported:
 
 @dataclass
 class ImportReport:
-    """What became of all; see :class:`Imported`."""
+    """What became of all; see :class:`Imported`.
+
+    Attributes:
+        cases: in order.
+        unnamed: the first labels whose meaning nothing says, if there were some.
+    """
 
     cases: list[Imported] = field(default_factory=list)
+    unnamed: UnnamedLabelsError | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object, with counts."""
         counts = {status: sum(case.status == status for case in self.cases) for status in (ADDED, SAME, PROBLEM)}
-        return {"version": 1, **counts, "cases": [asdict(case) for case in self.cases]}
+        asked = None if self.unnamed is None else {"values": list(self.unnamed.values), "fitting": self.unnamed.fitting}
+        return {"version": 1, **counts, "cases": [asdict(case) for case in self.cases], "unnamed_labels": asked}
 
 
 def import_cases(
@@ -258,4 +265,6 @@ class _Importer:
         self._known.add(case.case)
 
     def _problem(self, source: str, error: MyoScarSegError) -> None:
+        if isinstance(error, UnnamedLabelsError) and self.report.unnamed is None:
+            self.report.unnamed = error
         self.report.cases.append(Imported(source, PROBLEM, message=str(error)))

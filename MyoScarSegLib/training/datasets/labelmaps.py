@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
+from MyoScarSegLib.files import read_json
 from MyoScarSegLib.study.masks import Segment, StoredLabels, read_labels, scar_of
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import class_named
+from MyoScarSegLib.study.tissue import class_named, says_scar
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_emidecs_layout, stem
+from MyoScarSegLib.training.datasets.sidecar import Sidecar
 
 #: Value in a file to class.
 LabelMap = Mapping[int, int]
@@ -25,6 +29,9 @@ EMIDEC: LabelMap = {BACKGROUND: BACKGROUND, CAVITY: CAVITY, MYOCARDIUM: MYOCARDI
 BINARY: dict[int, LabelMap] = {value: {0: BACKGROUND, value: INFARCT} for value in (1, 255)}
 
 EXAMPLE = "--labels 'cavity=1 myocardium=2 scar=3,4'"
+
+#: Files of ours beside labels: a library's case, and a result of ``segment``.
+RECORD, LABELS, _RESULT = "case.json", "labels.nii.gz", "result.json"
 
 #: So many values are named in a message.
 _MOST_SHOWN = 12
@@ -60,30 +67,75 @@ def parse_label_map(text: str) -> LabelMap:
     return found
 
 
-def default_label_map(values: Collection[int], where: str, *, emidec: bool = False) -> LabelMap:
-    """The label map that a whole data set's values speak for.
+def named_by_place(path: Path, values: Collection[int], root: Path | None = None) -> LabelMap | None:
+    """What the values of a plain label file mean by where it lies; None if that does not say.
+
+    Our own results and library say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its
+    folder; and, if there is one value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Nothing but 0 is no
+    scar.
 
     Args:
-        values: all that occur in the data set.
-        where: the data set, for the message.
-        emidec: the files are named as EMIDEC names them.
-
-    Raises:
-        StudyError: they could mean anything.
+        path: of the file.
+        values: that occur in it.
+        root: the folder above which folders' names do not count; the file's own if None.
     """
     drawn = set(values) - {0}
-    if emidec and drawn <= set(EMIDEC):
+    if not drawn:
+        return BINARY[1]
+    own_case = path.name == LABELS and (path.parent / RECORD).is_file()
+    if drawn <= set(EMIDEC) and (own_case or in_emidecs_layout(path)):
         return EMIDEC
-    if len(drawn) <= 1:
-        value = next(iter(drawn), 1)
-        if value in BINARY:
-            return BINARY[value]
-    elif drawn <= set(EMIDEC) and drawn & {INFARCT, NO_REFLOW}:
-        return EMIDEC
-    raise StudyError(
-        f"The labels in {where} have the values {listed(values)}, and nothing says which of them is scar. Say so, for example "
-        f"with {EXAMPLE}; `--labels emidec` means 1 cavity, 2 myocardium, 3 infarct, 4 no-reflow."
-    )
+    if drawn == {1} and (path.parent / _RESULT).is_file():
+        return BINARY[1]
+    for folder in (path.parent, path.parent.parent):
+        if (found := Sidecar.read(folder).label_map or _of_nnunet(folder)) is not None and drawn <= set(found):
+            return found
+    value = next(iter(drawn))
+    return BINARY[value] if drawn in ({1}, {255}) and _says_scar(path, root) else None
+
+
+def unnamed(where: str, values: Collection[int], option: str = "--labels") -> UnnamedLabelsError:
+    """The error that asks what values mean, with the answer that would fit."""
+    drawn = sorted(set(values) - {0})
+    names = {1: ("scar",), 2: ("myocardium", "scar"), 3: ("cavity", "myocardium", "scar")}
+    classes = names.get(len(drawn), ("cavity", "myocardium", "scar", "no-reflow"))
+    fitting = [f"{name}={value}" for name, value in zip(classes, drawn, strict=False)]
+    if rest := drawn[len(classes) :]:
+        fitting.append(f"background={','.join(map(str, rest))}")
+    return UnnamedLabelsError(where, drawn, " ".join(fitting), option=option)
+
+
+def _says_scar(path: Path, root: Path | None) -> bool:
+    """Whether the nearest of a file's name and its folders' that names a tissue says scar."""
+    parents = path.resolve().parents
+    last = path.parent.resolve() if root is None else root.resolve()
+    folders = [folder.name for folder in parents if folder == last or last in folder.parents]
+    if root is None and folders[0].lower() in LABEL_FOLDERS:
+        folders.append(parents[1].name)
+    said = (says_scar(name, image=True) for name in (stem(path), *folders))
+    return next((answer for answer in said if answer is not None), False)
+
+
+def _of_nnunet(folder: Path) -> LabelMap | None:
+    """The label map in nnU-Net's ``dataset.json``, if there is one and it says what is scar.
+
+    Its version 2 has name to value, version 1 value to name.
+    """
+    path = folder / "dataset.json"
+    if not path.is_file():
+        return None
+    document = read_json(path, StudyError)
+    labels = document.get("labels") if isinstance(document, dict) else None
+    if not isinstance(labels, dict):
+        return None
+    pairs = [(value, key) if str(key).isdigit() else (key, value) for key, value in labels.items()]
+    found: dict[int, int] = {}
+    for name, value in pairs:
+        number = class_named(str(name))
+        if number is None or not str(value).isdigit():
+            return None
+        found[int(value)] = number
+    return found if {INFARCT, NO_REFLOW} & set(found.values()) else None
 
 
 def apply_label_map(values: np.ndarray, label_map: LabelMap, where: str) -> np.ndarray:
@@ -129,15 +181,32 @@ def whole_numbers(labels: StoredLabels, where: str) -> np.ndarray:
     return values.astype(smallest)
 
 
-def classes_of_segments(segments: Sequence[Segment], where: str) -> tuple[np.ndarray, bool]:
+def classes_of_segments(
+    segments: Sequence[Segment], where: str, label_map: LabelMap | None = None, option: str = "--labels"
+) -> tuple[np.ndarray, bool]:
     """Classes from named segments, of which scar lies over the myocardium that it is part of.
+
+    Args:
+        segments: of one file.
+        where: the file, for messages.
+        label_map: what segments mean whose names and codes say nothing, by their value.
+        option: that says so, for the message.
 
     Returns:
         uint8 ``[k, j, i]``, and whether cavity and myocardium have segments of their own.
 
     Raises:
+        UnnamedLabelsError: none is called or coded scar, and there are some that nothing is known of.
         StudyError: none is called or coded scar, or several have one name.
     """
+    if label_map is not None:
+        segments = [s if s.number is not None else replace(s, number=label_map.get(s.value)) for s in segments]
+    unknown = [s for s in segments if s.number is None]
+    if unknown and not any(s.number in (INFARCT, NO_REFLOW) for s in segments):
+        raise UnnamedLabelsError(
+            where, [s.value for s in unknown], unnamed(where, [s.value for s in unknown]).fitting,
+            ", ".join(f"{s.value} is the segment {s.name!r}" for s in unknown[:_MOST_SHOWN]), option,
+        )  # fmt: skip
     scar_of(segments, where)
     by_class: dict[int, np.ndarray] = {}
     for segment in segments:
@@ -158,7 +227,7 @@ def classes_on(
     Args:
         study: the study.
         labels: bool (scar) or classes, ``[k, j, i]`` shaped like the study's voxels; or a file on the study's grid.
-        label_map: what the values in a file without named segments mean; None for what they speak for.
+        label_map: what the values in a file without named segments mean; None for what its place says (:func:`named_by_place`).
         wall_known: whether cavity and myocardium are labelled; None looks whether they are there.
 
     Returns:
@@ -177,10 +246,14 @@ def classes_on(
         return scar_only_unless_wall(labels.astype(np.uint8), wall_known is not False)
     stored = read_labels(labels, study)
     if stored.segments:
-        classes, drawn = classes_of_segments(stored.segments, str(labels))
+        classes, drawn = classes_of_segments(stored.segments, str(labels), label_map)
         return scar_only_unless_wall(classes, drawn and wall_known is not False)
     values = whole_numbers(stored, str(labels))
-    label_map = label_map or default_label_map({int(v) for v in np.unique(values)}, str(labels))
+    if label_map is None:
+        found = {int(value) for value in np.unique(values)}
+        label_map = named_by_place(Path(labels), found)
+        if label_map is None:
+            raise unnamed(str(labels), found)
     known = knows_wall(label_map) and wall_known is not False
     return scar_only_unless_wall(apply_label_map(values, label_map, str(labels)), known)
 

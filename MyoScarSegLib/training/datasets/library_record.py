@@ -21,11 +21,12 @@ from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy
 from MyoScarSegLib.training.datasets.labelled import INFARCT
+from MyoScarSegLib.training.datasets.labelmaps import LABELS, RECORD
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts
 from MyoScarSegLib.training.datasets.stored import read_written, write_image, write_label_segments
 from MyoScarSegLib.training.datasets.thumbnail import write_thumbnail
 
-RECORD, VOLUME, SEGMENTATION, LABELS = "case.json", "volume.nrrd", "segmentation.seg.nrrd", "labels.nii.gz"
+VOLUME, SEGMENTATION = "volume.nrrd", "segmentation.seg.nrrd"
 THUMBNAIL = "thumbnail.png"
 VERSION, READABLE = 2, (1, 2)
 

@@ -35,8 +35,9 @@ def read_dataset(
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
         kind: one of :data:`KINDS`; None recognises it by its content.
         label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
-            volumes and masks; None understands EMIDEC's values and masks of scar alone. See
-            :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map` for a user's text.
+            volumes and masks; None for what is said beside them, see
+            :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`. A user's text is read by
+            :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`.
         patient_pattern: regular expression that finds the patient in names of slices or cases, for YoloSAM's layout and volumes;
             see :class:`~MyoScarSegLib.training.datasets.patients.PatientRule` for what is done without.
         progress, cancel: as everywhere.
@@ -45,8 +46,8 @@ def read_dataset(
         All slices, scar or not; what could not be read is in its ``skipped``.
 
     Raises:
-        StudyError: the folder is of no known kind, nothing in it can be read, the label values do not say what is scar, or a
-            patient is both trained on and validated.
+        UnnamedLabelsError: nothing says what the label values mean.
+        StudyError: the folder is of no known kind, nothing in it can be read, or a patient is both trained on and validated.
         Cancelled: ``cancel`` was set.
     """
     folder = Path(folder)

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import read_json
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import class_named
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
@@ -46,10 +44,11 @@ def read_volumes(
     """All cases of a folder of volumes, and why others could not be read.
 
     The label map is the one given, the one that nnU-Net's ``dataset.json`` or a conversion by this program left, or the one
-    that the values of the whole data set speak for; named segments (``.seg.nrrd``) need none.
+    that a file's place says (:func:`~.labelmaps.named_by_place`); named segments (``.seg.nrrd``) need none.
 
     Raises:
-        StudyError: no case can be read, or the label values do not say what is scar.
+        UnnamedLabelsError: nothing says what the values mean.
+        StudyError: no case can be read.
         Cancelled: ``cancel`` was set.
     """
     found = find_pairs(folder)
@@ -67,18 +66,21 @@ def read_volumes(
             cancel.raise_if_cancelled()
         progress(done, len(found.pairs), f"Reading {pair.case}")
         try:
-            cases.append(_read(pair, rule, sidecar))
+            cases.append(_read(pair, rule, sidecar, label_map))
+        except UnnamedLabelsError:
+            raise
         except StudyError as error:
             skipped[pair.case] = str(error)
     progress(len(found.pairs), len(found.pairs), "Reading")
     if not cases:
         name, reason = next(iter(skipped.items()))
         raise StudyError(f"None of the {len(skipped)} cases in {folder} can be read; {name}: {reason}")
-    label_map = label_map or sidecar.label_map or _of_nnunet(folder) or _default(folder, cases)
-    return [_labelled(case, label_map, sidecar) for case in cases], skipped
+    label_map = label_map or sidecar.label_map
+    meaning = _meaning(folder, cases) if label_map is None else dict.fromkeys((case.pair.case for case in cases), label_map)
+    return [_labelled(case, meaning.get(case.pair.case, {}), sidecar) for case in cases], skipped
 
 
-def _read(pair: Pair, rule: PatientRule, sidecar: Sidecar) -> _Read:
+def _read(pair: Pair, rule: PatientRule, sidecar: Sidecar, label_map: LabelMap | None) -> _Read:
     facts = sidecar.cases.get(pair.case)
     study = read_study(pair.image) if facts is None else read_written(pair.image, facts)
     labels = read_labels(pair.labels, study)
@@ -86,37 +88,30 @@ def _read(pair: Pair, rule: PatientRule, sidecar: Sidecar) -> _Read:
         raise StudyError(f"{pair.labels} is a segmentation without any segment.")
     patient = rule.of_stack(pair.case) if facts is None else facts.patient
     if labels.segments:
-        classes, wall_known = labelmaps.classes_of_segments(labels.segments, str(pair.labels))
+        classes, wall_known = labelmaps.classes_of_segments(labels.segments, str(pair.labels), label_map)
         return _Read(pair, patient, study, classes, None, wall_known)
     return _Read(pair, patient, study, None, labelmaps.whole_numbers(labels, str(pair.labels)), False)
 
 
-def _default(folder: Path, cases: list[_Read]) -> LabelMap:
-    values = {int(value) for case in cases if case.values is not None for value in np.unique(case.values)}
-    emidec = all(case.pair.case.startswith("Case_") for case in cases)
-    return labelmaps.default_label_map(values, str(folder), emidec=emidec)
+def _meaning(folder: Path, cases: list[_Read]) -> dict[str, LabelMap]:
+    """The label map of each case whose file lies where its meaning is said.
 
-
-def _of_nnunet(folder: Path) -> LabelMap | None:
-    """The label map in nnU-Net's ``dataset.json``, if there is one and it says what is scar.
-
-    Its version 2 has name to value, version 1 value to name.
+    Raises:
+        UnnamedLabelsError: nothing says what the values of some are.
     """
-    path = folder / "dataset.json"
-    if not path.is_file():
-        return None
-    document = read_json(path, StudyError)
-    labels = document.get("labels") if isinstance(document, dict) else None
-    if not isinstance(labels, dict):
-        return None
-    pairs = [(value, key) if str(key).isdigit() else (key, value) for key, value in labels.items()]
-    found: dict[int, int] = {}
-    for name, value in pairs:
-        number = class_named(str(name))
-        if number is None or not str(value).isdigit():
-            return None
-        found[int(value)] = number
-    return found if {3, 4} & set(found.values()) else None
+    found: dict[str, LabelMap] = {}
+    unknown: set[int] = set()
+    for case in cases:
+        if case.values is not None:
+            values = {int(value) for value in np.unique(case.values)}
+            label_map = labelmaps.named_by_place(case.pair.labels, values, folder)
+            if label_map is None:
+                unknown |= values
+            else:
+                found[case.pair.case] = label_map
+    if unknown:
+        raise labelmaps.unnamed(str(folder), unknown)
+    return found
 
 
 def _labelled(case: _Read, label_map: LabelMap, sidecar: Sidecar) -> LabelledStudy:

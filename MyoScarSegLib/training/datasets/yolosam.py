@@ -16,6 +16,7 @@ from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.study.tissue import says_scar
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import DataSet, scar_only_unless_wall, strata_by_content
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
@@ -65,11 +66,13 @@ def read_yolosam(
 ) -> DataSet:
     """All slices of the layout, with its own split if it has ``train`` and ``val``.
 
-    The patient of a slice is what its name says (:class:`~MyoScarSegLib.training.datasets.patients.PatientRule`). Masks are
-    0 and 255, 0 and 1, EMIDEC's classes, or what ``label_map`` says; a JPEG mask is scar from 128 on.
+    The patient of a slice is what its name says (:class:`~MyoScarSegLib.training.datasets.patients.PatientRule`). What the masks'
+    values mean is said by ``label_map``, by our own record, by ``data.yaml``, or by names of files and folders; a JPEG mask has
+    0 and, from 128 on, 255.
 
     Raises:
-        StudyError: nothing can be read, the masks' values do not say what is scar, or a patient (or the same picture under
+        UnnamedLabelsError: nothing says what the masks' values mean.
+        StudyError: nothing can be read, or a patient (or the same picture under
             two names) is in both parts.
         Cancelled: ``cancel`` was set.
     """
@@ -137,7 +140,10 @@ def _grey(path: Path) -> np.ndarray:
 
 def _labelled(folder: Path, read: list[_Read], label_map: LabelMap | None, sidecar: Sidecar) -> list[LabelledSlice]:
     if label_map is None:
-        label_map = labelmaps.default_label_map({int(v) for one in read for v in np.unique(one.mask)}, str(folder))
+        values = {int(v) for one in read for v in np.unique(one.mask)}
+        label_map = _meaning(folder, read, values)
+        if label_map is None:
+            raise labelmaps.unnamed(str(folder), values)
     wall_known = labelmaps.knows_wall(label_map)
     slices = []
     for number, one in enumerate(read):
@@ -156,6 +162,19 @@ def _labelled(folder: Path, read: list[_Read], label_map: LabelMap | None, sidec
             )
         )
     return slices
+
+
+def _meaning(folder: Path, read: list[_Read], values: set[int]) -> LabelMap | None:
+    """What the masks' values mean, by ``data.yaml`` for YOLO, or by where each mask lies; None if that does not say."""
+    drawn = values - {0}
+    if drawn in ({1}, {255}):
+        for name in ("data.yaml", "data.yml", "dataset.yaml"):
+            path = folder / name
+            text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+            if says_scar(text.partition("names:")[2], image=True):
+                return labelmaps.BINARY[drawn.pop()]
+    maps = [labelmaps.named_by_place(one.mask_path, values, folder) for one in read]
+    return maps[0] if all(label_map is not None for label_map in maps) else None
 
 
 def _spacing(facts: CaseFacts | None, index: int) -> tuple[tuple[float, float] | None, float | None]:

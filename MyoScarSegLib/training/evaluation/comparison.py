@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.grids import common_grid
-from MyoScarSegLib.study.masks import read_labels, read_stored
+from MyoScarSegLib.study.masks import StoredLabels, read_labels, read_stored
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT
 from MyoScarSegLib.training.datasets.labelmaps import (
-    BINARY,
     LabelMap,
     classes_of_segments,
-    default_label_map,
     knows_wall,
+    named_by_place,
+    unnamed,
     whole_numbers,
 )
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
@@ -28,14 +28,6 @@ from MyoScarSegLib.training.evaluation.maskfiles import MaskFile, find_masks, ma
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 
 MASKS = "masks"
-
-
-@dataclass(frozen=True)
-class _Meaning:
-    """What the values of plain label volumes mean, on either side."""
-
-    predicted: LabelMap
-    truth: LabelMap
 
 
 def compare_masks(
@@ -53,10 +45,10 @@ def compare_masks(
     Args:
         predicted: file or folder.
         truth: file or folder.
-        labels: value to class in plain label volumes of ``truth``, values without a class being background; None for what the
-            values of all files together speak for (0 and 1, or EMIDEC's). Named segments need none. The reference's myocardium
-            is taken from there, too, if it is labelled.
-        pred_labels: the same of ``predicted``; None for 0 and 1, and for other values those of ``truth``.
+        labels: value to class in plain label volumes of ``truth``, values without a class being background; None for what each
+            file's place says. Named segments need none. The reference's myocardium is taken from there, too, if it is labelled.
+        pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
+            scar in ``labels``, those.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
         progress: called before each case.
         cancel: honoured before each case.
@@ -66,7 +58,8 @@ def compare_masks(
         its failures; predictions without a reference are noted.
 
     Raises:
-        StudyError: a path is missing or holds no mask, no case is on both sides, or the values do not say what is scar.
+        UnnamedLabelsError: nothing says what values mean.
+        StudyError: a path is missing or holds no mask, or no case is on both sides.
         Cancelled: the token was set.
     """
     predictions, references = find_masks(predicted), find_masks(truth)
@@ -80,9 +73,10 @@ def compare_masks(
     if not predictions.single:
         failures |= dict.fromkeys(matches.without_prediction, f"It has a reference, but no prediction in {predicted}.")
     patients = _patients(truth)
-    predicted_files = [(reference.case, prediction.path) for prediction, reference in matches.pairs]
     truth_files = [(case, file.path) for case, file in references.cases.items()]
-    meaning = _meaning(predicted_files, truth_files, str(truth), labels, pred_labels, failures)
+    predicted_files = [(reference.case, prediction.path) for prediction, reference in matches.pairs]
+    truth_maps = _maps(truth_files, truth, labels, None, "--labels", failures)
+    pred_maps = _maps(predicted_files, predicted, pred_labels, labels, "--pred-labels", failures)
     scores: list[CaseScore] = []
     for done, (prediction, reference) in enumerate(matches.pairs):
         if cancel is not None:
@@ -91,7 +85,10 @@ def compare_masks(
         if reference.case in failures:
             continue
         try:
-            scores.append(_compare(prediction, reference, meaning, spacing_mm, patients.get(reference.case)))
+            maps = pred_maps[reference.case], truth_maps[reference.case]
+            scores.append(_compare(prediction, reference, maps, spacing_mm, patients.get(reference.case)))
+        except UnnamedLabelsError:
+            raise
         except StudyError as error:
             failures[reference.case] = str(error)
     progress(len(matches.pairs), len(matches.pairs), "compared")
@@ -102,8 +99,8 @@ def compare_masks(
     how = {
         "predicted": predicted.name,
         "truth": truth.name,
-        "predicted_labels": {str(value): number for value, number in meaning.predicted.items()},
-        "truth_labels": {str(value): number for value, number in meaning.truth.items()},
+        "predicted_labels": _told(pred_maps),
+        "truth_labels": _told(truth_maps),
     }
     return Evaluation({MASKS: tuple(scores)}, failures, how=how, notes=tuple(notes))
 
@@ -111,14 +108,14 @@ def compare_masks(
 def _compare(
     prediction: MaskFile,
     reference: MaskFile,
-    meaning: _Meaning,
+    maps: tuple[LabelMap, LabelMap],
     spacing_mm: tuple[float, float, float] | None,
     patient: str | None,
 ) -> CaseScore:
     study = common_grid(reference.path, prediction.path)
-    classes, wall_known = _classes(reference.path, study, meaning.truth)
+    classes, wall_known = _classes(reference.path, study, maps[1])
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
-    mask = _classes(prediction.path, study, meaning.predicted)[0] >= INFARCT
+    mask = _classes(prediction.path, study, maps[0], "--pred-labels")[0] >= INFARCT
     probability = None if prediction.probability is None else read_labels(prediction.probability, study).values
     geometry = study.geometry
     if spacing_mm is not None:
@@ -136,10 +133,10 @@ def _compare(
     )
 
 
-def _classes(path: Path, study: Study, label_map: LabelMap) -> tuple[np.ndarray, bool]:
+def _classes(path: Path, study: Study, label_map: LabelMap, option: str = "--labels") -> tuple[np.ndarray, bool]:
     stored = read_labels(path, study)
     if stored.segments:
-        return classes_of_segments(stored.segments, str(path))
+        return classes_of_segments(stored.segments, str(path), label_map, option)
     values = whole_numbers(stored, str(path))
     classes = np.zeros(values.shape, dtype=np.uint8)
     for value, number in label_map.items():
@@ -147,39 +144,50 @@ def _classes(path: Path, study: Study, label_map: LabelMap) -> tuple[np.ndarray,
     return classes, knows_wall(label_map)
 
 
-def _meaning(
-    predicted_files: list[tuple[str, Path]],
-    truth_files: list[tuple[str, Path]],
-    where: str,
-    labels: LabelMap | None,
-    pred_labels: LabelMap | None,
+def _maps(
+    files: list[tuple[str, Path]],
+    where: Path,
+    given: LabelMap | None,
+    other: LabelMap | None,
+    option: str,
     failures: dict[str, str],
-) -> _Meaning:
-    """The label maps of both sides; where none is given from all values that occur, of the reference also in unmatched cases."""
-    predicted, truth = pred_labels, labels
-    if truth is None:
-        emidec = all(case.startswith("Case_") for case, _ in truth_files)
-        truth = default_label_map(_values(truth_files, failures), where, emidec=emidec)
-    if predicted is None:
-        drawn = _values(predicted_files, failures) - {0}
-        single = next(iter(drawn), 1)
-        predicted = BINARY[single] if len(drawn) <= 1 and single in BINARY else truth
-    return _Meaning(predicted, truth)
+) -> dict[str, LabelMap]:
+    """The label map of each case: the one given, that of the file's place, or the other side's if it has a value that is scar.
 
-
-def _values(files: list[tuple[str, Path]], failures: dict[str, str]) -> set[int]:
-    """All values in plain label volumes; of files that cannot be read the reason is kept."""
-    from MyoScarSegLib.study.masks import StoredLabels
-
-    found: set[int] = set()
+    Raises:
+        UnnamedLabelsError: there is none of these.
+    """
+    found: dict[str, LabelMap] = {}
+    unknown: set[int] = set()
     for case, path in files:
         try:
-            values, _, fields = read_stored(path)
-            if values.ndim == 3 and not fields:
-                found |= {int(value) for value in np.unique(whole_numbers(StoredLabels(values), str(path)))}
+            values = _values(path)
         except StudyError as error:
             failures[case] = str(error)
+            continue
+        if values is None:
+            label_map: LabelMap | None = given or other or {}
+        else:
+            label_map = given or named_by_place(path, values, where if where.is_dir() else None)
+            if label_map is None and other is not None and any(other.get(value, 0) >= INFARCT for value in values):
+                label_map = other
+        if label_map is None:
+            unknown |= values or set()
+        else:
+            found[case] = label_map
+    if unknown:
+        raise unnamed(str(where), unknown, option)
     return found
+
+
+def _values(path: Path) -> set[int] | None:
+    """All values in a plain label volume; None for a segmentation."""
+    values, _, fields = read_stored(path)
+    return None if values.ndim != 3 or fields else {int(v) for v in np.unique(whole_numbers(StoredLabels(values), str(path)))}
+
+
+def _told(maps: dict[str, LabelMap]) -> dict[str, int]:
+    return {str(value): number for label_map in maps.values() for value, number in label_map.items()}
 
 
 def _patients(truth: Path) -> dict[str, str]:
