@@ -12,7 +12,7 @@ import pytest
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.notices import Change
 from Testing.panel_kit import add_volume
-from Testing.standins.pythonqt import slot_errors
+from Testing.standins.pythonqt import slot_errors, unwrap
 
 
 @pytest.fixture
@@ -322,3 +322,17 @@ def test_panel_is_never_blocked_over_100_ms(study):
         study.until(lambda: study.engine.state in ("ready", "working") and study.engine.status().pid, what="a new worker")
         longest.append(study.longest_ms)
     assert min(longest) < 100, longest
+
+
+def test_the_panel_is_never_lower_than_its_wrapped_texts_need(study):
+    form = unwrap(study.panel.form)
+    study.panel.status.say_error("A sentence that takes several lines of a narrow panel, one after the other. " * 4)
+    study.settle()
+    label = unwrap(study.ui.errorLabel)
+    assert form.minimumHeight() == form.heightForWidth(form.width()) > form.minimumSizeHint().height()
+    form.resize(form.width(), 10)
+    study.settle()
+    assert label.height() >= label.heightForWidth(label.width())
+    study.panel.status.say_error("")
+    study.settle()
+    assert form.minimumHeight() == form.heightForWidth(form.width())

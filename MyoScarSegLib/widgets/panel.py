@@ -74,7 +74,11 @@ class Panel:
         self.parts: tuple[Part, ...] = (self.status, self.study, self.boxes, self.scar, self.numbers, self.advanced)
         self.shortcuts = Shortcuts(self)
         self._changes: set[Change] = set(Change)
-        self._unobserve = [self.workflow.on_changed(self._changes.add), backend.after_tick(self.flush)]
+        self._unobserve = [
+            self.workflow.on_changed(self._changes.add),
+            backend.after_tick(self.flush),
+            backend.after_tick(self._fit_height),
+        ]
         self._restore_sections()
         self._build_tabs()
         self.flush()
@@ -167,6 +171,17 @@ class Panel:
             column.addWidget(widget)
         self.training.show(False)
         self.tabs.connect("currentChanged(int)", self.show_tab)
+
+    def _fit_height(self) -> None:
+        """Ask for the height that wrapped texts need at this width.
+
+        A minimum that Qt makes by itself counts one line of each, and a panel that is made as low as that cuts texts off and lays
+        buttons over tables.
+        """
+        if self.form.visible:
+            needed = self.form.heightForWidth(self.form.width)
+            if needed > 0 and self.form.minimumHeight != needed:
+                self.form.minimumHeight = needed
 
     def _activate(self, on: bool) -> None:
         """Take keys and mouse, or leave them: Delete in a table of cases must not delete a box."""

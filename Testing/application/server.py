@@ -70,16 +70,21 @@ def study():
 
 
 def pixel_of(kind):
-    """Column and row of a pixel of the displayed slice: in the middle of the ``"scar"``, or four pixels ``"beside"`` it."""
+    """Column and row of a pixel of the displayed slice: in the ``"scar"``, or three pixels ``"beside"`` it; no handle is near."""
     import numpy as np
     from scipy import ndimage
 
-    mask = panel().workflow.session.mask()[panel().workflow.displayed_slice].astype(bool)
-    wanted = mask
+    workflow = panel().workflow
+    mask = workflow.session.mask()[workflow.displayed_slice].astype(bool)
     if kind == "beside":
-        wanted = ndimage.binary_dilation(mask, iterations=4) & ~ndimage.binary_dilation(mask, iterations=3)
-    found = np.argwhere(wanted)
-    return found[len(found) // 2][::-1].tolist()
+        mask = ndimage.binary_dilation(mask, iterations=3) & ~ndimage.binary_dilation(mask, iterations=2)
+    found = np.argwhere(mask)[:, ::-1]
+    boxes = [row.box for row in workflow.session.boxes.rows() if row.box.slice == workflow.displayed_slice]
+    handles = [(x, y) for b in boxes for x in (b.x0, (b.x0 + b.x1) / 2, b.x1) for y in (b.y0, (b.y0 + b.y1) / 2, b.y1)]
+    if handles:
+        free = np.linalg.norm(found[:, None] - np.array(handles) + 0.5, axis=2).min(axis=1)
+        found = found[free > min(6, 0.7 * free.max())]
+    return found[len(found) // 2].tolist()
 
 
 def reveal(widget):
