@@ -14,7 +14,6 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from Testing.standins import application as standin_application
 from Testing.standins import ctk_widgets, facts, slicer_widgets
-from Testing.standins.pythonqt import ClassProxy, Proxy, PythonObject, qt_class, wrap
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FILES = [
@@ -74,51 +73,6 @@ def test_base_classes_have_no_members_beyond_the_facts():
     for name, members in BASE_CLASSES.items():
         cls = getattr(standin_application, name)
         assert {member for member in vars(cls) if not member.startswith("_")} <= members
-
-
-def test_qt_has_only_what_pythonqt_wraps(application):
-    assert isinstance(qt_class("QLabel"), ClassProxy)
-    assert qt_class("QObject") is PythonObject
-    for name in ("QSvgWidget", "QChartView", "QtCharts", "QSqlDatabase", "QRegExp"):
-        with pytest.raises(AttributeError):
-            qt_class(name)
-
-
-def test_properties_are_attributes_and_unknown_names_are_errors(application):
-    spin = qt_class("QSpinBox")()
-    spin.value = 7
-    assert spin.value == 7
-    with pytest.raises(TypeError):
-        spin.value()
-    with pytest.raises(AttributeError):
-        spin.nothing_like_this = 1
-    with pytest.raises(AttributeError):
-        _ = spin.emit
-    label = qt_class("QLabel")()
-    with pytest.raises(AttributeError):
-        label.text = 5
-    slider = wrap(ctk_widgets.ctkSliderWidget())
-    assert isinstance(slider, Proxy)
-    with pytest.raises(AttributeError):
-        slider.setMaximum(3.0)  # C++ only: PythonQt has the property alone
-
-
-def test_connecting_a_wrong_signature_returns_false(application):
-    from Testing.standins.pythonqt import refused_connections
-
-    button = qt_class("QPushButton")()
-    assert button.connect("clicked(bool)", print)
-    for signature in ("clickd(bool)", "clicked", "clicked(int)"):
-        assert not button.connect(signature, print)
-    refused_connections.clear()
-
-
-def test_slot_gets_as_many_arguments_as_it_takes(application):
-    button, got = qt_class("QPushButton")(), []
-    button.connect("clicked(bool)", lambda: got.append("none"))
-    button.connect("clicked(bool)", lambda on, other="default": got.append((on, other)))
-    button.click()
-    assert got == ["none", (False, "default")]
 
 
 def test_facts_are_those_of_a_slicer_that_is_supported():
