@@ -70,7 +70,7 @@ def study():
 
 
 def pixel_of(kind):
-    """Column and row of a pixel of the displayed slice: in the ``"scar"``, or three pixels ``"beside"`` it; no handle is near."""
+    """Column and row of a pixel of the displayed slice, in the ``"scar"`` or ``"beside"`` it, far from all handles."""
     import numpy as np
     from scipy import ndimage
 
@@ -81,10 +81,8 @@ def pixel_of(kind):
     found = np.argwhere(mask)[:, ::-1]
     boxes = [row.box for row in workflow.session.boxes.rows() if row.box.slice == workflow.displayed_slice]
     handles = [(x, y) for b in boxes for x in (b.x0, (b.x0 + b.x1) / 2, b.x1) for y in (b.y0, (b.y0 + b.y1) / 2, b.y1)]
-    if handles:
-        free = np.linalg.norm(found[:, None] - np.array(handles) + 0.5, axis=2).min(axis=1)
-        found = found[free > min(6, 0.7 * free.max())]
-    return found[len(found) // 2].tolist()
+    far = np.linalg.norm(found[:, None] + 0.5 - np.array(handles or [(0, 0)]), axis=2).min(axis=1)
+    return found[far.argmax()].tolist()
 
 
 def reveal(widget):
