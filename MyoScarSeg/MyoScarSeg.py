@@ -142,9 +142,12 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
         """Write the results of all studies in the scene. Returns the folders of the studies."""
         return self._console.exportResults(folder)
 
-    def processFolder(self, inputDir, outputDir, progress=None):
-        """Segment every study in a folder, without the scene. Returns ``{"case", "status", "message"}`` per study."""
-        return self._console.processFolder(inputDir, outputDir, progress)
+    def processFolder(self, inputDir, outputDir, progress=None, threshold=None, growthMm=None):
+        """Segment every study in a folder, without the scene. Returns ``{"case", "status", "message"}`` per study.
+
+        Threshold and growth are those that the panel shows, unless they are given.
+        """
+        return self._console.processFolder(inputDir, outputDir, progress, threshold, growthMm)
 
     def addToLibrary(
         self, volumeNode, segmentationNode=None, patient="", library=None, reviewer="", reviewed=None, tags=(), replace=False

@@ -49,6 +49,39 @@ def move(source: Path, target: Path) -> None:
     Path(source).replace(target)
 
 
+EMBEDDINGS, TRAINING_EMBEDDINGS = "embeddings", "training-embeddings"
+"""In the cache folder: slices that were encoded for the panel, and for trainings. They are made anew when they are needed."""
+
+
+def embeddings_bytes() -> int:
+    """What the encoded slices take on disk, those of trainings included."""
+    return sum(_size(file) for file in _embeddings())
+
+
+def clear_embeddings() -> int:
+    """Delete the encoded slices on disk. Returns the bytes freed; a file in use (on Windows) stays."""
+    freed = 0
+    for file in _embeddings():
+        size = _size(file)
+        try:
+            file.unlink()
+            freed += size
+        except OSError:
+            continue
+    return freed
+
+
+def _embeddings() -> list[Path]:
+    return [file for name in (EMBEDDINGS, TRAINING_EMBEDDINGS) for file in (cache_folder() / name).rglob("*") if file.is_file()]
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # a training has just removed it
+        return 0
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``, with its extensions, that replaces ``path`` when the block ends well.

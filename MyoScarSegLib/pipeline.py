@@ -60,8 +60,9 @@ class Pipeline:
             view: what the segmenter looks at: ``auto``, ``heart`` or ``slice``.
             trust: unpickle foreign checkpoints that hold more than tensors.
             preprocessing_id: what a foreign segmenter was trained with, where it is not known otherwise.
-            confidence: least confidence of a proposed box; the detector's own default if None. It may be changed later, as the
-                attribute of this name.
+            confidence: least confidence of a proposed box, as the box tells it; the models' own if None. Where the segmenter has
+                a map of tissues, that is the map's probability in the box, and the detector keeps its own threshold. It may be
+                changed later, as the attribute of this name.
             cache: of image embeddings; a new one if None.
         """
         self._detector = detector
@@ -177,7 +178,8 @@ class Pipeline:
             found.cancelled = True
             return found
         detector = self.detector
-        confidence = detector.confidence if self.confidence is None else self.confidence
+        mapped = self.segmenter.knows_tissue
+        confidence = detector.confidence if self.confidence is None or mapped else self.confidence
         found.provenance = {
             "detector": detector.name,
             "detector_sha256": detector.checksum,
@@ -198,7 +200,7 @@ class Pipeline:
 
         usable = [k for k in range(study.slices) if k not in study.bad_slices]
         found.failed_slices, found.cancelled = _each_slice(usable, detect, "Proposing boxes", progress, cancel)
-        if not found.cancelled and self.segmenter.knows_tissue:
+        if mapped and not found.cancelled:
             self._reconcile(study, found, [k for k in usable if k not in found.failed_slices], progress, cancel)
         return found
 
@@ -218,6 +220,7 @@ class Pipeline:
         found.provenance |= {
             "proposals": f"detector and tissue map of {segmenter.name}",
             "map_sha256": segmenter.checkpoint.sha256,
+            **({} if self.confidence is None else {"proposals_confidence": f"{self.confidence:g}"}),
         }
 
         proposals: list[Proposal] = []

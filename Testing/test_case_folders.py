@@ -18,7 +18,7 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, write_boxes, write_points
 from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study import read_study
-from Testing.command import table, voxels, write_image, write_pictures, write_prompts
+from Testing.command import array_of, table, voxels, write_image, write_pictures, write_prompts
 
 SHAPE = (2, 12, 10)
 
@@ -362,6 +362,21 @@ def test_boxes_of_a_results_folder_are_found_by_content(tmp_path, out):
     assert int(rows(tmp_path / "again")["new_name"]["boxes"]) == 1
     outcome = segment_all(Job([image(tmp_path / "P9/lge.nrrd", 9)], out, boxes=out), Quick())[0]
     assert outcome.status == "failed" and "belongs to another image" in outcome.message
+
+
+# ---------------------------------------------------------------------- growth
+
+
+def test_growth_of_a_job_is_in_mask_numbers_and_record(tmp_path, out):
+    source = image(tmp_path / "a.nrrd")
+    run(out, source)
+    plain = int(rows(out)["a"]["scar_pixels"])
+    run(out, source, growth_mm=1.5)  # a pixel is 1.5 x 1.25 mm
+    grown = array_of(out / "a/scar.nii.gz")
+    assert grown.sum() == int(rows(out)["a"]["scar_pixels"]) == plain + SHAPE[0] * 2 * (5 + 4)
+    assert json.loads((out / "a/result.json").read_text())["provenance"]["growth_mm"] == "1.5"
+    run(out, source, growth_mm=-1.3)
+    assert array_of(out / "a/scar.nii.gz").sum() < plain
 
 
 # ---------------------------------------------------------------------- odd names and places

@@ -122,6 +122,20 @@ def test_mass_bias_is_over_patients_with_scar(cases):
     assert (high - low) / 2 == pytest.approx(1.96 * errors.std(ddof=1))
 
 
+def test_errors_of_a_patients_scans_do_not_cancel_in_mean_absolute_errors():
+    truth, wall = square(1, 10, 20), square(1, 5, 35)
+    much = scored(square(1, 10, 22), truth, "before", patient="p", wall=wall)
+    little = scored(square(1, 10, 18), truth, "after", patient="p", wall=wall)
+    other = scored(truth, truth, "q", wall=wall)
+    figures = summarise([much, little, other])
+    sizes = [abs(c.mass_error_g) for c in (much, little)]
+    assert min(sizes) > 0 and figures["mass_mean_absolute_error_g"] == pytest.approx(np.mean(sizes) / 2, abs=1e-3)
+    volumes = [abs(c.volume_error_ml) for c in (much, little)]
+    assert figures["volume_mean_absolute_error_ml"] == pytest.approx(np.mean(volumes) / 2, abs=1e-3)
+    shares = [100 * abs(c.share_error) for c in (much, little)]
+    assert figures["share_mean_absolute_error_percent_points"] == pytest.approx(np.mean(shares) / 2, abs=1e-3)
+
+
 def test_false_scar_is_counted_on_slices_and_on_patients_without(cases):
     figures = summarise(cases)
     assert figures["scar_free_slices"] == 3 * 3 + 3 * 4

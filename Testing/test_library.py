@@ -452,6 +452,37 @@ def test_cases_added_after_the_split_are_reported_until_it_is_extended(library):
     assert library.split(seed=3, replace=True) != extended
 
 
+def test_split_is_written_under_the_lock_and_not_over_one_drawn_meanwhile(library, monkeypatch):
+    fill(library, *(f"P{n}" for n in range(5)))
+    written = module.Split.write
+
+    def watched(split, path):
+        with pytest.raises(Cancelled), locked(library.folder / ".lock", cancelled()):
+            pass
+        written(split, path)
+
+    monkeypatch.setattr(module.Split, "write", watched)
+    split = library.split(seed=1)
+    library.write_split(split)
+    (library.folder / "split.json").unlink()
+    read = library.read
+
+    def slowly(**named):
+        written(split, library.folder / "split.json")  # somebody else draws one while the cases are read
+        return read(**named)
+
+    monkeypatch.setattr(library, "read", slowly)
+    with pytest.raises(StudyError, match="meanwhile"):
+        library.split(seed=2)
+    assert library.split_manifest() == split
+
+
+def cancelled() -> CancelToken:
+    token = CancelToken()
+    token.cancel()
+    return token
+
+
 def test_one_slice_in_two_patients_is_refused_by_split_and_check(library):
     fill(library, "P0", "P1")
     voxels = study(2).voxels.copy()

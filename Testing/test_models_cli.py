@@ -164,3 +164,16 @@ def test_verify_exits_1_for_a_damaged_model_only(registry, myoscarseg):
 def test_verify_of_a_named_missing_model_exits_1(registry, myoscarseg):
     status, _, err = myoscarseg("verify", "model-0")
     assert status == 1 and "models fetch model-0" in err
+
+
+def test_cache_tells_its_size_and_is_cleared_with_that_of_trainings(own_cache, myoscarseg):
+    for name, size in (("embeddings", 20_000_000), ("training-embeddings", 40_000_000)):
+        (own_cache / name).mkdir()
+        (own_cache / name / "one.safetensors").write_bytes(bytes(size))
+    (own_cache / "trusted.json").write_text("{}")
+    status, out, _err = myoscarseg("cache")
+    assert status == 0 and "0.06 GB" in out and str(own_cache) in out
+    status, out, _err = myoscarseg("cache", "--clear")
+    assert status == 0 and "0.06 GB deleted" in out
+    assert not list(own_cache.rglob("*.safetensors")) and (own_cache / "trusted.json").exists()
+    assert "0.00 GB of" in myoscarseg("cache")[1]

@@ -75,6 +75,26 @@ def test_the_callers_confidence_is_handed_on_and_recorded(detector, vit, study):
     assert boxes.provenance["detector_confidence"] == "0.95"
 
 
+class Mapped(Segmenter):
+    """A segmenter with a map of tissues: what is bright is scar, on slice 0 with a probability of 0.7 and else of 0.4."""
+
+    knows_tissue = True
+
+    def tissue(self, image, **_named):
+        scar = np.where(image > 800, 0.7 if np.array_equal(image, voxels_of_rings()[0]) else 0.4, 0.0)
+        return np.stack([1 - scar, 0 * scar, 0 * scar, scar])
+
+
+@pytest.mark.parametrize(("confidence", "slices"), [(None, [0, 1, 2, 3]), (0.05, [0, 1, 2, 3]), (0.5, [0]), (0.95, [])])
+def test_confidence_is_that_of_the_proposed_box_and_leaves_the_detectors_own_alone(detector, study, confidence, slices):
+    segmenter = Mapped(tiny_checkpoint(), device="cpu", precision="float32")
+    boxes = Pipeline(detector=detector, segmenter=segmenter, confidence=confidence).propose(study)
+    assert [box.slice for box in boxes] == slices
+    assert {used for _, labels, used in detector.calls if labels == ("scar",)} == {0.5}
+    assert boxes.provenance["detector_confidence"] == "0.5"
+    assert boxes.provenance.get("proposals_confidence") == (None if confidence is None else f"{confidence:g}")
+
+
 def test_progress_counts_slices_and_ends_at_the_total(pipeline, study):
     told = Told()
     pipeline.propose(study, progress=told)

@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 
 from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.result import mask_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.probability import ProbabilityVolume, check_growth, mask_of
+from MyoScarSegLib.scene.probability import ProbabilityVolume, check_growth
 from Testing.session_factory import add_volume, random_matrix
 
 

@@ -250,3 +250,35 @@ def test_demo_scene_without_slicer_core_says_what_to_install(command, monkeypatc
     assert "pip install" in done.err
     assert "slicer-core" in done.err
     assert not (tmp_path / "x.mrb").exists()
+
+
+def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(console, scene, tmp_path, monkeypatch):
+    from MyoScarSegLib.engine import folder
+
+    asked = []
+
+    class Run:
+        progress, error, outcomes = None, "", []
+
+        def __init__(self, *_arguments, threshold, growth_mm, **_options):
+            asked.append((threshold, growth_mm))
+
+        def poll(self):
+            return True
+
+        def kill(self):
+            pass
+
+    monkeypatch.setattr(folder, "FolderRun", Run)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.nrrd").write_bytes(b"")
+    console.processFolder(tmp_path / "in", tmp_path / "out")
+    console.workflow.select(add(scene))
+    console.workflow.set_threshold(0.7)
+    console.workflow.set_growth_mm(2.0)
+    console.processFolder(tmp_path / "in", tmp_path / "out")
+    console.processFolder(tmp_path / "in", tmp_path / "out", threshold=0.3, growthMm=-1.0)
+    assert asked == [(0.5, 0.0), (0.7, 2.0), (0.3, -1.0)]
+    for wrong in ({"threshold": 1.5}, {"growthMm": 100.0}):
+        with pytest.raises(MyoScarSegError):
+            console.processFolder(tmp_path / "in", tmp_path / "out", **wrong)

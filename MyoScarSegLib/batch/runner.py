@@ -34,6 +34,7 @@ class Job:
             the input, or has its name; None lets the detector propose.
         points: likewise with ``<case>/points.json``; None for none.
         threshold: probability from which on a pixel counts as scar.
+        growth_mm: by which masks are grown, or below 0 shrunk, in the slice.
         formats: of the mask: ``seg.nrrd``, ``nii.gz`` or ``both``.
         series: key of the DICOM series to read; None picks.
         axis: the file's axis through the slices: ``auto``, ``i``, ``j`` or ``k``.
@@ -46,6 +47,7 @@ class Job:
     boxes: Path | None = None
     points: Path | None = None
     threshold: float = DEFAULT_THRESHOLD
+    growth_mm: float = 0.0
     formats: str = "both"
     series: str | None = None
     axis: str = "auto"
@@ -116,6 +118,8 @@ def segment_all(
         boxes = None if job.boxes is None else read_boxes(_prompt_file(job.boxes, case, "boxes.json", job))
         case.keep_edits(boxes, points)
         result = _segment(pipeline, case.study, boxes, points, job.threshold, report, cancel)
+        if job.growth_mm:
+            result = result.grown(job.growth_mm)
         seconds = round(time.perf_counter() - start, 2)
         with case.writing(result.boxes, result.points) as folder:
             result = replace(result, study=replace(case.study, case=folder.name))

@@ -59,7 +59,11 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the results")
     parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
-    parser.add_argument("--confidence", type=probability, help="least confidence of a box (default: the detector's own)")
+    parser.add_argument(
+        "--confidence",
+        type=probability,
+        help="least confidence of a proposed box, as boxes.json tells it (default: the models' own)",
+    )
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     parser.add_argument("--trust", action="store_true", help="unpickle a foreign checkpoint; it can run any program")
     parser.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")

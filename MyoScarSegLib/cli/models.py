@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
+from MyoScarSegLib.files import cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "models", help="list, fetch, import, verify and keep models", description="The models that the program can use."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|import|verify|keep|export|remove")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|import|verify|keep|export|remove|cache")
 
     listing = actions.add_parser("list", help="show all models and whether they are installed")
     listing.add_argument("--json", action="store_true", help="print everything the registry knows, as JSON")
@@ -54,6 +55,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
     removing = actions.add_parser("remove", help="delete models of your own")
     removing.add_argument("names", nargs="+", metavar="NAME")
+
+    cache = actions.add_parser("cache", help="what the slices encoded for the panel and for trainings take on disk")
+    cache.add_argument("--clear", action="store_true", help="delete them; they are made anew when they are needed")
     return parser
 
 
@@ -65,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
     """
     from MyoScarSegLib.models import registry
 
+    if args.action == "cache":
+        freed = f"{clear_embeddings() / 1e9:.2f} GB deleted, " if args.clear else ""
+        _say(f"{freed}{embeddings_bytes() / 1e9:.2f} GB of encoded slices in {cache_folder()}")
+        return 0
     models = registry()
     if args.action == "import" and not args.name and args.file.suffix not in (".safetensors", ".json"):
         args.fail("give NAME FILE, or the .safetensors FILE of a model of your own")

@@ -28,6 +28,7 @@ class FolderRun(ChildTask):
         python: str | None = None,
         environment: Mapping[str, str] | None = None,
         threshold: float = 0.5,
+        growth_mm: float = 0.0,
         transport: TransportFactory = SubprocessTransport,
     ) -> None:
         """Start it.
@@ -39,6 +40,7 @@ class FolderRun(ChildTask):
             python: interpreter with torch; this process's own if None.
             environment: of the child; this process's own if None.
             threshold: probability from which on a pixel counts as scar.
+            growth_mm: by which masks are grown, or below 0 shrunk, in the slice.
             transport: what the process hangs on.
 
         Raises:
@@ -48,6 +50,7 @@ class FolderRun(ChildTask):
             "inputs": [str(path) for path in inputs],
             "out": str(out),
             "threshold": threshold,
+            "growth_mm": growth_mm,
             "pipeline": {
                 "detector": _text(settings.detector),
                 "segmenter": _text(settings.segmenter),
@@ -78,7 +81,7 @@ def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken
 
         torch.set_num_threads(job["threads"])
     outcomes = segment_all(
-        Job([Path(path) for path in job["inputs"]], Path(job["out"]), threshold=job["threshold"]),
+        Job([Path(path) for path in job["inputs"]], Path(job["out"]), threshold=job["threshold"], growth_mm=job["growth_mm"]),
         Pipeline(**job["pipeline"]),
         progress=progress,
         cancel=cancel,

@@ -27,7 +27,7 @@ class EngineSettings:
         detector: name in the registry, or path; the default model if None.
         segmenter: likewise.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        confidence: least confidence of a proposed box; the detector's own if None.
+        confidence: least confidence of a proposed box, as the box tells it; the models' own if None.
         trust: unpickle foreign checkpoints that hold more than tensors.
         threads: of the processor; torch's own choice if None.
         cache_folder: where embeddings are also kept on disk, so that they outlive the worker; None for memory alone.

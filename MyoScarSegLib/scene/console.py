@@ -16,7 +16,10 @@ from MyoScarSegLib.engine.link import TransportFactory
 from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.result import check_threshold
 from MyoScarSegLib.scene.actions import CANCELLED, FAILED, Action
+from MyoScarSegLib.scene.probability import check_growth
+from MyoScarSegLib.scene.state import StudyState
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.workflow import Workflow
 
@@ -126,6 +129,8 @@ class Console:
         inputDir: str | Path,
         outputDir: str | Path,
         progress: Callable[[int, int, str], None] | None = None,
+        threshold: float | None = None,
+        growthMm: float | None = None,
     ) -> list[dict[str, str]]:
         """Segment every study in a folder, in a process of its own; nothing comes into the scene.
 
@@ -133,6 +138,8 @@ class Console:
             inputDir: volume files, and folders of DICOM files or pictures.
             outputDir: as of ``myoscarseg segment``: a folder per study, ``results.csv`` and ``slices.csv``.
             progress: called as ``progress(done, total, message)``.
+            threshold: probability from which on a pixel counts as scar; that of the study in the panel if None.
+            growthMm: by which masks are grown, or below 0 shrunk, in the slice; that of the study in the panel if None.
 
         Returns:
             ``{"case", "status", "message"}`` per study; a failure of one costs the others nothing. After a cancel the later ones
@@ -147,12 +154,15 @@ class Console:
         if self._folder_run is not None:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
         inputs = study_inputs(Path(inputDir))
+        shown = self.workflow.session or StudyState()
         run = self._folder_run = FolderRun(
             inputs,
             Path(outputDir),
             self.workflow.settings,
             python=self._python,
             environment=self._environment,
+            threshold=check_threshold(shown.threshold if threshold is None else threshold),
+            growth_mm=check_growth(shown.growth_mm if growthMm is None else growthMm),
             transport=self._transport,
         )
         try:

@@ -10,73 +10,13 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.result import check_threshold
+from MyoScarSegLib.result import check_threshold, mask_of
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.text import _
 
 ROLE_PROBABILITY = "probability"
 MOST_GROWTH_MM = 20.0
-
-
-def mask_of(
-    probability: np.ndarray, threshold: float, growth_mm: float = 0.0, pixel_spacing_mm: tuple[float, float] | None = None
-) -> np.ndarray:
-    """The mask that a probability map of one slice gives.
-
-    Growing adds the pixels whose centres lie within ``growth_mm`` of a scar pixel's centre; shrinking takes away the scar pixels
-    whose centres lie within that distance of a pixel without scar. Both in the plane of the slice, by Euclidean distance.
-
-    Args:
-        probability: ``[row, column]``.
-        threshold: probability from which on a pixel counts as scar.
-        growth_mm: above 0 grows, below 0 shrinks.
-        pixel_spacing_mm: ``(between rows, between columns)``; pixels are taken for millimetres if it is unknown.
-
-    Returns:
-        bool ``[row, column]``.
-    """
-    mask = np.asarray(probability) >= threshold
-    if growth_mm == 0 or not mask.any():
-        return mask
-    spacing = pixel_spacing_mm or (1.0, 1.0)
-    window = _surroundings(mask, abs(growth_mm), spacing)
-    part = mask[window]
-    mask[window] = _grown(part, growth_mm, spacing) if growth_mm > 0 else ~_grown(~part, -growth_mm, spacing)
-    return mask
-
-
-def _surroundings(mask: np.ndarray, distance_mm: float, spacing_mm: tuple[float, float]) -> tuple[slice, slice]:
-    """The rectangle beyond which nothing changes; for a usual scar a small part of the slice."""
-    found = []
-    for axis, side in ((0, spacing_mm[0]), (1, spacing_mm[1])):
-        taken = np.flatnonzero(mask.any(axis=1 - axis))
-        reach = int(distance_mm / side) + 1
-        found.append(slice(max(int(taken[0]) - reach, 0), int(taken[-1]) + reach + 1))
-    return found[0], found[1]
-
-
-def _grown(mask: np.ndarray, radius_mm: float, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """``mask`` and all pixels within a distance of it.
-
-    Row by row of the disk, so that it costs the disk's height and not its area; scipy's distance map would cost the panel a third
-    of a second for its import.
-    """
-    rows, columns = mask.shape
-    radius = radius_mm * (1 + 1e-9)  # a pixel at exactly the distance counts, whatever the rounding
-    reach = min(int(radius / spacing_mm[0]), rows - 1)
-    # Sums along the rows: any() of a stretch of pixels is a difference of two.
-    sums = np.zeros((rows, columns + 1), dtype=np.int32)
-    np.cumsum(mask, axis=1, out=sums[:, 1:])
-    grown = np.zeros_like(mask)
-    column = np.arange(columns)
-    for step in range(reach + 1):
-        half = int(math.sqrt(max(radius**2 - (step * spacing_mm[0]) ** 2, 0.0)) / spacing_mm[1])
-        ends, starts = np.minimum(column + half + 1, columns), np.maximum(column - half, 0)
-        near = sums[:, ends] > sums[:, starts]
-        grown[step:] |= near[: rows - step]
-        grown[: rows - step] |= near[step:]
-    return grown
 
 
 def check_growth(growth_mm: float) -> float:

@@ -16,10 +16,10 @@ from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
-from MyoScarSegLib.result import Result, check_threshold
+from MyoScarSegLib.result import Result, check_threshold, mask_of
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.history import History
-from MyoScarSegLib.scene.probability import check_growth, mask_of
+from MyoScarSegLib.scene.probability import check_growth
 from MyoScarSegLib.scene.results import numbers
 from MyoScarSegLib.scene.segmentation import ScarSegmentation
 from MyoScarSegLib.scene.state import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import slicer
 
 from MyoScarSegLib.engine.endings import died
 from MyoScarSegLib.engine.messages import EngineSettings
-from MyoScarSegLib.files import cache_folder
+from MyoScarSegLib.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.installation.application import missing_now
 from MyoScarSegLib.installation.memory import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
@@ -100,7 +99,7 @@ class AdvancedPart(Part):
             confidence=self.panel.boxes.confidence,
             trust=bool(ui.trustCheckBox.checked),
             threads=int(ui.threadsSpinBox.value) or None,
-            cache_folder=self._cache_folder() if ui.cacheDiskCheckBox.checked else None,
+            cache_folder=cache_folder() / EMBEDDINGS if ui.cacheDiskCheckBox.checked else None,
             cache_mib=int(ui.cacheSpinBox.value),
             batch=int(ui.batchSpinBox.value),
         )
@@ -180,7 +179,7 @@ class AdvancedPart(Part):
         """Let the user choose a model file."""
         start = self.panel.settings.text("checkpointFolder")
         path = qt.QFileDialog.getOpenFileName(
-            self.panel.form, _("Model file"), start, _("Checkpoints (*.safetensors *.pt *.pth *.bin *.onnx);;All files (*)")
+            self.panel.form, _("Model file"), start, _("Checkpoints (*.safetensors *.pt *.pth *.ckpt *.bin);;All files (*)")
         )
         if path:
             self.panel.settings.keep("checkpointFolder", str(Path(str(path)).parent))
@@ -237,6 +236,7 @@ class AdvancedPart(Part):
         if not collapsed:
             self._ask_states()
             self._show_packages()
+            self._show_cache()
 
     def _ask_states(self) -> None:
         """Which models are here: the worker knows, for it reads their checksums."""
@@ -277,13 +277,13 @@ class AdvancedPart(Part):
         self.ui.deviceInfo.visible = bool(text)
 
     def clear_cache(self) -> None:
-        """Delete the embeddings on disk; they are made anew when they are needed."""
-        shutil.rmtree(self._cache_folder(), ignore_errors=True)
-        slicer.util.showStatusMessage(_("The prepared slices on disk were deleted."), 3000)
+        """Delete the embeddings on disk, those of trainings too; they are made anew when they are needed."""
+        freed = clear_embeddings()
+        self._show_cache()
+        slicer.util.showStatusMessage(_("{size:.1f} GB of prepared slices were deleted.").format(size=freed / 1e9), 3000)
 
-    @staticmethod
-    def _cache_folder() -> Path:
-        return cache_folder() / "embeddings"
+    def _show_cache(self) -> None:
+        self.ui.clearCacheButton.text = _("Empty ({size:.1f} GB)").format(size=embeddings_bytes() / 1e9)
 
     def _changed(self, _value: object = None) -> None:
         ui, keep = self.ui, self.panel.settings.keep

@@ -400,7 +400,10 @@ class Library:
         drawn = before.extended(strata) if before else split_patients(strata, seed=seed, folds=folds, held_out=held_out)
         check_leakage(drawn, slices)
         _stop(cancel)
-        drawn.write(self.folder / SPLIT)
+        with self._locked(cancel):
+            if not replace and self.split_manifest() != before:
+                raise StudyError(f"{self.folder / SPLIT} was changed by somebody else meanwhile. Look at it, and draw again.")
+            drawn.write(self.folder / SPLIT)
         return drawn
 
     def write_split(self, split: Split, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> list[str]:
@@ -417,7 +420,8 @@ class Library:
         studies, _skipped = self.read(progress=progress, cancel=cancel)
         notes = check_split(split, [labelled for one in studies for labelled in one.slices()])
         _stop(cancel)
-        split.write(self.folder / SPLIT)
+        with self._locked(cancel):
+            split.write(self.folder / SPLIT)
         return notes
 
     @contextmanager

@@ -108,6 +108,11 @@ def _means(patients: dict[str, list[CaseScore]], of: Callable[[CaseScore], float
     return found
 
 
+def _size(error: float | None, times: float = 1.0) -> float | None:
+    """Of one scan: errors of several scans of a patient would cancel if they were averaged first."""
+    return None if error is None else abs(error) * times
+
+
 def _mean_with_interval(name: str, values: list[float]) -> dict[str, Any]:
     return {
         f"{name}_mean": rounded(np.mean(values)) if values else None,
@@ -137,6 +142,7 @@ def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
     table = np.array(measured).reshape(-1, 2)
     errors = table[:, 0]
     limits = bland_altman(c for of in scarred.values() for c in of)
+    sizes = _means(scarred, lambda c: _size(c.mass_error_g))
     some = len(table) > 0
     return {
         "truth_mass_g_mean": rounded(table[:, 1].mean()) if some else None,
@@ -145,10 +151,10 @@ def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
         "mass_bias_percent": rounded(100 * ratio(table)) if some else None,
         "mass_bias_percent_interval_95": _pair(interval(table * (100, 1), ratio)),
         "mass_limits_of_agreement_g": None if limits is None else _pair(limits[1:]),
-        "mass_mean_absolute_error_g": rounded(np.abs(errors).mean()) if some else None,
-        "mass_mean_absolute_error_g_interval_95": _pair(interval(np.abs(errors))),
+        "mass_mean_absolute_error_g": _rounded_mean(sizes),
+        "mass_mean_absolute_error_g_interval_95": _pair(interval(sizes)),
         "volume_bias_ml": _rounded_mean(_means(scarred, lambda c: c.volume_error_ml)),
-        "volume_mean_absolute_error_ml": _rounded_mean([abs(v) for v in _means(scarred, lambda c: c.volume_error_ml)]),
+        "volume_mean_absolute_error_ml": _rounded_mean(_means(scarred, lambda c: _size(c.volume_error_ml))),
     }
 
 
@@ -157,7 +163,7 @@ def _share(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
     return {
         "share_bias_percent_points": _rounded_mean(errors),
         "share_bias_percent_points_interval_95": _pair(interval(errors)),
-        "share_mean_absolute_error_percent_points": _rounded_mean([abs(e) for e in errors]),
+        "share_mean_absolute_error_percent_points": _rounded_mean(_means(scarred, lambda c: _size(c.share_error, 100))),
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.files import cache_folder
+from MyoScarSegLib.files import TRAINING_EMBEDDINGS, cache_folder
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.bank import EmbeddingBank
@@ -297,7 +297,7 @@ class _Course:
                 seed=settings.seed,
                 window_mm=start.window_mm,
                 preprocessing_id=start.preprocessing,
-                folder=cache_folder() / "training-embeddings",
+                folder=cache_folder() / TRAINING_EMBEDDINGS,
             )
             before = time.monotonic()
             self._hooks.stage("embedding")
