@@ -26,6 +26,25 @@ def test_models_that_come_with_the_program_show_theirs(words):
     assert any("of scar" in text for text in words(registry().entry("myoscarseg-yolo-2").metrics))
 
 
+def test_file_dialog_offers_what_can_be_loaded(module):
+    advanced = module.panel.advanced
+    assert advanced.segmenter.file_filter == "Checkpoints (*.safetensors *.pt *.pth *.ckpt *.bin);;All files (*)"
+    assert advanced.detector.file_filter == "Checkpoints (*.safetensors *.pt *.pth);;All files (*)"
+
+
+def test_panel_tells_the_size_of_the_cache_and_empties_that_of_trainings_too(module):
+    from MyoScarSegLib.files import cache_folder
+
+    for name in ("embeddings", "training-embeddings"):
+        (cache_folder() / name).mkdir(parents=True, exist_ok=True)
+        (cache_folder() / name / "one.safetensors").write_bytes(bytes(100_000_000))
+    module.panel.advanced._opened(False)
+    assert module.ui.clearCacheButton.text == "Empty (0.2 GB)"
+    module.click("clearCacheButton")
+    assert module.ui.clearCacheButton.text == "Empty (0.0 GB)"
+    assert not list(cache_folder().glob("*embeddings/*"))
+
+
 def test_users_own_detector_shows_its_figures(words):
     found = {"data": "3 validation patients", "lesions_found": 0.571, "false_boxes_per_slice": 0.36}
     assert words(found) == ["finds 57% of the lesions", "0.4 false boxes per slice"]

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from MyoScarSegLib.batch.runner import Job, Outcome
     from MyoScarSegLib.pipeline import Pipeline
 
-_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _FORMATS = ("seg.nrrd", "nii.gz", "both")
 
 
@@ -127,10 +126,15 @@ def _pipeline(args: argparse.Namespace, **more: Any) -> Pipeline:
 
 def check_model(parser: argparse.ArgumentParser, option: str, model: str | None) -> None:
     """A name that no model has is a bad argument. A path is none: what is wrong with its file is said for each case."""
-    if model is None or Path(model).suffix in _CHECKPOINTS or len(Path(model).parts) != 1 or Path(model).is_file():
-        return
-    from MyoScarSegLib.models import registry
+    from MyoScarSegLib.models import CHECKPOINT_ENDINGS, registry
 
+    if (
+        model is None
+        or Path(model).suffix in CHECKPOINT_ENDINGS["segment"]
+        or len(Path(model).parts) != 1
+        or Path(model).is_file()
+    ):
+        return
     try:
         registry().entry(model)
     except ModelError as error:

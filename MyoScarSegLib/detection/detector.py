@@ -111,7 +111,7 @@ def _locate(name_or_path: str | Path | None) -> tuple[Path, str]:
     if name_or_path is None:
         name_or_path = models.DEFAULT_DETECTOR
     path = Path(name_or_path)
-    looks_like_path = isinstance(name_or_path, Path) or len(path.parts) > 1 or path.suffix in (".safetensors", ".pt", ".pth")
+    looks_like_path = isinstance(name_or_path, Path) or len(path.parts) > 1 or path.suffix in models.CHECKPOINT_ENDINGS["detect"]
     if looks_like_path or path.is_file():
         if not path.is_file():
             raise ModelError(f"There is no detector checkpoint {path}.")

@@ -1,6 +1,6 @@
 """The registry of checkpoints: name, licence, checksum, source, metrics; fetching, importing and verifying them."""
 
-from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Source, UrlSource, WheelSource
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Source, UrlSource, WheelSource
 from MyoScarSegLib.models.hashing import checksum_of
 from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
@@ -9,6 +9,7 @@ DEFAULT_DETECTOR = "myoscarseg-yolo-2"
 DEFAULT_SEGMENTER = "myoscarseg-sam-3"
 
 __all__ = [
+    "CHECKPOINT_ENDINGS",
     "DEFAULT_DETECTOR",
     "DEFAULT_SEGMENTER",
     "Entry",

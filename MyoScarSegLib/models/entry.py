@@ -13,6 +13,11 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.files import read_json
 
 Task = Literal["detect", "segment"]
+CHECKPOINT_ENDINGS: dict[Task, tuple[str, ...]] = {
+    "detect": (".safetensors", ".pt", ".pth"),
+    "segment": (".safetensors", ".pt", ".pth", ".ckpt", ".bin"),
+}
+"""Of the files that can be loaded as a detector and as a segmenter."""
 INDEX_VERSION = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """Of a model."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.files import atomic_path, move, read_json, write_bytes, write_json
-from MyoScarSegLib.models.entry import NAME, Entry, OwnSource, entry_of
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME, Entry, OwnSource, entry_of
 from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.models.own_cards import empty_card, index_row, readable_card
 from MyoScarSegLib.models.safetensors_header import read_header
@@ -30,7 +30,7 @@ from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 VERSION = 1
 RECORD = "model.json"
 _LOCK = ".lock"
-_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".json", ".md")
+_ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LONGEST_NAME = 64
 _BLOCK = 1 << 20

@@ -66,12 +66,11 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
         ModelError: not installed, damaged (also by weights that are NaN or infinite), untrusted, of another architecture or of
             an unknown preprocessing.
     """
-    from MyoScarSegLib.models import registry
+    from MyoScarSegLib.models import CHECKPOINT_ENDINGS, registry
     from MyoScarSegLib.models.hashing import checksum_of
 
     path = Path(model)
-    endings = {".pth", ".pt", ".safetensors", ".ckpt", ".bin"}
-    by_path = isinstance(model, Path) or path.suffix in endings or len(path.parts) > 1
+    by_path = isinstance(model, Path) or path.suffix in CHECKPOINT_ENDINGS["segment"] or len(path.parts) > 1
     if by_path:
         if not path.is_file():
             raise ModelError(f"There is no checkpoint {path}.")

@@ -178,9 +178,7 @@ class AdvancedPart(Part):
     def ask_for_checkpoint(self, choice: ModelChoice) -> None:
         """Let the user choose a model file."""
         start = self.panel.settings.text("checkpointFolder")
-        path = qt.QFileDialog.getOpenFileName(
-            self.panel.form, _("Model file"), start, _("Checkpoints (*.safetensors *.pt *.pth *.ckpt *.bin);;All files (*)")
-        )
+        path = qt.QFileDialog.getOpenFileName(self.panel.form, _("Model file"), start, choice.file_filter)
         if path:
             self.panel.settings.keep("checkpointFolder", str(Path(str(path)).parent))
             choice.add_file(Path(str(path)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.models import Entry, registry
+from MyoScarSegLib.models import CHECKPOINT_ENDINGS, Entry, registry
 from MyoScarSegLib.models.entry import Task
 from MyoScarSegLib.widgets.part import quietly
 from MyoScarSegLib.widgets.settings import Settings
@@ -96,6 +96,12 @@ class ModelChoice:
         """Take in which models are installed."""
         self._states = states
         self._show()
+
+    @property
+    def file_filter(self) -> str:
+        """Of a file dialog: what can be loaded."""
+        endings = " ".join(f"*{ending}" for ending in CHECKPOINT_ENDINGS[self._task])
+        return _("Checkpoints ({endings});;All files (*)").format(endings=endings)
 
     def _list(self, chosen: str) -> None:
         self._entries = {entry.name: entry for entry in registry().entries(self._task)}

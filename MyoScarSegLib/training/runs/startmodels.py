@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS
 from MyoScarSegLib.models.safetensors_header import read_header
 
 OWN_PREPROCESSING = "myoscarseg"
 """What the names of the preprocessings begin with with which models have learnt scar."""
-_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
 
 def is_path(model: str) -> bool:
     """Whether a text means a file and not a registered name."""
     path = Path(model)
-    return path.suffix in _ENDINGS or len(path.parts) > 1
+    return path.suffix in CHECKPOINT_ENDINGS["segment"] or len(path.parts) > 1
 
 
 def knows_scar(start: str | None) -> bool:
