@@ -38,7 +38,8 @@ def test_panel_tells_the_size_of_the_cache_and_empties_that_of_trainings_too(mod
     for name in ("embeddings", "training-embeddings"):
         (cache_folder() / name).mkdir(parents=True, exist_ok=True)
         (cache_folder() / name / "one.safetensors").write_bytes(bytes(100_000_000))
-    module.panel.advanced._opened(False)
+    module.ui.advancedSection.collapsed = False
+    module.settle()
     assert module.ui.clearCacheButton.text == "Empty (0.2 GB)"
     module.click("clearCacheButton")
     assert module.ui.clearCacheButton.text == "Empty (0.0 GB)"
