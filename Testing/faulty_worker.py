@@ -87,6 +87,8 @@ def strike(name: str, frames: int) -> None:
     elif fault == "print":
         print("a library prints", flush=True)  # noqa: T201
         os.write(1, b"and so does native code\n")
+    elif fault == "too large":
+        worker.protocol.MOST_BODY_BYTES = 1000
     elif fault == "memory":
         raise MemoryError
     elif fault == "unexpected":

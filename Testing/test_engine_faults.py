@@ -203,6 +203,14 @@ def test_error_in_the_work_is_a_sentence_and_costs_no_worker(engine, fault, erro
     assert engine.status().restarts == 0
 
 
+def test_answer_that_is_too_large_to_be_sent_is_a_sentence_and_costs_no_worker(engine):
+    engine.order("segment", "too large")
+    with pytest.raises(EngineError, match="too much to be sent at once"):
+        engine.wait(engine.segment("s", [BOX]), timeout_s=20)
+    assert len(engine.wait(engine.propose("s"), timeout_s=20)["boxes"]) == 4
+    assert engine.status().restarts == 0
+
+
 # ---- cancel
 
 

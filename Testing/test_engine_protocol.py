@@ -79,6 +79,11 @@ def test_messages_before_garbage_in_one_read_are_given_first():
     assert given == ["at", "progress"]
 
 
+def test_largest_frame_fits_what_both_carriers_can_hold():
+    """A QByteArray has signed 32-bit sizes; the frame's own lengths are unsigned ones."""
+    assert LENGTHS.size + protocol.MOST_JSON_BYTES + protocol.MOST_BODY_BYTES < 2**31 - 64
+
+
 def test_study_and_frame_that_are_too_large_say_what_to_do(monkeypatch):
     monkeypatch.setattr(protocol, "MOST_BODY_BYTES", 1000)
     study = Study("x", np.ones((3, 10, 12), np.float32), Geometry((1, 1, 8)), Reconstruction.PSIR)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
@@ -93,6 +94,15 @@ def test_volume_deleted_during_segmentation(workflow, volume, scene):
         time.sleep(0.005)
     assert fingerprint(scene) == before
     assert workflow.busy == ""
+
+
+def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_later(workflow, volume, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "MOST_BODY_BYTES", 1000)
+        assert not workflow.select(volume)
+        assert "too large" in sentence(workflow) and "Crop" in sentence(workflow)
+        workflow.pump()
+    assert workflow.select(volume)
 
 
 def test_scene_closed_during_proposing(workflow, volume, scene):
