@@ -117,3 +117,28 @@ def test_boxes_without_masks_are_no_data_to_train_a_segmenter_on(tmp_path):
     (tmp_path / "labels" / "train").mkdir(parents=True)
     with pytest.raises(StudyError, match="boxes for YOLO"):
         read_dataset(tmp_path)
+
+
+def test_a_mask_with_a_palette_is_read_by_index_and_not_by_color(tmp_path):
+    from PIL import Image
+
+    write_yolosam(tmp_path, PARTS)
+    path = tmp_path / "train" / "masks" / "A1_slice_00.png"
+    drawn = np.asarray(Image.open(path)) > 0
+    for value, first, second in ((1, (255, 255, 255), (0, 0, 0)), (255, (0, 0, 0), (255, 0, 0))):
+        picture_ = Image.fromarray((drawn * value).astype(np.uint8), mode="P")
+        palette = list(first) * 256
+        palette[3 * value : 3 * value + 3] = second
+        picture_.putpalette(palette)
+        picture_.save(path)
+        others = np.asarray(Image.open(path))
+        assert set(np.unique(others)) == {0, value}
+        data = read_dataset(tmp_path, label_map={0: 0, 1: 3, 255: 3})
+        (found,) = [s for s in data.slices if (s.patient, s.index) == ("A1", 0)]
+        assert np.array_equal(found.scar, drawn)
+
+
+def test_a_mask_over_the_whole_slice_is_skipped_by_name(tmp_path):
+    write_yolosam(tmp_path, PARTS)
+    write_grey(tmp_path / "train" / "masks" / "A1_slice_00.png", np.full((40, 48), 255))
+    assert "covers 100% of a slice" in read_dataset(tmp_path).skipped["train/A1_slice_00"]

@@ -173,6 +173,18 @@ def test_a_name_that_contradicts_the_code_is_said(tmp_path):
         read_labels(path, STUDY)
 
 
+def test_a_mask_over_the_whole_slice_is_said_and_not_measured(tmp_path):
+    whole = SCAR.astype(np.uint8)
+    whole[1] = 1
+    write_volume(tmp_path / "scar.nii.gz", whole, STUDY)
+    for read in (
+        lambda: read_mask(tmp_path / "scar.nii.gz", STUDY),
+        lambda: classes_on(STUDY, tmp_path / "scar.nii.gz", None, None),
+    ):
+        with pytest.raises(StudyError, match=r"covers 100% of a slice. Are scar and background exchanged"):
+            read()
+
+
 # ---- the generator's files
 
 READ_RIGHT = "abcdghijnopqr"

@@ -19,6 +19,9 @@ from MyoScarSegLib.study.uneven import mean_grid, regular_grid
 from MyoScarSegLib.study.volumes import geometry_of, read_volume
 from MyoScarSegLib.study.writer import file_geometry
 
+#: No scar covers more of a slice, be it cropped to the heart.
+_LARGEST_SHARE = 0.9
+
 #: Programs round coordinates: a mask that lies off by less than this share of a voxel is one of the same grid.
 _SAME_PLACE = 0.1
 
@@ -66,15 +69,15 @@ def read_mask(path: Path | str, study: Study) -> np.ndarray:
     """
     labels = read_labels(path, study)
     if len(labels.segments) == 1 and labels.segments[0].number is None:
-        return labels.segments[0].mask
+        return check_cover(labels.segments[0].mask, str(path))
     if labels.segments:
-        return scar_of(labels.segments, str(path))
+        return check_cover(scar_of(labels.segments, str(path)), str(path))
     if labels.values is None:
         raise StudyError(f"{path} has several values per voxel and names no segments: it is no mask.")
     values = np.unique(labels.values)
     if np.count_nonzero(values) > 1:
         raise StudyError(f"{path} has the values {numbers(values[:12].tolist())}, and which of them is the mask is not said.")
-    return labels.values != 0
+    return check_cover(labels.values != 0, str(path))
 
 
 def read_labels(path: Path | str, study: Study) -> StoredLabels:
@@ -277,6 +280,21 @@ def scar_of(segments: Sequence[Segment], where: str) -> np.ndarray:
             "without scar leave it empty."
         )
     return np.asarray(np.any(scar, axis=0))
+
+
+def check_cover(scar: np.ndarray, where: str) -> np.ndarray:
+    """The scar ``[..., row, column]`` as it is, if it leaves something of each slice.
+
+    Raises:
+        StudyError: it covers a whole slice, as no scar does: background and scar have been exchanged, or it is no mask.
+    """
+    share = scar.mean(axis=(-2, -1))
+    if np.any(share > _LARGEST_SHARE):
+        raise StudyError(
+            f"{where}: the scar covers {share.max():.0%} of a slice. Are scar and background exchanged, or is it a mask of "
+            "something else? Give the values' classes with --labels, or correct the file."
+        )
+    return scar
 
 
 def check_names(segments: Sequence[Segment], where: str) -> None:

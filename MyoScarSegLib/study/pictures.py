@@ -63,8 +63,12 @@ def read_pictures(path: Path) -> FileStack:
     )
 
 
-def read_grey(file: Path) -> np.ndarray:
+def read_grey(file: Path, *, mask: bool = False) -> np.ndarray:
     """One picture as ``[rows, columns]``, uint8 or uint16.
+
+    Args:
+        file: of the picture.
+        mask: it holds labels: of a picture with a palette the indices count, and not the colors that stand for them.
 
     Raises:
         StudyError: it is in colour, or holds several frames.
@@ -76,7 +80,7 @@ def read_grey(file: Path) -> np.ndarray:
         with Image.open(file) as picture:
             if getattr(picture, "n_frames", 1) > 1:
                 raise StudyError(f"{file} holds several frames; export each slice as a picture of its own.")
-            image = picture.convert("RGBA") if picture.mode == "P" else picture
+            image = picture.convert("RGBA") if picture.mode == "P" and not mask else picture
             pixels = np.asarray(image)
     except UnidentifiedImageError as error:
         raise OSError("not a picture") from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.files import read_json
-from MyoScarSegLib.study.masks import Segment, StoredLabels, read_labels, scar_of
+from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_labels, scar_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import class_named, says_scar
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
@@ -247,6 +247,7 @@ def classes_on(
     stored = read_labels(labels, study)
     if stored.segments:
         classes, drawn = classes_of_segments(stored.segments, str(labels), label_map)
+        check_cover(classes >= INFARCT, str(labels))
         return scar_only_unless_wall(classes, drawn and wall_known is not False)
     values = whole_numbers(stored, str(labels))
     if label_map is None:
@@ -255,7 +256,9 @@ def classes_on(
         if label_map is None:
             raise unnamed(str(labels), found)
     known = knows_wall(label_map) and wall_known is not False
-    return scar_only_unless_wall(apply_label_map(values, label_map, str(labels)), known)
+    classes = apply_label_map(values, label_map, str(labels))
+    check_cover(classes >= INFARCT, str(labels))
+    return scar_only_unless_wall(classes, known)
 
 
 def listed(values: Collection[int]) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.study.masks import read_labels
+from MyoScarSegLib.study.masks import check_cover, read_labels
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy, scar_only_unless_wall
+from MyoScarSegLib.training.datasets.labelled import INFARCT
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
 from MyoScarSegLib.training.datasets.patients import PatientRule
@@ -73,11 +74,25 @@ def read_volumes(
             skipped[pair.case] = str(error)
     progress(len(found.pairs), len(found.pairs), "Reading")
     if not cases:
-        name, reason = next(iter(skipped.items()))
-        raise StudyError(f"None of the {len(skipped)} cases in {folder} can be read; {name}: {reason}")
+        raise _none_readable(folder, skipped)
     label_map = label_map or sidecar.label_map
     meaning = _meaning(folder, cases) if label_map is None else dict.fromkeys((case.pair.case for case in cases), label_map)
-    return [_labelled(case, meaning.get(case.pair.case, {}), sidecar) for case in cases], skipped
+    studies = []
+    for case in cases:
+        labelled = _labelled(case, meaning.get(case.pair.case, {}), sidecar)
+        try:
+            check_cover(labelled.labels >= INFARCT, str(case.pair.labels))
+            studies.append(labelled)
+        except StudyError as error:
+            skipped[case.pair.case] = str(error)
+    if not studies:
+        raise _none_readable(folder, skipped)
+    return studies, skipped
+
+
+def _none_readable(folder: Path, skipped: dict[str, str]) -> StudyError:
+    name, reason = next(iter(skipped.items()))
+    return StudyError(f"None of the {len(skipped)} cases in {folder} can be read; {name}: {reason}")
 
 
 def _read(pair: Pair, rule: PatientRule, sidecar: Sidecar, label_map: LabelMap | None) -> _Read:

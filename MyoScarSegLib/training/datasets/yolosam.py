@@ -13,13 +13,14 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.study.masks import check_cover
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.study.tissue import says_scar
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import DataSet, scar_only_unless_wall, strata_by_content
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labelled import INFARCT, LabelledSlice
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
@@ -68,7 +69,7 @@ def read_yolosam(
 
     The patient of a slice is what its name says (:class:`~MyoScarSegLib.training.datasets.patients.PatientRule`). What the masks'
     values mean is said by ``label_map``, by our own record, by ``data.yaml``, or by names of files and folders; a JPEG mask has
-    0 and, from 128 on, 255.
+    0 and, from 128 on, 255; of a mask with a palette the indices count.
 
     Raises:
         UnnamedLabelsError: nothing says what the masks' values mean.
@@ -96,7 +97,7 @@ def read_yolosam(
     if not read:
         name, reason = next(iter(skipped.items()))
         raise StudyError(f"None of the {len(skipped)} pictures in {folder} can be read; {name}: {reason}")
-    slices = _labelled(folder, read, label_map or sidecar.label_map, sidecar)
+    slices = _labelled(folder, read, label_map or sidecar.label_map, sidecar, skipped)
     split = None
     if {"train", "val"} <= set(parts):
         split = _split(folder, read)
@@ -108,7 +109,7 @@ def read_yolosam(
 
 def _read(name: str, part: str, path: Path, home: Path, rule: PatientRule, sidecar: Sidecar) -> _Read:
     mask_path = _mask_of(path, home)
-    image, mask = _grey(path), _grey(mask_path)
+    image, mask = _grey(path), _grey(mask_path, mask=True)
     if image.shape != mask.shape:
         raise StudyError(f"{path} has {image.shape[0]} x {image.shape[1]} pixels and its mask {mask.shape[0]} x {mask.shape[1]}.")
     if mask_path.suffix.lower() in (".jpg", ".jpeg"):
@@ -131,14 +132,16 @@ def _mask_of(path: Path, home: Path) -> Path:
     raise StudyError(f"{path} has no mask of the same name in {home / 'masks'}{hint}.")
 
 
-def _grey(path: Path) -> np.ndarray:
+def _grey(path: Path, *, mask: bool = False) -> np.ndarray:
     try:
-        return read_grey(path)
+        return read_grey(path, mask=mask)
     except OSError as error:
         raise StudyError(f"{path} cannot be decoded: {error}.") from error
 
 
-def _labelled(folder: Path, read: list[_Read], label_map: LabelMap | None, sidecar: Sidecar) -> list[LabelledSlice]:
+def _labelled(
+    folder: Path, read: list[_Read], label_map: LabelMap | None, sidecar: Sidecar, skipped: dict[str, str]
+) -> list[LabelledSlice]:
     if label_map is None:
         values = {int(v) for one in read for v in np.unique(one.mask)}
         label_map = _meaning(folder, read, values)
@@ -148,6 +151,11 @@ def _labelled(folder: Path, read: list[_Read], label_map: LabelMap | None, sidec
     slices = []
     for number, one in enumerate(read):
         labels = labelmaps.apply_label_map(one.mask, label_map, str(one.mask_path))
+        try:
+            check_cover(labels >= INFARCT, str(one.mask_path))
+        except StudyError as error:
+            skipped[one.name] = str(error)
+            continue
         pixel_spacing_mm, slice_spacing_mm = _spacing(sidecar.cases.get(one.case), one.index)
         slices.append(
             LabelledSlice(

@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.grids import common_grid
-from MyoScarSegLib.study.masks import StoredLabels, read_labels, read_stored
+from MyoScarSegLib.study.masks import StoredLabels, check_cover, read_labels, read_stored
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT
@@ -136,11 +136,14 @@ def _compare(
 def _classes(path: Path, study: Study, label_map: LabelMap, option: str = "--labels") -> tuple[np.ndarray, bool]:
     stored = read_labels(path, study)
     if stored.segments:
-        return classes_of_segments(stored.segments, str(path), label_map, option)
+        classes, known = classes_of_segments(stored.segments, str(path), label_map, option)
+        check_cover(classes >= INFARCT, str(path))
+        return classes, known
     values = whole_numbers(stored, str(path))
     classes = np.zeros(values.shape, dtype=np.uint8)
     for value, number in label_map.items():
         classes[values == value] = number
+    check_cover(classes >= INFARCT, str(path))
     return classes, knows_wall(label_map)
 
 
