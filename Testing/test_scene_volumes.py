@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import scar_burden
-from MyoScarSegLib.study.study import Reconstruction
+from MyoScarSegLib.study import read_mask, write_segmentation
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.volume_factory import add_gaps, add_transform, add_volume
 
 pytest.importorskip("slicer")
@@ -15,6 +20,9 @@ pytest.importorskip("slicer")
 import slicer
 
 from MyoScarSegLib.scene.attributes import claim
+from MyoScarSegLib.scene.demo_scene import add_study
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.volumes import content_hash, describe, likely_lge, study_of
 
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
@@ -142,3 +150,70 @@ def test_two_volumes_with_the_same_voxels_elsewhere_have_other_hashes(scene):
     moved = PLACE.copy()
     moved[0, 3] = 5
     assert content_hash(add_volume(scene, image(), moved)) != content_hash(one)
+
+
+POSITIONS = np.array([0.0, 10.0, 20.0, 40.0, 47.0, 57.0])
+
+
+def uneven_study(*, falling: bool = False) -> Study:
+    direction = Rotation.from_euler("xyz", [0.4, -0.5, 0.7]).as_matrix()
+    origins = np.array([5.0, -3.0, 12.0]) + np.outer(POSITIONS, direction[:, 2])
+    if falling:  # left-handed
+        origins, direction = origins[::-1], direction * (1, 1, -1)
+    steps = POSITIONS if not falling else -POSITIONS[::-1]
+    geometry = Geometry((1.4, 1.3, 10.0), tuple(origins[0]), direction, steps, origins)
+    return Study("uneven", image(), geometry, Reconstruction.PSIR)
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_an_uneven_study_lies_in_the_scene_where_its_slices_were_acquired(scene, falling):
+    study = uneven_study(falling=falling)
+    volume = add_study(scene, study, "LGE")
+    place = VolumeGeometry(volume)
+    seen = study_of(volume)
+    order = slice(None, None, -1) if falling else slice(None)
+    assert np.array_equal(seen.voxels, study.voxels[order])
+    for k, origin in enumerate(study.geometry.slice_origins_mm[order]):
+        assert place.to_world(np.array([[0.5, 0.5, k]]))[0] == pytest.approx(origin * (-1, -1, 1), abs=0.01)
+        assert place.from_world(np.array([origin * (-1, -1, 1)]))[0] == pytest.approx([0.5, 0.5, k], abs=0.01)
+    assert np.diff(seen.geometry.slice_positions_mm) == pytest.approx(np.diff(POSITIONS), abs=0.01)
+    mask = image() > 110
+    assert scar_burden(mask[order], seen.geometry).mass_g == pytest.approx(scar_burden(mask, study.geometry).mass_g, rel=1e-3)
+
+
+def test_boxes_and_scar_of_an_uneven_study_lie_on_their_slices_and_are_written_there(scene, tmp_path):
+    study = uneven_study()
+    volume = add_study(scene, study, "LGE")
+    place = VolumeGeometry(volume)
+    for k in range(6):
+        box = Box(k, 5.0, 6.0, 15.0, 12.0)
+        back, corners = place.box_of(*place.roi_of(box))
+        assert back == k and corners == pytest.approx((5.0, 6.0, 15.0, 12.0), abs=0.05)
+    session = StudySession.open(volume)
+    mask = np.zeros((6, 30, 40), dtype=bool)
+    mask[3:5, 6:12, 5:15] = True
+    session.segmentation.write_slices({k: mask[k] for k in range(6)})
+    assert np.array_equal(session.segmentation.mask(), mask)
+    write_segmentation(tmp_path / "a.seg.nrrd", mask, session.study)
+    assert np.array_equal(read_mask(tmp_path / "a.seg.nrrd", study), mask)  # on the grid of the files of the same stack
+    session.close()
+
+
+def test_a_series_that_slicer_shows_evenly_is_measured_where_its_headers_put_it(scene, monkeypatch):
+    """Slicer's DICOM import spaces an uneven series by its mean distance, and keeps its headers in a database."""
+    study = uneven_study()
+    origins = study.geometry.slice_origins_mm
+    matrix = np.eye(4)
+    matrix[:3, :3] = study.geometry.direction * (1.4, 1.3, 57.0 / 5)
+    matrix[:3, 3] = origins[0]
+    volume = add_volume(scene, study.voxels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix)
+    volume.SetAttribute("DICOM.instanceUIDs", " ".join(f"1.2.{k}" for k in range(6)))
+    headers = {f"1.2.{k}": "\\".join(f"{v:.6f}" for v in origin) for k, origin in enumerate(origins)}
+    assert study_of(volume).geometry.slice_positions_mm is None
+    database = SimpleNamespace(instanceValue=lambda uid, tag: headers[uid] if tag == "0020,0032" else "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    seen = study_of(volume).geometry
+    assert np.diff(seen.slice_positions_mm) == pytest.approx(np.diff(POSITIONS), abs=1e-4)
+    assert seen.slice_extents_mm(6) == pytest.approx(study.geometry.slice_extents_mm(6), abs=1e-4)
+    headers["1.2.3"] = ""
+    assert study_of(volume).geometry.slice_positions_mm is None

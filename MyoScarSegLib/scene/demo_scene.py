@@ -17,9 +17,11 @@ from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.scene.console import Console
+from MyoScarSegLib.scene.geometry import place_slices
 from MyoScarSegLib.scene.headless import bootstrap
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.uneven import mean_grid, slice_origins
 
 _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)), ("Green", "G", (0.43, 0.69, 0.29)))
 
@@ -27,7 +29,8 @@ _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)),
 def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] | None = None) -> Any:
     """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node.
 
-    A left-handed stack gets its slices in reverse order, as Slicer does when it reads one from a file.
+    A left-handed stack gets its slices in reverse order, as Slicer does when it reads one from a file. An uneven one is evenly
+    spaced below a transform that puts every slice where it lies, as after Slicer's DICOM import with regularized geometry.
 
     Args:
         scene: the MRML scene.
@@ -35,7 +38,8 @@ def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] |
         name: of the node.
         window: grey values that are black and white; None for what suits LGE, which takes a while to find in a large stack.
     """
-    voxels, geometry = np.asarray(study.voxels, dtype=np.float32), study.geometry
+    voxels, geometry = np.asarray(study.voxels, dtype=np.float32), mean_grid(study.geometry) or study.geometry
+    origins = None if geometry is study.geometry else slice_origins(study.geometry) * (-1, -1, 1)
     matrix = np.eye(4)
     matrix[:3, :3] = geometry.direction * np.asarray(geometry.spacing_mm or (1.0, 1.0, 1.0))
     matrix[:3, 3] = geometry.origin_mm
@@ -44,9 +48,12 @@ def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] |
         matrix[:3, 3] += matrix[:3, 2] * (study.slices - 1)
         matrix[:3, 2] *= -1
         voxels = voxels[::-1]
+        origins = None if origins is None else origins[::-1]
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(voxels))
     volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    if origins is not None:
+        place_slices(volume, origins)
     volume.CreateDefaultDisplayNodes()
     low, high = np.percentile(voxels, (1.0, 99.5)) if window is None else window
     display = volume.GetDisplayNode()

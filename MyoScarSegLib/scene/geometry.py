@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from MyoScarSegLib.prompts import Box
 
@@ -203,6 +204,38 @@ class VolumeGeometry:
         transform = vtk.vtkGeneralTransform()
         (parent.GetTransformToWorld if to_world else parent.GetTransformFromWorld)(transform)
         return np.array([transform.TransformPoint(point) for point in points])
+
+
+def place_slices(volume_node: Any, origins: np.ndarray) -> Any:
+    """Put a volume below a new grid transform that moves each slice, along the volume's K, to where it lies.
+
+    Args:
+        volume_node: evenly spaced, without a transform.
+        origins: RAS ``[slices, 3]`` of the middle of each slice's first pixel.
+
+    Returns:
+        The transform node.
+    """
+    i, j, slices = volume_node.GetImageData().GetDimensions()
+    ijk_to_ras = VolumeGeometry(volume_node).ijk_to_ras()
+    spacing = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
+    grid = vtk.vtkImageData()
+    grid.SetDimensions(2, 2, slices)  # its corners lie a pixel outside the slices'
+    grid.SetSpacing(spacing[0] * (i + 1), spacing[1] * (j + 1), spacing[2])
+    grid.SetOrigin(*(ijk_to_ras @ (-1.0, -1.0, 0.0, 1.0))[:3])
+    grid.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    moved = origins - _apply(ijk_to_ras, np.column_stack([np.zeros((slices, 2)), np.arange(slices)]))
+    vtk_to_numpy(grid.GetPointData().GetScalars()).reshape(slices, 4, 3)[:] = moved[:, None]
+    directions = np.eye(4)
+    directions[:3, :3] = ijk_to_ras[:3, :3] / spacing
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetInterpolationModeToLinear()
+    transform.SetGridDirectionMatrix(slicer.util.vtkMatrixFromArray(directions))
+    transform.SetDisplacementGridData(grid)
+    node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLGridTransformNode", f"{volume_node.GetName()} slice places")
+    node.SetAndObserveTransformToParent(transform)
+    volume_node.SetAndObserveTransformNodeID(node.GetID())
+    return node
 
 
 def is_linear(volume_node: Any) -> bool:

@@ -33,7 +33,8 @@ def study_of(volume_node: Any) -> Study:
     """The study that a volume node holds. The node is only read.
 
     Its slice axis is the coarsest one. The geometry is that of the world, through all parent transforms; a non-linear one
-    (as Slicer makes for stacks with gaps) gives every slice a position of its own.
+    (as Slicer makes for stacks with gaps) gives every slice a position of its own. Where Slicer's DICOM import shows an uneven
+    series evenly, as it does unless told to regularize, the positions are those of the DICOM headers.
 
     Raises:
         StudyError: it is no volume of one number per voxel with at least two slices; the message says what it is.
@@ -152,7 +153,7 @@ def _geometry(node: Any, axes: tuple[int, int, int], shape: tuple[int, ...]) -> 
         (float(lengths[0]), float(lengths[1]), float(lengths[2])), (float(lps[0]), float(lps[1]), float(lps[2])), direction
     )
     if is_linear(node):
-        return even
+        return _as_acquired(node, even, slices) if axes[0] == 0 else even
     normal = np.cross(vectors[:, 0], vectors[:, 1])
     normal /= np.linalg.norm(normal)
     positions = place.to_world(np.array([[*middle[:2], float(n)] for n in range(slices)])) @ normal
@@ -167,6 +168,39 @@ def _geometry(node: Any, axes: tuple[int, int, int], shape: tuple[int, ...]) -> 
         direction=np.column_stack([direction[:, :2], _RAS_TO_LPS @ (normal * np.sign(gaps.mean()))]),
         slice_positions_mm=positions * np.sign(gaps.mean()),
         slice_origins_mm=origins @ _RAS_TO_LPS,
+    )
+
+
+def _as_acquired(node: Any, even: Geometry, slices: int) -> Geometry:
+    """The geometry with the places that the DICOM headers give to the slices, where Slicer shows uneven ones evenly.
+
+    Only for the volume as Slicer's DICOM import leaves it, whose files are in Slicer's database; else as it is.
+    """
+    database = getattr(slicer, "dicomDatabase", None)
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if database is None or len(uids) != slices or slices < 3 or node.GetParentTransformNode() is not None:
+        return even
+    try:
+        places = [[float(v) for v in database.instanceValue(uid, "0020,0032").split("\\")] for uid in uids]
+    except (ValueError, AttributeError):
+        return even
+    if any(len(place) != 3 for place in places):
+        return even
+    origins = np.array(places)
+    normal = np.cross(even.direction[:, 0], even.direction[:, 1])
+    normal *= np.sign(normal @ even.direction[:, 2])
+    origins = origins[np.argsort(origins @ normal)]
+    gaps = np.diff(origins @ normal)
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])
+    whole = float(np.ptp(origins @ normal)) - (slices - 1) * (even.slice_distance_mm or 0.0)
+    if usual <= 0 or abs(whole) > _UNEVEN * usual or np.abs(gaps - usual).max() <= _UNEVEN * usual:
+        return even
+    return replace(
+        even,
+        spacing_mm=((even.spacing_mm or (1.0, 1.0))[0], (even.spacing_mm or (1.0, 1.0))[1], usual),
+        direction=np.column_stack([even.direction[:, :2], normal]),
+        slice_positions_mm=origins @ normal,
+        slice_origins_mm=origins,
     )
 
 

@@ -101,6 +101,11 @@ def mean_grid(geometry: Geometry) -> Geometry | None:
     )
 
 
+def slice_origins(geometry: Geometry) -> np.ndarray:
+    """``[slices, 3]`` LPS of the first pixel of each slice of an uneven stack."""
+    return _places(geometry)[0]
+
+
 def _places(geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """``[slices, 3]`` of the first pixel of each slice, and the unit normal towards the last slice."""
     normal = np.cross(geometry.direction[:, 0], geometry.direction[:, 1])

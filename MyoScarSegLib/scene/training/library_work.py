@@ -12,7 +12,7 @@ from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.base import TrainingBase
 from MyoScarSegLib.scene.training.library_case import SegmentChoice, classes_of, hand_over, reviewed_slices, segments
 from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.scene.training.opened_case import CASE, ReadCase, add_labels, add_volume, opened_volume, uneven_note
+from MyoScarSegLib.scene.training.opened_case import CASE, ReadCase, add_labels, add_volume, opened_volume
 from MyoScarSegLib.training.datasets.handover import read_handover
 from MyoScarSegLib.training.datasets.library_record import Case, checked_code
 from MyoScarSegLib.training.datasets.library_state import CaseRow
@@ -261,6 +261,6 @@ class LibraryWork(TrainingBase):
         while volume.GetScene() is not None:  # the user may delete it meanwhile
             if next(labels, _DRAWN) is _DRAWN:
                 self.workflow.select(volume)
-                self._notices.say(note=uneven_note(read), error=self.workflow.error)
+                self._notices.say(error=self.workflow.error)
                 return
             yield

@@ -16,7 +16,6 @@ import slicer
 from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 from MyoScarSegLib.training.datasets.library_record import Case
@@ -82,15 +81,6 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     yield
     session.refresh()
     yield
-
-
-def uneven_note(read: ReadCase) -> str:
-    """What is to be known of a case whose slices lie unevenly, which a volume of the scene cannot show; else empty."""
-    if read.study.geometry.slice_positions_mm is None:
-        return ""
-    return _("The slices of {name} are unevenly spaced; here they are shown evenly, so its numbers differ.").format(
-        name=read.case.case
-    )
 
 
 def _add_segment(node: Any, volume: Any, session: StudySession, mask: np.ndarray, term: terminology.Term) -> None:
