@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study import read_study
+from MyoScarSegLib.study import read_mask, read_study, write_volume
 
 SHAPE = (6, 40, 48)
 SPACING = np.array([1.5, 1.4, 9.0])
@@ -123,6 +123,8 @@ def test_nifti_header_without_its_image_names_the_missing_file(tmp_path):
     (tmp_path / "pair.img").write_bytes((tmp_path / "pair.img").read_bytes()[:-100])
     with pytest.raises(StudyError, match=r"pair\.img\) is cut short"):
         read_study(tmp_path / "pair.hdr")
+    with pytest.raises(StudyError, match=r"give the \.hdr file"):
+        read_study(tmp_path / "pair.img")
     (tmp_path / "pair.img").unlink()
     with pytest.raises(StudyError, match=r"keeps its voxels in pair\.img, which is not there"):
         read_study(tmp_path / "pair.hdr")
@@ -198,6 +200,12 @@ def test_nifti_scaling_of_values(tmp_path):
         data[112:120] = np.array([slope, intercept], dtype="<f4").tobytes()
         path.write_bytes(data)
         assert np.array_equal(read_study(path).voxels, VOXELS.astype(np.float32) * factor + plus)
+
+
+def test_analyze_header_is_refused_by_its_name(tmp_path):
+    nib.save(nib.AnalyzeImage(VOXELS.T, affine()), tmp_path / "a.img")
+    with pytest.raises(StudyError, match=r"Analyze 7\.5"):
+        read_study(tmp_path / "a.hdr")
 
 
 # ------------------------------------------------------------------ NRRD
@@ -400,3 +408,20 @@ def test_metaimage_header_that_lacks_a_field_is_refused_by_its_name(tmp_path, la
 def test_metaimage_with_a_matrix_of_zeros_keeps_its_sizes(tmp_path):
     study = read_study(meta(tmp_path / "a.mha", TransformMatrix="0 0 0 0 0 0 0 0 0"))
     assert study.geometry.spacing_mm == tuple(SPACING) and any("place in the body" in note for note in study.notes)
+
+
+def test_a_mask_of_the_same_odd_header_fits_its_image(tmp_path):
+    """A mask from the program that wrote the image: in microns, with rounded axes, or both of a pair."""
+    marked = VOXELS > 700
+    image = read_study(nrrd(tmp_path / "a.nrrd", **NRRD_VARIANTS["microns"]))
+    kind = {"type": "uint8", "endian": None}
+    mask = nrrd(tmp_path / "m.nrrd", **{**NRRD_VARIANTS["microns"], **kind, "body": marked.astype("u1").tobytes()})
+    assert np.array_equal(read_mask(mask, image), marked)
+    rounded = affine(np.round(DIRECTION, 3))
+    image = read_study(nifti(tmp_path / "a.nii", rounded))
+    nib.save(nib.Nifti1Image(marked.T.astype(np.uint8), rounded), tmp_path / "m.nii")
+    assert np.array_equal(read_mask(tmp_path / "m.nii", image), marked)
+    write_volume(tmp_path / "ours.nii.gz", marked, image)
+    assert np.array_equal(read_mask(tmp_path / "ours.nii.gz", image), marked)
+    nib.save(nib.Nifti1Pair(marked.T.astype(np.uint8), rounded), tmp_path / "p.img")
+    assert np.array_equal(read_mask(tmp_path / "p.hdr", image), marked)

@@ -138,6 +138,9 @@ def read_stored(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:
     if image.GetDimension() != 3:
         raise StudyError(f"{path} is no 3D mask (size {numbers(image.GetSize())}).")
     fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
+    if not fields and image.GetNumberOfComponentsPerPixel() == 1:
+        stack = read_volume(path)  # a plain label map, whose header may need what images' headers need
+        return stack.array, stack.geometry, {}
     return sitk.GetArrayFromImage(image), geometry_of(image), fields
 
 

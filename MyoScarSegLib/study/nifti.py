@@ -79,6 +79,8 @@ def _header(path: Path, file: IO[bytes]) -> Any:
                 raise StudyError(f"{path}: the NIfTI header is damaged ({error}).") from error
     if len(head) < 348:
         raise StudyError(f"{path} is cut short or no NIfTI file: {len(head)} bytes. Copy or export it again.")
+    if head[:4] in ((348).to_bytes(4, "little"), (348).to_bytes(4, "big")):
+        raise StudyError(f"{path} is an Analyze 7.5 header, which does not say how the image lies. Convert it to NIfTI.")
     raise StudyError(f"{path} is no NIfTI file, or its header is damaged.")
 
 

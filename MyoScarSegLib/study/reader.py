@@ -85,6 +85,8 @@ def kind_of(path: Path) -> str:
         return "volume"
     if has_extension(path, PICTURE_EXTENSIONS):
         return "pictures"
+    if has_extension(path, (".img", ".img.gz")):
+        raise StudyError(f"{path} is the second file of a pair, without the header: give the .hdr file beside it.")
     from MyoScarSegLib.study.dicom_files import is_dicom
 
     if has_extension(path, DICOM_EXTENSIONS) or is_dicom(path):
