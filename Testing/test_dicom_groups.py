@@ -261,3 +261,16 @@ def test_orthogonal_localizers_are_never_joined(tmp_path):
         write(tmp_path, voxels(1, n), number=n, direction=direction, description="localizer")
     with pytest.raises(StudyError):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"Columns": 12}, {"PixelSpacing": [1.0, 1.0]}, {"ImageType": ["ORIGINAL", "PRIMARY", "P"]}])
+def test_slice_of_the_series_that_does_not_fit_leaves_the_study_incomplete(tmp_path, changed):
+    array = voxels()
+    folder = write(tmp_path, array)
+    dataset = pydicom.dcmread(folder / "1_0_7")
+    for name, value in changed.items():
+        setattr(dataset, name, value)
+    dataset.save_as(folder / "1_0_7")
+    study = read_study(folder)
+    assert np.array_equal(study.voxels, array[:7])
+    assert "1_0_7" in study.problems[0] and "incomplete" in study.problems[0]

@@ -348,6 +348,17 @@ def test_zero_pixel_spacing_is_a_problem(tmp_path):
     assert read_study(write_series(tmp_path, voxels(), PixelSpacing=[0, 0])).problems
 
 
+@pytest.mark.parametrize("mm", [0.01, 200.0])
+def test_field_of_view_that_is_no_hearts_is_said(tmp_path, mm):
+    array = np.random.default_rng(0).integers(0, 1000, (4, 64, 64)).astype(np.uint16)
+    folder = write_series(tmp_path, array, spacing=(mm, mm, 10.0))
+    try:
+        said = " ".join(read_study(folder).problems)
+    except StudyError as error:
+        said = str(error)
+    assert "field of view" in said
+
+
 def test_damaged_slice_is_reported_and_the_others_read(tmp_path):
     folder = write_series(tmp_path, voxels(), names=[f"{k}" for k in range(8)])
     data = (folder / "3").read_bytes()

@@ -19,6 +19,8 @@ from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
 from MyoScarSegLib.study.study import Reconstruction
 
+#: Normals with this cosine are parallel; so few parallel images of another kind are slices gone astray, not a stack.
+_PARALLEL, _FEWEST_SLICES = 0.999, 3
 _RECONSTRUCTIONS = {"PSIR": Reconstruction.PSIR, "magnitude": Reconstruction.MAGNITUDE}
 
 
@@ -109,8 +111,33 @@ def _missing_files(
     for file, error in damaged.items():
         apart = error.series_uid in known or (error.series_uid not in uids and file.parent in of_others)
         (elsewhere if apart else ours)[file] = error
-    problems = (f"{_named(ours)}. It may be a slice of this stack, which then is incomplete.",) if ours else ()
-    return problems, ((f"Of other series, {_named(elsewhere)}.",) if elsewhere else ())
+    problems = [f"{_named(ours)}. It may be a slice of this stack, which then is incomplete."] if ours else []
+    if odd := _odd_slices(stack, others):
+        files = ", ".join(sorted(image.file.name for image in odd))
+        problems.append(
+            f"{files} of the same series lies between or beside the slices, but has another matrix, spacing, "
+            "kind or sequence; the stack may be incomplete."
+        )
+    return tuple(problems), ((f"Of other series, {_named(elsewhere)}.",) if elsewhere else ())
+
+
+def _odd_slices(stack: DicomStack, others: list[DicomImage]) -> list[DicomImage]:
+    """Images that say they are of the stack's series, lie parallel where it has no slice, and are too few for a stack."""
+    first = stack.first
+    if first.normal is None or not stack.has_positions:
+        return []
+    normal, series = first.normal, (first.series_uid, first.series_number, first.text)
+    taken = np.array([image.position @ normal for image in stack.slices])
+    odd = [
+        image
+        for image in others
+        if (image.series_uid, image.series_number, image.text) == series
+        and image.position is not None
+        and image.normal is not None
+        and abs(image.normal @ normal) > _PARALLEL
+        and np.abs(taken - image.position @ normal).min() > (first.thickness_mm or 1.0) / 2
+    ]
+    return odd if len(odd) < _FEWEST_SLICES else []
 
 
 def _asked_for(path: Path, series: str, stacks: list[DicomStack], entries: list[Series]) -> tuple[int, str]:

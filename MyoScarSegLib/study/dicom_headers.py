@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
 
 #: GE's private "image type" number of a reconstruction: element 2F of group 0043.
 _GE_IMAGE_KIND = (0x0043, 0x102F)
@@ -134,8 +134,6 @@ def read_images(file: Path) -> list[DicomImage]:
         Unreadable: the file is damaged or cut short before its pixels.
     """
     pydicom = import_pydicom()
-    from pydicom.errors import InvalidDicomError
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -159,17 +157,7 @@ def read_images(file: Path) -> list[DicomImage]:
                 for frame in range(frames)
             ]
             return images if groups or shared else _placed(images, header)
-        except (
-            InvalidDicomError,
-            OSError,
-            EOFError,
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,
-        ) as error:
-            # pydicom parses lazily, and a damaged file can fail in any of these ways.
+        except parsing_errors() as error:
             raise Unreadable("its header is damaged") from error
 
 
@@ -244,8 +232,8 @@ def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> Dic
         photometric=_text(header, "PhotometricInterpretation").upper(),
         kind=kind,
         kind_reason=reason,
-        position=_vector(_find(places, "ImagePositionPatient", "PlanePositionSequence"), 3),
-        orientation=_orientation(_find(places, "ImageOrientationPatient", "PlaneOrientationSequence")),
+        position=_vector(_place(places, "ImagePositionPatient", "PlanePositionSequence"), 3),
+        orientation=_orientation(_place(places, "ImageOrientationPatient", "PlaneOrientationSequence")),
         pixel_spacing=_pixel_spacing(_find(places, "PixelSpacing", "PixelMeasuresSequence")),
         thickness_mm=_find_number(places, "SliceThickness", "PixelMeasuresSequence"),
         slice_location=_number(header, "SliceLocation") if frame is None else None,
@@ -361,6 +349,12 @@ def _find(places: list[Any], name: str, sequence: str) -> Any:
         if value is not None and value != "":
             return value
     return None
+
+
+def _place(places: list[Any], name: str, sequence: str) -> Any:
+    """Position or orientation; old multi-frame files of some kinds have it by detector."""
+    value = _find(places, name, sequence)
+    return _find(places, name, "DetectorInformationSequence") if value is None else value
 
 
 def _find_number(places: list[Any], name: str, sequence: str) -> float | None:

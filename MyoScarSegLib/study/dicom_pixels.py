@@ -13,7 +13,7 @@ import numpy as np
 
 from MyoScarSegLib.study.dicom_headers import DicomImage, as_number
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
 
 _MULTI_FRAME_GRAY = {8: "1.2.840.10008.5.1.4.1.1.7.2", 16: "1.2.840.10008.5.1.4.1.1.7.3"}
 _PIXEL_ATTRIBUTES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation", "NumberOfFrames")
@@ -76,14 +76,14 @@ def _frames_of(file: Path) -> _Frames:
         warnings.simplefilter("ignore")
         try:
             return _decoded(pydicom.dcmread(file, force=True))
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, NotImplementedError) as error:
+        except parsing_errors() as error:
             raise CannotDecode((str(error).split("\n")[0] or type(error).__name__)[:100]) from error
 
 
 def _decoded(dataset: Any) -> _Frames:
     where = next((name for name in _PIXELS if name in dataset), None)
     if where is None:
-        raise CannotDecode("it has no pixel data")
+        raise CannotDecode("its pixel data are missing or cut short")
     if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
         raise CannotDecode("it is in color")
     inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"

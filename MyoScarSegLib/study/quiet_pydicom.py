@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import threading
+import zlib
 from types import ModuleType
 from typing import cast
 
@@ -28,3 +30,12 @@ def import_pydicom() -> ModuleType:
         import pydicom
 
         return pydicom
+
+
+def parsing_errors() -> tuple[type[Exception], ...]:
+    """What pydicom raises on damaged files: it parses lazily, and each layer fails in its own way."""
+    import_pydicom()
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    ours = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, ArithmeticError)
+    return (InvalidDicomError, BytesLengthException, struct.error, zlib.error, RecursionError, *ours)
