@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, write_boxes, write_points
 from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study import read_study
-from Testing.command import array_of, table, voxels, write_image, write_pictures, write_prompts
+from Testing.command import REPOSITORY, array_of, table, voxels, write_image, write_pictures, write_prompts
 
 SHAPE = (2, 12, 10)
 
@@ -215,6 +218,13 @@ def test_copies_in_one_run_get_a_folder_each_and_keep_it(tmp_path, out):
     assert run(out, images[2]) == [("a-2", "done")]
 
 
+def test_copy_in_a_later_run_does_not_take_the_folder_of_the_original(tmp_path, out):
+    original, copy = image(tmp_path / "lge.nrrd"), image(tmp_path / "copy.nrrd")
+    run(out, original)
+    assert run(out, copy, original) == [("copy", "done"), ("lge", "done")]
+    assert run(out, original, copy) == [("lge", "done"), ("copy", "done")]
+
+
 def test_folder_with_anything_that_is_not_ours_is_not_used(tmp_path, out):
     (out / "lge").mkdir(parents=True)
     (out / "lge/notes.txt").write_text("mine")
@@ -409,3 +419,29 @@ def test_odd_names_get_a_folder_each_and_keep_it(tmp_path, out):
     assert list(rows(out)) == list(NAMES.values())
     for case in NAMES.values():
         assert read_record(out / case) is not None
+
+
+@pytest.mark.data
+def test_generated_patients_and_odd_names_share_one_results_folder(tmp_path, out):
+    """The generator's files: three patients' `lge.nii.gz`, and eight odd names of one image, which is the second patient's."""
+    generators = REPOSITORY.parent / "shared" / "cases"
+    if not generators.is_dir():
+        pytest.skip("the generators of odd inputs (../shared/cases) are not here")
+    environment = {**os.environ, "CASES": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in ("make_base.py", "make_16_output_folder.py"):
+        subprocess.run([sys.executable, generators / name], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    made = tmp_path / "16-output-folder"
+    patients = [made / "patients" / name / "lge.nii.gz" for name in ("P1", "P2", "P3")]
+    for one, case in zip(patients, ("lge", "lge-2", "lge-3"), strict=True):
+        assert run(out, one) == [(case, "done")]
+    shutil.copy(made / "boxes.json", out / "lge-2" / "boxes.json")
+    odd = study_inputs(made / "odd")
+    first = run(out, *odd, pipeline=Quick())
+    assert len(set(first)) == len(odd) == 7, "the hidden one is left out"
+    assert (out / "lge-2" / "boxes.json").read_bytes() == (made / "boxes.json").read_bytes()
+    assert run(out, patients[1], boxes=out) == [("lge-2", "done")]
+    again = run(out, *odd, *patients, overwrite=True)
+    assert len(set(again)) == 10 and again[7:] == [("lge", "done"), ("lge-2", "done"), ("lge-3", "done")]
+    assert len(rows(out)) == len(list(out.glob("*/case.json")))
+    inside = run(made / "odd", *odd), study_inputs(made / "odd")
+    assert {status for _, status in inside[0]} == {"done"} and inside[1] == odd

@@ -55,11 +55,12 @@ class Record:
 class CaseFolders:
     """The case folders in one results folder, as one run gives them to its inputs.
 
-    No two inputs of a run share a folder, even if they are copies of one image.
+    No two inputs of a run share a folder, even if they are copies of one image: then each keeps the one that it had.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inputs: Sequence[Path] = ()) -> None:
         self.root = Path(root)
+        self._places = {_place(path) for path in inputs}
         self._taken: set[str] = set()
 
     def find(self, wish: str, path: Path | None, content: str | None) -> str | None:
@@ -73,7 +74,7 @@ class CaseFolders:
         place, found = _place(path), []
         for name in self._names():
             record = read_record(self.root / name)
-            if record is None or _key(name) in self._taken:
+            if record is None or _key(name) in self._taken or (record.place != place and record.place in self._places):
                 continue
             if record.content == content if content is not None else (record.place == place != ""):
                 found.append((record.place != place, name != wish, natural_order(name), name))
@@ -209,7 +210,7 @@ def _is_unclaimed(path: Path) -> bool:
 
 
 def _place(path: Path | None) -> str:
-    return "" if path is None else hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()
+    return "" if path is None else hashlib.sha256(str(Path(path).resolve()).encode(errors="surrogateescape")).hexdigest()
 
 
 def _key(name: str) -> str:

@@ -108,7 +108,7 @@ def segment_all(
         One outcome per input, in order, also for those that failed. A case whose rows could not be written to the tables
         has failed, too.
     """
-    folders = CaseFolders(job.out)
+    folders = CaseFolders(job.out, job.inputs)
     ended: dict[str, tuple[str, str]] = {}
     written: set[str] = set()
 
@@ -159,7 +159,7 @@ def detect_all(
         summary = {"case": folder.name, "boxes": len(boxes), "boxes_per_slice": per_slice, "provenance": boxes.provenance}
         return Outcome(folder.name, status, message, {**summary, "notes": case.notes} if case.notes else summary)
 
-    return _each_case(job, CaseFolders(job.out), one, lambda _outcome: None, progress, cancel)
+    return _each_case(job, CaseFolders(job.out, job.inputs), one, lambda _outcome: None, progress, cancel)
 
 
 @dataclass(frozen=True)
