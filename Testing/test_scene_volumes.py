@@ -133,6 +133,16 @@ def test_the_likely_volume_is_the_thick_stack_named_lge(scene):
     assert "LGE" in why
 
 
+@pytest.mark.parametrize(
+    "name", ["9: SAX MDE", "Spätaufnahme KA", "延迟强化 短轴", "LGE_SAX_early", "11: PSIR sub", "Realce tardío"]
+)
+def test_the_likely_volume_is_named_in_any_language_among_those_that_mention_lge(scene, name):
+    for other in ("cine post LGE", "T1 map SAX", "LGE 4ch", "SAX T2 STIR", "3: TI scout"):
+        add_volume(scene, image(8, 30, 40), PLACE, other)
+    wanted = add_volume(scene, image(8, 30, 40), PLACE, name)
+    assert likely_lge(scene)[0] is wanted
+
+
 def test_without_a_stack_of_thick_slices_no_volume_is_likely(scene):
     assert likely_lge(scene) is None
     add_volume(scene, image(40, 40, 40), np.diag([1.0, 1.0, 1.0, 1.0]), "T1 brain")

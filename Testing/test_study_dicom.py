@@ -220,6 +220,20 @@ def test_only_stack_without_any_evidence_is_refused_with_the_command_that_takes_
     assert any("chosen by the user" in note for note in study.notes)
 
 
+def test_stack_without_a_name_is_taken_by_its_inversion_time_and_that_is_said(tmp_path):
+    timing = {"ScanningSequence": ["GR", "IR"], "InversionTime": 280.0}
+    study = read_study(write_series(tmp_path, voxels(), description=None, number=4, direction=SHORT_AXIS, **timing))
+    assert any("taken for LGE by inversion time 280 ms" in note and "its name does not say so" in note for note in study.notes)
+
+
+def test_the_other_lge_stacks_are_named(tmp_path):
+    for number, name in ((3, "LGE SAX"), (4, "LGE SAX repeat"), (5, "LGE 4ch")):
+        write_series(tmp_path / name, voxels(seed=number), number=number, description=name, direction=SHORT_AXIS)
+    study = read_study(tmp_path)
+    assert study.source["series"] == "4"
+    assert any("series 3 would do nearly as well" in note for note in study.notes)
+
+
 def test_psir_and_magnitude_series_are_apart_and_psir_preferred(tmp_path):
     psir, magnitude = voxels(seed=1, dtype=np.int16) - np.int16(500), voxels(seed=2)
     write_series(tmp_path / "m", magnitude, number=1, description="PSIR_sax_MAG", direction=SHORT_AXIS)

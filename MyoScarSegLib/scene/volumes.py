@@ -14,18 +14,15 @@ import slicer
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.geometry import VolumeGeometry, is_linear
 from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.study.series_words import words_of
 from MyoScarSegLib.study.stack import FileStack, numbers, slice_axis, study_from
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 _FORMAT = "Slicer volume"
 _UNEVEN = 0.01
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
-# What scanners and departments call LGE series, and what they call others of the same examination.
-_LGE_NAME = re.compile(r"lge|psir|delayed|late.?(gad|enh)|viab|\bde\b|mde|scar|(?<![a-z])ir(?![a-z])", re.IGNORECASE)
-_SHORT_AXIS_NAME = re.compile(r"(?<![a-z])sax?(?![a-z])|short.?ax|sa_", re.IGNORECASE)
-_OTHER_NAME = re.compile(
-    r"cine|t1.?map|t2|scout|loc|perf|flow|phase|angio|label|mask|prob|2ch|3ch|4ch|lax|long.?ax", re.IGNORECASE
-)
+# Volumes that programs made of an image.
+_MADE = re.compile(r"label|mask|prob", re.IGNORECASE)
 _MOST_SLICES, _THICK_MM, _FINE_MM = 40, 4.0, 2.6
 
 
@@ -235,16 +232,21 @@ def _judge(node: Any) -> tuple[float, str] | None:
     if 4 <= slices <= _MOST_SLICES and spacing[thick] >= _THICK_MM and max(in_plane) <= _FINE_MM:
         score += 2
         why.append(_("{slices} thick slices").format(slices=slices))
-    if _LGE_NAME.search(name):
+    words = words_of(name)
+    if words.lge or words.likely or words.perhaps:
         score += 3
         why.append(_("its name says LGE"))
     if re.search("psir", name, re.IGNORECASE):
         score += 0.5
-    if _SHORT_AXIS_NAME.search(name):
+    if words.short_axis:
         score += 1
         why.append(_("its name says short axis"))
-    if _OTHER_NAME.search(name):
+    elif words.long_axis or words.other_plane:
         score -= 3
+    if words.other or words.other_organ or _MADE.search(name):
+        score -= 3
+    elif words.asides:
+        score -= 1 if words.lge else 3
     if score <= 0:
         return None
     return score, _("{name}: {why}").format(name=name, why=", ".join(why) or numbers(spacing))

@@ -175,6 +175,8 @@ def _choice_notes(entries: list[Series], index: int, asked: bool) -> list[str]:
         against = entry.rejected or ("" if entry.evidence else entry.reasons[-1])
         return [f"Series {entry.key} was chosen by the user; it does not look like short-axis LGE: {against}."] if against else []
     notes = []
+    if not entry.reasons[0].startswith("the name "):
+        notes.append(f"Series {entry.key} was taken for LGE by {entry.reasons[0]}; its name does not say so.")
     rivals = [
         other.key
         for other in entries

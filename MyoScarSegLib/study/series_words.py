@@ -84,7 +84,7 @@ _LIKELY = _any(
     r"""
     \blate\b|(?<!trigger )(?<!trig )\bdela(?:y|i)\w*|\bviab\w*|\bscar\b|\binfar\w*|\bfibros\w*|\bir ?(?:gre|fgre|spgr|ssfp
     flash|turbo ?flash|true? ?fi\w*|tru?fi|fiesta|tfe|ffe|tfl|fl2d|fl3d|b ?tfe|fe)\b
-    \b(?:gre|tfe|ffe|ssfp|flash|tfl|fl2d|fl3d|trufi) ir\b|\bce ?ir\b
+    \b(?:gre|tfe|ffe|ssfp|flash|tfl|fl2d|fl3d|trufi) ir\b|\bce ?ir\b|(?<!tau )\binv\w* ?rec\w*
     \bspae?t\w*|\bnarbe\w*|\bvitalit\w*|\btardi\w*|\bretard\w*|\bcicatri\w*|\britardat\w*|\blitteken\w*|\bärr\b
     \bpozn\w*|\bpozdn\w*|\bopozn\w*|\bopozd\w*|\bblizn\w*|\bzawał\w*|\bżywotn\w*|\bjizv\w*|\bjazv\w*|\bneskor\w*|\bkasn\w*
     \božilj\w*
@@ -98,7 +98,7 @@ _LIKELY = _any(
 _PERHAPS = _any(
     r"""
     ^(?:de|le)\b(?! (?:ident\w*|la|los|las|les|l|c|v)\b)|\b(?:SEQUENCE) (?:de|le)\b(?! l)|\b(?:de|le) (?:SEQUENCE)\b
-    \b(?:de|le)\d?$|\brt (?:ec|eje|eixo)\b|\bir\b
+    \b(?:de|le)\d?$|\brt (?:ec|eje|eixo)\b|\b(?:[6-9]|1\d|2\d) ?min\b|\bir\b
     """
 )
 
@@ -117,7 +117,7 @@ _OTHERS = _kinds(
     = an inversion-time scout
     \bti ?(?:scout|finder|find|test|search|suche|best\w*|determ\w*|mapp?\w*|loc\w*|cine|serie\w*|prep|skaut|скаут)
     scout ?ti\b(?! ?\d)
-    \bt1 ?scout|look ?lock\w*|\bll (?:scout|ti)|\bir ?cine|cine ?ir\b|\bti \d* ?cine
+    \bt1 ?scout|look ?lock\w*|\bll\b|\bir ?cine|cine ?ir\b|\bti \d* ?cine
     inversion ?time (?:scout|find\w*|test)|(?:recherche|busqueda|ricerca) (?:du |del |di )?ti\b|\bti ?(?:定位|ス|스)
     = a localizer
     \bloc\d*\b|\blocal?i[sz]\w*|\blokal[iy][sz]\w*|\bsurvey\b|\btopogr?\w*|\brepéra\w*|\blokator\w*|\btri ?plan\w*
@@ -191,7 +191,8 @@ _SHORT_AXIS = _any(
 )
 _LONG_AXIS = _any(
     r"""
-    \b[234] ?(?:ch|cv|chv|chamber\w*|k(?:ammer|b|k)|kamer|kamm|kam|cav|cam|cham|jam|komor|dutin|ureg|üreg|boşluk|odac|odaların
+    \b[234] ?(?:ch|cv|chv|chamber\w*|k(?:ammer|b|k|)\b|kammer|kamer|kamm|kam|cav|cam|cham|jam|komor|dutin|ureg|üreg|boşluk|odac
+    odaların
     rum|rom|c|腔|室|방|камер|κοιλ|lokero|buồng|komora)\w*\b
     \b(?:two|three|four|zwei|drei|vier|twee|drie|deux|trois|quatre|dos|tres|cuatro|duas|quatro|due|tre|quattro|dwu|trój|cztero
     dvou|tří|čtyř|fyra|två|fire|to|iki|üç|dört|két|négy|három)[ -]?(?:ch\b|chamb|kammer|kamer|kamr|cav|cám|câm|camer|jam|dutin
