@@ -113,6 +113,7 @@ def test_other_requests_survive_a_crash(engine):
     for request in requests:
         engine.wait(request, timeout_s=20)
     assert [request.crashes for request in requests] == [1, 0, 0, 0]
+    assert all(request.repeated for request in requests)
 
 
 def test_background_work_is_tried_again_once_and_then_fails(engine):

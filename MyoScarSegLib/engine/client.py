@@ -376,6 +376,8 @@ class Engine:
             if request.crashes > 1 and request.cancelling_s is None:
                 again = f"{self.error} It was asked twice for the same and ended both times, so it is not asked again."
                 self._finish(request, FAILED, error=again, log=self._link.log, kind="EngineError")
+        for request in self._requests.values():
+            request.repeated = request.repeated or started
         now = self._clock()
         self._crashes.append(now)
         while started and now - self._crashes[0] > _RESTARTS_WITHIN_S:  # of starts that fail, each may take that long

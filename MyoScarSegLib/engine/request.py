@@ -58,6 +58,8 @@ class Request:
         self.fields = {"type": "request", "id": number, **fields}
         #: Workers that ended while they were at it.
         self.crashes = 0
+        #: Whether a worker that had it ended without an answer, whatever it was at.
+        self.repeated = False
         #: Seconds that the worker has taken so far to answer a cancel; None if it was not asked to.
         self.cancelling_s: float | None = None
         self._engine = engine

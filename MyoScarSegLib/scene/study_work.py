@@ -354,7 +354,7 @@ def _sentences(*parts: str) -> str:
 
 def _asked_again(request: Any) -> str:
     """What the user is to know of an answer that a first worker did not live to give."""
-    if not request.crashes:
+    if not request.repeated:
         return ""
     return _("The calculation process ended unexpectedly; it was started again, and asked again.")
 
