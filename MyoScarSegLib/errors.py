@@ -1,6 +1,7 @@
 """The errors that a user can act on. Each message says what was wrong, where, and what to do."""
 
 from collections.abc import Collection
+from typing import Any
 
 
 class MyoScarSegError(Exception):
@@ -17,6 +18,7 @@ class UnnamedLabelsError(StudyError):
     Attributes:
         values: that occur, 0 left out.
         fitting: what ``--labels`` would have to say, if the values are what they often are.
+        example: an image ``[row, column]`` and its values, to show the user; None if there is none.
     """
 
     def __init__(self, where: str, values: Collection[int], fitting: str, what: str = "", option: str = "--labels") -> None:
@@ -26,6 +28,7 @@ class UnnamedLabelsError(StudyError):
             f"{option} '{fitting}'; every value is background, cavity, myocardium, scar or no-reflow."
         )
         self.values, self.fitting = tuple(sorted(values)), fitting
+        self.example: tuple[Any, Any] | None = None
 
 
 class PromptError(MyoScarSegError):

@@ -40,6 +40,7 @@ class PlayedTraining:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     next_patient: str = "P001"
     opened_case: str = ""
+    label_question: Any = None
 
     def __post_init__(self) -> None:
         self._callbacks: list[Callable[[TrainChange], None]] = []

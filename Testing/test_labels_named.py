@@ -171,3 +171,21 @@ def test_bad_record_is_an_error_and_not_passed_over(place):
     (place / "dataset.json").write_text("{")
     with pytest.raises(StudyError, match=r"dataset\.json"):
         named_by_place(place / "x.nii.gz", {0, 1})
+
+
+def test_import_for_the_panel_tells_the_values_and_draws_them(place, tmp_path):
+    from PIL import Image
+
+    from MyoScarSegLib.progress import CancelToken, no_progress
+    from MyoScarSegLib.training.chores import library_import
+    from MyoScarSegLib.training.datasets.label_preview import COLORS
+
+    Library.create(tmp_path / "library")
+    wanted = {"library": str(tmp_path / "library"), "paths": [str(acdc(place))], "preview": str(tmp_path / "labels.png")}
+    told = library_import(wanted, no_progress, CancelToken())
+    assert told["unnamed_labels"] == {"values": [1, 2, 3], "fitting": "cavity=1 myocardium=2 scar=3"}
+    picture = np.asarray(Image.open(tmp_path / "labels.png")).astype(float)
+    assert len(np.unique(picture.reshape(-1, 3) @ (1, 256, 65536))) > len(COLORS)
+    assert (picture.max(axis=-1) - picture.min(axis=-1)).max() > 50, "the labels are in color"
+    again = library_import({**wanted, "labels": "background=1 myocardium=2 scar=3"}, no_progress, CancelToken())
+    assert again["unnamed_labels"] is None and again["added"] == 1

@@ -166,6 +166,26 @@ def test_reason_is_in_the_tooltip_of_a_button_that_cannot_be_pressed(tab):
 # ---- adding
 
 
+def test_labels_of_unknown_meaning_are_asked_for_and_the_import_goes_on(tab, tmp_path):
+    from MyoScarSegLib.scene.training.library_work import LabelQuestion
+
+    tab.training.set(label_question=LabelQuestion((tmp_path,), None, "AB", (1, 2), None))
+    tab.settle()
+    asked = tab.tab.library.labels
+    assert asked.dialog.visible and not asked.button.enabled, "nothing is chosen beforehand"
+    first, second = asked.combos.values()
+    first.setCurrentIndex(first.findData("myocardium"))
+    second.setCurrentIndex(second.findData("background"))
+    assert not asked.button.enabled, "something must be scar"
+    second.setCurrentIndex(second.findData("scar"))
+    assert asked.button.enabled
+    asked.answer()
+    assert tab.training.asked[-1] == ("import_cases", [tmp_path], None, {"labels": "myocardium=1 scar=2", "reviewer": "AB"})
+    tab.settle()
+    assert not asked.dialog.visible, "it is asked once"
+    tab.training.set(label_question=None)
+
+
 @pytest.fixture
 def dialog(tab):
     add_volume(tab.scene)

@@ -89,10 +89,13 @@ def library_add(arguments: dict[str, Any], progress: Progress, cancel: CancelTok
 def library_import(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Add the cases of ``paths`` to ``library``; ``patient_pattern``, ``labels``, ``reviewer``, ``added_by``, ``tags``.
 
+    If nothing says what the labels of some mean, a picture of them is written to ``preview``.
+
     Returns:
         :meth:`~.imports.ImportReport.to_json`; ``cancelled`` says whether it stopped before the last one.
     """
     from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
+    from MyoScarSegLib.training.datasets.label_preview import write_label_preview
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
     from MyoScarSegLib.training.datasets.library import Library
 
@@ -113,6 +116,8 @@ def library_import(arguments: dict[str, Any], progress: Progress, cancel: Cancel
         )
     except Cancelled:  # what is done stays, and is told
         cancelled = True
+    if report.unnamed is not None and report.unnamed.example is not None and arguments.get("preview"):
+        write_label_preview(Path(arguments["preview"]), *report.unnamed.example, report.unnamed.values)
     return {**report.to_json(), "cancelled": cancelled}
 
 

@@ -76,7 +76,11 @@ class TrainingConsole:
         return str(self._result(begun)["case"])
 
     def importToLibrary(
-        self, paths: Sequence[Path | str], library: Path | str | None = None, patientPattern: str | None = None
+        self,
+        paths: Sequence[Path | str],
+        library: Path | str | None = None,
+        patientPattern: str | None = None,
+        labels: str | None = None,
     ) -> list[dict[str, Any]]:
         """Add the cases of folders and saved scenes. Returns what became of each: ``source``, ``status``, ``case``, ``message``.
 
@@ -84,7 +88,9 @@ class TrainingConsole:
             MyoScarSegError: a sentence on what is wrong.
         """
         self._open(library, create=True)
-        return list(self._result(self.training.import_cases([Path(path) for path in paths], patientPattern))["cases"])
+        return list(
+            self._result(self.training.import_cases([Path(path) for path in paths], patientPattern, labels=labels))["cases"]
+        )
 
     def train(
         self,

@@ -117,8 +117,6 @@ def _by_name(session: StudySession, node: Any) -> dict[str, str]:
     own = session.segmentation.existing_segment_id
     if own and node is session.segmentation.existing_node:
         chosen[SCAR_ROLE] = own  # whatever the user called it
-    elif SCAR_ROLE not in chosen and node.GetSegmentation().GetNumberOfSegments() == 1:
-        chosen[SCAR_ROLE] = str(node.GetSegmentation().GetNthSegmentID(0))
     return chosen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,31 @@ _PROBLEMS_TOLD, _CODES_TOLD = 3, 12
 _DRAWN = object()
 
 
+@dataclass(frozen=True)
+class LabelQuestion:
+    """Labels that were to be imported, and of which nothing says what they mean.
+
+    Attributes:
+        paths, patient_pattern, reviewer: of the import, which waits for the answer.
+        values: that occur.
+        preview: picture of a slice with the values in the colors of :data:`~.label_preview.COLORS`; None if there is none.
+    """
+
+    paths: tuple[Path, ...]
+    patient_pattern: str | None
+    reviewer: str
+    values: tuple[int, ...]
+    preview: Path | None
+
+
 class LibraryWork(TrainingBase):
-    """What is done with cases and split."""
+    """What is done with cases and split.
+
+    Attributes:
+        label_question: what the last import asks the user; None if nothing.
+    """
+
+    label_question: LabelQuestion | None = None
 
     # ---- what is
 
@@ -144,8 +168,15 @@ class LibraryWork(TrainingBase):
         if self._refuse("import_cases"):
             return False
 
+        preview = self._file("labels.png")
+        self.label_question = None
+
         def done(report: Any) -> None:
             self._library.look(at_once=True)
+            if asked := report.get("unnamed_labels"):
+                self.label_question = LabelQuestion(
+                    tuple(paths), patient_pattern, reviewer, tuple(asked["values"]), preview if preview.is_file() else None
+                )
             text = _("{added} added, {same} were there already, {problem} not added.").format(**report)
             codes = [(case["source"], case["patient"]) for case in report["cases"] if case["status"] == "added"]
             if renamed := [f"{source}: {code}" for source, code in codes if code not in source]:
@@ -160,7 +191,7 @@ class LibraryWork(TrainingBase):
 
         arguments = {
             "paths": [str(path) for path in paths], "patient_pattern": patient_pattern, "labels": labels, "reviewer": reviewer,
-            "added_by": reviewer,
+            "added_by": reviewer, "preview": str(preview),
         }  # fmt: skip
         return self._do("library_import", arguments, "import", done)
 

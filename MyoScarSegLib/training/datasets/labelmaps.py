@@ -94,15 +94,22 @@ def named_by_place(path: Path, values: Collection[int], root: Path | None = None
     return BINARY[value] if drawn in ({1}, {255}) and _says_scar(path, root) else None
 
 
-def unnamed(where: str, values: Collection[int], option: str = "--labels") -> UnnamedLabelsError:
-    """The error that asks what values mean, with the answer that would fit."""
+def unnamed(
+    where: str, values: Collection[int], option: str = "--labels", example: tuple[np.ndarray, np.ndarray] | None = None
+) -> UnnamedLabelsError:
+    """The error that asks what values mean, with the answer that would fit, and the slice ``example`` that has most of them."""
     drawn = sorted(set(values) - {0})
     names = {1: ("scar",), 2: ("myocardium", "scar"), 3: ("cavity", "myocardium", "scar")}
     classes = names.get(len(drawn), ("cavity", "myocardium", "scar", "no-reflow"))
     fitting = [f"{name}={value}" for name, value in zip(classes, drawn, strict=False)]
     if rest := drawn[len(classes) :]:
         fitting.append(f"background={','.join(map(str, rest))}")
-    return UnnamedLabelsError(where, drawn, " ".join(fitting), option=option)
+    error = UnnamedLabelsError(where, drawn, " ".join(fitting), option=option)
+    if example is not None:
+        voxels, labelled = example
+        most = max(range(len(labelled)), key=lambda k: (len(np.unique(labelled[k])), np.count_nonzero(labelled[k])))
+        error.example = voxels[most], labelled[most]
+    return error
 
 
 def _says_scar(path: Path, root: Path | None) -> bool:
@@ -254,7 +261,7 @@ def classes_on(
         found = {int(value) for value in np.unique(values)}
         label_map = named_by_place(Path(labels), found)
         if label_map is None:
-            raise unnamed(str(labels), found)
+            raise unnamed(str(labels), found, example=(study.voxels, values))
     known = knows_wall(label_map) and wall_known is not False
     classes = apply_label_map(values, label_map, str(labels))
     check_cover(classes >= INFARCT, str(labels))

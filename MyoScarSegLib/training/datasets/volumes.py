@@ -116,16 +116,18 @@ def _meaning(folder: Path, cases: list[_Read]) -> dict[str, LabelMap]:
     """
     found: dict[str, LabelMap] = {}
     unknown: set[int] = set()
+    example: tuple[np.ndarray, np.ndarray] | None = None
     for case in cases:
         if case.values is not None:
             values = {int(value) for value in np.unique(case.values)}
             label_map = labelmaps.named_by_place(case.pair.labels, values, folder)
             if label_map is None:
                 unknown |= values
+                example = example or (case.study.voxels, case.values)
             else:
                 found[case.pair.case] = label_map
     if unknown:
-        raise labelmaps.unnamed(str(folder), unknown)
+        raise labelmaps.unnamed(str(folder), unknown, example=example)
     return found
 
 

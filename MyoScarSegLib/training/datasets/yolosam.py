@@ -146,7 +146,8 @@ def _labelled(
         values = {int(v) for one in read for v in np.unique(one.mask)}
         label_map = _meaning(folder, read, values)
         if label_map is None:
-            raise labelmaps.unnamed(str(folder), values)
+            most = max(read, key=lambda one: np.count_nonzero(one.mask))
+            raise labelmaps.unnamed(str(folder), values, example=(most.image[None], most.mask[None]))
     wall_known = labelmaps.knows_wall(label_map)
     slices = []
     for number, one in enumerate(read):

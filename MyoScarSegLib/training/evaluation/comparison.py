@@ -114,6 +114,7 @@ def _compare(
 ) -> CaseScore:
     study = common_grid(reference.path, prediction.path)
     classes, wall_known = _classes(reference.path, study, maps[1])
+    check_cover(classes >= INFARCT, str(reference.path))
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
     mask = _classes(prediction.path, study, maps[0], "--pred-labels")[0] >= INFARCT
     probability = None if prediction.probability is None else read_labels(prediction.probability, study).values
@@ -136,14 +137,11 @@ def _compare(
 def _classes(path: Path, study: Study, label_map: LabelMap, option: str = "--labels") -> tuple[np.ndarray, bool]:
     stored = read_labels(path, study)
     if stored.segments:
-        classes, known = classes_of_segments(stored.segments, str(path), label_map, option)
-        check_cover(classes >= INFARCT, str(path))
-        return classes, known
+        return classes_of_segments(stored.segments, str(path), label_map, option)
     values = whole_numbers(stored, str(path))
     classes = np.zeros(values.shape, dtype=np.uint8)
     for value, number in label_map.items():
         classes[values == value] = number
-    check_cover(classes >= INFARCT, str(path))
     return classes, knows_wall(label_map)
 
 

@@ -159,16 +159,15 @@ class AddDialog:
         choices = list(training.segments(node)) if node is not None else []
         for role, combo in self.segments.items():
             combo.clear()
-            if role != "scar":
-                combo.addItem(_("not drawn"), "")
+            combo.addItem(_("choose") if role == "scar" else _("not drawn"), "")
             for choice in choices:
                 combo.addItem(choice.name, choice.id)
             likely = next((choice.id for choice in choices if choice.role == role), "")
             if role == "scar" and session is not None:
                 likely = str(session.segmentation.existing_segment_id or likely)  # whatever the user called it
             combo.setCurrentIndex(max(combo.findData(likely), 0))
-            # With one segment there is nothing to choose.
-            combo.visible = self._labels[role].visible = len(choices) > 1
+            # With one segment that is known there is nothing to choose.
+            combo.visible = self._labels[role].visible = len(choices) > 1 or (role == "scar" and bool(choices) and not likely)
         reviewed = training.reviewed_slices()
         slices = 0 if session is None else session.study.slices
         self.slices.text = _text(reviewed)

@@ -14,6 +14,7 @@ from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.add_dialog import AddDialog
 from MyoScarSegLib.widgets.training.case_table import CaseLine, CaseTable, line_of
 from MyoScarSegLib.widgets.training.confirm import confirm
+from MyoScarSegLib.widgets.training.label_dialog import LabelDialog
 from MyoScarSegLib.widgets.training.part import TrainingPart
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class LibraryPart(TrainingPart):
             )
         }  # fmt: skip
         self.dialog: AddDialog | None = None
+        self.labels: LabelDialog | None = None
         self._known: dict[str, tuple[Any, CaseLine]] = {}
         self.table = CaseTable(ui.caseTable, self._selected)
         self.menu = qt.QMenu(ui.importButton)
@@ -60,8 +62,9 @@ class LibraryPart(TrainingPart):
         ui.caseTable.connect("cellDoubleClicked(int,int)", lambda _row, _column: self.open())
 
     def cleanup(self) -> None:  # noqa: D102
-        if self.dialog is not None:
-            self.dialog.close()
+        for dialog in (self.dialog, self.labels):
+            if dialog is not None:
+                dialog.close()
 
     # ------------------------------------------------------------------ what buttons do
 
@@ -163,6 +166,17 @@ class LibraryPart(TrainingPart):
         self._allow_selected()
         if self.dialog is not None:
             self.dialog.refresh()
+        self._ask_for_labels()
+
+    def _ask_for_labels(self) -> None:
+        """Ask what the labels of the last import mean, once."""
+        question = self.training.label_question
+        if question is None or (self.labels is not None and self.labels.question is question):
+            return
+        if self.labels is not None:
+            self.labels.close()
+        self.labels = LabelDialog(self.tab, question)
+        self.labels.dialog.show()
 
     def tick(self) -> None:  # noqa: D102
         self.table.go_on()
