@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import read_mask, read_study, write_volume
+from MyoScarSegLib.study.volumes import read_volume
 
 SHAPE = (6, 40, 48)
 SPACING = np.array([1.5, 1.4, 9.0])
@@ -425,3 +426,29 @@ def test_a_mask_of_the_same_odd_header_fits_its_image(tmp_path):
     assert np.array_equal(read_mask(tmp_path / "ours.nii.gz", image), marked)
     nib.save(nib.Nifti1Pair(marked.T.astype(np.uint8), rounded), tmp_path / "p.img")
     assert np.array_equal(read_mask(tmp_path / "p.hdr", image), marked)
+
+
+@pytest.mark.parametrize("make", [nifti, nrrd, meta], ids=["a.nii", "a.nrrd", "a.mha"])
+def test_a_header_with_damaged_bytes_is_read_or_refused_and_never_crashes(tmp_path, make, request):
+    data = make(tmp_path / request.node.callspec.id).read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(data)
+        for place in generator.integers(0, 350, 3):
+            damaged[place] = generator.choice([0, 48, 57, 127, 255, int(generator.integers(256))])
+        path = tmp_path / f"damaged{request.node.callspec.id}"
+        path.write_bytes(damaged)
+        try:
+            read_volume(path)
+        except StudyError as error:
+            assert "damaged" in str(error)
+
+
+@pytest.mark.parametrize("place, code", [(70, 1), (70, 77), (42, 32767)], ids=["bits", "no type", "huge"])
+def test_nifti_of_no_type_or_of_absurd_size_is_refused(tmp_path, place, code):
+    data = bytearray(nifti(tmp_path / "a.nii").read_bytes())
+    data[place : place + 2] = np.int16(code).tobytes()
+    data[44:48] = np.array([32767, 32767] if place == 42 else SHAPE[1::-1], dtype="<i2").tobytes()
+    (tmp_path / "a.nii").write_bytes(data)
+    with pytest.raises(StudyError, match=r"single bits|type 77 is unknown|cut short"):
+        read_study(tmp_path / "a.nii")

@@ -11,7 +11,15 @@ from typing import IO
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, mm_per_unit, one_value_per_voxel, three_axes
+from MyoScarSegLib.study.volumes import (
+    StoredVolume,
+    cut_short,
+    data_file,
+    mm_per_unit,
+    one_value_per_voxel,
+    read_bytes,
+    three_axes,
+)
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "long": "i4", "ulong": "u4",
@@ -136,7 +144,7 @@ def _values(path: Path, data: Path, fields: dict[str, str], file: IO[bytes], kin
                 f"{path} is cut short or damaged: its compressed data cannot be unpacked. Copy or export it again."
             ) from error
     else:
-        values = file.read(wanted)
+        values = read_bytes(file, wanted)
     if len(values) < wanted:
         raise cut_short(path, data, len(values), wanted)
     return values[:wanted]

@@ -12,7 +12,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.stack import numbers, usable_spacing
-from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, one_value_per_voxel, three_axes
+from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, one_value_per_voxel, read_bytes, three_axes
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -100,15 +100,17 @@ def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: I
 
     try:
         kind = header.get_data_dtype()
-    except HeaderDataError as error:
+    except (HeaderDataError, KeyError) as error:
         raise StudyError(f"{path}: the NIfTI header is damaged (type {int(header['datatype'])} is unknown).") from error
     one_value_per_voxel(path, len(kind.fields or (None,)), shape)
+    if kind.itemsize == 0:
+        raise StudyError(f"{path} has voxels of single bits, which cannot be read. Save it with whole numbers.")
     wanted = math.prod(shape) * kind.itemsize
     offset = float(header["vox_offset"])
     if not 0 <= offset < 1 << 40:
         raise StudyError(f"{path}: the NIfTI header is damaged (the voxels begin at byte {offset:g}).")
     file.seek(int(offset))
-    raw = file.read(wanted)
+    raw = read_bytes(file, wanted)
     if len(raw) < wanted:
         raise cut_short(path, data, len(raw), wanted)
     from nibabel.volumeutils import apply_read_scaling

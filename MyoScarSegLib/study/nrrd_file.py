@@ -14,7 +14,15 @@ from typing import IO, Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, mm_per_unit, one_value_per_voxel, three_axes
+from MyoScarSegLib.study.volumes import (
+    StoredVolume,
+    cut_short,
+    data_file,
+    mm_per_unit,
+    one_value_per_voxel,
+    read_bytes,
+    three_axes,
+)
 
 #: What is read of a header; the many other fields that programs add say nothing of voxels and their places.
 _FIELDS = {
@@ -78,6 +86,8 @@ def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], list[str]]:
         missing = [name for name in _REQUIRED if name not in header]
         if not missing and (len(header["sizes"]) != header["dimension"] or min(header["sizes"]) < 1):
             raise ValueError(f"{header['dimension']} axes of the sizes {' '.join(map(str, header['sizes']))}")
+        if not missing and header["dimension"] > 2 and len(header.get("space origin", (0, 0, 0))) < 3:
+            raise ValueError("its space origin has fewer than three numbers")
     except (nrrd.NRRDError, ValueError, IndexError, TypeError) as error:
         raise StudyError(f"{path}: the NRRD header is damaged ({error}). Export it again.") from error
     if missing:
@@ -89,7 +99,8 @@ def _spatial_axes(path: Path, header: Mapping[str, Any], sizes: list[int]) -> li
     """Which of the header's axes are i, j and k."""
     count = len(sizes)
     along = header.get("space directions", header.get("spacings"))
-    kinds = [kind.lower() for kind in header.get("kinds", ["???"] * count)]
+    kinds = [kind.lower() for kind in header.get("kinds", [])]
+    kinds = kinds if len(kinds) == count else ["???"] * count
     if along is not None and len(along) == count:
         vectors = np.reshape(np.asarray(along, dtype=float), (count, -1))
         spatial = [n for n in range(count) if np.isfinite(vectors[n]).all()]
@@ -190,7 +201,7 @@ def _values(path: Path, data: Path, header: Mapping[str, Any], file: IO[bytes], 
             file.seek(max(0, file.seek(0, io.SEEK_END) - wanted))
         else:
             file.seek(skip, io.SEEK_CUR)
-        values = file.read(wanted)
+        values = read_bytes(file, wanted)
     elif encoding in _TEXT:
         try:
             values = np.array(file.read().split(), dtype=np.float64).astype(kind).tobytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -122,6 +122,15 @@ def one_value_per_voxel(path: Path, channels: int, shape: tuple[int, ...]) -> No
             f"{path} has {channels} values per voxel (size {size}): a color or vector image. "
             "Export the LGE image in gray, one value per voxel."
         )
+
+
+def read_bytes(file: IO[bytes], wanted: int) -> bytes:
+    """At most ``wanted`` bytes, in blocks: a damaged header may ask for more than there is memory."""
+    parts, left = [], wanted
+    while left > 0 and (part := file.read(min(left, 1 << 24))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def cut_short(path: Path, data: Path | str, there: int, wanted: int) -> StudyError:
