@@ -175,10 +175,18 @@ def test_slice_acquired_again_is_the_later_one_by_its_number_where_no_time_is_gi
     assert np.array_equal(read_study(tmp_path).voxels[3], again[0])
 
 
-def test_slice_acquired_much_later_shows_another_enhancement_and_is_left_out(tmp_path):
+@pytest.mark.parametrize(
+    ("time", "times"),
+    [
+        ("AcquisitionTime", ("100000", "103000")),
+        ("AcquisitionDateTime", ("20240101100000.5", "20240101103000.5")),
+        ("SeriesTime", ("100000.125", "103000.5")),
+    ],
+)
+def test_slice_acquired_much_later_shows_another_enhancement_and_is_left_out(tmp_path, time, times):
     array = voxels()
-    write(tmp_path, array, number=20, AcquisitionTime="100000")
-    write(tmp_path, voxels(1, 7), 3, number=25, AcquisitionTime="103000")
+    write(tmp_path, array, number=20, **{time: times[0]})
+    write(tmp_path, voxels(1, 7), 3, number=25, **{time: times[1]})
     study = read_study(tmp_path)
     assert np.array_equal(study.voxels, array) and any("more than 15 minutes" in note for note in study.notes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Hashable
-from datetime import datetime
 
 import numpy as np
 
@@ -153,12 +152,9 @@ def _overlapping(pieces: list[DicomStack], positions: list[list[DicomImage]]) ->
 
 
 def _seconds(image: DicomImage) -> float | None:
-    """Time of the acquisition in seconds; None if the headers do not say."""
-    text = re.sub(r"[^\d.+-]", "", image.acquired).split(".")[0][:14]
-    for form, length in (("%Y%m%d%H%M%S", 14), ("%H%M%S", 6)):
-        if len(text) == length:
-            try:
-                return (datetime.strptime(text, form) - datetime(1900, 1, 1)).total_seconds()
-            except ValueError:
-                return None
-    return None
+    """Time of the acquisition in seconds, to compare within an examination; None if the headers do not say."""
+    time = re.match(r"(\d{8})?(\d\d)(\d\d)(\d\d)(?!\d)", image.acquired.replace(":", ""))
+    if time is None:
+        return None
+    day, hour, minute, second = (int(part or 0) for part in time.groups())
+    return 86400.0 * day + 3600 * hour + 60 * minute + second

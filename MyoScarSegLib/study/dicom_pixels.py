@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,6 +153,8 @@ def _padding(values: np.ndarray, limits: list[float | None]) -> np.ndarray:
 
 def _decompressed(dataset: Any) -> np.ndarray:
     """Stored values of compressed pixels, by GDCM, from a copy that holds the pixels and nothing else for it to stumble on."""
+    import tempfile
+
     import SimpleITK as sitk
 
     pydicom = import_pydicom()
