@@ -86,7 +86,8 @@ def neighbors(exam, vendor):
 
 
 NAMES = {
-    "siemens": """LGE_SAX|DE_overview_tfi_SAX_PSIR|de_tfl_seg_psir_sax|DE_high-res_tfl_SA|PSIR_single-shot_sax_MOCO_AVG|t1_tfi_psir_sax|LGE_KA_10min
+    "siemens": """LGE_SAX|DE_overview_tfi_SAX_PSIR|de_tfl_seg_psir_sax|DE_high-res_tfl_SA|PSIR_single-shot_sax_MOCO_AVG
+        t1_tfi_psir_sax|LGE_KA_10min
         IR_tfl sax|Late Enhancement KA|Spätaufnahme kurze Achse|Spaetaufnahme KA|Spät-KM SA|Narbe KA|Narbendarstellung kA
         Infarkt KA
         Vitalität SA|LE_SAX|SA_DE|CV_DE|DE_tfl_seg|LGESAX|SAXLGE|PSIRsax|lge-ka|JB-LGE sax|wideband LGE sax|MOCO PSIR|FIDDLE_SAX

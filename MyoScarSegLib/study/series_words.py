@@ -121,7 +121,7 @@ _OTHERS = _kinds(
     inversion ?time (?:scout|find\w*|test)|(?:recherche|busqueda|ricerca) (?:du |del |di )?ti\b|\bti ?(?:定位|ス|스)
     = a localizer
     \bloc\d*\b|\blocal?i[sz]\w*|\blokal[iy][sz]\w*|\bsurvey\b|\btopogr?\w*|\brepéra\w*|\blokator\w*|\btri ?plan\w*
-    \b3 ?plane?\b|\bübersicht\w*|\buebersicht\w*|\bplan ?scan\b|\bplanning scan|\bprescan|(?<!de )(?<!lge )(?<!psir )\boverview|\bplanungs?\b
+    \b3 ?plane?\b|\bübersicht\w*|\buebersicht\w*|\bplan ?scan\b|\bplanning scan|\bprescan|\bplanungs?\b
     локал[аи]\w*|топогр\w*|\bkılavuz|定位|位置[決决]め|ロカライザ|로컬라이\w*|위치 ?(?:결정|확인)
     = a cine
     \bcin[eé]\w*|(?:sax?|ssfp|trufi|fiesta|ka|ch)cine\b|\bkine\b|\bfilm\w*|\bsine (?:sa|kısa|mr|ssfp)\w*|\bsine$
@@ -149,7 +149,7 @@ _OTHERS = _kinds(
 _ASIDES = _kinds(
     r"""
     = a localizer
-    \bscout\w*|\bскаут\w*|スカウト|스카우트|\bhaste\b|\bplan\w*\b|\bplán\w*
+    \bscout\w*|\boverview\b|\bскаут\w*|スカウト|스카우트|\bhaste\b|\bplan\w*\b|\bplán\w*
     = a cine
     \bretro\w*|\bfun[ck][tc]i?on\w*|\bfunktion\w*|\bfonction\w*|\bfunzion\w*|\breal ?time\b|\bfunción|\bfunção|功能
     = a parameter map
