@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.files import read_json, write_json
 
 FORMAT_VERSION = 1
+USER = "user"
+"""The source of a box that the reader drew, moved or resized."""
 FAINT = " (faint)"
 """Ends the source of a box that was proposed as rejected: the program rejected it, not the reader."""
+_PLACE = ("slice", "x0", "y0", "x1", "y1")
 
 
 class BoxState(str, Enum):
@@ -31,7 +34,11 @@ class BoxState(str, Enum):
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle on one slice; see the module's docstring for the frame."""
+    """A rectangle on one slice; see the module's docstring for the frame.
+
+    Attributes:
+        source: who made it: a detector's name, or ``user`` for a box that the reader drew, moved or resized.
+    """
 
     slice: int
     x0: float
@@ -40,13 +47,23 @@ class Box:
     y1: float
     label: str = "scar"
     confidence: float | None = None
-    source: str = "user"
+    source: str = USER
     state: BoxState = BoxState.PROPOSED
+
+    @property
+    def by_reader(self) -> bool:
+        """Whether the reader set its sides, which then bound the mask; a detector's box may be exceeded."""
+        return self.source == USER
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:
         """``(x0, y0, x1, y1)``."""
         return self.x0, self.y0, self.x1, self.y1
+
+    @property
+    def place(self) -> tuple[float, ...]:
+        """Slice and corners, in the order of ``proposed`` in a file."""
+        return tuple(getattr(self, name) for name in _PLACE)
 
     @property
     def area_px(self) -> float:
@@ -112,7 +129,8 @@ def check_point(point: Point, shape: Sequence[int]) -> Point:
 
 
 def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
-    """Write ``boxes.json`` atomically.
+    """Write ``boxes.json`` atomically. What a detector proposed stands in its boxes once more, as ``proposed``: the reader may
+    edit the file, and a box that differs from it is read as the reader's.
 
     Raises:
         PromptError: a coordinate is not a finite number.
@@ -121,7 +139,8 @@ def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
     entries = []
     for box in boxes:
         numbers = _plain(box, ("x0", "y0", "x1", "y1", *(() if box.confidence is None else ("confidence",))))
-        entries.append({**asdict(box), "slice": int(box.slice), **numbers, "state": box.state.value})
+        entry = {**asdict(box), "slice": int(box.slice), **numbers, "state": box.state.value}
+        entries.append(entry if box.by_reader else {**entry, "proposed": [entry[name] for name in _PLACE]})
     write_json(path, {"version": FORMAT_VERSION, "case": case, "boxes": entries})
 
 
@@ -139,6 +158,8 @@ def write_points(path: Path, case: str, points: Iterable[Point]) -> None:
 def read_boxes(path: Path) -> list[Box]:
     """Read ``boxes.json``; of each box only ``slice`` and the coordinates are required.
 
+    A box without a source, or with another place than the file says was proposed, is the reader's.
+
     Raises:
         PromptError: the file is no such JSON, of a newer version, or a box lacks a coordinate.
     """
@@ -148,17 +169,21 @@ def read_boxes(path: Path) -> list[Box]:
         if state not in {s.value for s in BoxState}:
             raise PromptError(f"{where}: state {state!r} is none of {', '.join(s.value for s in BoxState)}.")
         confidence = entry.get("confidence")
-        boxes.append(
-            Box(
-                slice=_integer(entry, "slice", where),
-                **{name: _number(entry, name, where) for name in ("x0", "y0", "x1", "y1")},
-                label=_text(entry, "label", "scar", where),
-                confidence=None if confidence is None else _number(entry, "confidence", where),
-                source=_text(entry, "source", "user", where),
-                state=BoxState(state),
-            )
+        box = Box(
+            slice=_integer(entry, "slice", where),
+            **{name: _number(entry, name, where) for name in ("x0", "y0", "x1", "y1")},
+            label=_text(entry, "label", "scar", where),
+            confidence=None if confidence is None else _number(entry, "confidence", where),
+            source=_text(entry, "source", USER, where),
+            state=BoxState(state),
         )
+        boxes.append(box if entry.get("proposed", list(box.place)) == list(box.place) else set_by_reader(box))
     return boxes
+
+
+def set_by_reader(box: Box, **place: Any) -> Box:
+    """``box`` with another ``slice`` or other coordinates, as the reader's: no detector's confidence is left in it."""
+    return replace(box, **place, source=USER, confidence=None)
 
 
 def read_points(path: Path) -> list[Point]:

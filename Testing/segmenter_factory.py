@@ -9,8 +9,8 @@ from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from Testing.sam_factory import SIDE, tiny_state
 
 SHAPE = (48, 64)
-BOX = Box(0, 12.25, 8.5, 40.75, 30.0)
-OTHER_BOX = Box(0, 30.0, 20.0, 60.5, 44.0)
+BOX = Box(0, 12.25, 8.5, 40.75, 30.0, source="yolo")  # a reader's box would bound the mask
+OTHER_BOX = Box(0, 30.0, 20.0, 60.5, 44.0, source="yolo")
 INSIDE = Point(0, 20.0, 15.25)
 INSIDE_NOT = Point(0, 33.5, 26.0, positive=False)  # in both boxes
 ALONE = Point(0, 5.5, 40.5)

@@ -57,6 +57,40 @@ def choose(module, box_id: int) -> None:
     module.settle()
 
 
+def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
+    from MyoScarSegLib.widgets import drawing
+
+    rows = []
+    fill_row = type(segmented.panel.boxes)._fill_row
+    monkeypatch.setattr(type(segmented.panel.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row)))
+    draws = segmented.application.app.draws
+    box = segmented.session.boxes.rows()[-1]
+    assert len(segmented.session.boxes.rows()) > 1
+    monkeypatch.setattr(drawing, "MOST_S", 60.0)
+    for number in range(1, 4):
+        draws.clear()
+        segmented.workflow.nudge_box(box.id, (-1) ** number, 0)
+        assert draws == [False]  # the views wait for the mask
+        segmented.until(lambda: not segmented.workflow.waiting, what="mask")
+        assert draws == [False, True]
+        assert len(rows) == number
+
+
+def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(segmented, monkeypatch):
+    from MyoScarSegLib.widgets import drawing
+
+    draws = segmented.application.app.draws
+    draws.clear()
+    monkeypatch.setattr(drawing, "MOST_S", 0.0)
+    segmented.workflow.nudge_box(segmented.session.boxes.rows()[-1].id, 1, 0)
+    segmented.panel.backend._drawing.turn()
+    assert draws == [False, True]
+    assert segmented.workflow.waiting
+    segmented.workflow.nudge_box(segmented.session.boxes.rows()[-1].id, -1, 0)
+    assert draws == [False, True]  # once late, the views are live until the masks are there
+    segmented.until(lambda: not segmented.workflow.waiting, what="mask")
+
+
 def test_two_clicks_segment_a_study(segmented):
     ui = segmented.ui
     assert ui.boxTable.rowCount == len(segmented.session.boxes.rows()) > 0

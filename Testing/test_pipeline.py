@@ -272,7 +272,7 @@ def test_cancelling_ends_segmenting_within_one_slice_and_keeps_what_was_done(pip
 def test_editing_one_slice_encodes_no_slice_again(pipeline, vit, study):
     pipeline.segment(study, pipeline.propose(study))
     misses = vit.cache.misses
-    pipeline.segment(study, [Box(2, 31, 9, 44, 19)], [Point(2, 40, 18)])
+    pipeline.segment(study, [Box(2, 31, 9, 44, 19, source="net")], [Point(2, 40, 18)])
     assert vit.cache.misses == misses
 
 
@@ -280,7 +280,7 @@ def test_editing_one_slice_encodes_no_slice_again(pipeline, vit, study):
 
 
 def test_another_threshold_uses_the_probabilities_again(pipeline, vit, study):
-    result = pipeline.segment(study, [Box(2, 31, 9, 44, 19)])
+    result = pipeline.segment(study, [Box(2, 31, 9, 44, 19, source="net")])
     asked = vit.cache.hits + vit.cache.misses
     middle = float(np.median(result.probability[2]))
     other = result.with_threshold(middle)
@@ -292,7 +292,7 @@ def test_another_threshold_uses_the_probabilities_again(pipeline, vit, study):
 
 
 def test_volume_and_mass_follow_from_mask_and_geometry(pipeline, study):
-    result = pipeline.segment(study, [Box(2, 31, 9, 44, 19)])
+    result = pipeline.segment(study, [Box(2, 31, 9, 44, 19, source="net")])
     result = result.with_threshold(float(np.quantile(result.probability[2], 0.9)))
     pixels = int(result.mask.sum())
     assert pixels > 0

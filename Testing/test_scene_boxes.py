@@ -17,6 +17,7 @@ import slicer
 
 from MyoScarSegLib.scene.box_views import COLORS, BoxViews
 from MyoScarSegLib.scene.boxes import BoxTable
+from MyoScarSegLib.scene.following import SliceFollower
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.points import PointPrompts
 from MyoScarSegLib.scene.volumes import study_of
@@ -128,6 +129,31 @@ def test_a_copy_on_the_next_slice_is_the_users_own(table):
     last = table.add(replace(PROPOSED, slice=5))
     with pytest.raises(PromptError, match="last"):
         table.copy_to_next(last)
+
+
+@pytest.mark.parametrize("change", [{"x1": 19.5}, {"x0": 6.5, "x1": 21.25}, {"slice": 3}])
+def test_a_box_that_is_moved_or_resized_is_the_readers(table, change):
+    number = table.add(PROPOSED)
+    assert table.update(number, **change) == replace(PROPOSED, **change, source="user", confidence=None)
+
+
+def test_a_box_that_is_accepted_rejected_or_moved_to_where_it_is_stays_the_detectors(table):
+    number = table.add(PROPOSED)
+    for state in (BoxState.ACCEPTED, BoxState.REJECTED, BoxState.PROPOSED):
+        table.set_state(number, state)
+        assert table.box(number) == replace(PROPOSED, state=state)
+    table.update(number, x0=PROPOSED.x0)
+    assert table.box(number) == PROPOSED
+
+
+def test_a_box_edited_in_the_table_itself_is_the_readers(table):
+    number, other = table.add_many([PROPOSED, replace(PROPOSED, slice=4)])
+    told = []
+    table.observe(lambda: told.append(table.box(number)))
+    table.node.GetTable().GetColumnByName("x0").SetValue(0, "7.5")
+    table.node.Modified()
+    assert told == [replace(PROPOSED, x0=7.5, source="user", confidence=None)]
+    assert table.box(other).source == "yolo"
 
 
 def test_one_change_is_told_once(table):
@@ -320,6 +346,86 @@ def test_hidden_boxes_come_back(table, hands):
     assert not hands.views.node(number).GetDisplayNode().GetVisibility()
     hands.views.set_visible(True)
     assert hands.views.node(number).GetDisplayNode().GetVisibility()
+
+
+def counted(node, event=None) -> list[str]:
+    """A list that gets longer with each modification of a node."""
+    import vtk
+
+    events: list[str] = []
+    node.AddObserver(vtk.vtkCommand.ModifiedEvent if event is None else event, lambda _caller, name: events.append(name))
+    return events
+
+
+def test_moving_one_of_nine_boxes_is_one_update_of_its_node_and_none_of_another(table, hands):
+    numbers = table.add_many([replace(PROPOSED, slice=k % 6, x0=4.0 + k) for k in range(9)])
+    nodes = [hands.views.node(number) for number in numbers]
+    moved, displays, boxes = [counted(n) for n in nodes], [counted(n.GetDisplayNode()) for n in nodes], counted(table.node)
+    table.update(numbers[3], x1=24.0)
+    assert [len(events) for events in moved] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert [len(events) for events in displays] == [0] * 9
+    assert len(boxes) == 1
+    table.set_state(numbers[3], BoxState.ACCEPTED)
+    assert len(moved[3]) == 1  # a color is none of the node's business
+    assert [len(events) for events in displays] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+
+
+def test_a_box_that_was_dragged_into_place_is_not_placed_again(table, hands):
+    number = table.add(PROPOSED)
+    hands.drag(number, size_mm=(24.0, 12.0, 8.0))
+    events = counted(hands.views.node(number))
+    table.update(number, label="scar", state=BoxState.ACCEPTED)
+    hands.views.refresh()
+    assert events == []
+    before = table.box(number)
+    hands.drag(number, size_mm=(27.0, 12.0, 8.0))
+    assert table.box(number) != before
+    assert len(events) == 1  # the reader's own
+
+
+@pytest.fixture
+def follower(scene, geometry, hands):
+    follower = SliceFollower(scene, geometry, lambda k: None, lambda: hands.views.show_in(follower.along))
+    hands.views.show_in(follower.along)
+    yield follower
+    follower.stop()
+
+
+def views_of(hands, number) -> set[str]:
+    """Where a box is shown: names of the views; empty if it is hidden."""
+    display = hands.views.node(number).GetDisplayNode()
+    names = {"Red", "Yellow", "Green"}
+    return {name for name in names if display.GetVisibility() and display.IsDisplayableInView(f"vtkMRMLSliceNode{name}")}
+
+
+def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turned(scene, table, hands, follower):
+    number = table.add(PROPOSED)
+    red, green = (scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Green"))
+    assert views_of(hands, number) == {"Red"}
+    assert not hands.views.node(number).GetDisplayNode().IsDisplayableInView("vtkMRMLViewNode1")
+    green.SetOrientation("Axial")
+    assert views_of(hands, number) == {"Red", "Green"}
+    red.SetOrientation("Sagittal")
+    assert views_of(hands, number) == {"Green"}
+    green.SetOrientation("Coronal")
+    assert views_of(hands, number) == set()
+    late = table.add(OWN)
+    assert views_of(hands, late) == set()
+    red.SetOrientation("Axial")
+    assert views_of(hands, number) == views_of(hands, late) == {"Red"}
+    hands.views.set_visible(False)
+    assert views_of(hands, number) == set()
+
+
+def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slices(scene, table, hands, follower):
+    number = table.add(PROPOSED)
+    node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+    node.UnRegister(None)
+    node.SetName("Compare1")
+    node.SetLayoutName("Compare1")
+    node = scene.AddNode(node)
+    node.SetOrientation("Axial")
+    assert hands.views.node(number).GetDisplayNode().IsDisplayableInView(node.GetID())
 
 
 def test_closing_the_scene_is_no_edit(scene, table, hands):

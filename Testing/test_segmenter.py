@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from MyoScarSegLib.errors import ModelError, PromptError, StudyError
+from MyoScarSegLib.pipeline import sigmoid
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT, _group
@@ -138,7 +140,7 @@ def test_a_mask_is_padded_with_what_is_surely_no_scar(vit):
 def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
     """By hand: coordinates scaled by input size over slice size, encoder and decoder of segment-anything."""
     image = slice_image((90, 131))
-    box, point = Box(0, 20.5, 10.0, 77.0, 61.25), Point(0, 50.0, 33.0)
+    box, point = Box(0, 20.5, 10.0, 77.0, 61.25, source="yolo"), Point(0, 50.0, 33.0)
     rows, columns = 44, 64  # 90 * 64 / 131 = 43.97
     prediction = vit.predict(image, [box], [point])
     sam = tiny_sam()
@@ -160,11 +162,11 @@ def test_moving_image_and_prompts_together_moves_the_answer(lite):
     """In a window, where the heart lies in the slice does not matter."""
     big = np.random.default_rng(2).gamma(2, 100, (100, 120))
     spacing = (1.0, 1.0)
-    box = Box(0, 30, 35, 50, 52)
+    box = Box(0, 30, 35, 50, 52, source="yolo")
     first = lite.predict(big[:80, :90], [box], pixel_spacing_mm=spacing, centre=(42.0, 44.0)).logits
     # The percentiles that normalise a slice must stay: the same pixels, rolled.
     rolled = np.roll(big[:80, :90], (7, 11), axis=(0, 1))
-    second = lite.predict(rolled, [Box(0, 41, 42, 61, 59)], pixel_spacing_mm=spacing, centre=(53.0, 51.0)).logits
+    second = lite.predict(rolled, [Box(0, 41, 42, 61, 59, source="yolo")], pixel_spacing_mm=spacing, centre=(53.0, 51.0)).logits
     assert np.abs(second[7 + 24 : 7 + 64, 11 + 22 : 11 + 62] - first[24:64, 22:62]).max() < 1e-4
     assert np.ptp(first[24:64, 22:62]) > 0.01
 
@@ -183,6 +185,54 @@ def test_several_boxes_are_a_union(vit):
     assert (each[0].logits > each[1].logits + 0.01).any()
     assert (each[1].logits > each[0].logits + 0.01).any()
     assert both.score == pytest.approx(min(e.score for e in each), abs=1e-5)
+
+
+READERS = Box(0, 20.25, 12.0, 40.0, 30.0)
+WITHIN_A_PIXEL = (slice(11, 31), slice(19, 41))
+
+
+def _exceeds(logits: np.ndarray, rows: slice, columns: slice) -> bool:
+    """Whether any pixel beyond a rectangle may be scar at some threshold."""
+    beyond = np.ones(logits.shape, bool)
+    beyond[rows, columns] = False
+    return bool((sigmoid(logits)[beyond] > 0).any())
+
+
+@pytest.mark.parametrize("points", [[], [Point(0, 30.0, 20.0)], [ALONE_NOT]])
+def test_a_box_that_the_reader_set_bounds_the_mask_with_a_pixel_of_grace_and_the_detectors_does_not(vit, points):
+    image, detectors = slice_image(), replace(READERS, source="yolo")
+    bounded, free = vit.predict(image, [READERS], points), vit.predict(image, [detectors], points)
+    assert not _exceeds(bounded.logits, *WITHIN_A_PIXEL)
+    assert _exceeds(free.logits, *WITHIN_A_PIXEL)
+    assert np.array_equal(bounded.logits[WITHIN_A_PIXEL], free.logits[WITHIN_A_PIXEL])
+
+
+@pytest.mark.parametrize(
+    ("point", "rows", "columns"),
+    [
+        (Point(0, 42.0, 20.0), slice(11, 31), slice(19, None)),
+        (Point(0, 18.0, 20.0), slice(11, 31), slice(None, 41)),
+        (Point(0, 30.0, 33.0), slice(11, None), slice(19, 41)),
+        (Point(0, 42.0, 9.0), slice(None, 31), slice(19, None)),
+    ],
+    ids=["right", "left", "below", "corner"],
+)
+def test_a_positive_click_beyond_a_side_of_the_readers_box_opens_that_side_alone(vit, point, rows, columns):
+    logits = vit.predict(slice_image(), [READERS], [point]).logits
+    assert not _exceeds(logits, rows, columns)
+    assert _exceeds(logits, *WITHIN_A_PIXEL)
+
+
+def test_a_positive_click_far_from_the_readers_box_is_an_object_of_its_own_and_not_bounded(vit):
+    assert _exceeds(vit.predict(slice_image(), [READERS], [ALONE]).logits, *WITHIN_A_PIXEL)
+
+
+def test_of_two_boxes_each_bounds_its_own_object(vit):
+    image, other = slice_image(), replace(OTHER_BOX, source="user", x0=50.0)
+    both = vit.predict(image, [READERS, other]).logits
+    each = np.maximum(vit.predict(image, [READERS]).logits, vit.predict(image, [other]).logits)
+    assert np.allclose(both, each, atol=1e-4)
+    assert _exceeds(vit.predict(image, [READERS, OTHER_BOX]).logits, slice(11, 45), slice(19, 62))
 
 
 def test_the_order_of_prompts_does_not_matter(vit):
@@ -348,7 +398,7 @@ def test_foreign_litemedsam_looks_at_the_window_unless_told_otherwise(lite_state
 
 def test_what_the_window_does_not_show_is_surely_no_scar(lite):
     image = np.random.default_rng(0).gamma(2, 100, (100, 120))
-    logits = lite.predict(image, [Box(0, 50, 45, 65, 60)], pixel_spacing_mm=(1.0, 1.0), centre=(60, 50)).logits
+    logits = lite.predict(image, [Box(0, 50, 45, 65, 60, source="yolo")], pixel_spacing_mm=(1.0, 1.0), centre=(60, 50)).logits
     assert (logits[:, :40] == OUTSIDE_LOGIT).all()
     assert (logits[:30] == OUTSIDE_LOGIT).all()
     assert (logits[30:70, 40:80] != OUTSIDE_LOGIT).all()

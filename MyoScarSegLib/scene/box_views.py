@@ -66,7 +66,9 @@ class BoxViews:
         self._on_removed = on_removed
         self._nodes: dict[int, Any] = {}
         self._free: list[Any] = []
-        self._shown: dict[int, tuple[Box, bool]] = {}
+        self._shown: dict[int, tuple[Any, ...]] = {}
+        self._places: dict[int, tuple[float, ...]] = {}
+        self._views: tuple[str, ...] | None = None
         self._selected: int | None = None
         self._visible = True
         self._dragging: set[int] = set()
@@ -103,6 +105,16 @@ class BoxViews:
         self._visible = visible
         self.refresh()
 
+    def show_in(self, views: tuple[str, ...] | None) -> None:
+        """Show the boxes in these views alone, given by the ids of their nodes: those that lie along the slices. In all if None.
+
+        In a view across the slices a box would be the edge of a slice, with handles. In one along them each box shows on its own
+        slice alone, because it is one slice thick.
+        """
+        if views != self._views:
+            self._views = views
+            self.refresh()
+
     def node(self, box_id: int) -> Any:
         """The ROI node that shows a box, None if there is no such box."""
         return self._nodes.get(box_id)
@@ -133,17 +145,21 @@ class BoxViews:
         for box_id, box in rows.items():
             if box_id in self._dragging:
                 continue
-            look = (box, box_id == self._selected)
+            visible = self._visible and self._views != ()
+            look = (box.state, box_id == self._selected, visible, self._views)
             if box_id not in self._nodes:
                 if not self._free and made and self._at_once_s is not None and time.monotonic() - begun >= self._at_once_s:
                     self._pending = True
                     continue
                 made += not self._free
                 self._nodes[box_id] = self._take(box_id)
-            elif self._shown.get(box_id) == look and not moved and self._is_visible(box_id) == self._visible:
-                continue
-            self._show(self._nodes[box_id], box, selected=box_id == self._selected)
-            self._shown[box_id] = look
+            node = self._nodes[box_id]
+            if self._places.get(box_id) != box.place or moved:
+                self._place(node, box)
+                self._places[box_id] = box.place
+            if self._shown.get(box_id) != look or self._is_visible(box_id) != visible:
+                self._dress(node, *look)
+                self._shown[box_id] = look
 
     def close(self, *, hide: bool = False) -> None:
         """Observe nothing any more; the nodes stay in the scene, hidden if ``hide``."""
@@ -181,36 +197,48 @@ class BoxViews:
 
     def _release(self, box_id: int) -> None:
         node = self._nodes.pop(box_id)
-        self._shown.pop(box_id, None)
+        self._forget(box_id)
         self._dragging.discard(box_id)
         node.SetAttribute(BOX_ID, _FREE)
         node.SetDisplayVisibility(False)  # the user may have deleted the display node
         self._free.append(node)
 
+    def _forget(self, box_id: int) -> None:
+        self._shown.pop(box_id, None)
+        self._places.pop(box_id, None)
+
     def _is_visible(self, box_id: int) -> bool:
         display = self._nodes[box_id].GetDisplayNode()
         return display is not None and bool(display.GetVisibility())
 
-    def _show(self, node: Any, box: Box, *, selected: bool) -> None:
-        matrix, size = self._geometry.roi_of(box)
+    def _place(self, node: Any, box: Box) -> None:
+        """Lay a node where its box is, in one change; each makes the application compute its handles anew, in every view."""
+        name, (matrix, size) = _("Scar box, slice {slice}").format(slice=box.slice), self._geometry.roi_of(box)
+        there = self._geometry_of(node)
+        if node.GetName() == name and np.allclose(there[0], matrix, atol=1e-6) and np.allclose(there[1], size, atol=1e-6):
+            return  # the reader's hand has put it there
         changing = node.StartModify()
         try:
-            node.SetName(_name(box))
+            node.SetName(name)
             node.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(matrix))
             node.SetSize(*(float(v) for v in size))
         finally:
             node.EndModify(changing)
+
+    def _dress(self, node: Any, state: BoxState, selected: bool, visible: bool, views: tuple[str, ...] | None) -> None:
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         changing = display.StartModify()
         try:
             _prepare_display(node)
-            display.SetSelectedColor(*COLORS[box.state])
-            display.SetColor(*COLORS[box.state])
-            display.SetOpacity(1.0 if selected else _OPACITY[box.state])
+            display.SetSelectedColor(*COLORS[state])
+            display.SetColor(*COLORS[state])
+            display.SetOpacity(1.0 if selected else _OPACITY[state])
             display.SetFillOpacity(_SELECTED_FILL if selected else _FILL)
-            display.SetScaleHandleVisibility(box.state is not BoxState.REJECTED or selected)
-            display.SetVisibility(self._visible)
+            display.SetScaleHandleVisibility(state is not BoxState.REJECTED or selected)
+            if display.GetViewNodeIDs() != (views or ()):
+                display.SetViewNodeIDs(views or ())
+            display.SetVisibility(visible)
         finally:
             display.EndModify(changing)
 
@@ -231,7 +259,7 @@ class BoxViews:
         if box_id is None:
             return
         self._dragging.discard(box_id)
-        self._shown.pop(box_id, None)
+        self._forget(box_id)
         try:
             before = self._table.box(box_id)
             k, corners = self.corners(box_id)
@@ -244,10 +272,13 @@ class BoxViews:
 
     def corners(self, box_id: int) -> tuple[int, tuple[float, float, float, float]]:
         """Slice and corners of a box as its node lies now, which differs from the table in the middle of a drag."""
-        node = self._nodes[box_id]
+        return self._geometry.box_of(*self._geometry_of(self._nodes[box_id]))
+
+    @staticmethod
+    def _geometry_of(node: Any) -> tuple[np.ndarray, np.ndarray]:
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy(node.GetObjectToWorldMatrix())
-        return self._geometry.box_of(slicer.util.arrayFromVTKMatrix(matrix), np.array(node.GetSize()))
+        return slicer.util.arrayFromVTKMatrix(matrix), np.array(node.GetSize())
 
     def _node_removed(self, node: Any) -> None:
         if self._closing or node is None:
@@ -258,7 +289,7 @@ class BoxViews:
         box_id = self.id_of(node)
         if box_id is not None:
             del self._nodes[box_id]
-            self._shown.pop(box_id, None)
+            self._forget(box_id)
             self._dragging.discard(box_id)
             self._on_removed(box_id)
 
@@ -269,6 +300,7 @@ class BoxViews:
         self._nodes.clear()
         self._free.clear()
         self._shown.clear()
+        self._places.clear()
         self._dragging.clear()
 
     def _scene_closed(self, _scene: Any) -> None:
@@ -291,9 +323,3 @@ def _prepare_display(node: Any) -> None:
     display.SetPointLabelsVisibility(False)
     display.SetFillVisibility(True)
     display.SetOutlineVisibility(True)
-
-
-def _name(box: Box) -> str:
-    if box.confidence is None:
-        return _("Scar box, slice {slice}").format(slice=box.slice)
-    return _("Scar box, slice {slice}, {confidence}%").format(slice=box.slice, confidence=round(100 * box.confidence))

@@ -11,7 +11,7 @@ from typing import Any
 import vtk
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.prompts import FAINT, Box, BoxState, check_box
+from MyoScarSegLib.prompts import FAINT, USER, Box, BoxState, check_box, set_by_reader
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
@@ -127,8 +127,14 @@ class BoxTable:
         return [row.id for row in added]
 
     def update(self, box_id: int, **changes: Any) -> Box:
-        """Change fields of a box. Returns it as it is now, clipped to the image; errors as of :meth:`add` and :meth:`box`."""
-        changed = check_box(replace(self.box(box_id), **changes), self.shape)
+        """Change fields of a box; one that is moved or resized is the reader's from then on.
+
+        Returns it as it is now, clipped to the image; errors as of :meth:`add` and :meth:`box`.
+        """
+        before = self.box(box_id)
+        changed = check_box(replace(before, **changes), self.shape)
+        if changed.place != before.place:
+            changed = set_by_reader(changed)
         self.write([BoxRow(row.id, changed) if row.id == box_id else row for row in self.rows()])
         return changed
 
@@ -168,7 +174,7 @@ class BoxTable:
         box = self.box(box_id)
         if box.slice + 1 >= self.shape[0]:
             raise PromptError(_("Slice {slice} is the last one; there is none to copy the box to.").format(slice=box.slice))
-        return self.add(replace(box, slice=box.slice + 1, source="user", confidence=None, state=BoxState.ACCEPTED))
+        return self.add(replace(set_by_reader(box, slice=box.slice + 1), state=BoxState.ACCEPTED))
 
     def write(self, rows: Iterable[BoxRow]) -> None:
         """Put these rows into the table, in one change; those that are already there as they are, are not touched."""
@@ -200,6 +206,7 @@ class BoxTable:
             self._read = None
             node.EndModify(changing)
             self._writing -= 1
+        self._reading()  # what a later edit of the table itself is compared with
         self._tell()
 
     def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -221,9 +228,16 @@ class BoxTable:
         return self._read
 
     def _changed(self, _node: Any) -> None:
-        if not self._writing:
-            self._read = None
+        if self._writing:
+            return
+        before = {} if self._read is None else {row.id: row.box for row in self._read.rows}
+        self._read = None
+        rows = self.rows()
+        moved = [replace(row, box=set_by_reader(row.box)) if _moved(row.box, before.get(row.id)) else row for row in rows]
+        if moved == rows:
             self._tell()
+        else:  # the reader edited the table itself
+            self.write(moved)  # which tells
 
     def _tell(self) -> None:
         for callback in list(self._callbacks):
@@ -336,17 +350,21 @@ def _box(text: dict[str, str], shape: tuple[int, int, int]) -> Box:
         y1,
         label=_unescaped(text.get("label") or "") or "scar",
         confidence=confidence,
-        source=_unescaped(text.get("source") or "") or "user",
+        source=_unescaped(text.get("source") or "") or USER,
         state=BoxState(text.get("state") or BoxState.PROPOSED.value),
     )
     return check_box(box, shape)
+
+
+def _moved(box: Box, before: Box | None) -> bool:
+    return before is not None and box.place != before.place and box.source == before.source != USER
 
 
 def _is_proposal(box: Box) -> bool:
     """Whether a box is as the program proposed it: the reader has neither drawn nor judged it."""
     if box.state is BoxState.REJECTED:
         return box.source.endswith(FAINT)
-    return box.state is BoxState.PROPOSED and box.source != "user"
+    return box.state is BoxState.PROPOSED and not box.by_reader
 
 
 def _alike(one: Box, other: Box) -> bool:

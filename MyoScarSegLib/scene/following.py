@@ -1,4 +1,4 @@
-"""Which slice of the study the reader looks at."""
+"""Which slice of the study the reader looks at, and in which views."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ def nearest_first(displayed: int, slices: int) -> list[int]:
 
 
 class SliceFollower:
-    """Calls ``callback(k)`` whenever a slice view that shows the study's slices comes to another one.
+    """Calls ``callback(k)`` whenever a slice view that shows the study's slices comes to another one, and ``turned()`` when
+    there are other views than before that lie along the slices.
 
     Slice nodes fire on pan and zoom too, so the slice is computed and compared; views across the stack are not followed.
     """
 
-    def __init__(self, scene: Any, geometry: VolumeGeometry, callback: Callable[[int], None]) -> None:
+    def __init__(
+        self, scene: Any, geometry: VolumeGeometry, callback: Callable[[int], None], turned: Callable[[], None] = lambda: None
+    ) -> None:
         self._geometry = geometry
         self._callback = callback
+        self._turned = turned
+        self._along: dict[str, bool] = {}
         self._followed: set[str] = set()
         self._observers = Observers()
         self._shown: dict[str, int | None] = {}
@@ -38,6 +43,11 @@ class SliceFollower:
     def displayed(self) -> int | None:
         """The slice that was shown last, None if no view shows the study's slices."""
         return self._displayed
+
+    @property
+    def along(self) -> tuple[str, ...] | None:
+        """Ids of the slice views, of whatever layout, that lie along the slices; None if the scene has no slice view."""
+        return tuple(sorted(view for view, along in self._along.items() if along)) if self._along else None
 
     def stop(self) -> None:
         """Follow no longer; the callback is never called again."""
@@ -61,7 +71,11 @@ class SliceFollower:
 
     def _look(self, node: Any) -> bool:
         """Note which slice a view shows. Returns whether that is news and a slice of the study."""
-        visible = self._geometry.shows_slices(node) and not _hidden(node)
+        along = self._geometry.shows_slices(node)
+        if self._along.get(node.GetID()) != along:
+            self._along[node.GetID()] = along
+            self._turned()
+        visible = along and not _hidden(node)
         shown = self._geometry.slice_of_view(node) if visible else None
         if shown == self._shown.get(node.GetID()):
             return False

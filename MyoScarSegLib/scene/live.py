@@ -15,9 +15,10 @@ SCAR = "scar"
 
 @dataclass(frozen=True)
 class SlicePrompts:
-    """What asks for scar on one slice, free of order, names and states, so that two can be compared."""
+    """What asks for scar on one slice, free of order, names and states, so that two can be compared: the corners of boxes and
+    whether the reader set them, and points with their sign."""
 
-    boxes: frozenset[tuple[float, float, float, float]] = frozenset()
+    boxes: frozenset[tuple[float, float, float, float, bool]] = frozenset()
     points: frozenset[tuple[float, float, bool]] = frozenset()
 
     @property
@@ -35,11 +36,11 @@ NO_PROMPTS = SlicePrompts()
 
 def prompts_by_slice(boxes: Iterable[Box], points: Iterable[Point]) -> dict[int, SlicePrompts]:
     """The prompts that count, per slice: rejected boxes and boxes of another label do not."""
-    of_boxes: dict[int, set[tuple[float, float, float, float]]] = {}
+    of_boxes: dict[int, set[tuple[float, float, float, float, bool]]] = {}
     of_points: dict[int, set[tuple[float, float, bool]]] = {}
     for box in boxes:
         if box.state is not BoxState.REJECTED and box.label == SCAR:
-            of_boxes.setdefault(box.slice, set()).add(box.xyxy)
+            of_boxes.setdefault(box.slice, set()).add((*box.xyxy, box.by_reader))
     for point in points:
         of_points.setdefault(point.slice, set()).add((point.x, point.y, point.positive))
     return {

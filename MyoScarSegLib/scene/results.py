@@ -96,7 +96,14 @@ class ResultTables:
 
 
 def _fill(node: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Replace a table's content in one change. All cells are text, with as many digits as make sense to a reader."""
+    """Replace a table's content in one change, unless it is that. All cells are text, with as many digits as make sense to a
+    reader."""
+    there = node.GetTable()
+    titles = [there.GetColumnName(n) for n in range(there.GetNumberOfColumns())]
+    if titles == list(columns) and there.GetNumberOfRows() == len(rows):
+        cells = [[there.GetValue(row, column).ToString() for column in range(len(columns))] for row in range(len(rows))]
+        if cells == [list(row) for row in rows]:
+            return
     table = vtk.vtkTable()
     for number, title in enumerate(columns):
         column = vtk.vtkStringArray()

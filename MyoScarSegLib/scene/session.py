@@ -170,7 +170,7 @@ class StudySession:
 
     def review_order(self) -> list[int]:
         """Box ids in the order of looking through them: proposals by slice, in a slice the most doubtful first."""
-        waiting = [row for row in self.boxes.rows() if row.box.state is BoxState.PROPOSED and row.box.source != "user"]
+        waiting = [row for row in self.boxes.rows() if row.box.state is BoxState.PROPOSED and not row.box.by_reader]
         waiting.sort(key=lambda row: (row.box.slice, row.box.confidence if row.box.confidence is not None else 0.0, row.id))
         return [row.id for row in waiting]
 

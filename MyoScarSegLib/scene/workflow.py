@@ -351,7 +351,7 @@ class Workflow(QuickEdits):
         self._studies += 1
         self._work = work
         self._volume_watcher = VolumeWatcher(volume_node, lambda: self._defer(self._reread))
-        self._follower = SliceFollower(self.scene, session.geometry, self._on_displayed)
+        self._follower = SliceFollower(self.scene, session.geometry, self._on_displayed, self._on_turned)
         self._views = BoxViews(
             session.boxes,
             session.geometry,
@@ -359,6 +359,7 @@ class Workflow(QuickEdits):
             on_removed=self._on_box_removed,
             at_once_s=_VIEWS_AT_ONCE_S,
         )
+        self._views.show_in(self._follower.along)
         session.points.set_visible(True)
         self._work.encode(self.displayed_slice)
         return True
@@ -447,6 +448,10 @@ class Workflow(QuickEdits):
             self.engine.prefer(self._work.key, k)
         self._notices.tell(Change.SLICE)
 
+    def _on_turned(self) -> None:
+        if self._views is not None and self._follower is not None:
+            self._views.show_in(self._follower.along)
+
     def _defer(self, work: Callable[[], None]) -> None:
         if work not in self._deferred:
             self._deferred.append(work)
@@ -465,7 +470,7 @@ class Workflow(QuickEdits):
             proposed=work.proposed,
             boxes=len(boxes),
             box_slices=len({box.slice for box in boxes}),
-            to_review=sum(box.state is BoxState.PROPOSED and box.source != "user" for box in boxes),
+            to_review=sum(box.state is BoxState.PROPOSED and not box.by_reader for box in boxes),
             masks=len(work.segmented),
             behind=tuple(work.edits.behind),
             volume_ml=burden.volume_ml,

@@ -29,6 +29,8 @@ OUTSIDE_LOGIT = -20.0
 _MASK_LOGIT = 10.0
 # Boxes or points that the decoder takes together: more is faster on a graphics card, and needs more memory.
 PROMPTS_AT_ONCE = 16
+# How far a mask may reach beyond a box that the reader set, pixels.
+_GRACE_PX = 1.0
 # How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object.
 _REACH = 0.25
 # LiteMedSAM has no absolute position embedding, so it may look at a window instead of the whole slice: 128 pixels of
@@ -70,6 +72,23 @@ class _Prompt:
 
     box: Box | None
     points: tuple[Point, ...]
+
+    def beyond(self, shape: tuple[int, int]) -> np.ndarray | None:
+        """bool ``[rows, columns]``: the pixels that the object must not reach, None where it is free.
+
+        A box that the reader set is kept to within a pixel, but for the sides beyond which there is a positive click.
+        """
+        if self.box is None or not self.box.by_reader:
+            return None
+        x0, y0, x1, y1 = self.box.xyxy
+        clicks = [point for point in self.points if point.positive]
+        kept = []
+        for size, low, high, at in ((shape[0], y0, y1, [p.y for p in clicks]), (shape[1], x0, x1, [p.x for p in clicks])):
+            low = -np.inf if min(at, default=low) < low else low - _GRACE_PX
+            high = np.inf if max(at, default=high) > high else high + _GRACE_PX
+            centres = np.arange(size) + 0.5
+            kept.append((centres > low) & (centres < high))
+        return ~(kept[0][:, None] & kept[1])
 
 
 class Segmenter:
@@ -204,6 +223,9 @@ class Segmenter:
         points farther from all boxes are together one more object, from which all negative points take away; negative points
         outside all boxes count for every object. The result is the union.
 
+        The sides of a box that the reader set (its source is ``user``) bound its object, with a pixel of grace; a positive click
+        beyond a side opens that side. A detector's box may be exceeded.
+
         Args:
             image: ``[rows, columns]``, raw voxel values, finite.
             boxes: in native pixel edges; their ``slice`` is not looked at.
@@ -307,18 +329,25 @@ class Segmenter:
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._dense_pe is None:
                 self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
-            logits, scores = [], []
+            objects, logits, scores = [], [], []
             # Prompts that differ in their number of points cannot share a batch; those alike go through together.
             for alike in _alike(prompts):
                 for start in range(0, len(alike), self.prompts_at_once):
                     batch = alike[start : start + self.prompts_at_once]
                     batch_logits, batch_scores = self._decode_batch(embedding.features, batch, hint, frame)
+                    objects += batch
                     logits.append(batch_logits)
                     scores.append(batch_scores)
-            union = torch.cat(logits).amax(dim=0)
+            each = torch.cat(logits).cpu()
             score = float(torch.cat(scores).min())
-            self._check_finite(union, torch.cat(scores))
-        return Prediction(frame.logits_to_native(union.cpu(), OUTSIDE_LOGIT), min(max(score, 0.0), 1.0))
+            self._check_finite(each, torch.cat(scores))
+        beyond = [one.beyond(frame.shape) for one in objects]
+        free = [n for n, pixels in enumerate(beyond) if pixels is None]
+        parts = [frame.logits_to_native(each[free].amax(dim=0), OUTSIDE_LOGIT)] if free else []
+        for one, pixels in zip(each, beyond, strict=True):
+            if pixels is not None:
+                parts.append(np.where(pixels, np.float32(OUTSIDE_LOGIT), frame.logits_to_native(one, OUTSIDE_LOGIT)))
+        return Prediction(np.maximum.reduce(parts), min(max(score, 0.0), 1.0))
 
     def _decode_batch(
         self, features: torch.Tensor, prompts: Sequence[_Prompt], hint: torch.Tensor | None, frame: Frame

@@ -14,6 +14,7 @@ from MyoScarSegLib.scene.console import Console
 from MyoScarSegLib.scene.training.console import TrainingConsole
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.widgets.drawing import OneDrawing
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, wait_for_killed
 from MyoScarSegLib.widgets.text import translate_lower_layers
 
@@ -42,6 +43,7 @@ class Backend:
         self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, **processes)
         self.training_console = TrainingConsole(self.training, slicer.app.processEvents)
         self.console = Console(self.workflow, slicer.app.processEvents, **processes)
+        self._drawing = OneDrawing(self.workflow)
         self._after: list[Callable[[], None]] = []
         self._due: list[Callable[[], None]] = []
         self._last_error = ""
@@ -70,6 +72,7 @@ class Backend:
         slicer.app.disconnect("aboutToQuit()", self.close)
         self._after.clear()
         self._due.clear()
+        self._drawing.close()
         self.training.close()
         self.workflow.close()
         self.engine.stop()
@@ -81,7 +84,7 @@ class Backend:
         """One turn of all that goes on. What took long ends the turn: the rest has the next one, after the user's."""
         begun = time.monotonic()
         if not self._due:
-            self._due = [self.workflow.pump, self.training.pump, *self._after]
+            self._due = [self.workflow.pump, self.training.pump, *self._after, self._drawing.turn]
         while self._due:
             try:
                 self._due.pop(0)()

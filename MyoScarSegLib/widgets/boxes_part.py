@@ -162,11 +162,16 @@ class BoxesPart(Part):
         if self.workflow.views is not None:
             self.workflow.views.select(self.selected)
 
+        there = {table.item(n, _SLICE).data(qt.Qt.UserRole): n for n in range(table.rowCount)}
+        if there.keys() != self._rows.keys():
+            there, before = {row.id: n for n, row in enumerate(rows)}, {}
+
         def fill() -> None:
             table.sortingEnabled = False
             table.setRowCount(len(rows))
-            for number, row in enumerate(rows):
-                self._fill_row(number, row)
+            for row in rows:
+                if row != before.get(row.id):
+                    self._fill_row(there[row.id], row)
             table.sortingEnabled = True
             table.clearSelection()
             for number in range(len(rows)):
@@ -184,14 +189,14 @@ class BoxesPart(Part):
         cells: tuple[Any, ...] = (
             box.slice,
             "" if box.confidence is None else f"{box.confidence:.2f}",
-            states[box.state] if box.source != "user" or box.state is not BoxState.PROPOSED else _("drawn"),
-            _("you") if box.source == "user" else _("model"),
+            states[box.state] if not box.by_reader or box.state is not BoxState.PROPOSED else _("drawn"),
+            _("you") if box.by_reader else _("model"),
         )
         for column, value in enumerate(cells):
             item = qt.QTableWidgetItem()
             item.setData(qt.Qt.DisplayRole, value)
             item.setData(qt.Qt.UserRole, row.id)
-            item.setToolTip(_("Drawn by you") if box.source == "user" else _("Proposed by {model}").format(model=box.source))
+            item.setToolTip(_("Set by you") if box.by_reader else _("Proposed by {model}").format(model=box.source))
             if column == _STATE:
                 item.setIcon(self._icons[box.state])
             self.ui.boxTable.setItem(number, column, item)

@@ -31,6 +31,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         self._layout_manager = slicer_widgets.qSlicerLayoutManager(scene)
         self._settings = QtCore.QSettings(str(folder / "settings.ini"), QtCore.QSettings.Format.IniFormat)
         self.modules_shown: list[str] = []
+        self.draws: list[bool] = []  # False where drawing was held back, True where it went on
 
     temporaryPath = QtCore.Property(str, lambda self: str(self._folder))
 
@@ -42,6 +43,12 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     def applicationLogic(self) -> Any:
         return slicer.util.StandinLogic.GetMRMLApplicationLogic()
+
+    def pauseRender(self) -> None:
+        self.draws.append(False)
+
+    def resumeRender(self) -> None:
+        self.draws.append(True)
 
     def testingEnabled(self) -> bool:
         return True
