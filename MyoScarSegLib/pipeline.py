@@ -215,6 +215,7 @@ class Pipeline:
         except Cancelled:
             found.cancelled = True
             return
+        found.heart = centre
         detected = list(found)
         found.clear()
         found.provenance |= {

@@ -23,6 +23,7 @@ class Boxes(list[Box]):
         failed_slices: slice index to reason, for slices on which no boxes could be looked for.
         cancelled: the caller cancelled; the boxes of the slices done before are here.
         provenance: name and checksum of the detector, its threshold.
+        heart: ``(x, y)`` of the left ventricle's middle in native pixel edges, None if it was not looked for or not found.
     """
 
     def __init__(self, boxes: list[Box] | None = None) -> None:
@@ -30,6 +31,7 @@ class Boxes(list[Box]):
         self.failed_slices: dict[int, str] = {}
         self.cancelled = False
         self.provenance: dict[str, str] = {}
+        self.heart: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,22 @@ def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(
     segmented.until(lambda: not segmented.workflow.waiting, what="mask")
 
 
+def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(study):
+    field = study.slice_node().GetFieldOfView()[0]
+    study.ui.fitCheckBox.setChecked(False)
+    assert not study.panel.settings.flag("fit", True)
+    study.click("proposeButton")
+    study.until(lambda: not study.workflow.busy, what="proposals")
+    assert study.slice_node().GetFieldOfView()[0] == field
+    study.click("undoButton")
+    study.ui.fitCheckBox.setChecked(True)
+    study.click("proposeButton")
+    study.until(lambda: not study.workflow.busy, what="proposals")
+    assert study.slice_node().GetFieldOfView()[0] != field
+    study.click("undoButton")
+    assert study.slice_node().GetFieldOfView()[0] == field
+
+
 def test_two_clicks_segment_a_study(segmented):
     ui = segmented.ui
     assert ui.boxTable.rowCount == len(segmented.session.boxes.rows()) > 0

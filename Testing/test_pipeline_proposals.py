@@ -57,6 +57,13 @@ def study() -> Study:
     return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
 
 
+def test_proposals_say_where_the_heart_is(study, segmenter):
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
+    found = pipeline.propose(study)
+    assert found.heart == pipeline.heart_centre(study)
+    assert found.heart is not None
+
+
 def test_the_map_drops_boxes_and_adds_what_was_overlooked(study, segmenter):
     boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
     assert [(box.slice, box.source) for box in boxes] == [(0, "brightest"), (2, "brightest"), (3, "brightest"), (4, "own")]

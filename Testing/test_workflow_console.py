@@ -12,7 +12,7 @@ import SimpleITK
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from Testing.workflow_factory import encode_all, finish, paint_in_scene, pump_until, scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -149,6 +149,37 @@ def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene
     workflow.select(first)
     assert workflow.undo()
     assert not scar_in_scene(first, node).any()
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_prompts_are_hidden(workflow, scene, tmp_path, last):
+    import slicer
+
+    from MyoScarSegLib.scene.attributes import VOLUME
+
+    names = ["First LGE", "Second LGE"]
+    for number in (last, 1 - last, last):  # the other one was made later, and left again
+        node = scene.GetFirstNodeByName(names[number]) or add(scene, names[number], seed=number)
+        assert workflow.select(node)
+        if not workflow.session.boxes.rows():
+            workflow.add_box(BOX)
+            workflow.add_point(Point(1, 20.0, 20.0))
+            pump_until(workflow, lambda: not workflow.waiting, "mask")
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")):
+        scene.GetNthNodeByClass(number, "vtkMRMLMarkupsNode").SetDisplayVisibility(True)  # as a program of before left them
+    assert scene.WriteToMRB(str(tmp_path / "two.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "two.mrb"), True, slicer.vtkMRMLMessageCollection())
+    workflow.pump()
+    assert workflow.volume_node.GetName() == names[last]
+    shown = [
+        node.GetNodeReference(VOLUME).GetName()
+        for node in (
+            scene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode"))
+        )
+        if node.GetDisplayVisibility()
+    ]
+    assert shown == [names[last]] * 2  # a box and a list of points
 
 
 def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene):

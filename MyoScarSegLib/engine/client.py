@@ -215,7 +215,8 @@ class Engine:
         """Propose boxes on all slices.
 
         Returns:
-            A request with the result ``{"boxes": [Box, ...], "failed": {k: why}, "provenance": {...}, "cancelled": False}``.
+            A request with the result ``{"boxes": [Box, ...], "failed": {k: why}, "provenance": {...}, "heart": (x, y) or None,
+            "cancelled": False}``.
 
         Raises:
             EngineError: there is no such study.
@@ -507,6 +508,7 @@ def _result(what: str, message: Message) -> Any:
             "boxes": boxes_of(fields["boxes"]),
             "failed": by_slice(fields["failed"]),
             "provenance": {str(key): str(value) for key, value in fields["provenance"].items()},
+            "heart": None if fields["heart"] is None else (float(fields["heart"][0]), float(fields["heart"][1])),
             "cancelled": False,
         }
     if what == "encode":

@@ -123,6 +123,7 @@ class Work:
             "boxes": boxes_json(found),
             "failed": {str(k): why for k, why in found.failed_slices.items()},
             "provenance": found.provenance,
+            "heart": found.heart,
         }
         return fields, {}
 

@@ -11,6 +11,8 @@ from typing import Any
 ROLE = "MyoScarSeg.Role"
 VOLUME = "MyoScarSeg.Volume"
 BOX_ID = "MyoScarSeg.BoxId"
+ROLE_VIEW = "box view"
+"""Of the nodes that show boxes in the views."""
 
 
 def nodes_of(volume_node: Any, role: str) -> list[Any]:

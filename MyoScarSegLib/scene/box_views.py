@@ -16,13 +16,12 @@ import vtk
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box, BoxState
-from MyoScarSegLib.scene.attributes import BOX_ID, make_node, nodes_of
+from MyoScarSegLib.scene.attributes import BOX_ID, ROLE_VIEW, make_node, nodes_of
 from MyoScarSegLib.scene.boxes import BoxTable
 from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
 
-ROLE_VIEW = "box view"
 COLORS = {
     BoxState.PROPOSED: (1.0, 0.78, 0.24),
     BoxState.ACCEPTED: (0.35, 0.82, 0.45),

@@ -36,7 +36,7 @@ class SliceFollower:
         self._shown: dict[str, int | None] = {}
         self._displayed: int | None = None
         self._observers.add(scene, slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added, with_node=True)
-        for node in _slice_nodes(scene):
+        for node in slice_views(scene):
             self._follow(node)
 
     @property
@@ -86,10 +86,11 @@ class SliceFollower:
         return True
 
 
-def _slice_nodes(scene: Any) -> list[Any]:
+def slice_views(scene: Any) -> list[Any]:
+    """The nodes of all slice views, also of those that the layout does not show."""
     return [scene.GetNthNodeByClass(n, "vtkMRMLSliceNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))]
 
 
 def _hidden(node: Any) -> bool:
     """Whether a view belongs to another layout than the one shown. Without an application none is shown, and all count."""
-    return not node.IsMappedInLayout() and any(other.IsMappedInLayout() for other in _slice_nodes(node.GetScene()))
+    return not node.IsMappedInLayout() and any(other.IsMappedInLayout() for other in slice_views(node.GetScene()))

@@ -19,6 +19,7 @@ from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.result import Result, check_threshold, mask_of
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.history import History
+from MyoScarSegLib.scene.look import fit_to_heart, look_of
 from MyoScarSegLib.scene.probability import check_growth
 from MyoScarSegLib.scene.results import numbers
 from MyoScarSegLib.scene.segmentation import ScarSegmentation
@@ -115,6 +116,17 @@ class StudySession:
         node = self.volume_node
         return not self._closed and node.GetScene() is not None and content_hash(node) == self._hash
 
+    @property
+    def turn(self) -> int:
+        """Grows with every study of the scene that is taken up."""
+        return self._nodes.record.turn
+
+    def take_up(self) -> None:
+        """This is the study in hand from now on: a scene that is loaded goes on with it, and no other's prompts are shown."""
+        self._nodes.record.take_up()
+        self._nodes.hide_others()
+        self.points.set_visible(True)
+
     def owns(self, node: Any) -> bool:
         """Whether a node, which may just have been deleted, holds a part of this study."""
         return self._nodes.owns(node)
@@ -192,11 +204,32 @@ class StudySession:
 
     # ------------------------------------------------------------------ what models give
 
-    def apply_proposals(self, boxes: Iterable[Box], provenance: Mapping[str, str] | None = None) -> None:
-        """Put proposed boxes in place of earlier proposals; accepted, rejected and the user's own boxes stay."""
+    def apply_proposals(
+        self,
+        boxes: Iterable[Box],
+        provenance: Mapping[str, str] | None = None,
+        *,
+        heart: tuple[float, float] | None = None,
+        fit: bool = False,
+    ) -> None:
+        """Put proposed boxes in place of earlier proposals; accepted, rejected and the user's own boxes stay.
+
+        Args:
+            boxes: the proposals.
+            provenance: of them.
+            heart: ``(x, y)`` of the left ventricle's middle, None if it is not known.
+            fit: have views and grey scale show the heart, if these are the study's first proposals: later the reader may have
+                chosen others. Undone with the proposals.
+        """
+        boxes, fit = list(boxes), fit and not self._state.proposals
+        if fit:
+            self._state = replace(self._state, look=look_of(self.volume_node))
         with self._step(_("Propose boxes")):
             self.boxes.replace_proposals(boxes)
-            self._state = replace(self._state, proposals=dict(provenance or {}))
+            look = self._state.look
+            if fit:
+                look = fit_to_heart(self.volume_node, self.geometry, self.study.voxels, boxes, heart)
+            self._state = replace(self._state, proposals=dict(provenance or {}), look=look)
 
     def apply_masks(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.scene.boxes import BoxRow
+from MyoScarSegLib.scene.look import Look
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -62,6 +63,7 @@ class StudyState:
     """A study's boxes, points, masks and settings at one moment. Slices with nothing on them are left out of ``slices``.
 
     Attributes:
+        look: how the study is shown, if the program has changed that; see :mod:`~MyoScarSegLib.scene.look`.
         proposals: provenance of the proposed boxes.
         runs: provenance of each run of the segmenter that a slice's mask is of.
         failed: slice index to reason, for slices on which the latest run failed.
@@ -72,6 +74,7 @@ class StudyState:
     threshold: float = DEFAULT_THRESHOLD
     growth_mm: float = 0.0
     slices: Mapping[int, SliceState] = field(default_factory=dict)
+    look: Look | None = None
     proposals: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[Mapping[str, str], ...] = ()
     failed: Mapping[int, str] = field(default_factory=dict)

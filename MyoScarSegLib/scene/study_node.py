@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from MyoScarSegLib.scene.attributes import make_node, node_of
+from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
 from MyoScarSegLib.scene.state import DEFAULT_THRESHOLD, ModelSlice, StudyState
 from MyoScarSegLib.scene.text import _
 
@@ -19,6 +19,8 @@ GRID = "MyoScarSeg.Grid"
 """Parameter: how the volume lay when the study was kept, see :mod:`~MyoScarSegLib.scene.slice_order`."""
 _RECORD = "MyoScarSeg.Record"
 _TAG = "MyoScarSeg.Tag"
+_TURN = "MyoScarSeg.Turn"
+"""Parameter: the study with the greatest number is the one that was in hand last."""
 _VERSION = 1
 
 
@@ -67,7 +69,22 @@ class StudyNode:
             self._node.SetModuleName("MyoScarSeg.Study")
             self._node.SetHideFromEditors(True)
             self._node.SetParameter(_TAG, self.tag)
+            self.take_up()
         return self._node
+
+    @property
+    def turn(self) -> int:
+        """Grows with every study of the scene that is taken up: that with the greatest one was in hand last."""
+        return 0 if self.existing_node is None else _turn(self._node)
+
+    def take_up(self) -> None:
+        """Note that this is the study in hand now, if there is something to keep of it."""
+        node = self.existing_node
+        if node is not None:
+            volumes = volumes_with(node.GetScene(), ROLE_STUDY)
+            latest = max((_turn(node_of(volume, ROLE_STUDY)) for volume in volumes), default=0)
+            if not 0 < _turn(node) == latest:
+                node.SetParameter(_TURN, str(latest + 1))
 
     @property
     def segmentation_node(self) -> Any:
@@ -113,6 +130,11 @@ class StudyNode:
                     "as drawn by you."
                 ).format(name=node.GetName())
             )
+
+
+def _turn(node: Any) -> int:
+    text = node.GetParameter(_TURN)
+    return int(text) if text.isdecimal() else 0
 
 
 def _fields(model: ModelSlice | None) -> dict[str, Any]:

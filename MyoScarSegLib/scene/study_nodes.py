@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.scene.attributes import ROLE, VOLUME, node_of
+from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of
 from MyoScarSegLib.scene.boxes import ROLE_BOXES, BoxRow, BoxTable
 from MyoScarSegLib.scene.folder import StudyFolder
 from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.look import change_look
 from MyoScarSegLib.scene.points import ROLE_POINTS, PointPrompts
 from MyoScarSegLib.scene.probability import ROLE_PROBABILITY, ProbabilityVolume
 from MyoScarSegLib.scene.results import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables, numbers
@@ -31,6 +32,8 @@ _ROLES = {
     ROLE_STUDY,
     *ROLE_POINTS.values(),
 }
+
+_PROMPT_VIEWS = {ROLE_VIEW, *ROLE_POINTS.values()}
 
 
 class StudyNodes:
@@ -84,6 +87,13 @@ class StudyNodes:
         if node is self.segmentation.last_node:
             return True
         return node.GetAttribute(ROLE) in _ROLES and node.GetNodeReferenceID(VOLUME) == self.volume_node.GetID()
+
+    def hide_others(self) -> None:
+        """Hide boxes and points of the scene's other studies: over this volume they would look like this one's."""
+        scene, own = self.volume_node.GetScene(), self.volume_node.GetID()
+        for node in (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())):
+            if node.GetAttribute(ROLE) in _PROMPT_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
+                node.SetDisplayVisibility(False)
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
@@ -173,6 +183,8 @@ class StudyNodes:
             parts.append(lambda state: self.boxes.write(state.boxes))
         if target.points != now.points:
             parts.append(lambda state: self.points.write(state.points))
+        if target.look != now.look:
+            parts.append(lambda state: change_look(self.volume_node, target.look if state is now else now.look, state.look))
         for number, part in enumerate(parts):
             try:
                 part(target)

@@ -144,10 +144,10 @@ class StudyWork:
             self._notices.say(error=request.error)
         self._notices.tell(Change.ENCODED)
 
-    def propose(self, action: Action, then_segment: bool = False) -> None:
-        """Propose boxes for ``action``, which is in hand from now on."""
+    def propose(self, action: Action, then_segment: bool = False, fit: bool = False) -> None:
+        """Propose boxes for ``action``, which is in hand from now on; with ``fit`` views and grey scale show the heart then."""
         self.action = action
-        self._send(self._engine.propose(self.key), lambda request: self._proposals_arrived(action, request, then_segment))
+        self._send(self._engine.propose(self.key), lambda request: self._proposals_arrived(action, request, then_segment, fit))
         self._notices.tell(Change.PROGRESS, Change.STATUS)
 
     def segment(self, action: Action, slices: Iterable[int] | None, overwrite_edited: bool = False) -> None:
@@ -213,13 +213,13 @@ class StudyWork:
             self._fail(action, error)
         return False
 
-    def _proposals_arrived(self, action: Action, request: Any, then_segment: bool) -> None:
+    def _proposals_arrived(self, action: Action, request: Any, then_segment: bool, fit: bool) -> None:
         if not self._answers(action, request):
             return
         found = request.result
         try:
             with self._quietly():
-                self.session.apply_proposals(found["boxes"], found["provenance"])
+                self.session.apply_proposals(found["boxes"], found["provenance"], heart=found["heart"], fit=fit)
         except MyoScarSegError as error:
             self._fail(action, error)
             return

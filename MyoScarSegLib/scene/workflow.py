@@ -41,6 +41,7 @@ class Workflow(QuickEdits):
         scene: the MRML scene.
         engine: that does the slow work.
         settings: models, device and confidence, as of :meth:`configure`.
+        fit: whether a study's first proposals bring views and grey scale to the heart.
     """
 
     def __init__(self, scene: Any, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,6 +54,7 @@ class Workflow(QuickEdits):
         self.scene = scene
         self.engine = engine
         self.settings = EngineSettings()
+        self.fit = True
         self._clock = clock
         self._notices = Notices()
         self._live = True
@@ -282,7 +284,7 @@ class Workflow(QuickEdits):
 
         Result: the number of boxes proposed.
         """
-        return self._start("propose", lambda work, action: work.propose(action))
+        return self._start("propose", lambda work, action: work.propose(action, fit=self.fit))
 
     def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Action:
         """Segment scar on these slices, on all if None, with the boxes and points they have now.
@@ -296,7 +298,7 @@ class Workflow(QuickEdits):
 
     def process(self) -> Action:
         """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
-        return self._start("process", lambda work, action: work.propose(action, then_segment=True))
+        return self._start("process", lambda work, action: work.propose(action, then_segment=True, fit=self.fit))
 
     def forget_error(self) -> None:
         """What :attr:`error` said has been mended elsewhere."""
@@ -360,7 +362,7 @@ class Workflow(QuickEdits):
             at_once_s=_VIEWS_AT_ONCE_S,
         )
         self._views.show_in(self._follower.along)
-        session.points.set_visible(True)
+        session.take_up()
         self._work.encode(self.displayed_slice)
         return True
 
@@ -437,11 +439,13 @@ class Workflow(QuickEdits):
         self._defer(self._continue_loaded)
 
     def _continue_loaded(self) -> None:
-        """Take up the study of a scene that was loaded, if none is in hand."""
-        if self._work is None:
-            for session in sessions(self.scene):
-                if self.select(session.volume_node):
-                    return
+        """Take up the study of a scene that was loaded which was in hand last, if none is now."""
+        if self.session is not None:
+            self.session.take_up()  # what came with the scene is hidden beside it
+            return
+        for session in sorted(sessions(self.scene), key=lambda session: -session.turn):
+            if self.select(session.volume_node):
+                return
 
     def _on_displayed(self, k: int) -> None:
         if self._work is not None:

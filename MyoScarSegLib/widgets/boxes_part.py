@@ -35,6 +35,7 @@ class BoxesPart(Part):
         if not 0.0 < self.confidence < 1.0:
             self.confidence = None
         ui.showBoxesCheckBox.checked = panel.settings.flag("showBoxes", True)
+        ui.fitCheckBox.checked = self.workflow.fit = panel.settings.flag("fit", True)
         ui.boxTable.sortByColumn(_SLICE, qt.Qt.AscendingOrder)
         ui.proposeButton.connect("clicked()", self.propose)
         ui.confidenceSlider.connect("valueChanged(double)", self._confidence_changed)
@@ -48,6 +49,7 @@ class BoxesPart(Part):
         ui.copyBoxButton.connect("clicked()", self.copy_on)
         ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
         ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
+        ui.fitCheckBox.connect("toggled(bool)", self._fit_changed)
         ui.showBoxesCheckBox.connect("toggled(bool)", self._visibility_changed)
 
     # ------------------------------------------------------------------ what buttons and keys do
@@ -221,6 +223,10 @@ class BoxesPart(Part):
         self.confidence = None
         self.panel.settings.keep("confidence", -1.0)
         self.show_confidence()
+
+    def _fit_changed(self, on: bool) -> None:
+        self.panel.settings.keep("fit", bool(on))
+        self.workflow.fit = bool(on)
 
     def _visibility_changed(self, on: bool) -> None:
         self.panel.settings.keep("showBoxes", bool(on))

@@ -43,10 +43,11 @@ class Views:
         session = self._workflow.session
         if session is None or not self.widgets:
             return
-        if not self._is_shown(session.volume_node):
+        shown = self._is_shown(session.volume_node)
+        if not shown:
             slicer.util.setSliceViewerLayers(background=session.volume_node)
-        self._align(session.geometry)
-        slicer.util.resetSliceViews()
+        if self._align(session.geometry) or not shown:  # else the reader's zoom, or that of a loaded scene, stays
+            slicer.util.resetSliceViews()
 
     def jump(self, k: int) -> None:
         """Scroll the views along the slices to slice ``k``; if there is none, turn the first one."""
@@ -104,11 +105,14 @@ class Views:
             return (1 if across > 0 else -1), 0
         return 0, (1 if down > 0 else -1)
 
-    def _align(self, geometry: Any) -> None:
-        """Turn one view into the slices, exactly: a view that is tilted by a few degrees cuts boxes off away from its middle."""
+    def _align(self, geometry: Any) -> bool:
+        """Turn one view into the slices, exactly: a view that is tilted by a few degrees cuts boxes off away from its middle.
+        Returns whether it had to be turned."""
         along = [widget.mrmlSliceNode() for widget in self.along_slices]
-        if not any(geometry.lies_in_slices(node) for node in along):
-            geometry.align_view(along[0] if along else self.widgets[0].mrmlSliceNode())
+        if any(geometry.lies_in_slices(node) for node in along):
+            return False
+        geometry.align_view(along[0] if along else self.widgets[0].mrmlSliceNode())
+        return True
 
     @staticmethod
     def _is_shown(volume_node: Any) -> bool:
