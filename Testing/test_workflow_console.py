@@ -172,6 +172,7 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_pr
     assert scene.ReadFromMRB(str(tmp_path / "two.mrb"), True, slicer.vtkMRMLMessageCollection())
     workflow.pump()
     assert workflow.volume_node.GetName() == names[last]
+    workflow.session.geometry.align_view(scene.GetNodeByID("vtkMRMLSliceNodeRed"))
     shown = [
         node.GetNodeReference(VOLUME).GetName()
         for node in (

@@ -213,13 +213,13 @@ class StudyWork:
             self._fail(action, error)
         return False
 
-    def _proposals_arrived(self, action: Action, request: Any, then_segment: bool, fit: bool) -> None:
+    def _proposals_arrived(self, action: Action, request: Any, then_segment: bool, fit: bool = False) -> None:
         if not self._answers(action, request):
             return
         found = request.result
         try:
             with self._quietly():
-                self.session.apply_proposals(found["boxes"], found["provenance"], heart=found["heart"], fit=fit)
+                self.session.apply_proposals(found["boxes"], found["provenance"], heart=found.get("heart"), fit=fit)
         except MyoScarSegError as error:
             self._fail(action, error)
             return

@@ -84,7 +84,7 @@ class Backend:
         """One turn of all that goes on. What took long ends the turn: the rest has the next one, after the user's."""
         begun = time.monotonic()
         if not self._due:
-            self._due = [self.workflow.pump, self.training.pump, *self._after, self._drawing.turn]
+            self._due = [self.workflow.pump, self.training.pump, *self._after]
         while self._due:
             try:
                 self._due.pop(0)()
@@ -96,8 +96,11 @@ class Backend:
                     raise
                 return
             if time.monotonic() - begun > _TURN_S:
-                return
-        self._last_error = ""  # all went well again: the next error is news, also if it is the same
+                break
+        else:
+            self._last_error = ""  # all went well again: the next error is news, also if it is the same
+        if not self._due:
+            self._drawing.turn()
 
 
 def shared() -> Backend:
