@@ -102,9 +102,7 @@ def test_measurement_leaves_nothing_in_the_library_nor_among_temporary_files(mea
 @pytest.fixture
 def fixed(monkeypatch) -> SegmenterPace:
     """A device of which all is known."""
-    pace = SegmenterPace(
-        loading=3, embedding=0.5, window=2, dense_window=0, epoch=1, look=0.4, prompt=0.1, learns_from_boxes=0, calibrates=False
-    )
+    pace = SegmenterPace(loading=3, embedding=0.5, window=2, dense_window=0, epoch=1, look=0.4, prompt=0.1, calibrates=False)
     monkeypatch.setattr(measuring, "pace_of_segmenter", lambda *_: pace)
     return pace
 
