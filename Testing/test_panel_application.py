@@ -3,6 +3,8 @@ stacks at a small angle, scenes closed under the brush."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -198,8 +200,9 @@ def test_escape_lays_the_brush_down_before_it_cancels(study):
 
 def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study):
     work = study.workflow._work
-    request = type("Answer", (), {"state": "done", "result": {"boxes": [], "failed": {}, "cancelled": False, "provenance": {}}})()
-    request.result["provenance"] = {"remark_on_proposals": "Little and faint."}
+    provenance = {"remark_on_proposals": "Little and faint."}
+    result = {"boxes": [], "failed": {}, "cancelled": False, "provenance": provenance}
+    request = SimpleNamespace(state="done", result=result, repeated=False, cancel=lambda: None)
     from MyoScarSegLib.scene.actions import Action
 
     work.action, work.request = Action("propose"), request

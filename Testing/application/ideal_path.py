@@ -294,6 +294,7 @@ def test_the_new_model_segments(slicer):
     slicer.press("segmentAllButton")
     slicer.until(FINISHED, NETWORK_S)
     assert study(slicer)["pixels"] > 500
+    assert name in slicer.ask("str(panel().workflow.session.provenance)"), "the masks are the new model's"
     assert slicer.ask("panel().ui.segmenterCombo.currentText") == name
     look(slicer, "18-new-model")
 
