@@ -149,6 +149,23 @@ def test_segment_all_finds_scar_and_says_how_much(slicer):
     look(slicer, "07-segmented")
 
 
+def test_an_edit_and_its_mask_are_one_drawing_and_boxes_are_in_no_view_across_the_slices(slicer):
+    select(slicer, first_box(slicer, "proposed"))
+    slicer.rest()
+    slicer.ask(
+        "setattr(__import__('MyoScarSegLib.widgets.drawing', fromlist=['']), 'MOST_S', 60)"
+    )  # however slow this computer is
+    slicer.ask("count_drawings()")
+    slicer.ask("panel().workflow.nudge_box(panel().boxes.selected, 1, 0)")
+    slicer.until(FINISHED, NETWORK_S)
+    slicer.rest()
+    drawn = slicer.ask("drawings()")
+    assert drawn and set(drawn.values()) == {1}
+    assert slicer.ask("handles_outside()") == []
+    slicer.press("undoButton")
+    slicer.until(FINISHED, NETWORK_S)
+
+
 @pytest.fixture(scope="module")
 def remembered() -> dict:
     """What undo has to bring back."""

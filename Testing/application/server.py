@@ -14,6 +14,7 @@ import slicer
 
 _FOLDER = Path(os.environ["APPLICATION_DRIVER"])
 _POLL_MS = 20
+_drawn = {}
 
 
 def panel():
@@ -69,6 +70,35 @@ def study():
     }
 
 
+def count_drawings():
+    """Count from now on how often each slice view of the layout is drawn."""
+    from collections import Counter
+
+    _drawn.clear()
+    manager = slicer.app.layoutManager()
+    for name in manager.sliceViewNames():
+        widget = manager.sliceWidget(name)
+        if widget.mrmlSliceNode().IsMappedInLayout():
+            window, counter = widget.sliceView().renderWindow(), _drawn.setdefault(name, Counter())
+            window.AddObserver("EndEvent", lambda *_, counter=counter: counter.update(["drawn"]))
+
+
+def drawings():
+    """How often each slice view was drawn since."""
+    return {name: counter["drawn"] for name, counter in _drawn.items()}
+
+
+def handles_outside():
+    """Boxes that a view across the slices shows, by the view's name."""
+    workflow, manager = panel().workflow, slicer.app.layoutManager()
+    nodes = [workflow.views.node(row.id).GetDisplayNode() for row in workflow.session.boxes.rows()]
+    across = [manager.sliceWidget(name).mrmlSliceNode() for name in manager.sliceViewNames()]
+    across = [node for node in across if not workflow.session.geometry.shows_slices(node)]
+    return [
+        view.GetName() for view in across for node in nodes if node.GetVisibility() and node.IsDisplayableInView(view.GetID())
+    ]
+
+
 def pixel_of(kind):
     """Column and row of a pixel of the displayed slice, in the ``"scar"`` or ``"beside"`` it, far from all handles."""
     import numpy as np
@@ -81,6 +111,7 @@ def pixel_of(kind):
     found = np.argwhere(mask)[:, ::-1]
     boxes = [row.box for row in workflow.session.boxes.rows() if row.box.slice == workflow.displayed_slice]
     handles = [(x, y) for b in boxes for x in (b.x0, (b.x0 + b.x1) / 2, b.x1) for y in (b.y0, (b.y0 + b.y1) / 2, b.y1)]
+    handles += [(p.x, p.y) for p in workflow.session.points.points() if p.slice == workflow.displayed_slice]
     far = np.linalg.norm(found[:, None] + 0.5 - np.array(handles or [(0, 0)]), axis=2).min(axis=1)
     return found[far.argmax()].tolist()
 
