@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 from MyoScarSegLib.study.stack import numbers, usable_spacing
 from MyoScarSegLib.study.volumes import StoredVolume, cut_short, data_file, one_value_per_voxel, read_bytes, three_axes
 
@@ -65,6 +66,7 @@ def _image_name(path: Path) -> str:
 
 
 def _header(path: Path, file: IO[bytes]) -> Any:
+    import_pydicom()  # nibabel imports it, and not quietly
     from nibabel import Nifti1Header, Nifti2Header
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError

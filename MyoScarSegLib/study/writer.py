@@ -12,6 +12,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
+from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import SCAR, Tissue
 from MyoScarSegLib.study.uneven import regular_grid
@@ -145,6 +146,7 @@ def _write(path: Path, image: Any) -> None:
 
 def _write_nifti(path: Path, image: Any) -> None:
     """By nibabel: ITK's writer says nothing when the disk is full, and makes the axes of a sheared stack orthogonal."""
+    import_pydicom()  # nibabel imports it, and not quietly
     import SimpleITK as sitk
     from nibabel import Nifti1Image
 
