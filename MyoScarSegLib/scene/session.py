@@ -83,7 +83,13 @@ class StudySession:
         weakref.finalize(self, self._nodes.close)
         self._unobserve: list[Callable[[], None]] = []
         if watch:
-            self._unobserve = [self.boxes.observe(self._on_prompts), self.points.observe(self._on_prompts)]
+            weak = weakref.WeakMethod(self._on_prompts)
+
+            def on_prompts() -> None:
+                if (alive := weak()) is not None:
+                    alive()
+
+            self._unobserve = [self.boxes.observe(on_prompts), self.points.observe(on_prompts)]
 
     @classmethod
     def open(cls, volume_node: Any) -> StudySession:
@@ -95,6 +101,8 @@ class StudySession:
         opened = None if volume_node is None or volume_node.GetScene() is None else _open.get(_key(volume_node))
         if opened is not None and opened.is_current():
             return opened
+        if opened is not None:
+            opened.close()  # the volume is another one now: two sessions would both answer to each edit
         session = cls(volume_node)
         _open[session._key] = session
         return session
