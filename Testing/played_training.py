@@ -35,7 +35,7 @@ class PlayedTraining:
     comparison: dict[str, Any] | None = None
     estimate_result: Any = None
     preview_picture: Path | None = None
-    model_in_use: str = DEFAULT_SEGMENTER
+    in_use: str = DEFAULT_SEGMENTER
     refusals: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     next_patient: str = "P001"
@@ -59,7 +59,14 @@ class PlayedTraining:
                 callback(change)
 
     @property
-    def models(self) -> list[Any]:
+    def cases(self) -> PlayedTraining:
+        """The parts of the workflow are played by the one object."""
+        return self
+
+    trainings = models = cases
+
+    @property
+    def entries(self) -> list[Any]:
         return list(registry().entries())
 
     def why_not(self, action: str) -> str:

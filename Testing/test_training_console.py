@@ -11,7 +11,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.scene.training import run_work
+from MyoScarSegLib.scene.training import run_actions
 from MyoScarSegLib.scene.training.console import TrainingConsole
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.library import Library
@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_raised(console, filled, tmp_path):
         console.train({"wrong": 1})
     with pytest.raises(MyoScarSegError, match="two patients"):
         console.training.open_library(tmp_path / "empty", create=True)
-        volume, _labels = add_ring_study(console.training.scene, 1)
+        volume, _labels = add_ring_study(console.training._state.scene, 1)
         console.addToLibrary(volume)
         console.train()
 
@@ -92,7 +92,7 @@ def test_what_makes_no_sense_is_raised(console, filled, tmp_path):
 def test_training_draws_the_split_that_is_not_there(console, filled, tmp_path, monkeypatch):
     library = shutil.copytree(filled, tmp_path / "library")
     started: list[Run] = []
-    monkeypatch.setattr(run_work, "start", lambda run, **_how: started.append(run))
+    monkeypatch.setattr(run_actions, "start", lambda run, **_how: started.append(run))
     run = console.train({"preset": "quick"}, library=library)
     assert started == [run]
     assert run.settings.preset == "quick"
@@ -116,4 +116,4 @@ def test_a_script_trains_compares_and_uses_the_model(console, filled, tmp_path):
     assert console.compare(run)["verdict"]["sentence"]
     assert console.useModel(run) == run.name == console.useModel(run.name)
     with pytest.raises(Cancelled):
-        console.train(settings(start, epochs=60), wait=True, progress=lambda *_step: console.training.cancel_run())
+        console.train(settings(start, epochs=60), wait=True, progress=lambda *_step: console.training.trainings.cancel_run())

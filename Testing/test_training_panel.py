@@ -111,13 +111,13 @@ def test_headings_sort_by_number_not_by_text(tab):
 
 def test_selection_survives_cases_that_come_and_go(tab):
     tab.tab.library.table.select("P004")
-    tab.training.set(rows=[row for row in tab.training.rows if row.name != "P002"])
+    tab.training.set(rows=[row for row in tab.training.cases.rows if row.name != "P002"])
     tab.settle()
     assert tab.tab.library.table.selected == ["P004"]
 
 
 def test_a_problem_is_said_and_its_change_can_be_accepted(tab):
-    rows = list(tab.training.rows)
+    rows = list(tab.training.cases.rows)
     rows[5] = played_case("P006", state="problem", problem="The file was changed.")
     tab.training.set(rows=rows)
     tab.settle()
@@ -167,7 +167,7 @@ def test_reason_is_in_the_tooltip_of_a_button_that_cannot_be_pressed(tab):
 
 
 def test_labels_of_unknown_meaning_are_asked_for_and_the_import_goes_on(tab, tmp_path):
-    from MyoScarSegLib.scene.training.library_work import LabelQuestion
+    from MyoScarSegLib.scene.training.library_actions import LabelQuestion
 
     tab.training.set(label_question=LabelQuestion((tmp_path,), None, "AB", (1, 2), None))
     tab.settle()
@@ -394,7 +394,7 @@ def test_examples_follow_the_newest_epoch_until_the_user_looks_back(running):
     ui.exampleEpochSlider.value = 0
     running.settle()
     assert "Epoch 1" in ui.examplesLabel.text
-    running.training.set(examples=[*running.training.examples])
+    running.training.set(examples=[*running.training.trainings.examples])
     running.settle()
     assert "Epoch 1" in ui.examplesLabel.text, "it stays where the user looks"
     ui.exampleEpochSlider.value = 1
@@ -448,7 +448,7 @@ def test_training_that_rests_can_be_resumed(running, state):
 def finished(running):
     done = RunStatus(state=RunState.FINISHED, epoch=20, epochs=20, best=RUNNING.best)
     older = played_run("2026-11-20-091200-both", RunStatus(state=RunState.FAILED), TrainSettings(what="both", preset="best"))
-    running.training.set(status=done, runs=[running.training.run, older], comparison=COMPARISON)
+    running.training.set(status=done, runs=[running.training.trainings.run, older], comparison=COMPARISON)
     running.settle()
     running.training.asked.clear()
     return running
@@ -479,7 +479,7 @@ def test_model_is_used_kept_exported_repeated_and_discarded(finished, monkeypatc
     from MyoScarSegLib.widgets.training import confirm, runs_part
 
     monkeypatch.setattr(runs_part.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(tmp_path), raising=False)
-    run = finished.training.run
+    run = finished.training.trainings.run
     finished.click("useModelButton")
     finished.click("exportModelButton")
     finished.click("keepModelButton")

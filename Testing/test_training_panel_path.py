@@ -54,7 +54,7 @@ def add_study(module, number: int) -> None:
     dialog = module.tab.library.dialog
     dialog.reader.text = "AB"
     dialog.add_button.click()
-    module.until(lambda: len(module.training.rows) == number + 1 and not module.training.busy, what=f"study {number}")
+    module.until(lambda: len(module.training.cases.rows) == number + 1 and not module.training.busy, what=f"study {number}")
     assert module.training.error == ""
 
 
@@ -97,9 +97,9 @@ def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
     )
     module.longest_ms = 0.0
     module.click("startTrainButton")  # without a split: one is drawn
-    module.until(lambda: module.training.run is not None, PATIENCE_S, what="start")
-    module.until(lambda: module.training.status.state is not RunState.RUNNING, PATIENCE_S, what="end")
-    assert module.training.status.state is RunState.FINISHED, module.training.status.error
+    module.until(lambda: module.training.trainings.run is not None, PATIENCE_S, what="start")
+    module.until(lambda: module.training.trainings.status.state is not RunState.RUNNING, PATIENCE_S, what="end")
+    assert module.training.trainings.status.state is RunState.FINISHED, module.training.trainings.status.error
     module.until(lambda: ui.patientTable.rowCount >= 1, what="comparison")
     assert module.longest_ms < 500, "a loaded machine counts, too; what blocks is measured on a played library"
     assert ui.runStateLabel.text == "finished"
@@ -153,14 +153,14 @@ def test_five_phantoms_teach_a_general_model(application, real_cache, tmp_path, 
             module.settle()
             module.click("addStudyButton")
             module.tab.library.dialog.add_button.click()
-            module.until(lambda n=number: len(module.training.rows) == n + 1 and not module.training.busy, what="adding")
+            module.until(lambda n=number: len(module.training.cases.rows) == n + 1 and not module.training.busy, what="adding")
         module.tab.train.form.fill(TrainSettings(start_segmenter="litemedsam"))
         began = time.monotonic()
         module.click("startTrainButton")
-        module.until(lambda: module.training.run is not None, PATIENCE_S, what="start")
-        module.until(lambda: module.training.status.state is not RunState.RUNNING, 1800, what="end")
+        module.until(lambda: module.training.trainings.run is not None, PATIENCE_S, what="start")
+        module.until(lambda: module.training.trainings.status.state is not RunState.RUNNING, 1800, what="end")
         seconds = time.monotonic() - began
-        assert module.training.status.state is RunState.FINISHED, module.training.status.error
+        assert module.training.trainings.status.state is RunState.FINISHED, module.training.trainings.status.error
         module.until(lambda: ui.patientTable.rowCount >= 1, what="comparison")
         module.click("useModelButton")
         module.until(lambda: str(module.workflow.settings.segmenter) != "litemedsam", PATIENCE_S, what="switch")

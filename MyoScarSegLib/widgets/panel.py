@@ -127,7 +127,7 @@ class Panel:
         self.segment_form.visible = index == SEGMENT
         self.training.show(index == TRAIN)
         if index == SEGMENT:
-            self.backend.training.hide_compared()
+            self.backend.training.trainings.hide_compared()
             looks.dress(self.ui)  # the theme may have been changed meanwhile
             self.changed(Change.STATUS)
         self._activate(self.entered and index == SEGMENT)

@@ -277,11 +277,11 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     slicer.type("AB")
     slicer.shot("15-add")
     slicer.click("panel().training.library.dialog.add_button")
-    slicer.until("len(panel().training.training.rows) == 1 and not panel().training.training.busy")
+    slicer.until("len(panel().training.training.cases.rows) == 1 and not panel().training.training.busy")
     slicer.click(f"{TRAIN}.importButton")
     slicer.click_at(*slicer.ask("entry(panel().training.library.menu, 'importFolderAction')"))
     choose_folder(slicer, folder / "studies")
-    slicer.until("len(panel().training.training.rows) == 3 and not panel().training.training.busy")
+    slicer.until("len(panel().training.training.cases.rows) == 3 and not panel().training.training.busy")
     assert "3 patients" in slicer.ask(f"{TRAIN}.libraryCountLabel.text")
     look(slicer, "16-imported")
 
@@ -292,9 +292,9 @@ def test_an_epoch_is_trained(slicer):
         ".TrainSettings(preset='quick', epochs=1, options={'copies': 1, 'evaluate_every': 1}))"
     )
     slicer.click(f"{TRAIN}.startTrainButton")
-    slicer.until("panel().training.training.run is not None", NETWORK_S)
-    slicer.until("str(panel().training.training.status.state) != 'running'", TRAINING_S)
-    slicer.until("not panel().training.training.busy and panel().training.training.comparison is not None", NETWORK_S)
+    slicer.until("panel().training.training.trainings.run is not None", NETWORK_S)
+    slicer.until("str(panel().training.training.trainings.status.state) != 'running'", TRAINING_S)
+    slicer.until("not panel().training.training.busy and panel().training.training.trainings.comparison is not None", NETWORK_S)
     assert slicer.ask(f"{TRAIN}.runStateLabel.text") == "finished"
     assert slicer.ask(f"{TRAIN}.patientTable.rowCount") >= 1
     look(slicer, "17-trained")

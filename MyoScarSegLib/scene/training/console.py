@@ -69,8 +69,8 @@ class TrainingConsole:
         if volumeNode is None:
             raise MyoScarSegError(_("Give a volume node: there is none."))
         self._open(library, create=True)
-        begun = self.training.add_current(
-            patient or self.training.next_patient, reviewer=reviewer, reviewed=reviewed, tags=tags, segment_ids=segments,
+        begun = self.training.cases.add_current(
+            patient or self.training.cases.next_patient, reviewer=reviewer, reviewed=reviewed, tags=tags, segment_ids=segments,
             replace=replace, volume_node=volumeNode, segmentation_node=segmentationNode,
         )  # fmt: skip
         return str(self._result(begun)["case"])
@@ -89,7 +89,7 @@ class TrainingConsole:
         """
         self._open(library, create=True)
         return list(
-            self._result(self.training.import_cases([Path(path) for path in paths], patientPattern, labels=labels))["cases"]
+            self._result(self.training.cases.import_cases([Path(path) for path in paths], patientPattern, labels=labels))["cases"]
         )
 
     def train(
@@ -116,12 +116,12 @@ class TrainingConsole:
         """
         self._open(library)
         chosen = settings if isinstance(settings, TrainSettings) else TrainSettings.from_json(dict(settings or {}))
-        before = self.training.last_run
-        run = self.training.train(chosen)
+        before = self.training.trainings.last_run
+        run = self.training.trainings.train(chosen)
         if run is None:  # it cannot be begun, or the split is drawn first
             self._refuse()
             self._result(True)
-            run = self.training.last_run
+            run = self.training.trainings.last_run
             if run is None or run is before:
                 self._refuse()
                 raise MyoScarSegError(_("The training was not begun."))
@@ -153,7 +153,7 @@ class TrainingConsole:
         """All trainings of the library, newest first."""
         self._open(library)
         self.training.refresh()
-        return self.training.runs
+        return self.training.trainings.runs
 
     def compare(self, run: Run) -> dict[str, Any]:
         """Compare a training's model with the one in use, on its validation patients. Returns figures, cases and verdict.
@@ -161,7 +161,7 @@ class TrainingConsole:
         Raises:
             MyoScarSegError: a sentence on what is wrong.
         """
-        return dict(self._result(self.training.compare(run)))
+        return dict(self._result(self.training.trainings.compare(run)))
 
     def useModel(self, model: Run | str) -> str:
         """Segment with a model from now on: one by name, or a training's. Returns its name.
@@ -169,12 +169,12 @@ class TrainingConsole:
         Raises:
             MyoScarSegError: a sentence on what is wrong; the model in use stays.
         """
-        if not self.training.use(model):
+        if not self.training.models.use(model):
             self._refuse()
         while self.training.busy:
             self._give_time()
         self._refuse()
-        return self.training.model_in_use
+        return self.training.models.in_use
 
     # ---- inside
 

@@ -7,22 +7,172 @@ everything else by children. :meth:`TrainingWorkflow.pump` takes in what they ha
 
 from __future__ import annotations
 
-from MyoScarSegLib.scene.training.model_work import ModelWork
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.engine.link import TransportFactory
+from MyoScarSegLib.engine.transport import SubprocessTransport
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.training.chores import Chore
+from MyoScarSegLib.scene.training.library_actions import LibraryActions
+from MyoScarSegLib.scene.training.model_actions import ModelActions
 from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.scene.training.run_work import RunWork
+from MyoScarSegLib.scene.training.run_actions import RunActions
+from MyoScarSegLib.scene.training.training_state import TrainingState
+from MyoScarSegLib.scene.watching import SceneWatcher
+from MyoScarSegLib.scene.workflow import Workflow
 
 __all__ = ["TrainChange", "TrainingWorkflow"]
 
 
-class TrainingWorkflow(RunWork, ModelWork):
+class TrainingWorkflow:
     """A library, its trainings, and everything that can be done with them.
 
     What is begun returns whether it could be: if not, :attr:`error` says why; if so, :attr:`busy` names it until it has ended,
     and :attr:`error` or :attr:`note` then say how.
 
     Attributes:
-        scene: the MRML scene.
         workflow: of the study in hand, and of the models in use.
-        estimate_result: of the last measurement; None before one.
-        preview_picture: PNG of the last preview of the augmentation; None before one.
+        cases: what is done with cases and split.
+        trainings: what is done with trainings.
+        models: what is done with models.
     """
+
+    def __init__(
+        self,
+        scene: Any,
+        workflow: Workflow,
+        *,
+        python: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        transport: TransportFactory = SubprocessTransport,
+    ) -> None:
+        """
+        Args:
+            scene: the MRML scene.
+            workflow: of the first tab.
+            python: interpreter with the networks; this process's own if None.
+            environment: of that interpreter.
+            clock: seconds.
+            transport: what that interpreter's processes hang on.
+        """
+        self.workflow = workflow
+        self._state = TrainingState(scene, workflow, python=python, environment=environment, clock=clock, transport=transport)
+        self.cases = LibraryActions(self._state)
+        self.trainings = RunActions(self._state, self.cases)
+        self.models = ModelActions(self._state)
+        self._pumping = False
+        self._stop_following = workflow.on_changed(self._on_first_tab)
+        self._watcher = SceneWatcher(
+            scene, removed=lambda _node: None, closing=self._on_closing, closed=lambda: None, imported=lambda: None
+        )
+
+    def open_library(self, folder: Path | str, *, create: bool = False) -> bool:
+        """Take a library, and attach to its training that runs, or else to the newest. Returns whether there is one.
+
+        Args:
+            folder: of the library.
+            create: make one if the folder is missing or empty.
+        """
+        state = self._state
+        if state.busy and Path(folder) != state.library.folder:
+            return state.failed(_("Wait for what is being done, or cancel it."))
+        try:
+            state.library.open(Path(folder), create=create)
+        except MyoScarSegError as error:
+            return state.failed(error)
+        self.trainings.forget_estimate()
+        state.runs.open(state.library.folder)
+        state.notices.say(error=state.library.split_problem)
+        state.notices.tell(*TrainChange)
+        return True
+
+    def on_changed(self, callback: Callable[[TrainChange], None]) -> Callable[[], None]:
+        """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""
+        return self._state.notices.on_changed(callback)
+
+    def pump(self) -> None:
+        """Take in what processes have done. Call it every 10 to 50 ms; from within itself it does nothing."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            self._state.step()
+            self._state.chores.pump()
+            self._state.library.look()
+            if self._state.runs.look():
+                self.trainings.curves_changed()
+            self.trainings.resume_interrupted()
+        finally:
+            self._pumping = False
+
+    def refresh(self) -> None:
+        """Look at library and training now, not at the next turn."""
+        self._state.library.look(at_once=True)
+        self._state.runs.refresh()
+
+    def cancel(self) -> None:
+        """Cancel what :attr:`busy` names; a training is ended by its own methods."""
+        self._state.cancel()
+
+    def close(self) -> None:
+        """End what was begun for the application; trainings go on."""
+        self._stop_following()
+        self._watcher.stop()
+        self._state.close()
+
+    # ---- what is
+
+    @property
+    def library_folder(self) -> Path | None:
+        """Of the open library; None without one."""
+        return self._state.library.folder
+
+    @property
+    def busy(self) -> str:
+        """What is being done for the application (``estimate``, ``add``, ...); empty if nothing is. A training is not that."""
+        return self._state.busy
+
+    @property
+    def progress(self) -> tuple[int, int, str, float | None]:
+        """``(done, total, message, seconds left or None)`` of what :attr:`busy` names."""
+        return self._state.chores.progress
+
+    @property
+    def error(self) -> str:
+        """Sentence on what went wrong last; empty once something else was begun."""
+        return self._state.notices.error
+
+    @property
+    def note(self) -> str:
+        """Sentence on what the user should know of the last step."""
+        return self._state.notices.note
+
+    @property
+    def advice(self) -> str:
+        """What to do next."""
+        return self._state.advice
+
+    @property
+    def last_chore(self) -> Chore | None:
+        """What was begun last for the application, for scripts that wait for it."""
+        return self._state.last_chore
+
+    def why_not(self, action: str) -> str:
+        """Why ``action`` (a method's name) makes no sense now; empty if it does."""
+        return self._state.why_not(action)
+
+    # ---- inside
+
+    def _on_first_tab(self, change: Change) -> None:
+        if change is Change.VOLUME:
+            self.trainings.hide_compared()
+
+    def _on_closing(self) -> None:
+        self._state.steps.clear()
+        self.trainings.forget_scene()

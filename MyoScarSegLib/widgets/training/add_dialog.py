@@ -58,7 +58,7 @@ class AddDialog:
             return
         self._tab.panel.settings.keep("reader", str(self.reader.text).strip())
         try:
-            added = self._training.add_current(
+            added = self._training.cases.add_current(
                 str(self.patient.text).strip(),
                 reviewer=str(self.reader.text).strip(),
                 reviewed=reviewed,
@@ -152,11 +152,11 @@ class AddDialog:
         self._say("")
         name = "" if self._volume is None else str(self._volume.GetName())
         self.study.text = _("Volume {name}, as it is corrected now.").format(name=name) if name else ""
-        self.patient.text = training.next_patient
+        self.patient.text = training.cases.next_patient
         self.reader.text = self._tab.panel.settings.text("reader")
         session = workflow.session
         node = None if session is None else session.segmentation.existing_node
-        choices = list(training.segments(node)) if node is not None else []
+        choices = list(training.cases.segments(node)) if node is not None else []
         for role, combo in self.segments.items():
             combo.clear()
             combo.addItem(_("choose") if role == "scar" else _("not drawn"), "")
@@ -168,13 +168,13 @@ class AddDialog:
             combo.setCurrentIndex(max(combo.findData(likely), 0))
             # With one segment that is known there is nothing to choose.
             combo.visible = self._labels[role].visible = len(choices) > 1 or (role == "scar" and bool(choices) and not likely)
-        reviewed = training.reviewed_slices()
+        reviewed = training.cases.reviewed_slices()
         slices = 0 if session is None else session.study.slices
         self.slices.text = _text(reviewed)
         whole = not reviewed or len(reviewed) == slices
         self.all_slices.checked = whole
         self.some_slices.checked = not whole
-        self.replace.checked = bool(training.opened_case)  # it was opened from the library to be corrected
+        self.replace.checked = bool(training.cases.opened_case)  # it was opened from the library to be corrected
         self.refresh()
 
     def _some(self) -> None:

@@ -37,21 +37,21 @@ class ComparisonPart(TrainingPart):
 
     def compare(self) -> None:
         """Compare the model of the shown training with the one in use."""
-        run = self.training.run
+        run = self.training.trainings.run
         if run is not None and self.tab.packages.ready(self.compare):
-            self.training.compare(run)
+            self.training.trainings.compare(run)
 
     def show_worst(self, row: int) -> None:
         """Show the slice of a patient that the new model has most wrong, with truth, new and old mask."""
         if 0 <= row < len(self._cases):
             case = self._cases[row]
-            self.training.show_worst(str(case["patient"]), int(case["worst"]["slice"]), str(case["case"]))
+            self.training.trainings.show_worst(str(case["patient"]), int(case["worst"]["slice"]), str(case["case"]))
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui, training = self.ui, self.training
-        comparison = training.comparison
+        comparison = training.trainings.comparison
         self.allow(ui.compareButton, "compare", self._tip)
-        run = training.run
+        run = training.trainings.run
         ui.compareButton.visible = run is not None
         ui.compareButton.text = _("Compare again") if comparison else _("Compare")
         for name in ("verdictFrame", "summaryTable", "patientTable", "patientHintLabel"):

@@ -32,7 +32,9 @@ class LabelDialog:
         question = self.question
         labels = " ".join(f"{name}={value}" for value, name in self._chosen().items())
         self.dialog.hide()
-        self._training.import_cases(list(question.paths), question.patient_pattern, labels=labels, reviewer=question.reviewer)
+        self._training.cases.import_cases(
+            list(question.paths), question.patient_pattern, labels=labels, reviewer=question.reviewer
+        )
 
     def _build(self, parent: Any) -> None:
         dialog = self.dialog = qt.QDialog(parent)

@@ -97,7 +97,7 @@ class LibraryPart(TrainingPart):
         )
         if folder:
             self.settings.keep("importFolder", str(folder))
-            self.training.import_cases([Path(str(folder))])
+            self.training.cases.import_cases([Path(str(folder))])
 
     def ask_and_import_scenes(self) -> None:
         """Let the user choose scenes, and import the studies in them."""
@@ -107,21 +107,21 @@ class LibraryPart(TrainingPart):
         chosen = [Path(str(path)) for path in _names(paths)]
         if chosen:
             self.settings.keep("importFolder", str(chosen[0].parent))
-            self.training.import_cases(chosen)
+            self.training.cases.import_cases(chosen)
 
     def open(self) -> None:
         """Load the selected case into the scene, and show it in the first tab, ready to be corrected."""
         chosen = self.table.selected
         if len(chosen) != 1 or self.training.why_not("open_case"):
             return
-        if self.training.open_case(chosen[0]):
+        if self.training.cases.open_case(chosen[0]):
             self.panel.show_tab(SEGMENT)
 
     def accept(self) -> None:
         """Take the selected cases as they are on disk now."""
         for name in self.table.selected:
             if name in self._changed_cases():
-                self.training.accept(name)
+                self.training.cases.accept(name)
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and copy the selected cases there."""
@@ -130,7 +130,7 @@ class LibraryPart(TrainingPart):
         )
         if folder:
             self.settings.keep("caseExportFolder", str(folder))
-            self.training.export(self.table.selected, Path(str(folder)))
+            self.training.cases.export(self.table.selected, Path(str(folder)))
 
     def ask_and_remove(self) -> None:
         """Ask, and delete the selected cases from the library."""
@@ -143,7 +143,7 @@ class LibraryPart(TrainingPart):
             _("Remove {what} from the library?").format(what=what),
             _("Volume and segmentation are deleted from the library's folder. Models trained with them stay as they are."),
             _("Remove"),
-            lambda: self.training.remove(chosen),
+            lambda: self.training.cases.remove(chosen),
         )
 
     # ------------------------------------------------------------------ showing
@@ -153,7 +153,7 @@ class LibraryPart(TrainingPart):
         folder = training.library_folder
         ui.libraryFolderLabel.text = folder.name if folder is not None else _("No library yet: choose a folder for it.")
         ui.libraryFolderLabel.toolTip = str(folder or "")
-        rows = training.rows if folder is not None else []
+        rows = training.cases.rows if folder is not None else []
         if changes & {TrainChange.LIBRARY, TrainChange.SPLIT}:
             self.table.show(self._lines(rows))
         for name in ("libraryFilterEdit", "caseTable", "libraryCountLabel"):
@@ -170,7 +170,7 @@ class LibraryPart(TrainingPart):
 
     def _ask_for_labels(self) -> None:
         """Ask what the labels of the last import mean, once."""
-        question = self.training.label_question
+        question = self.training.cases.label_question
         if question is None or (self.labels is not None and self.labels.question is question):
             return
         if self.labels is not None:
@@ -198,14 +198,14 @@ class LibraryPart(TrainingPart):
 
     def _filter(self, text: str) -> None:
         self.table.filter(text)
-        self.ui.libraryCountLabel.text = self._count(self.training.rows)
+        self.ui.libraryCountLabel.text = self._count(self.training.cases.rows)
 
     def _selected(self) -> None:
         self._allow_selected()
 
     def _allow_selected(self) -> None:
         ui, chosen = self.ui, self.table.selected
-        rows = bool(self.training.rows)
+        rows = bool(self.training.cases.rows)
         none = "" if chosen else _("Select a case in the table first.")
         one = none or ("" if len(chosen) == 1 else _("Select one case only."))
         self.allow(ui.openCaseButton, "open_case", self._tips["openCaseButton"], also=one)
@@ -216,13 +216,13 @@ class LibraryPart(TrainingPart):
         ui.acceptCaseButton.visible = bool(changed)
         for button in (ui.openCaseButton, ui.exportCasesButton, ui.removeCasesButton):
             button.visible = rows
-        problems = [f"{row.name}: {row.problem}" for row in self.training.rows if row.name in chosen and row.problem]
+        problems = [f"{row.name}: {row.problem}" for row in self.training.cases.rows if row.name in chosen and row.problem]
         ui.caseProblemLabel.text = "\n".join(problems[:3])
         ui.caseProblemLabel.visible = bool(problems)
 
     def _changed_cases(self) -> set[str]:
         """Cases whose files were changed outside of the library, and that can be taken as they are."""
-        return {row.name for row in self.training.rows if row.case is not None and row.state.startswith("problem")}
+        return {row.name for row in self.training.cases.rows if row.case is not None and row.state.startswith("problem")}
 
 
 def _names(found: Any) -> list[str]:

@@ -46,7 +46,7 @@ class ProgressPart(TrainingPart):
         self._examples_shown: Any = None
         self._seen: str | None = None  # the training that was shown last; None before the first look
         ui.pauseButton.connect("clicked()", self.pause_or_resume)
-        ui.stopButton.connect("clicked()", self.training.stop)
+        ui.stopButton.connect("clicked()", self.training.trainings.stop)
         ui.cancelRunButton.connect("clicked()", self.ask_and_cancel)
         ui.showCurvesButton.connect("clicked()", self.show_curves)
         ui.exampleEpochSlider.connect("valueChanged(int)", self._looked_back)
@@ -54,7 +54,7 @@ class ProgressPart(TrainingPart):
     @property
     def short(self) -> str:
         """How far the training is, in a word or two; empty if none runs."""
-        status = self.training.status
+        status = self.training.trainings.status
         if status is None or str(status.state) != "running":
             return ""
         return f"{status.epoch}/{status.epochs}" if status.epochs else "…"
@@ -64,10 +64,10 @@ class ProgressPart(TrainingPart):
     def pause_or_resume(self) -> None:
         """Let the training rest, or go on."""
         if self._can_resume():
-            if self.tab.packages.ready(self.training.resume):
-                self.training.resume()
+            if self.tab.packages.ready(self.training.trainings.resume):
+                self.training.trainings.resume()
         else:
-            self.training.pause()
+            self.training.trainings.pause()
 
     def ask_and_cancel(self) -> None:
         """Ask, and end the training without keeping anything."""
@@ -76,18 +76,18 @@ class ProgressPart(TrainingPart):
             _("Cancel the training?"),
             _("Its models are deleted, also the best so far. To keep that one, press Stop instead."),
             _("Cancel the training"),
-            self.training.cancel_run,
+            self.training.trainings.cancel_run,
         )
 
     def show_curves(self) -> None:
         """Show the curves in Slicer's plot view."""
-        self.panel.views.show_plot(self.training.show_curves)
+        self.panel.views.show_plot(self.training.trainings.show_curves)
 
     # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui, training = self.ui, self.training
-        run, status = training.run, training.status
+        run, status = training.trainings.run, training.trainings.status
         self.panel.title_train_tab(self.tab.title)
         ui.progressSection.visible = run is not None
         self._notice(run, status)
@@ -121,7 +121,7 @@ class ProgressPart(TrainingPart):
             self.tab.bring_into_sight(self.ui.cancelRunButton)
 
     def _can_resume(self) -> bool:
-        status = self.training.status
+        status = self.training.trainings.status
         return status is not None and str(status.state) != "running" and status.state.can_go_on
 
     def _show_bar(self, status: Any) -> None:
@@ -144,7 +144,7 @@ class ProgressPart(TrainingPart):
             button.visible = state not in ("finished", "cancelled")
 
     def _show_curves(self) -> None:
-        ui, series = self.ui, self.training.curve_values
+        ui, series = self.ui, self.training.trainings.curve_values
         width = int(ui.curvePicture.width)
         shown = bool(series) and any(len(points) for points in series.values())
         for name in ("curvePicture", "curveKeyLabel", "showCurvesButton"):
@@ -160,7 +160,7 @@ class ProgressPart(TrainingPart):
 
     def _show_examples(self) -> None:
         ui = self.ui
-        by_epoch = _by_epoch(self.training.examples)
+        by_epoch = _by_epoch(self.training.trainings.examples)
         self._epochs = sorted(by_epoch)
         ui.examplesPanel.visible = bool(by_epoch)
         if not by_epoch:

@@ -56,41 +56,41 @@ class RunsPart(TrainingPart):
 
     def use(self) -> None:
         """Segment with the model of the shown training from now on."""
-        if self.training.run is not None:
-            self.training.use(self.training.run)
+        if self.training.trainings.run is not None:
+            self.training.models.use(self.training.trainings.run)
 
     def repeat(self) -> None:
         """Take up the settings of the shown training."""
-        run = self.training.run
+        run = self.training.trainings.run
         if run is None:
             return
         try:
-            self.tab.train.repeat(self.training.settings_of(run))
+            self.tab.train.repeat(run.settings)
         except MyoScarSegError as error:
             self.tab.status.say_error(str(error))
 
     def ask_and_keep(self) -> None:
         """Ask for a name, and keep the model under it."""
-        run = self.training.run
+        run = self.training.trainings.run
         if run is None:
             return
         if self.name_dialog is None:
             self.name_dialog = NameDialog(self.tab.form)
-        self.name_dialog.show(_proposed_name(run), lambda name: self.training.keep(run, name))
+        self.name_dialog.show(_proposed_name(run), lambda name: self.training.models.keep(run, name))
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and write model and card there."""
-        run = self.training.run
+        run = self.training.trainings.run
         folder = qt.QFileDialog.getExistingDirectory(
             self.tab.form, _("Folder for the model"), self.settings.text("modelExportFolder")
         )
         if folder and run is not None:
             self.settings.keep("modelExportFolder", str(folder))
-            self.training.export_model(run, Path(str(folder)))
+            self.training.models.export_model(run, Path(str(folder)))
 
     def ask_and_discard(self) -> None:
         """Ask, and delete the shown training with its models."""
-        run = self.training.run
+        run = self.training.trainings.run
         if run is None:
             return
         confirm(
@@ -98,7 +98,7 @@ class RunsPart(TrainingPart):
             _("Discard the training {name}?").format(name=run.name),
             _("Its models, curves and comparison are deleted. What was kept under a name of its own stays."),
             _("Discard"),
-            lambda: self.training.discard(run),
+            lambda: self.training.trainings.discard(run),
         )
 
     def ask_and_import(self) -> None:
@@ -108,7 +108,7 @@ class RunsPart(TrainingPart):
         )
         if path and self.tab.packages.ready():
             self.settings.keep("modelExportFolder", str(Path(str(path)).parent))
-            self.training.import_model(Path(str(path)))
+            self.training.models.import_model(Path(str(path)))
 
     # ------------------------------------------------------------------ showing
 
@@ -120,10 +120,10 @@ class RunsPart(TrainingPart):
             self._fill()
         for name in ("runTable", *_BUTTONS):
             getattr(ui, name).visible = bool(self._names)
-        ui.modelInUseLabel.text = _("In use: {name}").format(name=Path(training.model_in_use).name)
-        run = training.run
+        ui.modelInUseLabel.text = _("In use: {name}").format(name=Path(training.models.in_use).name)
+        run = training.trainings.run
         none = _("Train a model first.") if run is None else "" if run.models() else _("This training has no model yet.")
-        runs = str(getattr(training.status, "state", "")) == "running"
+        runs = str(getattr(training.trainings.status, "state", "")) == "running"
         running = _("The training runs. Stop or cancel it first.") if runs else ""
         reasons = {"use": none, "keep": none, "export_model": none, "discard": running}
         for name, action in (
@@ -131,23 +131,23 @@ class RunsPart(TrainingPart):
             ("exportModelButton", "export_model"), ("discardRunButton", "discard"), ("importModelButton", "import_model"),
         ):  # fmt: skip
             self.allow(getattr(ui, name), action, self._tips[name], also=reasons.get(action, ""))
-        better = (training.comparison or {}).get("verdict", {}).get("word") == "better"
+        better = (training.trainings.comparison or {}).get("verdict", {}).get("word") == "better"
         looks.mark_next(ui.useModelButton, bool(ui.useModelButton.enabled) and better)
 
     def _fill(self) -> None:
-        table, runs = self.ui.runTable, list(self.training.runs)
+        table, runs = self.ui.runTable, list(self.training.trainings.runs)
         lines = [self._line(run) for run in runs]
         self._names = [run.name for run in runs]
         if lines != self._shown:
             self._shown = lines
             quietly(table, lambda: self._write(lines))
-        run = self.training.run
+        run = self.training.trainings.run
         row = self._names.index(run.name) if run is not None and run.name in self._names else -1
         if row >= 0 and int(table.currentRow()) != row:
             quietly(table, lambda: table.selectRow(row))
 
     def _line(self, run: Any) -> tuple[str, ...]:
-        status = self.training.status if run is self.training.run else run.status()
+        status = self.training.trainings.status if run is self.training.trainings.run else run.status()
         state = str(status.state)
         best = [figures.get("end_to_end_dice") for figures in status.best.values()]
         dice = next((f"{figure:.3f}" for figure in best if figure is not None), "")
@@ -167,9 +167,9 @@ class RunsPart(TrainingPart):
 
     def _selected(self) -> None:
         row = int(self.ui.runTable.currentRow())
-        run = self.training.run
+        run = self.training.trainings.run
         if 0 <= row < len(self._names) and (run is None or run.name != self._names[row]):
-            self.training.show_run(self._names[row])
+            self.training.trainings.show_run(self._names[row])
 
 
 def _date(created: str) -> str:

@@ -41,18 +41,18 @@ class SplitPart(TrainingPart):
 
     def draw(self) -> None:
         """Draw the sides anew."""
-        self.training.draw_split(int(self.ui.splitSeedSpin.value), folds=int(self.ui.splitFoldsSpin.value))
+        self.training.cases.draw_split(int(self.ui.splitSeedSpin.value), folds=int(self.ui.splitFoldsSpin.value))
 
     def move(self, part: str) -> None:
         """Put the chosen patients on a side, or on none."""
         for patient in self._chosen():
-            if not self.training.move(patient, part):
+            if not self.training.cases.move(patient, part):
                 return  # the sentence says why; the others wait for it to be put right
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui = self.ui
-        split = self.training.split
-        patients = {row.case.patient for row in self.training.rows if row.case is not None}
+        split = self.training.cases.split
+        patients = {row.case.patient for row in self.training.cases.rows if row.case is not None}
         sides = {
             _TRAINING: [] if split is None else list(split.training),
             _VALIDATION: [] if split is None else list(split.validation),

@@ -57,7 +57,7 @@ class TrainingStatusPart(TrainingPart):
     def copy_log(self) -> None:
         """Put the sentence, and the end of what the training wrote, on the clipboard."""
         lines = [f"MyoScarSeg {__version__}", f"Error: {self.error}", self.tab.panel.unexpected.log]
-        run = self.training.run
+        run = self.training.trainings.run
         if run is not None:
             lines += [f"Training: {run.name}", "", _tail(run.folder / "output.txt")]
         qt.QApplication.clipboard().setText("\n".join(lines))

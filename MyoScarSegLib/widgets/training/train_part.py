@@ -52,7 +52,7 @@ class TrainPart(TrainingPart):
         if chosen is None or not self.tab.packages.ready(self.start):
             return
         self.tab.status.say_error("")
-        self.training.train(chosen)
+        self.training.trainings.train(chosen)
 
     def estimate(self) -> None:
         """Measure how long it will take."""
@@ -60,13 +60,13 @@ class TrainPart(TrainingPart):
         if chosen is None or not self.tab.packages.ready(self.estimate):
             return
         self._estimated = chosen
-        self.training.estimate(chosen)
+        self.training.trainings.estimate(chosen)
 
     def preview(self) -> None:
         """Have pictures made of how slices are varied."""
         chosen = self._settings()
         if chosen is not None and self.tab.packages.ready(self.preview):
-            self.training.preview(chosen.augmentation)
+            self.training.trainings.preview(chosen.augmentation)
 
     def repeat(self, settings: TrainSettings) -> None:
         """Take up the settings of an earlier training."""
@@ -79,11 +79,11 @@ class TrainPart(TrainingPart):
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui, training = self.ui, self.training
         if TrainChange.MODELS in changes:
-            self.form.show_models(training.models)
+            self.form.show_models(training.models.entries)
         self.allow(ui.startTrainButton, "train", self._tips["startTrainButton"])
         self.allow(ui.estimateButton, "estimate", self._tips["estimateButton"])
         self.allow(ui.previewButton, "preview", self._tips["previewButton"])
-        looks.mark_next(ui.startTrainButton, bool(ui.startTrainButton.enabled) and not training.runs)
+        looks.mark_next(ui.startTrainButton, bool(ui.startTrainButton.enabled) and not training.trainings.runs)
         self._show_rows()  # a section that is opened shows all its rows
         self._explain()
         self._show_estimate()
@@ -127,7 +127,7 @@ class TrainPart(TrainingPart):
             getattr(ui, name).enabled = segmenter
 
     def _explain(self) -> None:
-        split = self.training.split
+        split = self.training.cases.split
         try:
             text = self.form.settings.explain(None if split is None else len(split.training))
         except MyoScarSegError as error:
@@ -135,7 +135,7 @@ class TrainPart(TrainingPart):
         self.ui.trainExplainLabel.text = text
 
     def _show_estimate(self) -> None:
-        result = self.training.estimate_result
+        result = self.training.trainings.estimate_result
         if self.training.busy == "estimate":
             text = _("measuring ...")
         elif result is None or self._estimated is None:
@@ -156,7 +156,7 @@ class TrainPart(TrainingPart):
             return None
 
     def _show_preview(self) -> None:
-        path = self.training.preview_picture
+        path = self.training.trainings.preview_picture
         if path is None or not Path(path).is_file():
             self.ui.previewPicture.visible = False
             return

@@ -12,24 +12,27 @@ from MyoScarSegLib.files import read_json
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, Entry, registry
 from MyoScarSegLib.models.own import free_name
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.base import TrainingBase
 from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.startmodels import start_names
 
 
-class ModelWork(TrainingBase):
+class ModelActions:
     """What is done with models."""
 
+    def __init__(self, state: TrainingState) -> None:
+        self._state = state
+
     @property
-    def models(self) -> list[Entry]:
+    def entries(self) -> list[Entry]:
         """All models that can be started from or used."""
         return list(registry().entries())
 
     @property
-    def model_in_use(self) -> str:
+    def in_use(self) -> str:
         """Name or file name of the segmenter in use."""
-        chosen = self.workflow.settings.segmenter
+        chosen = self._state.workflow.settings.segmenter
         return DEFAULT_SEGMENTER if chosen is None else start_names("segmenter", str(chosen))
 
     def use(self, model: Run | str) -> bool:
@@ -39,7 +42,7 @@ class ModelWork(TrainingBase):
         try:
             entry = registry().entry(model)
         except MyoScarSegError as error:
-            return self._failed(error)
+            return self._state.failed(error)
         self._use_parts({"detector" if entry.task == "detect" else "segmenter": entry.name})
         return True
 
@@ -51,27 +54,27 @@ class ModelWork(TrainingBase):
         """Write a model, or those of a training, with their cards into a folder."""
 
         def done(_result: Any) -> None:
-            self._notices.say(note=_("Written to {folder}.").format(folder=folder))
+            self._state.notices.say(note=_("Written to {folder}.").format(folder=folder))
 
         if isinstance(model, Run):
-            return self._do("run_export", {"run": str(model.folder), "folder": str(folder)}, "export", done)
-        return self._do("model_export", {"name": model, "folder": str(folder)}, "export", done)
+            return self._state.do("run_export", {"run": str(model.folder), "folder": str(folder)}, "export", done)
+        return self._state.do("model_export", {"name": model, "folder": str(folder)}, "export", done)
 
     def import_model(self, file: Path, name: str = "") -> bool:
         """Take a model file from elsewhere among the user's own."""
 
         def done(result: Any) -> None:
-            self._notices.say(note=_("The model is here as {name}.").format(name=result["name"]))
-            self._notices.tell(TrainChange.MODELS)
+            self._state.notices.say(note=_("The model is here as {name}.").format(name=result["name"]))
+            self._state.notices.tell(TrainChange.MODELS)
 
-        return self._do("model_import", {"file": str(file), "name": name}, "import", done)
+        return self._state.do("model_import", {"file": str(file), "name": name}, "import", done)
 
     # ---- inside
 
     def _keep(self, run: Run, name: str | None, *, then_use: bool) -> bool:
         files = run.models()
         if not files:
-            return self._failed(_("The training {name} has no model that could be kept.").format(name=run.name))
+            return self._state.failed(_("The training {name} has no model that could be kept.").format(name=run.name))
         kept: dict[str, str] = {}
         waiting: dict[str, dict[str, str]] = {}
         for part, file in files.items():
@@ -87,15 +90,15 @@ class ModelWork(TrainingBase):
         def done_with(part: str) -> Callable[[Any], None]:
             def done(result: Any) -> None:
                 kept[part] = str(result["name"])
-                self._notices.say(note=_("Kept as {names}.").format(names=", ".join(kept.values())))
-                self._notices.tell(TrainChange.MODELS)
+                self._state.notices.say(note=_("Kept as {names}.").format(names=", ".join(kept.values())))
+                self._state.notices.tell(TrainChange.MODELS)
                 if then_use and len(kept) == len(files):
                     self._use_parts(kept)
 
             return done
 
         for part, arguments in waiting.items():
-            self._do("model_keep", arguments, "keep", done_with(part))
+            self._state.do("model_keep", arguments, "keep", done_with(part))
         if then_use and not waiting:
             self._use_parts(kept)
         return True
@@ -111,9 +114,9 @@ class ModelWork(TrainingBase):
         return next((entry.name for entry in registry().entries() if digest and entry.sha256 == digest), None)
 
     def _use_parts(self, parts: Mapping[str, str]) -> None:
-        settings = self.workflow.settings
+        settings = self._state.workflow.settings
         for part, name in parts.items():
             settings = replace(settings, detector=name) if part == "detector" else replace(settings, segmenter=name)
-        self.workflow.configure(settings)
-        self._notices.say(note=_("In use from now on: {names}.").format(names=", ".join(parts.values())))
-        self._notices.tell(TrainChange.MODELS)
+        self._state.workflow.configure(settings)
+        self._state.notices.say(note=_("In use from now on: {names}.").format(names=", ".join(parts.values())))
+        self._state.notices.tell(TrainChange.MODELS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 from MyoScarSegLib.errors import MyoScarSegError, SceneError, StudyError
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.base import TrainingBase
 from MyoScarSegLib.scene.training.library_case import SegmentChoice, classes_of, hand_over, reviewed_slices, segments
-from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.opened_case import CASE, ReadCase, add_labels, add_volume, opened_volume
+from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.training.datasets.handover import read_handover
 from MyoScarSegLib.training.datasets.library_record import Case, checked_code
 from MyoScarSegLib.training.datasets.library_state import CaseRow
@@ -40,44 +39,45 @@ class LabelQuestion:
     preview: Path | None
 
 
-class LibraryWork(TrainingBase):
+class LibraryActions:
     """What is done with cases and split.
 
     Attributes:
         label_question: what the last import asks the user; None if nothing.
     """
 
-    label_question: LabelQuestion | None = None
+    def __init__(self, state: TrainingState) -> None:
+        self._state = state
+        self.label_question: LabelQuestion | None = None
 
     # ---- what is
 
     @property
-    def library_folder(self) -> Path | None:
-        """Of the open library; None without one."""
-        return self._library.folder
-
-    @property
     def rows(self) -> list[CaseRow]:
         """The library's cases."""
-        return self._library.rows
+        return self._state.library.rows
 
     @property
     def split(self) -> Split | None:
         """Who trains and who validates; None if it was not drawn yet."""
-        return self._library.split
+        return self._state.library.split
 
     @property
     def opened_case(self) -> str:
         """Name of the case that the study in hand was opened from; empty if it is not in the library."""
-        volume = self.workflow.volume_node
+        volume = self._state.workflow.volume_node
         name = "" if volume is None else volume.GetAttribute(CASE) or ""
-        return name if self._case(name) is not None else ""
+        return name if self.case(name) is not None else ""
 
     @property
     def next_patient(self) -> str:
         """A code for a new patient: that of the case if the study in hand was opened from the library, else a free one."""
-        case = self._case(self.opened_case)
-        return self._library.next_patient if case is None else case.patient
+        case = self.case(self.opened_case)
+        return self._state.library.next_patient if case is None else case.patient
+
+    def case(self, name: str) -> Case | None:
+        """A readable case by its name."""
+        return next((row.case for row in self.rows if row.name == name), None) if name else None
 
     def segments(self, segmentation_node: Any) -> list[SegmentChoice]:
         """The segments of a segmentation node, with what each seems to be."""
@@ -85,32 +85,10 @@ class LibraryWork(TrainingBase):
 
     def reviewed_slices(self) -> list[int]:
         """Slices of the study in hand that the reader has settled; none if nothing was decided or painted yet."""
-        session = self.workflow.session
+        session = self._state.workflow.session
         return [] if session is None else reviewed_slices(session)
 
     # ---- cases
-
-    def open_library(self, folder: Path | str, *, create: bool = False) -> bool:
-        """Take a library, and attach to its training that runs, or else to the newest. Returns whether there is one.
-
-        Args:
-            folder: of the library.
-            create: make one if the folder is missing or empty.
-        """
-        if self.busy and Path(folder) != self._library.folder:
-            return self._failed(_("Wait for what is being done, or cancel it."))
-        try:
-            self._library.open(Path(folder), create=create)
-        except MyoScarSegError as error:
-            return self._failed(error)
-        self.estimate_result = self.preview_picture = None
-        self._runs.open(self._library.folder)
-        if self._library.split_problem:
-            self._failed(self._library.split_problem)
-        else:
-            self._notices.say()
-        self._notices.tell(*TrainChange)
-        return True
 
     def add_current(
         self,
@@ -140,14 +118,14 @@ class LibraryWork(TrainingBase):
         Returns:
             Whether it was begun; :attr:`error` says why not.
         """
-        if self._refuse("add_current" if volume_node is None else "import_cases"):
+        if self._state.refuse("add_current" if volume_node is None else "import_cases"):
             return False
-        study = self._file("study.npz")
+        study = self._state.file("study.npz")
         try:
             checked_code(patient, "patient code")
             wall_known = self._hand_over(study, volume_node, segmentation_node, segment_ids)
         except MyoScarSegError as error:
-            return self._failed(error)
+            return self._state.failed(error)
         arguments = {
             "study": str(study), "patient": patient, "case": case, "reviewer": reviewer, "added_by": reviewer, "tags": list(tags),
             "reviewed": None if reviewed is None else sorted(int(k) for k in reviewed), "wall_known": wall_known,
@@ -155,24 +133,24 @@ class LibraryWork(TrainingBase):
         }  # fmt: skip
 
         def done(record: Any) -> None:
-            self._library.look(at_once=True)
-            self._notices.say(note=_("{case} is in the library.").format(case=record["case"]))
-            self._library.take_in([str(record["patient"])])
+            self._state.library.look(at_once=True)
+            self._state.notices.say(note=_("{case} is in the library.").format(case=record["case"]))
+            self._state.library.take_in([str(record["patient"])])
 
-        return self._do("library_add", arguments, "add", done, lambda: study.unlink(missing_ok=True))
+        return self._state.do("library_add", arguments, "add", done, lambda: study.unlink(missing_ok=True))
 
     def import_cases(
         self, paths: Sequence[Path], patient_pattern: str | None = None, *, labels: str | None = None, reviewer: str = ""
     ) -> bool:
         """Add the cases of folders and saved scenes; see :func:`~MyoScarSegLib.training.datasets.imports.import_cases`."""
-        if self._refuse("import_cases"):
+        if self._state.refuse("import_cases"):
             return False
 
-        preview = self._file("labels.png")
+        preview = self._state.file("labels.png")
         self.label_question = None
 
         def done(report: Any) -> None:
-            self._library.look(at_once=True)
+            self._state.library.look(at_once=True)
             if asked := report.get("unnamed_labels"):
                 self.label_question = LabelQuestion(
                     tuple(paths), patient_pattern, reviewer, tuple(asked["values"]), preview if preview.is_file() else None
@@ -186,32 +164,32 @@ class LibraryWork(TrainingBase):
             problems = [f"{case['source']}: {case['message']}" for case in report["cases"] if case["status"] == "problem"]
             more = len(problems) - _PROBLEMS_TOLD
             rest = _(" And {n} more.").format(n=more) if more > 0 else ""
-            self._notices.say(note=text, error=" ".join(problems[:_PROBLEMS_TOLD]) + rest)
-            self._library.take_in([str(case["patient"]) for case in report["cases"] if case["status"] == "added"])
+            self._state.notices.say(note=text, error=" ".join(problems[:_PROBLEMS_TOLD]) + rest)
+            self._state.library.take_in([str(case["patient"]) for case in report["cases"] if case["status"] == "added"])
 
         arguments = {
             "paths": [str(path) for path in paths], "patient_pattern": patient_pattern, "labels": labels, "reviewer": reviewer,
             "added_by": reviewer, "preview": str(preview),
         }  # fmt: skip
-        return self._do("library_import", arguments, "import", done)
+        return self._state.do("library_import", arguments, "import", done)
 
     def remove(self, names: Sequence[str]) -> bool:
         """Take cases out of the library, with their files."""
-        return not self._refuse("remove") and self._do("library_remove", {"cases": list(names)}, "remove")
+        return not self._state.refuse("remove") and self._state.do("library_remove", {"cases": list(names)}, "remove")
 
     def export(self, names: Sequence[str], folder: Path) -> bool:
         """Copy cases into a folder as a library of their own."""
-        if self._refuse("export"):
+        if self._state.refuse("export"):
             return False
 
         def done(result: Any) -> None:
-            self._notices.say(note=_("{n} cases are in {folder}.").format(n=len(result["exported"]), folder=folder))
+            self._state.notices.say(note=_("{n} cases are in {folder}.").format(n=len(result["exported"]), folder=folder))
 
-        return self._do("library_export", {"cases": list(names), "folder": str(folder)}, "export", done)
+        return self._state.do("library_export", {"cases": list(names), "folder": str(folder)}, "export", done)
 
     def accept(self, name: str) -> bool:
         """Take a case as its files are now."""
-        return not self._refuse("accept") and self._do("library_accept", {"case": name}, "accept")
+        return not self._state.refuse("accept") and self._state.do("library_accept", {"case": name}, "accept")
 
     def open_case(self, name: str) -> bool:
         """Put a case into the scene, to be corrected as the study in hand. One that is in the scene already is taken as it is.
@@ -219,45 +197,59 @@ class LibraryWork(TrainingBase):
         Returns:
             Whether it was begun; the study is there when :attr:`busy` has ended.
         """
-        if self._refuse("open_case"):
+        if self._state.refuse("open_case"):
             return False
-        case = self._case(name)
+        case = self.case(name)
         if case is None:
-            return self._failed(_("The library has no readable case {name}.").format(name=name))
-        volume = opened_volume(self.scene, case)
+            return self._state.failed(_("The library has no readable case {name}.").format(name=name))
+        volume = opened_volume(self._state.scene, case)
         if volume is not None and StudySession.open(volume).segmentation.existing_node is not None:
-            self.workflow.select(volume)
-            self._notices.say(note=_("{name} is open already.").format(name=name), error=self.workflow.error)
+            self._state.workflow.select(volume)
+            self._state.notices.say(note=_("{name} is open already.").format(name=name), error=self._state.workflow.error)
             return True
-        return self._with_case(case, self._place)
+        return self.read(case, self._place)
+
+    def read(self, case: Case, then: Callable[[ReadCase], Iterator[None]]) -> bool:
+        """Have a case read by a process, and go on with ``then(read)``, an iterator of steps."""
+        file = self._state.file("case.npz")
+
+        def done(told: Any) -> None:
+            try:
+                study, labels = read_handover(file, case.case)
+            except StudyError as error:
+                self._state.failed(error)
+                return
+            low, high = told["window"]
+            self._state.steps.append(then(ReadCase(case, study, labels, bool(told["wall_known"]), (low, high))))
+
+        return self._state.do(
+            "library_read", {"case": case.case, "out": str(file)}, "open", done, lambda: file.unlink(missing_ok=True)
+        )
 
     # ---- the split
 
     def draw_split(self, seed: int = 0, folds: int = 5) -> bool:
         """Draw anew who trains and who validates."""
-        return not self._refuse("draw_split") and self._do("library_split", {"seed": seed, "folds": folds}, "split")
+        return not self._state.refuse("draw_split") and self._state.do("library_split", {"seed": seed, "folds": folds}, "split")
 
     def move(self, patient: str, side: str) -> bool:
         """Put a patient on a side (``training``, ``validation``, or none). Returns whether that is possible."""
-        if self._refuse("move"):
+        if self._state.refuse("move"):
             return False
         try:
-            split = self._library.moved(patient, side)
+            split = self._state.library.moved(patient, side)
         except MyoScarSegError as error:
-            return self._failed(error)
-        self._notices.say()
-        self._library.write(split)
+            return self._state.failed(error)
+        self._state.notices.say()
+        self._state.library.write(split)
         return True
 
     # ---- inside
 
-    def _case(self, name: str) -> Case | None:
-        return next((row.case for row in self.rows if row.name == name), None) if name else None
-
     def _hand_over(self, path: Path, volume_node: Any, segmentation_node: Any, segment_ids: Mapping[str, str] | None) -> bool:
         """Write a study of the scene for the process that adds it. Returns whether its wall was drawn."""
-        session = self.workflow.session
-        other = volume_node is not None and volume_node is not self.workflow.volume_node
+        session = self._state.workflow.session
+        other = volume_node is not None and volume_node is not self._state.workflow.volume_node
         if other:
             session = StudySession(volume_node, watch=False)
         if session is None:
@@ -270,28 +262,13 @@ class LibraryWork(TrainingBase):
                 session.close()
         return wall_known
 
-    def _with_case(self, case: Case, then: Any) -> bool:
-        """Have a case read by a process, and go on with ``then(read)``, an iterator of steps."""
-        file = self._file("case.npz")
-
-        def done(told: Any) -> None:
-            try:
-                study, labels = read_handover(file, case.case)
-            except StudyError as error:
-                self._failed(error)
-                return
-            low, high = told["window"]
-            self._steps.append(then(ReadCase(case, study, labels, bool(told["wall_known"]), (low, high))))
-
-        return self._do("library_read", {"case": case.case, "out": str(file)}, "open", done, lambda: file.unlink(missing_ok=True))
-
     def _place(self, read: ReadCase) -> Iterator[None]:
-        volume = opened_volume(self.scene, read.case) or add_volume(self.scene, read)
+        volume = opened_volume(self._state.scene, read.case) or add_volume(self._state.scene, read)
         yield
         labels = add_labels(volume, read)
         while volume.GetScene() is not None:  # the user may delete it meanwhile
             if next(labels, _DRAWN) is _DRAWN:
-                self.workflow.select(volume)
-                self._notices.say(error=self.workflow.error)
+                self._state.workflow.select(volume)
+                self._state.notices.say(error=self._state.workflow.error)
                 return
             yield
