@@ -8,8 +8,7 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.files import sha256_of
-from MyoScarSegLib.models.registry import Registry
-from MyoScarSegLib.training.card import index_entry, markdown, write_card
+from MyoScarSegLib.training.card import markdown, write_card
 
 RECORD = {
     "name": "mine",
@@ -84,12 +83,3 @@ def test_card_without_what_it_must_say_is_refused(model, name):
 def test_card_of_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         write_card(tmp_path / "none.safetensors", RECORD)
-
-
-def test_a_card_becomes_an_entry_of_the_index(model, tmp_path):
-    card = json.loads(write_card(model, {**RECORD, "task": "detect", "architecture": "yolo11n"}).read_text())
-    entry = index_entry(card, "Mine")
-    index = tmp_path / "index.json"
-    index.write_text(json.dumps({"version": 1, "models": [entry]}))
-    (read,) = Registry.load(index).entries()
-    assert (read.name, read.task, read.architecture, read.sha256) == ("mine", "detect", "yolo", sha256_of(model))

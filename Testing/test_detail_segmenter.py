@@ -12,8 +12,8 @@ from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.architectures import build
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.segmentation.detail import PROMPT_MAPS, DetailBranch, Refiner, heart_contrast, prompt_maps
+from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.finetune.objective import sam_answer
 from Testing.sam_factory import litemedsam_state
 
 _SIDE = 32
@@ -56,7 +56,7 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
     with torch.inference_mode():
         tensor = torch.from_numpy(window)[None, None]
         features = network["image_encoder"](tensor.expand(-1, 3, -1, -1))
-        logits, _ = sam_answer(network, features, prompt, clicks)
+        logits, _ = decode(network, features, [0], [prompt], [clicks], [None])
         maps = prompt_maps(_SIDE, [prompt], [clicks], torch.from_numpy(seen)[None])
         expected = network["refiner"](network["detail"](heart_contrast(tensor)), logits, maps)[0].numpy()
     np.testing.assert_allclose(found.logits[y0 : y0 + _SIDE, x0 : x0 + _SIDE], expected, atol=1e-4)

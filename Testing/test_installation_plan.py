@@ -228,9 +228,8 @@ def test_bytes_and_time_left_are_read_from_pip():
     assert progress.fraction < follower.progress.fraction < 1
 
 
-def test_outside_the_application_the_running_python_is_meant(monkeypatch):
+def test_outside_the_application_nothing_of_slicers_is_there(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert application.slicers_python() == sys.executable
     assert application.other_installation() == ""
     assert not application.pytorch_extension_present()
     assert application.missing_now() == []

@@ -478,14 +478,6 @@ def test_points_outside_the_image_do_not_count(points, geometry):
         points.add(Point(2, 500.0, 7.5))
 
 
-def test_the_nearest_point_of_the_slice_is_removed(points):
-    points.write([Point(2, 5, 5), Point(2, 20, 20), Point(3, 5, 5), Point(2, 6, 6, positive=False)])
-    assert points.remove_nearest(2, 19, 21).x == pytest.approx(20)
-    assert len(points.points()) == 3
-    with pytest.raises(PromptError, match="no point"):
-        points.remove_nearest(2, 30, 5)
-
-
 def test_points_follow_the_volume_when_it_is_moved(scene, volume, points):
     points.add(Point(2, 5, 5))
     matrix = np.eye(4)

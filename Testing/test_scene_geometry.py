@@ -52,7 +52,8 @@ def test_boxes_points_and_masks_land_on_the_right_voxels(scene):
         geometry = VolumeGeometry(volume, study.file_axes)
         array = slicer.util.arrayFromVolume(volume)
         scaled = KINDS[number % len(KINDS)] == "scaled"  # scaling may make another axis the coarsest
-        assert scaled or geometry.slice_component == thick
+        through = 2 - study.file_axes[0]  # which of I, J, K runs through the slices
+        assert scaled or through == thick
         assert geometry.shape == study.voxels.shape
         slices, rows, columns = geometry.shape
 
@@ -60,7 +61,7 @@ def test_boxes_points_and_masks_land_on_the_right_voxels(scene):
         k, row, column = int(generator.integers(slices)), int(generator.integers(rows)), int(generator.integers(columns))
         ras = geometry.to_world(np.array([[column + 0.5, row + 0.5, k]]))[0]
         ijk = [0, 0, 0]
-        ijk[geometry.slice_component], ijk[2 - study.file_axes[1]], ijk[2 - study.file_axes[2]] = k, row, column
+        ijk[through], ijk[2 - study.file_axes[1]], ijk[2 - study.file_axes[2]] = k, row, column
         assert np.abs(ras - world_of_voxel(volume, *ijk)).max() < 1e-3
         assert study.voxels[k, row, column] == array[ijk[2], ijk[1], ijk[0]]
 

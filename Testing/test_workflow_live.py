@@ -53,7 +53,7 @@ def test_mask_of_an_outdated_box_leaves_the_slice_behind(edits, clock):
     assert edits.behind == [3]
     clock.now = 0.6
     edits.done(3, edits.waiting[3])
-    assert edits.median_ms == pytest.approx(100.0)  # counted from the edit that the mask shows
+    assert edits.latencies_ms == pytest.approx([100.0])  # counted from the edit that the mask shows
 
 
 def test_accepting_a_box_does_not_ask_for_a_new_mask(edits):

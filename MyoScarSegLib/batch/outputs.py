@@ -21,7 +21,6 @@ from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
 
 RESULT = "result.json"
-FORMATS = ("seg.nrrd", "nii.gz", "both")
 
 RESULT_COLUMNS = (
     "case",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import shutil
 import sys
 
-from MyoScarSegLib.errors import InstallationError
 from MyoScarSegLib.installation.installed import installed_packages
 from MyoScarSegLib.installation.requirements import Requirement, missing, names
 
@@ -15,20 +13,6 @@ from MyoScarSegLib.installation.requirements import Requirement, missing, names
 def in_application() -> bool:
     """Whether this process is Slicer itself, not its Python or another one with Slicer's libraries."""
     return getattr(sys.modules.get("slicer"), "app", None) is not None
-
-
-def slicers_python() -> str:
-    """The Python that the worker and pip run on: PythonSlicer in the application, else the running one.
-
-    Raises:
-        InstallationError: this is the application, and PythonSlicer is not to be found.
-    """
-    found = shutil.which("PythonSlicer")
-    if found:
-        return found
-    if in_application():
-        raise InstallationError("Slicer's program PythonSlicer is not to be found. Install Slicer again.")
-    return sys.executable
 
 
 def missing_now(training: bool = False) -> list[Requirement]:

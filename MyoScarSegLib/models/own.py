@@ -95,19 +95,6 @@ def own_entry(name: str) -> Entry | None:
     return _read_record(folder)
 
 
-def own_card(name: str) -> dict[str, Any]:
-    """The card of one of the user's models.
-
-    Raises:
-        ModelError: there is no such model, or its card cannot be read.
-    """
-    entry = _existing(name)
-    card = read_json(models_folder() / name / f"{name}.json", ModelError)
-    if not isinstance(card, dict) or card.get("sha256") != entry.sha256:
-        raise ModelError(f"The card of {name} is of another model.")
-    return card
-
-
 def free_name(wish: str) -> str:
     """A name that no model has: ``wish`` itself, made fit to be a name, or with a number behind it."""
     base = re.sub(r"[^a-z0-9._-]+", "-", wish.lower()).strip("-._")[: _LONGEST_NAME - 4].rstrip("-._") or "model"

@@ -52,7 +52,6 @@ class Console:
         self._environment = environment
         self._transport = transport
         self._folder_run: Any = None
-        self._cancelled = False
 
     def proposeBoxes(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> list[Box]:
         """Propose boxes around scar on every slice of a volume, as *Propose boxes* in the panel does.

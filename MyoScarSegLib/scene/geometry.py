@@ -57,11 +57,6 @@ class VolumeGeometry:
         """A view of an array with the study's axes, like the volume's ``[k, j, i]``."""
         return np.transpose(array, np.argsort(self.axes))
 
-    @property
-    def slice_component(self) -> int:
-        """Which of the volume's I, J, K (0, 1, 2) runs through the slices."""
-        return 2 - self.axes[0]
-
     # ------------------------------------------------------------------ points
 
     def to_world(self, points: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 
@@ -77,11 +76,6 @@ class LiveEdits:
     def latencies_ms(self) -> list[float]:
         """Milliseconds from an edit to its mask in the scene, the latest 200."""
         return list(self._latencies_ms)
-
-    @property
-    def median_ms(self) -> float | None:
-        """Median of :attr:`latencies_ms`; None before the first."""
-        return median(self._latencies_ms) if self._latencies_ms else None
 
     @property
     def any_ask(self) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 import slicer
 import vtk
 
-from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import Point, check_point
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
@@ -114,24 +113,6 @@ class PointPrompts:
         finally:
             self._writing -= 1
         self._tell()
-
-    def remove_nearest(self, k: int, x: float, y: float, within_px: float = 4.0) -> Point:
-        """Remove the point of a slice that is nearest to a position.
-
-        Raises:
-            PromptError: none is near.
-        """
-        points = self.points()
-        near = [(np.hypot(p.x - x, p.y - y), n) for n, p in enumerate(points) if p.slice == k]
-        if not near or min(near)[0] > within_px:
-            raise PromptError(_("There is no point here to remove."))
-        gone = points.pop(min(near)[1])
-        self.write(points)
-        return gone
-
-    def remove_slice(self, k: int) -> None:
-        """Remove all points of a slice."""
-        self.write([p for p in self.points() if p.slice != k])
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide all points."""

@@ -85,11 +85,6 @@ class Frame:
         """The inverse of :meth:`box_to_input`."""
         return self.to_native(np.reshape(box, (2, 2))).reshape(4)
 
-    def contains(self, box: tuple[float, float, float, float]) -> bool:
-        """Whether a native box lies wholly in the region that the network sees."""
-        x0, y0, x1, y1 = self.region
-        return box[0] >= x0 and box[1] >= y0 and box[2] <= x1 and box[3] <= y1
-
     def image_to_input(self, image: np.ndarray) -> torch.Tensor:
         """Resample a native slice to the network's input (bilinear, anti-aliased where it shrinks).
 

@@ -70,22 +70,6 @@ def mend_card(model: Path) -> None:
         write_card(model, card)
 
 
-def index_entry(card: Mapping[str, Any], title: str) -> dict[str, Any]:
-    """What the registry's index says of a model that comes with the program; ``metrics`` are for the caller to choose."""
-    return {
-        "name": card["name"],
-        "title": title,
-        "task": card["task"],
-        "architecture": "yolo" if card["task"] == "detect" else card["architecture"],
-        "preprocessing": card["preprocessing"],
-        "licence": card["licence"],
-        "citation": card["citation"],
-        "source": {"kind": "resource", "file": card["file"]},
-        "sha256": card["sha256"],
-        "size": card["size"],
-    }
-
-
 def markdown(card: Mapping[str, Any]) -> str:
     """A card to read."""
     split = card["split"]

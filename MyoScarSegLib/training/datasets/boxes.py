@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.lesions import boxes_of, lesions
 
 PER_SCAR, MERGED = "per-scar", "merged"
@@ -42,37 +39,3 @@ def yolo_text(boxes: np.ndarray, shape: tuple[int, int], number: int = 0) -> str
         # Eight digits keep an edge to a ten-thousandth of a pixel in any picture.
         lines.append(f"{number} " + " ".join(f"{share:.8f}" for share in shares) + "\n")
     return "".join(lines)
-
-
-def boxes_of_text(text: str, shape: tuple[int, int], where: str = "The label file") -> tuple[np.ndarray, np.ndarray]:
-    """Boxes and classes from a label file.
-
-    Args:
-        text: of the file.
-        shape: ``(rows, columns)`` of the picture.
-        where: the file, for messages.
-
-    Returns:
-        float64 ``[boxes, 4]`` in pixel edges, and int64 ``[boxes]`` numbers of classes.
-
-    Raises:
-        StudyError: a line is no box, or lies outside the picture.
-    """
-    rows, columns = shape
-    boxes, classes = [], []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            name, x, y, width, height = line.split()
-            kind, values = int(name), (float(x), float(y), float(width), float(height))
-        except ValueError as error:
-            raise StudyError(f"{where}: line {number} is no box (class x y width height): {line.strip()[:80]!r}.") from error
-        x0, x1 = (values[0] - values[2] / 2) * columns, (values[0] + values[2] / 2) * columns
-        y0, y1 = (values[1] - values[3] / 2) * rows, (values[1] + values[3] / 2) * rows
-        inside = -0.01 <= x0 < x1 <= columns + 0.01 and -0.01 <= y0 < y1 <= rows + 0.01
-        if kind < 0 or not all(map(math.isfinite, values)) or not inside:
-            raise StudyError(f"{where}: the box in line {number} does not lie in the picture: {line.strip()[:80]!r}.")
-        boxes.append((x0, y0, x1, y1))
-        classes.append(kind)
-    return np.array(boxes, dtype=np.float64).reshape(-1, 4), np.array(classes, dtype=np.int64)

@@ -107,23 +107,6 @@ def prompts_loss(
     return StepLoss(total, parts | sums)
 
 
-def sam_answer(
-    network: Any, features: torch.Tensor, box: Sequence[float] | None, points: np.ndarray, hint: np.ndarray | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """SAM's own logits ``[1, side, side]`` and score ``[1]`` for one prompt on one window.
-
-    Args:
-        network: with SAM's three parts.
-        features: ``[1, channels, rows, columns]``.
-        box: ``(x0, y0, x1, y1)`` in pixel edges of the window, or None.
-        points: ``[n, 3]``: x and y in pixel edges, and 1 for positive or 0.
-        hint: float ``[side, side]``, logits of a previous mask.
-    """
-    from MyoScarSegLib.segmentation.mask_decoder import decode
-
-    return decode(network, features, [0], [box], [points], [hint])
-
-
 @dataclass
 class _Asked:
     """A prompt in the course of its corrections."""
