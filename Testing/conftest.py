@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 # One thread a process: the tests' networks are tiny, and `make test` runs as many processes as there are cores.
@@ -61,6 +63,25 @@ def emidec_folder() -> Path:
 def emidec_volumes_folder() -> Path:
     """Folder with ``samplePositive_lge.nii.gz``, ``samplePositive_labels.nii.gz`` and the negative pair."""
     return _data("emidec-volumes")
+
+
+@pytest.fixture(scope="session")
+def generated_cases(tmp_path_factory):
+    """Runs generators of odd inputs (``cases/`` beside the development data) by name; returns the folder of what they made."""
+    generators = Path(os.environ.get("MYOSCARSEG_TEST_DATA", REPOSITORY.parent / "shared" / "data")).parent / "cases"
+    program = "import runpy, sys; [runpy.run_path(p, run_name='__main__') for p in sys.argv[1:]]"
+
+    def generate(*names: str) -> Path:
+        if not generators.is_dir():
+            pytest.skip("the generators of odd inputs are not here (cases/ beside the development data)")
+        folder = tmp_path_factory.mktemp("cases")
+        path = os.pathsep.join([str(REPOSITORY), str(generators)])
+        environment = {**os.environ, "CASES": str(folder), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-c", program, *(generators / name for name in ("make_base.py", *names))]
+        subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return folder
+
+    return generate
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +18,7 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, write_boxes, write_points
 from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study import read_study
-from Testing.command import REPOSITORY, array_of, table, voxels, write_image, write_pictures, write_prompts
+from Testing.command import array_of, table, voxels, write_image, write_pictures, write_prompts
 
 SHAPE = (2, 12, 10)
 
@@ -422,15 +419,9 @@ def test_odd_names_get_a_folder_each_and_keep_it(tmp_path, out):
 
 
 @pytest.mark.data
-def test_generated_patients_and_odd_names_share_one_results_folder(tmp_path, out):
+def test_generated_patients_and_odd_names_share_one_results_folder(generated_cases, out):
     """The generator's files: three patients' `lge.nii.gz`, and eight odd names of one image, which is the second patient's."""
-    generators = REPOSITORY.parent / "shared" / "cases"
-    if not generators.is_dir():
-        pytest.skip("the generators of odd inputs (../shared/cases) are not here")
-    environment = {**os.environ, "CASES": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
-    for name in ("make_base.py", "make_16_output_folder.py"):
-        subprocess.run([sys.executable, generators / name], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    made = tmp_path / "16-output-folder"
+    made = generated_cases("make_16_output_folder.py") / "16-output-folder"
     patients = [made / "patients" / name / "lge.nii.gz" for name in ("P1", "P2", "P3")]
     for one, case in zip(patients, ("lge", "lge-2", "lge-3"), strict=True):
         assert run(out, one) == [(case, "done")]

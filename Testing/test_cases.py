@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -23,15 +22,10 @@ INPUTS = [line.split() for line in LINES if line.strip() and not line.startswith
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory) -> dict[str, Any]:
+def judge(generated_cases) -> dict[str, Any]:
     """Names of `judge.py`, with the inputs generated; its measurement runs in this process."""
-    folder = tmp_path_factory.mktemp("cases")
-    environment = {**os.environ, "CASES": str(folder), "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(CASES)])}
     kinds = {name.split("-")[0] for name, _ in INPUTS}
-    generators = [CASES / "make_base.py", *sorted(p for p in CASES.glob("make_*.py") if p.name[5:7] in kinds)]
-    program = "import runpy, sys; [runpy.run_path(p, run_name='__main__') for p in sys.argv[1:]]"
-    command = [sys.executable, "-c", program, *generators]
-    subprocess.run(command, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+    folder = generated_cases(*sorted(p.name for p in CASES.glob("make_*.py") if p.name[5:7] in kinds))
     nothing = folder / "nothing.txt"
     nothing.write_text("")
     names: dict[str, Any] = {"__file__": str(CASES / "judge.py")}

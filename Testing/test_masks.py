@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from MyoScarSegLib.study import Geometry, Reconstruction, Study, read_mask, writ
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, class_of_segment
 from MyoScarSegLib.training.datasets.labelmaps import classes_on
-from Testing.conftest import REPOSITORY
 from Testing.labelled_factory import labels, study
 from Testing.nrrd_factory import write_seg
 
@@ -193,15 +189,9 @@ REFUSED = {"k": r"another grid.*Resample", "s": "several segments called 'scar'"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The phantom study and the folder of segmentations that the shared generator makes."""
-    generators = REPOSITORY.parent / "shared" / "cases"
-    if not generators.is_dir():
-        pytest.skip("the generators of odd inputs (../shared/cases) are not here")
-    folder = tmp_path_factory.mktemp("cases")
-    environment = {**os.environ, "CASES": str(folder), "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
-    for name in ("make_base.py", "make_13_segmentations.py"):
-        subprocess.run([sys.executable, generators / name], cwd=folder, env=environment, check=True, capture_output=True)
+def made(generated_cases):
+    """The phantom study and the folder of segmentations that the generator makes."""
+    folder = generated_cases("make_13_segmentations.py")
     base = np.load(folder / "base" / "psir.npz")
     geometry = Geometry(tuple(base["spacing"]), tuple(base["origin"]), base["direction"])
     image = Study("phantom", base["voxels"].astype(np.float32), geometry, Reconstruction.PSIR)

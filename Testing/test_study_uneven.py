@@ -189,3 +189,16 @@ def test_case_folder_of_an_uneven_stack_has_its_image_on_the_grid_of_the_masks(t
             assert np.array_equal(values_at_the_true_places(tmp_path / "out" / "image.nrrd", study), study.voxels)
             mask, image = (sitk.ReadImage(str(tmp_path / "out" / file)) for file in ("scar.nii.gz", "image.nrrd"))
             assert mask.GetSize() == image.GetSize() and mask.GetOrigin() == pytest.approx(image.GetOrigin(), abs=1e-4)
+
+
+@pytest.mark.data
+def test_generated_stack_with_a_gap_takes_the_mask_drawn_in_slicer(generated_cases, tmp_path):
+    folder = generated_cases("make_21_uneven_with_mask.py")
+    base = np.load(folder / "base" / "psir.npz")
+    kept = base["scar"][[0, 1, 2, 4, 5, 6, 7]] > 0
+    study = read_study(folder / "21-uneven-with-mask" / "dicom")
+    mask = read_mask(folder / "21-uneven-with-mask" / "drawn_in_slicer.seg.nrrd", study)
+    in_rising_order = mask if np.array_equal(mask, kept) else mask[::-1]
+    assert np.array_equal(in_rising_order, kept)
+    write_segmentation(tmp_path / "scar.seg.nrrd", mask, study)
+    assert grams(tmp_path / "scar.seg.nrrd") == pytest.approx(scar_burden(mask, study.geometry).mass_g, rel=0.02)
