@@ -20,6 +20,8 @@ class PlayedTraining:
     """Has the attributes of the workflow; what the panel asks of it is in ``asked``."""
 
     library_folder: Path | None = None
+    kept_folder: Path | None = None
+    watching: bool = False
     rows: list[Any] = field(default_factory=list)
     split: Split | None = None
     busy: str = ""

@@ -173,14 +173,16 @@ def test_events_outside_of_pump_wake_and_are_delivered_in_pump(engine, transport
     request = engine.propose("s")
     request.on_done(told.append)
     assert engine.state == "starting" and transports[0].received == []
+    assert woken, "that something was asked is told"
+    woken.clear()
     transports[0].greet()
-    assert woken == [1] and engine.state == "starting"
+    assert woken and engine.state == "starting"
     engine.pump()
     assert engine.state == "working"
     assert [fields["type"] for fields in transports[0].received] == ["configure", "study", "request"]
     assert transports[0].received[0]["settings"]["device"] == "cpu"
     transports[0].say(type="at", id=request.id, loading=False)
-    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={})
+    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
     assert told == [] and request.state == "waiting"
     engine.pump()
     assert told == [request] and request.result["boxes"] == []
@@ -282,7 +284,7 @@ def test_birth_tells_one_process_from_another_and_from_none():
 def test_answers_before_the_end_count(engine, transports):
     request = engine.propose("s")
     transports[0].greet()
-    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={})
+    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
     transports[0].on_exit(1, "")
     engine.pump()
     assert request.state == "done"
@@ -295,6 +297,11 @@ def test_busy_application_does_not_take_the_worker_for_dead(engine, transports, 
     clock.now = 1000.0  # a file dialog was open
     engine.pump()
     assert engine.state == "ready" and len(transports) == 1
+    for _ in range(150):
+        clock.now += 0.2
+        engine.pump()
+    assert len(transports) == 1 and not engine.busy, "one that has nothing to do gives no signs"
+    engine.propose("s")
     for _ in range(150):
         clock.now += 0.2
         engine.pump()
@@ -315,7 +322,7 @@ def test_loading_may_take_long_and_is_not_killed_by_a_cancel(engine, transports,
         clock.now += 0.2
         engine.pump()
     assert len(transports) == 1 and not transports[0].killed
-    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={})
+    transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
     engine.pump()
     assert request.state == "cancelled"
     with pytest.raises(Cancelled):
@@ -349,3 +356,33 @@ def test_death_behind_a_launcher_is_said_in_words():
 
     said = how_it_ended(1, "error: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem.\n")
     assert "ended from outside" in said and "Report the problem" not in said
+
+
+def test_a_worker_gives_signs_of_life_only_while_it_has_work(monkeypatch):
+    from MyoScarSegLib.engine import worker as module
+    from MyoScarSegLib.engine.jobs import Job
+
+    class Over(Exception):
+        pass
+
+    class Writer:
+        def __init__(self):
+            self.sent = []
+
+        def send(self, fields, arrays=None):
+            self.sent.append(fields["type"])
+
+    writer, slept = Writer(), []
+    worker = module.Worker(writer, 0.5)
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) > 3:
+            worker._job = Job(1, "propose", "s", {})
+        if len(slept) > 5:
+            raise Over
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    with pytest.raises(Over):
+        worker.beat()
+    assert writer.sent == ["beat"] * 2, "three times there was no work, twice there was"

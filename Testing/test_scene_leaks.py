@@ -7,11 +7,13 @@ import gc
 import pytest
 
 from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene import attributes
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.workflow import Workflow
-from Testing.session_factory import add_transform, add_volume, random_matrix
+from Testing.session_factory import add_transform, add_volume, blob, random_matrix
 
 slicer = pytest.importorskip("slicer")
 
@@ -30,6 +32,21 @@ def workflow(scene):
 @pytest.fixture
 def volume(scene):
     return add_volume(scene, (6, 40, 48), random_matrix(2, (1.4, 1.4, 10.0)))
+
+
+@pytest.fixture
+def scans(monkeypatch):
+    """How often the whole scene was gone through."""
+    done = []
+    through = attributes.our_nodes
+
+    def counted(scene):
+        done.append(1)
+        return through(scene)
+
+    for module in ("attributes", "folder", "study_nodes"):
+        monkeypatch.setattr(f"MyoScarSegLib.scene.{module}.our_nodes", counted)
+    return done
 
 
 def alive() -> int:
@@ -66,3 +83,81 @@ def test_a_study_that_nobody_holds_any_more_is_freed_without_a_word(volume):
     session.add_box(BOX)
     del session
     assert alive() == before
+
+
+def test_at_rest_nothing_is_to_be_pumped_and_a_pump_does_not_go_through_the_scene(workflow, volume, scans):
+    woken = []
+    workflow.engine.on_wake(lambda: woken.append(1))
+    assert workflow.select(volume)
+    while workflow.pump():
+        pass
+    for has_masks in (False, True):
+        if has_masks:
+            probability = {2: blob((40, 48), 24.0, 20.0, 6.0)}
+            workflow.session.apply_masks(SliceMasks(probability=probability, scores={}, provenance={}))
+            while workflow.pump():
+                pass
+        scans.clear()
+        woken.clear()
+        for _ in range(100):
+            assert not workflow.pump()
+        assert not scans and not woken
+
+
+def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow, scene, volume):
+    woken = []
+    assert workflow.select(volume)
+    session = workflow.session
+    workflow.add_box(BOX)
+    segment_id = session.segmentation.segment_id  # a new node, of which nobody was told
+    while workflow.pump():
+        pass
+    workflow.engine.on_wake(lambda: woken.append(1))
+    array = session.mask()
+    array[1, 2:6, 2:9] = True
+    of_volume = session.geometry.to_volume(array.astype("uint8"))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(of_volume, session.segmentation.node, segment_id, volume)
+    assert woken
+    while workflow.pump():
+        pass
+    assert session.history.undo_label.startswith("Edit slices 1")
+    woken.clear()
+    scene.RemoveNode(workflow.views.node(session.boxes.rows()[0].id))
+    assert woken
+    while workflow.pump():
+        pass
+    assert not session.boxes.rows()
+
+
+def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflow, scene, volume):
+    assert workflow.select(volume)
+    session = workflow.session
+    session.segmentation.write_slices({1: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
+    workflow.pump()
+    other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    other.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    assert workflow.use_segmentation(other)
+    while workflow.pump():
+        pass
+    woken = []
+    workflow.engine.on_wake(lambda: woken.append(1))
+    session.segmentation.write_slices({3: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
+    assert woken
+    workflow.pump()
+    assert 3 in session.edited_slices
+
+
+def test_an_edit_goes_through_a_scene_only_after_nodes_have_come_or_gone(workflow, scene, volume, scans):
+    assert workflow.select(volume)
+    workflow.add_box(BOX)
+    box_id = workflow.session.boxes.rows()[0].id
+    session = workflow.session
+    session.segmentation.write_slices({1: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
+    workflow.update_box(box_id, x0=11.0)
+    while workflow.pump():
+        pass
+    scans.clear()
+    workflow.update_box(box_id, x0=12.0)
+    while workflow.pump():
+        pass
+    assert not scans

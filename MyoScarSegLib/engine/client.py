@@ -1,10 +1,10 @@
 """The engine as its user sees it: ask, go on, be told. Nothing here blocks but :meth:`Engine.wait`.
 
-One thread owns an engine. What the worker sends is taken in by :meth:`Engine.pump`, to be called by a timer every 10 to 50 ms,
-and only from there do callbacks come. The studies live in the worker; boxes, points and the probabilities of the slices asked
-for are all that travels per request. The engine remembers studies and unfinished requests, so that a worker that crashed, hung
-or had to be killed is replaced by another one that knows all that it knew, and is asked again for all that was asked; but a
-request that ends a second worker fails.
+One thread owns an engine. What the worker sends is taken in by :meth:`Engine.pump`, to be called every 10 to 50 ms while it is
+busy, and only from there do callbacks come. The studies live in the worker; boxes, points and the probabilities of the slices
+asked for are all that travels per request. The engine remembers studies and unfinished requests, so that a worker that crashed,
+hung or had to be killed is replaced by another one that knows all that it knew, and is asked again for all that was asked; but
+a request that ends a second worker fails.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Engine:
         Args:
             transport_factory: called as ``transport_factory(command, environment)`` for each worker.
             python: interpreter with torch; this process's own if None (PythonSlicer, in Slicer).
-            heartbeat_s: how often the worker shows that it lives.
+            heartbeat_s: how often the worker shows that it lives, while it has something to do.
             patience: how long to wait for it.
             clock: seconds, never going back.
         """
@@ -144,7 +144,7 @@ class Engine:
         self._link.send({"type": "configure", "settings": settings.to_json()})
 
     def status(self) -> EngineStatus:
-        """Facts for the panel and for reports; no waiting, they are at most a heartbeat old."""
+        """Facts for the panel and for reports; no waiting, they are as of the last heartbeat or answer."""
         known = {name: self._facts[name] for name in EngineStatus.__dataclass_fields__ if name in self._facts}
         return EngineStatus(
             **{
@@ -299,6 +299,11 @@ class Engine:
 
     # ------------------------------------------------------------------ events
 
+    @property
+    def busy(self) -> bool:
+        """Whether :meth:`pump` is to be called soon again: something is unfinished, or a worker is being started."""
+        return bool(self._requests or self._inbox) or self._state in (STARTING, RESTARTING) or self._told_state != self.state
+
     def pump(self) -> None:
         """Take in what has happened, and call the callbacks that follow from it. Quick; may be called from within itself."""
         self._pumping += 1
@@ -322,15 +327,16 @@ class Engine:
         return remove
 
     def on_wake(self, callback: Callable[[], None]) -> None:
-        """Call ``callback()`` when something has arrived outside of :meth:`pump`, for who would rather not wait for a timer."""
+        """Call ``callback()`` when something was asked or has arrived outside of :meth:`pump`, for who pumps only then."""
         self._wake_callbacks.append(callback)
 
     def later(self, call: Callable[[], None]) -> None:
         """Do ``call`` at the next turn of :meth:`pump`."""
         self._inbox.append(call)
+        self.wake()
 
     def wake(self) -> None:
-        """Tell that something has arrived; of the link."""
+        """Tell that there is something to be taken in by :meth:`pump`."""
         if not self._pumping:
             for callback in list(self._wake_callbacks):
                 callback()
@@ -359,6 +365,7 @@ class Engine:
             self._link.start(self.command(), self.environment())
         except EngineError as error:
             self._give_up(str(error))
+        self.wake()
 
     def lost(self, why: str) -> None:
         """The worker is gone, or of no use: say so, and start another one; of the link."""
@@ -412,7 +419,7 @@ class Engine:
 
     def _judge(self) -> None:
         """Whether the worker is still to be waited for."""
-        passed = self._link.look()
+        passed = self._link.look(waiting=bool(self._requests))
         for request in list(self._requests.values()):
             if request.cancelling_s is not None:
                 request.cancelling_s += passed
@@ -446,6 +453,7 @@ class Engine:
             return request
         self._requests[request.id] = request
         self._link.send(request.fields)
+        self.wake()
         return request
 
     def _finish(self, request: Request, state: str, **outcome: Any) -> None:

@@ -119,14 +119,21 @@ class Link:
         if self._transport is not None:
             self._transport.pump()
 
-    def look(self) -> float:
-        """Tell the owner if the worker is not to be waited for any longer. Returns the seconds since the last look that count."""
+    def look(self, *, waiting: bool) -> float:
+        """Tell the owner if the worker is not to be waited for any longer.
+
+        Args:
+            waiting: something was asked; a worker that has answered and has nothing to do gives no signs.
+
+        Returns:
+            The seconds since the last look that count.
+        """
         now = self._clock()
         passed = 0.0 if self._looked is None else min(max(now - self._looked, 0.0), _LONGEST_STEP_S)
         self._looked = now
         if self._transport is None:
             return passed
-        self._silent_s += passed
+        self._silent_s = self._silent_s + passed if waiting or not self.answered else 0.0
         patience = self._patience
         usual = patience.loading if self.loading else patience.silence
         longest = usual if self.answered else patience.start

@@ -11,7 +11,7 @@ class Patience:
 
     Attributes:
         start: for the first sign of a new process.
-        silence: between two signs; the worker gives one with every heartbeat.
+        silence: between two signs; a worker that has something to do gives one with every heartbeat.
         loading: between two signs while libraries and models are loaded, during which Python may hold everything up.
         step: for one slice, or one model to load.
         cancel: for a cancel to be answered, before the worker is killed.

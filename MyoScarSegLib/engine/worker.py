@@ -79,11 +79,11 @@ class Worker:
                 leave(2)
 
     def beat(self) -> None:
-        """Give a sign of life for ever, with facts, and with how long the work has been at the same step."""
+        """Give signs of life while there is work, with facts, and with how long it has been at the same step."""
         while True:
             time.sleep(self._heartbeat_s)
-            step_s = time.monotonic() - self._moved if self._job is not None else 0.0
-            self._writer.send({"type": "beat", "step_s": step_s, "facts": self._facts()})
+            if self._job is not None:
+                self._writer.send({"type": "beat", "step_s": time.monotonic() - self._moved, "facts": self._facts()})
 
     def run(self) -> None:
         """Do what is asked, for ever."""

@@ -6,6 +6,7 @@ reference, because references, unlike ids in attributes, stay right when a scene
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 ROLE = "MyoScarSeg.Role"
@@ -15,17 +16,21 @@ ROLE_VIEW = "box view"
 """Of the nodes that show boxes in the views."""
 
 
+def our_nodes(scene: Any) -> Iterator[tuple[Any, str]]:
+    """All nodes of ours in a scene with their roles, in the order in which they were made.
+
+    It goes through the whole scene, so it is for what happens seldom. (``GetNthNode`` would begin at the first node each time.)
+    """
+    for node in [] if scene is None else list(scene.GetNodes()):
+        role = node.GetAttribute(ROLE)
+        if role is not None:
+            yield node, role
+
+
 def nodes_of(volume_node: Any, role: str) -> list[Any]:
     """Our nodes with this role that belong to a volume, in the order in which they were made."""
-    scene = volume_node.GetScene()
-    if scene is None:
-        return []
-    found = []
-    for number in range(scene.GetNumberOfNodes()):
-        node = scene.GetNthNode(number)
-        if node.GetAttribute(ROLE) == role and node.GetNodeReferenceID(VOLUME) == volume_node.GetID():
-            found.append(node)
-    return found
+    of_role = (node for node, its_role in our_nodes(volume_node.GetScene()) if its_role == role)
+    return [node for node in of_role if node.GetNodeReferenceID(VOLUME) == volume_node.GetID()]
 
 
 def node_of(volume_node: Any, role: str) -> Any:
@@ -49,11 +54,5 @@ def claim(node: Any, volume_node: Any, role: str) -> None:
 
 def volumes_with(scene: Any, role: str) -> list[Any]:
     """The volumes of a scene that have a node of ours with this role, each once."""
-    found: list[Any] = []
-    for number in range(scene.GetNumberOfNodes()):
-        node = scene.GetNthNode(number)
-        if node.GetAttribute(ROLE) == role:
-            volume = node.GetNodeReference(VOLUME)
-            if volume is not None and volume not in found:
-                found.append(volume)
-    return found
+    volumes = (node.GetNodeReference(VOLUME) for node, its_role in our_nodes(scene) if its_role == role)
+    return list(dict.fromkeys(volume for volume in volumes if volume is not None))

@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 import vtk
 
-from MyoScarSegLib.scene.attributes import ROLE, VOLUME
+from MyoScarSegLib.scene.attributes import ROLE, VOLUME, our_nodes
 from MyoScarSegLib.scene.text import _
 
 ROLE_FOLDER = "folder"
@@ -25,6 +25,8 @@ class StudyFolder:
         self.volume_node = volume_node
         self.tag = tag
         self._seen: set[str] = set()
+        self._looked: int | None = None  # when nodes had been added to the scene, or removed, last time
+        self._item = 0
 
     def collect(self) -> int:
         """Put the nodes of the study that are not in the folder yet into it. Returns the folder's item id.
@@ -34,6 +36,14 @@ class StudyFolder:
         hierarchy = _hierarchy(self.volume_node)
         if hierarchy is None:
             return 0
+        changed = self.volume_node.GetScene().GetNodes().GetMTime()
+        if changed == self._looked:
+            return self._item
+        self._looked = changed
+        self._item = self._collect(hierarchy)
+        return self._item
+
+    def _collect(self, hierarchy: Any) -> int:
         new = [node for node in _own_nodes(self.volume_node) if node.GetID() not in self._seen]
         folder = self._find(hierarchy)
         if not new:
@@ -73,12 +83,6 @@ def _hierarchy(volume_node: Any) -> Any:
 
 
 def _own_nodes(volume_node: Any) -> list[Any]:
-    scene = volume_node.GetScene()
-    nodes = (scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes()))
-    return [
-        node
-        for node in nodes
-        if node.GetAttribute(ROLE) is not None
-        and node.GetNodeReferenceID(VOLUME) == volume_node.GetID()
-        and node.IsA("vtkMRMLStorableNode")
-    ]
+    of_volume = volume_node.GetID()
+    ours = (node for node, _role in our_nodes(volume_node.GetScene()) if node.IsA("vtkMRMLStorableNode"))
+    return [node for node in ours if node.GetNodeReferenceID(VOLUME) == of_volume]

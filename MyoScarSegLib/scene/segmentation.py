@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from vtk.util import numpy_support
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
 from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.study.tissue import SCAR
 
@@ -40,19 +41,30 @@ class ScarSegmentation:
         last_node: the node that was last used, also after it was deleted.
     """
 
-    def __init__(self, volume_node: Any, geometry: VolumeGeometry, tag: str, node: Any = None) -> None:
+    def __init__(
+        self,
+        volume_node: Any,
+        geometry: VolumeGeometry,
+        tag: str,
+        node: Any = None,
+        touched: Callable[[], None] | None = None,
+    ) -> None:
         """
         Args:
             volume_node: scalar volume.
             geometry: of it.
             tag: by which our segment is known, also after its node was saved and loaded: unlike that of other studies.
             node: segmentation node that was chosen before; the study's own one if None.
+            touched: called when anything of the node was changed, by whomever; :attr:`stamp` says whether it was our voxels.
         """
         self.volume_node = volume_node
         self.geometry = geometry
         self.tag = tag
         self.last_node = node
-        self._node = node
+        self._touched = touched
+        self._observers = Observers()
+        self._node: Any = None
+        self._use(node)
         self._segment_id = ""
 
     # ------------------------------------------------------------------ node and segment
@@ -62,7 +74,8 @@ class ScarSegmentation:
         """The segmentation node with our segment in it; both are made anew if they are not there."""
         node = self.existing_node
         if node is None:
-            node = self._node = self.last_node = self._make_node()
+            node = self.last_node = self._make_node()
+            self._use(node)
         if node.GetSegmentation().GetSegment(self._segment_id) is None:
             self._segment_id = self._find_segment(node) or _make_segment(node, self.tag)
         return node
@@ -70,12 +83,25 @@ class ScarSegmentation:
     @property
     def existing_node(self) -> Any:
         """The segmentation node if it is in the scene; None before anything was segmented, or if the user deleted it."""
-        if self._node is not None and self._node.GetScene() is None:
-            self._node = None
-        if self._node is None:
-            self._node = node_of(self.volume_node, ROLE_SEGMENTATION)
+        if self._node is None or self._node.GetScene() is None:
+            self._use(node_of(self.volume_node, ROLE_SEGMENTATION))
             self.last_node = self._node or self.last_node
         return self._node
+
+    def close(self) -> None:
+        """Observe the node no longer; it stays."""
+        self._observers.clear()
+
+    def _use(self, node: Any) -> None:
+        if node is not self._node:
+            self._observers.clear()
+            self._node = node
+            if node is not None and self._touched is not None:
+                self._observers.add(node, "AnyEvent", self._on_event)
+
+    def _on_event(self, _node: Any) -> None:
+        if self._touched is not None:
+            self._touched()
 
     @property
     def segment_id(self) -> str:

@@ -146,6 +146,10 @@ class StudySession:
         """The scar's segment; another object after :meth:`use_segmentation`."""
         return self._nodes.segmentation
 
+    def on_segment_touched(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback()`` when the scar's node was changed, by whomever. Returns the function that ends this."""
+        return self._nodes.on_segment_touched(callback)
+
     @property
     def threshold(self) -> float:
         """Probability from which on a pixel counts as scar."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of
+from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.boxes import ROLE_BOXES, BoxRow, BoxTable
 from MyoScarSegLib.scene.folder import StudyFolder
 from MyoScarSegLib.scene.geometry import VolumeGeometry
@@ -57,6 +57,7 @@ class StudyNodes:
         """
         self.volume_node = volume_node
         self.study = study
+        self._on_touched: list[Callable[[], None]] = []
         self.geometry = VolumeGeometry(volume_node, study.file_axes)
         self.record = StudyNode(volume_node)
         self._reversed = reversed_axis(volume_node, study.file_axes)
@@ -80,7 +81,16 @@ class StudyNodes:
 
     def segmentation_in(self, node: Any) -> ScarSegmentation:
         """The study's scar in this segmentation node, in the study's own one if None."""
-        return ScarSegmentation(self.volume_node, self.geometry, self.record.tag, node)
+        return ScarSegmentation(self.volume_node, self.geometry, self.record.tag, node, self._segment_touched)
+
+    def on_segment_touched(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback()`` when the scar's node was changed, by whomever. Returns the function that ends this."""
+        self._on_touched.append(callback)
+        return lambda: self._on_touched.remove(callback) if callback in self._on_touched else None
+
+    def _segment_touched(self) -> None:
+        for callback in list(self._on_touched):
+            callback()
 
     def owns(self, node: Any) -> bool:
         """Whether a node, which may just have been deleted, holds a part of this study."""
@@ -90,15 +100,17 @@ class StudyNodes:
 
     def hide_others(self) -> None:
         """Hide boxes and points of the scene's other studies: over this volume they would look like this one's."""
-        scene, own = self.volume_node.GetScene(), self.volume_node.GetID()
-        for node in (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())):
-            if node.GetAttribute(ROLE) in _PROMPT_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
+        own = self.volume_node.GetID()
+        for node, role in our_nodes(self.volume_node.GetScene()):
+            if role in _PROMPT_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
                 node.SetDisplayVisibility(False)
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
         self.boxes.close()
         self.points.close()
+        self.segmentation.close()
+        self._on_touched.clear()
 
     # ------------------------------------------------------------------ reading
 
@@ -218,6 +230,7 @@ class StudyNodes:
         if not has_one:
             moved.write_slices(self._masks(state.slices))
             self.segmentation.remove_segment()
+        self.segmentation.close()
         self.segmentation = moved
         self.record.save(state, node, grid_of(self.volume_node))
         return has_one

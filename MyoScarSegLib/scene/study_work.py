@@ -36,6 +36,7 @@ class StudyWork:
         waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
         edits: which slices are behind, and how long edits took.
         proposed: whether boxes have been proposed, whatever came of it.
+        touched: whether the scar's node was changed since :meth:`notice` has looked at it.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class StudyWork:
         self._made_with: dict[int, tuple[weakref.ref[np.ndarray], SlicePrompts]] = {}  # by the id of a probability array
         self._stamp = session.segmentation.stamp
         self._closed = False
+        self.touched = False
         self.edits.restored(self._prompts())
         self._unobserve = [
             session.boxes.observe(lambda *_: self._on_prompts(Change.BOXES)),
             session.points.observe(lambda *_: self._on_prompts(Change.POINTS)),
+            session.on_segment_touched(self.look),
         ]
 
     def close(self, why: str) -> None:
@@ -105,10 +108,16 @@ class StudyWork:
         self._stamp = self.session.segmentation.stamp
         self._notices.tell(Change.MASK)
 
+    def look(self) -> None:
+        """Look at the scar's node at the next turn: something has happened to it."""
+        self.touched = True
+        self._engine.wake()
+
     def notice(self) -> None:
         """Take in what was done outside since: painting in the Segment Editor, nodes that were deleted."""
-        if self._closed or self._quiet:
+        if self._closed or self._quiet or not self.touched:
             return
+        self.touched = False
         stamp = self.session.segmentation.stamp
         if stamp != self._stamp:
             self._stamp = stamp  # also if what follows fails: it would fail again at every turn

@@ -76,13 +76,16 @@ class Workflow(QuickEdits):
         """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""
         return self._notices.on_changed(callback)
 
-    def pump(self) -> None:
-        """Take in what the engine has answered, and what the scene's events asked for. Call it every 10 to 50 ms.
+    def pump(self) -> bool:
+        """Take in what the engine has answered, and what the scene's events asked for. Call it when :meth:`Engine.wake` tells.
 
         It may be called from within itself (an application's ``processEvents`` does that), which does nothing.
+
+        Returns:
+            Whether to call it again soon, in 10 to 50 ms; if not, there is nothing to do until the engine tells.
         """
         if self._pumping:
-            return
+            return True
         self._pumping = True
         try:
             self.engine.pump()
@@ -95,6 +98,8 @@ class Workflow(QuickEdits):
                 self._views.refresh()
         finally:
             self._pumping = False
+        more = self._views is not None and self._views.pending
+        return more or self.engine.busy or bool(self._deferred) or (self._work is not None and self._work.touched)
 
     def close(self) -> None:
         """Let go of scene and engine: cancel what runs, stop watching. The scene stays as it is."""
@@ -396,7 +401,7 @@ class Workflow(QuickEdits):
             if self.session is not None and any(row.id == box_id for row in self.session.boxes.rows()):
                 self.remove_box(box_id)
 
-        self._deferred.append(remove)
+        self._defer(remove)
 
     def _on_removed(self, node: Any) -> None:
         session = self.session
@@ -440,8 +445,9 @@ class Workflow(QuickEdits):
 
     def _continue_loaded(self) -> None:
         """Take up the study of a scene that was loaded which was in hand last, if none is now."""
-        if self.session is not None:
-            self.session.take_up()  # what came with the scene is hidden beside it
+        if self._work is not None:
+            self._work.session.take_up()  # what came with the scene is hidden beside it
+            self._work.look()
             return
         for session in sorted(sessions(self.scene), key=lambda session: -session.turn):
             if self.select(session.volume_node):
@@ -459,6 +465,7 @@ class Workflow(QuickEdits):
     def _defer(self, work: Callable[[], None]) -> None:
         if work not in self._deferred:
             self._deferred.append(work)
+        self.engine.wake()
 
     def _situation(self) -> Situation:
         work = self._work

@@ -19,6 +19,7 @@ from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, w
 from MyoScarSegLib.widgets.text import translate_lower_layers
 
 _TICK_MS = 10
+_REST_MS = 1000
 _TURN_S = 0.02
 _END_S = 2.0
 _shared: Backend | None = None
@@ -27,7 +28,11 @@ _shared: Backend | None = None
 class Backend:
     """Engine, workflow, console, and the timer that keeps them going. Nothing is started before it is needed.
 
+    The timer runs only while there is something to do: what asks for a turn calls :meth:`wake`, and each turn says whether
+    another one is needed. At rest there is one turn a second while the user sees the panel or a training is followed, else none.
+
     Attributes:
+        attended: whether the user sees the panel.
         engine: the worker's client.
         workflow: what panel and console act on.
         training: the same for the training library and what is trained from it.
@@ -44,17 +49,31 @@ class Backend:
         self.training_console = TrainingConsole(self.training, slicer.app.processEvents)
         self.console = Console(self.workflow, slicer.app.processEvents, **processes)
         self._drawing = OneDrawing(self.workflow)
-        self._after: list[Callable[[], None]] = []
-        self._due: list[Callable[[], None]] = []
+        self.attended = False
+        self._after: list[Callable[[], object]] = []
+        self._due: list[Callable[[], object]] = []
         self._last_error = ""
+        self._again = self._closed = False
+        self._interval_ms = 0
         self._timer = qt.QTimer()
-        self._timer.setInterval(_TICK_MS)
         self._timer.connect("timeout()", self._tick)
-        self._timer.start()
+        self.engine.on_wake(self.wake)
+        self._unobserve = [watched.on_changed(lambda _what: self.wake()) for watched in (self.workflow, self.training)]
+        self.wake()
         slicer.app.connect("aboutToQuit()", self.close)
 
-    def after_tick(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback()`` after each pump, about a hundred times a second. Returns the function that ends this."""
+    @property
+    def interval_ms(self) -> int:
+        """Milliseconds from one turn to the next; 0 if none comes before :meth:`wake`."""
+        return self._interval_ms
+
+    def wake(self) -> None:
+        """There is something to do: have a turn, and as many more as are needed."""
+        self._again = True
+        self._set_interval(_TICK_MS)
+
+    def after_tick(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call ``callback()`` at each turn. If it returns true it is called again soon. Returns the function that ends this."""
         self._after.append(callback)
 
         def remove() -> None:
@@ -67,7 +86,10 @@ class Backend:
     def close(self) -> None:
         """End the worker and follow the scene no longer; a later :func:`shared` makes a new backend."""
         global _shared
-        self._timer.stop()
+        self._set_interval(0)
+        self._closed = True
+        for remove in self._unobserve:
+            remove()
         self._timer.disconnect("timeout()", self._tick)
         slicer.app.disconnect("aboutToQuit()", self.close)
         self._after.clear()
@@ -84,13 +106,14 @@ class Backend:
         """One turn of all that goes on. What took long ends the turn: the rest has the next one, after the user's."""
         begun = time.monotonic()
         if not self._due:
+            self._again = False
             self._due = [self.workflow.pump, self.training.pump, *self._after]
         while self._due:
             try:
-                self._due.pop(0)()
+                self._again = bool(self._due.pop(0)()) or self._again
             except Exception as error:
                 self._due.clear()
-                # A hundred tracebacks a second would bury the first one.
+                self._set_interval(_REST_MS)  # an error that comes at every turn is not to be met a hundred times a second
                 if repr(error) != self._last_error:
                     self._last_error = repr(error)
                     raise
@@ -99,8 +122,17 @@ class Backend:
                 break
         else:
             self._last_error = ""  # all went well again: the next error is news, also if it is the same
-        if not self._due:
-            self._drawing.turn()
+        if not self._due and not (self._drawing.turn() or self._again):
+            self._set_interval(_REST_MS if self.attended or self.training.follows else 0)
+
+    def _set_interval(self, milliseconds: int) -> None:
+        if milliseconds == self._interval_ms or self._closed:
+            return
+        self._interval_ms = milliseconds
+        if milliseconds:
+            self._timer.start(milliseconds)
+        else:
+            self._timer.stop()
 
 
 def shared() -> Backend:

@@ -26,13 +26,18 @@ class OneDrawing:
         self._late = False  # the mask in hand has been waited for long enough
         self._unobserve = workflow.on_changed(self._on_changed)
 
-    def turn(self) -> None:
-        """Draw if the mask has come, or does not come in time. To be called at the end of each turn, when all else is done."""
+    def turn(self) -> bool:
+        """Draw if the mask has come, or does not come in time. To be called at the end of each turn, when all else is done.
+
+        Returns:
+            Whether the drawing is still held back, so that another turn is needed.
+        """
         waiting = self._waiting
         self._late = self._late and waiting
         if self._since is not None and (not waiting or time.monotonic() - self._since >= MOST_S):
             self._late, self._since = waiting, None
             slicer.app.resumeRender()
+        return self._since is not None
 
     def close(self) -> None:
         """Hold nothing back any more."""

@@ -83,19 +83,21 @@ class Panel:
         self._build_tabs()
         self.flush()
 
-    def flush(self) -> None:
-        """Show what has changed since the last time."""
+    def flush(self) -> bool:
+        """Show what has changed since the last time. Returns whether there is news already."""
         if not self._changes:
-            return
+            return False
         changes = frozenset(self._changes)
         self._changes.clear()
         for part in self.parts:
             if part.watches & changes:
                 part.refresh(changes)
+        return bool(self._changes)
 
     def changed(self, *changes: Change) -> None:
         """Have the parts show something anew at the next turn."""
         self._changes.update(changes)
+        self.backend.wake()
 
     def nudge(self, right: int, up: int) -> None:
         """Move the selected box by one pixel, in the direction that the view shows."""
@@ -105,7 +107,8 @@ class Panel:
         """The module is shown: keys and mouse are ours, and the likely volume is chosen if none is."""
         if self.entered:
             return
-        self.entered = True
+        self.entered = self.backend.attended = True
+        self.backend.wake()
         self.show_tab(int(self.tabs.currentIndex))
         for part in self.parts:
             part.enter()
@@ -114,7 +117,8 @@ class Panel:
         """Another module is shown."""
         if not self.entered:
             return
-        self.entered = False
+        self.entered = self.backend.attended = False
+        self.training.show(False)
         self._activate(False)
         for part in self.parts:
             part.exit()

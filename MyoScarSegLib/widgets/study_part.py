@@ -49,13 +49,19 @@ class StudyPart(Part):
     def _node_added(self, node: Any) -> None:
         if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
             self._look_at = time.monotonic() + _LOADING_S
+            self.panel.backend.wake()
 
-    def _look(self) -> None:
-        """Choose the likely one among volumes that were loaded while the module is shown, once they are all there."""
+    def _look(self) -> bool:
+        """Choose the likely one among volumes that were loaded while the module is shown, once they are all there.
+
+        Returns:
+            Whether they are still waited for.
+        """
         if self._look_at and time.monotonic() > self._look_at and not self.workflow.scene.IsBatchProcessing():
             self._look_at = 0.0
             if self.panel.entered:
                 self.choose_likely()
+        return bool(self._look_at)
 
     def choose_likely(self) -> None:
         """Work on the volume that looks most like an LGE stack, if none was chosen."""

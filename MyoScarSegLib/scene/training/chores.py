@@ -84,6 +84,11 @@ class Chores:
         return chore
 
     @property
+    def busy(self) -> bool:
+        """Whether anything is being done, or waits for that."""
+        return self._task is not None or bool(self._queue)
+
+    @property
     def current(self) -> Chore | None:
         """The chore in hand that the user knows of, or the next one."""
         shown = [self._chore, *self._queue]

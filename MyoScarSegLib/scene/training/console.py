@@ -182,7 +182,8 @@ class TrainingConsole:
         other = library is not None and Path(library) != self.training.library_folder
         if library is not None and other and not self.training.open_library(Path(library), create=create):
             self._refuse()
-        if self.training.library_folder is None:
+        kept = self.training.kept_folder
+        if self.training.library_folder is None and (kept is None or not self.training.open_library(kept)):
             raise MyoScarSegError(_("Give the folder of the training library."))
 
     def _result(self, begun: bool) -> Any:

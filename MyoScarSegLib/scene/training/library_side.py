@@ -75,6 +75,11 @@ class LibrarySide:
         self._writing = self._next_split = self._watching = None
         self.look(at_once=True)
 
+    @property
+    def looking(self) -> bool:
+        """Whether a look has begun that is to be continued."""
+        return self._looking is not None
+
     def look(self, *, at_once: bool = False) -> bool:
         """See whether the folder has changed, once a second. Returns whether rows and split were read anew.
 

@@ -25,6 +25,7 @@ from MyoScarSegLib.scene.training.run_actions import RunActions
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.scene.watching import SceneWatcher
 from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.training.runs.status import RunState
 
 __all__ = ["TrainChange", "TrainingWorkflow"]
 
@@ -40,6 +41,8 @@ class TrainingWorkflow:
         cases: what is done with cases and split.
         trainings: what is done with trainings.
         models: what is done with models.
+        kept_folder: of the library of the last time, which is opened when it is needed; None if there was none.
+        watching: whether somebody sees what is there; if not, files are looked at only while the shown training runs.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class TrainingWorkflow:
         self.cases = LibraryActions(self._state)
         self.trainings = RunActions(self._state, self.cases)
         self.models = ModelActions(self._state)
+        self.kept_folder: Path | None = None
+        self.watching = True
         self._pumping = False
         self._stop_following = workflow.on_changed(self._on_first_tab)
         self._watcher = SceneWatcher(
@@ -96,20 +101,33 @@ class TrainingWorkflow:
         """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""
         return self._state.notices.on_changed(callback)
 
-    def pump(self) -> None:
-        """Take in what processes have done. Call it every 10 to 50 ms; from within itself it does nothing."""
+    @property
+    def follows(self) -> bool:
+        """Whether the shown training runs, as far as is known."""
+        status = self._state.runs.status
+        return status is not None and status.state is RunState.RUNNING
+
+    def pump(self) -> bool:
+        """Take in what processes have done, and look at library and trainings; from within itself it does nothing.
+
+        Returns:
+            Whether to call it again soon, in 10 to 50 ms; else once a second will do, and never while nobody is
+            :attr:`watching` and :attr:`follows` is false.
+        """
         if self._pumping:
-            return
+            return True
         self._pumping = True
         try:
             self._state.step()
             self._state.chores.pump()
-            self._state.library.look()
-            if self._state.runs.look():
-                self.trainings.curves_changed()
-            self.trainings.resume_interrupted()
+            if self.watching or self.follows:
+                self._state.library.look()
+                if self._state.runs.look():
+                    self.trainings.curves_changed()
+                self.trainings.resume_interrupted()
         finally:
             self._pumping = False
+        return bool(self._state.steps) or self._state.chores.busy or self._state.library.looking
 
     def refresh(self) -> None:
         """Look at library and training now, not at the next turn."""

@@ -106,8 +106,8 @@ class CaseTable:
             self._table.selectRow(row)
             self._table.scrollToItem(self._table.item(row, _CASE))
 
-    def go_on(self) -> None:
-        """Write some rows, and put in some pictures, that are not there yet. Call it often."""
+    def go_on(self) -> bool:
+        """Write some rows, and put in some pictures, that are not there yet. Returns whether there are more."""
         end = time.monotonic() + _AT_ONCE_S
         if self._unwritten:
             quietly(self._table, lambda: self._write_some(end))
@@ -121,6 +121,7 @@ class CaseTable:
                 icon = qt.QIcon(picture)
                 icon.addPixmap(picture, qt.QIcon.Selected)  # a selected picture is not to be tinted
                 item.setIcon(icon)
+        return bool(self._unwritten or self._waiting)
 
     def _sort(self, column: int) -> None:
         self._down = not self._down if column == self._column else False

@@ -178,8 +178,8 @@ class LibraryPart(TrainingPart):
         self.labels = LabelDialog(self.tab, question)
         self.labels.dialog.show()
 
-    def tick(self) -> None:  # noqa: D102
-        self.table.go_on()
+    def tick(self) -> bool:  # noqa: D102
+        return self.table.go_on()
 
     def _lines(self, rows: Sequence[Any]) -> list[CaseLine]:
         """The rows as lines of the table; those of before are used again where nothing has changed."""

@@ -34,8 +34,9 @@ class TrainingPart:
     def refresh(self, changes: frozenset[TrainChange]) -> None:
         """Show what is now. Called soon after some of :attr:`watches` have changed, many changes at a time."""
 
-    def tick(self) -> None:
-        """Called often while the tab is shown, for what is done a little at a time."""
+    def tick(self) -> bool:
+        """Called at each turn while the tab is shown, for what is done a little at a time. Returns whether there is more."""
+        return False
 
     def cleanup(self) -> None:
         """The panel goes: take back what was connected outside of the form."""

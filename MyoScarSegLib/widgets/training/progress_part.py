@@ -104,12 +104,13 @@ class ProgressPart(TrainingPart):
             self.panel.views.fit_plot()
             self._show_examples()
 
-    def tick(self) -> None:  # noqa: D102
+    def tick(self) -> bool:  # noqa: D102
         width = int(self.ui.curvePicture.width)
         if self._drawn is not None and self._drawn[:2] != (width, is_dark(self.ui.curvePicture)):
             self._show_curves()
             self._examples_shown = None
             self._show_examples()
+        return False
 
     def _notice(self, run: Any, status: Any) -> None:
         """Have a training that has just begun in sight, wherever it was begun."""

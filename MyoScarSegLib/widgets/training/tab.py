@@ -49,6 +49,7 @@ class TrainingTab:
         self.form = slicer.util.loadUI(str(resources_folder() / "UI" / "Training.ui"))
         self.ui = slicer.util.childWidgetVariables(self.form)
         self.shown = self.ready = False
+        self.training.watching = False
         looks.dress(self.ui)
         self.packages = Packages(self)
         self.status = TrainingStatusPart(self)
@@ -71,21 +72,21 @@ class TrainingTab:
         self.flush()
         self.ready = True
 
-    def flush(self) -> None:
-        """Show what has changed since the last time."""
+    def flush(self) -> bool:
+        """Show what has changed since the last time. Returns whether there is more to be shown soon."""
         if self._changes:
             changes = frozenset(self._changes)
             self._changes.clear()
             for part in self.parts:
                 if part.watches & changes:
                     part.refresh(changes)
-        if self.shown:
-            for part in self.parts:
-                part.tick()
+        more = [part.tick() for part in self.parts] if self.shown else []
+        return any(more) or bool(self._changes)
 
     def changed(self, *changes: TrainChange) -> None:
         """Have the parts show something anew at the next turn."""
         self._changes.update(changes)
+        self.panel.backend.wake()
 
     @property
     def title(self) -> str:
@@ -94,9 +95,10 @@ class TrainingTab:
 
     def show(self, on: bool) -> None:
         """The tab is shown or not."""
-        self.shown = on
+        self.shown = self.training.watching = on
         self.form.visible = on
         if on:
+            self._open_kept()
             looks.dress(self.ui)  # the theme may have been changed meanwhile
             self.changed(*TrainChange)
 
@@ -135,6 +137,11 @@ class TrainingTab:
             section: Any = getattr(self.ui, f"{name}Section")
             section.collapsed = self.panel.settings.flag(f"{name}Collapsed", False)
             section.connect("contentsCollapsed(bool)", lambda on, name=name: self._collapsed(name, bool(on)))
-        kept = self.panel.settings.text("trainingLibrary")
-        if kept and self.training.library_folder is None:
-            self.training.open_library(Path(kept))
+        if kept := self.panel.settings.text("trainingLibrary"):
+            self.training.kept_folder = Path(kept)
+
+    def _open_kept(self) -> None:
+        """Open the library of the last time: not before it is to be seen, for it may lie on a disk that does not answer."""
+        kept = self.training.kept_folder
+        if kept is not None and self.training.library_folder is None:
+            self.training.open_library(kept)
