@@ -113,10 +113,22 @@ def test_nifti_2_pairs_and_big_endian_files_are_read(tmp_path):
     same(nifti(tmp_path / "two.nii.gz", kind=nib.Nifti2Image))
     nib.save(nib.Nifti1Pair(VOXELS.T, affine()), tmp_path / "pair.img")
     same(tmp_path / "pair.hdr")
+    for name in ("pair.hdr", "pair.img"):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        (tmp_path / name).unlink()
+    same(tmp_path / "pair.hdr.gz")
     nib.save(nib.Nifti1Image(VOXELS.T, affine(), nib.Nifti1Header(endianness=">")), tmp_path / "big.nii")
     same(tmp_path / "big.nii")
     (tmp_path / "plain.nii.gz").write_bytes((tmp_path / "big.nii").read_bytes())
     same(tmp_path / "plain.nii.gz")
+
+
+def test_nifti_whose_header_does_not_say_where_the_voxels_begin(tmp_path):
+    for place, kind, start in ((108, nib.Nifti1Image, bytes(4)), (168, nib.Nifti2Image, bytes(8))):
+        data = bytearray(nifti(tmp_path / "a.nii", kind=kind).read_bytes())
+        data[place : place + len(start)] = start
+        (tmp_path / "a.nii").write_bytes(data)
+        same(tmp_path / "a.nii")
 
 
 def test_nifti_header_without_its_image_names_the_missing_file(tmp_path):
@@ -163,7 +175,7 @@ def test_nifti_quaternion_longer_than_one_is_read_and_noted(tmp_path):
     assert np.allclose(study.geometry.direction.ravel(), sitk.ReadImage(str(path)).GetDirection(), atol=1e-6)
 
 
-@pytest.mark.parametrize("pixdim", [(-1.5, -1.4, 9.0), (0.0, 0.0, 0.0), (np.nan, 1.4, 9.0), (1.0, 1.0, 1.0)])
+@pytest.mark.parametrize("pixdim", [(-1.5, -1.4, 9.0), (0.0, 0.0, 0.0), (np.nan, 1.4, 9.0), (1.0, 1.0, 1.0), (1.5, 1.4, 1.0)])
 def test_nifti_pixdim_that_says_nothing_gives_way_to_the_sform(tmp_path, pixdim):
     path = nifti(tmp_path / "a.nii")
     data = bytearray(path.read_bytes())
@@ -271,6 +283,11 @@ def test_nrrd_of_an_unknown_unit_has_no_mass_and_says_why(tmp_path):
     assert study.geometry.spacing_mm is None and "'furlong'" in study.problems[0]
 
 
+def test_nrrd_of_an_unknown_space_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="space 'RPS' is none that the format has"):
+        read_study(nrrd(tmp_path / "a.nrrd", space="RPS"))
+
+
 def test_nrrd_units_of_plain_spacings(tmp_path):
     plain = {"space": None, "space directions": None, "space origin": None}
     path = nrrd(tmp_path / "a.nrrd", **plain, spacings="0.15 0.14 0.9", units='"cm" "cm" "cm"')
@@ -356,6 +373,8 @@ META_VARIANTS = {
     "compressed": {"CompressedData": "True", "data": zlib.compress(VOXELS.tobytes())},
     "big endian": {"BinaryDataByteOrderMSB": "True", "data": VOXELS.astype(">i2").tobytes()},
     "big endian by the other name": {"ElementByteOrderMSB": "True", "data": VOXELS.astype(">i2").tobytes()},
+    "blank lines behind the header": {"data": b"\n\r\n" + VOXELS.tobytes()},
+    "compressed behind blank lines": {"CompressedData": "True", "data": b"\n\n" + zlib.compress(VOXELS.tobytes())},
     "text": {"BinaryData": "False", "data": " ".join(map(str, VOXELS.ravel())).encode()},
     "64 bits": {"ElementType": "MET_LONG_LONG", "data": VOXELS.astype("<i8").tobytes()},
     "a fourth axis of one entry": {
@@ -404,6 +423,12 @@ def test_metaimage_whose_data_file_is_missing_short_or_has_a_header(tmp_path):
 def test_metaimage_header_that_lacks_a_field_is_refused_by_its_name(tmp_path, lacking):
     with pytest.raises(StudyError, match=rf"a\.mha.*{lacking}"):
         read_study(meta(tmp_path / "a.mha", drop=(lacking,)))
+
+
+@pytest.mark.parametrize("size", ["nan", "1e400", "6.5"])
+def test_metaimage_of_a_size_that_is_no_number_is_refused(tmp_path, size):
+    with pytest.raises(StudyError, match="no valid DimSize"):
+        read_study(meta(tmp_path / "a.mha", DimSize=f"48 40 {size}"))
 
 
 def test_metaimage_with_a_matrix_of_zeros_keeps_its_sizes(tmp_path):

@@ -66,6 +66,22 @@ def test_type_is_kept(tmp_path, dtype):
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.nii.gz"))).dtype == expected
 
 
+@pytest.mark.parametrize("handed", [1, -1])
+def test_both_forms_of_a_written_nifti_agree_with_nibabel(tmp_path, handed):
+    import nibabel
+
+    direction = Rotation.from_euler("xyz", [0.3, -0.7, 1.1]).as_matrix() * (1, 1, handed)
+    voxels = np.random.default_rng(0).random((4, 30, 40)).astype(np.float32)
+    study = Study("a", voxels, Geometry((1.5, 1.4, 9.0), (-12.0, 34.0, 56.0), direction), Reconstruction.MAGNITUDE, "", (0, 1, 2))
+    write_volume(tmp_path / "a.nii.gz", voxels, study)
+    written = nibabel.load(tmp_path / "a.nii.gz")
+    affine = np.diag([-1, -1, 1, 1]) @ np.vstack([np.column_stack([direction * (1.5, 1.4, 9.0), (-12, 34, 56)]), (0, 0, 0, 1)])
+    assert np.array_equal(written.get_fdata().T, voxels)
+    assert np.allclose(written.get_sform(), affine, atol=1e-4) and np.allclose(written.get_qform(), affine, atol=1e-3)
+    assert [int(written.header[f"{form}form_code"]) for form in "qs"] == [1, 1]
+    assert written.header.get_xyzt_units()[0] == "mm"
+
+
 def test_mask_of_a_dicom_study_lies_on_the_dicom_slices(tmp_path):
     direction = Rotation.from_euler("xyz", [0.5, -0.4, 2.0]).as_matrix()
     array = np.random.default_rng(0).integers(0, 900, (6, 20, 24)).astype(np.uint16)

@@ -38,7 +38,7 @@ def read_metaimage(path: Path) -> StoredVolume:
     with path.open("rb") as file:
         fields = _fields(path, file)
         sizes = _numbers(path, fields, "dimsize")
-        if sizes is None or any(size < 1 or size != int(size) for size in sizes):
+        if sizes is None or not all(size >= 1 and size.is_integer() for size in sizes):
             raise StudyError(f"{path} is no MetaImage file, or its header is damaged: it has no valid DimSize.")
         shape = tuple(int(size) for size in sizes)
         channels = fields.get("elementnumberofchannels", "1")
@@ -105,6 +105,7 @@ def _array(path: Path, fields: dict[str, str], shape: tuple[int, ...], file: IO[
     wanted = math.prod(shape) * kind.itemsize
     said = fields["elementdatafile"]
     if said.lower() == "local":
+        _skip_blank_lines(fields, file, wanted)
         return np.frombuffer(_values(path, path, fields, file, kind, wanted), kind).astype(kind.newbyteorder("="))
     counted = re.fullmatch(r"(.*%0?\d*d.*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(\d+))?", said)
     if said.upper().startswith("LIST"):
@@ -121,6 +122,16 @@ def _array(path: Path, fields: dict[str, str], shape: tuple[int, ...], file: IO[
         with one.open("rb") as data:
             parts.append(_values(path, one, fields, data, kind, wanted // len(files)))
     return np.frombuffer(b"".join(parts), kind).astype(kind.newbyteorder("="))
+
+
+def _skip_blank_lines(fields: dict[str, str], file: IO[bytes], wanted: int) -> None:
+    """Behind the header, where they are no voxels: so many more bytes lie there, or zlib's data begin later."""
+    start, size = file.tell(), file.seek(0, 2)
+    file.seek(start)
+    blank = re.match(rb"[\r\n]*", file.read(16))
+    count = 0 if blank is None else blank.end()
+    packed = fields.get("compresseddata", "false").lower() == "true"
+    file.seek(start + (count if packed else max(0, min(count, size - start - wanted))))
 
 
 def _values(path: Path, data: Path, fields: dict[str, str], file: IO[bytes], kind: np.dtype, wanted: int) -> bytes:

@@ -109,7 +109,9 @@ def _volume(path: Path, header: Any, shape: tuple[int, ...], data: Path, file: I
         raise StudyError(f"{path} has voxels of single bits, which cannot be read. Save it with whole numbers.")
     wanted = math.prod(shape) * kind.itemsize
     offset = float(header["vox_offset"])
-    if not 0 <= offset < 1 << 40:
+    if offset == 0 and data == path:
+        offset = float(header.single_vox_offset)
+    if not (int(header["sizeof_hdr"]) if data == path else 0) <= offset < 1 << 40:
         raise StudyError(f"{path}: the NIfTI header is damaged (the voxels begin at byte {offset:g}).")
     file.seek(int(offset))
     raw = read_bytes(file, wanted)
@@ -158,9 +160,10 @@ def _forms(path: Path, header: Any) -> tuple[tuple[float, ...], np.ndarray, tupl
         cosines = sform[:, :3] / lengths
         sheared = bool(np.abs(cosines.T @ cosines - np.eye(3)).max() > _SHEARED)
         volume = abs(np.linalg.det(sform[:, :3]))
-        if np.allclose(lengths, np.abs(pixdim), rtol=_SAME_SPACING):
+        same = np.isclose(lengths, np.abs(pixdim), rtol=_SAME_SPACING)
+        if same.all():
             spacing = lengths
-        elif not np.allclose(lengths, mm) and (not usable_spacing(said) or (pixdim == mm).all()):  # 1 is what is never filled in
+        elif not np.allclose(lengths, mm) and (not usable_spacing(said) or (pixdim == mm)[~same].all()):  # 1: never filled in
             notes.append(
                 f"The NIfTI header's pixdim ({numbers(said)}) says nothing; the sform's spacing {numbers(lengths)} mm is used."
             )

@@ -33,10 +33,12 @@ _SPELLINGS = {"byteskip": "byte skip", "lineskip": "line skip", "datafile": "dat
 _TEXT = ("ascii", "text", "txt")
 _REQUIRED = ("type", "dimension", "sizes", "encoding")
 
-#: By what factors x, y, z of a space become LPS; a space that says nothing of the patient is taken as it is, as ITK does.
+#: By what factors x, y, z of a space become LPS; others say nothing of the patient and are taken as they are, as ITK does.
 _TO_LPS = {
     "ras": (-1, -1, 1), "right-anterior-superior": (-1, -1, 1),
     "las": (1, -1, 1), "left-anterior-superior": (1, -1, 1),
+    "lps": (1, 1, 1), "left-posterior-superior": (1, 1, 1),
+    "scanner-xyz": (1, 1, 1), "3d-right-handed": (1, 1, 1), "3d-left-handed": (1, 1, 1), "": (1, 1, 1),
 }  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def read_nrrd(path: Path) -> StoredVolume:
     # Axis n of the header is axis -1 - n of the array. The others have one entry each.
     order = [len(sizes) - 1 - n for n in (*[n for n in range(len(sizes)) if n not in spatial], *spatial[::-1])]
     array = np.transpose(array, order).reshape([sizes[n] for n in spatial[::-1]])
-    return StoredVolume(array, *_place(header, spatial))
+    return StoredVolume(array, *_place(path, header, spatial))
 
 
 def _header(path: Path, file: IO[bytes]) -> tuple[dict[str, Any], list[str]]:
@@ -116,7 +118,7 @@ def _spatial_axes(path: Path, header: Mapping[str, Any], sizes: list[int]) -> li
 
 
 def _place(
-    header: Mapping[str, Any], spatial: list[int]
+    path: Path, header: Mapping[str, Any], spatial: list[int]
 ) -> tuple[tuple[float, ...] | None, np.ndarray, np.ndarray, str, tuple[str, ...]]:
     """Spacing, cosines, origin, the name of the field and notes, as :class:`StoredVolume` has them."""
     no_origin = np.zeros(3)
@@ -142,7 +144,9 @@ def _place(
     if where == "spacings":
         return tuple(float(s * mm) for s, mm in zip(spacings, factors, strict=True)), vectors, origin, where, ()
     name = re.sub(r"[-\s]?time$", "", str(header.get("space", "")).lower())
-    to_lps = np.diag(_TO_LPS.get(name, (1, 1, 1))).astype(float)
+    if name not in _TO_LPS:
+        raise StudyError(f"{path}: the NRRD header's space {header['space']!r} is none that the format has. Export it again.")
+    to_lps = np.diag(_TO_LPS[name]).astype(float)
     vectors = to_lps @ (factors[:, None] * vectors)
     lengths = np.linalg.norm(vectors, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

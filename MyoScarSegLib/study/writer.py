@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,13 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
-from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import SCAR, Tissue
 from MyoScarSegLib.study.uneven import regular_grid
+
+#: In NIfTI's header: types of voxels; the byte where they begin in one file; and the unit of length.
+_NIFTI_TYPES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280}
+_NIFTI_VOXELS, _NIFTI_MM = 352, 2
 
 
 def write_volume(path: Path | str, array: np.ndarray, study: Study) -> None:
@@ -145,21 +151,37 @@ def _write(path: Path, image: Any) -> None:
 
 
 def _write_nifti(path: Path, image: Any) -> None:
-    """By nibabel: ITK's writer says nothing when the disk is full, and makes the axes of a sheared stack orthogonal."""
-    import_pydicom()  # nibabel imports it, and not quietly
+    """NIfTI-1 with both forms, written here: ITK's writer says nothing when the disk is full, and makes the axes of a sheared
+    stack orthogonal; and Slicer's own process has no nibabel.
+    """
     import SimpleITK as sitk
-    from nibabel import Nifti1Image
 
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    affine[:2] *= -1
-    array = sitk.GetArrayViewFromImage(image).T
-    nifti = Nifti1Image(array, affine, dtype=array.dtype)
-    nifti.header.set_xyzt_units("mm")
-    nifti.set_sform(affine, 1)
-    nifti.set_qform(affine, 1)
-    nifti.to_filename(path)
+    array = sitk.GetArrayViewFromImage(image)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    to_ras = np.diag([-1.0, -1.0, 1.0])
+    cosines, origin = to_ras @ np.reshape(image.GetDirection(), (3, 3)), to_ras @ image.GetOrigin()
+    sform = np.column_stack([cosines * np.asarray(image.GetSpacing()), origin])
+    left, _, right = np.linalg.svd(cosines)
+    turned = left @ right  # the qform holds no shear
+    handed = np.sign(np.linalg.det(turned))
+    versor = sitk.VersorTransform()
+    versor.SetMatrix((turned * (1.0, 1.0, handed)).ravel().tolist())
+    quaternion = np.array(versor.GetVersor()) * (-1.0 if versor.GetVersor()[3] < 0 else 1.0)
+    header = struct.pack(
+        "<i36x8h14x2h2x8f3f3xB24x80s24x2h6f12f16x4s4x",
+        348,
+        3, *image.GetSize(), 1, 1, 1, 1,
+        _NIFTI_TYPES[array.dtype.str[1:]], 8 * array.itemsize,
+        handed, *image.GetSpacing(), 1, 1, 1, 1,
+        _NIFTI_VOXELS, 1, 0, _NIFTI_MM, b"MyoScarSeg",
+        1, 1, *quaternion[:3], *origin, *sform.ravel(), b"n+1",
+    )  # fmt: skip
+    with path.open("wb") as raw, ExitStack() as stack:
+        packed = has_extension(path, (".gz",))
+        # Without name and time, equal masks are equal files.
+        file = stack.enter_context(gzip.GzipFile("", "wb", 1, raw, 0)) if packed else raw
+        file.write(header)
+        file.write(np.ascontiguousarray(array).data)
 
 
 def _right_handed(image: Any) -> Any:

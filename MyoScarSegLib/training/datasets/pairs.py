@@ -21,7 +21,8 @@ LABEL_FOLDERS = ("labels", "labelstr", "label", "masks", "mask", "segmentations"
 
 _IMAGE_ENDING = re.compile(r"(?:^|[_\-. ])(?:lge|image|img|volume|vol|psir|scan|orig|0000)$", re.IGNORECASE)
 _LABEL_ENDING = re.compile(
-    r"(?:^|[_\-. ])(?:labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar)$", re.IGNORECASE
+    r"(?:^|[_\-. ])(?:labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar|infarct(?:ion)?)$",
+    re.IGNORECASE,
 )
 _OTHER_CHANNEL = re.compile(r"_000[1-9]$")
 
