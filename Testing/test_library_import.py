@@ -290,3 +290,23 @@ def test_every_chore_is_there():
     for place in chores.CHORES.values():
         module, _, function = place.partition(":")
         assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_an_import_reads_each_record_a_few_times_however_many_cases_there_are(tmp_path, monkeypatch):
+    library, scenes, reads = Library.create(tmp_path / "library"), tmp_path / "scenes", []
+    for number in range(9):
+        write_scene(scenes / f"{number}", number)
+    read = Case.read.__func__
+    monkeypatch.setattr(Case, "read", classmethod(lambda cls, path: reads.append(path) or read(cls, path)))
+    report = import_cases(library, [scenes / f"{number}" for number in range(9)])
+    assert [case.status for case in report.cases] == ["added"] * 9
+    assert len(reads) == 8, "each that was there once; the last one is asked for by nobody"
+
+
+def test_a_record_that_somebody_else_has_replaced_is_read_again(tmp_path):
+    library = Library.create(tmp_path / "library")
+    add_case(library, "P001", 1)
+    (before,) = library.scan()[0]
+    other = Library.open(library.folder)
+    other.add(study(1), labels(1) >= 3, patient=before.patient, case=before.case, tags=["other"], replace=True)
+    assert library.scan()[0] == other.scan()[0]

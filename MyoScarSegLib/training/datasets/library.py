@@ -58,6 +58,7 @@ class Library:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._records: dict[Path, tuple[tuple[int, int, int], Case]] = {}
 
     @classmethod
     def create(cls, folder: Path | str) -> Library:
@@ -214,7 +215,7 @@ class Library:
         cases, damaged = [], {}
         for name, folder in self.folders().items():
             try:
-                case = Case.read(folder / RECORD)
+                case = self._record(folder / RECORD)
                 if case.case != name:
                     raise StudyError(
                         f"{folder / RECORD} is of case {case.case}; its folder was renamed. Name it {case.case} again."
@@ -223,6 +224,18 @@ class Library:
             except StudyError as error:
                 damaged[name] = str(error)
         return cases, damaged
+
+    def _record(self, path: Path) -> Case:
+        """A case's record, read anew only if its file is another one now: each case that is added asks for all of them."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return Case.read(path)  # which says what is wrong
+        file = facts.st_ino, facts.st_mtime_ns, facts.st_size
+        known = self._records.get(path)
+        if known is None or known[0] != file:
+            known = self._records[path] = file, Case.read(path)
+        return known[1]
 
     def cases(self) -> list[Case]:
         """All cases, sorted by name.
