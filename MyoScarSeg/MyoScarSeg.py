@@ -105,7 +105,7 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
         logic.exportResults("/some/folder")
 
         logic.addToLibrary(volumeNode, patient="P001", library="/some/library")   # once it is corrected
-        run = logic.train({"mode": "quick", "preset": "balanced"}, wait=True)
+        run = logic.train({"mode": "decoder", "preset": "balanced"}, wait=True)
         logic.useModel(run)
 
     The panel uses the same workflow: what a script does shows there, can be cancelled there, and is one step of its undo.

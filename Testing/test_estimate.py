@@ -126,7 +126,7 @@ def test_phantoms_and_whole_networks_are_counted(library, settings, fixed):
     plain = estimate(replace(settings, options={**settings.options, "phantoms": 0}), library, SPLIT).parts
     more = estimate(settings, library, SPLIT).parts
     assert more["embedding"] > plain["embedding"] and more["steps"] > plain["steps"]
-    assert estimate(replace(settings, mode="thorough"), library, SPLIT).parts["embedding"] == 0
+    assert estimate(replace(settings, mode="full"), library, SPLIT).parts["embedding"] == 0
 
 
 def test_early_stopping_lowers_only_the_lower_bound(library, settings, fixed):

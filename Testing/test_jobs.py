@@ -29,7 +29,7 @@ FULL = {
     "device": "cuda:1",
     "batch": 2,
     "name": "mine-2",
-    "options": {"rate": 1e-3, "detail": False, "precision": "no", "side": 128},
+    "options": {"rate": 1e-3, "detail": False, "patience": 2, "side": 128},
     "data_kind": "volumes",
     "labels": "scar=1",
     "patients": "P[0-9]+",

@@ -57,9 +57,9 @@ def test_model_that_knows_no_scar_gets_more_epochs_and_the_rates_of_a_beginner(t
     assert job.epochs == 2 * jobs_of(TrainSettings(), tmp_path)[0].epochs
     assert job.options["scar_free_share"] < 0.2
     assert "scar_free_share" not in jobs_of(TrainSettings(), tmp_path)[0].options
-    thorough = TrainSettings(start_segmenter="litemedsam", mode="thorough")
+    thorough = TrainSettings(start_segmenter="litemedsam", mode="full")
     assert "encoder_rate" not in jobs_of(thorough, tmp_path)[0].options
-    assert jobs_of(TrainSettings(mode="thorough"), tmp_path)[0].options["encoder_rate"] < 1e-4
+    assert jobs_of(TrainSettings(mode="full"), tmp_path)[0].options["encoder_rate"] < 1e-4
 
 
 def test_file_to_start_from_tells_itself_whether_it_knows_scar(tmp_path):
@@ -70,7 +70,7 @@ def test_file_to_start_from_tells_itself_whether_it_knows_scar(tmp_path):
 
 
 def test_both_are_two_trainings_with_options_of_their_own(tmp_path):
-    settings = TrainSettings(what="both", name="ward-3", options={"batch": 4, "detector.rate": 1e-4}, kl=0.5, sigma=2.0)
+    settings = TrainSettings(what="both", name="ward-3", options={"batch": 4, "detector.rate": 1e-4}, divergence=0.5, blur_px=2.0)
     segmenter, detector = jobs_of(settings, tmp_path)
     assert (segmenter.kind, detector.kind) == ("sam", "yolo")
     assert (segmenter.name, detector.name) == ("ward-3", "ward-3-detector")
@@ -90,14 +90,14 @@ def test_chosen_epochs_patience_and_device_are_kept(tmp_path):
     ("wrong", "told"),
     [
         ({"what": "all"}, "what"),
-        ({"mode": "decoder"}, "mode"),
+        ({"mode": "quick"}, "mode"),
         ({"preset": "fast"}, "preset"),
         ({"augmentation": "wild"}, "augmentation"),
         ({"seed": -1}, "seed"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": True}, "epochs"),
         ({"patience": 1.5}, "patience"),
-        ({"kl": -0.1}, "kl"),
+        ({"divergence": -0.1}, "divergence"),
         ({"dice": float("nan")}, "dice"),
         ({"device": "gpu"}, "no device"),
         ({"name": "Mine"}, "lower-case"),
@@ -122,20 +122,26 @@ def test_wrong_option_and_missing_start_model_are_known_before_anything_begins(t
     with pytest.raises(ModelError, match="There is no model"):
         jobs_of(TrainSettings(start_segmenter=str(tmp_path / "gone.safetensors")), tmp_path)
     with pytest.raises(ModelError, match="All weights of the loss are 0"):
-        jobs_of(TrainSettings(dice=0, bce=0, kl=0), tmp_path)
+        jobs_of(TrainSettings(dice=0, cross_entropy=0, divergence=0), tmp_path)
     with pytest.raises(StudyError):
         TrainSettings().jobs(tmp_path, tmp_path, tmp_path / "no-split.json")
 
 
 def test_settings_survive_a_file():
-    settings = TrainSettings(what="both", epochs=3, kl=0.0, options={"copies": 2, "detector.rate": 0.001}, name="a-1")
+    settings = TrainSettings(what="both", epochs=3, divergence=0.0, options={"copies": 2, "detector.rate": 0.001}, name="a-1")
     assert TrainSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
     assert TrainSettings.from_json({}) == TrainSettings()
 
 
 @pytest.mark.parametrize(
     ("document", "told"),
-    [([], "JSON object"), ({"version": 9}, "version 9"), ({"speed": 3, "version": 1}, "no speed"), ({"seed": "1"}, "seed")],
+    [
+        ([], "JSON object"),
+        ({"version": 9}, "version 9"),
+        ({"version": 1}, "version 1.*anew"),
+        ({"speed": 3, "version": 2}, "no speed"),
+        ({"seed": "1"}, "seed"),
+    ],
 )
 def test_strange_file_of_settings_is_refused_with_a_sentence(document, told):
     with pytest.raises(ModelError, match=told):

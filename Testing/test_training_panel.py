@@ -272,16 +272,16 @@ def test_who_changes_nothing_gets_the_defaults(tab):
 def test_every_choice_reaches_the_training(tab):
     ui = tab.tab.ui
     wanted = TrainSettings(
-        what="both", start_segmenter="litemedsam", start_detector="fresh", mode="thorough", preset="best", seed=3, device="cpu",
-        epochs=7, patience=0, dice=0.5, bce=0.0, kl=0.25, sigma=1.5, augmentation="heavy", name="third",
+        what="both", start_segmenter="litemedsam", start_detector="fresh", mode="full", preset="best", seed=3, device="cpu",
+        epochs=7, patience=0, dice=0.5, cross_entropy=0.0, divergence=0.25, blur_px=1.5, augmentation="heavy", name="third",
     )  # fmt: skip
     for combo, value in (
         (ui.whatCombo, "both"), (ui.startSegmenterCombo, "litemedsam"), (ui.startDetectorCombo, "fresh"),
-        (ui.modeCombo, "thorough"), (ui.presetCombo, "best"), (ui.trainDeviceCombo, "cpu"), (ui.augmentationCombo, "heavy"),
+        (ui.modeCombo, "full"), (ui.presetCombo, "best"), (ui.trainDeviceCombo, "cpu"), (ui.augmentationCombo, "heavy"),
     ):  # fmt: skip
         combo.setCurrentIndex(combo.findData(value))
     ui.epochsSpin.value, ui.patienceSpin.value, ui.trainSeedSpin.value = 7, 0, 3
-    for name, value in (("dice", 0.5), ("bce", 0.0), ("kl", 0.25), ("sigma", 1.5)):
+    for name, value in (("dice", 0.5), ("crossEntropy", 0.0), ("divergence", 0.25), ("labelBlur", 1.5)):
         getattr(ui, f"{name}Spin").value = value
     ui.runNameEdit.text = "third"
     tab.click("startTrainButton")
@@ -301,7 +301,7 @@ def test_rows_that_the_chosen_training_has_not_are_hidden(tab):
     ui.whatCombo.setCurrentIndex(ui.whatCombo.findData("detector"))
     tab.settle()
     assert not ui.modeCombo.visible
-    assert not ui.klSpin.enabled
+    assert not ui.divergenceSpin.enabled
     assert ui.startDetectorCombo.visible
     ui.trainSection.collapsed = True
     ui.trainSection.collapsed = False

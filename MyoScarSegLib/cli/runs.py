@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.splits import Split
 
 # As the settings of a run have them, which are not imported before they are needed.
-WHATS, MODES, PRESETS = ("segmenter", "detector", "both"), ("quick", "thorough"), ("quick", "balanced", "best")
+WHATS, MODES, PRESETS = ("segmenter", "detector", "both"), ("decoder", "full"), ("quick", "balanced", "best")
 AUGMENTATIONS = ("none", "light", "standard", "heavy")
 _WAIT_S = 35.0
 """After the time for the step in hand: for the files to be written."""
@@ -67,7 +67,7 @@ def _one(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParse
 def _add_new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("library", metavar="LIBRARY", type=Path)
     parser.add_argument("--what", choices=WHATS, default="segmenter", help="is trained (segmenter)")
-    parser.add_argument("--mode", choices=MODES, default="quick", help="what learns (quick)")
+    parser.add_argument("--mode", type=_mode, choices=MODES, default="decoder", help="what learns (decoder)")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how long (balanced)")
     parser.add_argument("--start-segmenter", metavar="NAME|PATH", help="to start from (the default one)")
     parser.add_argument("--start-detector", metavar="NAME|PATH", help="to start from (the default one; fresh for new weights)")
@@ -86,6 +86,10 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--go", action="store_true", help="start it at once")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_new)
+
+
+def _mode(text: str) -> str:
+    return {"quick": "decoder", "thorough": "full"}.get(text, text)  # what scripts of former versions say
 
 
 def _positive(text: str) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 
 KINDS = ("sam", "yolo")
-MODES = ("decoder", "full")
+DECODER, FULL = MODES = ("decoder", "full")
 FRESH = "fresh"
 """As ``start``: no model, but new weights."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")

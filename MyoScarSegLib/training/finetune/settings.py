@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.training.jobs import MODES
 from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 
-MODES = ("decoder", "full")
-_FROM_ZERO = ("scar_free_share", "phantom_share", "corrected", "decay", "tissue")
+_FROM_ZERO = ("scar_free_share", "phantom_share", "corrected", "tissue")
 _LEAST_SIDE, _MOST_SIDE = 32, 2048
 _LEAST_MM, _MOST_MM = 20, 1000
 
@@ -46,11 +46,8 @@ class SamSettings:
         corrections: ...one after the other, up to this many.
         dense_rate, encoder_rate, decoder_rate, detail_rate, refiner_rate: peak learning rates of AdamW, for the dense phase,
             and for each part in the prompts phase.
-        decay: weight decay.
         warmup: share of all steps with linear warm-up; cosine to 2% follows.
-        clip: largest norm of the gradient.
         averaging: decay of the averaged weights; 0 for none.
-        precision: ``auto``, ``no``, ``bf16`` or ``fp16``, as accelerate names them; ``auto`` is bf16 on GPUs that have it.
         tissue: weight of the tissue map's loss in the prompts phase.
         calibrate: where a refiner draws the mask, move its threshold to where it is best on the validation patients.
         evaluate_every: epochs between looks at the validation patients end to end.
@@ -89,11 +86,8 @@ class SamSettings:
     decoder_rate: float = 2e-4
     detail_rate: float = 3e-4
     refiner_rate: float = 1.5e-3
-    decay: float = 0.02
     warmup: float = 0.04
-    clip: float = 1.0
     averaging: float = 0.995
-    precision: str = "auto"
     tissue: float = 0.3
     calibrate: bool = True
     evaluate_every: int = 3
@@ -132,9 +126,7 @@ class SamSettings:
         for name in ("warmup", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name):g}; it must be from 0 to below 1.")
-        if self.precision not in ("auto", "no", "bf16", "fp16"):
-            raise ModelError(f"precision is {self.precision!r}; choose auto, no, bf16 or fp16.")
-        for name in ("dense_rate", "encoder_rate", "decoder_rate", "detail_rate", "refiner_rate", "clip"):
+        for name in ("dense_rate", "encoder_rate", "decoder_rate", "detail_rate", "refiner_rate"):
             if not getattr(self, name) > 0:
                 raise ModelError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
 

@@ -14,27 +14,20 @@ from types import MappingProxyType
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.jobs import FRESH, TrainJob
+from MyoScarSegLib.training.jobs import DECODER, FRESH, FULL, MODES, TrainJob
 from MyoScarSegLib.training.options import Option
 from MyoScarSegLib.training.runs.startmodels import knows_scar, start_names
 from MyoScarSegLib.training.splits import Split
 
-VERSION = 1
+VERSION = 2
 SEGMENTER, DETECTOR, BOTH = "segmenter", "detector", "both"
-QUICK, THOROUGH = "quick", "thorough"
 FAST, BALANCED, BEST = "quick", "balanced", "best"
 AUGMENTATIONS = ("none", "light", "standard", "heavy")
 DETECTOR_OPTION = "detector."
 """Before the name of an option that is for the detector."""
-_MODES = {QUICK: "decoder", THOROUGH: "full"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_LOSSES = {
-    "dice": "loss.dice",
-    "bce": "loss.cross_entropy",
-    "kl": "loss.divergence",
-    "sigma": "loss.blur_px",
-}
+LOSSES = ("dice", "cross_entropy", "divergence", "blur_px")
 _SLICES_PER_PATIENT = 7
 """Of an epoch: those with scar and as many without, of short-axis stacks of ten or so."""
 _BATCH = 6
@@ -88,16 +81,16 @@ class TrainSettings:
         what: ``segmenter``, ``detector`` or ``both``.
         start_segmenter, start_detector: model to start from, by name or path; None for the default one, and for a detector
             also ``fresh``.
-        mode: what of the segmenter learns: ``quick`` the parts behind the image encoder, whose embeddings are made once;
-            ``thorough`` everything.
+        mode: what of the segmenter learns: ``decoder`` the parts behind the image encoder, whose embeddings are made once;
+            ``full`` everything.
         preset: how long: ``quick``, ``balanced`` or ``best``.
         seed: of everything that is drawn.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         epochs: passes over the data; None for as many as the preset says.
         patience: looks at the validation patients without a better figure after which the segmenter's training ends; 0 for
             never, None for the preset's.
-        dice, bce, kl: weights of the segmenter's losses; None for the usual ones.
-        sigma: standard deviation in pixels of the blur that softens the labels for ``kl``; None for the usual one.
+        dice, cross_entropy, divergence: weights of the segmenter's losses; None for the usual ones.
+        blur_px: standard deviation of the blur that softens the labels for ``divergence``; None for the usual one.
         augmentation: how far pictures are varied: ``none``, ``light``, ``standard`` or ``heavy``.
         name: of the model that is made; empty for ``segmenter`` or ``detector``.
         options: further settings by name, such as ``copies`` or ``prompts``; ``detector.`` goes before those of the
@@ -110,16 +103,16 @@ class TrainSettings:
     what: str = SEGMENTER
     start_segmenter: str | None = None
     start_detector: str | None = None
-    mode: str = QUICK
+    mode: str = DECODER
     preset: str = BALANCED
     seed: int = 0
     device: str = "auto"
     epochs: int | None = None
     patience: int | None = None
     dice: float | None = None
-    bce: float | None = None
-    kl: float | None = None
-    sigma: float | None = None
+    cross_entropy: float | None = None
+    divergence: float | None = None
+    blur_px: float | None = None
     augmentation: str = "standard"
     name: str = ""
     options: Mapping[str, Option] = field(default_factory=lambda: MappingProxyType({}))
@@ -147,7 +140,7 @@ class TrainSettings:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ModelError(f"The training's {name} is a whole number from {least} up, not {value!r}.")
-        for name in _LOSSES:
+        for name in LOSSES:
             value = getattr(self, name)
             if value is None:
                 continue
@@ -173,7 +166,7 @@ class TrainSettings:
         if document.get("version", VERSION) != VERSION:
             raise ModelError(
                 f"The settings of this training are of version {document.get('version')!r}; this program reads {VERSION}. "
-                "Update MyoScarSeg."
+                + ("Choose them anew." if document["version"] == 1 else "Update MyoScarSeg.")
             )
         known = {f.name for f in fields(cls)}
         if unknown := sorted(str(key) for key in document if key not in known | {"version"}):
@@ -243,7 +236,7 @@ class TrainSettings:
             data=data,
             out=out / kind,
             start=self.start_segmenter if segments else self.start_detector,
-            mode=_MODES[self.mode] if segments else "decoder",
+            mode=self.mode if segments else "decoder",
             preset=self.augmentation,
             epochs=self.planned_epochs(kind, patients),
             seed=self.seed,
@@ -264,14 +257,14 @@ class TrainSettings:
             "evaluate_every": 1,
             "patience": effort.patience if self.patience is None else self.patience,
         }
-        if self.mode == QUICK:
+        if self.mode == DECODER:
             # A new branch needs a phase of its own, which is anything but quick. One that is there learns on.
             options["detail"] = False
             if not learnt:
                 options |= _FROM_GENERAL
         elif learnt:
             options["encoder_rate"] = _GENTLE_ENCODER
-        options |= {_LOSSES[name]: float(getattr(self, name)) for name in _LOSSES if getattr(self, name) is not None}
+        options |= {f"loss.{name}": float(getattr(self, name)) for name in LOSSES if getattr(self, name) is not None}
         given = {k: v for k, v in self.options.items() if not k.startswith(DETECTOR_OPTION)} if self.what != DETECTOR else {}
         options |= given
         with_options(SamSettings(), options)  # a wrong one is to be known now, not when the run has begun
@@ -315,8 +308,8 @@ def whats() -> tuple[Choice, ...]:
 def modes() -> tuple[Choice, ...]:
     """What of the segmenter can learn."""
     return (
-        Choice(QUICK, "Quick", "Only the parts behind the image encoder learn, on embeddings made once. Right for a laptop."),
-        Choice(THOROUGH, "Thorough", "The whole network learns. For many patients and a GPU."),
+        Choice(DECODER, "Quick", "Only the parts behind the image encoder learn, on embeddings made once. Right for a laptop."),
+        Choice(FULL, "Thorough", "The whole network learns. For many patients and a GPU."),
     )
 
 
@@ -350,7 +343,7 @@ def title_of(choices: tuple[Choice, ...], name: str) -> str:
 
 _CHOICES = {
     "what": (SEGMENTER, DETECTOR, BOTH),
-    "mode": tuple(_MODES),
+    "mode": MODES,
     "preset": tuple(_EFFORTS),
     "augmentation": AUGMENTATIONS,
 }

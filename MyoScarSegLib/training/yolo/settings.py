@@ -63,11 +63,7 @@ class DetectorSettings:
         phantoms: number of phantom slices; each epoch draws ``phantom_share`` of its slices from them.
         phantom_share: share of phantom slices in an epoch, 0 to 1.
         rate: peak learning rate of AdamW.
-        decay: weight decay.
         warmup: epochs of linear warm-up; cosine to 1% follows.
-        averaging: decay of the averaged weights.
-        class_gain: weight of the classes in ultralytics' loss (its own default is 0.5).
-        tissue_gain: weight of the tissue map that the network must draw, beside the boxes, while it trains.
         calibration: share of the training patients that do not train but set the threshold; at 0 all train and all set it.
         confidence: the threshold; at 0 it is chosen on the calibration patients.
         workers: processes that make batches; 0 makes them in the training process.
@@ -84,11 +80,7 @@ class DetectorSettings:
     phantoms: int = 200
     phantom_share: float = 0.2
     rate: float = 2e-3
-    decay: float = 0.02
     warmup: float = 3.0
-    averaging: float = 0.998
-    class_gain: float = 1.0
-    tissue_gain: float = 2.0
     calibration: float = 0.0
     confidence: float = 0.0
     workers: int = 0
@@ -102,7 +94,7 @@ class DetectorSettings:
         for name in ("size", "window"):
             if getattr(self, name) % 32:
                 raise ModelError(f"The setting {name} is {getattr(self, name)}; it must be a multiple of 32.")
-        for name in ("second_look_share", "phantom_share", "averaging", "calibration", "confidence"):
+        for name in ("second_look_share", "phantom_share", "calibration", "confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ModelError(f"The setting {name} is {getattr(self, name)}; it must be from 0 to 1.")
         if self.calibration > 0.5:
@@ -112,6 +104,5 @@ class DetectorSettings:
 
 
 _LEAST = {
-    "size": 64, "window": 64, "epochs": 1, "batch": 1, "phantoms": 0, "decay": 0, "warmup": 0, "class_gain": 0,
-    "tissue_gain": 0, "workers": 0, "seed": 0,
+    "size": 64, "window": 64, "epochs": 1, "batch": 1, "phantoms": 0, "warmup": 0, "workers": 0, "seed": 0,
 }  # fmt: skip

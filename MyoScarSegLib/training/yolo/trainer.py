@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_WEIGHT_DECAY = 0.02
+_CLASS_GAIN = 1.0
+"""Weight of the classes in the loss; ultralytics' own default is 0.5."""
+_TISSUE_GAIN = 2.0
+"""Weight of the tissue map that the network must draw, beside the boxes, while it trains."""
+_AVERAGING = 0.998
+"""Decay of the averaged weights, about the last 500 steps."""
 _AVERAGING_RAMP = 500
 """Steps over which the average grows long."""
 _SECOND_MOMENT = 0.99
@@ -107,10 +114,10 @@ def train_network(plan: TrainingPlan, *, device: torch.device, batch: int | None
             "lrf": 0.01,
             "cos_lr": True,
             "momentum": 0.9,
-            "weight_decay": settings.decay,
+            "weight_decay": _WEIGHT_DECAY,
             "warmup_epochs": settings.warmup,
             "warmup_bias_lr": 0.0,
-            "cls": settings.class_gain,
+            "cls": _CLASS_GAIN,
             "mosaic": 0.0,
             "close_mosaic": 0,
             "amp": False,
@@ -204,8 +211,8 @@ def _trainer_class() -> Any:
             model, plan = self.model, self._plan
             model.criterion = None
             detection = model.init_criterion()
-            model.criterion = PaintingCriterion(detection, getattr(model, PAINTER), plan.settings.tissue_gain)
-            self.ema = ModelEMA(model, decay=plan.settings.averaging, tau=_AVERAGING_RAMP)
+            model.criterion = PaintingCriterion(detection, getattr(model, PAINTER), _TISSUE_GAIN)
+            self.ema = ModelEMA(model, decay=_AVERAGING, tau=_AVERAGING_RAMP)
             self.ema.ema.criterion = None
             state = plan.state
             if state is None:

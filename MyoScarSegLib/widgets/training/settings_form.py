@@ -17,7 +17,7 @@ from MyoScarSegLib.widgets.text import _, device_text
 
 FRESH = "fresh"
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-_LOSSES = ("dice", "bce", "kl", "sigma")
+_LOSSES = {"dice": "dice", "cross_entropy": "crossEntropy", "divergence": "divergence", "blur_px": "labelBlur"}
 
 
 class SettingsForm:
@@ -50,8 +50,8 @@ class SettingsForm:
             combo.connect("currentIndexChanged(int)", self._touched)
         for spin in (ui.epochsSpin, ui.patienceSpin, ui.trainSeedSpin):
             spin.connect("valueChanged(int)", self._touched)
-        for name in _LOSSES:
-            getattr(ui, f"{name}Spin").connect("valueChanged(double)", self._touched)
+        for widget in _LOSSES.values():
+            getattr(ui, f"{widget}Spin").connect("valueChanged(double)", self._touched)
         ui.runNameEdit.connect("editingFinished()", self._touched)
 
     def show_models(self, entries: Sequence[Any]) -> None:
@@ -75,6 +75,7 @@ class SettingsForm:
             ModelError: the name is not fit, or another value makes no sense; it is named.
         """
         ui = self._ui
+        losses: dict[str, Any] = {name: _optional(getattr(ui, f"{widget}Spin")) for name, widget in _LOSSES.items()}
         return dataclasses.replace(
             self._base,
             what=_data(ui.whatCombo),
@@ -88,10 +89,7 @@ class SettingsForm:
             patience=None if ui.patienceSpin.value < 0 else int(ui.patienceSpin.value),
             augmentation=_data(ui.augmentationCombo),
             name=str(ui.runNameEdit.text).strip(),
-            dice=_optional(ui.diceSpin),
-            bce=_optional(ui.bceSpin),
-            kl=_optional(ui.klSpin),
-            sigma=_optional(ui.sigmaSpin),
+            **losses,
         )
 
     def fill(self, settings: TrainSettings) -> None:
@@ -110,8 +108,8 @@ class SettingsForm:
             ui.epochsSpin.value = settings.epochs or 0
             ui.patienceSpin.value = -1 if settings.patience is None else settings.patience
             ui.runNameEdit.text = settings.name
-            for name in _LOSSES:
-                spin, value = getattr(ui, f"{name}Spin"), getattr(settings, name)
+            for name, widget in _LOSSES.items():
+                spin, value = getattr(ui, f"{widget}Spin"), getattr(settings, name)
                 spin.value = spin.minimum if value is None else value
         finally:
             self._filling = False

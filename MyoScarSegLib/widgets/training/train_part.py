@@ -123,7 +123,7 @@ class TrainPart(TrainingPart):
         ui.presetInfo.text = _line(plans.presets(), chosen.preset)
         ui.whatCombo.toolTip = _line(plans.whats(), chosen.what)
         ui.augmentationCombo.toolTip = _line(plans.augmentations(), chosen.augmentation)
-        for name in ("lossesLabel", "diceSpin", "bceSpin", "klSpin", "sigmaSpin"):
+        for name in ("lossesLabel", "diceSpin", "crossEntropySpin", "divergenceSpin", "labelBlurSpin"):
             getattr(ui, name).enabled = segmenter
 
     def _explain(self) -> None:
