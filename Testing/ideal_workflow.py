@@ -109,7 +109,11 @@ class IdealWorkflow:
     def add_negative_point(self) -> None:
         k = self.session.boxes.box(self.added).slice
         before = self.scar()
-        y, x = np.argwhere(before[k])[len(np.argwhere(before[k])) // 2]
+        # Outside all boxes, where a click counts for every object: the tiny network's fill the slice and hide each other.
+        free = before[k].copy()
+        for box in (b for b in self.session.boxes.all_boxes() if b.slice == k):
+            free[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = False
+        y, x = np.argwhere(free)[len(np.argwhere(free)) // 2]
         assert self.workflow.add_point(Point(k, float(x) + 0.5, float(y) + 0.5, positive=False)), self.workflow.error
         catch_up(self.workflow)
         after = self.scar()
