@@ -91,3 +91,22 @@ def test_the_library_of_the_last_time_is_not_touched_before_it_is_seen(module, b
     assert not opened
     module.show_train()
     assert opened == [tmp_path]
+
+
+def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_turn(module, backend, monkeypatch):
+    module.workflow.select(add_volume(module.scene))
+    module.settle()
+    applied = []
+    set_threshold = module.workflow.set_threshold
+
+    def counted(threshold, **more):
+        applied.append(round(threshold, 2))
+        return set_threshold(threshold, **more)
+
+    monkeypatch.setattr(module.workflow, "set_threshold", counted)
+    for percent in range(51, 71):
+        module.ui.thresholdSlider.value = percent / 100
+    assert applied == [0.51]
+    module.settle()
+    assert applied == [0.51, 0.7] and module.session.threshold == pytest.approx(0.7)
+    assert module.ui.thresholdSlider.value == pytest.approx(0.7)

@@ -10,6 +10,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene import attributes
+from MyoScarSegLib.scene.segmentation import ScarSegmentation
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.workflow import Workflow
@@ -161,3 +162,34 @@ def test_an_edit_goes_through_a_scene_only_after_nodes_have_come_or_gone(workflo
     while workflow.pump():
         pass
     assert not scans
+
+
+def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows_when_it_rests(scene, volume, monkeypatch):
+    now, written = [0.0], []
+    workflow = Workflow(scene, Engine(), clock=lambda: now[0])
+    workflow.waits = True
+    assert workflow.select(volume)
+    sure = (blob((40, 48), 24.0, 20.0, 6.0) > 0.5).astype("float32")  # the same mask at each threshold
+    probability = {1: sure, 2: blob((40, 48), 24.0, 20.0, 6.0), 4: sure}
+    workflow.session.apply_masks(SliceMasks(probability=probability, scores={}, provenance={}))
+    node, kind = workflow.session.segmentation.node, "Closed surface"
+    node.CreateClosedSurfaceRepresentation()
+    shown = node.GetSegmentation().ContainsRepresentation
+    write = ScarSegmentation.write_slices
+    monkeypatch.setattr(ScarSegmentation, "write_slices", lambda self, masks: written.append(sorted(masks)) or write(self, masks))
+    assert workflow.set_threshold(0.75)
+    assert written == [[2]] and shown(kind), "one value alone is shown at once"
+    for threshold in (0.9, 0.96, 0.985):
+        assert workflow.set_threshold(threshold, same_step=True)
+        now[0] += 0.1
+        assert workflow.pump() and not shown(kind)
+    assert written == [[2]] * 4
+    now[0] += 0.3
+    while workflow.pump():
+        pass
+    assert shown(kind)
+    assert workflow.undo() and shown(kind), "later edits show their surface at once again"
+    workflow.set_threshold(0.3, same_step=True)
+    workflow.select(None)
+    assert shown(kind), "also when the study is left meanwhile"
+    workflow.close()

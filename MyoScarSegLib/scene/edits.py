@@ -67,11 +67,11 @@ class QuickEdits(ABC):
 
         ``same_step`` joins it to the latest action: all but the first value of a slider that is being dragged.
         """
-        return self._set(lambda session: session.set_threshold(threshold, same_step))
+        return self._set(lambda session: session.set_threshold(threshold, same_step), same_step)
 
     def set_growth_mm(self, growth_mm: float, *, same_step: bool = False) -> bool:
         """Grow (or, below 0, shrink) the mask by millimetres in the slice; reversible. As :meth:`set_threshold`."""
-        return self._set(lambda session: session.set_growth_mm(growth_mm, same_step))
+        return self._set(lambda session: session.set_growth_mm(growth_mm, same_step), same_step)
 
     def clear(self) -> bool:
         """Take away boxes, points and the model's masks of the study; what the user painted stays."""
@@ -105,12 +105,16 @@ class QuickEdits(ABC):
 
         return self._edit(done) is True
 
-    def _set(self, operation: Callable[[StudySession], Sequence[int]]) -> bool:
+    def _set(self, operation: Callable[[StudySession], Sequence[int]], same_step: bool) -> bool:
         """A setting that redraws the masks."""
+        if same_step and self._work is not None:
+            self._work.slide()
         kept = self._edit(operation)
         if kept is None or self._work is None:
             return False
         self._work.mask_changed()
+        if same_step:
+            self._work.slide()  # the time counts from now: in a large study a value takes a while
         self._notices.say(note=kept_sentence(kept))
         self._notices.tell(Change.SETTINGS)
         return True

@@ -39,6 +39,7 @@ class ScarSegmentation:
         geometry: of that volume.
         tag: of our segment.
         last_node: the node that was last used, also after it was deleted.
+        surface_rests: whether the surfaces, which take long, are to be made by :meth:`make_surface` and not at each write.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ScarSegmentation:
         self.geometry = geometry
         self.tag = tag
         self.last_node = node
+        self.surface_rests = self._surface_due = False
         self._touched = touched
         self._observers = Observers()
         self._node: Any = None
@@ -290,8 +292,15 @@ class ScarSegmentation:
         image.GetPointData().GetScalars().Modified()
         image.Modified()
         segmentation.GetSegment(self._segment_id).Modified()
-        if has_surface:  # a change of voxels takes the surfaces of all segments away
-            node.CreateClosedSurfaceRepresentation()
+        self._surface_due = has_surface or self._surface_due  # a change of voxels takes the surfaces of all segments away
+        if not self.surface_rests:
+            self.make_surface()
+
+    def make_surface(self) -> None:
+        """Make the surfaces that were shown before the voxels were changed; from now on each write does so."""
+        self.surface_rests, due, self._surface_due = False, self._surface_due, False
+        if due and self.existing_node is not None:
+            self.existing_node.CreateClosedSurfaceRepresentation()
 
     def _own_image(self, node: Any) -> tuple[Any, np.ndarray]:
         """The label map of our segment alone, as large as the volume at least, and its offset.

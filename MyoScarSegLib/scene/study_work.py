@@ -21,6 +21,7 @@ from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.text import _, slice_list
 
 T = TypeVar("T")
+_SLIDER_RESTS_S = 0.3
 
 
 class StudyWork:
@@ -69,6 +70,8 @@ class StudyWork:
         self._stamp = session.segmentation.stamp
         self._closed = False
         self.touched = False
+        self._slid: float | None = None  # when a slider was moved whose surface is still to be made
+        self._clock = clock
         self.edits.restored(self._prompts())
         self._unobserve = [
             session.boxes.observe(lambda *_: self._on_prompts(Change.BOXES)),
@@ -82,6 +85,7 @@ class StudyWork:
             return
         self.abandon(why)
         self._closed = True
+        self.session.segmentation.make_surface()
         for request in (self.encoding, self._live_request):
             if request is not None:
                 request.cancel()
@@ -107,6 +111,19 @@ class StudyWork:
         self._burden = None
         self._stamp = self.session.segmentation.stamp
         self._notices.tell(Change.MASK)
+
+    def slide(self) -> None:
+        """A slider is being moved: the surface follows once it rests."""
+        self._slid = self._clock()
+        self.session.segmentation.surface_rests = True
+
+    @property
+    def sliding(self) -> bool:
+        """Whether a slider was moved just now; when it rests the surface is made."""
+        if self._slid is not None and self._clock() - self._slid >= _SLIDER_RESTS_S:
+            self._slid = None
+            self.session.segmentation.make_surface()
+        return self._slid is not None
 
     def look(self) -> None:
         """Look at the scar's node at the next turn: something has happened to it."""

@@ -99,7 +99,9 @@ class Workflow(QuickEdits):
         finally:
             self._pumping = False
         more = self._views is not None and self._views.pending
-        return more or self.engine.busy or bool(self._deferred) or (self._work is not None and self._work.touched)
+        if self._work is not None:
+            more = self._work.sliding or self._work.touched or more
+        return more or self.engine.busy or bool(self._deferred)
 
     def close(self) -> None:
         """Let go of scene and engine: cancel what runs, stop watching. The scene stays as it is."""

@@ -37,6 +37,9 @@ class ScarPart(Part):
             for name in ("segmentAllButton", "segmentSliceButton", "clearButton", "removePointButton")
         }
         self._moved: tuple[str, float] = ("", 0.0)
+        self._slid: dict[str, float | None] = {}  # sliders moved since the last turn, and where to after the first value
+        self._slid_on: Any = None
+        self._stop_ticking = panel.backend.after_tick(self._turn)
         ui.liveCheckBox.checked = panel.settings.flag("live", True)
         ui.opacitySlider.value = panel.settings.number("opacity", 0.5)
         ui.outlineCheckBox.checked = panel.settings.flag("outline", True)
@@ -47,8 +50,8 @@ class ScarPart(Part):
         ui.addPositiveButton.connect("toggled(bool)", lambda on: panel.mouse.use("positive" if on else None))
         ui.addNegativeButton.connect("toggled(bool)", lambda on: panel.mouse.use("negative" if on else None))
         ui.removePointButton.connect("clicked()", self.workflow.remove_last_point)
-        ui.thresholdSlider.connect("valueChanged(double)", self._threshold_changed)
-        ui.growthSlider.connect("valueChanged(double)", self._growth_changed)
+        ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
+        ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
         ui.opacitySlider.connect("valueChanged(double)", self._look_changed)
         ui.outlineCheckBox.connect("toggled(bool)", self._look_changed)
         ui.clearButton.connect("clicked()", self.workflow.clear)
@@ -61,6 +64,7 @@ class ScarPart(Part):
         self.editor.exit()
 
     def cleanup(self) -> None:  # noqa: D102
+        self._stop_ticking()
         self.editor.cleanup()
 
     # ------------------------------------------------------------------ what buttons and keys do
@@ -145,13 +149,25 @@ class ScarPart(Part):
         self.workflow.live = bool(on)
         self.panel.settings.keep("live", bool(on))
 
-    def _threshold_changed(self, value: float) -> None:
-        if not self.workflow.set_threshold(float(value), same_step=self._same_drag("threshold")):
-            self.panel.changed(Change.SETTINGS)  # the slider goes back to what holds
+    def _slide(self, what: str, value: float) -> None:
+        """Apply a slider's value: the first one at once, of those that follow before the next turn only the last."""
+        if what in self._slid:
+            self._slid[what] = value
+        else:
+            self._slid[what], self._slid_on = None, self.session
+            self._apply_slider(what, value)
+        self.panel.backend.wake()
 
-    def _growth_changed(self, value: float) -> None:
-        if not self.workflow.set_growth_mm(float(value), same_step=self._same_drag("growth")):
-            self.panel.changed(Change.SETTINGS)
+    def _turn(self) -> None:
+        slid, self._slid = self._slid, {}
+        for what, value in slid.items():
+            if value is not None and self.session is self._slid_on:
+                self._apply_slider(what, value)
+
+    def _apply_slider(self, what: str, value: float) -> None:
+        apply = self.workflow.set_threshold if what == "threshold" else self.workflow.set_growth_mm
+        if not apply(value, same_step=self._same_drag(what)):
+            self.panel.changed(Change.SETTINGS)  # the slider goes back to what holds
 
     def _same_drag(self, what: str) -> bool:
         """Whether this is one more value of the slider that was moved just now: then it is the same undo entry."""
