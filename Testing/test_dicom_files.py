@@ -54,6 +54,18 @@ def test_unreadable_slice_is_named_and_leaves_the_study_incomplete(tmp_path, dam
     assert "incomplete" in problem and str(tmp_path) not in problem
 
 
+@pytest.mark.parametrize("rows", [4, 12])
+def test_slices_whose_end_was_filled_up_leave_the_study_incomplete(tmp_path, rows):
+    array, folder = stack(tmp_path, "IM{}")
+    blank = array.shape[1] * rows // 12
+    for index in (0, 5):
+        file = folder / f"IM{index}"
+        size = 2 * array[0, :blank].size
+        file.write_bytes(file.read_bytes()[:-size] + bytes(size))
+    study = read_study(folder)
+    assert set(study.bad_slices) == {0, 5} and "rows hold one value" in study.bad_slices[5]
+
+
 def test_junk_beside_the_slices_is_not_counted(tmp_path):
     array, folder = stack(tmp_path, "IM{}")
     for name in (

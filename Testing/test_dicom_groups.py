@@ -271,7 +271,11 @@ def test_orthogonal_localizers_are_never_joined(tmp_path):
         read_study(tmp_path)
 
 
-@pytest.mark.parametrize("changed", [{"Columns": 12}, {"PixelSpacing": [1.0, 1.0]}, {"ImageType": ["ORIGINAL", "PRIMARY", "P"]}])
+CHANGED = [{"Columns": 12}, {"PixelSpacing": [1.0, 1.0]}, {"ImageType": ["ORIGINAL", "PRIMARY", "P"]}]
+CHANGED += [{"ImageOrientationPatient": None}]
+
+
+@pytest.mark.parametrize("changed", CHANGED)
 def test_slice_of_the_series_that_does_not_fit_leaves_the_study_incomplete(tmp_path, changed):
     array = voxels()
     folder = write(tmp_path, array)

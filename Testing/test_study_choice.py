@@ -188,6 +188,33 @@ def test_a_protocol_of_its_own_names_a_series_without_description(tmp_path):
     assert exam.chosen()[0] == wanted
 
 
+@pytest.mark.parametrize(
+    "name", ["nécrose PA", "necrosi SA", "laattijdige aankleuring KA", "SAX TI 320", "LGE SA loc 35", "LGE_SA_loc-35"]
+)
+def test_a_bare_name_that_says_lge_is_enough(tmp_path, name):
+    exam = Exam(tmp_path)
+    exam.add("cine SA", each=4)
+    exam.add("T2 SA", 9)
+    assert exam.add(name) == exam.chosen()[0]
+
+
+@pytest.mark.parametrize("name", ["Eje corto de T1", "T1 late systole SA", "LGE aorta", "LGE left atrium", "LGE SA loc"])
+def test_a_bare_name_that_says_something_else_is_not_enough(tmp_path, name):
+    exam = Exam(tmp_path)
+    exam.add("cine SA", each=4)
+    exam.add(name)
+    assert exam.chosen()[0] is None
+
+
+@pytest.mark.parametrize("plane", [AXIAL, [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1]])
+def test_a_volume_straight_across_the_body_is_no_short_axis(tmp_path, plane):
+    exam = Exam(tmp_path)
+    exam.add("cine SA", each=4)
+    exam.add("LGE 3D", 60, plane=plane, **IR)
+    assert exam.chosen()[0] is None
+    assert exam.add("LGE", 9, **IR) == exam.chosen()[0]
+
+
 @pytest.mark.parametrize("names", [None, "", "SAX"])
 def test_without_names_sequence_and_timing_decide(tmp_path, names):
     exam = Exam(tmp_path)

@@ -116,13 +116,13 @@ def _missing_files(
         files = ", ".join(sorted(image.file.name for image in odd))
         problems.append(
             f"{files} of the same series lies between or beside the slices, but has another matrix, spacing, "
-            "kind or sequence; the stack may be incomplete."
+            "kind, orientation or sequence; the stack may be incomplete."
         )
     return tuple(problems), ((f"Of other series, {_named(elsewhere)}.",) if elsewhere else ())
 
 
 def _odd_slices(stack: DicomStack, others: list[DicomImage]) -> list[DicomImage]:
-    """Images that say they are of the stack's series, lie parallel where it has no slice, and are too few for a stack."""
+    """Images that say they are of the stack's series, may lie where it has no slice, and are too few for a stack."""
     first = stack.first
     if first.normal is None or not stack.has_positions:
         return []
@@ -132,10 +132,8 @@ def _odd_slices(stack: DicomStack, others: list[DicomImage]) -> list[DicomImage]
         image
         for image in others
         if (image.series_uid, image.series_number, image.text) == series
-        and image.position is not None
-        and image.normal is not None
-        and abs(image.normal @ normal) > _PARALLEL
-        and np.abs(taken - image.position @ normal).min() > (first.thickness_mm or 1.0) / 2
+        and (image.normal is None or abs(image.normal @ normal) > _PARALLEL)
+        and (image.position is None or np.abs(taken - image.position @ normal).min() > (first.thickness_mm or 1.0) / 2)
     ]
     return odd if len(odd) < _FEWEST_SLICES else []
 
@@ -187,6 +185,20 @@ def _choice_notes(entries: list[Series], index: int, asked: bool) -> list[str]:
     return notes
 
 
+def _filled_up(array: np.ndarray, whole: list[int]) -> dict[int, str]:
+    """Slices of ``whole`` that end in many more rows of one value than most: a transfer that stopped and was filled up."""
+    if len(whole) < _FEWEST_SLICES:
+        return {}
+    rows = array.shape[1]
+    blank = {index: int(np.cumprod((array[index] == array[index, -1, -1]).all(axis=1)[::-1]).sum()) for index in whole}
+    usual = float(np.median(list(blank.values())))
+    return {
+        index: f"its last {count} of {rows} rows hold one value, unlike those of the other slices"
+        for index, count in blank.items()
+        if count > usual + rows / 4
+    }
+
+
 def _read(path: Path, stack: DicomStack, entry: Series, why: str, notes: list[str]) -> FileStack:
     geometry, problem = geometry_of(stack)
     array = np.zeros((len(stack.slices), stack.first.rows, stack.first.columns), dtype=np.float32)
@@ -200,6 +212,7 @@ def _read(path: Path, stack: DicomStack, entry: Series, why: str, notes: list[st
         else:
             padding[index] = False if pad is None else pad
     forget_frames()
+    bad |= _filled_up(array, [index for index in range(len(array)) if index not in bad])
     if len(bad) == len(array):
         raise StudyError(
             f"{path}: no image of series {entry.key} can be decoded: {bad[0]}. The files are damaged, cut short, or compressed "

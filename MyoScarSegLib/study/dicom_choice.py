@@ -17,6 +17,8 @@ _ALONG_APEX, _ACROSS_APEX, _STRAIGHT = 0.75, 0.4, 0.996
 #: Inversion times that null the myocardium after contrast, as a rule and at the extremes, in ms; a longer echo time means T2.
 _USUAL_INVERSION_MS, _INVERSION_MS, _LONG_ECHO_MS = (200.0, 400.0), (120.0, 600.0), 20.0
 _FEW_SLICES, _WHOLE_STACK = 3, 6
+#: More slices are no short axis of 2D slices.
+_MOST_SLICES = 24
 #: Points of evidence for LGE that are enough where no name says so in so many words.
 _ENOUGH = 2.0
 #: Kinds of series that lend their words to LGE: with T2 preparation, dark blood, after a perfusion.
@@ -182,6 +184,8 @@ def _rejection(stack: DicomStack, name: NameWords, exam: NameWords, of_heart: bo
         return f"its name says a long-axis view ({name.long_axis})"
     if name.other_plane:
         return f"its name says another plane ({name.other_plane})"
+    if _straight(stack) and len(stack.slices) > _MOST_SLICES:
+        return "its many slices lie straight across the body (a volume of the whole heart)"
     return "its slices lie along the heart's long axis" if _along_the_long_axis(stack) else ""
 
 
@@ -209,4 +213,9 @@ def _along_the_long_axis(stack: DicomStack) -> bool:
 
 def _toward_apex(stack: DicomStack) -> float | None:
     normal = stack.first.normal
-    return None if normal is None or np.abs(normal).max() > _STRAIGHT else float(abs(normal @ _APEX))
+    return None if normal is None or _straight(stack) else float(abs(normal @ _APEX))
+
+
+def _straight(stack: DicomStack) -> bool:
+    """Whether the slices are axial, coronal or sagittal, as no short axis is (but in volumes whose orientation was lost)."""
+    return stack.first.normal is not None and bool(np.abs(stack.first.normal).max() > _STRAIGHT)

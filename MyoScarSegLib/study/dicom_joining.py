@@ -23,7 +23,7 @@ from MyoScarSegLib.study.series_words import fold
 #: What is left of a name without the numbers of slices, breath-holds, inversion times; "2d", "4ch", "t2" and "10min" stay.
 _WORDS = re.compile(r"(?<![a-z])t[12](?![a-z0-9])|[23]d(?![a-z])|\d(?:ch|cv|chamber|kammer)|\d+ ?min|[^\W\d_]+")
 _OF_A_PIECE = re.compile(
-    r"ti|m[ms]|sl|slc|slices?|schicht|coupe|corte|bh|breath|hold|breathhold|pos|loc|nr|no|num|rep|repeat(ed)?|redo|again|new|neu"
+    r"ti|m[ms]|sl|slc|slices?|schicht|coupe|corte|bh|breath|hold|breathhold|pos|loc|nr|no|num|rep|rpt|repeat(ed)?|redo|again|new|neu"
     r"|nochmal|wdh|bis|part|teil|slab|ii|iii|iv|apex|apical|mid|midventricular|medial|base|basal|[a-z]"
 )
 #: Slices may overlap by this fraction of their thickness; more is another stack between the slices of the first.

@@ -55,7 +55,7 @@ _LGE = _any(
     hyperenhanc\w*
     # German, Dutch, Scandinavian, Finnish
     \bspae?t\w* ?(?:aufn|km|kontr|enh|anreich|gad|bild|phase)\w*
-    \b(?:late|laat|vertraagde) ?(?:aankleur|contrast|opname)\w*
+    \b(?:late|laat\w*|vertraagde) ?(?:aankleur|contrast|opname)\w*
     \bsen\w* ?(?:bild|uppladd|oppt|oppladd|opladn|opptak|optag|ladning|kontrast|gad|enh|fas)\w*|myöhäis\w*|jälkitehostum\w*
     # French, Romanian, Spanish, Portuguese, Italian
     (?:re)?haussement tard\w*|retard\w* de contraste|prise de contraste tard\w*|pdc tard\w*|(?:captation|captare
@@ -82,10 +82,11 @@ _LGE = _any(
 #: Words that mean late enhancement in an examination of the heart, and may mean something else elsewhere.
 _LIKELY = _any(
     r"""
-    \blate\b|(?<!trigger )(?<!trig )\bdela(?:y|i)\w*|\bviab\w*|\bscar\b|\binfar\w*|\bfibros\w*|\bir ?(?:gre|fgre|spgr|ssfp
+    \blate\b(?! (?:syst|diast|arter|ven|portal))
+    (?<!trigger )(?<!trig )\bdela(?:y|i)\w*|\bviab\w*|\bscar\b|\binfar\w*|\bfibros\w*|\bir ?(?:gre|fgre|spgr|ssfp
     flash|turbo ?flash|true? ?fi\w*|tru?fi|fiesta|tfe|ffe|tfl|fl2d|fl3d|b ?tfe|fe)\b
     \b(?:gre|tfe|ffe|ssfp|flash|tfl|fl2d|fl3d|trufi) ir\b|\bce ?ir\b|(?<!tau )\binv\w* ?rec\w*
-    \bspae?t\w*|\bnarbe\w*|\bvitalit\w*|\btardi\w*|\bretard\w*|\bcicatri\w*|\britardat\w*|\blitteken\w*|\bärr\b
+    \bspae?t\w*|\bnarbe\w*|\bvitalit\w*|\btardi\w*|\bretard\w*|\bcicatri\w*|\bn[eé][ck]ro\w*|\britardat\w*|\blitteken\w*|\bärr\b
     \bpozn\w*|\bpozdn\w*|\bopozn\w*|\bopozd\w*|\bblizn\w*|\bzawał\w*|\bżywotn\w*|\bjizv\w*|\bjazv\w*|\bneskor\w*|\bkasn\w*
     \božilj\w*
     \bforsink\w*|\bfördröj\w*|\bvėly\w*|\bvēlīn\w*|\bhilin\w*
@@ -97,8 +98,9 @@ _LIKELY = _any(
 #: The abbreviations of delayed and late enhancement are common words too: only beside a sequence, or at an end of the name.
 _PERHAPS = _any(
     r"""
-    ^(?:de|le)\b(?! (?:ident\w*|la|los|las|les|l|c|v)\b)|\b(?:SEQUENCE) (?:de|le)\b(?! l)|\b(?:de|le) (?:SEQUENCE)\b
-    \b(?:de|le)\d?$|\brt (?:ec|eje|eixo)\b|\b(?:[6-9]|1\d|2\d) ?min\b|\bir\b
+    ^(?:de|le)\b(?! (?:ident\w*|la|los|las|les|l|c|v)\b)|\b(?:SEQUENCE) (?:de|le)\b(?! l)
+    (?<!corto )(?<!curto )\b(?:de|le) (?:SEQUENCE)\b
+    \b(?:de|le)\d?$|\brt (?:ec|eje|eixo)\b|\b(?:[6-9]|1\d|2\d) ?min\b|\bir\b|\bti ?[23]\d\d\b
     """
 )
 
@@ -120,7 +122,7 @@ _OTHERS = _kinds(
     \bt1 ?scout|look ?lock\w*|\bll\b|\bir ?cine|cine ?ir\b|\bti \d* ?cine
     inversion ?time (?:scout|find\w*|test)|(?:recherche|busqueda|ricerca) (?:du |del |di )?ti\b|\bti ?(?:定位|ス|스)
     = a localizer
-    \bloc\d*\b|\blocal?i[sz]\w*|\blokal[iy][sz]\w*|\bsurvey\b|\btopogr?\w*|\brepéra\w*|\blokator\w*|\btri ?plan\w*
+    \bloc\d*\b(?! \d)|\blocal?i[sz]\w*|\blokal[iy][sz]\w*|\bsurvey\b|\btopogr?\w*|\brepéra\w*|\blokator\w*|\btri ?plan\w*
     \b3 ?plane?\b|\bübersicht\w*|\buebersicht\w*|\bplan ?scan\b|\bplanning scan|\bprescan|\bplanungs?\b
     локал[аи]\w*|топогр\w*|\bkılavuz|定位|位置[決决]め|ロカライザ|로컬라이\w*|위치 ?(?:결정|확인)
     = a cine
@@ -224,7 +226,7 @@ _OTHER_ORGAN = _any(
     \bbrain\w*|\bhead\b(?! ?first)|\bneuro\w*|\bskull\w*|\bknees?\b|\bliver\w*|\bspine\w*|\bspinal\w*|[ctl] ?spine\b
     \bprostat\w*|\babdom\w*|\bpelvi\w*|\bshoulder\w*|\bankle\w*|\bwrist\w*|\bhip\b|\belbow\w*|\bbreast\w*|\bkidney\w*
     \brenal\w*|\bneck\b|\borbit\w*|\bpituit\w*|\bfoot\b|\bhand\b|\bthigh\w*|\bcalf\b|\blegs?\b|\bextremity|\bmamma\w*
-    \bpancre\w*
+    \bpancre\w*|\bflair|\bmp2?rage|\baort\w*|\batri(?:um|al|o)\b
     \bschädel\w*|\bschaedel\w*|\bkopf\w*|\bhirn\w*|\bgehirn\w*|\bknie\w*|\bleber\w*|\bwirbels\w*|\blws\b|\bhws\b|\bbws\b
     \bcerv\w*|\bcerebr\w*|\bcérébr\w*|\bencéfal\w*|\bcabeza\w*|\bcráneo\w*|\bcrani\w*|\brodilla\w*|\bgenou\w*|\bjoelho\w*
     \bginocchi\w*|\bhígado\w*|\bfígado\w*|\bfegato\w*|\bfoie\w*|\bcolumna\w*|\brachis\w*|\blomb\w*|\blumb\w*|\bhersen\w*
