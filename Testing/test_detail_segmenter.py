@@ -44,7 +44,7 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
     """The same window, prompt and previous mask give the same logits in use and in training."""
     hint = np.full(image.shape, -5, dtype=np.float32)
     hint[10:30, 10:30] = np.random.default_rng(1).normal(0, 3, (20, 20))
-    box, points = Box(0, 9.0, 12.0, 25.0, 30.0), [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
+    box, points = Box(0, 9.0, 12.0, 25.0, 30.0, source="detector"), [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
     found = segmenter.predict(image, [box], points, hint, pixel_spacing_mm=(1.0, 1.0), centre=(20.0, 24.0))
 
     network = build(own_state, _SIDE)
@@ -88,7 +88,9 @@ def test_tissues_are_probabilities_on_the_native_grid(segmenter, image):
 
 
 def test_score_is_the_overlap_to_be_expected(segmenter, image):
-    prediction = segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0)], pixel_spacing_mm=(1.0, 1.0), centre=(20.0, 24.0))
+    prediction = segmenter.predict(
+        image, [Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")], pixel_spacing_mm=(1.0, 1.0), centre=(20.0, 24.0)
+    )
     probability = 1 / (1 + np.exp(-prediction.logits[8:40, 4:36].astype(float)))
     inside = probability >= 0.5
     expected = probability[inside].sum() / (inside.sum() + probability[~inside].sum())
@@ -130,7 +132,9 @@ def test_a_branch_without_refiner_leaves_the_masks_to_sam(own_state, image):
         checkpoint = Checkpoint("s", str(number) * 64, state, "litemedsam", "myoscarseg-1", _SIDE, window_mm=32.0)
         segmenter = Segmenter(checkpoint, device="cpu", precision="float32")
         assert segmenter.knows_tissue == (state is half)
-        answers.append(segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0)], [Point(0, 14.0, 15.0, True)], **near))
+        answers.append(
+            segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")], [Point(0, 14.0, 15.0, True)], **near)
+        )
     np.testing.assert_allclose(answers[0].logits, answers[1].logits, atol=1e-5)
     assert answers[0].score == pytest.approx(answers[1].score, abs=1e-5)
 
