@@ -23,6 +23,7 @@ LAYOUTS = {
     "EMIDEC's own": ("{0}/Images/{0}.nii.gz", "{0}/Contours/{0}.nii.gz"),
     "a folder per case": ("{}/lge.mha", "{}/segmentation.nrrd"),
     "side by side": ("{}_lge.nii.gz", "{}_labels.nii.gz"),
+    "infarct beside its image": ("{}_lge.nii.gz", "{}_infarct.nii.gz"),
     "the image without an ending": ("{}.nrrd", "{}-label.nrrd"),
 }
 
