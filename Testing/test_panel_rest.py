@@ -110,3 +110,30 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
     module.settle()
     assert applied == [0.51, 0.7] and module.session.threshold == pytest.approx(0.7)
     assert module.ui.thresholdSlider.value == pytest.approx(0.7)
+
+
+def test_a_library_that_does_not_answer_holds_nothing_up_and_is_asked_once(module, backend, tmp_path, monkeypatch):
+    import threading
+
+    from MyoScarSegLib.scene.training import library_side
+
+    module.training.open_library(tmp_path / "library", create=True)
+    hangs, asked, state = threading.Event(), [], module.training._state
+    now = [state.library._clock() + 10]
+    monkeypatch.setattr(state.library, "_clock", lambda: now[0])
+    monkeypatch.setattr(
+        library_side, "signature", lambda library: asked.append(threading.current_thread()) or hangs.wait(60) or ()
+    )
+    looks = []
+    monkeypatch.setattr(state.runs, "look", lambda **_: bool(looks.append(1)))
+    module.training.watching = True
+    try:
+        for _ in range(20):
+            module.training.pump()
+            now[0] += 1
+        assert len(asked) == 1 and asked[0] is not threading.main_thread()
+        assert len(looks) <= 3, "nor are its trainings looked at after that"
+        assert not state.library.looking, "and there is no hurry to ask again"
+    finally:
+        hangs.set()
+        module.training.watching = False

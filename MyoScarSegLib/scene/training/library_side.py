@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Generator, Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,40 @@ from MyoScarSegLib.training.datasets.library_state import (
     LibraryState,
     Signature,
     signature,
-    signature_steps,
 )
 from MyoScarSegLib.training.splits import Split
 
 _LOOK_S = 1.0
 _AGAIN_S = 20.0
 """After the comparison of checksums has failed, when it is tried again."""
-_LOOK_AT_ONCE_S = 0.001
-"""How long one look may take; a library of hundreds of cases is gone through in several."""
+_LOOK_AT_ONCE_S = 0.002
+"""For how long one turn waits for a look, which goes on in a thread; threads get little time in the application else."""
+_ANSWERS_S = 3.0
+"""A library that takes longer to be looked at does not answer: a network share that is gone."""
+
+
+class _Look:
+    """One look at a library's files, in a thread: a network share that is gone answers after minutes, or never."""
+
+    def __init__(self, folder: Path, library: Library | None) -> None:
+        self._outcome: tuple[Library, Signature] | Exception | None = None
+        self._there = threading.Event()
+        threading.Thread(target=self._run, args=(folder, library), daemon=True, name="look at library").start()
+
+    def outcome(self, seconds: float) -> tuple[Library, Signature] | None:
+        """The library and its files' signature, None if they are not known within ``seconds``. Raises what was raised there."""
+        self._there.wait(seconds)
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def _run(self, folder: Path, library: Library | None) -> None:
+        try:
+            library = library or Library.open(folder)
+            self._outcome = library, signature(library)
+        except Exception as error:
+            self._outcome = error
+        self._there.set()
 
 
 class LibrarySide:
@@ -55,8 +80,8 @@ class LibrarySide:
         self._signature: Any = None
         self.split_problem = ""
         self._changed: dict[str, str] = {}
-        self._looking: Generator[None, None, Signature] | None = None
-        self._looked = 0.0
+        self._looking: _Look | None = None
+        self._looked = self._began = 0.0
         self._watching: Chore | None = None
         self._watch_again = math.inf
         self._writing: Chore | None = None
@@ -77,8 +102,13 @@ class LibrarySide:
 
     @property
     def looking(self) -> bool:
-        """Whether a look has begun that is to be continued."""
-        return self._looking is not None
+        """Whether a look goes on that will soon be answered."""
+        return self._looking is not None and self.answers
+
+    @property
+    def answers(self) -> bool:
+        """Whether the library's disk answers, as far as is known: if not, nothing of it is to be looked at in this thread."""
+        return self._looking is None or self._clock() - self._began < _ANSWERS_S
 
     def look(self, *, at_once: bool = False) -> bool:
         """See whether the folder has changed, once a second. Returns whether rows and split were read anew.
@@ -89,10 +119,12 @@ class LibrarySide:
         if self.folder is None or (not at_once and self._looking is None and self._clock() - self._looked < _LOOK_S):
             return False
         try:
-            library = Library.open(self.folder) if self.library is None else self.library
-            found = signature(library) if at_once else self._go_on_looking(library)
-            if found is None:
+            if self._looking is None or at_once:
+                self._looking, self._began = _Look(self.folder, self.library), self._clock()
+            outcome = self._looking.outcome(_ANSWERS_S if at_once else _LOOK_AT_ONCE_S)
+            if outcome is None:
                 return False
+            library, found = outcome
             self._looked, self._looking = self._clock(), None
             if found == self._signature:
                 if self._clock() >= self._watch_again:
@@ -113,19 +145,6 @@ class LibrarySide:
             self._notices.say(error=str(error))
         self._notices.tell(TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.RUNS, TrainChange.STATE)
         return True
-
-    def _go_on_looking(self, library: Library) -> Signature | None:
-        """The signature, once it is complete."""
-        if self._looking is None:
-            self._looking = signature_steps(library)
-        end = time.perf_counter() + _LOOK_AT_ONCE_S
-        while time.perf_counter() < end:
-            try:
-                next(self._looking)
-            except StopIteration as complete:
-                found: Signature = complete.value
-                return found
-        return None
 
     def _read(self, library: Library, state: LibraryState) -> None:
         rows = state.rows(sums=False)

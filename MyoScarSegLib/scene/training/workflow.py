@@ -122,7 +122,7 @@ class TrainingWorkflow:
             self._state.chores.pump()
             if self.watching or self.follows:
                 self._state.library.look()
-                if self._state.runs.look():
+                if self._state.library.answers and self._state.runs.look():
                     self.trainings.curves_changed()
                 self.trainings.resume_interrupted()
         finally:
