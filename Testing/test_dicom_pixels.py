@@ -79,6 +79,16 @@ def test_padding_value_written_with_the_wrong_sign_is_understood(tmp_path, value
     )
 
 
+def test_padding_that_only_some_headers_declare_is_left_out_everywhere(tmp_path):
+    array = tissue()
+    folder = write_series(tmp_path, padded(array, -2000), **UNNAMED)
+    whole = {file: file.read_bytes() for file in sorted(folder.iterdir())[1:]}
+    declare(folder, "SS", -2000)
+    for file, data in whole.items():
+        file.write_bytes(data)
+    assert_padding_is_not_seen(read_study(folder), array)
+
+
 @pytest.mark.parametrize("limits", [(-3000, -2000), (-2000, -3000)])
 def test_range_of_padding_values_is_left_out(tmp_path, limits):
     array = tissue()

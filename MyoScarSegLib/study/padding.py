@@ -15,8 +15,8 @@ _FEWEST_VALUES = 32
 def fill_padding(voxels: np.ndarray, declared: np.ndarray | None, usable: list[int]) -> np.ndarray | None:
     """Give padding, in place, the value that normalization maps to 0, so that neither range nor display sees it.
 
-    The value is the low percentile of the slice's measured pixels (:data:`NORMALISATION`). Where the headers declare
-    no padding, a border of one value far outside all others counts as such.
+    The value is the low percentile of the slice's measured pixels (:data:`NORMALISATION`). Where the headers of
+    some or all slices declare none, a border of one value far outside all others counts as such.
 
     Args:
         voxels: ``[k, j, i]``, float and finite.
@@ -26,8 +26,11 @@ def fill_padding(voxels: np.ndarray, declared: np.ndarray | None, usable: list[i
     Returns:
         ``[k, j, i]`` bool, where the padding was; None if there is none.
     """
-    padding = _plain_border(voxels, usable) if declared is None else _confirmed(voxels, declared, usable)
-    if padding is None or not padding.any():
+    padding = np.zeros(voxels.shape, dtype=bool)
+    for found in (_plain_border(voxels, usable), None if declared is None else _confirmed(voxels, declared, usable)):
+        if found is not None:
+            padding |= found
+    if not padding.any():
         return None
     percentile = NORMALISATION.low_percentile
     measured = voxels[usable][~padding[usable]]
