@@ -21,7 +21,6 @@ USER = "user"
 """The source of a box that the reader drew, moved or resized."""
 FAINT = " (faint)"
 """Ends the source of a box that was proposed as rejected: the program rejected it, not the reader."""
-_PLACE = ("slice", "x0", "y0", "x1", "y1")
 
 
 class BoxState(str, Enum):
@@ -62,8 +61,8 @@ class Box:
 
     @property
     def place(self) -> tuple[float, ...]:
-        """Slice and corners, in the order of ``proposed`` in a file."""
-        return tuple(getattr(self, name) for name in _PLACE)
+        """Slice and corners: ``(slice, x0, y0, x1, y1)``."""
+        return self.slice, *self.xyxy
 
     @property
     def area_px(self) -> float:
@@ -129,8 +128,7 @@ def check_point(point: Point, shape: Sequence[int]) -> Point:
 
 
 def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
-    """Write ``boxes.json`` atomically. What a detector proposed stands in its boxes once more, as ``proposed``: the reader may
-    edit the file, and a box that differs from it is read as the reader's.
+    """Write ``boxes.json`` atomically.
 
     Raises:
         PromptError: a coordinate is not a finite number.
@@ -139,8 +137,7 @@ def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
     entries = []
     for box in boxes:
         numbers = _plain(box, ("x0", "y0", "x1", "y1", *(() if box.confidence is None else ("confidence",))))
-        entry = {**asdict(box), "slice": int(box.slice), **numbers, "state": box.state.value}
-        entries.append(entry if box.by_reader else {**entry, "proposed": [entry[name] for name in _PLACE]})
+        entries.append({**asdict(box), "slice": int(box.slice), **numbers, "state": box.state.value})
     write_json(path, {"version": FORMAT_VERSION, "case": case, "boxes": entries})
 
 
@@ -156,9 +153,7 @@ def write_points(path: Path, case: str, points: Iterable[Point]) -> None:
 
 
 def read_boxes(path: Path) -> list[Box]:
-    """Read ``boxes.json``; of each box only ``slice`` and the coordinates are required.
-
-    A box without a source, or with another place than the file says was proposed, is the reader's.
+    """Read ``boxes.json``; of each box only ``slice`` and the coordinates are required. A box without a source is the reader's.
 
     Raises:
         PromptError: the file is no such JSON, of a newer version, or a box lacks a coordinate.
@@ -169,15 +164,16 @@ def read_boxes(path: Path) -> list[Box]:
         if state not in {s.value for s in BoxState}:
             raise PromptError(f"{where}: state {state!r} is none of {', '.join(s.value for s in BoxState)}.")
         confidence = entry.get("confidence")
-        box = Box(
-            slice=_integer(entry, "slice", where),
-            **{name: _number(entry, name, where) for name in ("x0", "y0", "x1", "y1")},
-            label=_text(entry, "label", "scar", where),
-            confidence=None if confidence is None else _number(entry, "confidence", where),
-            source=_text(entry, "source", USER, where),
-            state=BoxState(state),
+        boxes.append(
+            Box(
+                slice=_integer(entry, "slice", where),
+                **{name: _number(entry, name, where) for name in ("x0", "y0", "x1", "y1")},
+                label=_text(entry, "label", "scar", where),
+                confidence=None if confidence is None else _number(entry, "confidence", where),
+                source=_text(entry, "source", USER, where),
+                state=BoxState(state),
+            )
         )
-        boxes.append(box if entry.get("proposed", list(box.place)) == list(box.place) else set_by_reader(box))
     return boxes
 
 

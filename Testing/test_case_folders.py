@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from MyoScarSegLib.batch.cases import CaseFolders, content_of, read_record
+from MyoScarSegLib.batch.cases import CaseFolders, content_of, read_case_boxes, read_record
 from MyoScarSegLib.batch.inputs import study_inputs
 from MyoScarSegLib.batch.outputs import write_tables
 from MyoScarSegLib.batch.runner import Job, detect_all, segment_all
 from MyoScarSegLib.pipeline import Pipeline
-from MyoScarSegLib.prompts import Box, Point, write_boxes, write_points
+from MyoScarSegLib.prompts import Box, BoxState, Point, write_boxes, write_points
 from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study import read_study
 from Testing.command import array_of, table, voxels, write_image, write_pictures, write_prompts
@@ -243,7 +244,7 @@ def test_results_of_a_version_without_records_are_not_overwritten(tmp_path, out)
 def test_record_names_neither_the_input_nor_its_place(tmp_path, out):
     run(out, image(tmp_path / "Mueller_Hans/lge.nrrd"))
     assert set(json.loads((out / "lge/case.json").read_text())) == {
-        "version", "content_sha256", "place_sha256", "prompts_sha256",
+        "version", "content_sha256", "place_sha256", "prompts_sha256", "proposed_boxes",
     }  # fmt: skip
     assert not [file for file in (out / "lge").iterdir() if b"Mueller" in file.read_bytes()]
 
@@ -436,3 +437,19 @@ def test_generated_patients_and_odd_names_share_one_results_folder(generated_cas
     assert len(rows(out)) == len(list(out.glob("*/case.json")))
     inside = run(made / "odd", *odd), study_inputs(made / "odd")
     assert {status for _, status in inside[0]} == {"done"} and inside[1] == odd
+
+
+@pytest.mark.parametrize("edit", [{"x1": 2.5}, {"y0": 1}, {"slice": 5}])
+def test_a_detectors_box_that_was_edited_in_its_case_folder_is_the_readers(tmp_path, edit):
+    proposed = Box(4, 1, 2, 3, 4, confidence=0.5, source="net")
+    with CaseFolders(tmp_path).writing("P1", None, "content") as folder:
+        file = folder / "boxes.json"
+        write_boxes(file, "P1", [proposed, Box(4, 5, 6, 7, 8)])
+    document = json.loads(file.read_text())
+    assert [box.by_reader for box in read_case_boxes(file)] == [False, True]
+    document["boxes"][0]["state"] = "accepted"
+    file.write_text(json.dumps(document))
+    assert read_case_boxes(file)[0] == replace(proposed, state=BoxState.ACCEPTED)
+    document["boxes"][0].update(edit)
+    file.write_text(json.dumps(document))
+    assert read_case_boxes(file)[0] == Box(**{"slice": 4, "x0": 1, "y0": 2, "x1": 3, "y1": 4, "state": BoxState.ACCEPTED, **edit})

@@ -75,7 +75,6 @@ def test_files_have_the_layout_that_other_programs_rely_on(tmp_path):
                 "confidence": 0.5,
                 "source": "net",
                 "state": "proposed",
-                "proposed": [4, 1.0, 2.0, 3.0, 4.0],
             }
         ],
     }
@@ -84,21 +83,6 @@ def test_files_have_the_layout_that_other_programs_rely_on(tmp_path):
         "case": "P1",
         "points": [{"slice": 4, "x": 1.0, "y": 2.0, "positive": True}],
     }
-
-
-@pytest.mark.parametrize("edit", [{"x1": 2.5}, {"y0": 1}, {"slice": 5}])
-def test_a_detectors_box_that_was_edited_in_the_file_is_the_readers(tmp_path, edit):
-    file = tmp_path / "boxes.json"
-    proposed = Box(4, 1, 2, 3, 4, confidence=0.5, source="net")
-    write_boxes(file, "P1", [proposed, Box(4, 5, 6, 7, 8)])
-    document = json.loads(file.read_text())
-    assert [box.by_reader for box in read_boxes(file)] == [False, True]
-    document["boxes"][0]["state"] = "accepted"
-    file.write_text(json.dumps(document))
-    assert read_boxes(file)[0] == replace(proposed, state=BoxState.ACCEPTED)
-    document["boxes"][0].update(edit)
-    file.write_text(json.dumps(document))
-    assert read_boxes(file)[0] == Box(**{"slice": 4, "x0": 1, "y0": 2, "x1": 3, "y1": 4, "state": BoxState.ACCEPTED, **edit})
 
 
 def test_numpy_numbers_are_written_as_numbers(tmp_path):

@@ -1,7 +1,8 @@
 """Which case folder belongs to which input, also across runs and for several runs at once.
 
 A results folder has a folder per case. ``case.json`` in it says which input it belongs to, by the content of the image, and
-which prompts the program wrote: prompts that are otherwise were edited and are kept.
+which prompts the program wrote: prompts that are otherwise were edited and are kept, and boxes that lie otherwise than the
+detector proposed them are the reader's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.files import read_json, sha256_of, write_json
 from MyoScarSegLib.models.locks import locked
-from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points
+from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
 
@@ -45,11 +46,13 @@ class Record:
         content: of the input, as :func:`content_of` gives it.
         place: SHA-256 of the input's path, by which an input that cannot be read is known; empty if it has none.
         written: SHA-256 of each file of prompts as the program wrote it.
+        proposed: slice and corners of the detector's boxes in ``boxes.json`` as the program wrote it; None if it wrote none.
     """
 
     content: str
     place: str = ""
     written: dict[str, str] = field(default_factory=dict)
+    proposed: frozenset[tuple[float, ...]] | None = None
 
 
 class CaseFolders:
@@ -122,7 +125,7 @@ class CaseFolders:
         with self.locked():
             folder = self.root / self.name_for(wish, path, content)
             before = read_record(folder)
-            record = Record(content, _place(path), {} if before is None else before.written)
+            record = replace(before or Record(content), content=content, place=_place(path))
             _write_record(folder, record)
             known = _hashes(folder)
             try:
@@ -130,8 +133,11 @@ class CaseFolders:
             finally:
                 now = _hashes(folder)
                 changed = {name: sha256 for name, sha256 in now.items() if known.get(name) != sha256}
+                if "boxes.json" in changed:
+                    proposed = frozenset(box.place for box in read_boxes(folder / "boxes.json") if not box.by_reader)
+                    record = replace(record, proposed=proposed)
                 if changed:
-                    _write_record(folder, Record(record.content, record.place, {**record.written, **changed}))
+                    _write_record(folder, replace(record, written={**record.written, **changed}))
 
     def _names(self) -> list[str]:
         try:
@@ -152,7 +158,7 @@ def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point
         OutputError: a file of prompts is not as the program wrote it, and other prompts are to be written.
     """
     record = read_record(folder)
-    for name, wanted, read in (("boxes.json", boxes, read_boxes), ("points.json", points, read_points)):
+    for name, wanted, read in (("boxes.json", boxes, read_case_boxes), ("points.json", points, read_points)):
         file = folder / name
         if not file.is_file() or (name == "points.json" and not wanted) or same_prompts(file, wanted, read):
             continue
@@ -162,6 +168,18 @@ def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point
                 f"{file} was edited since it was written, so the case is left as it is: {option} {folder.parent} uses the edited "
                 f"{file.stem}, --overwrite replaces them, or choose another folder."
             )
+
+
+def read_case_boxes(file: Path) -> list[Box]:
+    """Read a file of boxes; in a case folder, a detector's box that lies otherwise than it was proposed is the reader's.
+
+    Raises:
+        PromptError: see :func:`~MyoScarSegLib.prompts.read_boxes`.
+    """
+    boxes, record = read_boxes(file), read_record(file.parent)
+    if record is None or record.proposed is None or file.name != "boxes.json":
+        return boxes
+    return [box if box.by_reader or box.place in record.proposed else set_by_reader(box) for box in boxes]
 
 
 def same_prompts(file: Path, wanted: Sequence[Any] | None, read: Any) -> bool:
@@ -176,9 +194,14 @@ def read_record(folder: Path) -> Record | None:
     """The record of a case folder; None if it has none, or one that cannot be read."""
     try:
         document = read_json(folder / RECORD, OutputError)
-        written = document["prompts_sha256"]
-        return Record(str(document["content_sha256"]), str(document["place_sha256"]), {n: str(written[n]) for n in written})
-    except (OutputError, KeyError, TypeError):
+        written, proposed = document["prompts_sha256"], document.get("proposed_boxes")
+        return Record(
+            str(document["content_sha256"]),
+            str(document["place_sha256"]),
+            {n: str(written[n]) for n in written},
+            None if proposed is None else frozenset((int(place[0]), *map(float, place[1:])) for place in proposed),
+        )
+    except (OutputError, KeyError, TypeError, ValueError, IndexError):
         return None
 
 
@@ -193,6 +216,7 @@ def _write_record(folder: Path, record: Record) -> None:
         "content_sha256": record.content,
         "place_sha256": record.place,
         "prompts_sha256": record.written,
+        "proposed_boxes": None if record.proposed is None else sorted(record.proposed),
     }
     write_json(folder / RECORD, document)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.batch.cases import same_prompts
+from MyoScarSegLib.batch.cases import read_case_boxes, same_prompts
 from MyoScarSegLib.batch.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.files import read_json, write_bytes, write_json
-from MyoScarSegLib.prompts import Box, read_boxes, read_points, write_boxes, write_points
+from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
@@ -139,7 +139,7 @@ def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:
 
 
 def _write_boxes(folder: Path, study: Study, boxes: Sequence[Box]) -> None:
-    if not same_prompts(folder / "boxes.json", boxes, read_boxes):
+    if not same_prompts(folder / "boxes.json", boxes, read_case_boxes):
         write_boxes(folder / "boxes.json", study.case, boxes)
 
 

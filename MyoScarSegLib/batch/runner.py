@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.batch.cases import CaseFolders, content_of, is_case_folder, keep_edits
+from MyoScarSegLib.batch.cases import CaseFolders, content_of, is_case_folder, keep_edits, read_case_boxes
 from MyoScarSegLib.batch.outputs import write_case, write_proposal, write_tables
 from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError, StudyError
 from MyoScarSegLib.pipeline import DEFAULT_THRESHOLD, Pipeline
 from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points
+from MyoScarSegLib.prompts import Box, Point, read_points
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import case_name, read_study
 from MyoScarSegLib.study.study import Study
@@ -115,7 +115,7 @@ def segment_all(
     def one(case: _Case, report: Progress) -> Outcome:
         start = time.perf_counter()
         points = _points(job, case)
-        boxes = None if job.boxes is None else read_boxes(_prompt_file(job.boxes, case, "boxes.json", job))
+        boxes = None if job.boxes is None else read_case_boxes(_prompt_file(job.boxes, case, "boxes.json", job))
         case.keep_edits(boxes, points)
         result = _segment(pipeline, case.study, boxes, points, job.threshold, report, cancel)
         if job.growth_mm:
