@@ -119,6 +119,16 @@ def test_an_aligned_view_shows_the_slices_one_by_one(scene, number):
         view.SetXYZOrigin(0, 0, 0)
 
 
+@pytest.mark.parametrize("color", ["Red", "Green", "Yellow"])
+@pytest.mark.parametrize("rows", [1.5, -1.5])
+def test_whichever_view_is_aligned_has_the_front_of_the_body_on_top(scene, color, rows):
+    volume = add_volume(scene, np.random.default_rng(0).normal(size=(5, 30, 30)), np.diag([-1.5, rows, 9.0, 1.0]))
+    view = scene.GetNodeByID(f"vtkMRMLSliceNode{color}")
+    VolumeGeometry(volume).align_view(view)
+    to_ras = view.GetSliceToRAS()
+    assert [to_ras.GetElement(0, 0), to_ras.GetElement(1, 1)] == pytest.approx([-1.0, 1.0])
+
+
 def test_a_view_across_the_slices_shows_none_of_them(scene):
     volume = add_volume(scene, np.random.default_rng(0).normal(size=(5, 30, 30)), np.diag([1.5, 1.5, 9.0, 1.0]))
     geometry = VolumeGeometry(volume)

@@ -173,6 +173,7 @@ def test_labels_of_unknown_meaning_are_asked_for_and_the_import_goes_on(tab, tmp
     tab.settle()
     asked = tab.tab.library.labels
     assert asked.dialog.visible and not asked.button.enabled, "nothing is chosen beforehand"
+    assert "#e69f00" in asked.titles[1].text and "#56b4e9" in asked.titles[2].text, "the colors of the picture"
     first, second = asked.combos.values()
     first.setCurrentIndex(first.findData("myocardium"))
     second.setCurrentIndex(second.findData("background"))

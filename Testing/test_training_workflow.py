@@ -191,6 +191,16 @@ def test_import_says_who_got_which_code(training, pumped, tmp_path):
     assert "gone.mrb" in training.error and [row.name for row in training.cases.rows] == ["P001"]
 
 
+def test_labels_of_unknown_meaning_are_a_question_and_no_error(training, pumped, tmp_path):
+    from Testing.test_labels_named import acdc
+
+    training.open_library(tmp_path / "library", create=True)
+    assert training.cases.import_cases([acdc(tmp_path / "a"), tmp_path / "gone.mrb"])
+    pumped.until(lambda: not training.busy and bool(training.note), "import")
+    assert training.cases.label_question.values == (1, 2, 3)
+    assert "gone.mrb" in training.error and "--labels" not in training.error
+
+
 def test_another_slicer_adds_and_removes(training, pumped, library):
     training.open_library(library)
     other = Library.open(library)

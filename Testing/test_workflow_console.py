@@ -207,6 +207,13 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
     assert np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
 
 
+def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow, scene):
+    workflow.select(add(scene))
+    finish(workflow, workflow.propose())
+    assert workflow.undo()
+    assert workflow.status.startswith("Press Propose boxes")
+
+
 def test_accepting_is_undone_without_a_new_mask(workflow, scene):
     workflow.select(add(scene))
     number = workflow.add_box(BOX)

@@ -173,10 +173,15 @@ class VolumeGeometry:
         slice_node.SetFieldOfView(mm_per_pixel * width, mm_per_pixel * height, slice_node.GetFieldOfView()[2])
 
     def align_view(self, slice_node: Any) -> None:
-        """Turn a view to lie in the acquired slices, whatever their angle."""
+        """Turn a view to lie in the acquired slices, whatever their angle; one that lies across them is turned as an axial one,
+        else a coronal view would have them upside down."""
         slices, rows, columns = self.shape
         # Not the stack's own direction: slices that are shifted against each other lie at an angle to it.
         matrix, _size = self.roi_of(Box(slices // 2, 0.0, 0.0, float(columns), float(rows)))
+        if not self.shows_slices(slice_node):
+            at = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())
+            at[:3, :3] = np.diag((-1.0, 1.0, 1.0))
+            slice_node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(at))
         slice_node.RotateToAxes(slicer.util.vtkMatrixFromArray(matrix), 2)
 
     # ------------------------------------------------------------------ inside

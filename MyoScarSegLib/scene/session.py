@@ -161,6 +161,11 @@ class StudySession:
         return self._state.growth_mm
 
     @property
+    def proposed(self) -> bool:
+        """Whether boxes have been proposed, whatever came of it, and that was not taken back."""
+        return bool(self._state.proposals)
+
+    @property
     def segmented(self) -> bool:
         """Whether there is any mask, of the model or of the user."""
         self.refresh()

@@ -36,7 +36,6 @@ class StudyWork:
         live: whether slices that are behind their prompts are segmented at once.
         waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
         edits: which slices are behind, and how long edits took.
-        proposed: whether boxes have been proposed, whatever came of it.
         touched: whether the scar's node was changed since :meth:`notice` has looked at it.
     """
 
@@ -57,7 +56,6 @@ class StudyWork:
         self.live = live
         self.waits = waits
         self.edits = LiveEdits(clock)
-        self.proposed = bool(session.boxes.all_boxes())
         self.action: Action | None = None
         self.request: Any = None  # of the action
         self.encoding: Any = None
@@ -249,7 +247,6 @@ class StudyWork:
         except MyoScarSegError as error:
             self._fail(action, error)
             return
-        self.proposed = True
         self.edits.proposed(self._prompts(), self.segmented)
         remark = found["provenance"].get("remark_on_proposals", "")
         self._notices.say(note=_sentences(_asked_again(request), remark, _failures(found["failed"])))

@@ -480,7 +480,7 @@ class Workflow(QuickEdits):
             busy=self.busy,
             progress=self.progress[2],
             engine=self.engine.state,
-            proposed=work.proposed,
+            proposed=work.session.proposed,
             boxes=len(boxes),
             box_slices=len({box.slice for box in boxes}),
             to_review=sum(box.state is BoxState.PROPOSED and not box.by_reader for box in boxes),

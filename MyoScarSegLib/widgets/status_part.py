@@ -59,10 +59,10 @@ class StatusPart(Part):
             self._extra_error = ""
         self._extra_is_new = False
         ui.statusLabel.text = workflow.status
-        ui.noteLabel.text = workflow.note
-        ui.noteLabel.visible = bool(workflow.note)
-        self._show_progress()
         error = self.error
+        ui.noteLabel.text = workflow.note
+        ui.noteLabel.visible = bool(workflow.note) and workflow.note not in error
+        self._show_progress()
         missing = self.panel.advanced.something_missing
         looks.show_card(ui.errorFrame, ui.errorLabel, error, packages_invitation(_("Segmentation")) if missing else "")
         ui.retryButton.visible = self.panel.engine.state == "failed"

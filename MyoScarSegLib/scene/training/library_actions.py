@@ -161,7 +161,10 @@ class LibraryActions:
                 more = len(renamed) - _CODES_TOLD
                 text += " " + _("Codes given: {codes}.").format(codes=", ".join(renamed[:_CODES_TOLD]))
                 text += _(" And {n} more.").format(n=more) if more > 0 else ""
-            problems = [f"{case['source']}: {case['message']}" for case in report["cases"] if case["status"] == "problem"]
+            told = [case for case in report["cases"] if case["status"] == "problem"]
+            if asked:  # in a window of its own, not as an error, which names an option of the command line
+                told = [case for case in told if case["message"] != asked["message"]]
+            problems = [f"{case['source']}: {case['message']}" for case in told]
             more = len(problems) - _PROBLEMS_TOLD
             rest = _(" And {n} more.").format(n=more) if more > 0 else ""
             self._state.notices.say(note=text, error=" ".join(problems[:_PROBLEMS_TOLD]) + rest)

@@ -60,7 +60,8 @@ class ImportReport:
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON object, with counts."""
         counts = {status: sum(case.status == status for case in self.cases) for status in (ADDED, SAME, PROBLEM)}
-        asked = None if self.unnamed is None else {"values": list(self.unnamed.values), "fitting": self.unnamed.fitting}
+        unnamed = self.unnamed
+        asked = unnamed and {"values": list(unnamed.values), "fitting": unnamed.fitting, "message": str(unnamed)}
         return {"version": 1, **counts, "cases": [asdict(case) for case in self.cases], "unnamed_labels": asked}
 
 

@@ -52,6 +52,7 @@ class LabelDialog:
         form = qt.QFormLayout()
         column.addLayout(form)
         self.combos: dict[int, Any] = {}
+        self.titles: dict[int, Any] = {}
         for number, value in enumerate(self.question.values):
             combo = self.combos[value] = qt.QComboBox()
             combo.name = f"labelValue_{value}"
@@ -61,9 +62,11 @@ class LabelDialog:
             ):  # fmt: skip
                 combo.addItem(title, name)
             combo.connect("currentIndexChanged(int)", lambda _index: self._changed())
-            label = qt.QLabel(_("Value {value}").format(value=value))
-            red, green, blue = COLORS[number % len(COLORS)]
-            label.styleSheet = f"border-left: 12px solid rgb({red}, {green}, {blue}); padding-left: 6px;"
+            # A border of a style sheet is not drawn here by Slicer's style; a background in the text is.
+            color = "#{:02x}{:02x}{:02x}".format(*COLORS[number % len(COLORS)])
+            text = _("Value {value}").format(value=value)
+            swatch = f'<span style="background-color: {color}">&nbsp;&nbsp;&nbsp;&nbsp;</span>'
+            label = self.titles[value] = qt.QLabel(f"{swatch} {text}")
             form.addRow(label, combo)
         buttons = qt.QHBoxLayout()
         column.addLayout(buttons)
