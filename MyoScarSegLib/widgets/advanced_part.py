@@ -146,6 +146,7 @@ class AdvancedPart(Part):
         self.workflow.waits = self.something_missing  # what nobody has asked for must not end in an error
         if not self.something_missing:
             return True
+        self.panel.changed(Change.STATUS)  # the invitation
         self.show_dependencies(action)
         return False
 
