@@ -23,7 +23,7 @@ except ImportError:  # in the source tree the library lies beside the module's f
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     import MyoScarSegLib  # noqa: F401
 
-from MyoScarSegLib.resources import resources_folder
+from MyoScarSegLib.utils.resources import resources_folder
 
 
 class MyoScarSeg(ScriptedLoadableModule):

@@ -13,12 +13,12 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, reconcile, settle
 from MyoScarSegLib.result import Boxes, Result, check_threshold
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.files import read_json, write_json
+from MyoScarSegLib.utils.files import read_json, write_json
 
 FORMAT_VERSION = 1
 USER = "user"

@@ -13,8 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from Testing.command import in_process
-from Testing.tiny_models import write_detector, write_segmenter
+from Testing.support.command import in_process
+from Testing.support.tiny_models import write_detector, write_segmenter
 
 _USERS_CACHE = os.environ.get("MYOSCARSEG_CACHE")
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -150,7 +150,7 @@ def application(tmp_path_factory):
         patch.setenv("QT_QPA_PLATFORM", "offscreen")
         patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("MYOSCARSEG_MODELS", str(tmp_path_factory.mktemp("models")))
-        from Testing.standins.application import Application
+        from Testing.support.standins.application import Application
 
         folder = tmp_path_factory.mktemp("application")
         application = Application(bootstrap(folder), folder, patch)
@@ -161,7 +161,7 @@ def application(tmp_path_factory):
 @pytest.fixture(scope="module")
 def module(application, tiny_segmenter, tiny_detector):
     """The module as the application shows it, with tiny models and a real worker; its slots may not raise."""
-    from Testing.panel_kit import open_module
+    from Testing.support.panel_kit import open_module
 
     with open_module(application, detector=tiny_detector, segmenter=tiny_segmenter) as opened:
         yield opened

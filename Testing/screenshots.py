@@ -18,10 +18,10 @@ import pytest
 from PySide6.QtGui import QColor, QImage, QPainter, QPalette
 
 from MyoScarSegLib.scene.headless import bootstrap
-from Testing.panel_kit import Module, open_module
-from Testing.slice_picture import draw_slice
-from Testing.standins.application import Application
-from Testing.standins.pythonqt import unwrap
+from Testing.support.panel_kit import Module, open_module
+from Testing.support.slice_picture import draw_slice
+from Testing.support.standins.application import Application
+from Testing.support.standins.pythonqt import unwrap
 
 _PHANTOMS = 6
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from Testing.command import in_subprocess, table
+from Testing.support.command import in_subprocess, table
 
 
 def check(out: Path, case: str, source: Path) -> None:

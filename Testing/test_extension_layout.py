@@ -45,7 +45,7 @@ def built(tmp_path_factory) -> Path:
         shutil.copy(REPOSITORY / name, sources)
     for weights in REPOSITORY.glob("Resources/Models/*.safetensors"):  # megabytes that prove nothing more than their names
         (sources / weights.relative_to(REPOSITORY)).write_bytes(b"weights")
-    slicer = REPOSITORY / "Testing" / "slicer_package"
+    slicer = REPOSITORY / "Testing" / "support" / "slicer_package"
     _run("cmake", "-S", sources, "-B", folder / "build", f"-DSlicer_DIR={slicer}", "-DBUILD_TESTING=ON", cwd=folder)
     _run("cmake", "--build", folder / "build", cwd=folder)
     _run("cmake", "--install", folder / "build", "--prefix", folder / "installed", cwd=folder)
@@ -71,7 +71,7 @@ def test_the_library_imports_and_finds_its_resources(built, layout):
         f"import sys; sys.path.insert(0, {str(folder)!r})\n"
         "import MyoScarSegLib\n"
         "from MyoScarSegLib.models.registry import Registry\n"
-        "from MyoScarSegLib.resources import resources_folder\n"
+        "from MyoScarSegLib.utils.resources import resources_folder\n"
         "print(MyoScarSegLib.__file__, resources_folder(), sorted(resources_folder().rglob('*.safetensors'))[-1], sep='\\n')\n"
     )
     library, resources, weights = _run(sys.executable, "-c", program, cwd=built / "build").split("\n")[:3]

@@ -11,12 +11,12 @@ import pytest
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, StudyError
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
-from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
-from Testing.sam_factory import litemedsam_state
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
+from Testing.support.sam_factory import litemedsam_state
 
 
 @pytest.fixture
@@ -376,7 +376,7 @@ def test_run_learns_of_a_missing_segmenter_before_the_detector_has_worked(detect
 
 
 def test_models_are_loaded_on_first_use_with_the_callers_choices(tmp_path, study):
-    from Testing.tiny_models import write_detector, write_segmenter
+    from Testing.support.tiny_models import write_detector, write_segmenter
 
     cache = EmbeddingCache()
     pipeline = Pipeline(

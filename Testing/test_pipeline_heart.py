@@ -12,8 +12,8 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
-from Testing.sam_factory import litemedsam_state
+from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
+from Testing.support.sam_factory import litemedsam_state
 
 
 @pytest.fixture

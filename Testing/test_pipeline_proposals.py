@@ -8,14 +8,14 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
-from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.segmentation.detail import DetailBranch
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, voxels_of_rings
-from Testing.sam_factory import litemedsam_state
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, voxels_of_rings
+from Testing.support.sam_factory import litemedsam_state
 
 OVERLOOKED = (10, 12, 20, 16)
 

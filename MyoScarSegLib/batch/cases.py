@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
-from MyoScarSegLib.files import read_json, sha256_of, write_json
-from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
+from MyoScarSegLib.utils.locks import locked
 
 RECORD = "case.json"
 PROMPTS = ("boxes.json", "points.json")

@@ -13,12 +13,12 @@ import numpy as np
 from MyoScarSegLib.batch.cases import read_case_boxes, same_prompts
 from MyoScarSegLib.batch.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import read_json, write_bytes, write_json
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
 
 RESULT = "result.json"
 

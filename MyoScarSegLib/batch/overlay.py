@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.files import cache_folder, write_bytes
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.files import cache_folder, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,11 +14,11 @@ from MyoScarSegLib.batch.cases import CaseFolders, content_of, is_case_folder, k
 from MyoScarSegLib.batch.outputs import write_case, write_proposal, write_tables
 from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError, StudyError
 from MyoScarSegLib.pipeline import DEFAULT_THRESHOLD, Pipeline
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point, read_points
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import case_name, read_study
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _log = logging.getLogger(__name__)
 

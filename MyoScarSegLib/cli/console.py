@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken
 
 
 class ConsoleProgress:
@@ -25,7 +25,7 @@ class ConsoleProgress:
         self._last = ""
 
     def __call__(self, done: int, total: int, message: str) -> None:
-        """See :class:`~MyoScarSegLib.progress.Progress`."""
+        """See :class:`~MyoScarSegLib.utils.progress.Progress`."""
         if not self._terminal:
             line = f"[{done}/{total}] {message}"
             if line != self._last:

@@ -42,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
 
     from MyoScarSegLib.batch.cases import CaseFolders
     from MyoScarSegLib.batch.outputs import write_case, write_tables
-    from MyoScarSegLib.files import write_json
     from MyoScarSegLib.phantom import make_phantom
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.prompts import box_of_mask
     from MyoScarSegLib.quantification.burden import scar_burden
     from MyoScarSegLib.study import read_study, write_volume
+    from MyoScarSegLib.utils.files import write_json
 
     phantom = make_phantom(args.seed)
     source = args.out / "phantom.nrrd"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, spacing, whole_number
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.progress import CancelToken
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
     from MyoScarSegLib.training.datasets.labelmaps import LabelMap
     from MyoScarSegLib.training.evaluation.evaluation import Evaluation
+    from MyoScarSegLib.utils.progress import CancelToken
 
 _SETTINGS = ("oracle", "jittered", "clicks", "end_to_end")
 _PARTS = ("validation", "training", "all")

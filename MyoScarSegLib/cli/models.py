@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
-from MyoScarSegLib.files import cache_folder, clear_embeddings, embeddings_bytes
-from MyoScarSegLib.progress import Progress
+from MyoScarSegLib.utils.files import cache_folder, clear_embeddings, embeddings_bytes
+from MyoScarSegLib.utils.progress import Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.models import Entry, Registry, VerifyResult

@@ -18,8 +18,8 @@ from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, devi
 from MyoScarSegLib.errors import MyoScarSegError
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.progress import CancelToken
     from MyoScarSegLib.training.datasets.dataset import DataSet
+    from MyoScarSegLib.utils.progress import CancelToken
 
 _PRESETS = ("none", "light", "standard", "heavy")
 _QUIET_S = 10.0
@@ -205,7 +205,7 @@ class TrainingProgress(ConsoleProgress):
         self._told, self._what = 0.0, ""
 
     def __call__(self, done: int, total: int, message: str) -> None:
-        """See :class:`~MyoScarSegLib.progress.Progress`."""
+        """See :class:`~MyoScarSegLib.utils.progress.Progress`."""
         # Each epoch has a line, and each kind of other work, but not each of its slices.
         now, what = time.monotonic(), message.partition(",")[0] if message.startswith("epoch") else message.partition(" ")[0]
         if self._terminal or done >= total or what != self._what or now - self._told >= _QUIET_S:

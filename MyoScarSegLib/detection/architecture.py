@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from MyoScarSegLib.detection.quiet import import_ultralytics, package_folder
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics, package_folder
 
 if TYPE_CHECKING:
     from torch import nn

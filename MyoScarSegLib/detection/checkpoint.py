@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
+from MyoScarSegLib.utils.files import atomic_path
 
 if TYPE_CHECKING:
     import torch

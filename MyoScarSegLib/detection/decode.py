@@ -34,7 +34,7 @@ def predict(
     """
     import torch
 
-    from MyoScarSegLib.detection.quiet import import_ultralytics
+    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
     import_ultralytics()
     from ultralytics.utils.nms import non_max_suppression

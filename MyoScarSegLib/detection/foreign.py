@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.detection.checkpoint import check_finite
-from MyoScarSegLib.detection.quiet import import_ultralytics
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     from torch import nn

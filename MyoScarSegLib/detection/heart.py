@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection.detector import Detector

@@ -16,9 +16,9 @@ from MyoScarSegLib.detection.decode import predict
 from MyoScarSegLib.detection.detector import SCAR_ONLY
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.segmentation.device import resolve_device
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.utils.device import resolve_device
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.child import environment_with_us
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.link import Link, TransportFactory
 from MyoScarSegLib.engine.messages import (
@@ -35,9 +34,10 @@ from MyoScarSegLib.engine.request import CANCELLED, DONE, FAILED, RUNNING, WAITI
 from MyoScarSegLib.engine.status import EngineStatus, Patience
 from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import EngineError
-from MyoScarSegLib.progress import Progress
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.child import environment_with_us
+from MyoScarSegLib.utils.progress import Progress
 
 __all__ = ["Engine", "EngineSettings", "EngineStatus", "Patience", "Request", "RequestProgress", "SliceMasks"]
 

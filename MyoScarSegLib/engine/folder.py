@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.child import serve
 from MyoScarSegLib.engine.link import TransportFactory
 from MyoScarSegLib.engine.task import ChildTask
 from MyoScarSegLib.engine.transport import SubprocessTransport
-from MyoScarSegLib.progress import CancelToken, Progress
+from MyoScarSegLib.utils.child import serve
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.engine.client import EngineSettings

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken
 
 #: Small answers that somebody waits for come first, what nobody waits for last.
 PRIORITY = {"models": 0, "segment": 1, "propose": 2, "device_test": 3, "encode": 4}

@@ -11,7 +11,7 @@ from MyoScarSegLib.engine.endings import how_it_ended
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
 from MyoScarSegLib.engine.status import Patience
 from MyoScarSegLib.engine.transport import Transport, ignore_bytes, ignore_exit
-from MyoScarSegLib.processes import birth_of, end_process
+from MyoScarSegLib.utils.processes import birth_of, end_process
 
 TransportFactory = Callable[[list[str], dict[str, str]], Transport]
 

@@ -1,4 +1,4 @@
-"""A piece of work in a process of its own, for a caller that must not wait. The child's side: :mod:`MyoScarSegLib.child`.
+"""A piece of work in a process of its own, for a caller that must not wait. The child's side: :mod:`MyoScarSegLib.utils.child`.
 
 The job goes in by the child's standard input and its answer comes back by its standard output: nothing of a patient lies in a
 file on the way. The input also says whether the child is still wanted: when it is closed, by a cancel or because the parent is
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from MyoScarSegLib.child import environment_with_us
 from MyoScarSegLib.engine.endings import how_it_ended
 from MyoScarSegLib.engine.link import TransportFactory
 from MyoScarSegLib.engine.transport import SubprocessTransport, Transport, ignore_bytes, ignore_exit
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.child import environment_with_us
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ChildTask:
         """Start ``python -m MODULE`` and give it its job.
 
         Args:
-            module: ends with ``serve(work)``, see :func:`MyoScarSegLib.child.serve`.
+            module: ends with ``serve(work)``, see :func:`MyoScarSegLib.utils.child.serve`.
             job: JSON-ready; what ``work`` is given.
             python: interpreter; this process's own if None.
             environment: of the child; this process's own if None.

@@ -15,8 +15,8 @@ import numpy as np
 from MyoScarSegLib.engine.jobs import Job, JobQueue
 from MyoScarSegLib.engine.messages import EngineSettings, SliceMasks, boxes_json, boxes_of, masks_message, points_of
 from MyoScarSegLib.errors import Cancelled, EngineError, ModelError, MyoScarSegError
-from MyoScarSegLib.progress import Progress
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.progress import Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline

@@ -26,7 +26,7 @@ from MyoScarSegLib.engine.messages import EngineSettings, study_of
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
 from MyoScarSegLib.engine.work import Work
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.memory import resident_bytes
+from MyoScarSegLib.utils.memory import resident_bytes
 
 _PIECE = 1 << 20
 _log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from MyoScarSegLib.errors import InstallationError
-from MyoScarSegLib.files import cache_folder, read_json, write_json
 from MyoScarSegLib.installation.plan import Choices
+from MyoScarSegLib.utils.files import cache_folder, read_json, write_json
 
 
 @dataclass(frozen=True)

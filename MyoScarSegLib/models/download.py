@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
-from MyoScarSegLib.files import read_json, write_json
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _BLOCK = 1 << 18
 _POLL_S = 0.2

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import read_json
+from MyoScarSegLib.utils.files import read_json
 
 Task = Literal["detect", "segment"]
 CHECKPOINT_ENDINGS: dict[Task, tuple[str, ...]] = {

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.files import read_json, write_json
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _VERSION = 1
 _BLOCK = 1 << 20

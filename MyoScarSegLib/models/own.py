@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.files import atomic_path, move, read_json, write_bytes, write_json
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME, Entry, OwnSource, entry_of
-from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.models.own_cards import empty_card, index_row, readable_card
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes, write_json
+from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 VERSION = 1
 RECORD = "model.json"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.models.entry import WheelSource
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _POLL_S = 0.1
 _GRACE_S = 0.5

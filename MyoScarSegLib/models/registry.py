@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
-from MyoScarSegLib.files import cache_folder, move
 from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Task, UrlSource, WheelSource, read_index
 from MyoScarSegLib.models.hashing import Stamp, checksum_of, hash_file, recorded_checksum, write_record
-from MyoScarSegLib.models.locks import locked
 from MyoScarSegLib.models.own import models_folder, own_entry, own_models
 from MyoScarSegLib.models.trust import read_first_use, write_first_use
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.resources import resources_folder
+from MyoScarSegLib.utils.files import cache_folder, move
+from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.resources import resources_folder
 
 _BLOCK = 1 << 20
 _log = logging.getLogger(__name__)

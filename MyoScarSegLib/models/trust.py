@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import cache_folder, read_json, write_json
-from MyoScarSegLib.models.locks import locked
+from MyoScarSegLib.utils.files import cache_folder, read_json, write_json
+from MyoScarSegLib.utils.locks import locked
 
 _VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")

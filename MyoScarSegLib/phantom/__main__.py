@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.phantom import make_phantom
+from MyoScarSegLib.utils.files import atomic_path
 
 
 def main(out: Path, seed: int) -> None:

@@ -13,15 +13,15 @@ import slicer
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
-from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.phantom import make_phantom
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.scene.console import Console
 from MyoScarSegLib.scene.geometry import place_slices
 from MyoScarSegLib.scene.headless import bootstrap
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.uneven import mean_grid, slice_origins
+from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)), ("Green", "G", (0.43, 0.69, 0.29)))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.files import read_json
-from MyoScarSegLib.resources import resources_folder
+from MyoScarSegLib.utils.files import read_json
+from MyoScarSegLib.utils.resources import resources_folder
 
 SCAR, MYOCARDIUM, BLOOD_POOL, NO_REFLOW = "Scar", "Myocardium", "BloodPool", "NoReflow"
 _REGION = "Anatomic codes - DICOM master list~SCT^87878005^Left ventricle~^^"

@@ -139,7 +139,7 @@ def _tiny_vit(side: int) -> tuple[nn.Module, int]:
     """LiteMedSAM's encoder: ultralytics' TinyViT with a stem that keeps the resolution (two 1 x 1 convolutions of stride 1)."""
     from torch import nn
 
-    from MyoScarSegLib.detection.quiet import import_ultralytics
+    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
     import_ultralytics()
     from ultralytics.models.sam.modules.tiny_encoder import TinyViT

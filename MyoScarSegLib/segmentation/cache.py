@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.utils.files import atomic_path
 
 if TYPE_CHECKING:
     import torch

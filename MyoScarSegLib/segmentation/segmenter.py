@@ -128,7 +128,7 @@ class Segmenter:
         import torch
 
         from MyoScarSegLib.segmentation.architectures import build
-        from MyoScarSegLib.segmentation.device import resolve_device, resolve_precision
+        from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 
         self.checkpoint = checkpoint
         self.device = resolve_device(device)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import SCAR, Tissue
 from MyoScarSegLib.study.uneven import regular_grid
+from MyoScarSegLib.utils.files import atomic_path
 
 #: In NIfTI's header: types of voxels; the byte where they begin in one file; and the unit of length.
 _NIFTI_TYPES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280}

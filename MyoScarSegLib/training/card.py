@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import read_json, sha256_of, write_bytes, write_json
+from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
 
 USE = "research only; not a medical device"
 NOT_STATED = "not stated; that of the data holds"

@@ -1,7 +1,7 @@
 """What the application has done for it in a process of its own: library, split, preview, estimate, comparison, models.
 
 ``python -m MyoScarSegLib.training.chores JOB.json`` with ``{"chore": NAME, "arguments": {...}}``; see
-:mod:`MyoScarSegLib.child`. Each chore takes ``(arguments, progress, cancel)`` and returns what is JSON-ready.
+:mod:`MyoScarSegLib.utils.child`. Each chore takes ``(arguments, progress, cancel)`` and returns what is JSON-ready.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.child import serve
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
-from MyoScarSegLib.progress import CancelToken, Progress
+from MyoScarSegLib.utils.child import serve
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 CHORES = {
     "library_add": "MyoScarSegLib.training.chores:library_add",

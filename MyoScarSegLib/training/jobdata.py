@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.progress import CancelToken, Progress
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet

@@ -9,7 +9,7 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.entry import Entry
 from MyoScarSegLib.models.own import take_over
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 
 def import_model(file: Path, name: str = "", *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Entry:

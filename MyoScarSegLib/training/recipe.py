@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import read_json
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.jobs import FRESH
+from MyoScarSegLib.utils.files import read_json
 
 _FIELDS = ("mode", "preset", "epochs", "batch", "seed", "folds", "held_out")
 _TASKS = {"sam": "segment", "yolo": "detect"}

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import read_json, write_json
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.utils.files import read_json, write_json
 
 #: A slice with fewer grey levels shows nothing by which it could be recognised.
 _FEWEST_GREYS = 16

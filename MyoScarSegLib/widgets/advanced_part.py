@@ -10,11 +10,11 @@ import slicer
 
 from MyoScarSegLib.engine.endings import died
 from MyoScarSegLib.engine.messages import EngineSettings
-from MyoScarSegLib.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.installation.application import missing_now
 from MyoScarSegLib.installation.memory import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
 from MyoScarSegLib.widgets.model_choice import ModelChoice
 from MyoScarSegLib.widgets.part import Part

@@ -7,8 +7,8 @@ from typing import Any
 import qt
 
 from MyoScarSegLib.prompts import BoxState
-from MyoScarSegLib.resources import resources_folder
 from MyoScarSegLib.scene.box_views import COLORS
+from MyoScarSegLib.utils.resources import resources_folder
 
 _NEXT = """
 QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px;

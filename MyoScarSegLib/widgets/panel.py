@@ -9,9 +9,9 @@ import qt
 import slicer
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.resources import resources_folder
 from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.utils.resources import resources_folder
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.advanced_part import AdvancedPart
 from MyoScarSegLib.widgets.backend import Backend

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.files import write_bytes, write_json
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.prompts import Box, box_of_mask
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.files import write_bytes, write_json
 from Testing.benchmark import workflow
 
 SLICES, EDITS = 10, 3

@@ -23,10 +23,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from MyoScarSegLib.files import write_json
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import phantom_slices
-from MyoScarSegLib.progress import no_progress
 from MyoScarSegLib.segmentation.cache import EmbeddingCache
 from MyoScarSegLib.training.averaging import average_into
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
@@ -36,8 +34,10 @@ from MyoScarSegLib.training.finetune.processes import Processes, open_accelerato
 from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.step import Stepper
 from MyoScarSegLib.training.finetune.train import Patients, _Course, _prepare
-from Testing.sam_factory import litemedsam_state
-from Testing.tiny_models import OWN_METADATA
+from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.progress import no_progress
+from Testing.support.sam_factory import litemedsam_state
+from Testing.support.tiny_models import OWN_METADATA
 
 SETTINGS = SamSettings(mode="decoder", detail=False, phantoms=0, copies=1)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
-from MyoScarSegLib.files import read_json
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, Entry, registry
 from MyoScarSegLib.models.own import free_name
 from MyoScarSegLib.scene.text import _
@@ -16,6 +15,7 @@ from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.startmodels import start_names
+from MyoScarSegLib.utils.files import read_json
 
 
 class ModelActions:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import write_bytes
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
     import torch

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import move, write_bytes, write_json
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.study.writer import write_volume
@@ -26,6 +24,8 @@ from MyoScarSegLib.training.datasets.library import MARK, SPLIT, Library
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
 from MyoScarSegLib.training.datasets.stored import straight, write_image
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
+from MyoScarSegLib.utils.files import move, write_bytes, write_json
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
 SCAR_CLASS = "scar"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import sha256_of
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_record import RECORD, THUMBNAIL, Case
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 
 def export_cases(

@@ -10,8 +10,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import write_bytes
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.files import write_bytes
 
 
 def write_handover(path: Path, study: Study, labels: np.ndarray) -> None:

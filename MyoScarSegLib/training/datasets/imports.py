@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError, StudyError, UnnamedLabelsError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
@@ -20,6 +19,7 @@ from MyoScarSegLib.training.datasets.library_record import Case, image_digest
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.reading import read_dataset
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
 

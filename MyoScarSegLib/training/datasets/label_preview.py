@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.files import write_bytes
 from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.utils.files import write_bytes
 
 COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167))
 """Of the values in order, again from the first after the last (Okabe and Ito's, told apart by color-blind readers)."""

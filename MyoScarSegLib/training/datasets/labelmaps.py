@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.files import read_json
 from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_labels, scar_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import class_named, says_scar
@@ -18,6 +17,7 @@ from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_emidecs_layout, stem
 from MyoScarSegLib.training.datasets.sidecar import Sidecar
+from MyoScarSegLib.utils.files import read_json
 
 #: Value in a file to class.
 LabelMap = Mapping[int, int]

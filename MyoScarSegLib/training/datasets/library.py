@@ -25,9 +25,6 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import read_json, sha256_of, write_json
-from MyoScarSegLib.models.locks import locked
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets import labelmaps
@@ -48,6 +45,9 @@ from MyoScarSegLib.training.datasets.library_record import (
 from MyoScarSegLib.training.datasets.places import CASES, case_folders, put, take_away, written_aside
 from MyoScarSegLib.training.datasets.stored import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
+from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 MARK, SPLIT = "library.json", "split.json"
 FORMAT, VERSION = "MyoScarSeg training library", 1

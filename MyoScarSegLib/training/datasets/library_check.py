@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.dataset import LabelledStudy
 from MyoScarSegLib.training.datasets.labelled import INFARCT
 from MyoScarSegLib.training.datasets.library import SPLIT, Library
 from MyoScarSegLib.training.datasets.library_record import content_digest
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
 from MyoScarSegLib.training.splits import check_leakage, check_split
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 
 @dataclass(frozen=True)

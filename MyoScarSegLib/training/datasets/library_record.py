@@ -14,7 +14,6 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import read_json, sha256_of, write_json
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.description import orientation_words
 from MyoScarSegLib.study.names import case_name
@@ -25,6 +24,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LABELS, RECORD
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts
 from MyoScarSegLib.training.datasets.stored import read_written, write_image, write_label_segments
 from MyoScarSegLib.training.datasets.thumbnail import write_thumbnail
+from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
 
 VOLUME, SEGMENTATION = "volume.nrrd", "segmentation.seg.nrrd"
 THUMBNAIL = "thumbnail.png"

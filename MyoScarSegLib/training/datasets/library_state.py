@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import sha256_of
 from MyoScarSegLib.training.datasets.library import SPLIT, Library
 from MyoScarSegLib.training.datasets.library_record import THUMBNAIL, Case
 from MyoScarSegLib.training.datasets.places import CASES, REPLACED
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.files import sha256_of
 
 COMPLETE, UNREVIEWED, PROBLEM = "complete", "unreviewed", "problem"
 TRAINING, VALIDATION = "training", "validation"

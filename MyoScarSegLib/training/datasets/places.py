@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import move
 from MyoScarSegLib.training.datasets.library_record import RECORD
+from MyoScarSegLib.utils.files import move
 
 CASES = "cases"
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap
 from MyoScarSegLib.training.datasets.pairs import find_pairs, in_emidecs_layout
@@ -14,6 +13,7 @@ from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.volumes import read_volumes
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 __all__ = ["KINDS", "DataSet", "kind_of", "read_dataset"]
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken
 
 ENDINGS = (".mrb", ".mrml")
 Node = ElementTree.Element

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import read_json, write_json
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.files import read_json, write_json
 
 NAME = "myoscarseg.json"
 VERSION = 1

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.files import write_bytes
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.files import write_bytes
 
 SIDE_PX = 160
 _SCAR_RGB = (255, 176, 0)

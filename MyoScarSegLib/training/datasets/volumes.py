@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.masks import check_cover, read_labels
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
@@ -20,6 +19,7 @@ from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.sidecar import Sidecar
 from MyoScarSegLib.training.datasets.stored import read_written
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 
 @dataclass(frozen=True)

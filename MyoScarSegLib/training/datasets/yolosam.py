@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.masks import check_cover
 from MyoScarSegLib.study.names import PICTURE_EXTENSIONS
 from MyoScarSegLib.study.pictures import picture_files, read_grey
@@ -25,6 +24,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
 MASK_FOLDERS = ("masks", "labels")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import StoredLabels, check_cover, read_labels, read_stored
 from MyoScarSegLib.study.study import Study
@@ -26,6 +25,7 @@ from MyoScarSegLib.training.datasets.labelmaps import (
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.maskfiles import MaskFile, find_masks, match
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 MASKS = "masks"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import read_json
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension, natural_order
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, stem
+from MyoScarSegLib.utils.files import read_json
 
 _OF_MASKS = r"labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|truth|scar|pred|predictions?"
 _MASK_NAME = re.compile(rf"(?:^|[_\-. ])(?:{_OF_MASKS})$", re.IGNORECASE)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import cache_folder, write_bytes
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.evaluation import setting_name
+from MyoScarSegLib.utils.files import cache_folder, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import stacks_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models were not."
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from MyoScarSegLib.batch.outputs import write_table
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.files import read_json, write_bytes, write_json
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.bootstrap import paired_difference
 from MyoScarSegLib.training.evaluation.evaluation import FORMAT_VERSION, Evaluation, setting_name
 from MyoScarSegLib.training.evaluation.pictures import compare, write_pictures
 from MyoScarSegLib.training.evaluation.summary import rounded
+from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
 
 _HEADERS = ("", "Dice (95%)", "HD95", "ASSD", "mass bias (95%)", "mass error", "lesions found", "lesions right")
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.lesions import boxes_of, lesions
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
@@ -28,6 +27,7 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import Stack, stacks_of
 from MyoScarSegLib.training.prompt_boxes import JITTER, jittered
 from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.training.finetune.processes import Processes
 from MyoScarSegLib.training.finetune.samples import Item, TrainingSlice, windowed
 from MyoScarSegLib.training.finetune.step import is_out_of_memory, too_little_memory
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import torch

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import atomic_path, read_json, write_json
 from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
+from MyoScarSegLib.utils.files import atomic_path, read_json, write_json
 
 _BIAS = "refiner.leave.bias"
 _LEAST, _MOST = 0.1, 0.9

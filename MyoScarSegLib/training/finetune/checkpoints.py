@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.utils.files import atomic_path
 
 _FORMAT = 1
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled
-from MyoScarSegLib.files import sha256_of
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.finetune.calibration import Chosen, bias_of, can_calibrate, choose_threshold
@@ -20,6 +18,8 @@ from MyoScarSegLib.training.finetune.train import CALIBRATION, Outcome, Patients
 from MyoScarSegLib.training.jobdata import JobData, provenance, read_job_data
 from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import with_options
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.averaging import average_into
 from MyoScarSegLib.training.finetune.checkpoints import damaged, read_state, write_state
 from MyoScarSegLib.training.finetune.learning import parameter_groups, rate_factor
@@ -25,6 +24,7 @@ from MyoScarSegLib.training.finetune.processes import Processes
 from MyoScarSegLib.training.finetune.step import Stepper, is_out_of_memory, too_little_memory
 from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.files import atomic_path
 from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.utils.files import atomic_path
 
 if TYPE_CHECKING:
     from torch import nn

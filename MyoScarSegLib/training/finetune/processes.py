@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
         from accelerate.utils import InitProcessGroupKwargs
     except ImportError as error:
         raise ModelError("Training needs the package accelerate: pip install 'myoscarseg[train]'.") from error
-    from MyoScarSegLib.segmentation.device import resolve_device
+    from MyoScarSegLib.utils.device import resolve_device
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     chosen = torch.device("cpu") if told_cpu else resolve_device(device)

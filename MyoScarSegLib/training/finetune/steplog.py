@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.files import write_bytes
+from MyoScarSegLib.utils.files import write_bytes
 
 
 class StepLog:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.files import TRAINING_EMBEDDINGS, cache_folder
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.bank import EmbeddingBank
 from MyoScarSegLib.training.finetune.checkpoints import read_state
@@ -34,6 +32,8 @@ from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.finetune.validation import dense_figures
 from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
+from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from torch import nn

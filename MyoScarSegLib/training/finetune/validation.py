@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training.finetune.samples import TISSUE, VENTRICLE, TrainingSlice, windowed
+from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
     from torch import nn

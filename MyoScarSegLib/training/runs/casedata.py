@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs.record import CaseMark
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import atomic_path
-from MyoScarSegLib.progress import CancelToken, Progress
 from MyoScarSegLib.training.runs.run import Run
+from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
 def wish_chore(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -14,14 +14,14 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import move, read_json, write_json
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.evaluation.scores import CaseScore
 from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, ModelEvaluation, evaluate_models
 from MyoScarSegLib.training.evaluation.summary import rounded
 from MyoScarSegLib.training.runs.paired import Difference, paired, verdict
 from MyoScarSegLib.training.runs.predictions import FOLDER, TRUTH, Predictions, file_of, write_predictions
 from MyoScarSegLib.training.runs.startmodels import start_names
+from MyoScarSegLib.utils.files import move, read_json, write_json
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.files import read_json, write_json
-from MyoScarSegLib.progress import CancelToken
+from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.progress import CancelToken
 
 CONTROL = "control.json"
 PAUSE, STOP, CANCEL = "pause", "stop", "cancel"

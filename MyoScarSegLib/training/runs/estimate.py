@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.runs.plans import SEGMENTER, TrainSettings
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
@@ -100,8 +100,8 @@ def estimate(
         Cancelled: the token was set.
     """
     began = time.monotonic()
-    from MyoScarSegLib.segmentation.device import resolve_device
     from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.utils.device import resolve_device
 
     progress(0, 0, "Reading some cases")
     data = _Data.of(Library.open(library), split, cancel)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.files import write_bytes
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.metrics import dice
+from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.progress import CancelToken, Progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.finetune.settings import SamSettings
@@ -124,8 +124,8 @@ def pace_of_segmenter(
     """
     began = time.monotonic()
     from MyoScarSegLib.detection import load_detector
-    from MyoScarSegLib.segmentation.device import resolve_device
     from MyoScarSegLib.training.finetune.network import start_model
+    from MyoScarSegLib.utils.device import resolve_device
 
     progress(0, 0, "Loading the models")
     network, begun = start_model(start, settings)
@@ -152,8 +152,8 @@ def _encoder_seconds(encoder: Any, begun: Any, device: str) -> float:
     """One pass of the image encoder; the second one, for the first makes memory."""
     import torch
 
-    from MyoScarSegLib.segmentation.device import resolve_device
     from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
+    from MyoScarSegLib.utils.device import resolve_device
 
     image = torch.zeros(1, 1, begun.side, begun.side, device=resolve_device(device))
     encoder.eval()

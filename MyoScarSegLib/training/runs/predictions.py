@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.utils.files import atomic_path
 
 FOLDER = "predictions"
 TRUTH = "truth"

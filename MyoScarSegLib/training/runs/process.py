@@ -18,9 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
-from MyoScarSegLib.files import write_json
-from MyoScarSegLib.models.locks import locked
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training import jobs
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.jobs import Hooks, TrainJob
@@ -31,6 +28,9 @@ from MyoScarSegLib.training.runs.record import PARTS, RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
 from MyoScarSegLib.training.runs.status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.telling import Telling, device_name
+from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import numpy as np

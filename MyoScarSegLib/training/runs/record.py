@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.files import read_json, write_json
 from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.library_record import Case

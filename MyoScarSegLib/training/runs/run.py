@@ -30,9 +30,6 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
-from MyoScarSegLib.files import move
-from MyoScarSegLib.models.locks import is_held, locked
-from MyoScarSegLib.progress import CancelToken
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs.casedata import cases_of, copy_cases
@@ -41,6 +38,9 @@ from MyoScarSegLib.training.runs.record import PARTS, RunRecord, checked_name, p
 from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import REMOVING, put, with_start_models
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.files import move
+from MyoScarSegLib.utils.locks import is_held, locked
+from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.plans import TrainSettings

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.files import write_json
+from MyoScarSegLib.utils.files import write_json
 
 STATUS = "status.json"
 VERSION = 1

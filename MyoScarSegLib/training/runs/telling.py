@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from MyoScarSegLib.memory import resident_bytes
-from MyoScarSegLib.progress import Progress
 from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import (
@@ -25,6 +23,8 @@ from MyoScarSegLib.training.runs.status import (
     StatusWriter,
     read_status,
 )
+from MyoScarSegLib.utils.memory import resident_bytes
+from MyoScarSegLib.utils.progress import Progress
 
 _FIGURES_IN_LOOKS, _COMPARISON_IN_LOOKS = 5.5, 2.0
 """How often what follows the training draws what a look on the way draws: two models, with hurried boxes and clicks as well."""
@@ -90,7 +90,7 @@ class Telling:
         self.writer.update(device=device)
 
     def report(self, done: int, total: int, message: str) -> None:
-        """See :class:`~MyoScarSegLib.progress.Progress`."""
+        """See :class:`~MyoScarSegLib.utils.progress.Progress`."""
         self.writer.update(done=done, total=total, message=self._wish or message, memory_bytes=_memory(self._device))
         if self.status.stage != STEPS:
             self._tell_time(None)
@@ -167,7 +167,7 @@ def device_name(name: str) -> str:
     """
     import torch
 
-    from MyoScarSegLib.segmentation.device import resolve_device
+    from MyoScarSegLib.utils.device import resolve_device
 
     device = resolve_device(name)
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

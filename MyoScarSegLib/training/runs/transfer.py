@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
-from MyoScarSegLib.files import move, read_json, sha256_of
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.jobs import FRESH, TrainJob
 from MyoScarSegLib.training.runs.record import PARTS, CaseMark
 from MyoScarSegLib.training.runs.startmodels import is_path
+from MyoScarSegLib.utils.files import move, read_json, sha256_of
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run

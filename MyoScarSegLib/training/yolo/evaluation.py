@@ -10,11 +10,11 @@ import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
 from MyoScarSegLib.training.yolo.settings import CLASSES
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 LEAST_CONFIDENCE = 0.02
 FALSE_BOXES_PER_SLICE = 0.4

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, SecondLook, save_checkpoint
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import sha256_of
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.card import NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset import strata_by_content
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
@@ -22,6 +20,8 @@ from MyoScarSegLib.training.splits import Split, split_patients
 from MyoScarSegLib.training.yolo.evaluation import choose_confidence, find_on, measure
 from MyoScarSegLib.training.yolo.samples import phantom_slices_of
 from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection.yolo import YoloDetector

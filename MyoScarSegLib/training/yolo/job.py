@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.jobdata import provenance, read_job_data
 from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import with_options
@@ -16,6 +15,7 @@ from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTrainin
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
 from MyoScarSegLib.training.yolo.train import train_detector
 from MyoScarSegLib.training.yolo.variations import variation
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.jobs import TrainJob

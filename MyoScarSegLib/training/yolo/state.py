@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.files import atomic_path
+from MyoScarSegLib.utils.files import atomic_path
 
 if TYPE_CHECKING:
     import torch

@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.checkpoint import load_checkpoint, save_checkpoint
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.files import sha256_of
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
-from MyoScarSegLib.segmentation.device import resolve_device
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.steplog import StepLog
@@ -37,6 +34,9 @@ from MyoScarSegLib.training.yolo.state import TrainingState, differences, read_s
 from MyoScarSegLib.training.yolo.tissue import PAINTER, add_painter
 from MyoScarSegLib.training.yolo.trainer import TrainingPlan, out_of_memory, train_network
 from MyoScarSegLib.training.yolo.ventricles import prepare
+from MyoScarSegLib.utils.device import resolve_device
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import torch

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.detection.quiet import import_ultralytics
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.yolo.batches import Batches, BatchLoader
 from MyoScarSegLib.training.yolo.samples import DetectorSample
 from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings
 from MyoScarSegLib.training.yolo.state import TrainingState
 from MyoScarSegLib.training.yolo.tissue import PAINTER, PaintingCriterion
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
-from MyoScarSegLib.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.yolo.samples import DetectorSample
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _LEAST_CONFIDENCE = 0.25
 _VENTRICLE = "lv"

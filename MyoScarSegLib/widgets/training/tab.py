@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 
-from MyoScarSegLib.resources import resources_folder
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.utils.resources import resources_folder
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import confirm, looks
 from MyoScarSegLib.widgets.training.comparison_part import ComparisonPart

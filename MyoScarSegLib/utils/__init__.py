@@ -1,0 +1,1 @@
+"""General helpers: files, locks, memory, device, processes, progress. They know nothing of hearts."""

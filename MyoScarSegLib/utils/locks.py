@@ -1,0 +1,90 @@
+"""A lock between threads and processes that frees itself when its holder dies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.utils.progress import CancelToken
+
+_POLL_S = 0.1
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(handle: int) -> None:
+        os.lseek(handle, 0, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
+    """Hold the lock file ``path``; while another thread or process holds it, wait until it is free or ``cancel`` is set.
+
+    The lock belongs to the open file, so the system frees it even if the holder is killed. The empty file stays.
+
+    Raises:
+        Cancelled: ``cancel`` was set while waiting.
+        OutputError: the file cannot be made, or its file system has no locks.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {path}: {error.strerror}. Free some space, or choose another folder (MYOSCARSEG_CACHE sets the "
+            "program's own)."
+        ) from error
+    try:
+        while True:
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            try:
+                _try_lock(handle)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                    raise OutputError(
+                        f"Cannot lock {path}: {error.strerror}. Its folder (set by MYOSCARSEG_CACHE, if it is the "
+                        "program's own) must be on a disk with locks."
+                    ) from error
+            time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living thread or process holds the lock file ``path``. It is asked by trying: whoever wants the lock must wait
+    for it a moment and not give up at once.
+
+    Raises:
+        OutputError: the file cannot be opened, or its file system has no locks.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise OutputError(f"Cannot open {path}: {error.strerror}. You need the right to write in its folder.") from error
+    try:
+        _try_lock(handle)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return True
+        raise OutputError(f"Cannot lock {path}: {error.strerror}. Its folder must be on a disk with locks.") from error
+    finally:
+        os.close(handle)
+    return False

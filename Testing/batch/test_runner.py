@@ -1,0 +1,130 @@
+"""The batch runner, its tables and its pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from MyoScarSegLib.batch.outputs import write_table
+from MyoScarSegLib.batch.overlay import write_boxes_picture, write_overlay
+from MyoScarSegLib.batch.runner import Job, case_names, segment_all
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.result import Result
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.support.command import table, voxels, write_image
+
+
+def study(slices=4, spacing=(1.5, 1.5, 10.0), rows=48, columns=40) -> Study:
+    array = voxels(shape=(slices, rows, columns)).astype(np.float32)
+    return Study("one", array, Geometry(spacing), Reconstruction.MAGNITUDE)
+
+
+def result(of: Study, boxes=(), points=(), mask=None) -> Result:
+    probability = np.zeros(of.voxels.shape, np.float32) if mask is None else mask.astype(np.float32)
+    return Result(of, probability, 0.5, tuple(boxes), tuple(points))
+
+
+def coloured(path, colour) -> int:
+    """How many pixels of a picture are near a colour ``#rrggbb``."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    wanted = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    return int((np.abs(pixels - wanted).max(axis=-1) < 25).sum())
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/x.nii", "b/x.nrrd", "c/x.mha"], ["x", "x-2", "x-3"]),
+        (["x.nii", "x-2.nii", "b/x.nii"], ["x", "x-2", "x-3"]),
+        (["x.nii", "X.nii"], ["x", "X-2"]),
+        (["x.nii", "x.nii"], ["x", "x-2"]),
+        (["b/x.nii", "x-2.nii"], ["x", "x-2"]),
+    ],
+)
+def test_names_of_cases_are_unique(paths, names):
+    from pathlib import Path
+
+    assert case_names([Path(path) for path in paths]) == names
+
+
+def test_tables_are_written_after_every_case(tmp_path, tiny_segmenter, tiny_detector):
+    """So a crash in the second case leaves the row of the first."""
+    images = [write_image(tmp_path / "a.nrrd"), write_image(tmp_path / "b.nrrd")]
+    seen = []
+
+    def look(_done, _total, message):
+        if message.startswith("b (2 of 2)"):
+            seen.append([row["case"] for row in table(tmp_path / "out" / "results.csv")])
+
+    pipeline = Pipeline(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu")
+    segment_all(Job(images, tmp_path / "out"), pipeline, progress=look)
+    assert seen and seen[0] == ["a"]
+
+
+def test_a_table_survives_commas_quotes_and_lines(tmp_path):
+    row = {"case": 'a,"b"', "message": "two\nlines", "scar_mass_g": 1 / 3, "slices": 4, "scar_volume_ml": None}
+    write_table(tmp_path / "t.csv", list(row), [row])
+    read = next(csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text(), newline="")))
+    assert read == {"case": 'a,"b"', "message": "two\nlines", "scar_mass_g": "0.333333", "slices": "4", "scar_volume_ml": ""}
+
+
+def test_overlay_shows_mask_boxes_by_state_and_points(tmp_path):
+    one = study()
+    mask = np.zeros(one.voxels.shape, bool)
+    mask[1, 20:30, 10:20] = True
+    boxes = [
+        Box(k, 4, 6, 30, 40, confidence=0.8, state=state)
+        for k, state in enumerate((BoxState.PROPOSED, BoxState.ACCEPTED, BoxState.REJECTED))
+    ]
+    write_overlay(tmp_path / "all.png", result(one, boxes, [Point(3, 10, 10), Point(3, 20, 20, False)], mask), mask)
+    write_overlay(tmp_path / "none.png", result(one))
+    for colour in ("#ff5a4f", "#ffd166", "#4cc9f0", "#ff8fd6"):
+        assert coloured(tmp_path / "all.png", colour) > 20, colour
+        assert coloured(tmp_path / "none.png", colour) < coloured(tmp_path / "all.png", colour)
+
+
+def test_boxes_picture_has_no_mask(tmp_path):
+    write_boxes_picture(tmp_path / "boxes.png", study(), [Box(0, 4, 6, 30, 40)])
+    assert coloured(tmp_path / "boxes.png", "#ffd166") > 20 and coloured(tmp_path / "boxes.png", "#ff5a4f") == 0
+
+
+@pytest.mark.parametrize(("slices", "rows", "columns"), [(1, 48, 40), (2, 48, 40), (30, 24, 20), (4, 200, 10), (4, 10, 200)])
+@pytest.mark.parametrize("spacing", [None, (1.0, 3.0, 8.0)])
+def test_any_shape_can_be_drawn(tmp_path, slices, rows, columns, spacing):
+    one = study(slices, spacing, rows, columns)
+    edge = Box(0, 0, 0, columns, rows, confidence=0.5)
+    write_overlay(tmp_path / "o.png", result(one, [edge], mask=np.ones(one.voxels.shape, bool)))
+    with Image.open(tmp_path / "o.png") as picture:
+        assert 200 < picture.width < 4000 and 100 < picture.height < 4000
+
+
+def test_a_long_case_name_does_not_push_the_numbers_out_of_the_picture():
+    from MyoScarSegLib.batch.overlay import _shortened
+
+    title = f"{'very_long_' * 12}: scar 12.3 g, 11.7 mL"
+    short = _shortened(title, 6.9)
+    assert len(short) <= 6.9 / 0.118 and short.endswith(": scar 12.3 g, 11.7 mL") and "…" in short
+    assert _shortened("P01: scar 1 g", 6.9) == "P01: scar 1 g"
+
+
+def test_another_threshold_needs_no_network(tmp_path):
+    one = study()
+    first = replace(result(one), probability=np.linspace(0, 1, one.voxels.size, dtype=np.float32).reshape(one.voxels.shape))
+    second = first.with_threshold(0.75)
+    assert first.burden.pixels == pytest.approx(one.voxels.size / 2, abs=2)
+    assert second.burden.pixels == pytest.approx(one.voxels.size / 4, abs=2)
+    assert second.provenance["threshold"] == "0.75"
+
+
+def test_a_result_without_spacing_has_neither_volume_nor_mass():
+    summary = result(study(spacing=None), mask=np.ones((4, 48, 40), bool)).summary()
+    assert summary["scar_pixels"] == 4 * 48 * 40
+    assert summary["scar_volume_ml"] is None and summary["scar_mass_g"] is None
+    assert all(entry["scar_area_mm2"] is None for entry in summary["slices"])

@@ -1,0 +1,271 @@
+"""Bad input: status 1, a message that says what, where and what to do, and the good case beside it is written."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import struct
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from Testing.support.command import BOX, array_of, in_subprocess, table, voxels, write_image, write_pictures, write_prompts
+from Testing.support.dicom_factory import write_series
+
+
+def empty_folder(folder):
+    folder = folder / "bad"
+    folder.mkdir()
+    return folder
+
+
+def folder_of_other_files(folder):
+    (folder / "bad").mkdir()
+    (folder / "bad" / "report.txt").write_text("hello")
+    return folder / "bad"
+
+
+def no_lge_series(folder):
+    rng = np.random.default_rng(0)
+    return write_series(folder / "bad", rng.integers(0, 99, (4, 48, 40)).astype(np.uint16), description="CT CHEST", Modality="CT")
+
+
+def four_dimensional(folder):
+    image = sitk.GetImageFromArray(np.stack([voxels(0), voxels(1)]), isVector=False)
+    sitk.WriteImage(image, str(folder / "bad.nii.gz"))
+    return folder / "bad.nii.gz"
+
+
+def in_colour(folder):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (4, 48, 40, 3)).astype(np.uint8), isVector=True)
+    sitk.WriteImage(image, str(folder / "bad.nrrd"))
+    return folder / "bad.nrrd"
+
+
+def coloured_pictures(folder):
+    from PIL import Image
+
+    (folder / "bad").mkdir()
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 255, (48, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "bad" / f"{index}.png")
+    return folder / "bad"
+
+
+def one_slice(folder):
+    return write_image(folder / "bad.nrrd", voxels(shape=(1, 48, 40)))
+
+
+def all_nan(folder):
+    return write_image(folder / "bad.nrrd", np.full((4, 48, 40), np.nan, np.float32))
+
+
+def constant(folder):
+    return write_image(folder / "bad.nii.gz", np.full((4, 48, 40), 7, np.int16))
+
+
+def truncated(folder):
+    path = write_image(folder / "bad.nii")
+    path.write_bytes(path.read_bytes()[:-2000])
+    return path
+
+
+def truncated_archive(folder):
+    path = write_image(folder / "bad.nii.gz")
+    path.write_bytes(path.read_bytes()[:-2000])
+    return path
+
+
+def truncated_nrrd(folder):
+    path = write_image(folder / "bad.nrrd")
+    path.write_bytes(path.read_bytes()[:-2000])
+    return path
+
+
+def truncated_mha(folder):
+    path = write_image(folder / "bad.mha")
+    path.write_bytes(path.read_bytes()[:-2000])
+    return path
+
+
+def missing(folder):
+    return folder / "bad.nii.gz"
+
+
+def empty_file(folder):
+    (folder / "bad.nii.gz").write_bytes(b"")
+    return folder / "bad.nii.gz"
+
+
+def garbage(folder):
+    (folder / "bad.nrrd").write_bytes(bytes(range(256)) * 40)
+    return folder / "bad.nrrd"
+
+
+def text_file(folder):
+    (folder / "bad").write_text("hello")
+    return folder / "bad"
+
+
+UNREADABLE = {
+    empty_folder: ("is empty",),
+    folder_of_other_files: ("no DICOM file", "report.txt"),
+    no_lge_series: ("CT", "series"),
+    four_dimensional: ("4D", "3D volume"),
+    in_colour: ("3 values per voxel", "gray"),
+    coloured_pictures: ("colour picture", "grey"),
+    one_slice: ("only one slice", "whole stack"),
+    all_nan: ("none of its 4 slices", "NaN"),
+    constant: ("same value", "Check the export"),
+    truncated: ("cut short",),
+    truncated_archive: ("cut short",),
+    truncated_nrrd: ("cut short",),
+    truncated_mha: ("cut short",),
+    missing: ("There is no file or folder",),
+    empty_file: ("bad.nii.gz",),
+    garbage: ("bad.nrrd",),
+    text_file: ("no format that can be read",),
+}
+
+
+@pytest.mark.parametrize("make", UNREADABLE, ids=lambda make: make.__name__)
+def test_what_cannot_be_read_is_explained_and_costs_the_others_nothing(segment, tmp_path, make):
+    bad = make(tmp_path)
+    ran = segment(bad, write_image(tmp_path / "good.nii.gz"))
+    assert ran.status == 1
+    message = ran.err[ran.err.index("bad: failed: ") :]
+    for words in (*UNREADABLE[make], "bad"):
+        assert words in message
+    assert "Unexpected" not in message and len(message) < 600
+    rows = {row["case"]: row for row in table(tmp_path / "out" / "results.csv")}
+    assert rows["bad"]["status"] == "failed" and rows["bad"]["message"] in message
+    assert rows["bad"]["scar_mass_g"] == "" and rows["good"]["status"] == "done"
+    assert (tmp_path / "out/good/scar.seg.nrrd").exists() and not (tmp_path / "out/bad").exists()
+    assert {row["case"] for row in table(tmp_path / "out/slices.csv")} == {"good"}
+
+
+@pytest.mark.parametrize("make", [empty_folder, one_slice, truncated, missing], ids=lambda make: make.__name__)
+def test_detect_and_info_explain_it_too(command, tmp_path, tiny_detector, make):
+    bad = make(tmp_path)
+    good = write_image(tmp_path / "good.nii.gz")
+    ran = command("detect", bad, good, "-o", tmp_path / "out", "--detector", tiny_detector)
+    assert ran.status == 1 and "bad: failed" in ran.err and (tmp_path / "out/good/boxes.json").exists()
+    ran = command("info", bad)
+    assert ran.status == 1 and any(words in ran.err for words in UNREADABLE[make])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_slices_with_nan_or_inf_are_named_and_the_others_segmented(segment, tmp_path, value):
+    array = voxels().astype(np.float32)
+    array[2, 5, 6] = value
+    ran = segment(write_image(tmp_path / "bad.nii.gz", array), write_image(tmp_path / "good.nii.gz"))
+    assert ran.status == 1
+    assert "bad: incomplete: Slice 2: 1 of its 1920 pixels are NaN or infinite" in ran.err
+    rows = {row["case"]: row for row in table(tmp_path / "out/results.csv")}
+    assert rows["bad"]["status"] == "incomplete" and rows["good"]["status"] == "done"
+    mask = array_of(tmp_path / "out/bad/scar.nii.gz")
+    assert mask[1].any() and not mask[2].any()
+    assert "NaN" in [row for row in table(tmp_path / "out/slices.csv") if row["case"] == "bad"][2]["message"]
+
+
+def test_prompts_on_a_bad_slice_are_reported(segment, tmp_path):
+    array = voxels().astype(np.float32)
+    array[1, 5, 6] = np.nan
+    boxes = write_prompts(tmp_path / "b.json", "boxes", [BOX, {**BOX, "slice": 3}])
+    ran = segment(write_image(tmp_path / "bad.nrrd", array), "--boxes", boxes)
+    assert ran.status == 1 and "Slice 1" in ran.err
+    assert array_of(tmp_path / "out/bad/scar.nii.gz")[3].any()
+
+
+def nrrd_without_spacing(folder):
+    path = folder / "bad.nrrd"
+    header = "NRRD0004\ntype: short\ndimension: 3\nsizes: 40 48 4\nendian: little\nencoding: raw\n\n"
+    path.write_bytes(header.encode() + voxels().tobytes())
+    return path
+
+
+def nifti_without_spacing(folder):
+    path = write_image(folder / "bad.nii")
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<3f", data, 80, 0, 0, 0)
+    struct.pack_into("<h", data, 254, 0)  # no sform, which would have the spacing too
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("make", [nrrd_without_spacing, nifti_without_spacing], ids=lambda make: make.__name__)
+def test_a_volume_without_spacing_gives_pixels_and_is_incomplete_until_spacing_is_given(segment, tmp_path, make):
+    bad, good = make(tmp_path), write_image(tmp_path / "good.nii.gz")
+    ran = segment(bad, good)
+    assert ran.status == 1 and "bad: incomplete" in ran.err and "no" in ran.err and "--spacing" in ran.err
+    rows = {row["case"]: row for row in table(tmp_path / "out/results.csv")}
+    assert int(rows["bad"]["scar_pixels"]) > 0 and rows["bad"]["scar_mass_g"] == "" and rows["good"]["status"] == "done"
+    ran = segment(bad, "--spacing", "1.5,1.25,10")
+    assert ran.status == 0 and float(table(tmp_path / "out/results.csv")[0]["scar_mass_g"]) > 0
+
+
+def test_a_damaged_picture_costs_its_own_slice(segment, tmp_path):
+    folder = write_pictures(tmp_path / "bad")
+    (folder / "slice_2.png").write_bytes((folder / "slice_2.png").read_bytes()[:100])
+    ran = segment(folder)
+    assert ran.status == 1 and "slice_2.png cannot be decoded" in ran.err
+    assert array_of(tmp_path / "out/bad/scar.nii.gz")[1].any()
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/myoscarseg", "/sys/out"])
+def test_an_output_folder_that_cannot_be_written_is_named(command, tmp_path, tiny_segmenter, tiny_detector, place):
+    out = place
+    if not place.startswith("/"):
+        (tmp_path / "taken").write_text("mine")
+        out = str(tmp_path / "taken") + ("" if place == "a file" else "/out")
+    images = [write_image(tmp_path / "a.nii.gz"), write_image(tmp_path / "b.nii.gz")]
+    for name, extra in (("segment", ["--segmenter", tiny_segmenter]), ("detect", [])):
+        ran = command(name, *images, "-o", out, "--detector", tiny_detector, "--json", *extra)
+        assert ran.status == 1
+        assert f"a: failed: Cannot write {out}" in ran.err and "another folder" in ran.err
+        assert [case["status"] for case in ran.json["cases"]] == ["failed", "failed"]
+    assert place.startswith("/") or (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_disk_that_fills_up_costs_the_case_that_was_too_large(tmp_path, tiny_segmenter, tiny_detector):
+    big = np.random.default_rng(0).integers(0, 1000, (24, 256, 256)).astype(np.int16)
+    write_image(tmp_path / "big.nrrd", big)
+    write_image(tmp_path / "small.nrrd")
+    boxes = tmp_path / "boxes"
+    for case, size in (("big", 256), ("small", 40)):
+        entries = [{"slice": k, "x0": 0, "y0": 0, "x1": size, "y1": size * 0.9} for k in range(4)]
+        write_prompts(boxes / case / "boxes.json", "boxes", entries)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+
+    out = tmp_path / "out"
+    ran = in_subprocess(
+        ["segment", tmp_path / "big.nrrd", tmp_path / "small.nrrd", "-o", out, "--boxes", boxes, "--segmenter", tiny_segmenter],
+        preexec_fn=limit,
+    )
+    assert ran.status == 1, ran.err
+    assert "big: failed: Cannot write" in ran.err and "free some space" in ran.err
+    rows = {row["case"]: row["status"] for row in table(out / "results.csv")}
+    assert rows == {"big": "failed", "small": "done"}
+    assert (out / "small/overlay.png").exists()
+    assert not list(out.rglob(".writing-*"))
+
+
+def test_a_failure_of_ours_is_one_case_and_no_traceback(segment, tmp_path, monkeypatch):
+    """Whatever a library raises: here the reader meets a defect on one of two cases."""
+    from MyoScarSegLib.batch import runner
+
+    read = runner.read_study
+
+    def defective(path, **options):
+        if path.name.startswith("bad"):
+            raise AssertionError("somewhere deep")
+        return read(path, **options)
+
+    monkeypatch.setattr(runner, "read_study", defective)
+    ran = segment(write_image(tmp_path / "bad.nrrd"), write_image(tmp_path / "good.nrrd"))
+    assert ran.status == 1 and "bad: failed: Unexpected AssertionError: somewhere deep" in ran.err
+    assert [row["status"] for row in table(tmp_path / "out/results.csv")] == ["failed", "done"]

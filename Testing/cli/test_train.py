@@ -1,0 +1,140 @@
+"""``myoscarseg train``: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from Testing.support.command import REPOSITORY
+from Testing.support.ring_factory import rings, write_rings
+
+SMALL = ["--start", "fresh", "--device", "cpu", "--folds", "3", "--batch", "2"]
+SMALL += [word for name in ("size=64", "window=64", "phantoms=0") for word in ("--set", name)]
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_rings(tmp_path / "data", rings(6))
+
+
+def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data, tmp_path, tiny_segmenter):
+    from Testing.support.command import write_image
+
+    out = tmp_path / "out"
+    ran = command("train", "yolo", "--data", data, "-o", out, *SMALL, "--epochs", "1", "--name", "mine")
+    assert ran.status == 0, ran.err
+    assert f"Model: {out / 'mine.safetensors'}" in ran.out and "--detector" in ran.out
+    assert "epoch 1 of 1, loss " in ran.err
+    card = json.loads((out / "mine.json").read_text())
+    assert card["command"].startswith("myoscarseg train yolo --data DATA -o OUT --start fresh")
+    assert (out / "split.json").is_file() and (out / "log.jsonl").is_file()
+
+    boxes = ["train", "boxes", "--data", data, "--split", out / "mine.json", "--detector", out / "mine.safetensors", "--json"]
+    ran = command(*boxes)
+    assert ran.status == 0, ran.err
+    assert ran.json == card["metrics"]
+    assert "| recall iou 0.3 |" in command(*boxes[:-1]).out
+
+    again = tmp_path / "again"
+    ran = command("train", "yolo", "--data", data, "-o", again, "--recipe", out / "mine.json", "--device", "cpu")
+    assert ran.status == 0, ran.err
+    repeated = json.loads((again / "detector.json").read_text())
+    same = ("settings", "split", "metrics", "confidence")
+    assert {key: repeated[key] for key in same} == {key: card[key] for key in same}
+
+    image = write_image(tmp_path / "one.nii.gz")
+    used = ["--detector", out / "mine.safetensors", "--segmenter", tiny_segmenter, "--device", "cpu"]
+    assert command("segment", image, "-o", tmp_path / "result", *used).status == 0
+
+
+def test_result_can_be_read_by_programs(command, data, tmp_path):
+    ran = command("train", "yolo", "--data", data, "-o", tmp_path / "out", *SMALL, "--epochs", "1", "--json")
+    assert ran.status == 0 and ran.json["version"] == 1
+    assert ran.json["model"].endswith("detector.safetensors") and "validation" in ran.json["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--folds", "1"], "folds is at least 2"),
+        (["--held-out", "7"], "cannot be held out"),
+        (["--epochs", "0"], "epochs is at least 1"),
+        (["--name", "No Name"], "lower-case letters"),
+        (["--device", "tpu"], "no device"),
+        (["--set", "rate"], "is not NAME=VALUE"),
+        (["--preset", "wild"], "invalid choice"),
+        (["--mode", "full"], "unrecognized arguments"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_have_status_2(command, tmp_path, arguments, said):
+    ran = command("train", "yolo", "--data", tmp_path, "-o", tmp_path / "out", *arguments)
+    assert ran.status == 2 and said in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "nowhere"], "no folder nowhere"),
+        (["--start", "myoscarseg-yolo-9"], "Did you mean"),
+        (["--set", "speed=2"], "no setting 'speed'"),
+        (["--set", "rate=quick"], "rate cannot be 'quick'"),
+        (["--split", "nowhere.json"], "Cannot read nowhere.json"),
+        (["--resume"], "no stopped training"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(command, data, tmp_path, arguments, said):
+    ran = command("train", "yolo", "--data", data, "-o", tmp_path / "out", *SMALL, *arguments)
+    assert ran.status == 1 and said in ran.err, ran.err
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+def test_augmentation_is_shown_as_a_picture(command, data, tmp_path):
+    pytest.importorskip("monai")
+    picture = tmp_path / "preview.png"
+    ran = command("train", "preview", "--data", data, "--preset", "light", "--seed", "2", "-o", picture)
+    assert ran.status == 0 and str(picture) in ran.out, ran.err
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("action", [["preview", "-o", "x.png"], ["sam", "-o", "out"]], ids=str)
+def test_missing_extra_is_named(command, data, tmp_path, monkeypatch, action):
+    """As if neither MONAI nor accelerate were installed."""
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("monai", "accelerate")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("monai", "accelerate"):
+        monkeypatch.setitem(sys.modules, name, None)
+    ran = command("train", *action, "--data", data)
+    assert ran.status == 1 and "pip install" in ran.err and "train" in ran.err, ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_interrupt_keeps_the_epochs_done_and_says_where(data, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["train", "yolo", "--data", str(data), "-o", str(out), *SMALL, "--epochs", "500"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "MyoScarSegLib", *arguments], cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 200
+        while not (out / "resume.safetensors").exists():
+            assert started.poll() is None and time.monotonic() < deadline, started.stderr and started.stderr.read()
+            time.sleep(0.05)
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=100)
+    finally:
+        started.kill()
+    assert started.returncode == 1, said
+    assert f"{out / 'detector.safetensors'} is the detector after" in said and "can be resumed" in said
+    assert "Traceback" not in said
+    assert (out / "detector.safetensors").is_file()

@@ -1,0 +1,285 @@
+"""Installing with a real pip into a throwaway Python, from a folder of wheels, without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.engine.transport import SubprocessTransport
+from MyoScarSegLib.errors import Cancelled, InstallationError
+from MyoScarSegLib.installation import child
+from MyoScarSegLib.installation.installer import Installer
+from MyoScarSegLib.installation.memory import Memory, Remembered
+from MyoScarSegLib.installation.plan import Choices
+from MyoScarSegLib.installation.requirements import wanted
+from Testing.support.wheel_factory import Python, make_wheel, unpack_pip
+
+SLICERS = {"numpy": "2.0.2", "scipy": "1.13.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2"}
+TIMEOUT_S = 120
+
+
+@pytest.fixture(autouse=True)
+def pip_of_its_own(monkeypatch):
+    """Without the settings of this computer's pip."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory) -> Path:
+    """All that is needed, and newer versions of what Slicer has, as a tempting index would offer."""
+    folder = tmp_path_factory.mktemp("wheels")
+    needs = {
+        "torch": ["numpy", "filelock"],
+        "opencv-python-headless": ["numpy>=2"],
+        "ultralytics-opencv-headless": ["numpy!=2.0.*", "opencv-python-headless", "torch"],
+    }
+    for requirement in wanted():
+        make_wheel(folder, requirement.name, "99.0", needs.get(requirement.name, []))
+    for name in (*SLICERS, "vtk", "filelock"):
+        make_wheel(folder, name, "99.0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pip(tmp_path_factory) -> Path:
+    return unpack_pip(tmp_path_factory.mktemp("pip"))
+
+
+@pytest.fixture(scope="module")
+def slicers(tmp_path_factory) -> list[Path]:
+    """Wheels of what Slicer has."""
+    folder = tmp_path_factory.mktemp("slicers")
+    return [make_wheel(folder, name, version) for name, version in SLICERS.items()]
+
+
+@pytest.fixture
+def python(tmp_path, pip, slicers) -> Python:
+    """A Python as Slicer's: its packages there, vtk importable but without a record."""
+    python = Python(tmp_path / "python", pip)
+    for wheel in slicers:
+        python.put(wheel)
+    (python.site_packages / "vtk.py").write_text("")
+    return python
+
+
+def _put_all_but(python: Python, wheels: Path, *names: str) -> None:
+    """Have everything there but some packages of ours, so that pip has little to do."""
+    for requirement in wanted():
+        if requirement.name not in names:
+            python.put(next(wheels.glob(f"{requirement.name.replace('-', '_')}-*.whl")))
+
+
+def _installer(python: Python, **options) -> Installer:
+    return Installer(python.executable, **options)
+
+
+def _look(installer: Installer, wheels: Path | None) -> Installer:
+    installer.look(Choices(wheel_folder=wheels))
+    installer.wait(timeout_s=TIMEOUT_S)
+    return installer
+
+
+def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(python, wheels):
+    seen = []
+    installer = _installer(python)
+    installer.on_changed = lambda: seen.append(installer.progress.fraction)
+    _look(installer, wheels)
+    assert installer.state == "ready"
+    assert "without network" in installer.plan.text()
+    assert {requirement.name for requirement in installer.plan.missing} == {requirement.name for requirement in wanted()}
+    assert python.version("torch") == "", "looking must not install"
+
+    installer.install()
+    installer.wait(timeout_s=TIMEOUT_S)
+
+    assert installer.state == "done"
+    assert {name: python.version(name) for name in ("torch", "ultralytics-opencv-headless")} == {
+        "torch": "99.0",
+        "ultralytics-opencv-headless": "99.0",
+    }
+    assert {name: python.version(name) for name in SLICERS} == SLICERS
+    assert python.version("vtk") == ""
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert "Successfully installed" in installer.log
+    assert installer.restart_for == ()
+
+    again = _look(_installer(python), wheels)
+    assert again.state == "done"
+    assert again.plan.steps == ()
+
+
+def test_what_slicer_cannot_go_with_is_a_sentence_and_changes_nothing_of_slicers(python, wheels, tmp_path):
+    greedy = tmp_path / "greedy"
+    shutil.copytree(wheels, greedy)
+    (greedy / "polars-99.0-py3-none-any.whl").unlink()
+    make_wheel(greedy, "polars", "99.0", ["numpy>=3"])
+    _put_all_but(python, wheels, "tqdm", "polars", "torch")
+    installer = _look(_installer(python), greedy)
+    installer.install()
+    with pytest.raises(InstallationError, match=r"cannot be combined.*polars.*Nothing of Slicer's was replaced"):
+        installer.wait(timeout_s=TIMEOUT_S)
+    assert {name: python.version(name) for name in SLICERS} == SLICERS
+    assert "ResolutionImpossible" in installer.log
+    assert python.version("torch") == "99.0", "what had been installed before stays"
+    assert "polars" in {requirement.name for requirement in _look(_installer(python), wheels).plan.missing}
+
+
+def test_vtk_without_a_record_is_not_put_over_slicers(python, wheels, tmp_path):
+    greedy = tmp_path / "greedy"
+    shutil.copytree(wheels, greedy)
+    (greedy / "psutil-99.0-py3-none-any.whl").unlink()
+    make_wheel(greedy, "psutil", "99.0", ["vtk"])
+    _put_all_but(python, wheels, "psutil")
+    installer = _look(_installer(python), greedy)
+    installer.install()
+    with pytest.raises(InstallationError):
+        installer.wait(timeout_s=TIMEOUT_S)
+    assert python.version("vtk") == ""
+
+
+def test_a_wheel_that_another_wheel_needs_is_named_when_it_lacks(python, wheels, tmp_path):
+    poor = tmp_path / "poor"
+    shutil.copytree(wheels, poor)
+    (poor / "filelock-99.0-py3-none-any.whl").unlink()
+    _put_all_but(python, wheels, "torch")
+    installer = _look(_installer(python), poor)
+    assert installer.plan.problems == ()
+    installer.install()
+    with pytest.raises(InstallationError, match=r"poor has no wheel of filelock"):
+        installer.wait(timeout_s=TIMEOUT_S)
+
+
+def test_a_package_whose_installation_was_broken_off_is_repaired(python, wheels):
+    _put_all_but(python, wheels)
+    python.put(make_wheel(wheels, "filelock", "99.0"))
+    (python.site_packages / "torch-99.0.dist-info" / "RECORD").unlink()
+    installer = _look(_installer(python), wheels)
+    assert "torch" in {requirement.name for requirement in installer.plan.missing}
+    assert "was not installed to the end" in installer.plan.text()
+    installer.install()
+    installer.wait(timeout_s=TIMEOUT_S)
+    assert (python.site_packages / "torch-99.0.dist-info" / "RECORD").is_file()
+    assert {name: python.version(name) for name in SLICERS} == SLICERS
+
+
+def test_a_package_that_is_replaced_while_loaded_asks_for_a_restart(python, wheels, tmp_path):
+    _put_all_but(python, wheels, "pillow")
+    python.put(make_wheel(tmp_path, "pillow", "9.0"))
+    installer = _look(_installer(python, loaded=lambda: ("sys", "pillow", "pillow.part")), wheels)
+    assert "pillow is replaced: 9.0 is too old" in installer.plan.text()
+    installer.install()
+    installer.wait(timeout_s=TIMEOUT_S)
+    assert installer.restart_for == ("pillow",)
+
+
+@pytest.fixture
+def silent_index(monkeypatch):
+    """An index that takes the connection and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://name:secret@127.0.0.1:{listening.getsockname()[1]}/simple")
+        yield
+
+
+@pytest.mark.parametrize("moment", ["looking", "installing"])
+def test_cancel_ends_pip_within_a_second_and_the_installation_can_begin_again(python, silent_index, moment):
+    started = []
+
+    def factory(command):
+        started.append(SubprocessTransport(command, dict(os.environ)))
+        return started[-1]
+
+    installer = Installer(python.executable, factory)
+    installer.look(Choices())
+    if moment == "installing":
+        installer.wait(timeout_s=TIMEOUT_S)
+        assert "127.0.0.1, the index that pip is set to here" in installer.plan.text()
+        assert "secret" not in installer.plan.text()
+        installer.install()
+        time.sleep(1.0)
+        installer.pump()
+        assert installer.state == "installing", installer.error
+    began = time.monotonic()
+    installer.cancel()
+    with pytest.raises(Cancelled, match="cancelled"):
+        installer.wait(timeout_s=TIMEOUT_S)
+    started[-1]._process.wait(5)
+    assert time.monotonic() - began < 1.0
+    assert installer.state == "cancelled"
+    installer.look(Choices())
+    installer.wait(timeout_s=TIMEOUT_S)
+    assert installer.state == "ready"
+
+
+def test_pip_ends_when_the_application_does(python, silent_index):
+    command = [python.executable, str(Path(child.__file__)), "run", "pip", "install", "--no-input", "torch"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        time.sleep(1.0)
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(5) == child.CANCELLED
+
+
+def test_choices_and_an_unfinished_installation_survive_a_restart(python, wheels, tmp_path):
+    file = tmp_path / "installation.json"
+    _put_all_but(python, wheels, "tqdm")
+    first = _look(_installer(python, memory=Memory(file)), wheels)
+    first.install(action="propose")
+    first.cancel()
+
+    remembered = Memory(file).read()
+    assert remembered == Remembered(Choices(wheel_folder=wheels), unfinished=True, action="propose")
+    second = _installer(python, memory=Memory(file))
+    second.look()
+    second.wait(timeout_s=TIMEOUT_S)
+    assert str(wheels) in second.plan.source
+    second.install(remembered.action)
+    second.wait(timeout_s=TIMEOUT_S)
+    assert not Memory(file).read().unfinished
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"wheel_folder": ""}'])
+def test_a_damaged_memory_is_none(tmp_path, text):
+    file = tmp_path / "installation.json"
+    file.write_text(text)
+    assert Memory(file).read() == Remembered()
+
+
+def test_nothing_is_installed_while_slicer_installs_for_another_module(python, wheels):
+    installer = _look(_installer(python, busy=lambda: "Slicer is installing packages for another module."), wheels)
+    with pytest.raises(InstallationError, match="another module"):
+        installer.install()
+    assert installer.state == "ready"
+
+
+def test_installing_without_a_plan_and_twice_at_once_are_refused(python, wheels):
+    installer = _installer(python)
+    with pytest.raises(InstallationError, match="Look first"):
+        installer.install()
+    installer.look(Choices(wheel_folder=wheels))
+    with pytest.raises(InstallationError, match="running"):
+        installer.look()
+    installer.cancel()
+
+
+def test_a_folder_without_the_wheels_is_said_before_anything_is_done(python, tmp_path):
+    installer = _look(_installer(python), tmp_path)
+    with pytest.raises(InstallationError, match=r"no wheel of torch.*PythonSlicer -m pip download"):
+        installer.install()
+
+
+def test_a_python_that_is_not_there_is_a_sentence(tmp_path):
+    installer = Installer(str(tmp_path / "nothing"))
+    installer.look(Choices())
+    with pytest.raises(InstallationError, match="cannot be started"):
+        installer.wait(timeout_s=TIMEOUT_S)

@@ -1,0 +1,510 @@
+"""The table of boxes, the nodes that show them, and the points: in the scene, through saving, and in the user's hands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.errors import PromptError
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
+from Testing.support.volume_factory import add_transform, add_volume
+
+pytest.importorskip("slicer")
+
+import slicer
+
+from MyoScarSegLib.scene.box_views import COLORS, BoxViews
+from MyoScarSegLib.scene.boxes import BoxTable
+from MyoScarSegLib.scene.following import SliceFollower
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.points import PointPrompts
+from MyoScarSegLib.scene.volumes import study_of
+
+SHAPE = (6, 30, 40)
+PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
+PROPOSED = Box(2, 5.5, 6, 20.25, 18, confidence=0.875, source="yolo")
+OWN = Box(3, 8, 8, 16, 16, state=BoxState.ACCEPTED)
+
+
+@pytest.fixture
+def volume(scene):
+    return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
+
+
+@pytest.fixture
+def table(volume) -> BoxTable:
+    return BoxTable(volume, SHAPE)
+
+
+@pytest.fixture
+def geometry(volume) -> VolumeGeometry:
+    return VolumeGeometry(volume)
+
+
+class Hands:
+    """What the views tell of the user's edits, and a listener that puts them into the table as the session does."""
+
+    def __init__(self, table: BoxTable, geometry: VolumeGeometry) -> None:
+        self.table = table
+        self.edits: list[tuple] = []
+        self.removed: list[int] = []
+        self.views = BoxViews(table, geometry, on_edited=self._edited, on_removed=self._removed)
+
+    def _edited(self, box_id, k, corners) -> None:
+        self.edits.append((box_id, k, corners))
+        self.table.update(box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
+
+    def _removed(self, box_id) -> None:
+        self.removed.append(box_id)
+        self.table.remove(box_id)
+
+    def drag(self, box_id: int, *, size_mm: tuple[float, float, float] | None = None, shift_mm: float = 0.0) -> None:
+        node, markups = self.views.node(box_id), slicer.vtkMRMLMarkupsNode
+        node.InvokeEvent(markups.PointStartInteractionEvent)
+        if size_mm is not None:
+            node.SetSize(*size_mm)
+        if shift_mm:
+            centre = np.array(node.GetCenter())
+            node.SetCenter(centre[0] + shift_mm, centre[1], centre[2])
+        node.InvokeEvent(markups.PointEndInteractionEvent)
+
+
+@pytest.fixture
+def hands(table, geometry) -> Hands:
+    return Hands(table, geometry)
+
+
+# ---------------------------------------------------------------- table
+
+
+def test_a_box_comes_back_as_it_was_given(table):
+    number = table.add(PROPOSED)
+    assert table.box(number) == PROPOSED
+    assert [row.id for row in table.rows()] == [number]
+
+
+def test_ids_are_never_given_twice(table):
+    first = table.add(PROPOSED)
+    table.remove(first)
+    assert table.add(OWN) != first
+
+
+def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(table):
+    table.add(PROPOSED)
+    accepted = table.add(replace(PROPOSED, slice=3, state=BoxState.ACCEPTED))
+    rejected = table.add(replace(PROPOSED, slice=4, state=BoxState.REJECTED))
+    drawn = table.add(replace(OWN, slice=5, state=BoxState.PROPOSED))
+    (new,) = table.replace_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
+    assert [row.id for row in table.rows()] == [accepted, rejected, drawn, new]
+    assert table.box(new).slice == 1
+
+
+def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_proposal(table):
+    faint = replace(PROPOSED, state=BoxState.REJECTED, source=PROPOSED.source + FAINT)
+    table.replace_proposals([faint])
+    (new,) = table.replace_proposals([PROPOSED])
+    assert [(row.id, row.box) for row in table.rows()] == [(new, PROPOSED)]
+
+
+def test_boxes_are_clipped_to_the_image_and_refused_outside(table):
+    assert table.box(table.add(replace(PROPOSED, x0=-4))).x0 == 0
+    with pytest.raises(PromptError, match="outside"):
+        table.add(replace(PROPOSED, x0=50, x1=60))
+    with pytest.raises(PromptError, match="slice"):
+        table.add(replace(PROPOSED, slice=6))
+    assert len(table.rows()) == 1
+
+
+def test_of_several_boxes_none_is_added_if_one_is_wrong(table):
+    with pytest.raises(PromptError):
+        table.add_many([PROPOSED, replace(PROPOSED, slice=99)])
+    assert table.rows() == []
+
+
+def test_a_copy_on_the_next_slice_is_the_users_own(table):
+    copy = table.box(table.copy_to_next(table.add(PROPOSED)))
+    assert (copy.slice, copy.source, copy.confidence, copy.xyxy) == (3, "user", None, PROPOSED.xyxy)
+    last = table.add(replace(PROPOSED, slice=5))
+    with pytest.raises(PromptError, match="last"):
+        table.copy_to_next(last)
+
+
+@pytest.mark.parametrize("change", [{"x1": 19.5}, {"x0": 6.5, "x1": 21.25}, {"slice": 3}])
+def test_a_box_that_is_moved_or_resized_is_the_readers(table, change):
+    number = table.add(PROPOSED)
+    assert table.update(number, **change) == replace(PROPOSED, **change, source="user", confidence=None)
+
+
+def test_a_box_that_is_accepted_rejected_or_moved_to_where_it_is_stays_the_detectors(table):
+    number = table.add(PROPOSED)
+    for state in (BoxState.ACCEPTED, BoxState.REJECTED, BoxState.PROPOSED):
+        table.set_state(number, state)
+        assert table.box(number) == replace(PROPOSED, state=state)
+    table.update(number, x0=PROPOSED.x0)
+    assert table.box(number) == PROPOSED
+
+
+def test_a_box_edited_in_the_table_itself_is_the_readers(table):
+    number, other = table.add_many([PROPOSED, replace(PROPOSED, slice=4)])
+    told = []
+    table.observe(lambda: told.append(table.box(number)))
+    table.node.GetTable().GetColumnByName("x0").SetValue(0, "7.5")
+    table.node.Modified()
+    assert told == [replace(PROPOSED, x0=7.5, source="user", confidence=None)]
+    assert table.box(other).source == "yolo"
+
+
+def test_one_change_is_told_once(table):
+    told = []
+    table.observe(lambda: told.append(len(table.rows())))
+    table.add_many([PROPOSED, OWN])
+    assert told == [2]
+    table.write(table.rows())  # nothing new
+    assert told == [2]
+
+
+def test_a_row_edited_by_hand_into_nonsense_is_named_and_the_others_stay(table):
+    table.add_many([PROPOSED, OWN])
+    told = []
+    table.observe(lambda: told.append(True))
+    table.node.GetTable().GetColumnByName("x0").SetValue(0, "nine")
+    table.node.GetTable().Modified()
+    table.node.Modified()
+    assert told
+    assert table.all_boxes() == [OWN]
+    (problem,) = table.problems
+    assert "Row 1" in problem
+
+
+def test_deleting_the_table_deletes_the_boxes_and_a_new_table_is_made(table, scene):
+    table.add(PROPOSED)
+    scene.RemoveNode(table.node)
+    assert table.rows() == []
+    table.add(OWN)
+    assert BoxTable(table.volume_node, SHAPE).all_boxes() == [OWN]
+
+
+def test_two_volumes_have_boxes_of_their_own(scene, volume, table):
+    other = BoxTable(add_volume(scene, np.ones(SHAPE), PLACE, "LGE 2"), SHAPE)
+    table.add(PROPOSED)
+    other.add(OWN)
+    assert table.all_boxes() == [PROPOSED]
+    assert other.all_boxes() == [OWN]
+
+
+def saved_and_loaded(scene, path) -> None:
+    if path.suffix == ".mrb":
+        assert scene.WriteToMRB(str(path))
+        scene.Clear(0)
+        assert scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
+        return
+    path.mkdir()
+    scene.SetURL(str(path / "scene.mrml"))
+    scene.SetRootDirectory(str(path))
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
+        node = scene.GetNthNodeByClass(number, "vtkMRMLStorableNode")
+        if node.GetSaveWithScene():
+            node.AddDefaultStorageNode()
+            storage = node.GetStorageNode()
+            if storage is not None and not node.IsA("vtkMRMLColorNode"):
+                extension = storage.GetDefaultWriteFileExtension()
+                storage.SetFileName(str(path / f"{node.GetID()}.{extension}"))
+                assert storage.WriteData(node)
+    assert scene.Commit()
+    url = scene.GetURL()
+    scene.Clear(0)
+    scene.SetURL(url)
+    assert scene.Connect()
+
+
+@pytest.mark.parametrize("name", ["scene.mrb", "folder"])
+def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, table, geometry, hands, tmp_path, name):
+    ids = table.add_many([PROPOSED, OWN, replace(PROPOSED, slice=5, state=BoxState.REJECTED)])
+    points = PointPrompts(table.volume_node, geometry)
+    points.write([Point(1, 10.5, 11.5), Point(4, 20.25, 3.5, positive=False)])
+    rows, wanted = table.rows(), points.points()
+    rois = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
+    hands.views.close()
+    table.close()
+    points.close()
+    saved_and_loaded(scene, tmp_path / name)
+    volume = scene.GetFirstNodeByName("LGE")
+    again = BoxTable(volume, SHAPE)
+    assert again.rows() == rows
+    found = PointPrompts(volume, VolumeGeometry(volume)).points()
+    assert [(p.slice, p.positive) for p in found] == [(p.slice, p.positive) for p in wanted]
+    assert [(p.x, p.y) for p in found] == [pytest.approx((p.x, p.y), abs=1e-3) for p in wanted]
+    views = Hands(again, VolumeGeometry(volume)).views
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == rois  # the saved nodes were taken up, none made
+    assert views.corners(ids[0])[1] == pytest.approx(PROPOSED.xyxy, abs=1e-3)
+
+
+# ---------------------------------------------------------------- nodes in the views
+
+
+def test_each_box_has_a_node_on_its_slice_in_the_colour_of_its_state(table, hands):
+    proposed, accepted = table.add_many([PROPOSED, OWN])
+    for number, box in ((proposed, PROPOSED), (accepted, OWN)):
+        k, corners = hands.views.corners(number)
+        assert (k, corners) == (box.slice, pytest.approx(box.xyxy, abs=1e-3))
+        display = hands.views.node(number).GetDisplayNode()
+        assert display.GetSelectedColor() == pytest.approx(COLORS[box.state])
+        assert display.GetVisibility()
+        assert not display.GetVisibility3D()
+    assert hands.views.node(proposed).GetSize()[2] == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("blank", ["", "0", "-3", "none", "7"], ids=["empty", "zero", "negative", "text", "taken"])
+def test_row_without_an_id_of_its_own_gets_a_fresh_one_and_displaces_nothing(table, blank):
+    """As rows typed by hand, or from older files, may be; the first one stands before the row whose number it must not take."""
+    numbers = table.add_many([PROPOSED, OWN])
+    vtk_table = table.node.GetTable()
+    vtk_table.SetValueByName(0, "id", blank)
+    vtk_table.SetValueByName(1, "id", "7")
+    for column in range(vtk_table.GetNumberOfColumns()):
+        vtk_table.GetColumn(column).InsertNextValue(vtk_table.GetColumn(column).GetValue(0))
+    vtk_table.SetValueByName(2, "id", "1007.0")  # what max + 1000 used to give
+    vtk_table.Modified()
+    table.node.Modified()
+    first, own, last = table.rows()
+    expected = {"7": 7}.get(blank)
+    assert last.id == 1007 and (own.id == 7) == (expected is None)
+    assert (first.id == 7) == (expected == 7)
+    assert len({first.id, own.id, last.id}) == 3 and numbers
+    assert [row.box.xyxy for row in (first, own, last)] == [PROPOSED.xyxy, OWN.xyxy, PROPOSED.xyxy]
+    before = [row.id for row in table.rows()]
+    new = table.add(replace(PROPOSED, slice=4))
+    assert [row.id for row in table.rows()] == [*before, new], "they keep it"
+
+
+def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(table, hands):
+    number, other = table.add_many([PROPOSED, OWN])
+    hands.drag(number, size_mm=(30.0, 10.0, 8.0))
+    ((edited, k, _corners),) = hands.edits
+    assert (edited, k) == (number, 2)
+    x0, y0, x1, y1 = table.box(number).xyxy
+    assert (x1 - x0, y1 - y0) == pytest.approx((20.0, 8.0), abs=1e-3)
+    assert table.box(other) == OWN
+
+
+def test_a_drag_that_ends_where_it_began_is_no_edit(table, hands):
+    number = table.add(PROPOSED)
+    hands.drag(number)
+    assert hands.edits == []
+
+
+def test_a_box_dragged_over_the_edge_is_clipped_and_its_node_follows(table, hands):
+    number = table.add(PROPOSED)
+    hands.drag(number, shift_mm=15.0)  # towards x = 0: the volume's i axis points to negative R
+    assert table.box(number).x0 == 0
+    assert hands.views.corners(number)[1] == pytest.approx(table.box(number).xyxy, abs=1e-3)
+
+
+def test_deleting_a_node_deletes_its_box(scene, table, hands):
+    number, other = table.add_many([PROPOSED, OWN])
+    scene.RemoveNode(hands.views.node(number))
+    assert hands.removed == [number]
+    assert [row.id for row in table.rows()] == [other]
+
+
+def test_nodes_of_deleted_boxes_are_used_again(scene, table, hands):
+    numbers = table.add_many([PROPOSED, OWN])
+    made = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
+    table.remove(numbers[0])
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsROINode") for n in range(made)]
+    hidden = [node for node in nodes if not node.GetDisplayNode().GetVisibility()]
+    assert len(hidden) == 1
+    again = table.add(replace(PROPOSED, slice=4))
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == made
+    assert hands.views.corners(again)[0] == 4
+
+
+def test_other_rois_in_the_scene_are_left_alone(scene, table, hands):
+    own = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "mine")
+    own.SetSize(1, 2, 3)
+    table.add(PROPOSED)
+    table.remove(table.rows()[0].id)
+    scene.RemoveNode(own)
+    assert hands.removed == []
+
+
+def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, table, hands):
+    number = table.add(PROPOSED)
+    before = np.array(hands.views.node(number).GetCenterWorld())
+    matrix = np.eye(4)
+    matrix[:3, 3] = [10, -20, 5]
+    volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
+    assert np.array(hands.views.node(number).GetCenterWorld()) - before == pytest.approx([10, -20, 5])
+    assert table.box(number) == PROPOSED
+
+
+def test_hidden_boxes_come_back(table, hands):
+    number = table.add(PROPOSED)
+    hands.views.set_visible(False)
+    assert not hands.views.node(number).GetDisplayNode().GetVisibility()
+    hands.views.set_visible(True)
+    assert hands.views.node(number).GetDisplayNode().GetVisibility()
+
+
+def counted(node, event=None) -> list[str]:
+    """A list that gets longer with each modification of a node."""
+    import vtk
+
+    events: list[str] = []
+    node.AddObserver(vtk.vtkCommand.ModifiedEvent if event is None else event, lambda _caller, name: events.append(name))
+    return events
+
+
+def test_moving_one_of_nine_boxes_is_one_update_of_its_node_and_none_of_another(table, hands):
+    numbers = table.add_many([replace(PROPOSED, slice=k % 6, x0=4.0 + k) for k in range(9)])
+    nodes = [hands.views.node(number) for number in numbers]
+    moved, displays, boxes = [counted(n) for n in nodes], [counted(n.GetDisplayNode()) for n in nodes], counted(table.node)
+    table.update(numbers[3], x1=24.0)
+    assert [len(events) for events in moved] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert [bool(events) for number, events in enumerate(displays) if number != 3] == [False] * 8
+    assert len(boxes) == 1
+    displays[3].clear()
+    table.set_state(numbers[3], BoxState.ACCEPTED)
+    assert len(moved[3]) == 1  # a color is none of the node's business
+    assert [len(events) for events in displays] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+
+
+def test_a_box_that_was_dragged_into_place_is_not_placed_again(table, hands):
+    number = table.add(PROPOSED)
+    hands.drag(number, size_mm=(24.0, 12.0, 8.0))
+    events = counted(hands.views.node(number))
+    table.update(number, label="scar", state=BoxState.ACCEPTED)
+    hands.views.refresh()
+    assert events == []
+    before = table.box(number)
+    hands.drag(number, size_mm=(27.0, 12.0, 8.0))
+    assert table.box(number) != before
+    assert len(events) == 1  # the reader's own
+
+
+@pytest.fixture
+def follower(scene, geometry, hands):
+    made: list[SliceFollower] = []
+    made.append(SliceFollower(scene, geometry, lambda k: None, lambda: made and hands.views.show_in(made[0].along)))
+    hands.views.show_in(made[0].along)
+    yield made[0]
+    made[0].stop()
+
+
+def views_of(hands, number) -> set[str]:
+    """Where a box is shown: names of the views; empty if it is hidden."""
+    display = hands.views.node(number).GetDisplayNode()
+    names = {"Red", "Yellow", "Green"}
+    return {name for name in names if display.GetVisibility() and display.IsDisplayableInView(f"vtkMRMLSliceNode{name}")}
+
+
+def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turned(scene, table, hands, follower):
+    number = table.add(PROPOSED)
+    red, green = (scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Green"))
+    assert views_of(hands, number) == {"Red"}
+    assert not hands.views.node(number).GetDisplayNode().IsDisplayableInView("vtkMRMLViewNode1")
+    green.SetOrientation("Axial")
+    assert views_of(hands, number) == {"Red", "Green"}
+    red.SetOrientation("Sagittal")
+    assert views_of(hands, number) == {"Green"}
+    green.SetOrientation("Coronal")
+    assert views_of(hands, number) == set()
+    late = table.add(OWN)
+    assert views_of(hands, late) == set()
+    red.SetOrientation("Axial")
+    assert views_of(hands, number) == views_of(hands, late) == {"Red"}
+    hands.views.set_visible(False)
+    assert views_of(hands, number) == set()
+
+
+def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slices(scene, table, hands, follower):
+    number = table.add(PROPOSED)
+    node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+    node.UnRegister(None)
+    node.SetName("Compare1")
+    node.SetLayoutName("Compare1")
+    node = scene.AddNode(node)
+    node.SetOrientation("Axial")
+    assert hands.views.node(number).GetDisplayNode().IsDisplayableInView(node.GetID())
+
+
+def test_closing_the_scene_is_no_edit(scene, table, hands):
+    table.add(PROPOSED)
+    scene.Clear(0)
+    assert hands.removed == []
+    assert hands.edits == []
+
+
+# ---------------------------------------------------------------- points
+
+
+@pytest.fixture
+def points(volume, geometry) -> PointPrompts:
+    return PointPrompts(volume, geometry)
+
+
+def test_a_placed_point_is_put_onto_its_slice(points, geometry):
+    node = points.node(True)
+    told = []
+    points.observe(lambda: told.append(points.points()))
+    import vtk
+
+    ras = geometry.to_world(np.array([[12.5, 7.5, 2.3]]))[0]
+    node.AddControlPointWorld(vtk.vtkVector3d(*ras))
+    (point,) = told[-1]
+    assert (point.slice, point.positive) == (2, True)
+    world = [0.0, 0.0, 0.0]
+    node.GetNthControlPointPositionWorld(0, world)
+    assert geometry.from_world(np.array([world]))[0] == pytest.approx([12.5, 7.5, 2.0], abs=1e-3)
+
+
+def test_a_point_removed_by_the_user_is_told(points):
+    points.add(Point(2, 5, 5))
+    told = []
+    points.observe(lambda: told.append(points.points()))
+    points.node(True).RemoveNthControlPoint(0)
+    assert told[-1] == []
+
+
+def test_points_outside_the_image_do_not_count(points, geometry):
+    import vtk
+
+    ras = geometry.to_world(np.array([[500.0, 7.5, 2.0]]))[0]
+    points.node(True).AddControlPointWorld(vtk.vtkVector3d(*ras))
+    assert points.points() == []
+    with pytest.raises(PromptError):
+        points.add(Point(2, 500.0, 7.5))
+
+
+def test_points_follow_the_volume_when_it_is_moved(scene, volume, points):
+    points.add(Point(2, 5, 5))
+    matrix = np.eye(4)
+    matrix[:3, 3] = [10, -20, 5]
+    volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
+    (point,) = points.points()
+    assert (point.slice, point.x, point.y) == (2, pytest.approx(5, abs=1e-3), pytest.approx(5, abs=1e-3))
+
+
+def test_a_deleted_list_is_made_anew(scene, points):
+    points.add(Point(2, 5, 5))
+    scene.RemoveNode(points.node(True))
+    assert points.points() == []
+    points.add(Point(3, 6, 6))
+    assert len(points.points()) == 1
+
+
+def test_writing_points_to_a_volume_that_has_none_makes_no_nodes(scene, points):
+    points.write([])
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
+
+
+def test_slices_of_a_transposed_volume_are_counted_in_the_study(scene):
+    node = add_volume(scene, np.random.default_rng(0).normal(size=(30, 6, 40)), np.diag([1.5, 9.0, 1.25, 1.0]))
+    study = study_of(node)
+    geometry = VolumeGeometry(node, study.file_axes)
+    table = BoxTable(node, study.voxels.shape)
+    number = table.add(replace(PROPOSED, slice=5))
+    views = Hands(table, geometry).views
+    assert views.corners(number) == (5, pytest.approx(PROPOSED.xyxy, abs=1e-3))

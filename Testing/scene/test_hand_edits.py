@@ -1,0 +1,302 @@
+"""What users do to boxes and points behind the module's back: in tables, in the Data and Transforms modules, in a file's text."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.prompts import Box, BoxState, Point
+from Testing.support.volume_factory import add_gaps, add_transform, add_volume
+
+pytest.importorskip("slicer")
+
+import slicer
+import vtk
+
+from MyoScarSegLib.scene.box_views import BoxViews
+from MyoScarSegLib.scene.boxes import BoxTable
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.points import PointPrompts
+
+SHAPE = (6, 30, 40)
+PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
+BOX = Box(2, 5.5, 6, 20.25, 18, confidence=0.875, source="yolo")
+TURN = np.array([[0.0, -1, 0, 5], [1, 0, 0, 7], [0, 0, 1, 33], [0, 0, 0, 1]])
+PUSH = np.array([[1.0, 0, 0, 6], [0, 1, 0, -5], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def volume(scene):
+    return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
+
+
+@pytest.fixture
+def table(volume) -> BoxTable:
+    return BoxTable(volume, SHAPE)
+
+
+@pytest.fixture
+def points(volume) -> PointPrompts:
+    prompts = PointPrompts(volume, VolumeGeometry(volume))
+    prompts.write([Point(1, 5.5, 6.5), Point(4, 30.25, 20.5), Point(2, 7.5, 6.5, positive=False)])
+    return prompts
+
+
+def type_into(table: BoxTable, row: int, column: str, text: str) -> None:
+    """As the Tables module does it."""
+    table.node.SetCellText(row, table.node.GetColumnIndex(column), text)
+
+
+def cells(table: BoxTable, column: str) -> list[str]:
+    node = table.node.GetTable()
+    return [node.GetValueByName(row, column).ToString() for row in range(node.GetNumberOfRows())]
+
+
+# ---------------------------------------------------------------- tables
+
+
+@pytest.mark.parametrize("text", ['a "quoted" name', '"first', "#5", "two\nlines", "a\ttab", "50%", "50%22", "a,b|c", "é 漢"])
+def test_any_label_survives_saving_the_scene(scene, table, tmp_path, text):
+    table.add(replace(BOX, label=text, source=text))
+    table.add(BOX)
+    rows = table.rows()
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True, slicer.vtkMRMLMessageCollection())
+    assert BoxTable(scene.GetFirstNodeByName("LGE"), SHAPE).rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("slice", "inf"), ("slice", "2.5"), ("slice", "99"), ("x0", "nine"), ("x1", "nan"), ("y1", "0"), ("state", "maybe")],
+)
+def test_a_row_that_is_no_box_is_named_kept_and_counts_again_when_it_is_mended(table, column, text):
+    first, second, third = table.add_many([BOX, replace(BOX, slice=3), replace(BOX, slice=4)])
+    before = cells(table, column)[1]
+    type_into(table, 1, column, text)
+    assert [row.id for row in table.rows()] == [first, third]
+    (problem,) = table.problems
+    assert "Row 2" in problem
+
+    table.remove(first)
+    assert cells(table, "id") == [str(third), str(second)]
+    assert cells(table, column)[1] == text
+    new = table.add(replace(BOX, slice=5))
+    assert new > third
+
+    type_into(table, 2, column, before)
+    assert table.problems == []
+    assert table.box(second) == replace(BOX, slice=3)
+
+
+def test_a_column_of_the_users_own_stays_with_its_boxes(table):
+    first, _second, _third = table.add_many([BOX, replace(BOX, slice=3), replace(BOX, slice=4)])
+    remarks, sizes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
+    for column, name, values in ((remarks, "remark", ("one", "two", "three")), (sizes, "size", (1.5, 2.5, 3.5))):
+        column.SetName(name)
+        for value in values:
+            column.InsertNextValue(value)
+        table.node.AddColumn(column)
+    table.remove(first)
+    table.add(replace(BOX, slice=5))
+    assert cells(table, "remark") == ["two", "three", ""]
+    assert cells(table, "size")[:2] == ["2.5", "3.5"]
+
+
+def test_a_table_without_the_columns_of_a_box_keeps_its_rows(table):
+    table.add_many([BOX, replace(BOX, slice=3)])
+    table.node.GetTable().RemoveColumnByName("x0")
+    table.node.Modified()
+    assert table.rows() == []
+    assert "x0" in table.problems[0]
+    table.add(replace(BOX, slice=4))
+    assert table.all_boxes() == [replace(BOX, slice=4)]
+    assert cells(table, "slice") == ["4", "2", "3"]
+
+
+# ---------------------------------------------------------------- nodes in the views
+
+
+def views_of(table: BoxTable) -> BoxViews:
+    return BoxViews(table, VolumeGeometry(table.volume_node), on_edited=lambda *_: None, on_removed=lambda *_: None)
+
+
+def test_a_box_shows_in_its_own_slice_alone_in_an_uneven_stack(scene, volume, table):
+    add_gaps(scene, volume, np.array([0.0, 0.0, 60.0, 60.0, 60.0, 60.0]))
+    geometry = VolumeGeometry(volume)
+    for k in range(SHAPE[0]):
+        matrix, size = geometry.roi_of(replace(BOX, slice=k))
+        reach = [abs((geometry.middle(other) - matrix[:3, 3]) @ matrix[:3, 2]) for other in range(SHAPE[0])]
+        assert [other for other in range(SHAPE[0]) if reach[other] < size[2] / 2 - 1e-3] == [k]
+
+
+def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, table):
+    number = table.add(BOX)
+    views = views_of(table)
+    original = views.node(number)
+    views.close()
+    copy = slicer.vtkMRMLMarkupsROINode()
+    copy.Copy(original)
+    scene.AddNode(copy)
+    display = scene.AddNewNodeByClass("vtkMRMLMarkupsROIDisplayNode")
+    copy.SetAndObserveDisplayNodeID(display.GetID())
+    views = views_of(table)
+    assert original.GetDisplayVisibility()
+    assert not copy.GetDisplayVisibility()
+    assert views.node(number) is original
+
+
+# ---------------------------------------------------------------- points
+
+
+def places(points: PointPrompts) -> list[tuple[int, float, float, bool]]:
+    return [(p.slice, round(p.x, 3), round(p.y, 3), p.positive) for p in points.points()]
+
+
+@pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
+def test_points_stay_on_their_pixels_when_a_transform_is_applied_for_good(scene, volume, points, matrix):
+    before = places(points)
+    transform = add_transform(scene, matrix)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    assert places(points) == before
+    volume.HardenTransform()
+    assert places(points) == before
+    assert places(PointPrompts(volume, VolumeGeometry(volume))) == before
+    assert points.node(True).GetTransformNodeID() is None
+
+
+@pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
+def test_points_are_found_on_their_pixels_when_nobody_watched_the_transform(scene, volume, points, matrix):
+    before = places(points)
+    points.close()
+    volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
+    volume.HardenTransform()
+    assert places(PointPrompts(volume, VolumeGeometry(volume))) == before
+
+
+@pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
+def test_points_that_were_moved_together_with_their_volume_are_not_moved_twice(scene, volume, points, matrix):
+    before = places(points)
+    transform = add_transform(scene, matrix)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    assert places(points) == before
+    for node in (volume, points.node(True), points.node(False)):  # as for a whole folder in the Data module
+        node.HardenTransform()
+    assert places(points) == before
+
+
+def test_points_follow_a_volume_whose_origin_is_set(volume, points):
+    before = places(points)
+    volume.SetOrigin(100.0, -50.0, 21.0)
+    assert places(points) == before
+
+
+def test_points_on_the_edge_of_the_image_count(points):
+    edges = [Point(0, 0.0, 0.0), Point(5, 40.0, 30.0), Point(3, 40.0, 0.0), Point(3, 0.0, 30.0)]
+    points.write(edges)
+    assert [(p.slice, p.x, p.y) for p in points.points()] == [(p.slice, pytest.approx(p.x), pytest.approx(p.y)) for p in edges]
+    assert all(0 <= p.x <= 40 and 0 <= p.y <= 30 for p in points.points())
+
+
+def test_a_point_placed_beside_the_image_is_hidden_and_goes_with_the_next_change(volume, points):
+    before = places(points)
+    node = points.node(True)
+    beside = VolumeGeometry(volume).to_world(np.array([[80.0, 5.0, 2.0]]))[0]
+    node.AddControlPointWorld(vtk.vtkVector3d(*beside))
+    assert places(points) == before
+    assert [node.GetNthControlPointVisibility(n) for n in range(3)] == [True, True, False]
+    points.write(points.points()[:1])
+    assert node.GetNumberOfControlPoints() == 1
+
+
+def test_the_preview_of_a_point_that_is_being_placed_does_not_count(points):
+    before = places(points)
+    node = points.node(True)
+    number = node.AddControlPoint(vtk.vtkVector3d(0, 0, 0), "")
+    node.SetNthControlPointPosition(number, 0, 0, 0, slicer.vtkMRMLMarkupsNode.PositionPreview)
+    assert places(points) == before
+
+
+def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, table, points):
+    table.add(replace(BOX, state=BoxState.ACCEPTED))
+    copy = slicer.vtkMRMLScalarVolumeNode()
+    copy.Copy(volume)
+    scene.AddNode(copy)
+    assert BoxTable(copy, SHAPE).rows() == []
+    assert PointPrompts(copy, VolumeGeometry(copy)).points() == []
+    volume.SetName("Another name")
+    assert BoxTable(volume, SHAPE).all_boxes() == table.all_boxes()
+
+
+# ---------------------------------------------------------------- what the user sees of it
+
+
+class IdleEngine(Engine):
+    """An engine whose worker never answers: nothing here needs a network."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", "import sys; sys.stdin.buffer.read()"]
+
+
+@pytest.fixture
+def workflow(scene):
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    engine = IdleEngine()
+    workflow = Workflow(scene, engine)
+    yield workflow
+    workflow.close()
+    engine.stop()
+
+
+def visible(scene) -> int:
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode"))]
+    return sum(bool(node.GetDisplayVisibility()) for node in nodes)
+
+
+def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):
+    other = add_volume(scene, np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE 2")
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    workflow.add_point(Point(2, 7.5, 6.5))
+    assert visible(scene) == 2
+    workflow.select(other)
+    assert visible(scene) == 0
+    workflow.select(volume)
+    assert visible(scene) == 2
+    scene.RemoveNode(volume)
+    workflow.pump()
+    assert visible(scene) == 0
+
+
+def test_boxes_of_a_deleted_table_are_not_shown_any_more_and_come_back_with_undo(scene, volume, workflow):
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    scene.RemoveNode(workflow.session.boxes.node)
+    workflow.pump()
+    assert visible(scene) == 0
+    assert workflow.undo()
+    assert workflow.session.boxes.all_boxes() == [BOX]
+    assert visible(scene) == 1
+
+
+def test_a_box_whose_display_node_was_deleted_can_be_removed(scene, table):
+    number = table.add(BOX)
+    views = views_of(table)
+    scene.RemoveNode(views.node(number).GetDisplayNode())
+    table.remove(number)
+    table.add(replace(BOX, slice=4))
+    assert visible(scene) == 1
+
+
+def test_rows_that_are_no_boxes_are_told_when_the_study_is_opened(scene, volume, workflow):
+    table = BoxTable(volume, SHAPE)
+    table.add_many([BOX, replace(BOX, slice=3)])
+    type_into(table, 0, "x0", "nine")
+    table.close()
+    assert workflow.select(volume)
+    assert "Row 1" in workflow.note

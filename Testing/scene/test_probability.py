@@ -1,0 +1,98 @@
+"""Masks from probabilities: threshold, growth in millimetres; and the node that keeps the probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.result import mask_of
+from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.probability import ProbabilityVolume, check_growth
+from Testing.support.session_factory import add_volume, random_matrix
+
+
+def test_pixel_of_exactly_the_threshold_counts_as_scar():
+    assert mask_of(np.array([[0.49, 0.5, 0.51]], dtype=np.float32), 0.5).tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("spacing", [(1.4, 1.4), (0.8, 2.0)])
+@pytest.mark.parametrize("growth", [0.5, 1.4, 3.0, 7.9, 20.0])
+def test_growth_is_by_distance_in_millimetres(spacing, growth):
+    probability = ndimage.gaussian_filter(np.random.default_rng(3).random((60, 70)), 3)
+    mask = probability >= (threshold := float(np.quantile(probability, 0.8)))
+    grown = ndimage.distance_transform_edt(~mask, sampling=spacing) <= growth + 1e-6
+    shrunk = ndimage.distance_transform_edt(mask, sampling=spacing) > growth + 1e-6
+    assert np.array_equal(mask_of(probability, threshold, growth, spacing), grown)
+    assert np.array_equal(mask_of(probability, threshold, -growth, spacing), shrunk)
+
+
+def test_nothing_grows_from_nothing_and_a_full_slice_has_no_edge_to_shrink_from():
+    assert not mask_of(np.zeros((9, 9)), 0.5, 5.0, (1.0, 1.0)).any()
+    assert mask_of(np.ones((9, 9)), 0.5, -5.0, (1.0, 1.0)).all()
+
+
+def test_senseless_growth_is_refused():
+    with pytest.raises(SceneError, match="between -20 and 20 mm"):
+        check_growth(21)
+    with pytest.raises(SceneError):
+        check_growth(float("nan"))
+
+
+@pytest.fixture
+def volume(scene):
+    return add_volume(scene, (5, 12, 16), random_matrix(4, (1.2, 1.5, 8.0)))
+
+
+def kept(volume, held=()) -> ProbabilityVolume:
+    return ProbabilityVolume(volume, VolumeGeometry(volume), (1.5, 1.2), set(held))
+
+
+def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(scene, volume):
+    probability = kept(volume)
+    assert probability.node is None
+    given = np.random.default_rng(0).random((12, 16)).astype(np.float32)
+    probability.write({3: given})
+    import slicer
+
+    node = probability.node
+    assert np.array_equal(slicer.util.arrayFromVolume(node)[3], given)
+    assert np.allclose(slicer.util.arrayFromVTKMatrix(ijk_to_ras(node)), slicer.util.arrayFromVTKMatrix(ijk_to_ras(volume)))
+    assert node.GetHideFromEditors() and node.GetDisplayNode() is None
+    assert probability.slices == [3]
+    assert np.array_equal(kept(volume, {3}).of(3), given)
+
+
+def test_later_change_of_the_given_array_does_not_reach_what_was_kept(scene, volume):
+    probability = kept(volume)
+    given = np.full((12, 16), 0.75, dtype=np.float32)
+    probability.write({1: given})
+    given[:] = 0
+    assert probability.of(1).min() == 0.75
+    assert not probability.of(1).flags.writeable
+
+
+def test_node_that_the_user_deleted_is_made_again_from_memory(scene, volume):
+    probability = kept(volume)
+    probability.write({2: np.full((12, 16), 0.5, dtype=np.float32)})
+    scene.RemoveNode(probability.node)
+    assert probability.node is None
+    probability.restore_node()
+    assert kept(volume, {2}).of(2).min() == 0.5
+
+
+@pytest.mark.parametrize("given", [np.zeros((3, 3), np.float32), np.full((12, 16), 1.5, np.float32), np.full((12, 16), np.nan)])
+def test_what_is_no_probability_of_this_study_is_refused(scene, volume, given):
+    probability = kept(volume)
+    with pytest.raises(SceneError):
+        probability.write({2: given, 3: np.zeros((12, 16), np.float32)})
+    assert probability.slices == []
+
+
+def ijk_to_ras(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix

@@ -1,0 +1,134 @@
+"""Numbers of the segment against geometry done by hand, in tables; and the folder of a study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.engine.messages import SliceMasks
+from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
+from MyoScarSegLib.scene.attributes import ROLE
+from MyoScarSegLib.scene.session import StudySession
+from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
+
+slicer = pytest.importorskip("slicer")
+
+SHAPE = (6, 30, 36)
+
+
+def segmented(volume, *slices: int) -> StudySession:
+    session = StudySession.open(volume)
+    session.apply_masks(SliceMasks(probability={k: blob(SHAPE[1:], 18, 15, 5 + k) for k in slices}, scores={slices[0]: 0.75}))
+    return session
+
+
+def cells(node) -> list[list[str]]:
+    table = node.GetTable()
+    return [
+        [table.GetValue(row, column).ToString() for column in range(table.GetNumberOfColumns())]
+        for row in range(table.GetNumberOfRows())
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("moved", [False, True])
+def test_volume_and_mass_are_those_of_the_voxels_in_the_world(scene, seed, moved):
+    matrix = random_matrix(seed, (1.3, 1.7, 11.0), flip=bool(seed % 2))
+    if seed == 5:  # sheared, as a stack whose slices are shifted in plane
+        matrix[:3, 2] += 2.5 * matrix[:3, 0]
+    volume = add_volume(scene, SHAPE, matrix)
+    if moved:
+        volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
+    session = segmented(volume, 1, 3, 4)
+    burden = session.burden()
+    voxel_ml = abs(np.linalg.det(matrix[:3, :3])) / 1000
+    pixels = int(session.mask().sum())
+    assert burden.volume_ml == pytest.approx(pixels * voxel_ml, rel=1e-6)
+    assert burden.mass_g == pytest.approx(pixels * voxel_ml * MYOCARDIAL_DENSITY_G_PER_ML, rel=1e-6)
+    assert burden == scar_burden(session.mask(), session.study.geometry)
+    session.close()
+
+
+def test_gaps_between_slices_count_where_the_acquisition_transform_puts_them(scene):
+    """Slicer loads a stack with uneven gaps as an even volume under a non-linear transform."""
+    import vtk
+
+    volume = add_volume(scene, SHAPE)
+    positions = np.array([0, 10, 20, 45, 55, 65], dtype=float)
+    grid = scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Acquisition")
+    field = vtk.vtkImageData()
+    field.SetDimensions(2, 2, SHAPE[0])
+    field.SetOrigin(-100, -100, 0)
+    field.SetSpacing(300, 300, 10)
+    field.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    shifts = vtk_to_numpy(field.GetPointData().GetScalars()).reshape(SHAPE[0], 2, 2, 3)
+    shifts[:] = 0
+    shifts[..., 2] = (positions - 10.0 * np.arange(SHAPE[0]))[:, None, None]
+    warp = slicer.vtkOrientedGridTransform()
+    warp.SetDisplacementGridData(field)
+    warp.SetInterpolationModeToLinear()
+    grid.SetAndObserveTransformToParent(warp)
+    volume.SetAndObserveTransformNodeID(grid.GetID())
+    session = segmented(volume, 1, 2, 3)
+    extents = [10, 10, 17.5, 17.5, 10, 10]
+    areas = session.mask().sum(axis=(1, 2)) * 1.4 * 1.4
+    assert session.burden().volume_ml == pytest.approx(float(areas @ extents) / 1000, rel=1e-4)
+    assert session.segmentation.node.GetTransformNodeID() == grid.GetID()
+    session.close()
+
+
+def test_table_shows_every_slice_and_the_sum_and_follows_every_change(scene):
+    session = segmented(add_volume(scene, SHAPE), 1, 2)
+    burden, rows = session.burden(), cells(session.results.node)
+    assert len(rows) == SHAPE[0] + 1
+    assert rows[1][:2] == ["1", str(burden.slices[1].pixels)]
+    assert rows[1][5] == "0.75"
+    assert rows[-1] == ["all", str(burden.pixels), f"{sum(s.area_mm2 for s in burden.slices):.1f}",
+                        f"{burden.volume_ml:.3f}", f"{burden.mass_g:.3f}", "", ""]  # fmt: skip
+    session.set_threshold(0.1)
+    assert cells(session.results.node)[-1][1] == str(session.burden().pixels) != rows[-1][1]
+    session.undo()
+    assert cells(session.results.node) == rows
+    array = session.mask().astype(np.uint8)
+    array[4, 2:5, 2:5] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        array, session.segmentation.node, session.segmentation.segment_id, session.volume_node
+    )
+    session.refresh()
+    assert cells(session.results.node)[4][1] == "9"
+    assert cells(session.results.node)[4][6] == "yes"
+    session.close()
+
+
+def test_second_table_says_where_the_numbers_come_from(scene):
+    volume = add_volume(scene, SHAPE)
+    session = StudySession.open(volume)
+    session.apply_masks(SliceMasks(probability={1: blob(SHAPE[1:], 9, 9, 4)}), {"segmenter": "tiny", "segmenter_sha256": "ab"})
+    facts = dict(cells(session.results.provenance_node))
+    assert facts["segmenter"] == "tiny" and facts["segmenter_sha256"] == "ab"
+    assert facts["threshold"] == "0.5" and facts["density_g_per_ml"] == "1.05"
+    session.close()
+
+
+def items_of(scene, volume) -> dict[str, str]:
+    """Name of each node in a study's folder, to the folder's name."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    found = {}
+    for item in slicer.util.getSubjectHierarchyItemChildren(hierarchy.GetSceneItemID(), recursive=True):
+        node, parent = hierarchy.GetItemDataNode(item), hierarchy.GetItemParent(item)
+        if node is not None and hierarchy.GetItemAttribute(parent, ROLE):
+            found[node.GetName()] = hierarchy.GetItemName(parent)
+    return found
+
+
+def test_nodes_of_each_study_lie_in_a_folder_of_their_own(scene):
+    volumes = [add_volume(scene, SHAPE, name=name) for name in ("LGE a", "LGE b")]
+    sessions = [segmented(volume, 1, 2) for volume in volumes]
+    found = items_of(scene, volumes[0])
+    assert found["LGE a scar"] == "LGE a scar"
+    assert found["LGE b scar probability"] == "LGE b scar"
+    assert "LGE a" not in found, "the user's volume was moved"
+    for session in sessions:
+        session.close()

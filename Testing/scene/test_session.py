@@ -1,0 +1,599 @@
+"""A study in the scene: the user's edits win, settings are reversible, every step is one undo entry, failures change nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.engine.messages import SliceMasks
+from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, StudyError
+from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.session import StudySession, sessions
+from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
+
+slicer = pytest.importorskip("slicer")
+
+SHAPE = (6, 40, 48)
+
+
+@pytest.fixture
+def volume(scene):
+    return add_volume(scene, SHAPE, random_matrix(2, (1.4, 1.4, 10.0)))
+
+
+@pytest.fixture
+def session(volume):
+    session = StudySession.open(volume)
+    yield session
+    session.close()
+
+
+def masks(*slices: int, radius: float = 6.0, x: float = 24.0) -> SliceMasks:
+    return SliceMasks(
+        probability={k: blob(SHAPE[1:], x, 20.0, radius) for k in slices},
+        scores=dict.fromkeys(slices, 0.8),
+        provenance={"segmenter": "tiny", "segmenter_sha256": "0" * 64},
+    )
+
+
+def paint(session: StudySession, k: int, value: bool = True, rows: slice = slice(2, 6)) -> None:
+    """As the Segment Editor does it: the whole segment is replaced, without a word to the session."""
+    array = session.mask()
+    array[k, rows, 2:9] = value
+    of_volume = session.geometry.to_volume(array.astype(np.uint8))
+    node = session.segmentation.node
+    slicer.util.updateSegmentBinaryLabelmapFromArray(of_volume, node, session.segmentation.segment_id, session.volume_node)
+
+
+def everything(session: StudySession) -> tuple:
+    """All that a step may change, comparable."""
+    session.refresh()
+    points = [(p.slice, round(p.x, 3), round(p.y, 3), p.positive) for p in session.points.points()]
+    probability = session.probability.array().tobytes(), tuple(session.probability.slices)
+    settings = session.threshold, session.growth_mm
+    return tuple(session.boxes.rows()), tuple(points), session.mask().tobytes(), probability, settings
+
+
+BOX = Box(2, 10, 8, 30, 30, confidence=0.7, source="yolo")
+
+
+# ---------------------------------------------------------------------- masks of the model, and the user's
+
+
+def test_masks_go_where_the_model_was_sure_and_nowhere_else(session):
+    assert session.apply_masks(masks(1, 2)) == []
+    mask = session.mask()
+    assert np.array_equal(mask[2], blob(SHAPE[1:], 24, 20, 6) >= 0.5)
+    assert not mask[[0, 3, 4, 5]].any()
+    assert session.probability.slices == [1, 2]
+
+
+def test_second_run_replaces_only_the_slices_that_it_ran_on(session):
+    session.apply_masks(masks(1, 2, 3))
+    session.apply_masks(masks(2, radius=3.0))
+    mask = session.mask()
+    assert mask[2].sum() < mask[1].sum() == mask[3].sum()
+
+
+@pytest.mark.parametrize("value", [True, False], ids=["painted", "erased"])
+def test_slice_edited_by_hand_is_kept_and_named(session, value):
+    session.apply_masks(masks(1, 2, 3))
+    paint(session, 2, value, slice(10, 20))
+    edited = session.mask()[2]
+    if not value:
+        paint(session, 2, value, slice(2, 6))  # nothing there: no edit of its own
+        array = session.mask()
+        array[2, 18:22] = False
+        edited = array[2]
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            array.astype(np.uint8), session.segmentation.node, session.segmentation.segment_id, session.volume_node
+        )
+    assert session.edited_slices == [2]
+    assert session.apply_masks(masks(1, 2, 3, radius=9.0)) == [2]
+    assert np.array_equal(session.mask()[2], edited)
+    assert session.mask()[1].sum() > 200
+
+
+def test_painting_where_no_model_was_is_kept_too(session):
+    session.apply_masks(masks(1))
+    paint(session, 4)
+    assert session.apply_masks(masks(4)) == [4]
+    assert session.mask()[4].sum() == 4 * 7
+
+
+def test_user_may_say_that_edited_slices_are_written_over(session):
+    session.apply_masks(masks(1, 2))
+    paint(session, 2)
+    assert session.apply_masks(masks(1, 2), overwrite_edited=True) == []
+    assert np.array_equal(session.mask()[2], session.mask()[1])
+    assert session.edited_slices == []
+
+
+def test_painting_undone_by_hand_is_no_edit(session):
+    session.apply_masks(masks(2))
+    paint(session, 2)
+    assert session.edited_slices == [2]
+    paint(session, 2, False)
+    assert session.edited_slices == []
+
+
+def test_threshold_and_growth_are_reversible_and_spare_edited_slices(session):
+    session.apply_masks(masks(1, 2, 3))
+    paint(session, 3)
+    before = session.mask()
+    assert session.set_threshold(0.2) == [3]
+    assert session.set_growth_mm(4.0) == [3]
+    grown = session.mask()
+    assert grown[1].sum() > before[1].sum() + 50
+    assert np.array_equal(grown[3], before[3])
+    session.set_growth_mm(-2.0)
+    assert session.mask()[1].sum() < before[1].sum() + 20
+    session.set_growth_mm(0.0)
+    session.set_threshold(0.5)
+    assert np.array_equal(session.mask(), before)
+
+
+def test_later_masks_have_the_threshold_and_growth_in_force(session):
+    session.set_threshold(0.9)
+    session.set_growth_mm(1.4)
+    session.apply_masks(masks(1))
+    expected = session.probability.mask_of(0.9, 1.4, 1)
+    assert np.array_equal(session.mask()[1], expected) and expected.any()
+
+
+def test_senseless_settings_are_refused(session):
+    with pytest.raises(MyoScarSegError):
+        session.set_threshold(1.0)
+    with pytest.raises(SceneError):
+        session.set_growth_mm(99)
+    assert (session.threshold, session.growth_mm) == (0.5, 0.0)
+    assert not session.history.can_undo
+
+
+def test_clear_keeps_what_the_user_painted(session):
+    session.apply_proposals([BOX])
+    session.add_point(Point(1, 5, 5))
+    session.apply_masks(masks(1, 2))
+    paint(session, 2)
+    painted = session.mask()[2]
+    session.clear()
+    assert session.prompts() == ([], [])
+    assert session.probability.slices == []
+    assert np.array_equal(session.mask()[2], painted)
+    assert not session.mask()[1].any()
+
+
+# ---------------------------------------------------------------------- undo
+
+
+def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
+    number = session.add_box(replace(BOX, source="user"))
+    steps = [
+        lambda: session.apply_proposals([replace(BOX, slice=k) for k in (0, 1, 3)], {"detector": "d"}),
+        lambda: session.set_box_state(number, BoxState.REJECTED),
+        lambda: session.update_box(number, x1=35.0),
+        lambda: session.add_box(replace(BOX, slice=5, source="user")),
+        lambda: session.apply_masks(masks(0, 1, 2, 3)),
+        lambda: session.add_point(Point(2, 20.5, 20.5, positive=False)),
+        lambda: session.set_threshold(0.3),
+        lambda: session.set_growth_mm(2.8),
+        lambda: paint(session, 1),
+        lambda: session.apply_masks(masks(0, 1, 2, radius=4.0)),
+        lambda: session.copy_box_to_next(number),
+        lambda: session.remove_box(number),
+        lambda: session.remove_last_point(),
+        lambda: session.clear(),
+    ]
+    states = [everything(session)]
+    for step in steps:
+        step()
+        states.append(everything(session))
+    assert len(set(states)) == len(states)
+    assert len(session.history.labels) == len(steps) + 1
+    for state in reversed(states[:-1]):
+        session.undo()
+        assert everything(session) == state
+    for state in states[1:]:
+        session.redo()
+        assert everything(session) == state
+    with pytest.raises(SceneError, match="nothing to redo"):
+        session.redo()
+
+
+def test_mask_of_an_edit_is_undone_together_with_it(session):
+    number = session.add_box(BOX)
+    session.apply_masks(masks(2), same_step=True)
+    before = everything(session)
+    session.update_box(number, x0=12.0)
+    session.apply_masks(masks(2, radius=8.0), same_step=True)
+    assert len(session.history.labels) == 2
+    session.undo()
+    assert everything(session) == before
+
+
+def test_dragged_slider_is_one_entry(session):
+    session.apply_masks(masks(1))
+    before = everything(session)
+    session.set_threshold(0.4)
+    for threshold in (0.35, 0.3, 0.25):
+        session.set_threshold(threshold, same_step=True)
+    session.undo()
+    assert everything(session) == before
+
+
+def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):
+    session.apply_masks(masks(2))
+    session.boxes.add(BOX)  # a box drawn in a view
+    session.points.add(Point(2, 4.5, 4.5))  # a point placed with the mouse
+    paint(session, 3)
+    session.set_threshold(0.3)
+    assert len(session.history.labels) == 5
+    session.undo()
+    session.undo()
+    assert not session.mask()[3].any()
+    assert len(session.points.points()) == 1
+    session.undo()
+    session.undo()
+    assert session.prompts() == ([], [])
+    assert session.mask()[2].any()
+
+
+def test_new_action_ends_redo(session):
+    session.add_box(BOX)
+    session.undo()
+    session.add_box(replace(BOX, slice=1))
+    assert not session.history.can_redo
+
+
+def test_nothing_to_undo_is_said_plainly(session):
+    with pytest.raises(SceneError, match="nothing to undo"):
+        session.undo()
+
+
+def test_step_that_changes_nothing_is_no_entry(session):
+    number = session.add_box(BOX)
+    session.update_box(number, x1=BOX.x1)
+    session.set_threshold(0.5)
+    session.apply_masks(SliceMasks())
+    assert len(session.history.labels) == 1
+
+
+def test_last_point_is_the_one_that_was_placed_last(session):
+    session.add_point(Point(1, 5.5, 5.5, positive=False))
+    session.add_point(Point(1, 6.5, 6.5, positive=True))
+    session.add_point(Point(2, 7.5, 7.5, positive=False))
+    assert session.remove_last_point().slice == 2
+    assert session.remove_last_point().positive
+    assert not session.remove_last_point().positive
+    with pytest.raises(SceneError):
+        session.remove_last_point()
+
+
+# ---------------------------------------------------------------------- failures leave the scene as it was
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda s: s.add_box(replace(BOX, slice=99)),
+        lambda s: s.apply_proposals([BOX, replace(BOX, x1=BOX.x0)]),
+        lambda s: s.add_point(Point(0, -5, 3)),
+        lambda s: s.update_box(77, x0=3.0),
+        lambda s: s.apply_masks(SliceMasks(probability={0: blob(SHAPE[1:], 9, 9, 5), 1: np.zeros((3, 3), np.float32)})),
+        lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], np.nan, np.float32)})),
+        lambda s: s.apply_masks(SliceMasks(probability={17: blob(SHAPE[1:], 9, 9, 5)})),
+        lambda s: s.use_segmentation(s.volume_node),
+        lambda s: s.use_segmentation(None),
+    ],
+)
+def test_step_that_fails_changes_nothing(session, fail):
+    session.add_box(BOX)
+    session.apply_masks(masks(2, 3))
+    before, labels = everything(session), session.history.labels
+    with pytest.raises((PromptError, SceneError)):
+        fail(session)
+    assert everything(session) == before
+    assert session.history.labels == labels
+
+
+def test_locked_segmentation_refuses_masks_and_settings_and_keeps_all(session):
+    session.apply_masks(masks(2, 3))
+    session.segmentation.node.SetHideFromEditors(True)
+    before = everything(session)
+    for step in (lambda: session.apply_masks(masks(1, 2)), lambda: session.set_threshold(0.2), session.undo, session.clear):
+        with pytest.raises(SceneError, match="locked"):
+            step()
+        assert everything(session) == before
+    session.segmentation.node.SetHideFromEditors(False)
+    session.set_threshold(0.2)
+
+
+@pytest.mark.parametrize(
+    ("part", "step"),
+    [
+        (part, step)
+        for part in ("probability", "results", "record")
+        for step in ("masks", "undo", "box", "threshold")
+        if (part, step) != ("probability", "box")  # a box needs no probabilities
+    ],
+)
+def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, step):
+    session.add_box(BOX)
+    session.apply_masks(masks(2, 3))
+    before, labels = everything(session), session.history.labels
+    target, name = {
+        "probability": (session.probability, "write"),
+        "results": (session.results, "show"),
+        "record": (session._nodes.record, "save"),
+    }[part]
+    whole, calls = getattr(target, name), []
+
+    def break_once(*arguments):
+        if not calls:
+            calls.append(1)
+            raise SceneError("no memory")
+        whole(*arguments)
+
+    monkeypatch.setattr(target, name, break_once)
+    steps = {
+        "masks": lambda: session.apply_masks(masks(1, 2, radius=9)),
+        "undo": session.undo,
+        "box": lambda: session.add_box(replace(BOX, slice=4)),
+        "threshold": lambda: session.set_threshold(0.2),
+    }
+    with pytest.raises(SceneError, match="no memory"):
+        steps[step]()
+    assert everything(session) == before
+    assert session.history.labels == labels
+    steps[step]()  # and it works the next time
+    assert everything(session) != before
+
+
+def test_painting_in_a_segmentation_that_was_locked_afterwards_is_noticed_without_writing(session):
+    session.apply_masks(masks(2))
+    paint(session, 3)
+    session.segmentation.node.SetHideFromEditors(True)
+    assert session.edited_slices == [3]
+    assert session.burden().slices[3].pixels == 28
+
+
+def test_segment_that_the_user_deleted_stays_deleted(session):
+    session.apply_masks(masks(1, 2))
+    node = session.segmentation.node
+    node.GetSegmentation().RemoveSegment(session.segmentation.segment_id)
+    session.refresh()
+    assert node.GetSegmentation().GetNumberOfSegments() == 0
+    assert session.probability.slices == []
+    session.undo()
+    assert session.mask()[1].any() and session.probability.slices == [1, 2]
+    assert session.segmentation.node is node
+
+
+def test_volume_that_was_deleted_is_said(scene, volume):
+    session = StudySession.open(volume)
+    session.apply_masks(masks(2))
+    scene.RemoveNode(volume)
+    for step in (lambda: session.add_box(BOX), lambda: session.apply_masks(masks(1))):
+        with pytest.raises(SceneError, match="volume was deleted"):
+            step()
+    assert not session.is_current()
+    session.refresh()
+    session.close()
+
+
+def test_volume_that_is_no_study_is_refused(scene):
+    with pytest.raises(StudyError):
+        StudySession.open(None)
+    with pytest.raises(StudyError):
+        StudySession.open(add_volume(scene, (1, 30, 30)))
+    assert sessions(scene) == []
+
+
+# ---------------------------------------------------------------------- nodes that come and go
+
+
+def test_segmentation_that_was_deleted_comes_back_by_undo_or_by_a_new_run(scene, session):
+    session.apply_masks(masks(1, 2))
+    before = everything(session)
+    scene.RemoveNode(session.segmentation.node)
+    session.refresh()
+    assert not session.mask().any()
+    assert session.apply_masks(masks(1)) == []  # no edit that a run should spare
+    assert session.mask()[1].any()
+    session.undo()
+    session.undo()
+    assert everything(session) == before
+
+
+@pytest.mark.parametrize("part", ["probability", "results", "study", "boxes"])
+def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
+    session.add_box(BOX)
+    session.apply_masks(masks(1, 2))
+    before = everything(session)
+    node = {
+        "probability": session.probability.node,
+        "results": session.results.node,
+        "study": session._nodes.record.node,
+        "boxes": session.boxes.node,
+    }[part]
+    assert session.owns(node)
+    scene.RemoveNode(node)
+    assert session.owns(node)
+    session.refresh()
+    if part == "boxes":
+        assert session.prompts() == ([], [])
+        session.undo()
+    session.set_threshold(0.3)
+    session.undo()
+    assert everything(session) == before
+    assert session.results.node.GetScene() is scene and session.probability.node.GetScene() is scene
+    assert [s.volume_node for s in sessions(scene)] == [session.volume_node]
+
+
+def test_chosen_segmentation_takes_the_scar_and_keeps_its_segments(scene, session, volume):
+    session.apply_masks(masks(1, 2))
+    scar, own = session.mask(), session.segmentation.node
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Manual")
+    node.GetSegmentation().AddEmptySegment("lv", "LV")
+    lv = np.ones(SHAPE, dtype=np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(lv, node, "lv", volume)
+    session.use_segmentation(node)
+    assert session.segmentation.node is node
+    assert np.array_equal(session.mask(), scar)
+    assert own.GetScene() is None, "the study's own node, left empty, is still there"
+    session.apply_masks(masks(1, 2, radius=9.0))
+    assert slicer.util.arrayFromSegmentBinaryLabelmap(node, "lv", volume).all()
+    session.undo()
+    assert np.array_equal(session.mask(), scar)
+    assert session.edited_slices == []
+
+
+def test_two_studies_do_not_touch_each_other(scene, session):
+    other_volume = add_volume(scene, (5, 30, 36), random_matrix(9, (1.2, 1.2, 8.0)), name="LGE 2")
+    other = StudySession.open(other_volume)
+    session.add_box(BOX)
+    session.apply_masks(masks(1, 2))
+    before = everything(session)
+    other.add_box(Box(1, 3, 3, 9, 9))
+    other.apply_masks(SliceMasks(probability={1: blob((30, 36), 10, 10, 4)}))
+    other.set_threshold(0.2)
+    assert everything(session) == before
+    assert {s.volume_node.GetName() for s in sessions(scene)} == {"LGE", "LGE 2"}
+    other.undo()
+    other.undo()
+    assert everything(session) == before
+    assert len(session.history.labels) == 2
+    other.close()
+
+
+def test_study_is_opened_once(session, volume, scene):
+    assert StudySession.open(volume) is session
+    session.add_box(BOX)
+    assert sessions(scene) == [session]
+
+
+def test_asking_for_the_studies_of_a_scene_changes_no_node(session, scene):
+    session.add_box(BOX)
+    session.apply_masks(masks(1))
+    before = everything(session)
+    session.close()
+    nodes = scene.GetNumberOfNodes()
+    (found,) = sessions(scene)
+    assert found.segmented and found.to_result().burden.pixels > 0
+    assert scene.GetNumberOfNodes() == nodes
+    assert everything(StudySession.open(session.volume_node)) == before
+
+
+def test_voxels_of_the_volume_are_never_changed(session, volume):
+    before = slicer.util.arrayFromVolume(volume).copy()
+    session.add_box(BOX)
+    session.apply_masks(masks(1, 2))
+    session.set_growth_mm(3)
+    assert np.array_equal(slicer.util.arrayFromVolume(volume), before)
+    assert session.is_current()
+
+
+def test_changed_volume_is_noticed(session, volume, scene):
+    slicer.util.arrayFromVolume(volume)[0, 0, 0] += 1
+    assert not session.is_current()
+    assert StudySession.open(volume) is not session
+    again = StudySession.open(volume)
+    volume.SetAndObserveTransformNodeID(add_transform(scene, 1).GetID())
+    assert not again.is_current()
+
+
+@pytest.mark.parametrize("hardened", [False, True])
+def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened):
+    session.apply_masks(masks(1, 2))
+    session.set_threshold(0.3)
+    before = everything(session)
+    transform = add_transform(scene, 4)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    if hardened:
+        session.segmentation.node.SetAndObserveTransformNodeID(transform.GetID())
+        volume.HardenTransform()
+    moved = StudySession.open(volume)
+    assert moved is not session
+    assert everything(moved) == before
+    assert moved.edited_slices == []
+    assert moved.apply_masks(masks(1, 2, 3)) == []
+    seen = slicer.util.arrayFromSegmentBinaryLabelmap(moved.segmentation.node, moved.segmentation.segment_id, volume)
+    assert np.array_equal(seen > 0, moved.mask())
+    moved.close()
+
+
+def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
+    import gc
+    import weakref
+
+    session.add_box(BOX)
+    session.close()
+    tables = [weakref.ref(found.boxes) for _time in range(3) for found in sessions(scene)]
+    gc.collect()
+    assert [table() for table in tables] == [None] * 3
+
+
+def test_study_whose_slices_run_along_another_axis(scene):
+    volume = add_volume(scene, (40, 6, 48), random_matrix(3, (1.4, 10.0, 1.4)), name="LGE sagittal")
+    session = StudySession.open(volume)
+    assert session.geometry.shape == (6, 40, 48)
+    session.apply_masks(masks(2))
+    assert np.array_equal(session.mask()[2], blob(SHAPE[1:], 24, 20, 6) >= 0.5)
+    of_volume = slicer.util.arrayFromVolume(session.probability.node)
+    assert np.array_equal(of_volume[:, 2, :], blob(SHAPE[1:], 24, 20, 6))
+    session.close()
+
+
+# ---------------------------------------------------------------------- the study as a whole
+
+
+def test_result_holds_the_mask_as_it_is(session):
+    session.apply_proposals([BOX], {"detector": "d", "detector_sha256": "1" * 64})
+    session.apply_masks(masks(1, 2))
+    paint(session, 2)
+    result = session.to_result()
+    assert np.array_equal(result.mask, session.mask())
+    assert result.burden == session.burden()
+    assert result.boxes == (replace(BOX),)
+    assert result.scores == {1: 0.8, 2: 0.8}
+    provenance = result.provenance
+    assert provenance["segmenter"] == "tiny" and provenance["detector"] == "d"
+    assert provenance["threshold"] == "0.5" and provenance["edited_slices"] == "2"
+    assert provenance["program"].startswith("MyoScarSeg ")
+
+
+def test_slices_of_different_models_name_them_all(session):
+    session.apply_masks(masks(1, 2))
+    session.apply_masks(replace(masks(2), provenance={"segmenter": "other"}))
+    assert session.provenance["segmenter"] == "tiny; other"
+    session.apply_masks(replace(masks(1), provenance={"segmenter": "other"}))
+    assert session.provenance["segmenter"] == "other"
+
+
+def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
+    session.apply_proposals([replace(BOX, slice=k, confidence=c, x0=x) for k, c, x in [(3, 0.9, 1), (1, 0.8, 1), (1, 0.2, 25)]])
+    session.add_box(Box(0, 1, 1, 9, 9))
+    boxes = [session.boxes.box(number) for number in session.review_order()]
+    assert [(b.slice, b.confidence) for b in boxes] == [(1, 0.2), (1, 0.8), (3, 0.9)]
+    session.set_box_state(session.review_order()[0], BoxState.ACCEPTED)
+    assert len(session.review_order()) == 2
+
+
+def test_edit_of_a_usual_study_reaches_the_scene_fast(scene):
+    volume = add_volume(scene, (12, 256, 256), name="LGE large")
+    session = StudySession.open(volume)
+    number = session.add_box(Box(5, 80, 80, 150, 150))
+    shape = (256, 256)
+    session.apply_masks(SliceMasks(probability={k: blob(shape, 110, 110, 25) for k in range(12)}))
+    times = []
+    for step in range(7):
+        given = SliceMasks(probability={5: blob(shape, 110 + step, 110, 25)})
+        start = time.perf_counter()
+        session.update_box(number, x1=151.0 + step)
+        session.apply_masks(given, same_step=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05, f"{1000 * min(times):.0f} ms"
+    session.close()

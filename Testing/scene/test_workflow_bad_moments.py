@@ -1,0 +1,355 @@
+"""Bad moments: each gives a plain sentence, leaves the scene as it was, and the work goes on after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.engine import protocol
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.engine.transport import SubprocessTransport
+from MyoScarSegLib.errors import ModelError, MyoScarSegError
+from MyoScarSegLib.phantom import PhantomSettings, make_phantom
+from MyoScarSegLib.prompts import Box, Point
+from Testing.support.workflow_factory import catch_up, encode_all, fingerprint, finish, pump_until, scar_in_scene
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+
+SMALL = PhantomSettings(slices=4, rows=80, columns=72, pixel_spacing_mm=(2.4, 2.4))
+BOX = Box(1, 20, 20, 50, 50)
+
+
+@pytest.fixture
+def volume(scene):
+    from MyoScarSegLib.scene.demo_scene import add_study
+
+    return add_study(scene, make_phantom(3, settings=SMALL).study, "LGE")
+
+
+@pytest.fixture(autouse=True)
+def no_error_in_an_observer(capfd):
+    """An error within one of MRML's callbacks is printed and lost: no test may leave one."""
+    yield
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def sentence(workflow) -> str:
+    """The error, which must be fit to show to a user."""
+    assert workflow.error[:1].isupper(), workflow.error
+    assert "Traceback" not in workflow.error
+    return workflow.error
+
+
+def fails(workflow, action) -> str:
+    pump_until(workflow, lambda: action.finished, action.name)
+    assert action.state == "failed"
+    assert action.error == workflow.error
+    return sentence(workflow)
+
+
+def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, scene):
+    before = fingerprint(scene)
+    for action in (workflow.propose(), workflow.segment(), workflow.process()):
+        assert "Choose an LGE volume" in fails(workflow, action)
+    assert workflow.add_box(BOX) is None
+    assert not workflow.undo()
+    assert not workflow.select(None)
+    assert "Choose" in workflow.status
+    assert fingerprint(scene) == before
+
+
+def test_segmenting_without_any_prompt_says_what_to_do(workflow, volume, scene):
+    workflow.select(volume)
+    before = fingerprint(scene)
+    assert "propose boxes, or draw one" in fails(workflow, workflow.segment())
+    assert fingerprint(scene) == before
+
+
+def test_slice_that_is_not_there_is_refused(workflow, volume):
+    workflow.select(volume)
+    workflow.live = False
+    workflow.add_box(BOX)
+    assert "no slice 9" in fails(workflow, workflow.segment([1, 9]))
+
+
+def test_volume_deleted_during_segmentation(workflow, volume, scene):
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    catch_up(workflow)
+    action = workflow.segment()
+    scene.RemoveNode(volume)
+    before = fingerprint(scene)
+    assert action.state == "cancelled"
+    assert "deleted" in action.error
+    assert "Choose another" in sentence(workflow)
+    assert workflow.session is None
+    for _ in range(50):
+        workflow.pump()
+        time.sleep(0.005)
+    assert fingerprint(scene) == before
+    assert workflow.busy == ""
+
+
+def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_later(workflow, volume, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "MOST_BODY_BYTES", 1000)
+        assert not workflow.select(volume)
+        assert "too large" in sentence(workflow) and "Crop" in sentence(workflow)
+        workflow.pump()
+    assert workflow.select(volume)
+
+
+def test_scene_closed_during_proposing(workflow, volume, scene):
+    from MyoScarSegLib.scene.demo_scene import add_study
+
+    workflow.select(volume)
+    action = workflow.propose()
+    scene.Clear(0)
+    assert action.state == "cancelled"
+    before = fingerprint(scene)
+    for _ in range(50):
+        workflow.pump()
+        time.sleep(0.005)
+    assert fingerprint(scene) == before
+    assert workflow.session is None
+    assert workflow.select(add_study(scene, make_phantom(3, settings=SMALL).study, "LGE"))
+    assert finish(workflow, workflow.propose()) > 0
+
+
+def test_worker_killed_during_segmentation_is_asked_again_by_itself(workflow, volume):
+    workflow.select(volume)
+    encode_all(workflow)
+    workflow.live = False
+    workflow.add_box(BOX)
+    workflow.engine.pump()
+    os.kill(workflow.engine.status().pid, signal.SIGKILL)
+    action = workflow.segment()
+    pump_until(workflow, lambda: action.finished, "segment")
+    assert action.state == "done", "it was asked again by itself"
+    assert "asked again" in workflow.note
+    assert scar_in_scene(volume, workflow.session.segmentation.node)[1].any()
+
+
+class Sabotaged:
+    """Makes transports whose worker has a fault in its pipeline."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def __call__(self, command, environment):
+        program = (
+            "import sys, MyoScarSegLib.pipeline as p\n"
+            f"def broken(self, *args, **named):\n    {self.fault}\n"
+            "p.Pipeline.segment = broken\n"
+            "p.Pipeline.encode = lambda self, study, index, **named: None\n"
+            "import runpy\n"
+            "sys.argv = ['worker'] + sys.argv[1:]\n"
+            "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"
+        )
+        return SubprocessTransport([sys.executable, "-c", program, *command[3:]], environment)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("raise MemoryError()", "memory"),
+        ("import os; os._exit(9)", "started again"),
+    ],
+    ids=["out of memory", "crash"],
+)
+def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    engine = Engine(Sabotaged(fault))
+    workflow = Workflow(scene, engine)
+    try:
+        workflow.configure(tiny_settings)
+        workflow.select(volume)
+        workflow.live = False
+        workflow.add_box(BOX)
+        workflow.pump()
+        before = fingerprint(scene)
+        assert words in fails(workflow, workflow.segment())
+        assert fingerprint(scene) == before
+        assert workflow.busy == ""
+        workflow.live = True  # an edit now fails as well, once, and keeps the box
+        workflow.add_box(replace(BOX, slice=2))
+        pump_until(workflow, lambda: bool(workflow.error), "the sentence on the edit")
+        assert words in sentence(workflow)
+        assert len(workflow.session.boxes.rows()) == 2
+    finally:
+        workflow.close()
+        engine.stop()
+
+
+def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_path):
+    from MyoScarSegLib.scene.console import Console
+
+    workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
+    workflow.select(volume)
+    workflow.live = False
+    workflow.add_box(BOX)
+    workflow.pump()
+    before = fingerprint(scene)
+    assert "gone.safetensors" in fails(workflow, workflow.segment())
+    assert fingerprint(scene) == before
+    with pytest.raises(ModelError, match=r"gone\.safetensors"):
+        Console(workflow).segment(volume)
+    workflow.configure(tiny_settings)
+    finish(workflow, workflow.segment())
+
+
+def test_volumes_that_are_no_stack_of_slices(workflow, scene):
+    import slicer
+
+    def made(class_name: str, shape: tuple[int, ...]):
+        node = scene.AddNewNodeByClass(class_name, "Odd one")
+        slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(size=shape).astype(np.float32))
+        return node
+
+    four_dimensional = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 5))
+    colour = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 3))
+    single = made("vtkMRMLScalarVolumeNode", (1, 30, 32))
+    empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Odd one")
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Odd one")
+    before = fingerprint(scene)
+    for node, words in (
+        (four_dimensional, "5 numbers per voxel"),
+        (colour, "3 numbers per voxel"),
+        (single, "one slice"),
+        (empty, "no image"),
+        (labels, "label map"),
+    ):
+        assert not workflow.select(node)
+        assert words in sentence(workflow)
+        assert "Odd one" in workflow.error
+        assert "Choose an LGE volume first" in fails(workflow, workflow.process())
+    assert fingerprint(scene) == before
+
+
+def test_other_segments_of_a_segmentation_stay(workflow, volume, scene):
+    import slicer
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Heart")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    cavity = np.zeros(slicer.util.arrayFromVolume(volume).shape, dtype=np.uint8)
+    cavity[:, 10:60, 10:60] = 1
+    segment = node.GetSegmentation().AddEmptySegment("cavity", "Cavity")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(cavity, node, segment, volume)
+    workflow.select(volume)
+    assert workflow.use_segmentation(node), workflow.error
+    workflow.add_box(BOX)
+    catch_up(workflow)
+    finish(workflow, workflow.segment())
+    assert scar_in_scene(volume, node).any()
+    assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
+    assert workflow.clear()
+    assert not scar_in_scene(volume, node).any()
+    assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
+
+
+def test_locked_segmentation_is_left_alone(workflow, volume, scene):
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    catch_up(workflow)
+    node = workflow.session.segmentation.node
+    workflow.live = False
+    assert workflow.update_box(workflow.session.boxes.rows()[0].id, x0=30.0)
+    node.SetSelectable(False)
+    before = fingerprint(scene)
+    assert "locked" in fails(workflow, workflow.segment())
+    assert fingerprint(scene) == before
+    assert not workflow.set_threshold(0.2)
+    assert "locked" in sentence(workflow)
+    assert fingerprint(scene) == before
+    assert workflow.session.threshold == 0.5
+    node.SetSelectable(True)
+    finish(workflow, workflow.segment())
+    assert workflow.set_threshold(0.2)
+
+
+ROLES = ["boxes", "points -", "points +", "segmentation", "probability", "results", "provenance", "study", "box view"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scene, role):
+    from MyoScarSegLib.scene.attributes import nodes_of
+
+    workflow.select(volume)
+    workflow.add_box(BOX)
+    workflow.add_point(Point(1, 30, 30))
+    workflow.add_point(Point(1, 25, 25, positive=False))
+    catch_up(workflow)
+    nodes = nodes_of(volume, role) or [workflow.session.segmentation.node]
+    for node in nodes:
+        scene.RemoveNode(node)
+    for _ in range(3):
+        workflow.pump()
+    if role in ("boxes", "box view"):
+        assert workflow.session.boxes.rows() == []
+    assert workflow.add_box(replace(BOX, slice=2)), workflow.error
+    catch_up(workflow)
+    finish(workflow, workflow.propose())
+    finish(workflow, workflow.segment())
+    assert scar_in_scene(volume, workflow.session.segmentation.node)[2].any()
+    assert workflow.undo()
+    assert workflow.undo()
+
+
+def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_path):
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    engine = Engine(python=str(tmp_path / "no-python"))
+    workflow = Workflow(scene, engine)
+    try:
+        workflow.configure(tiny_settings)
+        workflow.select(volume)
+        before = fingerprint(scene)
+        assert "cannot be started" in fails(workflow, workflow.propose())
+        assert "Retry" in workflow.status
+        assert fingerprint(scene) == before
+    finally:
+        workflow.close()
+        engine.stop()
+
+
+def test_cancel_leaves_the_scene_as_it_was_and_takes_less_than_a_second(workflow, volume, scene):
+    workflow.select(volume)
+    workflow.live = False
+    workflow.add_box(BOX)
+    before = fingerprint(scene)
+    for start in (workflow.propose, workflow.segment, workflow.process):
+        action = start()
+        for _ in range(3):
+            workflow.pump()
+        began = time.monotonic()
+        workflow.cancel()
+        assert action.state == "cancelled"
+        assert time.monotonic() - began < 1
+        assert workflow.busy == ""
+        for _ in range(20):
+            workflow.pump()
+            time.sleep(0.005)
+    assert fingerprint(scene) == before
+
+
+def test_second_action_waits_for_the_first(workflow, volume):
+    workflow.select(volume)
+    first = workflow.propose()
+    assert "Wait until" in fails(workflow, workflow.segment())
+    finish(workflow, first)
+
+
+def test_error_is_gone_after_the_next_step(workflow, volume):
+    workflow.propose()
+    assert workflow.error
+    workflow.select(volume)
+    assert workflow.error == ""
+    with pytest.raises(MyoScarSegError):
+        workflow.export(__import__("pathlib").Path("nowhere"))

@@ -1,0 +1,1 @@
+"""Things that several tests need: stand-ins, factories, tiny models."""

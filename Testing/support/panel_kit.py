@@ -1,0 +1,243 @@
+"""Opens the module in the stand-in application, and drives it as a user would."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.support.standins.application import Application
+from Testing.support.standins.pythonqt import refused_connections, slot_errors, unwrap
+
+MODULE_FILE = Path(__file__).resolve().parents[2] / "MyoScarSeg" / "MyoScarSeg.py"
+
+
+class Module:
+    """The opened module.
+
+    Attributes:
+        application: around it.
+        widget: the module's widget class's object.
+        panel, ui, workflow, engine: of it.
+        models: files that it was opened with.
+    """
+
+    def __init__(self, application: Application, code: Any, widget: Any, detector: Path | None, segmenter: Path | None) -> None:
+        self.application = application
+        self.scene = application.scene
+        self.code = code
+        self.widget = widget
+        self.models = {"detect": detector, "segment": segmenter}
+        self.longest_ms = 0.0
+
+    @property
+    def panel(self) -> Any:
+        return self.widget.panel
+
+    @property
+    def ui(self) -> Any:
+        return self.panel.ui
+
+    @property
+    def tab(self) -> Any:
+        """The training tab."""
+        return self.panel.training
+
+    @property
+    def training(self) -> Any:
+        """The training workflow."""
+        return self.tab.training
+
+    def named(self, name: str) -> Any:
+        """A widget of the first or the second tab by name."""
+        return getattr(self.ui, name, None) or getattr(self.tab.ui, name)
+
+    @property
+    def workflow(self) -> Any:
+        return self.panel.workflow
+
+    @property
+    def engine(self) -> Any:
+        return self.panel.engine
+
+    @property
+    def session(self) -> Any:
+        return self.workflow.session
+
+    def turn(self) -> None:
+        """One turn of the event loop. How long it held up the user is measured, less what other programs took meanwhile."""
+        begin, waited = time.perf_counter(), _waited_s()
+        self.application.app.processEvents()
+        held_s = time.perf_counter() - begin - (_waited_s() - waited)
+        self.longest_ms = max(self.longest_ms, held_s * 1000)
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 60.0, *, what: str = "") -> None:
+        """Let the application run until something holds.
+
+        Raises:
+            AssertionError: it does not within the time.
+        """
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, (
+                f"not within {timeout_s} s: {what}; {self.workflow.error!r}, engine {self.engine.state} {self.engine.error!r}"
+            )
+            self.turn()
+            time.sleep(0.002)
+        self.settle()
+
+    def settle(self, seconds: float = 0.05) -> None:
+        """Let what has happened be shown: for some time, and on a busy computer for some turns as well."""
+        end, turns = time.monotonic() + seconds, 0
+        while time.monotonic() < end or turns < 15:
+            self.turn()
+            time.sleep(0.002)
+            turns += 1
+
+    def click(self, name: str) -> None:
+        """Press a button of the form with the mouse: one that is disabled or hidden cannot be."""
+        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtTest import QTest
+
+        button = unwrap(self.named(name))
+        patience = time.monotonic() + 3  # a reader waits, too, until the panel has taken in what was done before
+        while not button.isEnabled() and time.monotonic() < patience:
+            self.settle()
+        assert button.isEnabled(), f"{name} is disabled: {button.toolTip()}"
+        assert button.isVisible(), f"{name} is not shown"
+        begin, waited = time.perf_counter(), _waited_s()
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(8, button.height() // 2))
+        self.longest_ms = max(self.longest_ms, (time.perf_counter() - begin - (_waited_s() - waited)) * 1000)
+        self.settle()
+
+    def show_train(self) -> None:
+        """Go to the training tab, as a click on its heading does."""
+        self.panel.tabs.setCurrentIndex(1)
+        self.settle()
+
+    def key(self, keys: str) -> None:
+        """Press keys in the main window, as ``Ctrl+Shift+Return``."""
+        from PySide6.QtGui import QKeySequence
+        from PySide6.QtTest import QTest
+
+        combination = QKeySequence(keys)[0]
+        self.application.window.activateWindow()
+        self.turn()
+        QTest.keyClick(self.application.window, combination.key(), combination.keyboardModifiers())
+        self.settle()
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], view: str = "Red") -> bool:
+        """Drag in a slice view, in pixels of the study's slice. Returns whether our observers stopped the events."""
+        positions = [self.display(view, *start), self.display(view, (start[0] + end[0]) / 2, end[1]), self.display(view, *end)]
+        events = ["LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent"]
+        reached: list[str] = []
+        interactor = self.interactor(view)
+        tags = [interactor.AddObserver(event, lambda _caller, name: reached.append(name), -10.0) for event in events]
+        for event, (x, y) in zip(events, positions, strict=True):
+            interactor.SetEventInformation(x, y, 0, 0, "\0", 0, None)
+            interactor.InvokeEvent(event)
+        for tag in tags:
+            interactor.RemoveObserver(tag)
+        self.settle()
+        return not reached
+
+    def interactor(self, view: str = "Red") -> Any:
+        return self.application.app.layoutManager().sliceWidget(view).sliceView().interactor()
+
+    def slice_node(self, view: str = "Red") -> Any:
+        return self.application.app.layoutManager().sliceWidget(view).mrmlSliceNode()
+
+    def display(self, view: str, x: float, y: float) -> tuple[int, int]:
+        """Display position of a position in the displayed slice."""
+        import vtk
+
+        node = self.slice_node(view)
+        k = self.session.geometry.slice_of_view(node)
+        ras = self.session.geometry.to_world(np.array([[x, y, k]]))[0]
+        inverse = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
+        at = inverse.MultiplyPoint((*ras, 1.0))
+        return round(at[0]), round(at[1])
+
+    def show_slice(self, k: int) -> None:
+        """Scroll to a slice, as the user does."""
+        self.panel.views.jump(k)
+        self.settle()
+
+    def fit(self, view: str = "Red") -> None:
+        """Fill a view with the slices."""
+        session = self.session
+        node = self.slice_node(view)
+        rows, columns = session.study.slice_shape
+        row_mm, column_mm = session.study.geometry.pixel_spacing_mm or (1.0, 1.0)
+        width, height, _depth = node.GetDimensions()
+        mm = max(columns * column_mm / width, rows * row_mm / height)
+        node.JumpSliceByCentering(*session.geometry.middle(self.workflow.displayed_slice))
+        node.SetFieldOfView(mm * width, mm * height, node.GetFieldOfView()[2])
+
+
+def _waited_s() -> float:
+    """Seconds for which this thread was ready to run and another program ran; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def add_volume(scene: Any, *, slices: int = 4, side: int = 64, seed: int = 0, name: str = "LGE PSIR") -> Any:
+    """A small stack of noise around a bright ring, tilted as a short axis is."""
+    from MyoScarSegLib.scene.demo_scene import add_study
+
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side] - side / 2
+    ring = (np.abs(np.hypot(x, y) - side / 5) < side / 16) * 200.0
+    voxels = (rng.normal(100, 20, (slices, side, side)) + ring).astype(np.float32)
+    tilt = np.deg2rad(35)
+    direction = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
+    geometry = Geometry((1.5, 1.5, 10.0), (10.0, -20.0, 30.0), direction)
+    return add_study(scene, Study("noise", voxels, geometry, Reconstruction.PSIR), name)
+
+
+@contextmanager
+def open_module(
+    application: Application, *, detector: Path | None = None, segmenter: Path | None = None, enter: bool = True
+) -> Iterator[Module]:
+    """Load the module's file and show its panel; at the end, check that no slot raised and no connection was refused."""
+    slot_errors.clear()
+    refused_connections.clear()
+    settings = application.app.settings()
+    for name, path in (("detect", detector), ("segment", segmenter)):
+        if path is not None:
+            settings.setValue(f"MyoScarSeg/{name}Model", str(path))
+    settings.setValue("MyoScarSeg/device", "cpu")
+    settings.setValue("MyoScarSeg/threads", 1)
+    spec = importlib.util.spec_from_file_location("MyoScarSeg", MODULE_FILE)
+    assert spec is not None and spec.loader is not None
+    code = importlib.util.module_from_spec(spec)
+    sys.modules["MyoScarSeg"] = code
+    spec.loader.exec_module(code)
+    widget = code.MyoScarSegWidget(application.module_place())
+    application.show_module("MyoScarSeg", widget)
+    module = Module(application, code, widget, detector, segmenter)
+    try:
+        widget.setup()
+        application.window.show()
+        application.window.activateWindow()
+        if enter:
+            widget.enter()
+        module.settle()
+        yield module
+        module.settle()
+        assert slot_errors == []
+        assert refused_connections == []
+    finally:
+        module.widget.exit()
+        module.widget.cleanup()
+        del sys.modules["MyoScarSeg"]

@@ -1,0 +1,49 @@
+"""Round ventricles with a bright piece of wall: labelled slices on which a detector learns something in a few steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from Testing.support.command import write_image
+
+
+def ring(size: int = 96, scar: bool = True, centre: tuple[float, float] = (48, 48), patient: str = "", **more) -> LabelledSlice:
+    """One slice; ``more`` goes to the labelled slice."""
+    y, x = np.mgrid[:size, :size] + 0.5
+    radius = np.hypot(x - centre[0], y - centre[1])
+    labels = np.where(radius < 12, 1, np.where(radius < 18, 2, 0)).astype(np.uint8)
+    if scar:
+        labels[(labels == 2) & (x > centre[0] + 6)] = 3
+    image = np.choose(labels, [60, 180, 20, 240]) + np.random.default_rng(1).normal(0, 3, labels.shape)
+    return LabelledSlice(patient or ("P001" if scar else "N001"), more.pop("index", 0), image, labels, **more)
+
+
+def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabelledSlice]:
+    """Patients ``P001``, ``P003``, ... with scar and ``N000``, ``N002``, ... without."""
+    return [
+        ring(
+            size,
+            scar=patient % 2 == 1,
+            centre=(size / 2 - 3 + patient, size / 2 - 2 + 4 * index),
+            patient=f"{'P' if patient % 2 else 'N'}{patient:03d}",
+            index=index,
+        )
+        for patient in range(patients)
+        for index in range(slices)
+    ]
+
+
+def write_rings(folder: Path, slices: list[LabelledSlice]) -> Path:
+    """The slices in EMIDEC's layout, its grey values being whole numbers of 8 bits."""
+    patients: dict[str, list[LabelledSlice]] = {}
+    for s in slices:
+        patients.setdefault(s.patient, []).append(s)
+    for patient, stack in patients.items():
+        name = f"Case_{patient}"
+        images = np.stack([np.clip(s.image, 0, 255).astype(np.uint8) for s in stack])
+        write_image(folder / name / "Images" / f"{name}.nii.gz", images, spacing=(1.4, 1.4, 10.0))
+        write_image(folder / name / "Contours" / f"{name}.nii.gz", np.stack([s.labels for s in stack]), spacing=(1.4, 1.4, 10.0))
+    return folder

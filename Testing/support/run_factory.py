@@ -1,0 +1,104 @@
+"""Training runs made tiny: a library of rings, a start model of the real architecture, and settings of seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.study.stack import FileStack, study_from
+from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.runs.run import Run
+from MyoScarSegLib.training.splits import Split
+from Testing.conftest import REPOSITORY
+from Testing.support.ring_factory import ring
+from Testing.support.tiny_training import write_start
+
+QUICK = {
+    "phantoms": 0,
+    "copies": 1,
+    "prompts": 1,
+    "corrections": 1,
+    "batch": 2,
+    "prompting.ventricle": 0.0,
+    "prompting.empty": 0.0,
+}
+SPLIT = Split(("P001", "P002", "P003"), ("N004", "P005"))
+
+
+def write_library(folder: Path, *, slices: int = 2, size: int = 64) -> Library:
+    """Five patients: ``P001``, ``P002``, ``P003``, ``P005`` with scar and ``N004`` without."""
+    library = Library.create(folder)
+    for number, patient in enumerate(("P001", "P002", "P003", "N004", "P005")):
+        add_case(library, patient, number, slices=slices, size=size)
+    return library
+
+
+def add_case(library: Library, patient: str, number: int, *, slices: int = 2, size: int = 64, **more: Any) -> None:
+    """One more patient."""
+    stack = [
+        ring(size, scar=patient.startswith("P"), centre=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)
+    ]
+    voxels = np.stack([one.image for one in stack]).astype(np.float32)
+    study = study_from(patient, FileStack(voxels, Geometry((1.4, 1.4, 8.0)), "rings", slice_axis_is_k=True))
+    library.add(study, np.stack([one.labels for one in stack]), patient=patient, **more)
+
+
+def settings(start: Path, **changes: Any) -> TrainSettings:
+    """A segmenter's training of two epochs of some steps."""
+    options = {**QUICK, **changes.pop("options", {})}
+    usual: dict[str, Any] = {"start_segmenter": str(start), "device": "cpu", "epochs": 2, "augmentation": "none"}
+    return TrainSettings(**{**usual, **changes}, options=options)
+
+
+def tiny_run(folder: Path, **changes: Any) -> Run:
+    """A planned run in a new library ``folder/library``."""
+    library = write_library(folder / "library")
+    return Run.create(library.folder, settings(write_start(folder / "start.safetensors"), **changes), SPLIT, name="run")
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Of a run's process: one thread, a cache of its own."""
+    return {
+        **os.environ, "OMP_NUM_THREADS": "1", "MYOSCARSEG_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONPATH": str(REPOSITORY), **more,
+    }  # fmt: skip
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Until it is so.
+
+    Raises:
+        TimeoutError: it does not become so.
+    """
+    until = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > until:
+            raise TimeoutError(f"not within {seconds:g} s")
+        time.sleep(0.02)
+
+
+_MAIN = """
+import os, sys
+from MyoScarSegLib.training.runs.process import main
+status = main(sys.argv[1:])
+sys.stderr.flush()
+os._exit(status)
+"""
+
+
+def run_process(run: Run, folder: Path, *arguments: str, code: str = "", **more: str) -> subprocess.Popen[str]:
+    """The process of a run, with some Python ``code`` executed before."""
+    program = f"{code}\n{_MAIN}"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(run.folder), *arguments],
+        env=environment(folder, **more), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""A slice, prompts on it, and tiny segmenters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.segmentation.checkpoint import Checkpoint
+from Testing.support.sam_factory import SIDE, tiny_state
+
+SHAPE = (48, 64)
+BOX = Box(0, 12.25, 8.5, 40.75, 30.0, source="yolo")  # a reader's box would bound the mask
+OTHER_BOX = Box(0, 30.0, 20.0, 60.5, 44.0, source="yolo")
+INSIDE = Point(0, 20.0, 15.25)
+INSIDE_NOT = Point(0, 33.5, 26.0, positive=False)  # in both boxes
+ALONE = Point(0, 5.5, 40.5)
+BESIDE = Point(0, 18.0, 36.0)  # below the first box by a fifth of its width
+ALONE_NOT = Point(0, 60.0, 3.0, positive=False)
+
+
+def slice_image(shape=SHAPE, seed=0) -> np.ndarray:
+    """uint8 that our normalisation leaves as it is: more than 0.5 % of it is 0, and more than 0.2 % is 255."""
+    image = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+    image[:2], image[-2:] = 0, 255
+    return image
+
+
+def tiny_checkpoint(**changes) -> Checkpoint:
+    """A ViT of two blocks."""
+    fields = {
+        "name": "tiny",
+        "sha256": "0" * 64,
+        "state": tiny_state(),
+        "architecture": "sam-vit-32x2",
+        "preprocessing": "sam",
+        "side": SIDE,
+    }
+    return Checkpoint(**{**fields, **changes})

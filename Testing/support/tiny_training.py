@@ -1,0 +1,206 @@
+"""Trainings made tiny: a few labelled slices, start models of the real architectures, and a phase of seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, train_phase
+from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss
+from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
+from MyoScarSegLib.training.finetune.samples import training_slices, windowed
+from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.steplog import StepLog
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.labelled_factory import labels
+from Testing.support.sam_factory import litemedsam_state
+from Testing.support.tiny_models import OWN_METADATA
+
+SIDE = 32
+WINDOW_MM = 45.0
+SETTINGS = SamSettings(
+    mode="full",
+    detail_width=4,
+    refiner_width=4,
+    dense_epochs=0,
+    epochs=2,
+    phantoms=0,
+    dense_batch=2,
+    batch=2,
+    prompts=1,
+    corrections=1,
+    copies=2,
+)
+SCHEDULE = Schedule(decay=0.02, warmup=0.1, clip=1.0, averaging=0.9, seed=4)
+_GREY = np.array([0, 160, 30, 260, 60])  # of background, cavity, myocardium, infarct and no-reflow
+
+
+def slices_of(patient: str, seed: int, count: int = 3, *, scar: bool = True) -> list[LabelledSlice]:
+    """A patient whose tissues can be told by their grey values; the last slice is free of scar."""
+    tissue = labels(seed, (count, 40, 48), scar=scar)
+    images = np.random.default_rng(seed).normal(100, 20, tissue.shape) + _GREY[tissue]
+    return [LabelledSlice(patient, k, images[k].astype(np.float32), tissue[k], (1.4, 1.4)) for k in range(count)]
+
+
+def write_start(path: Path, *, branch: bool = True, seed: int = 0) -> Path:
+    """A LiteMedSAM with random weights that looks at 32 x 32 windows, with a narrow detail branch and refiner or without."""
+    from safetensors.torch import save_file
+
+    state = litemedsam_state(seed)
+    if branch:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            detail = DetailBranch(4)
+            parts = {"detail": detail, "refiner": Refiner(detail.channels, 4)}
+        state |= {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
+    metadata = {**OWN_METADATA, "input_side": str(SIDE), "window_mm": str(WINDOW_MM)}
+    save_file({key: value.contiguous() for key, value in state.items()}, str(path), metadata)
+    return path
+
+
+def network_of(path: Path) -> nn.ModuleDict:
+    """The network in a file."""
+    from MyoScarSegLib.segmentation.architectures import build
+    from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
+
+    checkpoint = read_checkpoint(path)
+    return build(checkpoint.state, checkpoint.side)
+
+
+def branch_network(seed: int = 0) -> nn.ModuleDict:
+    """A narrow detail branch alone, which learns in milliseconds."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.ModuleDict({"image_encoder": nn.Identity(), "detail": DetailBranch(4)})
+
+
+class PlainWindows:
+    """Stands in for the augmentation where that is not the matter, without the seconds that MONAI takes to be imported.
+
+    Windows of the slice's own pixels, shifted a little.
+    """
+
+    def __init__(self, preset: str, side: int) -> None:
+        del preset
+        self.side = side
+
+    def geometry(
+        self, image: np.ndarray, targets: np.ndarray, centre: tuple[float, float], *, seed: Sequence[int], window_px: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As an augmenter's."""
+        del window_px
+        x, y = (round(c) + int(n) for c, n in zip(centre, np.random.default_rng(seed).integers(-3, 4, 2), strict=True))
+        whole = np.concatenate([image[None], targets, np.ones_like(targets[:1])])
+        whole = np.pad(whole, ((0, 0), (self.side, self.side), (self.side, self.side)))
+        window = whole[:, y + self.side // 2 :, x + self.side // 2 :][:, : self.side, : self.side].astype(np.float32)
+        found = torch.from_numpy(window)
+        return found[:1], found[1:-1].long(), found[-1:] > 0
+
+    def intensity(self, image: torch.Tensor, *, seed: Sequence[int], inside: torch.Tensor) -> torch.Tensor:
+        """As an augmenter's."""
+        del seed
+        return image * inside
+
+
+def tensors_of(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a model file."""
+    from safetensors.torch import load_file
+
+    return load_file(str(path))
+
+
+Loss = Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
+
+
+def tissue_loss(network: nn.ModuleDict, items: Sequence[Any], seeds: Sequence[Sequence[int]]) -> StepLoss:
+    """The loss of the dense phase."""
+    del seeds
+    return dense_loss(network, items, SETTINGS)
+
+
+class TinyPhase:
+    """A dense phase of three epochs of three steps, the last of them with a single window.
+
+    Attributes:
+        kept: scores or numbers of the weights that were kept, in order.
+        messages: of the progress.
+    """
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.folder = folder
+        self.kept: list[torch.Tensor] = []
+        self.messages: list[str] = []
+        self._samples = training_slices(slices_of("a", 1, 4) + slices_of("b", 2))
+        self._augmenter: Any = PlainWindows("none", SIDE)
+        usual: dict[str, Any] = {"epochs": 3, "batch": 3, "accumulate": 1, "rates": {"detail": 1e-2}, "loss": tissue_loss}
+        self.phase = Phase(name="dense", order=self._order, item=self._item, **usual | changes)
+        self.steps = 3 * self.phase.epochs
+
+    def _order(self, epoch: int) -> list[int]:
+        return [int(n) for n in np.random.default_rng(epoch).permutation(len(self._samples))]
+
+    def _item(self, epoch: int, place: int, number: int) -> Any:
+        return windowed(self._samples[number], self._augmenter, WINDOW_MM, (epoch, place))
+
+    def run(
+        self,
+        *,
+        stop_at: int | None = None,
+        resume: bool = False,
+        recipe: str = "this",
+        schedule: Schedule = SCHEDULE,
+        precision: str = "no",
+        cancel: CancelToken | None = None,
+    ) -> tuple[nn.ModuleDict, Trained]:
+        """Train a fresh network; ``stop_at`` cancels when that step is reported. Returns it, and the averaged one."""
+        token = cancel or CancelToken()
+        network = branch_network()
+
+        def progress(done: int, total: int, message: str) -> None:
+            self.messages.append(f"{done}/{total} {message}")
+            if done == stop_at:
+                token.cancel()
+
+        processes = Processes(open_accelerator("cpu", precision))
+        log = StepLog(self.log, keep=resume) if processes.main else None
+        trained = train_phase(
+            network, self.phase, schedule, processes, self.folder,
+            resume=resume, recipe=recipe, log=log, keep=self._keep, progress=progress, cancel=token,
+        )  # fmt: skip
+        return network, trained
+
+    def _keep(self, averaged: nn.ModuleDict) -> None:
+        self.kept.append(weights(averaged))
+
+    @property
+    def log(self) -> Path:
+        """Its log."""
+        return self.folder / "log.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Its checkpoint."""
+        return self.phase.checkpoint(self.folder)
+
+
+def weights(network: nn.Module) -> torch.Tensor:
+    """All tensors of a network in one."""
+    return torch.cat([value.detach().flatten().float() for value in network.state_dict().values()])
+
+
+def entries(log: Path) -> list[dict[str, Any]]:
+    """The log's lines on steps and epochs, without times."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [
+        {key: value for key, value in line.items() if key not in ("time", "seconds_left")}
+        for line in lines
+        if line["event"] in ("step", "epoch")
+    ]

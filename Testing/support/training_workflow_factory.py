@@ -1,0 +1,99 @@
+"""A training workflow on a real scene: studies of rings as a reader has corrected them, and waiting for what is begun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from Testing.support.ring_factory import ring
+
+
+def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 3, size: int = 64) -> tuple[Any, np.ndarray]:
+    """A volume of rings with a segmentation of them, drawn by hand. Returns the volume node and its classes ``[k, j, i]``."""
+    import slicer
+
+    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.session import StudySession
+    from MyoScarSegLib.study.stack import FileStack, study_from
+    from MyoScarSegLib.study.study import Geometry
+
+    stack = [ring(size, scar=scar, centre=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)]
+    voxels = np.stack([one.image for one in stack]).astype(np.float32)
+    labels = np.stack([one.labels for one in stack])
+    volume = add_study(
+        scene, study_from("rings", FileStack(voxels, Geometry((1.4, 1.4, 8.0)), "rings", slice_axis_is_k=True)), f"LGE {number}"
+    )
+    session = StudySession.open(volume)
+    session.segmentation.write_slices({k: labels[k] >= 3 for k in range(slices)})
+    node = session.segmentation.node
+    for name, mask in (("Myocardium", labels >= 2), ("Blood pool", labels == 1)):
+        segment_id = node.GetSegmentation().AddEmptySegment("", name)
+        array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
+        slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
+    session.refresh()
+    return volume, labels
+
+
+class Pumped:
+    """Pumps a training workflow as the application's timer does.
+
+    Attributes:
+        longest_ms: of all pumps.
+    """
+
+    def __init__(self, training: Any) -> None:
+        self.training = training
+        self.longest_ms = 0.0
+
+    def until(self, condition: Callable[[], bool], what: str, patience_s: float = 120.0) -> None:
+        """Pump until something is so."""
+        end = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < end, f"{what}: not within {patience_s:g} s (error {self.training.error!r})"
+            began = time.thread_time()  # other tests and the training itself run on the same processor
+            self.training.pump()
+            self.longest_ms = max(self.longest_ms, 1000 * (time.thread_time() - began))
+            time.sleep(0.005)
+
+    def done(self, begun: Any = True) -> None:
+        """Wait for what was begun, which must go well."""
+        assert begun, self.training.error
+        self.until(lambda: not self.training.busy, "what was begun")
+        chore = self.training.last_chore
+        assert chore is None or chore.state == "done", (chore.name, chore.error)
+
+
+def idle_workflow(scene: Any) -> Any:
+    """A workflow of the first tab whose engine does nothing."""
+    from MyoScarSegLib.scene.workflow import Workflow
+
+    return Workflow(scene, IdleEngine())  # type: ignore[arg-type]
+
+
+class IdleEngine:
+    """The first tab's engine where no network is wanted: it takes every wish and does nothing."""
+
+    state = "stopped"
+
+    def on_state(self, _callback):
+        return lambda: None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_args, **_named: IdleRequest()
+
+
+class IdleRequest:
+    state, error, result, progress, id = "waiting", "", None, (0, 0, "", None), 0
+
+    def on_done(self, _callback):
+        return self
+
+    on_progress = on_done
+
+    def cancel(self):
+        pass

@@ -1,0 +1,180 @@
+"""How long a training will take, measured on this device, against what it then takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
+from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.jobs import Hooks, run
+from MyoScarSegLib.training.runs import measuring
+from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, duration, estimate, estimate_chore
+from MyoScarSegLib.training.runs.measuring import DetectorPace, SegmenterPace
+from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.labelled_factory import labels, study
+from Testing.support.tiny_training import write_start
+
+pytest.importorskip("accelerate")
+pytest.importorskip("monai")
+
+SPLIT = Split(("P1", "P2", "N1"), ("P3",))
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory) -> Path:
+    made = Library.create(tmp_path_factory.mktemp("estimate") / "library")
+    for n, patient in enumerate((*SPLIT.training, *SPLIT.validation)):
+        made.add(study(n), labels(n, scar=patient[0] == "P"), patient=patient)
+    SPLIT.write(made.folder.parent / "split.json")
+    return made.folder
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> TrainSettings:
+    start = write_start(tmp_path_factory.mktemp("start") / "start.safetensors")
+    return TrainSettings(start_segmenter=str(start), device="cpu", epochs=2, patience=0, options={"batch": 4, "copies": 2})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def default_detector(tiny_detector):
+    import MyoScarSegLib.detection as detection
+
+    load = detection.load_detector
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detection, "load_detector", lambda name=None, device="cpu", **more: load(tiny_detector, device=device))
+        yield
+
+
+@pytest.fixture(scope="module")
+def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path]:
+    """An estimate, made as the application has it made; its messages; and the folder of its temporary files."""
+    folder, messages = tmp_path_factory.mktemp("temporary"), []
+    arguments = {"settings": settings.to_json(), "library": str(library), "split": SPLIT.to_json()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(folder))
+        patch.setenv("MYOSCARSEG_CACHE", str(folder / "cache"))
+        told = estimate_chore(arguments, lambda _done, _total, message: messages.append(message))
+    return told, messages, folder
+
+
+@pytest.mark.slow
+def test_estimate_is_within_a_factor_of_two_of_the_real_training(library, settings, measured, tmp_path):
+    told, wrong = Estimate.from_json(measured[0]), []
+    for number in range(ROUNDS):  # the machine may pause in one of them
+        (job,) = settings.jobs(library, tmp_path / str(number), library.parent / "split.json")
+        began = time.monotonic()
+        run(replace(job, seed=number), hooks=Hooks(oracle=True))
+        really = time.monotonic() - began
+        expected = told.seconds - told.parts["comparing"]
+        if really / 2 <= expected <= 2 * really:
+            return
+        wrong.append((round(expected, 1), round(really, 1), told.parts))
+        told = estimate(settings, library, SPLIT)
+    pytest.fail(f"estimated and real seconds: {wrong}")
+
+
+def test_every_stage_has_its_part_and_the_line_tells_all(measured):
+    told = Estimate.from_json(measured[0])
+    assert set(told.parts) == set(STAGES) and all(s > 0 for s in told.parts.values())
+    assert told.low < told.seconds < told.high and sum(told.parts.values()) == pytest.approx(told.seconds, abs=0.5)
+    assert told.device == "cpu" and told.epochs == {"segmenter": 2} and told.patients == (3, 1)
+    assert told.line() == measured[0]["line"] and told.line().startswith("About ") and "core" in told.line()
+    assert len(set(measured[1])) >= 4
+
+
+def test_a_stored_estimate_says_the_same_line(measured):
+    told = replace(Estimate.from_json(measured[0]), seconds=8.54, low=6.46, high=119.96)
+    assert Estimate.from_json(told.to_json()).line() == told.line() == told.to_json()["line"]
+
+
+def test_measurement_leaves_nothing_in_the_library_nor_among_temporary_files(measured, library):
+    assert not list(measured[2].glob("myoscarseg-*"))
+    assert sorted(p.name for p in library.iterdir() if not p.name.startswith(".")) == ["cases", "library.json"]
+
+
+@pytest.fixture
+def fixed(monkeypatch) -> SegmenterPace:
+    """A device of which all is known."""
+    pace = SegmenterPace(loading=3, embedding=0.5, window=2, dense_window=0, epoch=1, look=0.4, prompt=0.1, calibrates=False)
+    monkeypatch.setattr(measuring, "pace_of_segmenter", lambda *_: pace)
+    return pace
+
+
+def test_times_are_multiplied_by_what_there_is(library, settings, fixed):
+    # Two training patients have scar on 3 of 4 slices and one on none: 6 with scar, 6 without, all of them in an epoch.
+    told = estimate(replace(settings, options={**settings.options, "phantoms": 0, "phantom_share": 0.0}), library, SPLIT).parts
+    assert told["embedding"] == pytest.approx(12 * 2 * 0.5)
+    assert told["steps"] == pytest.approx(2 * (12 * 2 + 1))
+    assert told["validation"] == pytest.approx(2 * 4 * 0.4 + 2 * 4 * (0.4 + 4 * 0.1))
+    assert told["comparing"] == pytest.approx(2 * 4 * 0.4)
+    assert told["reading"] > 3
+
+
+def test_nobody_who_validates_means_no_looks(library, settings, fixed):
+    told = estimate(settings, library, Split(SPLIT.training, ())).parts
+    assert told["validation"] == told["comparing"] == 0
+
+
+def test_phantoms_and_whole_networks_are_counted(library, settings, fixed):
+    plain = estimate(replace(settings, options={**settings.options, "phantoms": 0}), library, SPLIT).parts
+    more = estimate(settings, library, SPLIT).parts
+    assert more["embedding"] > plain["embedding"] and more["steps"] > plain["steps"]
+    assert estimate(replace(settings, mode="full"), library, SPLIT).parts["embedding"] == 0
+
+
+def test_early_stopping_lowers_only_the_lower_bound(library, settings, fixed):
+    patient, hasty = (estimate(replace(settings, epochs=40, patience=n), library, SPLIT) for n in (0, 2))
+    assert hasty.low < 0.5 * patient.low and hasty.seconds == pytest.approx(patient.seconds, rel=0.01)
+    assert hasty.high == pytest.approx(patient.high, rel=0.01)
+
+
+@pytest.mark.slow
+def test_detector_is_measured_too(library, monkeypatch):
+    monkeypatch.setattr(measuring, "ENOUGH_S", 0.5)
+    told = estimate(TrainSettings(what="detector", device="cpu"), library, SPLIT)
+    assert told.epochs == {"detector": 40} and told.parts["steps"] > 0 and told.parts["embedding"] == 0
+
+
+def test_detectors_times_are_multiplied_by_what_there_is(library, monkeypatch):
+    monkeypatch.setattr(measuring, "pace_of_detector", lambda *_: DetectorPace(loading=2, window=0.1, epoch=1, detect=0.2))
+    told = estimate(TrainSettings(what="detector", device="cpu", options={"phantoms": 0}), library, SPLIT).parts
+    assert told["steps"] == pytest.approx(40 * (12 * 0.1 + 1))
+    assert told["validation"] == pytest.approx((2 * 12 + 4 + 60) * 0.2)
+    assert told["embedding"] == 0 and told["reading"] > 2
+
+
+@pytest.mark.parametrize("part", ["Reading", "Loading", "look", "steps"])
+def test_measurement_can_be_cancelled_at_each_of_its_parts(library, settings, part):
+    token = CancelToken()
+
+    def stop(_done, _total, message):
+        if part in message:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        estimate(settings, library, SPLIT, stop, token)
+
+
+def test_what_cannot_be_trained_is_a_sentence(library, settings, tmp_path):
+    with pytest.raises(ModelError, match="None of the training patients has scar"):
+        estimate(settings, library, Split(("N1",), ("P1",)))
+    with pytest.raises(StudyError, match="None of the split's"):
+        estimate(settings, library, Split(("X",), ("P1",)))
+    with pytest.raises(StudyError):
+        estimate(settings, tmp_path, SPLIT)
+    with pytest.raises(ModelError, match="no setting"):
+        estimate(replace(settings, options={"speed": 2}), library, SPLIT)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.2, "1 s"), (12.3, "12 s"), (44, "40 s"), (150, "2 min"), (5399, "90 min"), (9000, "2.5 h")]
+)
+def test_durations_are_said_as_people_do(seconds, told):
+    assert duration(seconds) == told

@@ -1,0 +1,188 @@
+"""Models are evaluated through the pipeline; the boxes, clicks and settings are what they are called."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
+from MyoScarSegLib.lesions import boxes_of, lesions
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.result import Boxes, Result
+from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, LabelledSlice
+from MyoScarSegLib.training.evaluation.settings import evaluate_models
+from MyoScarSegLib.training.evaluation.stacks import stacks_of
+from MyoScarSegLib.utils.progress import CancelToken
+
+SIDE = 64
+
+
+def patient(name: str, lesions_at: list[tuple[int, int, int]], slices: int = 3, **fields) -> list[LabelledSlice]:
+    """Slices of a ring with square lesions at (slice, row, column), 8 pixels wide."""
+    generator = np.random.default_rng(len(name))
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    radius = np.hypot(y, x)
+    found = []
+    for k in range(slices):
+        labels = np.where(radius < 14, CAVITY, np.where(radius < 26, MYOCARDIUM, 0)).astype(np.uint8)
+        for _, row, column in (at for at in lesions_at if at[0] == k):
+            labels[row : row + 8, column : column + 8] = INFARCT
+        image = 100 + 200 * (labels >= INFARCT) + generator.normal(0, 10, labels.shape)
+        found.append(LabelledSlice(name, k, image.astype(np.float32), labels, **fields))
+    return found
+
+
+@pytest.fixture(scope="module")
+def slices() -> list[LabelledSlice]:
+    return [*patient("P1", [(0, 10, 28), (1, 10, 28), (1, 45, 30)]), *patient("N1", [])]
+
+
+class Painter(Pipeline):
+    """A pipeline whose segmenter paints each box in full, and a 3 x 3 patch at each point; it remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes: list[list[Box]] = []
+        self.points: list[list] = []
+        self.proposed = Boxes()
+
+    def propose(self, study, *, progress=None, cancel=None) -> Boxes:
+        return self.proposed
+
+    def segment(self, study, boxes, points=(), *, threshold=0.5, progress=None, cancel=None) -> Result:
+        self.boxes.append(list(boxes))
+        self.points.append(list(points))
+        probability = np.zeros(study.voxels.shape, dtype=np.float32)
+        for b in boxes:
+            probability[b.slice, round(b.y0) : round(b.y1), round(b.x0) : round(b.x1)] = 0.9
+        for p in points:
+            probability[p.slice, int(p.y) - 1 : int(p.y) + 2, int(p.x) - 1 : int(p.x) + 2] = 0.9 if p.positive else 0.1
+        return Result(study, probability, threshold, tuple(boxes), tuple(points), scores={0: 1.0})
+
+
+def test_real_models_give_every_setting_and_every_slice(slices, tiny_segmenter, tiny_detector):
+    pipeline = Pipeline(segmenter=tiny_segmenter, detector=tiny_detector, device="cpu")
+    reports: list[tuple[int, int]] = []
+    found = evaluate_models(pipeline, slices, clicks=2, progress=lambda done, total, _: reports.append((done, total)))
+    assert list(found.settings) == ["oracle", "jittered", "clicks_1", "clicks_2", "end_to_end"]
+    for cases in found.settings.values():
+        assert [c.case for c in cases] == ["N1", "P1"]
+        assert [len(c.by_slice) for c in cases] == [3, 3]
+    assert reports == [(n, 10) for n in range(11)]
+    assert found.provenance["segmenter"] == "tiny-sam.safetensors"
+    assert found.provenance["detector"].startswith("tiny-yolo")
+    assert not found.failures
+    # One embedding a slice: neither the setting nor a click may make another.
+    assert pipeline.segmenter.cache.misses <= len(slices)
+    end_to_end = found.settings["end_to_end"]
+    assert sum(c.predicted_px for c in end_to_end) > 0
+    again = evaluate_models(pipeline, slices, clicks=2)
+    assert again.settings == found.settings
+    assert evaluate_models(pipeline, slices, clicks=1, seed=5).settings["jittered"] != found.settings["jittered"]
+
+
+def test_the_oracle_boxes_are_tight_around_each_lesion(slices):
+    pipeline = Painter()
+    found = evaluate_models(pipeline, slices, settings=["oracle"])
+    assert list(found.settings) == ["oracle"]
+    assert [c.dice_3d for c in found.settings["oracle"]] == [1.0, 1.0]
+    assert [len(boxes) for boxes in pipeline.boxes] == [0, 3]
+    assert {b.slice for b in pipeline.boxes[1]} == {0, 1}
+
+
+def test_hurried_boxes_are_off_by_a_tenth_of_the_side():
+    pipeline = Painter()
+    many = [s for n in range(60) for s in patient(f"P{n}", [(0, 20, 20), (1, 40, 24)], slices=2)]
+    evaluate_models(pipeline, many, settings=["jittered"])
+    errors = np.array([np.subtract(b.xyxy, boxes_of(lesions(_slice_of(many, n, b.slice), None))[0]) / 8
+                       for n, boxes in enumerate(pipeline.boxes) for b in boxes])  # fmt: skip
+    assert errors.shape == (120, 4)
+    assert np.abs(errors.mean(axis=0)).max() < 0.04
+    assert errors.std() == pytest.approx(0.1, rel=0.1)
+
+
+def _slice_of(slices: list[LabelledSlice], patient_number: int, index: int) -> np.ndarray:
+    names = sorted({s.patient for s in slices})
+    return next(s.scar for s in slices if s.patient == names[patient_number] and s.index == index)
+
+
+def test_a_patients_boxes_are_the_same_whoever_else_is_evaluated(slices):
+    alone, together = Painter(), Painter()
+    evaluate_models(alone, [s for s in slices if s.patient == "P1"], settings=["jittered"])
+    evaluate_models(together, slices, settings=["jittered"])
+    assert alone.boxes[0] == together.boxes[1]
+
+
+def test_each_click_goes_to_the_middle_of_the_largest_error(slices):
+    pipeline = Painter()
+    found = evaluate_models(pipeline, slices, settings=["clicks"], clicks=4, seed=2)
+    assert list(found.settings) == ["jittered", "clicks_1", "clicks_2", "clicks_3", "clicks_4"]
+    assert [len(points) for points in pipeline.points[5:]] == sorted(len(points) for points in pipeline.points[5:])
+    of_patient = {p.slice for p in pipeline.points[-1]}
+    assert of_patient <= {0, 1}
+    first = pipeline.points[6][0]
+    truth = next(s.scar for s in slices if s.patient == "P1" and s.index == first.slice)
+    assert truth[int(first.y), int(first.x)] == first.positive
+    dices = [found.settings[name][1].dice_3d for name in found.settings]
+    assert dices[-1] > dices[0]
+
+
+def test_end_to_end_counts_scar_found_where_there_is_none(slices):
+    pipeline = Painter()
+    pipeline.proposed = Boxes([Box(1, 10, 10, 20, 20)])
+    pipeline.proposed.failed_slices = {2: "the detector tripped"}
+    found = evaluate_models(pipeline, slices, settings=["end_to_end"])
+    normal = found.settings["end_to_end"][0]
+    assert (normal.case, normal.false_slices, normal.predicted_px) == ("N1", 1, 100)
+    assert normal.predicted_mass_g == pytest.approx(100 * 1.4 * 1.4 * 10 / 1000 * 1.05)
+    assert normal.spacing_assumed
+    assert found.failures == {f"end_to_end, {p}, slice 2": "the detector tripped" for p in ("N1", "P1")}
+    assert found.figures()["end_to_end"]["scar_free_patients_at_most_1_g"] == 0
+
+
+def test_cancel_is_honoured_in_every_setting(slices, tiny_segmenter, tiny_detector):
+    for stop_at in range(0, 10, 3):
+        token = CancelToken()
+
+        def report(done: int, total: int, message: str, token=token, stop_at=stop_at) -> None:
+            if done == stop_at:
+                token.cancel()
+
+        pipeline = Pipeline(segmenter=tiny_segmenter, detector=tiny_detector, device="cpu")
+        with pytest.raises(Cancelled):
+            evaluate_models(pipeline, slices, clicks=2, progress=report, cancel=token)
+
+
+def test_spacing_comes_from_the_data_where_it_has_some():
+    stack = stacks_of(patient("P1", [(0, 10, 28)], pixel_spacing_mm=(1.5, 1.2), slice_spacing_mm=8.0))[0]
+    assert stack.study.geometry.spacing_mm == (1.2, 1.5, 8.0)
+    assert not stack.grid.assumed
+    assert stack.grid.volume_ml(np.array([64, 0, 0])) == pytest.approx(64 * 1.5 * 1.2 * 8 / 1000)
+    assert stacks_of(patient("P1", [(0, 10, 28)]))[0].grid.assumed
+
+
+def test_stacks_keep_their_slices_numbers_and_their_cases_apart():
+    first = patient("P1", [(0, 10, 28)], case="before")
+    second = patient("P1", [], slices=2, case="after")
+    shuffled = [first[2], second[1], first[0], second[0]]
+    stacks = stacks_of(shuffled)
+    assert [(s.case, s.patient, s.numbers) for s in stacks] == [("after", "P1", (0, 1)), ("before", "P1", (0, 2))]
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ([], "no labelled slices"),
+        ([*patient("P1", []), *patient("P1", [])], "slice 0 is there 2 times"),
+        ([*patient("P1", [], slices=1), LabelledSlice("P1", 5, np.ones((8, 8)), np.zeros((8, 8), np.uint8))], "differ in size"),
+    ],
+)
+def test_slices_that_make_no_stack_are_refused(broken, message):
+    with pytest.raises(StudyError, match=message):
+        evaluate_models(Painter(), broken)
+
+
+def test_an_unknown_setting_is_refused(slices):
+    with pytest.raises(MyoScarSegError, match="no setting orakel"):
+        evaluate_models(Painter(), slices, settings=["orakel"])

@@ -1,0 +1,354 @@
+"""Fine-tuning a real LiteMedSAM made small in each mode: what learns, what does not, and what is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from MyoScarSegLib.errors import Cancelled, ModelError
+from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.segmentation import load_segmenter
+from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.finetune.network import save_model
+from MyoScarSegLib.training.finetune.objective import prompts_loss
+from MyoScarSegLib.training.finetune.samples import training_slices, windowed
+from MyoScarSegLib.training.finetune.settings import MODES
+from MyoScarSegLib.training.finetune.train import Outcome, Patients, _segmenter, fine_tune
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.tiny_models import SEGMENTER_SIDE, write_segmenter
+from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, entries, network_of, slices_of, tensors_of, write_start
+
+QUICK = replace(
+    SETTINGS, epochs=2, encoder_rate=5e-4, decoder_rate=2e-3, detail_rate=1e-2, refiner_rate=1e-2, averaging=0.3, warmup=0.0
+)
+PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory) -> Path:
+    return write_start(tmp_path_factory.mktemp("start") / "start.safetensors")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory) -> Path:
+    """A start model without detail branch."""
+    return write_start(tmp_path_factory.mktemp("bare") / "bare.safetensors", branch=False)
+
+
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@dataclass
+class Finished:
+    """A training that nobody stopped: what it gave, and the last network that it wrote, as it was in memory."""
+
+    outcome: Outcome
+    network: torch.nn.ModuleDict
+
+    @property
+    def folder(self) -> Path:
+        return self.outcome.model.parent
+
+
+@pytest.fixture(scope="module")
+def trained(start, tmp_path_factory, module_cache):
+    """A finished training in each mode, made once."""
+    made: dict[str, Finished] = {}
+
+    def of(mode: str) -> Finished:
+        if mode not in made:
+            saved = []
+
+            def save(path, network, *rest) -> None:
+                saved.append(network)
+                save_model(path, network, *rest)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("MyoScarSegLib.training.finetune.train.save_model", save)
+                settings = replace(QUICK, mode=mode)
+                outcome = fine_tune(start, PATIENTS, settings, tmp_path_factory.mktemp(mode), device="cpu", licence="CC0-1.0")
+            made[mode] = Finished(outcome, saved[-1])
+        return made[mode]
+
+    return of
+
+
+def stop_at(step: int, phase: str = "prompts") -> dict:
+    token = CancelToken()
+
+    def progress(done: int, total: int, message: str) -> None:
+        if message.startswith(phase) and done == step:
+            token.cancel()
+
+    return {"progress": progress, "cancel": token}
+
+
+def differing(first: Path, second: Path) -> set[str]:
+    """Names of the tensors that differ between two models, beyond half precision."""
+    a, b = tensors_of(first), tensors_of(second)
+    assert a.keys() == b.keys()
+    return {key for key in a if not torch.equal(a[key].half(), b[key].half())}
+
+
+def loss_of(model: Path, side: int = SIDE, window_mm: float = WINDOW_MM) -> float:
+    """On the training patient's windows and prompts that are always the same."""
+    augmenter = Augmenter("none", side)
+    samples = training_slices(PATIENTS.training)
+    items = [windowed(sample, augmenter, window_mm, (0,)) for sample in samples]
+    with torch.inference_mode():
+        loss = prompts_loss(network_of(model), items, QUICK, [(1, n) for n in range(len(items))], "myoscarseg-1")
+    return float(loss.total) / len(items)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_learns(trained, start, mode):
+    assert [epoch["epoch"] for epoch in trained(mode).outcome.epochs] == [1, 2]
+    assert loss_of(trained(mode).outcome.model) < 0.95 * loss_of(start)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_only_what_the_mode_names_learns(trained, start, mode):
+    changed = differing(start, trained(mode).outcome.model)
+    parts = {key.split(".")[0] for key in changed}
+    own = {"detail", "refiner"}
+    assert parts == (own if mode == "decoder" else own | {"image_encoder", "prompt_encoder", "mask_decoder"})
+    encoder = {key.removeprefix("image_encoder.") for key in changed if key.startswith("image_encoder.")}
+    assert not any("running_" in key or "num_batches" in key for key in encoder), "the statistics of batch normalisation stay"
+    if mode == "full":
+        assert {"patch_embed.seq.0.c.weight", "neck.0.weight"} <= encoder
+
+
+def test_frozen_tensors_stay_to_the_last_bit(trained, start):
+    state = torch.load(trained("decoder").folder / "prompts.checkpoint", weights_only=True)["state"]
+    begun = tensors_of(start)
+    for kind in ("network", "averaged"):
+        for key, value in state[kind].items():
+            if key.startswith(("image_encoder.", "prompt_encoder.", "mask_decoder.")):
+                assert torch.equal(value, begun[key]), key
+
+
+@pytest.mark.parametrize(("mode", "step"), [("decoder", 2), ("full", 1)])
+def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, module_cache, mode, step):
+    """In the middle of an epoch, and between two."""
+    settings = replace(QUICK, mode=mode)
+    with pytest.raises(Cancelled):
+        fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", **stop_at(step))
+    assert load_segmenter(tmp_path / "segmenter.safetensors", device="cpu").knows_tissue
+    found = fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", resume=True)
+    assert not differing(found.model, trained(mode).outcome.model)
+    assert entries(tmp_path / "log.jsonl") == entries(trained(mode).folder / "log.jsonl")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_file_predicts_what_the_network_predicted(trained, mode):
+    done = trained(mode)
+    before, after = _segmenter(done.network, done.outcome.start, "cpu"), load_segmenter(done.outcome.model, device="cpu")
+    assert after.window is not None and after.window.side_px == SIDE
+    image, box = PATIENTS.validation[0].image, Box(0, 14, 8, 28, 16)
+    here = {"pixel_spacing_mm": (1.4, 1.4), "centre": (24.0, 20.0)}
+    expected, found = before.predict(image, [box], **here), after.predict(image, [box], **here)
+    np.testing.assert_allclose(found.logits, expected.logits, atol=0.05)
+    assert np.abs(expected.logits).max() > 1
+    np.testing.assert_allclose(after.tissue(image, **here), before.tissue(image, **here), atol=0.01)
+
+
+def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_path, module_cache):
+    """The tissues come first, where the branch is new."""
+    settings = replace(QUICK, mode="decoder", dense_epochs=1, epochs=1)
+    whole = fine_tune(bare, PATIENTS, settings, tmp_path / "whole", device="cpu")
+    assert [(e["phase"], "validation_scar_dice" in e) for e in whole.epochs] == [("dense", True), ("prompts", False)]
+    for phase in ("dense", "prompts"):
+        with pytest.raises(Cancelled):
+            fine_tune(bare, PATIENTS, settings, tmp_path / "stopped", device="cpu", resume=True, **stop_at(1, phase))
+        assert load_segmenter(tmp_path / "stopped" / "segmenter.safetensors", device="cpu").knows_tissue
+    found = fine_tune(bare, PATIENTS, settings, tmp_path / "stopped", device="cpu", resume=True)
+    assert not differing(found.model, whole.model)
+    assert entries(tmp_path / "stopped" / "log.jsonl") == entries(tmp_path / "whole" / "log.jsonl")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_sam_without_branch_trains(tmp_path, module_cache, mode):
+    start = write_segmenter(tmp_path / "vit.safetensors")
+    settings = replace(QUICK, mode=mode, detail=False, window_mm=60.0, epochs=3)
+    outcome = fine_tune(start, PATIENTS, settings, tmp_path / "out", device="cpu")
+    segmenter = load_segmenter(outcome.model, device="cpu")
+    assert not segmenter.knows_tissue
+    assert segmenter.window is not None and segmenter.window.side_mm == 60.0
+    # Not by the epochs' losses: which windows have a prompt at all differs from epoch to epoch.
+    assert loss_of(outcome.model, SEGMENTER_SIDE, 60.0) < 0.97 * loss_of(start, SEGMENTER_SIDE, 60.0)
+    encoder = {key for key in differing(start, outcome.model) if key.startswith("image_encoder.")}
+    assert bool(encoder) == (mode != "decoder")
+
+
+def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, tmp_path):
+    scores, seen = [0.3, 0.6, 0.5, 0.4, 0.9], []
+
+    def end_to_end(segmenter) -> dict[str, float]:
+        seen.append({key: value.clone() for key, value in segmenter.checkpoint.state.items()})
+        return {"score": scores[len(seen) - 1], "dice": scores[len(seen) - 1]}
+
+    settings = replace(QUICK, mode="decoder", epochs=5, evaluate_every=1, patience=2, batch=6)
+    outcome = fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu")
+    assert len(seen) == 4 and outcome.best_epoch == 2
+    assert [e["validation_score"] for e in outcome.epochs] == scores[:4]
+    kept = tensors_of(outcome.model)
+    assert all(torch.equal(kept[key], seen[1][key].half().to(kept[key])) for key in kept)
+    again = fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu", resume=True)
+    assert len(seen) == 4 and again.best_epoch == 2
+
+    outcome.model.unlink()
+    with pytest.raises(ModelError, match="the best of the training so far, is gone"):
+        fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu", resume=True)
+
+
+def test_validation_every_few_epochs_and_after_the_last(start, tmp_path, module_cache):
+    seen: list[int] = []
+    settings = replace(QUICK, mode="decoder", epochs=3, evaluate_every=2, batch=6)
+    outcome = fine_tune(
+        start, PATIENTS, settings, tmp_path, end_to_end=lambda s: {"score": float(seen.append(1) or 0)}, device="cpu"
+    )
+    assert [e["epoch"] for e in outcome.epochs if "validation_score" in e] == [2, 3]
+
+
+def test_cancel_while_the_embeddings_are_made(start, tmp_path):
+    token = CancelToken()
+    seen: list[str] = []
+
+    def progress(done: int, total: int, message: str) -> None:
+        seen.append(message)
+        if done == 2:
+            token.cancel()
+
+    settings = replace(QUICK, mode="decoder", epochs=1)
+    with pytest.raises(Cancelled):
+        fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", progress=progress, cancel=token)
+    assert seen == ["Preparing the training windows"] * 3
+    fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", resume=True)
+    made = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["made"] for line in made if line["event"] == "embeddings"] == [3], "of six; three were kept"
+
+
+def test_cancel_while_hearts_are_looked_for(start, tmp_path):
+    token, asked = CancelToken(), []
+
+    def heart_of(stack):
+        asked.append(stack[0].patient)
+        token.cancel()
+
+    scar_only = [replace(s, labels=np.where(s.labels >= 3, s.labels, 0), wall_known=False) for s in PATIENTS.training]
+    more = [replace(s, patient="c") for s in scar_only]
+    with pytest.raises(Cancelled):
+        fine_tune(start, Patients(scar_only + more, heart_of=heart_of), QUICK, tmp_path, device="cpu", cancel=token)
+    assert asked == ["a"]
+
+
+def copy_of(finished: Finished, folder: Path) -> Path:
+    """Links: what is there is only ever replaced as a whole."""
+    shutil.copytree(finished.folder, folder, copy_function=os.link)
+    return folder
+
+
+CHANGES = {
+    "settings": lambda s, p: (replace(s, detail_rate=2e-2), p),
+    "labels": lambda s, p: (s, Patients([*p.training[:-1], replace(p.training[-1], labels=p.training[0].labels)], p.validation)),
+    "patients": lambda s, p: (s, Patients([*p.training, *slices_of("c", 3)], p.validation)),
+}
+
+
+@pytest.mark.parametrize("change", [*CHANGES, "start model"])
+def test_a_checkpoint_of_another_training_is_refused(trained, start, bare, tmp_path, module_cache, change):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    settings, patients = CHANGES[change](QUICK, PATIENTS) if change in CHANGES else (QUICK, PATIENTS)
+    model = write_start(tmp_path / "other.safetensors", seed=5) if change == "start model" else start
+    with pytest.raises(ModelError, match="belongs to a training with other settings, data or start model"):
+        fine_tune(model, patients, replace(settings, mode="decoder"), folder, device="cpu", resume=True)
+
+
+def test_how_a_step_is_divided_is_no_other_training(trained, start, tmp_path, module_cache):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    settings = replace(QUICK, mode="decoder", accumulate=2, tensorboard=True)
+    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
+    assert outcome.epochs == trained("decoder").outcome.epochs
+
+
+def test_a_new_training_finds_nothing_of_the_old_one(trained, start, tmp_path, module_cache):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    settings = replace(QUICK, mode="decoder", epochs=1)
+    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu")
+    assert [e["epoch"] for e in outcome.epochs] == [1]
+    assert len(entries(folder / "log.jsonl")) == 3
+    assert len(entries(trained("decoder").folder / "log.jsonl")) == 6
+
+
+def test_a_new_training_that_is_stopped_at_once_leaves_nothing_old_to_go_on_from(trained, start, tmp_path):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    settings, token = replace(QUICK, mode="decoder", epochs=1), CancelToken()
+    with pytest.raises(Cancelled):
+        fine_tune(start, PATIENTS, settings, folder, device="cpu", progress=lambda *_: token.cancel(), cancel=token)
+    assert not list(folder.glob("*.checkpoint"))
+    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
+    assert [e["epoch"] for e in outcome.epochs] == [1]
+
+
+def test_what_a_killed_training_was_writing_is_cleared_away(trained, start, tmp_path, module_cache):
+    folder = copy_of(trained("decoder"), tmp_path / "out")
+    torn = [folder / ".writing-0a.checkpoint", folder / ".writing-0b.safetensors"]
+    for file in torn:
+        file.write_bytes(b"half")
+    fine_tune(start, PATIENTS, replace(QUICK, mode="decoder"), folder, device="cpu", resume=True)
+    assert not any(file.exists() for file in torn)
+
+
+def test_training_without_scar_is_refused(start, tmp_path):
+    with pytest.raises(ModelError, match="None of the training slices has scar"):
+        fine_tune(start, Patients(slices_of("n", 3, scar=False)), QUICK, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("branch", [True, False], ids=["branch", "bare"])
+@pytest.mark.parametrize("mode", MODES)
+def test_windows_without_prompt_cost_nothing(start, bare, mode, branch):
+    """Slices without scar mostly have none; the tissues are learnt from them all the same."""
+    network = network_of(start if branch else bare).requires_grad_(True)
+    samples = [s for s in training_slices(PATIENTS.training) if not s.has_scar]
+    items = [windowed(sample, Augmenter("none", SIDE), WINDOW_MM, (n,)) for n, sample in enumerate(samples * 2)]
+    settings = replace(QUICK, mode=mode, prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0))
+    loss = prompts_loss(network, items, settings, [(n,) for n in range(len(items))], "myoscarseg-1")
+    assert loss.parts["mask"] == loss.parts["corrected"] == 0.0
+    assert bool(loss.total > 0) == branch
+    assert loss.total.requires_grad == branch
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
+    settings = replace(
+        QUICK, mode=mode, detail=False, epochs=1, batch=1, accumulate=2,
+        prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0),
+    )  # fmt: skip
+    outcome = fine_tune(bare, PATIENTS, settings, tmp_path, device="cpu")
+    steps = [entry["loss"] for entry in entries(tmp_path / "log.jsonl") if entry["event"] == "step"]
+    assert len(steps) == 3 and steps.count(0.0) == 1
+    assert np.isfinite(outcome.epochs[0]["loss"])
+    assert all(torch.isfinite(value).all() for value in tensors_of(outcome.model).values())
+
+
+def test_models_with_the_same_encoder_share_their_embeddings(start, tmp_path):
+    """So a training goes on from a model that it gave without another hour of embeddings."""
+    settings = replace(QUICK, mode="decoder", epochs=1)
+    first = fine_tune(start, PATIENTS, settings, tmp_path / "first", device="cpu")
+    assert differing(start, first.model)
+    fine_tune(first.model, PATIENTS, settings, tmp_path / "second", device="cpu")
+    fine_tune(first.model, PATIENTS, settings, tmp_path / "third", device="cpu")
+    logs = [json.loads(line) for n in ("first", "second", "third") for line in (tmp_path / n / "log.jsonl").open()]
+    # The start model of this test has single precision, and what is saved has half of it.
+    assert [line["made"] for line in logs if line["event"] == "embeddings"] == [6, 6, 0]

@@ -1,0 +1,35 @@
+"""The data of a training job and its split, down to a handful of patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.training.jobdata import read_job_data
+from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.utils.progress import no_progress
+
+
+def write_patients(folder, count):
+    from PIL import Image
+
+    generator = np.random.default_rng(count)
+    for part in ("images", "labels"):
+        (folder / part).mkdir()
+    for number in range(count):
+        name = f"Case_P{number + 1:03}_slice_000.png"
+        labels = np.zeros((32, 32), dtype=np.uint8)
+        labels[8:24, 8:24] = 2
+        labels[8:12, 8:12] = 3
+        Image.fromarray(generator.integers(0, 255, (32, 32), dtype=np.uint8)).save(folder / "images" / name)
+        Image.fromarray(labels).save(folder / "labels" / name)
+    return folder
+
+
+@pytest.mark.parametrize(("count", "training", "validation"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (10, 8, 2)])
+def test_a_few_patients_are_split_as_well_as_they_can_be(tmp_path, count, training, validation):
+    job = TrainJob("sam", write_patients(tmp_path, count), tmp_path / "out")
+    used = read_job_data(job, tmp_path / "split.json", no_progress, None)
+    assert (len(used.split.training), len(used.split.validation)) == (training, validation)
+    assert {s.patient for s in used.training}.isdisjoint(s.patient for s in used.validation)
+    assert bool(used.notes) == (count < 5), "what is unusual is said"

@@ -1,0 +1,180 @@
+"""What a user chooses for a training, and the jobs that it means."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.errors import ModelError, StudyError
+from MyoScarSegLib.training.finetune.job import sam_settings
+from MyoScarSegLib.training.runs import plans
+from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.yolo.job import detector_settings
+from Testing.support.tiny_models import write_segmenter
+
+
+def written_split(folder: Path, patients: int = 4) -> Path:
+    path = folder / "split.json"
+    Split(tuple(f"P{n:03d}" for n in range(patients)), ("V1",)).write(path)
+    return path
+
+
+def jobs_of(settings: TrainSettings, folder: Path, patients: int = 4) -> list:
+    return settings.jobs(folder / "library", folder / "run", written_split(folder, patients))
+
+
+def test_who_changes_nothing_continues_the_programs_own_segmenter_gently(tmp_path):
+    (job,) = jobs_of(TrainSettings(), tmp_path)
+    assert (job.kind, job.start, job.mode, job.preset) == ("sam", None, "decoder", "standard")
+    assert job.out == tmp_path / "run" / "segmenter"
+    settings = sam_settings(job, further=True)
+    assert settings.decoder_rate == settings.detail_rate == 5e-5
+    assert settings.evaluate_every == 1 and settings.patience > 0 and not settings.detail
+
+
+@pytest.mark.parametrize("preset", ["quick", "balanced", "best"])
+def test_more_patients_mean_fewer_epochs_within_bounds_and_never_fewer_steps(preset):
+    settings = TrainSettings(preset=preset)
+    epochs = [settings.planned_epochs("segmenter", patients) for patients in (1, 4, 8, 16, 40, 200)]
+    assert epochs == sorted(epochs, reverse=True) and epochs[0] > epochs[-1] >= 3
+    steps = [e * n for e, n in zip(epochs, (1, 4, 8, 16, 40, 200), strict=True)]
+    assert steps == sorted(steps)
+
+
+def test_better_presets_do_more(tmp_path):
+    quick, balanced, best = (jobs_of(TrainSettings(preset=name), tmp_path)[0] for name in ("quick", "balanced", "best"))
+    assert quick.epochs < balanced.epochs < best.epochs
+    assert quick.options["copies"] < balanced.options["copies"] < best.options["copies"]
+
+
+def test_model_that_knows_no_scar_gets_more_epochs_and_the_rates_of_a_beginner(tmp_path):
+    (job,) = jobs_of(TrainSettings(start_segmenter="litemedsam"), tmp_path)
+    assert job.epochs == 2 * jobs_of(TrainSettings(), tmp_path)[0].epochs
+    assert job.options["scar_free_share"] < 0.2
+    assert "scar_free_share" not in jobs_of(TrainSettings(), tmp_path)[0].options
+    thorough = TrainSettings(start_segmenter="litemedsam", mode="full")
+    assert "encoder_rate" not in jobs_of(thorough, tmp_path)[0].options
+    assert jobs_of(TrainSettings(mode="full"), tmp_path)[0].options["encoder_rate"] < 1e-4
+
+
+def test_file_to_start_from_tells_itself_whether_it_knows_scar(tmp_path):
+    own = write_segmenter(tmp_path / "own.safetensors")
+    foreign = write_segmenter(tmp_path / "foreign.pth")
+    epochs = [TrainSettings(start_segmenter=str(path)).planned_epochs("segmenter", 4) for path in (own, foreign)]
+    assert epochs[1] == 2 * epochs[0]
+
+
+def test_both_are_two_trainings_with_options_of_their_own(tmp_path):
+    settings = TrainSettings(what="both", name="ward-3", options={"batch": 4, "detector.rate": 1e-4}, divergence=0.5, blur_px=2.0)
+    segmenter, detector = jobs_of(settings, tmp_path)
+    assert (segmenter.kind, detector.kind) == ("sam", "yolo")
+    assert (segmenter.name, detector.name) == ("ward-3", "ward-3-detector")
+    assert (segmenter.out.name, detector.out.name) == ("segmenter", "detector")
+    made = sam_settings(segmenter, further=True)
+    assert (made.batch, made.loss.divergence, made.loss.blur_px, made.loss.dice) == (4, 0.5, 2.0, 0.6)
+    assert dict(detector.options) == {"rate": 1e-4}
+    assert detector_settings(detector, None).rate == 1e-4
+
+
+def test_chosen_epochs_patience_and_device_are_kept(tmp_path):
+    (job,) = jobs_of(TrainSettings(epochs=7, patience=0, device="cuda:1", seed=3, augmentation="heavy"), tmp_path)
+    assert (job.epochs, job.options["patience"], job.device, job.seed, job.preset) == (7, 0, "cuda:1", 3, "heavy")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"what": "all"}, "what"),
+        ({"mode": "quick"}, "mode"),
+        ({"preset": "fast"}, "preset"),
+        ({"augmentation": "wild"}, "augmentation"),
+        ({"seed": -1}, "seed"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": True}, "epochs"),
+        ({"patience": 1.5}, "patience"),
+        ({"divergence": -0.1}, "divergence"),
+        ({"dice": float("nan")}, "dice"),
+        ({"device": "gpu"}, "no device"),
+        ({"name": "Mine"}, "lower-case"),
+        ({"start_segmenter": "fresh"}, "fresh"),
+        ({"start_segmenter": ""}, "start_segmenter"),
+        ({"options": {"copies": [1]}}, "copies"),
+        ({"options": 3}, "options"),
+    ],
+)
+def test_value_that_makes_no_sense_is_named(wrong, told):
+    with pytest.raises(ModelError, match=told):
+        TrainSettings(**wrong)
+
+
+def test_wrong_option_and_missing_start_model_are_known_before_anything_begins(tmp_path):
+    with pytest.raises(ModelError, match="no setting 'copys'"):
+        jobs_of(TrainSettings(options={"copys": 3}), tmp_path)
+    with pytest.raises(ModelError, match="no model called"):
+        jobs_of(TrainSettings(start_segmenter="nobody"), tmp_path)
+    with pytest.raises(ModelError, match="is a detector"):
+        jobs_of(TrainSettings(start_segmenter="myoscarseg-yolo-2"), tmp_path)
+    with pytest.raises(ModelError, match="There is no model"):
+        jobs_of(TrainSettings(start_segmenter=str(tmp_path / "gone.safetensors")), tmp_path)
+    with pytest.raises(ModelError, match="All weights of the loss are 0"):
+        jobs_of(TrainSettings(dice=0, cross_entropy=0, divergence=0), tmp_path)
+    with pytest.raises(StudyError):
+        TrainSettings().jobs(tmp_path, tmp_path, tmp_path / "no-split.json")
+
+
+def test_settings_survive_a_file():
+    settings = TrainSettings(what="both", epochs=3, divergence=0.0, options={"copies": 2, "detector.rate": 0.001}, name="a-1")
+    assert TrainSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    assert TrainSettings.from_json({}) == TrainSettings()
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ([], "JSON object"),
+        ({"version": 9}, "version 9"),
+        ({"version": 1}, "version 1.*anew"),
+        ({"speed": 3, "version": 2}, "no speed"),
+        ({"seed": "1"}, "seed"),
+    ],
+)
+def test_strange_file_of_settings_is_refused_with_a_sentence(document, told):
+    with pytest.raises(ModelError, match=told):
+        TrainSettings.from_json(document)
+
+
+def test_line_says_what_will_be_done():
+    assert TrainSettings().explain(4) == (
+        "Trains the segmenter from myoscarseg-sam-3, quick, at most 20 epochs; preset balanced, augmentation standard, "
+        "on the best device here, seed 0."
+    )
+    line = TrainSettings(what="both", start_segmenter="/somewhere/mine.safetensors", start_detector="fresh", epochs=2).explain()
+    assert "mine.safetensors" in line and "/somewhere" not in line and "fresh weights" in line
+
+
+def test_every_choice_has_a_line_and_can_be_chosen():
+    for field, choices in (
+        ("what", plans.whats()), ("mode", plans.modes()), ("preset", plans.presets()), ("augmentation", plans.augmentations()),
+    ):  # fmt: skip
+        for choice in choices:
+            assert choice.title and choice.line.endswith(".")
+            assert getattr(TrainSettings(**{field: choice.name}), field) == choice.name
+    for name in ("quick", "balanced", "best"):
+        assert plans.title_of(plans.presets(), name)
+
+
+def test_application_can_read_settings_and_plan_without_torch(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from MyoScarSegLib.training.runs.plans import TrainSettings;"
+        "from MyoScarSegLib.models import own; from MyoScarSegLib.training import own_models;"
+        "from MyoScarSegLib.training.runs import compare, estimate, examples, measuring, predictions;"
+        f"TrainSettings(what='both').jobs(Path('x'), Path('y'), Path({str(written_split(tmp_path))!r}));"
+        "print([m for m in ('torch', 'monai', 'ultralytics', 'accelerate', 'matplotlib', 'PIL', 'cv2') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,100 @@
+"""Pictures of validation slices: the same ones every epoch, with what the network makes of them, and never too many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.runs.examples import (
+    MOST_EPOCHS,
+    MOST_SLICES,
+    PREDICTION_COLOUR,
+    TRUTH_COLOUR,
+    choose,
+    draw,
+    examples_of,
+    picture,
+)
+from Testing.support.tiny_training import slices_of
+
+
+@pytest.fixture
+def slices() -> list[LabelledSlice]:
+    return [s for n, p in enumerate(("P1", "P2", "N1", "N2", "N3")) for s in slices_of(p, n, 4, scar=p[0] == "P")]
+
+
+def near(image: Image.Image, colour: tuple[int, int, int]) -> int:
+    """Pixels of the picture, without its line of text, that have nearly this colour."""
+    pixels = np.asarray(image.convert("RGB"), dtype=int)[:256]
+    return int((np.abs(pixels - colour).max(axis=-1) < 24).sum())
+
+
+def test_chosen_slices_are_of_all_patients_and_mostly_with_scar(slices):
+    chosen = [slices[n] for n in choose(slices)]
+    assert len(chosen) == MOST_SLICES
+    assert sum(bool(s.scar.any()) for s in chosen) == 4
+    assert {s.patient for s in chosen} >= {"P1", "P2"}
+
+
+def test_the_same_slices_are_chosen_whatever_their_order(slices):
+    names = {(slices[n].patient, slices[n].index) for n in choose(slices)}
+    turned = slices[::-1]
+    assert {(turned[n].patient, turned[n].index) for n in choose(turned)} == names
+
+
+def test_few_slices_are_all_chosen(slices):
+    assert choose(slices[:2]) == [0, 1] and choose([]) == []
+    assert len(choose([s for s in slices if s.patient == "N1"])) == 1
+
+
+def test_picture_shows_both_outlines(slices):
+    shown = slices[0]
+    mask = np.roll(shown.scar, 6, axis=0)
+    image = picture(shown, mask, 3)
+    assert near(image, TRUTH_COLOUR) > 50 and near(image, PREDICTION_COLOUR) > 50
+    assert near(picture(shown, np.zeros_like(mask), 3), PREDICTION_COLOUR) == 0
+
+
+def test_place_does_not_move_with_what_is_predicted(slices):
+    shown = slices[0]
+    plain = np.asarray(picture(shown, np.zeros_like(shown.scar), 1), dtype=int)[:256]
+    corner = np.zeros_like(shown.scar)
+    corner[:5, :5] = True
+    drawn = np.asarray(picture(shown, corner, 1), dtype=int)[:256]
+    assert (np.abs(plain - drawn).max(axis=-1) > 0).mean() < 0.1
+
+
+def test_file_names_tell_epoch_case_and_slice(tmp_path, slices):
+    written = draw(tmp_path, 7, slices, [s.scar for s in slices])
+    assert len(written) == MOST_SLICES and written[0].name.startswith("epoch-007-")
+    assert examples_of(tmp_path) == {7: sorted(written)}
+    for path in written:
+        with Image.open(path) as image:
+            assert image.size == (256, 278)
+        assert path.stat().st_size < 60_000
+
+
+def test_epoch_that_is_done_again_replaces_its_pictures(tmp_path, slices):
+    draw(tmp_path, 1, slices, [s.scar for s in slices])
+    few = [s for s in slices if s.patient == "P1"]
+    again = draw(tmp_path, 1, few, [s.scar for s in few])
+    assert len(again) == 3 and examples_of(tmp_path) == {1: sorted(again)}
+
+
+def test_only_some_epochs_are_kept_evenly_with_the_first_and_the_last(tmp_path, slices):
+    one = slices[:1]
+    for epoch in range(1, 31):
+        draw(tmp_path, epoch, one, [one[0].scar])
+        assert len(examples_of(tmp_path)) <= MOST_EPOCHS
+    kept = list(examples_of(tmp_path))
+    assert kept[0] == 1 and kept[-1] == 30 and len(kept) == MOST_EPOCHS
+    assert max(np.diff(kept)) <= 8
+
+
+@pytest.mark.parametrize("shape", [(7, 200), (300, 300), (1, 1)])
+def test_odd_slices_are_drawn(tmp_path, shape):
+    odd = LabelledSlice("P/ä 1", 0, np.zeros(shape, np.float32), np.full(shape, 3, np.uint8), (9.0, 0.2), wall_known=False)
+    (path,) = draw(tmp_path, 1, [odd], [np.ones(shape, dtype=bool)])
+    assert path.parent == tmp_path and path.stat().st_size > 0

@@ -1,0 +1,146 @@
+"""The process of a run: it trains, compares, is paused and killed, goes on to the same result, and outlives its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.segmentation import load_segmenter
+from MyoScarSegLib.training.runs import launch
+from MyoScarSegLib.training.runs.compare import read_comparison
+from MyoScarSegLib.training.runs.logreader import LogReader
+from MyoScarSegLib.training.runs.process import carry_out
+from MyoScarSegLib.training.runs.run import Run
+from MyoScarSegLib.training.runs.status import RunState, read_status
+from Testing.conftest import REPOSITORY
+from Testing.support.run_factory import environment, tiny_run, wait_for
+from Testing.support.tiny_training import tensors_of
+
+
+def copy_of(run: Run, to: Path) -> Run:
+    """The same run in a copy of its library."""
+    shutil.copytree(run.folder.parent.parent, to / "library")
+    return Run.open(to / "library" / "runs" / run.name)
+
+
+def entries(run: Run, part: str = "segmenter") -> list[dict]:
+    """The log without times."""
+    kept = [e for e in LogReader(run.logs()[part]).new() if e["event"] in ("step", "epoch")]
+    return [{k: v for k, v in e.items() if k not in ("time", "seconds_left", "seconds")} for e in kept]
+
+
+def assert_same_result(found: Run, expected: Run) -> None:
+    """Model, figures and log are those of the other run."""
+    ours, theirs = (tensors_of(run.models()["segmenter"]) for run in (found, expected))
+    assert ours.keys() == theirs.keys()
+    assert all(bool((ours[name] == theirs[name]).all()) for name in ours)
+    figures = [json.loads((run.part("segmenter") / "result.json").read_text())["metrics"] for run in (found, expected)]
+    assert figures[0] == figures[1]
+    assert entries(found) == entries(expected)
+    tables = [read_comparison(run.comparison)["cases"] for run in (found, expected)]
+    assert tables[0] == tables[1]
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    return tiny_run(tmp_path_factory.mktemp("planned"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def whole(planned, cache, tmp_path_factory):
+    """Done in one go, and the stages that were told on the way."""
+    run = copy_of(planned, tmp_path_factory.mktemp("whole"))
+    stages: list[str] = []
+
+    def progress(done: int, total: int, message: str) -> None:
+        status = read_status(run.folder)
+        assert run.alive() and status.state is RunState.RUNNING
+        if not stages or stages[-1] != status.stage:
+            stages.append(status.stage)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYOSCARSEG_CACHE", str(cache))
+        ended = carry_out(run, progress=progress)
+    return run, stages, ended
+
+
+def test_a_run_trains_looks_compares_and_says_so(whole):
+    run, stages, ended = whole
+    assert ended == run.status() and ended.state is RunState.FINISHED and not run.alive()
+    assert [s for n, s in enumerate(stages) if s not in stages[:n]] == [
+        "reading",
+        "embedding",
+        "steps",
+        "validation",
+        "comparing",
+    ]
+    assert (ended.epoch, ended.epochs, ended.device, ended.error, ended.notes) == (2, 2, "cpu", "", ())
+    assert ended.best["segmenter"]["end_to_end_dice"] > 0 and ended.best["segmenter"]["oracle_dice"] > 0
+    epochs = [e for e in entries(run) if e["event"] == "epoch"]
+    assert all(e["validation_end_to_end_dice"] >= 0 and e["validation_oracle_dice"] >= 0 for e in epochs) and len(epochs) == 2
+    assert {p.name.split("-")[1] for p in run.examples()} == {"001", "002"}
+    comparison = read_comparison(run.comparison)
+    assert {case["patient"] for case in comparison["cases"]} == {"N004", "P005"}
+    card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
+    model = run.models()["segmenter"]
+    assert load_segmenter(model, device="cpu").checkpoint.sha256 == card["sha256"]
+    assert card["metrics"] and not any("stopped" in limit for limit in card["limits"])
+    assert str(run.folder) not in json.dumps(card)
+    assert not list(run.part("segmenter").glob("*.checkpoint"))
+
+
+def test_what_is_finished_is_not_done_again(whole):
+    run, _, _ = whole
+    before = run.models()["segmenter"].stat().st_mtime_ns
+    assert "finished" in launch.why_not(run)
+    with pytest.raises(Exception, match="Repeat it as a new run"):
+        carry_out(run)
+    assert run.models()["segmenter"].stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(planned, whole, cache, tmp_path):
+    run = copy_of(planned, tmp_path)
+    surroundings = {**environment(tmp_path), "MYOSCARSEG_CACHE": str(cache)}
+    starter = (
+        "import sys\nfrom MyoScarSegLib.training.runs import launch\nfrom MyoScarSegLib.training.runs.run import Run\n"
+        "launch.start(Run.open(sys.argv[1]))\n"
+    )
+    subprocess.run([sys.executable, "-c", starter, str(run.folder)], env=surroundings, cwd=REPOSITORY, check=True)
+    assert run.status().state is RunState.RUNNING
+    with pytest.raises(Exception, match="running already"):
+        launch.start(run)
+    wait_for(lambda: run.status().epoch == 2)
+    pid = run.status().pid
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: run.status().state is RunState.INTERRUPTED, 5)
+    assert not run.alive()
+    card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
+    assert card["best_epoch"] == 1 and any("stopped" in limit for limit in card["limits"])
+
+    launch.start(run, environment=surroundings)
+    wait_for(lambda: run.status().pid not in (0, pid) and run.status().stage in ("steps", "validation"))
+    began = time.monotonic()
+    run.wish("pause")
+    wait_for(lambda: run.status().state is not RunState.RUNNING, 5)
+    assert time.monotonic() - began < 2.5  # the machine may be busy; it is to be 2 s
+    assert run.status().state is RunState.PAUSED
+    wait_for(lambda: not run.alive(), 5)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYOSCARSEG_CACHE", str(cache))
+        assert carry_out(run).state is RunState.FINISHED
+    assert_same_result(run, whole[0])

@@ -1,0 +1,437 @@
+"""Training a detector through ultralytics: it learns, stops, goes on, and survives what goes wrong."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from MyoScarSegLib.detection.checkpoint import load_checkpoint, read_record
+from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
+from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.yolo import finishing, trainer
+from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining, divide
+from MyoScarSegLib.training.yolo.settings import DetectorSettings
+from MyoScarSegLib.training.yolo.state import read_state, write_state
+from MyoScarSegLib.training.yolo.tissue import PAINTER
+from MyoScarSegLib.training.yolo.train import train_detector
+from MyoScarSegLib.training.yolo.variations import VARIATIONS
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.ring_factory import rings
+
+SLICES = rings(6, 1)
+SPLIT = Split(("N000", "N002", "P001", "P003"), ("N004", "P005"), 0, 3, 0)
+# 4 training slices: two steps an epoch.
+TINY = DetectorSettings(size=64, window=64, batch=2, epochs=2, phantoms=0, warmup=1.0)
+STEPS = 4
+
+
+def make_small(patch: pytest.MonkeyPatch) -> None:
+    """Networks of five convolutions before the real head, and two phantoms to evaluate on."""
+    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
+
+    import_ultralytics()
+    from ultralytics.utils import YAML
+
+    load = YAML.load
+
+    def shallow(file, *more):
+        definition = load(file, *more)
+        if "backbone" in definition:
+            definition["backbone"] = [[-1, 1, "Conv", [channels, 3, 2]] for channels in (64, 128, 256, 256, 256)]
+            definition["head"] = [[[2, 3, 4], 1, "Detect", ["nc"]]]
+        return definition
+
+    patch.setattr(YAML, "load", shallow)
+    patch.setattr(finishing, "TEST_PHANTOMS", 2)
+    patch.setattr(finishing, "phantom_slices_of", _phantoms)
+
+
+_phantoms = functools.cache(finishing.phantom_slices_of)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    make_small(monkeypatch)
+
+
+def training(folder: Path, settings: DetectorSettings = TINY, **more) -> DetectorTraining:
+    given = {"slices": SLICES, "split": SPLIT, "device": "cpu", **more}
+    return DetectorTraining(settings=settings, files=DetectorFiles(folder), **given)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted training: its folder and what is known of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        make_small(patch)
+        folder = tmp_path_factory.mktemp("whole")
+        told = []
+        known = train_detector(training(folder), progress=lambda *step: told.append(step))
+    return folder, known, told
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "detector.safetensors").read_bytes()
+
+
+class At:
+    """Cancels, or does something else, when the n-th step is reported."""
+
+    def __init__(self, step, act=None):
+        self.token, self.step, self.act, self.steps = CancelToken(), step, act or self.cancel, 0
+
+    def cancel(self):
+        self.token.cancel()
+
+    def __call__(self, done, total, message):
+        if message.startswith("epoch"):
+            self.steps += 1
+            if self.steps == self.step:
+                self.act()
+
+
+# ---- what it leaves
+
+
+def test_training_leaves_model_card_split_and_log_and_tells_each_step(whole):
+    folder, known, told = whole
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "detector.json", "detector.md", "detector.safetensors", "log.jsonl", "split.json",
+    ]  # fmt: skip
+    steps = [(done, total) for done, total, message in told if message.startswith("epoch")]
+    assert steps == [(n, STEPS) for n in range(1, STEPS + 1)]
+    assert any("epoch 2 of 2, loss " in message and message.endswith(" left") for *_, message in told)
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in lines if e["event"] == "step"] == list(range(1, STEPS + 1))
+    epochs = [e for e in lines if e["event"] == "epoch"]
+    assert [e["epoch"] for e in epochs] == [1, 2]
+    assert {"box_loss", "cls_loss", "dfl_loss", "tissue_loss", "seconds"} <= epochs[0].keys()
+    card = json.loads((folder / "detector.json").read_text())
+    assert card["sha256"] == known["sha256"] and card["split"] == SPLIT.to_json()
+    assert card["losses"][-1]["epoch"] == 2
+    assert set(card["metrics"]) == {"validation", "training", "phantoms"}
+    assert (card["metrics"]["validation"]["slices"], card["metrics"]["training"]["slices"]) == (2, 4)
+
+
+def test_model_is_a_detector_without_the_painter(whole):
+    folder, known, _ = whole
+    from MyoScarSegLib.detection import load_detector
+
+    network, record = load_checkpoint(folder / "detector.safetensors")
+    assert not hasattr(network, PAINTER)
+    assert (record.image_size, record.second_look.size, record.classes) == (64, 64, ("scar", "lv"))
+    loaded = load_detector(folder / "detector.safetensors", device="cpu")
+    assert (loaded.checksum, loaded.confidence) == (known["sha256"], known["confidence"])
+    loaded.detect(SLICES[0].image, slice_index=0)
+
+
+def test_loss_falls(tmp_path):
+    settings = replace(TINY, epochs=16, batch=4, variation=VARIATIONS["none"], rate=4e-3)
+    losses = train_detector(training(tmp_path, settings))["losses"]
+    assert losses[-1]["cls_loss"] < 0.6 * losses[0]["cls_loss"], losses
+    assert losses[-1]["tissue_loss"] < 0.9 * losses[0]["tissue_loss"], losses
+
+
+def test_same_seed_gives_the_same_model_whatever_was_drawn_before_and_another_seed_another(whole, tmp_path):
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002 - it is the global state that must not matter
+    train_detector(training(tmp_path / "again"))
+    assert weights(tmp_path / "again") == weights(whole[0])
+    train_detector(training(tmp_path / "other", replace(TINY, seed=1)))
+    assert weights(tmp_path / "other") != weights(whole[0])
+
+
+def test_threads_stay_as_they_were_and_nothing_is_left_in_the_working_folder(tmp_path, monkeypatch):
+    """ultralytics sets the number of threads, and writes into the folder that it is started in unless told otherwise."""
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    token = CancelToken()
+    token.cancel()
+    torch.set_num_threads(threads + 1)
+    try:
+        with pytest.raises(Cancelled):
+            train_detector(training(tmp_path / "out"), cancel=_Late(token))
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+class _Late(CancelToken):
+    """Cancelled once the trainer asks."""
+
+    def __init__(self, token):
+        super().__init__()
+        self.token, self.asked = token, 0
+
+    def raise_if_cancelled(self):
+        self.asked += 1
+        if self.asked > len([s for s in SLICES if s.patient in SPLIT.training]):
+            self.token.raise_if_cancelled()
+
+
+def test_only_our_own_callbacks_run(tmp_path, monkeypatch):
+    """ultralytics adds some to every trainer; none of them, wherever they are from, is called."""
+    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
+
+    import_ultralytics()
+    from ultralytics.utils import callbacks
+
+    def add(instance):
+        for event in instance.callbacks:
+            instance.callbacks[event].append(lambda *_, event=event: pytest.fail(f"called back at {event}"))
+
+    monkeypatch.setattr(callbacks, "add_integration_callbacks", add)
+    train_detector(training(tmp_path, replace(TINY, epochs=1)))
+
+
+# ---- stopping and going on
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_cancelled_at_any_step_it_keeps_the_whole_epochs_and_goes_on_to_the_same_result(whole, tmp_path, step):
+    at = At(step)
+    with pytest.raises(Cancelled) as caught:
+        train_detector(training(tmp_path), progress=at, cancel=at.token)
+    assert at.steps == step, "it did not stop within one step"
+    epochs = step // 2
+    # The step that ends an epoch is told of before the epoch is saved; it is saved all the same.
+    if epochs == 0:
+        assert "no model was kept" in str(caught.value)
+        assert not (tmp_path / "detector.safetensors").exists() and not (tmp_path / "resume.safetensors").exists()
+        return
+    assert f"after {epochs} epoch" in str(caught.value) and str(tmp_path) in str(caught.value)
+    assert read_record(tmp_path / "detector.safetensors").confidence == finishing.UNCALIBRATED
+    assert read_state(tmp_path / "resume.safetensors").epochs == epochs
+    if step == 2:
+        with pytest.raises(ModelError, match="was stopped in"):
+            train_detector(training(tmp_path))
+    on = At(0)
+    known = train_detector(training(tmp_path), resume=True, progress=on)
+    assert on.steps == STEPS - 2 * epochs
+    assert weights(tmp_path) == weights(whole[0])
+    assert not (tmp_path / "resume.safetensors").exists()
+    assert _without_times(known) == _without_times(whole[1])
+    steps = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in steps if e["event"] == "step"] == list(range(1, STEPS + 1))
+
+
+def _without_times(known):
+    losses = [{k: v for k, v in row.items() if k != "seconds"} for row in known["losses"]]
+    return {k: v for k, v in known.items() if k != "seconds"} | {"losses": losses}
+
+
+def test_end_to_end_networks_go_on_to_the_same_result_too(tmp_path):
+    """Their loss shifts weight from one head to the other by epoch, which must not begin anew."""
+    settings = replace(TINY, architecture="yolo26n", epochs=2)
+    train_detector(training(tmp_path / "whole", settings))
+    at = At(3)
+    with pytest.raises(Cancelled):
+        train_detector(training(tmp_path / "parts", settings), progress=at, cancel=at.token)
+    train_detector(training(tmp_path / "parts", settings), resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+def test_another_training_is_not_gone_on_with(tmp_path):
+    at = At(3)
+    with pytest.raises(Cancelled):
+        train_detector(training(tmp_path), progress=at, cancel=at.token)
+    with pytest.raises(ModelError, match=r"rate: 0\.002 then, 0\.001 now"):
+        train_detector(training(tmp_path, replace(TINY, rate=1e-3)), resume=True)
+    brighter = [replace(s, image=s.image + 1) for s in SLICES]
+    with pytest.raises(ModelError, match="samples"):
+        train_detector(training(tmp_path, slices=brighter), resume=True)
+    with pytest.raises(ModelError, match="no stopped training"):
+        train_detector(training(tmp_path / "elsewhere"), resume=True)
+    state = tmp_path / "resume.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be read as the state"):
+        train_detector(training(tmp_path), resume=True)
+
+
+def test_a_crash_while_the_state_is_written_leaves_the_one_before(whole, tmp_path, monkeypatch):
+    """The disk is full when the second epoch is saved."""
+    at = At(4, lambda: monkeypatch.setattr(Path, "replace", _full_disk))
+    with pytest.raises(OutputError, match="free some space"):
+        train_detector(training(tmp_path), progress=at)
+    monkeypatch.undo()
+    make_small(monkeypatch)
+    assert read_state(tmp_path / "resume.safetensors").epochs == 1
+    assert not list(tmp_path.glob(".writing-*"))
+    train_detector(training(tmp_path), resume=True)
+    assert weights(tmp_path) == weights(whole[0])
+
+
+def _full_disk(self, target):
+    raise OSError(28, "No space left on device")
+
+
+def test_state_is_read_back_bit_by_bit_and_is_no_pickle(tmp_path):
+    at = At(3)
+    with pytest.raises(Cancelled):
+        train_detector(training(tmp_path), progress=at, cancel=at.token)
+    state = read_state(tmp_path / "resume.safetensors")
+    write_state(tmp_path / "copy.safetensors", state)
+    copied = read_state(tmp_path / "copy.safetensors")
+    assert all(torch.equal(copied.tensors[name], tensor) for name, tensor in state.tensors.items())
+    assert {name.partition(".")[0] for name in state.tensors} == {"network", "average", "optimiser"}
+    assert any("exp_avg_sq" in name for name in state.tensors)
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+# ---- what goes wrong
+
+
+def test_memory_that_does_not_suffice_halves_the_batch_at_any_epoch(tmp_path, monkeypatch):
+    """As of the second epoch more than one slice is too many."""
+    sizes = []
+    preprocess = trainer._trainer_class().preprocess_batch
+
+    def short_of_memory(self, batch):
+        sizes.append(len(batch["img"]))
+        if len(sizes) > 2 and sizes[-1] > 1:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return preprocess(self, batch)
+
+    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", short_of_memory)
+    known = train_detector(training(tmp_path))
+    assert sizes == [2, 2, 2, 1, 1, 1, 1]
+    assert [row["epoch"] for row in known["losses"]] == [1, 2]
+
+
+def test_memory_is_halved_by_ultralytics_in_the_first_epoch_and_other_errors_are_raised(tmp_path, monkeypatch):
+    sizes = []
+    preprocess = trainer._trainer_class().preprocess_batch
+
+    def short_of_memory(self, batch):
+        sizes.append(len(batch["img"]))
+        if sizes[-1] > 1:
+            raise RuntimeError("CUDA out of memory")
+        return preprocess(self, batch)
+
+    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", short_of_memory)
+    train_detector(training(tmp_path / "a", replace(TINY, epochs=1)))
+    assert sizes == [2, 1, 1, 1, 1]
+
+    def broken(self, batch):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        train_detector(training(tmp_path / "b"))
+
+
+def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tmp_path, monkeypatch):
+    preprocess = trainer._trainer_class().preprocess_batch
+    seen = []
+
+    def poisoned(self, batch):
+        batch = preprocess(self, batch)
+        seen.append(1)
+        if len(seen) == 3:
+            batch["img"] = batch["img"] * float("nan")
+        return batch
+
+    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", poisoned)
+    with pytest.raises(ModelError, match="epoch 2: the loss is not finite"):
+        train_detector(training(tmp_path))
+    assert read_state(tmp_path / "resume.safetensors").epochs == 1
+    network, _ = load_checkpoint(tmp_path / "detector.safetensors")
+    assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+def test_what_cannot_be_trained_is_said_at_once(tmp_path, monkeypatch, tiny_detector, whole):
+    with pytest.raises(ModelError, match="training patient of the split"):
+        train_detector(training(tmp_path, split=Split(("X1",), ("X2",))))
+    with pytest.raises(ModelError, match="has scar to learn from"):
+        train_detector(training(tmp_path, split=Split(("N000", "N002"), ("P001",))))
+    with pytest.raises(ModelError, match="cannot start a yolo11s"):
+        train_detector(training(tmp_path, replace(TINY, architecture="yolo11s"), start=whole[0] / "detector.safetensors"))
+    scar_only = [replace(s, wall_known=False) for s in SLICES]
+    with pytest.raises(ModelError, match="no detector to say where it is"):
+        train_detector(training(tmp_path, slices=scar_only))
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ModelError, match="in one process"):
+        train_detector(training(tmp_path))
+
+
+def test_training_starts_from_a_detector_and_asks_it_for_unlabelled_ventricles(whole, tmp_path):
+    start = whole[0] / "detector.safetensors"
+    known = train_detector(training(tmp_path / "a", replace(TINY, epochs=1, rate=1e-9), start=start))
+    assert known["started_from"] == {"name": "detector", "sha256": whole[1]["sha256"]}
+    before, after = (load_checkpoint(p)[0].state_dict() for p in (start, tmp_path / "a" / "detector.safetensors"))
+    names = [n for n, t in before.items() if t.is_floating_point() and "running" not in n]
+    assert all(torch.allclose(before[n], after[n], atol=2e-3) for n in names)
+
+
+# ---- the threshold
+
+
+def test_threshold_is_never_chosen_on_validation_patients(tmp_path, monkeypatch):
+    asked = []
+
+    def choose(findings):
+        asked.append({f.labelled.patient for f in findings})
+        return 0.37
+
+    monkeypatch.setattr(finishing, "choose_confidence", choose)
+    known = train_detector(training(tmp_path / "a", replace(TINY, epochs=1)))
+    assert asked == [set(SPLIT.training)]
+    assert known["confidence"] == read_record(tmp_path / "a" / "detector.safetensors").confidence == 0.37
+    assert known["confidence_chosen_on"] == "4 training patients that also trained"
+    known = train_detector(training(tmp_path / "b", replace(TINY, epochs=1, confidence=0.2)))
+    assert len(asked) == 1 and known["confidence"] == 0.2
+
+
+def test_patients_that_set_the_threshold_can_be_kept_from_training():
+    slices, split = rings(12, 1), Split(tuple(f"{'P' if n % 2 else 'N'}{n:03d}" for n in range(10)), ("N010", "P011"))
+    learning, calibrating = divide(split, slices, replace(TINY, calibration=0.2))
+    one, other = ({s.patient for s in part} for part in (learning, calibrating))
+    assert one | other == set(split.training) and not one & other and len(other) == 2
+    assert {p[0] for p in other} == {"N", "P"}
+    both = divide(split, slices, TINY)
+    assert both[0] == both[1]
+
+
+def test_no_socket_is_opened(tmp_path):
+    """In a process of its own, where ultralytics has not been imported yet."""
+    import subprocess
+    import sys
+
+    from Testing.cli.test_offline import FORBIDDING
+    from Testing.support.command import REPOSITORY
+    from Testing.support.ring_factory import write_rings
+
+    data = write_rings(tmp_path / "data", rings())
+    options = [
+        "--start",
+        "fresh",
+        "--epochs",
+        "1",
+        "--set",
+        "size=64",
+        "--set",
+        "window=64",
+        "--set",
+        "phantoms=0",
+        "--device",
+        "cpu",
+    ]
+    for name in ("home", "temporary", "work"):
+        (tmp_path / name).mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "YOLO", "MPL", "TORCH"))}
+    environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", FORBIDDING, "train", "yolo", "--data", str(data), "-o", str(tmp_path / "out"), *options]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path / "work", env=environment, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    for name in ("home", "temporary", "work"):
+        assert [p for p in (tmp_path / name).rglob("*") if p.is_file()] == [], name
+    assert "Ultralytics" not in ran.stdout + ran.stderr

@@ -1,0 +1,195 @@
+"""The module as a whole: its own self-tests, reload, and the dialog that installs what the networks need."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+from Testing.support.panel_kit import open_module
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def opened(application):
+    """The module with the models that come with the program."""
+    with open_module(application) as module:
+        yield module
+
+
+SELF_TESTS = [
+    "test_panelWithoutVolume", "test_wrongVolumeIsASentence", "test_consoleCalls", "test_buttons", "test_sceneClosedInMidWork",
+    "test_folderOfStudies", "test_training",
+]  # fmt: skip
+SLOW = ("test_folderOfStudies", "test_training")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SELF_TESTS])
+def test_self_test(opened, name):
+    result = unittest.TestResult()
+    opened.code.MyoScarSegTest(name).run(result)
+    assert [text for _test, text in result.failures + result.errors] == []
+    assert result.skipped == []
+
+
+def test_all_self_tests_are_run_here(opened):
+    assert {name for name in dir(opened.code.MyoScarSegTest) if name.startswith("test")} == set(SELF_TESTS)
+
+
+class StandinTransport:
+    """A child process that says what it is told to."""
+
+    def __init__(self, command):
+        self.command = command
+        self.on_bytes = self.on_exit = lambda *_: None
+        self.closed = False
+
+    def start(self):
+        pass
+
+    def pump(self):
+        pass
+
+    def close(self):
+        self.closed = True
+
+    def kill(self):
+        self.closed = True
+
+
+def report(missing: bool) -> bytes:
+    """What the process beside Slicer finds in a Slicer with, or without, the packages."""
+    from MyoScarSegLib.installation.requirements import wanted
+
+    names = [] if missing else [requirement.name for requirement in wanted()]
+    found = {
+        "packages": [{"name": name, "version": "99.0", "whole": True} for name in ["numpy", "SimpleITK", *names]],
+        "modules": [], "index": "", "folder": "/here", "writable": True, "free_bytes": 10**12, "python": "3.12.10",
+        "computer": {"system": "Linux", "machine": "x86_64"},
+    }  # fmt: skip
+    return json.dumps(found).encode() + b"\n"
+
+
+@pytest.fixture
+def dialog(opened, tmp_path, monkeypatch):
+    """The installation dialog on a child process that the test plays."""
+    from MyoScarSegLib.installation.installer import Installer
+    from MyoScarSegLib.widgets.install_dialog import InstallDialog
+
+    monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
+    started: list[StandinTransport] = []
+    done: list[str] = []
+
+    def factory(command):
+        started.append(StandinTransport(command))
+        return started[-1]
+
+    def answer(missing: bool) -> None:
+        started[-1].on_bytes(report(missing))
+        started[-1].on_exit(0, "")
+
+    stopped = []
+    installer = Installer("python", factory, loaded=tuple)
+    shown = InstallDialog(opened.panel.form, before=lambda: stopped.append(True), after=done.append, installer=installer)
+    shown.started, shown.done, shown.answer, shown.stopped = started, done, answer, stopped
+    yield shown
+    shown.close()
+
+
+def test_dialog_says_what_how_large_and_from_where_before_anything_is_done(dialog):
+    dialog.show("propose")
+    dialog.answer(missing=True)
+    text = dialog.text.text
+    assert "torch" in text
+    assert "Download about" in text
+    assert "From:" in text
+    assert "processor" in text
+    assert dialog.install_button.enabled
+    assert [Path(t.command[-1]).name for t in dialog.started] == ["look"]
+
+
+def test_installing_goes_on_with_what_was_asked_for(dialog):
+    dialog.show("propose")
+    dialog.answer(missing=True)
+    dialog.install_button.click()
+    assert dialog.stopped == [True], "the worker must not hold files that are replaced"
+    assert dialog.cancel_button.text == "Cancel"
+    while "look" not in dialog.started[-1].command:
+        dialog.started[-1].on_bytes(b"Successfully installed something\n")
+        dialog.started[-1].on_exit(0, "")
+    dialog.answer(missing=False)
+    assert dialog.done == ["propose"]
+    assert "installed" in dialog.text.text
+
+
+def test_cancelled_installation_is_said_and_can_be_begun_again(dialog):
+    dialog.show("propose")
+    dialog.answer(missing=True)
+    dialog.install_button.click()
+    running = dialog.started[-1]
+    dialog.cancel_button.click()
+    assert running.closed
+    assert "cancelled" in dialog.text.text
+    assert dialog.install_button.enabled
+    assert dialog.done == []
+
+
+def test_failure_shows_the_log(dialog):
+    dialog.show("propose")
+    dialog.answer(missing=True)
+    dialog.install_button.click()
+    dialog.started[-1].on_bytes(b"ERROR: No space left on device\n")
+    dialog.started[-1].on_exit(1, "")
+    assert "No space left on device" in dialog.log.plainText
+    assert dialog.copy_button.visible
+    assert dialog.text.text
+
+
+def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
+    from MyoScarSegLib.installation.memory import Memory, Remembered
+    from MyoScarSegLib.widgets import advanced_part
+
+    monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
+    monkeypatch.setattr(advanced_part, "missing_now", lambda: ["torch"])
+    panel, asked = opened.panel, []
+    advanced = panel.advanced
+
+    class Dialog:
+        def show(self, action):
+            asked.append(action)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(advanced, "_missing", None)
+    monkeypatch.setattr(advanced, "_dialog", Dialog())
+    try:
+        panel.exit()
+        panel.enter()
+        opened.settle()
+        assert "not finished" not in opened.ui.errorLabel.text, "nothing was begun"
+        Memory().write(Remembered(unfinished=True, action="segment"))
+        panel.exit()
+        panel.enter()
+        opened.settle()
+        assert "not finished" in opened.ui.errorLabel.text
+        opened.click("installButton")
+        assert asked == ["segment"]
+    finally:
+        advanced._broken_off = ""
+        panel.status.say_error("")
+        opened.settle()
+
+
+def test_panel_needs_nothing_that_slicer_lacks(tmp_path):
+    """Neither torch, matplotlib nor Pillow is in Slicer's own process; torchvision would even bring it down."""
+    environment = {**os.environ, "MYOSCARSEG_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "Testing.support.panel_without_networks", tmp_path]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -1,0 +1,280 @@
+"""The click path on the real form, with the real scene layer and the real worker: propose, review, segment, correct, measure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.prompts import BoxState
+from Testing.support.panel_kit import add_volume
+
+
+@pytest.fixture
+def study(module):
+    """The module with a fresh study chosen and shown, and the worker loaded."""
+    module.panel.mouse.use(None)
+    module.scene.Clear(0)
+    module.settle()
+    add_volume(module.scene)
+    module.panel.study.choose_likely()
+    module.until(lambda: module.workflow.encoded == (4, 4), what="encoding")
+    module.show_slice(1)
+    module.fit()
+    return module
+
+
+@pytest.fixture
+def proposed(study):
+    """With boxes proposed by the button."""
+    study.click("proposeButton")
+    study.until(lambda: not study.workflow.busy, what="proposals")
+    return study
+
+
+@pytest.fixture
+def segmented(proposed):
+    """With masks made by the button."""
+    proposed.click("segmentAllButton")
+    proposed.until(lambda: not proposed.workflow.busy, what="masks")
+    return proposed
+
+
+def row_of(module, box_id: int) -> int:
+    table = module.ui.boxTable
+    return next(n for n in range(table.rowCount) if table.item(n, 0).data(0x0100) == box_id)
+
+
+def choose(module, box_id: int) -> None:
+    """Click a row of the box table."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    from Testing.support.standins.pythonqt import unwrap
+
+    table = unwrap(module.ui.boxTable)
+    place = table.visualItemRect(table.item(row_of(module, box_id), 0)).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    module.settle()
+
+
+def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
+    from MyoScarSegLib.widgets import drawing
+
+    rows = []
+    fill_row = type(segmented.panel.boxes)._fill_row
+    monkeypatch.setattr(type(segmented.panel.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row)))
+    draws = segmented.application.app.draws
+    box = segmented.session.boxes.rows()[-1]
+    assert len(segmented.session.boxes.rows()) > 1
+    monkeypatch.setattr(drawing, "MOST_S", 60.0)
+    for number in range(1, 4):
+        draws.clear()
+        segmented.workflow.nudge_box(box.id, (-1) ** number, 0)
+        assert draws == [False]  # the views wait for the mask
+        segmented.until(lambda: not segmented.workflow.waiting, what="mask")
+        assert draws == [False, True]
+        assert len(rows) == number
+
+
+def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(segmented, monkeypatch):
+    from MyoScarSegLib.widgets import drawing
+
+    draws = segmented.application.app.draws
+    draws.clear()
+    monkeypatch.setattr(drawing, "MOST_S", 0.0)
+    segmented.workflow.nudge_box(segmented.session.boxes.rows()[-1].id, 1, 0)
+    segmented.panel.backend._drawing.turn()
+    assert draws == [False, True]
+    assert segmented.workflow.waiting
+    segmented.workflow.nudge_box(segmented.session.boxes.rows()[-1].id, -1, 0)
+    assert draws == [False, True]  # once late, the views are live until the masks are there
+    segmented.until(lambda: not segmented.workflow.waiting, what="mask")
+
+
+def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(study):
+    field = study.slice_node().GetFieldOfView()[0]
+    study.ui.fitCheckBox.setChecked(False)
+    assert not study.panel.settings.flag("fit", True)
+    study.click("proposeButton")
+    study.until(lambda: not study.workflow.busy, what="proposals")
+    assert study.slice_node().GetFieldOfView()[0] == field
+    study.click("undoButton")
+    study.ui.fitCheckBox.setChecked(True)
+    study.click("proposeButton")
+    study.until(lambda: not study.workflow.busy, what="proposals")
+    assert study.slice_node().GetFieldOfView()[0] != field
+    study.click("undoButton")
+    assert study.slice_node().GetFieldOfView()[0] == field
+
+
+def test_two_clicks_segment_a_study(segmented):
+    ui = segmented.ui
+    assert ui.boxTable.rowCount == len(segmented.session.boxes.rows()) > 0
+    assert segmented.session.mask().any()
+    burden = segmented.workflow.burden
+    assert ui.volumeMlLabel.text == f"{burden.volume_ml:.1f}"
+    assert ui.massLabel.text == f"{burden.mass_g:.1f}"
+    assert ui.sliceTable.rowCount == len(segmented.session.probability.slices)
+    assert "Scar:" in ui.statusLabel.text
+
+
+def test_line_of_facts_and_the_reason_are_shown(study):
+    assert "4 slices" in study.ui.factsLabel.text
+    assert "PSIR" in study.ui.factsLabel.text
+    assert not study.ui.encodedBar.visible
+
+
+def test_row_click_jumps_to_the_slice_and_selects_the_box(proposed):
+    box = max(proposed.session.boxes.rows(), key=lambda row: row.box.slice)
+    proposed.show_slice(0)
+    choose(proposed, box.id)
+    assert proposed.workflow.displayed_slice == box.box.slice
+    assert proposed.workflow.views.selected == box.id
+    assert proposed.ui.acceptBoxButton.enabled
+
+
+def test_accept_goes_on_to_the_next_box_that_waits(proposed):
+    first, second = proposed.session.review_order()[:2]
+    choose(proposed, first)
+    proposed.click("acceptBoxButton")
+    assert proposed.session.boxes.box(first).state is BoxState.ACCEPTED
+    assert proposed.panel.boxes.selected == second
+    assert "to review" in proposed.ui.reviewLabel.text
+
+
+def test_rejected_box_can_be_restored(proposed):
+    first = proposed.session.review_order()[0]
+    choose(proposed, first)
+    proposed.click("rejectBoxButton")
+    choose(proposed, first)
+    assert proposed.ui.rejectBoxButton.text == "Restore"
+    proposed.click("rejectBoxButton")
+    assert proposed.session.boxes.box(first).state is BoxState.PROPOSED
+
+
+def test_delete_and_undo_bring_the_same_box_back(proposed):
+    first = proposed.session.review_order()[0]
+    before = proposed.session.boxes.box(first)
+    choose(proposed, first)
+    proposed.click("deleteBoxButton")
+    assert first not in [row.id for row in proposed.session.boxes.rows()]
+    proposed.click("undoButton")
+    assert proposed.session.boxes.box(first) == before
+
+
+def test_box_is_drawn_by_dragging_in_a_view(study):
+    study.click("drawBoxButton")
+    assert study.ui.drawBoxButton.checked
+    assert study.drag((20, 22), (44, 40)), "the view must not see the drag, or it would change window and level"
+    (row,) = study.session.boxes.rows()
+    assert row.box.slice == 1
+    assert row.box.source == "user"
+    assert np.allclose(row.box.xyxy, (20, 22, 44, 40), atol=0.5)
+    assert study.panel.boxes.selected == row.id
+    assert not study.ui.drawBoxButton.checked, "one box per press of the button: then its handles are for the mouse"
+
+
+def test_drag_without_a_tool_is_left_to_the_view(study):
+    assert not study.drag((20, 22), (44, 40))
+    assert study.session.boxes.rows() == []
+
+
+def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
+    study.panel.mouse.use("box")
+    slice_node = study.slice_node("Green")
+    x, y = (n // 2 for n in slice_node.GetDimensions()[:2])
+    interactor = study.interactor("Green")
+    for event, dx in (("LeftButtonPressEvent", 0), ("LeftButtonReleaseEvent", 30)):
+        interactor.SetEventInformation(x + dx, y + dx, 0, 0, "\0", 0, None)
+        interactor.InvokeEvent(event)
+    study.settle()
+    assert study.session.boxes.rows() == []
+    assert "across the slices" in study.ui.errorLabel.text
+    study.panel.status.say_error("")
+
+
+def test_new_box_shows_its_mask_at_once(study):
+    study.panel.mouse.use("box")
+    study.drag((20, 22), (44, 40))
+    study.until(lambda: not study.workflow.behind, what="live mask")
+    assert study.session.probability.slices == [1]
+
+
+def test_points_are_clicked_in_a_view(segmented):
+    k = segmented.session.boxes.rows()[0].box.slice
+    segmented.show_slice(k)
+    segmented.click("addNegativeButton")
+    segmented.drag((30, 30), (30, 30))
+    (point,) = segmented.session.points.points()
+    assert (point.slice, point.positive) == (k, False)
+    assert np.allclose((point.x, point.y), (30, 30), atol=0.5)
+    segmented.until(lambda: not segmented.workflow.behind, what="live mask")
+    segmented.click("removePointButton")
+    assert segmented.session.points.points() == []
+
+
+def test_threshold_slider_acts_at_once_and_a_drag_is_one_undo_step(segmented):
+    before = segmented.session.mask().sum()
+    entries = len(segmented.session.history.labels)
+    slider = segmented.ui.thresholdSlider
+    for value in (0.55, 0.6, 0.7):
+        slider.value = value
+    segmented.settle()
+    assert segmented.session.threshold == pytest.approx(0.7)
+    assert segmented.session.mask().sum() <= before
+    assert len(segmented.session.history.labels) == entries + 1
+    segmented.click("undoButton")
+    assert segmented.session.mask().sum() == before
+    assert slider.value == pytest.approx(0.5)
+
+
+def test_growing_and_shrinking_is_reversible(segmented):
+    before = segmented.session.mask()
+    segmented.ui.growthSlider.value = 2.0
+    segmented.settle()
+    assert segmented.session.mask().sum() > before.sum()
+    segmented.ui.growthSlider.value = 0.0
+    segmented.settle()
+    assert np.array_equal(segmented.session.mask(), before)
+
+
+def test_opacity_and_outline_reach_the_segment(segmented):
+    segment = segmented.session.segmentation.existing_segment_id
+    segmented.ui.opacitySlider.value = 0.2
+    segmented.ui.outlineCheckBox.checked = False
+    display = segmented.session.segmentation.existing_node.GetDisplayNode()
+    assert display.GetSegmentOpacity2DFill(segment) == pytest.approx(0.2)
+    assert not display.GetSegmentVisibility2DOutline(segment)
+    segmented.ui.opacitySlider.value = 0.5
+    segmented.ui.outlineCheckBox.checked = True
+
+
+def test_clear_takes_everything_of_the_model_away_and_undo_brings_it_back(segmented):
+    mask, boxes = segmented.session.mask(), segmented.session.boxes.rows()
+    segmented.click("clearButton")
+    assert not segmented.session.mask().any()
+    assert segmented.ui.boxTable.rowCount == 0
+    segmented.click("undoButton")
+    assert np.array_equal(segmented.session.mask(), mask)
+    assert segmented.session.boxes.rows() == boxes
+
+
+def test_results_are_exported(segmented, tmp_path):
+    segmented.panel.numbers.export(tmp_path / "out")
+    assert (tmp_path / "out" / "results.csv").is_file()
+    assert segmented.ui.errorLabel.text == ""
+
+
+def test_numbers_are_copied_as_a_table(segmented):
+    segmented.click("copyNumbersButton")
+    lines = segmented.application.app.clipboard().text().splitlines()
+    assert lines[0].startswith("slice\tpixels")
+    assert len(lines) == 1 + 4 + 1
+
+
+def test_editor_opens_in_the_panel_with_the_study_segment(segmented):
+    segmented.ui.editorGroup.checked = True
+    segmented.settle()
+    editor = segmented.panel.scar.editor.widget
+    assert editor.segmentationNode() is segmented.session.segmentation.existing_node
+    segmented.ui.editorGroup.checked = False

@@ -1,0 +1,97 @@
+"""The worker's transport on a QProcess: bytes in pieces, an end that is told once, and writing that never waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+
+
+@pytest.fixture
+def start(application):
+    """Starts Python code on the transport; collects what it says."""
+    from MyoScarSegLib.widgets.process import QProcessTransport, wait_for_killed
+
+    transports = []
+
+    def begin(code: str, program: str = sys.executable):
+        transport = QProcessTransport([program, "-c", code], dict(os.environ))
+        transport.got, transport.ends = bytearray(), []
+        transport.on_bytes = transport.got.extend
+        transport.on_exit = lambda code, tail: transport.ends.append((code, tail))
+        transport.start()
+        transports.append(transport)
+        return transport
+
+    yield begin
+    for transport in transports:
+        transport.kill()
+    wait_for_killed(5)
+
+
+def until(application, condition, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        application.app.processEvents()
+        time.sleep(0.002)
+
+
+ECHO = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1]); print('said', file=sys.stderr)"
+
+
+def test_bytes_go_there_and_back_and_the_end_comes_last(application, start):
+    transport = start(ECHO)
+    data = os.urandom(3_000_000)
+    transport.write(data)
+    transport.close()
+    until(application, lambda: transport.ends)
+    assert bytes(transport.got) == data[::-1]
+    assert transport.ends == [(0, "said\n")]
+
+
+def test_writing_to_a_process_that_does_not_read_returns_at_once(application, start):
+    transport = start("import time; time.sleep(30)")
+    begin = time.thread_time()
+    transport.write(bytes(20_000_000))
+    assert time.thread_time() - begin < 0.5
+    transport.kill()
+    until(application, lambda: transport.ends)
+    assert transport.ends[0][0] < 0, "a negative number: killed by a signal, as subprocess has it"
+
+
+def test_end_is_told_once_with_its_status(application, start):
+    transport = start("import sys; print('why', file=sys.stderr); sys.exit(3)")
+    until(application, lambda: transport.ends)
+    transport.write(b"late")
+    transport.close()
+    transport.kill()
+    assert transport.ends == [(3, "why\n")]
+
+
+def test_program_that_is_not_there_is_told_as_an_end(application, start):
+    transport = start("", program="/nowhere/PythonSlicer")
+    until(application, lambda: transport.ends)
+    ((code, tail),) = transport.ends
+    assert code == 127
+    assert "/nowhere/PythonSlicer" in tail
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_sample_study_whose_process_dies_is_made_once_more(application, scene, tmp_path, deaths):
+    from MyoScarSegLib.utils.child import environment_with_us
+    from MyoScarSegLib.widgets.sample import SampleMaker
+
+    python = tmp_path / "python"
+    died = f'[ "$(wc -l < "{tmp_path}/died")" -lt {deaths} ] && echo >> "{tmp_path}/died" && kill -9 $$'
+    python.write_text(f'#!/bin/sh\n{died}\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "died").touch()
+    told = []
+    maker = SampleMaker(scene, str(python), environment_with_us())
+    maker.start(lambda *outcome: told.append(outcome))
+    until(application, lambda: told, 60)
+    ((node, error),) = told
+    assert (node is not None) == (deaths == 1) and bool(error) == (deaths == 2) and not maker.busy

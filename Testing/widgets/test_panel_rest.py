@@ -1,0 +1,139 @@
+"""While nobody asks for anything the module does nothing: no timer after it was left, one turn a second while it is seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from Testing.support.panel_kit import add_volume, open_module
+
+pytest.importorskip("slicer")
+pytest.importorskip("PySide6")
+
+
+@pytest.fixture(scope="module")
+def opened(application):
+    with open_module(application, enter=False) as module:
+        module.workflow.waits = True  # no worker: that it says nothing at rest is tested with the engine
+        yield module
+
+
+@pytest.fixture
+def module(opened):
+    opened.scene.Clear(0)
+    opened.panel.show_tab(0)
+    opened.widget.enter()
+    return opened
+
+
+@pytest.fixture
+def backend(module):
+    return module.panel.backend
+
+
+def rests(module, interval_ms: int) -> None:
+    module.until(lambda: module.panel.backend.interval_ms == interval_ms, 20.0, what=f"{interval_ms} ms between two turns")
+
+
+def test_one_turn_a_second_while_the_module_is_seen_and_none_after_it_was_left(module, backend):
+    rests(module, 1000)
+    module.workflow.select(add_volume(module.scene))
+    assert backend.interval_ms == 10
+    rests(module, 1000)
+    module.widget.exit()
+    rests(module, 0)
+    assert not backend._timer.active
+    module.widget.enter()
+    assert backend.interval_ms == 10
+    rests(module, 1000)
+
+
+def test_what_is_done_from_elsewhere_wakes_a_module_that_was_left(module, backend):
+    module.workflow.select(add_volume(module.scene))
+    module.workflow.session.segmentation.write_slices({1: module.workflow.session.mask()[1] | True})
+    rests(module, 1000)
+    module.widget.exit()
+    rests(module, 0)
+    edited = module.workflow.session.edited_slices
+    assert edited == [1]
+    module.workflow.session.segmentation.write_slices({2: module.workflow.session.mask()[1]})
+    assert backend.interval_ms == 10
+    rests(module, 0)
+    assert module.workflow.session.edited_slices == [1, 2]
+    assert "2" in module.workflow.session.history.undo_label
+
+
+def test_the_files_of_library_and_trainings_are_looked_at_only_while_the_training_tab_is_seen(module, backend, monkeypatch):
+    looks = []
+    monkeypatch.setattr(module.training._state.library, "look", lambda **_: bool(looks.append("library")))
+    monkeypatch.setattr(module.training._state.runs, "look", lambda **_: bool(looks.append("runs")))
+    backend.wake()
+    module.settle()
+    assert not looks
+    module.show_train()
+    assert set(looks) == {"library", "runs"}
+    module.panel.show_tab(0)
+    looks.clear()
+    module.settle()
+    assert not looks
+    module.show_train()
+    module.widget.exit()
+    looks.clear()
+    module.settle()
+    assert not looks
+
+
+def test_the_library_of_the_last_time_is_not_touched_before_it_is_seen(module, backend, tmp_path, monkeypatch):
+    opened = []
+    module.training.kept_folder = tmp_path
+    monkeypatch.setattr(module.training, "open_library", opened.append)
+    module.panel.enter()
+    module.settle()
+    assert not opened
+    module.show_train()
+    assert opened == [tmp_path]
+
+
+def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_turn(module, backend, monkeypatch):
+    module.workflow.select(add_volume(module.scene))
+    module.settle()
+    applied = []
+    set_threshold = module.workflow.set_threshold
+
+    def counted(threshold, **more):
+        applied.append(round(threshold, 2))
+        return set_threshold(threshold, **more)
+
+    monkeypatch.setattr(module.workflow, "set_threshold", counted)
+    for percent in range(51, 71):
+        module.ui.thresholdSlider.value = percent / 100
+    assert applied == [0.51]
+    module.settle()
+    assert applied == [0.51, 0.7] and module.session.threshold == pytest.approx(0.7)
+    assert module.ui.thresholdSlider.value == pytest.approx(0.7)
+
+
+def test_a_library_that_does_not_answer_holds_nothing_up_and_is_asked_once(module, backend, tmp_path, monkeypatch):
+    import threading
+
+    from MyoScarSegLib.scene.training import library_side
+
+    module.training.open_library(tmp_path / "library", create=True)
+    hangs, asked, state = threading.Event(), [], module.training._state
+    now = [state.library._clock() + 10]
+    monkeypatch.setattr(state.library, "_clock", lambda: now[0])
+    monkeypatch.setattr(
+        library_side, "signature", lambda library: asked.append(threading.current_thread()) or hangs.wait(60) or ()
+    )
+    looks = []
+    monkeypatch.setattr(state.runs, "look", lambda **_: bool(looks.append(1)))
+    module.training.watching = True
+    try:
+        for _ in range(20):
+            module.training.pump()
+            now[0] += 1
+        assert len(asked) == 1 and asked[0] is not threading.main_thread()
+        assert len(looks) <= 3, "nor are its trainings looked at after that"
+        assert not state.library.looking, "and there is no hurry to ask again"
+    finally:
+        hangs.set()
+        module.training.watching = False
