@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 import pytest
 
-from MyoScarSegLib import __version__, processes
+from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.engine.protocol import FrameReader
 from MyoScarSegLib.engine.transport import ignore_bytes, ignore_exit
 from MyoScarSegLib.errors import Cancelled, EngineError
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.utils import processes
 from Testing.support.engine_factory import FaultyEngine, bright_study
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="the faulty worker needs signals")

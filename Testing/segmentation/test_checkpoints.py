@@ -421,7 +421,7 @@ def test_a_pickle_under_another_ending_is_not_run_either(tmp_path, state, suffix
 
 def test_trust_opens_a_file_that_holds_more_and_remembers_it(tmp_path, state):
     path = save(tmp_path / "author.pth", {"model_state_dict": _Subclass(nested(state)), "config": _Subclass(lr=0.1)})
-    with pytest.raises(ModelError, match=r"holds more than tensors \(Testing\.test_segmentation_checkpoints\._Subclass\)"):
+    with pytest.raises(ModelError, match=r"holds more than tensors \(Testing\.segmentation\.test_checkpoints\._Subclass\)"):
         read_checkpoint(path)
     trusted = read_checkpoint(path, trust=True)
     assert torch.equal(trusted.state["image_encoder.pos_embed"], state["image_encoder.pos_embed"])

@@ -8,21 +8,19 @@ import pytest
 from MyoScarSegLib.training.jobdata import read_job_data
 from MyoScarSegLib.training.jobs import TrainJob
 from MyoScarSegLib.utils.progress import no_progress
+from Testing.support.command import write_image
 
 
 def write_patients(folder, count):
-    from PIL import Image
-
+    """In EMIDEC's layout, two slices each."""
     generator = np.random.default_rng(count)
-    for part in ("images", "labels"):
-        (folder / part).mkdir()
     for number in range(count):
-        name = f"Case_P{number + 1:03}_slice_000.png"
-        labels = np.zeros((32, 32), dtype=np.uint8)
-        labels[8:24, 8:24] = 2
-        labels[8:12, 8:12] = 3
-        Image.fromarray(generator.integers(0, 255, (32, 32), dtype=np.uint8)).save(folder / "images" / name)
-        Image.fromarray(labels).save(folder / "labels" / name)
+        name = f"Case_P{number + 1:03}"
+        labels = np.zeros((2, 32, 32), dtype=np.uint8)
+        labels[:, 8:24, 8:24] = 2
+        labels[:, 8:12, 8:12] = 3
+        write_image(folder / name / "Images" / f"{name}.nii.gz", generator.integers(0, 255, labels.shape, dtype=np.uint8))
+        write_image(folder / name / "Contours" / f"{name}.nii.gz", labels)
     return folder
 
 
