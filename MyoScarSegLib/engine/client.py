@@ -501,10 +501,10 @@ class Engine:
         self._link.send({"type": "configure", "settings": self.settings.to_json()})
         for key, study in self._studies.items():
             self._link.send(*study_message(key, study))
+        for key, k in self._preferred.items():  # before the requests, which are begun as they come
+            self._link.send({"type": "prefer", "key": key, "slice": k})
         for request in self._requests.values():
             self._link.send(request.fields)
-        for key, k in self._preferred.items():
-            self._link.send({"type": "prefer", "key": key, "slice": k})
 
 
 def _result(what: str, message: Message) -> Any:

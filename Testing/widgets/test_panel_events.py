@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -39,18 +40,35 @@ def boxed(module) -> None:
 
 
 def slow_worker(command, environment):
-    """A worker that takes half a second longer over each slice that it segments."""
+    """A worker that takes half a second longer over each slice."""
     from MyoScarSegLib.widgets.process import QProcessTransport
 
     program = (
-        "import sys, time, MyoScarSegLib.segmentation.segmenter as s\n"
-        "usual = s.Segmenter.predict\n"
-        "s.Segmenter.predict = lambda self, *a, **n: (time.sleep(0.5), usual(self, *a, **n))[1]\n"
+        "import sys, time\n"
+        "from MyoScarSegLib.detection.yolo import YoloDetector\n"
+        "from MyoScarSegLib.segmentation.segmenter import Segmenter\n"
+        "def slower(usual):\n"
+        "    return lambda *a, **n: (time.sleep(0.5), usual(*a, **n))[1]\n"
+        "Segmenter.predict, YoloDetector.detect = slower(Segmenter.predict), slower(YoloDetector.detect)\n"
         "import runpy\n"
         "sys.argv = ['worker'] + sys.argv[1:]\n"
         "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"
     )
     return QProcessTransport([command[0], "-c", program, *command[3:]], environment)
+
+
+@contextmanager
+def slowly(study):
+    """The work in this block is done by a slow worker, so that what comes in mid work finds it there."""
+    link = study.engine._link
+    factory, link._factory = link._factory, slow_worker
+    try:
+        study.engine.stop()
+        study.engine.start()
+        study.until(lambda: study.engine.state in ("ready", "working"), what="slow worker")
+        yield lambda: setattr(link, "_factory", factory)
+    finally:
+        link._factory = factory
 
 
 def test_without_a_volume_nothing_can_be_started_and_the_tooltips_say_why(module):
@@ -65,13 +83,16 @@ def test_without_a_volume_nothing_can_be_started_and_the_tooltips_say_why(module
 
 
 def test_cancel_stops_within_a_second_and_leaves_the_scene_as_it_was(study):
-    study.click("proposeButton")
-    study.until(lambda: study.ui.progressPanel.visible and study.workflow.progress[1], what="progress")
-    study.click("cancelButton")
-    assert study.workflow.busy == ""
+    with slowly(study):
+        study.click("proposeButton")
+        study.until(lambda: study.ui.progressPanel.visible and study.workflow.progress[1], what="progress")
+        study.click("cancelButton")
+        assert study.workflow.busy == ""
     assert not study.ui.progressPanel.visible
     assert study.session.boxes.rows() == []
     study.until(lambda: study.engine.state in ("ready", "working"), 5.0, what="worker after cancel")
+    study.engine.stop()  # the slow worker
+    study.engine.start()
 
 
 def test_closing_the_scene_in_mid_work_empties_the_panel(study):
@@ -106,20 +127,12 @@ def test_deleting_a_box_node_deletes_the_box(study):
 
 def test_killed_worker_is_said_and_asked_again(study):
     boxed(study)
-    link = study.engine._link
-    factory = link._factory
-    link._factory = slow_worker  # so that the kill finds it at work, and not before or after
-    try:
-        study.engine.stop()
-        study.engine.start()
-        study.until(lambda: study.engine.state in ("ready", "working"), what="slow worker")
+    with slowly(study) as quick_again:
         study.click("segmentAllButton")
         study.until(lambda: study.workflow.progress[1] == 12 and study.workflow.progress[0] >= 1, what="progress of segmenting")
-        link._factory = factory
+        quick_again()
         os.kill(study.engine.status().pid, signal.SIGKILL)
         study.until(lambda: not study.workflow.busy, what="end of the action")
-    finally:
-        link._factory = factory
     assert "asked again" in study.ui.noteLabel.text
     assert not study.ui.errorFrame.visible
     assert len(study.session.boxes.rows()) == 12
