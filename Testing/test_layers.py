@@ -32,27 +32,18 @@ NETWORKS = (
     "MyoScarSegLib.segmentation.detail",
     "MyoScarSegLib.segmentation.mask_decoder",
 )
-LIMIT_S = 0.3
-# Training and its evaluation are imported when somebody trains, one part at a time.
-TRAINING_LIMIT_S = 0.5
 PROBE = """
-    import importlib, json, pkgutil, sys, time
+    import importlib, json, pkgutil, sys
 
-    def cpu_s(*names):  # processor time: a busy machine must not fail the test
-        start = time.process_time()
-        for name in names:
-            importlib.import_module(name)
-        return time.process_time() - start
-
-    package = cpu_s("MyoScarSegLib")
+    import MyoScarSegLib
     loaded = sorted(sys.modules)
-    numpy = cpu_s("numpy")
     networks = json.loads(sys.argv[1])
     found = pkgutil.walk_packages(sys.modules["MyoScarSegLib"].__path__, "MyoScarSegLib.")
     own = ("MyoScarSegLib.scene", "MyoScarSegLib.widgets")  # they need the application around them, or slicer-core
     names = [m.name for m in found if not m.name.endswith("__main__") and m.name not in networks and not m.name.startswith(own)]
-    modules = {name: cpu_s(name) for name in names}
-    print(json.dumps({"package": package, "loaded": loaded, "modules": modules, "after": sorted(sys.modules)}))
+    for name in names:
+        importlib.import_module(name)
+    print(json.dumps({"loaded": loaded, "modules": names, "after": sorted(sys.modules)}))
 """
 
 
@@ -85,29 +76,20 @@ def test_the_linter_would_see_an_import_upwards(tmp_path):
 
 @pytest.fixture(scope="module")
 def imported():
-    """Of two tries the quicker: the first may have to compile."""
-    tries = []
-    for _ in range(2):
-        command = [sys.executable, "-c", textwrap.dedent(PROBE), json.dumps(NETWORKS)]
-        ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
-        tries.append(json.loads(ran.stdout))
-    return min(tries, key=lambda one: sum(one["modules"].values()))
+    """What a process has loaded after the package alone, and after all modules that need neither application nor network."""
+    command = [sys.executable, "-c", textwrap.dedent(PROBE), json.dumps(NETWORKS)]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
+    return json.loads(ran.stdout)
 
 
-def test_importing_the_library_takes_no_time_and_not_even_numpy(imported):
-    assert imported["package"] < LIMIT_S / 10
+def test_importing_the_library_loads_no_module_of_it_and_not_even_numpy(imported):
+    """How long imports take is in the benchmark (`make bench`)."""
+    assert [name for name in imported["loaded"] if name.startswith("MyoScarSegLib")] == ["MyoScarSegLib"]
     assert "numpy" not in imported["loaded"]
 
 
-def test_importing_all_its_modules_takes_less_than_the_limit_beyond_numpy(imported):
-    worst = sorted(imported["modules"].items(), key=lambda item: -item[1])[:3]
-    training = sum(seconds for name, seconds in imported["modules"].items() if ".training" in name)
-    assert len(imported["modules"]) > 50
-    assert sum(imported["modules"].values()) - training < LIMIT_S, f"the slowest: {worst}"
-    assert training < TRAINING_LIMIT_S, f"the slowest: {worst}"
-
-
 def test_no_module_loads_a_heavy_library_when_it_is_imported(imported):
+    assert len(imported["modules"]) > 50
     assert HEAVY & {name.partition(".")[0] for name in imported["after"]} == set()
 
 
