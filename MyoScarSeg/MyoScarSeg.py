@@ -168,7 +168,7 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
     def train(self, settings=None, wait=False, progress=None, library=None):
         """Train on the library in a process of its own, which outlives Slicer. Returns the run; with ``wait`` when it has ended.
 
-        ``settings`` maps what :class:`MyoScarSegLib.training.runs.plans.TrainSettings` has; the defaults if None.
+        ``settings`` maps what :class:`MyoScarSegLib.training.train_settings.TrainSettings` has; the defaults if None.
         """
         return self._training.train(settings, wait, progress, library)
 

@@ -105,7 +105,7 @@ def _is_own(models: Registry, name: str, file: Path) -> bool:
 
 def _own(args: argparse.Namespace) -> int:
     from MyoScarSegLib.models import own
-    from MyoScarSegLib.training.own_models import import_model
+    from MyoScarSegLib.training.model_import import import_model
 
     failed = False
     for name in args.names if args.action == "remove" else [getattr(args, "name", "")]:

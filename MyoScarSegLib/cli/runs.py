@@ -159,7 +159,7 @@ def _show(args: argparse.Namespace) -> int:
         lines.append(f"Best {part}: " + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in best.items()))
     lines += [f"{part}: {path}" for part, path in run.models().items()]
     if run.comparison.is_file():
-        from MyoScarSegLib.training.runs.compare import read_comparison
+        from MyoScarSegLib.training.runs.model_comparison import read_comparison
 
         lines.append(read_comparison(run.comparison)["verdict"]["sentence"])
     sys.stdout.write("\n".join(lines) + "\n")
@@ -168,8 +168,8 @@ def _show(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.runs import launch
-    from MyoScarSegLib.training.runs.plans import TrainSettings
     from MyoScarSegLib.training.runs.run import Run
+    from MyoScarSegLib.training.train_settings import TrainSettings
 
     try:
         settings = TrainSettings(

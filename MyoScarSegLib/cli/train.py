@@ -99,7 +99,7 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
 
 def run_training(args: argparse.Namespace) -> int:
     """Carry out ``train sam`` and ``train yolo``. Returns the exit status."""
-    from MyoScarSegLib.training.jobs import TrainJob, run
+    from MyoScarSegLib.training.train_job import TrainJob, run
 
     names = [f.name for f in fields(TrainJob) if f.name not in ("options", "resume")]
     said = {name: value for name in names if (value := getattr(args, name, None)) is not None}

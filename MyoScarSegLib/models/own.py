@@ -190,7 +190,7 @@ def take_over(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Entry:
-    """Keep a model from elsewhere that is known to load, see :func:`MyoScarSegLib.training.own_models.import_model`.
+    """Keep a model from elsewhere that is known to load, see :func:`MyoScarSegLib.training.model_import.import_model`.
 
     Its card is looked for beside it; without one nothing is known of its data and figures, and the registry says so.
 

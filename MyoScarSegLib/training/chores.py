@@ -30,9 +30,9 @@ CHORES = {
     "run_remove": "MyoScarSegLib.training.runs.chores:remove_chore",
     "run_export": "MyoScarSegLib.training.runs.chores:export_chore",
     "estimate": "MyoScarSegLib.training.runs.estimate:estimate_chore",
-    "compare": "MyoScarSegLib.training.runs.compare:compare_chore",
+    "compare": "MyoScarSegLib.training.runs.model_comparison:compare_chore",
     "model_keep": "MyoScarSegLib.models.own:keep_chore",
-    "model_import": "MyoScarSegLib.training.own_models:import_chore",
+    "model_import": "MyoScarSegLib.training.model_import:import_chore",
     "model_export": "MyoScarSegLib.models.own:export_chore",
 }
 """Name to ``module:function``; imported when asked for."""

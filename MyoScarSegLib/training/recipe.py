@@ -8,7 +8,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.registry import registry
-from MyoScarSegLib.training.jobs import FRESH
+from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.utils.files import read_json
 
 _FIELDS = ("mode", "preset", "epochs", "batch", "seed", "folds", "held_out")
@@ -18,7 +18,7 @@ _LAYOUTS = ("data_kind", "labels", "patients")
 
 
 def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[str, Any]:
-    """What a :class:`~MyoScarSegLib.training.jobs.TrainJob` needs, beside data and folder, to train a model again.
+    """What a :class:`~MyoScarSegLib.training.train_job.TrainJob` needs, beside data and folder, to train a model again.
 
     Args:
         model: name of a model in the registry, or path of a model file or of its card.

@@ -288,7 +288,7 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
 
 def test_an_epoch_is_trained(slicer):
     slicer.ask(
-        "panel().training.train.form.fill(__import__('MyoScarSegLib.training.runs.plans', fromlist=['x'])"
+        "panel().training.train.form.fill(__import__('MyoScarSegLib.training.train_settings', fromlist=['x'])"
         ".TrainSettings(preset='quick', epochs=1, options={'copies': 1, 'evaluate_every': 1}))"
     )
     slicer.click(f"{TRAIN}.startTrainButton")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.cli import runs as cli
+from MyoScarSegLib.training import train_settings
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.runs import plans
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState, RunStatus, write_status
 from Testing.support.run_factory import SPLIT, settings, write_library
@@ -32,10 +32,10 @@ def library(made, tmp_path) -> Path:
 
 
 def test_choices_are_those_of_the_settings():
-    assert [c.name for c in plans.whats()] == list(cli.WHATS)
-    assert [c.name for c in plans.modes()] == list(cli.MODES)
-    assert [c.name for c in plans.presets()] == list(cli.PRESETS)
-    assert plans.AUGMENTATIONS == cli.AUGMENTATIONS
+    assert [c.name for c in train_settings.whats()] == list(cli.WHATS)
+    assert [c.name for c in train_settings.modes()] == list(cli.MODES)
+    assert [c.name for c in train_settings.presets()] == list(cli.PRESETS)
+    assert train_settings.AUGMENTATIONS == cli.AUGMENTATIONS
 
 
 def test_a_run_is_planned_listed_shown_cancelled_and_removed(made, library, command):

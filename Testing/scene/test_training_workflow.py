@@ -20,9 +20,9 @@ from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.run_factory import QUICK, environment, write_library
 from Testing.support.tiny_training import write_start

@@ -14,10 +14,10 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 from MyoScarSegLib.scene.training import run_actions
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.support.run_factory import SPLIT, add_case, environment, write_library
 from Testing.support.training_workflow_factory import Pumped, add_ring_study, idle_workflow
 

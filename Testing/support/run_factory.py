@@ -15,9 +15,9 @@ import numpy as np
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.conftest import REPOSITORY
 from Testing.support.ring_factory import ring
 from Testing.support.tiny_training import write_start

@@ -9,7 +9,7 @@ import pytest
 
 from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.finetune import calibration
-from MyoScarSegLib.training.jobs import TrainJob, run
+from MyoScarSegLib.training.train_job import TrainJob, run
 from Testing.support.ring_factory import rings, write_rings
 from Testing.support.run_factory import QUICK
 from Testing.support.tiny_training import tensors_of, write_start

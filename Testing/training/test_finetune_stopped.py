@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from MyoScarSegLib.errors import Cancelled
-from MyoScarSegLib.training.jobs import TrainJob, run
+from MyoScarSegLib.training.train_job import TrainJob, run
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import rings, write_rings

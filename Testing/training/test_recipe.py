@@ -11,10 +11,10 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.finetune.job import sam_settings
-from MyoScarSegLib.training.jobs import TrainJob
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.recipe import recipe
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.training.yolo import trainer
 from MyoScarSegLib.training.yolo.job import detector_settings
 

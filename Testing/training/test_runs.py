@@ -13,9 +13,9 @@ import pytest
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.runs import launch, status
-from MyoScarSegLib.training.runs.casedata import read_cases
 from MyoScarSegLib.training.runs.control import Watch, read_wish, write_wish
 from MyoScarSegLib.training.runs.run import Run, runs_of
+from MyoScarSegLib.training.runs.run_cases import read_cases
 from MyoScarSegLib.training.runs.status import RunState, RunStatus, StatusWriter, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import import_run
 from MyoScarSegLib.training.splits import Split

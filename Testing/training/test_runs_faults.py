@@ -42,7 +42,7 @@ STAGES = {
         "def evaluate(*a):\n    _done.append(1)\n    return hang() if len(_done) == AT else _do(*a)\n"
         "_Work.evaluate = evaluate"
     ),
-    "comparing": "import MyoScarSegLib.training.runs.compare as c\nc.compare_models = lambda *a, **k: hang()",
+    "comparing": "import MyoScarSegLib.training.runs.model_comparison as c\nc.compare_models = lambda *a, **k: hang()",
 }
 """What makes each stage last, from its ``AT``-th piece on."""
 
@@ -266,11 +266,11 @@ def test_memory_that_runs_out_is_told_and_the_training_goes_on(planned, own, tmp
 
 
 def test_a_defect_is_a_failure_with_a_sentence_and_the_run_can_go_on(planned, whole, own, tmp_path, monkeypatch):
-    from MyoScarSegLib.training.runs import examples
+    from MyoScarSegLib.training.runs import validation_pictures
 
     run = copy_of(planned, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(examples, "draw", lambda *_: 1 / 0)
+        patch.setattr(validation_pictures, "draw", lambda *_: 1 / 0)
         status = carry_out(run)
     assert status.state is RunState.FAILED and "division by zero" in status.error
     assert carry_out(run).state is RunState.FINISHED

@@ -15,8 +15,8 @@ import pytest
 
 from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.runs import launch
-from MyoScarSegLib.training.runs.compare import read_comparison
 from MyoScarSegLib.training.runs.logreader import LogReader
+from MyoScarSegLib.training.runs.model_comparison import read_comparison
 from MyoScarSegLib.training.runs.process import carry_out
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState, read_status

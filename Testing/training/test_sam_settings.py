@@ -9,7 +9,7 @@ import pytest
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.job import sam_settings
 from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.training.train_job import TrainJob
 
 
 def job(**more) -> TrainJob:

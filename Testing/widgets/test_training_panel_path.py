@@ -18,8 +18,8 @@ pytest.importorskip("monai")
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.evaluation.metrics import dice
-from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.support.panel_kit import open_module
 from Testing.support.run_factory import QUICK
 from Testing.support.standins.pythonqt import unwrap

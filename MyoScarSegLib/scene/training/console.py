@@ -14,9 +14,9 @@ from typing import Any
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
-from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.train_settings import TrainSettings
 
 _PAUSE_S = 0.01
 

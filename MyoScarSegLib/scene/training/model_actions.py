@@ -14,7 +14,7 @@ from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.startmodels import start_names
+from MyoScarSegLib.training.start_models import start_names
 from MyoScarSegLib.utils.files import read_json
 
 

@@ -15,13 +15,13 @@ from MyoScarSegLib.scene.training.curves import CurveChart
 from MyoScarSegLib.scene.training.library_actions import LibraryActions
 from MyoScarSegLib.scene.training.opened_case import ReadCase, add_volume, opened_volume
 from MyoScarSegLib.scene.training.training_state import TrainingState
+from MyoScarSegLib.training.runs.compared_masks import file_of, read_predictions
 from MyoScarSegLib.training.runs.estimate import Estimate
 from MyoScarSegLib.training.runs.launch import start
-from MyoScarSegLib.training.runs.plans import TrainSettings
-from MyoScarSegLib.training.runs.predictions import file_of, read_predictions
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
 
 _SEED, _FOLDS = 0, 5
 """Of the split that is drawn if the user has not asked for another one."""

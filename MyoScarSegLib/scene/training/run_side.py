@@ -10,7 +10,7 @@ from typing import Any
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.curves import CurveReader
 from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
-from MyoScarSegLib.training.runs.compare import read_comparison
+from MyoScarSegLib.training.runs.model_comparison import read_comparison
 from MyoScarSegLib.training.runs.run import EXAMPLES, RUNS, Run, runs_of
 from MyoScarSegLib.training.runs.status import STATUS, RunState, RunStatus
 

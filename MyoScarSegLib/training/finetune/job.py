@@ -15,9 +15,9 @@ from MyoScarSegLib.training.finetune.calibration import Chosen, bias_of, can_cal
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.train import CALIBRATION, Outcome, Patients, fine_tune
-from MyoScarSegLib.training.jobdata import JobData, provenance, read_job_data
-from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
+from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
     from MyoScarSegLib.training.evaluation.stacks import Stack
-    from MyoScarSegLib.training.jobs import TrainJob
+    from MyoScarSegLib.training.train_job import TrainJob
 
 _LIMITS = (
     "Research use only; not a medical device. A reader must look at every mask.",
@@ -49,7 +49,7 @@ _FALSE_GRAM = 0.01
 def run_sam(
     job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
 ) -> dict[str, Any]:
-    """See :func:`MyoScarSegLib.training.jobs.run`."""
+    """See :func:`MyoScarSegLib.training.train_job.run`."""
     from MyoScarSegLib.detection import load_detector
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
 

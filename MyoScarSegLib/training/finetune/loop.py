@@ -23,7 +23,7 @@ from MyoScarSegLib.training.finetune.objective import StepLoss
 from MyoScarSegLib.training.finetune.processes import Processes
 from MyoScarSegLib.training.finetune.step import Stepper, is_out_of_memory, too_little_memory
 from MyoScarSegLib.training.finetune.steplog import StepLog
-from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.jobs import MODES
 from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
+from MyoScarSegLib.training.train_job import MODES
 
 _FROM_ZERO = ("scar_free_share", "phantom_share", "corrected", "tissue")
 _LEAST_SIDE, _MOST_SIDE = 32, 2048

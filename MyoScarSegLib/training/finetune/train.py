@@ -31,7 +31,7 @@ from MyoScarSegLib.training.finetune.samples import (
 from MyoScarSegLib.training.finetune.settings import SamSettings
 from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.finetune.validation import dense_figures
-from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 

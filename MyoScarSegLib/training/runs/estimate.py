@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.training.runs.plans import SEGMENTER, TrainSettings
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
     from MyoScarSegLib.training.datasets.library import Library
     from MyoScarSegLib.training.datasets.library_record import Case
-    from MyoScarSegLib.training.jobs import TrainJob
+    from MyoScarSegLib.training.train_job import TrainJob
 
 STAGES = ("reading", "embedding", "steps", "validation", "comparing")
 _MEASURED_SLICES = 24
@@ -245,7 +245,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     from MyoScarSegLib.training.finetune.calibration import FEWEST_PATIENTS
     from MyoScarSegLib.training.finetune.job import sam_settings
     from MyoScarSegLib.training.runs.measuring import pace_of_segmenter
-    from MyoScarSegLib.training.runs.startmodels import knows_scar
+    from MyoScarSegLib.training.start_models import knows_scar
 
     start = job.start or DEFAULT_SEGMENTER
     settings = sam_settings(job, further=knows_scar(job.start))

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
-from MyoScarSegLib.training import jobs
+from MyoScarSegLib.training import train_job
 from MyoScarSegLib.training.card import mend_card
-from MyoScarSegLib.training.jobs import Hooks, TrainJob
 from MyoScarSegLib.training.runs import control
-from MyoScarSegLib.training.runs.casedata import read_cases
 from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
 from MyoScarSegLib.training.runs.record import PARTS, RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
+from MyoScarSegLib.training.runs.run_cases import read_cases
 from MyoScarSegLib.training.runs.status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.telling import Telling, device_name
+from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -145,7 +145,7 @@ class _Work:
             self._go_on_alone()
         self._told.part(part)
         hooks = self._hooks(part, begun=any(_begun(one, self._run) for one in self._run.record.jobs))
-        result = jobs.run(_placed(job, self._run), self._told.report, self._watch.cancel, hooks)
+        result = train_job.run(_placed(job, self._run), self._told.report, self._watch.cancel, hooks)
         kept = {key: result[key] for key in ("kind", "name", "sha256", "metrics")}
         write_json(out / RESULT, {"version": 1, **kept})
         for path in _state_files(job, self._run):  # large, and of no use any more
@@ -185,7 +185,7 @@ class _Work:
             self._go_on_alone()
         self._told.part("")
         self._told.stage(COMPARING)
-        from MyoScarSegLib.training.runs.compare import compare_run
+        from MyoScarSegLib.training.runs.model_comparison import compare_run
 
         try:
             compare_run(self._run, self._told.report, self._watch.cancel, library=self._library)
@@ -198,7 +198,7 @@ class _Work:
             self._told.note(f"The models could not be compared: {error} Compare them again.")
 
     def _looked(self, epoch: int, slices: Sequence[LabelledSlice], masks: Sequence[np.ndarray]) -> None:
-        from MyoScarSegLib.training.runs.examples import draw
+        from MyoScarSegLib.training.runs.validation_pictures import draw
 
         try:
             draw(self._run.folder / EXAMPLES, epoch, slices, masks)
@@ -310,7 +310,7 @@ def _help(run: Run, library: Path | str | None) -> RunStatus:
         token = CancelToken()
         with _signals(token):
             try:
-                jobs.run(_placed(job, run), no_progress, token, Hooks(data=data, oracle=True))
+                train_job.run(_placed(job, run), no_progress, token, Hooks(data=data, oracle=True))
             except Cancelled:
                 return status
     return status

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RunRecord:
         name: of the run, and of its folder where it was made.
         created: ISO 8601, UTC.
         program: name and version of the program that made it.
-        settings: JSON object of a :class:`~MyoScarSegLib.training.runs.plans.TrainSettings`.
+        settings: JSON object of a :class:`~MyoScarSegLib.training.train_settings.TrainSettings`.
         jobs: the trainings, in their order; their paths are relative to the run's folder.
         cases: name to mark of every case of the split's patients.
         left_out: cases that could not be read when the training began, with the reason.

@@ -32,9 +32,9 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.runs.casedata import cases_of, copy_cases
 from MyoScarSegLib.training.runs.control import BEAT_S, CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
 from MyoScarSegLib.training.runs.record import PARTS, RunRecord, checked_name, portable
+from MyoScarSegLib.training.runs.run_cases import cases_of, copy_cases
 from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import REMOVING, put, with_start_models
 from MyoScarSegLib.training.splits import Split
@@ -43,7 +43,7 @@ from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.runs.plans import TrainSettings
+    from MyoScarSegLib.training.train_settings import TrainSettings
 
 RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
     "runs", "split.json", "data", ".lock", "output.txt", "examples", "comparison.json",
@@ -155,7 +155,7 @@ class Run:
         Raises:
             ModelError: the settings are of another version of the program.
         """
-        from MyoScarSegLib.training.runs.plans import TrainSettings
+        from MyoScarSegLib.training.train_settings import TrainSettings
 
         chosen = dict(self.record.settings)
         for name, start in chosen.items():

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
 from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.jobs import FRESH, TrainJob
 from MyoScarSegLib.training.runs.record import PARTS, CaseMark
-from MyoScarSegLib.training.runs.startmodels import is_path
+from MyoScarSegLib.training.start_models import is_path
+from MyoScarSegLib.training.train_job import FRESH, TrainJob
 from MyoScarSegLib.utils.files import move, read_json, sha256_of
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset import strata_by_content
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.splits import Split, split_patients
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.evaluation import choose_confidence, find_on, measure
 from MyoScarSegLib.training.yolo.samples import phantom_slices_of
 from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.jobdata import provenance, read_job_data
-from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
+from MyoScarSegLib.training.job_data import provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
 from MyoScarSegLib.training.yolo.train import train_detector
@@ -18,7 +18,7 @@ from MyoScarSegLib.training.yolo.variations import variation
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.jobs import TrainJob
+    from MyoScarSegLib.training.train_job import TrainJob
 
 _FRESH = "fresh"
 _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
@@ -38,7 +38,7 @@ _LICENCE_NOTE = (
 def run_yolo(
     job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
 ) -> dict[str, Any]:
-    """See :func:`MyoScarSegLib.training.jobs.run`."""
+    """See :func:`MyoScarSegLib.training.train_job.run`."""
     start = _start(job.start)
     settings = detector_settings(job, start)
     files = DetectorFiles(job.out, job.name)

@@ -17,8 +17,8 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.steplog import StepLog
-from MyoScarSegLib.training.jobs import NO_HOOKS, Hooks
 from MyoScarSegLib.training.options import plain
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.finishing import (
     DetectorFiles,
     DetectorTraining,

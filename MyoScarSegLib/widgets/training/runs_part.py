@@ -10,7 +10,7 @@ import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.training.runs import plans
+from MyoScarSegLib.training import train_settings
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.part import quietly
 from MyoScarSegLib.widgets.text import _
@@ -186,10 +186,10 @@ def _words(run: Any) -> str:
         settings = run.settings
     except MyoScarSegError:
         return "?"
-    preset = _(plans.title_of(plans.presets(), settings.preset)).lower()
+    preset = _(train_settings.title_of(train_settings.presets(), settings.preset)).lower()
     if not settings.trains_segmenter:
         return _("boxes, {preset}").format(preset=preset)
-    mode = _(plans.title_of(plans.modes(), settings.mode)).lower()
+    mode = _(train_settings.title_of(train_settings.modes(), settings.mode)).lower()
     what = _("both") if settings.trains_detector else _("scar")
     return f"{what}, {mode}, {preset}"
 

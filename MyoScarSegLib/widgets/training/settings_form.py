@@ -10,8 +10,8 @@ from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
-from MyoScarSegLib.training.runs import plans
-from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training import train_settings
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.widgets.part import quietly
 from MyoScarSegLib.widgets.text import _, device_text
 
@@ -34,8 +34,8 @@ class SettingsForm:
         self._base = TrainSettings()
         self._filling = False
         for combo, choices in (
-            (ui.whatCombo, plans.whats()), (ui.modeCombo, plans.modes()), (ui.presetCombo, plans.presets()),
-            (ui.augmentationCombo, plans.augmentations()),
+            (ui.whatCombo, train_settings.whats()), (ui.modeCombo, train_settings.modes()),
+            (ui.presetCombo, train_settings.presets()), (ui.augmentationCombo, train_settings.augmentations()),
         ):  # fmt: skip
             for choice in choices:
                 combo.addItem(_(choice.title), choice.name)

@@ -9,8 +9,8 @@ import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.training.runs import plans
-from MyoScarSegLib.training.runs.plans import TrainSettings
+from MyoScarSegLib.training import train_settings
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.text import _, in_words
 from MyoScarSegLib.widgets.training.part import TrainingPart
@@ -119,10 +119,10 @@ class TrainPart(TrainingPart):
             widget.visible = chosen.trains_detector
         ui.startDetectorLabel.text = _("Box model") if segmenter else _("Start from")
         ui.startSegmenterLabel.text = _("Scar model") if chosen.trains_detector else _("Start from")
-        ui.modeInfo.text = _line(plans.modes(), chosen.mode)
-        ui.presetInfo.text = _line(plans.presets(), chosen.preset)
-        ui.whatCombo.toolTip = _line(plans.whats(), chosen.what)
-        ui.augmentationCombo.toolTip = _line(plans.augmentations(), chosen.augmentation)
+        ui.modeInfo.text = _line(train_settings.modes(), chosen.mode)
+        ui.presetInfo.text = _line(train_settings.presets(), chosen.preset)
+        ui.whatCombo.toolTip = _line(train_settings.whats(), chosen.what)
+        ui.augmentationCombo.toolTip = _line(train_settings.augmentations(), chosen.augmentation)
         for name in ("lossesLabel", "diceSpin", "crossEntropySpin", "divergenceSpin", "labelBlurSpin"):
             getattr(ui, name).enabled = segmenter
 
@@ -171,7 +171,7 @@ class TrainPart(TrainingPart):
         self.ui.previewPicture.visible = True
 
 
-def _line(choices: tuple[plans.Choice, ...], name: str) -> str:
+def _line(choices: tuple[train_settings.Choice, ...], name: str) -> str:
     return next((_(choice.line) for choice in choices if choice.name == name), "")
 
 

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.jobs import DECODER, FRESH, FULL, MODES, TrainJob
 from MyoScarSegLib.training.options import Option
-from MyoScarSegLib.training.runs.startmodels import knows_scar, start_names
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.start_models import knows_scar, start_names
+from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, MODES, TrainJob
 
 VERSION = 2
 SEGMENTER, DETECTOR, BOTH = "segmenter", "detector", "both"

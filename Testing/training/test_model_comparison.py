@@ -13,13 +13,13 @@ from PIL import Image
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.evaluation.metrics import dice
-from MyoScarSegLib.training.runs import compare
-from MyoScarSegLib.training.runs.compare import Models, compare_chore, compare_models, compare_run, read_comparison
+from MyoScarSegLib.training.runs import model_comparison
+from MyoScarSegLib.training.runs.compared_masks import Predictions, file_of, read_predictions, write_predictions
+from MyoScarSegLib.training.runs.model_comparison import Models, compare_chore, compare_models, compare_run, read_comparison
 from MyoScarSegLib.training.runs.paired import chance_of, paired, verdict
-from MyoScarSegLib.training.runs.plans import TrainSettings
-from MyoScarSegLib.training.runs.predictions import Predictions, file_of, read_predictions, write_predictions
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labelled_factory import labels, study
 from Testing.support.tiny_models import write_segmenter
@@ -230,7 +230,7 @@ def test_full_disk_leaves_the_earlier_one(finished, monkeypatch):
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compare, "write_predictions", full)
+    monkeypatch.setattr(model_comparison, "write_predictions", full)
     with pytest.raises(OutputError, match="No space left"):
         compare_run(finished)
     assert finished.comparison.read_bytes() == before and not list(finished.folder.glob(".comparing-*"))

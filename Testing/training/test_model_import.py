@@ -14,7 +14,7 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.models import own, registry
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.training.own_models import import_chore, import_model
+from MyoScarSegLib.training.model_import import import_chore, import_model
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_models import write_segmenter

@@ -14,7 +14,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet
     from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-    from MyoScarSegLib.training.jobs import TrainJob
+    from MyoScarSegLib.training.train_job import TrainJob
 
     Source = Callable[[Progress, CancelToken | None], DataSet]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
+from MyoScarSegLib.training import train_settings
 from MyoScarSegLib.training.finetune.job import sam_settings
-from MyoScarSegLib.training.runs import plans
-from MyoScarSegLib.training.runs.plans import TrainSettings
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.training.yolo.job import detector_settings
 from Testing.support.tiny_models import write_segmenter
 
@@ -159,20 +159,21 @@ def test_line_says_what_will_be_done():
 
 def test_every_choice_has_a_line_and_can_be_chosen():
     for field, choices in (
-        ("what", plans.whats()), ("mode", plans.modes()), ("preset", plans.presets()), ("augmentation", plans.augmentations()),
+        ("what", train_settings.whats()), ("mode", train_settings.modes()), ("preset", train_settings.presets()),
+        ("augmentation", train_settings.augmentations()),
     ):  # fmt: skip
         for choice in choices:
             assert choice.title and choice.line.endswith(".")
             assert getattr(TrainSettings(**{field: choice.name}), field) == choice.name
     for name in ("quick", "balanced", "best"):
-        assert plans.title_of(plans.presets(), name)
+        assert train_settings.title_of(train_settings.presets(), name)
 
 
 def test_application_can_read_settings_and_plan_without_torch(tmp_path):
     script = (
-        "import sys; from pathlib import Path; from MyoScarSegLib.training.runs.plans import TrainSettings;"
-        "from MyoScarSegLib.models import own; from MyoScarSegLib.training import own_models;"
-        "from MyoScarSegLib.training.runs import compare, estimate, examples, measuring, predictions;"
+        "import sys; from pathlib import Path; from MyoScarSegLib.training.train_settings import TrainSettings;"
+        "from MyoScarSegLib.models import own; from MyoScarSegLib.training import model_import;"
+        "from MyoScarSegLib.training.runs import compared_masks, estimate, measuring, model_comparison, validation_pictures;"
         f"TrainSettings(what='both').jobs(Path('x'), Path('y'), Path({str(written_split(tmp_path))!r}));"
         "print([m for m in ('torch', 'monai', 'ultralytics', 'accelerate', 'matplotlib', 'PIL', 'cv2') if m in sys.modules])"
     )

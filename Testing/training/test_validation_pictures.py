@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.runs.examples import (
+from MyoScarSegLib.training.runs.validation_pictures import (
     MOST_EPOCHS,
     MOST_SLICES,
     PREDICTION_COLOUR,

@@ -17,9 +17,9 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.training.evaluation.scores import CaseScore
 from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, ModelEvaluation, evaluate_models
 from MyoScarSegLib.training.evaluation.summary import rounded
+from MyoScarSegLib.training.runs.compared_masks import FOLDER, TRUTH, Predictions, file_of, write_predictions
 from MyoScarSegLib.training.runs.paired import Difference, paired, verdict
-from MyoScarSegLib.training.runs.predictions import FOLDER, TRUTH, Predictions, file_of, write_predictions
-from MyoScarSegLib.training.runs.startmodels import start_names
+from MyoScarSegLib.training.start_models import start_names
 from MyoScarSegLib.utils.files import move, read_json, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -382,7 +382,7 @@ def _half(progress: Progress, number: int, name: str) -> Progress:
 
 def _start(start: str | None) -> str | None:
     """A start model as the one to compare with; fresh weights are none."""
-    from MyoScarSegLib.training.jobs import FRESH
+    from MyoScarSegLib.training.train_job import FRESH
 
     return None if start == FRESH else start
 

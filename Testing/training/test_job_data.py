@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.training.jobdata import read_job_data
-from MyoScarSegLib.training.jobs import TrainJob
+from MyoScarSegLib.training.job_data import read_job_data
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.utils.progress import no_progress
 from Testing.support.command import write_image
 

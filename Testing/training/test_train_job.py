@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.training.jobs import TrainJob, run
+from MyoScarSegLib.training.train_job import TrainJob, run
 from MyoScarSegLib.training.yolo.job import detector_settings
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
 from Testing.support.ring_factory import rings, write_rings
