@@ -127,11 +127,27 @@ def read_json(path: Path, error: type[MyoScarSegError]) -> Any:
         error: the file cannot be read or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))  # some editors put a byte order mark first
+        text = Path(path).read_bytes()
     except OSError as reason:
         raise error(f"Cannot read {path}: {reason.strerror}.") from reason
+    return parse_json(text, error, str(path))
+
+
+def parse_json(text: str | bytes, error: type[MyoScarSegError], where: str) -> Any:
+    """The JSON document ``text``, in which every number is finite.
+
+    Raises:
+        error: it is none; the message begins with ``where``.
+    """
+    try:
+        text = text.decode("utf-8-sig") if isinstance(text, bytes) else text  # some editors put a byte order mark first
+        return json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as reason:  # also of the decoder, and for numbers of thousands of digits
-        raise error(f"{path} is not valid JSON: {reason}.") from reason
+        raise error(f"{where} is not valid JSON: {reason}.") from reason
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 def sha256_of(path: Path) -> str:
