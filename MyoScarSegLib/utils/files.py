@@ -134,20 +134,16 @@ def read_json(path: Path, error: type[MyoScarSegError]) -> Any:
 
 
 def parse_json(text: str | bytes, error: type[MyoScarSegError], where: str) -> Any:
-    """The JSON document ``text``, in which every number is finite.
+    """The JSON document ``text``.
 
     Raises:
         error: it is none; the message begins with ``where``.
     """
     try:
         text = text.decode("utf-8-sig") if isinstance(text, bytes) else text  # some editors put a byte order mark first
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text)
     except (ValueError, RecursionError) as reason:  # also of the decoder, and for numbers of thousands of digits
         raise error(f"{where} is not valid JSON: {reason}.") from reason
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
 
 
 def sha256_of(path: Path) -> str:
