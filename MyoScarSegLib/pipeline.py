@@ -123,7 +123,7 @@ class Pipeline:
             ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
             Cancelled: ``cancel`` was set.
         """
-        from MyoScarSegLib.detection.heart import heart_centre, heart_detector
+        from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
 
         if self._heart_detector is None:
             # Loaded here if it is not yet, or the order of the calls would decide which detector finds the heart.
@@ -131,7 +131,8 @@ class Pipeline:
         for heart in self._hearts:
             if heart.belongs_to(study):
                 return heart.centre
-        centre = heart_centre(study, self._heart_detector, progress=progress, cancel=cancel)
+        usable = {k: study.voxels[k] for k in range(study.slices) if k not in study.bad_slices}
+        centre = find_heart(usable, self._heart_detector, study.geometry.pixel_spacing_mm, progress=progress, cancel=cancel)
         self._hearts = [heart for heart in self._hearts if heart.voxels() is not None]
         self._hearts.append(_Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, centre))
         return centre
@@ -189,13 +190,13 @@ class Pipeline:
 
         def detect(index: int) -> None:
             found.extend(
-                detector.detect(
-                    study.voxels[index],
-                    slice_index=index,
+                detector.detect_many(
+                    [study.voxels[index]],
+                    slice_indices=[index],
                     pixel_spacing_mm=study.geometry.pixel_spacing_mm,
                     confidence=confidence,
                     labels=(SCAR,),
-                )
+                )[0]
             )
 
         usable = [k for k in range(study.slices) if k not in study.bad_slices]

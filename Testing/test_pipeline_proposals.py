@@ -116,7 +116,7 @@ def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
     pipeline.propose(study)
     assert segmenter.cache.misses == SLICES
-    pipeline.segment(study, BrightestDetector().detect(study.voxels[0], slice_index=0))
+    pipeline.segment(study, BrightestDetector().detect_many([study.voxels[0]])[0])
     assert segmenter.cache.misses == SLICES
 
 

@@ -1,8 +1,9 @@
-"""The interface of every detector, and where to get one."""
+"""The interface of every detector, what it finds on the slices of a study, and where to get one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.models import Entry
@@ -24,49 +26,17 @@ class Detector(Protocol):
         name: short name, the ``source`` of its boxes.
         checksum: SHA-256 of its checkpoint.
         preprocessing: id of what it does to raw voxel values.
-        image_size: longest side of its input, pixels.
-        class_names: its classes as its checkpoint names them.
         labels: what it can be asked for: ``"scar"``, ``"lv"`` (the left ventricle within the epicardium), ...
         confidence: its own threshold, used where the caller gives none.
+        slices_at_once: how many slices it takes in one step; :func:`detect_slices` can be cancelled between steps.
     """
 
     name: str
     checksum: str
     preprocessing: str
-    image_size: int
-    class_names: tuple[str, ...]
     labels: tuple[str, ...]
     confidence: float
-
-    def detect(
-        self,
-        image: np.ndarray,
-        *,
-        slice_index: int,
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        confidence: float | None = None,
-        iou: float | None = None,
-        labels: Sequence[str] = SCAR_ONLY,
-    ) -> list[Box]:
-        """Find boxes on one slice.
-
-        Args:
-            image: ``[rows, columns]`` raw voxel values, finite.
-            slice_index: what the boxes' ``slice`` shall be.
-            pixel_spacing_mm: ``(row, column)`` spacing if known.
-            confidence: keep boxes above it, 0 to 1; None for the detector's own threshold.
-            iou: of two boxes with one label that overlap more than this, the less confident is dropped; None for the
-                detector's own value.
-            labels: the labels to return, of :attr:`labels`.
-
-        Returns:
-            Boxes in native pixel edges within the slice, most confident first; none is a valid answer.
-
-        Raises:
-            ModelError: the detector does not know a label, or a threshold is not within 0 to 1.
-            StudyError: ``image`` is not one slice of finite values.
-        """
-        ...
+    slices_at_once: int
 
     def detect_many(
         self,
@@ -78,8 +48,95 @@ class Detector(Protocol):
         iou: float | None = None,
         labels: Sequence[str] = SCAR_ONLY,
     ) -> list[list[Box]]:
-        """As :meth:`detect` for several slices at once; ``slice_indices`` are 0, 1, ... unless given."""
+        """Find boxes on slices of one stack.
+
+        Args:
+            images: of each slice ``[rows, columns]`` raw voxel values, finite.
+            slice_indices: what the boxes' ``slice`` shall be; 0, 1, ... if None.
+            pixel_spacing_mm: ``(row, column)`` spacing if known.
+            confidence: keep boxes above it, 0 to 1; None for the detector's own threshold.
+            iou: of two boxes with one label that overlap more than this, the less confident is dropped; None for the
+                detector's own value.
+            labels: the labels to return, of :attr:`labels`; asking for several at once is quicker than one after the other.
+
+        Returns:
+            For each image its boxes in native pixel edges within the slice, most confident first; none is a valid answer.
+
+        Raises:
+            ModelError: the detector does not know a label, or a threshold is not within 0 to 1.
+            StudyError: an image is not one slice of finite values.
+        """
         ...
+
+
+@dataclass
+class Detected:
+    """What a detector found on the slices of a study.
+
+    Attributes:
+        boxes: of each slice that was looked at, by its index; most confident first.
+        failed: why a slice could not be looked at, by its index.
+        cancelled: whether the caller cancelled, so that slices are missing.
+    """
+
+    boxes: dict[int, list[Box]] = field(default_factory=dict)
+    failed: dict[int, Exception] = field(default_factory=dict)
+    cancelled: bool = False
+
+
+def detect_slices(
+    detector: Detector,
+    images: Mapping[int, np.ndarray],
+    *,
+    pixel_spacing_mm: tuple[float, float] | None = None,
+    confidence: float | None = None,
+    labels: Sequence[str] = SCAR_ONLY,
+    what: str = "Proposing boxes",
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Detected:
+    """Run a detector on slices of one stack. A slice on which it fails costs no other, and a cancelled search keeps what it has.
+
+    Args:
+        detector: which.
+        images: slices ``[rows, columns]`` of raw voxel values, by their index.
+        pixel_spacing_mm, confidence, labels: as in :meth:`Detector.detect_many`.
+        what: is done, for ``progress``.
+        progress: called before each step and at the end.
+        cancel: honored before each step.
+    """
+    found = Detected()
+    indices = list(images)
+
+    def detect(some: Sequence[int]) -> None:
+        boxes = detector.detect_many(
+            [images[k] for k in some],
+            slice_indices=some,
+            pixel_spacing_mm=pixel_spacing_mm,
+            confidence=confidence,
+            labels=labels,
+        )
+        found.boxes.update(zip(some, boxes, strict=True))
+
+    for first in range(0, len(indices), detector.slices_at_once):
+        if cancel is not None and cancel.cancelled:
+            found.cancelled = True
+            return found
+        some = indices[first : first + detector.slices_at_once]
+        progress(first, len(indices), f"{what}: slice {some[0]}")
+        try:
+            detect(some)
+        except Exception as error:  # whatever a network's library raises, lack of memory too: the slices are tried one by one
+            if len(some) == 1:
+                found.failed[some[0]] = error
+                continue
+            for index in some:
+                try:
+                    detect([index])
+                except Exception as reason:  # as above
+                    found.failed[index] = reason
+    progress(len(indices), len(indices), what)
+    return found
 
 
 def load_detector(name_or_path: str | Path | None = None, *, device: str = "auto", trust: bool = False) -> Detector:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BATCH = 16
+"""Slices in one pass of the network on an accelerator. On a processor it is one: a batch is hardly quicker there, and one
+slice's boxes would change in the seventh digit with the slices beside it."""
 _VENTRICLE = "lv"
 _FOREIGN_CONFIDENCE = 0.25
 _FOREIGN_IOU = 0.7
@@ -35,7 +37,7 @@ _FOREIGN_PADDING = 114 / 255
 class YoloDetector:
     """A detection network of ultralytics behind :class:`~MyoScarSegLib.detection.detector.Detector`.
 
-    The same slice gives the same boxes, alone or among others. Safe to use from several threads, one after the other.
+    On a processor a slice gives the same boxes alone and among others. Safe to use from several threads, one after the other.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class YoloDetector:
 
         Args:
             network: on the CPU, in evaluation mode; it is fused and moved.
-            name, checksum, preprocessing, image_size, class_names, confidence: as in ``Detector``.
+            name, checksum, preprocessing, confidence: as in ``Detector``.
+            image_size: longest side of the input, pixels.
+            class_names: its classes as its checkpoint names them.
             iou: own overlap threshold.
             channels: of the input; the slice is repeated.
             second_look: where scar is found in a second look at the heart.
@@ -79,6 +83,7 @@ class YoloDetector:
         self._channels = channels
         self._second_look = second_look
         fused: Any = network
+        self.slices_at_once = 1 if self.device.type == "cpu" else _BATCH
         self._stride = int(fused.stride.max())
         fused.fuse(verbose=False)
         self._network: nn.Module = fused.to(self.device, memory_format=torch.channels_last)
@@ -136,26 +141,6 @@ class YoloDetector:
             channels=loaded.channels,
             device=device,
         )
-
-    def detect(
-        self,
-        image: np.ndarray,
-        *,
-        slice_index: int,
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        confidence: float | None = None,
-        iou: float | None = None,
-        labels: Sequence[str] = SCAR_ONLY,
-    ) -> list[Box]:
-        """See :meth:`Detector.detect <MyoScarSegLib.detection.detector.Detector.detect>`."""
-        return self.detect_many(
-            [image],
-            slice_indices=[slice_index],
-            pixel_spacing_mm=pixel_spacing_mm,
-            confidence=confidence,
-            iou=iou,
-            labels=labels,
-        )[0]
 
     def detect_many(
         self,
@@ -226,8 +211,8 @@ class YoloDetector:
         for number, (frame, _) in enumerate(frames):
             by_size.setdefault(frame.size, []).append(number)
         for numbers in by_size.values():
-            for first in range(0, len(numbers), _BATCH):
-                chosen = numbers[first : first + _BATCH]
+            for first in range(0, len(numbers), self.slices_at_once):
+                chosen = numbers[first : first + self.slices_at_once]
                 inputs = [self._input(normalisers[n](images[n]), *frames[n]) for n in chosen]
                 batch = self._torch_batch(inputs)
                 with self._lock:

@@ -81,7 +81,7 @@ def test_checkpoint_of_a_training_loads_restricted(saved):
         ("lesion",),
         ("scar",),
     )
-    boxes = detector.detect(IMAGE, slice_index=4, confidence=0.0)
+    boxes = detector.detect_many([IMAGE], slice_indices=[4], confidence=0.0)[0]
     assert boxes
     assert all(b.label == "scar" and b.slice == 4 and b.source == "best" for b in boxes)
 
@@ -103,7 +103,7 @@ def test_families_load_and_agree_with_the_network_itself(tmp_path, name):
         output = detector._network(grey.expand(-1, 3, -1, -1))
     output = output[0] if isinstance(output, tuple) else output
     assert torch.allclose(output, expected, rtol=1e-2, atol=1e-2)
-    boxes = detector.detect(IMAGE, slice_index=0, confidence=0.0)
+    boxes = detector.detect_many([IMAGE], confidence=0.0)[0]
     assert all(0 <= b.x0 < b.x1 <= 120 and 0 <= b.y0 < b.y1 <= 96 for b in boxes)
 
 
@@ -114,7 +114,7 @@ def test_checkpoint_saved_by_ultralytics_itself_loads_restricted(tmp_path):
     detector = load_detector(tmp_path / "own.pt", device="cpu")
     assert len(detector.class_names) == 80
     with pytest.raises(ModelError, match="cannot look for scar"):
-        detector.detect(IMAGE, slice_index=0)
+        detector.detect_many([IMAGE])
 
 
 @pytest.mark.parametrize("how", ["system", "eval", "getattr"])
@@ -237,4 +237,4 @@ def test_an_output_that_is_not_finite_is_an_error_and_not_a_slice_without_boxes(
     for parameter in detector._network.parameters():
         parameter.data.fill_(1e30)  # finite, but their products are not
     with pytest.raises(ModelError, match="not finite"):
-        detector.detect(IMAGE, slice_index=0)
+        detector.detect_many([IMAGE])

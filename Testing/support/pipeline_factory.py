@@ -25,38 +25,38 @@ class BrightestDetector:
     name = "brightest"
     checksum = "b" * 64
     preprocessing = "none"
-    image_size = 64
-    class_names = labels = ("scar", "lv")
+    slices_at_once = 1
+    labels = ("scar", "lv")
     confidence = 0.5
 
     def __init__(self, *, fails_on: dict[float, Exception] | None = None) -> None:
         self.fails_on = fails_on or {}
         self.calls: list[tuple[int, tuple[str, ...], float | None]] = []
 
-    def detect(
+    def detect_many(
         self,
-        image: np.ndarray,
+        images: Sequence[np.ndarray],
         *,
-        slice_index: int,
+        slice_indices: Sequence[int] | None = None,
         pixel_spacing_mm: tuple[float, float] | None = None,
         confidence: float | None = None,
         iou: float | None = None,
         labels: Sequence[str] = ("scar",),
-    ) -> list[Box]:
-        self.calls.append((slice_index, tuple(labels), confidence))
+    ) -> list[list[Box]]:
+        indices = range(len(images)) if slice_indices is None else slice_indices
+        return [self._detect(image, index, confidence, labels) for image, index in zip(images, indices, strict=True)]
+
+    def _detect(self, image: np.ndarray, index: int, confidence: float | None, labels: Sequence[str]) -> list[Box]:
+        self.calls.append((index, tuple(labels), confidence))
         failure = self.fails_on.get(float(image[0, 0]))
         if failure is not None:
             raise failure
         found = []
         for label in labels:
-            box = box_of_mask(image > {"scar": 800, "lv": 300}[label], slice_index, label=label, confidence=0.9, source=self.name)
+            box = box_of_mask(image > {"scar": 800, "lv": 300}[label], index, label=label, confidence=0.9, source=self.name)
             if box is not None and (self.confidence if confidence is None else confidence) <= 0.9:
                 found.append(box)
         return found
-
-    def detect_many(self, images, *, slice_indices=None, **named):
-        indices = range(len(images)) if slice_indices is None else slice_indices
-        return [self.detect(image, slice_index=index, **named) for image, index in zip(images, indices, strict=True)]
 
 
 _: Detector = BrightestDetector()  # mypy sees that it is one

@@ -130,7 +130,7 @@ def test_model_is_a_detector_without_the_painter(whole):
     assert (record.image_size, record.second_look.size, record.classes) == (64, 64, ("scar", "lv"))
     loaded = load_detector(folder / "detector.safetensors", device="cpu")
     assert (loaded.checksum, loaded.confidence) == (known["sha256"], known["confidence"])
-    loaded.detect(SLICES[0].image, slice_index=0)
+    loaded.detect_many([SLICES[0].image])
 
 
 def test_loss_falls(tmp_path):

@@ -49,7 +49,7 @@ def slow_worker(command, environment):
         "from MyoScarSegLib.segmentation.segmenter import Segmenter\n"
         "def slower(usual):\n"
         "    return lambda *a, **n: (time.sleep(0.5), usual(*a, **n))[1]\n"
-        "Segmenter.predict, YoloDetector.detect = slower(Segmenter.predict), slower(YoloDetector.detect)\n"
+        "Segmenter.predict, YoloDetector.detect_many = slower(Segmenter.predict), slower(YoloDetector.detect_many)\n"
         "import runpy\n"
         "sys.argv = ['worker'] + sys.argv[1:]\n"
         "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"

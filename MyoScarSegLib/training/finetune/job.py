@@ -176,12 +176,12 @@ def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
 
 def heart_finder(detector: Any) -> Any:
     """What finds the heart in a patient's slices by a detector, or by the program's own if that one knows no ventricle."""
-    from MyoScarSegLib.detection.heart import heart_centre_of, heart_detector
+    from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
 
     finder = heart_detector(detector, "auto")
 
     def find(stack: Sequence[LabelledSlice]) -> tuple[float, float] | None:
-        return heart_centre_of([s.image for s in stack], finder, stack[0].pixel_spacing_mm)
+        return find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
 
     return find
 

@@ -177,7 +177,7 @@ def _look_seconds(
 
     segmenter = Segmenter(as_checkpoint(network, begun, "measured"), device=device, precision="float32")
     pipeline = Pipeline(detector=detector, segmenter=segmenter, device=device)
-    detector.detect(validation[0].image, slice_index=0)  # the first call makes memory
+    detector.detect_many([validation[0].image])  # the first call makes memory
     look = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(ORACLE, END_TO_END), cancel=cancel))
     again = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(JITTERED,), cancel=cancel))
     return look / len(validation), again / len(validation)
