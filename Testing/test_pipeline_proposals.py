@@ -10,8 +10,8 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.segmentation import Segmenter
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.segmentation.detail import DetailBranch
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, voxels_of_rings

@@ -1,6 +1,6 @@
 """SAM models: checkpoints, preprocessing, embeddings, and masks from prompts."""
 
-from MyoScarSegLib.segmentation.cache import EmbeddingCache
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache
 from MyoScarSegLib.segmentation.segmenter import Prediction, Segmenter, load_segmenter
 
 __all__ = ["EmbeddingCache", "Prediction", "Segmenter", "load_segmenter"]

@@ -14,10 +14,10 @@ import numpy as np
 from MyoScarSegLib.errors import ModelError, PromptError, StudyError
 from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
-from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
+from MyoScarSegLib.segmentation.heart_window import HeartWindow
 from MyoScarSegLib.segmentation.preprocessing import preprocessing
-from MyoScarSegLib.segmentation.view import HeartWindow
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalise import NORMALISATION
 
@@ -115,7 +115,7 @@ class Segmenter:
         """Build the network.
 
         Args:
-            checkpoint: see :func:`~MyoScarSegLib.segmentation.checkpoint.read_checkpoint`.
+            checkpoint: see :func:`~MyoScarSegLib.segmentation.sam_checkpoint.read_checkpoint`.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
             precision: of the image encoder: ``auto`` (what the device itself computes fast in) or a name.
             view: ``slice`` for whole slices, ``heart`` for a window around the heart, ``auto`` for what the checkpoint was
@@ -425,7 +425,7 @@ def load_segmenter(
 ) -> Segmenter:
     """Load a segmenter by its name in the registry (the default model if None) or by its path.
 
-    See :func:`~MyoScarSegLib.segmentation.checkpoint.read_checkpoint` for ``trust``, ``preprocessing_id`` and the errors, and
+    See :func:`~MyoScarSegLib.segmentation.sam_checkpoint.read_checkpoint` for ``trust``, ``preprocessing_id`` and the errors, and
     :class:`Segmenter` for the rest.
     """
     from MyoScarSegLib.models import DEFAULT_SEGMENTER

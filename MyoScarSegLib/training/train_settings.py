@@ -247,7 +247,7 @@ class TrainSettings:
         )
 
     def _segmenter_options(self) -> dict[str, Option]:
-        from MyoScarSegLib.training.finetune.settings import SamSettings
+        from MyoScarSegLib.training.finetune.sam_settings import SamSettings
         from MyoScarSegLib.training.options import with_options
 
         effort = _EFFORTS[self.preset]

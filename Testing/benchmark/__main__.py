@@ -172,7 +172,7 @@ def _vit_b(study: Study, boxes: list[Box], passes: int) -> dict[str, Any]:
     import torch
     from segment_anything import sam_model_registry
 
-    from MyoScarSegLib.segmentation.checkpoint import Checkpoint
+    from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
     from MyoScarSegLib.segmentation.segmenter import Segmenter
 
     state = sam_model_registry["vit_b"]().state_dict()

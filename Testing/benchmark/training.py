@@ -25,15 +25,15 @@ from unittest import mock
 
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import phantom_slices
-from MyoScarSegLib.segmentation.cache import EmbeddingCache
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache
 from MyoScarSegLib.training.averaging import average_into
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.finetune.fine_tuning import Patients, _Course, _prepare
 from MyoScarSegLib.training.finetune.learning import parameter_groups
 from MyoScarSegLib.training.finetune.loop import Phase
-from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
-from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.step import Stepper
-from MyoScarSegLib.training.finetune.train import Patients, _Course, _prepare
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.progress import no_progress
 from Testing.support.sam_factory import litemedsam_state

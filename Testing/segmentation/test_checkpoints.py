@@ -18,7 +18,7 @@ from MyoScarSegLib.models.trust import is_trusted
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import Segmenter, load_segmenter
 from MyoScarSegLib.segmentation.architectures import architecture_of, build, input_side
-from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
+from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from Testing.support.sam_factory import SIDE, litemedsam_state, nested, save, tiny_sam, tiny_state
 
 OWN = {

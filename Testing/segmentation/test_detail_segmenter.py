@@ -10,9 +10,9 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.architectures import build
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint
 from MyoScarSegLib.segmentation.detail import PROMPT_MAPS, DetailBranch, Refiner, heart_contrast, prompt_maps
 from MyoScarSegLib.segmentation.mask_decoder import decode
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.normalise import normalise
 from Testing.support.sam_factory import litemedsam_state
 

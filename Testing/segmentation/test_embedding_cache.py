@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 
 KEY = EmbeddingKey("content", "model", "preprocessing", "view")
 BYTES = 4 * 256  # of one embedding below

@@ -10,7 +10,7 @@ import torch
 from MyoScarSegLib import models
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.trust import is_trusted
-from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
+from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from Testing.support.sam_factory import SIDE, save, tiny_state
 
 

@@ -13,8 +13,8 @@ from MyoScarSegLib.errors import ModelError, PromptError, StudyError
 from MyoScarSegLib.pipeline import sigmoid
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.segmentation.heart_window import HeartWindow
 from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT, _group
-from MyoScarSegLib.segmentation.view import HeartWindow
 from Testing.support.sam_factory import SIDE, litemedsam_state, tiny_sam
 from Testing.support.segmenter_factory import (
     ALONE,

@@ -8,7 +8,7 @@ import numpy as np
 
 from MyoScarSegLib.detection import Detector
 from MyoScarSegLib.prompts import Box, box_of_mask
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.sam_factory import SIDE, tiny_state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from Testing.support.sam_factory import SIDE, tiny_state
 
 SHAPE = (48, 64)

@@ -15,10 +15,10 @@ from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, train_phase
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss
-from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
-from MyoScarSegLib.training.finetune.samples import training_slices, windowed
-from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.finetune.steplog import StepLog
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
+from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labelled_factory import labels
 from Testing.support.sam_factory import litemedsam_state
@@ -69,7 +69,7 @@ def write_start(path: Path, *, branch: bool = True, seed: int = 0) -> Path:
 def network_of(path: Path) -> nn.ModuleDict:
     """The network in a file."""
     from MyoScarSegLib.segmentation.architectures import build
-    from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
+    from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(path)
     return build(checkpoint.state, checkpoint.side)

@@ -15,7 +15,7 @@ import torch
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training import augmentation
-from MyoScarSegLib.training.finetune.train import Patients, fine_tune
+from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 from Testing.support.tiny_training import SETTINGS, PlainWindows, TinyPhase, slices_of, tissue_loss, weights
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."

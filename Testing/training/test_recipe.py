@@ -10,7 +10,7 @@ import pytest
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.models.registry import registry
-from MyoScarSegLib.training.finetune.job import sam_settings
+from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.recipe import recipe
 from MyoScarSegLib.training.splits import Split

@@ -31,7 +31,9 @@ control.SAFE_PLACE_S = 1.5
 """
 STAGES = {
     "reading": "from MyoScarSegLib.training.datasets.library import Library\nLibrary.load = lambda *_: hang()",
-    "embedding": "from MyoScarSegLib.training.finetune.bank import EmbeddingBank\nEmbeddingBank._make = lambda *_: hang()",
+    "embedding": (
+        "from MyoScarSegLib.training.finetune.cached_windows import CachedWindows\nCachedWindows._make = lambda *_: hang()"
+    ),
     "steps": (
         "from MyoScarSegLib.training.finetune.step import Stepper\n_do = Stepper.gradients\n_steps = []\n"
         "def gradients(*a):\n    _steps.append(1)\n    return hang() if len(_steps) == AT else _do(*a)\n"
@@ -248,10 +250,10 @@ def test_an_unreadable_case_is_left_out_and_said_so(planned, own, tmp_path):
 
 
 def test_memory_that_runs_out_is_told_and_the_training_goes_on(planned, own, tmp_path, monkeypatch):
-    from MyoScarSegLib.training.finetune import train
+    from MyoScarSegLib.training.finetune import fine_tuning
 
     run = copy_of(planned, tmp_path)
-    loss, short = train.prompts_loss, []
+    loss, short = fine_tuning.prompts_loss, []
 
     def short_of_memory(network, items, *more):
         if len(items) > 1:
@@ -259,7 +261,7 @@ def test_memory_that_runs_out_is_told_and_the_training_goes_on(planned, own, tmp
             raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
         return loss(network, items, *more)
 
-    monkeypatch.setattr(train, "prompts_loss", short_of_memory)
+    monkeypatch.setattr(fine_tuning, "prompts_loss", short_of_memory)
     status = carry_out(run)
     assert status.state is RunState.FINISHED and short
     assert any("Memory ran out" in note for note in status.notes)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.runs.logreader import LogReader
+from MyoScarSegLib.training.step_log import StepLog
 
 
 def test_only_what_is_new_is_given(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training import train_settings
-from MyoScarSegLib.training.finetune.job import sam_settings
+from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.training.yolo.job import detector_settings

@@ -1,5 +1,5 @@
 """Fine-tuning of segmenters on labelled slices."""
 
-from MyoScarSegLib.training.finetune.job import run_sam
+from MyoScarSegLib.training.finetune.finetune_job import run_sam
 
 __all__ = ["run_sam"]

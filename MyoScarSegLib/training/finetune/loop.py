@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.averaging import average_into
-from MyoScarSegLib.training.finetune.checkpoints import damaged, read_state, write_state
 from MyoScarSegLib.training.finetune.learning import parameter_groups, rate_factor
 from MyoScarSegLib.training.finetune.objective import StepLoss
-from MyoScarSegLib.training.finetune.processes import Processes
+from MyoScarSegLib.training.finetune.phase_state import damaged, read_state, write_state
 from MyoScarSegLib.training.finetune.step import Stepper, is_out_of_memory, too_little_memory
-from MyoScarSegLib.training.finetune.steplog import StepLog
+from MyoScarSegLib.training.finetune.training_processes import Processes
+from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -70,7 +70,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the optimiser's steps are made; see :class:`~MyoScarSegLib.training.finetune.settings.SamSettings`."""
+    """How the optimiser's steps are made; see :class:`~MyoScarSegLib.training.finetune.sam_settings.SamSettings`."""
 
     decay: float
     warmup: float

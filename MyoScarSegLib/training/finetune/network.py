@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.segmentation.checkpoint import Checkpoint, read_checkpoint
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalise import NORMALISATION
-from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.utils.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False
     Args:
         model: name in the registry, or path.
         settings: which decide the window, and whether a detail branch is added.
-        trust: see :func:`~MyoScarSegLib.segmentation.checkpoint.read_checkpoint`.
+        trust: see :func:`~MyoScarSegLib.segmentation.sam_checkpoint.read_checkpoint`.
 
     Raises:
         ModelError: it cannot be loaded, or cannot be trained with these settings.

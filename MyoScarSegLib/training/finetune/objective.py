@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.training.finetune.samples import LESIONS, TISSUE, VENTRICLE, Item
-from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.training_slices import LESIONS, TISSUE, VENTRICLE, Item
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
 from MyoScarSegLib.training.prompting import TrainingPrompt, correction, draw_prompt
 

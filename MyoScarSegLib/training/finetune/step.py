@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.objective import StepLoss
-from MyoScarSegLib.training.finetune.processes import Processes
+from MyoScarSegLib.training.finetune.training_processes import Processes
 
 if TYPE_CHECKING:
     import torch

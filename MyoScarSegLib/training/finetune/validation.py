@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.training.finetune.samples import TISSUE, VENTRICLE, TrainingSlice, windowed
+from MyoScarSegLib.training.finetune.training_slices import TISSUE, VENTRICLE, TrainingSlice, windowed
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:

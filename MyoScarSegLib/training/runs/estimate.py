@@ -243,7 +243,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     """Add a segmenter's seconds to the stages; returns those that are not spent if it ends as early as it may."""
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
     from MyoScarSegLib.training.finetune.calibration import FEWEST_PATIENTS
-    from MyoScarSegLib.training.finetune.job import sam_settings
+    from MyoScarSegLib.training.finetune.finetune_job import sam_settings
     from MyoScarSegLib.training.runs.measuring import pace_of_segmenter
     from MyoScarSegLib.training.start_models import knows_scar
 

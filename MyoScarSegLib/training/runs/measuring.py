@@ -17,7 +17,7 @@ from MyoScarSegLib.training.datasets.labelled import LabelledSlice
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.finetune.settings import SamSettings
+    from MyoScarSegLib.training.finetune.sam_settings import SamSettings
     from MyoScarSegLib.training.yolo.settings import DetectorSettings
 
 ENOUGH_S = 6.0
@@ -188,7 +188,7 @@ def _segmenter_steps(
     cancel: CancelToken | None,
 ) -> tuple[float, float, float, float]:  # fmt: skip
     """Seconds of an embedding, a window in a step, one in a dense step, and an epoch's end: of a training made small."""
-    from MyoScarSegLib.training.finetune.train import Patients, fine_tune
+    from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 
     passes = 1 if settings.mode == "decoder" else 4  # forwards and backwards, twice
     most = max(2, min(2 * settings.batch, int(_MOST_ENCODING_S / max(encoding * passes, 1e-3))))

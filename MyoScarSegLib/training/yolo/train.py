@@ -16,8 +16,8 @@ from MyoScarSegLib.detection.checkpoint import load_checkpoint, save_checkpoint
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.options import plain
+from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.finishing import (
     DetectorFiles,

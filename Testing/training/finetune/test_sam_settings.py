@@ -7,8 +7,8 @@ import math
 import pytest
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.finetune.job import sam_settings
-from MyoScarSegLib.training.finetune.settings import SamSettings
+from MyoScarSegLib.training.finetune.finetune_job import sam_settings
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.train_job import TrainJob
 
 

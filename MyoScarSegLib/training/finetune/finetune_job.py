@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled
-from MyoScarSegLib.segmentation.checkpoint import read_checkpoint
+from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.finetune.calibration import Chosen, bias_of, can_calibrate, choose_threshold
+from MyoScarSegLib.training.finetune.fine_tuning import CALIBRATION, Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
-from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.finetune.train import CALIBRATION, Outcome, Patients, fine_tune
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks

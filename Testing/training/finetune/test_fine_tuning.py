@@ -16,11 +16,11 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, _segmenter, fine_tune
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.objective import prompts_loss
-from MyoScarSegLib.training.finetune.samples import training_slices, windowed
-from MyoScarSegLib.training.finetune.settings import MODES
-from MyoScarSegLib.training.finetune.train import Outcome, Patients, _segmenter, fine_tune
+from MyoScarSegLib.training.finetune.sam_settings import MODES
+from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_models import SEGMENTER_SIDE, write_segmenter
 from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, entries, network_of, slices_of, tensors_of, write_start
@@ -75,7 +75,7 @@ def trained(start, tmp_path_factory, module_cache):
                 save_model(path, network, *rest)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("MyoScarSegLib.training.finetune.train.save_model", save)
+                patch.setattr("MyoScarSegLib.training.finetune.fine_tuning.save_model", save)
                 settings = replace(QUICK, mode=mode)
                 outcome = fine_tune(start, PATIENTS, settings, tmp_path_factory.mktemp(mode), device="cpu", licence="CC0-1.0")
             made[mode] = Finished(outcome, saved[-1])

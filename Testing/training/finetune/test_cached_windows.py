@@ -13,10 +13,10 @@ import torch
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.training.augmentation import PRESETS, Augmenter
-from MyoScarSegLib.training.finetune import bank as bank_module
-from MyoScarSegLib.training.finetune.bank import EmbeddingBank
-from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
-from MyoScarSegLib.training.finetune.samples import training_slices
+from MyoScarSegLib.training.finetune import cached_windows
+from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.finetune.training_slices import training_slices
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_training import SIDE, WINDOW_MM, slices_of
 
@@ -61,12 +61,12 @@ def made(tmp_path, processes):
 
 def bank_of(
     folder: Path | None, samples=SLICES, *, preset="light", side: int = SIDE, weights: int = 0, **changes: Any
-) -> EmbeddingBank:
+) -> CachedWindows:
     usual: dict[str, Any] = {
         "copies": COPIES, "seed": 3, "window_mm": WINDOW_MM, "preprocessing_id": "myoscarseg-1",
         "folder": folder,
     }  # fmt: skip
-    return EmbeddingBank(samples, CountingEncoder(weights), Augmenter(preset, side), **usual | changes)
+    return CachedWindows(samples, CountingEncoder(weights), Augmenter(preset, side), **usual | changes)
 
 
 def test_nothing_is_made_twice(made):
@@ -104,7 +104,7 @@ def test_what_an_embedding_depends_on_makes_it_anew(made, change):
 def test_one_weight_of_the_encoder_is_enough_to_make_them_anew(tmp_path, processes):
     first, second = bank_of(tmp_path), bank_of(None)
     second._encoder.layer.weight.data[0, 0, 0, 0] += 1e-3
-    second = EmbeddingBank(
+    second = CachedWindows(
         SLICES, second._encoder, Augmenter("light", SIDE),
         copies=COPIES, seed=3, window_mm=WINDOW_MM, preprocessing_id="myoscarseg-1", folder=tmp_path,
     )  # fmt: skip
@@ -114,19 +114,19 @@ def test_one_weight_of_the_encoder_is_enough_to_make_them_anew(tmp_path, process
 
 
 def test_another_version_of_the_normalisation_makes_them_anew(made, monkeypatch):
-    monkeypatch.setattr(bank_module, "NORMALISATION", replace(bank_module.NORMALISATION, version=99))
+    monkeypatch.setattr(cached_windows, "NORMALISATION", replace(cached_windows.NORMALISATION, version=99))
     assert made() == len(SLICES) * COPIES
 
 
 def test_another_way_of_augmenting_makes_them_anew(made, monkeypatch):
     """Even if no version says so: an embedding of other pixels than the window's would be worse than none."""
-    real = bank_module.windowed
+    real = cached_windows.windowed
 
     def darker(*args: Any):
         item = real(*args)
         return replace(item, image=item.image * 0.9)
 
-    monkeypatch.setattr(bank_module, "windowed", darker)
+    monkeypatch.setattr(cached_windows, "windowed", darker)
     assert made() == len(SLICES) * COPIES
 
 

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MyoScarSegLib.segmentation.cache import EmbeddingCache, EmbeddingKey, content_hash
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalise import NORMALISATION
-from MyoScarSegLib.training.finetune.processes import Processes
-from MyoScarSegLib.training.finetune.samples import Item, TrainingSlice, windowed
 from MyoScarSegLib.training.finetune.step import is_out_of_memory, too_little_memory
+from MyoScarSegLib.training.finetune.training_processes import Processes
+from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, windowed
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SEED_DIGITS = 12
 _PREPARING = "Preparing the training windows"
 
 
-class EmbeddingBank:
+class CachedWindows:
     """``copies`` augmented windows of every slice with their embeddings.
 
     A window is drawn by the seed, the slice's content and the copy's number, whatever other slices there are. Its embedding is

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
-from MyoScarSegLib.training.finetune.steplog import StepLog
+from MyoScarSegLib.training.step_log import StepLog
 from Testing.support.tiny_training import TinyPhase, entries
 
 

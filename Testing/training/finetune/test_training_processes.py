@@ -15,7 +15,7 @@ import torch
 
 from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training import augmentation
-from MyoScarSegLib.training.finetune.train import fine_tune
+from MyoScarSegLib.training.finetune.fine_tuning import fine_tune
 from Testing.conftest import REPOSITORY
 from Testing.support.tiny_models import write_segmenter
 from Testing.support.tiny_training import PlainWindows, TinyPhase, entries, tensors_of, weights

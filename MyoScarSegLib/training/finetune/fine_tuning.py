@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.finetune.bank import EmbeddingBank
-from MyoScarSegLib.training.finetune.checkpoints import read_state
+from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, checkpoint_path, train_phase
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss, prompts_loss
-from MyoScarSegLib.training.finetune.processes import Processes, open_accelerator
-from MyoScarSegLib.training.finetune.samples import (
+from MyoScarSegLib.training.finetune.phase_state import read_state
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
+from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     Item,
     TrainingSlice,
@@ -28,9 +29,8 @@ from MyoScarSegLib.training.finetune.samples import (
     training_slices,
     windowed,
 )
-from MyoScarSegLib.training.finetune.settings import SamSettings
-from MyoScarSegLib.training.finetune.steplog import StepLog
 from MyoScarSegLib.training.finetune.validation import dense_figures
+from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -291,9 +291,9 @@ class _Course:
 
         settings, start, network = self._settings, self._start, self._network
         augmenter = Augmenter(settings.preset, start.side)
-        bank: EmbeddingBank | None = None
+        bank: CachedWindows | None = None
         if settings.mode == "decoder":
-            bank = EmbeddingBank(
+            bank = CachedWindows(
                 self._all,
                 network["image_encoder"],
                 augmenter,
