@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -18,21 +19,27 @@ from urllib.parse import urlsplit
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
-from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _BLOCK = 1 << 18
 _POLL_S = 0.2
+_TIMEOUT_S = 30.0
+"""Without an answer of the server."""
+_ATTEMPTS = 5
+"""In a row, none of which gets any further."""
+_BACKOFF_S = 0.5
+"""Wait after the first of them; doubled each time."""
 _TEMPORARY_STATUS = {408, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to go on: seconds without an answer, fruitless attempts in a row, and the wait after each, doubled each time."""
+class _Tag:
+    """By what the server knows that its file is still the one that was begun."""
 
-    timeout_s: float = 30.0
-    attempts: int = 5
-    backoff_s: float = 0.5
+    url: str
+    tag: str
 
 
 class _Temporary(Exception):
@@ -51,7 +58,6 @@ def download(
     blind_resume: bool = False,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
-    patience: Patience = Patience(),
 ) -> bool:
     """Complete the file ``part`` with the content of ``url``; what an interrupted call left there is continued.
 
@@ -65,7 +71,6 @@ def download(
         blind_resume: continue without the server's tag.
         progress: counts bytes; the total is 0 while unknown.
         cancel: honoured within a second; what has arrived is kept.
-        patience: time limits.
 
     Returns:
         Whether the last attempt continued an earlier beginning.
@@ -77,7 +82,7 @@ def download(
     """
     _refuse_insecure(url)
     host = urlsplit(url).hostname
-    fetch = _Fetch(url, part, size, blind_resume, progress, cancel, patience)
+    fetch = _Fetch(url, part, size, blind_resume, progress, cancel)
     furthest, failures = 0, 0
     while True:
         if cancel is not None:
@@ -88,35 +93,31 @@ def download(
             reached = part.stat().st_size if part.exists() else 0
             failures = 1 if reached > furthest else failures + 1
             furthest = max(furthest, reached)
-            if failures >= patience.attempts:
+            if failures >= _ATTEMPTS:
                 raise DownloadError(f"{host} cannot be reached or breaks off ({error}). Check the network.") from error
-            wait_s = max(patience.backoff_s * 2 ** (failures - 1), min(error.wait_s, patience.timeout_s))
+            wait_s = max(_BACKOFF_S * 2 ** (failures - 1), min(error.wait_s, _TIMEOUT_S))
             progress(reached, size or 0, f"Trying again in {wait_s:.1f} s ({error})")
             _sleep(wait_s, cancel)
 
 
+@dataclass(frozen=True)
 class _Fetch:
     """The attempts at one file."""
 
-    def __init__(
-        self,
-        url: str,
-        part: Path,
-        size: int | None,
-        blind_resume: bool,
-        progress: Progress,
-        cancel: CancelToken | None,
-        patience: Patience,
-    ) -> None:
-        self.url = url
-        self.part = part
-        self.size = size
-        self.blind_resume = blind_resume
-        self.progress = progress
-        self.cancel = cancel
-        self.patience = patience
-        self.tag_file = part.with_name(part.name + ".json")
-        self.message = f"Downloading {part.name.removesuffix('.part')}"
+    url: str
+    part: Path
+    size: int | None
+    blind_resume: bool
+    progress: Progress
+    cancel: CancelToken | None
+
+    @property
+    def tag_file(self) -> Path:
+        return self.part.with_name(self.part.name + ".json")
+
+    @property
+    def message(self) -> str:
+        return f"Downloading {self.part.name.removesuffix('.part')}"
 
     def attempt(self) -> bool:
         """Ask once for what is missing; True if it continued what was there."""
@@ -129,7 +130,7 @@ class _Fetch:
             headers["Range"] = f"bytes={start}-"
             if tag:
                 headers["If-Range"] = tag
-        reader = _Reader(urllib.request.Request(self.url, headers=headers), self.patience.timeout_s)  # noqa: S310 (checked)
+        reader = _Reader(urllib.request.Request(self.url, headers=headers), _TIMEOUT_S)  # noqa: S310 (checked)
         try:
             return self._receive(reader, start)
         finally:
@@ -140,12 +141,9 @@ class _Fetch:
         have = self.part.stat().st_size if self.part.exists() else 0
         tag = None
         if have and self.tag_file.exists():
-            try:
-                document = read_json(self.tag_file, ModelError)
-            except ModelError:
-                document = None
-            if isinstance(document, dict) and document.get("url") == self.url and isinstance(document.get("tag"), str):
-                tag = document["tag"]
+            with suppress(ModelError):
+                known = load(_Tag, self.tag_file, ModelError)
+                tag = known.tag if known.url == self.url else None
         if have and ((self.size is not None and have > self.size) or not (tag or self.blind_resume)):
             self._discard()
             return 0, None
@@ -179,7 +177,7 @@ class _Fetch:
             if not start:  # before the new tag is written: it must never stand beside an old beginning
                 self._discard()
             if tag:
-                write_json(self.tag_file, {"url": self.url, "tag": tag})
+                write_json(self.tag_file, to_json(_Tag(self.url, tag)))
             else:
                 self.tag_file.unlink(missing_ok=True)
             with self.part.open("ab" if start else "wb") as out:

@@ -4,39 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _VERSION = 1
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stamp:
+class Fingerprint:
     """What tells without reading it whether a file may have changed: writing, replacing or touching it changes some of these.
 
     The time of the last change of the inode is there because the time of the last writing can be set back by anyone.
     """
 
+    path: str
     size: int
     mtime_ns: int
     ctime_ns: int
     inode: int
+    sha256: str = ""
 
     @classmethod
-    def of(cls, path: Path) -> Stamp:
-        """The stamp of the file ``path`` as it is now."""
+    def of(cls, path: Path) -> Fingerprint:
+        """Of the file ``path`` as it is now, without its checksum. OSError if it cannot be asked."""
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        return cls(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-_memory: dict[Path, tuple[Stamp, str]] = {}
+_known: dict[Fingerprint, str] = {}
+
+
+def blocks_of(file: IO[bytes], total: int, message: str, progress: Progress, cancel: CancelToken | None) -> Iterator[bytes]:
+    """The content of ``file``, ``total`` bytes, piece by piece; ``progress`` counts the bytes that were worked on.
+
+    Raises:
+        Cancelled: ``cancel`` was set.
+    """
+    done = 0
+    while block := file.read(_BLOCK_BYTES):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        yield block
+        done += len(block)
+        progress(done, total, message)
 
 
 def hash_file(path: Path, progress: Progress = no_progress, cancel: CancelToken | None = None, message: str = "Checking") -> str:
@@ -47,18 +67,34 @@ def hash_file(path: Path, progress: Progress = no_progress, cancel: CancelToken 
         ModelError: the file cannot be read.
     """
     digest = hashlib.sha256()
-    done = 0
     try:
         with path.open("rb") as file:
-            total = path.stat().st_size
-            while block := file.read(_BLOCK):
-                if cancel is not None:
-                    cancel.raise_if_cancelled()
+            for block in blocks_of(file, path.stat().st_size, message, progress, cancel):
                 digest.update(block)
-                done += len(block)
-                progress(done, total, message)
     except OSError as error:
         raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+def copy_hashed(source: Path, target: Path, progress: Progress = no_progress, cancel: CancelToken | None = None) -> str:
+    """Copy a file, and return its SHA-256; ``progress`` counts bytes. The copy is on the disk when this returns.
+
+    Raises:
+        Cancelled: ``cancel`` was set.
+        ModelError: ``source`` cannot be read.
+        OSError: ``target`` cannot be written.
+    """
+    digest = hashlib.sha256()
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise ModelError(f"Cannot read {source}: {error.strerror}.") from error
+    with file, target.open("wb") as out:
+        for block in blocks_of(file, source.stat().st_size, f"Copying {source.name}", progress, cancel):
+            digest.update(block)
+            out.write(block)
+        out.flush()
+        os.fsync(out.fileno())  # a card or record must not outlive the weights in a power cut
     return digest.hexdigest()
 
 
@@ -69,54 +105,35 @@ def checksum_of(path: Path) -> str:
         ModelError: the file cannot be read.
     """
     try:
-        path = path.resolve()
-        stamp = Stamp.of(path)
+        now = Fingerprint.of(path.resolve())
     except OSError as error:
         raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
-    known = _memory.get(path)
-    if known is not None and known[0] == stamp:
-        return known[1]
-    sha256 = hash_file(path)
-    _memory[path] = (stamp, sha256)
-    return sha256
+    if now not in _known:
+        _known[now] = hash_file(path)
+    return _known[now]
 
 
 def recorded_checksum(path: Path, record: Path) -> str:
-    """SHA-256 of ``path``: from the file ``record`` while its stamp still fits ``path``, else computed and recorded."""
-    stamp = Stamp.of(path)
-    document = _read(record)
-    if document == {**_document(path, stamp), "sha256": document.get("sha256")} and isinstance(document["sha256"], str):
-        return document["sha256"]
+    """SHA-256 of ``path``: from the file ``record`` while ``path`` is as it was then, else computed and recorded.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    now = Fingerprint.of(path)
+    try:
+        then = load(Fingerprint, record, ModelError, version=_VERSION)
+        if then.sha256 and replace(then, sha256="") == now:
+            return then.sha256
+    except ModelError as error:
+        _log.info("The checksum is computed: %s", error)
     sha256 = hash_file(path)
-    write_record(path, record, stamp, sha256)
+    record_checksum(record, now, sha256)
     return sha256
 
 
-def write_record(path: Path, record: Path, stamp: Stamp, sha256: str) -> None:
-    """Record that ``path``, as it was at ``stamp``, has this hash. ``stamp`` must be taken before hashing."""
+def record_checksum(record: Path, fingerprint: Fingerprint, sha256: str) -> None:
+    """Keep in ``record`` the hash of the file whose ``fingerprint`` was taken before it was read."""
     try:
-        write_json(record, {**_document(path, stamp), "sha256": sha256})
+        write_json(record, to_json(replace(fingerprint, sha256=sha256), version=_VERSION))
     except OutputError as error:  # a read-only cache costs time at the next use, nothing else
         _log.info("The checksum is not recorded and will be computed again: %s", error)
-
-
-def _document(path: Path, stamp: Stamp) -> dict[str, Any]:
-    return {
-        "version": _VERSION,
-        "path": str(path),
-        "size": stamp.size,
-        "mtime_ns": stamp.mtime_ns,
-        "ctime_ns": stamp.ctime_ns,
-        "inode": stamp.inode,
-    }
-
-
-def _read(record: Path) -> dict[str, Any]:
-    if not record.exists():
-        return {}
-    try:
-        document = read_json(record, ModelError)
-    except ModelError as error:
-        _log.info("The checksum is computed again: %s", error)
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -7,7 +7,6 @@ Nothing here is ever unpickled, and nothing needs torch.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME, Entry, OwnSource, entry_of
-from MyoScarSegLib.models.own_cards import empty_card, index_row, readable_card
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry, OwnSource
+from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
+from MyoScarSegLib.models.own_cards import empty_card, entry_of_card, readable_card
 from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes, write_json
+from MyoScarSegLib.utils.json_fields import Text, load, to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -33,7 +34,6 @@ _LOCK = ".lock"
 _ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LONGEST_NAME = 64
-_BLOCK = 1 << 20
 _TEMPORARY = (".keeping-", ".removing-")
 
 
@@ -50,6 +50,14 @@ def models_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "MyoScarSeg" / "Models"
     return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "myoscarseg" / "models"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What ``model.json`` says: the day on which the model was kept, and the model."""
+
+    kept: Text
+    model: Entry
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def own_entry(name: str) -> Entry | None:
         ModelError: it is there, but its record is damaged.
     """
     folder = models_folder() / name
-    if not NAME.fullmatch(name) or not folder.is_dir():
+    if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
         return None
     return _read_record(folder)
 
@@ -143,7 +151,7 @@ def remove(name: str) -> None:
     root = models_folder()
     with locked(root / _LOCK):
         folder = root / name
-        if not NAME.fullmatch(name) or not folder.is_dir():
+        if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
             raise ModelError(f"You have no model called {name!r} of your own." + _there_are())
         aside = root / f"{_TEMPORARY[1]}{uuid.uuid4().hex}"
         try:
@@ -169,12 +177,10 @@ def export(name: str, folder: Path, progress: Progress = no_progress, cancel: Ca
     entry, folder = _existing(name), Path(folder)
     source = models_folder() / name
     target = folder / f"{name}.safetensors"
-    from MyoScarSegLib.models.hashing import checksum_of
-
     if target.exists() and checksum_of(target) != entry.sha256:
         raise ModelError(f"{target} is another model already. Choose another folder.")
     with atomic_path(target) as temporary:
-        if _copied(source / target.name, temporary, progress, cancel) != entry.sha256:
+        if copy_hashed(source / target.name, temporary, progress, cancel) != entry.sha256:
             raise ModelError(f"Your model {name} is damaged: its file is not what it was when it was kept. Import it again.")
         for ending in (".json", ".md"):
             if (source / f"{name}{ending}").is_file():
@@ -250,19 +256,17 @@ def _put(model: Path, card: dict[str, Any], name: str, title: str, progress: Pro
         try:
             temporary.mkdir()
             copy = temporary / f"{name}.safetensors"
-            sha256 = _copied(model, copy, progress, cancel)
+            sha256 = copy_hashed(model, copy, progress, cancel)
             told = card.get("sha256")
             if told is not None and told != sha256:
                 raise ModelError(
                     f"The card is not that of {model.name}, or the file was changed or damaged since: checksums differ."
                 )
             document = {**card, "name": name, "file": copy.name, "sha256": sha256, "size": copy.stat().st_size}
-            entry = entry_of(index_row(document, title), f"The card of {model.name}")
+            entry = entry_of_card(document, title, f"The card of {model.name}")
             write_json(temporary / f"{name}.json", document)
             write_bytes(temporary / f"{name}.md", readable_card(model, document).encode())
-            write_json(
-                temporary / RECORD, {"version": VERSION, "kept": time.strftime("%Y-%m-%d"), "model": index_row(document, title)}
-            )
+            write_json(temporary / RECORD, to_json(_Record(time.strftime("%Y-%m-%d"), entry), version=VERSION))
             move(temporary, root / name)
         except OSError as error:
             raise OutputError(
@@ -285,7 +289,12 @@ def _refused(name: str) -> str:
     """Why a model cannot be called so; empty if it can."""
     from MyoScarSegLib.models.registry import registry
 
-    fit = NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and not name.endswith(".") and not _RESERVED.fullmatch(name)
+    fit = (
+        re.fullmatch(NAME_PATTERN, name)
+        and len(name) <= _LONGEST_NAME
+        and not name.endswith(".")
+        and not _RESERVED.fullmatch(name)
+    )
     if not fit or name.endswith(_ENDINGS):
         return (
             f"{name!r} cannot be a model's name: it has lower-case letters, digits, '.', '_' and '-' only, "
@@ -298,37 +307,12 @@ def _refused(name: str) -> str:
     return ""
 
 
-def _copied(source: Path, target: Path, progress: Progress, cancel: CancelToken | None) -> str:
-    """Copy a file, and give its checksum."""
-    digest, done = hashlib.sha256(), 0
-    try:
-        file = source.open("rb")
-    except OSError as error:
-        raise ModelError(f"Cannot read {source}: {error.strerror}.") from error
-    with file, target.open("wb") as out:
-        total = source.stat().st_size
-        while block := file.read(_BLOCK):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
-            digest.update(block)
-            out.write(block)
-            done += len(block)
-            progress(done, total, f"copying {source.name}")
-        out.flush()
-        os.fsync(out.fileno())  # the card must not outlive the weights in a power cut
-    return digest.hexdigest()
-
-
 def _read_record(folder: Path) -> Entry:
-    document = read_json(folder / RECORD, ModelError)
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise ModelError(f"{folder / RECORD} is not a record of this program's version.")
-    entry = entry_of(document.get("model"), str(folder / RECORD))
-    if not isinstance(entry.source, OwnSource) or entry.filename != f"{folder.name}.safetensors" or entry.sha256 is None:
-        raise ModelError(f"{folder / RECORD} describes another model.")
+    path = folder / RECORD
+    entry = load(_Record, path, ModelError, version=VERSION).model
     # A folder renamed by hand would else be listed under a name by which nothing finds it.
-    if entry.name != folder.name:
-        raise ModelError(f"{folder / RECORD} is of the model {entry.name}.")
+    if entry.name != folder.name or entry.source != OwnSource(f"{folder.name}.safetensors") or entry.sha256 is None:
+        raise ModelError(f"{path} is of the model {entry.name}.")
     return entry
 
 

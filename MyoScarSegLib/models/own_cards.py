@@ -7,26 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.entry import Entry, OwnSource
+from MyoScarSegLib.utils.json_fields import read
+
 NOT_STATED = "not stated"
 _log = logging.getLogger(__name__)
 
 
-def index_row(card: Mapping[str, Any], title: str) -> dict[str, Any]:
-    """What the registry says of a model, in the form of its index."""
-    task = card.get("task")
-    return {
-        "name": card["name"],
-        "title": title or _title(card),
-        "task": task,
-        "architecture": "yolo" if task == "detect" else card.get("architecture"),
-        "preprocessing": card.get("preprocessing"),
-        "licence": card.get("licence"),
-        "citation": card.get("citation"),
-        "source": {"kind": "own", "file": card["file"]},
-        "sha256": card["sha256"],
-        "size": card["size"],
-        "metrics": _metrics(card),
-    }
+def entry_of_card(card: Mapping[str, Any], title: str, where: str) -> Entry:
+    """What the registry says of a model that its card describes; an empty ``title`` is made from the card.
+
+    Raises:
+        ModelError: the card lacks something, or a value is wrong; the message begins with ``where``.
+    """
+    names = ("name", "task", "architecture", "preprocessing", "licence", "citation", "sha256", "size")
+    row = {name: card.get(name) for name in names} | {"title": title or _title(card), "metrics": _metrics(card)}
+    if row["task"] == "detect":
+        row["architecture"] = "yolo"
+    return read(Entry, row | {"source": OwnSource(card["file"])}, ModelError, where)
 
 
 def _title(card: Mapping[str, Any]) -> str:

