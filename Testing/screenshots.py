@@ -82,7 +82,7 @@ def _story(module: Module, out: Path) -> None:
 def _training_story(module: Module, folder: Path, out: Path) -> None:
     """A library of phantoms, a short training of the usual model on it, and what came of it: all real, none of it a patient's."""
     from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.train_settings import TrainSettings
 
     training, ui = module.training, module.tab.ui

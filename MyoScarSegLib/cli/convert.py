@@ -1,4 +1,4 @@
-"""``myoscarseg convert``: labelled data from one layout to another."""
+"""``myoscarseg convert``: labeled data from one layout to another."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt
 from MyoScarSegLib.cli.library import add_drawing, add_labels, check_drawing
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.convert import Conversion
+    from MyoScarSegLib.training.datasets.conversion import Conversion
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "convert",
-        help="turn labelled data from one layout into another",
-        description="Read labelled data (a training library, YoloSAM's train|val/images and masks, EMIDEC's folders, other "
+        help="turn labeled data from one layout into another",
+        description="Read labeled data (a training library, YoloSAM's train|val/images and masks, EMIDEC's folders, other "
         "folders of volumes with labels) and write it in another layout. The destination appears when all of it is written.",
     )
     parser.add_argument("source", metavar="SOURCE", type=Path)
@@ -46,8 +46,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Convert. Returns 0, or 1 if some case could not be converted."""
-    from MyoScarSegLib.training.datasets.convert import Options, convert
-    from MyoScarSegLib.training.datasets.reading import read_dataset
+    from MyoScarSegLib.training.datasets.conversion import Options, convert
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
     from MyoScarSegLib.training.splits import Split
 
     check_drawing(args)

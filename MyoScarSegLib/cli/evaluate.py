@@ -1,4 +1,4 @@
-"""``myoscarseg evaluate``: masks against masks, models on labelled data, and evaluations side by side."""
+"""``myoscarseg evaluate``: masks against masks, models on labeled data, and evaluations side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, spacing, whole_number
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.training.datasets.labelmaps import LabelMap
     from MyoScarSegLib.training.evaluation.evaluation import Evaluation
     from MyoScarSegLib.utils.progress import CancelToken
@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "evaluate",
         help="how good masks or models are: Dice, distances, mass, false scar",
-        description="Compare masks with reference masks (PRED TRUTH), or evaluate models on labelled data (--models --data), or "
+        description="Compare masks with reference masks (PRED TRUTH), or evaluate models on labeled data (--models --data), or "
         "put finished evaluations side by side (--compare). Writes OUT/evaluation.json, evaluation.csv, slices.csv and pictures.",
         usage="myoscarseg evaluate PRED TRUTH [options]\n"
         "       myoscarseg evaluate --models --data FOLDER --split FILE [options]\n"
@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     models = parser.add_argument_group("models")
     models.add_argument("--models", action="store_true", help="evaluate a detector and a segmenter on --data")
     models.add_argument("--reference", action="store_true", help="also, or without --models only, the field's thresholds")
-    models.add_argument("--data", metavar="FOLDER", type=Path, help="labelled data: EMIDEC, a library, YoloSAM's, or volumes")
+    models.add_argument("--data", metavar="FOLDER", type=Path, help="labeled data: EMIDEC, a library, YoloSAM's, or volumes")
     models.add_argument("--split", metavar="FILE", type=Path, help="split.json of the training, or the model card with it")
     models.add_argument("--part", choices=_PARTS, help="the patients to evaluate on (validation)")
     models.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
@@ -157,10 +157,10 @@ def _models(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelT
 
 def _slices(
     args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken
-) -> tuple[list[LabelledSlice], dict[str, str]]:
+) -> tuple[list[LabeledSlice], dict[str, str]]:
     """The slices of the wanted patients, and what could not be read."""
     from MyoScarSegLib.errors import StudyError
-    from MyoScarSegLib.training.datasets.reading import read_dataset
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
     from MyoScarSegLib.training.splits import Split
 
     data = read_dataset(args.data, label_map=_label_map(args, "labels"), progress=progress, cancel=cancel)

@@ -1,4 +1,4 @@
-"""``myoscarseg library add|import|list|check|split|export|accept|remove``: a folder of labelled cases to train on."""
+"""``myoscarseg library add|import|list|check|split|export|accept|remove``: a folder of labeled cases to train on."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add the command to ``subparsers``; its ``run`` default carries it out."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "library",
-        help="collect labelled cases to train on",
-        description="A training library is a folder of labelled cases. Several programs may add to it at the same time.",
+        help="collect labeled cases to train on",
+        description="A training library is a folder of labeled cases. Several programs may add to it at the same time.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="add|import|list|check|split|export|accept|remove")
 
@@ -134,8 +134,8 @@ def _label_map(text: str) -> LabelMap:
 
 def _add(args: argparse.Namespace) -> int:
     from MyoScarSegLib.study.reader import read_study
-    from MyoScarSegLib.training.datasets.library import Library
     from MyoScarSegLib.training.datasets.library_record import checked_code
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     for code, what in ((args.patient, "patient code"), (args.case, "case name")):
         if code is not None:
@@ -167,7 +167,7 @@ def _add(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.imports import PROBLEM, import_cases
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     progress = ConsoleProgress()
     with cancel_on_interrupt("this case") as cancel:
@@ -194,7 +194,7 @@ def _import(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.exports import export_cases
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     progress = ConsoleProgress()
     with cancel_on_interrupt("this case") as cancel:
@@ -205,7 +205,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _accept(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(args.library)
     with cancel_on_interrupt("this case") as cancel:
@@ -237,7 +237,7 @@ def _good_code(args: argparse.Namespace, check: Callable[[str, str], str], code:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(args.library)
     cases, damaged = library.scan()
@@ -284,8 +284,8 @@ def _part(split: Split | None, patient: str) -> str | None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library import Library
     from MyoScarSegLib.training.datasets.library_check import check_library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(args.library)
     progress = ConsoleProgress()
@@ -304,7 +304,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     check_drawing(args)
     library = Library.open(args.library)
@@ -329,7 +329,7 @@ def _split(args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(args.library)
     failed = 0

@@ -114,7 +114,7 @@ def open_run(library: Path, name: str) -> Run:
     Raises:
         StudyError: there is no library, or no such run in it.
     """
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.runs.run import RUNS, Run, runs_of
 
     folder = Library.open(library).folder / RUNS / name
@@ -125,7 +125,7 @@ def open_run(library: Path, name: str) -> Run:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.runs.run import runs_of
 
     runs, damaged = runs_of(Library.open(args.library).folder)
@@ -202,7 +202,7 @@ def _new(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> Split:
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.splits import Split
 
     if args.split is not None:

@@ -1,4 +1,4 @@
-"""``myoscarseg train``: fine-tune models on labelled data, work on a run, look at the augmentation and at boxes."""
+"""``myoscarseg train``: fine-tune models on labeled data, work on a run, look at the augmentation and at boxes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add the command to ``subparsers``; its ``run`` defaults carry it out."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
-        help="fine-tune the segmenter (sam) or the detector (yolo) on labelled data",
-        description="Train models on labelled data: a training library, folders of volumes (EMIDEC's too), or YoloSAM's layout.",
+        help="fine-tune the segmenter (sam) or the detector (yolo) on labeled data",
+        description="Train models on labeled data: a training library, folders of volumes (EMIDEC's too), or YoloSAM's layout.",
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="work on a training run: start it, or go on with it")
     parser.add_argument("--data", type=Path, metavar="LIBRARY", help="with --resume: its cases, where it is not in their library")
@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     preview.add_argument("--seed", type=whole_number, default=0, help="of the augmentation (0)")
     preview.add_argument("-o", "--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     preview.set_defaults(run=run_preview)
-    boxes = actions.add_parser("boxes", help="how well a detector's boxes find the lesions of labelled data")
+    boxes = actions.add_parser("boxes", help="how well a detector's boxes find the lesions of labeled data")
     _add_data_options(boxes)
     boxes.add_argument("--split", type=Path, required=True, metavar="FILE", help="split.json or model card of the training")
     boxes.add_argument("--detector", metavar="NAME|PATH", help="detector (default: the one of `models list`)")
@@ -61,7 +61,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder of labelled data")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder of labeled data")
     parser.add_argument(
         "--data-kind", metavar="KIND", help="emidec, library, yolosam or volumes, where the content does not tell"
     )
@@ -188,8 +188,8 @@ def _reading() -> Iterator[tuple[ConsoleProgress, CancelToken]]:
 
 
 def _read(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> DataSet:
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-    from MyoScarSegLib.training.datasets.reading import read_dataset
 
     label_map = None if args.labels is None else parse_label_map(args.labels)
     return read_dataset(

@@ -62,7 +62,7 @@ def library_add(arguments: dict[str, Any], progress: Progress, cancel: CancelTok
         The case's record.
     """
     from MyoScarSegLib.training.datasets.handover import read_handover
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(arguments["library"])
     patient, case = str(arguments["patient"]), arguments.get("case") or None
@@ -97,7 +97,7 @@ def library_import(arguments: dict[str, Any], progress: Progress, cancel: Cancel
     from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
     from MyoScarSegLib.training.datasets.label_preview import write_label_preview
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     labels = arguments.get("labels")
     report, cancelled = ImportReport(), False
@@ -123,22 +123,22 @@ def library_import(arguments: dict[str, Any], progress: Progress, cancel: Cancel
 
 def library_changes(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Cases of ``library`` whose files are not those that were added: ``changed``, name to sentence."""
-    from MyoScarSegLib.training.datasets.library import Library
     from MyoScarSegLib.training.datasets.library_state import LibraryState
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     return {"changed": LibraryState(Library.open(arguments["library"])).changed_files()}
 
 
 def library_accept(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Take the case ``case`` of ``library`` as its files are now."""
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     return Library.open(arguments["library"]).accept(str(arguments["case"]), cancel=cancel).to_json()
 
 
 def library_remove(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Take ``cases`` out of ``library``: ``removed``. One that another program took out meanwhile is none of these."""
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library, names, removed = Library.open(arguments["library"]), list(arguments["cases"]), []
     for done, name in enumerate(names):
@@ -158,7 +158,7 @@ def library_remove(arguments: dict[str, Any], progress: Progress, cancel: Cancel
 def library_export(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Copy ``cases`` of ``library`` into ``folder`` as a library of their own, which can be imported again: ``exported``."""
     from MyoScarSegLib.training.datasets.exports import export_cases
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(arguments["library"])
     return {"exported": export_cases(library, list(arguments["cases"]), Path(arguments["folder"]), progress, cancel)}
@@ -166,7 +166,7 @@ def library_export(arguments: dict[str, Any], progress: Progress, cancel: Cancel
 
 def library_split(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Draw a split of ``library`` by ``seed``, in ``folds``, or ``extend`` the one that there is: the manifest."""
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(arguments["library"])
     extend = bool(arguments.get("extend", False)) and library.split_manifest() is not None
@@ -181,7 +181,7 @@ def library_split(arguments: dict[str, Any], progress: Progress, cancel: CancelT
 
 def split_write(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Check a ``split`` made by hand and write it into ``library``: ``notes``."""
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.splits import Split
 
     told = arguments["split"]
@@ -198,24 +198,24 @@ def library_read(arguments: dict[str, Any], progress: Progress, cancel: CancelTo
     import numpy as np
 
     from MyoScarSegLib.training.datasets.handover import write_handover
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library, name = Library.open(arguments["library"]), str(arguments["case"])
     case = next((case for case in library.scan()[0] if case.case == name), None)
     if case is None:
         raise StudyError(f"{library.folder} has no readable case {name!r}.")
     progress(0, 1, f"Reading {name}")
-    labelled = library.load(case, edited=True)
+    labeled = library.load(case, edited=True)
     cancel.raise_if_cancelled()
-    write_handover(Path(arguments["out"]), labelled.study, labelled.labels)
-    low, high = np.percentile(labelled.study.voxels, (1.0, 99.5))
-    return {"wall_known": labelled.wall_known, "window": [float(low), float(high)]}
+    write_handover(Path(arguments["out"]), labeled.study, labeled.labels)
+    low, high = np.percentile(labeled.study.voxels, (1.0, 99.5))
+    return {"wall_known": labeled.wall_known, "window": [float(low), float(high)]}
 
 
 def augmentation_preview(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Draw what the augmentation ``preset`` does to slices of ``library``, into the PNG ``out``: ``picture``."""
     from MyoScarSegLib.training.augmentation.preview import preview
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(arguments["library"])
     cases = sorted(library.cases(), key=lambda case: -case.slices_with_scar)[:4]
@@ -225,7 +225,7 @@ def augmentation_preview(arguments: dict[str, Any], progress: Progress, cancel: 
         progress(done, len(cases), f"Reading {case.case}")
         studies.append(library.load(case))
     out = Path(arguments["out"])
-    slices = [labelled for one in studies for labelled in one.slices()]
+    slices = [labeled for one in studies for labeled in one.slices()]
     preview(slices, out, preset=str(arguments["preset"]), seed=int(arguments.get("seed", 0)), rows=3, columns=4)
     return {"picture": str(out)}
 

@@ -13,7 +13,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.dataset import DataSet
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.training.train_job import TrainJob
 
     Source = Callable[[Progress, CancelToken | None], DataSet]
@@ -34,12 +34,12 @@ class JobData:
     notes: tuple[str, ...]
 
     @property
-    def training(self) -> list[LabelledSlice]:
+    def training(self) -> list[LabeledSlice]:
         """Slices of the training patients."""
         return [s for s in self.data.slices if s.patient in self.split.training]
 
     @property
-    def validation(self) -> list[LabelledSlice]:
+    def validation(self) -> list[LabeledSlice]:
         """Slices of the validation patients."""
         return [s for s in self.data.slices if s.patient in self.split.validation]
 
@@ -77,8 +77,8 @@ def read_job_data(
 
 
 def _read(job: TrainJob, progress: Progress, cancel: CancelToken | None) -> DataSet:
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-    from MyoScarSegLib.training.datasets.reading import read_dataset
 
     return read_dataset(
         job.data,

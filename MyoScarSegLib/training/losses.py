@@ -113,14 +113,14 @@ def tissue_loss(
 ) -> torch.Tensor:
     """Cross-entropy plus soft Dice over the four tissues; of samples whose wall was never drawn, over scar and the rest.
 
-    Where only scar was labelled, cavity, wall and background are all 0 there. Their probabilities are then summed, so that
+    Where only scar was labeled, cavity, wall and background are all 0 there. Their probabilities are then summed, so that
     the network may tell them apart as it likes, and the two answers left are compared.
 
     Args:
         logits: float ``[batch, 4, rows, columns]``: background, cavity, normal myocardium, scar.
         tissue: int64 ``[batch, rows, columns]``, numbered so.
-        known: bool ``[batch]``: whether all four are labelled.
-        class_weights: of the tissues in the cross-entropy, 0 or more; the rest of an unlabelled wall has background's.
+        known: bool ``[batch]``: whether all four are labeled.
+        class_weights: of the tissues in the cross-entropy, 0 or more; the rest of an unlabeled wall has background's.
 
     Returns:
         A float32 scalar: the mean over the samples of weighted cross-entropy (0 up) plus Dice loss (0..1; the mean over the

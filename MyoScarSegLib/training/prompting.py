@@ -110,7 +110,7 @@ def draw_prompt(
         generator: the source of all randomness.
         numbered: int ``[rows, columns]``: 0, or the number of the lesion.
         wall: bool ``[rows, columns]``: the left ventricle within the epicardium, where a false box would lie; all False where
-            it is not labelled, and then there are neither ventricle's nor empty prompts.
+            it is not labeled, and then there are neither ventricle's nor empty prompts.
         how: the shares of the kinds.
 
     Returns:

@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import read_json, write_json
 
 #: A slice with fewer grey levels shows nothing by which it could be recognised.
@@ -123,7 +123,7 @@ def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(patients))
 
 
-def check_split(split: Split, slices: Iterable[LabelledSlice]) -> list[str]:
+def check_split(split: Split, slices: Iterable[LabeledSlice]) -> list[str]:
     """Whether a split fits the data it is to divide.
 
     Returns:
@@ -133,7 +133,7 @@ def check_split(split: Split, slices: Iterable[LabelledSlice]) -> list[str]:
         StudyError: nobody trains or nobody validates, or one picture would be on both sides.
     """
     slices = list(slices)
-    found = {labelled.patient for labelled in slices}
+    found = {labeled.patient for labeled in slices}
     for part, patients in (("training", split.training), ("validation", split.validation)):
         if not found & set(patients):
             raise StudyError(
@@ -157,7 +157,7 @@ def check_split(split: Split, slices: Iterable[LabelledSlice]) -> list[str]:
     return warnings
 
 
-def check_leakage(split: Split, slices: Iterable[LabelledSlice]) -> None:
+def check_leakage(split: Split, slices: Iterable[LabeledSlice]) -> None:
     """Refuse a split that trains and validates on one picture under two patients' names.
 
     No split has a patient on both sides: :class:`Split` refuses to be made so. Pictures are compared as the networks see them
@@ -167,17 +167,17 @@ def check_leakage(split: Split, slices: Iterable[LabelledSlice]) -> None:
         StudyError: there is such a picture; the message names the slices.
     """
     side = {**dict.fromkeys(split.training, "trained on"), **dict.fromkeys(split.validation, "validated")}
-    seen: dict[str, LabelledSlice] = {}
-    for labelled in slices:
-        part = side.get(labelled.patient)
-        digest = picture_digest(labelled.image) if part is not None else None
+    seen: dict[str, LabeledSlice] = {}
+    for labeled in slices:
+        part = side.get(labeled.patient)
+        digest = picture_digest(labeled.image) if part is not None else None
         if digest is None:
             continue
-        first = seen.setdefault(digest, labelled)
+        first = seen.setdefault(digest, labeled)
         if side[first.patient] != part:
             raise StudyError(
                 f"The same picture is {side[first.patient]} as slice {first.index} of {first.patient} and {part} as slice "
-                f"{labelled.index} of {labelled.patient}: these are one patient. Give both the same code, or leave one out."
+                f"{labeled.index} of {labeled.patient}: these are one patient. Give both the same code, or leave one out."
             )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from MyoScarSegLib.training.datasets.dataset import DataSet
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 
 KINDS = ("sam", "yolo")
 DECODER, FULL = MODES = ("decoder", "full")
@@ -40,7 +40,7 @@ class TrainJob:
 
     Attributes:
         kind: ``sam`` (a segmenter) or ``yolo`` (a detector).
-        data: folder of a labelled data set, as :func:`~MyoScarSegLib.training.datasets.reading.read_dataset` reads it.
+        data: folder of a labeled data set, as :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` reads it.
         out: folder for model, card, split and log.
         start: model to start from, by name or path; None for the default one, :data:`FRESH` for new weights (``yolo`` only).
         mode: what learns: ``decoder`` or ``full``; ``sam`` only.
@@ -156,7 +156,7 @@ class Hooks:
     """What else a training does for whoever watches it; none of it changes the model.
 
     Attributes:
-        data: gives the labelled data in place of reading the job's folder.
+        data: gives the labeled data in place of reading the job's folder.
         stage: told what is begun: ``reading``, ``embedding`` (and what else is prepared), ``steps`` or ``validation``.
         log: given each line of the log as it is written.
         note: given sentences on what is worth knowing, such as memory that ran short.
@@ -172,7 +172,7 @@ class Hooks:
     stage: Callable[[str], None] = _nothing
     log: Callable[[Mapping[str, Any]], None] | None = None
     note: Callable[[str], None] = _nothing
-    looked: Callable[[int, Sequence[LabelledSlice], Sequence[np.ndarray]], None] | None = None
+    looked: Callable[[int, Sequence[LabeledSlice], Sequence[np.ndarray]], None] | None = None
     oracle: bool = False
     cards: bool = False
     keep_state: bool = False

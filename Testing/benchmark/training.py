@@ -27,7 +27,7 @@ from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import phantom_slices
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache
 from MyoScarSegLib.training.averaging import average_into
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, _Course, _prepare
 from MyoScarSegLib.training.finetune.learning import parameter_groups
 from MyoScarSegLib.training.finetune.loop import Phase
@@ -95,7 +95,7 @@ def _row(case: Case, found: dict[str, float]) -> str:
 
 def _measure(case: Case, repeat: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"MYOSCARSEG_CACHE": folder}):
-        made = (LabelledSlice(f"phantom-{n}", n, *found) for n, found in enumerate(phantom_slices(7, 4 * case.slices)))
+        made = (LabeledSlice(f"phantom-{n}", n, *found) for n, found in enumerate(phantom_slices(7, 4 * case.slices)))
         patients = Patients([s for s in made if s.scar.any()][: case.slices])
         prepared = _prepare(_start(case, Path(folder)), patients, case.settings, None)
         processes = Processes(open_accelerator("cpu", "no"))

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.study.writer import write_segmentation, write_volume
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from Testing.support.command import table, voxels, write_image
 from Testing.support.ring_factory import write_rings
 
@@ -264,7 +264,7 @@ def data(tmp_path) -> Path:
             classes[24:40, 24:40] = 1
             classes[17:23, 20:40] = scar
             image = np.clip(voxels(k, (1, 64, 64))[0] // 8 + 100 * (classes == 3), 0, 255).astype(np.uint8)
-            stack.append(LabelledSlice(name, k, image, classes))
+            stack.append(LabeledSlice(name, k, image, classes))
     return write_rings(tmp_path / "data", stack)
 
 

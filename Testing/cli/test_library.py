@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from MyoScarSegLib.study import write_segmentation, write_volume
-from Testing.support.labelled_factory import labels, study
+from Testing.support.labeled_factory import labels, study
 from Testing.training.test_library_import import write_mrb
 
 

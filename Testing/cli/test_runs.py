@@ -10,7 +10,7 @@ import pytest
 
 from MyoScarSegLib.cli import runs as cli
 from MyoScarSegLib.training import train_settings
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState, RunStatus, write_status
 from Testing.support.run_factory import SPLIT, settings, write_library

@@ -14,7 +14,7 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.scene.training import run_actions
 from MyoScarSegLib.scene.training.console import TrainingConsole
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from Testing.support.run_factory import environment, settings, write_library

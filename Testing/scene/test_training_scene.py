@@ -18,7 +18,7 @@ from MyoScarSegLib.scene.training import library_case, opened_case
 from MyoScarSegLib.scene.training.compared_view import ComparedView
 from MyoScarSegLib.scene.training.curves import END_TO_END, LOSS, ORACLE, CurveChart, CurveReader
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.run_factory import write_library
 from Testing.support.session_factory import add_transform, add_volume, random_matrix
 from Testing.support.training_workflow_factory import add_ring_study
@@ -143,10 +143,10 @@ def library(tmp_path_factory):
 
 def read_case(library: Library, name: str, folder) -> opened_case.ReadCase:
     case = next(case for case in library.scan()[0] if case.case == name)
-    labelled = library.load(case)
-    write_handover(folder / "case.npz", labelled.study, labelled.labels)
+    labeled = library.load(case)
+    write_handover(folder / "case.npz", labeled.study, labeled.labels)
     study, labels = read_handover(folder / "case.npz", name)
-    return opened_case.ReadCase(case, study, labels, labelled.wall_known, (0.0, 250.0))
+    return opened_case.ReadCase(case, study, labels, labeled.wall_known, (0.0, 250.0))
 
 
 def test_an_opened_case_is_as_it_was_added(scene, library, tmp_path):

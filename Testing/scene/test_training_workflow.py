@@ -19,7 +19,7 @@ pytest.importorskip("monai")
 from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings

@@ -13,7 +13,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from MyoScarSegLib.scene.training import run_actions
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.status import RunState
 from MyoScarSegLib.training.splits import Split

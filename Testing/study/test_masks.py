@@ -13,7 +13,7 @@ from MyoScarSegLib.study import Geometry, Reconstruction, Study, read_mask, writ
 from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, class_of_segment
 from MyoScarSegLib.training.datasets.labelmaps import classes_on
-from Testing.support.labelled_factory import labels, study
+from Testing.support.labeled_factory import labels, study
 from Testing.support.nrrd_factory import write_seg
 
 STUDY, TRUTH = study(), labels()

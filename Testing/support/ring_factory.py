@@ -1,4 +1,4 @@
-"""Round ventricles with a bright piece of wall: labelled slices on which a detector learns something in a few steps."""
+"""Round ventricles with a bright piece of wall: labeled slices on which a detector learns something in a few steps."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from Testing.support.command import write_image
 
 
-def ring(size: int = 96, scar: bool = True, centre: tuple[float, float] = (48, 48), patient: str = "", **more) -> LabelledSlice:
-    """One slice; ``more`` goes to the labelled slice."""
+def ring(size: int = 96, scar: bool = True, centre: tuple[float, float] = (48, 48), patient: str = "", **more) -> LabeledSlice:
+    """One slice; ``more`` goes to the labeled slice."""
     y, x = np.mgrid[:size, :size] + 0.5
     radius = np.hypot(x - centre[0], y - centre[1])
     labels = np.where(radius < 12, 1, np.where(radius < 18, 2, 0)).astype(np.uint8)
     if scar:
         labels[(labels == 2) & (x > centre[0] + 6)] = 3
     image = np.choose(labels, [60, 180, 20, 240]) + np.random.default_rng(1).normal(0, 3, labels.shape)
-    return LabelledSlice(patient or ("P001" if scar else "N001"), more.pop("index", 0), image, labels, **more)
+    return LabeledSlice(patient or ("P001" if scar else "N001"), more.pop("index", 0), image, labels, **more)
 
 
-def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabelledSlice]:
+def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabeledSlice]:
     """Patients ``P001``, ``P003``, ... with scar and ``N000``, ``N002``, ... without."""
     return [
         ring(
@@ -36,9 +36,9 @@ def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabelledSl
     ]
 
 
-def write_rings(folder: Path, slices: list[LabelledSlice]) -> Path:
+def write_rings(folder: Path, slices: list[LabeledSlice]) -> Path:
     """The slices in EMIDEC's layout, its grey values being whole numbers of 8 bits."""
-    patients: dict[str, list[LabelledSlice]] = {}
+    patients: dict[str, list[LabeledSlice]] = {}
     for s in slices:
         patients.setdefault(s.patient, []).append(s)
     for patient, stack in patients.items():

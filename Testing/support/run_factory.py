@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings

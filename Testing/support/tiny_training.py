@@ -1,4 +1,4 @@
-"""Trainings made tiny: a few labelled slices, start models of the real architectures, and a phase of seconds."""
+"""Trainings made tiny: a few labeled slices, start models of the real architectures, and a phase of seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, train_phase
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -20,7 +20,7 @@ from MyoScarSegLib.training.finetune.training_processes import Processes, open_a
 from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.labelled_factory import labels
+from Testing.support.labeled_factory import labels
 from Testing.support.sam_factory import litemedsam_state
 from Testing.support.tiny_models import OWN_METADATA
 
@@ -43,11 +43,11 @@ SCHEDULE = Schedule(decay=0.02, warmup=0.1, clip=1.0, averaging=0.9, seed=4)
 _GREY = np.array([0, 160, 30, 260, 60])  # of background, cavity, myocardium, infarct and no-reflow
 
 
-def slices_of(patient: str, seed: int, count: int = 3, *, scar: bool = True) -> list[LabelledSlice]:
+def slices_of(patient: str, seed: int, count: int = 3, *, scar: bool = True) -> list[LabeledSlice]:
     """A patient whose tissues can be told by their grey values; the last slice is free of scar."""
     tissue = labels(seed, (count, 40, 48), scar=scar)
     images = np.random.default_rng(seed).normal(100, 20, tissue.shape) + _GREY[tissue]
-    return [LabelledSlice(patient, k, images[k].astype(np.float32), tissue[k], (1.4, 1.4)) for k in range(count)]
+    return [LabeledSlice(patient, k, images[k].astype(np.float32), tissue[k], (1.4, 1.4)) for k in range(count)]
 
 
 def write_start(path: Path, *, branch: bool = True, seed: int = 0) -> Path:

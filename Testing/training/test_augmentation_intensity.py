@@ -182,17 +182,17 @@ def test_intensity_alone_is_what_a_whole_call_does():
 @pytest.mark.data
 def test_scar_can_still_be_told_from_muscle_on_real_slices(emidec_folder):
     """A reader could still do it: as a rule the scar stays brighter, and the heart is neither all white nor all black."""
-    from MyoScarSegLib.training.datasets.reading import read_dataset
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 
     slices = [s for s in read_dataset(emidec_folder).slices if (s.labels == 3).sum() > 40][::20]
     for name, least in (("standard", 0.8), ("heavy", 0.7)):
         augmenter, brighter = Augmenter(name, SIDE), []
-        for number, labelled in enumerate(slices):
-            rows, columns = np.nonzero(labelled.labels)
+        for number, labeled in enumerate(slices):
+            rows, columns = np.nonzero(labeled.labels)
             centre = (columns.mean() + 0.5, rows.mean() + 0.5)
             for copy in range(2):
                 window, classes = augmenter(
-                    normalise(labelled.image), labelled.labels[None], centre, seed=(number, copy), window_px=(112, 112)
+                    normalise(labeled.image), labeled.labels[None], centre, seed=(number, copy), window_px=(112, 112)
                 )
                 grey, labels = window[0].numpy(), classes[0].numpy()
                 if (labels == 2).sum() > 20 and (labels == 3).sum() > 20:

@@ -8,12 +8,12 @@ from PIL import Image
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
 from MyoScarSegLib.training.augmentation import preview
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 
 pytest.importorskip("monai")
 
 
-def labelled(patient: str, index: int, *, scar: bool = True) -> LabelledSlice:
+def labeled(patient: str, index: int, *, scar: bool = True) -> LabeledSlice:
     generator = np.random.default_rng(index)
     image = (generator.random((80, 90)) * 40 + 300).astype(np.int16)
     labels = np.zeros((80, 90), dtype=np.uint8)
@@ -22,10 +22,10 @@ def labelled(patient: str, index: int, *, scar: bool = True) -> LabelledSlice:
     if scar:
         labels[30:40, 34:40] = 3
     image[labels == 3] += 200
-    return LabelledSlice(patient, index, image, labels, (1.5, 1.2))
+    return LabeledSlice(patient, index, image, labels, (1.5, 1.2))
 
 
-SLICES = [labelled("A", i, scar=i % 2 == 0) for i in range(6)] + [labelled("B", i, scar=False) for i in range(4)]
+SLICES = [labeled("A", i, scar=i % 2 == 0) for i in range(6)] + [labeled("B", i, scar=False) for i in range(4)]
 
 
 def test_a_preview_is_a_readable_png_with_the_scar_outlined(tmp_path):

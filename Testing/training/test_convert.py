@@ -11,16 +11,16 @@ from PIL import Image
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.datasets import convert as module
+from MyoScarSegLib.training.datasets import conversion as module
 from MyoScarSegLib.training.datasets.boxes import scar_boxes, yolo_text
-from MyoScarSegLib.training.datasets.convert import Options, convert
+from MyoScarSegLib.training.datasets.conversion import Options, convert
 from MyoScarSegLib.training.datasets.dataset import DataSet, stacked
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.datasets.reading import read_dataset
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.labelled_factory import labels, picture, study, write_grey, write_pair, write_yolosam
+from Testing.support.labeled_factory import labels, picture, study, write_grey, write_pair, write_yolosam
 
 PARTS = {"train": ["A1_slice_00", "A1_slice_01", "A1_slice_02", "B2_slice_10"], "val": ["C3_slice_00", "C3_slice_01"]}
 
@@ -34,7 +34,7 @@ def volumes(tmp_path):
     return tmp_path / "volumes"
 
 
-def by_slice(data: DataSet) -> dict[tuple[str, int], LabelledSlice]:
+def by_slice(data: DataSet) -> dict[tuple[str, int], LabeledSlice]:
     return {(s.stack, s.index): s for s in data.slices}
 
 
@@ -175,7 +175,7 @@ def test_missing_slice_in_a_stack_of_pictures_is_blank_and_said(tmp_path):
 
 def test_slices_that_are_no_stack_are_refused_or_counted_anew():
     def one(index, shape=(20, 20)):
-        return LabelledSlice("A", index, picture(index, shape), np.zeros(shape, dtype=np.uint8))
+        return LabeledSlice("A", index, picture(index, shape), np.zeros(shape, dtype=np.uint8))
 
     with pytest.raises(StudyError, match="differ in size"):
         stacked([one(0), one(1, (20, 24))])

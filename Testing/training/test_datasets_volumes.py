@@ -10,11 +10,11 @@ import SimpleITK as sitk
 
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.study import read_study, write_volume
+from MyoScarSegLib.training.datasets.dataset_reader import kind_of, read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-from MyoScarSegLib.training.datasets.reading import kind_of, read_dataset
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.dicom_factory import write_series
-from Testing.support.labelled_factory import labels, name_labels, study, write_pair
+from Testing.support.labeled_factory import labels, name_labels, study, write_pair
 
 LAYOUTS = {
     "equal names": ("images/{}.nii.gz", "labels/{}.nii.gz"),
@@ -219,11 +219,11 @@ def test_reading_can_be_cancelled(tmp_path):
         read_dataset(tmp_path, cancel=cancel)
 
 
-def test_folders_that_hold_nothing_labelled_say_what_is_expected(tmp_path):
+def test_folders_that_hold_nothing_labeled_say_what_is_expected(tmp_path):
     with pytest.raises(StudyError, match="There is no folder"):
         read_dataset(tmp_path / "missing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StudyError, match="holds no labelled data that is known"):
+    with pytest.raises(StudyError, match="holds no labeled data that is known"):
         read_dataset(tmp_path / "empty")
     with pytest.raises(StudyError, match="no kind of data set 'dicom'"):
         read_dataset(tmp_path / "empty", kind="dicom")

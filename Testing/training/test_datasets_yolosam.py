@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
+from MyoScarSegLib.training.datasets.dataset_reader import kind_of, read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.training.datasets.patients import PatientRule
-from MyoScarSegLib.training.datasets.reading import kind_of, read_dataset
-from Testing.support.labelled_factory import labels, picture, write_grey, write_yolosam
+from Testing.support.labeled_factory import labels, picture, write_grey, write_yolosam
 
 PARTS = {"train": ["A1_slice_00", "A1_slice_01", "A1_slice_02", "B2_slice_10"], "val": ["C3_slice_00", "C3_slice_01"]}
 

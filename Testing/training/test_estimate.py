@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs import measuring
 from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, duration, estimate, estimate_chore
 from MyoScarSegLib.training.runs.measuring import DetectorPace, SegmenterPace
@@ -17,7 +17,7 @@ from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, run
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.labelled_factory import labels, study
+from Testing.support.labeled_factory import labels, study
 from Testing.support.tiny_training import write_start
 
 pytest.importorskip("accelerate")

@@ -10,7 +10,7 @@ from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import Boxes, Result
-from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, LabeledSlice
 from MyoScarSegLib.training.evaluation.settings import evaluate_models
 from MyoScarSegLib.training.evaluation.stacks import stacks_of
 from MyoScarSegLib.utils.progress import CancelToken
@@ -18,7 +18,7 @@ from MyoScarSegLib.utils.progress import CancelToken
 SIDE = 64
 
 
-def patient(name: str, lesions_at: list[tuple[int, int, int]], slices: int = 3, **fields) -> list[LabelledSlice]:
+def patient(name: str, lesions_at: list[tuple[int, int, int]], slices: int = 3, **fields) -> list[LabeledSlice]:
     """Slices of a ring with square lesions at (slice, row, column), 8 pixels wide."""
     generator = np.random.default_rng(len(name))
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
@@ -29,12 +29,12 @@ def patient(name: str, lesions_at: list[tuple[int, int, int]], slices: int = 3, 
         for _, row, column in (at for at in lesions_at if at[0] == k):
             labels[row : row + 8, column : column + 8] = INFARCT
         image = 100 + 200 * (labels >= INFARCT) + generator.normal(0, 10, labels.shape)
-        found.append(LabelledSlice(name, k, image.astype(np.float32), labels, **fields))
+        found.append(LabeledSlice(name, k, image.astype(np.float32), labels, **fields))
     return found
 
 
 @pytest.fixture(scope="module")
-def slices() -> list[LabelledSlice]:
+def slices() -> list[LabeledSlice]:
     return [*patient("P1", [(0, 10, 28), (1, 10, 28), (1, 45, 30)]), *patient("N1", [])]
 
 
@@ -102,7 +102,7 @@ def test_hurried_boxes_are_off_by_a_tenth_of_the_side():
     assert errors.std() == pytest.approx(0.1, rel=0.1)
 
 
-def _slice_of(slices: list[LabelledSlice], patient_number: int, index: int) -> np.ndarray:
+def _slice_of(slices: list[LabeledSlice], patient_number: int, index: int) -> np.ndarray:
     names = sorted({s.patient for s in slices})
     return next(s.scar for s in slices if s.patient == names[patient_number] and s.index == index)
 
@@ -173,9 +173,9 @@ def test_stacks_keep_their_slices_numbers_and_their_cases_apart():
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ([], "no labelled slices"),
+        ([], "no labeled slices"),
         ([*patient("P1", []), *patient("P1", [])], "slice 0 is there 2 times"),
-        ([*patient("P1", [], slices=1), LabelledSlice("P1", 5, np.ones((8, 8)), np.zeros((8, 8), np.uint8))], "differ in size"),
+        ([*patient("P1", [], slices=1), LabeledSlice("P1", 5, np.ones((8, 8)), np.zeros((8, 8), np.uint8))], "differ in size"),
     ],
 )
 def test_slices_that_make_no_stack_are_refused(broken, message):

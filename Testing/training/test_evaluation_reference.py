@@ -8,7 +8,7 @@ import pytest
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
 from MyoScarSegLib.quantification import otsu_threshold, reference_masks, remote_myocardium
-from MyoScarSegLib.training.datasets.labelled import CAVITY, LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
 from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.training.evaluation.reference import evaluate_reference
 
@@ -88,12 +88,12 @@ def test_without_a_wall_or_with_another_shape_there_is_no_threshold(ring):
 
 
 @pytest.fixture(scope="module")
-def phantom_slices() -> list[LabelledSlice]:
+def phantom_slices() -> list[LabeledSlice]:
     infarct = Infarct("LAD", transmurality=0.8, half_width_deg=45)
     settings = PhantomSettings(slices=4, rows=160, columns=160, infarcts=(infarct,), noise=0.03, bias=0.0)
     phantom = make_phantom(3, settings=settings)
     return [
-        LabelledSlice("P1", k, image, labels, (1.4, 1.4), 10.0)
+        LabeledSlice("P1", k, image, labels, (1.4, 1.4), 10.0)
         for k, (image, labels) in enumerate(zip(phantom.study.voxels, phantom.labels, strict=True))
     ]
 

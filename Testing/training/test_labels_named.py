@@ -10,10 +10,10 @@ import pytest
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study import write_segmentation, write_volume
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import BINARY, EMIDEC, named_by_place, parse_label_map, unnamed
-from MyoScarSegLib.training.datasets.library import Library
-from MyoScarSegLib.training.datasets.reading import read_dataset
-from Testing.support.labelled_factory import labels, study, write_pair
+from MyoScarSegLib.training.datasets.training_library import Library
+from Testing.support.labeled_factory import labels, study, write_pair
 from Testing.support.nrrd_factory import write_seg
 
 MADE, TRUTH = study(), labels()

@@ -19,18 +19,18 @@ import SimpleITK as sitk
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.study import Geometry, read_mask, read_study, write_segmentation, write_volume
-from MyoScarSegLib.training.datasets import library as module
 from MyoScarSegLib.training.datasets import library_record
-from MyoScarSegLib.training.datasets.dataset import LabelledStudy
+from MyoScarSegLib.training.datasets import training_library as module
+from MyoScarSegLib.training.datasets.dataset import LabeledStudy
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC
-from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_check import check_library
-from MyoScarSegLib.training.datasets.reading import read_dataset
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.command import REPOSITORY
 from Testing.support.dicom_factory import write_series
-from Testing.support.labelled_factory import labels, study
+from Testing.support.labeled_factory import labels, study
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def fill(library: Library, *patients: str) -> None:
         library.add(study(n), labels(n), patient=patient)
 
 
-def same(one: LabelledStudy, made, truth) -> bool:
+def same(one: LabeledStudy, made, truth) -> bool:
     geometry, original = one.study.geometry, made.geometry
     assert np.allclose(geometry.origin_mm, original.origin_mm) and np.allclose(geometry.direction, original.direction)
     assert (geometry.spacing_mm is None) == (original.spacing_mm is None)
@@ -286,8 +286,8 @@ def test_cancelled_before_its_last_step_an_add_leaves_nothing(library, monkeypat
 
 KILLED = """
     import os, pathlib, sys
-    from MyoScarSegLib.training.datasets import library as module
-    from Testing.support.labelled_factory import labels, study
+    from MyoScarSegLib.training.datasets import training_library as module
+    from Testing.support.labeled_factory import labels, study
     where, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     if where == "written":
         module.put = lambda *a: os.kill(os.getpid(), 9)
@@ -390,7 +390,7 @@ def test_check_finds_what_is_damaged_and_reading_skips_it_by_name(library):
     assert errors.keys() == {"edited", "gone", "half", "record", "other"}
     assert "checksum differs" in errors["edited"] and "missing" in errors["gone"] and "damaged" in errors["record"]
     assert "renamed" in errors["other"]
-    for part in ("No pixel is labelled as scar", ".adding-0123 was left", "notes.txt is no case"):
+    for part in ("No pixel is labeled as scar", ".adding-0123 was left", "notes.txt is no case"):
         assert any(part in message for message in warnings)
     data = read_dataset(library.folder)
     assert data.patients == ("empty", "good") and set(data.skipped) == set(errors)

@@ -20,13 +20,13 @@ from MyoScarSegLib.training.datasets import exports
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import write_handover
 from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
-from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_check import check_library
 from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.conftest import REPOSITORY
-from Testing.support.labelled_factory import labels, study, write_pair
+from Testing.support.labeled_factory import labels, study, write_pair
 from Testing.support.run_factory import wait_for
 from Testing.training.test_library_import import statuses, write_mrb
 
@@ -79,7 +79,7 @@ def test_library_that_was_taken_away_stays_away(library, tmp_path):
 
 
 def test_library_taken_away_while_a_case_is_written(library, monkeypatch):
-    from MyoScarSegLib.training.datasets import library as module
+    from MyoScarSegLib.training.datasets import training_library as module
 
     def written(folder, *arguments, **options):
         record = original(folder, *arguments, **options)

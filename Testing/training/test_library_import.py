@@ -19,13 +19,13 @@ from MyoScarSegLib.training import chores
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.imports import import_cases, next_code
-from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_record import Case
 from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.scenes import opened_scene
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
-from Testing.support.labelled_factory import labels, study, write_yolosam
+from Testing.support.labeled_factory import labels, study, write_yolosam
 from Testing.support.run_factory import add_case, wait_for
 
 NODE = '<{tag} id="{id}" name="{name}" references="{references}" fileName="{file}"/>'

@@ -228,7 +228,7 @@ def test_perfect_tissue_costs_almost_nothing_and_a_wrong_one_a_lot(tissue):
     assert tissue_loss(torch.zeros(2, 4, 32, 32), tissue, BOTH, (1, 1, 1, 1)) > math.log(4)
 
 
-def test_wall_that_is_not_labelled_may_be_anything_but_scar(tissue):
+def test_wall_that_is_not_labeled_may_be_anything_but_scar(tissue):
     scar_only = torch.where(tissue == 3, 3, 0)
     logits = logits_of_tissue(tissue)
     assert tissue_loss(logits, scar_only, NEITHER) < 1e-3
@@ -237,7 +237,7 @@ def test_wall_that_is_not_labelled_may_be_anything_but_scar(tissue):
     assert tissue_loss(swapped, scar_only, NEITHER) == pytest.approx(float(tissue_loss(logits, scar_only, NEITHER)), rel=1e-4)
 
 
-def test_missed_scar_is_pulled_up_and_an_unlabelled_wall_leaves_the_others_their_ratio(tissue):
+def test_missed_scar_is_pulled_up_and_an_unlabeled_wall_leaves_the_others_their_ratio(tissue):
     scar_only = torch.where(tissue == 3, 3, 0)
     place = (0, slice(None), *(int(v) for v in (tissue[0] == 3).nonzero()[0]))
     for known, labels in ((BOTH, tissue), (NEITHER, scar_only)):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from MyoScarSegLib.errors import Cancelled, StudyError
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.training.runs import model_comparison
 from MyoScarSegLib.training.runs.compared_masks import Predictions, file_of, read_predictions, write_predictions
@@ -21,7 +21,7 @@ from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.labelled_factory import labels, study
+from Testing.support.labeled_factory import labels, study
 from Testing.support.tiny_models import write_segmenter
 from Testing.support.tiny_training import slices_of
 

@@ -252,7 +252,7 @@ def test_slice_without_scar_and_ventricle_has_no_prompt():
     assert draw_prompt(np.random.default_rng(0), NOTHING, NO_WALL, Prompting()) is None
 
 
-def test_wall_that_is_not_labelled_still_gives_boxes_and_clicks_for_lesions(numbered):
+def test_wall_that_is_not_labeled_still_gives_boxes_and_clicks_for_lesions(numbered):
     prompts = draw(400, numbered, NO_WALL)
     assert {p.kind for p in prompts} >= {"lesion", "merged", "clicks"}
     assert not of_kind(prompts, "ventricle", "empty")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs import launch, status
 from MyoScarSegLib.training.runs.control import Watch, read_wish, write_wish
 from MyoScarSegLib.training.runs.run import Run, runs_of

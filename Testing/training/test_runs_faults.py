@@ -30,7 +30,7 @@ import MyoScarSegLib.training.runs.control as control
 control.SAFE_PLACE_S = 1.5
 """
 STAGES = {
-    "reading": "from MyoScarSegLib.training.datasets.library import Library\nLibrary.load = lambda *_: hang()",
+    "reading": "from MyoScarSegLib.training.datasets.training_library import Library\nLibrary.load = lambda *_: hang()",
     "embedding": (
         "from MyoScarSegLib.training.finetune.cached_windows import CachedWindows\nCachedWindows._make = lambda *_: hang()"
     ),
@@ -206,7 +206,7 @@ def test_library_that_is_deleted_while_it_trains_is_not_made_anew(planned, own, 
 
 
 def test_labels_that_change_while_it_trains_matter_when_it_goes_on(planned, whole, cache, own, tmp_path):
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
 
     run = copy_of(planned, tmp_path)
     library = Library.open(run.folder.parent.parent)
@@ -224,7 +224,7 @@ def test_labels_that_change_while_it_trains_matter_when_it_goes_on(planned, whol
 
 
 def test_labels_that_change_while_it_trains_do_not_change_what_it_learns(planned, whole, own, tmp_path):
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from Testing.support.tiny_training import tensors_of
 
     run = copy_of(planned, tmp_path)

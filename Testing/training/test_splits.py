@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
 
 SPLIT = Split(("a", "b"), ("c",), seed=1, folds=3, held_out=0)
 
 
-def one(patient: str, seed: int, index: int = 0) -> LabelledSlice:
+def one(patient: str, seed: int, index: int = 0) -> LabeledSlice:
     image = np.random.default_rng(seed).normal(100, 20, (20, 20))
-    return LabelledSlice(patient, index, image, np.zeros((20, 20), dtype=np.uint8))
+    return LabeledSlice(patient, index, image, np.zeros((20, 20), dtype=np.uint8))
 
 
 def test_draw_depends_on_the_seed_and_not_on_the_order_and_spreads_each_stratum():
@@ -63,7 +63,7 @@ def test_split_of_other_data_is_refused():
 
 def test_same_picture_on_both_sides_is_leakage_whatever_its_scale():
     copy = one("c", 7, index=4)
-    scaled = LabelledSlice("c", 4, copy.image * 8 - 300, copy.labels)
+    scaled = LabeledSlice("c", 4, copy.image * 8 - 300, copy.labels)
     with pytest.raises(StudyError, match="slice 2 of a and validated as slice 4 of c"):
         check_leakage(SPLIT, [one("a", 7, index=2), scaled])
     check_leakage(SPLIT, [one("a", 7), one("b", 7), one("c", 8)])

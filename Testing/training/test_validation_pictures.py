@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.runs.validation_pictures import (
     MOST_EPOCHS,
     MOST_SLICES,
@@ -21,7 +21,7 @@ from Testing.support.tiny_training import slices_of
 
 
 @pytest.fixture
-def slices() -> list[LabelledSlice]:
+def slices() -> list[LabeledSlice]:
     return [s for n, p in enumerate(("P1", "P2", "N1", "N2", "N3")) for s in slices_of(p, n, 4, scar=p[0] == "P")]
 
 
@@ -95,6 +95,6 @@ def test_only_some_epochs_are_kept_evenly_with_the_first_and_the_last(tmp_path, 
 
 @pytest.mark.parametrize("shape", [(7, 200), (300, 300), (1, 1)])
 def test_odd_slices_are_drawn(tmp_path, shape):
-    odd = LabelledSlice("P/ä 1", 0, np.zeros(shape, np.float32), np.full(shape, 3, np.uint8), (9.0, 0.2), wall_known=False)
+    odd = LabeledSlice("P/ä 1", 0, np.zeros(shape, np.float32), np.full(shape, 3, np.uint8), (9.0, 0.2), wall_known=False)
     (path,) = draw(tmp_path, 1, [odd], [np.ones(shape, dtype=bool)])
     assert path.parent == tmp_path and path.stat().st_size > 0

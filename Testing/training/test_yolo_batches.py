@@ -38,7 +38,7 @@ def test_slice_is_prepared_at_the_scale_of_the_input_and_round_again():
     assert sample.centre == pytest.approx((32, 32), abs=1)
 
 
-def test_where_only_scar_is_labelled_the_ventricle_is_the_given_box_and_its_tissue_unknown():
+def test_where_only_scar_is_labeled_the_ventricle_is_the_given_box_and_its_tissue_unknown():
     known = ring(64, centre=(32, 32))
     unknown = replace(known, labels=np.where(known.labels == 3, 3, 0).astype(np.uint8), wall_known=False)
     sample = DetectorSample.of(unknown, 64, ventricle=(14.0, 14.0, 50.0, 50.0))
@@ -76,7 +76,7 @@ def test_slices_without_wall_take_the_detectors_ventricle_or_the_stacks_median()
     assert boxes[0] == [[10, 10, 40, 40]] and boxes[1] == [[14, 12, 44, 42]]
     assert boxes[2] == [[12, 11, 42, 41]], "scar where none was found: the median"
     assert boxes[3] == [], "no scar and none found: none"
-    assert finder.asked == [(4, ("lv",))], "slices with a labelled wall are not looked at"
+    assert finder.asked == [(4, ("lv",))], "slices with a labeled wall are not looked at"
     blind = prepare([*scar_only, with_wall], 64, Finder([None] * 4))
     assert len(blind) == 2, "scar in a stack without any ventricle is left out"
 
@@ -193,7 +193,7 @@ def test_tissue_loss_is_near_zero_when_right_and_pays_for_a_missed_pixel():
     assert wrong.grad[0, 3, 0, 0] < 0 < wrong.grad[0, 0, 0, 0]
 
 
-def test_unlabelled_wall_may_be_painted_as_anything_but_scar():
+def test_unlabeled_wall_may_be_painted_as_anything_but_scar():
     wanted = torch.full((1, 2, 2), NOT_SCAR)
     for healthy in range(3):
         painted = torch.zeros(1, 4, 2, 2)

@@ -16,8 +16,8 @@ from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import ring
 
 
-def found(labelled, *boxes):
-    return SliceFindings.of(labelled, boxes)
+def found(labeled, *boxes):
+    return SliceFindings.of(labeled, boxes)
 
 
 def test_each_lesion_is_matched_once():
@@ -61,7 +61,7 @@ def test_intervals_are_over_patients_not_slices():
     assert measure(findings[:10], 0.3)["recall_iou_0.3_interval_95"] is None
 
 
-def test_a_wall_that_nobody_labelled_says_nothing_of_the_ventricle():
+def test_a_wall_that_nobody_labeled_says_nothing_of_the_ventricle():
     from dataclasses import replace
 
     unknown = replace(ring(), wall_known=False)
@@ -110,7 +110,7 @@ def test_detector_is_run_with_each_slices_spacing_and_stops_when_cancelled(tiny_
 
     monkeypatch.setattr(detector, "detect_many", spy)
     findings = find_on(detector, slices)
-    assert [f.labelled for f in findings] == slices
+    assert [f.labeled for f in findings] == slices
     assert sorted(asked, key=str) == [(1, (1.0, 2.0)), (3, None)]
     token = CancelToken()
     token.cancel()

@@ -363,7 +363,7 @@ def test_what_cannot_be_trained_is_said_at_once(tmp_path, monkeypatch, tiny_dete
         train_detector(training(tmp_path))
 
 
-def test_training_starts_from_a_detector_and_asks_it_for_unlabelled_ventricles(whole, tmp_path):
+def test_training_starts_from_a_detector_and_asks_it_for_unlabeled_ventricles(whole, tmp_path):
     start = whole[0] / "detector.safetensors"
     known = train_detector(training(tmp_path / "a", replace(TINY, epochs=1, rate=1e-9), start=start))
     assert known["started_from"] == {"name": "detector", "sha256": whole[1]["sha256"]}
@@ -379,7 +379,7 @@ def test_threshold_is_never_chosen_on_validation_patients(tmp_path, monkeypatch)
     asked = []
 
     def choose(findings):
-        asked.append({f.labelled.patient for f in findings})
+        asked.append({f.labeled.patient for f in findings})
         return 0.37
 
     monkeypatch.setattr(finishing, "choose_confidence", choose)

@@ -16,7 +16,7 @@ from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.study.tissue import class_of_segment
 from MyoScarSegLib.training.datasets.handover import write_handover
-from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 
 SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE = "scar", "myocardium", "blood_pool", "no_reflow"
 _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INFARCT, NO_REFLOW_ROLE: NO_REFLOW}
@@ -67,7 +67,7 @@ def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mappi
         segment_ids: role to segment; what the segments' names say if None.
 
     Returns:
-        uint8 ``[k, j, i]`` in the classes of a labelled slice, and whether cavity and myocardium were drawn.
+        uint8 ``[k, j, i]`` in the classes of a labeled slice, and whether cavity and myocardium were drawn.
 
     Raises:
         SceneError: there is no segmentation, no scar in it, or a segment is gone.

@@ -14,7 +14,6 @@ from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.chores import Chore, Chores
 from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
 from MyoScarSegLib.training.datasets.imports import next_code
-from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_state import (
     PROBLEM,
     TRAINING,
@@ -24,6 +23,7 @@ from MyoScarSegLib.training.datasets.library_state import (
     Signature,
     signature,
 )
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 
 _LOOK_S = 1.0

@@ -17,7 +17,7 @@ from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 from MyoScarSegLib.training.datasets.library_record import Case
 
 CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
@@ -32,7 +32,7 @@ class ReadCase:
     Attributes:
         case: its record.
         study, labels: the stack, and its classes ``[k, j, i]``.
-        wall_known: whether cavity and myocardium are labelled.
+        wall_known: whether cavity and myocardium are labeled.
         window: grey values that are black and white in its pictures.
     """
 

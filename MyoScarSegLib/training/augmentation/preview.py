@@ -12,7 +12,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _USUAL_PIXEL_MM = 1.4
 
 
 def preview(
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
     out: Path,
     *,
     preset: str,
@@ -72,16 +72,16 @@ def preview(
         0.01, 1 - 0.24 / height, f"Augmentation {preset!r}, seed {seed}: {side} px windows of {window_mm:g} mm",
         color=_INK, fontsize=10, va="center",
     )  # fmt: skip
-    for row, (number, labelled) in enumerate(chosen):
-        image, targets, centre = normalise(labelled.image), labelled.scar[None].astype(np.int16), _heart(labelled)
-        row_mm, column_mm = labelled.pixel_spacing_mm or (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
+    for row, (number, labeled) in enumerate(chosen):
+        image, targets, centre = normalise(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
+        row_mm, column_mm = labeled.pixel_spacing_mm or (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
         window_px = (window_mm / row_mm, window_mm / column_mm)
         for column, axis in enumerate(axes[row]):
             augmenter = augmented if column else plain
             window, classes = augmenter(image, targets, centre, seed=(seed, number, column), window_px=window_px)
             _show(axis, window, classes)
             if column == 0:
-                axis.set_title(f"{labelled.patient}, slice {labelled.index}", color=_FAINT, fontsize=7, loc="left", pad=2)
+                axis.set_title(f"{labeled.patient}, slice {labeled.index}", color=_FAINT, fontsize=7, loc="left", pad=2)
             elif row == 0 and column == 1:
                 axis.set_title("augmented", color=_FAINT, fontsize=7, loc="left", pad=2)
     buffer = io.BytesIO()
@@ -97,7 +97,7 @@ def _show(axis: Axes, window: torch.Tensor, classes: torch.Tensor) -> None:
         axis.contour(scar, levels=[0.5], colors=[_SCAR], linewidths=0.9)
 
 
-def _chosen(slices: Sequence[LabelledSlice], count: int) -> list[tuple[int, LabelledSlice]]:
+def _chosen(slices: Sequence[LabeledSlice], count: int) -> list[tuple[int, LabeledSlice]]:
     """Up to ``count`` slices with their numbers, spread evenly over those with scar, or over all if too few have it."""
     if not slices:
         raise StudyError("There are no slices to show.")
@@ -108,14 +108,14 @@ def _chosen(slices: Sequence[LabelledSlice], count: int) -> list[tuple[int, Labe
     return sorted(chosen + _spread(others, count - len(chosen)), key=lambda pair: pair[0])
 
 
-def _spread(pairs: Sequence[tuple[int, LabelledSlice]], count: int) -> list[tuple[int, LabelledSlice]]:
+def _spread(pairs: Sequence[tuple[int, LabeledSlice]], count: int) -> list[tuple[int, LabeledSlice]]:
     count = min(count, len(pairs))
     return [pairs[int((i + 0.5) * len(pairs) / count)] for i in range(count)]
 
 
-def _heart(labelled: LabelledSlice) -> tuple[float, float]:
-    """Middle ``(x, y)`` of what is labelled, in pixel edges; of the slice where nothing is."""
-    rows, columns = np.nonzero(labelled.left_ventricle)
+def _heart(labeled: LabeledSlice) -> tuple[float, float]:
+    """Middle ``(x, y)`` of what is labeled, in pixel edges; of the slice where nothing is."""
+    rows, columns = np.nonzero(labeled.left_ventricle)
     if rows.size == 0:
-        return labelled.image.shape[1] / 2, labelled.image.shape[0] / 2
+        return labeled.image.shape[1] / 2, labeled.image.shape[0] / 2
     return (columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2

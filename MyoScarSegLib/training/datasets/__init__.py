@@ -1,1 +1,1 @@
-"""Labelled images: what training and evaluation read."""
+"""Labeled images: what training and evaluation read."""

@@ -1,4 +1,4 @@
-"""A data set in memory: labelled studies and slices, and what could not be read."""
+"""A data set in memory: labeled studies and slices, and what could not be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.stack import FileStack, study_from
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT, MYOCARDIUM, LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, LabeledSlice
 from MyoScarSegLib.training.splits import Split
 
 #: Slice numbers that leave more than this factor between them are no numbers of slices.
@@ -18,7 +18,7 @@ _SPARSE = 2
 
 
 @dataclass(frozen=True)
-class LabelledStudy:
+class LabeledStudy:
     """One slice stack with its reference labels.
 
     Attributes:
@@ -26,8 +26,8 @@ class LabelledStudy:
         patient: code of the patient.
         study: the stack.
         labels: uint8 ``[k, j, i]``, shaped like ``study.voxels``, in the classes of
-            :class:`~MyoScarSegLib.training.datasets.labelled.LabelledSlice`.
-        wall_known: whether cavity and myocardium are labelled too.
+            :class:`~MyoScarSegLib.training.datasets.labeled.LabeledSlice`.
+        wall_known: whether cavity and myocardium are labeled too.
         reviewed: numbers of the slices that a reader has looked at; None for all. The others are neither trained on nor
             validated on.
     """
@@ -43,12 +43,12 @@ class LabelledStudy:
         if self.labels.shape != self.study.voxels.shape:
             raise ValueError(f"{self.case}: labels {self.labels.shape} do not fit the study {self.study.voxels.shape}")
 
-    def slices(self) -> list[LabelledSlice]:
+    def slices(self) -> list[LabeledSlice]:
         """Its slices in order, without those whose pixels could not be read and those that nobody has reviewed."""
         geometry = self.study.geometry
         extents = geometry.slice_extents_mm(self.study.slices)
         return [
-            LabelledSlice(
+            LabeledSlice(
                 patient=self.patient,
                 index=index,
                 image=self.study.voxels[index],
@@ -65,7 +65,7 @@ class LabelledStudy:
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a folder of labelled images holds.
+    """What a folder of labeled images holds.
 
     Attributes:
         kind: ``"emidec"`` (volumes in its layout), ``"library"``, ``"yolosam"`` or ``"volumes"``.
@@ -77,24 +77,24 @@ class DataSet:
     """
 
     kind: str
-    slices: list[LabelledSlice]
+    slices: list[LabeledSlice]
     skipped: dict[str, str] = field(default_factory=dict)
     strata: Mapping[str, str] = field(default_factory=dict)
     given_split: Split | None = None
-    stacks: tuple[LabelledStudy, ...] = ()
+    stacks: tuple[LabeledStudy, ...] = ()
 
     @property
     def patients(self) -> tuple[str, ...]:
         """Codes of the patients, sorted."""
         return tuple(sorted({s.patient for s in self.slices}))
 
-    def studies(self) -> tuple[list[LabelledStudy], dict[str, str]]:
+    def studies(self) -> tuple[list[LabeledStudy], dict[str, str]]:
         """The stacks, put together from single pictures where need be; and why others cannot be, by name."""
         if self.stacks:
             return list(self.stacks), {}
-        by_stack: dict[tuple[str, str], list[LabelledSlice]] = {}
-        for labelled in self.slices:
-            by_stack.setdefault((labelled.patient, labelled.stack), []).append(labelled)
+        by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
+        for labeled in self.slices:
+            by_stack.setdefault((labeled.patient, labeled.stack), []).append(labeled)
         studies, failed = [], {}
         for (_, name), slices in by_stack.items():
             try:
@@ -104,7 +104,7 @@ class DataSet:
         return studies, failed
 
 
-def stacked(slices: Sequence[LabelledSlice]) -> LabelledStudy:
+def stacked(slices: Sequence[LabeledSlice]) -> LabeledStudy:
     """The study that single slices of one stack make up. Those missing in between are blank and count as unreadable.
 
     Raises:
@@ -124,18 +124,18 @@ def stacked(slices: Sequence[LabelledSlice]) -> LabelledStudy:
     places = [number - numbers[0] for number in numbers]
     voxels = np.zeros((places[-1] + 1, *first.image.shape), dtype=np.float32)
     labels = np.zeros(voxels.shape, dtype=np.uint8)
-    for place, labelled in zip(places, ordered, strict=True):
-        voxels[place], labels[place] = labelled.image, labelled.labels
+    for place, labeled in zip(places, ordered, strict=True):
+        voxels[place], labels[place] = labeled.image, labeled.labels
     missing = dict.fromkeys(sorted(set(range(len(voxels))) - set(places)), "it is missing in the data set")
     stack = FileStack(
         voxels, _geometry(first, ordered), "pictures", slice_axis_is_k=True, one_slice_is_enough=True, bad_slices=missing
     )
     study = study_from(name, stack)
     labels, wall_known = scar_only_unless_wall(labels, all(s.wall_known for s in ordered))
-    return LabelledStudy(name, first.patient, study, labels, wall_known)
+    return LabeledStudy(name, first.patient, study, labels, wall_known)
 
 
-def _geometry(first: LabelledSlice, slices: list[LabelledSlice]) -> Geometry:
+def _geometry(first: LabeledSlice, slices: list[LabeledSlice]) -> Geometry:
     """Spacing if the slices know it; between them the usual distance, the slices being an even stack as far as anyone knows."""
     if first.pixel_spacing_mm is None or first.slice_spacing_mm is None:
         return Geometry(None)
@@ -143,13 +143,13 @@ def _geometry(first: LabelledSlice, slices: list[LabelledSlice]) -> Geometry:
     return Geometry((column, row, float(np.median([s.slice_spacing_mm or first.slice_spacing_mm for s in slices]))))
 
 
-def strata_by_content(slices: Sequence[LabelledSlice]) -> dict[str, str]:
+def strata_by_content(slices: Sequence[LabeledSlice]) -> dict[str, str]:
     """Patient to ``"scar"`` if any of the patient's slices has some, else ``"normal"``."""
     strata: dict[str, str] = {}
-    for labelled in slices:
-        strata.setdefault(labelled.patient, "normal")
-        if labelled.scar.any():
-            strata[labelled.patient] = "scar"
+    for labeled in slices:
+        strata.setdefault(labeled.patient, "normal")
+        if labeled.scar.any():
+            strata[labeled.patient] = "scar"
     return dict(sorted(strata.items()))
 
 

@@ -1,4 +1,4 @@
-"""A labelled study on its way from one process to another: one ``.npz`` file, quick to write and without pickle."""
+"""A labeled study on its way from one process to another: one ``.npz`` file, quick to write and without pickle."""
 
 from __future__ import annotations
 

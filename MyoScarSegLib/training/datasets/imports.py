@@ -12,13 +12,13 @@ from MyoScarSegLib.errors import MyoScarSegError, StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.dataset import LabelledStudy
+from MyoScarSegLib.training.datasets.dataset import LabeledStudy
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-from MyoScarSegLib.training.datasets.library import Library
 from MyoScarSegLib.training.datasets.library_record import Case, image_digest
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
-from MyoScarSegLib.training.datasets.reading import read_dataset
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
@@ -84,7 +84,7 @@ def import_cases(
     Args:
         library: to add to.
         paths: scenes (``.mrb``, ``.mrml``), folders of scenes, and folders that
-            :func:`~MyoScarSegLib.training.datasets.reading.read_dataset` reads.
+            :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` reads.
         patient_pattern: regular expression that finds the patient's code in file names. Without one, scenes get the codes
             that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose
             names :func:`~MyoScarSegLib.training.datasets.patients.may_be_a_persons`; the report says who got which.
@@ -235,7 +235,7 @@ class _Importer:
                 continue
             self._done(one.case, added)
 
-    def _codes(self, kind: str, studies: Sequence[LabelledStudy]) -> dict[str, str]:
+    def _codes(self, kind: str, studies: Sequence[LabeledStudy]) -> dict[str, str]:
         """Patient in the folder to code in the library."""
         known = self._pattern is not None or kind in _CODED
         codes = {one.patient: one.patient for one in studies if known or not may_be_a_persons(one.patient)}
@@ -249,7 +249,7 @@ class _Importer:
                 codes[one.patient] = next_code(self._library, codes.values())
         return codes
 
-    def _name(self, one: LabelledStudy, patient: str, kind: str) -> str | None:
+    def _name(self, one: LabeledStudy, patient: str, kind: str) -> str | None:
         """The name of a case from a folder; None for the patient's code."""
         name = case_name(one.case)
         if one.case == one.patient or (kind not in _CODED and may_be_a_persons(name)):

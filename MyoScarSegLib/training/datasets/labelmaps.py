@@ -1,4 +1,4 @@
-"""From the values and segments that a label file holds to the five classes of a labelled slice."""
+"""From the values and segments that a label file holds to the five classes of a labeled slice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_l
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import class_named, says_scar
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
-from MyoScarSegLib.training.datasets.labelled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_emidecs_layout, stem
 from MyoScarSegLib.training.datasets.sidecar import Sidecar
 from MyoScarSegLib.utils.files import read_json
@@ -106,9 +106,9 @@ def unnamed(
         fitting.append(f"background={','.join(map(str, rest))}")
     error = UnnamedLabelsError(where, drawn, " ".join(fitting), option=option)
     if example is not None:
-        voxels, labelled = example
-        most = max(range(len(labelled)), key=lambda k: (len(np.unique(labelled[k])), np.count_nonzero(labelled[k])))
-        error.example = voxels[most], labelled[most]
+        voxels, labeled = example
+        most = max(range(len(labeled)), key=lambda k: (len(np.unique(labeled[k])), np.count_nonzero(labeled[k])))
+        error.example = voxels[most], labeled[most]
     return error
 
 
@@ -235,7 +235,7 @@ def classes_on(
         study: the study.
         labels: bool (scar) or classes, ``[k, j, i]`` shaped like the study's voxels; or a file on the study's grid.
         label_map: what the values in a file without named segments mean; None for what its place says (:func:`named_by_place`).
-        wall_known: whether cavity and myocardium are labelled; None looks whether they are there.
+        wall_known: whether cavity and myocardium are labeled; None looks whether they are there.
 
     Returns:
         uint8 ``[k, j, i]``, and whether the wall is known.

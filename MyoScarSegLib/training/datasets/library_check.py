@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.dataset import LabelledStudy
-from MyoScarSegLib.training.datasets.labelled import INFARCT
-from MyoScarSegLib.training.datasets.library import SPLIT, Library
+from MyoScarSegLib.training.datasets.dataset import LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import INFARCT
 from MyoScarSegLib.training.datasets.library_record import content_digest
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
+from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
 from MyoScarSegLib.training.splits import check_leakage, check_split
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -41,33 +41,33 @@ def check_library(library: Library, *, progress: Progress = no_progress, cancel:
     """
     cases, damaged = library.scan()
     findings = [Finding("error", case, reason) for case, reason in damaged.items()]
-    studies: list[LabelledStudy] = []
+    studies: list[LabeledStudy] = []
     for done, case in enumerate(cases):
         if cancel is not None:
             cancel.raise_if_cancelled()
         progress(done, len(cases), f"Checking {case.case}")
         try:
-            labelled = library.load(case)
+            labeled = library.load(case)
         except StudyError as error:
             findings.append(Finding("error", case.case, str(error)))
             continue
-        studies.append(labelled)
-        if content_digest(labelled) != case.content_sha256:
+        studies.append(labeled)
+        if content_digest(labeled) != case.content_sha256:
             message = "Image, geometry or labels are not what the record is about. Remove the case and add it again."
             findings.append(Finding("error", case.case, message))
-        findings += [Finding("warning", case.case, message) for message in _remarks(labelled)]
+        findings += [Finding("warning", case.case, message) for message in _remarks(labeled)]
     progress(len(cases), len(cases), "Checking")
     if not cases and not damaged:
         findings.append(Finding("warning", "", "The library has no case yet."))
     return findings + _leftovers(library) + _of_split(library, studies)
 
 
-def _remarks(labelled: LabelledStudy) -> list[str]:
-    study = labelled.study
+def _remarks(labeled: LabeledStudy) -> list[str]:
+    study = labeled.study
     remarks = []
-    if not (labelled.labels >= INFARCT).any():
+    if not (labeled.labels >= INFARCT).any():
         remarks.append(
-            "No pixel is labelled as scar. Right for an exam without scar; else draw it and add the case with --replace."
+            "No pixel is labeled as scar. Right for an exam without scar; else draw it and add the case with --replace."
         )
     if study.geometry.spacing_mm is None:
         remarks.append("The image has no spacing, so nothing can be said in mm or g.")
@@ -94,8 +94,8 @@ def _leftovers(library: Library) -> list[Finding]:
     return findings
 
 
-def _of_split(library: Library, studies: list[LabelledStudy]) -> list[Finding]:
-    slices = [labelled for one in studies for labelled in one.slices()]
+def _of_split(library: Library, studies: list[LabeledStudy]) -> list[Finding]:
+    slices = [labeled for one in studies for labeled in one.slices()]
     try:
         split = library.split_manifest()
         if split is None or not slices:

@@ -18,8 +18,8 @@ from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.description import orientation_words
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.dataset import LabelledStudy
-from MyoScarSegLib.training.datasets.labelled import INFARCT
+from MyoScarSegLib.training.datasets.dataset import LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import INFARCT
 from MyoScarSegLib.training.datasets.labelmaps import LABELS, RECORD
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts
 from MyoScarSegLib.training.datasets.stored import read_written, write_image, write_label_segments
@@ -171,7 +171,7 @@ class Case:
 
 
 def write_case(
-    folder: Path, labelled: LabelledStudy, *, source: str, reviewer: str, tags: Iterable[str] = (), added_by: str = ""
+    folder: Path, labeled: LabeledStudy, *, source: str, reviewer: str, tags: Iterable[str] = (), added_by: str = ""
 ) -> Case:
     """Write image, segmentation, thumbnail and record into an existing, empty folder, and read back what was written.
 
@@ -179,23 +179,23 @@ def write_case(
         OutputError: a file cannot be written.
         StudyError: what was written cannot be read, or is not what was to be written (a full or failing disk).
     """
-    study, labels = labelled.study, labelled.labels
+    study, labels = labeled.study, labeled.labels
     write_image(folder / VOLUME, study)
-    names = write_label_segments(folder / SEGMENTATION, labels, labelled.wall_known, study)
-    facts = CaseFacts.of(labelled.patient, labelled.wall_known, study)
+    names = write_label_segments(folder / SEGMENTATION, labels, labeled.wall_known, study)
+    facts = CaseFacts.of(labeled.patient, labeled.wall_known, study)
     if not np.array_equal(read_written(folder / VOLUME, facts).voxels, study.voxels):
         raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
     burden = scar_burden(labels >= INFARCT, study.geometry)
     case = Case(
-        case=labelled.case,
-        patient=labelled.patient,
+        case=labeled.case,
+        patient=labeled.patient,
         source=_plain(source),
         reviewer=_plain(reviewer),
         labels=names,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         program=f"MyoScarSeg {__version__}",
         files={name: sha256_of(folder / name) for name in (VOLUME, SEGMENTATION)},
-        content_sha256=content_digest(labelled),
+        content_sha256=content_digest(labeled),
         image_sha256=image_digest(study),
         slices=study.slices,
         rows=study.slice_shape[0],
@@ -207,7 +207,7 @@ def write_case(
         slices_with_scar=int((labels >= INFARCT).any(axis=(1, 2)).sum()),
         volume_ml=burden.volume_ml,
         mass_g=burden.mass_g,
-        reviewed=labelled.reviewed,
+        reviewed=labeled.reviewed,
         tags=checked_tags(tags),
         added_by=_plain(added_by),
     )
@@ -222,17 +222,17 @@ def image_digest(study: Study) -> str:
     return hashlib.sha256(f"{voxels.shape}".encode() + voxels.tobytes()).hexdigest()
 
 
-def content_digest(labelled: LabelledStudy) -> str:
+def content_digest(labeled: LabeledStudy) -> str:
     """SHA-256 of voxels, geometry (to a micrometre), labels, what is reviewed, and whether the wall is known."""
-    geometry = labelled.study.geometry
-    digest = hashlib.sha256(image_digest(labelled.study).encode())
+    geometry = labeled.study.geometry
+    digest = hashlib.sha256(image_digest(labeled.study).encode())
     for values in (geometry.spacing_mm, geometry.origin_mm, geometry.direction, geometry.slice_positions_mm):
         rounded = None if values is None else (np.round(np.asarray(values, dtype=np.float64), 3) + 0.0).tolist()
         digest.update(f"{rounded}|".encode())
-    digest.update(f"{labelled.wall_known}|".encode())
-    if labelled.reviewed is not None:  # of cases that are reviewed as a whole the digest is what it was before there was this
-        digest.update(f"reviewed {sorted(labelled.reviewed)}|".encode())
-    digest.update(np.ascontiguousarray(labelled.labels, dtype=np.uint8).tobytes())
+    digest.update(f"{labeled.wall_known}|".encode())
+    if labeled.reviewed is not None:  # of cases that are reviewed as a whole the digest is what it was before there was this
+        digest.update(f"reviewed {sorted(labeled.reviewed)}|".encode())
+    digest.update(np.ascontiguousarray(labeled.labels, dtype=np.uint8).tobytes())
     return digest.hexdigest()
 
 

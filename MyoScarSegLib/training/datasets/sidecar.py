@@ -24,7 +24,7 @@ class CaseFacts:
 
     Attributes:
         patient: code of the patient.
-        wall_known: whether cavity and myocardium are labelled.
+        wall_known: whether cavity and myocardium are labeled.
         spacing_mm: ``(i, j, k)``; None if it is not known, whatever number the file must have.
         slice_positions_mm, slice_origins_mm: of an uneven stack, as :class:`~MyoScarSegLib.study.study.Geometry` has them.
         bad_slices: numbers of slices that could not be read; they are blank in the file.

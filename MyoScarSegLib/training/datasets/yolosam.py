@@ -19,7 +19,7 @@ from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.study.tissue import says_scar
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.dataset import DataSet, scar_only_unless_wall, strata_by_content
-from MyoScarSegLib.training.datasets.labelled import INFARCT, LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledSlice
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
@@ -97,7 +97,7 @@ def read_yolosam(
     if not read:
         name, reason = next(iter(skipped.items()))
         raise StudyError(f"None of the {len(skipped)} pictures in {folder} can be read; {name}: {reason}")
-    slices = _labelled(folder, read, label_map or sidecar.label_map, sidecar, skipped)
+    slices = _labeled(folder, read, label_map or sidecar.label_map, sidecar, skipped)
     split = None
     if {"train", "val"} <= set(parts):
         split = _split(folder, read)
@@ -139,9 +139,9 @@ def _grey(path: Path, *, mask: bool = False) -> np.ndarray:
         raise StudyError(f"{path} cannot be decoded: {error}.") from error
 
 
-def _labelled(
+def _labeled(
     folder: Path, read: list[_Read], label_map: LabelMap | None, sidecar: Sidecar, skipped: dict[str, str]
-) -> list[LabelledSlice]:
+) -> list[LabeledSlice]:
     if label_map is None:
         values = {int(v) for one in read for v in np.unique(one.mask)}
         label_map = _meaning(folder, read, values)
@@ -159,7 +159,7 @@ def _labelled(
             continue
         pixel_spacing_mm, slice_spacing_mm = _spacing(sidecar.cases.get(one.case), one.index)
         slices.append(
-            LabelledSlice(
+            LabeledSlice(
                 patient=one.patient,
                 index=one.index if one.index >= 0 else number,
                 image=one.image,

@@ -13,7 +13,7 @@ from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import StoredLabels, check_cover, read_labels, read_stored
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
-from MyoScarSegLib.training.datasets.labelled import CAVITY, INFARCT
+from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT
 from MyoScarSegLib.training.datasets.labelmaps import (
     LabelMap,
     classes_of_segments,
@@ -46,7 +46,7 @@ def compare_masks(
         predicted: file or folder.
         truth: file or folder.
         labels: value to class in plain label volumes of ``truth``, values without a class being background; None for what each
-            file's place says. Named segments need none. The reference's myocardium is taken from there, too, if it is labelled.
+            file's place says. Named segments need none. The reference's myocardium is taken from there, too, if it is labeled.
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
@@ -193,7 +193,7 @@ def _told(maps: dict[str, LabelMap]) -> dict[str, int]:
 
 def _patients(truth: Path) -> dict[str, str]:
     """Case to patient, where the reference is a training library; a case of its own each elsewhere."""
-    from MyoScarSegLib.training.datasets.library import MARK, Library
+    from MyoScarSegLib.training.datasets.training_library import MARK, Library
 
     if not (truth / MARK).is_file():
         return {}

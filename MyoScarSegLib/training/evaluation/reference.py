@@ -1,4 +1,4 @@
-"""The field's thresholds on labelled slices, beside which models are shown.
+"""The field's thresholds on labeled slices, beside which models are shown.
 
 They are given the expert's own myocardium, which no model gets: what they find outside the wall is not held against them, and
 where the wall is was not their work. And as their remote myocardium is found from the image, nobody drew it for them.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import stacks_of
@@ -20,7 +20,7 @@ NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models
 
 
 def evaluate_reference(
-    slices: Iterable[LabelledSlice],
+    slices: Iterable[LabeledSlice],
     *,
     methods: Sequence[str] = METHODS,
     progress: Progress = no_progress,
@@ -29,7 +29,7 @@ def evaluate_reference(
     """Threshold within the reference's wall, and compare.
 
     Args:
-        slices: labelled slices of whole patients.
+        slices: labeled slices of whole patients.
         methods: some of :data:`~MyoScarSegLib.quantification.reference.METHODS`; each becomes a setting of that name.
         progress: called before each case.
         cancel: honoured before each case.

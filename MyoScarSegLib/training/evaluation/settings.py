@@ -1,4 +1,4 @@
-"""How well a detector and a segmenter do on labelled patients, through the pipeline that users run.
+"""How well a detector and a segmenter do on labeled patients, through the pipeline that users run.
 
 Three settings, and the clicks of a reader who goes on:
 
@@ -21,7 +21,7 @@ import numpy as np
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.evaluation import Evaluation
 from MyoScarSegLib.training.evaluation.scores import CaseScore, score_case
 from MyoScarSegLib.training.evaluation.stacks import Stack, stacks_of
@@ -39,7 +39,7 @@ SETTINGS = (ORACLE, JITTERED, CLICKS, END_TO_END)
 
 @dataclass(frozen=True)
 class ModelEvaluation(Evaluation):
-    """Scores of a pipeline on labelled patients; see :class:`Evaluation`.
+    """Scores of a pipeline on labeled patients; see :class:`Evaluation`.
 
     ``failures`` has ``"<setting>, <case>, slice <n>"`` to the reason why that slice could not be done; it counts as empty.
     """
@@ -47,7 +47,7 @@ class ModelEvaluation(Evaluation):
 
 def evaluate_models(
     pipeline: Pipeline,
-    slices: Iterable[LabelledSlice],
+    slices: Iterable[LabeledSlice],
     *,
     clicks: int = 3,
     threshold: float = 0.5,
@@ -57,7 +57,7 @@ def evaluate_models(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> ModelEvaluation:
-    """Segment labelled patients in several settings, and compare.
+    """Segment labeled patients in several settings, and compare.
 
     Each slice draws its box errors from a generator of its own, seeded by ``seed``, case and slice: two models evaluated with
     one seed get the same boxes, whatever else they are evaluated on. Where the data has lost its spacing,
@@ -65,7 +65,7 @@ def evaluate_models(
 
     Args:
         pipeline: the models.
-        slices: labelled slices of whole patients.
+        slices: labeled slices of whole patients.
         clicks: rounds of corrections.
         threshold: probability from which on a pixel counts as scar.
         seed: of box errors and clicks.

@@ -1,4 +1,4 @@
-"""From labelled slices back to studies: what the pipeline takes, with the reference beside it."""
+"""From labeled slices back to studies: what the pipeline takes, with the reference beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.training.datasets.labelled import CAVITY, LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
 from MyoScarSegLib.training.evaluation.scores import Grid
 
 ASSUMED_PIXEL_MM, ASSUMED_SLICE_MM = 1.4, 10.0
@@ -18,7 +18,7 @@ ASSUMED_PIXEL_MM, ASSUMED_SLICE_MM = 1.4, 10.0
 
 @dataclass(frozen=True)
 class Stack:
-    """All labelled slices of one stack.
+    """All labeled slices of one stack.
 
     Attributes:
         case: its name; patient: whose it is.
@@ -40,21 +40,21 @@ class Stack:
     grid: Grid
 
 
-def stacks_of(slices: Iterable[LabelledSlice]) -> list[Stack]:
+def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
     """The stacks that slices belong to, sorted by patient and case, their slices by number.
 
     Raises:
         StudyError: there are no slices, a stack's slices differ in size or spacing, or one of them is there twice.
     """
-    by_stack: dict[tuple[str, str], list[LabelledSlice]] = {}
+    by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
     for one in slices:
         by_stack.setdefault((one.patient, one.stack), []).append(one)
     if not by_stack:
-        raise StudyError("There are no labelled slices to evaluate on.")
+        raise StudyError("There are no labeled slices to evaluate on.")
     return [_stack(patient, case, of) for (patient, case), of in sorted(by_stack.items())]
 
 
-def _stack(patient: str, case: str, slices: list[LabelledSlice]) -> Stack:
+def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
     from MyoScarSegLib.study.checks import recognise_reconstruction
 
     slices = sorted(slices, key=lambda one: one.index)

@@ -1,4 +1,4 @@
-"""Fine-tuning of segmenters on labelled slices."""
+"""Fine-tuning of segmenters on labeled slices."""
 
 from MyoScarSegLib.training.finetune.finetune_job import run_sam
 

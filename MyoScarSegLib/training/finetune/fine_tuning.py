@@ -1,4 +1,4 @@
-"""Fine-tuning a segmenter on labelled slices: the phases put together."""
+"""Fine-tuning a segmenter on labeled slices: the phases put together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, checkpoint_path, train_phase
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.segmentation import Segmenter
 
-HeartOf = Callable[[Sequence[LabelledSlice]], "tuple[float, float] | None"]
+HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 DENSE, PROMPTS = "dense", "prompts"
 CALIBRATION = "calibration.json"
@@ -60,15 +60,15 @@ _DENSE_SETTINGS = (
 
 @dataclass
 class Patients:
-    """The labelled slices of a training.
+    """The labeled slices of a training.
 
     Attributes:
         training, validation: slices of whole patients, no patient in both.
-        heart_of: finds the heart in a patient's slices, for those whose wall is not labelled.
+        heart_of: finds the heart in a patient's slices, for those whose wall is not labeled.
     """
 
-    training: Sequence[LabelledSlice]
-    validation: Sequence[LabelledSlice] = ()
+    training: Sequence[LabeledSlice]
+    validation: Sequence[LabeledSlice] = ()
     heart_of: HeartOf | None = None
 
 
@@ -372,7 +372,7 @@ def _cancellable(heart_of: HeartOf | None, cancel: CancelToken | None) -> HeartO
     if heart_of is None or cancel is None:
         return heart_of
 
-    def find(stack: Sequence[LabelledSlice]) -> tuple[float, float] | None:
+    def find(stack: Sequence[LabeledSlice]) -> tuple[float, float] | None:
         cancel.raise_if_cancelled()
         return heart_of(stack)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.segmentation import Segmenter
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.training.evaluation.stacks import Stack
     from MyoScarSegLib.training.train_job import TrainJob
 
@@ -180,7 +180,7 @@ def heart_finder(detector: Any) -> Any:
 
     finder = heart_detector(detector, "auto")
 
-    def find(stack: Sequence[LabelledSlice]) -> tuple[float, float] | None:
+    def find(stack: Sequence[LabeledSlice]) -> tuple[float, float] | None:
         return find_heart({s.index: s.image for s in stack}, finder, stack[0].pixel_spacing_mm)
 
     return find
@@ -189,7 +189,7 @@ def heart_finder(detector: Any) -> Any:
 def _end_to_end(
     segmenter: Segmenter,
     detector: Any,
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
     masks: dict[tuple[str, int], np.ndarray],
     progress: Progress,
     cancel: CancelToken | None,

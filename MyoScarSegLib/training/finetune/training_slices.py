@@ -10,7 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ class TrainingSlice:
             1 cavity, 2 normal myocardium, 3 scar).
         centre: ``(x, y)`` of the heart in pixel edges.
         pixel_mm: ``(row, column)`` spacing; the usual one where the data has none.
-        wall_known: whether ventricle and tissue are labelled.
+        wall_known: whether ventricle and tissue are labeled.
     """
 
     patient: str
@@ -73,16 +73,16 @@ class Item:
 
 
 def training_slices(
-    slices: Iterable[LabelledSlice], heart_of: Callable[[Sequence[LabelledSlice]], tuple[float, float] | None] | None = None
+    slices: Iterable[LabeledSlice], heart_of: Callable[[Sequence[LabeledSlice]], tuple[float, float] | None] | None = None
 ) -> list[TrainingSlice]:
-    """Prepare labelled slices of whole patients.
+    """Prepare labeled slices of whole patients.
 
     The heart's centre is the ventricle's on the slice, else the mean of the stack's other slices, else what ``heart_of``
     finds in the stack's images, else the middle.
     """
-    stacks: dict[str, list[LabelledSlice]] = {}
-    for labelled in slices:
-        stacks.setdefault(labelled.stack, []).append(labelled)
+    stacks: dict[str, list[LabeledSlice]] = {}
+    for labeled in slices:
+        stacks.setdefault(labeled.stack, []).append(labeled)
     prepared = []
     for stack in stacks.values():
         own = [_centre(s.left_ventricle) if s.wall_known else None for s in stack]
@@ -90,19 +90,19 @@ def training_slices(
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
         if usual is None and heart_of is not None:
             usual = heart_of(stack)
-        for labelled, centre in zip(stack, own, strict=True):
-            rows, columns = labelled.image.shape
-            numbered = lesions(labelled.scar, labelled.pixel_spacing_mm, smallest_mm2=0.0)
-            targets = np.stack([numbered, labelled.left_ventricle, np.minimum(labelled.labels, 3)])
+        for labeled, centre in zip(stack, own, strict=True):
+            rows, columns = labeled.image.shape
+            numbered = lesions(labeled.scar, labeled.pixel_spacing_mm, smallest_mm2=0.0)
+            targets = np.stack([numbered, labeled.left_ventricle, np.minimum(labeled.labels, 3)])
             prepared.append(
                 TrainingSlice(
-                    labelled.patient,
-                    labelled.index,
-                    normalise(labelled.image),
+                    labeled.patient,
+                    labeled.index,
+                    normalise(labeled.image),
                     targets.astype(np.int16),
                     centre or usual or (columns / 2, rows / 2),
-                    labelled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
-                    labelled.wall_known,
+                    labeled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
+                    labeled.wall_known,
                 )
             )
     return prepared
@@ -113,7 +113,7 @@ def phantom_slices_for_training(seed: int, count: int) -> list[TrainingSlice]:
     from MyoScarSegLib.phantom import phantom_slices
 
     made = enumerate(phantom_slices(seed, count))
-    return training_slices(LabelledSlice(f"phantom-{seed}-{n}", n, image, labels) for n, (image, labels) in made)
+    return training_slices(LabeledSlice(f"phantom-{seed}-{n}", n, image, labels) for n, (image, labels) in made)
 
 
 def windowed(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed: Sequence[int]) -> Item:

@@ -35,7 +35,7 @@ def dense_figures(
         cancel: asked at every slice.
 
     Returns:
-        ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labelled;
+        ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
         ``false_scar_cm2``: mean area found in patients without scar, over their stack; and ``score``, the first of these
         that there is.
 

@@ -16,9 +16,9 @@ from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.training.datasets.library_record import Case
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.train_job import TrainJob
 
 STAGES = ("reading", "embedding", "steps", "validation", "comparing")
@@ -100,7 +100,7 @@ def estimate(
         Cancelled: the token was set.
     """
     began = time.monotonic()
-    from MyoScarSegLib.training.datasets.library import Library
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.utils.device import resolve_device
 
     progress(0, 0, "Reading some cases")
@@ -168,8 +168,8 @@ class _Data:
     free: int
     validation: int
     scarred_patients: int
-    some: list[LabelledSlice]
-    looked_at: list[LabelledSlice]
+    some: list[LabeledSlice]
+    looked_at: list[LabeledSlice]
     reading: float
 
     @classmethod
@@ -199,9 +199,9 @@ class _Data:
 
 def _load(
     library: Library, cases: Sequence[Case], slices: int, seconds: list[float], cancel: CancelToken | None
-) -> list[LabelledSlice]:
+) -> list[LabeledSlice]:
     """The slices of the first cases that can be read, until there are as many."""
-    found: list[LabelledSlice] = []
+    found: list[LabeledSlice] = []
     failed: StudyError | None = None
     for case in cases:
         if cancel is not None:
@@ -229,7 +229,7 @@ def _share(case: Case) -> float:
     return _reviewed(case) / case.slices if case.slices else 0.0
 
 
-def _neighbours(slices: Sequence[LabelledSlice]) -> list[LabelledSlice]:
+def _neighbours(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
     """A few of a stack with the most scar in the middle: some with scar, and some proposals."""
     if not slices:
         return []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class Deadline(CancelToken):
 def pace_of_segmenter(
     start: str | Path,
     settings: SamSettings,
-    training: Sequence[LabelledSlice],
-    validation: Sequence[LabelledSlice],
+    training: Sequence[LabeledSlice],
+    validation: Sequence[LabeledSlice],
     device: str,
     progress: Progress,
     cancel: CancelToken | None,
@@ -167,7 +167,7 @@ def _encoder_seconds(encoder: Any, begun: Any, device: str) -> float:
 
 
 def _look_seconds(
-    network: Any, begun: Any, detector: Any, validation: Sequence[LabelledSlice], device: str, cancel: CancelToken | None
+    network: Any, begun: Any, detector: Any, validation: Sequence[LabeledSlice], device: str, cancel: CancelToken | None
 ) -> tuple[float, float]:
     """Seconds per slice of a look, and of the same slices with other prompts."""
     from MyoScarSegLib.pipeline import Pipeline
@@ -184,7 +184,7 @@ def _look_seconds(
 
 
 def _segmenter_steps(
-    start: str | Path, settings: SamSettings, training: Sequence[LabelledSlice], encoding: float, dense_epochs: int, device: str,
+    start: str | Path, settings: SamSettings, training: Sequence[LabeledSlice], encoding: float, dense_epochs: int, device: str,
     cancel: CancelToken | None,
 ) -> tuple[float, float, float, float]:  # fmt: skip
     """Seconds of an embedding, a window in a step, one in a dense step, and an epoch's end: of a training made small."""
@@ -264,7 +264,7 @@ class _Watch:
 def pace_of_detector(
     start: Path | None,
     settings: DetectorSettings,
-    training: Sequence[LabelledSlice],
+    training: Sequence[LabeledSlice],
     device: str,
     progress: Progress,
     cancel: CancelToken | None,
@@ -337,7 +337,7 @@ def _detector_steps(times: Sequence[tuple[int, int, float]], batch: int) -> tupl
     return step / batch, max(0.0, float(np.mean(across)) - step) if across else 0.0
 
 
-def _mixed(slices: Sequence[LabelledSlice], most: int) -> list[LabelledSlice]:
+def _mixed(slices: Sequence[LabeledSlice], most: int) -> list[LabeledSlice]:
     """As many slices with scar as without, as far as there are."""
     scarred = [s for s in slices if s.scar.any()]
     free = [s for s in slices if not s.scar.any()]

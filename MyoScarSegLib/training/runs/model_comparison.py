@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.segmentation import Segmenter
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.training.evaluation.stacks import Stack
     from MyoScarSegLib.training.runs.run import Run
 
@@ -68,7 +68,7 @@ class Compared:
 def compare_models(
     new: Models,
     used: Models,
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
     *,
     device: str = "auto",
     threshold: float = 0.5,
@@ -76,7 +76,7 @@ def compare_models(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Compared:
-    """Segment the same labelled patients with both, end to end and with tight boxes, and compare.
+    """Segment the same labeled patients with both, end to end and with tight boxes, and compare.
 
     The document has ``new`` and ``used`` (names, checksums), ``figures`` (each with both means, the paired difference and
     intervals; see :class:`~.paired.Difference`), ``cases`` (a row each, with the worst slice and every slice), ``verdict``
@@ -227,15 +227,13 @@ def read_comparison(path: Path) -> dict[str, Any]:
     return document
 
 
-def validation_slices(
-    run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None
-) -> list[LabelledSlice]:
-    """The labelled slices of a run's validation patients, as its library has them now.
+def validation_slices(run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None) -> list[LabeledSlice]:
+    """The labeled slices of a run's validation patients, as its library has them now.
 
     Raises:
         StudyError: there are none, or the library cannot be read.
     """
-    from MyoScarSegLib.training.datasets.reading import read_dataset
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 
     validation = set(run.split.validation)
     data = read_dataset(run.data(library), kind="library", progress=progress, cancel=cancel)

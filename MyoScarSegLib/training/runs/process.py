@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from MyoScarSegLib.training.datasets.dataset import DataSet
-    from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 
 RESULT = "result.json"
 """In a part's folder when its training is complete."""
@@ -197,7 +197,7 @@ class _Work:
             # The models are complete and measured; that they cannot be compared now makes them no worse.
             self._told.note(f"The models could not be compared: {error} Compare them again.")
 
-    def _looked(self, epoch: int, slices: Sequence[LabelledSlice], masks: Sequence[np.ndarray]) -> None:
+    def _looked(self, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> None:
         from MyoScarSegLib.training.runs.validation_pictures import draw
 
         try:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.control import BEAT_S, CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
 from MyoScarSegLib.training.runs.record import PARTS, RunRecord, checked_name, portable
 from MyoScarSegLib.training.runs.run_cases import cases_of, copy_cases

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseMark
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy
+    from MyoScarSegLib.training.datasets.dataset import DataSet, LabeledStudy
     from MyoScarSegLib.training.runs.run import Run
     from MyoScarSegLib.training.splits import Split
 
@@ -54,7 +54,7 @@ def read_cases(
     here = {case.case: case for case in records}
     _check_unchanged({name: (mark, CaseMark.of(here[name])) for name, mark in wanted.items() if name in here})
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
-    studies: list[LabelledStudy] = []
+    studies: list[LabeledStudy] = []
     for done, name in enumerate(sorted(wanted.keys() - lost.keys())):
         if cancel is not None:
             cancel.raise_if_cancelled()
@@ -134,12 +134,12 @@ def _leave_out(run: Run, lost: dict[str, str], left: set[str], *, write: bool) -
         run.record.write(run.folder)
 
 
-def _data(studies: list[LabelledStudy], left_out: Mapping[str, str]) -> DataSet:
+def _data(studies: list[LabeledStudy], left_out: Mapping[str, str]) -> DataSet:
     from MyoScarSegLib.training.datasets.dataset import DataSet, strata_by_content
 
     ordered = sorted(studies, key=lambda one: (one.patient, one.case))
     skipped = dict(left_out)
     for one in ordered:
         skipped |= {f"{one.case} slice {index}": reason for index, reason in one.study.bad_slices.items()}
-    slices = [labelled for one in ordered for labelled in one.slices()]
+    slices = [labeled for one in ordered for labeled in one.slices()]
     return DataSet("library", slices, skipped, strata_by_content(slices), None, tuple(ordered))

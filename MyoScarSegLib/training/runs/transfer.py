@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
-from MyoScarSegLib.training.datasets.library import Library
+from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import PARTS, CaseMark
 from MyoScarSegLib.training.start_models import is_path
 from MyoScarSegLib.training.train_job import FRESH, TrainJob

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.utils.files import write_bytes
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"epoch-(\d+)-.*\.png")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def choose(slices: Sequence[LabelledSlice], most: int = MOST_SLICES) -> list[int]:
+def choose(slices: Sequence[LabeledSlice], most: int = MOST_SLICES) -> list[int]:
     """The numbers of some slices that say most; the same for the same slices.
 
     Patients take turns: first each one's slice with most scar, then the next; at most a third of the pictures are of slices
@@ -59,7 +59,7 @@ def choose(slices: Sequence[LabelledSlice], most: int = MOST_SLICES) -> list[int
     return sorted(chosen, key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index))
 
 
-def draw(folder: Path, epoch: int, slices: Sequence[LabelledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
+def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
     """Draw the chosen slices with what the network makes of them after an epoch.
 
     Files are called ``epoch-003-P007-04.png``. Of earlier epochs so many are kept, evenly, that there are never more than
@@ -98,19 +98,19 @@ def examples_of(folder: Path) -> dict[int, list[Path]]:
     return dict(sorted(found.items()))
 
 
-def picture(labelled: LabelledSlice, mask: np.ndarray, epoch: int) -> Image:
+def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> Image:
     """One slice around the heart, with the outlines of reference and network, and a line below.
 
     Args:
-        labelled: the slice.
+        labeled: the slice.
         mask: bool ``[rows, columns]``, what the network drew.
         epoch: the number of the epoch.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    grey = normalise(labelled.image)
-    truth = labelled.scar
-    window = _window(labelled)
+    grey = normalise(labeled.image)
+    truth = labeled.scar
+    window = _window(labeled)
     view = Image.fromarray(_stretched(_cut(grey, window, 0.0)).astype(np.float32), mode="F")
     pixels = np.asarray(view.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)).clip(0, 1)
     canvas = np.repeat((255 * pixels).astype(np.uint8)[..., None], 3, axis=2)
@@ -119,23 +119,23 @@ def picture(labelled: LabelledSlice, mask: np.ndarray, epoch: int) -> Image:
     whole = Image.new("RGB", (_SIDE_PX, _SIDE_PX + _STRIP_PX), _PAPER)
     whole.paste(Image.fromarray(canvas), (0, 0))
     pen, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
-    pen.text((5, _SIDE_PX + 4), f"{labelled.stack[:14]}, slice {labelled.index + 1}", fill=_INK, font=font)
+    pen.text((5, _SIDE_PX + 4), f"{labeled.stack[:14]}, slice {labeled.index + 1}", fill=_INK, font=font)
     told = f"Dice {dice(mask, truth):.2f}" if truth.any() else "false scar" if mask.any() else "none, rightly"
     right = f"{told}, epoch {epoch}"
     pen.text((_SIDE_PX - 5 - pen.textlength(right, font=font), _SIDE_PX + 4), right, fill=PREDICTION_COLOUR, font=font)
     return whole
 
 
-def _window(labelled: LabelledSlice) -> tuple[int, int, int]:
+def _window(labeled: LabeledSlice) -> tuple[int, int, int]:
     """First row, first column and side of a square around the heart, in pixels; it may reach beyond the slice."""
-    rows, columns = labelled.image.shape
+    rows, columns = labeled.image.shape
     # Only the reference decides: the place must not move from epoch to epoch.
-    if labelled.left_ventricle.any():
-        where = np.nonzero(labelled.left_ventricle)
+    if labeled.left_ventricle.any():
+        where = np.nonzero(labeled.left_ventricle)
         row, column = ((int(axis.min()) + int(axis.max()) + 1) / 2 for axis in where)
     else:
         row, column = rows / 2, columns / 2
-    spacing = labelled.pixel_spacing_mm
+    spacing = labeled.pixel_spacing_mm
     side = round(_WINDOW_MM / (_USUAL_PIXEL_MM if spacing is None else max(spacing)))
     side = min(max(side, 24), max(rows, columns))
     return round(row - side / 2), round(column - side / 2), side

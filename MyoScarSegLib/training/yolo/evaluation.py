@@ -1,4 +1,4 @@
-"""How well a detector finds scar and the left ventricle: figures on labelled slices, and the threshold chosen from them."""
+"""How well a detector finds scar and the left ventricle: figures on labeled slices, and the threshold chosen from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.detection.detector import Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
 from MyoScarSegLib.training.yolo.settings import CLASSES
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -25,36 +25,36 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True)
 class SliceFindings:
-    """What a detector finds on one labelled slice, down to :data:`LEAST_CONFIDENCE`.
+    """What a detector finds on one labeled slice, down to :data:`LEAST_CONFIDENCE`.
 
     Attributes:
-        labelled: the slice.
+        labeled: the slice.
         lesions: ``[lesions, 4]`` reference boxes, pixel edges.
         scar: proposed boxes, most confident first.
         left_ventricle: likewise.
     """
 
-    labelled: LabelledSlice
+    labeled: LabeledSlice
     lesions: np.ndarray
     scar: tuple[Box, ...]
     left_ventricle: tuple[Box, ...]
 
     @classmethod
-    def of(cls, labelled: LabelledSlice, boxes: Iterable[Box]) -> SliceFindings:
+    def of(cls, labeled: LabeledSlice, boxes: Iterable[Box]) -> SliceFindings:
         """Sort the boxes found on a slice by what they are said to show."""
         boxes = tuple(boxes)
         scar, ventricle = (tuple(b for b in boxes if b.label == label) for label in CLASSES)
-        return cls(labelled, boxes_of(lesions(labelled.scar, labelled.pixel_spacing_mm)), scar, ventricle)
+        return cls(labeled, boxes_of(lesions(labeled.scar, labeled.pixel_spacing_mm)), scar, ventricle)
 
 
 def find_on(
     detector: Detector,
-    slices: Iterable[LabelledSlice],
+    slices: Iterable[LabeledSlice],
     *,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> list[SliceFindings]:
-    """Run a detector on labelled slices.
+    """Run a detector on labeled slices.
 
     Raises:
         Cancelled: the token was set.
@@ -62,21 +62,21 @@ def find_on(
     slices = list(slices)
     found: list[SliceFindings] = []
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
-    for number, labelled in enumerate(slices):
-        by_spacing.setdefault(labelled.pixel_spacing_mm, []).append(number)
+    for number, labeled in enumerate(slices):
+        by_spacing.setdefault(labeled.pixel_spacing_mm, []).append(number)
     results: dict[int, SliceFindings] = {}
     for spacing, numbers in by_spacing.items():
         for first in range(0, len(numbers), _AT_ONCE):
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            progress(len(results), len(slices), "Looking for scar on labelled slices")
+            progress(len(results), len(slices), "Looking for scar on labeled slices")
             chosen = numbers[first : first + _AT_ONCE]
             proposed = detector.detect_many(
                 [slices[n].image for n in chosen], pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES
             )
             results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(chosen, proposed, strict=True)}
     found = [results[n] for n in range(len(slices))]
-    progress(len(slices), len(slices), "Looking for scar on labelled slices")
+    progress(len(slices), len(slices), "Looking for scar on labeled slices")
     return found
 
 
@@ -98,16 +98,16 @@ def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, A
     counts = {**_counts(findings, confidence), **_ventricle_counts(findings)}
     normal = _normal(findings)
     kept = [_kept(f, confidence) for f in findings]
-    alarmed = {f.labelled.patient for f, boxes in zip(findings, kept, strict=True) if boxes} & normal
+    alarmed = {f.labeled.patient for f, boxes in zip(findings, kept, strict=True) if boxes} & normal
     hits = counts["recall_iou_0.3"][:, 0]
-    found = {f.labelled.patient for f, n in zip(findings, hits, strict=True) if n > 0}
-    infarct = {f.labelled.patient for f in findings} - normal
+    found = {f.labeled.patient for f, n in zip(findings, hits, strict=True) if n > 0}
+    infarct = {f.labeled.patient for f in findings} - normal
     return {
         "confidence": round(confidence, 3),
         "slices": len(findings),
         "slices_with_scar": sum(len(f.lesions) > 0 for f in findings),
         "lesions": sum(len(f.lesions) for f in findings),
-        **_with_intervals([f.labelled.patient for f in findings], counts),
+        **_with_intervals([f.labeled.patient for f in findings], counts),
         "infarct_patients_found": f"{len(found)} of {len(infarct)}",
         "normal_patients_with_a_box": f"{len(alarmed)} of {len(normal)}",
     }
@@ -124,11 +124,11 @@ def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, n
     for f in findings:
         boxes = _kept(f, confidence)
         hits, scarred = matches(f.lesions, boxes, _HIT), len(f.lesions) > 0
-        normal, false = f.labelled.patient in normal_patients, len(boxes) - hits
+        normal, false = f.labeled.patient in normal_patients, len(boxes) - hits
         count("recall_iou_0.5", matches(f.lesions, boxes, _GOOD_HIT), len(f.lesions))
         count("recall_iou_0.3", hits, len(f.lesions))
         count("slices_with_scar_found", hits > 0, scarred)
-        count("scar_area_covered", _covered(f, boxes), int(np.count_nonzero(f.labelled.scar)))
+        count("scar_area_covered", _covered(f, boxes), int(np.count_nonzero(f.labeled.scar)))
         count("false_boxes_per_slice", false, 1)
         count("false_boxes_per_slice_with_scar", false * scarred, scarred)
         count(
@@ -141,16 +141,16 @@ def _counts(findings: Sequence[SliceFindings], confidence: float) -> dict[str, n
 
 
 def _ventricle_counts(findings: Sequence[SliceFindings]) -> dict[str, np.ndarray]:
-    """Likewise of the most confident ventricle, where it is labelled; the threshold for scar does not matter here."""
-    overlaps, labelled = np.zeros(len(findings)), np.zeros(len(findings), dtype=bool)
+    """Likewise of the most confident ventricle, where it is labeled; the threshold for scar does not matter here."""
+    overlaps, labeled = np.zeros(len(findings)), np.zeros(len(findings), dtype=bool)
     for number, f in enumerate(findings):
-        reference = boxes_of(f.labelled.left_ventricle) if f.labelled.wall_known else np.zeros((0, 4))
-        labelled[number] = len(reference) > 0
+        reference = boxes_of(f.labeled.left_ventricle) if f.labeled.wall_known else np.zeros((0, 4))
+        labeled[number] = len(reference) > 0
         if len(reference) and f.left_ventricle:
             overlaps[number] = iou(np.array([f.left_ventricle[0].xyxy]), reference).max()
     return {
-        "lv_recall_iou_0.5": np.stack([overlaps >= _GOOD_HIT, labelled], axis=1).astype(np.float64),
-        "lv_mean_iou": np.stack([overlaps, labelled], axis=1).astype(np.float64),
+        "lv_recall_iou_0.5": np.stack([overlaps >= _GOOD_HIT, labeled], axis=1).astype(np.float64),
+        "lv_mean_iou": np.stack([overlaps, labeled], axis=1).astype(np.float64),
     }
 
 
@@ -160,7 +160,7 @@ def _kept(findings: SliceFindings, confidence: float) -> tuple[Box, ...]:
 
 def _normal(findings: Sequence[SliceFindings]) -> set[str]:
     """Patients without any lesion."""
-    return {f.labelled.patient for f in findings} - {f.labelled.patient for f in findings if len(f.lesions)}
+    return {f.labeled.patient for f in findings} - {f.labeled.patient for f in findings if len(f.lesions)}
 
 
 def _with_intervals(patients: Sequence[str], counts: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -241,7 +241,7 @@ def table(named: dict[str, dict[str, Any]]) -> str:
 
 def _covered(findings: SliceFindings, boxes: Sequence[Box]) -> int:
     """Scar pixels whose centre is in some box."""
-    scar = findings.labelled.scar
+    scar = findings.labeled.scar
     inside = np.zeros(scar.shape, dtype=bool)
     y, x = (np.arange(length) + 0.5 for length in scar.shape)
     for box in boxes:

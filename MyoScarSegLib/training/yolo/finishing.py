@@ -13,7 +13,7 @@ from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, Se
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.dataset import strata_by_content
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.splits import Split, split_patients
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
@@ -80,17 +80,17 @@ class DetectorTraining:
     """What one training is given.
 
     Attributes:
-        slices: all labelled slices of the data.
+        slices: all labeled slices of the data.
         split: which patients train and which validate.
         settings: how.
         files: where everything goes.
         start: checkpoint of ours to start from; None for fresh weights.
-        ventricles: detector that says where the ventricle is in slices whose wall is not labelled; the start model if None.
+        ventricles: detector that says where the ventricle is in slices whose wall is not labeled; the start model if None.
         device: ``auto``, ``cpu``, ``cuda``, ...
         told: what else the model card shall say: licence, citation, data, ...
     """
 
-    slices: Sequence[LabelledSlice]
+    slices: Sequence[LabeledSlice]
     split: Split
     settings: DetectorSettings
     files: DetectorFiles
@@ -101,8 +101,8 @@ class DetectorTraining:
 
 
 def divide(
-    split: Split, slices: Sequence[LabelledSlice], settings: DetectorSettings
-) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
+    split: Split, slices: Sequence[LabeledSlice], settings: DetectorSettings
+) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
     """The slices to train on, and those to choose the threshold on; never any of the validation patients.
 
     With ``settings.calibration`` that share of the training patients is dealt out, else both are the same.
@@ -135,7 +135,7 @@ def finish(
     training: DetectorTraining,
     network: Any,
     record: DetectorRecord,
-    calibrating: Sequence[LabelledSlice],
+    calibrating: Sequence[LabeledSlice],
     making: Callable[[], Mapping[str, Any]],
     *,
     progress: Progress,
@@ -234,7 +234,7 @@ def described(
 
 def evaluate(
     detector: str | Path,
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
     split: Split,
     *,
     confidence: float | None = None,

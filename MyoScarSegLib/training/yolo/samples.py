@@ -10,11 +10,11 @@ import numpy as np
 from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalise import normalise
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.yolo.settings import LEFT_VENTRICLE, SCAR, TISSUES
 
 NOT_SCAR = len(TISSUES)
-"""In the tissue map: healthy, but nobody labelled what it is."""
+"""In the tissue map: healthy, but nobody labeled what it is."""
 _MOST_LESIONS = 255
 
 
@@ -35,27 +35,27 @@ class DetectorSample:
 
     @classmethod
     def of(
-        cls, labelled: LabelledSlice, size: int, *, ventricle: tuple[float, float, float, float] | None = None
+        cls, labeled: LabeledSlice, size: int, *, ventricle: tuple[float, float, float, float] | None = None
     ) -> DetectorSample:
-        """Prepare one labelled slice at the scale that it has in the detector's input.
+        """Prepare one labeled slice at the scale that it has in the detector's input.
 
         Args:
-            labelled: the slice.
+            labeled: the slice.
             size: longest side of the detector's input.
-            ventricle: where only scar is labelled, ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges;
+            ventricle: where only scar is labeled, ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges;
                 None for none in view.
         """
-        ventricle_mask, tissue = labelled.left_ventricle, np.minimum(labelled.labels, 3)
-        if not labelled.wall_known:
-            shape = (labelled.image.shape[0], labelled.image.shape[1])
+        ventricle_mask, tissue = labeled.left_ventricle, np.minimum(labeled.labels, 3)
+        if not labeled.wall_known:
+            shape = (labeled.image.shape[0], labeled.image.shape[1])
             ventricle_mask = np.zeros(shape, dtype=bool) if ventricle is None else _ellipse(shape, ventricle)
-            tissue = np.where(labelled.scar, 3, np.where(ventricle_mask, NOT_SCAR, 0))
-        numbered = lesions(labelled.scar, labelled.pixel_spacing_mm)
+            tissue = np.where(labeled.scar, 3, np.where(ventricle_mask, NOT_SCAR, 0))
+        numbered = lesions(labeled.scar, labeled.pixel_spacing_mm)
         targets = np.stack([np.minimum(numbered, _MOST_LESIONS), ventricle_mask, tissue]).astype(np.uint8)
-        frame = Frame.fit(targets.shape[1:], (size, size), pixel_spacing_mm=labelled.pixel_spacing_mm)
+        frame = Frame.fit(targets.shape[1:], (size, size), pixel_spacing_mm=labeled.pixel_spacing_mm)
         rows, columns = frame.content
-        image = frame.image_to_input(normalise(labelled.image))[:rows, :columns].numpy()
-        raw = frame.image_to_input(np.asarray(labelled.image, dtype=np.float32))[:rows, :columns].numpy()
+        image = frame.image_to_input(normalise(labeled.image))[:rows, :columns].numpy()
+        raw = frame.image_to_input(np.asarray(labeled.image, dtype=np.float32))[:rows, :columns].numpy()
         nearest_rows, nearest_columns = (_nearest(n, length) for n, length in zip(frame.content, frame.shape, strict=True))
         return cls(
             np.ascontiguousarray(image),
@@ -77,17 +77,17 @@ class DetectorSample:
         return bool(self.targets[SCAR].any())
 
 
-def samples_of(slices: Iterable[LabelledSlice], size: int) -> list[DetectorSample]:
-    """Prepare slices whose wall is labelled."""
+def samples_of(slices: Iterable[LabeledSlice], size: int) -> list[DetectorSample]:
+    """Prepare slices whose wall is labeled."""
     return [DetectorSample.of(s, size) for s in slices]
 
 
-def phantom_slices_of(seed: int, count: int) -> list[LabelledSlice]:
-    """Slices of numerical phantoms as labelled slices of one made patient."""
+def phantom_slices_of(seed: int, count: int) -> list[LabeledSlice]:
+    """Slices of numerical phantoms as labeled slices of one made patient."""
     from MyoScarSegLib.phantom import phantom_slices
 
     pairs = enumerate(phantom_slices(seed, count))
-    return [LabelledSlice(f"phantom-{seed}", number, image, labels) for number, (image, labels) in pairs]
+    return [LabeledSlice(f"phantom-{seed}", number, image, labels) for number, (image, labels) in pairs]
 
 
 def _ellipse(shape: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:

@@ -22,7 +22,7 @@ _HEALTHY_WEIGHT = 1.0
 def add_painter(network: Any) -> None:
     """Give a detection network a head that draws the tissues from its finest features, at half the input's resolution.
 
-    A few hundred slices have too few boxes to learn from what scar looks like; they have many thousand labelled pixels.
+    A few hundred slices have too few boxes to learn from what scar looks like; they have many thousand labeled pixels.
     """
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""Training a detector from labelled slices: what is trained on, the files that it leaves, its threshold and its figures."""
+"""Training a detector from labeled slices: what is trained on, the files that it leaves, its threshold and its figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.checkpoint import load_checkpoint, save_checkpoint
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import write_card
-from MyoScarSegLib.training.datasets.labelled import LabelledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
@@ -204,7 +204,7 @@ def _network(training: DetectorTraining) -> tuple[Any, dict[str, Any] | None]:
 
 
 def _samples(
-    training: DetectorTraining, slices: Sequence[LabelledSlice], progress: Progress, cancel: CancelToken | None
+    training: DetectorTraining, slices: Sequence[LabeledSlice], progress: Progress, cancel: CancelToken | None
 ) -> list[DetectorSample]:
     detector = None
     if not all(s.wall_known for s in slices):

@@ -8,11 +8,11 @@ import numpy as np
 
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 
-__all__ = ["BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "LabelledSlice"]
+__all__ = ["BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "LabeledSlice"]
 
 
 @dataclass(frozen=True)
-class LabelledSlice:
+class LabeledSlice:
     """One LGE slice with its reference labels.
 
     Attributes:
@@ -22,7 +22,7 @@ class LabelledSlice:
         labels: ``[rows, columns]`` uint8: 0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow.
         pixel_spacing_mm: ``(row, column)`` spacing; None if the data has lost it.
         slice_spacing_mm: distance from slice to slice; None if unknown.
-        wall_known: whether cavity and myocardium are labelled too; where only scar was drawn, everything else is 0.
+        wall_known: whether cavity and myocardium are labeled too; where only scar was drawn, everything else is 0.
         case: name of the stack, where a patient may have several (follow-up exams); empty means the patient's only one.
     """
 
@@ -47,5 +47,5 @@ class LabelledSlice:
 
     @property
     def left_ventricle(self) -> np.ndarray:
-        """``[rows, columns]`` bool: all within the epicardium, as far as it is labelled."""
+        """``[rows, columns]`` bool: all within the epicardium, as far as it is labeled."""
         return self.labels > BACKGROUND

@@ -1,4 +1,4 @@
-"""A training library: a folder to which Slicer and the command line add labelled cases, one at a time or many at once.
+"""A training library: a folder to which Slicer and the command line add labeled cases, one at a time or many at once.
 
 ::
 
@@ -28,7 +28,7 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.dataset import LabelledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.dataset import LabeledStudy, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.library_record import (
     LABELS,
@@ -122,17 +122,17 @@ class Library:
         replace: bool = False,
         cancel: CancelToken | None = None,
     ) -> Case:
-        """Add a labelled study.
+        """Add a labeled study.
 
         Args:
             study: the study, or what :func:`~MyoScarSegLib.study.reader.read_study` reads.
             labels: ``[k, j, i]`` shaped like the study's voxels: bool (scar), or the classes of a
-                :class:`~MyoScarSegLib.training.datasets.labelled.LabelledSlice`; or a file with them on the study's grid.
+                :class:`~MyoScarSegLib.training.datasets.labeled.LabeledSlice`; or a file with them on the study's grid.
             patient: code of the patient, the same for all of the patient's cases. Never the name.
             case: name of the case; the patient's code if None.
             source, reviewer: for the record, in the user's words.
             label_map: what the values in a label file mean; see :func:`~.labelmaps.parse_label_map`.
-            wall_known: whether cavity and myocardium are labelled; None looks whether both are there.
+            wall_known: whether cavity and myocardium are labeled; None looks whether both are there.
             reviewed: numbers of the slices that a reader has looked at; None for all. The others are kept and not used.
             tags, added_by: for the record.
             replace: put this in the place of the case of that name (or of the one with the same image).
@@ -152,16 +152,16 @@ class Library:
         if not isinstance(study, Study):
             study = read_study(study)
         classes, known = labelmaps.classes_on(study, labels, label_map, wall_known)
-        labelled = LabelledStudy(name or patient, patient, study, classes, known, checked_slices(reviewed, study.slices))
-        same = self._same(labelled, name, replace)
-        if same is not None and same.content_sha256 == content_digest(labelled):
+        labeled = LabeledStudy(name or patient, patient, study, classes, known, checked_slices(reviewed, study.slices))
+        same = self._same(labeled, name, replace)
+        if same is not None and same.content_sha256 == content_digest(labeled):
             return same
         with written_aside(self.folder) as temporary:
             _stop(cancel)
-            record = write_case(temporary, labelled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
+            record = write_case(temporary, labeled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
             _stop(cancel)
             with self._locked(cancel):
-                same = self._same(labelled, name, replace)
+                same = self._same(labeled, name, replace)
                 if same is not None and same.content_sha256 == record.content_sha256:
                     return same
                 if same is not None and same.case != record.case:
@@ -169,16 +169,16 @@ class Library:
                 put(self.folder, temporary, record.case)
         return record
 
-    def _same(self, labelled: LabelledStudy, name: str | None, replaces: bool) -> Case | None:
-        """The case that ``labelled`` repeats or is to replace; None if it is new.
+    def _same(self, labeled: LabeledStudy, name: str | None, replaces: bool) -> Case | None:
+        """The case that ``labeled`` repeats or is to replace; None if it is new.
 
         Raises:
             StudyError: there is such a case, and it is not to be replaced.
         """
-        image, content = image_digest(labelled.study), content_digest(labelled)
+        image, content = image_digest(labeled.study), content_digest(labeled)
         cases, damaged = self.scan()
         for other in cases:
-            if other.image_sha256 == image and other.patient != labelled.patient:
+            if other.image_sha256 == image and other.patient != labeled.patient:
                 raise StudyError(
                     f"The same image is in the library already as case {other.case} of patient {other.patient}: one image under "
                     f"two codes could be trained on and validated. Add it as {other.patient}, or remove that case first."
@@ -191,14 +191,14 @@ class Library:
                 f"This image is in the library already as case {other.case}, with other labels. "
                 f"Give --replace (replace=True) to put these in their place{'' if name is None else f', as case {other.case}'}."
             )
-        wanted = labelled.case
+        wanted = labeled.case
         clash = next((other for other in cases if other.case.lower() == wanted.lower()), None)
         if clash is None and wanted.lower() not in {folder.lower() for folder in damaged}:
             return None
         if clash is not None and clash.case != wanted:
             raise StudyError(f"The library has a case {clash.case}; {wanted} differs in capitals only, which some disks ignore.")
-        if clash is not None and clash.patient != labelled.patient:
-            raise StudyError(f"Case {wanted} belongs to patient {clash.patient}, not {labelled.patient}. Give another case name.")
+        if clash is not None and clash.patient != labeled.patient:
+            raise StudyError(f"Case {wanted} belongs to patient {clash.patient}, not {labeled.patient}. Give another case name.")
         if not replaces:
             raise StudyError(
                 f"The library has a case {wanted} already, with another image. For another exam of the patient give a case name "
@@ -248,7 +248,7 @@ class Library:
             raise StudyError(reason)
         return cases
 
-    def load(self, case: Case, *, edited: bool = False) -> LabelledStudy:
+    def load(self, case: Case, *, edited: bool = False) -> LabeledStudy:
         """Image and labels of a case.
 
         Args:
@@ -281,11 +281,11 @@ class Library:
         label_map = None if SEGMENTATION in case.files else labelmaps.EMIDEC
         labels = folder / (SEGMENTATION if SEGMENTATION in case.files else LABELS)
         classes, known = labelmaps.classes_on(study, labels, label_map, case.facts.wall_known)
-        return LabelledStudy(case.case, case.patient, study, classes, known, case.reviewed)
+        return LabeledStudy(case.case, case.patient, study, classes, known, case.reviewed)
 
     def read(
         self, *, progress: Progress = no_progress, cancel: CancelToken | None = None
-    ) -> tuple[list[LabelledStudy], dict[str, str]]:
+    ) -> tuple[list[LabeledStudy], dict[str, str]]:
         """All cases, and why others could not be read.
 
         Raises:
@@ -322,11 +322,11 @@ class Library:
             if folder is None:
                 raise StudyError(f"{self.folder} has no case {name!r}; it has {', '.join(self.folders()) or 'none'}.")
             record = Case.read(folder / RECORD)
-            labelled = self.load(record, edited=True)
+            labeled = self.load(record, edited=True)
             with written_aside(self.folder) as temporary:
                 renewed = write_case(
                     temporary,
-                    labelled,
+                    labeled,
                     source=record.source,
                     reviewer=record.reviewer,
                     tags=record.tags,
@@ -408,7 +408,7 @@ class Library:
         studies, skipped = self.read(progress=progress, cancel=cancel)
         for case, reason in skipped.items():
             raise StudyError(f"Case {case} cannot be read, so it cannot be split: {reason}")
-        slices = [labelled for one in studies for labelled in one.slices()]
+        slices = [labeled for one in studies for labeled in one.slices()]
         strata = strata_by_content(slices)
         drawn = before.extended(strata) if before else split_patients(strata, seed=seed, folds=folds, held_out=held_out)
         check_leakage(drawn, slices)
@@ -431,7 +431,7 @@ class Library:
             Cancelled: ``cancel`` was set.
         """
         studies, _skipped = self.read(progress=progress, cancel=cancel)
-        notes = check_split(split, [labelled for one in studies for labelled in one.slices()])
+        notes = check_split(split, [labeled for one in studies for labeled in one.slices()])
         _stop(cancel)
         with self._locked(cancel):
             split.write(self.folder / SPLIT)

@@ -12,8 +12,8 @@ from MyoScarSegLib.study.masks import check_cover, read_labels
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.dataset import LabelledStudy, scar_only_unless_wall
-from MyoScarSegLib.training.datasets.labelled import INFARCT
+from MyoScarSegLib.training.datasets.dataset import LabeledStudy, scar_only_unless_wall
+from MyoScarSegLib.training.datasets.labeled import INFARCT
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
 from MyoScarSegLib.training.datasets.patients import PatientRule
@@ -41,7 +41,7 @@ def read_volumes(
     patients: PatientRule | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
-) -> tuple[list[LabelledStudy], dict[str, str]]:
+) -> tuple[list[LabeledStudy], dict[str, str]]:
     """All cases of a folder of volumes, and why others could not be read.
 
     The label map is the one given, the one that nnU-Net's ``dataset.json`` or a conversion by this program left, or the one
@@ -79,10 +79,10 @@ def read_volumes(
     meaning = _meaning(folder, cases) if label_map is None else dict.fromkeys((case.pair.case for case in cases), label_map)
     studies = []
     for case in cases:
-        labelled = _labelled(case, meaning.get(case.pair.case, {}), sidecar)
+        labeled = _labeled(case, meaning.get(case.pair.case, {}), sidecar)
         try:
-            check_cover(labelled.labels >= INFARCT, str(case.pair.labels))
-            studies.append(labelled)
+            check_cover(labeled.labels >= INFARCT, str(case.pair.labels))
+            studies.append(labeled)
         except StudyError as error:
             skipped[case.pair.case] = str(error)
     if not studies:
@@ -131,7 +131,7 @@ def _meaning(folder: Path, cases: list[_Read]) -> dict[str, LabelMap]:
     return found
 
 
-def _labelled(case: _Read, label_map: LabelMap, sidecar: Sidecar) -> LabelledStudy:
+def _labeled(case: _Read, label_map: LabelMap, sidecar: Sidecar) -> LabeledStudy:
     classes, wall_known = case.classes, case.wall_known
     if classes is None:
         assert case.values is not None  # noqa: S101 - one of both is there
@@ -139,4 +139,4 @@ def _labelled(case: _Read, label_map: LabelMap, sidecar: Sidecar) -> LabelledStu
         facts = sidecar.cases.get(case.pair.case)
         wall_known = labelmaps.knows_wall(label_map) if facts is None else facts.wall_known
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
-    return LabelledStudy(case.pair.case, case.patient, replace(case.study, case=case.pair.case), classes, wall_known)
+    return LabeledStudy(case.pair.case, case.patient, replace(case.study, case=case.pair.case), classes, wall_known)

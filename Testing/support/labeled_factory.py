@@ -1,4 +1,4 @@
-"""Small labelled studies, in memory and as files, for the tests of data sets."""
+"""Small labeled studies, in memory and as files, for the tests of data sets."""
 
 from __future__ import annotations
 

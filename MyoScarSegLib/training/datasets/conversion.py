@@ -1,4 +1,4 @@
-"""From one layout of labelled data to another."""
+"""From one layout of labeled data to another."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.boxes import MERGED, PER_SCAR, scar_boxes, yolo_text
-from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy
-from MyoScarSegLib.training.datasets.labelled import BACKGROUND, INFARCT
-from MyoScarSegLib.training.datasets.library import MARK, SPLIT, Library
+from MyoScarSegLib.training.datasets.dataset import DataSet, LabeledStudy
+from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT
 from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
 from MyoScarSegLib.training.datasets.stored import straight, write_image
+from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.files import move, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -92,7 +92,7 @@ def convert(
     ``labels`` with a NIfTI file per case. ``library`` makes a training library or adds to one.
 
     Args:
-        data: what :func:`~MyoScarSegLib.training.datasets.reading.read_dataset` read.
+        data: what :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` read.
         destination: a folder that is missing or empty, or a library to add to. All of it is written, or nothing; to a library,
             one whole case after the other.
         layout: one of :data:`LAYOUTS`.
@@ -152,23 +152,23 @@ def _to_yolo(
     part_of = {**dict.fromkeys(split.training, "train"), **dict.fromkeys(split.validation, "val")}
     sidecar = Sidecar()
     facts = _facts_of_pictures(data)
-    written = [labelled for labelled in data.slices if labelled.patient in part_of]
-    for done, labelled in enumerate(written):
-        _step(cancel, progress, done, len(written), f"Writing {labelled.stack}")
-        name = f"{_file_name(labelled.stack)}_slice_{labelled.index:03d}"
+    written = [labeled for labeled in data.slices if labeled.patient in part_of]
+    for done, labeled in enumerate(written):
+        _step(cancel, progress, done, len(written), f"Writing {labeled.stack}")
+        name = f"{_file_name(labeled.stack)}_slice_{labeled.index:03d}"
         if name in sidecar.slices:
             raise StudyError(f"Two slices would be called {name}; give their cases different names.")
-        part = part_of[labelled.patient]
+        part = part_of[labeled.patient]
         homes = {kind: folder / (f"{part}/{kind}" if report.layout == "yolosam" else f"{kind}/{part}") for kind in _KINDS}
-        _write_png(homes["images"] / f"{name}.png", np.round(normalise(labelled.image) * 255))
+        _write_png(homes["images"] / f"{name}.png", np.round(normalise(labeled.image) * 255))
         if report.layout == "yolosam":
-            _write_png(homes["masks"] / f"{name}.png", np.where(labelled.scar, 255, 0))
-        boxes = scar_boxes(labelled.scar, labelled.pixel_spacing_mm, merged=options.boxes == MERGED)
-        write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labelled.scar.shape).encode())
-        sidecar.slices[name] = (labelled.stack, labelled.index)
-        sidecar.cases[labelled.stack] = facts[labelled.stack]
+            _write_png(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
+        boxes = scar_boxes(labeled.scar, labeled.pixel_spacing_mm, merged=options.boxes == MERGED)
+        write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labeled.scar.shape).encode())
+        sidecar.slices[name] = (labeled.stack, labeled.index)
+        sidecar.cases[labeled.stack] = facts[labeled.stack]
         report.slices += 1
-        report.slices_with_scar += int(labelled.scar.any())
+        report.slices_with_scar += int(labeled.scar.any())
     progress(len(written), len(written), "Writing")
     report.cases = len(sidecar.cases)
     places = ("train/images", "val/images") if report.layout == "yolosam" else ("images/train", "images/val")
@@ -191,10 +191,10 @@ def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
             distance = one.study.geometry.slice_distance_mm or known.spacing_mm[2]
             known = dataclasses.replace(known, spacing_mm=(*known.spacing_mm[:2], distance))
         facts[one.case] = known
-    for labelled in data.slices:
-        row, column = labelled.pixel_spacing_mm or (None, None)
-        spacing = None if row is None or column is None else (column, row, labelled.slice_spacing_mm or 1.0)
-        facts.setdefault(labelled.stack, CaseFacts(labelled.patient, False, spacing))
+    for labeled in data.slices:
+        row, column = labeled.pixel_spacing_mm or (None, None)
+        spacing = None if row is None or column is None else (column, row, labeled.slice_spacing_mm or 1.0)
+        facts.setdefault(labeled.stack, CaseFacts(labeled.patient, False, spacing))
     return facts
 
 
@@ -258,7 +258,7 @@ def _to_library(
         data.given_split.write(folder / SPLIT)
 
 
-def _studies(data: DataSet, report: Conversion) -> list[LabelledStudy]:
+def _studies(data: DataSet, report: Conversion) -> list[LabeledStudy]:
     studies, failed = data.studies()
     report.skipped |= failed
     if not studies:
@@ -267,7 +267,7 @@ def _studies(data: DataSet, report: Conversion) -> list[LabelledStudy]:
     return studies
 
 
-def _count(report: Conversion, one: LabelledStudy) -> None:
+def _count(report: Conversion, one: LabeledStudy) -> None:
     report.cases += 1
     report.slices += one.study.slices
     report.slices_with_scar += int((one.labels >= INFARCT).any(axis=(1, 2)).sum())

@@ -1,4 +1,4 @@
-"""Reading any labelled data set, recognised by what is in its folder."""
+"""Reading any labeled data set, recognised by what is in its folder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.dataset import DataSet, LabelledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.dataset import DataSet, LabeledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labeled_volumes import read_volumes
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap
 from MyoScarSegLib.training.datasets.pairs import find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
-from MyoScarSegLib.training.datasets.volumes import read_volumes
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -29,7 +29,7 @@ def read_dataset(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> DataSet:
-    """Read a folder of labelled images.
+    """Read a folder of labeled images.
 
     Args:
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
@@ -72,7 +72,7 @@ def _read(
     if kind == "library" and (label_map is not None or patient_pattern is not None):
         raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
     if kind == "library":
-        from MyoScarSegLib.training.datasets.library import Library
+        from MyoScarSegLib.training.datasets.training_library import Library
 
         library = Library.open(folder)
         studies, skipped = library.read(progress=progress, cancel=cancel)
@@ -108,17 +108,17 @@ def kind_of(folder: Path | str) -> str:
             f"{folder} holds boxes for YOLO, which do not say which pixels are scar; give the data they were made of."
         )
     raise StudyError(
-        f"{folder} holds no labelled data that is known: a training library (library.json), YoloSAM's train/images and "
+        f"{folder} holds no labeled data that is known: a training library (library.json), YoloSAM's train/images and "
         "train/masks, EMIDEC's Case_*/Images and Contours, or other volumes (images/ and labels/, or a folder per case)."
     )
 
 
-def _of_studies(kind: str, studies: Sequence[LabelledStudy], skipped: dict[str, str], split: Split | None) -> DataSet:
+def _of_studies(kind: str, studies: Sequence[LabeledStudy], skipped: dict[str, str], split: Split | None) -> DataSet:
     bad = {
         f"{one.case} slice {index}": reason
         for one in studies
         for index, reason in one.study.bad_slices.items()
     }  # fmt: skip
     ordered = sorted(studies, key=lambda one: (one.patient, one.case))
-    slices = [labelled for one in ordered for labelled in one.slices()]
+    slices = [labeled for one in ordered for labeled in one.slices()]
     return DataSet(kind, slices, {**skipped, **bad}, strata_by_content(slices), split, tuple(ordered))
