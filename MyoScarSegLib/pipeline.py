@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, reconcile, settle
-from MyoScarSegLib.result import Boxes, Result, check_threshold
+from MyoScarSegLib.result import Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -137,25 +137,51 @@ class Pipeline:
         self._hearts.append(_Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, centre))
         return centre
 
-    def encode(self, study: Study, index: int, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
-        """Make the embedding of a slice that :meth:`propose` and :meth:`segment` will need, while there is no prompt yet.
+    def encode(
+        self,
+        study: Study,
+        slices: Iterable[int] | None = None,
+        *,
+        progress: Progress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Encoded:
+        """Make the embeddings that :meth:`propose` and :meth:`segment` will need, while there is no prompt yet.
 
         The first call for a study looks for its heart, where the segmenter looks at a window around that.
 
         Args:
             study: the study.
-            index: of the slice, which must be usable.
-            progress, cancel: of the search for the heart.
+            slices: slice indices, the most urgent first; all if None.
+            progress: called before each slice and at the end.
+            cancel: honoured before each slice.
 
         Raises:
+            PromptError: a slice is not in the study.
             ModelError: a model cannot be loaded, or the device ran out of memory.
             Cancelled: ``cancel`` was set.
         """
+        wanted, done = slices_of(study, slices), Encoded()
         segmenter, spacing = self.segmenter, study.geometry.pixel_spacing_mm
-        centre = None
-        if segmenter.window is not None:
-            centre = self.heart_centre(study, progress=progress, cancel=cancel)
-        segmenter.encode(study.voxels[index], segmenter.frame(study.slice_shape, spacing, centre))
+        for number, k in enumerate(wanted):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            progress(number, len(wanted), f"Encoding: slice {k}")
+            if k in study.bad_slices:
+                done.failed_slices[k] = study.bad_slices[k]
+                continue
+            centre = None
+            if segmenter.window is not None:
+                centre = self.heart_centre(study, progress=progress, cancel=cancel)
+            try:
+                segmenter.encode(study.voxels[k], segmenter.frame(study.slice_shape, spacing, centre))
+            except ModelError:  # of the model, so all slices would fail
+                raise
+            except MyoScarSegError as error:
+                done.failed_slices[k] = str(error)
+            else:
+                done.slices.append(k)
+        progress(len(wanted), len(wanted), "Encoding")
+        return done
 
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
@@ -257,6 +283,7 @@ class Pipeline:
         boxes: Iterable[Box],
         points: Iterable[Point] = (),
         *,
+        slices: Iterable[int] | None = None,
         threshold: float = DEFAULT_THRESHOLD,
         progress: Progress = no_progress,
         cancel: CancelToken | None = None,
@@ -267,17 +294,18 @@ class Pipeline:
             study: the study.
             boxes: prompts; rejected ones and those with another label than ``scar`` are kept in the result, not segmented.
             points: prompts.
+            slices: slice indices; prompts on others are kept in the result, not segmented. All slices if None.
             threshold: probability from which on a pixel counts as scar.
             progress: called before each slice and at the end.
             cancel: honoured before each slice.
 
         Raises:
-            PromptError: a box or point is outside the study or empty.
+            PromptError: a box, point or slice is outside the study, or a box is empty.
             ModelError: the segmenter cannot be loaded.
         """
         check_threshold(threshold)
         boxes, points = tuple(boxes), tuple(points)
-        shape = study.voxels.shape
+        shape, chosen = study.voxels.shape, set(slices_of(study, slices))
         wanted: dict[int, tuple[list[Box], list[Point]]] = {}
         for box in boxes:
             if box.state is not BoxState.REJECTED and box.label == SCAR:
@@ -285,7 +313,7 @@ class Pipeline:
         for point in points:
             wanted.setdefault(point.slice, ([], []))[1].append(check_point(point, shape))
         # Negative points alone take nothing away where nothing was found.
-        prompted = {k: v for k, v in sorted(wanted.items()) if v[0] or any(p.positive for p in v[1])}
+        prompted = {k: v for k, v in sorted(wanted.items()) if k in chosen and (v[0] or any(p.positive for p in v[1]))}
 
         probability = np.zeros(shape, dtype=np.float32)
         scores: dict[int, float] = {}

@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.errors import MyoScarSegError, PromptError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
 from MyoScarSegLib.study.study import Study
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What encoding ahead of the prompts has done.
+
+    Attributes:
+        slices: that are encoded, in the order it was done.
+        failed_slices: slice index to reason.
+    """
+
+    slices: list[int] = field(default_factory=list)
+    failed_slices: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SliceMasks:
+    """Scar on some slices of a study, to be written into a scene.
+
+    Attributes:
+        probability: slice index to float32 ``[rows, columns]`` on the native grid.
+        scores: slice index to the model's own estimate of its mask's IoU.
+        failed: slice index to reason, for slices with prompts that could not be segmented.
+        provenance: models, checksums, versions: text by key.
+    """
+
+    probability: dict[int, np.ndarray] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 class Boxes(list[Box]):
@@ -146,6 +176,21 @@ class Result:
     def all_failures(self) -> dict[int, str]:
         """Slice index to reason, for slices whose pixels were bad and slices on which a network failed."""
         return dict(sorted({**self.study.bad_slices, **self.failed_slices}.items()))
+
+
+def slices_of(study: Study, slices: Iterable[int] | None) -> list[int]:
+    """The slices that are asked for, each once, in that order; all of the study for None.
+
+    Raises:
+        PromptError: one is not in the study.
+    """
+    if slices is None:
+        return list(range(study.slices))
+    chosen = list(dict.fromkeys(int(k) for k in slices))
+    for k in chosen:
+        if not 0 <= k < study.slices:
+            raise PromptError(f"There is no slice {k}: the study has slices 0 to {study.slices - 1}.")
+    return chosen
 
 
 def check_threshold(threshold: float) -> float:

@@ -13,7 +13,8 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from MyoScarSegLib import __version__
@@ -21,13 +22,13 @@ from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.link import Link, TransportFactory
 from MyoScarSegLib.engine.messages import (
     EngineSettings,
-    SliceMasks,
     boxes_json,
     boxes_of,
     by_slice,
-    masks_of,
     points_json,
+    result_of,
     study_message,
+    texts,
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.engine.request import CANCELLED, DONE, FAILED, RUNNING, WAITING, Request, RequestProgress
@@ -35,11 +36,11 @@ from MyoScarSegLib.engine.status import EngineStatus, Patience
 from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.result import Boxes, Encoded, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.child import environment_with_us
-from MyoScarSegLib.utils.progress import Progress
 
-__all__ = ["Engine", "EngineSettings", "EngineStatus", "Patience", "Request", "RequestProgress", "SliceMasks"]
+__all__ = ["Engine", "EngineSettings", "EngineStatus", "Patience", "Request", "RequestProgress"]
 
 STOPPED = "stopped"
 STARTING = "starting"
@@ -92,8 +93,8 @@ class Engine:
         self._told_state = STOPPED
         self._pumping = 0
         self._inbox: deque[Callable[[], None]] = deque()
-        self._studies: dict[str, Study] = {}
-        self._preferred: dict[str, int] = {}
+        self._studies: dict[int, _Opened] = {}  # by the study's id()
+        self._opened = 0
         self._requests: dict[int, Request] = {}  # unfinished, in the order they were made
         self._number = 0
         self._crashes: deque[float] = deque()
@@ -160,104 +161,118 @@ class Engine:
 
     # ------------------------------------------------------------------ studies
 
-    def open_study(self, key: str, study: Study) -> None:
-        """Give the worker a study, under a key of the caller's choice; one that had the key before is replaced.
+    def open_study(self, study: Study) -> None:
+        """Give the worker a study; the first request for it does the same. Harmless for one that it has.
 
-        The engine keeps a reference, so that a restarted worker gets it again: the voxels must not change in place.
+        The engine keeps a reference until :meth:`close_study`, so that a restarted worker gets it again: the voxels must not
+        change in place.
 
         Raises:
             StudyError: it is too large to be sent.
         """
-        message = study_message(key, study)
-        self.close_study(key)
-        self._studies[key] = study
-        self._link.send(*message)
+        if id(study) not in self._studies:
+            key = f"study-{self._opened + 1}"
+            message = study_message(key, study)
+            self._opened += 1
+            self._studies[id(study)] = _Opened(key, study)
+            self._link.send(*message)
 
-    def close_study(self, key: str) -> None:
-        """Forget a study and cancel what is asked of it. Harmless for an unknown key."""
-        if self._studies.pop(key, None) is None:
+    def close_study(self, study: Study) -> None:
+        """Forget a study and cancel what is asked of it. Harmless for an unknown one."""
+        opened = self._studies.pop(id(study), None)
+        if opened is None:
             return
-        self._preferred.pop(key, None)
         for request in list(self._requests.values()):
-            if request.key == key:
+            if request.study is study:
                 self.cancel(request)
-        self._link.send({"type": "forget", "key": key})
+        self._link.send({"type": "forget", "key": opened.key})
 
-    def prefer(self, key: str, slice_index: int) -> None:
+    def prefer(self, study: Study, slice_index: int) -> None:
         """Encode this slice next, where it is waiting to be encoded: the user looks at it."""
-        if key in self._studies:
-            self._preferred[key] = int(slice_index)
-            self._link.send({"type": "prefer", "key": key, "slice": int(slice_index)})
+        opened = self._studies.get(id(study))
+        if opened is not None:
+            opened.preferred = int(slice_index)
+            self._link.send({"type": "prefer", "key": opened.key, "slice": int(slice_index)})
 
-    # ------------------------------------------------------------------ requests
+    # ------------------------------------------------------------------ requests: the verbs of Pipeline
 
-    def encode(self, key: str, order: Sequence[int] | None = None, progress: Progress | None = None) -> Request:
-        """Compute what :meth:`propose` and :meth:`segment` need of each slice before any prompt, in the background.
-
-        Args:
-            key: of the study.
-            order: slice indices, the most urgent first; all from the first on if None.
-            progress: called as ``progress(done, total, message)``.
+    def encode(self, study: Study, slices: Iterable[int] | None = None) -> Request:
+        """As :meth:`Pipeline.encode <MyoScarSegLib.pipeline.Pipeline.encode>`, in the background of all that somebody waits for.
 
         Returns:
-            A request with the result ``{"encoded": [k, ...], "failed": {k: why}}``.
+            A request with an :class:`~MyoScarSegLib.result.Encoded` as result.
 
         Raises:
-            EngineError: there is no such study, or a slice is not in it.
+            PromptError: a slice is not in the study.
+            StudyError: the study is too large to be sent.
         """
-        slices = self._slices(key, order)
-        request = self._ask({"what": "encode", "key": key, "slices": slices}, background=True)
-        if progress is not None:
-            request.on_progress(lambda r: progress(r.progress.done, r.progress.total, r.progress.message))
-        return request
 
-    def propose(self, key: str) -> Request:
-        """Propose boxes on all slices.
+        def read(message: Message) -> Encoded:
+            return Encoded([int(k) for k in message.fields["encoded"]], by_slice(message.fields["failed"]))
+
+        return self._ask("encode", read, study, background=True, slices=slices_of(study, slices))
+
+    def propose(self, study: Study) -> Request:
+        """As :meth:`Pipeline.propose <MyoScarSegLib.pipeline.Pipeline.propose>`.
 
         Returns:
-            A request with the result ``{"boxes": [Box, ...], "failed": {k: why}, "provenance": {...}, "heart": (x, y) or None,
-            "cancelled": False}``.
+            A request with :class:`~MyoScarSegLib.result.Boxes` as result.
 
         Raises:
-            EngineError: there is no such study.
+            StudyError: the study is too large to be sent.
         """
-        self._slices(key, None)
-        return self._ask({"what": "propose", "key": key})
+
+        def read(message: Message) -> Boxes:
+            fields = message.fields
+            found = Boxes(boxes_of(fields["boxes"]))
+            found.failed_slices, found.provenance = by_slice(fields["failed"]), texts(fields["provenance"])
+            heart = fields["heart"]
+            found.heart = None if heart is None else (float(heart[0]), float(heart[1]))
+            return found
+
+        return self._ask("propose", read, study)
 
     def segment(
-        self, key: str, boxes: Iterable[Box], points: Iterable[Point] = (), slices: Iterable[int] | None = None
+        self,
+        study: Study,
+        boxes: Iterable[Box],
+        points: Iterable[Point] = (),
+        *,
+        slices: Iterable[int] | None = None,
+        threshold: float = 0.5,
     ) -> Request:
-        """Segment scar in the boxes that were not rejected, and at the points.
-
-        Args:
-            key: of the study.
-            boxes: prompts; those of other slices than ``slices`` are left out.
-            points: likewise.
-            slices: slice indices; all that have prompts if None.
+        """As :meth:`Pipeline.segment <MyoScarSegLib.pipeline.Pipeline.segment>`.
 
         Returns:
-            A request with a :class:`SliceMasks` as result; slices on which nothing asks for scar are not in it.
+            A request with a :class:`~MyoScarSegLib.result.Result` as result; ``scores`` names the slices that were segmented.
 
         Raises:
-            EngineError: there is no such study, or a slice is not in it.
+            PromptError: a slice is not in the study.
+            MyoScarSegError: ``threshold`` is no probability.
+            StudyError: the study is too large to be sent.
         """
-        wanted = None if slices is None else set(self._slices(key, slices))
-        self._slices(key, None)
-        fields = {
-            "what": "segment",
-            "key": key,
-            "boxes": boxes_json(box for box in boxes if wanted is None or box.slice in wanted),
-            "points": points_json(point for point in points if wanted is None or point.slice in wanted),
-        }
-        return self._ask(fields)
+        boxes, points, chosen = tuple(boxes), tuple(points), set(slices_of(study, slices))
+        check_threshold(threshold)
+        if slices is not None:
+            sent = [box for box in boxes if box.slice in chosen], [point for point in points if point.slice in chosen]
+        else:
+            sent = list(boxes), list(points)  # those that lie outside are for the pipeline to refuse
+        return self._ask(
+            "segment",
+            lambda message: result_of(message, study, boxes, points, threshold),
+            study,
+            boxes=boxes_json(sent[0]),
+            points=points_json(sent[1]),
+            threshold=threshold,
+        )
 
     def models(self) -> Request:
         """What models there are. Result: a list of ``{"name", "title", "task", "licence", "size", "metrics", "state", ...}``."""
-        return self._ask({"what": "models"})
+        return self._ask("models", _value)
 
     def device_test(self) -> Request:
         """Try the chosen device with the chosen segmenter. Result: ``{"sentence", "device", "torch", "encode_ms", ...}``."""
-        return self._ask({"what": "device_test"})
+        return self._ask("device_test", _value)
 
     def wait(self, request: Request, process_events: Callable[[], Any] | None = None, timeout_s: float | None = None) -> Any:
         """Pump until a request has finished: for scripts.
@@ -431,21 +446,14 @@ class Engine:
 
     # ------------------------------------------------------------------ messages
 
-    def _slices(self, key: str, slices: Iterable[int] | None) -> list[int]:
-        study = self._studies.get(key)
-        if study is None:
-            raise EngineError(f"The engine has no study called {key!r}.")
-        if slices is None:
-            return list(range(study.slices))
-        chosen = list(dict.fromkeys(int(k) for k in slices))
-        for k in chosen:
-            if not 0 <= k < study.slices:
-                raise EngineError(f"There is no slice {k}: the study has slices 0 to {study.slices - 1}.")
-        return chosen
-
-    def _ask(self, fields: dict[str, Any], *, background: bool = False) -> Request:
+    def _ask(
+        self, what: str, read: Callable[[Message], Any], study: Study | None = None, *, background: bool = False, **fields: Any
+    ) -> Request:
+        if study is not None:
+            self.open_study(study)
+            fields["key"] = self._studies[id(study)].key
         self._number += 1
-        request = Request(self, self._number, fields, background=background)
+        request = Request(self, self._number, {"what": what, **fields}, read, study=study, background=background)
         if self._state == STOPPED:
             self.start()
         if self._state == BROKEN:
@@ -486,7 +494,7 @@ class Engine:
         else:
             if not request.background:
                 self.error = ""
-            self._finish(request, DONE, result=_result(request.what, message))
+            self._finish(request, DONE, result=request.read(message))
 
     def _greet(self, fields: dict[str, Any]) -> None:
         if fields.get("protocol") != protocol.VERSION or fields.get("version") != __version__:
@@ -499,26 +507,22 @@ class Engine:
         self._facts = {"pid": int(fields["pid"]), "python_version": str(fields["python_version"])}
         self._state = READY
         self._link.send({"type": "configure", "settings": self.settings.to_json()})
-        for key, study in self._studies.items():
-            self._link.send(*study_message(key, study))
-        for key, k in self._preferred.items():  # before the requests, which are begun as they come
-            self._link.send({"type": "prefer", "key": key, "slice": k})
+        for opened in self._studies.values():
+            self._link.send(*study_message(opened.key, opened.study))
+            if opened.preferred is not None:  # before the requests, which are begun as they come
+                self._link.send({"type": "prefer", "key": opened.key, "slice": opened.preferred})
         for request in self._requests.values():
             self._link.send(request.fields)
 
 
-def _result(what: str, message: Message) -> Any:
-    fields = message.fields
-    if what == "segment":
-        return masks_of(fields, message.arrays)
-    if what == "propose":
-        return {
-            "boxes": boxes_of(fields["boxes"]),
-            "failed": by_slice(fields["failed"]),
-            "provenance": {str(key): str(value) for key, value in fields["provenance"].items()},
-            "heart": None if fields["heart"] is None else (float(fields["heart"][0]), float(fields["heart"][1])),
-            "cancelled": False,
-        }
-    if what == "encode":
-        return {"encoded": [int(k) for k in fields["encoded"]], "failed": by_slice(fields["failed"])}
-    return fields["value"]
+@dataclass
+class _Opened:
+    """A study that the worker has: its name there, and the slice that the user looks at."""
+
+    key: str
+    study: Study
+    preferred: int | None = None
+
+
+def _value(message: Message) -> Any:
+    return message.fields["value"]

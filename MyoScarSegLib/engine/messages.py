@@ -6,7 +6,7 @@ Of a study only what inference needs travels: voxels, spacing, directions, unusa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 
@@ -60,32 +61,6 @@ class EngineSettings:
             return cls(**document)
         except TypeError as error:
             raise ProtocolError(f"Settings cannot be read: {error}.") from error
-
-
-@dataclass(frozen=True)
-class SliceMasks:
-    """Scar on some slices of a study.
-
-    Attributes:
-        probability: slice index to float32 ``[rows, columns]`` on the native grid; only slices that were segmented.
-        scores: slice index to the model's own estimate of its mask's IoU.
-        failed: slice index to reason, for slices with prompts that could not be segmented.
-        provenance: models, checksums, versions: text by key.
-    """
-
-    probability: dict[int, np.ndarray] = field(default_factory=dict)
-    scores: dict[int, float] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
-    provenance: dict[str, str] = field(default_factory=dict)
-
-    def with_slices(self, probability: Mapping[int, np.ndarray]) -> SliceMasks:
-        """The same with these slices in place of its own; scores and failures of other slices are left out."""
-        return replace(
-            self,
-            probability=dict(probability),
-            scores={k: score for k, score in self.scores.items() if k in probability},
-            failed={k: why for k, why in self.failed.items() if k in probability},
-        )
 
 
 def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -179,31 +154,46 @@ def points_of(entries: Iterable[Mapping[str, Any]]) -> list[Point]:
         raise ProtocolError(f"A point cannot be read: {error}.") from error
 
 
-def masks_message(masks: SliceMasks) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields and arrays of segmented slices."""
+def result_message(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fields and arrays of a result: of its probabilities the slices that were segmented alone travel."""
     fields = {
-        "scores": {str(k): float(score) for k, score in masks.scores.items()},
-        "failed": {str(k): why for k, why in masks.failed.items()},
-        "provenance": masks.provenance,
+        "scores": {str(k): float(score) for k, score in result.scores.items()},
+        "failed": {str(k): why for k, why in result.failed_slices.items()},
+        "provenance": dict(result.provenance),
     }
-    return fields, {str(k): np.asarray(array, dtype=np.float32) for k, array in masks.probability.items()}
+    return fields, {str(k): np.asarray(result.probability[k], dtype=np.float32) for k in result.scores}
 
 
-def masks_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SliceMasks:
-    """The inverse of :func:`masks_message`.
+def result_of(
+    message: Message, study: Study, boxes: tuple[Box, ...] = (), points: tuple[Point, ...] = (), threshold: float = 0.5
+) -> Result:
+    """The inverse of :func:`result_message`, with what was asked for.
 
     Raises:
-        ProtocolError: these are none.
+        ProtocolError: it is none, or does not fit the study.
     """
+    fields = message.fields
     try:
-        return SliceMasks(
-            {int(k): array for k, array in arrays.items()},
+        probability = np.zeros(study.voxels.shape, dtype=np.float32)
+        for k, array in message.arrays.items():
+            probability[int(k)] = array
+        return Result(
+            study,
+            probability,
+            threshold,
+            boxes,
+            points,
             {int(k): float(score) for k, score in fields["scores"].items()},
             by_slice(fields["failed"]),
-            {str(key): str(value) for key, value in fields["provenance"].items()},
+            provenance=texts(fields["provenance"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ProtocolError(f"Masks cannot be read: {error}.") from error
+
+
+def texts(document: Mapping[str, Any]) -> dict[str, str]:
+    """Text by key."""
+    return {str(key): str(value) for key, value in document.items()}
 
 
 def by_slice(document: Mapping[str, Any]) -> dict[int, str]:

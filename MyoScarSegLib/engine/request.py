@@ -11,6 +11,8 @@ from MyoScarSegLib.errors import Cancelled, EngineError, MyoScarSegError
 
 if TYPE_CHECKING:
     from MyoScarSegLib.engine.client import Engine
+    from MyoScarSegLib.engine.protocol import Message
+    from MyoScarSegLib.study.study import Study
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Request:
     Attributes:
         id: number.
         what: ``encode``, ``propose``, ``segment``, ``models`` or ``device_test``.
-        key: of the study, empty where there is none.
+        study: that it is about; None where there is none.
         background: nobody waits for it: it gives way to others.
         state: ``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``.
         progress: ``(done, total, message, seconds_left)``.
@@ -45,10 +47,29 @@ class Request:
         log: after ``failed``: what there is to copy into a report.
     """
 
-    def __init__(self, engine: Engine, number: int, fields: dict[str, Any], *, background: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        number: int,
+        fields: dict[str, Any],
+        read: Callable[[Message], Any],
+        *,
+        study: Study | None = None,
+        background: bool = False,
+    ) -> None:
+        """
+        Args:
+            engine: that made it.
+            number: its own.
+            fields: of the frame that asks for it.
+            read: makes the result of the worker's answer.
+            study: that it is about.
+            background: nobody waits for it.
+        """
         self.id = number
         self.what = str(fields["what"])
-        self.key = str(fields.get("key", ""))
+        self.study = study
+        self.read = read
         self.background = background
         self.state = WAITING
         self.progress = RequestProgress()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.engine.jobs import Job, JobQueue
-from MyoScarSegLib.engine.messages import EngineSettings, SliceMasks, boxes_json, boxes_of, masks_message, points_of
-from MyoScarSegLib.errors import Cancelled, EngineError, ModelError, MyoScarSegError
+from MyoScarSegLib.engine.messages import EngineSettings, boxes_json, boxes_of, points_of, result_message
+from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import Progress
 
@@ -96,19 +96,9 @@ class Work:
             pipeline = self._ready(report, total)
             k = jobs.next_slice(job)
             report(total - len(job.left) - 1, total, f"Encoding: slice {k}")
-            if k in study.bad_slices:
-                job.failed[k] = study.bad_slices[k]
-            else:
-                try:
-                    pipeline.encode(study, k, cancel=job.token)
-                except Cancelled:
-                    raise
-                except ModelError:  # of the model, so all slices would fail
-                    raise
-                except MyoScarSegError as error:
-                    job.failed[k] = str(error)
-                else:
-                    job.done.append(k)
+            encoded = pipeline.encode(study, [k], cancel=job.token)
+            job.done += encoded.slices
+            job.failed |= encoded.failed_slices
             report(total - len(job.left), total, "Encoding")
         if job.left:
             return None
@@ -130,17 +120,11 @@ class Work:
     def _segment(self, job: Job, study: Study, report: Progress) -> Answer:
         boxes, points = boxes_of(job.fields["boxes"]), points_of(job.fields["points"])
         pipeline = self._ready(report, study.slices)
-        result = pipeline.segment(study, boxes, points, progress=report, cancel=job.token)
+        threshold = float(job.fields["threshold"])
+        result = pipeline.segment(study, boxes, points, threshold=threshold, progress=report, cancel=job.token)
         job.token.raise_if_cancelled()
         _raise_if_none_went_well(result.failed_slices, len(result.failed_slices) + len(result.scores))
-        masks = SliceMasks(
-            {k: result.probability[k] for k in result.scores},
-            dict(result.scores),
-            dict(result.failed_slices),
-            # The threshold is the scene's: the probabilities are what travels.
-            {key: value for key, value in result.provenance.items() if key != "threshold"},
-        )
-        return masks_message(masks)
+        return result_message(result)
 
     # ------------------------------------------------------------------ models
 

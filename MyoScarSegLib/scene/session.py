@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
-from MyoScarSegLib.result import Result, check_threshold, mask_of
+from MyoScarSegLib.result import Result, SliceMasks, check_threshold, mask_of
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.look import fit_to_heart, look_of

@@ -13,6 +13,7 @@ import numpy as np
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError
 from MyoScarSegLib.quantification.burden import ScarBurden
+from MyoScarSegLib.result import Result, SliceMasks
 from MyoScarSegLib.scene.actions import CANCELLED, DONE, FAILED, Action
 from MyoScarSegLib.scene.following import nearest_first
 from MyoScarSegLib.scene.live import NO_PROMPTS, LiveEdits, SlicePrompts, prompts_by_slice
@@ -32,7 +33,6 @@ class StudyWork:
 
     Attributes:
         session: the study's.
-        key: the engine's name for it.
         live: whether slices that are behind their prompts are segmented at once.
         waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
         edits: which slices are behind, and how long edits took.
@@ -43,16 +43,14 @@ class StudyWork:
         self,
         session: StudySession,
         engine: Engine,
-        key: str,
         notices: Notices,
         *,
         live: bool,
         waits: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        engine.open_study(key, session.study)
+        engine.open_study(session.study)
         self.session = session
-        self.key = key
         self.live = live
         self.waits = waits
         self.edits = LiveEdits(clock)
@@ -90,7 +88,7 @@ class StudyWork:
         self.encoding = self._live_request = None
         for remove in self._unobserve:
             remove()
-        self._engine.close_study(self.key)
+        self._engine.close_study(self.session.study)
 
     @property
     def segmented(self) -> set[int]:
@@ -156,7 +154,7 @@ class StudyWork:
             for k in nearest_first(slices // 2 if displayed is None else displayed, slices)
             if k not in self.session.study.bad_slices
         ]
-        self.encoding = self._engine.encode(self.key, order)
+        self.encoding = self._engine.encode(self.session.study, order)
         self.encoding.on_progress(lambda *_: self._notices.tell(Change.ENCODED))
         self.encoding.on_done(self._encoded)
 
@@ -171,7 +169,9 @@ class StudyWork:
     def propose(self, action: Action, then_segment: bool = False, fit: bool = False) -> None:
         """Propose boxes for ``action``, which is in hand from now on; with ``fit`` views and grey scale show the heart then."""
         self.action = action
-        self._send(self._engine.propose(self.key), lambda request: self._proposals_arrived(action, request, then_segment, fit))
+        self._send(
+            self._engine.propose(self.session.study), lambda request: self._proposals_arrived(action, request, then_segment, fit)
+        )
         self._notices.tell(Change.PROGRESS, Change.STATUS)
 
     def segment(self, action: Action, slices: Iterable[int] | None, overwrite_edited: bool = False) -> None:
@@ -188,7 +188,7 @@ class StudyWork:
         prompted = sorted(k for k in wanted if made_with[k].ask)
         boxes, points = self.session.prompts(prompted)
         self._send(
-            self._engine.segment(self.key, boxes, points, slices=prompted),
+            self._engine.segment(self.session.study, boxes, points, slices=prompted),
             lambda request: self._masks_arrived(action, request, made_with, overwrite_edited),
         )
         self._notices.tell(Change.PROGRESS, Change.STATUS)
@@ -243,18 +243,18 @@ class StudyWork:
         found = request.result
         try:
             with self._quietly():
-                self.session.apply_proposals(found["boxes"], found["provenance"], heart=found.get("heart"), fit=fit)
+                self.session.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
         except MyoScarSegError as error:
             self._fail(action, error)
             return
         self.edits.proposed(self._prompts(), self.segmented)
-        remark = found["provenance"].get("remark_on_proposals", "")
-        self._notices.say(note=_sentences(_asked_again(request), remark, _failures(found["failed"])))
+        remark = found.provenance.get("remark_on_proposals", "")
+        self._notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         self._notices.tell(Change.BOXES, Change.HISTORY)
         if then_segment:
             self.segment(action, None)
         else:
-            self._finish(action, len(found["boxes"]))
+            self._finish(action, len(found))
 
     def _masks_arrived(self, action: Action, request: Any, made_with: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
         if not self._answers(action, request):
@@ -267,7 +267,7 @@ class StudyWork:
             self._fail(action, error)
             return
         before = self._notices.note if both else ""
-        self._notices.note = _sentences(before, _asked_again(request), _failures(masks.failed), kept_sentence(kept))
+        self._notices.note = _sentences(before, _asked_again(request), _failures(masks.failed_slices), kept_sentence(kept))
         self._finish(action, kept)
 
     # ------------------------------------------------------------------ prompts and their masks
@@ -290,7 +290,7 @@ class StudyWork:
             return
         asking = [k for k, prompts in made_with.items() if prompts.ask]
         boxes, points = self.session.prompts(asking)
-        request = self._live_request = self._engine.segment(self.key, boxes, points, slices=asking)
+        request = self._live_request = self._engine.segment(self.session.study, boxes, points, slices=asking)
         request.on_done(lambda *_: self._live_arrived(request, made_with))
 
     def _on_prompts(self, what: Change) -> None:
@@ -307,7 +307,7 @@ class StudyWork:
         if request.state == "done":
             try:
                 kept = self._write(request.result, made_with, live=True, same_step=True)
-                failures = _failures(request.result.failed)
+                failures = _failures(request.result.failed_slices)
                 self._notices.say(note=_sentences(_asked_again(request), failures, kept_sentence(kept)))
             except MyoScarSegError as error:
                 self.edits.give_up(made_with)
@@ -319,7 +319,7 @@ class StudyWork:
 
     def _write(
         self,
-        masks: Any,
+        result: Result,
         made_with: Mapping[int, SlicePrompts],
         *,
         live: bool = False,
@@ -334,15 +334,17 @@ class StudyWork:
             The slices that were kept because the user painted in them.
         """
         current = {k for k, prompts in made_with.items() if self.edits.of(k) == prompts}
-        wanted = {k: masks.probability[k] for k in sorted(current) if k in masks.probability}
+        wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
         nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
         wanted |= {k: nothing for k in sorted(current & self.segmented) if not made_with[k].ask}
         kept: Sequence[int] = ()
         if wanted:
-            kept = self.session.apply_masks(
-                masks.with_slices(wanted), masks.provenance, overwrite_edited=overwrite_edited, same_step=same_step
-            )
-        failed = current & masks.failed.keys()
+            scores = {k: score for k, score in result.scores.items() if k in wanted}
+            # The threshold is the scene's: the probabilities are what is written.
+            provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
+            masks = SliceMasks(wanted, scores, provenance=provenance)
+            kept = self.session.apply_masks(masks, overwrite_edited=overwrite_edited, same_step=same_step)
+        failed = current & result.failed_slices.keys()
         self.edits.give_up(failed)
         for k in current - failed:
             self.edits.done(k, made_with[k], live=live)

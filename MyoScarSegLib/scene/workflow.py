@@ -60,7 +60,6 @@ class Workflow(QuickEdits):
         self._live = True
         self._waits = False
         self._work: StudyWork | None = None
-        self._studies = 0
         self._follower: SliceFollower | None = None
         self._volume_watcher: VolumeWatcher | None = None
         self._views: BoxViews | None = None
@@ -350,14 +349,12 @@ class Workflow(QuickEdits):
     def _enter(self, volume_node: Any) -> bool:
         try:
             session = StudySession.open(volume_node)
-            key = f"study-{self._studies + 1}"
-            work = StudyWork(session, self.engine, key, self._notices, live=self._live, waits=self._waits, clock=self._clock)
+            work = StudyWork(session, self.engine, self._notices, live=self._live, waits=self._waits, clock=self._clock)
         except MyoScarSegError as error:
             self._notices.say(error=str(error))
             return False
         self._sessions[volume_node.GetID()] = session
         self._notices.say(note=session.problem)
-        self._studies += 1
         self._work = work
         self._volume_watcher = VolumeWatcher(volume_node, lambda: self._defer(self._reread))
         self._follower = SliceFollower(self.scene, session.geometry, self._on_displayed, self._on_turned)
@@ -457,7 +454,7 @@ class Workflow(QuickEdits):
 
     def _on_displayed(self, k: int) -> None:
         if self._work is not None:
-            self.engine.prefer(self._work.key, k)
+            self.engine.prefer(self._work.session.study, k)
         self._notices.tell(Change.SLICE)
 
     def _on_turned(self) -> None:

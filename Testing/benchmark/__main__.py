@@ -143,25 +143,25 @@ def _engine(study: Study, boxes: list[Box]) -> dict[str, Any]:
 
     engine = Engine()
     try:
-        engine.open_study("study", study)
+        engine.open_study(study)
         start = time.perf_counter()
-        encoding = engine.encode("study")
+        encoding = engine.encode(study)
         while encoding.progress.done < 1 and not encoding.finished:
             engine.pump()
             time.sleep(0.002)
         first = time.perf_counter() - start
         engine.wait(encoding)
         figures: dict[str, Any] = {"start_to_first_slice_s": first, "start_to_all_slices_s": time.perf_counter() - start}
-        figures["segment_all_encoded_s"] = _seconds(lambda: engine.wait(engine.segment("study", boxes)), 1)[0]
+        figures["segment_all_encoded_s"] = _seconds(lambda: engine.wait(engine.segment(study, boxes)), 1)[0]
         edits = []
         rng = np.random.default_rng(0)
         for box in boxes:
             for _ in range(EDITS):
                 x, y = rng.uniform(-2, 2, 2)
                 moved = Box(box.slice, box.x0 + x, box.y0 + y, box.x1 + x, box.y1 + y)
-                edits += _seconds(lambda box=moved: engine.wait(engine.segment("study", [box], slices=[box.slice])), 1)  # type: ignore[misc]
+                edits += _seconds(lambda box=moved: engine.wait(engine.segment(study, [box], slices=[box.slice])), 1)  # type: ignore[misc]
         figures["edit_median_s"], figures["edit_slowest_s"] = statistics.median(edits), max(edits)
-        overhead = _seconds(lambda: engine.wait(engine.segment("study", [], slices=[0])), 30)
+        overhead = _seconds(lambda: engine.wait(engine.segment(study, [], slices=[0])), 30)
         figures["request_overhead_s"] = statistics.median(overhead)
     finally:
         engine.stop()

@@ -48,8 +48,7 @@ def pipeline(detector, cache) -> Pipeline:
 
 def test_what_was_encoded_is_all_that_proposing_and_segmenting_need(pipeline, cache):
     study = make_study()
-    for k in range(study.slices):
-        pipeline.encode(study, k)
+    assert pipeline.encode(study).slices == list(range(study.slices))
     assert len(cache) == study.slices
     before = cache.misses
     pipeline.propose(study)
@@ -60,8 +59,8 @@ def test_what_was_encoded_is_all_that_proposing_and_segmenting_need(pipeline, ca
 
 def test_segmenting_one_slice_looks_for_no_heart_again_whichever_study_is_in_hand(pipeline, detector):
     one, other = make_study(), make_study(3.0)
-    pipeline.encode(one, 0)
-    pipeline.encode(other, 0)
+    pipeline.encode(one, [0])
+    pipeline.encode(other, [0])
     looked = detector.hearts
     assert looked == one.slices + other.slices
     for study in (one, other, one):

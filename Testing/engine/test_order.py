@@ -20,13 +20,15 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils import processes
 from Testing.support.engine_factory import FaultyEngine, bright_study
 
+STUDY = bright_study(6)
+
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="the faulty worker needs signals")
 
 
 @pytest.fixture
 def faulty(tmp_path):
     engine = FaultyEngine(tmp_path)
-    engine.open_study("s", bright_study(6))
+    engine.open_study(STUDY)
     yield engine
     engine.stop()
 
@@ -34,14 +36,14 @@ def faulty(tmp_path):
 @needs_signals
 def test_edit_is_answered_before_the_rest_is_encoded_and_the_slice_looked_at_comes_first(faulty):
     faulty.order("encode", "sleep 0.2")
-    encoding = faulty.encode("s", [2, 3, 1, 4, 0, 5])
+    encoding = faulty.encode(STUDY, [2, 3, 1, 4, 0, 5])
     faulty.until_struck()
-    proposing, segmenting = faulty.propose("s"), faulty.segment("s", [Box(4, 8, 8, 30, 24)])
-    faulty.prefer("s", 5)
+    proposing, segmenting = faulty.propose(STUDY), faulty.segment(STUDY, [Box(4, 8, 8, 30, 24)])
+    faulty.prefer(STUDY, 5)
     ended = []
     for request in (encoding, proposing, segmenting):
         request.on_done(lambda r: ended.append(r.what))
-    assert faulty.wait(encoding, timeout_s=20)["encoded"] == [5, 2, 3, 1, 4, 0]
+    assert faulty.wait(encoding, timeout_s=20).slices == [5, 2, 3, 1, 4, 0]
     assert ended == ["segment", "propose", "encode"]
     assert faulty.done() == ["encode 5", "segment [4]", *(f"encode {k}" for k in (2, 3, 1, 4, 0))]
 
@@ -49,10 +51,10 @@ def test_edit_is_answered_before_the_rest_is_encoded_and_the_slice_looked_at_com
 @needs_signals
 def test_slice_looked_at_comes_first_after_a_restart_too(faulty):
     faulty.order("encode", "crash")
-    encoding = faulty.encode("s", range(6))
+    encoding = faulty.encode(STUDY, range(6))
     faulty.until_struck()
-    faulty.prefer("s", 4)
-    assert faulty.wait(encoding, timeout_s=20)["encoded"][0] == 4
+    faulty.prefer(STUDY, 4)
+    assert faulty.wait(encoding, timeout_s=20).slices[0] == 4
 
 
 @needs_signals
@@ -60,9 +62,9 @@ def test_callback_may_wait_for_another_request(faulty):
     results = []
 
     def then_segment(request):
-        results.append(faulty.wait(faulty.segment("s", [Box(1, 8, 8, 30, 24)]), timeout_s=20))
+        results.append(faulty.wait(faulty.segment(STUDY, [Box(1, 8, 8, 30, 24)]), timeout_s=20))
 
-    request = faulty.propose("s")
+    request = faulty.propose(STUDY)
     request.on_done(then_segment)
     faulty.wait(request, timeout_s=20)
     while not results:
@@ -73,7 +75,7 @@ def test_callback_may_wait_for_another_request(faulty):
 @needs_signals
 def test_fault_in_a_callback_costs_no_other_callback(faulty, caplog):
     told = []
-    request = faulty.propose("s")
+    request = faulty.propose(STUDY)
     request.on_done(lambda r: 1 / 0)
     request.on_done(told.append)
     faulty.wait(request, timeout_s=20)
@@ -85,7 +87,7 @@ def test_fault_in_a_callback_costs_no_other_callback(faulty, caplog):
 @needs_signals
 def test_waiting_processes_events_and_can_be_given_up(faulty):
     faulty.order("segment", "sleep 0.5")
-    request = faulty.segment("s", [Box(1, 8, 8, 30, 24)])
+    request = faulty.segment(STUDY, [Box(1, 8, 8, 30, 24)])
     turns = []
     with pytest.raises(EngineError, match="It goes on"):
         faulty.wait(request, lambda: turns.append(1), timeout_s=0.1)
@@ -162,7 +164,7 @@ def engine(transports, clock):
         return transports[-1]
 
     engine = Engine(factory, python="PythonSlicer", clock=clock)
-    engine.open_study("s", bright_study())
+    engine.open_study(STUDY)
     return engine
 
 
@@ -171,7 +173,7 @@ def test_events_outside_of_pump_wake_and_are_delivered_in_pump(engine, transport
     engine.on_wake(lambda: woken.append(1))
     remove = engine.on_state(states.append)
     engine.configure(EngineSettings(device="cpu"))
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     request.on_done(told.append)
     assert engine.state == "starting" and transports[0].received == []
     assert woken, "that something was asked is told"
@@ -186,7 +188,7 @@ def test_events_outside_of_pump_wake_and_are_delivered_in_pump(engine, transport
     transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
     assert told == [] and request.state == "waiting"
     engine.pump()
-    assert told == [request] and request.result["boxes"] == []
+    assert told == [request] and request.result == []
     assert states == ["working", "ready"]
     remove()
     engine.stop()
@@ -203,7 +205,7 @@ def test_command_and_environment_start_a_worker_with_any_python(engine):
 
 
 def test_time_left_is_told_once_a_step_is_done(engine, transports, clock):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     transports[0].greet()
     for at, done, message in ((0.0, 0, "Loading"), (5.0, 0, "Boxes: slice 0"), (6.0, 1, "Boxes: slice 1"), (7.0, 2, "Boxes")):
         clock.now = at
@@ -215,7 +217,7 @@ def test_time_left_is_told_once_a_step_is_done(engine, transports, clock):
 
 
 def test_answers_of_an_earlier_worker_are_not_heard(engine, transports):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     first = transports[0]
     late_bytes, late_exit = first.on_bytes, first.on_exit
     first.greet()
@@ -232,7 +234,7 @@ def test_answers_of_an_earlier_worker_are_not_heard(engine, transports):
 
 
 def test_worker_that_says_garbage_before_what_it_was_at_is_not_asked_for_ever(engine, transports, clock):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     for n in range(2):
         clock.now += 1000.0  # so that it is not the number of restarts in a minute that ends it
         transports[n].greet()
@@ -244,7 +246,7 @@ def test_worker_that_says_garbage_before_what_it_was_at_is_not_asked_for_ever(en
 
 
 def test_worker_that_never_starts_is_given_up_however_long_each_start_took(engine, transports, clock):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     for n in range(4):
         clock.now += 1000.0
         transports[n].on_exit(3, "")
@@ -283,7 +285,7 @@ def test_birth_tells_one_process_from_another_and_from_none():
 
 
 def test_answers_before_the_end_count(engine, transports):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     transports[0].greet()
     transports[0].say(type="done", id=request.id, boxes=[], failed={}, provenance={}, heart=None)
     transports[0].on_exit(1, "")
@@ -302,7 +304,7 @@ def test_busy_application_does_not_take_the_worker_for_dead(engine, transports, 
         clock.now += 0.2
         engine.pump()
     assert len(transports) == 1 and not engine.busy, "one that has nothing to do gives no signs"
-    engine.propose("s")
+    engine.propose(STUDY)
     for _ in range(150):
         clock.now += 0.2
         engine.pump()
@@ -310,7 +312,7 @@ def test_busy_application_does_not_take_the_worker_for_dead(engine, transports, 
 
 
 def test_loading_may_take_long_and_is_not_killed_by_a_cancel(engine, transports, clock):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     transports[0].greet()
     transports[0].say(type="at", id=request.id, loading=True)
     engine.pump()
@@ -331,7 +333,7 @@ def test_loading_may_take_long_and_is_not_killed_by_a_cancel(engine, transports,
 
 
 def test_worker_of_another_version_is_refused_with_a_sentence(engine, transports):
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     transports[0].greet(version="0.0.1")
     engine.pump()
     assert engine.state == "failed" and request.state == "failed"

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
-from MyoScarSegLib.errors import EngineError, ModelError, PromptError
+from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.result import Encoded
 from Testing.conftest import REPOSITORY
 from Testing.support.engine_factory import bright_study, pump_until
 
+STUDY = bright_study(5, bad_slices={2: "not finite"})
 BOXES = [Box(1, 8, 8, 30, 24), Box(3, 5, 5, 20, 28)]
 
 
@@ -28,16 +30,11 @@ def tiny_settings(tiny_segmenter, tiny_detector):
 
 
 @pytest.fixture(scope="module")
-def study():
-    return bright_study(5, bad_slices={2: "not finite"})
-
-
-@pytest.fixture(scope="module")
-def running(tiny_settings, study):
+def running(tiny_settings):
     """One real worker for the tests of this file."""
     engine = Engine()
     engine.configure(tiny_settings)
-    engine.open_study("s", study)
+    engine.open_study(STUDY)
     yield engine
     engine.stop()
 
@@ -61,52 +58,52 @@ def test_worker_answers_before_any_library_is_loaded(engine):
     assert status.memory_bytes < 300e6
 
 
-def test_answers_are_those_of_the_pipeline(engine, study, tiny_detector, tiny_segmenter):
+def test_answers_are_those_of_the_pipeline(engine, tiny_detector, tiny_segmenter):
     pipeline = Pipeline(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu")
     told = []
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     request.on_progress(lambda r: told.append(r.progress))
     found = engine.wait(request, timeout_s=60)
-    expected = pipeline.propose(study)
-    assert expected and len(found["boxes"]) == len(expected)
-    for box, other in zip(found["boxes"], expected, strict=True):  # the worker's threads sum in another order
+    expected = pipeline.propose(STUDY)
+    assert expected and len(found) == len(expected)
+    for box, other in zip(found, expected, strict=True):  # the worker's threads sum in another order
         assert box.xyxy == pytest.approx(other.xyxy, abs=0.01)
         assert replace(box, x0=0, y0=0, x1=1, y1=1) == replace(other, x0=0, y0=0, x1=1, y1=1, confidence=box.confidence)
         assert box.confidence == pytest.approx(other.confidence, abs=1e-3)
-    assert found["provenance"] == expected.provenance
+    assert found.provenance == expected.provenance
     assert {"Loading the models", "Proposing boxes"} <= {p.message.split(":")[0] for p in told}
     assert told[-1][:2] == (4, 4)
 
     points = [Point(3, 12.5, 14.5), Point(1, 9.5, 9.5, positive=False)]
-    masks = engine.wait(engine.segment("s", BOXES, points), timeout_s=60)
-    result = pipeline.segment(study, BOXES, points)
-    assert sorted(masks.probability) == [1, 3] == sorted(masks.scores)
-    for k, probability in masks.probability.items():
-        assert probability.dtype == np.float32
-        np.testing.assert_allclose(probability, result.probability[k], atol=1e-5)
-    assert masks.provenance.items() <= result.provenance.items()
+    masks = engine.wait(engine.segment(STUDY, BOXES, points), timeout_s=60)
+    result = pipeline.segment(STUDY, BOXES, points)
+    assert sorted(masks.scores) == [1, 3] == sorted(result.scores)
+    assert masks.probability.dtype == np.float32
+    np.testing.assert_allclose(masks.probability, result.probability, atol=1e-5)
+    assert masks.provenance == result.provenance
+    assert (masks.boxes, masks.points, masks.threshold) == (result.boxes, result.points, result.threshold)
     assert masks.provenance["segmenter"] == "tiny-sam.safetensors"
 
 
 def test_only_the_slices_asked_for_are_segmented(engine):
-    masks = engine.wait(engine.segment("s", BOXES, [Point(0, 5, 5)], slices=[3]), timeout_s=60)
-    assert list(masks.probability) == [3]
-    nothing = engine.wait(engine.segment("s", [replace(BOXES[0], state=BoxState.REJECTED)], slices=[1, 4]), timeout_s=60)
-    assert nothing.probability == {} and nothing.failed == {}
+    masks = engine.wait(engine.segment(STUDY, BOXES, [Point(0, 5, 5)], slices=[3]), timeout_s=60)
+    assert list(masks.scores) == [3]
+    nothing = engine.wait(engine.segment(STUDY, [replace(BOXES[0], state=BoxState.REJECTED)], slices=[1, 4]), timeout_s=60)
+    assert nothing.scores == {} and nothing.failed_slices == {}
 
 
 def test_encoded_slices_are_not_encoded_again_and_bad_ones_are_named(engine):
-    result = engine.wait(engine.encode("s"), timeout_s=60)
-    assert result == {"encoded": [0, 1, 3, 4], "failed": {2: "not finite"}}
+    result = engine.wait(engine.encode(STUDY), timeout_s=60)
+    assert result == Encoded([0, 1, 3, 4], {2: "not finite"})
     before = engine.status()
     assert before.embeddings >= 4 and before.embedding_bytes > 0
-    engine.wait(engine.propose("s"), timeout_s=60)
-    engine.wait(engine.segment("s", BOXES), timeout_s=60)
+    engine.wait(engine.propose(STUDY), timeout_s=60)
+    engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     assert engine.status().embeddings == before.embeddings
 
 
 def test_status_tells_what_is_loaded(engine):
-    engine.wait(engine.segment("s", BOXES), timeout_s=60)
+    engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     status = engine.status()
     assert status.torch and status.segmenter == "tiny-sam.safetensors"
     assert "processor" in status.device
@@ -115,28 +112,26 @@ def test_status_tells_what_is_loaded(engine):
 
 def test_wrong_prompt_is_a_sentence_of_its_kind(engine):
     with pytest.raises(PromptError, match="outside the image"):
-        engine.wait(engine.segment("s", [Box(1, 100, 100, 120, 120)]), timeout_s=60)
-    with pytest.raises(EngineError, match="slices 0 to 4"):
-        engine.segment("s", BOXES, slices=[5])
-    with pytest.raises(EngineError, match="no study called 'nothing'"):
-        engine.propose("nothing")
+        engine.wait(engine.segment(STUDY, [Box(1, 100, 100, 120, 120)]), timeout_s=60)
+    with pytest.raises(PromptError, match="slices 0 to 4"):
+        engine.segment(STUDY, BOXES, slices=[5])
 
 
 def test_slice_that_cannot_be_used_fails_alone_and_all_failing_is_an_error(engine):
-    masks = engine.wait(engine.segment("s", [BOXES[0], Box(2, 5, 5, 20, 28)]), timeout_s=60)
-    assert list(masks.probability) == [1]
-    assert "not finite" in masks.failed[2]
+    masks = engine.wait(engine.segment(STUDY, [BOXES[0], Box(2, 5, 5, 20, 28)]), timeout_s=60)
+    assert list(masks.scores) == [1]
+    assert "not finite" in masks.failed_slices[2]
     with pytest.raises(ModelError, match="not finite"):
-        engine.wait(engine.segment("s", [Box(2, 5, 5, 20, 28)]), timeout_s=60)
+        engine.wait(engine.segment(STUDY, [Box(2, 5, 5, 20, 28)]), timeout_s=60)
 
 
 def test_settings_hold_from_the_next_step_on(engine, tiny_settings, blind_detector, tmp_path):
     engine.configure(replace(engine.settings, detector=blind_detector))
-    assert engine.wait(engine.propose("s"), timeout_s=60)["boxes"] == []
+    assert engine.wait(engine.propose(STUDY), timeout_s=60) == []
     embeddings = engine.status().embeddings
     engine.configure(replace(engine.settings, segmenter=tmp_path / "gone.safetensors"))
     with pytest.raises(ModelError, match=r"gone\.safetensors"):
-        engine.wait(engine.segment("s", BOXES), timeout_s=60)
+        engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     engine.configure(replace(tiny_settings, device="cuda:77"))
     with pytest.raises(ModelError, match="cuda:77"):
         engine.wait(engine.device_test(), timeout_s=60)
@@ -144,12 +139,12 @@ def test_settings_hold_from_the_next_step_on(engine, tiny_settings, blind_detect
 
 
 def test_confidence_is_changed_without_loading_anything_again(engine):
-    engine.wait(engine.propose("s"), timeout_s=60)
+    engine.wait(engine.propose(STUDY), timeout_s=60)
     engine.configure(replace(engine.settings, confidence=0.125))
-    request = engine.propose("s")
+    request = engine.propose(STUDY)
     told = []
     request.on_progress(lambda r: told.append(r.progress.message))
-    assert engine.wait(request, timeout_s=60)["provenance"]["detector_confidence"] == "0.125"
+    assert engine.wait(request, timeout_s=60).provenance["detector_confidence"] == "0.125"
     assert told and "Loading the models" not in told
 
 
@@ -160,31 +155,30 @@ def test_device_test_says_how_fast_the_device_is(engine):
 
 
 def test_killed_worker_is_replaced_by_one_that_knows_studies_and_settings(engine):
-    expected = engine.wait(engine.segment("s", BOXES), timeout_s=60)
+    expected = engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     pid = engine.status().pid
-    request = engine.encode("s")
+    request = engine.encode(STUDY)
     os.kill(pid, signal.SIGTERM)
-    again = engine.wait(engine.segment("s", BOXES), timeout_s=60)
+    again = engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     assert engine.status().pid != pid
-    for k in expected.probability:
-        np.testing.assert_allclose(again.probability[k], expected.probability[k], atol=1e-5)
-    assert engine.wait(request, timeout_s=60)["encoded"] == [0, 1, 3, 4]
+    np.testing.assert_allclose(again.probability, expected.probability, atol=1e-5)
+    assert engine.wait(request, timeout_s=60).slices == [0, 1, 3, 4]
 
 
 def test_embeddings_on_disk_outlive_the_worker(engine, tmp_path):
     engine.configure(replace(engine.settings, cache_folder=tmp_path))
-    engine.wait(engine.encode("s"), timeout_s=60)
+    engine.wait(engine.encode(STUDY), timeout_s=60)
     made = {file.name: file.stat().st_ino for file in tmp_path.glob("*.safetensors")}
     assert len(made) == 4
     os.kill(engine.status().pid, signal.SIGTERM)
-    engine.wait(engine.encode("s"), timeout_s=60)
+    engine.wait(engine.encode(STUDY), timeout_s=60)
     assert engine.status().embeddings == 4
     assert {file.name: file.stat().st_ino for file in tmp_path.glob("*.safetensors")} == made, "none was made again"
 
 
 def test_callers_thread_is_never_held_up(engine):
     slowest = 0.0
-    for ask in (engine.encode("s"), engine.propose("s"), engine.segment("s", BOXES)):
+    for ask in (engine.encode(STUDY), engine.propose(STUDY), engine.segment(STUDY, BOXES)):
         while not ask.finished:
             start = time.perf_counter()
             engine.pump()

@@ -7,8 +7,8 @@ import gc
 import pytest
 
 from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene import attributes
 from MyoScarSegLib.scene.segmentation import ScarSegmentation
 from MyoScarSegLib.scene.session import StudySession

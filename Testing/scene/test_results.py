@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
+from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.session import StudySession
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix

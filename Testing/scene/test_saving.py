@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.session import StudySession, sessions
 from Testing.scene.test_session import everything, paint
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.messages import SliceMasks
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.session import StudySession, sessions
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.client import SliceMasks
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.result import SliceMasks
 from Testing.support.workflow_factory import scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")

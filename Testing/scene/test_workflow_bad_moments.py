@@ -147,7 +147,7 @@ class Sabotaged:
             "import sys, MyoScarSegLib.pipeline as p\n"
             f"def broken(self, *args, **named):\n    {self.fault}\n"
             "p.Pipeline.segment = broken\n"
-            "p.Pipeline.encode = lambda self, study, index, **named: None\n"
+            "p.Pipeline.encode = lambda self, study, slices, **named: p.Encoded(list(slices))\n"
             "import runpy\n"
             "sys.argv = ['worker'] + sys.argv[1:]\n"
             "runpy.run_module('MyoScarSegLib.engine.worker', run_name='__main__')\n"

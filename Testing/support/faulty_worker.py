@@ -19,7 +19,7 @@ import numpy as np
 from MyoScarSegLib.engine import work, worker
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.result import Boxes, Result
+from MyoScarSegLib.result import Boxes, Encoded, Result
 
 FAULTS = Path(os.environ["ENGINE_FAULTS"])
 
@@ -29,16 +29,17 @@ class NumpyPipeline:
 
     confidence: float | None = None
 
-    def encode(self, study, index, *, progress=None, cancel=None):
-        (FAULTS / "log").open("a").write(f"encode {index}\n")
-        time.sleep(0.02)
+    def encode(self, study, slices=None, *, progress=None, cancel=None):
+        for k in slices:
+            (FAULTS / "log").open("a").write(f"encode {k}\n")
+        return Encoded(list(slices))
 
     def propose(self, study, *, progress, cancel):
         found = Boxes([Box(k, 2, 2, 8, 8, source="numpy") for k in range(study.slices) if k not in study.bad_slices])
         found.provenance["detector"] = "numpy"
         return found
 
-    def segment(self, study, boxes, points, *, progress, cancel):
+    def segment(self, study, boxes, points, *, threshold, progress, cancel):
         (FAULTS / "log").open("a").write(f"segment {sorted({b.slice for b in boxes})}\n")
         slices = sorted({box.slice for box in boxes} | {point.slice for point in points})
         probability = np.zeros(study.voxels.shape, dtype=np.float32)
@@ -47,7 +48,15 @@ class NumpyPipeline:
             cancel.raise_if_cancelled()
             probability[k] = study.voxels[k] > 200
         return Result(
-            study, probability, 0.5, tuple(boxes), tuple(points), dict.fromkeys(slices, 0.9), {}, False, {"threshold": "0.5"}
+            study,
+            probability,
+            threshold,
+            tuple(boxes),
+            tuple(points),
+            dict.fromkeys(slices, 0.9),
+            {},
+            False,
+            {"threshold": "0.5"},
         )
 
 
