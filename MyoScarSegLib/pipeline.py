@@ -111,7 +111,7 @@ class Pipeline:
             )
         return self._segmenter
 
-    def heart_centre(
+    def heart_center(
         self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None
     ) -> tuple[float, float] | None:
         """``(x, y)`` of the left ventricle in native pixel edges, None if it is not found on any slice.
@@ -123,19 +123,32 @@ class Pipeline:
             ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
             Cancelled: ``cancel`` was set.
         """
-        from MyoScarSegLib.detection.heart_center import find_heart, heart_detector
+        from MyoScarSegLib.detection.heart_center import find_heart
 
+        detector, known = self._finder, self._known_heart(study)
+        if known is None:
+            spacing = study.geometry.pixel_spacing_mm
+            center = find_heart(_usable(study), detector, spacing, progress=progress, cancel=cancel)
+            known = self._remember_heart(study, center)
+        return known.center
+
+    @property
+    def _finder(self) -> Detector:
+        """The detector that finds the heart."""
         if self._heart_detector is None:
+            from MyoScarSegLib.detection.heart_center import heart_detector
+
             # Loaded here if it is not yet, or the order of the calls would decide which detector finds the heart.
             self._heart_detector = heart_detector(self.detector, self._device)
-        for heart in self._hearts:
-            if heart.belongs_to(study):
-                return heart.centre
-        usable = {k: study.voxels[k] for k in range(study.slices) if k not in study.bad_slices}
-        centre = find_heart(usable, self._heart_detector, study.geometry.pixel_spacing_mm, progress=progress, cancel=cancel)
-        self._hearts = [heart for heart in self._hearts if heart.voxels() is not None]
-        self._hearts.append(_Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, centre))
-        return centre
+        return self._heart_detector
+
+    def _known_heart(self, study: Study) -> _Heart | None:
+        return next((heart for heart in self._hearts if heart.belongs_to(study)), None)
+
+    def _remember_heart(self, study: Study, center: tuple[float, float] | None) -> _Heart:
+        heart = _Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, center)
+        self._hearts = [*(heart for heart in self._hearts if heart.voxels() is not None), heart]
+        return heart
 
     def encode(
         self,
@@ -153,7 +166,7 @@ class Pipeline:
             study: the study.
             slices: slice indices, the most urgent first; all if None.
             progress: called before each slice and at the end.
-            cancel: honoured before each slice.
+            cancel: honored before each slice.
 
         Raises:
             PromptError: a slice is not in the study.
@@ -169,11 +182,11 @@ class Pipeline:
             if k in study.bad_slices:
                 done.failed_slices[k] = study.bad_slices[k]
                 continue
-            centre = None
+            center = None
             if segmenter.window is not None:
-                centre = self.heart_centre(study, progress=progress, cancel=cancel)
+                center = self.heart_center(study, progress=progress, cancel=cancel)
             try:
-                segmenter.encode(study.voxels[k], segmenter.frame(study.slice_shape, spacing, centre))
+                segmenter.encode(study.voxels[k], segmenter.frame(study.slice_shape, spacing, center))
             except ModelError:  # of the model, so all slices would fail
                 raise
             except MyoScarSegError as error:
@@ -192,7 +205,7 @@ class Pipeline:
         Args:
             study: the study.
             progress: called before each slice and at the end.
-            cancel: honoured before each slice.
+            cancel: honored before each slice.
 
         Returns:
             The boxes in slice order, with the slices that failed and whether the caller cancelled.
@@ -200,6 +213,9 @@ class Pipeline:
         Raises:
             ModelError: a model cannot be loaded.
         """
+        from MyoScarSegLib.detection.detector import detect_slices
+        from MyoScarSegLib.detection.heart_center import HEART_CONFIDENCE, LEFT_VENTRICLE, heart_center
+
         found = Boxes()
         if cancel is not None and cancel.cancelled:
             found.cancelled = True
@@ -214,21 +230,26 @@ class Pipeline:
             "detector_confidence": f"{confidence:g}",
         }
 
-        def detect(index: int) -> None:
-            found.extend(
-                detector.detect_many(
-                    [study.voxels[index]],
-                    slice_indices=[index],
-                    pixel_spacing_mm=study.geometry.pixel_spacing_mm,
-                    confidence=confidence,
-                    labels=(SCAR,),
-                )[0]
-            )
-
-        usable = [k for k in range(study.slices) if k not in study.bad_slices]
-        found.failed_slices, found.cancelled = _each_slice(usable, detect, "Proposing boxes", progress, cancel)
+        # The heart, where it will be needed and is not known, is found in the same go.
+        with_heart = self.segmenter.window is not None or mapped
+        with_heart = with_heart and self._known_heart(study) is None and self._finder is detector
+        detected = detect_slices(
+            detector,
+            _usable(study),
+            pixel_spacing_mm=study.geometry.pixel_spacing_mm,
+            confidence=min(confidence, HEART_CONFIDENCE) if with_heart else confidence,
+            labels=(SCAR, LEFT_VENTRICLE) if with_heart else (SCAR,),
+            progress=progress,
+            cancel=cancel,
+        )
+        if with_heart and detected.boxes and not detected.cancelled:
+            self._remember_heart(study, heart_center(detected.boxes.values()))
+        for boxes in detected.boxes.values():
+            found.extend(box for box in boxes if box.label == SCAR and (box.confidence or 0.0) > confidence)
+        found.failed_slices = {k: _why("Proposing boxes", k, error) for k, error in detected.failed.items()}
+        found.cancelled = detected.cancelled
         if mapped and not found.cancelled:
-            self._reconcile(study, found, [k for k in usable if k not in found.failed_slices], progress, cancel)
+            self._reconcile(study, found, list(detected.boxes), progress, cancel)
         return found
 
     def _reconcile(
@@ -238,11 +259,11 @@ class Pipeline:
         segmenter = self.segmenter
         spacing = study.geometry.pixel_spacing_mm
         try:
-            centre = self.heart_centre(study, progress=progress, cancel=cancel)
+            center = self.heart_center(study, progress=progress, cancel=cancel)
         except Cancelled:
             found.cancelled = True
             return
-        found.heart = centre
+        found.heart = center
         detected = list(found)
         found.clear()
         found.provenance |= {
@@ -257,7 +278,7 @@ class Pipeline:
             proposals.extend(
                 reconcile(
                     [box for box in detected if box.slice == index],
-                    segmenter.tissue(study.voxels[index], pixel_spacing_mm=spacing, centre=centre),
+                    segmenter.tissue(study.voxels[index], pixel_spacing_mm=spacing, centre=center),
                     study.voxels[index],
                     slice_index=index,
                     map_name=segmenter.name,
@@ -297,7 +318,7 @@ class Pipeline:
             slices: slice indices; prompts on others are kept in the result, not segmented. All slices if None.
             threshold: probability from which on a pixel counts as scar.
             progress: called before each slice and at the end.
-            cancel: honoured before each slice.
+            cancel: honored before each slice.
 
         Raises:
             PromptError: a box, point or slice is outside the study, or a box is empty.
@@ -324,13 +345,13 @@ class Pipeline:
         if prompted and not cancelled:
             segmenter = self.segmenter
             provenance |= _provenance(segmenter)
-            centre = None
+            center = None
             if segmenter.window is not None and usable:
                 try:
-                    centre = self.heart_centre(study, progress=progress, cancel=cancel)
+                    center = self.heart_center(study, progress=progress, cancel=cancel)
                 except Cancelled:
                     return Result(study, probability, threshold, boxes, points, scores, failed, True, provenance)
-                provenance |= self._heart_provenance(centre)
+                provenance |= self._heart_provenance(center)
 
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
@@ -339,7 +360,7 @@ class Pipeline:
                     of_boxes,
                     of_points,
                     pixel_spacing_mm=study.geometry.pixel_spacing_mm,
-                    centre=centre,
+                    centre=center,
                 )
                 probability[index] = sigmoid(prediction.logits)
                 scores[index] = prediction.score
@@ -371,12 +392,12 @@ class Pipeline:
             provenance={**result.provenance, **boxes.provenance},
         )
 
-    def _heart_provenance(self, centre: tuple[float, float] | None) -> dict[str, str]:
+    def _heart_provenance(self, center: tuple[float, float] | None) -> dict[str, str]:
         assert self._heart_detector is not None  # noqa: S101 (it has just been asked)
         return {
             "heart_detector": self._heart_detector.name,
             "heart_detector_sha256": self._heart_detector.checksum,
-            "heart_centre_px": "not found; the middle of the slice" if centre is None else f"{centre[0]:.2f} {centre[1]:.2f}",
+            "heart_centre_px": "not found; the middle of the slice" if center is None else f"{center[0]:.2f} {center[1]:.2f}",
         }
 
 
@@ -386,7 +407,7 @@ class _Heart:
 
     voxels: weakref.ref[np.ndarray]
     pixel_spacing_mm: tuple[float, float] | None
-    centre: tuple[float, float] | None
+    center: tuple[float, float] | None
 
     def belongs_to(self, study: Study) -> bool:
         return self.voxels() is study.voxels and self.pixel_spacing_mm == study.geometry.pixel_spacing_mm
@@ -432,13 +453,21 @@ def _each_slice(
             work(index)
         except Cancelled:
             return failed, True
-        except MyoScarSegError as error:
-            failed[index] = str(error)
         except Exception as error:
             # The networks' own libraries raise many kinds of error; on one slice none of them may cost the others.
-            _log.exception("Slice %d failed", index)
-            failed[index] = (
-                f"{what.lower()} failed: {_TOO_LITTLE_MEMORY if out_of_memory(error) else str(error) or type(error).__name__}"
-            )
+            failed[index] = _why(what, index, error)
     progress(total, total, what)
     return failed, False
+
+
+def _why(what: str, index: int, error: Exception) -> str:
+    """Why a slice failed, for the user; for a defect the log says where."""
+    if isinstance(error, MyoScarSegError):
+        return str(error)
+    _log.error("Slice %d failed", index, exc_info=error)
+    return f"{what.lower()} failed: {_TOO_LITTLE_MEMORY if out_of_memory(error) else str(error) or type(error).__name__}"
+
+
+def _usable(study: Study) -> dict[int, np.ndarray]:
+    """The slices that networks can look at, by their index."""
+    return {k: study.voxels[k] for k in range(study.slices) if k not in study.bad_slices}

@@ -52,7 +52,7 @@ def pipeline(detector, vit) -> Pipeline:
 
 def test_the_hearts_centre_is_that_of_the_left_ventricle_whatever_the_prompts(detector, lite, study):
     pipeline = Pipeline(detector=detector, segmenter=lite)
-    assert pipeline.heart_centre(study) == (30.0, 18.0)
+    assert pipeline.heart_center(study) == (30.0, 18.0)
     views = set()
     encode = lite.encode
     lite_frames = lambda image, frame: views.add(frame.region) or encode(image, frame)  # noqa: E731
@@ -69,8 +69,8 @@ def test_the_heart_is_looked_for_once_per_study(detector, lite, study):
         pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
     assert [call for call in detector.calls if "lv" in call[1]] == [(k, ("lv",), 0.25) for k in range(SLICES)]
     moved = replace(study, voxels=np.roll(study.voxels, 5, axis=2))
-    assert pipeline.heart_centre(moved) == (35.0, 18.0)
-    assert pipeline.heart_centre(study) == (30.0, 18.0)
+    assert pipeline.heart_center(moved) == (35.0, 18.0)
+    assert pipeline.heart_center(study) == (30.0, 18.0)
 
 
 def test_a_slice_on_which_the_heart_cannot_be_looked_for_costs_no_other(lite, study):
@@ -102,7 +102,7 @@ def test_cancelling_while_the_heart_is_looked_for_ends_the_work(detector, lite, 
     assert len(result.scores) == 0
     assert len(detector.calls) == 2
     with pytest.raises(Cancelled):
-        Pipeline(detector=detector, segmenter=lite).heart_centre(study, cancel=told.token)
+        Pipeline(detector=detector, segmenter=lite).heart_center(study, cancel=told.token)
 
 
 def test_a_segmenter_of_whole_slices_needs_no_heart(pipeline, detector, study):

@@ -112,8 +112,8 @@ def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
 
     pipeline = Pipeline(segmenter=segmenter)
     _ = pipeline.detector
-    figures["find_heart_s"] = _seconds(lambda: pipeline.heart_centre(study), 1)[0]
-    centre = pipeline.heart_centre(study)
+    figures["find_heart_s"] = _seconds(lambda: pipeline.heart_center(study), 1)[0]
+    centre = pipeline.heart_center(study)
     figures["propose_s"] = statistics.median(_seconds(lambda: pipeline.propose(study), 3))
     segmenter.cache.clear()
     figures["segment_s"] = _seconds(lambda: pipeline.segment(study, boxes), 1)[0]
