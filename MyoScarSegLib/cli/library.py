@@ -134,7 +134,7 @@ def _label_map(text: str) -> LabelMap:
 
 def _add(args: argparse.Namespace) -> int:
     from MyoScarSegLib.study.reader import read_study
-    from MyoScarSegLib.training.datasets.library_record import checked_code
+    from MyoScarSegLib.training.datasets.case_record import checked_code
     from MyoScarSegLib.training.datasets.training_library import Library
 
     for code, what in ((args.patient, "patient code"), (args.case, "case name")):

@@ -18,7 +18,7 @@ from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, devi
 from MyoScarSegLib.errors import MyoScarSegError
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.dataset import DataSet
+    from MyoScarSegLib.training.datasets.labeled import DataSet
     from MyoScarSegLib.utils.progress import CancelToken
 
 _PRESETS = ("none", "light", "standard", "heavy")

@@ -95,7 +95,7 @@ def library_import(arguments: dict[str, Any], progress: Progress, cancel: Cancel
         :meth:`~.imports.ImportReport.to_json`; ``cancelled`` says whether it stopped before the last one.
     """
     from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
-    from MyoScarSegLib.training.datasets.label_preview import write_label_preview
+    from MyoScarSegLib.training.datasets.label_pictures import write_label_preview
     from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
     from MyoScarSegLib.training.datasets.training_library import Library
 

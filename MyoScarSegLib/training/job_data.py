@@ -12,8 +12,7 @@ from MyoScarSegLib.training.splits import Split, check_leakage, check_split, spl
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.dataset import DataSet
-    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
     from MyoScarSegLib.training.train_job import TrainJob
 
     Source = Callable[[Progress, CancelToken | None], DataSet]

@@ -177,7 +177,7 @@ def test_import_for_the_panel_tells_the_values_and_draws_them(place, tmp_path):
     from PIL import Image
 
     from MyoScarSegLib.training.chores import library_import
-    from MyoScarSegLib.training.datasets.label_preview import COLORS
+    from MyoScarSegLib.training.datasets.label_pictures import COLORS
     from MyoScarSegLib.utils.progress import CancelToken, no_progress
 
     Library.create(tmp_path / "library")

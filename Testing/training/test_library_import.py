@@ -16,10 +16,10 @@ from MyoScarSegLib.engine.task import ChildTask
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.study.writer import SCAR, write_segments, write_volume
 from MyoScarSegLib.training import chores
+from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.imports import import_cases, next_code
-from MyoScarSegLib.training.datasets.library_record import Case
 from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.scenes import opened_scene
 from MyoScarSegLib.training.datasets.training_library import Library
@@ -216,17 +216,13 @@ def test_unreviewed_slices_are_kept_and_not_used(tmp_path):
         add_case(library, "P002", 1, reviewed=[])
 
 
-def test_record_of_version_1_is_read(tmp_path):
+def test_record_of_another_version_is_named(tmp_path):
     library = Library.create(tmp_path / "library")
     add_case(library, "P001", 0)
     path = library.folder / "cases" / "P001" / "case.json"
-    document = json.loads(path.read_text())
-    for key in ("volume_ml", "mass_g", "reviewed", "tags", "added_by"):
-        del document[key]
-    path.write_text(json.dumps({**document, "version": 1}))
-    case = Case.read(path)
-    assert (case.reviewed, case.tags, case.mass_g) == (None, (), None)
-    assert library.load(case) is not None
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 1}))
+    with pytest.raises(StudyError, match=r"case.json is of version 1; this program reads version 2\. .*add it again"):
+        Case.read(path)
 
 
 def test_mass_and_thumbnail_of_a_case(tmp_path):

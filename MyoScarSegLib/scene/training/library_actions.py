@@ -13,8 +13,8 @@ from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.library_case import SegmentChoice, classes_of, hand_over, reviewed_slices, segments
 from MyoScarSegLib.scene.training.opened_case import CASE, ReadCase, add_labels, add_volume, opened_volume
 from MyoScarSegLib.scene.training.training_state import TrainingState
+from MyoScarSegLib.training.datasets.case_record import Case, checked_code
 from MyoScarSegLib.training.datasets.handover import read_handover
-from MyoScarSegLib.training.datasets.library_record import Case, checked_code
 from MyoScarSegLib.training.datasets.library_state import CaseRow
 from MyoScarSegLib.training.splits import Split
 

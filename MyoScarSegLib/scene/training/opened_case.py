@@ -17,8 +17,8 @@ from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
-from MyoScarSegLib.training.datasets.library_record import Case
 
 CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
 """Attributes of a volume that was opened from a library: the case's name, and the checksum of its image."""

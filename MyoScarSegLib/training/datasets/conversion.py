@@ -18,10 +18,9 @@ from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.boxes import MERGED, PER_SCAR, scar_boxes, yolo_text
-from MyoScarSegLib.training.datasets.dataset import DataSet, LabeledStudy
-from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT
-from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
-from MyoScarSegLib.training.datasets.stored import straight, write_image
+from MyoScarSegLib.training.datasets.label_pictures import write_gray
+from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT, DataSet, LabeledStudy
+from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.files import move, write_bytes, write_json
@@ -160,9 +159,9 @@ def _to_yolo(
             raise StudyError(f"Two slices would be called {name}; give their cases different names.")
         part = part_of[labeled.patient]
         homes = {kind: folder / (f"{part}/{kind}" if report.layout == "yolosam" else f"{kind}/{part}") for kind in _KINDS}
-        _write_png(homes["images"] / f"{name}.png", np.round(normalise(labeled.image) * 255))
+        write_gray(homes["images"] / f"{name}.png", np.round(normalise(labeled.image) * 255))
         if report.layout == "yolosam":
-            _write_png(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
+            write_gray(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
         boxes = scar_boxes(labeled.scar, labeled.pixel_spacing_mm, merged=options.boxes == MERGED)
         write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labeled.scar.shape).encode())
         sidecar.slices[name] = (labeled.stack, labeled.index)
@@ -275,16 +274,6 @@ def _count(report: Conversion, one: LabeledStudy) -> None:
 
 def _file_name(name: str) -> str:
     return case_name(Path(name).name)
-
-
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    from io import BytesIO
-
-    from PIL import Image
-
-    data = BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(data, format="PNG")
-    write_bytes(path, data.getvalue())
 
 
 def _step(cancel: CancelToken | None, progress: Progress, done: int, total: int, message: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.dataset import DataSet, LabeledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, strata_by_content
 from MyoScarSegLib.training.datasets.labeled_volumes import read_volumes
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap
 from MyoScarSegLib.training.datasets.pairs import find_pairs, in_emidecs_layout

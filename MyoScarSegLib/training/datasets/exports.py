@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError, StudyError
-from MyoScarSegLib.training.datasets.library_record import RECORD, THUMBNAIL, Case
+from MyoScarSegLib.training.datasets.case_record import RECORD, THUMBNAIL, Case
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress

@@ -12,10 +12,10 @@ from MyoScarSegLib.errors import MyoScarSegError, StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.dataset import LabeledStudy
+from MyoScarSegLib.training.datasets.case_record import Case, image_digest
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-from MyoScarSegLib.training.datasets.library_record import Case, image_digest
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
 from MyoScarSegLib.training.datasets.training_library import Library

@@ -1,14 +1,28 @@
-"""One slice with its reference labels: what every data set is read into."""
+"""Slices and studies with their reference labels, and a data set of them: what every labeled folder is read into."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.stack import FileStack, study_from
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 
-__all__ = ["BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "LabeledSlice"]
+if TYPE_CHECKING:
+    from MyoScarSegLib.training.splits import Split
+
+__all__ = [
+    "BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "DataSet", "LabeledSlice", "LabeledStudy",
+    "scar_only_unless_wall", "stacked", "strata_by_content",
+]  # fmt: skip
+
+#: Slice numbers that leave more than this factor between them are no numbers of slices.
+_SPARSE = 2
 
 
 @dataclass(frozen=True)
@@ -49,3 +63,153 @@ class LabeledSlice:
     def left_ventricle(self) -> np.ndarray:
         """``[rows, columns]`` bool: all within the epicardium, as far as it is labeled."""
         return self.labels > BACKGROUND
+
+
+@dataclass(frozen=True)
+class LabeledStudy:
+    """One slice stack with its reference labels.
+
+    Attributes:
+        case: name of the stack in its data set; a patient may have several.
+        patient: code of the patient.
+        study: the stack.
+        labels: uint8 ``[k, j, i]``, shaped like ``study.voxels``, in the classes of
+            :class:`LabeledSlice`.
+        wall_known: whether cavity and myocardium are labeled too.
+        reviewed: numbers of the slices that a reader has looked at; None for all. The others are neither trained on nor
+            validated on.
+    """
+
+    case: str
+    patient: str
+    study: Study
+    labels: np.ndarray
+    wall_known: bool
+    reviewed: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.study.voxels.shape:
+            raise ValueError(f"{self.case}: labels {self.labels.shape} do not fit the study {self.study.voxels.shape}")
+
+    def slices(self) -> list[LabeledSlice]:
+        """Its slices in order, without those whose pixels could not be read and those that nobody has reviewed."""
+        geometry = self.study.geometry
+        extents = geometry.slice_extents_mm(self.study.slices)
+        return [
+            LabeledSlice(
+                patient=self.patient,
+                index=index,
+                image=self.study.voxels[index],
+                labels=self.labels[index],
+                pixel_spacing_mm=geometry.pixel_spacing_mm,
+                slice_spacing_mm=None if extents is None else float(extents[index]),
+                wall_known=self.wall_known,
+                case=self.case,
+            )
+            for index in range(self.study.slices)
+            if index not in self.study.bad_slices and (self.reviewed is None or index in self.reviewed)
+        ]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a folder of labeled images holds.
+
+    Attributes:
+        kind: ``"emidec"`` (volumes in its layout), ``"library"``, ``"yolosam"`` or ``"volumes"``.
+        slices: sorted by patient, case and slice; those free of scar too.
+        skipped: name of a case (or ``"<case> slice <n>"``) to the reason why it could not be read.
+        strata: patient to what a split spreads evenly, such as ``"scar"`` and ``"normal"``.
+        given_split: the split that came with the data (YoloSAM's folders, a library's manifest); None if there is none.
+        stacks: the studies that the slices were cut from; empty where the data is single pictures.
+    """
+
+    kind: str
+    slices: list[LabeledSlice]
+    skipped: dict[str, str] = field(default_factory=dict)
+    strata: Mapping[str, str] = field(default_factory=dict)
+    given_split: Split | None = None
+    stacks: tuple[LabeledStudy, ...] = ()
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Codes of the patients, sorted."""
+        return tuple(sorted({s.patient for s in self.slices}))
+
+    def studies(self) -> tuple[list[LabeledStudy], dict[str, str]]:
+        """The stacks, put together from single pictures where need be; and why others cannot be, by name."""
+        if self.stacks:
+            return list(self.stacks), {}
+        by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
+        for labeled in self.slices:
+            by_stack.setdefault((labeled.patient, labeled.stack), []).append(labeled)
+        studies, failed = [], {}
+        for (_, name), slices in by_stack.items():
+            try:
+                studies.append(stacked(slices))
+            except StudyError as error:
+                failed[name] = str(error)
+        return studies, failed
+
+
+def stacked(slices: Sequence[LabeledSlice]) -> LabeledStudy:
+    """The study that single slices of one stack make up. Those missing in between are blank and count as unreadable.
+
+    Raises:
+        StudyError: they differ in size, two have the same number, or none shows anything.
+    """
+    ordered = sorted(slices, key=lambda s: s.index)
+    first, name = ordered[0], ordered[0].stack
+    shapes = {s.image.shape for s in ordered}
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(shapes))
+        raise StudyError(f"The slices of {name} differ in size ({sizes}), so they are no stack.")
+    numbers = [s.index for s in ordered]
+    if len(set(numbers)) < len(numbers):
+        raise StudyError(f"Two slices of {name} have the same number, so their order is not known.")
+    if numbers[-1] - numbers[0] >= _SPARSE * len(numbers):  # numbers of files or instances, not of slices
+        numbers = list(range(len(numbers)))
+    places = [number - numbers[0] for number in numbers]
+    voxels = np.zeros((places[-1] + 1, *first.image.shape), dtype=np.float32)
+    labels = np.zeros(voxels.shape, dtype=np.uint8)
+    for place, labeled in zip(places, ordered, strict=True):
+        voxels[place], labels[place] = labeled.image, labeled.labels
+    missing = dict.fromkeys(sorted(set(range(len(voxels))) - set(places)), "it is missing in the data set")
+    stack = FileStack(
+        voxels, _geometry(first, ordered), "pictures", slice_axis_is_k=True, one_slice_is_enough=True, bad_slices=missing
+    )
+    study = study_from(name, stack)
+    labels, wall_known = scar_only_unless_wall(labels, all(s.wall_known for s in ordered))
+    return LabeledStudy(name, first.patient, study, labels, wall_known)
+
+
+def _geometry(first: LabeledSlice, slices: list[LabeledSlice]) -> Geometry:
+    """Spacing if the slices know it; between them the usual distance, the slices being an even stack as far as anyone knows."""
+    if first.pixel_spacing_mm is None or first.slice_spacing_mm is None:
+        return Geometry(None)
+    row, column = first.pixel_spacing_mm
+    return Geometry((column, row, float(np.median([s.slice_spacing_mm or first.slice_spacing_mm for s in slices]))))
+
+
+def strata_by_content(slices: Sequence[LabeledSlice]) -> dict[str, str]:
+    """Patient to ``"scar"`` if any of the patient's slices has some, else ``"normal"``."""
+    strata: dict[str, str] = {}
+    for labeled in slices:
+        strata.setdefault(labeled.patient, "normal")
+        if labeled.scar.any():
+            strata[labeled.patient] = "scar"
+    return dict(sorted(strata.items()))
+
+
+def scar_only_unless_wall(labels: np.ndarray, wall_known: bool) -> tuple[np.ndarray, bool]:
+    """Labels of one case in which the wall counts only where cavity and myocardium are both drawn.
+
+    Args:
+        labels: uint8 classes of any shape.
+        wall_known: whether the data set's labels can tell them.
+
+    Returns:
+        The labels, with everything but scar set to background if the wall is not known; and whether it is.
+    """
+    known = wall_known and bool((labels == CAVITY).any()) and bool((labels == MYOCARDIUM).any())
+    return (labels if known else np.where(labels >= INFARCT, labels, 0).astype(np.uint8)), known

@@ -12,13 +12,11 @@ from MyoScarSegLib.study.masks import check_cover, read_labels
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.dataset import LabeledStudy, scar_only_unless_wall
-from MyoScarSegLib.training.datasets.labeled import INFARCT
+from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
 from MyoScarSegLib.training.datasets.patients import PatientRule
-from MyoScarSegLib.training.datasets.sidecar import Sidecar
-from MyoScarSegLib.training.datasets.stored import read_written
+from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 

@@ -13,10 +13,9 @@ from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_labels, scar_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import class_named, says_scar
-from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
-from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_emidecs_layout, stem
-from MyoScarSegLib.training.datasets.sidecar import Sidecar
+from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.utils.files import read_json
 
 #: Value in a file to class.
@@ -30,8 +29,8 @@ BINARY: dict[int, LabelMap] = {value: {0: BACKGROUND, value: INFARCT} for value 
 
 EXAMPLE = "--labels 'cavity=1 myocardium=2 scar=3,4'"
 
-#: Files of ours beside labels: a library's case, and a result of ``segment``.
-RECORD, LABELS, _RESULT = "case.json", "labels.nii.gz", "result.json"
+#: Beside the labels of a result of ``segment``.
+_RESULT = "result.json"
 
 #: So many values are named in a message.
 _MOST_SHOWN = 12
@@ -70,7 +69,7 @@ def parse_label_map(text: str) -> LabelMap:
 def named_by_place(path: Path, values: Collection[int], root: Path | None = None) -> LabelMap | None:
     """What the values of a plain label file mean by where it lies; None if that does not say.
 
-    Our own results and library say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its
+    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its
     folder; and, if there is one value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Nothing but 0 is no
     scar.
 
@@ -82,8 +81,7 @@ def named_by_place(path: Path, values: Collection[int], root: Path | None = None
     drawn = set(values) - {0}
     if not drawn:
         return BINARY[1]
-    own_case = path.name == LABELS and (path.parent / RECORD).is_file()
-    if drawn <= set(EMIDEC) and (own_case or in_emidecs_layout(path)):
+    if drawn <= set(EMIDEC) and in_emidecs_layout(path):
         return EMIDEC
     if drawn == {1} and (path.parent / _RESULT).is_file():
         return BINARY[1]

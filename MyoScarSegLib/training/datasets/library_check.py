@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.dataset import LabeledStudy
-from MyoScarSegLib.training.datasets.labeled import INFARCT
-from MyoScarSegLib.training.datasets.library_record import content_digest
+from MyoScarSegLib.training.datasets.case_record import content_digest
+from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
 from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
 from MyoScarSegLib.training.splits import check_leakage, check_split

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.training.datasets.library_record import THUMBNAIL, Case
+from MyoScarSegLib.training.datasets.case_record import THUMBNAIL, Case
 from MyoScarSegLib.training.datasets.places import CASES, REPLACED
 from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
 from MyoScarSegLib.training.splits import Split

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.training.datasets.library_record import RECORD
+from MyoScarSegLib.training.datasets.case_record import RECORD
 from MyoScarSegLib.utils.files import move
 
 CASES = "cases"

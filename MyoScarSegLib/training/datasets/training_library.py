@@ -5,7 +5,7 @@
     library.json                            what the folder is, and its version
     split.json                              who trains and who validates, once it was drawn
     cases/<case>/volume.nrrd                the image, k through the slices
-    cases/<case>/segmentation.seg.nrrd      scar, and the wall where it was drawn (or labels.nii.gz, in EMIDEC's values)
+    cases/<case>/segmentation.seg.nrrd      scar, and the wall where it was drawn
     cases/<case>/case.json                  patient code, source, reviewer, what is reviewed, checksums, geometry
     cases/<case>/thumbnail.png              the slice with most scar, for lists
     runs/<run>/                             trainings; see :mod:`MyoScarSegLib.training.runs`
@@ -28,10 +28,7 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.dataset import LabeledStudy, strata_by_content
-from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-from MyoScarSegLib.training.datasets.library_record import (
-    LABELS,
+from MyoScarSegLib.training.datasets.case_record import (
     RECORD,
     SEGMENTATION,
     VOLUME,
@@ -42,8 +39,10 @@ from MyoScarSegLib.training.datasets.library_record import (
     image_digest,
     write_case,
 )
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import CASES, case_folders, put, take_away, written_aside
-from MyoScarSegLib.training.datasets.stored import read_written
+from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
 from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
 from MyoScarSegLib.utils.locks import locked
@@ -276,11 +275,9 @@ class Library:
                     f"over an edit, accept it (`myoscarseg library accept LIBRARY {case.case}`), or add the case again."
                 )
         study = dataclasses.replace(read_written(folder / VOLUME, case.facts), case=case.case)
-        if (study.slices, *study.slice_shape) != (case.slices, case.rows, case.columns):
+        if (study.slices, *study.slice_shape) != (case.slices, case.geometry.rows, case.geometry.columns):
             raise StudyError(f"{folder / VOLUME} has another size than its record says. Remove the case and add it again.")
-        label_map = None if SEGMENTATION in case.files else labelmaps.EMIDEC
-        labels = folder / (SEGMENTATION if SEGMENTATION in case.files else LABELS)
-        classes, known = labelmaps.classes_on(study, labels, label_map, case.facts.wall_known)
+        classes, known = labelmaps.classes_on(study, folder / SEGMENTATION, None, case.wall_known)
         return LabeledStudy(case.case, case.patient, study, classes, known, case.reviewed)
 
     def read(
@@ -454,7 +451,7 @@ class Library:
 
 def _renamed(record: Case, case: str, folder: Path) -> Case:
     record = dataclasses.replace(record, case=case)
-    write_json(folder / RECORD, record.to_json())
+    record.write(folder)
     return record
 
 

@@ -18,11 +18,10 @@ from MyoScarSegLib.study.pictures import picture_files, read_grey
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.study.tissue import says_scar
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.dataset import DataSet, scar_only_unless_wall, strata_by_content
-from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import INFARCT, DataSet, LabeledSlice, scar_only_unless_wall, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
-from MyoScarSegLib.training.datasets.sidecar import CaseFacts, Sidecar
+from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 

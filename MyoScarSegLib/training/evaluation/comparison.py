@@ -12,8 +12,7 @@ from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import StoredLabels, check_cover, read_labels, read_stored
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.dataset import scar_only_unless_wall
-from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT
+from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import (
     LabelMap,
     classes_of_segments,

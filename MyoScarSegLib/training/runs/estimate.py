@@ -16,8 +16,8 @@ from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
+    from MyoScarSegLib.training.datasets.case_record import Case
     from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-    from MyoScarSegLib.training.datasets.library_record import Case
     from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.train_job import TrainJob
 

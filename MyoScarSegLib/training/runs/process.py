@@ -35,8 +35,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     import numpy as np
 
-    from MyoScarSegLib.training.datasets.dataset import DataSet
-    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 
 RESULT = "result.json"
 """In a part's folder when its training is complete."""

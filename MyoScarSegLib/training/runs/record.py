@@ -13,7 +13,7 @@ from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.library_record import Case
+    from MyoScarSegLib.training.datasets.case_record import Case
 
 RECORD = "run.json"
 FORMAT, VERSION = "MyoScarSeg training run", 1

@@ -14,7 +14,7 @@ from MyoScarSegLib.training.runs.record import CaseMark
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.dataset import DataSet, LabeledStudy
+    from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
     from MyoScarSegLib.training.runs.run import Run
     from MyoScarSegLib.training.splits import Split
 
@@ -135,7 +135,7 @@ def _leave_out(run: Run, lost: dict[str, str], left: set[str], *, write: bool) -
 
 
 def _data(studies: list[LabeledStudy], left_out: Mapping[str, str]) -> DataSet:
-    from MyoScarSegLib.training.datasets.dataset import DataSet, strata_by_content
+    from MyoScarSegLib.training.datasets.labeled import DataSet, strata_by_content
 
     ordered = sorted(studies, key=lambda one: (one.patient, one.case))
     skipped = dict(left_out)

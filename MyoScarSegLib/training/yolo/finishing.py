@@ -12,8 +12,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, SecondLook, save_checkpoint
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
-from MyoScarSegLib.training.datasets.dataset import strata_by_content
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, strata_by_content
 from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.splits import Split, split_patients
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.training.datasets.label_preview import COLORS
+from MyoScarSegLib.training.datasets.label_pictures import COLORS
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:

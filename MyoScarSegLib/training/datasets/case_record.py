@@ -1,4 +1,4 @@
-"""The JSON record of one case of a training library, and what a code may look like."""
+"""One case of a training library: its record, how it is written, and what a code may look like."""
 
 from __future__ import annotations
 
@@ -18,20 +18,31 @@ from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.description import orientation_words
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.dataset import LabeledStudy
-from MyoScarSegLib.training.datasets.labeled import INFARCT
-from MyoScarSegLib.training.datasets.labelmaps import LABELS, RECORD
-from MyoScarSegLib.training.datasets.sidecar import CaseFacts
-from MyoScarSegLib.training.datasets.stored import read_written, write_image, write_label_segments
-from MyoScarSegLib.training.datasets.thumbnail import write_thumbnail
-from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
+from MyoScarSegLib.training.datasets.label_pictures import write_thumbnail
+from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
+from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, read_written, write_image, write_label_segments
+from MyoScarSegLib.utils.files import sha256_of, write_json
+from MyoScarSegLib.utils.json_fields import Count, Index, load, to_json
 
-VOLUME, SEGMENTATION = "volume.nrrd", "segmentation.seg.nrrd"
-THUMBNAIL = "thumbnail.png"
-VERSION, READABLE = 2, (1, 2)
+RECORD = "case.json"
+VOLUME, SEGMENTATION, THUMBNAIL = "volume.nrrd", "segmentation.seg.nrrd", "thumbnail.png"
+VERSION = 2
 
 _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _LONGEST_TEXT, _LONGEST_TAG = 200, 40
+
+
+@dataclass(frozen=True)
+class CaseGeometry:
+    """Size and places of a case's stack; see :class:`~.stored_stacks.CaseFacts`. ``orientation`` is in words."""
+
+    slices: Count
+    rows: Count
+    columns: Count
+    spacing_mm: tuple[float, float, float] | None
+    slice_positions_mm: tuple[float, ...] | None
+    slice_origins_mm: tuple[tuple[float, float, float], ...] | None
+    orientation: str
 
 
 @dataclass(frozen=True)
@@ -44,15 +55,15 @@ class Case:
         source: where image and labels come from, in the user's words.
         reviewer: who drew or checked the labels.
         labels: names of the segments that were drawn.
+        wall_known: whether cavity and myocardium are among them.
         date: when it was added, ISO 8601, UTC.
         program: name and version of the program that added it.
         files: name of each file to its SHA-256.
         content_sha256: of voxels, geometry and labels: equal for what is the same however often it is added.
         image_sha256: of the voxels alone.
-        slices, rows, columns: size of the stack.
-        facts: patient, spacing, slice positions, unreadable slices.
-        orientation: of the stack, in words.
+        geometry: of the stack.
         reconstruction: ``"PSIR"`` or ``"magnitude"``.
+        bad_slices: numbers of the slices that could not be read when it was added.
         scar_pixels, slices_with_scar: what the labels hold.
         volume_ml, mass_g: of the scar; None without spacing.
         reviewed: numbers of the slices that the reviewer has looked at; None for all. The others are not used.
@@ -65,24 +76,39 @@ class Case:
     source: str
     reviewer: str
     labels: tuple[str, ...]
+    wall_known: bool
     date: str
     program: str
     files: dict[str, str]
     content_sha256: str
     image_sha256: str
-    slices: int
-    rows: int
-    columns: int
-    facts: CaseFacts
-    orientation: str
+    geometry: CaseGeometry
     reconstruction: str
-    scar_pixels: int
-    slices_with_scar: int
+    bad_slices: tuple[Index, ...]
+    scar_pixels: Index
+    slices_with_scar: Index
     volume_ml: float | None = None
     mass_g: float | None = None
-    reviewed: tuple[int, ...] | None = None
+    reviewed: tuple[Index, ...] | None = None
     tags: tuple[str, ...] = ()
     added_by: str = ""
+
+    def __post_init__(self) -> None:
+        checked_code(self.patient, "patient code")
+        if set(self.files) != {VOLUME, SEGMENTATION}:
+            raise StudyError(f"it names the files {', '.join(self.files) or 'none'}; a case has {VOLUME} and {SEGMENTATION}.")
+
+    @property
+    def slices(self) -> int:
+        """Of the stack."""
+        return self.geometry.slices
+
+    @property
+    def facts(self) -> CaseFacts:
+        """What the case's files cannot hold."""
+        at = self.geometry
+        places = at.spacing_mm, at.slice_positions_mm, at.slice_origins_mm
+        return CaseFacts(self.patient, self.wall_known, *places, self.bad_slices)
 
     @property
     def unreviewed(self) -> tuple[int, ...]:
@@ -91,83 +117,28 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object."""
-        facts = self.facts.to_json()
-        return {
-            "version": VERSION,
-            "case": self.case,
-            "patient": self.patient,
-            "source": self.source,
-            "reviewer": self.reviewer,
-            "labels": list(self.labels),
-            "wall_known": facts["wall_known"],
-            "date": self.date,
-            "program": self.program,
-            "files": self.files,
-            "content_sha256": self.content_sha256,
-            "image_sha256": self.image_sha256,
-            "geometry": {
-                "slices": self.slices,
-                "rows": self.rows,
-                "columns": self.columns,
-                "spacing_mm": facts["spacing_mm"],
-                "slice_positions_mm": facts["slice_positions_mm"],
-                "slice_origins_mm": facts["slice_origins_mm"],
-                "orientation": self.orientation,
-            },
-            "reconstruction": self.reconstruction,
-            "bad_slices": facts["bad_slices"],
-            "scar_pixels": self.scar_pixels,
-            "slices_with_scar": self.slices_with_scar,
-            "volume_ml": self.volume_ml,
-            "mass_g": self.mass_g,
-            "reviewed": None if self.reviewed is None else list(self.reviewed),
-            "tags": list(self.tags),
-            "added_by": self.added_by,
-        }
+        document: dict[str, Any] = to_json(self, version=VERSION)
+        return document
+
+    def write(self, folder: Path) -> None:
+        """Write the record into the case's folder.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_json(folder / RECORD, self.to_json())
 
     @classmethod
     def read(cls, path: Path) -> Case:
         """Read a record.
 
         Raises:
-            StudyError: it is missing, damaged, or from a newer version.
+            StudyError: it is missing, damaged, or of another version.
         """
-        document = read_json(path, StudyError)
         try:
-            if document["version"] not in READABLE:
-                raise StudyError(f"{path} is of version {document['version']}; this program reads up to {VERSION}. Update it.")
-            geometry = document["geometry"]
-            files = {str(name): str(digest) for name, digest in document["files"].items()}
-            if VOLUME not in files or not {SEGMENTATION, LABELS} & set(files) or set(files) - {VOLUME, SEGMENTATION, LABELS}:
-                raise StudyError(f"{path} names the files {', '.join(files) or 'none'}; a case has {VOLUME} and {SEGMENTATION}.")
-            return cls(
-                case=str(document["case"]),
-                patient=checked_code(str(document["patient"]), "patient code"),
-                source=str(document["source"]),
-                reviewer=str(document["reviewer"]),
-                labels=tuple(str(name) for name in document["labels"]),
-                date=str(document["date"]),
-                program=str(document["program"]),
-                files=files,
-                content_sha256=str(document["content_sha256"]),
-                image_sha256=str(document["image_sha256"]),
-                slices=int(geometry["slices"]),
-                rows=int(geometry["rows"]),
-                columns=int(geometry["columns"]),
-                facts=CaseFacts.from_json({**document, **geometry}),
-                orientation=str(geometry["orientation"]),
-                reconstruction=str(document["reconstruction"]),
-                scar_pixels=int(document["scar_pixels"]),
-                slices_with_scar=int(document["slices_with_scar"]),
-                # From here on unknown to version 1.
-                volume_ml=_number(document.get("volume_ml")),
-                mass_g=_number(document.get("mass_g")),
-                reviewed=None if document.get("reviewed") is None else tuple(int(k) for k in document["reviewed"]),
-                tags=tuple(str(tag) for tag in document.get("tags", ())),
-                added_by=str(document.get("added_by", "")),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StudyError(f"{path} is damaged ({error!r}). Remove the case and add it again.") from error
+            return load(cls, path, StudyError, version=VERSION)
+        except StudyError as error:
+            raise StudyError(f"{error} Remove the case and add it again.") from error
 
 
 def write_case(
@@ -179,40 +150,42 @@ def write_case(
         OutputError: a file cannot be written.
         StudyError: what was written cannot be read, or is not what was to be written (a full or failing disk).
     """
-    study, labels = labeled.study, labeled.labels
+    study, scar = labeled.study, labeled.labels >= INFARCT
     write_image(folder / VOLUME, study)
-    names = write_label_segments(folder / SEGMENTATION, labels, labeled.wall_known, study)
+    names = write_label_segments(folder / SEGMENTATION, labeled.labels, labeled.wall_known, study)
     facts = CaseFacts.of(labeled.patient, labeled.wall_known, study)
     if not np.array_equal(read_written(folder / VOLUME, facts).voxels, study.voxels):
         raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
-    burden = scar_burden(labels >= INFARCT, study.geometry)
+    burden = scar_burden(scar, study.geometry)
+    orientation = "" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction)
+    rows, columns = study.slice_shape
     case = Case(
         case=labeled.case,
         patient=labeled.patient,
         source=_plain(source),
         reviewer=_plain(reviewer),
         labels=names,
+        wall_known=labeled.wall_known,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         program=f"MyoScarSeg {__version__}",
         files={name: sha256_of(folder / name) for name in (VOLUME, SEGMENTATION)},
         content_sha256=content_digest(labeled),
         image_sha256=image_digest(study),
-        slices=study.slices,
-        rows=study.slice_shape[0],
-        columns=study.slice_shape[1],
-        facts=facts,
-        orientation="" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction),
+        geometry=CaseGeometry(
+            study.slices, rows, columns, facts.spacing_mm, facts.slice_positions_mm, facts.slice_origins_mm, orientation
+        ),
         reconstruction=study.reconstruction.value,
-        scar_pixels=int((labels >= INFARCT).sum()),
-        slices_with_scar=int((labels >= INFARCT).any(axis=(1, 2)).sum()),
+        bad_slices=facts.bad_slices,
+        scar_pixels=int(scar.sum()),
+        slices_with_scar=int(scar.any(axis=(1, 2)).sum()),
         volume_ml=burden.volume_ml,
         mass_g=burden.mass_g,
         reviewed=labeled.reviewed,
         tags=checked_tags(tags),
         added_by=_plain(added_by),
     )
-    write_thumbnail(folder / THUMBNAIL, study, labels >= INFARCT)
-    write_json(folder / RECORD, case.to_json())
+    write_thumbnail(folder / THUMBNAIL, study, scar)
+    case.write(folder)
     return case
 
 
@@ -269,10 +242,6 @@ def checked_slices(reviewed: Iterable[int] | None, slices: int) -> tuple[int, ..
     if not numbers:
         raise StudyError("No slice is reviewed, so nothing could be learnt. Look through the slices first, and say which.")
     return None if len(numbers) == slices else numbers
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,152 @@
+"""Labeled stacks in files that this program wrote, with k through the slices; what such files cannot hold stands beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.names import case_name
+from MyoScarSegLib.study.stack import study_from
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, NO_REFLOW, SCAR, WALL
+from MyoScarSegLib.study.volumes import read_volume
+from MyoScarSegLib.study.writer import write_segments, write_volume
+from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.json_fields import Index, load, to_json
+
+_SIDECAR = "myoscarseg.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """What is known of one case beyond its files.
+
+    Attributes:
+        patient: code of the patient.
+        wall_known: whether cavity and myocardium are labeled.
+        spacing_mm: ``(i, j, k)``; None if it is not known, whatever number the file must have.
+        slice_positions_mm, slice_origins_mm: of an uneven stack, as :class:`~MyoScarSegLib.study.study.Geometry` has them.
+        bad_slices: numbers of slices that could not be read; they are blank in the file.
+        axis: the file's axis through the slices.
+    """
+
+    patient: str
+    wall_known: bool
+    spacing_mm: tuple[float, float, float] | None
+    slice_positions_mm: tuple[float, ...] | None = None
+    slice_origins_mm: tuple[tuple[float, float, float], ...] | None = None
+    bad_slices: tuple[Index, ...] = ()
+    axis: str = "k"
+
+    @classmethod
+    def of(cls, patient: str, wall_known: bool, study: Study) -> CaseFacts:
+        """The facts to keep of a study that is written with k through its slices."""
+        geometry = study.geometry
+        positions, origins = geometry.slice_positions_mm, geometry.slice_origins_mm
+        return cls(
+            patient=patient,
+            wall_known=wall_known,
+            spacing_mm=geometry.spacing_mm,
+            slice_positions_mm=None if positions is None else tuple(float(v) for v in positions),
+            slice_origins_mm=None if origins is None else tuple((float(x), float(y), float(z)) for x, y, z in origins),
+            bad_slices=tuple(sorted(study.bad_slices)),
+        )
+
+    def restored(self, study: Study) -> Study:
+        """The study with what its file could not hold.
+
+        Raises:
+            StudyError: the facts are about a stack of another number of slices.
+        """
+        bad = dict.fromkeys(self.bad_slices, "it could not be read when the data was put together")
+        study = replace(study, bad_slices=bad | study.bad_slices)
+        if self.spacing_mm is None:
+            return replace(study, geometry=replace(study.geometry, spacing_mm=None), problems=())
+        if self.slice_positions_mm is None:
+            return study
+        positions, origins = np.array(self.slice_positions_mm), np.array(self.slice_origins_mm or ())
+        if len(positions) != study.slices or (len(origins) not in (0, study.slices)):
+            raise StudyError(
+                f"{study.case} has {study.slices} slices, but its record has positions of {len(positions)}: the file was changed."
+            )
+        geometry = replace(study.geometry, slice_positions_mm=positions, slice_origins_mm=origins if len(origins) else None)
+        return replace(study, geometry=geometry)
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The record beside a converted data set; empty where there is none.
+
+    Attributes:
+        cases: name of the case to its facts.
+        slices: name of a slice's file (without extension) to its case and number; only in layouts of pictures.
+        label_map: value in the label files to class; only in layouts of volumes.
+    """
+
+    cases: dict[str, CaseFacts] = field(default_factory=dict)
+    slices: dict[str, tuple[str, int]] = field(default_factory=dict)
+    label_map: dict[int, int] | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the record into ``folder``."""
+        write_json(folder / _SIDECAR, to_json(self, version=_VERSION))
+
+    @classmethod
+    def read(cls, folder: Path) -> Sidecar:
+        """The record in ``folder``, or an empty one if there is none.
+
+        Raises:
+            StudyError: it is damaged or of another version.
+        """
+        path = folder / _SIDECAR
+        if not path.is_file():
+            return cls()
+        try:
+            return load(cls, path, StudyError, version=_VERSION)
+        except StudyError as error:
+            raise StudyError(f"{error} Delete it to read the folder without it.") from error
+
+
+def read_written(path: Path, facts: CaseFacts) -> Study:
+    """The study in a volume that :func:`write_image` wrote, with what is known of it beside.
+
+    Raises:
+        StudyError: the file is damaged, or is not the one that the facts are about.
+    """
+    stack = replace(read_volume(path), one_slice_is_enough=True)
+    return facts.restored(study_from(case_name(path), stack, axis=facts.axis))
+
+
+def write_image(path: Path, study: Study) -> None:
+    """Write the voxels with k through the slices: as int16 if that loses nothing, else as float32.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    voxels = study.voxels
+    limits = np.iinfo(np.int16)
+    if voxels.min() >= limits.min and voxels.max() <= limits.max and np.array_equal(voxels, np.round(voxels)):
+        voxels = voxels.astype(np.int16)
+    write_volume(path, voxels, straight(study))
+
+
+def write_label_segments(path: Path, labels: np.ndarray, wall_known: bool, study: Study) -> tuple[str, ...]:
+    """Write classes as a ``.seg.nrrd``, and return the segments' names.
+
+    Scar always has its segment; no-reflow has one where there is some, cavity and myocardium where they are known.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    tissues = [SCAR, *((BLOOD_POOL, WALL) if wall_known else ()), *((MVO,) if (labels == NO_REFLOW).any() else ())]
+    write_segments(path, labels.astype(np.uint8), {tissue.number: tissue for tissue in tissues}, straight(study))
+    return tuple(tissue.name for tissue in tissues)
+
+
+def straight(study: Study) -> Study:
+    """The study as if its file had had k through the slices, evenly: where they really lie is kept beside the file."""
+    return replace(study, file_axes=(0, 1, 2), geometry=replace(study.geometry, slice_positions_mm=None, slice_origins_mm=None))
