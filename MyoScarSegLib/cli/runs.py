@@ -6,20 +6,19 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import device, whole_number
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
     from MyoScarSegLib.training.runs.status import RunStatus
     from MyoScarSegLib.training.splits import Split
 
-# As the settings of a run have them, which are not imported before they are needed.
-WHATS, MODES, PRESETS = ("segmenter", "detector", "both"), ("decoder", "full"), ("quick", "balanced", "best")
-AUGMENTATIONS = ("none", "light", "standard", "heavy")
 _WAIT_S = 35.0
 """After the time for the step in hand: for the files to be written."""
 
@@ -66,12 +65,12 @@ def _one(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParse
 
 def _add_new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("library", metavar="LIBRARY", type=Path)
-    parser.add_argument("--what", choices=WHATS, default="segmenter", help="is trained (segmenter)")
-    parser.add_argument("--mode", type=_mode, choices=MODES, default="decoder", help="what learns (decoder)")
-    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how long (balanced)")
+    helps = {"what": "is trained", "mode": "what learns", "preset": "how long", "augmentation": "how far pictures are varied"}
+    for name, choices in CHOICES.items():
+        usual = getattr(TrainSettings(), name)
+        parser.add_argument(f"--{name}", choices=[c.name for c in choices], default=usual, help=f"{helps[name]} ({usual})")
     parser.add_argument("--start-segmenter", metavar="NAME|PATH", help="to start from (the default one)")
     parser.add_argument("--start-detector", metavar="NAME|PATH", help="to start from (the default one; fresh for new weights)")
-    parser.add_argument("--augmentation", choices=AUGMENTATIONS, default="standard", help="how far pictures are varied")
     parser.add_argument("--epochs", type=whole_number, help="passes over the data (as many as the preset says)")
     parser.add_argument("--patience", type=whole_number, help="epochs without a better figure that end the training")
     parser.add_argument("--seed", type=whole_number, default=0, help="of everything that is drawn (0)")
@@ -86,10 +85,6 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--go", action="store_true", help="start it at once")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_new)
-
-
-def _mode(text: str) -> str:
-    return {"quick": "decoder", "thorough": "full"}.get(text, text)  # what scripts of former versions say
 
 
 def _positive(text: str) -> int:
@@ -169,23 +164,10 @@ def _show(args: argparse.Namespace) -> int:
 def _new(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.runs import launch
     from MyoScarSegLib.training.runs.run import Run
-    from MyoScarSegLib.training.train_settings import TrainSettings
 
     try:
-        settings = TrainSettings(
-            what=args.what,
-            start_segmenter=args.start_segmenter,
-            start_detector=args.start_detector,
-            mode=args.mode,
-            preset=args.preset,
-            seed=args.seed,
-            device=args.device,
-            epochs=args.epochs,
-            patience=args.patience,
-            augmentation=args.augmentation,
-            name=args.model_name,
-            options=dict(args.options),
-        )
+        told = {f.name: getattr(args, f.name) for f in fields(TrainSettings) if hasattr(args, f.name)}
+        settings = TrainSettings(**{**told, "name": args.model_name, "options": dict(args.options)})
     except MyoScarSegError as error:
         args.parser.error(str(error))
     run = Run.create(args.library, settings, _split(args), name=args.name, with_data=args.with_data)
@@ -287,7 +269,7 @@ def _document(run: Run) -> dict[str, Any]:
         "name": run.name,
         "folder": str(run.folder),
         "created": run.record.created,
-        "settings": dict(run.record.settings),
+        "settings": run.record.settings.to_json(),
         "status": run.status().to_json(),
         "models": {part: str(path) for part, path in run.models().items()},
     }

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, whole_number
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.training.train_job import MODES, Augmentation
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labeled import DataSet
     from MyoScarSegLib.utils.progress import CancelToken
 
-_PRESETS = ("none", "light", "standard", "heavy")
 _QUIET_S = 10.0
 """Without a terminal, seconds between lines within an epoch."""
 
@@ -38,14 +38,14 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.set_defaults(run=run_run)
     actions = parser.add_subparsers(dest="action", metavar="sam|yolo|preview|boxes")
     sam = actions.add_parser("sam", help="fine-tune a segmenter")
-    sam.add_argument("--mode", choices=("decoder", "full"), help="what learns (decoder)")
+    sam.add_argument("--mode", choices=MODES, help="what learns (decoder)")
     yolo = actions.add_parser("yolo", help="train a detector of scar and of the left ventricle")
     for kind, action in (("sam", sam), ("yolo", yolo)):
         _add_job_options(action, kind)
         action.set_defaults(run=run_training, kind=kind)
     preview = actions.add_parser("preview", help="a picture of what the augmentation does to slices of the data")
     _add_data_options(preview)
-    preview.add_argument("--preset", choices=_PRESETS, default="standard", help="how far pictures are varied (standard)")
+    _add_augmentation(preview, default="standard")
     preview.add_argument("--seed", type=whole_number, default=0, help="of the augmentation (0)")
     preview.add_argument("-o", "--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     preview.set_defaults(run=run_preview)
@@ -69,6 +69,14 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patients", metavar="REGEX", help="finds the patient in names of files")
 
 
+def _add_augmentation(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    # "--preset" is what it was called first.
+    choices = get_args(Augmentation)
+    parser.add_argument(
+        "--augmentation", "--preset", choices=choices, default=default, help="how far pictures are varied (standard)"
+    )
+
+
 def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     _add_data_options(parser)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="folder for model, card, split and log")
@@ -80,7 +88,7 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     )
     parser.add_argument("--start", metavar="NAME|PATH", help=f"model to start from (the default one{fresh})")
     parser.add_argument("--name", help="of the new model and its files")
-    parser.add_argument("--preset", choices=_PRESETS, help="how far pictures are varied (standard)")
+    _add_augmentation(parser)
     parser.add_argument("--epochs", type=whole_number, help="passes over the data")
     parser.add_argument("--batch", type=whole_number, help="slices per step")
     parser.add_argument("--seed", type=whole_number, help="of everything that is drawn (0)")
@@ -154,7 +162,7 @@ def run_preview(args: argparse.Namespace) -> int:
 
     with _reading() as (progress, cancel):
         slices = _read(args, progress, cancel).slices
-    preview(slices, args.out, preset=args.preset, seed=args.seed)
+    preview(slices, args.out, preset=args.augmentation, seed=args.seed)
     sys.stdout.write(f"{args.out}\n")
     return 0
 

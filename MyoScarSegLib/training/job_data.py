@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str,
             "notes": list(used.notes),
         },
         "command": job.command(),
-        "job": _without_places(job),
+        "job": {"version": 1, **_without_places(job)},
         "licence": job.licence or (EMIDEC_LICENCE if known else NOT_STATED),
         "citation": job.citation or (EMIDEC_CITATION if known else NOT_STATED),
         "limits": list(limits),
@@ -124,5 +125,5 @@ def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str,
 
 def _without_places(job: TrainJob) -> dict[str, Any]:
     """The job without what says more of this computer than of the model."""
-    told = {key: value for key, value in job.to_json().items() if key not in ("data", "out", "split", "resume")}
+    told = {name: value for name, value in to_json(job).items() if name not in ("data", "out", "split", "resume")}
     return {**told, "start": None if job.start is None else Path(job.start).name}

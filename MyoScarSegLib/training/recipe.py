@@ -11,7 +11,7 @@ from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.utils.files import read_json
 
-_FIELDS = ("mode", "preset", "epochs", "batch", "seed", "folds", "held_out")
+_FIELDS = ("mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out")
 _TASKS = {"sam": "segment", "yolo": "detect"}
 _LAYOUTS = ("data_kind", "labels", "patients")
 """How the data that it was trained on is read; for other data, what differs is said beside."""

@@ -1,19 +1,18 @@
-"""One training as a job: what the panel's worker, the console and the command line all run."""
+"""One training as a job: what the panel's runs, the console and the command line all carry out."""
 
 from __future__ import annotations
 
 import importlib.util
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.options import Option
+from MyoScarSegLib.utils.device import DeviceName
+from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -21,16 +20,27 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 
-KINDS = ("sam", "yolo")
+Kind = Literal["sam", "yolo"]
+Mode = Literal["decoder", "full"]
+"""What of a segmenter learns: the parts behind the image encoder, whose embeddings are made once, or everything."""
 DECODER, FULL = MODES = ("decoder", "full")
+Augmentation = Literal["none", "light", "standard", "heavy"]
+"""How far pictures are varied."""
+Option = int | float | str | bool
+ModelName = Annotated[
+    str,
+    Limits(
+        pattern=r"([a-z0-9][a-z0-9._-]{0,63})?",
+        words="a model's name: lower-case letters, digits, '.', '_' and '-', 64 at most, with a letter or digit first",
+    ),
+]
 FRESH = "fresh"
 """As ``start``: no model, but new weights."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+PARTS: Mapping[str, str] = {"sam": "segmenter", "yolo": "detector"}
+"""What each kind of training makes, which is also the usual name of the model and the folder in a run."""
 _COMMAND_OPTIONS = (
-    "start", "mode", "preset", "epochs", "batch", "seed", "folds", "held_out", "name", "data_kind", "labels", "patients",
+    "start", "mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out", "name", "data_kind", "labels", "patients",
 )  # fmt: skip
-_DEFAULT_NAMES = {"sam": "segmenter", "yolo": "detector"}
 
 
 @dataclass(frozen=True)
@@ -42,8 +52,8 @@ class TrainJob:
         data: folder of a labeled data set, as :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` reads it.
         out: folder for model, card, split and log.
         start: model to start from, by name or path; None for the default one, :data:`FRESH` for new weights (``yolo`` only).
-        mode: what learns: ``decoder`` or ``full``; ``sam`` only.
-        preset: how far pictures are varied: ``none``, ``light``, ``standard`` or ``heavy``.
+        mode: what learns; ``sam`` only.
+        augmentation: how far pictures are varied.
         epochs: passes over the data; None for the usual number.
         seed: of everything that is drawn, the split included.
         split: manifest that says which patients train and which validate; None for the one that came with the data, or else
@@ -52,30 +62,33 @@ class TrainJob:
         resume: go on with what was stopped in ``out``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         batch: slices per step; None for the usual number.
-        name: of the model that is made, and of its files; by default ``segmenter`` or ``detector``.
+        name: of the model that is made, and of its files; empty for ``segmenter`` or ``detector``.
         options: further settings by name.
         data_kind: of the data set, where its content does not tell.
         labels: what the values in its label files mean, where the data set does not say.
         patients: regular expression that finds the patient in names of files, where needed.
         licence, citation: of the data, for the model card; None for what is known of the data.
+
+    Raises:
+        ModelError: a value makes no sense; it is named.
     """
 
-    kind: str
+    kind: Kind
     data: Path
     out: Path
     start: str | None = None
-    mode: str = "decoder"
-    preset: str = "standard"
-    epochs: int | None = None
-    seed: int = 0
+    mode: Mode = "decoder"
+    augmentation: Augmentation = "standard"
+    epochs: Count | None = None
+    seed: Index = 0
     split: Path | None = None
-    folds: int = 5
-    held_out: int = 0
+    folds: Annotated[int, Limits(2)] = 5
+    held_out: Index = 0
     resume: bool = False
-    device: str = "auto"
-    batch: int | None = None
-    name: str = ""
-    options: Mapping[str, Option] = field(default_factory=lambda: MappingProxyType({}))
+    device: DeviceName = "auto"
+    batch: Count | None = None
+    name: ModelName = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
     data_kind: str | None = None
     labels: str | None = None
     patients: str | None = None
@@ -83,39 +96,23 @@ class TrainJob:
     citation: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ModelError(f"A training's kind is {' or '.join(KINDS)}, not {self.kind!r}.")
-        object.__setattr__(self, "data", Path(self.data))
-        object.__setattr__(self, "out", Path(self.out))
-        object.__setattr__(self, "split", None if self.split is None else Path(self.split))
-        object.__setattr__(self, "name", self.name or _DEFAULT_NAMES[self.kind])
-        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
-        if self.mode not in MODES:
-            raise ModelError(f"A training's mode is one of {', '.join(MODES)}, not {self.mode!r}.")
-        if not _NAME.fullmatch(self.name):
-            raise ModelError(f"A model's name has lower-case letters, digits, '.', '_' and '-' only; {self.name!r} has others.")
-        if not _DEVICE.fullmatch(self.device):
-            raise ModelError(f"{self.device!r} is no device: give auto, cpu, cuda, cuda:1 or mps.")
+        check(self, ModelError, "The training")
+        object.__setattr__(self, "name", self.name or self.part)
         if self.start == FRESH and self.kind == "sam":
             raise ModelError("A segmenter is fine-tuned from another one; it cannot start with fresh weights.")
-        for name, least in (("epochs", 1), ("batch", 1), ("seed", 0), ("folds", 2), ("held_out", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ModelError(f"A training's {name} is at least {least}, not {value}.")
         if self.held_out >= self.folds:
             raise ModelError(f"Of {self.folds} folds number {self.held_out} cannot be held out: they count from 0.")
 
-    def to_json(self) -> dict[str, Any]:
-        """The job as a JSON object."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-        return {"version": 1, **plain, "options": dict(self.options)}
+    @property
+    def part(self) -> str:
+        """What it makes: ``segmenter`` or ``detector``."""
+        return PARTS[self.kind]
 
     def command(self) -> str:
         """The command that does the same, with DATA, OUT and SPLIT for the paths of this computer."""
         words = ["myoscarseg", "train", self.kind, "--data", "DATA", "-o", "OUT"]
         words += [] if self.split is None else ["--split", "SPLIT"]
-        usual = {f.name: f.default for f in fields(self)} | {"name": _DEFAULT_NAMES[self.kind]}
+        usual = {f.name: f.default for f in fields(self)} | {"name": self.part}
         for name in _COMMAND_OPTIONS:
             if (value := getattr(self, name)) != usual[name]:
                 # A model's path says more of this computer than of the model.
@@ -123,27 +120,6 @@ class TrainJob:
                 words += [f"--{name.replace('_', '-')}", shlex.quote(shown)]
         words += [word for name, value in self.options.items() for word in ("--set", shlex.quote(f"{name}={value}"))]
         return " ".join(words)
-
-    @classmethod
-    def from_json(cls, document: Any) -> TrainJob:
-        """The job of a JSON object; what is left out has its default.
-
-        Raises:
-            ModelError: a field is missing, unknown, of another type, or makes no sense; the message names it.
-        """
-        if not isinstance(document, dict):
-            raise ModelError(f"A training job is a JSON object, not {type(document).__name__}.")
-        if document.get("version", 1) != 1:
-            raise ModelError(f"The training job is of version {document['version']!r}; this program reads version 1.")
-        given = {name: value for name, value in document.items() if name != "version"}
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(given.keys() - known):
-            raise ModelError(f"A training job has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
-        if missing := [name for name in ("kind", "data", "out") if name not in given]:
-            raise ModelError(f"The training job lacks {', '.join(missing)}.")
-        for name, value in given.items():
-            _check_type(name, value)
-        return cls(**given)
 
 
 def _nothing(_: str) -> None:
@@ -205,40 +181,10 @@ def run(
         from MyoScarSegLib.training.yolo.job import run_yolo
 
         return run_yolo(job, progress, cancel, hooks)
-    # Said before the data is read, which may take minutes.
-    if missing := [name for name in _EXTRA if importlib.util.find_spec(name) is None]:
+    # Of the optional extra ``train``; said before the data is read, which may take minutes.
+    if missing := [name for name in ("accelerate", "monai") if importlib.util.find_spec(name) is None]:
         raise ModelError(f"Training a segmenter needs {' and '.join(missing)}: pip install 'myoscarseg[train]'.")
     from MyoScarSegLib.training.finetune import run_sam
 
     result: dict[str, Any] = run_sam(job, progress, cancel, hooks)
     return result
-
-
-_EXTRA = ("accelerate", "monai")
-"""Of the optional extra ``train``."""
-_TEXTS = ("kind", "data", "out", "mode", "preset", "device", "name")
-_OPTIONAL_TEXTS = ("start", "split", "data_kind", "labels", "patients", "licence", "citation")
-_NUMBERS = ("seed", "folds", "held_out")
-_OPTIONAL_NUMBERS = ("epochs", "batch")
-
-
-def _check_type(name: str, value: Any) -> None:
-    if name in _TEXTS:
-        good, kind = isinstance(value, str), "a text"
-    elif name in _OPTIONAL_TEXTS:
-        good, kind = value is None or isinstance(value, str), "a text or null"
-    elif name in _NUMBERS:
-        good, kind = _whole(value), "a whole number"
-    elif name in _OPTIONAL_NUMBERS:
-        good, kind = value is None or _whole(value), "a whole number or null"
-    elif name == "resume":
-        good, kind = isinstance(value, bool), "true or false"
-    else:
-        scalars = isinstance(value, dict) and all(isinstance(v, (int, float, str, bool)) for v in value.values())
-        good, kind = scalars, "an object of numbers, texts, true and false"
-    if not good:
-        raise ModelError(f"The training job's {name!r} must be {kind}, not {value!r}.")
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

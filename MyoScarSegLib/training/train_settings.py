@@ -6,27 +6,25 @@ Cheap to import: the application's own process reads and writes these settings.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.options import Option
-from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.start_models import knows_scar, start_names
-from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, MODES, TrainJob
+from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, Augmentation, Mode, ModelName, Option, TrainJob
+from MyoScarSegLib.utils.device import DeviceName
+from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Text, check, read, to_json
 
 VERSION = 2
 SEGMENTER, DETECTOR, BOTH = "segmenter", "detector", "both"
 FAST, BALANCED, BEST = "quick", "balanced", "best"
-AUGMENTATIONS = ("none", "light", "standard", "heavy")
+What = Literal["segmenter", "detector", "both"]
+Preset = Literal["quick", "balanced", "best"]
+Weight = Annotated[float, Limits(0)]
 DETECTOR_OPTION = "detector."
 """Before the name of an option that is for the detector."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 LOSSES = ("dice", "cross_entropy", "divergence", "blur_px")
 _SLICES_PER_PATIENT = 7
 """Of an epoch: those with scar and as many without, of short-axis stacks of ten or so."""
@@ -46,6 +44,36 @@ class Choice:
     name: str
     title: str
     line: str
+
+
+CHOICES: Mapping[str, tuple[Choice, ...]] = {
+    "what": (
+        Choice(SEGMENTER, "Scar segmenter", "Draws the scar within a box. Train this if masks are wrong."),
+        Choice(DETECTOR, "Box detector", "Proposes the boxes. Train this if boxes are missing or in the wrong place."),
+        Choice(BOTH, "Both", "One after the other, on the same patients."),
+    ),
+    "mode": (
+        Choice(DECODER, "Quick", "Only the parts behind the image encoder learn, on embeddings made once. Right for a laptop."),
+        Choice(FULL, "Thorough", "The whole network learns. For many patients and a GPU."),
+    ),
+    "preset": (
+        Choice(FAST, "Quick look", "A short training, to see whether it works. Minutes for a handful of patients."),
+        Choice(BALANCED, "Balanced", "Learns what the patients teach, and ends when nothing gets better. Right for most."),
+        Choice(BEST, "Best", "More variations and more passes, two to four times as long. For the night, or a GPU."),
+    ),
+    "augmentation": (
+        Choice("none", "None", "Pictures are learnt as they are."),
+        Choice("light", "Light", "Mirrored and turned, and small changes of size and brightness."),
+        Choice("standard", "Standard", "As scanners and patients differ. Right for most."),
+        Choice("heavy", "Heavy", "More than that: for few patients, and other scanners later."),
+    ),
+}
+"""What can be chosen for a setting, in the user's words."""
+
+
+def choice(setting: str, name: str) -> Choice:
+    """The words for one choice of a setting."""
+    return next(one for one in CHOICES[setting] if one.name == name)
 
 
 @dataclass(frozen=True)
@@ -75,15 +103,14 @@ _GENTLE_ENCODER = 3e-5
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """All that is chosen for a training, beside its data; nothing need be.
+    """All that is chosen for a training, beside its data; nothing need be. :data:`CHOICES` says what the words mean.
 
     Attributes:
-        what: ``segmenter``, ``detector`` or ``both``.
+        what: is trained.
         start_segmenter, start_detector: model to start from, by name or path; None for the default one, and for a detector
             also ``fresh``.
-        mode: what of the segmenter learns: ``decoder`` the parts behind the image encoder, whose embeddings are made once;
-            ``full`` everything.
-        preset: how long: ``quick``, ``balanced`` or ``best``.
+        mode: what of the segmenter learns.
+        preset: how long.
         seed: of everything that is drawn.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         epochs: passes over the data; None for as many as the preset says.
@@ -91,7 +118,7 @@ class TrainSettings:
             never, None for the preset's.
         dice, cross_entropy, divergence: weights of the segmenter's losses; None for the usual ones.
         blur_px: standard deviation of the blur that softens the labels for ``divergence``; None for the usual one.
-        augmentation: how far pictures are varied: ``none``, ``light``, ``standard`` or ``heavy``.
+        augmentation: how far pictures are varied.
         name: of the model that is made; empty for ``segmenter`` or ``detector``.
         options: further settings by name, such as ``copies`` or ``prompts``; ``detector.`` goes before those of the
             detector.
@@ -100,59 +127,32 @@ class TrainSettings:
         ModelError: a value makes no sense; it is named.
     """
 
-    what: str = SEGMENTER
-    start_segmenter: str | None = None
-    start_detector: str | None = None
-    mode: str = DECODER
-    preset: str = BALANCED
-    seed: int = 0
-    device: str = "auto"
-    epochs: int | None = None
-    patience: int | None = None
-    dice: float | None = None
-    cross_entropy: float | None = None
-    divergence: float | None = None
-    blur_px: float | None = None
-    augmentation: str = "standard"
-    name: str = ""
-    options: Mapping[str, Option] = field(default_factory=lambda: MappingProxyType({}))
+    what: What = "segmenter"
+    start_segmenter: Text | None = None
+    start_detector: Text | None = None
+    mode: Mode = "decoder"
+    preset: Preset = "balanced"
+    seed: Index = 0
+    device: DeviceName = "auto"
+    epochs: Count | None = None
+    patience: Index | None = None
+    dice: Weight | None = None
+    cross_entropy: Weight | None = None
+    divergence: Weight | None = None
+    blur_px: Weight | None = None
+    augmentation: Augmentation = "standard"
+    name: ModelName = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ModelError(f"The training's {name} is {getattr(self, name)!r}; choose one of {', '.join(known)}.")
-        for name in ("start_segmenter", "start_detector"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value.strip()):
-                raise ModelError(f"The training's {name} is a model's name or path, not {value!r}.")
+        check(self, ModelError, "The training")
         if self.start_segmenter == FRESH:
             raise ModelError("A segmenter is fine-tuned from another one; it cannot start with fresh weights.")
-        if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
-            raise ModelError(f"{self.device!r} is no device: give auto, cpu, cuda, cuda:1 or mps.")
-        if not isinstance(self.name, str) or (self.name and not _NAME.fullmatch(self.name)):
-            raise ModelError(
-                f"A model's name has lower-case letters, digits, '.', '_' and '-' only, 64 at most, and starts with a letter "
-                f"or digit; {self.name!r} is none."
-            )
-        for name, least in (("seed", 0), ("epochs", 1), ("patience", 0)):
-            value = getattr(self, name)
-            if value is None and name != "seed":
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ModelError(f"The training's {name} is a whole number from {least} up, not {value!r}.")
-        for name in LOSSES:
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-                raise ModelError(f"The training's {name} is a number from 0 up, not {value!r}.")
-        object.__setattr__(self, "options", _checked_options(self.options))
-
-    # ---- as a file
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a JSON object, complete."""
-        return {"version": VERSION, **{f.name: getattr(self, f.name) for f in fields(self)}, "options": dict(self.options)}
+        written: dict[str, Any] = to_json(self, version=VERSION)
+        return written
 
     @classmethod
     def from_json(cls, document: Any) -> TrainSettings:
@@ -161,88 +161,63 @@ class TrainSettings:
         Raises:
             ModelError: it is none, of another version, or has a field that is unknown or makes no sense; it is named.
         """
-        if not isinstance(document, Mapping):
-            raise ModelError(f"The settings of a training are a JSON object, not {type(document).__name__}.")
-        if document.get("version", VERSION) != VERSION:
-            raise ModelError(
-                f"The settings of this training are of version {document.get('version')!r}; this program reads {VERSION}. "
-                + ("Choose them anew." if document["version"] == 1 else "Update MyoScarSeg.")
-            )
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(str(key) for key in document if key not in known | {"version"}):
-            raise ModelError(f"A training has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}.")
-        return cls(**{str(key): value for key, value in document.items() if key != "version"})
+        return read(cls, document, ModelError, "The training", version=VERSION)
 
     # ---- what it means
 
     @property
-    def trains_segmenter(self) -> bool:
-        """Whether a segmenter is trained."""
-        return self.what in (SEGMENTER, BOTH)
+    def parts(self) -> tuple[str, ...]:
+        """What is trained: ``segmenter``, ``detector``, or both in this order."""
+        return (SEGMENTER, DETECTOR) if self.what == BOTH else (self.what,)
 
-    @property
-    def trains_detector(self) -> bool:
-        """Whether a detector is trained."""
-        return self.what in (DETECTOR, BOTH)
+    def start(self, part: str) -> str | None:
+        """The model that the training of a part starts from; None for the default one."""
+        return self.start_segmenter if part == SEGMENTER else self.start_detector
 
-    def model_name(self, kind: str) -> str:
-        """What the model of ``kind`` (``segmenter`` or ``detector``) is called, and its file but for the ending."""
+    def model_name(self, part: str) -> str:
+        """What the model of a part is called, and its file but for the ending."""
         if not self.name:
-            return kind
-        return f"{self.name}-detector" if self.what == BOTH and kind == DETECTOR else self.name
+            return part
+        return f"{self.name}-detector" if self.what == BOTH and part == DETECTOR else self.name
 
-    def planned_epochs(self, kind: str, training_patients: int) -> int:
+    def planned_epochs(self, part: str, training_patients: int) -> int:
         """Passes over the data of as many patients: fewer of much data, for what counts is the number of steps."""
         if self.epochs is not None:
             return self.epochs
         effort = _EFFORTS[self.preset]
-        if kind == DETECTOR:
+        if part == DETECTOR:
             return effort.detector_epochs * (_NEW_FACTOR if self.start_detector == FRESH else 1)
         an_epoch = max(1, math.ceil(training_patients * _SLICES_PER_PATIENT / _BATCH))
         least, most = effort.epochs
         epochs = min(max(math.ceil(effort.steps / an_epoch), least), most)
         return epochs if knows_scar(self.start_segmenter) else epochs * _NEW_FACTOR
 
-    def jobs(self, data: Path, out: Path, split: Path) -> list[TrainJob]:
-        """The trainings that these settings mean, in the order in which they are done.
+    def job(self, part: str, data: Path, out: Path, split: Path, training_patients: int) -> TrainJob:
+        """The training of the ``segmenter`` or the ``detector``.
 
         Args:
+            part: which of them.
             data: the training library.
-            out: folder of the run; each training gets a folder ``segmenter`` or ``detector`` in it.
+            out: folder of model and log.
             split: manifest of who trains and who validates.
+            training_patients: how many train.
 
         Raises:
-            StudyError: the split cannot be read.
-            ModelError: a start model does not exist, or an option is none.
+            ModelError: the start model does not exist, or an option is none.
         """
-        patients = len(Split.read(split).training)
-        return [self.job(kind, Path(data), Path(out), Path(split), patients) for kind in self.kinds()]
-
-    def kinds(self) -> tuple[str, ...]:
-        """What is trained: ``segmenter``, ``detector``, or both in this order."""
-        return tuple(kind for kind, wanted in ((SEGMENTER, self.trains_segmenter), (DETECTOR, self.trains_detector)) if wanted)
-
-    def job(self, kind: str, data: Path, out: Path, split: Path, patients: int) -> TrainJob:
-        """The training of the ``segmenter`` or the ``detector``; see :meth:`jobs`.
-
-        Args:
-            kind: which of them.
-            data, out, split: see there.
-            patients: how many train.
-        """
-        segments = kind == SEGMENTER
+        segments = part == SEGMENTER
         return TrainJob(
             kind="sam" if segments else "yolo",
             data=data,
-            out=out / kind,
-            start=self.start_segmenter if segments else self.start_detector,
+            out=out,
+            start=self.start(part),
             mode=self.mode if segments else "decoder",
-            preset=self.augmentation,
-            epochs=self.planned_epochs(kind, patients),
+            augmentation=self.augmentation,
+            epochs=self.planned_epochs(part, training_patients),
             seed=self.seed,
             split=split,
             device=self.device,
-            name=self.model_name(kind),
+            name=self.model_name(part),
             options=self._segmenter_options() if segments else self._detector_options(),
         )
 
@@ -264,9 +239,8 @@ class TrainSettings:
                 options |= _FROM_GENERAL
         elif learnt:
             options["encoder_rate"] = _GENTLE_ENCODER
-        options |= {f"loss.{name}": float(getattr(self, name)) for name in LOSSES if getattr(self, name) is not None}
-        given = {k: v for k, v in self.options.items() if not k.startswith(DETECTOR_OPTION)} if self.what != DETECTOR else {}
-        options |= given
+        options |= {f"loss.{name}": value for name in LOSSES if (value := getattr(self, name)) is not None}
+        options |= {name: value for name, value in self.options.items() if not name.startswith(DETECTOR_OPTION)}
         with_options(SamSettings(), options)  # a wrong one is to be known now, not when the run has begun
         return options
 
@@ -274,87 +248,21 @@ class TrainSettings:
         from MyoScarSegLib.training.options import with_options
         from MyoScarSegLib.training.yolo.settings import DetectorSettings
 
-        options = {k.removeprefix(DETECTOR_OPTION): v for k, v in self.options.items() if k.startswith(DETECTOR_OPTION)}
+        said = self.options.items()
+        options = {name.removeprefix(DETECTOR_OPTION): value for name, value in said if name.startswith(DETECTOR_OPTION)}
         if self.what == DETECTOR:
-            options |= {k: v for k, v in self.options.items() if not k.startswith(DETECTOR_OPTION)}
+            options |= {name: value for name, value in said if not name.startswith(DETECTOR_OPTION)}
         with_options(DetectorSettings(), options)
         return options
 
-    # ---- in words
-
     def explain(self, training_patients: int | None = None) -> str:
         """One line that says what will be done; of a number of patients also how many epochs."""
-        parts = []
-        for kind in self.kinds():
-            start = self.start_segmenter if kind == SEGMENTER else self.start_detector
-            begun = "from fresh weights" if start == FRESH else f"from {start_names(kind, start)}"
-            how = f", {title_of(modes(), self.mode).lower()}" if kind == SEGMENTER else ""
-            many = "" if training_patients is None else f", at most {self.planned_epochs(kind, training_patients)} epochs"
-            parts.append(f"the {kind} {begun}{how}{many}")
+        trainings = []
+        for part in self.parts:
+            begun = "from fresh weights" if self.start(part) == FRESH else f"from {start_names(part, self.start(part))}"
+            how = f", {choice('mode', self.mode).title.lower()}" if part == SEGMENTER else ""
+            many = "" if training_patients is None else f", at most {self.planned_epochs(part, training_patients)} epochs"
+            trainings.append(f"the {part} {begun}{how}{many}")
         where = "on the best device here" if self.device == "auto" else f"on {self.device}"
         end = [f"preset {self.preset}", f"augmentation {self.augmentation}", where, f"seed {self.seed}"]
-        return f"Trains {' and '.join(parts)}; {', '.join(end)}."
-
-
-def whats() -> tuple[Choice, ...]:
-    """What can be trained."""
-    return (
-        Choice(SEGMENTER, "Scar segmenter", "Draws the scar within a box. Train this if masks are wrong."),
-        Choice(DETECTOR, "Box detector", "Proposes the boxes. Train this if boxes are missing or in the wrong place."),
-        Choice(BOTH, "Both", "One after the other, on the same patients."),
-    )
-
-
-def modes() -> tuple[Choice, ...]:
-    """What of the segmenter can learn."""
-    return (
-        Choice(DECODER, "Quick", "Only the parts behind the image encoder learn, on embeddings made once. Right for a laptop."),
-        Choice(FULL, "Thorough", "The whole network learns. For many patients and a GPU."),
-    )
-
-
-def presets() -> tuple[Choice, ...]:
-    """How much can be done."""
-    return (
-        Choice(FAST, "Quick look", "A short training, to see whether it works. Minutes for a handful of patients."),
-        Choice(
-            BALANCED,
-            "Balanced",
-            "Learns what the patients teach, and ends when nothing gets better. Right for most.",
-        ),
-        Choice(BEST, "Best", "More variations and more passes, two to four times as long. For the night, or a GPU."),
-    )
-
-
-def augmentations() -> tuple[Choice, ...]:
-    """How far pictures can be varied."""
-    return (
-        Choice("none", "None", "Pictures are learnt as they are."),
-        Choice("light", "Light", "Mirrored and turned, and small changes of size and brightness."),
-        Choice("standard", "Standard", "As scanners and patients differ. Right for most."),
-        Choice("heavy", "Heavy", "More than that: for few patients, and other scanners later."),
-    )
-
-
-def title_of(choices: tuple[Choice, ...], name: str) -> str:
-    """The title of one of some choices."""
-    return next(c.title for c in choices if c.name == name)
-
-
-_CHOICES = {
-    "what": (SEGMENTER, DETECTOR, BOTH),
-    "mode": MODES,
-    "preset": tuple(_EFFORTS),
-    "augmentation": AUGMENTATIONS,
-}
-
-
-def _checked_options(options: Any) -> Mapping[str, Option]:
-    if not isinstance(options, Mapping):
-        raise ModelError(f"The training's options are names with values, not {options!r:.80}.")
-    for name, value in options.items():
-        if not isinstance(name, str) or not isinstance(value, (int, float, str, bool)):
-            raise ModelError(f"The training's option {name!r} must be a number, a text, true or false, not {value!r:.80}.")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ModelError(f"The training's option {name!r} must be a finite number.")
-    return MappingProxyType(dict(options))
+        return f"Trains {' and '.join(trainings)}; {', '.join(end)}."

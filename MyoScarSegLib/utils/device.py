@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.utils.json_fields import Limits
 
 if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DeviceName = Annotated[str, Limits(pattern=r"auto|cpu|mps|cuda(:\d+)?", words="a device: auto, cpu, cuda, cuda:1 or mps")]
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 

@@ -80,7 +80,7 @@ def test_what_makes_no_sense_is_raised(console, filled, tmp_path):
     assert console.runs(filled) == []
     with pytest.raises(MyoScarSegError, match="no model called"):
         console.useModel("no-such-model")
-    with pytest.raises(MyoScarSegError, match="no wrong"):
+    with pytest.raises(MyoScarSegError, match="has 'wrong', which"):
         console.train({"wrong": 1})
     with pytest.raises(MyoScarSegError, match="two patients"):
         console.training.open_library(tmp_path / "empty", create=True)

@@ -68,7 +68,7 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
 def test_estimate_is_within_a_factor_of_two_of_the_real_training(library, settings, measured, tmp_path):
     told, wrong = Estimate.from_json(measured[0]), []
     for number in range(ROUNDS):  # the machine may pause in one of them
-        (job,) = settings.jobs(library, tmp_path / str(number), library.parent / "split.json")
+        job = settings.job("segmenter", library, tmp_path / str(number), library.parent / "split.json", len(SPLIT.training))
         began = time.monotonic()
         run(replace(job, seed=number), hooks=Hooks(oracle=True))
         really = time.monotonic() - began

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import pytest
 
@@ -11,19 +10,19 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
-from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.recipe import recipe
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.training.yolo import trainer
 from MyoScarSegLib.training.yolo.job import detector_settings
+from MyoScarSegLib.utils.json_fields import to_json
 
 CARD = {
     "name": "mine",
     "task": "segment",
     "started_from": {"name": DEFAULT_SEGMENTER, "sha256": None},
     "split": {"training": ["A", "B"], "validation": ["C"]},
-    "job": {"kind": "sam", "start": None, "mode": "decoder", "preset": "light", "epochs": 3, "batch": None, "seed": 4,
+    "job": {"kind": "sam", "start": None, "mode": "decoder", "augmentation": "light", "epochs": 3, "batch": None, "seed": 4,
             "labels": "scar=1", "name": "mine", "device": "cpu", "options": {"copies": "2", "loss.divergence": 0.0}},
 }  # fmt: skip
 
@@ -37,7 +36,7 @@ def write(tmp_path, **changes):
 def test_the_card_gives_all_but_data_and_folder(tmp_path):
     card = write(tmp_path)
     expected = {
-        "mode": "decoder", "preset": "light", "epochs": 3, "seed": 4, "labels": "scar=1", "start": DEFAULT_SEGMENTER,
+        "mode": "decoder", "augmentation": "light", "epochs": 3, "seed": 4, "labels": "scar=1", "start": DEFAULT_SEGMENTER,
         "options": {"copies": "2", "loss.divergence": 0.0}, "split": card,
     }  # fmt: skip
     assert recipe(card, "sam") == expected
@@ -103,4 +102,4 @@ def test_our_detector_has_a_recipe_that_still_means_what_its_card_says(tmp_path)
         "decay": trainer._WEIGHT_DECAY, "averaging": trainer._AVERAGING, "class_gain": trainer._CLASS_GAIN,
         "tissue_gain": trainer._TISSUE_GAIN,
     }  # fmt: skip
-    assert plain(asdict(detector_settings(job, None))) | constants == card["settings"]
+    assert to_json(detector_settings(job, None)) | constants == card["settings"]

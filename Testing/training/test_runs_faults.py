@@ -285,7 +285,7 @@ def test_both_are_trained_one_after_the_other_and_the_detector_goes_on_too(tmp_p
     monkeypatch.setattr(finishing, "TEST_PHANTOMS", 2)
     small = {"detector.size": 64, "detector.window": 64, "detector.batch": 2, "detector.phantoms": 0, "detector.epochs": 3}
     run = tiny_run(tmp_path, what="both", start_detector="fresh", options={**QUICK, **small}, epochs=None, preset="quick")
-    assert run.record.parts == ("segmenter", "detector")
+    assert run.parts == ("segmenter", "detector")
 
     def pausing(done: int, total: int, message: str) -> None:
         status = run.status()

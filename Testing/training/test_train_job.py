@@ -1,8 +1,9 @@
-"""Training jobs: their JSON, what is checked in them, and what they run."""
+"""Training jobs: what is checked in them, the command that repeats them, and what they run."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,99 +14,55 @@ from MyoScarSegLib.training.yolo.job import detector_settings
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
 from Testing.support.ring_factory import rings, write_rings
 
-FULL = {
-    "kind": "sam",
-    "data": "data",
-    "out": "out",
-    "start": "litemedsam",
-    "mode": "full",
-    "preset": "heavy",
-    "epochs": 3,
-    "seed": 4,
-    "split": "split.json",
-    "folds": 4,
-    "held_out": 3,
-    "resume": True,
-    "device": "cuda:1",
-    "batch": 2,
-    "name": "mine-2",
-    "options": {"rate": 1e-3, "detail": False, "patience": 2, "side": 128},
-    "data_kind": "volumes",
-    "labels": "scar=1",
-    "patients": "P[0-9]+",
-    "licence": "CC0-1.0",
-    "citation": "us",
-}
-
-
-def test_job_goes_through_json_and_back():
-    job = TrainJob.from_json(FULL)
-    assert json.loads(json.dumps(job.to_json())) == {"version": 1, **FULL}
-    assert TrainJob.from_json(job.to_json()) == job
-    least = TrainJob.from_json({"kind": "yolo", "data": "d", "out": "o"})
-    assert (least.name, least.data, least.epochs, dict(least.options)) == ("detector", Path("d"), None, {})
-    assert TrainJob.from_json(json.loads(json.dumps(least.to_json()))) == least
+FULL = TrainJob(
+    "sam", Path("/home/me/data"), Path("out"), start="/home/me/old.safetensors", mode="full", augmentation="heavy", epochs=3,
+    seed=4, split=Path("/home/me/split.json"), folds=4, held_out=3, device="cuda:1", batch=2, name="mine-2",
+    options={"rate": 1e-3, "detail": False, "side": 128}, data_kind="volumes", labels="scar=1", patients="P[0-9]+",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "unet"}, "sam or yolo"),
-        ({"kind": 3}, "'kind' must be a text"),
-        ({"data": None}, "'data' must be a text"),
-        ({"out": 1}, "'out' must be"),
-        ({"start": 1}, "'start' must be a text or null"),
+        ({"kind": "unet"}, "kind must be one of sam, yolo"),
+        ({"data": None}, "data must be a path"),
+        ({"start": 1}, "start must be a text"),
         ({"start": "fresh"}, "cannot start with fresh weights"),
-        ({"mode": "half"}, "one of decoder, full"),
-        ({"preset": None}, "'preset' must be"),
-        ({"epochs": 0}, "epochs is at least 1"),
-        ({"epochs": 2.5}, "'epochs' must be a whole number or null"),
-        ({"epochs": True}, "'epochs' must be"),
-        ({"seed": -1}, "seed is at least 0"),
-        ({"seed": None}, "'seed' must be a whole number"),
-        ({"split": 5}, "'split' must be"),
-        ({"folds": 1}, "folds is at least 2"),
+        ({"mode": "half"}, "mode must be one of decoder, full"),
+        ({"epochs": 0}, "epochs must be a whole number from 1 up"),
+        ({"epochs": 2.5}, "epochs must be"),
+        ({"epochs": True}, "epochs must be"),
+        ({"seed": -1}, "seed must be a whole number from 0 up"),
+        ({"folds": 1}, "folds must be a whole number from 2 up"),
         ({"held_out": 4}, "cannot be held out"),
-        ({"resume": "yes"}, "'resume' must be true or false"),
-        ({"device": "tpu"}, "no device"),
-        ({"batch": 0}, "batch is at least 1"),
+        ({"device": "tpu"}, "device must be a device: auto"),
+        ({"batch": 0}, "batch must be"),
         ({"name": "Mine Own"}, "lower-case letters"),
         ({"name": "../up"}, "lower-case letters"),
-        ({"options": [1]}, "'options' must be an object"),
-        ({"options": {"a": [1]}}, "'options' must be an object"),
-        ({"options": {"a": None}}, "'options' must be an object"),
-        ({"labels": 1}, "'labels' must be"),
-        ({"version": 2}, "version 2"),
-        ({"speed": 1}, "has no speed"),
+        ({"options": [1]}, "options must be"),
+        ({"options": {"a": [1]}}, "options.a must be"),
+        ({"options": {"a": None}}, "options.a must be"),
     ],
     ids=str,
 )
 def test_bad_field_is_named(changes, said):
     with pytest.raises(ModelError, match=said):
-        TrainJob.from_json({**FULL, **changes})
+        replace(FULL, **changes)
 
 
-@pytest.mark.parametrize("name", ["kind", "data", "out"])
-def test_missing_field_is_named(name):
-    with pytest.raises(ModelError, match=f"lacks {name}"):
-        TrainJob.from_json({key: value for key, value in FULL.items() if key != name})
-
-
-@pytest.mark.parametrize("document", [None, [], "job", 3])
-def test_what_is_no_object_is_no_job(document):
-    with pytest.raises(ModelError, match="JSON object"):
-        TrainJob.from_json(document)
+def test_model_is_called_after_what_it_does_unless_it_is_named():
+    assert TrainJob("yolo", Path("d"), Path("o")).name == "detector"
+    assert FULL.name == "mine-2"
 
 
 def test_command_of_a_job_repeats_it_without_telling_of_the_computer():
     from MyoScarSegLib.cli import train
 
-    job = TrainJob.from_json(
-        {**FULL, "data": "/home/me/data", "split": "/home/me/split.json", "start": "/home/me/old.safetensors"}
-    )
-    command = job.command()
+    command = FULL.command()
     assert "/home" not in command
-    assert command.startswith("myoscarseg train sam --data DATA -o OUT --split SPLIT --start old.safetensors --mode full")
+    assert command.startswith(
+        "myoscarseg train sam --data DATA -o OUT --split SPLIT --start old.safetensors --mode full --augmentation heavy"
+    )
     for part in ("--epochs 3", "--held-out 3", "--name mine-2", "--set rate=0.001", "--set detail=False", "--labels scar=1"):
         assert part in command
     assert TrainJob("yolo", Path("d"), Path("o")).command() == "myoscarseg train yolo --data DATA -o OUT"
@@ -127,7 +84,7 @@ def yolo(tmp_path, **more) -> TrainJob:
 
 def test_a_detectors_settings_are_the_jobs_and_those_of_the_model_it_starts_from(tmp_path, tiny_detector):
     fresh = detector_settings(
-        TrainJob("yolo", tmp_path, tmp_path, preset="light", seed=3, batch=4, options={"rate": "1e-3"}), None
+        TrainJob("yolo", tmp_path, tmp_path, augmentation="light", seed=3, batch=4, options={"rate": "1e-3"}), None
     )
     assert (fresh.seed, fresh.batch, fresh.rate, fresh.epochs) == (3, 4, 1e-3, DetectorSettings().epochs)
     assert fresh.variation.rotation_degrees == 15
@@ -135,8 +92,6 @@ def test_a_detectors_settings_are_the_jobs_and_those_of_the_model_it_starts_from
     assert further.size == 64 and further.epochs < DetectorSettings().epochs and further.rate < DetectorSettings().rate
     with pytest.raises(ModelError, match="no setting 'mode'"):
         detector_settings(TrainJob("yolo", tmp_path, tmp_path, options={"mode": 1}), None)
-    with pytest.raises(ModelError, match="augmentation preset"):
-        detector_settings(TrainJob("yolo", tmp_path, tmp_path, preset="wild"), None)
 
 
 def test_start_model_must_be_a_detector_of_ours(tmp_path, tiny_segmenter):

@@ -168,7 +168,7 @@ def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
         ModelError: an option is none of them, or makes no sense.
     """
     given: Mapping[str, Any] = {"epochs": job.epochs, "batch": job.batch}
-    own = {"mode": job.mode, "preset": job.preset, "dense_preset": job.preset, "seed": job.seed}
+    own = {"mode": job.mode, "preset": job.augmentation, "dense_preset": job.augmentation, "seed": job.seed}
     usual = with_options(SamSettings(), _FURTHER if further else {})
     settings = with_options(usual, own | {name: value for name, value in given.items() if value is not None})
     return with_options(settings, job.options)

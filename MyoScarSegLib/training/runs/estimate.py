@@ -108,10 +108,10 @@ def estimate(
     parts = dict.fromkeys(STAGES, 0.0)
     parts["reading"] = data.reading
     early, epochs = 0.0, {}
-    for kind in settings.kinds():
-        job = settings.job(kind, Path(library), Path("estimate"), Path("split.json"), len(split.training))
-        epochs[kind] = settings.planned_epochs(kind, len(split.training))
-        if kind == SEGMENTER:
+    for part in settings.parts:
+        job = settings.job(part, Path(library), Path("estimate"), Path("split.json"), len(split.training))
+        epochs[part] = settings.planned_epochs(part, len(split.training))
+        if part == SEGMENTER:
             early += _segmenter(job, data, parts, progress, cancel)
         else:
             _detector(job, data, parts, progress, cancel)

@@ -22,12 +22,13 @@ from MyoScarSegLib.training import train_job
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.runs import control
 from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
-from MyoScarSegLib.training.runs.record import PARTS, RECORD
+from MyoScarSegLib.training.runs.record import RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
 from MyoScarSegLib.training.runs.run_cases import read_cases
 from MyoScarSegLib.training.runs.status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.runs.telling import Telling, device_name
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
+from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -117,8 +118,8 @@ class _Work:
         self._watch.start()
         with _signals(self._watch):
             try:
-                for job in self._run.record.jobs:
-                    self._train(job)
+                for part in self._run.parts:
+                    self._train(part)
                 self._compare()
                 self._close(state=RunState.FINISHED, message="Finished")
             except Cancelled:
@@ -135,24 +136,24 @@ class _Work:
 
     # ---- the parts
 
-    def _train(self, job: TrainJob) -> None:
-        part = PARTS[job.kind]
+    def _train(self, part: str) -> None:
         out = self._run.part(part)
         if (out / RESULT).is_file():
             return
-        if job.kind == "yolo" and self._together:
+        if part == DETECTOR and self._together:
             self._go_on_alone()
         self._told.part(part)
-        hooks = self._hooks(part, begun=any(_begun(one, self._run) for one in self._run.record.jobs))
-        result = train_job.run(_placed(job, self._run), self._told.report, self._watch.cancel, hooks)
+        result = train_job.run(_job(self._run, part), self._told.report, self._watch.cancel, self._hooks(part))
         kept = {key: result[key] for key in ("kind", "name", "sha256", "metrics")}
         write_json(out / RESULT, {"version": 1, **kept})
-        for path in _state_files(job, self._run):  # large, and of no use any more
+        for path in _state_files(self._run, part):  # large, and of no use any more
             path.unlink(missing_ok=True)
 
-    def _hooks(self, part: str, *, begun: bool) -> Hooks:
+    def _hooks(self, part: str) -> Hooks:
+        begun = _begun(self._run)
+
         def data(progress: Progress, cancel: CancelToken | None) -> DataSet:
-            self._told.device(device_name(self._run.record.jobs[0].device))  # said late: it takes torch
+            self._told.device(device_name(self._run.record.settings.device))  # said late: it takes torch
             if self._data is None:
                 self._data = read_cases(self._run, self._library, begun=begun, progress=progress, cancel=cancel)
                 for name, reason in self._run.record.left_out.items():
@@ -254,13 +255,13 @@ class _Work:
 
     def _sweep_unfinished(self) -> None:
         """Remove what a process was writing when it was ended: nobody else works on the run now."""
-        for folder in (self._run.folder, *(self._run.part(part) for part in self._run.record.parts)):
+        for folder in (self._run.folder, *(self._run.part(part) for part in self._run.parts)):
             for path in folder.glob(".writing-*"):
                 path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove the folders that writing a file has made anew in a run that was removed."""
-        for part in self._run.record.parts:
+        for part in self._run.parts:
             for path in (*self._run.part(part).glob("*"), *self._run.part(part).glob(".writing-*")):
                 if path.is_file():
                     path.unlink(missing_ok=True)
@@ -298,43 +299,33 @@ class _Guard:
 def _help(run: Run, library: Path | str | None) -> RunStatus:
     """What the other processes of a training do: their share of the segmenter's."""
     status = read_status(run.folder) or RunStatus()
-    for job in run.record.jobs:
-        if job.kind != "sam" or (run.part(PARTS[job.kind]) / RESULT).is_file():
-            continue
-        begun = any(_begun(one, run) for one in run.record.jobs)
+    if SEGMENTER not in run.parts or (run.part(SEGMENTER) / RESULT).is_file():
+        return status
+    begun = _begun(run)
 
-        def data(progress: Progress, cancel: CancelToken | None, begun: bool = begun) -> DataSet:
-            return read_cases(run, library, begun=begun, write=False, progress=progress, cancel=cancel)
+    def data(progress: Progress, cancel: CancelToken | None) -> DataSet:
+        return read_cases(run, library, begun=begun, write=False, progress=progress, cancel=cancel)
 
-        token = CancelToken()
-        with _signals(token):
-            try:
-                train_job.run(_placed(job, run), no_progress, token, Hooks(data=data, oracle=True))
-            except Cancelled:
-                return status
+    token = CancelToken()
+    with _signals(token), suppress(Cancelled):
+        train_job.run(_job(run, SEGMENTER), no_progress, token, Hooks(data=data, oracle=True))
     return status
 
 
-def _placed(job: TrainJob, run: Run) -> TrainJob:
-    """A job of a record with the paths that hold here."""
-    out = run.part(PARTS[job.kind])
-    start = job.start
-    if start is not None and (run.folder / start).is_file():
-        start = str(run.folder / start)  # it came with the run
-    resume = job.kind == "sam" or any(path.is_file() for path in _state_files(job, run))
-    return replace(job, data=run.folder, out=out, split=run.folder / SPLIT, start=start, resume=resume)
+def _job(run: Run, part: str) -> TrainJob:
+    """The training of a part, to be begun or gone on with."""
+    job = run.settings.job(part, run.folder, run.part(part), run.folder / SPLIT, len(run.split.training))
+    return replace(job, resume=part == SEGMENTER or bool(_state_files(run, part)))
 
 
-def _state_files(job: TrainJob, run: Run) -> list[Path]:
-    """What a training goes on from, as far as it is there."""
-    out = run.part(PARTS[job.kind])
-    return [out / "resume.safetensors"] if job.kind == "yolo" else sorted(out.glob("*.checkpoint"))
+def _state_files(run: Run, part: str) -> list[Path]:
+    """What the training of a part goes on from, as far as it is there."""
+    return sorted(run.part(part).glob("*.checkpoint" if part == SEGMENTER else "resume.safetensors"))
 
 
-def _begun(job: TrainJob, run: Run) -> bool:
-    """Whether a training has learnt from the cases by now."""
-    out = run.part(PARTS[job.kind])
-    return (out / RESULT).is_file() or any(path.is_file() for path in _state_files(job, run))
+def _begun(run: Run) -> bool:
+    """Whether anything has learnt from the cases by now."""
+    return any((run.part(part) / RESULT).is_file() or _state_files(run, part) for part in run.parts)
 
 
 @contextmanager

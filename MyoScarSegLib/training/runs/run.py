@@ -2,7 +2,7 @@
 
 ::
 
-    LIBRARY/runs/<name>/run.json          settings, jobs, and fingerprints of the cases used
+    LIBRARY/runs/<name>/run.json          settings, and fingerprints of the cases used
     LIBRARY/runs/<name>/split.json        who trains and who validates
     LIBRARY/runs/<name>/status.json       where it stands, written by its process
     LIBRARY/runs/<name>/control.json      what is wished of it
@@ -18,6 +18,7 @@ All paths in it are relative: the folder can be moved. Whether a process works o
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -33,7 +34,7 @@ from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.control import BEAT_S, CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
-from MyoScarSegLib.training.runs.record import PARTS, RunRecord, checked_name, portable
+from MyoScarSegLib.training.runs.record import RunRecord
 from MyoScarSegLib.training.runs.run_cases import cases_of, copy_cases
 from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import REMOVING, put, with_start_models
@@ -53,6 +54,7 @@ STARTING_S = 30.0
 FRESH_S = 4 * BEAT_S
 """How old the status of a process that lives may be."""
 _CREATING = ".creating-"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 class Run:
@@ -99,26 +101,30 @@ class Run:
         cases = cases_of(opened, split)
         root = opened.folder / RUNS
         created = datetime.now(timezone.utc)
-        place = root / (checked_name(name) if name is not None else f"{created:%Y-%m-%d-%H%M%S}-{settings.what}")
+        if name is not None and (not _NAME.fullmatch(name) or name.endswith(".")):
+            raise StudyError(
+                f"{name!r} is no name for a run: use 1 to 80 letters without accents, digits, dots, hyphens and underscores, "
+                "with a letter or digit first."
+            )
+        place = root / (name or f"{created:%Y-%m-%d-%H%M%S}-{settings.what}")
         making = root / f"{_CREATING}{uuid.uuid4().hex}"
         try:
             making.mkdir(parents=True)
             split.write(making / SPLIT)
-            jobs = settings.jobs(opened.folder, making, making / SPLIT)
-            chosen = settings.to_json()
+            for part in settings.parts:  # that there is what it starts from
+                settings.job(part, opened.folder, making, making / SPLIT, len(split.training))
             if with_data:
                 copy_cases(opened, cases, making / DATA)
-                jobs, chosen = with_start_models(jobs, chosen, making)
+                settings = with_start_models(settings, making)
             record = RunRecord(
-                identity=uuid.uuid4().hex,
+                id=uuid.uuid4().hex,
                 name=place.name,
                 created=created.isoformat(timespec="seconds"),
                 program=f"MyoScarSeg {__version__}",
-                settings=chosen,
-                jobs=portable(jobs),
+                settings=settings,
                 cases=cases,
-                expected=dict(expected or {}),
-                compare_with=dict(compare_with or {}),
+                expected_seconds=expected or {},
+                compare_with=compare_with or {},
             )
             record.write(making)
             if name is not None and place.exists():
@@ -150,18 +156,19 @@ class Run:
 
     @property
     def settings(self) -> TrainSettings:
-        """What was chosen for it, to be used again.
+        """What was chosen for it, to be used again; start models that came with it are in its folder."""
+        chosen = self.record.settings
+        brought = {
+            f"start_{part}": str(self.folder / start)
+            for part in chosen.parts
+            if (start := chosen.start(part)) is not None and (self.folder / start).is_file()
+        }
+        return replace(chosen, **brought)  # type: ignore[arg-type]
 
-        Raises:
-            ModelError: the settings are of another version of the program.
-        """
-        from MyoScarSegLib.training.train_settings import TrainSettings
-
-        chosen = dict(self.record.settings)
-        for name, start in chosen.items():
-            if name.startswith("start_") and isinstance(start, str) and (self.folder / start).is_file():
-                chosen[name] = str(self.folder / start)
-        return TrainSettings.from_json(chosen)
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is trained: ``segmenter``, ``detector`` or both."""
+        return self.record.settings.parts
 
     @property
     def split(self) -> Split:
@@ -196,16 +203,12 @@ class Run:
 
     def models(self) -> dict[str, Path]:
         """The models that there are by now: part to file. Each has its card beside it."""
-        found = {}
-        for job in self.record.jobs:
-            path = self.part(PARTS[job.kind]) / f"{job.name}.safetensors"
-            if path.is_file() and path.with_suffix(".json").is_file():
-                found[PARTS[job.kind]] = path
-        return found
+        files = {part: self.part(part) / f"{self.record.settings.model_name(part)}.safetensors" for part in self.parts}
+        return {part: file for part, file in files.items() if file.is_file() and file.with_suffix(".json").is_file()}
 
     def logs(self) -> dict[str, Path]:
         """Where each part's log is, or will be."""
-        return {part: self.part(part) / "log.jsonl" for part in self.record.parts}
+        return {part: self.part(part) / "log.jsonl" for part in self.parts}
 
     def examples(self) -> list[Path]:
         """Pictures of validation slices, by epoch and name."""
@@ -312,7 +315,7 @@ class Run:
             OutputError: something cannot be removed.
         """
         try:
-            for part in self.record.parts:
+            for part in self.parts:
                 for path in self.part(part).glob("*"):
                     if path.name != "log.jsonl":
                         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs.record import CaseMark
+from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read_cases(
         wanted = {name: mark for name, mark in wanted.items() if mark.patient in patients}
     records, damaged = opened.scan()
     here = {case.case: case for case in records}
-    _check_unchanged({name: (mark, CaseMark.of(here[name])) for name, mark in wanted.items() if name in here})
+    _check_unchanged({name: (mark, CaseFingerprint.of(here[name])) for name, mark in wanted.items() if name in here})
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
     studies: list[LabeledStudy] = []
     for done, name in enumerate(sorted(wanted.keys() - lost.keys())):
@@ -76,7 +76,7 @@ def read_cases(
     return _data(studies, run.record.left_out)
 
 
-def cases_of(library: Library, split: Split) -> dict[str, CaseMark]:
+def cases_of(library: Library, split: Split) -> dict[str, CaseFingerprint]:
     """The marks of all cases of the split's patients.
 
     Raises:
@@ -86,14 +86,14 @@ def cases_of(library: Library, split: Split) -> dict[str, CaseMark]:
         raise StudyError("Nobody trains in this split. Put at least one patient on the training side.")
     cases, damaged = library.scan()
     wanted = {*split.training, *split.validation}
-    found = {case.case: CaseMark.of(case) for case in cases if case.patient in wanted}
+    found = {case.case: CaseFingerprint.of(case) for case in cases if case.patient in wanted}
     if missing := sorted(wanted - {mark.patient for mark in found.values()}):
         why = "".join(f" {name}: {reason}" for name, reason in damaged.items())
         raise StudyError(f"The library has no case of {', '.join(missing)} that can be read.{why} Take them out of the split.")
     return dict(sorted(found.items()))
 
 
-def copy_cases(library: Library, cases: Mapping[str, CaseMark], to: Path) -> None:
+def copy_cases(library: Library, cases: Mapping[str, CaseFingerprint], to: Path) -> None:
     """Copy cases into a new library of their own.
 
     Raises:
@@ -105,7 +105,7 @@ def copy_cases(library: Library, cases: Mapping[str, CaseMark], to: Path) -> Non
         shutil.copytree(folders[case], copy.folder / "cases" / case)
 
 
-def _check_unchanged(marks: dict[str, tuple[CaseMark, CaseMark]]) -> None:
+def _check_unchanged(marks: dict[str, tuple[CaseFingerprint, CaseFingerprint]]) -> None:
     changed = sorted(name for name, (then, now) in marks.items() if then != now)
     if changed:
         named = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")

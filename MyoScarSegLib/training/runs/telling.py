@@ -58,7 +58,7 @@ class Telling:
                 seconds_left=None, pid=os.getpid(), host=socket.gethostname(), memory_bytes=resident_bytes(),
             ),
         )  # fmt: skip
-        self._expected, self._progress = run.record.expected, progress
+        self._expected, self._progress = run.record.expected_seconds, progress
         self._device = ""
         self._step: Mapping[str, Any] = {}
         self._since = time.monotonic()

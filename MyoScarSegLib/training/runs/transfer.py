@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs.record import PARTS, CaseMark
+from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.training.start_models import is_path
-from MyoScarSegLib.training.train_job import FRESH, TrainJob
+from MyoScarSegLib.training.train_job import FRESH
+from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.files import move, read_json, sha256_of
 
 if TYPE_CHECKING:
@@ -23,33 +24,25 @@ START = "start"
 REMOVING = ".removing-"
 """Before the name of what is on its way out."""
 _FILES = ("run.json", "split.json", "status.json", "output.txt", "comparison.json", "comparison.csv", "comparison.png")
-_FOLDERS = (*PARTS.values(), "examples", "predictions", START)
+_FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
 
 
-def with_start_models(
-    jobs: Sequence[TrainJob], settings: Mapping[str, Any], folder: Path
-) -> tuple[list[TrainJob], dict[str, Any]]:
+def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
     """Copy the start models that another computer would not have into a run's folder.
 
     Those that come with the program or are fetched by it are left out.
 
-    Args:
-        jobs: the trainings.
-        settings: their settings as JSON.
-        folder: of the run.
-
     Returns:
-        Both with the copies' paths, relative to the folder.
+        The settings with the copies' paths, relative to the folder.
 
     Raises:
         ModelError: a model cannot be read.
         OutputError: it cannot be copied.
     """
-    moved, chosen = [], dict(settings)
-    for job in jobs:
-        source = _own_file(job.start)
+    copied = {}
+    for part in settings.parts:
+        source = _own_file(settings.start(part))
         if source is None:
-            moved.append(job)
             continue
         place = folder / START / source.name
         try:
@@ -59,10 +52,8 @@ def with_start_models(
                     shutil.copyfile(path, place.with_suffix(path.suffix))
         except OSError as error:
             raise OutputError(f"Cannot copy {source} to {place.parent}: {error.strerror}. Free some space.") from error
-        told = place.relative_to(folder).as_posix()
-        moved.append(replace(job, start=told))
-        chosen[f"start_{PARTS[job.kind]}"] = told
-    return moved, chosen
+        copied[f"start_{part}"] = place.relative_to(folder).as_posix()
+    return replace(settings, **copied)  # type: ignore[arg-type]
 
 
 def _own_file(start: str | None) -> Path | None:
@@ -101,7 +92,7 @@ def import_run(folder: Path | str, library: Path | str) -> Run:
     if status.state is RunState.RUNNING:
         raise StudyError(f"The run {given.folder} is running. Import it when it has ended.")
     check_whole(given)
-    own = next((run for run in runs_of(opened.folder)[0] if run.record.identity == given.record.identity), None)
+    own = next((run for run in runs_of(opened.folder)[0] if run.record.id == given.record.id), None)
     if own is not None:
         before = own.status()
         if before.state is RunState.RUNNING:
@@ -181,9 +172,9 @@ def _copy(source: Path, to: Path) -> None:
                 shutil.copyfile(path, to / name / path.name)
 
 
-def _differences(marks: Mapping[str, CaseMark], library: Library) -> tuple[str, ...]:
+def _differences(marks: Mapping[str, CaseFingerprint], library: Library) -> tuple[str, ...]:
     """What is to be said of cases that the library does not have as they were trained on."""
-    here = {case.case: CaseMark.of(case) for case in library.scan()[0]}
+    here = {case.case: CaseFingerprint.of(case) for case in library.scan()[0]}
     missing = sorted(name for name in marks if name not in here)
     other = sorted(name for name, mark in marks.items() if name in here and here[name] != mark)
     notes = []

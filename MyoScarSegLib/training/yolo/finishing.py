@@ -13,13 +13,13 @@ from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, Se
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, strata_by_content
-from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.splits import Split, split_patients
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.evaluation import choose_confidence, find_on, measure
 from MyoScarSegLib.training.yolo.samples import phantom_slices_of
 from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings
 from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def divide(
 def record_of(settings: DetectorSettings, patients: int) -> DetectorRecord:
     """What a checkpoint says of itself until its threshold is chosen."""
     look = SecondLook(settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE) if settings.second_look_share > 0 else None
-    training = {"patients": patients, "settings": plain(asdict(settings))}
+    training = {"patients": patients, "settings": to_json(settings)}
     confidence = settings.confidence or UNCALIBRATED
     return DetectorRecord(settings.architecture, CLASSES, settings.size, confidence, IOU, look, training=training)
 
@@ -220,7 +220,7 @@ def described(
         "seconds": round(seconds),
         "cores": os.cpu_count(),
         "seed": settings.seed,
-        "settings": plain(asdict(settings)),
+        "settings": to_json(settings),
         "split": training.split.to_json(),
         "metrics": dict(metrics or {}),
         "losses": [dict(row) for row in history],

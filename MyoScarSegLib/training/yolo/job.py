@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.job_data import provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
-from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
+from MyoScarSegLib.training.train_job import FRESH, NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining
 from MyoScarSegLib.training.yolo.settings import DetectorSettings
 from MyoScarSegLib.training.yolo.train import train_detector
@@ -20,7 +20,6 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 if TYPE_CHECKING:
     from MyoScarSegLib.training.train_job import TrainJob
 
-_FRESH = "fresh"
 _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
 """Settings of a training that starts from a detector, which has less to learn."""
 _LIMITS = (
@@ -67,7 +66,7 @@ def _start(start: str | None) -> Path | None:
     """
     from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 
-    if start == _FRESH:
+    if start == FRESH:
         return None
     name = start or DEFAULT_DETECTOR
     path = Path(name)
@@ -91,7 +90,7 @@ def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
     """
     from MyoScarSegLib.detection.checkpoint import read_record
 
-    settings = DetectorSettings(seed=job.seed, variation=variation(job.preset))
+    settings = DetectorSettings(seed=job.seed, variation=variation(job.augmentation))
     if start is not None:
         record = read_record(start)
         settings = replace(settings, architecture=record.architecture, size=record.image_size)

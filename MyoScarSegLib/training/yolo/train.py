@@ -16,7 +16,6 @@ from MyoScarSegLib.detection.checkpoint import load_checkpoint, save_checkpoint
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.options import plain
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.training.yolo.finishing import (
@@ -36,6 +35,7 @@ from MyoScarSegLib.training.yolo.trainer import TrainingPlan, out_of_memory, tra
 from MyoScarSegLib.training.yolo.ventricles import prepare
 from MyoScarSegLib.utils.device import resolve_device
 from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _identity(
         digest.update(sample.targets.tobytes())
     settings = asdict(replace(training.settings, workers=0))
     return {
-        **{name: plain(value) for name, value in settings.items()},
+        **{name: to_json(value) for name, value in settings.items()},
         "samples": digest.hexdigest(),
         "start": None if started_from is None else started_from["sha256"],
     }

@@ -10,7 +10,7 @@ import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.training import train_settings
+from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, choice
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.part import quietly
 from MyoScarSegLib.widgets.text import _
@@ -186,11 +186,11 @@ def _words(run: Any) -> str:
         settings = run.settings
     except MyoScarSegError:
         return "?"
-    preset = _(train_settings.title_of(train_settings.presets(), settings.preset)).lower()
-    if not settings.trains_segmenter:
+    preset = _(choice("preset", settings.preset).title).lower()
+    if SEGMENTER not in settings.parts:
         return _("boxes, {preset}").format(preset=preset)
-    mode = _(train_settings.title_of(train_settings.modes(), settings.mode)).lower()
-    what = _("both") if settings.trains_detector else _("scar")
+    mode = _(choice("mode", settings.mode).title).lower()
+    what = _("both") if DETECTOR in settings.parts else _("scar")
     return f"{what}, {mode}, {preset}"
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
-from MyoScarSegLib.training import train_settings
-from MyoScarSegLib.training.train_settings import TrainSettings
+from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 from MyoScarSegLib.widgets.part import quietly
 from MyoScarSegLib.widgets.text import _, device_text
 
@@ -34,8 +33,8 @@ class SettingsForm:
         self._base = TrainSettings()
         self._filling = False
         for combo, choices in (
-            (ui.whatCombo, train_settings.whats()), (ui.modeCombo, train_settings.modes()),
-            (ui.presetCombo, train_settings.presets()), (ui.augmentationCombo, train_settings.augmentations()),
+            (ui.whatCombo, CHOICES["what"]), (ui.modeCombo, CHOICES["mode"]), (ui.presetCombo, CHOICES["preset"]),
+            (ui.augmentationCombo, CHOICES["augmentation"]),
         ):  # fmt: skip
             for choice in choices:
                 combo.addItem(_(choice.title), choice.name)
@@ -76,8 +75,7 @@ class SettingsForm:
         """
         ui = self._ui
         losses: dict[str, Any] = {name: _optional(getattr(ui, f"{widget}Spin")) for name, widget in _LOSSES.items()}
-        return dataclasses.replace(
-            self._base,
+        chosen: dict[str, Any] = dict(
             what=_data(ui.whatCombo),
             start_segmenter=_data(ui.startSegmenterCombo) or None,
             start_detector=_data(ui.startDetectorCombo) or None,
@@ -91,6 +89,7 @@ class SettingsForm:
             name=str(ui.runNameEdit.text).strip(),
             **losses,
         )
+        return dataclasses.replace(self._base, **chosen)
 
     def fill(self, settings: TrainSettings) -> None:
         """Show settings; a start model that is not listed is added."""

@@ -9,8 +9,7 @@ import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.training import train_settings
-from MyoScarSegLib.training.train_settings import TrainSettings
+from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings, choice
 from MyoScarSegLib.widgets import looks
 from MyoScarSegLib.widgets.text import _, in_words
 from MyoScarSegLib.widgets.training.part import TrainingPart
@@ -112,17 +111,17 @@ class TrainPart(TrainingPart):
         ui, chosen = self.ui, self._now()
         if chosen is None:
             return
-        segmenter = chosen.trains_segmenter
+        segmenter = SEGMENTER in chosen.parts
         for widget in (ui.startSegmenterLabel, ui.startSegmenterCombo, ui.modeLabel, ui.modeCombo, ui.modeInfo):
             widget.visible = segmenter
         for widget in (ui.startDetectorLabel, ui.startDetectorCombo):
-            widget.visible = chosen.trains_detector
+            widget.visible = DETECTOR in chosen.parts
         ui.startDetectorLabel.text = _("Box model") if segmenter else _("Start from")
-        ui.startSegmenterLabel.text = _("Scar model") if chosen.trains_detector else _("Start from")
-        ui.modeInfo.text = _line(train_settings.modes(), chosen.mode)
-        ui.presetInfo.text = _line(train_settings.presets(), chosen.preset)
-        ui.whatCombo.toolTip = _line(train_settings.whats(), chosen.what)
-        ui.augmentationCombo.toolTip = _line(train_settings.augmentations(), chosen.augmentation)
+        ui.startSegmenterLabel.text = _("Scar model") if DETECTOR in chosen.parts else _("Start from")
+        ui.modeInfo.text = _(choice("mode", chosen.mode).line)
+        ui.presetInfo.text = _(choice("preset", chosen.preset).line)
+        ui.whatCombo.toolTip = _(choice("what", chosen.what).line)
+        ui.augmentationCombo.toolTip = _(choice("augmentation", chosen.augmentation).line)
         for name in ("lossesLabel", "diceSpin", "crossEntropySpin", "divergenceSpin", "labelBlurSpin"):
             getattr(ui, name).enabled = segmenter
 
@@ -169,10 +168,6 @@ class TrainPart(TrainingPart):
         self.ui.previewPicture.setPixmap(picture)
         self.ui.previewPicture.setFixedHeight(picture.height())
         self.ui.previewPicture.visible = True
-
-
-def _line(choices: tuple[train_settings.Choice, ...], name: str) -> str:
-    return next((_(choice.line) for choice in choices if choice.name == name), "")
 
 
 def _parts(result: Any) -> str:
