@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
+from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _LOOKED_AT = 3
 _SLACK_LOW, _SLACK_HIGH = 0.75, 1.4
 """Other programs, a warmer processor, slices that differ: an estimate that is wrong by so much is a good one."""
 _PROMPT_ROUNDS = 4
-"""Beside a look, the figures at the end have hurried boxes and three rounds of clicks."""
+"""Beside a look, the figures at the end have jittered boxes and three rounds of clicks."""
 _TEST_PHANTOMS = 60
 
 
@@ -59,23 +60,13 @@ class Estimate:
     def line(self) -> str:
         """One line for a panel."""
         where = f"{self.cores} core{'s' if self.cores != 1 else ''}" if self.device == "cpu" else self.device
-        # Of the tenths that :meth:`to_json` keeps, so that an estimate that was stored says the same as a new one.
-        about, low, high = (duration(round(seconds, 1)) for seconds in (self.seconds, self.low, self.high))
+        about, low, high = (duration(seconds) for seconds in (self.seconds, self.low, self.high))
         return f"About {about} on {where} ({low} to {high})."
 
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object, with its ``line``."""
-        numbers = {name: round(getattr(self, name), 1) for name in ("seconds", "low", "high", "measured_s")}
-        return {
-            **numbers, "parts": {name: round(s, 1) for name, s in self.parts.items()}, "device": self.device, "cores": self.cores,
-            "epochs": dict(self.epochs), "patients": list(self.patients), "line": self.line(),
-        }  # fmt: skip
-
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Estimate:
-        """What :meth:`to_json` gave."""
-        known = {name: document[name] for name in cls.__dataclass_fields__}
-        return cls(**{**known, "patients": tuple(document["patients"])})
+    def from_json(cls, document: Any) -> Estimate:
+        """What :func:`estimate_chore` gave."""
+        return read(cls, document, StudyError, "The estimate")
 
 
 def estimate(
@@ -131,10 +122,10 @@ def estimate_chore(
         arguments: ``settings`` and ``split`` (JSON objects of theirs), ``library`` (folder).
         progress, cancel: as everywhere.
     """
-    told = arguments["split"]
-    split = Split(tuple(told["training"]), tuple(told["validation"]))
+    split = Split(tuple(arguments["split"]["training"]), tuple(arguments["split"]["validation"]))
     settings = TrainSettings.from_json(arguments["settings"])
-    return estimate(settings, Path(arguments["library"]), split, progress, cancel).to_json()
+    told: dict[str, Any] = to_json(estimate(settings, Path(arguments["library"]), split, progress, cancel))
+    return told
 
 
 def _cores() -> int:
@@ -244,7 +235,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
     from MyoScarSegLib.training.finetune.calibration import FEWEST_PATIENTS
     from MyoScarSegLib.training.finetune.finetune_job import sam_settings
-    from MyoScarSegLib.training.runs.measuring import pace_of_segmenter
+    from MyoScarSegLib.training.runs.pace import pace_of_segmenter
     from MyoScarSegLib.training.start_models import knows_scar
 
     start = job.start or DEFAULT_SEGMENTER
@@ -271,7 +262,7 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
 
 
 def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
-    from MyoScarSegLib.training.runs.measuring import pace_of_detector
+    from MyoScarSegLib.training.runs.pace import pace_of_detector
     from MyoScarSegLib.training.yolo.job import _start, detector_settings
 
     start = _start(job.start)
@@ -281,5 +272,5 @@ def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pro
     windows = real / max(1e-6, 1 - settings.phantom_share) if settings.phantoms else real
     parts["reading"] += pace.loading
     parts["steps"] += settings.epochs * (windows * pace.window + pace.epoch)
-    parts["validation"] += (2 * real + data.validation + _TEST_PHANTOMS) * pace.detect
-    parts["comparing"] += 2 * data.validation * pace.detect
+    parts["validation"] += (2 * real + data.validation + _TEST_PHANTOMS) * pace.look
+    parts["comparing"] += 2 * data.validation * pace.look

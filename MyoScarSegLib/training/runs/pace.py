@@ -23,79 +23,118 @@ if TYPE_CHECKING:
 ENOUGH_S = 6.0
 """One of the measurements stops after this time, if it has seen what it is to see."""
 _MOST_ENCODING_S = 2.5
-_PROMPTS, _DENSE, _PREPARING = "prompts", "dense", "Preparing"
+_PROMPTS, _DENSE, _PREPARING, _EPOCH = "prompts", "dense", "Preparing", "epoch"
 
 
 @dataclass(frozen=True)
-class SegmenterPace:
-    """Seconds of what a segmenter's training does.
+class Pace:
+    """Seconds of what a training does again and again; 0 for what it does not do.
 
     Attributes:
         loading: packages and start model, once.
-        embedding: one window, drawn and encoded; 0 where nothing is cached.
-        window: one window in a step, of the prompts phase.
-        dense_window: likewise of the dense phase; 0 without one.
+        window: one window in a step; of a segmenter's in the prompts phase.
         epoch: what comes at the end of each epoch beside the look: the checkpoint.
-        look: one slice, end to end and with tight boxes.
-        prompt: one slice once more with other prompts.
+        look: one slice looked at; by a segmenter end to end and with tight boxes.
+        embedding: one window, drawn and encoded.
+        dense_window: one window in a step of the dense phase.
+        prompt: one slice looked at once more with other prompts.
         calibrates: whether the model's threshold is chosen at the end.
     """
 
     loading: float
-    embedding: float
     window: float
-    dense_window: float
     epoch: float
     look: float
-    prompt: float
-    calibrates: bool
+    embedding: float = 0.0
+    dense_window: float = 0.0
+    prompt: float = 0.0
+    calibrates: bool = False
 
 
-@dataclass(frozen=True)
-class DetectorPace:
-    """Seconds of what a detector's training does.
-
-    Attributes:
-        loading: packages and start model, once.
-        window: one window in a step.
-        epoch: what comes at the end of each epoch.
-        detect: one slice looked at.
-    """
-
-    loading: float
-    window: float
-    epoch: float
-    detect: float
-
-
-class Deadline(CancelToken):
-    """Is set when another token is, or when time is up and there is enough to go by.
+class _Watch(CancelToken):
+    """Notes when a training reports what, and ends it when time is up and there is enough to go by.
 
     Attributes:
-        until: on the clock of ``time.monotonic``.
-        enough: whether what was to be seen was seen.
+        stopped: whether the measurement itself is to end.
     """
 
-    def __init__(self, seconds: float, outer: CancelToken | None) -> None:
+    def __init__(self, seconds: float, kinds: Sequence[str], enough: int, outer: CancelToken | None) -> None:
+        """
+        Args:
+            seconds: after which it is ended.
+            kinds: what the messages of interest begin with; the first are those of the steps that count.
+            enough: how many of these must be seen.
+            outer: another token that ends it.
+        """
         super().__init__()
-        self.until = time.monotonic() + seconds
-        self.enough = False
-        self._outer = outer
+        self._until, self._kinds, self._enough, self._outer = time.monotonic() + seconds, kinds, enough, outer
+        self._events: list[tuple[str, int, int, float]] = []
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """See :class:`~MyoScarSegLib.utils.progress.Progress`."""
+        kind = next((kind for kind in self._kinds if message.startswith(kind)), "")
+        self._events.append((kind, done, total, time.monotonic()))
 
     @property
     def stopped(self) -> bool:
-        """Whether the other token is set."""
         return self._outer is not None and self._outer.cancelled
 
     @property
     def cancelled(self) -> bool:
         """As of every token."""
-        return super().cancelled or self.stopped or (self.enough and time.monotonic() >= self.until)
+        steps = [event for event in self._events if event[0] == self._kinds[0]]
+        # After the last step come figures that were measured already.
+        over = bool(steps) and steps[-1][1] == steps[-1][2]
+        return super().cancelled or self.stopped or over or (len(steps) >= self._enough and time.monotonic() >= self._until)
 
     def raise_if_cancelled(self) -> None:
         """As of every token."""
         if self.cancelled:
             raise Cancelled
+
+    def run(self, training: Callable[..., Any], *args: Any, **named: Any) -> None:
+        """Carry out a training until enough was seen.
+
+        Raises:
+            Cancelled: the measurement itself is to end.
+        """
+        try:
+            training(*args, **named, progress=self, cancel=self)
+        except Cancelled:
+            if self.stopped:
+                raise
+
+    @property
+    def embedding(self) -> float:
+        """Seconds of one window; the first one left out where there are more."""
+        each = np.diff([when for kind, _, _, when in self._events if kind == _PREPARING])
+        return float(np.mean(each[1:] if len(each) > 1 else each)) if len(each) else 0.0
+
+    def steps(self, kind: str, batch: int, epochs: int, windows: int | None = None) -> tuple[float, float]:
+        """Seconds of one window in a step, and of an epoch's end.
+
+        Args:
+            kind: of step.
+            batch: windows in a step; the last of an epoch has what is left of ``windows``.
+            epochs: that were planned.
+            windows: in an epoch; None for full batches.
+        """
+        marks = [(done, when) for k, done, _, when in self._events if k == kind]
+        an_epoch = next((total for k, _, total, _ in self._events if k == kind), epochs) // epochs
+        within: list[float] = []
+        across: list[tuple[float, int]] = []
+        for (_, before), (done, after) in itertools.pairwise(marks):
+            place = (done - 1) % an_epoch
+            size = batch if windows is None else min(batch, windows - place * batch)
+            if place:
+                within.append((after - before) / size)
+            else:
+                across.append((after - before, size))
+        if not within:
+            return (float(np.mean([seconds / size for seconds, size in across])) if across else 0.0), 0.0
+        window = float(np.mean(within))
+        ends = [max(0.0, seconds - window * size) for seconds, size in across]
+        return window, float(np.mean(ends)) if ends else 0.0
 
 
 def pace_of_segmenter(
@@ -106,7 +145,7 @@ def pace_of_segmenter(
     device: str,
     progress: Progress,
     cancel: CancelToken | None,
-) -> SegmenterPace:
+) -> Pace:
     """Measure on some slices, in ten to twenty seconds; longer only where one step alone takes longer.
 
     Args:
@@ -145,7 +184,7 @@ def pace_of_segmenter(
     del network
     progress(0, 0, "Measuring the steps of the training")
     steps = _segmenter_steps(start, settings, training, encoding, min(dense_epochs, 1), device, cancel)
-    return SegmenterPace(loading, *steps, look, prompt, calibrates)
+    return Pace(loading=loading, look=look, prompt=prompt, calibrates=calibrates, **steps)
 
 
 def _encoder_seconds(encoder: Any, begun: Any, device: str) -> float:
@@ -186,8 +225,8 @@ def _look_seconds(
 def _segmenter_steps(
     start: str | Path, settings: SamSettings, training: Sequence[LabeledSlice], encoding: float, dense_epochs: int, device: str,
     cancel: CancelToken | None,
-) -> tuple[float, float, float, float]:  # fmt: skip
-    """Seconds of an embedding, a window in a step, one in a dense step, and an epoch's end: of a training made small."""
+) -> dict[str, float]:  # fmt: skip
+    """What :class:`Pace` says of embeddings, windows and epochs, of a training made small."""
     from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 
     passes = 1 if settings.mode == "decoder" else 4  # forwards and backwards, twice
@@ -202,63 +241,13 @@ def _segmenter_steps(
         # Other windows than those of the training, whose embeddings may be there already.
         seed=int(np.random.default_rng().integers(1 << 30, 1 << 31)),
     )  # fmt: skip
-    watch = _Watch()
-    deadline = Deadline(ENOUGH_S + 2 * encoding * len(chosen), cancel)
-
-    def seen(done: int, total: int, message: str) -> None:
-        watch.mark(message, done, total)
-        deadline.enough = watch.enough
-
+    # The first step makes memory.
+    watch = _Watch(ENOUGH_S + 2 * encoding * len(chosen), (_PROMPTS, _DENSE, _PREPARING), 2, cancel)
     with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
-        try:
-            fine_tune(start, Patients(chosen), small, Path(folder), device=device, progress=seen, cancel=deadline)
-        except Cancelled:
-            if deadline.stopped:
-                raise
-    window, epoch = watch.steps(_PROMPTS, batch, len(chosen))
-    dense, _ = watch.steps(_DENSE, small.dense_batch, len(chosen))
-    return watch.embedding, window, dense, epoch
-
-
-class _Watch:
-    """When a training reported what."""
-
-    def __init__(self) -> None:
-        self._events: list[tuple[str, int, int, float]] = []
-
-    def mark(self, message: str, done: int, total: int) -> None:
-        kind = next((k for k in (_PROMPTS, _DENSE, _PREPARING) if message.startswith(k)), "")
-        self._events.append((kind, done, total, time.monotonic()))
-
-    @property
-    def enough(self) -> bool:
-        """Whether steps were seen beyond the first, which makes memory."""
-        return sum(kind == _PROMPTS for kind, *_ in self._events) >= 2
-
-    @property
-    def embedding(self) -> float:
-        """Seconds of one window; the first one left out where there are more."""
-        times = [when for kind, _, _, when in self._events if kind == _PREPARING]
-        each = np.diff(times)
-        return float(np.mean(each[1:] if len(each) > 1 else each)) if len(each) else 0.0
-
-    def steps(self, kind: str, batch: int, windows: int) -> tuple[float, float]:
-        """Seconds of one window in a step, and of an epoch's end."""
-        marks = [(done, total, when) for k, done, total, when in self._events if k == kind]
-        if len(marks) < 2:
-            return 0.0, 0.0
-        an_epoch = -(-windows // batch)
-        within: list[tuple[float, int]] = []
-        across: list[tuple[float, int]] = []
-        for (_, _, before), (done, _, after) in itertools.pairwise(marks):
-            place = (done - 1) % an_epoch
-            size = min(batch, windows - place * batch)
-            (across if place == 0 else within).append(((after - before) / size, size))
-        if not within:
-            return float(np.mean([each for each, _ in across])), 0.0
-        window = float(np.mean([each for each, _ in within]))
-        ends = [max(0.0, (each - window) * size) for each, size in across]
-        return window, float(np.mean(ends)) if ends else 0.0
+        watch.run(fine_tune, start, Patients(chosen), small, Path(folder), device=device)
+    window, epoch = watch.steps(_PROMPTS, batch, small.epochs, len(chosen))
+    dense, _ = watch.steps(_DENSE, small.dense_batch, 1, len(chosen))
+    return {"window": window, "epoch": epoch, "dense_window": dense, "embedding": watch.embedding}
 
 
 def pace_of_detector(
@@ -268,7 +257,7 @@ def pace_of_detector(
     device: str,
     progress: Progress,
     cancel: CancelToken | None,
-) -> DetectorPace:
+) -> Pace:
     """Measure on some slices, in about ten seconds.
 
     Args:
@@ -300,41 +289,15 @@ def pace_of_detector(
     batch = max(1, min(settings.batch, len(chosen) // 2))
     small = replace(settings, epochs=3, batch=batch, phantoms=0, phantom_share=0.0, calibration=0.0, confidence=0.5)
     patients = sorted({s.patient for s in chosen})
-    times: list[tuple[int, int, float]] = []
-    deadline = Deadline(ENOUGH_S, cancel)
-
-    def seen(done: int, total: int, message: str) -> None:
-        if message.startswith("epoch"):
-            times.append((done, total, time.monotonic()))
-            deadline.enough = len(times) >= 3
-        if len(times) == 3 * (total // 3) == total and total:
-            deadline.enough, deadline.until = True, 0.0  # what follows is an evaluation that was measured already
-
+    watch = _Watch(ENOUGH_S, (_EPOCH,), 3, cancel)
     with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
-        files = DetectorFiles(Path(folder))
         split = Split(tuple(patients), ())
-        plan = DetectorTraining(chosen, split, small, files, start, start or DEFAULT_DETECTOR, device)
-        try:
-            train_detector(plan, progress=seen, cancel=deadline)
-        except Cancelled:
-            if deadline.stopped:
-                raise
-    window, epoch = _detector_steps(times, batch)
-    return DetectorPace(loading, window, epoch, detect)
-
-
-def _detector_steps(times: Sequence[tuple[int, int, float]], batch: int) -> tuple[float, float]:
-    if len(times) < 2:
+        plan = DetectorTraining(chosen, split, small, DetectorFiles(Path(folder)), start, start or DEFAULT_DETECTOR, device)
+        watch.run(train_detector, plan)
+    window, epoch = watch.steps(_EPOCH, batch, small.epochs)
+    if not window:
         raise ModelError("The detector's training could not be measured: it made no two steps.")
-    an_epoch = max(1, times[0][1] // 3)
-    within: list[float] = []
-    across: list[float] = []
-    for (_, _, before), (done, _, after) in itertools.pairwise(times):
-        (across if (done - 1) % an_epoch == 0 else within).append(after - before)
-    if not within:
-        return float(np.mean(across)) / batch, 0.0
-    step = float(np.mean(within))
-    return step / batch, max(0.0, float(np.mean(across)) - step) if across else 0.0
+    return Pace(loading, window, epoch, detect)
 
 
 def _mixed(slices: Sequence[LabeledSlice], most: int) -> list[LabeledSlice]:
