@@ -63,7 +63,7 @@ class MyoScarSegWidget(ScriptedLoadableModuleWidget):
         from MyoScarSegLib.widgets.panel import Panel
 
         self.panel = Panel(shared())
-        self.ui = self.panel.ui
+        self.ui = self.panel.segment.ui
         self.layout.addWidget(self.panel.form)
         if self.parent.isEntered:
             self.panel.enter()
@@ -198,8 +198,8 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
     def test_panelWithoutVolume(self):
         """Nothing can be started without a volume, and the panel says what to do."""
         panel = self._panel()
-        self.assertFalse(panel.ui.proposeButton.enabled)
-        self.assertIn("LGE", panel.ui.statusLabel.text)
+        self.assertFalse(panel.segment.ui.proposeButton.enabled)
+        self.assertIn("LGE", panel.segment.ui.statusLabel.text)
 
     def test_wrongVolumeIsASentence(self):
         """A volume of one slice gives a sentence, and the scene stays as it was."""
@@ -209,9 +209,9 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
         volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "one slice")
         slicer.util.updateVolumeFromArray(volume, np.zeros((1, 16, 16)))
         nodes = slicer.mrmlScene.GetNumberOfNodes()
-        panel.ui.volumeSelector.setCurrentNode(volume)
-        self._until(lambda: panel.ui.errorLabel.text)
-        self.assertTrue(panel.ui.errorLabel.text.endswith("."))
+        panel.segment.ui.volumeSelector.setCurrentNode(volume)
+        self._until(lambda: panel.segment.ui.errorLabel.text)
+        self.assertTrue(panel.segment.ui.errorLabel.text.endswith("."))
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
 
     def test_consoleCalls(self):
@@ -259,31 +259,31 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
         self._needNetworks()
         panel = self._panel()
         _phantom, volume = self._phantom()
-        panel.ui.volumeSelector.setCurrentNode(volume)
+        panel.segment.ui.volumeSelector.setCurrentNode(volume)
         self._until(lambda: panel.workflow.session is not None)
-        self._until(lambda: panel.ui.proposeButton.enabled)
-        panel.ui.proposeButton.click()
+        self._until(lambda: panel.segment.ui.proposeButton.enabled)
+        panel.segment.ui.proposeButton.click()
         self._until(lambda: not panel.workflow.busy)
         self.assertEqual(panel.workflow.error, "")
-        self._until(lambda: panel.ui.boxTable.rowCount > 0)
-        panel.boxes.review(1)
-        self._until(lambda: panel.ui.acceptBoxButton.enabled)
-        accepted = panel.boxes.selected
-        panel.ui.acceptBoxButton.click()
+        self._until(lambda: panel.segment.ui.boxTable.rowCount > 0)
+        panel.segment.boxes.review(1)
+        self._until(lambda: panel.segment.ui.acceptBoxButton.enabled)
+        accepted = panel.segment.boxes.selected
+        panel.segment.ui.acceptBoxButton.click()
         self.assertEqual(panel.workflow.session.boxes.box(accepted).state.value, "accepted")
-        self._until(lambda: panel.ui.segmentAllButton.enabled)
-        panel.ui.segmentAllButton.click()
+        self._until(lambda: panel.segment.ui.segmentAllButton.enabled)
+        panel.segment.ui.segmentAllButton.click()
         self._until(lambda: not panel.workflow.busy)
         self.assertEqual(panel.workflow.error, "")
         before = panel.workflow.session.mask().sum()
         self.assertGreater(before, 0)
-        self._until(lambda: float(panel.ui.volumeMlLabel.text) > 0)
-        panel.ui.thresholdSlider.value = 0.8
+        self._until(lambda: float(panel.segment.ui.volumeMlLabel.text) > 0)
+        panel.segment.ui.thresholdSlider.value = 0.8
         self.assertLess(panel.workflow.session.mask().sum(), before)
-        self._until(lambda: panel.ui.undoButton.enabled)
-        panel.ui.undoButton.click()
+        self._until(lambda: panel.segment.ui.undoButton.enabled)
+        panel.segment.ui.undoButton.click()
         self.assertEqual(panel.workflow.session.mask().sum(), before)
-        panel.ui.clearButton.click()
+        panel.segment.ui.clearButton.click()
         self.assertEqual(panel.workflow.session.mask().sum(), 0)
 
     def test_training(self):
@@ -331,7 +331,7 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
         panel.workflow.select(volume)
         panel.workflow.propose()
         slicer.mrmlScene.Clear(0)
-        self._until(lambda: panel.workflow.session is None and panel.ui.boxTable.rowCount == 0)
+        self._until(lambda: panel.workflow.session is None and panel.segment.ui.boxTable.rowCount == 0)
         self.assertEqual(panel.workflow.busy, "")
 
     def _panel(self):

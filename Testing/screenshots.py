@@ -50,7 +50,7 @@ def _story(module: Module, out: Path) -> None:
     grab(module, out / "panel-busy.png")
     module.until(lambda: not module.workflow.busy, 300, what="proposals")
     first = module.session.review_order()[0]
-    module.panel.boxes.select(first, jump=True)
+    module.panel.segment.boxes.select(first, jump=True)
     module.settle()
     module.click("acceptBoxButton")
     grab(module, out / "panel-boxes.png")
@@ -58,7 +58,7 @@ def _story(module: Module, out: Path) -> None:
     module.until(lambda: not module.workflow.busy, 300, what="masks")
     best = max(module.workflow.burden.slices, key=lambda s: s.pixels).slice
     box = next(row for row in module.session.boxes.rows() if row.box.slice == best)
-    module.panel.boxes.select(box.id, jump=True)
+    module.panel.segment.boxes.select(box.id, jump=True)
     module.settle(0.3)
     grab(module, out / "panel-light.png")
     _dark(module, True)
@@ -70,9 +70,9 @@ def _story(module: Module, out: Path) -> None:
     grab(module, out / "panel-advanced.png", tail=True)
     module.ui.advancedSection.collapsed = True
     grab(module, out / "panel-narrow.png", width=290)
-    module.panel.status.say_error("The volume has one slice only. Choose a stack of short-axis slices.")
+    module.panel.segment.status.say_error("The volume has one slice only. Choose a stack of short-axis slices.")
     grab(module, out / "panel-error.png")
-    module.panel.status.say_error("")
+    module.panel.segment.status.say_error("")
     x, y = (box.box.x0 + box.box.x1) / 2, (box.box.y0 + box.box.y1) / 2
     views = {"centre": (x, y), "zoom": 2.2, "selected": box.id}
     draw_slice(out / "slice.png", module.session, best, text=f"slice {best}", **views)
@@ -158,8 +158,6 @@ def join(path: Path, parts: list[Path]) -> None:
 
 def _dark(module: Module, on: bool) -> None:
     """Slicer's dark theme, or the light one; the panel takes its colours from it."""
-    from MyoScarSegLib.widgets import looks
-
     application: Any = module.application.app
     palette = QPalette()
     if on:
@@ -175,7 +173,7 @@ def _dark(module: Module, on: bool) -> None:
             palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#7f7f7f"))
     application.setPalette(palette)
     module.settle(0.1)
-    looks.dress(module.ui)
+    module.panel.segment.show(True)
     module.settle(0.2)
 
 

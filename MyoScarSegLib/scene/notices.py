@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
+
+from MyoScarSegLib.utils.signal import Signal
 
 
 class Change(str, Enum):
@@ -22,6 +25,18 @@ class Change(str, Enum):
     ENGINE = "engine"
 
 
+class TrainChange(str, Enum):
+    """What callbacks of the training tab's workflow are told has changed."""
+
+    LIBRARY = "library"  # the folder or its cases
+    SPLIT = "split"
+    RUN = "run"  # the run that is shown, or where it stands
+    CURVES = "curves"  # also the examples
+    RUNS = "runs"  # the list of runs
+    MODELS = "models"  # the models there are, and the one in use
+    STATE = "state"  # busy, progress, error, note, status, estimate, preview
+
+
 class Notices:
     """The callbacks, and the two sentences of the step in hand.
 
@@ -30,26 +45,21 @@ class Notices:
         note: what the step left out, or what the user should know of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spoken: Enum = Change.STATUS) -> None:
+        """``spoken`` is the change that is told with each sentence."""
         self.error = ""
         self.note = ""
-        self._callbacks: list[Callable[[Change], None]] = []
+        self._spoken = spoken
+        self._signal = Signal()
 
-    def on_changed(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+    def on_changed(self, callback: Callable[[Any], None]) -> Callable[[], None]:
         """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""
-        self._callbacks.append(callback)
+        return self._signal.connect(callback)
 
-        def remove() -> None:
-            if callback in self._callbacks:
-                self._callbacks.remove(callback)
-
-        return remove
-
-    def tell(self, *changes: Change) -> None:
+    def tell(self, *changes: Enum) -> None:
         """Tell every callback of each change."""
         for change in changes:
-            for callback in list(self._callbacks):
-                callback(change)
+            self._signal.emit(change)
 
     def begin_step(self) -> None:
         """The user does something new: what was said of the step before is done with."""
@@ -61,8 +71,12 @@ class Notices:
             self.error = error
         if note is not None:
             self.note = note
-        self.tell(Change.STATUS)
+        self.tell(self._spoken)
+
+    def say_only(self, *, error: str = "", note: str = "") -> None:
+        """Say what came of the step in hand; what was said of the one before is done with."""
+        self.say(error=error, note=note)
 
     def close(self) -> None:
         """Tell nobody any more."""
-        self._callbacks.clear()
+        self._signal.clear()

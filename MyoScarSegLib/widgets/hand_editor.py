@@ -9,7 +9,7 @@ import slicer
 from MyoScarSegLib.scene.observers import Observers
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _EFFECTS = ["Paint", "Erase", "Draw", "Islands", "Smoothing", "Scissors"]
 
@@ -20,12 +20,12 @@ class HandEditor:
     Its own keys are not installed: some are the module's (Ctrl+Z), and of two equal shortcuts Qt triggers neither.
     """
 
-    def __init__(self, panel: Panel) -> None:
-        self._panel = panel
+    def __init__(self, tab: SegmentTab) -> None:
+        self._tab = tab
         self._editor: Any = None
         self._observers = Observers()
-        self._observers.add(panel.workflow.scene, slicer.vtkMRMLScene.StartCloseEvent, self._scene_closes)
-        panel.ui.editorGroup.connect("toggled(bool)", self._toggled)
+        self._observers.add(tab.workflow.scene, slicer.vtkMRMLScene.StartCloseEvent, self._scene_closes)
+        tab.ui.editorGroup.connect("toggled(bool)", self._toggled)
 
     @property
     def widget(self) -> Any:
@@ -34,13 +34,13 @@ class HandEditor:
 
     def refresh(self) -> None:
         """Give the editor the study's segmentation, if it is open."""
-        self._panel.ui.editorGroup.enabled = self._panel.workflow.session is not None
+        self._tab.ui.editorGroup.enabled = self._tab.workflow.session is not None
         if self._editor is None:
             return
-        session = self._panel.workflow.session
-        if session is not None and self._panel.ui.editorGroup.checked:
+        session = self._tab.workflow.session
+        if session is not None and self._tab.ui.editorGroup.checked:
             _ = session.segmentation.node  # made when something is written; to paint on an empty study, make it now
-        node = self._panel.scar.node
+        node = self._tab.scar.node
         volume_node = None if session is None else session.volume_node
         if self._editor.segmentationNode() is not node:
             self._editor.setActiveEffect(None)
@@ -86,7 +86,7 @@ class HandEditor:
 
     def open_module(self) -> None:
         """Go to the Segment Editor module with this study's segmentation and volume."""
-        session, node = self._panel.workflow.session, self._panel.scar.node
+        session, node = self._tab.workflow.session, self._tab.scar.node
         if session is None or node is None:
             return
         slicer.util.selectModule("SegmentEditor")
@@ -105,7 +105,7 @@ class HandEditor:
             self.enter()
 
     def _make(self) -> None:
-        scene = self._panel.workflow.scene
+        scene = self._tab.workflow.scene
         node = scene.GetSingletonNode("MyoScarSeg", "vtkMRMLSegmentEditorNode")
         if node is None:
             node = slicer.vtkMRMLSegmentEditorNode()
@@ -124,8 +124,8 @@ class HandEditor:
         editor.undoEnabled = False  # there is one undo, the panel's, and it goes back over the brush as well
         editor.setMRMLScene(scene)
         editor.setMRMLSegmentEditorNode(node)
-        self._panel.ui.editorGroup.layout().addWidget(editor)
+        self._tab.ui.editorGroup.layout().addWidget(editor)
         self._editor = editor
         self.refresh()
-        if self._panel.entered:
+        if self._tab.panel.entered:
             self.enter()

@@ -8,7 +8,7 @@ from typing import Any
 
 from MyoScarSegLib.models import CHECKPOINT_ENDINGS, Entry, registry
 from MyoScarSegLib.models.entry import Task
-from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.settings import Settings
 from MyoScarSegLib.widgets.text import _
 

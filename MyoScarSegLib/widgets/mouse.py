@@ -19,7 +19,7 @@ from MyoScarSegLib.widgets.rubber_band import RubberBand
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _PRESS, _MOVE, _RELEASE = "LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent"
 _DOUBLE = "LeftButtonDoubleClickEvent"
@@ -41,8 +41,8 @@ class _Drag:
 class Mouse:
     """One tool at a time: ``"box"``, ``"positive"``, ``"negative"``, or None."""
 
-    def __init__(self, panel: Panel) -> None:
-        self._panel = panel
+    def __init__(self, tab: SegmentTab) -> None:
+        self._tab = tab
         self._tool: str | None = None
         self._observed: list[tuple[Any, dict[str, int]]] = []
         self._drag: _Drag | None = None
@@ -56,7 +56,7 @@ class Mouse:
 
     def use(self, tool: str | None) -> None:
         """Take up a tool, or lay it down. Its button shows it."""
-        if tool is not None and self._panel.workflow.session is None:
+        if tool is not None and self._tab.workflow.session is None:
             tool = None
         if tool == self._tool:
             self._show_buttons()
@@ -64,9 +64,9 @@ class Mouse:
         self._end_drag()
         self._tool = tool
         if tool is not None:
-            self._panel.scar.editor.rest()
+            self._tab.scar.editor.rest()
         self._show_buttons()
-        for widget in self._panel.views.widgets:
+        for widget in self._tab.panel.views.widgets:
             view = widget.sliceView()
             if tool is None:
                 view.unsetViewCursor()
@@ -95,7 +95,7 @@ class Mouse:
 
     def point_under(self) -> tuple[bool, int] | None:
         """The point of ours under the mouse, as (positive, number in its list); None if there is none."""
-        session = self._panel.workflow.session
+        session = self._tab.workflow.session
         if session is None:
             return None
         for positive in (True, False):
@@ -108,7 +108,7 @@ class Mouse:
 
     def _observe(self, _layout: int = 0) -> None:
         self._unobserve()
-        for widget in self._panel.views.widgets:
+        for widget in self._tab.panel.views.widgets:
             view = widget.sliceView()
             interactor = view.interactor()
             tags: dict[str, int] = {}
@@ -130,7 +130,7 @@ class Mouse:
 
     def _handle(self, view: Any, interactor: Any, event: str) -> bool:
         """Returns whether the event was ours."""
-        session = self._panel.workflow.session
+        session = self._tab.workflow.session
         if session is None:
             return False
         if event == _PRESS:
@@ -161,7 +161,7 @@ class Mouse:
             return False
         slice_node = view.mrmlSliceNode()
         if not session.geometry.shows_slices(slice_node):
-            self._panel.status.say_error(_("This view cuts across the slices. Draw in one that shows a slice of the volume."))
+            self._tab.status.say_error(_("This view cuts across the slices. Draw in one that shows a slice of the volume."))
             return True
         at = interactor.GetEventPosition()
         k, x, y = session.geometry.position_in_view(slice_node, *at)
@@ -170,7 +170,7 @@ class Mouse:
         if self._tool == "box":
             self._drag = _Drag(view, k, (x, y), at, RubberBand(view, COLORS[BoxState.PROPOSED]))
         else:
-            self._panel.scar.add_point(Point(k, x, y, positive=self._tool == "positive"))
+            self._tab.scar.add_point(Point(k, x, y, positive=self._tool == "positive"))
         return True
 
     def _release(self, view: Any, at: tuple[int, int], session: Any) -> None:
@@ -183,7 +183,7 @@ class Mouse:
         y0, y1 = sorted((drag.start[1], y))
         if x1 - x0 >= _LEAST_PX and y1 - y0 >= _LEAST_PX:
             self.use(None)  # one box at a time: the next thing to do is to adjust it
-            self._panel.boxes.draw(Box(drag.slice, x0, y0, x1, y1))
+            self._tab.boxes.draw(Box(drag.slice, x0, y0, x1, y1))
 
     def _end_drag(self) -> None:
         if self._drag is not None:
@@ -193,23 +193,23 @@ class Mouse:
     # ------------------------------------------------------------------ what lies under the mouse
 
     def _over_a_handle(self) -> bool:
-        views = self._panel.workflow.views
+        views = self._tab.workflow.views
         return (views is not None and views.handle_under_mouse()) or self.point_under() is not None
 
     def _select_under(self) -> None:
         """Choose the box whose outline, handle or centre is under the mouse."""
-        views, session = self._panel.workflow.views, self._panel.workflow.session
+        views, session = self._tab.workflow.views, self._tab.workflow.session
         if views is None or session is None:
             return
         for row in session.boxes.rows():
             node = views.node(row.id)
             display = None if node is None else node.GetDisplayNode()
             if display is not None and display.GetActiveComponentType() != _COMPONENT_NONE:
-                self._panel.boxes.select(row.id)
+                self._tab.boxes.select(row.id)
                 return
 
     def _show_buttons(self) -> None:
-        ui = self._panel.ui
+        ui = self._tab.ui
         for tool, button in (("box", ui.drawBoxButton), ("positive", ui.addPositiveButton), ("negative", ui.addNegativeButton)):
             before = button.blockSignals(True)
             button.checked = tool == self._tool

@@ -15,7 +15,7 @@ from MyoScarSegLib.widgets.help import show_help
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 
 _FIELD_KEYS = ("Return", "Enter", "Esc")
@@ -24,16 +24,16 @@ _FIELD_KEYS = ("Return", "Enter", "Esc")
 class Shortcuts:
     """Installs the keys on entering the module and takes them away on leaving it."""
 
-    def __init__(self, panel: Panel) -> None:
-        self._panel = panel
+    def __init__(self, tab: SegmentTab) -> None:
+        self._tab = tab
         self._installed: list[Any] = []
         self._of_fields: list[Any] = []
-        self._hold = _Hold(panel)
+        self._hold = _Hold(tab)
 
     def install(self) -> None:
         """Make the keys work."""
         self.remove()
-        parent = slicer.util.mainWindow() or self._panel.form
+        parent = slicer.util.mainWindow() or self._tab.panel.form
         for keys, action, repeats in self._actions():
             for key in keys.split(" "):
                 shortcut = qt.QShortcut(parent)
@@ -65,33 +65,33 @@ class Shortcuts:
 
     def escape(self) -> None:
         """Leave the tool or brush in hand; without one, cancel what runs."""
-        if self._panel.mouse.tool is not None:
-            self._panel.mouse.use(None)
-        elif self._panel.scar.editor.painting:
-            self._panel.scar.editor.rest()
+        if self._tab.mouse.tool is not None:
+            self._tab.mouse.use(None)
+        elif self._tab.scar.editor.painting:
+            self._tab.scar.editor.rest()
         else:
-            self._panel.workflow.cancel()
+            self._tab.workflow.cancel()
 
     def accept(self) -> None:
         """Accept the selected box, unless Enter ends the typing of a number or a text."""
         focus = slicer.app.focusWidget()
         if focus is None or not (focus.inherits("QAbstractSpinBox") or focus.inherits("QLineEdit")):
-            self._panel.boxes.accept()
+            self._tab.boxes.accept()
 
     def delete(self) -> None:
         """Remove the point under the mouse, else the selected box."""
-        point = self._panel.mouse.point_under()
-        session = self._panel.workflow.session
+        point = self._tab.mouse.point_under()
+        session = self._tab.workflow.session
         if point is not None and session is not None:
             positive, number = point
             session.points.node(positive).RemoveNthControlPoint(number)
         else:
-            self._panel.boxes.delete()
+            self._tab.boxes.delete()
 
     def _actions(self) -> list[tuple[str, Callable[[], None], bool]]:
         """Keys, what they do, and whether holding them down repeats it."""
-        panel = self._panel
-        boxes, scar, mouse, workflow = panel.boxes, panel.scar, panel.mouse, panel.workflow
+        tab = self._tab
+        boxes, scar, mouse, workflow = tab.boxes, tab.scar, tab.mouse, tab.workflow
 
         def toggle(tool: str) -> Callable[[], None]:
             return lambda: mouse.use(None if mouse.tool == tool else tool)
@@ -106,10 +106,10 @@ class Shortcuts:
             ("Shift+R", boxes.reject, False),
             ("Del", self.delete, False),
             ("C", boxes.copy_on, False),
-            ("Shift+Left", lambda: panel.nudge(-1, 0), True),
-            ("Shift+Right", lambda: panel.nudge(1, 0), True),
-            ("Shift+Up", lambda: panel.nudge(0, 1), True),
-            ("Shift+Down", lambda: panel.nudge(0, -1), True),
+            ("Shift+Left", lambda: tab.nudge(-1, 0), True),
+            ("Shift+Right", lambda: tab.nudge(1, 0), True),
+            ("Shift+Up", lambda: tab.nudge(0, 1), True),
+            ("Shift+Down", lambda: tab.nudge(0, -1), True),
             ("J", lambda: scar.step_threshold(-1), True),
             ("K", lambda: scar.step_threshold(1), True),
             ("Shift+J", lambda: scar.step_growth(-1), True),
@@ -121,7 +121,7 @@ class Shortcuts:
             ("Ctrl+Z", workflow.undo, True),
             ("Ctrl+Y Ctrl+Shift+Z", workflow.redo, True),
             ("Esc", self.escape, False),
-            ("?", lambda: show_help(panel.form), False),
+            ("?", lambda: show_help(tab.panel.form), False),
         ]
 
 
@@ -151,22 +151,22 @@ def key_list() -> list[tuple[str, str]]:
 class _Hold(qt.QObject):
     """Hides everything from the press of a key to its release, which only an event filter sees."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, tab: SegmentTab) -> None:
         qt.QObject.__init__(self)
-        self._panel = panel
+        self._tab = tab
         self._held = False
 
     def press(self) -> None:
-        if not self._held and self._panel.workflow.session is not None:
+        if not self._held and self._tab.workflow.session is not None:
             self._held = True
-            self._panel.scar.hide_all(True)
+            self._tab.scar.hide_all(True)
             slicer.app.installEventFilter(self)
 
     def release(self) -> None:
         if self._held:
             self._held = False
             slicer.app.removeEventFilter(self)
-            self._panel.scar.hide_all(False)
+            self._tab.scar.hide_all(False)
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:
         kind = event.type()

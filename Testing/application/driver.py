@@ -176,7 +176,7 @@ class Slicer:
 
     def press(self, name: str) -> None:
         """Click on a widget of the module's first tab."""
-        self.click(f"panel().ui.{name}")
+        self.click(f"panel().segment.ui.{name}")
 
     def click_at(self, x: int, y: int) -> None:
         """Click on a place of the screen."""

@@ -19,6 +19,7 @@ from Testing.application.driver import Slicer, running
 
 NETWORK_S = 300
 TRAINING_S = 900
+SEGMENT = "panel().segment.ui"
 TRAIN = "panel().training.ui"
 FINISHED = "not panel().workflow.busy and not panel().workflow.waiting"
 
@@ -43,7 +44,7 @@ def look(slicer: Slicer, name: str) -> None:
     slicer.rest()
     slicer.shot(name)
     assert slicer.tracebacks() == ""
-    assert slicer.ask("panel().status.error") == ""
+    assert slicer.ask("panel().segment.status.error") == ""
     assert slicer.ask("panel().training.status.error") == ""
     assert slicer.ask("cut_labels(panel().form)") == []
     assert slicer.ask("overlaps(panel().form)") == []
@@ -60,12 +61,12 @@ def first_box(slicer: Slicer, state: str) -> str:
 def select(slicer: Slicer, box: str) -> None:
     """Click on a box's row in the table, which goes to its slice."""
     row = slicer.ask(
-        f"next(n for n in range(panel().ui.boxTable.rowCount) if panel().ui.boxTable.item(n, 0).data(qt.Qt.UserRole) == {box})"
+        f"next(n for n in range({SEGMENT}.boxTable.rowCount) if {SEGMENT}.boxTable.item(n, 0).data(qt.Qt.UserRole) == {box})"
     )
-    slicer.ask("reveal(panel().ui.boxTable)")
+    slicer.ask("reveal(panel().segment.ui.boxTable)")
     slicer.rest()
-    slicer.click_at(*slicer.ask(f"cell(panel().ui.boxTable, {row})"))
-    assert slicer.ask("panel().boxes.selected") == int(box)
+    slicer.click_at(*slicer.ask(f"cell(panel().segment.ui.boxTable, {row})"))
+    assert slicer.ask("panel().segment.boxes.selected") == int(box)
 
 
 def show_tab(slicer: Slicer, index: int) -> None:
@@ -79,14 +80,13 @@ def test_sample_data_is_a_study(slicer):
     slicer.press("sampleButton")
     slicer.until("panel().workflow.session is not None")
     slicer.until("panel().workflow.encoded[0] == panel().workflow.encoded[1] > 0", NETWORK_S)
-    assert "10 slices" in slicer.ask("panel().ui.factsLabel.text")
+    assert "10 slices" in slicer.ask("panel().segment.ui.factsLabel.text")
     look(slicer, "02-sample")
 
 
 def test_both_clicks_and_the_numbers_are_in_sight_at_once(slicer):
-    assert slicer.ask("[seen(panel().ui.proposeButton), seen(panel().ui.segmentAllButton), seen(panel().ui.massLabel)]") == [
-        True, True, True,
-    ]  # fmt: skip
+    names = "proposeButton", "segmentAllButton", "massLabel"
+    assert slicer.ask(f"[seen(getattr({SEGMENT}, name)) for name in {names}]") == [True, True, True]
 
 
 def test_propose_finds_boxes(slicer):
@@ -94,9 +94,9 @@ def test_propose_finds_boxes(slicer):
     slicer.until(FINISHED, NETWORK_S)
     found = study(slicer)
     assert len(found["boxes"]) >= 4
-    assert slicer.ask("panel().ui.boxTable.rowCount") == len(found["boxes"])
-    assert f"{len(found['boxes'])} boxes" in slicer.ask("panel().ui.statusLabel.text")
-    assert slicer.ask("[seen(panel().ui.segmentAllButton), seen(panel().ui.massLabel)]") == [True, True]
+    assert slicer.ask("panel().segment.ui.boxTable.rowCount") == len(found["boxes"])
+    assert f"{len(found['boxes'])} boxes" in slicer.ask("panel().segment.ui.statusLabel.text")
+    assert slicer.ask("[seen(panel().segment.ui.segmentAllButton), seen(panel().segment.ui.massLabel)]") == [True, True]
     look(slicer, "03-proposed")
 
 
@@ -141,11 +141,11 @@ def test_segment_all_finds_scar_and_says_how_much(slicer):
     slicer.rest()
     found = study(slicer)
     assert found["pixels"] > 500
-    grams = float(slicer.ask("panel().ui.massLabel.text"))
+    grams = float(slicer.ask("panel().segment.ui.massLabel.text"))
     volume_ml = found["pixels"] * math.prod(slicer.ask("list(panel().workflow.volume_node.GetSpacing())")) / 1000
     assert grams == pytest.approx(1.05 * volume_ml, rel=0.02)
-    assert f"{grams:.1f} g" in slicer.ask("panel().ui.statusLabel.text")
-    assert slicer.ask("seen(panel().ui.massLabel)")
+    assert f"{grams:.1f} g" in slicer.ask("panel().segment.ui.statusLabel.text")
+    assert slicer.ask("seen(panel().segment.ui.massLabel)")
     look(slicer, "07-segmented")
 
 
@@ -156,7 +156,7 @@ def test_an_edit_and_its_mask_are_one_drawing_and_boxes_are_in_no_view_across_th
         "setattr(__import__('MyoScarSegLib.widgets.drawing', fromlist=['']), 'MOST_S', 60)"
     )  # however slow this computer is
     slicer.ask("count_drawings()")
-    slicer.ask("panel().workflow.nudge_box(panel().boxes.selected, 1, 0)")
+    slicer.ask("panel().workflow.nudge_box(panel().segment.boxes.selected, 1, 0)")
     slicer.until(FINISHED, NETWORK_S)
     slicer.rest()
     drawn = slicer.ask("drawings()")
@@ -204,13 +204,13 @@ def test_the_threshold_key_makes_the_scar_smaller(slicer):
 
 
 def test_paint_with_the_segment_editor_adds_scar(slicer):
-    slicer.ask("reveal(panel().ui.editorGroup)")
+    slicer.ask("reveal(panel().segment.ui.editorGroup)")
     slicer.rest()
-    slicer.click_at(*slicer.ask("_global(panel().ui.editorGroup, 12, 9)"))
-    slicer.until("panel().scar.editor.widget is not None")
+    slicer.click_at(*slicer.ask("_global(panel().segment.ui.editorGroup, 12, 9)"))
+    slicer.until("panel().segment.scar.editor.widget is not None")
     slicer.rest()
-    slicer.click("child(panel().scar.editor.widget, 'Paint')")
-    slicer.until("panel().scar.editor.painting")
+    slicer.click("child(panel().segment.scar.editor.widget, 'Paint')")
+    slicer.until("panel().segment.scar.editor.painting")
     before = study(slicer)
     i, j = slicer.ask("pixel_of('beside')")
     slicer.drag(slicer.ask(f"pixel({i}, {j})"), slicer.ask(f"pixel({i + 5}, {j})"))
@@ -218,7 +218,7 @@ def test_paint_with_the_segment_editor_adds_scar(slicer):
     assert study(slicer)["pixels"] > before["pixels"]
     look(slicer, "10-painted")
     slicer.key("Escape")
-    assert not slicer.ask("panel().scar.editor.painting")
+    assert not slicer.ask("panel().segment.scar.editor.painting")
 
 
 def test_four_undos_bring_back_what_was_segmented(slicer, remembered):
@@ -234,15 +234,15 @@ def test_four_undos_bring_back_what_was_segmented(slicer, remembered):
 
 
 def test_a_saved_scene_comes_back_as_it_was(slicer, tmp_path):
-    before, grams = study(slicer), slicer.ask("panel().ui.massLabel.text")
+    before, grams = study(slicer), slicer.ask("panel().segment.ui.massLabel.text")
     path = str(tmp_path / "scene.mrb")
     assert slicer.ask(f"slicer.util.saveScene({path!r})")
     slicer.ask("slicer.mrmlScene.Clear(0)")
-    slicer.until("panel().workflow.session is None and panel().ui.boxTable.rowCount == 0")
+    slicer.until("panel().workflow.session is None and panel().segment.ui.boxTable.rowCount == 0")
     look(slicer, "12-closed")
     slicer.ask(f"slicer.util.loadScene({path!r})")
     slicer.until("panel().workflow.session is not None")
-    slicer.until(f"panel().ui.massLabel.text == {grams!r}")
+    slicer.until(f"panel().segment.ui.massLabel.text == {grams!r}")
     after = study(slicer)
     assert sorted(after["boxes"].values()) == sorted(before["boxes"].values())
     assert after["by_slice"] == before["by_slice"]
@@ -269,7 +269,7 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     show_tab(slicer, 1)
     slicer.click(f"{TRAIN}.chooseLibraryButton")
     choose_folder(slicer, folder / "library")
-    slicer.until("panel().training.training.library_folder is not None")
+    slicer.until("panel().training.workflow.library_folder is not None")
     look(slicer, "14-library")
     slicer.click(f"{TRAIN}.addStudyButton")
     slicer.until("panel().training.library.dialog is not None and panel().training.library.dialog.dialog.visible")
@@ -277,11 +277,11 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     slicer.type("AB")
     slicer.shot("15-add")
     slicer.click("panel().training.library.dialog.add_button")
-    slicer.until("len(panel().training.training.cases.rows) == 1 and not panel().training.training.busy")
+    slicer.until("len(panel().training.workflow.cases.rows) == 1 and not panel().training.workflow.busy")
     slicer.click(f"{TRAIN}.importButton")
     slicer.click_at(*slicer.ask("entry(panel().training.library.menu, 'importFolderAction')"))
     choose_folder(slicer, folder / "studies")
-    slicer.until("len(panel().training.training.cases.rows) == 3 and not panel().training.training.busy")
+    slicer.until("len(panel().training.workflow.cases.rows) == 3 and not panel().training.workflow.busy")
     assert "3 patients" in slicer.ask(f"{TRAIN}.libraryCountLabel.text")
     look(slicer, "16-imported")
 
@@ -292,9 +292,9 @@ def test_an_epoch_is_trained(slicer):
         ".TrainSettings(preset='quick', epochs=1, options={'copies': 1, 'evaluate_every': 1}))"
     )
     slicer.click(f"{TRAIN}.startTrainButton")
-    slicer.until("panel().training.training.trainings.run is not None", NETWORK_S)
-    slicer.until("str(panel().training.training.trainings.status.state) != 'running'", TRAINING_S)
-    slicer.until("not panel().training.training.busy and panel().training.training.trainings.comparison is not None", NETWORK_S)
+    slicer.until("panel().training.workflow.trainings.run is not None", NETWORK_S)
+    slicer.until("str(panel().training.workflow.trainings.status.state) != 'running'", TRAINING_S)
+    slicer.until("not panel().training.workflow.busy and panel().training.workflow.trainings.comparison is not None", NETWORK_S)
     assert slicer.ask(f"{TRAIN}.runStateLabel.text") == "finished"
     assert slicer.ask(f"{TRAIN}.patientTable.rowCount") >= 1
     look(slicer, "17-trained")
@@ -312,7 +312,7 @@ def test_the_new_model_segments(slicer):
     slicer.until(FINISHED, NETWORK_S)
     assert study(slicer)["pixels"] > 500
     assert name in slicer.ask("str(panel().workflow.session.provenance)"), "the masks are the new model's"
-    assert slicer.ask("panel().ui.segmenterCombo.currentText") == name
+    assert slicer.ask("panel().segment.ui.segmenterCombo.currentText") == name
     look(slicer, "18-new-model")
 
 
@@ -323,7 +323,7 @@ def test_nothing_is_cut_off_or_covered_in_a_short_window(slicer, height, tab):
     slicer.ask(f"slicer.util.mainWindow().resize(1500, {height})")
     show_tab(slicer, tab)
     look(slicer, f"19-{height}-{tab}")
-    part = "panel().training.status" if tab else "panel().status"
+    part = "panel().training.status" if tab else "panel().segment.status"
     slicer.ask(f"{part}.say_error('A sentence that is long enough for three lines of the panel, as some of ours are. ' * 3)")
     slicer.rest()
     assert slicer.ask("cut_labels(panel().form)") == []
@@ -334,7 +334,7 @@ def test_nothing_is_cut_off_or_covered_in_a_short_window(slicer, height, tab):
 def test_an_unexpected_error_reaches_the_user(slicer):
     show_tab(slicer, 0)
     slicer.ask("qt.QTimer.singleShot(0, lambda: panel().views.jump('nowhere'))")
-    slicer.until("'Unexpected error' in panel().ui.errorLabel.text")
+    slicer.until("'Unexpected error' in panel().segment.ui.errorLabel.text")
     slicer.press("copyLogButton")
     assert "Traceback" in slicer.ask("qt.QApplication.clipboard().text()")
     slicer.shot("20-unexpected")

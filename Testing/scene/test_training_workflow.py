@@ -17,7 +17,7 @@ pytest.importorskip("accelerate")
 pytest.importorskip("monai")
 
 from MyoScarSegLib.engine.client import EngineSettings
-from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run

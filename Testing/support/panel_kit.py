@@ -43,7 +43,7 @@ class Module:
 
     @property
     def ui(self) -> Any:
-        return self.panel.ui
+        return self.panel.segment.ui
 
     @property
     def tab(self) -> Any:
@@ -53,7 +53,7 @@ class Module:
     @property
     def training(self) -> Any:
         """The training workflow."""
-        return self.tab.training
+        return self.tab.workflow
 
     def named(self, name: str) -> Any:
         """A widget of the first or the second tab by name."""

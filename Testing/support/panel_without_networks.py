@@ -37,22 +37,22 @@ def main(folder: Path) -> None:
         application = Application(bootstrap(folder), folder, patch)
         with open_module(application) as module:
             # The packages are looked for in this process, which plays Slicer before the first installation.
-            patch.setattr("MyoScarSegLib.widgets.advanced_part.missing_now", list)
+            patch.setattr("MyoScarSegLib.widgets.advanced_section.missing_now", list)
             add_volume(module.scene, slices=3)
-            module.panel.study.choose_likely()
+            module.panel.segment.study.choose_likely()
             module.settle()
-            module.panel.boxes.draw(_box())
+            module.panel.segment.boxes.draw(_box())
             module.settle()
             module.click("segmentAllButton")
             module.until(lambda: not module.workflow.busy, what="masks")
             assert module.workflow.error == "", module.workflow.error
-            module.panel.numbers.export(folder / "out")
-            assert module.panel.status.error == "", module.panel.status.error
+            module.panel.segment.numbers.export(folder / "out")
+            assert module.panel.segment.status.error == "", module.panel.segment.status.error
             assert (folder / "out" / "results.csv").is_file()
             module.ui.advancedSection.collapsed = False
             module.settle(0.5)
             module.ui.editorGroup.checked = True
-            module.panel.advanced.show_dependencies()
+            module.panel.segment.advanced.show_dependencies()
             module.settle(0.5)
     loaded = ABSENT & {name.split(".")[0] for name in sys.modules}
     assert not loaded, loaded

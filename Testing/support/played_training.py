@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
-from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.training.runs.status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings

@@ -27,7 +27,7 @@ def test_models_that_come_with_the_program_show_theirs(words):
 
 
 def test_file_dialog_offers_what_can_be_loaded(module):
-    advanced = module.panel.advanced
+    advanced = module.panel.segment.advanced
     assert advanced.segmenter.file_filter == "Checkpoints (*.safetensors *.pt *.pth *.ckpt *.bin);;All files (*)"
     assert advanced.detector.file_filter == "Checkpoints (*.safetensors *.pt *.pth);;All files (*)"
 

@@ -16,14 +16,14 @@ from Testing.support.standins.pythonqt import slot_errors, unwrap
 @pytest.fixture
 def study(module):
     """A study with a proposal on slice 1, in the red view; no network is needed."""
-    module.panel.mouse.use(None)
+    module.panel.segment.mouse.use(None)
     module.scene.Clear(0)
     module.settle()
     for name in ("Red", "Yellow", "Green"):
         module.slice_node(name).SetMappedInLayout(1)
     module.workflow.live = False
     add_volume(module.scene)
-    module.panel.study.choose_likely()
+    module.panel.segment.study.choose_likely()
     module.session.apply_proposals([Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
     module.settle()
     module.show_slice(1)
@@ -79,7 +79,7 @@ def test_a_view_at_a_small_angle_is_turned_into_the_slices(study):
 
 
 def test_two_quick_clicks_with_a_tool_are_two_points_and_maximise_nothing(study):
-    study.panel.mouse.use("positive")
+    study.panel.segment.mouse.use("positive")
     for event in ("LeftButtonPressEvent", "LeftButtonReleaseEvent", "LeftButtonDoubleClickEvent"):
         stopped = send(study, event, 20 if "Press" in event else 26, 22)
     assert stopped
@@ -88,7 +88,7 @@ def test_two_quick_clicks_with_a_tool_are_two_points_and_maximise_nothing(study)
 
 
 def test_a_press_and_a_double_click_for_the_same_click_are_one_point(study):
-    study.panel.mouse.use("positive")
+    study.panel.segment.mouse.use("positive")
     send(study, "LeftButtonPressEvent", 20, 22)
     assert send(study, "LeftButtonDoubleClickEvent", 20, 22)
     assert len(study.session.points.points()) == 1
@@ -103,7 +103,7 @@ def test_enter_in_a_field_is_the_fields(study):
     from PySide6.QtTest import QTest
 
     study.key("N")
-    box_id = study.panel.boxes.selected
+    box_id = study.panel.segment.boxes.selected
     assert box_id is not None
     field = unwrap(study.ui.threadsSpinBox)
     study.ui.advancedSection.collapsed = False
@@ -172,13 +172,13 @@ def test_what_took_long_ends_the_turn_and_the_rest_has_the_next_one(study, monke
 def test_the_brush_works_on_the_second_study_too_and_rests_when_the_scene_is_closed(study):
     study.ui.editorGroup.checked = True
     study.settle()
-    editor = study.panel.scar.editor
+    editor = study.panel.segment.scar.editor
     assert unwrap(editor.widget).segmentationNode() is not None
     study.scene.Clear(0)
     study.settle()
     assert unwrap(editor.widget).segmentationNode() is None
     add_volume(study.scene, seed=2)
-    study.panel.study.choose_likely()
+    study.panel.segment.study.choose_likely()
     study.settle()
     assert unwrap(editor.widget).segmentationNode() is study.session.segmentation.existing_node
     assert study.session.segmentation.existing_node is not None
@@ -189,7 +189,7 @@ def test_the_brush_works_on_the_second_study_too_and_rests_when_the_scene_is_clo
 def test_escape_lays_the_brush_down_before_it_cancels(study):
     study.ui.editorGroup.checked = True
     study.settle()
-    editor = study.panel.scar.editor
+    editor = study.panel.segment.scar.editor
     unwrap(editor.widget).setActiveEffect("Paint")
     assert editor.painting
     study.key("Esc")

@@ -19,15 +19,18 @@ from Testing.support.standins.pythonqt import slot_errors, unwrap
 @pytest.fixture
 def study(module):
     """The module with a fresh study of many slices, so that work on it takes a while."""
-    module.panel.mouse.use(None)
-    module.panel.status.say_error("")
-    for choice, name in ((module.panel.advanced.detector, "detect"), (module.panel.advanced.segmenter, "segment")):
+    module.panel.segment.mouse.use(None)
+    module.panel.segment.status.say_error("")
+    for choice, name in (
+        (module.panel.segment.advanced.detector, "detect"),
+        (module.panel.segment.advanced.segmenter, "segment"),
+    ):
         choice.add_file(module.models[name])
     module.scene.Clear(0)
     module.settle()
     module.workflow.live = True
     add_volume(module.scene, slices=12)
-    module.panel.study.choose_likely()
+    module.panel.segment.study.choose_likely()
     module.until(lambda: module.engine.state in ("ready", "working"), what="worker")
     module.show_slice(1)
     return module
@@ -140,19 +143,19 @@ def test_killed_worker_is_said_and_asked_again(study):
 
 
 def test_log_can_be_copied(study):
-    study.panel.status.say_error("Something is wrong with it.")
+    study.panel.segment.status.say_error("Something is wrong with it.")
     study.settle()
     study.click("copyLogButton")
     text = study.application.app.clipboard().text()
     assert "Something is wrong with it." in text
     assert "MyoScarSeg" in text
-    study.panel.status.say_error("")
+    study.panel.segment.status.say_error("")
 
 
 def test_missing_model_file_is_a_sentence(study, tmp_path):
     gone = tmp_path / "gone.safetensors"
     gone.write_bytes(b"")
-    study.panel.advanced.segmenter.add_file(gone)
+    study.panel.segment.advanced.segmenter.add_file(gone)
     gone.unlink()
     boxed(study)
     study.click("segmentAllButton")
@@ -185,44 +188,44 @@ def test_unusable_volume_is_said_and_its_name_stays(study, kind):
 
 def test_packages_that_are_missing_bring_up_the_dialog_instead_of_an_error(study, monkeypatch):
     from MyoScarSegLib.installation.requirements import wanted
-    from MyoScarSegLib.widgets import advanced_part
+    from MyoScarSegLib.widgets import advanced_section
 
     asked = []
-    monkeypatch.setattr(advanced_part, "missing_now", lambda: list(wanted()[:1]))
-    monkeypatch.setattr(study.panel.advanced, "show_dependencies", asked.append)
+    monkeypatch.setattr(advanced_section, "missing_now", lambda: list(wanted()[:1]))
+    monkeypatch.setattr(study.panel.segment.advanced, "show_dependencies", asked.append)
     study.click("proposeButton")
     study.settle()
     assert asked == ["propose"]
     assert study.workflow.busy == ""
-    assert study.panel.status.error == ""
+    assert study.panel.segment.status.error == ""
     assert "not installed" in study.ui.errorLabel.text, "an invitation"
     assert study.ui.installButton.visible
     assert not study.ui.copyLogButton.visible
     monkeypatch.undo()
-    assert study.panel.advanced.ready("propose")
-    study.panel.changed(Change.STATUS)
+    assert study.panel.segment.advanced.ready("propose")
+    study.panel.segment.changed(Change.STATUS)
     study.settle()
     assert not study.ui.errorFrame.visible
 
 
 def test_what_nobody_asked_for_waits_for_the_packages_and_then_goes_on(study, monkeypatch):
-    from MyoScarSegLib.widgets import advanced_part
+    from MyoScarSegLib.widgets import advanced_section
 
-    monkeypatch.setattr(advanced_part, "missing_now", lambda: ["torch"])
-    monkeypatch.setattr(study.panel.advanced, "show_dependencies", lambda action: None)
-    assert not study.panel.advanced.ready("propose")
+    monkeypatch.setattr(advanced_section, "missing_now", lambda: ["torch"])
+    monkeypatch.setattr(study.panel.segment.advanced, "show_dependencies", lambda action: None)
+    assert not study.panel.segment.advanced.ready("propose")
     study.scene.Clear(0)
     study.settle()
     add_volume(study.scene, slices=3, seed=5)
-    study.panel.study.choose_likely()
-    study.panel.boxes.draw(Box(1, 12, 12, 50, 50))
+    study.panel.segment.study.choose_likely()
+    study.panel.segment.boxes.draw(Box(1, 12, 12, 50, 50))
     study.settle()
     assert study.workflow.encoded == (0, 0)
     assert study.workflow.waiting == [1]
     assert study.engine.state == "ready", "nothing is asked of the worker"
-    assert study.panel.status.error == ""
+    assert study.panel.segment.status.error == ""
     monkeypatch.undo()
-    study.panel.advanced.packages_changed()
+    study.panel.segment.advanced.packages_changed()
     study.until(lambda: not study.workflow.waiting, what="the box's mask")
     study.until(lambda: study.workflow.encoded[0] == 3, what="encoding")
 
@@ -240,7 +243,7 @@ def test_an_unexpected_error_is_told_with_its_log(study):
     import qt
 
     assert "Traceback" in qt.QApplication.clipboard().text()
-    study.panel.status.say_error("")
+    study.panel.segment.status.say_error("")
 
 
 def test_locked_segmentation_is_said_and_nothing_changes(study):
@@ -286,7 +289,7 @@ def test_what_was_chosen_is_there_after_a_restart(study):
     assert not kept.flag("live", True)
     assert kept.flag("numbersCollapsed", False)
     study.click("confidenceResetButton")
-    assert study.panel.advanced.settings().confidence is None
+    assert study.panel.segment.advanced.engine_settings().confidence is None
     study.ui.liveCheckBox.checked = True
     study.ui.numbersSection.collapsed = False
     study.ui.opacitySlider.value = 0.5
@@ -302,14 +305,14 @@ def test_sample_data_is_a_study_to_try(study):
 def test_chosen_model_that_is_gone_is_said(study):
     before = study.workflow.settings
     study.workflow.configure(replace(before, detector="removed-detector", segmenter="removed-model"))
-    study.panel.advanced.follow_models()
+    study.panel.segment.advanced.follow_models()
     study.settle()
     for gone in ("removed-detector", "removed-model"):
         assert f"{gone} is not there any more" in study.ui.errorLabel.text
     assert study.workflow.settings.segmenter is study.workflow.settings.detector is None, "what is used is what is said"
     study.workflow.configure(before)
-    study.panel.advanced.follow_models()
-    study.panel.status.say_error("")
+    study.panel.segment.advanced.follow_models()
+    study.panel.segment.status.say_error("")
 
 
 def test_panel_is_never_blocked_over_100_ms(study):
@@ -336,13 +339,13 @@ def test_panel_is_never_blocked_over_100_ms(study):
 
 def test_the_panel_is_never_lower_than_its_wrapped_texts_need(study):
     form = unwrap(study.panel.form)
-    study.panel.status.say_error("A sentence that takes several lines of a narrow panel, one after the other. " * 4)
+    study.panel.segment.status.say_error("A sentence that takes several lines of a narrow panel, one after the other. " * 4)
     study.settle()
     label = unwrap(study.ui.errorLabel)
     assert form.minimumHeight() == form.heightForWidth(form.width()) > form.minimumSizeHint().height()
     form.resize(form.width(), 10)
     study.settle()
     assert label.height() >= label.heightForWidth(label.width())
-    study.panel.status.say_error("")
+    study.panel.segment.status.say_error("")
     study.settle()
     assert form.minimumHeight() == form.heightForWidth(form.width())

@@ -11,12 +11,12 @@ from Testing.support.panel_kit import add_volume
 @pytest.fixture
 def study(module):
     """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so the networks are not needed."""
-    module.panel.mouse.use(None)
+    module.panel.segment.mouse.use(None)
     module.scene.Clear(0)
     module.settle()
     module.workflow.live = False
     add_volume(module.scene)
-    module.panel.study.choose_likely()
+    module.panel.segment.study.choose_likely()
     boxes = [Box(k, 10, 12, 30, 34, confidence=0.5 + k / 10, source="detector") for k in range(3)]
     module.session.apply_proposals(boxes, {})
     module.settle()
@@ -27,7 +27,7 @@ def study(module):
 
 def test_n_goes_through_the_boxes_and_enter_accepts(study):
     study.key("N")
-    first = study.panel.boxes.selected
+    first = study.panel.segment.boxes.selected
     assert study.session.boxes.box(first).slice == 0
     study.key("Return")
     assert study.session.boxes.box(first).state is BoxState.ACCEPTED
@@ -38,7 +38,7 @@ def test_n_goes_through_the_boxes_and_enter_accepts(study):
 
 def test_arrows_with_shift_move_the_selected_box_by_a_pixel_as_the_view_shows_it(study):
     study.key("N")
-    box_id = study.panel.boxes.selected
+    box_id = study.panel.segment.boxes.selected
     before = study.session.boxes.box(box_id)
     left = study.display("Red", before.x0, before.y0)
     study.key("Shift+Right")
@@ -51,7 +51,7 @@ def test_arrows_with_shift_move_the_selected_box_by_a_pixel_as_the_view_shows_it
 
 def test_delete_removes_and_ctrl_z_brings_back(study):
     study.key("N")
-    box_id = study.panel.boxes.selected
+    box_id = study.panel.segment.boxes.selected
     study.key("Del")
     assert box_id not in [row.id for row in study.session.boxes.rows()]
     study.key("Ctrl+Z")
@@ -63,10 +63,10 @@ def test_delete_removes_and_ctrl_z_brings_back(study):
 def test_tools_are_taken_up_and_laid_down(study):
     for key, tool, button in (("D", "box", "drawBoxButton"), ("A", "positive", "addPositiveButton"), ("X", "negative", None)):
         study.key(key)
-        assert study.panel.mouse.tool == tool
+        assert study.panel.segment.mouse.tool == tool
         assert button is None or getattr(study.ui, button).checked
     study.key("Esc")
-    assert study.panel.mouse.tool is None
+    assert study.panel.segment.mouse.tool is None
     assert not study.ui.addNegativeButton.checked
 
 
@@ -74,7 +74,7 @@ def test_copy_goes_to_the_next_slice(study):
     study.key("N")
     study.key("C")
     assert study.workflow.displayed_slice == 1
-    assert study.session.boxes.box(study.panel.boxes.selected).slice == 1
+    assert study.session.boxes.box(study.panel.segment.boxes.selected).slice == 1
 
 
 def test_threshold_and_growth_have_keys(study):
@@ -92,7 +92,7 @@ def test_holding_h_hides_boxes_until_it_is_released(study):
     from PySide6.QtTest import QTest
 
     study.key("N")
-    display = study.workflow.views.node(study.panel.boxes.selected).GetDisplayNode()
+    display = study.workflow.views.node(study.panel.segment.boxes.selected).GetDisplayNode()
     QTest.keyPress(study.application.window, Qt.Key.Key_H)
     study.settle()
     assert not display.GetVisibility()
@@ -106,13 +106,13 @@ def test_keys_are_given_back_when_another_module_is_shown(study):
     study.settle()
     study.key("D")
     study.key("N")
-    assert study.panel.mouse.tool is None
-    assert study.panel.boxes.selected is None
+    assert study.panel.segment.mouse.tool is None
+    assert study.panel.segment.boxes.selected is None
     assert not study.drag((20, 22), (40, 40))
     study.widget.enter()
     study.settle()
     study.key("N")
-    assert study.panel.boxes.selected is not None
+    assert study.panel.segment.boxes.selected is not None
 
 
 def test_typing_a_number_is_no_key_of_the_module(study):
@@ -126,7 +126,7 @@ def test_typing_a_number_is_no_key_of_the_module(study):
     study.settle()
     QTest.keyClicks(spin, "3")
     study.settle()
-    assert study.panel.mouse.tool is None
+    assert study.panel.segment.mouse.tool is None
     study.ui.advancedSection.collapsed = True
     spin.setValue(1)
 
@@ -137,7 +137,7 @@ def test_help_lists_every_key(study):
 
     study.click("helpButton")
     listed = " ".join(key for key, _what in key_list())
-    for keys, _action, _repeats in Shortcuts(study.panel)._actions():
+    for keys, _action, _repeats in Shortcuts(study.panel.segment)._actions():
         last = keys.split(" ")[0].split("+")[-1]
         names = {"Return": "Enter", "Del": "Delete", "Left": "arrows", "Right": "arrows", "Up": "arrows", "Down": "arrows"}
         assert names.get(last, last) in listed, keys

@@ -40,7 +40,7 @@ def test_panel_fits_into_a_narrow_dock(opened):
 def test_small_print_and_errors_are_readable_in_both_themes(opened, dark):
     from PySide6.QtGui import QColor, QPalette
 
-    from MyoScarSegLib.widgets import looks
+    from MyoScarSegLib.widgets import style
 
     palette = QPalette()
     ground, text = ("#353535", "#ffffff") if dark else ("#efefef", "#000000")
@@ -48,10 +48,10 @@ def test_small_print_and_errors_are_readable_in_both_themes(opened, dark):
     palette.setColor(QPalette.ColorRole.WindowText, QColor(text))
     opened.application.app.setPalette(palette)
     opened.settle()
-    assert looks.is_dark(opened.ui.statusFrame) is dark
-    muted = QColor(looks.muted(opened.ui.statusFrame))
+    assert style.is_dark(opened.ui.statusFrame) is dark
+    muted = QColor(style.muted(opened.ui.statusFrame))
     assert contrast(muted, QColor(ground)) > 4.0
-    ground, _edge, text = looks.error_colors(dark)
+    ground, _edge, text = style.error_colors(dark)
     assert contrast(QColor(text), QColor(ground)) > 4.5
     opened.application.app.setPalette(QPalette())
 

@@ -153,12 +153,12 @@ def test_failure_shows_the_log(dialog):
 
 def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
     from MyoScarSegLib.installation.memory import Memory, Remembered
-    from MyoScarSegLib.widgets import advanced_part
+    from MyoScarSegLib.widgets import advanced_section
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
-    monkeypatch.setattr(advanced_part, "missing_now", lambda: ["torch"])
+    monkeypatch.setattr(advanced_section, "missing_now", lambda: ["torch"])
     panel, asked = opened.panel, []
-    advanced = panel.advanced
+    advanced = panel.segment.advanced
 
     class Dialog:
         def show(self, action):
@@ -183,7 +183,7 @@ def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_p
         assert asked == ["segment"]
     finally:
         advanced._broken_off = ""
-        panel.status.say_error("")
+        panel.segment.status.say_error("")
         opened.settle()
 
 

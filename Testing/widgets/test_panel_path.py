@@ -12,11 +12,11 @@ from Testing.support.panel_kit import add_volume
 @pytest.fixture
 def study(module):
     """The module with a fresh study chosen and shown, and the worker loaded."""
-    module.panel.mouse.use(None)
+    module.panel.segment.mouse.use(None)
     module.scene.Clear(0)
     module.settle()
     add_volume(module.scene)
-    module.panel.study.choose_likely()
+    module.panel.segment.study.choose_likely()
     module.until(lambda: module.workflow.encoded == (4, 4), what="encoding")
     module.show_slice(1)
     module.fit()
@@ -61,8 +61,10 @@ def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented
     from MyoScarSegLib.widgets import drawing
 
     rows = []
-    fill_row = type(segmented.panel.boxes)._fill_row
-    monkeypatch.setattr(type(segmented.panel.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row)))
+    fill_row = type(segmented.panel.segment.boxes)._fill_row
+    monkeypatch.setattr(
+        type(segmented.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
+    )
     draws = segmented.application.app.draws
     box = segmented.session.boxes.rows()[-1]
     assert len(segmented.session.boxes.rows()) > 1
@@ -138,7 +140,7 @@ def test_accept_goes_on_to_the_next_box_that_waits(proposed):
     choose(proposed, first)
     proposed.click("acceptBoxButton")
     assert proposed.session.boxes.box(first).state is BoxState.ACCEPTED
-    assert proposed.panel.boxes.selected == second
+    assert proposed.panel.segment.boxes.selected == second
     assert "to review" in proposed.ui.reviewLabel.text
 
 
@@ -170,7 +172,7 @@ def test_box_is_drawn_by_dragging_in_a_view(study):
     assert row.box.slice == 1
     assert row.box.source == "user"
     assert np.allclose(row.box.xyxy, (20, 22, 44, 40), atol=0.5)
-    assert study.panel.boxes.selected == row.id
+    assert study.panel.segment.boxes.selected == row.id
     assert not study.ui.drawBoxButton.checked, "one box per press of the button: then its handles are for the mouse"
 
 
@@ -180,7 +182,7 @@ def test_drag_without_a_tool_is_left_to_the_view(study):
 
 
 def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
-    study.panel.mouse.use("box")
+    study.panel.segment.mouse.use("box")
     slice_node = study.slice_node("Green")
     x, y = (n // 2 for n in slice_node.GetDimensions()[:2])
     interactor = study.interactor("Green")
@@ -190,11 +192,11 @@ def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
     study.settle()
     assert study.session.boxes.rows() == []
     assert "across the slices" in study.ui.errorLabel.text
-    study.panel.status.say_error("")
+    study.panel.segment.status.say_error("")
 
 
 def test_new_box_shows_its_mask_at_once(study):
-    study.panel.mouse.use("box")
+    study.panel.segment.mouse.use("box")
     study.drag((20, 22), (44, 40))
     study.until(lambda: not study.workflow.behind, what="live mask")
     assert study.session.probability.slices == [1]
@@ -260,7 +262,7 @@ def test_clear_takes_everything_of_the_model_away_and_undo_brings_it_back(segmen
 
 
 def test_results_are_exported(segmented, tmp_path):
-    segmented.panel.numbers.export(tmp_path / "out")
+    segmented.panel.segment.numbers.export(tmp_path / "out")
     assert (tmp_path / "out" / "results.csv").is_file()
     assert segmented.ui.errorLabel.text == ""
 
@@ -275,6 +277,6 @@ def test_numbers_are_copied_as_a_table(segmented):
 def test_editor_opens_in_the_panel_with_the_study_segment(segmented):
     segmented.ui.editorGroup.checked = True
     segmented.settle()
-    editor = segmented.panel.scar.editor.widget
+    editor = segmented.panel.segment.scar.editor.widget
     assert editor.segmentationNode() is segmented.session.segmentation.existing_node
     segmented.ui.editorGroup.checked = False

@@ -33,11 +33,11 @@ def test_reload_takes_up_the_library_anew_and_goes_on(application, library_put_b
         assert type(opened.panel) is not type(before)
         assert not before.entered
         add_volume(opened.scene)
-        opened.panel.study.choose_likely()
+        opened.panel.segment.study.choose_likely()
         opened.settle()
         assert "4 slices" in opened.ui.factsLabel.text
         opened.key("D")
-        assert opened.panel.mouse.tool == "box"
+        assert opened.panel.segment.mouse.tool == "box"
         opened.key("Esc")
         opened.widget.exit()
         opened.widget.enter()
@@ -49,7 +49,7 @@ def test_model_of_the_last_time_that_is_gone_is_said_at_the_start(application):
         with open_module(application, segmenter=Path("removed-model")) as opened:
             assert "removed-model is not there any more" in opened.ui.errorLabel.text
             assert opened.ui.errorLabel.visible
-            assert opened.panel.advanced.segmenter.value is None, "the usual one is used"
+            assert opened.panel.segment.advanced.segmenter.value is None, "the usual one is used"
             assert settings.value("MyoScarSeg/segmentModel") == "removed-model", "it may come back, with its disk"
     finally:
         settings.remove("MyoScarSeg/segmentModel")

@@ -190,7 +190,7 @@ def test_labels_of_unknown_meaning_are_asked_for_and_the_import_goes_on(tab, tmp
 @pytest.fixture
 def dialog(tab):
     add_volume(tab.scene)
-    tab.panel.study.choose_likely()
+    tab.panel.segment.study.choose_likely()
     tab.settle()
     tab.click("addStudyButton")
     tab.settle()
@@ -477,9 +477,9 @@ def test_worst_slice_is_one_click_away(finished):
 
 
 def test_model_is_used_kept_exported_repeated_and_discarded(finished, monkeypatch, tmp_path):
-    from MyoScarSegLib.widgets.training import confirm, runs_part
+    from MyoScarSegLib.widgets.training import confirm, runs_section
 
-    monkeypatch.setattr(runs_part.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(tmp_path), raising=False)
+    monkeypatch.setattr(runs_section.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(tmp_path), raising=False)
     run = finished.training.trainings.run
     finished.click("useModelButton")
     finished.click("exportModelButton")
@@ -502,27 +502,27 @@ def test_model_is_used_kept_exported_repeated_and_discarded(finished, monkeypatc
 
 
 def test_keys_of_the_first_tab_rest_while_the_second_is_shown(tab):
-    assert not tab.panel.active
+    assert not tab.panel.segment.active
     tab.panel.tabs.setCurrentIndex(0)
     tab.settle()
-    assert tab.panel.active
-    assert unwrap(tab.panel.segment_form).isVisible()
+    assert tab.panel.segment.active
+    assert unwrap(tab.panel.segment.form).isVisible()
     assert not unwrap(tab.tab.form).isVisible()
     tab.show_train()
-    assert not tab.panel.active
+    assert not tab.panel.segment.active
 
 
 def test_busy_and_error_are_said_with_a_way_out(tab):
     tab.training.set(busy="import", progress=(3, 12, "Reading scan.mrb", 40.0), error="There is no such folder.")
     tab.settle()
     ui = tab.tab.ui
-    assert ui.trainBusyLabel.text == "Reading scan.mrb · 3 of 12 · 40 s left"
+    assert ui.trainProgressLabel.text == "Reading scan.mrb · 3 of 12 · 40 s left"
     assert ui.trainErrorLabel.text == "There is no such folder."
     tab.click("trainCancelButton")
     assert ("cancel",) in tab.training.asked
     tab.training.set(busy="", error="")
     tab.settle()
-    assert not ui.trainBusyPanel.visible
+    assert not ui.trainProgressPanel.visible
     assert not ui.trainErrorFrame.visible
 
 

@@ -34,10 +34,10 @@ def opened(application, tiny_detector, tmp_path, monkeypatch):
     """The module with a segmenter that has learnt nothing, at its second tab; a folder chooser that gives ``library``."""
     start = write_start(tmp_path / "start.safetensors")
     with open_module(application, detector=tiny_detector, segmenter=start) as module:
-        from MyoScarSegLib.widgets.training import library_part
+        from MyoScarSegLib.widgets.training import library_section
 
         chosen = tmp_path / "library"
-        monkeypatch.setattr(library_part.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(chosen), raising=False)
+        monkeypatch.setattr(library_section.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(chosen), raising=False)
         module.start_model = start
         module.show_train()
         yield module
@@ -73,7 +73,7 @@ def segmented_with_boxes(module, volume, scar: np.ndarray) -> float:
     module.workflow.live = False
     for k in np.flatnonzero(scar.any(axis=(1, 2))):
         rows, columns = np.nonzero(scar[k])
-        module.panel.boxes.draw(Box(int(k), columns.min() - 1.0, rows.min() - 1.0, columns.max() + 2.0, rows.max() + 2.0))
+        module.panel.segment.boxes.draw(Box(int(k), columns.min() - 1.0, rows.min() - 1.0, columns.max() + 2.0, rows.max() + 2.0))
     module.settle()
     module.ui.overwriteCheckBox.checked = True
     module.click("segmentAllButton")
@@ -129,10 +129,10 @@ def test_five_phantoms_teach_a_general_model(application, real_cache, tmp_path, 
     from MyoScarSegLib.phantom import PhantomSettings, make_phantom
     from MyoScarSegLib.scene.demo_scene import add_study as add_volume
     from MyoScarSegLib.scene.session import StudySession
-    from MyoScarSegLib.widgets.training import library_part
+    from MyoScarSegLib.widgets.training import library_section
 
     chosen = str(tmp_path / "library")
-    monkeypatch.setattr(library_part.qt.QFileDialog._class, "getExistingDirectory", lambda *_: chosen, raising=False)
+    monkeypatch.setattr(library_section.qt.QFileDialog._class, "getExistingDirectory", lambda *_: chosen, raising=False)
     with open_module(application, segmenter="litemedsam") as module:
         ui = module.tab.ui
         small = PhantomSettings(slices=6, slice_spacing_mm=14.0)

@@ -134,7 +134,7 @@ class LibraryActions:
 
         def done(record: Any) -> None:
             self._state.library.look(at_once=True)
-            self._state.notices.say(note=_("{case} is in the library.").format(case=record["case"]))
+            self._state.notices.say_only(note=_("{case} is in the library.").format(case=record["case"]))
             self._state.library.take_in([str(record["patient"])])
 
         return self._state.do("library_add", arguments, "add", done, lambda: study.unlink(missing_ok=True))
@@ -167,7 +167,7 @@ class LibraryActions:
             problems = [f"{case['source']}: {case['message']}" for case in told]
             more = len(problems) - _PROBLEMS_TOLD
             rest = _(" And {n} more.").format(n=more) if more > 0 else ""
-            self._state.notices.say(note=text, error=" ".join(problems[:_PROBLEMS_TOLD]) + rest)
+            self._state.notices.say_only(note=text, error=" ".join(problems[:_PROBLEMS_TOLD]) + rest)
             self._state.library.take_in([str(case["patient"]) for case in report["cases"] if case["status"] == "added"])
 
         arguments = {
@@ -186,7 +186,7 @@ class LibraryActions:
             return False
 
         def done(result: Any) -> None:
-            self._state.notices.say(note=_("{n} cases are in {folder}.").format(n=len(result["exported"]), folder=folder))
+            self._state.notices.say_only(note=_("{n} cases are in {folder}.").format(n=len(result["exported"]), folder=folder))
 
         return self._state.do("library_export", {"cases": list(names), "folder": str(folder)}, "export", done)
 
@@ -208,7 +208,7 @@ class LibraryActions:
         volume = opened_volume(self._state.scene, case)
         if volume is not None and StudySession.open(volume).segmentation.existing_node is not None:
             self._state.workflow.select(volume)
-            self._state.notices.say(note=_("{name} is open already.").format(name=name), error=self._state.workflow.error)
+            self._state.notices.say_only(note=_("{name} is open already.").format(name=name), error=self._state.workflow.error)
             return True
         return self.read(case, self._place)
 
@@ -243,7 +243,7 @@ class LibraryActions:
             split = self._state.library.moved(patient, side)
         except MyoScarSegError as error:
             return self._state.failed(error)
-        self._state.notices.say()
+        self._state.notices.say_only()
         self._state.library.write(split)
         return True
 
@@ -272,6 +272,6 @@ class LibraryActions:
         while volume.GetScene() is not None:  # the user may delete it meanwhile
             if next(labels, _DRAWN) is _DRAWN:
                 self._state.workflow.select(volume)
-                self._state.notices.say(error=self._state.workflow.error)
+                self._state.notices.say_only(error=self._state.workflow.error)
                 return
             yield

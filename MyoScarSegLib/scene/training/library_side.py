@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.scene.notices import Notices, TrainChange
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.chores import Chore, Chores
-from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
 from MyoScarSegLib.training.datasets.imports import next_code
 from MyoScarSegLib.training.datasets.library_state import (
     PROBLEM,
@@ -70,7 +70,7 @@ class LibrarySide:
         split_problem: sentence on a split that cannot be read; empty if all is well.
     """
 
-    def __init__(self, chores: Chores, notices: TrainNotices, clock: Callable[[], float]) -> None:
+    def __init__(self, chores: Chores, notices: Notices, clock: Callable[[], float]) -> None:
         self.library: Library | None = None
         self.folder: Path | None = None
         self.rows: list[CaseRow] = []
@@ -132,7 +132,7 @@ class LibrarySide:
                 return False
             if self.library is None or self._state is None:
                 self.library, self._state = library, LibraryState(library)
-                self._notices.say(note=_("The training library is there again."))
+                self._notices.say_only(note=_("The training library is there again."))
             self._signature = found
             self._read(library, self._state)
             self._watch()
@@ -142,7 +142,7 @@ class LibrarySide:
                 return False
             self.library, self._state, self._signature = None, None, None
             self.rows, self.split = [], None
-            self._notices.say(error=str(error))
+            self._notices.say_only(error=str(error))
         self._notices.tell(TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.RUNS, TrainChange.STATE)
         return True
 
@@ -155,7 +155,7 @@ class LibrarySide:
         except StudyError as error:
             split, self.split_problem = None, str(error)
             if before != self.split_problem:
-                self._notices.say(error=self.split_problem)
+                self._notices.say_only(error=self.split_problem)
         if self._writing is None:
             self.split = split
 
@@ -245,7 +245,7 @@ class LibrarySide:
             return
 
         def done(result: Any) -> None:
-            self._notices.say(note=" ".join(result["notes"]))
+            self._notices.say_only(note=" ".join(result["notes"]))
 
         def ended() -> None:
             failed = chore.state != "done"

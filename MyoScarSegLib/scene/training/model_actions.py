@@ -10,8 +10,8 @@ from typing import Any
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, Entry, registry
 from MyoScarSegLib.models.own import free_name
+from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.start_models import start_names
@@ -54,7 +54,7 @@ class ModelActions:
         """Write a model, or those of a training, with their cards into a folder."""
 
         def done(_result: Any) -> None:
-            self._state.notices.say(note=_("Written to {folder}.").format(folder=folder))
+            self._state.notices.say_only(note=_("Written to {folder}.").format(folder=folder))
 
         if isinstance(model, Run):
             return self._state.do("run_export", {"run": str(model.folder), "folder": str(folder)}, "export", done)
@@ -64,7 +64,7 @@ class ModelActions:
         """Take a model file from elsewhere among the user's own."""
 
         def done(result: Any) -> None:
-            self._state.notices.say(note=_("The model is here as {name}.").format(name=result["name"]))
+            self._state.notices.say_only(note=_("The model is here as {name}.").format(name=result["name"]))
             self._state.notices.tell(TrainChange.MODELS)
 
         return self._state.do("model_import", {"file": str(file), "name": name}, "import", done)
@@ -90,7 +90,7 @@ class ModelActions:
         def done_with(part: str) -> Callable[[Any], None]:
             def done(result: Any) -> None:
                 kept[part] = str(result["name"])
-                self._state.notices.say(note=_("Kept as {names}.").format(names=", ".join(kept.values())))
+                self._state.notices.say_only(note=_("Kept as {names}.").format(names=", ".join(kept.values())))
                 self._state.notices.tell(TrainChange.MODELS)
                 if then_use and len(kept) == len(files):
                     self._use_parts(kept)
@@ -118,5 +118,5 @@ class ModelActions:
         for part, name in parts.items():
             settings = replace(settings, detector=name) if part == "detector" else replace(settings, segmenter=name)
         self._state.workflow.configure(settings)
-        self._state.notices.say(note=_("In use from now on: {names}.").format(names=", ".join(parts.values())))
+        self._state.notices.say_only(note=_("In use from now on: {names}.").format(names=", ".join(parts.values())))
         self._state.notices.tell(TrainChange.MODELS)

@@ -155,7 +155,7 @@ class RunActions:
             note += " " + _("Left out, for the library has no readable case of them: {patients}.").format(
                 patients=", ".join(left)
             )
-        self._state.notices.say(note=note)
+        self._state.notices.say_only(note=note)
         return run
 
     def pause(self) -> bool:
@@ -179,7 +179,7 @@ class RunActions:
         except MyoScarSegError as error:
             return self._state.failed(error)
         self._last_run, self._may_resume = self.run, True
-        self._state.notices.say()
+        self._state.notices.say_only()
         self._state.runs.look(at_once=True)
         return True
 
@@ -194,7 +194,7 @@ class RunActions:
         except MyoScarSegError as error:
             self._state.failed(error)
             return
-        self._state.notices.say(note=_("The training's process ended unexpectedly; it goes on from its last checkpoint."))
+        self._state.notices.say_only(note=_("The training's process ended unexpectedly; it goes on from its last checkpoint."))
         self._state.runs.look(at_once=True)
 
     def show_run(self, name: str) -> bool:
@@ -256,7 +256,7 @@ class RunActions:
 
         def show(volume: Any) -> None:
             self._compared.show(volume, masks, k)
-            self._state.notices.say(
+            self._state.notices.say_only(
                 note=_("Slice {k} of {case}: blue the reader, orange the new model, green the model in use.").format(
                     k=k, case=record.case
                 )
@@ -353,6 +353,8 @@ class RunActions:
             run.wish(wish)
         except MyoScarSegError as error:
             return self._state.failed(error)
-        self._state.notices.say(note="" if wish == "cancel" else _("The step in hand ends first, which may take some minutes."))
+        self._state.notices.say_only(
+            note="" if wish == "cancel" else _("The step in hand ends first, which may take some minutes.")
+        )
         self._state.runs.look(at_once=True)
         return True

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.scene.notices import Notices, TrainChange
 from MyoScarSegLib.scene.training.curves import CurveReader
-from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
 from MyoScarSegLib.training.runs.model_comparison import read_comparison
 from MyoScarSegLib.training.runs.run import EXAMPLES, RUNS, Run, runs_of
 from MyoScarSegLib.training.runs.status import STATUS, RunState, RunStatus
@@ -27,7 +27,7 @@ class RunSide:
         curve_values, examples, comparison: of the shown one.
     """
 
-    def __init__(self, notices: TrainNotices, clock: Callable[[], float]) -> None:
+    def __init__(self, notices: Notices, clock: Callable[[], float]) -> None:
         self.runs: list[Run] = []
         self.damaged: dict[str, str] = {}
         self.run: Run | None = None
@@ -183,7 +183,7 @@ class RunSide:
             self.comparison = None if at is None else read_comparison(run.comparison)
         except StudyError as error:
             self.comparison = None
-            self._notices.say(error=str(error))
+            self._notices.say_only(error=str(error))
         self._notices.tell(TrainChange.RUN, TrainChange.STATE)
 
 

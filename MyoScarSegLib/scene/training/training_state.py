@@ -11,11 +11,11 @@ from typing import Any
 
 from MyoScarSegLib.engine.link import TransportFactory
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.notices import Notices, TrainChange
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.advice import Situation, next_step, refusal
 from MyoScarSegLib.scene.training.chores import Chore, Chores
 from MyoScarSegLib.scene.training.library_side import LibrarySide
-from MyoScarSegLib.scene.training.notices import TrainChange, TrainNotices
 from MyoScarSegLib.scene.training.run_side import RunSide
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.training.runs.status import RunState
@@ -51,7 +51,7 @@ class TrainingState:
         self.scene = scene
         self.workflow = workflow
         self.python, self.environment = python, environment
-        self.notices = TrainNotices()
+        self.notices = Notices(TrainChange.STATE)
         self.chores = Chores(python, environment, self._chore_failed, lambda: self.notices.tell(TrainChange.STATE), transport)
         self.library = LibrarySide(self.chores, self.notices, clock)
         self.runs = RunSide(self.notices, clock)
@@ -91,7 +91,7 @@ class TrainingState:
         self.chores.cancel()
         if self.steps:
             self.steps.clear()
-            self.notices.say(note=_("Cancelled."))
+            self.notices.say_only(note=_("Cancelled."))
 
     # ---- for those who act
 
@@ -104,7 +104,7 @@ class TrainingState:
         ended: Callable[[], None] = lambda: None,
     ) -> bool:
         """Have a chore done; ``done`` is called with its result, and ``ended`` in any case. Always True."""
-        self.notices.say()
+        self.notices.say_only()
         folder = self.library.folder
         library = {} if folder is None or name.startswith(("model_", "run_")) else {"library": str(folder)}
 
@@ -119,12 +119,12 @@ class TrainingState:
         """Whether an action makes no sense now; then the sentence is said."""
         why = self.why_not(action)
         if why:
-            self.notices.say(error=why)
+            self.notices.say_only(error=why)
         return bool(why)
 
     def failed(self, error: MyoScarSegError | str) -> bool:
         """Say why something was refused; always False."""
-        self.notices.say(error=str(error))
+        self.notices.say_only(error=str(error))
         return False
 
     def file(self, name: str) -> Path:
@@ -154,7 +154,7 @@ class TrainingState:
 
     def _chore_failed(self, chore: Chore) -> None:
         if chore.state == "cancelled":
-            self.notices.say(note=_("Cancelled."))
+            self.notices.say_only(note=_("Cancelled."))
         else:
             self.failed(chore.error or _("It ended without saying why."))
 

@@ -15,12 +15,11 @@ from typing import Any
 from MyoScarSegLib.engine.link import TransportFactory
 from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.notices import Change, TrainChange
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.chores import Chore
 from MyoScarSegLib.scene.training.library_actions import LibraryActions
 from MyoScarSegLib.scene.training.model_actions import ModelActions
-from MyoScarSegLib.scene.training.notices import TrainChange
 from MyoScarSegLib.scene.training.run_actions import RunActions
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.scene.watching import SceneWatcher
@@ -93,7 +92,7 @@ class TrainingWorkflow:
             return state.failed(error)
         self.trainings.forget_estimate()
         state.runs.open(state.library.folder)
-        state.notices.say(error=state.library.split_problem)
+        state.notices.say_only(error=state.library.split_problem)
         state.notices.tell(*TrainChange)
         return True
 

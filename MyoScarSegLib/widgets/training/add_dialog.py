@@ -12,7 +12,7 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 
 class AddDialog:
@@ -20,7 +20,7 @@ class AddDialog:
 
     def __init__(self, tab: TrainingTab) -> None:
         self._tab = tab
-        self._training: Any = tab.training
+        self._workflow: Any = tab.workflow
         self._volume: Any = None
         self._build(tab.form)
 
@@ -43,7 +43,7 @@ class AddDialog:
             return
         if self._tab.panel.workflow.volume_node is not self._volume:
             self._propose()
-        why = self._training.why_not("add_current")
+        why = self._workflow.why_not("add_current")
         if not why and not str(self.patient.text).strip():
             why = _("Give the patient's code.")
         self.add_button.enabled = not why
@@ -58,7 +58,7 @@ class AddDialog:
             return
         self._tab.panel.settings.keep("reader", str(self.reader.text).strip())
         try:
-            added = self._training.cases.add_current(
+            added = self._workflow.cases.add_current(
                 str(self.patient.text).strip(),
                 reviewer=str(self.reader.text).strip(),
                 reviewed=reviewed,
@@ -69,8 +69,8 @@ class AddDialog:
         except MyoScarSegError as error:
             self._say(str(error))
             return
-        if added is False or (added is None and self._training.error):
-            self._say(str(self._training.error))
+        if added is False or (added is None and self._workflow.error):
+            self._say(str(self._workflow.error))
             return
         self.dialog.hide()
 
@@ -147,7 +147,7 @@ class AddDialog:
         self.slices.connect("textEdited(QString)", lambda _text: self._some())
 
     def _propose(self) -> None:
-        workflow, training = self._tab.panel.workflow, self._training
+        workflow, training = self._tab.panel.workflow, self._workflow
         self._volume = workflow.volume_node
         self._say("")
         name = "" if self._volume is None else str(self._volume.GetName())

@@ -10,11 +10,12 @@ from typing import Any
 
 import qt
 
-from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training import looks
 from MyoScarSegLib.widgets.training.pictures import Pictures
 
+THUMBNAIL_PX = 40
 _AT_ONCE_S = 0.008
 """At one turn: the panel is to stay live while hundreds of rows are written and their pictures read."""
 _CASE, _SCAR, _ADDED, _STATE = range(4)
@@ -63,7 +64,7 @@ class CaseTable:
         self._shown: list[CaseLine] = []
         self._words: list[str] = []
         self._column, self._down = _CASE, False
-        self._pictures = Pictures(looks.THUMBNAIL_PX)
+        self._pictures = Pictures(THUMBNAIL_PX)
         self._unwritten: list[int] = []  # rows whose texts are not in the widget yet
         self._waiting: list[int] = []  # rows whose pictures were not looked for yet
         header = table.horizontalHeader()
@@ -173,7 +174,7 @@ class CaseTable:
             item = qt.QTableWidgetItem(text)
             item.setToolTip(tip)
             if column == _STATE:
-                item.setIcon(looks.state_icon(line.state))
+                item.setIcon(style.state_icon(line.state))
             self._table.setItem(row, column, item)
 
 

@@ -12,7 +12,7 @@ from MyoScarSegLib.widgets.text import _
 _open: list[Any] = []
 
 
-def confirm(parent: Any, question: str, consequence: str, agree: str, then: Callable[[], None]) -> Any:
+def confirm(parent: Any, question: str, consequence: str, agree: str, then: Callable[[], object]) -> Any:
     """Ask, and do ``then()`` if the user agrees. Escape, and closing the window, mean no.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import qt
 
-from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.text import _
 
 Points = Sequence[tuple[float, float]]
@@ -32,8 +32,8 @@ def draw_curves(label: Any, series: Mapping[str, Points]) -> Any:
     pixmap = qt.QPixmap(round(width * ratio), round(_HEIGHT * ratio))
     pixmap.setDevicePixelRatio(ratio)
     pixmap.fill(qt.QColor(0, 0, 0, 0))
-    dark = looks.is_dark(label)
-    muted = qt.QColor(looks.muted(label))
+    dark = style.is_dark(label)
+    muted = qt.QColor(style.muted(label))
     last = math.ceil(max((point[0] for points in series.values() for point in points), default=1.0)) or 1
     losses = [value for _epoch, value in series.get("loss", ()) if math.isfinite(value)]
     highest = max(losses, default=1.0) or 1.0

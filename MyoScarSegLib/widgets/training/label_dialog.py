@@ -10,14 +10,14 @@ from MyoScarSegLib.training.datasets.label_pictures import COLORS
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 
 class LabelDialog:
     """A window that does not block; the import goes on when every value has its class, one of them scar."""
 
     def __init__(self, tab: TrainingTab, question: Any) -> None:
-        self._training: Any = tab.training
+        self._training: Any = tab.workflow
         self.question = question
         self._build(tab.form)
         self._changed()

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.installation.application import missing_now
-from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 
 class Packages:
@@ -20,14 +20,14 @@ class Packages:
         self._tab = tab
         self._missing: bool | None = None
         self._dialog: InstallDialog | None = None
-        self._then: Callable[[], None] | None = None
+        self._then: Callable[[], object] | None = None
 
     @property
     def missing(self) -> bool:
         """Whether a package is not installed, as far as was looked; nothing is looked for before training is asked for."""
         return bool(self._missing)
 
-    def ready(self, then: Callable[[], None] | None = None) -> bool:
+    def ready(self, then: Callable[[], object] | None = None) -> bool:
         """Whether training can run; if packages are missing, the window that installs them is shown instead.
 
         Args:
@@ -55,7 +55,7 @@ class Packages:
     def _installed(self, action: str) -> None:
         self._missing = None
         self._tab.status.say_error("")
-        self._tab.panel.advanced.packages_changed()
+        self._tab.panel.segment.advanced.packages_changed()
         then, self._then = self._then, None
         if action and then is not None:
             then()

@@ -11,7 +11,7 @@ from typing import Any
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
-from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.text import _, device_text
 
 FRESH = "fresh"

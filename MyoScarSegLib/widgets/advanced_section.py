@@ -17,24 +17,24 @@ from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
 from MyoScarSegLib.widgets.model_choice import ModelChoice
-from MyoScarSegLib.widgets.part import Part
 from MyoScarSegLib.widgets.process import QProcessTransport
+from MyoScarSegLib.widgets.section import SegmentSection
 from MyoScarSegLib.widgets.text import _, device_text
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-class AdvancedPart(Part):
+class AdvancedSection(SegmentSection):
     """The section *Advanced*."""
 
     watches = frozenset({Change.ENGINE})
 
-    def __init__(self, panel: Panel) -> None:
-        super().__init__(panel)
-        ui, settings = self.ui, panel.settings
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
+        ui, settings = self.ui, self.settings
         self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, settings, self._models_changed)
         self.segmenter = ModelChoice(
             ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, settings, self._models_changed
@@ -77,7 +77,7 @@ class AdvancedPart(Part):
         remembered = Memory().read()
         if remembered.unfinished and self.something_missing:
             self._broken_off = remembered.action
-            self.panel.status.say_error(_("The installation of packages was not finished. Install goes on with it."))
+            self.tab.status.say_error(_("The installation of packages was not finished. Install goes on with it."))
 
     def cleanup(self) -> None:  # noqa: D102
         if self._fetching is not None:
@@ -89,14 +89,14 @@ class AdvancedPart(Part):
 
     # ------------------------------------------------------------------ settings of the engine
 
-    def settings(self) -> EngineSettings:
+    def engine_settings(self) -> EngineSettings:
         """What the widgets say."""
         ui = self.ui
         return EngineSettings(
             detector=self.detector.value,
             segmenter=self.segmenter.value,
             device=str(ui.deviceCombo.itemData(ui.deviceCombo.currentIndex)),
-            confidence=self.panel.boxes.confidence,
+            confidence=self.tab.boxes.confidence,
             trust=bool(ui.trustCheckBox.checked),
             threads=int(ui.threadsSpinBox.value) or None,
             cache_folder=cache_folder() / EMBEDDINGS if ui.cacheDiskCheckBox.checked else None,
@@ -106,7 +106,7 @@ class AdvancedPart(Part):
 
     def configure(self) -> None:
         """Give the workflow the settings, if they are new."""
-        settings = self.settings()
+        settings = self.engine_settings()
         if settings != self.workflow.settings:
             self.workflow.configure(settings)
 
@@ -116,7 +116,7 @@ class AdvancedPart(Part):
         self.segmenter.follow(self.workflow.settings.segmenter)
         self._say_gone()
         self._show_models()
-        self.panel.boxes.show_confidence()
+        self.tab.boxes.show_confidence()
         self.configure()
 
     def _say_gone(self) -> None:
@@ -129,7 +129,7 @@ class AdvancedPart(Part):
                 )
                 choice.gone = ""
         if lines:
-            self.panel.status.say_error(" ".join(lines))
+            self.tab.status.say_error(" ".join(lines))
 
     # ------------------------------------------------------------------ packages
 
@@ -146,7 +146,7 @@ class AdvancedPart(Part):
         self.workflow.waits = self.something_missing  # what nobody has asked for must not end in an error
         if not self.something_missing:
             return True
-        self.panel.changed(Change.STATUS)  # the invitation
+        self.tab.changed(Change.STATUS)  # the invitation
         self.show_dependencies(action)
         return False
 
@@ -160,28 +160,28 @@ class AdvancedPart(Part):
         """Something was installed: look again, and start the worker that was stopped for it."""
         self._missing, self._broken_off = None, ""
         self.workflow.waits = self.something_missing
-        self.panel.status.say_error("")
+        self.tab.status.say_error("")
         self.workflow.forget_error()
         self.panel.engine.start()
-        self.workflow.configure(self.settings())  # which also prepares the slices that could not be until now
+        self.workflow.configure(self.engine_settings())  # which also prepares the slices that could not be until now
         self._show_packages()
 
     def _installed(self, action: str) -> None:
         """All is there now: go on with what the user had asked for."""
         self.packages_changed()
         if action == "propose":
-            self.panel.boxes.propose()
+            self.tab.boxes.propose()
         elif action == "segment":
-            self.panel.scar.segment_all()
+            self.tab.scar.segment_all()
 
     # ------------------------------------------------------------------ models
 
     def ask_for_checkpoint(self, choice: ModelChoice) -> None:
         """Let the user choose a model file."""
-        start = self.panel.settings.text("checkpointFolder")
+        start = self.settings.text("checkpointFolder")
         path = qt.QFileDialog.getOpenFileName(self.panel.form, _("Model file"), start, choice.file_filter)
         if path:
-            self.panel.settings.keep("checkpointFolder", str(Path(str(path)).parent))
+            self.settings.keep("checkpointFolder", str(Path(str(path)).parent))
             choice.add_file(Path(str(path)))
 
     def fetch(self) -> None:
@@ -204,7 +204,7 @@ class AdvancedPart(Part):
         process.on_exit = self._fetched
         self._fetching = process
         self.ui.fetchModelButton.text = _("Stop")
-        self.panel.status.say_error("")
+        self.tab.status.say_error("")
         slicer.util.showStatusMessage(_("Downloading {names} ...").format(names=", ".join(names)), 0)
         process.start()
 
@@ -218,12 +218,12 @@ class AdvancedPart(Part):
         slicer.util.showStatusMessage("", 1)
         if code > 0:
             lines = [line for line in log.strip().splitlines() if line.strip()]
-            self.panel.status.say_error(lines[-1] if lines else _("The download failed."))
+            self.tab.status.say_error(lines[-1] if lines else _("The download failed."))
         self._ask_states()
 
     def _models_changed(self) -> None:
         self._show_models()
-        self.panel.boxes.show_confidence()
+        self.tab.boxes.show_confidence()
         self.configure()
 
     def _show_models(self) -> None:
@@ -285,7 +285,7 @@ class AdvancedPart(Part):
         self.ui.clearCacheButton.text = _("Empty ({size:.1f} GB)").format(size=embeddings_bytes() / 1e9)
 
     def _changed(self, _value: object = None) -> None:
-        ui, keep = self.ui, self.panel.settings.keep
+        ui, keep = self.ui, self.settings.keep
         keep("device", str(ui.deviceCombo.itemData(ui.deviceCombo.currentIndex)))
         keep("threads", int(ui.threadsSpinBox.value))
         keep("batch", int(ui.batchSpinBox.value))

@@ -7,27 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.widgets.looks import is_dark
-from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.scene.notices import TrainChange
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training import looks
-from MyoScarSegLib.widgets.training.part import TrainingPart
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _UNKNOWN = "–"
 
 
-class ComparisonPart(TrainingPart):
+class ComparisonSection(TrainingSection):
     """The verdict, the table of means, and the table of patients in the section *Results*."""
 
     watches = frozenset({TrainChange.RUN, TrainChange.RUNS, TrainChange.MODELS, TrainChange.STATE})
 
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
-        self._tip = self.ui.compareButton.toolTip
         self._shown: tuple[Mapping[str, Any], bool] | None = None  # and whether on a dark ground
         self._cases: list[Mapping[str, Any]] = []
         self.ui.compareButton.connect("clicked()", self.compare)
@@ -37,20 +34,20 @@ class ComparisonPart(TrainingPart):
 
     def compare(self) -> None:
         """Compare the model of the shown training with the one in use."""
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         if run is not None and self.tab.packages.ready(self.compare):
-            self.training.trainings.compare(run)
+            self.workflow.trainings.compare(run)
 
     def show_worst(self, row: int) -> None:
         """Show the slice of a patient that the new model has most wrong, with truth, new and old mask."""
         if 0 <= row < len(self._cases):
             case = self._cases[row]
-            self.training.trainings.show_worst(str(case["patient"]), int(case["worst"]["slice"]), str(case["case"]))
+            self.workflow.trainings.show_worst(str(case["patient"]), int(case["worst"]["slice"]), str(case["case"]))
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.training
+        ui, training = self.ui, self.workflow
         comparison = training.trainings.comparison
-        self.allow(ui.compareButton, "compare", self._tip)
+        self.allow(ui.compareButton, "compare")
         run = training.trainings.run
         ui.compareButton.visible = run is not None
         ui.compareButton.text = _("Compare again") if comparison else _("Compare")
@@ -66,13 +63,18 @@ class ComparisonPart(TrainingPart):
             used=comparison["used"]["name"],
             n=len({case["patient"] for case in comparison["cases"]}),
         )
-        now = (comparison, is_dark(ui.trainStatusFrame))
+        now = (comparison, style.is_dark(ui.trainStatusFrame))
         if self._shown is not None and self._shown[0] is comparison and self._shown[1] == now[1]:
             return
         self._shown = now
         self._cases = list(comparison["cases"])
         verdict = comparison["verdict"]
-        looks.dress_verdict(ui, str(verdict["word"]))
+        color = style.STATE_COLORS.get(str(verdict["word"]), style.GREY)
+        # Not the frame's own palette: a style sheet keeps that of the theme it was set in.
+        ground = ui.trainStatusFrame.palette.color(qt.QPalette.Base).name()
+        ui.verdictFrame.styleSheet = (
+            f"QFrame#verdictFrame {{ border: none; border-left: 4px solid {color}; background: {ground}; }}"
+        )
         ui.verdictLabel.text = "\n".join([str(verdict["sentence"]), *map(str, comparison.get("notes", ()))])
         quietly(ui.summaryTable, lambda: self._fill_summary(comparison["figures"]))
         quietly(ui.patientTable, lambda: self._fill_patients(self._cases))
@@ -96,7 +98,7 @@ class ComparisonPart(TrainingPart):
             tip = _summary_tip(figure, decimals)
             for column, text in enumerate(cells):
                 self._put(table, row, column, text, tip, right=column > 0)
-        looks.fit_height(table, len(figures), 8)
+        style.fit_height(table, len(figures), 8)
 
     def _fill_patients(self, cases: Sequence[Mapping[str, Any]]) -> None:
         table = self.ui.patientTable
@@ -119,7 +121,7 @@ class ComparisonPart(TrainingPart):
             tip += "" if case["has_scar"] else "\n" + _("A patient without scar: all that is drawn is false.")
             for column, text in enumerate(cells):
                 self._put(table, row, column, text, tip, right=column > 0)
-        looks.fit_height(table, len(cases), 8)
+        style.fit_height(table, len(cases), 8)
 
     @staticmethod
     def _put(table: Any, row: int, column: int, text: str, tip: str, *, right: bool) -> None:

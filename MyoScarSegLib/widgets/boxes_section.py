@@ -7,42 +7,45 @@ from typing import TYPE_CHECKING, Any
 import qt
 
 from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.scene.box_views import COLORS
 from MyoScarSegLib.scene.boxes import BoxRow
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets import looks
-from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _SLICE, _CONFIDENCE, _STATE, _SOURCE = range(4)
 
 
-class BoxesPart(Part):
+class BoxesSection(SegmentSection):
     """The section *Boxes*, and the boxes in the slice views."""
 
     watches = frozenset({Change.VOLUME, Change.BOXES, Change.STATUS, Change.PROGRESS, Change.SLICE, Change.HISTORY})
 
-    def __init__(self, panel: Panel) -> None:
-        super().__init__(panel)
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
         ui = self.ui
         self.selected: int | None = None
         self._rows: dict[int, BoxRow] = {}
-        self._icons = {state: looks.state_icon(state) for state in BoxState}
-        self._tips = {name: getattr(ui, name).toolTip for name in ("proposeButton",)}
-        self.confidence: float | None = panel.settings.number("confidence", -1.0)
+        self._icons = {
+            state: style.dot(qt.QColor(*(round(255 * part) for part in color)), filled=state is not BoxState.REJECTED)
+            for state, color in COLORS.items()
+        }
+        self.confidence: float | None = self.settings.number("confidence", -1.0)
         if not 0.0 < self.confidence < 1.0:
             self.confidence = None
-        ui.showBoxesCheckBox.checked = panel.settings.flag("showBoxes", True)
-        ui.fitCheckBox.checked = self.workflow.fit = panel.settings.flag("fit", True)
+        ui.showBoxesCheckBox.checked = self.settings.flag("showBoxes", True)
+        ui.fitCheckBox.checked = self.workflow.fit = self.settings.flag("fit", True)
         ui.boxTable.sortByColumn(_SLICE, qt.Qt.AscendingOrder)
         ui.proposeButton.connect("clicked()", self.propose)
         ui.confidenceSlider.connect("valueChanged(double)", self._confidence_changed)
         ui.confidenceResetButton.connect("clicked()", self._confidence_reset)
         ui.boxTable.connect("itemSelectionChanged()", self._row_selected)
         ui.boxTable.connect("cellClicked(int,int)", self._row_clicked)
-        ui.drawBoxButton.connect("toggled(bool)", lambda on: panel.mouse.use("box" if on else None))
+        ui.drawBoxButton.connect("toggled(bool)", lambda on: tab.mouse.use("box" if on else None))
         ui.acceptBoxButton.connect("clicked()", self.accept)
         ui.rejectBoxButton.connect("clicked()", self.reject)
         ui.deleteBoxButton.connect("clicked()", self.delete)
@@ -56,9 +59,9 @@ class BoxesPart(Part):
 
     def propose(self) -> None:
         """Propose boxes on all slices."""
-        if self.session is not None and not self.panel.advanced.ready("propose"):
+        if self.session is not None and not self.tab.advanced.ready("propose"):
             return
-        self.panel.advanced.configure()
+        self.tab.advanced.configure()
         self.workflow.propose()
 
     def accept(self) -> None:
@@ -124,7 +127,7 @@ class BoxesPart(Part):
             self.workflow.views.select(box_id)
         if jump and self.session is not None and box_id is not None:
             self.panel.views.jump(self.session.boxes.box(box_id).slice)
-        self.panel.changed(Change.BOXES)
+        self.tab.changed(Change.BOXES)
 
     # ------------------------------------------------------------------ showing
 
@@ -134,9 +137,9 @@ class BoxesPart(Part):
             self.workflow.views.set_visible(bool(ui.showBoxesCheckBox.checked))
         if changes & {Change.VOLUME, Change.BOXES}:
             self._fill()
-        self.allow(ui.proposeButton, "propose", self._tips["proposeButton"])
+        self.allow(ui.proposeButton, "propose")
         situation = self.session is not None and not self.workflow.busy
-        looks.mark_next(ui.proposeButton, bool(situation) and not self._rows)
+        style.mark_next_step(ui.proposeButton, bool(situation) and not self._rows)
         row = self._rows.get(self.selected) if self.selected is not None else None
         for button in (ui.acceptBoxButton, ui.rejectBoxButton, ui.deleteBoxButton, ui.copyBoxButton):
             button.enabled = row is not None
@@ -207,7 +210,7 @@ class BoxesPart(Part):
 
     def show_confidence(self) -> None:
         """Show the confidence that the next proposals have: the user's, or the one that the model was validated with."""
-        slider, entry = self.ui.confidenceSlider, self.panel.advanced.detector.entry
+        slider, entry = self.ui.confidenceSlider, self.tab.advanced.detector.entry
         usual = None if entry is None else entry.metrics.get("confidence")
         value = self.confidence if self.confidence is not None else usual
         if value is not None:
@@ -216,20 +219,20 @@ class BoxesPart(Part):
 
     def _confidence_changed(self, value: float) -> None:
         self.confidence = round(float(value), 4)
-        self.panel.settings.keep("confidence", self.confidence)
+        self.settings.keep("confidence", self.confidence)
         self.show_confidence()
 
     def _confidence_reset(self) -> None:
         self.confidence = None
-        self.panel.settings.keep("confidence", -1.0)
+        self.settings.keep("confidence", -1.0)
         self.show_confidence()
 
     def _fit_changed(self, on: bool) -> None:
-        self.panel.settings.keep("fit", bool(on))
+        self.settings.keep("fit", bool(on))
         self.workflow.fit = bool(on)
 
     def _visibility_changed(self, on: bool) -> None:
-        self.panel.settings.keep("showBoxes", bool(on))
+        self.settings.keep("showBoxes", bool(on))
         if self.workflow.views is not None:
             self.workflow.views.set_visible(bool(on))
 

@@ -6,18 +6,17 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.scene.notices import TrainChange
+from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training.part import TrainingPart
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _TRAINING, _VALIDATION, _NEITHER = "training", "validation", ""
 
 
-class SplitPart(TrainingPart):
+class SplitSection(TrainingSection):
     """The section *Split by patient*."""
 
     watches = frozenset({TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.STATE})
@@ -27,7 +26,6 @@ class SplitPart(TrainingPart):
         ui = self.ui
         self._lists = {_TRAINING: ui.trainingPatients, _VALIDATION: ui.validationPatients, _NEITHER: ui.leftOutPatients}
         self._shown: dict[str, list[str]] = {}
-        self._draw_tip = ui.drawSplitButton.toolTip
         ui.splitSeedSpin.value = int(self.settings.number("splitSeed", 0))
         ui.splitFoldsSpin.value = int(self.settings.number("splitFolds", 5))
         ui.toValidationButton.connect("clicked()", lambda: self.move(_VALIDATION))
@@ -41,18 +39,18 @@ class SplitPart(TrainingPart):
 
     def draw(self) -> None:
         """Draw the sides anew."""
-        self.training.cases.draw_split(int(self.ui.splitSeedSpin.value), folds=int(self.ui.splitFoldsSpin.value))
+        self.workflow.cases.draw_split(int(self.ui.splitSeedSpin.value), folds=int(self.ui.splitFoldsSpin.value))
 
     def move(self, part: str) -> None:
         """Put the chosen patients on a side, or on none."""
         for patient in self._chosen():
-            if not self.training.cases.move(patient, part):
+            if not self.workflow.cases.move(patient, part):
                 return  # the sentence says why; the others wait for it to be put right
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
         ui = self.ui
-        split = self.training.cases.split
-        patients = {row.case.patient for row in self.training.cases.rows if row.case is not None}
+        split = self.workflow.cases.split
+        patients = {row.case.patient for row in self.workflow.cases.rows if row.case is not None}
         sides = {
             _TRAINING: [] if split is None else list(split.training),
             _VALIDATION: [] if split is None else list(split.validation),
@@ -69,7 +67,7 @@ class SplitPart(TrainingPart):
         ui.leftOutLabel.visible = ui.leftOutPatients.visible = left_out
         ui.splitNoteLabel.text = self._note(bool(patients), split)
         ui.splitNoteLabel.visible = bool(ui.splitNoteLabel.text)
-        self.allow(ui.drawSplitButton, "draw_split", self._draw_tip)
+        self.allow(ui.drawSplitButton, "draw_split")
         self._allow_moves()
 
     @staticmethod
@@ -95,7 +93,7 @@ class SplitPart(TrainingPart):
 
     def _allow_moves(self) -> None:
         ui = self.ui
-        why = self.training.why_not("move")
+        why = self.workflow.why_not("move")
         for button, part in (
             (ui.toValidationButton, _VALIDATION), (ui.toTrainingButton, _TRAINING), (ui.leaveOutButton, _NEITHER),
         ):  # fmt: skip

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.widgets.looks import is_dark
+from MyoScarSegLib.scene.notices import TrainChange
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _, in_words
-from MyoScarSegLib.widgets.training import looks
 from MyoScarSegLib.widgets.training.confirm import confirm
 from MyoScarSegLib.widgets.training.curve_picture import draw_curves, fitted, key_text
-from MyoScarSegLib.widgets.training.part import TrainingPart
 from MyoScarSegLib.widgets.training.pictures import Pictures, stamp_of
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 EXAMPLES = 6
 _EXAMPLE_PX = 320
@@ -27,7 +26,7 @@ _READER, _MODEL = "#56b4e9", "#e69f00"
 """Colours of the outlines in the examples."""
 
 
-class ProgressPart(TrainingPart):
+class ProgressSection(TrainingSection):
     """The section *Progress*."""
 
     watches = frozenset({TrainChange.RUN, TrainChange.CURVES, TrainChange.RUNS, TrainChange.STATE})
@@ -35,9 +34,7 @@ class ProgressPart(TrainingPart):
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
         ui = self.ui
-        self._tips = {
-            name: getattr(ui, name).toolTip for name in ("pauseButton", "stopButton", "cancelRunButton", "showCurvesButton")
-        }
+        self._pause_tip = ui.pauseButton.toolTip
         self._labels = [getattr(ui, f"example{n}") for n in range(EXAMPLES)]
         self._pictures = Pictures(_EXAMPLE_PX)
         self._epochs: list[int] = []
@@ -46,7 +43,7 @@ class ProgressPart(TrainingPart):
         self._examples_shown: Any = None
         self._seen: str | None = None  # the training that was shown last; None before the first look
         ui.pauseButton.connect("clicked()", self.pause_or_resume)
-        ui.stopButton.connect("clicked()", self.training.trainings.stop)
+        ui.stopButton.connect("clicked()", self.workflow.trainings.stop)
         ui.cancelRunButton.connect("clicked()", self.ask_and_cancel)
         ui.showCurvesButton.connect("clicked()", self.show_curves)
         ui.exampleEpochSlider.connect("valueChanged(int)", self._looked_back)
@@ -54,7 +51,7 @@ class ProgressPart(TrainingPart):
     @property
     def short(self) -> str:
         """How far the training is, in a word or two; empty if none runs."""
-        status = self.training.trainings.status
+        status = self.workflow.trainings.status
         if status is None or str(status.state) != "running":
             return ""
         return f"{status.epoch}/{status.epochs}" if status.epochs else "…"
@@ -64,10 +61,10 @@ class ProgressPart(TrainingPart):
     def pause_or_resume(self) -> None:
         """Let the training rest, or go on."""
         if self._can_resume():
-            if self.tab.packages.ready(self.training.trainings.resume):
-                self.training.trainings.resume()
+            if self.tab.packages.ready(self.workflow.trainings.resume):
+                self.workflow.trainings.resume()
         else:
-            self.training.trainings.pause()
+            self.workflow.trainings.pause()
 
     def ask_and_cancel(self) -> None:
         """Ask, and end the training without keeping anything."""
@@ -76,17 +73,17 @@ class ProgressPart(TrainingPart):
             _("Cancel the training?"),
             _("Its models are deleted, also the best so far. To keep that one, press Stop instead."),
             _("Cancel the training"),
-            self.training.trainings.cancel_run,
+            self.workflow.trainings.cancel_run,
         )
 
     def show_curves(self) -> None:
         """Show the curves in Slicer's plot view."""
-        self.panel.views.show_plot(self.training.trainings.show_curves)
+        self.panel.views.show_plot(self.workflow.trainings.show_curves)
 
     # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.training
+        ui, training = self.ui, self.workflow
         run, status = training.trainings.run, training.trainings.status
         self.panel.title_train_tab(self.tab.title)
         ui.progressSection.visible = run is not None
@@ -95,7 +92,7 @@ class ProgressPart(TrainingPart):
             return
         state = str(status.state)
         ui.runTitleLabel.text = run.name
-        looks.badge(ui.runStateLabel, state_word(state), state)
+        style.badge(ui.runStateLabel, state_word(state), style.STATE_COLORS.get(state, style.GREY))
         self._show_bar(status)
         ui.runDetailLabel.text = "\n".join(_details(status))
         self._show_buttons(state)
@@ -106,7 +103,7 @@ class ProgressPart(TrainingPart):
 
     def tick(self) -> bool:  # noqa: D102
         width = int(self.ui.curvePicture.width)
-        if self._drawn is not None and self._drawn[:2] != (width, is_dark(self.ui.curvePicture)):
+        if self.tab.shown and self._drawn is not None and self._drawn[:2] != (width, style.is_dark(self.ui.curvePicture)):
             self._show_curves()
             self._examples_shown = None
             self._show_examples()
@@ -122,7 +119,7 @@ class ProgressPart(TrainingPart):
             self.tab.bring_into_sight(self.ui.cancelRunButton)
 
     def _can_resume(self) -> bool:
-        status = self.training.trainings.status
+        status = self.workflow.trainings.status
         return status is not None and str(status.state) != "running" and status.state.can_go_on
 
     def _show_bar(self, status: Any) -> None:
@@ -137,21 +134,21 @@ class ProgressPart(TrainingPart):
         ui = self.ui
         resumes = self._can_resume()
         ui.pauseButton.text = _("Resume") if resumes else _("Pause")
-        tip = _("Go on with the training where it was") if resumes else self._tips["pauseButton"]
+        tip = _("Go on with the training where it was") if resumes else self._pause_tip
         self.allow(ui.pauseButton, "resume" if resumes else "pause", tip)
-        self.allow(ui.stopButton, "stop", self._tips["stopButton"])
-        self.allow(ui.cancelRunButton, "cancel_run", self._tips["cancelRunButton"])
+        self.allow(ui.stopButton, "stop")
+        self.allow(ui.cancelRunButton, "cancel_run")
         for button in (ui.pauseButton, ui.stopButton, ui.cancelRunButton):
             button.visible = state not in ("finished", "cancelled")
 
     def _show_curves(self) -> None:
-        ui, series = self.ui, self.training.trainings.curve_values
+        ui, series = self.ui, self.workflow.trainings.curve_values
         width = int(ui.curvePicture.width)
         shown = bool(series) and any(len(points) for points in series.values())
         for name in ("curvePicture", "curveKeyLabel", "showCurvesButton"):
             getattr(ui, name).visible = shown
         ends = {name: (len(points), *points[-1:]) for name, points in series.items()}
-        now = (width, is_dark(ui.curvePicture), ends) if shown else None
+        now = (width, style.is_dark(ui.curvePicture), ends) if shown else None
         if now == self._drawn:
             return
         self._drawn = now
@@ -161,7 +158,7 @@ class ProgressPart(TrainingPart):
 
     def _show_examples(self) -> None:
         ui = self.ui
-        by_epoch = _by_epoch(self.training.trainings.examples)
+        by_epoch = _by_epoch(self.workflow.trainings.examples)
         self._epochs = sorted(by_epoch)
         ui.examplesPanel.visible = bool(by_epoch)
         if not by_epoch:

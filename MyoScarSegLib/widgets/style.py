@@ -1,14 +1,11 @@
-"""Colours and sizes that the form cannot say by itself, made from the theme so that they suit a light and a dark one."""
+"""Colors and sizes that a form cannot say by itself, made from the theme so that they suit a light and a dark one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import qt
-
-from MyoScarSegLib.prompts import BoxState
-from MyoScarSegLib.scene.box_views import COLORS
-from MyoScarSegLib.utils.resources import resources_folder
 
 _NEXT = """
 QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px;
@@ -24,6 +21,15 @@ THIN_BAR = (
 )
 """Style sheet of a progress bar that is a few pixels high."""
 
+_GREEN, _AMBER, _RED, _BLUE, GREY = "#3f9b4f", "#d08a1d", "#c8503a", "#2f7fc4", "#8a8a8a"
+STATE_COLORS = {
+    "complete": _GREEN, "unreviewed": _AMBER, "problem": _RED,
+    "planned": GREY, "running": _BLUE, "paused": _AMBER, "stopped": _GREEN, "finished": _GREEN, "cancelled": GREY,
+    "failed": _RED, "interrupted": _AMBER,
+    "better": _GREEN, "worse": _RED, "undecided": _AMBER, "same": GREY, "unknown": GREY,
+}  # fmt: skip
+"""Of a case's state, of a training's, and of the verdict on a model."""
+
 
 def is_dark(widget: Any) -> bool:
     """Whether the theme is a dark one."""
@@ -31,33 +37,7 @@ def is_dark(widget: Any) -> bool:
     return palette.color(qt.QPalette.Window).lightness() < palette.color(qt.QPalette.WindowText).lightness()
 
 
-_ICONS = {
-    "proposeButton": "Propose", "segmentAllButton": "Segment", "drawBoxButton": "DrawBox", "acceptBoxButton": "Accept",
-    "rejectBoxButton": "Reject", "deleteBoxButton": "Delete", "copyBoxButton": "CopyToNext", "addPositiveButton": "PointAdd",
-    "addNegativeButton": "PointRemove", "undoButton": "Undo", "redoButton": "Redo", "helpButton": "Help",
-}  # fmt: skip
-
-
-def dress(ui: Any) -> None:
-    """Set icons, and what depends on the theme."""
-    for name, picture in _ICONS.items():
-        getattr(ui, name).icon = qt.QIcon(str(resources_folder() / "Icons" / f"{picture}.svg"))
-    small = f"color: {muted(ui.statusFrame)};"
-    for name in ("reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel"):
-        getattr(ui, name).styleSheet = small
-    for name in ("volumeCaption", "massCaption"):
-        getattr(ui, name).styleSheet = small
-    for name in ("volumeMlLabel", "massLabel"):
-        getattr(ui, name).styleSheet = "font-size: 20pt; font-weight: 600;"
-    ui.encodedBar.styleSheet = THIN_BAR
-    for table in (ui.boxTable, ui.sliceTable):
-        dress_table(table)
-    ui.boxTable.horizontalHeader().setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
-    for column in range(1, ui.sliceTable.columnCount - 1):
-        ui.sliceTable.horizontalHeaderItem(column).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-
-
-def dress_table(table: Any, row_px: int = _TABLE_ROW_PX) -> None:
+def set_table_style(table: Any, row_px: int = _TABLE_ROW_PX) -> None:
     """No row numbers, rows of one height, headings to the left; the first column is as wide as it needs, the others share."""
     header = table.verticalHeader()
     header.setVisible(False)
@@ -70,7 +50,19 @@ def dress_table(table: Any, row_px: int = _TABLE_ROW_PX) -> None:
     across.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
 
 
-def mark_next(button: Any, on: bool) -> None:
+def align_right(table: Any, columns: Iterable[int]) -> None:
+    """Have the headings of columns of numbers on the right, as the numbers are."""
+    for column in columns:
+        table.horizontalHeaderItem(column).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+
+
+def fit_height(table: Any, rows: int, most: int) -> None:
+    """As high as its rows, so that a short table leaves no hole; with more than ``most`` it scrolls."""
+    header = int(table.horizontalHeader().sizeHint.height())
+    table.setFixedHeight(header + max(min(rows, most), 1) * int(table.verticalHeader().defaultSectionSize) + 4)
+
+
+def mark_next_step(button: Any, on: bool) -> None:
     """Make a button stand out as the next step, or look like any other."""
     style = ""
     if on:
@@ -86,27 +78,49 @@ def mark_next(button: Any, on: bool) -> None:
         )
     if button.styleSheet != style:
         button.styleSheet = style
-        button.iconSize = qt.QSize(0, 0) if on else qt.QSize(16, 16)  # on the accent colour an icon is noise
+        button.iconSize = qt.QSize(0, 0) if on else qt.QSize(16, 16)  # on the accent color an icon is noise
 
 
-def state_icon(state: BoxState) -> Any:
-    """A dot in the colour that boxes of this state have in the slice views; rejected ones have a ring."""
+def dot(color: Any, *, filled: bool = True) -> Any:
+    """A circle as an icon that a selected row does not tint: its color means something.
+
+    Args:
+        color: a ``QColor``, or its name.
+        filled: or a ring only.
+    """
     pixmap = qt.QPixmap(14, 14)
     pixmap.fill(qt.QColor(0, 0, 0, 0))
-    red, green, blue = (round(255 * part) for part in COLORS[state])
+    edge = qt.QColor(color)
     painter = qt.QPainter(pixmap)
     painter.setRenderHint(qt.QPainter.Antialiasing)
-    painter.setPen(qt.QPen(qt.QColor(red, green, blue), 2))
-    painter.setBrush(qt.QBrush(qt.QColor(red, green, blue, 0 if state is BoxState.REJECTED else 255)))
+    painter.setPen(qt.QPen(edge, 2))
+    painter.setBrush(qt.QBrush(edge if filled else qt.QColor(0, 0, 0, 0)))
     painter.drawEllipse(3, 3, 8, 8)
     painter.end()
     icon = qt.QIcon(pixmap)
-    icon.addPixmap(pixmap, qt.QIcon.Selected)  # or a selected row would tint it, and the colour means something
+    icon.addPixmap(pixmap, qt.QIcon.Selected)
     return icon
 
 
+_icons: dict[str, Any] = {}
+
+
+def state_icon(state: str) -> Any:
+    """A dot in the color of a case's or a training's state."""
+    if state not in _icons:
+        _icons[state] = dot(STATE_COLORS.get(state, GREY))
+    return _icons[state]
+
+
+def badge(label: Any, text: str, color: str) -> None:
+    """A word on a color."""
+    label.text = text
+    label.visible = bool(text)
+    label.styleSheet = f"background: {color}; color: white; border-radius: 7px; padding: 1px 8px; font-weight: 600;"
+
+
 def muted(widget: Any) -> str:
-    """The text's colour, half way to the background."""
+    """The text's color, half way to the background."""
     palette = widget.palette
     text, ground = palette.color(qt.QPalette.WindowText), palette.color(qt.QPalette.Window)
     mixed = [
@@ -114,6 +128,13 @@ def muted(widget: Any) -> str:
         for a, b in ((text.red(), ground.red()), (text.green(), ground.green()), (text.blue(), ground.blue()))
     ]
     return qt.QColor(*mixed).name()
+
+
+def mute(frame: Any, labels: Iterable[Any]) -> None:
+    """Have labels in the small print's color on the ground of a frame."""
+    style = f"color: {muted(frame)};"
+    for label in labels:
+        label.styleSheet = style
 
 
 def error_colors(dark: bool) -> tuple[str, str, str]:

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.scene.training.notices import TrainChange
-from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.scene.notices import TrainChange
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.add_dialog import AddDialog
 from MyoScarSegLib.widgets.training.case_table import CaseLine, CaseTable, line_of
 from MyoScarSegLib.widgets.training.confirm import confirm
 from MyoScarSegLib.widgets.training.label_dialog import LabelDialog
-from MyoScarSegLib.widgets.training.part import TrainingPart
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 
 SEGMENT = 0
 """The first tab."""
 
 
-class LibraryPart(TrainingPart):
+class LibrarySection(TrainingSection):
     """The section *Library*."""
 
     watches = frozenset({TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.STATE})
@@ -33,12 +33,6 @@ class LibraryPart(TrainingPart):
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
         ui = self.ui
-        self._tips = {
-            name: getattr(ui, name).toolTip
-            for name in (
-                "addStudyButton", "importButton", "openCaseButton", "acceptCaseButton", "exportCasesButton", "removeCasesButton",
-            )
-        }  # fmt: skip
         self.dialog: AddDialog | None = None
         self.labels: LabelDialog | None = None
         self._known: dict[str, tuple[Any, CaseLine]] = {}
@@ -70,7 +64,7 @@ class LibraryPart(TrainingPart):
 
     def ask_for_library(self) -> None:
         """Let the user choose the library's folder; an empty or new one becomes a library."""
-        now = self.training.library_folder
+        now = self.workflow.library_folder
         folder = qt.QFileDialog.getExistingDirectory(
             self.tab.form, _("Folder of the training library (an empty one becomes a new library)"), str(now or "")
         )
@@ -80,9 +74,9 @@ class LibraryPart(TrainingPart):
     def open_library(self, folder: Path) -> None:
         """Work on the library in this folder from now on; make it if there is none."""
         self.tab.status.say_error("")
-        self.training.open_library(folder, create=True)
-        if self.training.library_folder is not None:
-            self.settings.keep("trainingLibrary", str(self.training.library_folder))
+        self.workflow.open_library(folder, create=True)
+        if self.workflow.library_folder is not None:
+            self.settings.keep("trainingLibrary", str(self.workflow.library_folder))
 
     def ask_and_add(self) -> None:
         """Ask what is to be known of the study, and add it."""
@@ -97,7 +91,7 @@ class LibraryPart(TrainingPart):
         )
         if folder:
             self.settings.keep("importFolder", str(folder))
-            self.training.cases.import_cases([Path(str(folder))])
+            self.workflow.cases.import_cases([Path(str(folder))])
 
     def ask_and_import_scenes(self) -> None:
         """Let the user choose scenes, and import the studies in them."""
@@ -107,21 +101,21 @@ class LibraryPart(TrainingPart):
         chosen = [Path(str(path)) for path in _names(paths)]
         if chosen:
             self.settings.keep("importFolder", str(chosen[0].parent))
-            self.training.cases.import_cases(chosen)
+            self.workflow.cases.import_cases(chosen)
 
     def open(self) -> None:
         """Load the selected case into the scene, and show it in the first tab, ready to be corrected."""
         chosen = self.table.selected
-        if len(chosen) != 1 or self.training.why_not("open_case"):
+        if len(chosen) != 1 or self.workflow.why_not("open_case"):
             return
-        if self.training.cases.open_case(chosen[0]):
+        if self.workflow.cases.open_case(chosen[0]):
             self.panel.show_tab(SEGMENT)
 
     def accept(self) -> None:
         """Take the selected cases as they are on disk now."""
         for name in self.table.selected:
             if name in self._changed_cases():
-                self.training.cases.accept(name)
+                self.workflow.cases.accept(name)
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and copy the selected cases there."""
@@ -130,7 +124,7 @@ class LibraryPart(TrainingPart):
         )
         if folder:
             self.settings.keep("caseExportFolder", str(folder))
-            self.training.cases.export(self.table.selected, Path(str(folder)))
+            self.workflow.cases.export(self.table.selected, Path(str(folder)))
 
     def ask_and_remove(self) -> None:
         """Ask, and delete the selected cases from the library."""
@@ -143,13 +137,13 @@ class LibraryPart(TrainingPart):
             _("Remove {what} from the library?").format(what=what),
             _("Volume and segmentation are deleted from the library's folder. Models trained with them stay as they are."),
             _("Remove"),
-            lambda: self.training.cases.remove(chosen),
+            lambda: self.workflow.cases.remove(chosen),
         )
 
     # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.training
+        ui, training = self.ui, self.workflow
         folder = training.library_folder
         ui.libraryFolderLabel.text = folder.name if folder is not None else _("No library yet: choose a folder for it.")
         ui.libraryFolderLabel.toolTip = str(folder or "")
@@ -159,10 +153,10 @@ class LibraryPart(TrainingPart):
         for name in ("libraryFilterEdit", "caseTable", "libraryCountLabel"):
             getattr(ui, name).visible = bool(rows)
         ui.libraryCountLabel.text = self._count(rows)
-        looks.mark_next(ui.chooseLibraryButton, folder is None)
-        self.allow(ui.addStudyButton, "add_current", self._tips["addStudyButton"])
-        self.allow(ui.importButton, "import_cases", self._tips["importButton"])
-        looks.mark_next(ui.addStudyButton, bool(ui.addStudyButton.enabled) and not rows)
+        style.mark_next_step(ui.chooseLibraryButton, folder is None)
+        self.allow(ui.addStudyButton, "add_current")
+        self.allow(ui.importButton, "import_cases")
+        style.mark_next_step(ui.addStudyButton, bool(ui.addStudyButton.enabled) and not rows)
         self._allow_selected()
         if self.dialog is not None:
             self.dialog.refresh()
@@ -170,7 +164,7 @@ class LibraryPart(TrainingPart):
 
     def _ask_for_labels(self) -> None:
         """Ask what the labels of the last import mean, once."""
-        question = self.training.cases.label_question
+        question = self.workflow.cases.label_question
         if question is None or (self.labels is not None and self.labels.question is question):
             return
         if self.labels is not None:
@@ -179,7 +173,7 @@ class LibraryPart(TrainingPart):
         self.labels.dialog.show()
 
     def tick(self) -> bool:  # noqa: D102
-        return self.table.go_on()
+        return self.tab.shown and self.table.go_on()
 
     def _lines(self, rows: Sequence[Any]) -> list[CaseLine]:
         """The rows as lines of the table; those of before are used again where nothing has changed."""
@@ -198,31 +192,31 @@ class LibraryPart(TrainingPart):
 
     def _filter(self, text: str) -> None:
         self.table.filter(text)
-        self.ui.libraryCountLabel.text = self._count(self.training.cases.rows)
+        self.ui.libraryCountLabel.text = self._count(self.workflow.cases.rows)
 
     def _selected(self) -> None:
         self._allow_selected()
 
     def _allow_selected(self) -> None:
         ui, chosen = self.ui, self.table.selected
-        rows = bool(self.training.cases.rows)
+        rows = bool(self.workflow.cases.rows)
         none = "" if chosen else _("Select a case in the table first.")
         one = none or ("" if len(chosen) == 1 else _("Select one case only."))
-        self.allow(ui.openCaseButton, "open_case", self._tips["openCaseButton"], also=one)
-        self.allow(ui.exportCasesButton, "export", self._tips["exportCasesButton"], also=none)
-        self.allow(ui.removeCasesButton, "remove", self._tips["removeCasesButton"], also=none)
+        self.allow(ui.openCaseButton, "open_case", also=one)
+        self.allow(ui.exportCasesButton, "export", also=none)
+        self.allow(ui.removeCasesButton, "remove", also=none)
         changed = set(chosen) & self._changed_cases()
-        self.allow(ui.acceptCaseButton, "accept", self._tips["acceptCaseButton"])
+        self.allow(ui.acceptCaseButton, "accept")
         ui.acceptCaseButton.visible = bool(changed)
         for button in (ui.openCaseButton, ui.exportCasesButton, ui.removeCasesButton):
             button.visible = rows
-        problems = [f"{row.name}: {row.problem}" for row in self.training.cases.rows if row.name in chosen and row.problem]
+        problems = [f"{row.name}: {row.problem}" for row in self.workflow.cases.rows if row.name in chosen and row.problem]
         ui.caseProblemLabel.text = "\n".join(problems[:3])
         ui.caseProblemLabel.visible = bool(problems)
 
     def _changed_cases(self) -> set[str]:
         """Cases whose files were changed outside of the library, and that can be taken as they are."""
-        return {row.name for row in self.training.cases.rows if row.case is not None and row.state.startswith("problem")}
+        return {row.name for row in self.workflow.cases.rows if row.case is not None and row.state.startswith("problem")}
 
 
 def _names(found: Any) -> list[str]:

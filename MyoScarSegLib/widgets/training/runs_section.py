@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING, Any
 import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, choice
-from MyoScarSegLib.widgets import looks
-from MyoScarSegLib.widgets.part import quietly
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.confirm import confirm
-from MyoScarSegLib.widgets.training.looks import fit_height, state_icon
 from MyoScarSegLib.widgets.training.name_dialog import NameDialog
-from MyoScarSegLib.widgets.training.part import TrainingPart
-from MyoScarSegLib.widgets.training.progress_part import state_word
+from MyoScarSegLib.widgets.training.progress_section import state_word
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _STATE = 2
 _BUTTONS = ("useModelButton", "repeatRunButton", "keepModelButton", "exportModelButton", "discardRunButton")
 
 
-class RunsPart(TrainingPart):
+class RunsSection(TrainingSection):
     """The section *Results*: history of trainings, and their models."""
 
     watches = frozenset({TrainChange.RUNS, TrainChange.RUN, TrainChange.MODELS, TrainChange.STATE})
@@ -35,8 +33,6 @@ class RunsPart(TrainingPart):
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
         ui = self.ui
-        names = (*_BUTTONS, "importModelButton")
-        self._tips = {name: getattr(ui, name).toolTip for name in names}
         self._shown: list[tuple[str, ...]] = []
         self._names: list[str] = []
         self.name_dialog: NameDialog | None = None
@@ -56,12 +52,12 @@ class RunsPart(TrainingPart):
 
     def use(self) -> None:
         """Segment with the model of the shown training from now on."""
-        if self.training.trainings.run is not None:
-            self.training.models.use(self.training.trainings.run)
+        if self.workflow.trainings.run is not None:
+            self.workflow.models.use(self.workflow.trainings.run)
 
     def repeat(self) -> None:
         """Take up the settings of the shown training."""
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         if run is None:
             return
         try:
@@ -71,26 +67,26 @@ class RunsPart(TrainingPart):
 
     def ask_and_keep(self) -> None:
         """Ask for a name, and keep the model under it."""
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         if run is None:
             return
         if self.name_dialog is None:
             self.name_dialog = NameDialog(self.tab.form)
-        self.name_dialog.show(_proposed_name(run), lambda name: self.training.models.keep(run, name))
+        self.name_dialog.show(_proposed_name(run), lambda name: self.workflow.models.keep(run, name))
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and write model and card there."""
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         folder = qt.QFileDialog.getExistingDirectory(
             self.tab.form, _("Folder for the model"), self.settings.text("modelExportFolder")
         )
         if folder and run is not None:
             self.settings.keep("modelExportFolder", str(folder))
-            self.training.models.export_model(run, Path(str(folder)))
+            self.workflow.models.export_model(run, Path(str(folder)))
 
     def ask_and_discard(self) -> None:
         """Ask, and delete the shown training with its models."""
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         if run is None:
             return
         confirm(
@@ -98,7 +94,7 @@ class RunsPart(TrainingPart):
             _("Discard the training {name}?").format(name=run.name),
             _("Its models, curves and comparison are deleted. What was kept under a name of its own stays."),
             _("Discard"),
-            lambda: self.training.trainings.discard(run),
+            lambda: self.workflow.trainings.discard(run),
         )
 
     def ask_and_import(self) -> None:
@@ -108,14 +104,14 @@ class RunsPart(TrainingPart):
         )
         if path and self.tab.packages.ready():
             self.settings.keep("modelExportFolder", str(Path(str(path)).parent))
-            self.training.models.import_model(Path(str(path)))
+            self.workflow.models.import_model(Path(str(path)))
 
     # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.training
+        ui, training = self.ui, self.workflow
         if TrainChange.MODELS in changes and self.tab.ready:
-            self.panel.advanced.follow_models()
+            self.panel.segment.advanced.follow_models()
         if changes & {TrainChange.RUNS, TrainChange.RUN}:
             self._fill()
         for name in ("runTable", *_BUTTONS):
@@ -130,24 +126,25 @@ class RunsPart(TrainingPart):
             ("useModelButton", "use"), ("repeatRunButton", "repeat"), ("keepModelButton", "keep"),
             ("exportModelButton", "export_model"), ("discardRunButton", "discard"), ("importModelButton", "import_model"),
         ):  # fmt: skip
-            self.allow(getattr(ui, name), action, self._tips[name], also=reasons.get(action, ""))
+            self.allow(getattr(ui, name), action, also=reasons.get(action, ""))
         better = (training.trainings.comparison or {}).get("verdict", {}).get("word") == "better"
-        looks.mark_next(ui.useModelButton, bool(ui.useModelButton.enabled) and better)
+        style.mark_next_step(ui.useModelButton, bool(ui.useModelButton.enabled) and better)
 
     def _fill(self) -> None:
-        table, runs = self.ui.runTable, list(self.training.trainings.runs)
+        table, runs = self.ui.runTable, list(self.workflow.trainings.runs)
         lines = [self._line(run) for run in runs]
         self._names = [run.name for run in runs]
         if lines != self._shown:
             self._shown = lines
             quietly(table, lambda: self._write(lines))
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         row = self._names.index(run.name) if run is not None and run.name in self._names else -1
         if row >= 0 and int(table.currentRow()) != row:
             quietly(table, lambda: table.selectRow(row))
 
     def _line(self, run: Any) -> tuple[str, ...]:
-        status = self.training.trainings.status if run is self.training.trainings.run else run.status()
+        shown = self.workflow.trainings
+        status = (shown.status if run is shown.run else None) or run.status()
         state = str(status.state)
         best = [figures.get("end_to_end_dice") for figures in status.best.values()]
         dice = next((f"{figure:.3f}" for figure in best if figure is not None), "")
@@ -161,15 +158,15 @@ class RunsPart(TrainingPart):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(name)
                 if column == _STATE:
-                    item.setIcon(state_icon(state))
+                    item.setIcon(style.state_icon(state))
                 table.setItem(row, column, item)
-        fit_height(table, len(lines), 6)
+        style.fit_height(table, len(lines), 6)
 
     def _selected(self) -> None:
         row = int(self.ui.runTable.currentRow())
-        run = self.training.trainings.run
+        run = self.workflow.trainings.run
         if 0 <= row < len(self._names) and (run is None or run.name != self._names[row]):
-            self.training.trainings.show_run(self._names[row])
+            self.workflow.trainings.show_run(self._names[row])
 
 
 def _date(created: str) -> str:

@@ -9,46 +9,41 @@ import slicer
 
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.hand_editor import HandEditor
-from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _SAME_DRAG_S = 1.0
 _THRESHOLD_STEP = 0.05
 _GROWTH_STEP_MM = 0.5
 
 
-class ScarPart(Part):
+class ScarSection(SegmentSection):
     """The section *Scar*."""
 
     watches = frozenset(
         {Change.VOLUME, Change.BOXES, Change.POINTS, Change.MASK, Change.SETTINGS, Change.STATUS, Change.PROGRESS, Change.SLICE}
     )
 
-    def __init__(self, panel: Panel) -> None:
-        super().__init__(panel)
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
         ui = self.ui
-        self.editor = HandEditor(panel)
-        self._tips = {
-            name: getattr(ui, name).toolTip
-            for name in ("segmentAllButton", "segmentSliceButton", "clearButton", "removePointButton")
-        }
+        self.editor = HandEditor(tab)
         self._moved: tuple[str, float] = ("", 0.0)
         self._slid: dict[str, float | None] = {}  # sliders moved since the last turn, and where to after the first value
         self._slid_on: Any = None
-        self._stop_ticking = panel.backend.after_tick(self._turn)
-        ui.liveCheckBox.checked = panel.settings.flag("live", True)
-        ui.opacitySlider.value = panel.settings.number("opacity", 0.5)
-        ui.outlineCheckBox.checked = panel.settings.flag("outline", True)
+        ui.liveCheckBox.checked = self.settings.flag("live", True)
+        ui.opacitySlider.value = self.settings.number("opacity", 0.5)
+        ui.outlineCheckBox.checked = self.settings.flag("outline", True)
         self.workflow.live = bool(ui.liveCheckBox.checked)
         ui.segmentAllButton.connect("clicked()", self.segment_all)
         ui.segmentSliceButton.connect("clicked()", self.segment_slice)
         ui.liveCheckBox.connect("toggled(bool)", self._live_changed)
-        ui.addPositiveButton.connect("toggled(bool)", lambda on: panel.mouse.use("positive" if on else None))
-        ui.addNegativeButton.connect("toggled(bool)", lambda on: panel.mouse.use("negative" if on else None))
+        ui.addPositiveButton.connect("toggled(bool)", lambda on: tab.mouse.use("positive" if on else None))
+        ui.addNegativeButton.connect("toggled(bool)", lambda on: tab.mouse.use("negative" if on else None))
         ui.removePointButton.connect("clicked()", self.workflow.remove_last_point)
         ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
         ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
@@ -64,22 +59,21 @@ class ScarPart(Part):
         self.editor.exit()
 
     def cleanup(self) -> None:  # noqa: D102
-        self._stop_ticking()
         self.editor.cleanup()
 
     # ------------------------------------------------------------------ what buttons and keys do
 
     def segment_all(self) -> None:
         """Segment all slices that have prompts."""
-        if self.session is not None and not self.panel.advanced.ready("segment"):
+        if self.session is not None and not self.tab.advanced.ready("segment"):
             return
-        self.panel.advanced.configure()
+        self.tab.advanced.configure()
         self.workflow.segment(overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
     def segment_slice(self) -> None:
         """Segment the displayed slice again."""
         k = self.workflow.displayed_slice
-        if k is not None and self.panel.advanced.ready(""):
+        if k is not None and self.tab.advanced.ready(""):
             self.workflow.segment([k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
     def add_point(self, point: Point) -> None:
@@ -112,11 +106,11 @@ class ScarPart(Part):
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
         ui, workflow, session = self.ui, self.workflow, self.session
-        self.allow(ui.segmentAllButton, "segment", self._tips["segmentAllButton"])
-        self.allow(ui.segmentSliceButton, "segment_slice", self._tips["segmentSliceButton"])
-        self.allow(ui.clearButton, "clear", self._tips["clearButton"])
+        self.allow(ui.segmentAllButton, "segment")
+        self.allow(ui.segmentSliceButton, "segment_slice")
+        self.allow(ui.clearButton, "clear")
         segmented = session is not None and bool(session.probability.slices)
-        looks.mark_next(
+        style.mark_next_step(
             ui.segmentAllButton,
             bool(ui.segmentAllButton.enabled) and not workflow.busy and (not segmented or bool(workflow.behind)),
         )
@@ -147,7 +141,7 @@ class ScarPart(Part):
 
     def _live_changed(self, on: bool) -> None:
         self.workflow.live = bool(on)
-        self.panel.settings.keep("live", bool(on))
+        self.settings.keep("live", bool(on))
 
     def _slide(self, what: str, value: float) -> None:
         """Apply a slider's value: the first one at once, of those that follow before the next turn only the last."""
@@ -158,16 +152,17 @@ class ScarPart(Part):
             self._apply_slider(what, value)
         self.panel.backend.wake()
 
-    def _turn(self) -> None:
+    def tick(self) -> bool:  # noqa: D102
         slid, self._slid = self._slid, {}
         for what, value in slid.items():
             if value is not None and self.session is self._slid_on:
                 self._apply_slider(what, value)
+        return False
 
     def _apply_slider(self, what: str, value: float) -> None:
         apply = self.workflow.set_threshold if what == "threshold" else self.workflow.set_growth_mm
         if not apply(value, same_step=self._same_drag(what)):
-            self.panel.changed(Change.SETTINGS)  # the slider goes back to what holds
+            self.tab.changed(Change.SETTINGS)  # the slider goes back to what holds
 
     def _same_drag(self, what: str) -> bool:
         """Whether this is one more value of the slider that was moved just now: then it is the same undo entry."""
@@ -177,8 +172,8 @@ class ScarPart(Part):
         return before == what and now - at < _SAME_DRAG_S
 
     def _look_changed(self, _value: object = None) -> None:
-        self.panel.settings.keep("opacity", float(self.ui.opacitySlider.value))
-        self.panel.settings.keep("outline", bool(self.ui.outlineCheckBox.checked))
+        self.settings.keep("opacity", float(self.ui.opacitySlider.value))
+        self.settings.keep("outline", bool(self.ui.outlineCheckBox.checked))
         self._apply_look()
 
     def _apply_look(self) -> None:

@@ -11,30 +11,29 @@ import slicer
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets.part import Part, quietly
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _UNKNOWN = "–"
 
 
-class NumbersPart(Part):
+class NumbersSection(SegmentSection):
     """The section *Numbers*."""
 
     watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.STATUS})
 
-    def __init__(self, panel: Panel) -> None:
-        super().__init__(panel)
-        self._export_tip = self.ui.exportButton.toolTip
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
         self.ui.sliceTable.connect("cellClicked(int,int)", self._row_clicked)
         self.ui.copyNumbersButton.connect("clicked()", self.copy)
         self.ui.exportButton.connect("clicked()", self.ask_and_export)
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
         ui = self.ui
-        self.allow(ui.exportButton, "export", self._export_tip)
+        self.allow(ui.exportButton, "export")
         if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:
             return
         # Before anything was segmented there is no number, and least of all zero.
@@ -60,10 +59,10 @@ class NumbersPart(Part):
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and write the results there."""
-        start = self.panel.settings.text("exportFolder")
+        start = self.settings.text("exportFolder")
         folder = qt.QFileDialog.getExistingDirectory(self.panel.form, _("Folder for the results"), start)
         if folder:
-            self.panel.settings.keep("exportFolder", str(folder))
+            self.settings.keep("exportFolder", str(folder))
             self.export(Path(str(folder)))
 
     def export(self, folder: Path) -> None:
@@ -71,9 +70,9 @@ class NumbersPart(Part):
         try:
             written = self.workflow.export(folder)
         except MyoScarSegError as error:
-            self.panel.status.say_error(str(error))
+            self.tab.status.say_error(str(error))
             return
-        self.panel.status.say_error("")
+        self.tab.status.say_error("")
         slicer.util.showStatusMessage(_("{n} studies written to {folder}.").format(n=len(written), folder=folder), 5000)
 
     def _fill(self, burden: ScarBurden | None) -> None:

@@ -9,35 +9,34 @@ import slicer
 
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
-from MyoScarSegLib.widgets.part import Part, quietly
 from MyoScarSegLib.widgets.sample import SampleMaker
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.panel import Panel
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 
 _LOADING_S = 0.3
 """After a volume has come into the scene: readers add the node first, and several come one after the other."""
 
 
-class StudyPart(Part):
+class StudySection(SegmentSection):
     """The section *Study*."""
 
     watches = frozenset({Change.VOLUME, Change.ENCODED})
 
-    def __init__(self, panel: Panel) -> None:
-        super().__init__(panel)
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
         self._reason = ""
         self._shown: Any = None
-        self._sample = SampleMaker(self.workflow.scene, panel.engine.python, panel.engine.environment())
+        self._sample = SampleMaker(self.workflow.scene, self.panel.engine.python, self.panel.engine.environment())
         self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
         self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.choose)
         self.ui.sampleButton.connect("clicked()", self.load_sample)
         self._look_at = 0.0
         self._observers = Observers()
         self._observers.add(self.workflow.scene, slicer.vtkMRMLScene.NodeAddedEvent, self._node_added, with_node=True)
-        self._stop_ticking = panel.backend.after_tick(self._look)
 
     def choose(self, volume_node: Any) -> None:
         """Work on this volume, or on none."""
@@ -51,7 +50,7 @@ class StudyPart(Part):
             self._look_at = time.monotonic() + _LOADING_S
             self.panel.backend.wake()
 
-    def _look(self) -> bool:
+    def tick(self) -> bool:
         """Choose the likely one among volumes that were loaded while the module is shown, once they are all there.
 
         Returns:
@@ -75,14 +74,13 @@ class StudyPart(Part):
 
     def _sample_made(self, volume_node: Any, error: str) -> None:
         self.ui.sampleButton.enabled = True
-        self.panel.status.say_error(error)
+        self.tab.status.say_error(error)
         if volume_node is not None:
             self._reason = _("A phantom with known scar, to try everything on.")
             self.workflow.select(volume_node)
 
     def cleanup(self) -> None:  # noqa: D102
         self._sample.stop()
-        self._stop_ticking()
         self._observers.clear()
 
     def enter(self) -> None:  # noqa: D102

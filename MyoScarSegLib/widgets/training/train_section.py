@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.training.notices import TrainChange
+from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings, choice
-from MyoScarSegLib.widgets import looks
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _, in_words
-from MyoScarSegLib.widgets.training.part import TrainingPart
 from MyoScarSegLib.widgets.training.settings_form import SettingsForm
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.tab import TrainingTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _KEPT = "trainSettings"
 
 
-class TrainPart(TrainingPart):
+class TrainSection(TrainingSection):
     """The section *Train*."""
 
     watches = frozenset(
@@ -31,7 +31,6 @@ class TrainPart(TrainingPart):
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
         ui = self.ui
-        self._tips = {name: getattr(ui, name).toolTip for name in ("startTrainButton", "estimateButton", "previewButton")}
         self._estimated: TrainSettings | None = None  # what the estimate that is shown is for
         self._picture: Any = None
         self._picture_of: tuple[Path, int] | None = None
@@ -51,7 +50,7 @@ class TrainPart(TrainingPart):
         if chosen is None or not self.tab.packages.ready(self.start):
             return
         self.tab.status.say_error("")
-        self.training.trainings.train(chosen)
+        self.workflow.trainings.train(chosen)
 
     def estimate(self) -> None:
         """Measure how long it will take."""
@@ -59,13 +58,13 @@ class TrainPart(TrainingPart):
         if chosen is None or not self.tab.packages.ready(self.estimate):
             return
         self._estimated = chosen
-        self.training.trainings.estimate(chosen)
+        self.workflow.trainings.estimate(chosen)
 
     def preview(self) -> None:
         """Have pictures made of how slices are varied."""
         chosen = self._settings()
         if chosen is not None and self.tab.packages.ready(self.preview):
-            self.training.trainings.preview(chosen.augmentation)
+            self.workflow.trainings.preview(chosen.augmentation)
 
     def repeat(self, settings: TrainSettings) -> None:
         """Take up the settings of an earlier training."""
@@ -76,13 +75,13 @@ class TrainPart(TrainingPart):
     # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.training
+        ui, training = self.ui, self.workflow
         if TrainChange.MODELS in changes:
             self.form.show_models(training.models.entries)
-        self.allow(ui.startTrainButton, "train", self._tips["startTrainButton"])
-        self.allow(ui.estimateButton, "estimate", self._tips["estimateButton"])
-        self.allow(ui.previewButton, "preview", self._tips["previewButton"])
-        looks.mark_next(ui.startTrainButton, bool(ui.startTrainButton.enabled) and not training.trainings.runs)
+        self.allow(ui.startTrainButton, "train")
+        self.allow(ui.estimateButton, "estimate")
+        self.allow(ui.previewButton, "preview")
+        style.mark_next_step(ui.startTrainButton, bool(ui.startTrainButton.enabled) and not training.trainings.runs)
         self._show_rows()  # a section that is opened shows all its rows
         self._explain()
         self._show_estimate()
@@ -126,7 +125,7 @@ class TrainPart(TrainingPart):
             getattr(ui, name).enabled = segmenter
 
     def _explain(self) -> None:
-        split = self.training.cases.split
+        split = self.workflow.cases.split
         try:
             text = self.form.settings.explain(None if split is None else len(split.training))
         except MyoScarSegError as error:
@@ -134,8 +133,8 @@ class TrainPart(TrainingPart):
         self.ui.trainExplainLabel.text = text
 
     def _show_estimate(self) -> None:
-        result = self.training.trainings.estimate_result
-        if self.training.busy == "estimate":
+        result = self.workflow.trainings.estimate_result
+        if self.workflow.busy == "estimate":
             text = _("measuring ...")
         elif result is None or self._estimated is None:
             text = _("not measured yet")
@@ -155,7 +154,7 @@ class TrainPart(TrainingPart):
             return None
 
     def _show_preview(self) -> None:
-        path = self.training.trainings.preview_picture
+        path = self.workflow.trainings.preview_picture
         if path is None or not Path(path).is_file():
             self.ui.previewPicture.visible = False
             return

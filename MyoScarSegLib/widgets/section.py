@@ -1,0 +1,94 @@
+"""What the sections of a tab have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+    from MyoScarSegLib.scene.workflow import Workflow
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
+    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
+
+
+class Section:
+    """One section of a tab.
+
+    Attributes:
+        tab: that it is part of.
+        panel: around both tabs.
+        ui: the widgets of the tab's form by name.
+        workflow: that does the tab's work.
+        settings: what outlives the application.
+        watches: changes after which :meth:`refresh` is wanted.
+    """
+
+    watches: frozenset[Enum] = frozenset()
+
+    def __init__(self, tab: Any) -> None:
+        self.tab = tab
+        self.panel = tab.panel
+        self.ui: Any = tab.ui
+        self.workflow = tab.workflow
+        self.settings = tab.panel.settings
+        self._tips: dict[str, str] = {}
+
+    def refresh(self, changes: frozenset[Any]) -> None:
+        """Show what is now. Called soon after some of :attr:`watches` have changed, many changes at a time."""
+
+    def tick(self) -> bool:
+        """Called at each turn, for what is done a little at a time. Returns whether there is more."""
+        return False
+
+    def enter(self) -> None:
+        """The module is shown."""
+
+    def exit(self) -> None:
+        """Another module is shown: leave nothing of ours active."""
+
+    def cleanup(self) -> None:
+        """The panel goes: take back what was connected outside of the form."""
+
+    def allow(self, widget: Any, action: str, tip: str = "", *, also: str = "") -> None:
+        """Enable a widget if an action is possible; if not, its tooltip says why.
+
+        Args:
+            widget: the button.
+            action: as the workflow calls it.
+            tip: of the button when it can be pressed; that of the form if empty.
+            also: a reason of the panel's own against it; empty for none.
+        """
+        tip = tip or self._tips.setdefault(widget.name, widget.toolTip)
+        why = also or self.workflow.why_not(action)
+        widget.enabled = not why
+        widget.toolTip = f"{tip}\n{why}" if why else tip
+
+
+class SegmentSection(Section):
+    """One section of the first tab."""
+
+    tab: SegmentTab
+    workflow: Workflow
+
+    @property
+    def session(self) -> Any:
+        """Of the chosen volume, None without one."""
+        return self.workflow.session
+
+
+class TrainingSection(Section):
+    """One section of the training tab."""
+
+    tab: TrainingTab
+    workflow: TrainingWorkflow
+
+
+def quietly(widget: Any, change: Callable[[], None]) -> None:
+    """Do ``change()`` without the widget's signals."""
+    before = widget.blockSignals(True)
+    try:
+        change()
+    finally:
+        widget.blockSignals(before)

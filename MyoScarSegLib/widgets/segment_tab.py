@@ -1,0 +1,113 @@
+"""The first tab: find and draw scar in a study, correct it, measure it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import qt
+
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.utils.resources import resources_folder
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.advanced_section import AdvancedSection
+from MyoScarSegLib.widgets.boxes_section import BoxesSection
+from MyoScarSegLib.widgets.mouse import Mouse
+from MyoScarSegLib.widgets.numbers_section import NumbersSection
+from MyoScarSegLib.widgets.scar_section import ScarSection
+from MyoScarSegLib.widgets.shortcuts import Shortcuts
+from MyoScarSegLib.widgets.status_section import SegmentStatus
+from MyoScarSegLib.widgets.study_section import StudySection
+from MyoScarSegLib.widgets.tab import Tab
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.panel import Panel
+
+_ICONS = {
+    "proposeButton": "Propose", "segmentAllButton": "Segment", "drawBoxButton": "DrawBox", "acceptBoxButton": "Accept",
+    "rejectBoxButton": "Reject", "deleteBoxButton": "Delete", "copyBoxButton": "CopyToNext", "addPositiveButton": "PointAdd",
+    "addNegativeButton": "PointRemove", "undoButton": "Undo", "redoButton": "Redo", "helpButton": "Help",
+}  # fmt: skip
+_SMALL = (
+    "reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel", "volumeCaption",
+    "massCaption",
+)  # fmt: skip
+
+
+class SegmentTab(Tab):
+    """Keys and mouse are ours only while it is shown.
+
+    Attributes:
+        mouse: drawing of boxes and points in the slice views.
+        shortcuts: the keys.
+        active: whether keys and mouse are ours.
+        status, study, boxes, scar, numbers, advanced: its sections.
+    """
+
+    workflow: Workflow
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel, "MyoScarSeg", panel.workflow, Change)
+        self.active = False
+        self.mouse = Mouse(self)
+        self._set_style()
+        self.status = SegmentStatus(self)
+        self.study = StudySection(self)
+        self.boxes = BoxesSection(self)
+        self.scar = ScarSection(self)
+        self.numbers = NumbersSection(self)
+        self.advanced = AdvancedSection(self)
+        self.boxes.show_confidence()
+        self.sections = (self.status, self.study, self.boxes, self.scar, self.numbers, self.advanced)
+        self.shortcuts = Shortcuts(self)
+        self.restore_collapsed("study", "boxes", "scar", "numbers", "advanced", closed=("advanced",))
+        self.flush()
+
+    def show(self, on: bool) -> None:  # noqa: D102
+        super().show(on)
+        if on:
+            self._set_style()  # the theme may have been changed meanwhile
+            self.changed(Change.STATUS)
+        self.activate(self.panel.entered and on)
+
+    def enter(self) -> None:
+        """The module is shown."""
+        for section in self.sections:
+            section.enter()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.activate(False)
+        for section in self.sections:
+            section.exit()
+
+    def activate(self, on: bool) -> None:
+        """Take keys and mouse, or leave them: Delete in a table of cases must not delete a box."""
+        if on == self.active:
+            return
+        self.active = on
+        if on:
+            self.shortcuts.install()
+            self.mouse.start()
+        else:
+            self.scar.editor.rest()
+            self.mouse.stop()
+            self.shortcuts.remove()
+
+    def nudge(self, right: int, up: int) -> None:
+        """Move the selected box by one pixel, in the direction that the view shows."""
+        self.boxes.nudge(*self.panel.views.pixel_step(right, up))
+
+    def _set_style(self) -> None:
+        """Set icons, and what depends on the theme."""
+        ui = self.ui
+        for name, picture in _ICONS.items():
+            getattr(ui, name).icon = qt.QIcon(str(resources_folder() / "Icons" / f"{picture}.svg"))
+        style.mute(ui.statusFrame, [getattr(ui, name) for name in _SMALL])
+        for label in (ui.volumeMlLabel, ui.massLabel):
+            label.styleSheet = "font-size: 20pt; font-weight: 600;"
+        ui.encodedBar.styleSheet = style.THIN_BAR
+        for table in (ui.boxTable, ui.sliceTable):
+            style.set_table_style(table)
+        ui.boxTable.horizontalHeader().setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
+        style.align_right(ui.sliceTable, range(1, ui.sliceTable.columnCount - 1))

@@ -1,0 +1,169 @@
+"""The card at the top of a tab: what to do next, how far it is, what went wrong, undo and help."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import qt
+import slicer
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.help import show_help
+from MyoScarSegLib.widgets.section import Section, SegmentSection
+from MyoScarSegLib.widgets.text import _, in_words
+
+
+class StatusSection(Section):
+    """The card of either tab. In the training tab the names of its widgets begin with ``train``."""
+
+    prefix = ""
+    needs_packages = ""
+    """What needs them, as the beginning of a sentence."""
+    change: Enum
+    """What is told when there is another sentence."""
+    moves_on: frozenset[Enum] = frozenset()
+    """Changes after which a sentence of :meth:`say_error` is done with."""
+
+    def __init__(self, tab: Any) -> None:
+        super().__init__(tab)
+        self._extra_error = ""
+        self._extra_is_new = False
+        self._widget("cancelButton").connect("clicked()", self.workflow.cancel)
+        self._widget("copyLogButton").connect("clicked()", self.copy_log)
+        self._widget("installButton").connect("clicked()", self.show_packages)
+
+    def say_error(self, sentence: str) -> None:
+        """Show a sentence that is no matter of the workflow, until its next step or ``say_error("")``."""
+        self._extra_error = sentence
+        self._extra_is_new = bool(sentence)
+        self.tab.changed(self.change)
+
+    @property
+    def error(self) -> str:
+        """The sentence that is shown."""
+        return self._extra_error or str(self.workflow.error)
+
+    @property
+    def advice(self) -> str:
+        """Where the work stands, and what to do next."""
+        return str(self.workflow.status)
+
+    @property
+    def something_missing(self) -> bool:
+        """Whether packages are to be installed first."""
+        raise NotImplementedError
+
+    def show_packages(self) -> None:
+        """Show what is to be installed."""
+        raise NotImplementedError
+
+    def log(self) -> list[str]:
+        """Lines that a report of an error needs."""
+        raise NotImplementedError
+
+    def copy_log(self) -> None:
+        """Put the sentence and the technical log on the clipboard."""
+        lines = [f"MyoScarSeg {__version__}", f"Error: {self.error}", *self.log()]
+        qt.QApplication.clipboard().setText("\n".join(lines))
+        slicer.util.showStatusMessage(_("The message and the log are on the clipboard."), 3000)
+
+    def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102
+        if not self._extra_is_new and changes & self.moves_on:
+            self._extra_error = ""
+        self._extra_is_new = False
+        error, note, missing = self.error, self.workflow.note, self.something_missing
+        self._widget("statusLabel").text = self.advice
+        self._widget("noteLabel").text = note
+        self._widget("noteLabel").visible = bool(note) and note not in error
+        invitation = _("{what} needs packages that are not installed yet. Nothing is installed before you have seen what it is.")
+        style.show_card(
+            self._widget("errorFrame"), self._widget("errorLabel"), error,
+            invitation.format(what=self.needs_packages) if missing else "",
+        )  # fmt: skip
+        self._widget("installButton").visible = missing
+        self._widget("copyLogButton").visible = bool(error)
+        self._show_progress()
+
+    def how_far(self, done: int, total: int) -> str:
+        """Words on what is done of all."""
+        return _("{done} of {total}").format(done=done, total=total)
+
+    def _show_progress(self) -> None:
+        busy = bool(self.workflow.busy)
+        self._widget("progressPanel").visible = busy
+        if not busy:
+            return
+        done, total, message, left = self.workflow.progress
+        bar = self._widget("progressBar")
+        bar.maximum = max(int(total), 0)  # 0: Qt shows that it does not know how far it is
+        bar.value = min(int(done), int(total))
+        words = [message] if message and message not in self._widget("statusLabel").text else []
+        if total:
+            words.append(self.how_far(done, total))
+        if left is not None:
+            words.append(_("{time} left").format(time=in_words(left)))
+        self._widget("progressLabel").text = " · ".join(words)
+
+    def _widget(self, name: str) -> Any:
+        return getattr(self.ui, self.prefix + name[0].upper() + name[1:] if self.prefix else name)
+
+
+class SegmentStatus(StatusSection, SegmentSection):
+    """The card of the first tab, with undo and help."""
+
+    watches = frozenset({Change.STATUS, Change.PROGRESS, Change.HISTORY, Change.ENGINE, Change.VOLUME})
+    change = Change.STATUS
+    moves_on = frozenset({Change.PROGRESS, Change.HISTORY, Change.VOLUME})
+
+    def __init__(self, tab: Any) -> None:
+        super().__init__(tab)
+        self.needs_packages = _("Segmentation")
+        self.ui.undoButton.connect("clicked()", self.workflow.undo)
+        self.ui.redoButton.connect("clicked()", self.workflow.redo)
+        self.ui.helpButton.connect("clicked()", lambda: show_help(self.panel.form))
+        self.ui.retryButton.connect("clicked()", self.retry)
+
+    @property
+    def error(self) -> str:  # noqa: D102
+        engine = self.panel.engine
+        return super().error or (str(engine.error) if engine.state == "failed" else "")
+
+    @property
+    def something_missing(self) -> bool:  # noqa: D102
+        return self.tab.advanced.something_missing
+
+    def show_packages(self) -> None:  # noqa: D102
+        self.tab.advanced.show_dependencies()
+
+    def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102
+        super().refresh(changes)
+        self.ui.retryButton.visible = self.panel.engine.state == "failed"
+        history = None if self.session is None else self.session.history
+        self.allow(self.ui.undoButton, "undo", _tip(_("Undo"), history and history.undo_label, "Ctrl+Z"))
+        self.allow(self.ui.redoButton, "redo", _tip(_("Redo"), history and history.redo_label, "Ctrl+Shift+Z"))
+
+    def retry(self) -> None:
+        """Start the engine again after it has given up."""
+        self.say_error("")
+        self.panel.engine.start()
+
+    def log(self) -> list[str]:  # noqa: D102
+        status = self.panel.engine.status()
+        return [
+            f"Process: {status.state}; Python {status.python_version or '?'}; torch {status.torch or '?'}",
+            f"Device: {status.device or '?'}",
+            f"Models: {status.detector or '-'}, {status.segmenter or '-'}; restarts {status.restarts}",
+            "",
+            self.panel.unexpected.log,
+            status.log,
+        ]
+
+    def how_far(self, done: int, total: int) -> str:  # noqa: D102
+        return _("{done} of {total} slices").format(done=done, total=total)
+
+
+def _tip(what: str, label: str | None, keys: str) -> str:
+    return f"{what}: {label} ({keys})" if label else f"{what} ({keys})"
