@@ -158,7 +158,7 @@ def run_run(args: argparse.Namespace) -> int:
 
 def run_preview(args: argparse.Namespace) -> int:
     """Carry out ``train preview``. Returns the exit status."""
-    from MyoScarSegLib.training.augmentation import preview
+    from MyoScarSegLib.training.augmentation.preview import preview
 
     with _reading() as (progress, cancel):
         slices = _read(args, progress, cancel).slices

@@ -7,10 +7,8 @@ import pytest
 from PIL import Image
 
 from MyoScarSegLib.errors import ModelError, OutputError, StudyError
-from MyoScarSegLib.training.augmentation import preview
+from MyoScarSegLib.training.augmentation.preview import preview
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-
-pytest.importorskip("monai")
 
 
 def labeled(patient: str, index: int, *, scar: bool = True) -> LabeledSlice:

@@ -1,7 +1,6 @@
-"""Augmentation of LGE slices for training, on MONAI: seeded, in one resampling, by named presets."""
+"""Augmentation of LGE slices, one for both trainings: seeded, in one resampling, by named lists of numbers."""
 
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
-from MyoScarSegLib.training.augmentation.presets import PRESETS, Preset, preset
-from MyoScarSegLib.training.augmentation.preview import preview
+from MyoScarSegLib.training.augmentation.presets import DETECTOR_PRESETS, PRESETS, Preset, preset_of
 
-__all__ = ["PRESETS", "Augmenter", "Preset", "preset", "preview"]
+__all__ = ["DETECTOR_PRESETS", "PRESETS", "Augmenter", "Preset", "preset_of"]

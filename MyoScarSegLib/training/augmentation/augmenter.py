@@ -1,23 +1,27 @@
-"""From a slice to an augmented window: geometry in one resampling, then intensity."""
+"""From a slice to an augmented window: all geometry in one resampling, then the grey values."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.training.augmentation import presets
-from MyoScarSegLib.training.augmentation.geometry import sample, sampling_grid, window_matrix
-from MyoScarSegLib.training.augmentation.intensity import vary_intensity
-from MyoScarSegLib.training.augmentation.library import transforms
-from MyoScarSegLib.training.augmentation.presets import Preset
+from MyoScarSegLib.training.augmentation.intensity import smooth, vary_intensity
+from MyoScarSegLib.training.augmentation.presets import PRESETS, Preset, preset_of
 
 if TYPE_CHECKING:
     import torch
 
 _GEOMETRY, _INTENSITY = 0, 1
+_ELASTIC_POINTS = 7
+"""Control points of a deformation along each side of the window: smooth at the scale of a ventricle's wall segment."""
+_ELASTIC_SHIFT = 0.01
+"""Largest standard deviation of their shifts, as a share of the side: about 1.5 mm, beyond which walls look torn."""
+_SMOOTH_ABOVE = 1.25
+"""Native pixels per pixel of the window above which sampling would alias."""
 
 
 class Augmenter:
@@ -26,76 +30,77 @@ class Augmenter:
     So it may be shared by threads and pickled to processes, and a resumed training draws what the stopped one would have.
     """
 
-    def __init__(self, preset: Preset | str, side: int, window_px: tuple[float, float] | float | None = None) -> None:
+    def __init__(self, preset: Preset | str, side: int) -> None:
         """Prepare windows of one size.
 
         Args:
-            preset: how far things vary, or the name of one of :data:`~MyoScarSegLib.training.augmentation.presets.PRESETS`.
+            preset: how far things vary, or the name of one of the segmenter's presets.
             side: rows and columns of the windows.
-            window_px: native (rows, columns) that a window covers at zoom 1, where a call does not say it.
 
         Raises:
-            ModelError: there is no such preset, a size is not positive, or MONAI is not installed.
+            ModelError: there is no such preset, or the side is too small.
         """
-        self.preset = presets.preset(preset) if isinstance(preset, str) else preset
+        self.preset = preset_of(preset, PRESETS) if isinstance(preset, str) else preset
         if side < 2:
             raise ModelError(f"A window must have at least 2 pixels a side; it has {side}.")
         self.side = side
-        if isinstance(window_px, (int, float)):
-            window_px = (float(window_px), float(window_px))
-        self.window_px = window_px
-        transforms()  # missing, it is better noticed now than in a worker
 
     def __call__(
         self,
         image: np.ndarray | torch.Tensor,
         targets: np.ndarray | torch.Tensor,
-        centre: tuple[float, float],
+        center: tuple[float, float],
         *,
         seed: Sequence[int] | int,
-        window_px: tuple[float, float] | None = None,
+        window_px: tuple[float, float],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One augmented window. Image and targets go through the same geometry.
 
         Args:
-            image: float32 ``[rows, columns]`` in 0..1, as :func:`~MyoScarSegLib.study.normalise.normalise` returns.
+            image: float32 ``[rows, columns]`` in 0..1, as the project's normalization returns.
             targets: integers ``[n, rows, columns]``, below 2**24: numbered lesions, ventricle, tissue, ...; n may be 0.
-            centre: ``(x, y)`` of the heart in the slice, in pixel edges.
+            center: ``(x, y)`` of the heart in the slice, in pixel edges.
             seed: one or more numbers, not negative, that decide all that is drawn.
-            window_px: native (rows, columns) that the window covers at zoom 1: its millimetres over the pixel spacing.
+            window_px: native (rows, columns) that the window covers at zoom 1: its millimeters over the pixel spacing.
 
         Returns:
             float32 ``[1, side, side]`` in 0..1, and int64 ``[n, side, side]``; both 0 outside the slice.
 
         Raises:
-            StudyError: image and targets do not fit together, or values, window or centre are not finite.
+            StudyError: image and targets do not fit together, or values, window or center are not finite.
             ModelError: a seed is negative.
         """
-        window, seen, inside = self.geometry(image, targets, centre, seed=seed, window_px=window_px)
+        window, seen, inside = self.geometry(image, targets, center, seed=seed, window_px=window_px)
         return self.intensity(window, seed=seed, inside=inside), seen
 
     def geometry(
         self,
         image: np.ndarray | torch.Tensor,
         targets: np.ndarray | torch.Tensor,
-        centre: tuple[float, float],
+        center: tuple[float, float],
         *,
         seed: Sequence[int] | int,
-        window_px: tuple[float, float] | None = None,
+        window_px: tuple[float, float],
+        heart_px: tuple[float, float] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The window that a call with these arguments draws, before its grey values change; arguments and errors as there.
+
+        Args:
+            image: may also have values of any range.
+            targets, center, seed, window_px: as in a call.
+            heart_px: native (columns, rows) of the left ventricle around ``center``: it then fills the window as in the
+                detector's second look, by the preset's ``heart_share`` and ``heart_shift``.
 
         Returns:
             What a call returns, and bool ``[1, side, side]``: where the window lies within the slice.
         """
         pixels, classes = np.asarray(image), np.asarray(targets)
-        covered = _check(pixels, classes, centre, self.window_px if window_px is None else window_px)
+        _check(pixels, classes, center, window_px)
         shape = (pixels.shape[0], pixels.shape[1])
         generator = _generator(seed, _GEOMETRY)
-        matrix = window_matrix(generator, self.preset, shape, centre, self.side, covered)
-        grid = sampling_grid(generator, self.preset, matrix, shape, self.side)
-        window, seen, inside = sample(_floats(pixels[None]), _floats(classes), grid, matrix)
-        return window.clamp(0, 1), seen, inside
+        matrix = window_matrix(generator, self.preset, shape, center, self.side, window_px, heart_px)
+        grid = _sampling_grid(generator, self.preset, matrix, shape, self.side)
+        return _sample(_floats(pixels[None]), _floats(classes), grid, matrix)
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int, inside: torch.Tensor | None = None) -> torch.Tensor:
         """Change the grey values alone, as a call with this seed does.
@@ -117,6 +122,104 @@ class Augmenter:
         return vary_intensity(_generator(seed, _INTENSITY), self.preset, image, inside)
 
 
+def window_matrix(
+    generator: np.random.Generator,
+    preset: Preset,
+    shape: tuple[int, int],
+    center: tuple[float, float],
+    side: int,
+    window_px: tuple[float, float],
+    heart_px: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """A random affine map from the window's pixels to the slice's, both in pixel edges, x first.
+
+    Args:
+        generator: the source of randomness.
+        preset: the ranges.
+        shape: ``(rows, columns)`` of the slice.
+        center: ``(x, y)`` of the heart in the slice.
+        side: rows and columns of the window.
+        window_px: native ``(rows, columns)`` that the window covers at zoom 1.
+        heart_px: see :meth:`Augmenter.geometry`.
+
+    Returns:
+        float64 ``[2, 3]``: slice point = matrix[:, :2] @ window point + matrix[:, 2].
+    """
+    # All is drawn always and in one order, so that changing one range leaves the other draws as they were.
+    angle = math.radians(preset.rotation_degrees) * generator.uniform(-1, 1)
+    turns, mirrored = int(generator.integers(4)), generator.random() < 0.5
+    zoom = math.exp(generator.uniform(*np.log(preset.scale)))
+    stretch = math.exp(generator.uniform(-1, 1) * math.log(preset.stretch) / 2)
+    where = generator.random(2) - 0.5
+    anywhere, target = generator.random() < preset.anywhere, generator.random(2) * (shape[1], shape[0])
+    share = generator.uniform(*preset.heart_share)
+    angle += math.pi / 2 * turns * preset.turned
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    mirror = np.diag([-1.0 if mirrored and preset.turned else 1.0, 1.0])
+    # Turned while millimeters are equal in x and y; then stretched, and brought to native pixels, along the slice's own axes.
+    linear = np.diag([window_px[1] * stretch, window_px[0] / stretch]) / side @ rotation @ mirror
+    if heart_px is not None:
+        # Extent of the ventricle, taken for an ellipse, along the window's axes.
+        extent = np.linalg.norm(np.linalg.inv(linear) @ np.diag(heart_px), axis=1).max()
+        linear *= extent / (share * side)
+        place, target = 0.5 + 2 * preset.heart_shift * where, np.asarray(center, dtype=np.float64)
+    else:
+        linear /= zoom
+        place = np.full(2, 0.5) if anywhere else 0.5 + preset.off_center * where
+        target = target if anywhere else np.asarray(center, dtype=np.float64)
+    return np.column_stack([linear, target - linear @ (place * side)])
+
+
+def _sampling_grid(
+    generator: np.random.Generator, preset: Preset, matrix: np.ndarray, shape: tuple[int, int], side: int
+) -> torch.Tensor:
+    """Where torch's sampling looks for each pixel of the window: float32 ``[1, side, side, 2]``, x first, -1..1 in the slice."""
+    import torch
+    from torch.nn import functional
+
+    edges = torch.arange(side, dtype=torch.float32) + 0.5
+    x, y = edges[None], edges[:, None]
+    if generator.random() < preset.elastic:
+        size = generator.uniform(0, _ELASTIC_SHIFT * side)
+        points = size * generator.standard_normal((1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS), dtype=np.float32)
+        shifts = functional.interpolate(torch.from_numpy(points), (side, side), mode="bicubic", align_corners=True)[0]
+        x, y = x + shifts[0], y + shifts[1]
+    to_unit = matrix * 2 / np.array([[shape[1]], [shape[0]]])
+    return torch.stack([x * float(a) + y * float(b) + float(c - 1) for a, b, c in to_unit], dim=-1)[None]
+
+
+def _sample(
+    image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor, matrix: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Look at a slice along a grid: bilinear for the image, the nearest pixel for the targets, 0 outside the slice.
+
+    Where the window's pixels are much larger than the slice's, the image is smoothed first, or it would be undersampled.
+
+    Args:
+        image: float32 ``[1, rows, columns]``.
+        targets: float32 ``[n, rows, columns]``, whole numbers below 2**24.
+        grid: from :func:`_sampling_grid`.
+        matrix: that the grid was made of.
+
+    Returns:
+        float32 ``[1, side, side]``, int64 ``[n, side, side]``, and bool ``[1, side, side]``: what lies on the slice.
+    """
+    import torch
+    from torch.nn.functional import grid_sample
+
+    # Native rows, then columns, from one pixel of the window to the next.
+    steps = [math.hypot(*matrix[axis, :2]) for axis in (1, 0)]
+    if max(steps) > _SMOOTH_ABOVE:
+        image = smooth(image, [0.5 * math.sqrt(max(0.0, step**2 - 1)) for step in steps])
+    # Padded with its border, so that no dark rim is mixed in that later changes of intensity would show up.
+    seen = grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+    classes = torch.zeros(0, *grid.shape[1:3])
+    if len(targets):
+        classes = grid_sample(targets[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0]
+    inside = grid.abs().amax(dim=-1) <= 1
+    return torch.where(inside, seen, 0.0), classes.long(), inside
+
+
 def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:
     """Geometry and intensity draw from generators of their own: more of the one does not change the other."""
     numbers = [int(seed)] if isinstance(seed, (int, np.integer)) else [int(number) for number in seed]
@@ -132,10 +235,7 @@ def _floats(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
 
 
-def _check(
-    image: np.ndarray, targets: np.ndarray, centre: tuple[float, float], window_px: tuple[float, float] | None
-) -> tuple[float, float]:
-    """The native pixels that the window covers, if all is well."""
+def _check(image: np.ndarray, targets: np.ndarray, center: tuple[float, float], window_px: tuple[float, float]) -> None:
     if image.ndim != 2 or targets.ndim != 3 or image.shape != targets.shape[1:] or image.size == 0:
         raise StudyError(
             f"An image [rows, columns] and targets [n, rows, columns] are needed; these have the shapes {image.shape} "
@@ -145,8 +245,7 @@ def _check(
         raise StudyError(f"Targets must be whole numbers; these are {targets.dtype}.")
     if not np.isfinite(image).all():
         raise StudyError("The image has values that are not finite.")
-    if window_px is None or not all(np.isfinite(v) and v > 0 for v in window_px):
+    if not all(np.isfinite(v) and v > 0 for v in window_px):
         raise StudyError(f"The window must cover a positive number of native pixels; it covers {window_px}.")
-    if not all(np.isfinite(v) for v in centre):
-        raise StudyError(f"The heart's centre must be finite; it is {centre}.")
-    return window_px
+    if not all(np.isfinite(v) for v in center):
+        raise StudyError(f"The heart's center must be finite; it is {center}.")

@@ -1,20 +1,38 @@
-"""What coils, sequence, motion, noise and the display window do to the grey values of an LGE slice."""
+"""What coils, sequence, motion, noise and the display window do to the grey values of an LGE slice.
+
+In plain torch: MONAI's transforms do the same with several times the work around it, which for small windows is most of it.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.training.augmentation.library import plain, smooth, transforms
-from MyoScarSegLib.training.augmentation.presets import Preset, Range
+from MyoScarSegLib.training.augmentation.presets import Preset
 
 if TYPE_CHECKING:
     import torch
 
+_PSIR_SHIFT = (0.15, 0.5)
+"""Error of the inversion time, in units of the full signal: from barely seen to muscle plainly darker than air."""
+_MAGNITUDE_NULL = (0.08, 0.25)
+"""Share of the slice's pixels that are darker than its null: muscle and lung, about."""
+_SOFT = 0.5
+"""Probability of blur, and of noise: half of the slices stay as sharp and as clean as they are."""
+_GHOST_SHIFT_PX = (0.3, 1.0)
+"""Amplitude of breathing that a breath-hold leaves, in pixels of about 1.4 mm."""
+_GHOST_CYCLES = (3.0, 12.0)
+"""Its cycles during the acquisition, which set the ghosts' distance."""
+_LOW_RESOLUTION_ZOOM = (0.6, 1.0)
+"""Down to the coarsest matrix that LGE is acquired with."""
+_RINGING_RADIUS = (0.45, 0.65)
+"""Of the disc to which k-space is truncated, as a share of its square's half diagonal."""
+_MOST_WHITE = 0.15
+"""A reader may let the brightest go white, but not the heart: share of the slice's pixels that may lie above white."""
 _MARGIN_PX = 8
-_FIELD_POINTS = 33
 _BLACK = 0.02
 _BLACK_RIM_PX = 2
 _TISSUE_BLUR_PX = 2.5
@@ -38,67 +56,108 @@ def vary_intensity(
     """
     import torch
 
-    drawn = _Drawn(generator, preset)
-    image = image.clone()
     if inside is None:
         inside = torch.ones_like(image, dtype=torch.bool)
-    if drawn.psir:
-        image = signed_look(image, drawn.psir_shift)
-    elif drawn.magnitude:
-        image = magnitude_look(image, _quantile(image[inside & (image > _BLACK)], drawn.magnitude_null))
-    if drawn.polarity:
-        image = 1 - image
-    image = _acquire(image, drawn)
-    if drawn.noise and drawn.noise_deviation > 0:
-        image = _noisy(image, drawn)
-    if drawn.window:
-        # A reader may let the brightest go white, but not the heart.
-        high = max(drawn.window_high, _quantile(image[inside], 1 - preset.window_white))
-        image = (image - drawn.window_low) / (high - drawn.window_low)
-    image = image.clamp(0, 1)
-    if drawn.gamma:
-        image = plain(transforms().AdjustContrast(drawn.gamma_exponent)(image)).clamp(0, 1)
-    return torch.where(inside, image.float(), 0.0)
+    signed = generator.random() < preset.psir
+    if signed:
+        image = signed_look(image, generator.uniform(*_PSIR_SHIFT))
+    elif generator.random() < preset.magnitude:
+        image = magnitude_look(image, _quantile(image[inside & (image > _BLACK)], generator.uniform(*_MAGNITUDE_NULL)))
+    if preset.bias > 0:
+        image = image * coil_shading(generator, preset.bias, image.shape[1:])
+    if preset.blur_px[1] > 0 and generator.random() < _SOFT:
+        image = smooth(image, [generator.uniform(*preset.blur_px)] * 2)
+    image = _k_space(generator, preset, image)
+    if preset.noise > 0 and generator.random() < _SOFT:
+        image = noisy(generator, image, generator.uniform(0, preset.noise), signed=signed)
+    low, high = generator.uniform(*preset.window_low), generator.uniform(*preset.window_high)
+    if (low, high) != (0, 1):
+        high = max(high, _quantile(image[inside], 1 - _MOST_WHITE))
+        image = (image - low) / (high - low)
+    image = image.clamp(0, 1) ** math.exp(generator.uniform(*np.log(preset.gamma)))
+    return torch.where(inside, image, 0.0)
 
 
-def _acquire(image: torch.Tensor, drawn: _Drawn) -> torch.Tensor:
-    """Coil shading, motion and limited resolution."""
+def coil_shading(generator: np.random.Generator, amplitude: float, shape: Sequence[int]) -> torch.Tensor:
+    """A smooth positive factor ``[1, rows, columns]``: its logarithm is quadratic through 3 x 3 points within ``amplitude``."""
+    import torch
+
+    points = generator.uniform(0, amplitude) * generator.uniform(-1, 1, (3, 3))
+    down, across = (
+        np.stack([(x * x - x) / 2, 1 - x * x, (x * x + x) / 2], axis=1) for x in (np.linspace(-1, 1, length) for length in shape)
+    )
+    return torch.from_numpy(np.exp((down @ points @ across.T)[None].astype(np.float32)))
+
+
+def smooth(image: torch.Tensor, deviations_px: Sequence[float]) -> torch.Tensor:
+    """Gaussian smoothing, with the image going on beyond its edges rather than black.
+
+    Args:
+        image: float32 ``[channels, rows, columns]``.
+        deviations_px: standard deviation along rows and columns; 0 leaves an axis as it is.
+
+    Returns:
+        A new tensor of the same shape.
+    """
     import torch
     from torch.nn import functional
 
-    library = transforms()
-    if drawn.bias and drawn.bias_coefficient > 0:
-        shading = library.RandBiasField(degree=3, coeff_range=(-drawn.bias_coefficient, drawn.bias_coefficient), prob=1.0)
-        shading.set_random_state(drawn.bias_seed)
-        # A cubic is known well enough from fewer points, and MONAI is slow at many.
-        field = plain(shading(torch.ones(1, _FIELD_POINTS, _FIELD_POINTS)))
-        image = image * functional.interpolate(field[None], image.shape[1:], mode="bilinear", align_corners=True)[0]
-    if drawn.blur and drawn.blur_px > 0:
-        image = smooth(image, (drawn.blur_px, drawn.blur_px))
-    if not (drawn.ghosts or drawn.low_resolution or drawn.ringing):
+    for axis, deviation in enumerate(deviations_px, start=1):
+        if deviation > 0:
+            reach = math.ceil(3 * deviation)
+            weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+            pad, length = ((0, 0, reach, reach), (reach, reach, 0, 0))[axis - 1], image.shape[axis]
+            padded = functional.pad(image, pad, mode="replicate")
+            # Few shifted sums are several times quicker than a convolution of one channel.
+            shifted = [float(w) * padded.narrow(axis, n, length) for n, w in enumerate(weights / weights.sum())]
+            image = torch.stack(shifted).sum(dim=0)
+    return image
+
+
+def _k_space(generator: np.random.Generator, preset: Preset, image: torch.Tensor) -> torch.Tensor:
+    """Motion and limited resolution."""
+    from torch.nn import functional
+
+    ghosts, coarse, ringing = generator.random(3) < (preset.ghosts, preset.low_resolution, preset.ringing)
+    if not (ghosts or coarse or ringing):
         return image
     # A Fourier transform sees the opposite edge beyond an edge.
     margin = min(_MARGIN_PX, *(length - 1 for length in image.shape[1:]))
     image = functional.pad(image[None], (margin,) * 4, mode="reflect")[0]
-    if drawn.ghosts:
-        image = motion_ghosts(image, drawn.ghost_shift_px, drawn.ghost_cycles, drawn.ghost_phase, axis=drawn.ghost_axis)
-    if drawn.low_resolution:
-        zoom = (drawn.low_resolution_zoom, drawn.low_resolution_zoom)
-        coarse = library.RandSimulateLowResolution(prob=1.0, downsample_mode="area", upsample_mode="bicubic", zoom_range=zoom)
-        image = plain(coarse(image))
-    if drawn.ringing:
-        image = plain(library.GibbsNoise(1 - drawn.ringing_radius)(image))
+    if ghosts:
+        shift, cycles, phase = (generator.uniform(*limits) for limits in (_GHOST_SHIFT_PX, _GHOST_CYCLES, (0, 2 * math.pi)))
+        image = motion_ghosts(image, shift, cycles, phase, axis=1 + int(generator.integers(2)))
+    if coarse:
+        image = low_resolution(image, generator.uniform(*_LOW_RESOLUTION_ZOOM))
+    if ringing:
+        image = gibbs_ringing(image, generator.uniform(*_RINGING_RADIUS))
     return image[:, margin : image.shape[1] - margin, margin : image.shape[2] - margin]
 
 
-def _noisy(image: torch.Tensor, drawn: _Drawn) -> torch.Tensor:
-    """Noise of the real part where intensities are signed, else of the magnitude, which raises what is near 0."""
-    library = transforms()
-    signed = drawn.psir or drawn.polarity
-    kind = library.RandGaussianNoise if signed else library.RandRicianNoise
-    noise = kind(prob=1.0, mean=0.0, std=drawn.noise_deviation, sample_std=False)
-    noise.set_random_state(drawn.noise_seed)
-    return plain(noise(image))
+def low_resolution(image: torch.Tensor, zoom: float) -> torch.Tensor:
+    """The slice acquired with ``zoom`` times as many pixels a side, and interpolated as scanners do; the same shape."""
+    from torch.nn import functional
+
+    few = [max(1, round(length * zoom)) for length in image.shape[1:]]
+    sampled = functional.interpolate(image[None], few, mode="area")
+    return functional.interpolate(sampled, image.shape[1:], mode="bicubic", align_corners=False)[0]
+
+
+def gibbs_ringing(image: torch.Tensor, radius: float) -> torch.Tensor:
+    """K-space truncated to a disc whose radius is this share of the square's half diagonal: edges overshoot; the same shape."""
+    import torch
+
+    across, down = (torch.fft.fftfreq(length) for length in image.shape[:0:-1])
+    kept = torch.hypot(down[:, None], across) <= radius * math.sqrt(0.5)
+    return torch.fft.ifft2(torch.fft.fft2(image) * kept).real
+
+
+def noisy(generator: np.random.Generator, image: torch.Tensor, deviation: float, *, signed: bool) -> torch.Tensor:
+    """Noise of the real part where intensities are signed, else of the magnitude (Rician), which raises what is near 0."""
+    import torch
+
+    real, imaginary = deviation * torch.from_numpy(generator.standard_normal((2, *image.shape), dtype=np.float32))
+    return image + real if signed else torch.hypot(image + real, imaginary)
 
 
 def signed_look(image: torch.Tensor, shift: float) -> torch.Tensor:
@@ -116,7 +175,9 @@ def signed_look(image: torch.Tensor, shift: float) -> torch.Tensor:
     Returns:
         float32 of the same shape, in 0..1.
     """
-    signal = image - shift * (_density(image) - image).clamp(min=0)
+    # 1 where there is signal in the neighborhood, falling to 0 in black air: the density of tissue is not known.
+    density = (smooth(image, (_TISSUE_BLUR_PX, _TISSUE_BLUR_PX)) / _TISSUE_LEVEL).clamp(0, 1)
+    signal = image - shift * (density - image).clamp(min=0)
     return (signal + shift) / (1 + shift)
 
 
@@ -141,12 +202,6 @@ def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
     signal = image - null
     magnitude = torch.where(black, signal.clamp(min=0), signal.abs())
     return (magnitude / max(_quantile(magnitude, 0.98), 1e-3)).clamp(0, 1)
-
-
-def _density(image: torch.Tensor) -> torch.Tensor:
-    """1 where there is signal in the neighbourhood, falling to 0 in black air: the density of tissue is not known."""
-    neighbourhood = smooth(image, (_TISSUE_BLUR_PX, _TISSUE_BLUR_PX))
-    return (neighbourhood / _TISSUE_LEVEL).clamp(0, 1)
 
 
 def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: float, *, axis: int) -> torch.Tensor:
@@ -177,41 +232,5 @@ def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: fl
     return torch.fft.ifft(torch.fft.ifftshift(lines, dim=axis), dim=axis).abs()
 
 
-class _Drawn:
-    """What happens to one slice. All is drawn always and in one order: changing one range leaves the other draws as they were."""
-
-    def __init__(self, generator: np.random.Generator, preset: Preset) -> None:
-        def chance(probability: float) -> bool:
-            return bool(generator.random() < probability)
-
-        def within(limits: Range) -> float:
-            return float(generator.uniform(*limits))
-
-        def seed() -> int:
-            return int(generator.integers(2**31))
-
-        self.psir, self.psir_shift = chance(preset.psir), within(preset.psir_shift)
-        self.magnitude, self.magnitude_null = chance(preset.magnitude), within(preset.magnitude_null)
-        self.polarity = chance(preset.polarity)
-        self.bias, self.bias_coefficient = chance(preset.bias), within((0.0, preset.bias_coefficient))
-        self.bias_seed = seed()
-        self.ghosts, self.ghost_shift_px = chance(preset.ghosts), within(preset.ghost_shift_px)
-        self.ghost_cycles, self.ghost_phase = within(preset.ghost_cycles), within((0.0, 2 * math.pi))
-        self.ghost_axis = 1 + int(generator.integers(2))
-        self.blur, self.blur_px = chance(preset.blur), within(preset.blur_px)
-        self.low_resolution, self.low_resolution_zoom = chance(preset.low_resolution), within(preset.low_resolution_zoom)
-        self.ringing, self.ringing_radius = chance(preset.ringing), within(preset.ringing_radius)
-        self.noise, self.noise_deviation = chance(preset.noise), within(preset.noise_deviation)
-        self.noise_seed = seed()
-        self.window, self.window_low = chance(preset.window), within(preset.window_low)
-        self.window_high = within(preset.window_high)
-        self.gamma = chance(preset.gamma)
-        self.gamma_exponent = math.exp(within(_logarithms(preset.gamma_exponent)))
-
-
 def _quantile(values: torch.Tensor, share: float) -> float:
     return float(np.quantile(values.numpy(), share)) if values.numel() else 0.0
-
-
-def _logarithms(limits: Range) -> Range:
-    return math.log(limits[0]), math.log(limits[1])

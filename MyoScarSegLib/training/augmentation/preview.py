@@ -52,7 +52,7 @@ def preview(
         columns: pictures of each, the first of them not augmented.
 
     Raises:
-        ModelError: there is no such preset, or MONAI is not installed.
+        ModelError: there is no such preset, or the seed is negative.
         StudyError: there are no slices, or nothing to show of them.
         OutputError: the file cannot be written.
     """
@@ -73,12 +73,12 @@ def preview(
         color=_INK, fontsize=10, va="center",
     )  # fmt: skip
     for row, (number, labeled) in enumerate(chosen):
-        image, targets, centre = normalise(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
+        image, targets, center = normalise(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
         row_mm, column_mm = labeled.pixel_spacing_mm or (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
         window_px = (window_mm / row_mm, window_mm / column_mm)
         for column, axis in enumerate(axes[row]):
             augmenter = augmented if column else plain
-            window, classes = augmenter(image, targets, centre, seed=(seed, number, column), window_px=window_px)
+            window, classes = augmenter(image, targets, center, seed=(seed, number, column), window_px=window_px)
             _show(axis, window, classes)
             if column == 0:
                 axis.set_title(f"{labeled.patient}, slice {labeled.index}", color=_FAINT, fontsize=7, loc="left", pad=2)
