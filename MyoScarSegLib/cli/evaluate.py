@@ -13,7 +13,7 @@ from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, devi
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-    from MyoScarSegLib.training.evaluation.evaluation import Evaluation
+    from MyoScarSegLib.training.evaluation.summary import Evaluation
     from MyoScarSegLib.utils.progress import CancelToken
 
 _SETTINGS = ("oracle", "jittered", "clicks", "end_to_end")
@@ -107,7 +107,7 @@ def _bad(args: argparse.Namespace, message: str) -> NoReturn:
 
 
 def _masks(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> tuple[Evaluation, str]:
-    from MyoScarSegLib.training.evaluation.comparison import compare_masks
+    from MyoScarSegLib.training.evaluation.mask_comparison import compare_masks
 
     truth_labels, pred_labels = _label_map(args, "labels"), _label_map(args, "pred_labels")
     evaluation = compare_masks(
@@ -125,8 +125,8 @@ def _masks(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelTo
 def _models(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> tuple[Evaluation, str]:
     from MyoScarSegLib.cli.jobs import check_model
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.training.evaluation.evaluation import Evaluation
-    from MyoScarSegLib.training.evaluation.settings import evaluate_models
+    from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models
+    from MyoScarSegLib.training.evaluation.summary import Evaluation
 
     for option in ("detector", "segmenter"):
         check_model(args.parser_of_command, option, getattr(args, option))
@@ -148,7 +148,7 @@ def _models(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelT
         )
         evaluation, name = evaluation.merged(found), name or found.provenance.get("segmenter", "")
     if args.reference:
-        from MyoScarSegLib.training.evaluation.reference import evaluate_reference
+        from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_reference
 
         evaluation = evaluation.merged(evaluate_reference(slices, progress=progress, cancel=cancel))
     how = {"data": args.data.name, "part": args.part or "validation", "patients": sorted({s.patient for s in slices})}
@@ -189,7 +189,7 @@ def _label_map(args: argparse.Namespace, option: str) -> LabelMap | None:
 
 
 def _report(args: argparse.Namespace, evaluation: Evaluation, name: str) -> int:
-    from MyoScarSegLib.training.evaluation.report import text_of, write_evaluation
+    from MyoScarSegLib.training.evaluation.evaluation_files import text_of, write_evaluation
 
     document = evaluation.document(name) if args.out is None else write_evaluation(args.out, evaluation, name=name)
     sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n" if args.json else text_of(document))
@@ -203,7 +203,7 @@ def _report(args: argparse.Namespace, evaluation: Evaluation, name: str) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.evaluation.report import read_evaluation, write_comparison
+    from MyoScarSegLib.training.evaluation.evaluation_files import read_evaluation, write_comparison
 
     documents = [read_evaluation(path) for path in args.compare]
     for document, path in zip(documents, args.compare, strict=True):

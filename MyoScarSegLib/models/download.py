@@ -70,7 +70,7 @@ def download(
         size: bytes that the content must have, or None.
         blind_resume: continue without the server's tag.
         progress: counts bytes; the total is 0 while unknown.
-        cancel: honoured within a second; what has arrived is kept.
+        cancel: honored within a second; what has arrived is kept.
 
     Returns:
         Whether the last attempt continued an earlier beginning.

@@ -45,7 +45,7 @@ class Installation:
     Attributes:
         entry: the model.
         progress: counts bytes.
-        cancel: honoured within a second.
+        cancel: honored within a second.
         accept_change: for a model without a published checksum, accept another file than at the first use.
     """
 

@@ -130,7 +130,7 @@ def keep(
         name: by which it is used from now on.
         title: one line for lists; empty for one made from the card.
         progress: counts bytes.
-        cancel: honoured while copying.
+        cancel: honored while copying.
 
     Raises:
         ModelError: the name is taken or none, the file is no model, or the card is not this file's.

@@ -186,7 +186,7 @@ class Registry:
         Args:
             name: the model.
             progress: counts bytes.
-            cancel: honoured within a second.
+            cancel: honored within a second.
             accept_change: for a model without a published checksum, accept another file than at the first use.
 
         Returns:

@@ -181,7 +181,7 @@ def test_proxy_of_the_environment_is_used(part, monkeypatch):
 
 
 @pytest.mark.parametrize("pause_s", [0.1, 60.0], ids=["while data flows", "while the server is silent"])
-def test_cancel_is_honoured_at_once_and_keeps_what_arrived(part, pause_s):
+def test_cancel_is_honored_at_once_and_keeps_what_arrived(part, pause_s):
     cancel = CancelToken()
     start = time.monotonic()
     with serving(Behaviour(CONTENT, pause_s=pause_s)) as server:

@@ -64,7 +64,7 @@ def test_importing_the_registry_imports_nothing_heavy():
         ({"sha256": "ABC"}, "sha256 must be 64 lower-case hexadecimal digits"),
         ({"size": -1}, "size must be a whole number from 1 up"),
         ({"licence": ""}, "licence must be a text that is not empty"),
-        ({"colour": "red"}, "'colour', which is not known"),
+        ({"color": "red"}, "'color', which is not known"),
         ({"source": {"kind": "url", "url": "https://example.org/x.pth"}}, "source lacks 'revision'"),
         ({"source": {"kind": "torrent"}}, "kind must be one of url, pypi, resource"),
         ({"source": {**URL, "url": "https://example.org/.."}}, "plain file name"),

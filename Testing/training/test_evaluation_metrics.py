@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.training.evaluation.bootstrap import interval, paired_difference, ratio
+from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
 from MyoScarSegLib.training.evaluation.metrics import LesionCounts, dice, lesions_2d, lesions_3d, surface_distances
+from MyoScarSegLib.training.evaluation.paired import paired
 
 
 def cube(shape: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]) -> np.ndarray:
@@ -52,7 +53,7 @@ def test_a_shifted_cube_has_the_shift_as_its_hd95(axis):
 
 
 def test_a_smaller_square_inside_has_known_distances():
-    """Borders of 5 x 5 and 1 x 1 about one centre: 16 border pixels against one."""
+    """Borders of 5 x 5 and 1 x 1 about one center: 16 border pixels against one."""
     outer, inner = cube((9, 9), (2, 2), (7, 7)), cube((9, 9), (4, 4), (5, 5))
     there = [np.hypot(r, c) for r in range(-2, 3) for c in range(-2, 3) if max(abs(r), abs(c)) == 2]
     found = surface_distances(outer, inner, (1.0, 1.0))
@@ -147,7 +148,8 @@ def test_a_ratio_weighs_patients_by_their_size():
 def test_a_paired_difference_is_surer_than_two_intervals():
     generator = np.random.default_rng(2)
     first = generator.uniform(0.3, 0.9, 20)
-    mean, (low, high) = paired_difference(first, first + generator.normal(0.02, 0.005, 20))
+    found = paired(first + generator.normal(0.02, 0.005, 20), first)
+    mean, (low, high) = found.difference, found.interval_95
     assert mean == pytest.approx(0.02, abs=0.005)
     assert 0 < low < mean < high
     assert high - low < 0.1 * (interval(first)[1] - interval(first)[0])

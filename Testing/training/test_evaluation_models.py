@@ -11,8 +11,7 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, LabeledSlice
-from MyoScarSegLib.training.evaluation.settings import evaluate_models
-from MyoScarSegLib.training.evaluation.stacks import stacks_of
+from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models, stacks_of
 from MyoScarSegLib.utils.progress import CancelToken
 
 SIDE = 64
@@ -141,7 +140,7 @@ def test_end_to_end_counts_scar_found_where_there_is_none(slices):
     assert found.figures()["end_to_end"]["scar_free_patients_at_most_1_g"] == 0
 
 
-def test_cancel_is_honoured_in_every_setting(slices, tiny_segmenter, tiny_detector):
+def test_cancel_is_honored_in_every_setting(slices, tiny_segmenter, tiny_detector):
     for stop_at in range(0, 10, 3):
         token = CancelToken()
 

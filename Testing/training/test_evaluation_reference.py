@@ -10,7 +10,7 @@ from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
 from MyoScarSegLib.quantification import otsu_threshold, reference_masks, remote_myocardium
 from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
 from MyoScarSegLib.training.evaluation.metrics import dice
-from MyoScarSegLib.training.evaluation.reference import evaluate_reference
+from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_reference
 
 REMOTE, SPREAD, SCAR = 100.0, 5.0, 300.0
 

@@ -10,10 +10,9 @@ import pytest
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Geometry
-from MyoScarSegLib.training.evaluation.evaluation import Evaluation
-from MyoScarSegLib.training.evaluation.report import read_evaluation, text_of, write_comparison, write_evaluation
+from MyoScarSegLib.training.evaluation.evaluation_files import read_evaluation, text_of, write_comparison, write_evaluation
 from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore, Grid, score_case
-from MyoScarSegLib.training.evaluation.summary import bland_altman, summarise
+from MyoScarSegLib.training.evaluation.summary import Evaluation, bland_altman, summarize
 
 SHAPE = (4, 40, 40)
 GEOMETRY = Geometry((2.0, 1.0, 10.0))  # a pixel is 2 mm², a voxel 0.02 mL or 0.021 g
@@ -64,7 +63,7 @@ def test_without_spacing_there_is_dice_and_share_but_neither_millimetres_nor_gra
     assert score.dice_3d > 0.7
     assert score.truth_share == pytest.approx(0.25)
     assert score.truth_mass_g is score.mass_error_g is score.hd95_3d_mm is score.false_area_mm2 is None
-    figures = summarise([score])
+    figures = summarize([score])
     assert figures["dice_mean"] > 0.7
     assert figures["mass_bias_g"] is figures["hd95_3d_mm_mean"] is figures["scar_free_patients_at_most_1_g"] is None
 
@@ -79,13 +78,13 @@ def test_the_threshold_curve_counts_at_each_probability():
     probability = np.where(truth, 0.62, 0.0).astype(np.float32)
     probability[1, 10:20, 20:30] = 0.33
     score = scored(probability >= 0.5, truth, probability=probability)
-    curve = summarise([score])["dice_by_threshold"]
+    curve = summarize([score])["dice_by_threshold"]
     by_threshold = dict(zip(curve["threshold"], curve["dice_mean"], strict=True))
     assert by_threshold[0.3] == pytest.approx(2 / 3, abs=1e-4)
     assert by_threshold[0.35] == by_threshold[0.6] == 1.0
     assert by_threshold[0.65] == 0.0
     assert curve["threshold"] == list(THRESHOLDS)
-    assert "dice_by_threshold" not in summarise([scored(truth, truth)])
+    assert "dice_by_threshold" not in summarize([scored(truth, truth)])
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +102,7 @@ def cases() -> list[CaseScore]:
 
 
 def test_patients_and_not_cases_are_averaged(cases):
-    figures = summarise(cases)
+    figures = summarize(cases)
     half = 2 * 100 / 500
     assert (figures["patients"], figures["scar_free_patients"]) == (2, 3)
     assert figures["per_patient_dice"] == {"p1": pytest.approx((1 + half) / 2), "p2": 0.0}
@@ -113,7 +112,7 @@ def test_patients_and_not_cases_are_averaged(cases):
 
 
 def test_mass_bias_is_over_patients_with_scar(cases):
-    figures = summarise(cases)
+    figures = summarize(cases)
     assert figures["mass_bias_percent"] == pytest.approx(100 * (-300 - 400) / 1200, rel=1e-4)
     assert figures["mass_bias_g"] == pytest.approx(-350 * GRAM, rel=1e-4)
     errors = np.array([-300.0, 0.0, -400.0]) * GRAM
@@ -127,7 +126,7 @@ def test_errors_of_a_patients_scans_do_not_cancel_in_mean_absolute_errors():
     much = scored(square(1, 10, 22), truth, "before", patient="p", wall=wall)
     little = scored(square(1, 10, 18), truth, "after", patient="p", wall=wall)
     other = scored(truth, truth, "q", wall=wall)
-    figures = summarise([much, little, other])
+    figures = summarize([much, little, other])
     sizes = [abs(c.mass_error_g) for c in (much, little)]
     assert min(sizes) > 0 and figures["mass_mean_absolute_error_g"] == pytest.approx(np.mean(sizes) / 2, abs=1e-3)
     volumes = [abs(c.volume_error_ml) for c in (much, little)]
@@ -137,7 +136,7 @@ def test_errors_of_a_patients_scans_do_not_cancel_in_mean_absolute_errors():
 
 
 def test_false_scar_is_counted_on_slices_and_on_patients_without(cases):
-    figures = summarise(cases)
+    figures = summarize(cases)
     assert figures["scar_free_slices"] == 3 * 3 + 3 * 4
     assert figures["scar_free_slices_with_false_scar"] == 2
     assert figures["false_area_mm2_per_scar_free_slice"] == pytest.approx(400 / 21, rel=1e-4)
@@ -147,14 +146,14 @@ def test_false_scar_is_counted_on_slices_and_on_patients_without(cases):
 
 
 def test_emidecs_figures_are_over_all_cases_with_one_for_nothing_in_nothing(cases):
-    figures = summarise(cases)["emidec"]
+    figures = summarize(cases)["emidec"]
     assert figures["dice_3d_mean"] == pytest.approx((0.4 + 1 + 0 + 1 + 1 + 0) / 6, rel=1e-4)
     assert figures["volume_difference_mm3_mean"] == pytest.approx((300 + 0 + 400 + 0 + 0 + 200) * 20 / 6, rel=1e-4)
     assert figures["ratio_difference_mean"] is None  # no wall was given
 
 
 def test_lesions_are_pooled(cases):
-    figures = summarise(cases)
+    figures = summarize(cases)
     assert figures["lesion_recall_3d"] == pytest.approx(2 / 3, rel=1e-4)
     assert figures["lesion_precision_3d"] == pytest.approx(2 / 4, rel=1e-4)
 
@@ -191,7 +190,7 @@ def test_models_are_compared_on_the_patients_that_both_have(tmp_path):
     assert (one["model"], one["against"], one["patients"]) == ("new", "old", 3)
     assert one["dice_difference"] == pytest.approx(expected, abs=1e-4)
     assert one["dice_difference_interval_95"][0] > 0
-    assert "| new | expert's box |" in text
+    assert "| new | reference box |" in text
     assert (tmp_path / "comparison.png").stat().st_size > 5000
     assert (tmp_path / "comparison.md").read_text() == text
 
@@ -206,7 +205,7 @@ def test_what_is_no_evaluation_is_refused(tmp_path):
 
 
 def test_nothing_scored_still_has_figures():
-    figures = summarise([])
+    figures = summarize([])
     assert figures["dice_mean"] is None
     assert figures["patients"] == figures["scar_free_patients"] == 0
     json.dumps(figures, allow_nan=False)

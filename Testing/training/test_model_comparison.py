@@ -13,10 +13,10 @@ from PIL import Image
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.evaluation.metrics import dice
+from MyoScarSegLib.training.evaluation.paired import chance_of, paired, verdict
 from MyoScarSegLib.training.runs import model_comparison
 from MyoScarSegLib.training.runs.compared_masks import Predictions, file_of, read_predictions, write_predictions
 from MyoScarSegLib.training.runs.model_comparison import Models, compare_chore, compare_models, compare_run, read_comparison
-from MyoScarSegLib.training.runs.paired import chance_of, paired, verdict
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings

@@ -40,7 +40,7 @@ STAGES = {
         "Stepper.gradients = gradients"
     ),
     "validation": (
-        "from MyoScarSegLib.training.evaluation.settings import _Work\n_do = _Work.evaluate\n_done = []\n"
+        "from MyoScarSegLib.training.evaluation.model_evaluation import _Work\n_do = _Work.evaluate\n_done = []\n"
         "def evaluate(*a):\n    _done.append(1)\n    return hang() if len(_done) == AT else _do(*a)\n"
         "_Work.evaluate = evaluate"
     ),

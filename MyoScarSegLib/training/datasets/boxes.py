@@ -1,4 +1,4 @@
-"""From masks to YOLO's label files, and back: a line per box, ``class x y width height``, centres, all as shares of the image."""
+"""From masks to YOLO's label files, and back: a line per box, ``class x y width height``, centers, all as shares of the image."""
 
 from __future__ import annotations
 

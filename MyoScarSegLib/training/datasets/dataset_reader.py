@@ -1,4 +1,4 @@
-"""Reading any labeled data set, recognised by what is in its folder."""
+"""Reading any labeled data set, recognized by what is in its folder."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def kind_of(folder: Path | str) -> str:
     """What kind of data set ``folder`` holds, one of :data:`KINDS`.
 
     Raises:
-        StudyError: it is missing, or of no kind that can be recognised.
+        StudyError: it is missing, or of no kind that can be recognized.
     """
     folder = Path(folder)
     if not folder.is_dir():

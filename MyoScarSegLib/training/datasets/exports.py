@@ -27,7 +27,7 @@ def export_cases(
         names: of the cases.
         folder: to copy to.
         progress: called before each case.
-        cancel: honoured between cases; what is copied stays.
+        cancel: honored between cases; what is copied stays.
 
     Returns:
         Names of the copied cases.

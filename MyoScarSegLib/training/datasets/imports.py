@@ -91,7 +91,7 @@ def import_cases(
         label_map: what the values in label files mean.
         source, reviewer, added_by, tags: for the records.
         progress: called before each case.
-        cancel: honoured between cases; what is done stays.
+        cancel: honored between cases; what is done stays.
         report: to be filled, for a caller that wants to know what was done before a cancel; a new one if None.
 
     Returns:

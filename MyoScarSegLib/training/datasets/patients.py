@@ -14,7 +14,7 @@ _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _LONG_WORD = 4
 _DATA_WORDS = frozenset(
     """
-    acq anon anonymized anonymised baseline cardiac cardio case center centre cmr cohort control data dataset demo emidec exam
+    acq anon anonymized anonymised baseline cardiac cardio case center center cmr cohort control data dataset demo emidec exam
     followup gad group healthy heart image img infarct label labels lge mag magnitude mask mri normal nor pat patho patient
     phantom phase post pre psir pseudo ring sample scan scar seg segmentation series session set short axis sax site slice stack
     study sub subj subject synthetic test time train training val validation visit vol volume

@@ -50,7 +50,7 @@ def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list
 
     Args:
         path: a ``.mrb``, or a ``.mrml`` beside its files.
-        cancel: honoured while unpacking.
+        cancel: honored while unpacking.
 
     Raises:
         StudyError: it is no scene, is damaged, or holds what no scene has (paths that lead out of it, far too much).

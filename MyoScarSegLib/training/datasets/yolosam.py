@@ -28,7 +28,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
 MASK_FOLDERS = ("masks", "labels")
 
-#: JPEG spreads a mask's edge over grey values.
+#: JPEG spreads a mask's edge over gray values.
 _JPEG_SCAR = 128
 
 

@@ -52,16 +52,3 @@ def ratio(values: np.ndarray, axis: int = 0) -> np.ndarray:
     """
     sums = values.sum(axis=axis)
     return np.asarray(sums[..., 0] / sums[..., 1])
-
-
-def paired_difference(
-    first: Sequence[float], second: Sequence[float], *, level: float = LEVEL, draws: int = DRAWS, seed: int = 0
-) -> tuple[float, tuple[float, float] | None]:
-    """Mean of ``second - first`` over the same patients, and its interval: narrower and fairer than two intervals side by side.
-
-    Args:
-        first, second: ``[patients]`` in the same order.
-        level, draws, seed: as of :func:`interval`.
-    """
-    differences = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
-    return float(differences.mean()), interval(differences, level=level, draws=draws, seed=seed)

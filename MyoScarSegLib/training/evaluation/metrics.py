@@ -74,7 +74,7 @@ def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequ
     """Distances between the borders of two masks, in 2D or 3D.
 
     A border is what an erosion by one pixel (face neighbours) takes away; beyond the image is outside. In 3D, with slices
-    far apart, nearly all of a thin lesion is border. Distances run between pixel centres.
+    far apart, nearly all of a thin lesion is border. Distances run between pixel centers.
 
     Args:
         predicted, truth: bool, ``[rows, columns]`` or ``[slices, rows, columns]``.

@@ -1,12 +1,14 @@
-"""Figures over patients, each with its interval: what tables, model cards and pictures are made from."""
+"""Figures over patients, each with its interval, and the evaluation that they belong to: of masks, models or thresholds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib import __version__
 from MyoScarSegLib.quantification.burden import MM3_PER_ML
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
 from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
@@ -17,7 +19,7 @@ MOST_FALSE_SCAR_G = 1.0
 _LIMITS_OF_AGREEMENT = 1.96
 
 
-def summarise(cases: Sequence[CaseScore]) -> dict[str, Any]:
+def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
     """Figures over the patients of ``cases``, JSON-ready; None where there is nothing to measure.
 
     Keys ending in ``_interval_95`` are patient-bootstrap intervals of the key before them. Of a patient with several cases
@@ -214,3 +216,73 @@ def _emidec(cases: Sequence[CaseScore]) -> dict[str, Any]:
 
 def _rounded_mean(values: list[float]) -> float | None:
     return rounded(np.mean(values)) if values else None
+
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of cases in one or several settings.
+
+    Attributes:
+        settings: name of the setting to the score of each case.
+        failures: what could not be done, and why.
+        provenance: models, checksums, versions, as of a result.
+        how: what was chosen (threshold, seed, ...).
+        notes: sentences for the reader.
+    """
+
+    settings: dict[str, tuple[CaseScore, ...]]
+    failures: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    how: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Setting to its figures; see :func:`~MyoScarSegLib.training.evaluation.summary.summarize`."""
+        return {setting: summarize(cases) for setting, cases in self.settings.items()}
+
+    def document(self, name: str = "") -> dict[str, Any]:
+        """All of it, JSON-ready: the content of ``evaluation.json``, from which tables and pictures are made.
+
+        Args:
+            name: what legends call it, such as the model's name.
+        """
+        return {
+            "version": FORMAT_VERSION,
+            "name": name,
+            "program": f"MyoScarSeg {__version__}",
+            "how": self.how,
+            "provenance": self.provenance,
+            "failures": self.failures,
+            "notes": list(self.notes),
+            "settings": {
+                setting: {"figures": summarize(cases), "cases": [case.row() for case in cases]}
+                for setting, cases in self.settings.items()
+            },
+        }
+
+    def merged(self, other: Evaluation) -> Evaluation:
+        """Both, the other's settings last; of equal keys the other's."""
+        return Evaluation(
+            {**self.settings, **other.settings},
+            {**self.failures, **other.failures},
+            {**self.provenance, **other.provenance},
+            {**self.how, **other.how},
+            self.notes + other.notes,
+        )
+
+
+def setting_name(name: str) -> str:
+    """A setting's name as people read it."""
+    plain = {
+        "oracle": "reference box",
+        "jittered": "jittered box",
+        "end_to_end": "end to end",
+        "masks": "masks",
+    }
+    if name.startswith("clicks_"):
+        count = int(name.removeprefix("clicks_"))
+        return f"+ {count} click{'s' if count > 1 else ''}"
+    return plain.get(name, name)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-    from MyoScarSegLib.training.evaluation.stacks import Stack
+    from MyoScarSegLib.training.evaluation.model_evaluation import Stack
     from MyoScarSegLib.training.train_job import TrainJob
 
 _LIMITS = (
@@ -201,14 +201,14 @@ def _end_to_end(
     reference's tight boxes, too.
     """
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, evaluate_models
+    from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, evaluate_models
 
     def seen(setting: str, stack: Stack, result: Result) -> None:
         if setting == END_TO_END:
             masks.update({(stack.case, number): result.mask[k] for k, number in enumerate(stack.numbers)})
 
     pipeline = Pipeline(detector=detector, segmenter=segmenter)
-    settings = (ORACLE, END_TO_END) if hooks.oracle else (END_TO_END,)
+    settings = (REFERENCE_BOX, END_TO_END) if hooks.oracle else (END_TO_END,)
     told = progress if hooks.oracle else no_progress
     all_figures = evaluate_models(pipeline, slices, settings=settings, progress=told, cancel=cancel, on_result=seen).figures()
     figures = all_figures[END_TO_END]
@@ -235,7 +235,7 @@ def _calibrate(
     model whose threshold was moved.
     """
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.training.evaluation.settings import JITTERED, evaluate_models
+    from MyoScarSegLib.training.evaluation.model_evaluation import JITTERED, evaluate_models
 
     if not can_calibrate(model):
         return None
@@ -257,7 +257,7 @@ def _figures(
 ) -> dict[str, Any]:
     """The figures of a model in all settings, named ``SETTING FIGURE``."""
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.training.evaluation.settings import evaluate_models
+    from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models
 
     pipeline = Pipeline(detector=detector, segmenter=model, device=device)
     evaluation = evaluate_models(pipeline, used.validation, progress=progress, cancel=cancel)

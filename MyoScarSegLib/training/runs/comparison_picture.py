@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.training.evaluation.pictures import COLOURS, new_figure, save_figure
+from MyoScarSegLib.training.evaluation.evaluation_pictures import COLORS, new_figure, save_figure
 
 _MOST_NAMES = 40
 _FAINT = "#8d949c"
@@ -25,10 +25,10 @@ def draw_comparison(path: Path, document: Mapping[str, Any]) -> None:
     rows = sorted((row for row in document["cases"] if row["has_scar"]), key=lambda row: row["new"]["end_to_end_dice"])
     false = [row for row in document["cases"] if not row["has_scar"]]
     figure, axis = new_figure(6.4, 1.5 + 0.24 * max(4, len(rows)), left=1.1, top=0.72)
-    used_colour, new_colour = _FAINT, COLOURS[0]
+    used_colour, new_colour = _FAINT, COLORS[0]
     for at, row in enumerate(rows):
         before, after = row["used"]["end_to_end_dice"], row["new"]["end_to_end_dice"]
-        axis.plot([before, after], [at, at], color=new_colour if after >= before else COLOURS[1], lw=2.2, alpha=0.45, zorder=2)
+        axis.plot([before, after], [at, at], color=new_colour if after >= before else COLORS[1], lw=2.2, alpha=0.45, zorder=2)
         axis.plot(before, at, "o", color=used_colour, ms=6, zorder=3)
         axis.plot(after, at, "o", color=new_colour, ms=7, zorder=4)
     if len(rows) <= _MOST_NAMES:

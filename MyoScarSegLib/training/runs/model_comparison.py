@@ -14,11 +14,11 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Evaluation, evaluate_models
+from MyoScarSegLib.training.evaluation.paired import Difference, paired, verdict
 from MyoScarSegLib.training.evaluation.scores import CaseScore
-from MyoScarSegLib.training.evaluation.settings import END_TO_END, ORACLE, ModelEvaluation, evaluate_models
 from MyoScarSegLib.training.evaluation.summary import rounded
 from MyoScarSegLib.training.runs.compared_masks import FOLDER, TRUTH, Predictions, file_of, write_predictions
-from MyoScarSegLib.training.runs.paired import Difference, paired, verdict
 from MyoScarSegLib.training.start_models import start_names
 from MyoScarSegLib.utils.files import move, read_json, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.segmentation import Segmenter
     from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-    from MyoScarSegLib.training.evaluation.stacks import Stack
+    from MyoScarSegLib.training.evaluation.model_evaluation import Stack
     from MyoScarSegLib.training.runs.run import Run
 
 FORMAT_VERSION = 1
@@ -62,7 +62,7 @@ class Compared:
 
     document: dict[str, Any]
     masks: dict[str, Predictions] = field(default_factory=dict)
-    evaluations: dict[str, ModelEvaluation] = field(default_factory=dict)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
 
 def compare_models(
@@ -102,7 +102,7 @@ def compare_models(
     if not slices:
         raise StudyError("There are no validation patients to compare the models on. Put some on the validation side.")
     masks: dict[str, _Masks] = {}
-    evaluations: dict[str, ModelEvaluation] = {}
+    evaluations: dict[str, Evaluation] = {}
     told: dict[str, dict[str, Any]] = {}
     for number, (who, models) in enumerate(((NEW, new), (USED, used))):
         pipeline = Pipeline(detector=models.detector, segmenter=models.segmenter, device=device)
@@ -117,16 +117,16 @@ def compare_models(
                 masks.setdefault(stack.case, _Masks(stack)).add(who, setting, result.mask)
 
         evaluations[who] = evaluate_models(
-            pipeline, slices, threshold=threshold, settings=(ORACLE, END_TO_END), on_result=seen,
+            pipeline, slices, threshold=threshold, settings=(REFERENCE_BOX, END_TO_END), on_result=seen,
             progress=_half(progress, number, told[who]["name"]), cancel=cancel,
         )  # fmt: skip
     pairs = {
         setting: _pairs(evaluations[NEW].settings[setting], evaluations[USED].settings[setting])
-        for setting in (END_TO_END, ORACLE)
+        for setting in (END_TO_END, REFERENCE_BOX)
     }
     figures = _figures(pairs)
     same = all(told[NEW][part]["sha256"] == told[USED][part]["sha256"] for part in ("segmenter", "detector"))
-    rows = [_row(ends, tights) for ends, tights in zip(pairs[END_TO_END], pairs[ORACLE], strict=True)]
+    rows = [_row(ends, tights) for ends, tights in zip(pairs[END_TO_END], pairs[REFERENCE_BOX], strict=True)]
     document = {
         "version": FORMAT_VERSION,
         "program": f"MyoScarSeg {__version__}",
@@ -274,7 +274,7 @@ def _pairs(new: Sequence[CaseScore], used: Sequence[CaseScore]) -> list[Pair]:
 
 _FIGURES: tuple[tuple[str, str, str, str, str, bool, Callable[[CaseScore], float | None]], ...] = (
     ("end_to_end_dice", "Dice, end to end", "", "higher", END_TO_END, True, lambda c: c.dice_3d),
-    ("oracle_dice", "Dice, with a tight box", "", "higher", ORACLE, True, lambda c: c.dice_3d),
+    ("oracle_dice", "Dice, with a tight box", "", "higher", REFERENCE_BOX, True, lambda c: c.dice_3d),
     ("hd95_mm", "Distance of the borders (HD95)", "mm", "lower", END_TO_END, True, lambda c: c.hd95_3d_mm),
     ("mass_bias_g", "Mass, mean error", "g", "near 0", END_TO_END, True, lambda c: c.mass_error_g),
     (
@@ -352,7 +352,7 @@ def _wrong_px(row: dict[str, Any]) -> tuple[float, float]:
     return (row["truth_px"] + row["new_px"]) * (1 - row["new_dice"]), -row["slice"]
 
 
-def _notes(evaluations: dict[str, ModelEvaluation], rows: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     if any(row["spacing_assumed"] for row in rows):
         notes.append("Some cases have lost their spacing: grams and millimetres rest on an assumed one.")

@@ -211,13 +211,13 @@ def _look_seconds(
     """Seconds per slice of a look, and of the same slices with other prompts."""
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.segmentation.segmenter import Segmenter
-    from MyoScarSegLib.training.evaluation.settings import END_TO_END, JITTERED, ORACLE, evaluate_models
+    from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, REFERENCE_BOX, evaluate_models
     from MyoScarSegLib.training.finetune.network import as_checkpoint
 
     segmenter = Segmenter(as_checkpoint(network, begun, "measured"), device=device, precision="float32")
     pipeline = Pipeline(detector=detector, segmenter=segmenter, device=device)
     detector.detect_many([validation[0].image])  # the first call makes memory
-    look = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(ORACLE, END_TO_END), cancel=cancel))
+    look = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(REFERENCE_BOX, END_TO_END), cancel=cancel))
     again = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(JITTERED,), cancel=cancel))
     return look / len(validation), again / len(validation)
 

@@ -16,15 +16,15 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.reference import METHODS
-from MyoScarSegLib.training.evaluation.evaluation import setting_name
+from MyoScarSegLib.training.evaluation.summary import setting_name
 from MyoScarSegLib.utils.files import cache_folder, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; dark enough for lines on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
+# Okabe and Ito's colors, which color-blind readers can tell apart; dark enough for lines on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
 _INK, _FAINT, _GRID = "#22262b", "#6b7480", "#e3e6ea"
 _DPI = 140
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -83,11 +83,11 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
         for number in of:
             figures = documents[number]["settings"][name]["figures"]
             value, limits = figures["dice_mean"], figures["dice_interval_95"]
-            colour, marker = (_FAINT, "|") if name in METHODS else _style(number)
+            color, marker = (_FAINT, "|") if name in METHODS else _style(number)
             if value is not None:
                 if limits is not None:
-                    axis.plot(limits, [at, at], color=colour, lw=2.2, alpha=0.45, solid_capstyle="round")
-                axis.plot(value, at, marker, color=colour, ms=6.5, **({"mew": 2.2} if marker == "|" else _EDGE))
+                    axis.plot(limits, [at, at], color=color, lw=2.2, alpha=0.45, solid_capstyle="round")
+                axis.plot(value, at, marker, color=color, ms=6.5, **({"mew": 2.2} if marker == "|" else _EDGE))
                 _beside(axis, max(limits or [value]), at, f"{value:.2f}")
             at += 1
         at += 0.8
@@ -118,7 +118,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
     figure, axis = new_figure(5.6, 3.9)
     alone = len(series) == 1
     for number, (document, steps) in enumerate(series):
-        colour = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         figures = [document["settings"][name]["figures"] for _, name in steps]
         x = [count for count, _ in steps]
         if alone:
@@ -128,12 +128,12 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
         means = [f["dice_mean"] for f in figures]
         limits = [f["dice_interval_95"] for f in figures]
         if all(limit is not None for limit in limits):
-            axis.fill_between(x, *np.array(limits, dtype=float).T, color=colour, alpha=0.16, lw=0, zorder=2)
-        axis.plot(x, means, _MARKERS[number % len(_MARKERS)] + "-", color=colour, lw=2, ms=6.5, mec="white", mew=0.8, zorder=3)
+            axis.fill_between(x, *np.array(limits, dtype=float).T, color=color, alpha=0.16, lw=0, zorder=2)
+        axis.plot(x, means, _MARKERS[number % len(_MARKERS)] + "-", color=color, lw=2, ms=6.5, mec="white", mew=0.8, zorder=3)
         for count, mean in zip(x, means, strict=True):
             if alone and mean is not None:
                 _above(axis, count, f"{mean:.2f}")
-    axis.set_xticks(x, ["hurried\nbox alone", *(str(count) for count in x[1:])])
+    axis.set_xticks(x, ["jittered\nbox alone", *(str(count) for count in x[1:])])
     axis.set_xlabel("correcting clicks a slice")
     axis.set_ylabel("Dice per patient (3D)")
     axis.set_ylim(0, 1)
@@ -156,9 +156,9 @@ def _dice(document: dict[str, Any]) -> Figure | None:
     generator = np.random.default_rng(0)
     for number, (name, figures) in enumerate(settings.items()):
         values = np.array(list(figures["per_patient_dice"].values()))
-        colour = _FAINT if name in METHODS else COLOURS[0]
+        color = _FAINT if name in METHODS else COLORS[0]
         spread = generator.uniform(-0.17, 0.17, len(values)) if len(values) > 1 else np.zeros(1)
-        axis.plot(number + spread, values, "o", color=colour, alpha=0.55, ms=5, mec="white", mew=0.5, clip_on=False)
+        axis.plot(number + spread, values, "o", color=color, alpha=0.55, ms=5, mec="white", mew=0.5, clip_on=False)
         if figures["dice_interval_95"] is not None:
             axis.plot([number + 0.32] * 2, figures["dice_interval_95"], color=_INK, lw=1.6, solid_capstyle="butt")
         axis.plot([number + 0.24, number + 0.40], [figures["dice_mean"]] * 2, color=_INK, lw=2.4)
@@ -171,7 +171,7 @@ def _dice(document: dict[str, Any]) -> Figure | None:
     count = next(iter(settings.values()))["patients"]
     line = f"{count} patients with scar; above: mean; bar: its 95% interval"
     if set(settings) & set(METHODS):
-        line += "; grey: thresholds, which were given the expert's myocardium"
+        line += "; gray: thresholds, which were given the expert's myocardium"
     axis.set_title(_headed(document, line), pad=20, **_SUBTITLE)
     return figure
 
@@ -185,25 +185,25 @@ def _bland_altman(document: dict[str, Any], setting: str | None) -> Figure | Non
     figures = document["settings"][setting]["figures"]
     figure, axis = new_figure(6.4, 4.2, right=0.95)
     for some, marker, face, label in (
-        (scarred, "o", COLOURS[0], "patient with scar"),
+        (scarred, "o", COLORS[0], "patient with scar"),
         ([c for c in cases if c["truth_px"] == 0], "D", "white", "patient without scar"),
     ):
         if some:
             x = [(c["truth_mass_g"] + c["predicted_mass_g"]) / 2 for c in some]
             axis.plot(
-                x, [c["mass_error_g"] for c in some], marker, color=COLOURS[0], mfc=face, ms=5.5, mew=1.1, alpha=0.8, label=label
+                x, [c["mass_error_g"] for c in some], marker, color=COLORS[0], mfc=face, ms=5.5, mew=1.1, alpha=0.8, label=label
             )
     axis.axhline(0, color=_FAINT, lw=0.8)
     bias, limits, interval = figures["mass_bias_g"], figures["mass_limits_of_agreement_g"], figures["mass_bias_g_interval_95"]
     if interval is not None:
-        axis.axhspan(*interval, color=COLOURS[1], alpha=0.14, lw=0)
+        axis.axhspan(*interval, color=COLORS[1], alpha=0.14, lw=0)
     levels = [(bias, "bias", "-")]
     if limits is not None:
         levels += [(limits[1], "+1.96 SD", "--"), (limits[0], "−1.96 SD", "--")]
     low, high = _padded([c["mass_error_g"] for c in cases] + [level for level, _, _ in levels] + [0.0])
     axis.set_ylim(low, high)
     for level, _, style in levels:
-        axis.axhline(level, color=COLOURS[1], lw=1.4, ls=style)
+        axis.axhline(level, color=COLORS[1], lw=1.4, ls=style)
     for level, (value, what, _) in zip(_apart([value for value, _, _ in levels], 0.085 * (high - low)), levels, strict=True):
         axis.annotate(
             f"{what}\n{value:+.1f} g".replace("-", "−"),
@@ -213,7 +213,7 @@ def _bland_altman(document: dict[str, Any], setting: str | None) -> Figure | Non
             textcoords="offset points",
             va="center",
             fontsize=8,
-            color=COLOURS[1],
+            color=COLORS[1],
             annotation_clip=False,
             linespacing=1.0,
         )
@@ -239,13 +239,13 @@ def _thresholds(document: dict[str, Any]) -> Figure | None:
         return None
     figure, axis = new_figure(5.6, 3.9 + 0.17 * len(curves), top=0.3 + 0.17 * (len(curves) + 1))
     for number, (name, curve) in enumerate(curves.items()):
-        colour = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         best = int(np.argmax(curve["dice_mean"]))
         label = f"{setting_name(name)}: best {curve['dice_mean'][best]:.2f} at {curve['threshold'][best]:g}"
-        axis.plot(curve["threshold"], curve["dice_mean"], color=colour, lw=2, label=label)
-        axis.plot(curve["threshold"][best], curve["dice_mean"][best], _MARKERS[number], color=colour, ms=7, mec="white", mew=0.9)
+        axis.plot(curve["threshold"], curve["dice_mean"], color=color, lw=2, label=label)
+        axis.plot(curve["threshold"][best], curve["dice_mean"][best], _MARKERS[number], color=color, ms=7, mec="white", mew=0.9)
         if len(curves) == 1 and all(limit is not None for limit in curve["dice_interval_95"]):
-            axis.fill_between(curve["threshold"], *np.array(curve["dice_interval_95"]).T, color=colour, alpha=0.16, lw=0)
+            axis.fill_between(curve["threshold"], *np.array(curve["dice_interval_95"]).T, color=color, alpha=0.16, lw=0)
     used = document["how"].get("threshold")
     if used is not None:
         axis.axvline(used, color=_FAINT, lw=1, ls=":")
@@ -320,8 +320,8 @@ def save_figure(path: Path, figure: Figure) -> None:
 
 
 def _style(number: int) -> tuple[str, str]:
-    """Colour and marker of the ``number``-th model."""
-    return COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+    """Color and marker of the ``number``-th model."""
+    return COLORS[number % len(COLORS)], _MARKERS[number % len(_MARKERS)]
 
 
 def _beside(axis: Axes, x: float, y: float, text: str) -> None:
@@ -359,8 +359,8 @@ def _remove(stale: Path) -> None:
 def _key(label: str, number: int) -> Any:
     from matplotlib.lines import Line2D
 
-    colour, marker = _style(number)
-    return Line2D([], [], color=colour, marker=marker, ls="-", lw=2, ms=6, label=label, **_EDGE)
+    color, marker = _style(number)
+    return Line2D([], [], color=color, marker=marker, ls="-", lw=2, ms=6, label=label, **_EDGE)
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:

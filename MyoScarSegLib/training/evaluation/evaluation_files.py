@@ -9,10 +9,9 @@ from typing import Any
 from MyoScarSegLib.batch.outputs import write_table
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.reference import METHODS
-from MyoScarSegLib.training.evaluation.bootstrap import paired_difference
-from MyoScarSegLib.training.evaluation.evaluation import FORMAT_VERSION, Evaluation, setting_name
-from MyoScarSegLib.training.evaluation.pictures import compare, write_pictures
-from MyoScarSegLib.training.evaluation.summary import rounded
+from MyoScarSegLib.training.evaluation.evaluation_pictures import compare, write_pictures
+from MyoScarSegLib.training.evaluation.paired import paired
+from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, rounded, setting_name
 from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
 
 _HEADERS = ("", "Dice (95%)", "HD95", "ASSD", "mass bias (95%)", "mass error", "lesions found", "lesions right")
@@ -105,12 +104,13 @@ def _difference(first: dict[str, Any], other: dict[str, Any], setting: str) -> d
         return None
     before, after = (d["settings"][setting]["figures"]["per_patient_dice"] for d in (first, other))
     shared = [patient for patient in before if patient in after]
-    if not shared:
+    found = paired([after[p] for p in shared], [before[p] for p in shared])
+    if found is None:
         return None
-    mean, limits = paired_difference([before[p] for p in shared], [after[p] for p in shared])
+    limits = found.interval_95
     return {
-        "patients": len(shared),
-        "dice_difference": rounded(mean),
+        "patients": found.patients,
+        "dice_difference": rounded(found.difference),
         "dice_difference_interval_95": None if limits is None else [rounded(value) for value in limits],
     }
 

@@ -1,0 +1,318 @@
+"""How well a detector and a segmenter do on labeled patients, through the pipeline that users run.
+
+Three settings, and the clicks of a reader who goes on:
+
+- ``oracle``: a tight box around each lesion of the reference.
+- ``jittered``: that box drawn in a hurry, each edge off by a normal error of 10% of the box's side.
+- ``clicks_1``, ``clicks_2``, ...: after the jittered box a correcting click a round, on each slice that is not right yet, in
+  the middle of its largest error.
+- ``end_to_end``: the pipeline's own proposals; slices and patients without scar count.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
+from MyoScarSegLib.lesions import boxes_of, lesions
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.quantification.reference import METHODS, reference_masks
+from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
+from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
+from MyoScarSegLib.training.evaluation.summary import Evaluation
+from MyoScarSegLib.training.prompt_boxes import JITTER, jittered
+from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.pipeline import Pipeline
+    from MyoScarSegLib.result import Result
+
+ASSUMED_PIXEL_MM, ASSUMED_SLICE_MM = 1.4, 10.0
+"""Where the data has lost its spacing and a number is needed: EMIDEC's usual one."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All labeled slices of one stack.
+
+    Attributes:
+        case: its name; patient: whose it is.
+        study: the images.
+        scar: bool ``[k, j, i]``, the reference.
+        wall: bool ``[k, j, i]``, the reference's myocardium with its scar; None if it was not drawn.
+        cavity: bool ``[k, j, i]``; likewise.
+        numbers: what the data set calls the slices.
+        grid: sizes, of the data or assumed.
+    """
+
+    case: str
+    patient: str
+    study: Study
+    scar: np.ndarray
+    wall: np.ndarray | None
+    cavity: np.ndarray | None
+    numbers: tuple[int, ...]
+    grid: Grid
+
+
+def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
+    """The stacks that slices belong to, sorted by patient and case, their slices by number.
+
+    Raises:
+        StudyError: there are no slices, a stack's slices differ in size or spacing, or one of them is there twice.
+    """
+    by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
+    for one in slices:
+        by_stack.setdefault((one.patient, one.stack), []).append(one)
+    if not by_stack:
+        raise StudyError("There are no labeled slices to evaluate on.")
+    return [_stack(patient, case, of) for (patient, case), of in sorted(by_stack.items())]
+
+
+def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
+    from MyoScarSegLib.study.checks import recognise_reconstruction
+
+    slices = sorted(slices, key=lambda one: one.index)
+    numbers = tuple(one.index for one in slices)
+    if len(set(numbers)) < len(numbers):
+        twice = sorted({n for n in numbers if numbers.count(n) > 1})
+        raise StudyError(f"{case}: slice {twice[0]} is there {numbers.count(twice[0])} times. Give each stack a case of its own.")
+    shapes, spacings = {one.image.shape for one in slices}, {one.pixel_spacing_mm for one in slices}
+    if len(shapes) > 1 or len(spacings) > 1:
+        raise StudyError(f"{case}: its slices differ in size or pixel spacing ({_some(shapes)}; {_some(spacings)} mm).")
+    in_plane, between = spacings.pop(), [one.slice_spacing_mm for one in slices]
+    assumed = in_plane is None or any(distance is None for distance in between)
+    row_mm, column_mm = in_plane or (ASSUMED_PIXEL_MM, ASSUMED_PIXEL_MM)
+    extents = np.array([ASSUMED_SLICE_MM if distance is None else distance for distance in between], dtype=np.float64)
+    voxels = np.stack([np.asarray(one.image, dtype=np.float32) for one in slices])
+    reconstruction, reason = recognise_reconstruction(voxels)
+    study = Study(
+        case=case,
+        voxels=voxels,
+        geometry=Geometry((column_mm, row_mm, float(np.median(extents)))),
+        reconstruction=reconstruction,
+        reconstruction_reason=reason,
+    )
+    labels = np.stack([one.labels for one in slices])
+    known = all(one.wall_known for one in slices)
+    wall, cavity = (labels > CAVITY, labels == CAVITY) if known else (None, None)
+    grid = Grid((row_mm, column_mm), row_mm * column_mm, extents, assumed)
+    return Stack(case, patient, study, np.stack([one.scar for one in slices]), wall, cavity, numbers, grid)
+
+
+def _some(values: set) -> str:
+    return " and ".join(sorted(map(str, values))[:2])
+
+
+REFERENCE_BOX, JITTERED, CLICKS, END_TO_END = "oracle", "jittered", "clicks", "end_to_end"
+SETTINGS = (REFERENCE_BOX, JITTERED, CLICKS, END_TO_END)
+
+
+def evaluate_models(
+    pipeline: Pipeline,
+    slices: Iterable[LabeledSlice],
+    *,
+    clicks: int = 3,
+    threshold: float = 0.5,
+    seed: int = 0,
+    settings: Sequence[str] = SETTINGS,
+    on_result: Callable[[str, Stack, Result], None] | None = None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Evaluation:
+    """Segment labeled patients in several settings, and compare.
+
+    Each slice draws its box errors from a generator of its own, seeded by ``seed``, case and slice: two models evaluated with
+    one seed get the same boxes, whatever else they are evaluated on. Where the data has lost its spacing,
+    :data:`~MyoScarSegLib.training.evaluation.model_evaluation.ASSUMED_PIXEL_MM` and its like stand in, and the scores say so.
+
+    Args:
+        pipeline: the models.
+        slices: labeled slices of whole patients.
+        clicks: rounds of corrections.
+        threshold: probability from which on a pixel counts as scar.
+        seed: of box errors and clicks.
+        settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
+        on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
+        progress: called before each case and setting.
+        cancel: honored before each slice.
+
+    Raises:
+        MyoScarSegError: there is no such setting.
+        StudyError: there are no slices, or they do not make stacks.
+        ModelError: a model cannot be loaded.
+        Cancelled: the token was set.
+    """
+    unknown = [name for name in settings if name not in SETTINGS]
+    if unknown or not settings:
+        raise MyoScarSegError(f"There is no setting {', '.join(unknown) or 'given'}; choose from {', '.join(SETTINGS)}.")
+    stacks = stacks_of(slices)
+    rounds = clicks if CLICKS in settings else 0
+    work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
+    steps = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
+    for number, stack in enumerate(stacks):
+        done = 0
+
+        def report(what: str, number: int = number, case: str = stack.case) -> None:
+            nonlocal done
+            progress(number * steps + done, len(stacks) * steps, f"evaluating {case} ({number + 1} of {len(stacks)}): {what}")
+            done += 1
+
+        work.evaluate(stack, report)
+    progress(len(stacks) * steps, len(stacks) * steps, "evaluated")
+    how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": JITTER}
+    return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
+
+
+@dataclass
+class _Work:
+    """One evaluation under way: the scores gathered so far, by setting."""
+
+    pipeline: Pipeline
+    threshold: float
+    clicks: int
+    seed: int
+    settings: frozenset[str]
+    cancel: CancelToken | None
+    on_result: Callable[[str, Stack, Result], None] | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [REFERENCE_BOX, JITTERED, *(f"{CLICKS}_{n + 1}" for n in range(self.clicks)), END_TO_END]
+        wanted = self.settings | ({JITTERED} if CLICKS in self.settings else set())
+        self.scores: dict[str, list[CaseScore]] = {n: [] for n in names if n in wanted or n.startswith(CLICKS)}
+
+    def evaluate(self, stack: Stack, report: Callable[[str], None]) -> None:
+        """All settings of one stack."""
+        spacing = stack.study.geometry.pixel_spacing_mm
+        tight = {k: boxes_of(lesions(mask, spacing, smallest_mm2=0.0)) for k, mask in enumerate(stack.scar) if mask.any()}
+        if REFERENCE_BOX in self.settings:
+            report("oracle boxes")
+            self._segment(REFERENCE_BOX, stack, [_box(k, box, "reference") for k, of in tight.items() for box in of])
+        if JITTERED in self.scores:
+            report("jittered boxes")
+            generators = {k: self._generator(stack, k) for k in range(len(stack.scar))}
+            drawn = [
+                _box(k, jittered(generators[k], tuple(box), stack.scar[k].shape, JITTER), "jittered reference")
+                for k, of in tight.items()
+                for box in of
+            ]
+            mask = self._segment(JITTERED, stack, drawn).mask
+            points: list[Point] = []
+            for number in range(1, self.clicks + 1):
+                report(f"click {number}")
+                for k in tight:
+                    for x, y, positive in correction(generators[k], mask[k], stack.scar[k]):
+                        points.append(Point(k, float(x), float(y), bool(positive)))
+                mask = self._segment(f"{CLICKS}_{number}", stack, drawn, points).mask
+        if END_TO_END in self.settings:
+            report("end to end")
+            proposed = self.pipeline.propose(stack.study, cancel=self.cancel)
+            if proposed.cancelled:
+                raise Cancelled
+            self._failed(END_TO_END, stack, proposed.failed_slices)
+            self.provenance |= proposed.provenance
+            self._segment(END_TO_END, stack, proposed)
+
+    def _segment(self, setting: str, stack: Stack, boxes: Sequence[Box], points: Sequence[Point] = ()) -> Result:
+        result = self.pipeline.segment(stack.study, boxes, points, threshold=self.threshold, cancel=self.cancel)
+        if result.cancelled:
+            raise Cancelled
+        self._failed(setting, stack, result.failed_slices)
+        if result.scores:
+            models = {key: value for key, value in result.provenance.items() if not key.startswith("heart_centre")}
+            self.provenance |= models
+        if self.on_result is not None:
+            self.on_result(setting, stack, result)
+        self.scores[setting].append(
+            score_case(
+                result.mask,
+                stack.scar,
+                stack.grid,
+                case=stack.case,
+                patient=stack.patient,
+                wall=stack.wall,
+                probability=result.probability,
+                slice_numbers=stack.numbers,
+            )
+        )
+        return result
+
+    def _failed(self, setting: str, stack: Stack, failed: Any) -> None:
+        for k, reason in failed.items():
+            self.failures[f"{setting}, {stack.case}, slice {stack.numbers[k]}"] = reason
+
+    def _generator(self, stack: Stack, k: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(stack.case.encode()), stack.numbers[k]])
+
+
+def _box(k: int, corners: Iterable[float], source: str) -> Box:
+    x0, y0, x1, y1 = (float(value) for value in corners)
+    return Box(k, x0, y0, x1, y1, source=source)
+
+
+NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models were not."
+
+
+def evaluate_reference(
+    slices: Iterable[LabeledSlice],
+    *,
+    methods: Sequence[str] = METHODS,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Evaluation:
+    """Threshold within the reference's wall, and compare.
+
+    Args:
+        slices: labeled slices of whole patients.
+        methods: some of :data:`~MyoScarSegLib.quantification.reference.METHODS`; each becomes a setting of that name.
+        progress: called before each case.
+        cancel: honored before each case.
+
+    Returns:
+        The scores; cases whose wall was not drawn are among the failures.
+
+    Raises:
+        MyoScarSegError: there is no such method.
+        StudyError: there are no slices, or they do not make stacks.
+        Cancelled: the token was set.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise MyoScarSegError(f"There is no reference method {', '.join(unknown)}; choose from {', '.join(METHODS)}.")
+    scores: dict[str, list[CaseScore]] = {method: [] for method in methods}
+    failures: dict[str, str] = {}
+    stacks = stacks_of(slices)
+    for done, stack in enumerate(stacks):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(done, len(stacks), f"thresholds of {stack.case}")
+        try:
+            if stack.wall is None:
+                raise StudyError("its left-ventricular wall was not drawn")
+            found = reference_masks(stack.study.voxels, stack.wall, stack.cavity)
+        except StudyError as error:
+            failures[f"thresholds, {stack.case}"] = str(error)
+            continue
+        for method in methods:
+            scores[method].append(
+                score_case(
+                    found[method].mask,
+                    stack.scar,
+                    stack.grid,
+                    case=stack.case,
+                    patient=stack.patient,
+                    wall=stack.wall,
+                    slice_numbers=stack.numbers,
+                )
+            )
+    progress(len(stacks), len(stacks), "thresholds")
+    return Evaluation({method: tuple(of) for method, of in scores.items()}, failures, notes=(NOTE,))
