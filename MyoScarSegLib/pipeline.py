@@ -18,11 +18,12 @@ from MyoScarSegLib.proposals import Proposal, reconcile, settle
 from MyoScarSegLib.result import Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector
-    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
+    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
 
 SCAR = "scar"
 DEFAULT_THRESHOLD = 0.5
@@ -174,7 +175,7 @@ class Pipeline:
             Cancelled: ``cancel`` was set.
         """
         wanted, done = slices_of(study, slices), Encoded()
-        segmenter, spacing = self.segmenter, study.geometry.pixel_spacing_mm
+        segmenter = self.segmenter
         for number, k in enumerate(wanted):
             if cancel is not None:
                 cancel.raise_if_cancelled()
@@ -186,7 +187,7 @@ class Pipeline:
             if segmenter.window is not None:
                 center = self.heart_center(study, progress=progress, cancel=cancel)
             try:
-                segmenter.encode(study.voxels[k], segmenter.frame(study.slice_shape, spacing, center))
+                segmenter.encode(_image(study, k, center))
             except ModelError:  # of the model, so all slices would fail
                 raise
             except MyoScarSegError as error:
@@ -278,7 +279,7 @@ class Pipeline:
             proposals.extend(
                 reconcile(
                     [box for box in detected if box.slice == index],
-                    segmenter.tissue(study.voxels[index], pixel_spacing_mm=spacing, centre=center),
+                    segmenter.tissue(_image(study, index, center)),
                     study.voxels[index],
                     slice_index=index,
                     map_name=segmenter.name,
@@ -355,13 +356,7 @@ class Pipeline:
 
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
-                prediction = segmenter.predict(
-                    study.voxels[index],
-                    of_boxes,
-                    of_points,
-                    pixel_spacing_mm=study.geometry.pixel_spacing_mm,
-                    centre=center,
-                )
+                prediction = segmenter.predict(_image(study, index, center), of_boxes, of_points)
                 probability[index] = sigmoid(prediction.logits)
                 scores[index] = prediction.score
 
@@ -418,10 +413,11 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python, or of torch on any device, says that memory ran out."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+def _image(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
+    """A slice as the segmenter is given it."""
+    from MyoScarSegLib.segmentation import SegmenterImage
+
+    return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center)
 
 
 def _provenance(segmenter: Segmenter) -> dict[str, str]:
@@ -465,7 +461,7 @@ def _why(what: str, index: int, error: Exception) -> str:
     if isinstance(error, MyoScarSegError):
         return str(error)
     _log.error("Slice %d failed", index, exc_info=error)
-    return f"{what.lower()} failed: {_TOO_LITTLE_MEMORY if out_of_memory(error) else str(error) or type(error).__name__}"
+    return f"{what.lower()} failed: {_TOO_LITTLE_MEMORY if is_out_of_memory(error) else str(error) or type(error).__name__}"
 
 
 def _usable(study: Study) -> dict[int, np.ndarray]:

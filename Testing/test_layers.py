@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import MyoScarSegLib
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 HEAVY = {
     "accelerate",
@@ -86,6 +88,13 @@ def test_importing_the_library_loads_no_module_of_it_and_not_even_numpy(imported
     """How long imports take is in the benchmark (`make bench`)."""
     assert [name for name in imported["loaded"] if name.startswith("MyoScarSegLib")] == ["MyoScarSegLib"]
     assert "numpy" not in imported["loaded"]
+
+
+def test_what_a_script_needs_is_at_the_top_of_the_package():
+    for name in MyoScarSegLib.__all__:
+        assert getattr(MyoScarSegLib, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = MyoScarSegLib.nothing
 
 
 def test_no_module_loads_a_heavy_library_when_it_is_imported(imported):

@@ -12,7 +12,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, StudyError
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
+from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
@@ -80,8 +80,9 @@ class Mapped(Segmenter):
 
     knows_tissue = True
 
-    def tissue(self, image, **_named):
-        scar = np.where(image > 800, 0.7 if np.array_equal(image, voxels_of_rings()[0]) else 0.4, 0.0)
+    def tissue(self, image):
+        voxels = image.voxels
+        scar = np.where(voxels > 800, 0.7 if np.array_equal(voxels, voxels_of_rings()[0]) else 0.4, 0.0)
         return np.stack([1 - scar, 0 * scar, 0 * scar, scar])
 
 
@@ -147,7 +148,7 @@ def test_probabilities_are_those_of_the_segmenters_logits(pipeline, vit, study):
     result = pipeline.segment(study, boxes, points)
     spacing = study.geometry.pixel_spacing_mm
     for index, of_points in ((0, points), (2, [])):
-        expected = vit.predict(study.voxels[index], [boxes[index]], of_points, pixel_spacing_mm=spacing)
+        expected = vit.predict(SegmenterImage(study.voxels[index], spacing), [boxes[index]], of_points)
         assert np.allclose(result.probability[index], 1 / (1 + np.exp(-expected.logits.astype(float))), atol=1e-6)
         assert result.scores[index] == expected.score
     assert result.probability.dtype == np.float32
@@ -166,7 +167,7 @@ def test_sigmoid_does_not_overflow():
 def test_several_boxes_and_points_on_a_slice_go_together(pipeline, vit, study):
     boxes = [Box(1, 30, 8, 45, 20), Box(1, 20, 15, 30, 28)]
     result = pipeline.segment(study, boxes, [Point(1, 5, 5)])
-    expected = vit.predict(study.voxels[1], boxes, [Point(1, 5, 5)])
+    expected = vit.predict(SegmenterImage(study.voxels[1]), boxes, [Point(1, 5, 5)])
     assert np.allclose(result.probability[1], sigmoid(expected.logits), atol=1e-6)
     assert list(result.scores) == [1]
 
@@ -244,7 +245,7 @@ def test_a_slice_on_which_the_segmenter_fails_costs_no_other(pipeline, vit, stud
     predict = vit.predict
 
     def failing(image, *arguments, **named):
-        failure = {1.0: ModelError("cpu has too little memory."), 2.0: IndexError("index 7")}.get(float(image[0, 0]))
+        failure = {1.0: ModelError("cpu has too little memory."), 2.0: IndexError("index 7")}.get(float(image.voxels[0, 0]))
         if failure is not None:
             raise failure
         return predict(image, *arguments, **named)

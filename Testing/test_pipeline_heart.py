@@ -55,9 +55,14 @@ def test_the_hearts_centre_is_that_of_the_left_ventricle_whatever_the_prompts(de
     assert pipeline.heart_center(study) == (30.0, 18.0)
     views = set()
     encode = lite.encode
-    lite_frames = lambda image, frame: views.add(frame.region) or encode(image, frame)  # noqa: E731
+
+    def encode_seen(image, prompts=()):
+        embedding = encode(image, prompts)
+        views.add(embedding.frame.region)
+        return embedding
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lite, "encode", lite_frames)
+        patch.setattr(lite, "encode", encode_seen)
         pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
         pipeline.segment(study, [Box(3, 25, 10, 42, 25)], [Point(1, 20, 10)])
     assert len(views) == 1

@@ -26,12 +26,12 @@ class MappedSegmenter(Segmenter):
     fails_on: int | None = None
     sees_healthy_wall = False
 
-    def tissue(self, image, *, pixel_spacing_mm=None, centre=None):
-        assert centre is not None, "the map is of the window around the heart"
-        number = int(image[0, 0])
+    def tissue(self, image):
+        assert image.center is not None, "the map is of the window around the heart"
+        number = int(image.voxels[0, 0])
         if number == self.fails_on:
             raise ModelError("out of memory")
-        scar = np.where(image > 800, 0.9, 0.0) if number != 1 else np.zeros(image.shape)
+        scar = np.where(image.voxels > 800, 0.9, 0.0) if number != 1 else np.zeros(image.shape)
         if number == 4:
             x0, y0, x1, y1 = OVERLOOKED
             scar[y0:y1, x0:x1] = 0.8

@@ -184,6 +184,8 @@ class Work:
         """How long the chosen segmenter takes for a slice of noise on the chosen device."""
         import torch
 
+        from MyoScarSegLib.segmentation import SegmenterImage
+
         pipeline = self._ready(report, _TEST_PASSES)
         segmenter = pipeline.segmenter
         rng = np.random.default_rng(0)
@@ -191,7 +193,7 @@ class Work:
         for n in range(_TEST_PASSES):
             report(n, _TEST_PASSES, "Testing the device")
             start = time.perf_counter()
-            segmenter.encode(rng.normal(100, 20, (_TEST_SIDE, _TEST_SIDE)).astype(np.float32))
+            segmenter.encode(SegmenterImage(rng.normal(100, 20, (_TEST_SIDE, _TEST_SIDE)).astype(np.float32)))
             seconds.append(time.perf_counter() - start)
         milliseconds = 1000 * min(seconds)
         device = _in_words(torch, segmenter.device)

@@ -200,7 +200,7 @@ def _private_pipes() -> tuple[int, int]:
 
 
 def _sentence(job: Job, error: Exception) -> str:
-    from MyoScarSegLib.pipeline import out_of_memory
+    from MyoScarSegLib.utils.device import is_out_of_memory
 
     what = {"encode": "Encoding", "propose": "Proposing boxes", "segment": "Segmenting", "models": "Looking for models"}.get(
         job.what, "The device test"
@@ -211,7 +211,7 @@ def _sentence(job: Job, error: Exception) -> str:
             f"The calculation needs the package {package}, which is not installed in {sys.executable}. "
             "Install what is missing under Advanced, then try again."
         )
-    if out_of_memory(error):
+    if is_out_of_memory(error):
         return f"{what} failed: there is too little memory. Close other programs, or choose a smaller model or another device."
     return f"{what} failed: {str(error) or type(error).__name__}"
 

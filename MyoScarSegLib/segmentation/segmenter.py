@@ -11,32 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import ModelError, PromptError, StudyError
+from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
-from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
-from MyoScarSegLib.segmentation.heart_window import HeartWindow
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey
+from MyoScarSegLib.segmentation.heart_window import window_of
 from MyoScarSegLib.segmentation.preprocessing import preprocessing
+from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, prompted_objects
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
+from MyoScarSegLib.segmentation.segmenter_image import SegmenterImage
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device, resolve_precision
 
 if TYPE_CHECKING:
     import torch
 
-# Logits that stand for "surely not scar" where the network did not look, and for the two sides of a mask given as bool.
 OUTSIDE_LOGIT = -20.0
+"""Stands for "surely not scar" where the network did not look."""
 _MASK_LOGIT = 10.0
-# Boxes or points that the decoder takes together: more is faster on a graphics card, and needs more memory.
+"""Of the two sides of a mask given as bool."""
 PROMPTS_AT_ONCE = 16
-# How far a mask may reach beyond a box that the reader set, pixels.
-_GRACE_PX = 1.0
-# How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object.
-_REACH = 0.25
-# LiteMedSAM has no absolute position embedding, so it may look at a window instead of the whole slice: 128 pixels of
-# 1.4 mm keep the scale that it sees in a 256-pixel slice at a fraction of the time.
-_LITEMEDSAM_WINDOW = HeartWindow(side_mm=180.0, side_px=128)
-VIEWS = ("auto", "heart", "slice")
+"""Objects that the decoder takes together: more is faster on a graphics card, and needs more memory."""
 
 
 @dataclass(frozen=True)
@@ -64,31 +60,6 @@ class Prediction:
 
     logits: np.ndarray
     score: float
-
-
-@dataclass(frozen=True)
-class _Prompt:
-    """One object to the decoder: at most one box, with the points that belong to it."""
-
-    box: Box | None
-    points: tuple[Point, ...]
-
-    def beyond(self, shape: tuple[int, int]) -> np.ndarray | None:
-        """bool ``[rows, columns]``: the pixels that the object must not reach, None where it is free.
-
-        A box that the reader set is kept to within a pixel, but for the sides beyond which there is a positive click.
-        """
-        if self.box is None or not self.box.by_reader:
-            return None
-        x0, y0, x1, y1 = self.box.xyxy
-        clicks = [point for point in self.points if point.positive]
-        kept = []
-        for size, low, high, at in ((shape[0], y0, y1, [p.y for p in clicks]), (shape[1], x0, x1, [p.x for p in clicks])):
-            low = -np.inf if min(at, default=low) < low else low - _GRACE_PX
-            high = np.inf if max(at, default=high) > high else high + _GRACE_PX
-            centres = np.arange(size) + 0.5
-            kept.append((centres > low) & (centres < high))
-        return ~(kept[0][:, None] & kept[1])
 
 
 class Segmenter:
@@ -128,7 +99,6 @@ class Segmenter:
         import torch
 
         from MyoScarSegLib.segmentation.architectures import build
-        from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 
         self.checkpoint = checkpoint
         self.device = resolve_device(device)
@@ -136,7 +106,7 @@ class Segmenter:
         self.cache = EmbeddingCache() if cache is None else cache
         self.prompts_at_once = PROMPTS_AT_ONCE
         self._recipe = preprocessing(checkpoint.preprocessing)
-        self.window = _window(checkpoint, view)
+        self.window = window_of(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
         self._own, self._refines = "detail" in self._model, "refiner" in self._model
@@ -156,28 +126,17 @@ class Segmenter:
         """The checkpoint's name."""
         return self.checkpoint.name
 
-    def frame(
-        self,
-        shape: tuple[int, int],
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        centre: tuple[float, float] | None = None,
-        prompts: Sequence[tuple[float, float, float, float]] = (),
-    ) -> Frame:
-        """Where a slice of ``shape`` (rows, columns) lies in this network's input; see :meth:`HeartWindow.region`."""
-        if self.window is None:
-            return self._recipe.frame(shape, self.side, pixel_spacing_mm)
-        region = self.window.region(shape, pixel_spacing_mm, centre, prompts)
-        return Frame.fit(shape, (self.side, self.side), region=region, pixel_spacing_mm=pixel_spacing_mm)
-
-    def encode(self, image: np.ndarray, frame: Frame | None = None) -> Embedding:
+    def encode(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]] = ()) -> Embedding:
         """The embedding of a slice, from the cache or computed.
 
+        Made before there is any prompt, it is found again by :meth:`predict` and :meth:`tissue`, unless a prompt lies beyond
+        the window.
+
         Args:
-            image: ``[rows, columns]``, raw voxel values, finite.
-            frame: of :meth:`frame`; that of the slice's middle if None.
+            image: the slice.
+            prompts: what a window must show, as :meth:`HeartWindow.region` has it.
 
         Raises:
-            StudyError: ``image`` is not one slice of finite values.
             ModelError: the device ran out of memory.
         """
         import torch
@@ -185,12 +144,11 @@ class Segmenter:
 
         if self._own:
             from MyoScarSegLib.segmentation.detail import heart_contrast
-        _check_image(image)
-        frame = frame or self.frame((int(image.shape[0]), int(image.shape[1])))
+        frame = self._frame(image, prompts)
         key = self._key(image, frame)
         features = self.cache.get(key)
         if features is None:
-            tensor = self._recipe.network_input(image, frame)[None]
+            tensor = self._recipe.network_input(image.voxels, frame)[None]
             with self._lock, torch.inference_mode(), self._enough_memory():
                 tensor = tensor.to(self.device, memory_format=torch.channels_last)
                 # Autocast, and not weights in the half format: that keeps sums and normalisation layers in float32, without
@@ -207,64 +165,38 @@ class Segmenter:
         return Embedding(features.to(self.device), frame)
 
     def predict(
-        self,
-        image: np.ndarray,
-        boxes: Sequence[Box] = (),
-        points: Sequence[Point] = (),
-        mask: np.ndarray | None = None,
-        *,
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        centre: tuple[float, float] | None = None,
+        self, image: SegmenterImage, boxes: Sequence[Box] = (), points: Sequence[Point] = (), mask: np.ndarray | None = None
     ) -> Prediction:
         """Segment one slice from any combination of prompts.
 
-        Each box is one object. A point inside a box refines that box's object, and so does a positive point a little beyond
-        the nearest box (by at most a quarter of its longer side): a reader clicks there on scar that the box cut off. Positive
-        points farther from all boxes are together one more object, from which all negative points take away; negative points
-        outside all boxes count for every object. The result is the union.
+        Each box is one object, and points refine it or are an object of their own, as
+        :func:`~MyoScarSegLib.segmentation.prompted_objects.prompted_objects` has it. The result is the union.
 
         The sides of a box that the reader set (its source is ``user``) bound its object, with a pixel of grace; a positive click
         beyond a side opens that side. A detector's box may be exceeded.
 
         Args:
-            image: ``[rows, columns]``, raw voxel values, finite.
+            image: the slice.
             boxes: in native pixel edges; their ``slice`` is not looked at.
             points: likewise.
             mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint to every object.
-            pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
-            centre: ``(x, y)`` of the heart in native pixel edges, for a segmenter that looks at a window.
 
         Raises:
             PromptError: no prompt at all, only negative points, or a prompt outside the image; a mask of another shape or type.
-            StudyError: ``image`` is not one slice of finite values.
-            ModelError: the device ran out of memory.
+            ModelError: the device ran out of memory, or the network's answer is not finite.
         """
-        _check_image(image)
-        shape = (int(image.shape[0]), int(image.shape[1]))
-        boxes = [check_box(box, (box.slice + 1, *shape)) for box in boxes]
-        points = [check_point(point, (point.slice + 1, *shape)) for point in points]
+        boxes = [check_box(box, (box.slice + 1, *image.shape)) for box in boxes]
+        points = [check_point(point, (point.slice + 1, *image.shape)) for point in points]
         if mask is not None:
-            _check_mask(mask, shape)
-        prompts = _group(boxes, points, mask is not None)
+            _check_mask(mask, image.shape)
+        objects = prompted_objects(boxes, points, has_mask=mask is not None)
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
         if mask is not None and (of_mask := box_of_mask(mask > 0, 0)) is not None:
             corners.append(of_mask.xyxy)
-        embedding = self.encode(image, self.frame(shape, pixel_spacing_mm, centre, corners))
-        return self._decode(embedding, prompts, mask)
+        return self._decode(self.encode(image, corners), objects, mask)
 
-    def tissue(
-        self,
-        image: np.ndarray,
-        *,
-        pixel_spacing_mm: tuple[float, float] | None = None,
-        centre: tuple[float, float] | None = None,
-    ) -> np.ndarray:
+    def tissue(self, image: SegmenterImage) -> np.ndarray:
         """What the network takes every pixel for, without any prompt.
-
-        Args:
-            image: ``[rows, columns]``, raw voxel values, finite.
-            pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
-            centre: ``(x, y)`` of the heart in native pixel edges.
 
         Returns:
             float32 ``[4, rows, columns]``: probabilities of background, cavity, normal myocardium and scar, on the slice's
@@ -272,15 +204,12 @@ class Segmenter:
 
         Raises:
             ModelError: this segmenter has no such branch (:attr:`knows_tissue`), or the device ran out of memory.
-            StudyError: ``image`` is not one slice of finite values.
         """
         import torch
 
         if not self._own:
             raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
-        _check_image(image)
-        shape = (int(image.shape[0]), int(image.shape[1]))
-        embedding = self.encode(image, self.frame(shape, pixel_spacing_mm, centre))
+        embedding = self.encode(image)
         with self._lock, torch.inference_mode():
             logits = self._split(embedding.features)[1][0, : len(TISSUES)].cpu()
         self._check_finite(logits)
@@ -289,6 +218,13 @@ class Segmenter:
         weights = np.exp(native - native.max(axis=0))
         return (weights / weights.sum(axis=0)).astype(np.float32)
 
+    def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
+        """Where the slice lies in this network's input."""
+        if self.window is None:
+            return self._recipe.frame(image.shape, self.side, image.pixel_spacing_mm)
+        region = self.window.region(image.shape, image.pixel_spacing_mm, image.center, prompts)
+        return Frame.fit(image.shape, (self.side, self.side), region=region, pixel_spacing_mm=image.pixel_spacing_mm)
+
     def _split(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """SAM's features, and the detail branch's output ``[1, channels, side, side]``."""
         from torch.nn import functional
@@ -296,22 +232,20 @@ class Segmenter:
         folded = features[:, EMBEDDING_CHANNELS:]
         return features[:, :EMBEDDING_CHANNELS], functional.pixel_shuffle(folded, self.side // features.shape[-1])
 
-    def _key(self, image: np.ndarray, frame: Frame) -> EmbeddingKey:
+    def _key(self, image: SegmenterImage, frame: Frame) -> EmbeddingKey:
         view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
-        recipe = f"{self.checkpoint.preprocessing} {NORMALISATION}"  # foreign recipes may use our normalisation too
-        return EmbeddingKey(content_hash(image), self.checkpoint.sha256, recipe, view)
+        recipe = f"{self.checkpoint.preprocessing} {NORMALISATION}"  # foreign ones may use our normalization, too
+        return EmbeddingKey(image.content, self.checkpoint.sha256, recipe, view)
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:
-        import torch
-
         try:
             yield
-        except RuntimeError as error:  # torch has a class of its own for CUDA's want of memory only
-            if isinstance(error, torch.cuda.OutOfMemoryError) or "memory" in str(error).lower():
-                remedy = "Close other programs." if self.device.type == "cpu" else "Use --device cpu."
-                raise ModelError(f"{self.device} has too little memory for {self.name}. {remedy}") from error
-            raise
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            remedy = "Close other programs." if self.device.type == "cpu" else "Use --device cpu."
+            raise ModelError(f"{self.device} has too little memory for {self.name}. {remedy}") from error
 
     def _check_finite(self, *outputs: torch.Tensor) -> None:
         """A map that is not finite would count as free of scar."""
@@ -321,7 +255,7 @@ class Segmenter:
                 "Its weights are damaged, or the precision is too low for them: try --precision float32."
             )
 
-    def _decode(self, embedding: Embedding, prompts: Sequence[_Prompt], mask: np.ndarray | None) -> Prediction:
+    def _decode(self, embedding: Embedding, objects: Sequence[PromptedObject], mask: np.ndarray | None) -> Prediction:
         import torch
 
         frame = embedding.frame
@@ -329,19 +263,19 @@ class Segmenter:
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._dense_pe is None:
                 self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
-            objects, logits, scores = [], [], []
+            asked, logits, scores = [], [], []
             # Prompts that differ in their number of points cannot share a batch; those alike go through together.
-            for alike in _alike(prompts):
+            for alike in _alike(objects):
                 for start in range(0, len(alike), self.prompts_at_once):
                     batch = alike[start : start + self.prompts_at_once]
                     batch_logits, batch_scores = self._decode_batch(embedding.features, batch, hint, frame)
-                    objects += batch
+                    asked += batch
                     logits.append(batch_logits)
                     scores.append(batch_scores)
             each = torch.cat(logits).cpu()
             score = float(torch.cat(scores).min())
             self._check_finite(each, torch.cat(scores))
-        beyond = [one.beyond(frame.shape) for one in objects]
+        beyond = [one.beyond(frame.shape) for one in asked]
         free = [n for n, pixels in enumerate(beyond) if pixels is None]
         parts = [frame.logits_to_native(each[free].amax(dim=0), OUTSIDE_LOGIT)] if free else []
         for one, pixels in zip(each, beyond, strict=True):
@@ -350,27 +284,27 @@ class Segmenter:
         return Prediction(np.maximum.reduce(parts), min(max(score, 0.0), 1.0))
 
     def _decode_batch(
-        self, features: torch.Tensor, prompts: Sequence[_Prompt], hint: torch.Tensor | None, frame: Frame
+        self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits ``[prompts, rows, columns]`` over the input, and scores ``[prompts]``."""
+        """Logits ``[objects, rows, columns]`` over the input, and scores ``[objects]``, of objects with as many points each."""
         import torch
         from torch.nn import functional
 
         from MyoScarSegLib.segmentation.detail import prompt_maps
 
-        count = len(prompts)
+        count = len(objects)
         detail = None
         if self._own:
             features, detail = self._split(features)
-        corners = [None if p.box is None else frame.box_to_input(p.box.xyxy) for p in prompts]
+        corners = [None if p.box is None else frame.box_to_input(p.box.xyxy) for p in objects]
         boxes = None
-        if prompts[0].box is not None:
+        if objects[0].box is not None:
             boxes = self._sam_coordinates(np.stack([c for c in corners if c is not None]))
         points = None
         clicked = [np.zeros((0, 3))] * count
-        if prompts[0].points:
-            xy = np.stack([frame.to_input(np.array([(q.x, q.y) for q in p.points])) for p in prompts])
-            kinds = np.array([[int(q.positive) for q in p.points] for p in prompts])
+        if objects[0].points:
+            xy = np.stack([frame.to_input(np.array([(q.x, q.y) for q in p.points])) for p in objects])
+            kinds = np.array([[int(q.positive) for q in p.points] for p in objects])
             clicked = list(np.concatenate([xy, kinds[..., None]], axis=2))
             points = (self._sam_coordinates(xy), torch.as_tensor(kinds, device=self.device))
         masks = None
@@ -381,7 +315,7 @@ class Segmenter:
         sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
         # A single click is ambiguous: the original SAM was trained to answer with three masks, and its own score chooses.
         # Those fine-tuned from it were trained on one mask; their other three would be leftovers.
-        single_click = boxes is None and hint is None and len(prompts[0].points) == 1
+        single_click = boxes is None and hint is None and len(objects[0].points) == 1
         ambiguous = single_click and self.checkpoint.preprocessing == "sam"
         logits, scores = self._model["mask_decoder"](
             image_embeddings=features,
@@ -401,7 +335,7 @@ class Segmenter:
         return logits, _expected_overlap(logits)
 
     def _sam_coordinates(self, edges: np.ndarray) -> torch.Tensor:
-        """Pixel edges of the input to SAM's own frame, in which whole numbers are pixel centres."""
+        """Pixel edges of the input to SAM's own frame, in which whole numbers are pixel centers."""
         import torch
 
         return torch.as_tensor(edges - 0.5, dtype=torch.float32, device=self.device)
@@ -445,28 +379,6 @@ def _expected_overlap(logits: torch.Tensor) -> torch.Tensor:
     return overlap / union.clamp(min=1e-6)
 
 
-def _window(checkpoint: Checkpoint, view: str) -> HeartWindow | None:
-    if view not in VIEWS:
-        raise ModelError(f"There is no view called {view!r}. Choose one of {', '.join(VIEWS)}.")
-    made_for = checkpoint.window_mm
-    if made_for is not None:
-        if view == "slice":
-            raise ModelError(f"{checkpoint.name} was trained on windows around the heart; it cannot look at whole slices.")
-        return HeartWindow(made_for, checkpoint.side)
-    if view == "slice" or (view == "auto" and checkpoint.architecture != "litemedsam"):
-        return None
-    if checkpoint.architecture != "litemedsam":
-        raise ModelError(f"{checkpoint.name} is a {checkpoint.architecture}, which looks at whole slices only. Use --view slice.")
-    return _LITEMEDSAM_WINDOW
-
-
-def _check_image(image: np.ndarray) -> None:
-    if image.ndim != 2 or min(image.shape) < 2:
-        raise StudyError(f"An array of the shape {image.shape} is no slice; a segmenter needs [rows, columns].")
-    if not np.isfinite(image).all():
-        raise StudyError("The slice holds values that are not finite. Correct or leave out that slice.")
-
-
 def _check_mask(mask: np.ndarray, shape: tuple[int, int]) -> None:
     if mask.shape != shape:
         raise PromptError(f"The previous mask has the shape {mask.shape}, the slice {shape}.")
@@ -476,39 +388,9 @@ def _check_mask(mask: np.ndarray, shape: tuple[int, int]) -> None:
         raise PromptError("The previous mask holds logits that are not finite.")
 
 
-def _group(boxes: Sequence[Box], points: Sequence[Point], has_mask: bool) -> list[_Prompt]:
-    """Share the points out among the objects; see :meth:`Segmenter.predict`."""
-    if not boxes and not any(p.positive for p in points) and not has_mask:
-        raise PromptError("There is nothing to segment: give a box, a positive point or a previous mask.")
-    inside = [[_holds(box, p) for p in points] for box in boxes]
-    for n, point in enumerate(points):
-        if point.positive and boxes and not any(row[n] for row in inside):
-            nearest = min(range(len(boxes)), key=lambda m: _beyond(boxes[m], point))
-            inside[nearest][n] = _beyond(boxes[nearest], point) <= _REACH
-    loose = [not any(row[n] for row in inside) for n in range(len(points))]
-    negative_anywhere = [p for n, p in enumerate(points) if loose[n] and not p.positive]
-    prompts = [
-        _Prompt(box, (*(p for n, p in enumerate(points) if row[n]), *negative_anywhere))
-        for box, row in zip(boxes, inside, strict=True)
-    ]
-    positive_alone = [p for n, p in enumerate(points) if loose[n] and p.positive]
-    if positive_alone or not prompts:
-        prompts.append(_Prompt(None, (*positive_alone, *(p for p in points if not p.positive))))
-    return prompts
-
-
-def _holds(box: Box, point: Point) -> bool:
-    return _beyond(box, point) <= 0
-
-
-def _beyond(box: Box, point: Point) -> float:
-    """How far a point lies outside a box, as a share of the box's longer side; not positive inside."""
-    outside = max(box.x0 - point.x, point.x - box.x1, box.y0 - point.y, point.y - box.y1)
-    return outside / max(box.x1 - box.x0, box.y1 - box.y0)
-
-
-def _alike(prompts: Sequence[_Prompt]) -> list[list[_Prompt]]:
-    groups: dict[tuple[bool, int], list[_Prompt]] = {}
-    for prompt in prompts:
-        groups.setdefault((prompt.box is not None, len(prompt.points)), []).append(prompt)
+def _alike(objects: Sequence[PromptedObject]) -> list[list[PromptedObject]]:
+    """Those with as many tokens together, which is what segment-anything's decoder takes at once."""
+    groups: dict[tuple[bool, int], list[PromptedObject]] = {}
+    for one in objects:
+        groups.setdefault((one.box is not None, len(one.points)), []).append(one)
     return list(groups.values())

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DeviceName = Annotated[str, Limits(pattern=r"auto|cpu|mps|cuda(:\d+)?", words="a device: auto, cpu, cuda, cuda:1 or mps")]
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+# torch has a class of its own for CUDA's want of memory alone; elsewhere its words tell.
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -72,3 +74,9 @@ def _native_format(device: torch.device) -> torch.dtype:
     asked = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     native = device.type == "cpu" and torch.backends.mkldnn.is_available() and any(ask() for ask in asked if ask is not None)
     return torch.bfloat16 if native else torch.float32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how Python, or torch on any device, says that memory ran out."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in said for words in _NO_MEMORY))

@@ -94,17 +94,17 @@ def _seconds(work: Callable[[], Any], times: int) -> list[float]:
 
 def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
     from MyoScarSegLib.pipeline import Pipeline, sigmoid
-    from MyoScarSegLib.segmentation import load_segmenter
+    from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
 
     figures: dict[str, Any] = {}
     spacing = study.geometry.pixel_spacing_mm
     for view in ("slice", "auto") if model == "litemedsam" else ("auto",):
         segmenter = load_segmenter(model, view=view)
-        frame = segmenter.frame(study.slice_shape, spacing)
+        image = SegmenterImage(study.voxels[0], spacing)
 
-        def encode(segmenter: Any = segmenter, frame: Any = frame) -> None:
+        def encode(segmenter: Any = segmenter, image: Any = image) -> None:
             segmenter.cache.clear()
-            segmenter.encode(study.voxels[0], frame)
+            segmenter.encode(image)
 
         encode()
         figures["encode_whole_slice_s" if view == "slice" else "encode_s"] = statistics.median(_seconds(encode, 5))
@@ -127,7 +127,7 @@ def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
             dx0, dy0, dx1, dy1 = rng.uniform(-2, 2, 4)
             moved = Box(box.slice, box.x0 + dx0, box.y0 + dy0, max(box.x1 + dx1, box.x0 + 3), max(box.y1 + dy1, box.y0 + 3))
             start = time.perf_counter()
-            prediction = segmenter.predict(study.voxels[box.slice], [moved], pixel_spacing_mm=spacing, centre=centre)
+            prediction = segmenter.predict(SegmenterImage(study.voxels[box.slice], spacing, centre), [moved])
             _ = sigmoid(prediction.logits) >= 0.5
             edits.append(time.perf_counter() - start)
     figures["edit_median_s"] = statistics.median(edits)
@@ -174,6 +174,7 @@ def _vit_b(study: Study, boxes: list[Box], passes: int) -> dict[str, Any]:
 
     from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
     from MyoScarSegLib.segmentation.segmenter import Segmenter
+    from MyoScarSegLib.segmentation.segmenter_image import SegmenterImage
 
     state = sam_model_registry["vit_b"]().state_dict()
     state = {key: value for key, value in state.items() if not key.startswith("pixel_")}
@@ -183,7 +184,7 @@ def _vit_b(study: Study, boxes: list[Box], passes: int) -> dict[str, Any]:
     encoded: list[float] = []
     decoded: list[float] = []
     for index in range(passes):
-        image = study.voxels[index]
+        image = SegmenterImage(study.voxels[index])
         encoded += _seconds(lambda image=image: segmenter.encode(image), 1)  # type: ignore[misc]
         decoded += _seconds(lambda image=image, box=boxes[index]: segmenter.predict(image, [box]), 2)  # type: ignore[misc]
     return {"encode_s": statistics.median(encoded), "decode_s": statistics.median(decoded), "passes": passes}

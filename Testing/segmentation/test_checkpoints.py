@@ -16,7 +16,7 @@ from MyoScarSegLib import models
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.trust import is_trusted
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.segmentation import Segmenter, load_segmenter
+from MyoScarSegLib.segmentation import Segmenter, SegmenterImage, load_segmenter
 from MyoScarSegLib.segmentation.architectures import architecture_of, build, input_side
 from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from Testing.support.sam_factory import SIDE, litemedsam_state, nested, save, tiny_sam, tiny_state
@@ -78,7 +78,7 @@ def test_every_layout_holds_the_same_tensors(tmp_path, state, name):
 
 
 def test_every_layout_predicts_the_same(tmp_path, state):
-    image = np.random.default_rng(0).gamma(2, 100, (50, 70))
+    image = SegmenterImage(np.random.default_rng(0).gamma(2, 100, (50, 70)))
     box = Box(0, 20, 10, 45, 35)
     answers = []
     for name, layout in LAYOUTS.items():

@@ -8,7 +8,7 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.architectures import build
 from MyoScarSegLib.segmentation.detail import PROMPT_MAPS, DetailBranch, Refiner, heart_contrast, prompt_maps
 from MyoScarSegLib.segmentation.mask_decoder import decode
@@ -36,8 +36,8 @@ def segmenter(own_state) -> Segmenter:
 
 
 @pytest.fixture()
-def image() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 900, (48, 40)).astype(np.int16)
+def image() -> SegmenterImage:
+    return SegmenterImage(np.random.default_rng(0).integers(0, 900, (48, 40)).astype(np.int16), (1.0, 1.0), (20.0, 24.0))
 
 
 def test_prediction_is_what_training_sees(segmenter, own_state, image):
@@ -45,11 +45,11 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
     hint = np.full(image.shape, -5, dtype=np.float32)
     hint[10:30, 10:30] = np.random.default_rng(1).normal(0, 3, (20, 20))
     box, points = Box(0, 9.0, 12.0, 25.0, 30.0, source="detector"), [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
-    found = segmenter.predict(image, [box], points, hint, pixel_spacing_mm=(1.0, 1.0), centre=(20.0, 24.0))
+    found = segmenter.predict(image, [box], points, hint)
 
     network = build(own_state, _SIDE)
-    x0, y0 = 4, 8  # of the window of 32 mm around the centre
-    window = normalise(image)[y0 : y0 + _SIDE, x0 : x0 + _SIDE]
+    x0, y0 = 4, 8  # of the window of 32 mm around the center
+    window = normalise(image.voxels)[y0 : y0 + _SIDE, x0 : x0 + _SIDE]
     seen = hint[y0 : y0 + _SIDE, x0 : x0 + _SIDE]
     prompt = (box.x0 - x0, box.y0 - y0, box.x1 - x0, box.y1 - y0)
     clicks = np.array([(p.x - x0, p.y - y0, float(p.positive)) for p in points])
@@ -65,32 +65,28 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
 
 def test_two_boxes_are_the_union_of_each(segmenter, image):
     first, second = Box(0, 8.0, 10.0, 18.0, 20.0), Box(0, 22.0, 22.0, 34.0, 36.0)
-    near = {"pixel_spacing_mm": (1.0, 1.0), "centre": (20.0, 24.0)}
-    both = segmenter.predict(image, [first, second], **near).logits
-    alone = [segmenter.predict(image, [box], **near).logits for box in (first, second)]
+    both = segmenter.predict(image, [first, second]).logits
+    alone = [segmenter.predict(image, [box]).logits for box in (first, second)]
     np.testing.assert_allclose(both, np.maximum(*alone), atol=1e-4)
 
 
 def test_an_edit_does_not_encode_again(segmenter, image):
-    near = {"pixel_spacing_mm": (1.0, 1.0), "centre": (20.0, 24.0)}
-    segmenter.predict(image, [Box(0, 8.0, 10.0, 18.0, 20.0)], **near)
+    segmenter.predict(image, [Box(0, 8.0, 10.0, 18.0, 20.0)])
     misses = segmenter.cache.misses
-    segmenter.predict(image, [Box(0, 9.0, 10.0, 20.0, 20.0)], [Point(0, 12.0, 13.0, True)], **near)
-    segmenter.tissue(image, **near)
+    segmenter.predict(image, [Box(0, 9.0, 10.0, 20.0, 20.0)], [Point(0, 12.0, 13.0, True)])
+    segmenter.tissue(image)
     assert segmenter.cache.misses == misses
 
 
 def test_tissues_are_probabilities_on_the_native_grid(segmenter, image):
-    tissue = segmenter.tissue(image, pixel_spacing_mm=(1.0, 1.0), centre=(20.0, 24.0))
+    tissue = segmenter.tissue(image)
     assert tissue.shape == (4, *image.shape)
     np.testing.assert_allclose(tissue.sum(axis=0), 1, atol=1e-5)
     assert (tissue[0, :8] > 0.999).all(), "where the network does not look there is background"
 
 
 def test_score_is_the_overlap_to_be_expected(segmenter, image):
-    prediction = segmenter.predict(
-        image, [Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")], pixel_spacing_mm=(1.0, 1.0), centre=(20.0, 24.0)
-    )
+    prediction = segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")])
     probability = 1 / (1 + np.exp(-prediction.logits[8:40, 4:36].astype(float)))
     inside = probability >= 0.5
     expected = probability[inside].sum() / (inside.sum() + probability[~inside].sum())
@@ -126,15 +122,12 @@ def test_a_branch_without_refiner_leaves_the_masks_to_sam(own_state, image):
     """And still has its map, which is what boxes are proposed from."""
     half = {key: value for key, value in own_state.items() if not key.startswith("refiner.")}
     sam = {key: value for key, value in half.items() if not key.startswith("detail.")}
-    near = {"pixel_spacing_mm": (1.0, 1.0), "centre": (20.0, 24.0)}
     answers = []
     for number, state in enumerate((half, sam)):
         checkpoint = Checkpoint("s", str(number) * 64, state, "litemedsam", "myoscarseg-1", _SIDE, window_mm=32.0)
         segmenter = Segmenter(checkpoint, device="cpu", precision="float32")
         assert segmenter.knows_tissue == (state is half)
-        answers.append(
-            segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")], [Point(0, 14.0, 15.0, True)], **near)
-        )
+        answers.append(segmenter.predict(image, [Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")], [Point(0, 14.0, 15.0, True)]))
     np.testing.assert_allclose(answers[0].logits, answers[1].logits, atol=1e-5)
     assert answers[0].score == pytest.approx(answers[1].score, abs=1e-5)
 

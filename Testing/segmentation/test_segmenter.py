@@ -12,9 +12,10 @@ import torch
 from MyoScarSegLib.errors import ModelError, PromptError, StudyError
 from MyoScarSegLib.pipeline import sigmoid
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.heart_window import HeartWindow
-from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT, _group
+from MyoScarSegLib.segmentation.prompted_objects import prompted_objects
+from MyoScarSegLib.segmentation.segmenter import OUTSIDE_LOGIT
 from Testing.support.sam_factory import SIDE, litemedsam_state, tiny_sam
 from Testing.support.segmenter_factory import (
     ALONE,
@@ -52,13 +53,13 @@ def lite(lite_state) -> Segmenter:
 def _reference(image, *, box=None, points=(), mask=None, multimask=False):
     """SamPredictor's logits and scores for prompts in our frame.
 
-    SamPredictor adds half a pixel of its *input* to coordinates that count pixel centres, so that a native edge
+    SamPredictor adds half a pixel of its *input* to coordinates that count pixel centers, so that a native edge
     coordinate ``e`` is what it calls ``e - 0.5`` where nothing is resized.
     """
     from segment_anything import SamPredictor
 
     predictor = SamPredictor(tiny_sam())
-    predictor.set_image(np.repeat(image[:, :, None], 3, axis=2))
+    predictor.set_image(np.repeat(image.voxels[:, :, None], 3, axis=2))
     logits, scores, _ = predictor.predict(
         box=None if box is None else np.array(box.xyxy) - 0.5,
         point_coords=np.array([(p.x, p.y) for p in points]) - 0.5 if points else None,
@@ -161,12 +162,11 @@ def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
 def test_moving_image_and_prompts_together_moves_the_answer(lite):
     """In a window, where the heart lies in the slice does not matter."""
     big = np.random.default_rng(2).gamma(2, 100, (100, 120))
-    spacing = (1.0, 1.0)
     box = Box(0, 30, 35, 50, 52, source="yolo")
-    first = lite.predict(big[:80, :90], [box], pixel_spacing_mm=spacing, centre=(42.0, 44.0)).logits
+    first = lite.predict(SegmenterImage(big[:80, :90], (1.0, 1.0), (42.0, 44.0)), [box]).logits
     # The percentiles that normalise a slice must stay: the same pixels, rolled.
-    rolled = np.roll(big[:80, :90], (7, 11), axis=(0, 1))
-    second = lite.predict(rolled, [Box(0, 41, 42, 61, 59, source="yolo")], pixel_spacing_mm=spacing, centre=(53.0, 51.0)).logits
+    rolled = SegmenterImage(np.roll(big[:80, :90], (7, 11), axis=(0, 1)), (1.0, 1.0), (53.0, 51.0))
+    second = lite.predict(rolled, [Box(0, 41, 42, 61, 59, source="yolo")]).logits
     assert np.abs(second[7 + 24 : 7 + 64, 11 + 22 : 11 + 62] - first[24:64, 22:62]).max() < 1e-4
     assert np.ptp(first[24:64, 22:62]) > 0.01
 
@@ -262,7 +262,7 @@ def test_the_order_of_prompts_does_not_matter(vit):
     ],
 )
 def test_each_point_goes_to_the_objects_that_it_concerns(boxes, points, groups):
-    assert [(p.box, set(p.points)) for p in _group(boxes, points, has_mask=False)] == groups
+    assert [(p.box, set(p.points)) for p in prompted_objects(boxes, points)] == groups
 
 
 def _batches(segmenter, *arguments, **named):
@@ -292,7 +292,7 @@ def test_boxes_with_as_many_points_share_a_run_of_the_decoder(vit):
 def test_every_combination_gives_finite_logits_on_the_native_grid(lite, shape, with_box, with_points, with_mask):
     if not (with_box or with_points or with_mask):
         return
-    image = np.random.default_rng(0).normal(0, 100, shape)
+    image = SegmenterImage(np.random.default_rng(0).normal(0, 100, shape))
     mask = None
     if with_mask:
         mask = np.zeros(shape, bool)
@@ -352,11 +352,9 @@ def test_a_mask_that_cannot_be_used_is_refused(vit, mask, message):
 
 
 @pytest.mark.parametrize("image", [np.zeros((3, 48, 64)), np.zeros((1, 64)), np.full(SHAPE, np.inf)])
-def test_an_image_that_is_no_slice_is_refused(vit, image):
+def test_an_image_that_is_no_slice_is_refused(image):
     with pytest.raises(StudyError, match=r"is no slice|not finite"):
-        vit.predict(image, [BOX])
-    with pytest.raises(StudyError, match=r"is no slice|not finite"):
-        vit.encode(image)
+        SegmenterImage(image)
 
 
 @pytest.mark.parametrize("message", ["MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory"])
@@ -397,8 +395,8 @@ def test_foreign_litemedsam_looks_at_the_window_unless_told_otherwise(lite_state
 
 
 def test_what_the_window_does_not_show_is_surely_no_scar(lite):
-    image = np.random.default_rng(0).gamma(2, 100, (100, 120))
-    logits = lite.predict(image, [Box(0, 50, 45, 65, 60, source="yolo")], pixel_spacing_mm=(1.0, 1.0), centre=(60, 50)).logits
+    image = SegmenterImage(np.random.default_rng(0).gamma(2, 100, (100, 120)), (1.0, 1.0), (60, 50))
+    logits = lite.predict(image, [Box(0, 50, 45, 65, 60, source="yolo")]).logits
     assert (logits[:, :40] == OUTSIDE_LOGIT).all()
     assert (logits[:30] == OUTSIDE_LOGIT).all()
     assert (logits[30:70, 40:80] != OUTSIDE_LOGIT).all()
@@ -435,10 +433,10 @@ def test_the_window_moves_and_grows_to_hold_all_prompts(prompts):
 
 
 def test_a_previous_mask_beyond_the_window_moves_it_too(lite):
-    image = np.random.default_rng(0).gamma(2, 100, (100, 120))
+    image = SegmenterImage(np.random.default_rng(0).gamma(2, 100, (100, 120)), (1.0, 1.0), (60, 50))
     mask = np.zeros((100, 120), bool)
     mask[5:15, 5:20] = True
-    logits = lite.predict(image, mask=mask, pixel_spacing_mm=(1.0, 1.0), centre=(60, 50)).logits
+    logits = lite.predict(image, mask=mask).logits
     assert (logits[mask] != OUTSIDE_LOGIT).all()
 
 

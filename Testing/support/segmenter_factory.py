@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.segmentation import SegmenterImage
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from Testing.support.sam_factory import SIDE, tiny_state
 
@@ -18,11 +19,11 @@ BESIDE = Point(0, 18.0, 36.0)  # below the first box by a fifth of its width
 ALONE_NOT = Point(0, 60.0, 3.0, positive=False)
 
 
-def slice_image(shape=SHAPE, seed=0) -> np.ndarray:
-    """uint8 that our normalisation leaves as it is: more than 0.5 % of it is 0, and more than 0.2 % is 255."""
+def slice_image(shape=SHAPE, seed=0) -> SegmenterImage:
+    """A slice of uint8 that our normalization leaves as it is: more than 0.5 % of it is 0, and more than 0.2 % is 255."""
     image = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
     image[:2], image[-2:] = 0, 255
-    return image
+    return SegmenterImage(image)
 
 
 def tiny_checkpoint(**changes) -> Checkpoint:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalise import NORMALISATION
-from MyoScarSegLib.training.finetune.step import is_out_of_memory, too_little_memory
+from MyoScarSegLib.training.finetune.step import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, windowed
+from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ from MyoScarSegLib.training.averaging import average_into
 from MyoScarSegLib.training.finetune.learning import parameter_groups, rate_factor
 from MyoScarSegLib.training.finetune.objective import StepLoss
 from MyoScarSegLib.training.finetune.phase_state import damaged, read_state, write_state
-from MyoScarSegLib.training.finetune.step import Stepper, is_out_of_memory, too_little_memory
+from MyoScarSegLib.training.finetune.step import Stepper, too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
+from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.objective import StepLoss
 from MyoScarSegLib.training.finetune.training_processes import Processes
+from MyoScarSegLib.utils.device import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 _log = logging.getLogger(__name__)
-# What torch says where it has no class of its own for it, which is everywhere but on CUDA.
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "alloc_failed")
 
 Loss = Callable[["nn.ModuleDict", Sequence[Any], Sequence[Sequence[int]]], StepLoss]
 
@@ -137,15 +136,6 @@ class Stepper:
         self._network.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether this is how torch or Python say that memory ran out."""
-    import torch
-
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 def too_little_memory(device: torch.device) -> ModelError:

@@ -31,9 +31,9 @@ from MyoScarSegLib.training.yolo.samples import DetectorSample, phantom_slices_o
 from MyoScarSegLib.training.yolo.settings import CLASSES
 from MyoScarSegLib.training.yolo.state import TrainingState, differences, read_state, write_state
 from MyoScarSegLib.training.yolo.tissue import PAINTER, add_painter
-from MyoScarSegLib.training.yolo.trainer import TrainingPlan, out_of_memory, train_network
+from MyoScarSegLib.training.yolo.trainer import TrainingPlan, train_network
 from MyoScarSegLib.training.yolo.ventricles import prepare
-from MyoScarSegLib.utils.device import resolve_device
+from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -157,7 +157,7 @@ def _train(plan: TrainingPlan, device: torch.device, state_path: Path, hooks: Ho
         try:
             return train_network(plan, device=device, batch=batch)
         except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error) or batch == 1:
+            if not is_out_of_memory(error) or batch == 1:
                 raise
         batch = max(1, batch // 2)
         said = f"The memory does not suffice; going on with {batch} slices per step."

@@ -133,14 +133,6 @@ def train_network(plan: TrainingPlan, *, device: torch.device, batch: int | None
     return trainer.averaged
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory did not suffice, on whatever device."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        words in text for words in ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
-    )
-
-
 @functools.cache
 def _trainer_class() -> Any:
     """The trainer's class; made when first needed, for its base is slow to import."""

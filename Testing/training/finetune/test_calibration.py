@@ -10,7 +10,7 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.segmentation import load_segmenter
+from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.finetune.calibration import (
@@ -66,11 +66,11 @@ def test_few_patients_with_scar_choose_nothing():
 
 def test_what_had_the_chosen_probability_gets_a_half_and_nothing_else_changes(tmp_path):
     path = write_start(tmp_path / "model.safetensors")
-    image = np.random.default_rng(0).integers(0, 900, (48, 40)).astype(np.int16)
+    image = SegmenterImage(np.random.default_rng(0).integers(0, 900, (48, 40)).astype(np.int16), (1.0, 1.0))
     box = [Box(0, 9.0, 12.0, 25.0, 30.0)]
 
     def logits() -> np.ndarray:
-        return load_segmenter(path, device="cpu", precision="float32").predict(image, box, pixel_spacing_mm=(1.0, 1.0)).logits
+        return load_segmenter(path, device="cpu", precision="float32").predict(image, box).logits
 
     assert can_calibrate(path)
     before, weights = logits(), tensors_of(path)

@@ -14,7 +14,7 @@ import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.segmentation import load_segmenter
+from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, _segmenter, fine_tune
 from MyoScarSegLib.training.finetune.network import save_model
@@ -155,12 +155,11 @@ def test_the_file_predicts_what_the_network_predicted(trained, mode):
     done = trained(mode)
     before, after = _segmenter(done.network, done.outcome.start, "cpu"), load_segmenter(done.outcome.model, device="cpu")
     assert after.window is not None and after.window.side_px == SIDE
-    image, box = PATIENTS.validation[0].image, Box(0, 14, 8, 28, 16)
-    here = {"pixel_spacing_mm": (1.4, 1.4), "centre": (24.0, 20.0)}
-    expected, found = before.predict(image, [box], **here), after.predict(image, [box], **here)
+    image, box = SegmenterImage(PATIENTS.validation[0].image, (1.4, 1.4), (24.0, 20.0)), Box(0, 14, 8, 28, 16)
+    expected, found = before.predict(image, [box]), after.predict(image, [box])
     np.testing.assert_allclose(found.logits, expected.logits, atol=0.05)
     assert np.abs(expected.logits).max() > 1
-    np.testing.assert_allclose(after.tissue(image, **here), before.tissue(image, **here), atol=0.01)
+    np.testing.assert_allclose(after.tissue(image), before.tissue(image), atol=0.01)
 
 
 def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_path, module_cache):

@@ -12,7 +12,7 @@ import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.training.finetune.learning import rate_factor
-from MyoScarSegLib.training.finetune.step import is_out_of_memory
+from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_training import SCHEDULE, TinyPhase, branch_network, entries, tissue_loss, weights
 
@@ -167,7 +167,9 @@ NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultC
         (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
         (MemoryError(), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), False),
+        (ValueError("memory of a shape"), False),
     ],
 )
 def test_lack_of_memory_is_known_by_what_torch_says(error, meant):

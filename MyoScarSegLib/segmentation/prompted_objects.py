@@ -1,0 +1,81 @@
+"""What boxes and clicks mean: the objects that they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from MyoScarSegLib.errors import PromptError
+from MyoScarSegLib.prompts import Box, Point
+
+_GRACE_PX = 1.0
+"""How far a mask may reach beyond a box that the reader set."""
+_REACH = 0.25
+"""How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object."""
+
+
+@dataclass(frozen=True)
+class PromptedObject:
+    """One object: at most one box, with the points that belong to it."""
+
+    box: Box | None
+    points: tuple[Point, ...]
+
+    def beyond(self, shape: tuple[int, int]) -> np.ndarray | None:
+        """bool ``[rows, columns]``: the pixels that the object must not reach, None where it is free.
+
+        A box that the reader set is kept to within a pixel, but for the sides beyond which there is a positive click.
+        """
+        if self.box is None or not self.box.by_reader:
+            return None
+        x0, y0, x1, y1 = self.box.xyxy
+        clicks = [point for point in self.points if point.positive]
+        kept = []
+        for size, low, high, at in ((shape[0], y0, y1, [p.y for p in clicks]), (shape[1], x0, x1, [p.x for p in clicks])):
+            low = -np.inf if min(at, default=low) < low else low - _GRACE_PX
+            high = np.inf if max(at, default=high) > high else high + _GRACE_PX
+            centers = np.arange(size) + 0.5
+            kept.append((centers > low) & (centers < high))
+        return ~(kept[0][:, None] & kept[1])
+
+
+def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask: bool = False) -> list[PromptedObject]:
+    """Share the points out among the objects.
+
+    Each box is one object. A point inside a box refines that box's object, and so does a positive point a little beyond the
+    nearest box (by at most a quarter of its longer side): a reader clicks there on scar that the box cut off. Positive points
+    farther from all boxes are together one more object, from which all negative points take away; negative points outside all
+    boxes count for every object.
+
+    Args:
+        boxes, points: of one slice.
+        has_mask: whether there is a previous mask, which alone can be the object.
+
+    Raises:
+        PromptError: there is nothing, or there are only negative points.
+    """
+    if not boxes and not any(p.positive for p in points) and not has_mask:
+        raise PromptError("There is nothing to segment: give a box, a positive point or a previous mask.")
+    inside = [[_outside(box, p) <= 0 for p in points] for box in boxes]
+    for n, point in enumerate(points):
+        if point.positive and boxes and not any(row[n] for row in inside):
+            nearest = min(range(len(boxes)), key=lambda m: _outside(boxes[m], point))
+            inside[nearest][n] = _outside(boxes[nearest], point) <= _REACH
+    loose = [not any(row[n] for row in inside) for n in range(len(points))]
+    negative_anywhere = [p for n, p in enumerate(points) if loose[n] and not p.positive]
+    objects = [
+        PromptedObject(box, (*(p for n, p in enumerate(points) if row[n]), *negative_anywhere))
+        for box, row in zip(boxes, inside, strict=True)
+    ]
+    positive_alone = [p for n, p in enumerate(points) if loose[n] and p.positive]
+    if positive_alone or not objects:
+        objects.append(PromptedObject(None, (*positive_alone, *(p for p in points if not p.positive))))
+    return objects
+
+
+def _outside(box: Box, point: Point) -> float:
+    """How far a point lies outside a box, as a share of the box's longer side; not positive inside."""
+    outside = max(box.x0 - point.x, point.x - box.x1, box.y0 - point.y, point.y - box.y1)
+    return outside / max(box.x1 - box.x0, box.y1 - box.y0)

@@ -1,0 +1,46 @@
+"""A slice as a segmenter is given it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.segmentation.embedding_cache import content_hash
+
+
+@dataclass(frozen=True, eq=False)
+class SegmenterImage:
+    """One slice, with what decides where a segmenter looks at it. Made once; prompts come with each question.
+
+    Attributes:
+        voxels: ``[rows, columns]``, raw values, finite. They must not be changed as long as this is in use.
+        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
+        center: ``(x, y)`` of the heart in native pixel edges, for a segmenter that looks at a window; None for the middle of
+            the slice.
+
+    Raises:
+        StudyError: ``voxels`` is not one slice of finite values.
+    """
+
+    voxels: np.ndarray
+    pixel_spacing_mm: tuple[float, float] | None = None
+    center: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 2 or min(self.voxels.shape) < 2:
+            raise StudyError(f"An array of the shape {self.voxels.shape} is no slice; a segmenter needs [rows, columns].")
+        if not np.isfinite(self.voxels).all():
+            raise StudyError("The slice holds values that are not finite. Correct or leave out that slice.")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(rows, columns)``."""
+        return int(self.voxels.shape[0]), int(self.voxels.shape[1])
+
+    @cached_property
+    def content(self) -> str:
+        """Checksum of the voxels, by which an embedding is found again."""
+        return content_hash(self.voxels)
