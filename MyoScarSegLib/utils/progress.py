@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator
+from typing import Protocol, TypeVar
 
 from MyoScarSegLib.errors import Cancelled
+
+_T = TypeVar("_T")
 
 
 class Progress(Protocol):
@@ -38,3 +41,24 @@ class CancelToken:
         """Raise :class:`~MyoScarSegLib.errors.Cancelled` if :meth:`cancel` was called."""
         if self.cancelled:
             raise Cancelled()
+
+
+def check_cancel(cancel: CancelToken | None) -> None:
+    """Raise :class:`~MyoScarSegLib.errors.Cancelled` if there is a token and it is set."""
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+
+
+def steps(
+    items: Collection[_T], message: Callable[[_T], str], progress: Progress, cancel: CancelToken | None = None
+) -> Iterator[_T]:
+    """The items, one after the other; before each ``cancel`` is honored and ``progress`` called with ``message(item)``.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    for done, item in enumerate(items):
+        check_cancel(cancel)
+        progress(done, len(items), message(item))
+        yield item
+    progress(len(items), len(items), "done")

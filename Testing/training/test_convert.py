@@ -12,8 +12,7 @@ from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets import conversion as module
-from MyoScarSegLib.training.datasets.boxes import scar_boxes, yolo_text
-from MyoScarSegLib.training.datasets.conversion import Options, convert
+from MyoScarSegLib.training.datasets.conversion import Options, convert, scar_boxes, yolo_text
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice, stacked
 from MyoScarSegLib.training.datasets.training_library import Library

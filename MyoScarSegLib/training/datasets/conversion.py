@@ -13,21 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets import labelmaps
-from MyoScarSegLib.training.datasets.boxes import MERGED, PER_SCAR, scar_boxes, yolo_text
 from MyoScarSegLib.training.datasets.label_pictures import write_gray
 from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT, DataSet, LabeledStudy
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.files import move, write_bytes, write_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
 SCAR_CLASS = "scar"
+PER_SCAR, MERGED = "per-scar", "merged"
 
 _DATASET_JSON = {"background": 0, "cavity": 1, "myocardium": 2, "scar": 3, "no-reflow": 4}
 
@@ -152,8 +153,7 @@ def _to_yolo(
     sidecar = Sidecar()
     facts = _facts_of_pictures(data)
     written = [labeled for labeled in data.slices if labeled.patient in part_of]
-    for done, labeled in enumerate(written):
-        _step(cancel, progress, done, len(written), f"Writing {labeled.stack}")
+    for labeled in steps(written, lambda labeled: f"Writing {labeled.stack}", progress, cancel):
         name = f"{_file_name(labeled.stack)}_slice_{labeled.index:03d}"
         if name in sidecar.slices:
             raise StudyError(f"Two slices would be called {name}; give their cases different names.")
@@ -168,7 +168,6 @@ def _to_yolo(
         sidecar.cases[labeled.stack] = facts[labeled.stack]
         report.slices += 1
         report.slices_with_scar += int(labeled.scar.any())
-    progress(len(written), len(written), "Writing")
     report.cases = len(sidecar.cases)
     places = ("train/images", "val/images") if report.layout == "yolosam" else ("images/train", "images/val")
     # Without a `path`, ultralytics looks beside the file, so the folder may be moved.
@@ -197,14 +196,45 @@ def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
     return facts
 
 
+def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:
+    """Boxes around the lesions of one slice, for YOLO's label files, see :func:`~MyoScarSegLib.lesions.lesions`.
+
+    Args:
+        scar: ``[rows, columns]``, non-zero where there is scar.
+        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
+        merged: one box around all of it, instead of one for each scar.
+
+    Returns:
+        float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.
+    """
+    numbered = lesions(scar, pixel_spacing_mm)
+    return boxes_of(numbered > 0 if merged else numbered)
+
+
+def yolo_text(boxes: np.ndarray, shape: tuple[int, int], number: int = 0) -> str:
+    """The label file of one picture; empty for one without boxes, which YOLO takes as background.
+
+    Args:
+        boxes: ``[boxes, 4]`` in pixel edges.
+        shape: ``(rows, columns)`` of the picture.
+        number: of the class.
+    """
+    rows, columns = shape
+    lines = []
+    for x0, y0, x1, y1 in np.asarray(boxes, dtype=np.float64).reshape(-1, 4):
+        shares = ((x0 + x1) / 2 / columns, (y0 + y1) / 2 / rows, (x1 - x0) / columns, (y1 - y0) / rows)
+        # Eight digits keep an edge to a ten-thousandth of a pixel in any picture.
+        lines.append(f"{number} " + " ".join(f"{share:.8f}" for share in shares) + "\n")
+    return "".join(lines)
+
+
 def _to_volumes(
     data: DataSet, folder: Path, options: Options, report: Conversion, progress: Progress, cancel: CancelToken | None
 ) -> None:
     studies = _studies(data, report)
     plain = all(set(np.unique(one.labels)) <= {BACKGROUND, INFARCT} for one in studies)
     sidecar = Sidecar(label_map=dict(labelmaps.BINARY[1] if plain else labelmaps.EMIDEC))
-    for done, one in enumerate(studies):
-        _step(cancel, progress, done, len(studies), f"Writing {one.case}")
+    for one in steps(studies, lambda one: f"Writing {one.case}", progress, cancel):
         name = _file_name(one.case)
         if name in sidecar.cases:
             raise StudyError(f"Two cases would be called {name}; give them different names.")
@@ -213,7 +243,6 @@ def _to_volumes(
         write_volume(folder / "labels" / f"{name}.nii.gz", labels, straight(one.study))
         sidecar.cases[name] = CaseFacts.of(one.patient, one.wall_known, one.study)
         _count(report, one)
-    progress(len(studies), len(studies), "Writing")
     named = {"background": 0, "scar": 1} if plain else _DATASET_JSON
     write_json(folder / "dataset.json", {"channel_names": {"0": "LGE"}, "labels": named, "file_ending": ".nii.gz"})
     if data.given_split is not None:
@@ -228,8 +257,7 @@ def _to_library(
     library = Library.create(folder)
     before = set() if new else {case.case for case in library.scan()[0]}
     studies = _studies(data, report)
-    for done, one in enumerate(studies):
-        _step(cancel, progress, done, len(studies), f"Adding {one.case}")
+    for one in steps(studies, lambda one: f"Adding {one.case}", progress, cancel):
         try:
             case = library.add(
                 one.study,
@@ -249,7 +277,6 @@ def _to_library(
             report.known.append(case.case)
         else:
             _count(report, one)
-    progress(len(studies), len(studies), "Adding")
     if not report.cases and not report.known:
         name, reason = next(iter(report.skipped.items()))
         raise StudyError(f"None of the {len(report.skipped)} cases can be added; {name}: {reason}")
@@ -274,9 +301,3 @@ def _count(report: Conversion, one: LabeledStudy) -> None:
 
 def _file_name(name: str) -> str:
     return case_name(Path(name).name)
-
-
-def _step(cancel: CancelToken | None, progress: Progress, done: int, total: int, message: str) -> None:
-    if cancel is not None:
-        cancel.raise_if_cancelled()
-    progress(done, total, message)

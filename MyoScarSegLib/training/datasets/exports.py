@@ -10,7 +10,7 @@ from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.training.datasets.case_record import RECORD, THUMBNAIL, Case
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.files import sha256_of
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 
 def export_cases(
@@ -49,10 +49,7 @@ def export_cases(
         if name in there:
             raise StudyError(f"{folder} has a case {name} already. Choose another folder.")
     exported: list[str] = []
-    for done, name in enumerate(names):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(names), f"Exporting {name}")
+    for name in steps(names, lambda name: f"Exporting {name}", progress, cancel):
         with target.place_for(name, cancel) as place:
             _copy(library.folders().get(name), place, known[name])
         exported.append(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -11,7 +12,21 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.files import parse_json, write_bytes
+from MyoScarSegLib.utils.json_fields import read, to_json
+
+_Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    spacing_mm: _Vector | None
+    origin_mm: _Vector
+    direction: tuple[_Vector, _Vector, _Vector]
+    slice_positions_mm: tuple[float, ...] | None
+    slice_origins_mm: tuple[_Vector, ...] | None
+    reconstruction: Reconstruction
+    bad_slices: dict[int, str]
 
 
 def write_handover(path: Path, study: Study, labels: np.ndarray) -> None:
@@ -26,17 +41,18 @@ def write_handover(path: Path, study: Study, labels: np.ndarray) -> None:
         OutputError: the file cannot be written.
     """
     geometry = study.geometry
-    facts = {
-        "spacing_mm": geometry.spacing_mm,
-        "origin_mm": geometry.origin_mm,
-        "direction": np.asarray(geometry.direction).tolist(),
-        "slice_positions_mm": None if geometry.slice_positions_mm is None else np.asarray(geometry.slice_positions_mm).tolist(),
-        "slice_origins_mm": None if geometry.slice_origins_mm is None else np.asarray(geometry.slice_origins_mm).tolist(),
-        "reconstruction": study.reconstruction.value,
-        "bad_slices": {str(k): reason for k, reason in study.bad_slices.items()},
-    }
+    facts = _Facts(
+        geometry.spacing_mm,
+        geometry.origin_mm,
+        np.asarray(geometry.direction).tolist(),
+        None if geometry.slice_positions_mm is None else np.asarray(geometry.slice_positions_mm).tolist(),
+        None if geometry.slice_origins_mm is None else np.asarray(geometry.slice_origins_mm).tolist(),
+        study.reconstruction,
+        dict(study.bad_slices),
+    )
     data = io.BytesIO()
-    np.savez(data, voxels=study.voxels, labels=labels, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8))
+    text = json.dumps(to_json(facts)).encode()
+    np.savez(data, voxels=study.voxels, labels=labels, facts=np.frombuffer(text, dtype=np.uint8))
     write_bytes(path, data.getvalue())
 
 
@@ -48,23 +64,16 @@ def read_handover(path: Path, case: str) -> tuple[Study, np.ndarray]:
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            facts = json.loads(stored["facts"].tobytes())
+            facts = read(_Facts, parse_json(stored["facts"].tobytes(), StudyError, str(path)), StudyError, str(path))
             voxels, labels = stored["voxels"], stored["labels"]
-        positions, origins = facts["slice_positions_mm"], facts["slice_origins_mm"]
+        positions, origins = facts.slice_positions_mm, facts.slice_origins_mm
         geometry = Geometry(
-            None if facts["spacing_mm"] is None else tuple(facts["spacing_mm"]),
-            tuple(facts["origin_mm"]),
-            np.array(facts["direction"], dtype=np.float64),
+            facts.spacing_mm,
+            facts.origin_mm,
+            np.array(facts.direction, dtype=np.float64),
             None if positions is None else np.array(positions, dtype=np.float64),
             None if origins is None else np.array(origins, dtype=np.float64),
         )
-        study = Study(
-            case,
-            voxels,
-            geometry,
-            Reconstruction(facts["reconstruction"]),
-            bad_slices={int(k): str(reason) for k, reason in facts["bad_slices"].items()},
-        )
-    except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        return Study(case, voxels, geometry, facts.reconstruction, bad_slices=facts.bad_slices), labels
+    except (OSError, KeyError, ValueError, BadZipFile, StudyError) as error:
         raise StudyError(f"The study on its way to the library, {path}, cannot be read: {error}. Add it again.") from error
-    return study, labels

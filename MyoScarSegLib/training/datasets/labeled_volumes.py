@@ -17,7 +17,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,13 @@ def read_volumes(
     rule = patients or PatientRule()
     skipped = dict(found.skipped)
     cases: list[_Read] = []
-    for done, pair in enumerate(found.pairs):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(found.pairs), f"Reading {pair.case}")
+    for pair in steps(found.pairs, lambda pair: f"Reading {pair.case}", progress, cancel):
         try:
             cases.append(_read(pair, rule, sidecar, label_map))
         except UnnamedLabelsError:
             raise
         except StudyError as error:
             skipped[pair.case] = str(error)
-    progress(len(found.pairs), len(found.pairs), "Reading")
     if not cases:
         raise _none_readable(folder, skipped)
     label_map = label_map or sidecar.label_map

@@ -10,7 +10,7 @@ from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
 from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
 from MyoScarSegLib.training.splits import check_leakage, check_split
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,7 @@ def check_library(library: Library, *, progress: Progress = no_progress, cancel:
     cases, damaged = library.scan()
     findings = [Finding("error", case, reason) for case, reason in damaged.items()]
     studies: list[LabeledStudy] = []
-    for done, case in enumerate(cases):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(cases), f"Checking {case.case}")
+    for case in steps(cases, lambda case: f"Checking {case.case}", progress, cancel):
         try:
             labeled = library.load(case)
         except StudyError as error:
@@ -55,7 +52,6 @@ def check_library(library: Library, *, progress: Progress = no_progress, cancel:
             message = "Image, geometry or labels are not what the record is about. Remove the case and add it again."
             findings.append(Finding("error", case.case, message))
         findings += [Finding("warning", case.case, message) for message in _remarks(labeled)]
-    progress(len(cases), len(cases), "Checking")
     if not cases and not damaged:
         findings.append(Finding("warning", "", "The library has no case yet."))
     return findings + _leftovers(library) + _of_split(library, studies)

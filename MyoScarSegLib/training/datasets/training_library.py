@@ -20,7 +20,9 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -44,12 +46,20 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import CASES, case_folders, put, take_away, written_aside
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
+from MyoScarSegLib.utils.files import sha256_of, write_json
+from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 MARK, SPLIT = "library.json", "split.json"
-FORMAT, VERSION = "MyoScarSeg training library", 1
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """The content of ``library.json``."""
+
+    format: Literal["MyoScarSeg training library"]
 
 
 class Library:
@@ -72,8 +82,11 @@ class Library:
             return cls.open(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise StudyError(f"{folder} is not empty and no training library; choose a new folder.")
-        write_json(folder / MARK, {"format": FORMAT, "version": VERSION})
-        _made(folder / CASES)
+        write_json(folder / MARK, to_json(_Mark("MyoScarSeg training library"), version=VERSION))
+        try:
+            (folder / CASES).mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot make the folder {folder / CASES}: {error.strerror}. Choose another place.") from error
         return cls(folder)
 
     @classmethod
@@ -86,13 +99,7 @@ class Library:
         folder = Path(folder)
         if not (folder / MARK).is_file():
             raise StudyError(f"{folder} is no training library: there is no {MARK} in it.")
-        document = read_json(folder / MARK, StudyError)
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise StudyError(f"{folder / MARK} does not say that this is a training library.")
-        if document.get("version") != VERSION:
-            raise StudyError(
-                f"{folder} is a library of version {document.get('version')}; this program knows version {VERSION}. Update it."
-            )
+        load(_Mark, folder / MARK, StudyError, version=VERSION)
         return cls(folder)
 
     def check_there(self) -> None:
@@ -156,9 +163,9 @@ class Library:
         if same is not None and same.content_sha256 == content_digest(labeled):
             return same
         with written_aside(self.folder) as temporary:
-            _stop(cancel)
+            check_cancel(cancel)
             record = write_case(temporary, labeled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
-            _stop(cancel)
+            check_cancel(cancel)
             with self._locked(cancel):
                 same = self._same(labeled, name, replace)
                 if same is not None and same.content_sha256 == record.content_sha256:
@@ -294,14 +301,11 @@ class Library:
         if not cases and not skipped:
             raise StudyError(f"The training library {self.folder} has no case yet. Add some with `myoscarseg library add`.")
         studies = []
-        for done, case in enumerate(cases):
-            _stop(cancel)
-            progress(done, len(cases), f"Reading {case.case}")
+        for case in steps(cases, lambda case: f"Reading {case.case}", progress, cancel):
             try:
                 studies.append(self.load(case))
             except StudyError as error:
                 skipped[case.case] = str(error)
-        progress(len(cases), len(cases), "Reading")
         if not studies:
             name, reason = next(iter(skipped.items()))
             raise StudyError(f"None of the {len(skipped)} cases in {self.folder} can be read; {name}: {reason}")
@@ -409,7 +413,7 @@ class Library:
         strata = strata_by_content(slices)
         drawn = before.extended(strata) if before else split_patients(strata, seed=seed, folds=folds, held_out=held_out)
         check_leakage(drawn, slices)
-        _stop(cancel)
+        check_cancel(cancel)
         with self._locked(cancel):
             if not replace and self.split_manifest() != before:
                 raise StudyError(f"{self.folder / SPLIT} was changed by somebody else meanwhile. Look at it, and draw again.")
@@ -429,7 +433,7 @@ class Library:
         """
         studies, _skipped = self.read(progress=progress, cancel=cancel)
         notes = check_split(split, [labeled for one in studies for labeled in one.slices()])
-        _stop(cancel)
+        check_cancel(cancel)
         with self._locked(cancel):
             split.write(self.folder / SPLIT)
         return notes
@@ -453,15 +457,3 @@ def _renamed(record: Case, case: str, folder: Path) -> Case:
     record = dataclasses.replace(record, case=case)
     record.write(folder)
     return record
-
-
-def _made(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another place.") from error
-
-
-def _stop(cancel: CancelToken | None) -> None:
-    if cancel is not None:
-        cancel.raise_if_cancelled()

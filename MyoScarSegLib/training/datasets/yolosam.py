@@ -23,7 +23,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
 MASK_FOLDERS = ("masks", "labels")
@@ -83,16 +83,12 @@ def read_yolosam(
     rule, sidecar = patients or PatientRule(), Sidecar.read(folder)
     skipped: dict[str, str] = {}
     read: list[_Read] = []
-    for done, (part, path, home) in enumerate(jobs):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+    for part, path, home in steps(jobs, lambda job: f"Reading {job[1].stem}", progress, cancel):
         name = f"{part}/{path.stem}" if part else path.stem
-        progress(done, len(jobs), f"Reading {name}")
         try:
             read.append(_read(name, part, path, home, rule, sidecar))
         except StudyError as error:
             skipped[name] = str(error)
-    progress(len(jobs), len(jobs), "Reading")
     if not read:
         name, reason = next(iter(skipped.items()))
         raise StudyError(f"None of the {len(skipped)} pictures in {folder} can be read; {name}: {reason}")

@@ -27,7 +27,7 @@ from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, stem
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 MASKS = "masks"
 
@@ -80,10 +80,7 @@ def compare_masks(
     truth_maps = _maps(truth_files, truth, labels, None, "--labels", failures)
     pred_maps = _maps(predicted_files, predicted, pred_labels, labels, "--pred-labels", failures)
     scores: list[CaseScore] = []
-    for done, (prediction, reference) in enumerate(matches.pairs):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(matches.pairs), f"comparing {reference.case}")
+    for prediction, reference in steps(matches.pairs, lambda pair: f"comparing {pair[1].case}", progress, cancel):
         if reference.case in failures:
             continue
         try:
@@ -93,7 +90,6 @@ def compare_masks(
             raise
         except StudyError as error:
             failures[reference.case] = str(error)
-    progress(len(matches.pairs), len(matches.pairs), "compared")
     notes = [f"{name} has no reference in {truth} and is not counted." for name in matches.without_truth]
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:

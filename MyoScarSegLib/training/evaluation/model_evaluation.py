@@ -28,7 +28,7 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.prompt_boxes import JITTER, jittered
 from MyoScarSegLib.training.prompt_clicks import correction
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
@@ -291,10 +291,7 @@ def evaluate_reference(
     scores: dict[str, list[CaseScore]] = {method: [] for method in methods}
     failures: dict[str, str] = {}
     stacks = stacks_of(slices)
-    for done, stack in enumerate(stacks):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(stacks), f"thresholds of {stack.case}")
+    for stack in steps(stacks, lambda stack: f"thresholds of {stack.case}", progress, cancel):
         try:
             if stack.wall is None:
                 raise StudyError("its left-ventricular wall was not drawn")
@@ -314,5 +311,4 @@ def evaluate_reference(
                     slice_numbers=stack.numbers,
                 )
             )
-    progress(len(stacks), len(stacks), "thresholds")
     return Evaluation({method: tuple(of) for method, of in scores.items()}, failures, notes=(NOTE,))
