@@ -49,6 +49,7 @@ class Pipeline:
         trust: bool = False,
         preprocessing_id: str | None = None,
         confidence: float | None = None,
+        prompts_at_once: int | None = None,
         cache: EmbeddingCache | None = None,
     ) -> None:
         """Choose the models; nothing is loaded yet.
@@ -64,6 +65,8 @@ class Pipeline:
             confidence: least confidence of a proposed box, as the box tells it; the models' own if None. Where the segmenter has
                 a map of tissues, that is the map's probability in the box, and the detector keeps its own threshold. It may be
                 changed later, as the attribute of this name.
+            prompts_at_once: how many boxes or points of a slice the segmenter takes together, fewer need less memory; its own
+                choice if None. It may be changed later, too.
             cache: of image embeddings; a new one if None.
         """
         self._detector = detector
@@ -74,6 +77,7 @@ class Pipeline:
         self._trust = trust
         self._preprocessing_id = preprocessing_id
         self.confidence = confidence
+        self.prompts_at_once = prompts_at_once
         self._cache = cache
         self._heart_detector: Detector | None = None
         self._hearts: list[_Heart] = []
@@ -345,6 +349,7 @@ class Pipeline:
         usable = [k for k in prompted if k not in study.bad_slices]
         if prompted and not cancelled:
             segmenter = self.segmenter
+            segmenter.prompts_at_once = self.prompts_at_once or segmenter.prompts_at_once
             provenance |= _provenance(segmenter)
             center = None
             if segmenter.window is not None and usable:

@@ -13,15 +13,15 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from MyoScarSegLib import __version__
+from MyoScarSegLib import __version__, errors
 from MyoScarSegLib.engine import protocol
+from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.link import Link, TransportFactory
 from MyoScarSegLib.engine.messages import (
-    EngineSettings,
     boxes_json,
     boxes_of,
     by_slice,
@@ -31,16 +31,17 @@ from MyoScarSegLib.engine.messages import (
     texts,
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
-from MyoScarSegLib.engine.request import CANCELLED, DONE, FAILED, RUNNING, WAITING, Request, RequestProgress
+from MyoScarSegLib.engine.request import Request
 from MyoScarSegLib.engine.status import EngineStatus, Patience
-from MyoScarSegLib.engine.transport import SubprocessTransport
-from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.errors import EngineError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import Boxes, Encoded, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.child import environment_with_us
+from MyoScarSegLib.utils.background_task import environment_with_us
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from MyoScarSegLib.utils.transport import SubprocessTransport
 
-__all__ = ["Engine", "EngineSettings", "EngineStatus", "Patience", "Request", "RequestProgress"]
+__all__ = ["Engine", "EngineSettings", "EngineStatus", "Patience", "Request"]
 
 STOPPED = "stopped"
 STARTING = "starting"
@@ -119,7 +120,6 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """The whole environment of a worker: this process's own, with this library on the path."""
         environment = environment_with_us()
-        environment["PYTHONSAFEPATH"] = "1"  # or a folder that happens to be the current one could hide a library
         environment["PYTHONFAULTHANDLER"] = "1"  # a crash in native code then leaves its place in the log
         if self.settings.threads:
             environment["OMP_NUM_THREADS"] = str(self.settings.threads)
@@ -398,7 +398,7 @@ class Engine:
             request.crashes += 1
             if request.crashes > 1 and request.cancelling_s is None:
                 again = f"{self.error} It was asked twice for the same and ended both times, so it is not asked again."
-                self._finish(request, FAILED, error=again, log=self._link.log, kind="EngineError")
+                self._finish(request, FAILED, error=EngineError(again), log=self._link.log)
         for request in self._requests.values():
             request.repeated = request.repeated or started
         now = self._clock()
@@ -430,7 +430,7 @@ class Engine:
             if request.cancelling_s is not None:
                 self._finish(request, CANCELLED)
             else:
-                self._finish(request, FAILED, error=why, log=self._link.log, kind="EngineError")
+                self._finish(request, FAILED, error=EngineError(why), log=self._link.log)
 
     def _judge(self) -> None:
         """Whether the worker is still to be waited for."""
@@ -457,7 +457,7 @@ class Engine:
         if self._state == STOPPED:
             self.start()
         if self._state == BROKEN:
-            request.finish(FAILED, error=self.error, log=self._link.log, kind="EngineError")
+            request.finish(FAILED, error=EngineError(self.error), log=self._link.log)
             return request
         self._requests[request.id] = request
         self._link.send(request.fields)
@@ -489,8 +489,7 @@ class Engine:
         elif message.type == "cancelled" or request.cancelling_s is not None:
             self._finish(request, CANCELLED)
         elif message.type == "error":
-            log, kind = str(fields["log"]), str(fields["kind"])
-            self._finish(request, FAILED, error=str(fields["error"]), log=log, kind=kind)
+            self._finish(request, FAILED, error=_error(fields), log=str(fields["log"]))
         else:
             if not request.background:
                 self.error = ""
@@ -522,6 +521,13 @@ class _Opened:
     key: str
     study: Study
     preferred: int | None = None
+
+
+def _error(fields: Mapping[str, Any]) -> MyoScarSegError:
+    """The error that the worker raised, of its class (``ModelError``, ``PromptError``, ...)."""
+    kind = getattr(errors, str(fields["kind"]), EngineError)
+    known = isinstance(kind, type) and issubclass(kind, MyoScarSegError)
+    return (kind if known else EngineError)(str(fields["error"]))
 
 
 def _value(message: Message) -> Any:

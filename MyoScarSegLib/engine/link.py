@@ -7,13 +7,11 @@ from functools import partial
 from typing import Any, Protocol
 
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.endings import how_it_ended
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
 from MyoScarSegLib.engine.status import Patience
-from MyoScarSegLib.engine.transport import Transport, ignore_bytes, ignore_exit
+from MyoScarSegLib.utils.exit_status import how_it_ended
 from MyoScarSegLib.utils.processes import birth_of, end_process
-
-TransportFactory = Callable[[list[str], dict[str, str]], Transport]
+from MyoScarSegLib.utils.transport import Transport, TransportFactory, ignore_bytes, ignore_exit
 
 # Between two looks at most this much counts as waiting: an application that was busy itself, or a computer that slept, has not
 # been waiting for the worker.

@@ -1,4 +1,4 @@
-"""What travels between client and worker, as frames: studies, prompts, masks, settings.
+"""What travels between client and worker, as frames: studies, prompts, masks.
 
 Of a study only what inference needs travels: voxels, spacing, directions, unusable slices. No name, no source, no origin.
 """
@@ -6,8 +6,7 @@ Of a study only what inference needs travels: voxels, spacing, directions, unusa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,49 +17,6 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What the worker works with.
-
-    Attributes:
-        detector: name in the registry, or path; the default model if None.
-        segmenter: likewise.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        confidence: least confidence of a proposed box, as the box tells it; the models' own if None.
-        trust: unpickle foreign checkpoints that hold more than tensors.
-        threads: of the processor; torch's own choice if None.
-        cache_folder: where embeddings are also kept on disk, so that they outlive the worker; None for memory alone.
-        cache_mib: most mebibytes of embeddings in memory.
-        batch: how many boxes or points of a slice the segmenter takes together; fewer need less memory.
-    """
-
-    detector: str | Path | None = None
-    segmenter: str | Path | None = None
-    device: str = "auto"
-    confidence: float | None = None
-    trust: bool = False
-    threads: int | None = None
-    cache_folder: str | Path | None = None
-    cache_mib: int = 1024
-    batch: int = 16
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; paths are text."""
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> EngineSettings:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            ProtocolError: a field is unknown.
-        """
-        try:
-            return cls(**document)
-        except TypeError as error:
-            raise ProtocolError(f"Settings cannot be read: {error}.") from error
 
 
 def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.jobs import Job, JobQueue
-from MyoScarSegLib.engine.messages import EngineSettings, boxes_json, boxes_of, points_of, result_message
+from MyoScarSegLib.engine.messages import boxes_json, boxes_of, points_of, result_message
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import Progress
@@ -135,8 +135,7 @@ class Work:
         loaded = made_for is not None and replace(made_for, confidence=settings.confidence, batch=settings.batch) == settings
         if loaded and self._pipeline is not None and self._segmenter is not None:
             self._made_for = settings
-            self._pipeline.confidence = settings.confidence
-            self._segmenter.prompts_at_once = settings.batch
+            self._pipeline.confidence, self._pipeline.prompts_at_once = settings.confidence, settings.batch
             return self._pipeline
         report(0, total, _LOADING)
         self._told_loading(True)
@@ -146,39 +145,24 @@ class Work:
             self._told_loading(False)
 
     def _made(self, settings: EngineSettings) -> Pipeline:
+        """The pipeline for these settings, of the models that were loaded for others where they are the same."""
         importlib.invalidate_caches()  # what was missing before may have been installed meanwhile
-        import torch
-
-        from MyoScarSegLib.pipeline import Pipeline
-        from MyoScarSegLib.segmentation import EmbeddingCache
-
-        before = self._made_for
-        if settings.threads and (before is None or before.threads != settings.threads):
-            torch.set_num_threads(settings.threads)
-        folder = None if settings.cache_folder is None else Path(settings.cache_folder)
-        if self._cache is None or self._cache.folder != folder or self._cache.budget_bytes != settings.cache_mib << 20:
-            self._cache, self._segmenter, self._pipeline = EmbeddingCache(settings.cache_mib << 20, folder), None, None
-        if before is None or (before.device, before.trust) != (settings.device, settings.trust):
-            self._detector = self._segmenter = self._pipeline = None
-        elif before.detector != settings.detector:
-            self._detector = self._pipeline = None
-        if before is not None and before.segmenter != settings.segmenter:
-            self._segmenter = self._pipeline = None
-        self._made_for = settings
-        if self._pipeline is None:
-            self._pipeline = Pipeline(
-                detector=self._detector or settings.detector,
-                segmenter=self._segmenter or settings.segmenter,
-                device=settings.device,
-                trust=settings.trust,
-                cache=self._cache,
-            )
-        self._pipeline.confidence = settings.confidence
-        self._segmenter = self._pipeline.segmenter
-        self._segmenter.prompts_at_once = settings.batch
+        before = self._made_for or settings
+        if self._cache is None or (before.cache_folder, before.cache_mib) != (settings.cache_folder, settings.cache_mib):
+            self._cache, self._segmenter = settings.cache(), None
+        if (before.device, before.trust) != (settings.device, settings.trust):
+            self._detector = self._segmenter = None
+        if before.detector != settings.detector:
+            self._detector = None
+        if before.segmenter != settings.segmenter:
+            self._segmenter = None
+        self._made_for, self._pipeline = settings, None
+        pipeline = settings.pipeline(detector=self._detector, segmenter=self._segmenter, cache=self._cache)
+        self._segmenter = pipeline.segmenter
         if self._segmenter.window is not None or self._segmenter.knows_tissue:
-            self._detector = self._pipeline.detector
-        return self._pipeline
+            self._detector = pipeline.detector
+        self._pipeline = pipeline
+        return pipeline
 
     def _device_test(self, report: Progress) -> dict[str, Any]:
         """How long the chosen segmenter takes for a slice of noise on the chosen device."""

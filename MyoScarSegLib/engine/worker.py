@@ -21,8 +21,9 @@ from typing import Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
+from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.jobs import PRIORITY, Job, JobQueue
-from MyoScarSegLib.engine.messages import EngineSettings, study_of
+from MyoScarSegLib.engine.messages import study_of
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
 from MyoScarSegLib.engine.work import Work
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError

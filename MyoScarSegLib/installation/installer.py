@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from MyoScarSegLib.engine.transport import SubprocessTransport, Transport
 from MyoScarSegLib.errors import Cancelled, InstallationError, MyoScarSegError
 from MyoScarSegLib.installation import child
 from MyoScarSegLib.installation.explain import explain
@@ -20,6 +19,7 @@ from MyoScarSegLib.installation.memory import Memory, Remembered
 from MyoScarSegLib.installation.plan import Choices, Plan, Step, make_plan
 from MyoScarSegLib.installation.report import Report
 from MyoScarSegLib.installation.requirements import SLICERS_MODULES, missing
+from MyoScarSegLib.utils.transport import SubprocessTransport, Transport
 
 #: Starts a program: (command) -> transport that is not started yet.
 TransportFactory = Callable[[list[str]], Transport]

@@ -220,7 +220,7 @@ def take_over(
     return _put(file, {**empty_card(), **facts, **card}, wish, "", progress, cancel)
 
 
-def keep_chore(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
+def keep_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
     """:func:`keep` for the application, in a process of its own: ``model``, ``card`` and ``name``; returns the ``name``."""
     entry = keep(
         Path(arguments["model"]), Path(arguments["card"]), str(arguments["name"]), title=str(arguments.get("title", "")),
@@ -229,9 +229,7 @@ def keep_chore(arguments: dict[str, Any], progress: Progress = no_progress, canc
     return {"name": entry.name, "sha256": entry.sha256}
 
 
-def export_chore(
-    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
-) -> dict[str, Any]:
+def export_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
     """:func:`export` likewise: ``name`` and ``folder``; returns the ``file``."""
     return {"file": str(export(str(arguments["name"]), Path(arguments["folder"]), progress, cancel))}
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.engine.link import TransportFactory
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import check_threshold
@@ -22,6 +20,7 @@ from MyoScarSegLib.scene.probability import check_growth
 from MyoScarSegLib.scene.state import StudyState
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 _PAUSE_S = 0.005
 
@@ -148,23 +147,21 @@ class Console:
             MyoScarSegError: there is nothing to read, or the process fails as a whole.
         """
         from MyoScarSegLib.batch.inputs import study_inputs
-        from MyoScarSegLib.engine.folder import FolderRun
+        from MyoScarSegLib.engine.process_folder import folder_task
 
         if self._folder_run is not None:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
         inputs = study_inputs(Path(inputDir))
         shown = self.workflow.session or StudyState()
-        run = self._folder_run = FolderRun(
+        run = self._folder_run = folder_task(
             inputs,
             Path(outputDir),
             self.workflow.settings,
-            python=self._python,
-            environment=self._environment,
             threshold=check_threshold(shown.threshold if threshold is None else threshold),
             growth_mm=check_growth(shown.growth_mm if growthMm is None else growthMm),
-            transport=self._transport,
         )
         try:
+            run.start(python=self._python, environment=self._environment, transport=self._transport)
             told = None
             while not run.poll():
                 self._give_time()
@@ -174,9 +171,8 @@ class Console:
         finally:
             run.kill()
             self._folder_run = None
-        if run.error:
-            raise MyoScarSegError(run.error)
-        return run.outcomes
+        outcomes: list[dict[str, str]] = run.value()
+        return outcomes
 
     def cancel(self) -> None:
         """Cancel the call that waits. To be called from what runs meanwhile: ``progress``, a timer, a button."""

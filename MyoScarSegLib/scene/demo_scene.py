@@ -11,7 +11,6 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.scene.console import Console
@@ -22,6 +21,7 @@ from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.uneven import mean_grid, slice_origins
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.transport import SubprocessTransport
 
 _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)), ("Green", "G", (0.43, 0.69, 0.29)))
 

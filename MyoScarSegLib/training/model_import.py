@@ -62,9 +62,7 @@ def check_model(file: Path) -> dict[str, str]:
     return {"task": "detect", "architecture": load_checkpoint(file)[1].architecture, "preprocessing": PREPROCESSING}
 
 
-def import_chore(
-    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
-) -> dict[str, Any]:
+def import_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
     """:func:`import_model` for the application, in a process of its own.
 
     Args:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 
-from MyoScarSegLib.engine.endings import died
-from MyoScarSegLib.engine.messages import EngineSettings
+from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.installation.application import missing_now
 from MyoScarSegLib.installation.memory import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.utils.exit_status import died
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
 from MyoScarSegLib.widgets.model_choice import ModelChoice

@@ -7,8 +7,8 @@ from typing import Any
 
 import qt
 
-from MyoScarSegLib.engine.transport import TAIL_BYTES, ignore_bytes, ignore_exit
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.transport import TAIL_BYTES, ignore_bytes, ignore_exit
 from MyoScarSegLib.widgets.text import _
 
 _running: set[Any] = set()
@@ -16,7 +16,7 @@ _running: set[Any] = set()
 
 
 class QProcessTransport:
-    """A :class:`~MyoScarSegLib.engine.transport.Transport` whose callbacks come from Qt's event loop, not from :meth:`pump`.
+    """A :class:`~MyoScarSegLib.utils.transport.Transport` whose callbacks come from Qt's event loop, not from :meth:`pump`.
 
     Writing never blocks: what the worker does not read yet waits in the QProcess.
     """

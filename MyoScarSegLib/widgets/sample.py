@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.engine.endings import died
 from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.exit_status import died
 from MyoScarSegLib.widgets.process import QProcessTransport
 from MyoScarSegLib.widgets.text import _
 

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from MyoScarSegLib.engine.client import Engine, Patience
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import Cancelled, EngineError, ModelError
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.engine_factory import FaultyEngine, bright_study, pump_until
 
 BOX = Box(1, 8, 8, 30, 24)

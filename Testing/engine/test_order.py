@@ -14,10 +14,10 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.engine.protocol import FrameReader
-from MyoScarSegLib.engine.transport import ignore_bytes, ignore_exit
 from MyoScarSegLib.errors import Cancelled, EngineError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils import processes
+from MyoScarSegLib.utils.transport import ignore_bytes, ignore_exit
 from Testing.support.engine_factory import FaultyEngine, bright_study
 
 STUDY = bright_study(6)
@@ -355,7 +355,7 @@ def test_callback_given_after_the_end_is_called_at_the_next_pump(engine, transpo
 
 def test_death_behind_a_launcher_is_said_in_words():
     """PythonSlicer ends with status 1 and a line of its own, whatever ended the interpreter."""
-    from MyoScarSegLib.engine.endings import how_it_ended
+    from MyoScarSegLib.utils.exit_status import how_it_ended
 
     said = how_it_ended(1, "error: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem.\n")
     assert "ended from outside" in said and "Report the problem" not in said

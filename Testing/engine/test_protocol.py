@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from MyoScarSegLib.engine import protocol
-from MyoScarSegLib.engine.messages import EngineSettings, boxes_json, boxes_of, points_json, points_of, study_message, study_of
+from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.engine.messages import boxes_json, boxes_of, points_json, points_of, study_message, study_of
 from MyoScarSegLib.engine.protocol import LENGTHS, FrameReader, Message, ProtocolError, pack
 from MyoScarSegLib.errors import EngineError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point

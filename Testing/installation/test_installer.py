@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import Cancelled, InstallationError
 from MyoScarSegLib.installation import child
 from MyoScarSegLib.installation.installer import Installer
 from MyoScarSegLib.installation.memory import Memory, Remembered
 from MyoScarSegLib.installation.plan import Choices
 from MyoScarSegLib.installation.requirements import wanted
+from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.wheel_factory import Python, make_wheel, unpack_pip
 
 SLICERS = {"numpy": "2.0.2", "scipy": "1.13.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2"}

@@ -305,7 +305,7 @@ def test_estimate_and_preview(training, pumped, library, start):
     assert training.trainings.preview_picture.stat().st_size > 1000
 
 
-def test_chore_is_cancelled_within_a_second(training, pumped, library):
+def test_task_is_cancelled_within_a_second(training, pumped, library):
     training.open_library(library)
     assert training.cases.draw_split()
     pumped.until(lambda: training.busy == "split", "begin")

@@ -82,13 +82,13 @@ def test_python_that_cannot_be_started_is_a_sentence(scene, tmp_path, library):
     workflow.close()
 
 
-def test_killed_chore_is_done_again_by_itself(training, pumped, library, scene):
+def test_killed_task_is_done_again_by_itself(training, pumped, library, scene):
     training.open_library(library.folder)
     volume, _labels = add_ring_study(scene, 7)
     training.workflow.select(volume)
     assert training.cases.add_current("P006")
-    pumped.until(lambda: training.busy == "add" and training._state.chores._task is not None, "begin")
-    os.kill(training._state.chores._task.pid, signal.SIGKILL)
+    pumped.until(lambda: training.busy == "add" and training._state.tasks._running is not None, "begin")
+    os.kill(training._state.tasks._running.pid, signal.SIGKILL)
     pumped.until(lambda: "started again" in training.progress[2], "a sentence on it")
     pumped.done()
     assert names(training) == ["N004", "P001", "P002", "P003", "P005", "P006"]
@@ -97,13 +97,13 @@ def test_killed_chore_is_done_again_by_itself(training, pumped, library, scene):
 
 def test_nobody_waits_for_what_nobody_asked_for(training, pumped, library):
     training.open_library(library.folder)
-    pumped.until(lambda: training._state.chores._task is not None, "the comparison of checksums")
+    pumped.until(lambda: training._state.tasks._running is not None, "the comparison of checksums")
     assert training.busy == ""
-    first = training._state.chores._task.pid
+    first = training._state.tasks._running.pid
     assert training.cases.draw_split()
     assert training.busy == "split"
     training.pump()
-    assert training._state.chores._task.pid != first, "it gives way"
+    assert training._state.tasks._running.pid != first, "it gives way"
     pumped.done()
     pumped.until(lambda: training._state.library._watching is None, "the comparison of checksums, begun again")
 

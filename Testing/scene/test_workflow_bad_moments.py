@@ -13,10 +13,10 @@ import pytest
 
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.workflow_factory import catch_up, encode_all, fingerprint, finish, pump_until, scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")

@@ -5,30 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.inputs import study_inputs
+from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.engine.process_folder import folder_task
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.background_task import BackgroundTask
 
-folder_module = pytest.importorskip("MyoScarSegLib.engine.folder")
 
-
-@dataclass
-class Settings:
-    """What FolderRun reads of the engine's settings."""
-
-    detector: Path | None = None
-    segmenter: Path | None = None
-    device: str = "cpu"
-    confidence: float | None = None
-    trust: bool = False
-    threads: int | None = 1
+def begin(inputs, out, *models, **start) -> BackgroundTask:
+    return folder_task(inputs, out, EngineSettings(*models, device="cpu", threads=1)).start(**start)
 
 
 def write_study(path: Path, slices: int = 3) -> Path:
@@ -66,11 +58,11 @@ def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path,
     good = write_study(tmp_path / "in" / "good.nrrd")
     bad = tmp_path / "in" / "bad.nrrd"
     bad.write_bytes(b"NRRD0004\nbroken")
-    run = folder_module.FolderRun([bad, good], tmp_path / "out", Settings(tiny_detector, tiny_segmenter))
+    run = begin([bad, good], tmp_path / "out", tiny_detector, tiny_segmenter)
     finish(run)
     assert run.error == ""
-    assert {o["case"]: o["status"] for o in run.outcomes} == {"bad": "failed", "good": "done"}
-    assert "bad" in next(o["message"] for o in run.outcomes if o["case"] == "bad")
+    assert {o["case"]: o["status"] for o in run.result} == {"bad": "failed", "good": "done"}
+    assert "bad" in next(o["message"] for o in run.result if o["case"] == "bad")
     assert (tmp_path / "out" / "good" / "scar.seg.nrrd").is_file()
     assert (tmp_path / "out" / "results.csv").is_file()
     assert run.progress.total == 3
@@ -78,7 +70,7 @@ def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path,
 
 def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path, tiny_segmenter, tiny_detector):
     inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=40) for n in range(3)]
-    run = folder_module.FolderRun(inputs, tmp_path / "out", Settings(tiny_detector, tiny_segmenter))
+    run = begin(inputs, tmp_path / "out", tiny_detector, tiny_segmenter)
     end = time.monotonic() + 60
     while run.progress.done < 2 and time.monotonic() < end:
         run.poll()
@@ -86,11 +78,11 @@ def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path,
     run.cancel()
     finish(run, 30)
     assert run.error == ""
-    assert [o["status"] for o in run.outcomes] == ["cancelled"] * 3
+    assert [o["status"] for o in run.result] == ["cancelled"] * 3
 
 
 def test_process_that_dies_is_reported_as_a_sentence(tmp_path):
-    run = folder_module.FolderRun([tmp_path / "x.nrrd"], tmp_path / "out", Settings(device="no-such-device"))
+    run = begin([tmp_path / "x.nrrd"], tmp_path / "out")
     for _ in range(2):
         pid = run.pid
         os.kill(pid, signal.SIGKILL)
@@ -98,9 +90,9 @@ def test_process_that_dies_is_reported_as_a_sentence(tmp_path):
             time.sleep(0.01)
     finish(run)
     assert "ended unexpectedly" in run.error
-    assert run.outcomes == []
+    assert run.result is None
 
 
 def test_python_that_is_missing_is_reported_as_a_sentence(tmp_path):
     with pytest.raises(MyoScarSegError, match="cannot be started"):
-        folder_module.FolderRun([tmp_path], tmp_path / "out", Settings(), python=str(tmp_path / "nowhere" / "python"))
+        begin([tmp_path], tmp_path / "out", python=str(tmp_path / "nowhere" / "python"))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.engine.client import Engine, Patience
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.transport import SubprocessTransport
 
 FAULTY_WORKER = Path(__file__).with_name("faulty_worker.py")
 HASTE = Patience(start=20.0, silence=1.0, loading=20.0, step=20.0, cancel=0.5)

@@ -62,8 +62,8 @@ class Pumped:
         """Wait for what was begun, which must go well."""
         assert begun, self.training.error
         self.until(lambda: not self.training.busy, "what was begun")
-        chore = self.training.last_chore
-        assert chore is None or chore.state == "done", (chore.name, chore.error)
+        task = self.training.last_task
+        assert task is None or task.state == "done", (task.name, task.error)
 
 
 def idle_workflow(scene: Any) -> Any:

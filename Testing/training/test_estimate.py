@@ -11,7 +11,7 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs import pace
-from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, duration, estimate, estimate_chore
+from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, duration, estimate, estimate_task
 from MyoScarSegLib.training.runs.pace import Pace
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, run
@@ -60,7 +60,7 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
         patch.setenv("MYOSCARSEG_CACHE", str(folder / "cache"))
-        told = estimate_chore(arguments, lambda _done, _total, message: messages.append(message))
+        told = estimate_task(arguments, lambda _done, _total, message: messages.append(message))
     return told, messages, folder
 
 

@@ -176,7 +176,7 @@ def test_bad_record_is_an_error_and_not_passed_over(place):
 def test_import_for_the_panel_tells_the_values_and_draws_them(place, tmp_path):
     from PIL import Image
 
-    from MyoScarSegLib.training.chores import library_import
+    from MyoScarSegLib.training.background_work import library_import
     from MyoScarSegLib.training.datasets.label_pictures import COLORS
     from MyoScarSegLib.utils.progress import CancelToken, no_progress
 

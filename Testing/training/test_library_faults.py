@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MyoScarSegLib.engine.task import ChildTask
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.study.writer import write_volume
-from MyoScarSegLib.training import chores
+from MyoScarSegLib.training.background_work import library_add, library_import, library_remove
 from MyoScarSegLib.training.datasets import exports
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import write_handover
@@ -24,6 +23,7 @@ from MyoScarSegLib.training.datasets.library_check import check_library
 from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.training_library import Library
+from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.conftest import REPOSITORY
 from Testing.support.labeled_factory import labels, study, write_pair
@@ -42,11 +42,11 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
-def chore(name: str, **arguments) -> ChildTask:
-    return ChildTask("MyoScarSegLib.training.chores", {"chore": name, "arguments": arguments})
+def begin(name: str, **arguments) -> BackgroundTask:
+    return BackgroundTask("MyoScarSegLib.training.background_work", {"task": name, "arguments": arguments}).start()
 
 
-def done(task: ChildTask) -> ChildTask:
+def done(task: BackgroundTask) -> BackgroundTask:
     wait_for(task.poll)
     return task
 
@@ -69,9 +69,9 @@ def test_library_that_was_taken_away_stays_away(library, tmp_path):
         lambda: export_cases(library, ["P001"], tmp_path / "out"),
         lambda: import_cases(library, [tmp_path / "x.mrb"]),
         lambda: signature(library),
-        lambda: chores.library_remove({**told, "cases": ["P001"]}, no_progress, CancelToken()),
-        lambda: chores.library_add({**told, "study": str(tmp_path / "a.npz"), "patient": "P2"}, no_progress, CancelToken()),
-        lambda: chores.library_import({**told, "paths": []}, no_progress, CancelToken()),
+        lambda: library_remove({**told, "cases": ["P001"]}, no_progress, CancelToken()),
+        lambda: library_add({**told, "study": str(tmp_path / "a.npz"), "patient": "P2"}, no_progress, CancelToken()),
+        lambda: library_import({**told, "paths": []}, no_progress, CancelToken()),
     ):
         with pytest.raises(StudyError, match=r"is gone|no training library"):
             change()
@@ -96,7 +96,7 @@ def test_library_taken_away_while_a_case_is_written(library, monkeypatch):
 def test_case_that_another_program_removed_meanwhile_stops_nobody(library):
     library.add(study(1), labels(1), patient="P002")
     told = {"library": str(library.folder), "cases": ["P009", "P002"]}
-    assert chores.library_remove(told, no_progress, CancelToken()) == {"removed": ["P002"]}
+    assert library_remove(told, no_progress, CancelToken()) == {"removed": ["P002"]}
     assert [row.name for row in LibraryState(library).rows()] == ["P001"]
 
 
@@ -105,8 +105,8 @@ def test_case_that_another_program_removed_meanwhile_stops_nobody(library):
 FULL = """
 import resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
-sys.argv[0] = "chores"
-runpy.run_module("MyoScarSegLib.training.chores", run_name="__main__", alter_sys=True)
+sys.argv[0] = "background_work"
+runpy.run_module("MyoScarSegLib.training.background_work", run_name="__main__", alter_sys=True)
 """
 
 
@@ -124,8 +124,8 @@ def test_full_disk_while_adding_leaves_the_library_as_it_was(library, tmp_path, 
         "library": str(library.folder), "study": str(tmp_path / "a.npz"), "patient": "P001",
         "case": "P001" if replace else "more", "replace": replace,
     }  # fmt: skip
-    job = {"chore": "library_add", "arguments": arguments}
-    task = done(ChildTask("MyoScarSegLib.training.chores", job, python=str(interpreter)))
+    job = {"task": "library_add", "arguments": arguments}
+    task = done(BackgroundTask("MyoScarSegLib.training.background_work", job).start(python=str(interpreter)))
     assert task.result is None and "Cannot write" in task.error and "free some space" in task.error, task.error
     assert snapshot(library.folder) == before and check_library(library) == []
 
@@ -153,7 +153,7 @@ def test_export_to_a_full_disk_leaves_whole_cases_only(library, tmp_path, monkey
 def test_killed_while_adding_nothing_is_there_and_it_is_swept_away_later(library, tmp_path, monkeypatch):
     write_handover(tmp_path / "a.npz", study(5, (12, 256, 256)), labels(5, (12, 256, 256)))
     before = snapshot(library.folder)
-    task = chore("library_add", library=str(library.folder), study=str(tmp_path / "a.npz"), patient="P002")
+    task = begin("library_add", library=str(library.folder), study=str(tmp_path / "a.npz"), patient="P002")
     wait_for(lambda: task.poll() or list(library.folder.glob(".adding-*")))
     assert not task.poll()
     pid = task.pid
@@ -175,7 +175,7 @@ def test_two_slicers_add_at_once(library, tmp_path):
     tasks = []
     for n in (1, 2):
         write_handover(tmp_path / f"{n}.npz", study(n), labels(n))
-        tasks.append(chore("library_add", library=str(library.folder), study=str(tmp_path / f"{n}.npz"), patient=f"A{n}"))
+        tasks.append(begin("library_add", library=str(library.folder), study=str(tmp_path / f"{n}.npz"), patient=f"A{n}"))
     assert [done(task).error for task in tasks] == ["", ""]
     assert [case.case for case in library.cases()] == ["A1", "A2", "P001"] and check_library(library) == []
 
@@ -294,7 +294,7 @@ def test_cancelled_import_tells_what_was_done(tmp_path):
             cancel.cancel()
 
     arguments = {"library": str(library.folder), "paths": [str(path) for path in scenes]}
-    told = chores.library_import(arguments, progress, cancel)
+    told = library_import(arguments, progress, cancel)
     assert told["cancelled"] and told["added"] == len(library.cases()) == 1 and steps[-1] == (1, 3)
     report = ImportReport()
     with pytest.raises(Cancelled):

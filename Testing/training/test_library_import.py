@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.engine.task import ChildTask
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.study.writer import SCAR, write_segments, write_volume
-from MyoScarSegLib.training import chores
+from MyoScarSegLib.training import background_work
 from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
@@ -24,6 +23,7 @@ from MyoScarSegLib.training.datasets.library_state import LibraryState, signatur
 from MyoScarSegLib.training.datasets.scenes import opened_scene
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.labeled_factory import labels, study, write_yolosam
 from Testing.support.run_factory import add_case, wait_for
@@ -267,23 +267,25 @@ def test_split_made_by_hand_is_checked(tmp_path):
     assert library.split_manifest() == Split(("P001",), ("P002",))
 
 
-def test_chore_in_a_process_of_its_own(tmp_path):
+def test_library_task_in_a_process_of_its_own(tmp_path):
     Library.create(tmp_path / "library")
     write_handover(tmp_path / "a.npz", study(0), labels(0))
     arguments = {"library": str(tmp_path / "library"), "study": str(tmp_path / "a.npz"), "patient": "P001", "reviewed": None}
-    task = ChildTask("MyoScarSegLib.training.chores", {"chore": "library_add", "arguments": arguments})
+    task = BackgroundTask("MyoScarSegLib.training.background_work", {"task": "library_add", "arguments": arguments}).start()
     wait_for(task.poll)
     assert task.result["case"] == "P001" and not task.error
-    again = ChildTask("MyoScarSegLib.training.chores", {"chore": "library_accept", "arguments": {**arguments, "case": "P009"}})
+    again = BackgroundTask(
+        "MyoScarSegLib.training.background_work", {"task": "library_accept", "arguments": {**arguments, "case": "P009"}}
+    ).start()
     wait_for(again.poll)
     assert again.result is None and "no case 'P009'" in again.error
     assert [case.case for case in Library.open(tmp_path / "library").cases()] == ["P001"]
 
 
-def test_every_chore_is_there():
+def test_every_task_is_there():
     import importlib
 
-    for place in chores.CHORES.values():
+    for place in background_work.TASKS.values():
         module, _, function = place.partition(":")
         assert callable(getattr(importlib.import_module(module), function))
 

@@ -14,7 +14,7 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.models import own, registry
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.training.model_import import import_chore, import_model
+from MyoScarSegLib.training.model_import import import_model, import_task
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_models import write_segmenter
@@ -260,11 +260,11 @@ def test_folder_is_no_cache(monkeypatch, tmp_path):
     assert tmp_path not in own.models_folder().parents
 
 
-def test_chores_do_it_for_the_application(trained, tmp_path):
-    kept = own.keep_chore({"model": str(trained), "card": str(trained.with_suffix(".json")), "name": "ward-3"})
+def test_background_tasks_do_it_for_the_application(trained, tmp_path):
+    kept = own.keep_task({"model": str(trained), "card": str(trained.with_suffix(".json")), "name": "ward-3"})
     assert kept == {"name": "ward-3", "sha256": sha256_of(trained)}
-    file = own.export_chore({"name": "ward-3", "folder": str(tmp_path / "out")})["file"]
-    assert import_chore({"file": file})["name"] == "ward-3-2"
+    file = own.export_task({"name": "ward-3", "folder": str(tmp_path / "out")})["file"]
+    assert import_task({"file": file})["name"] == "ward-3-2"
 
 
 def test_command_keeps_lists_exports_imports_and_removes(command, trained, tmp_path):

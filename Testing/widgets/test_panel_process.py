@@ -81,7 +81,7 @@ def test_program_that_is_not_there_is_told_as_an_end(application, start):
 
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_sample_study_whose_process_dies_is_made_once_more(application, scene, tmp_path, deaths):
-    from MyoScarSegLib.utils.child import environment_with_us
+    from MyoScarSegLib.utils.background_task import environment_with_us
     from MyoScarSegLib.widgets.sample import SampleMaker
 
     python = tmp_path / "python"

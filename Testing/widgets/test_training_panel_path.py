@@ -1,6 +1,6 @@
 """The whole way on the real form: studies corrected in the scene, added, trained, compared, and the model switched.
 
-Scene, worker, chores and training are real, each in its process; only the networks are tiny.
+Scene, worker, background tasks and training are real, each in its process; only the networks are tiny.
 """
 
 from __future__ import annotations

@@ -187,17 +187,17 @@ class TrainingConsole:
             raise MyoScarSegError(_("Give the folder of the training library."))
 
     def _result(self, begun: bool) -> Any:
-        chore = self.training.last_chore
-        if not begun or chore is None:
+        task = self.training.last_task
+        if not begun or task is None:
             self._refuse()
             raise MyoScarSegError(_("It was not begun."))
-        while not chore.finished:
+        while not task.finished:
             self._give_time()
-        if chore.state == "cancelled":
+        if task.state == "cancelled":
             raise Cancelled(_("Cancelled."))
-        if chore.state == "failed":
-            raise MyoScarSegError(chore.error or self.training.error)
-        return chore.result
+        if task.state == "failed":
+            raise MyoScarSegError(task.error or self.training.error)
+        return task.result
 
     def _refuse(self) -> None:
         if self.training.error:

@@ -12,7 +12,7 @@ from typing import Any
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.notices import Notices, TrainChange
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.chores import Chore, Chores
+from MyoScarSegLib.scene.training.task_queue import QueuedTask, TaskQueue
 from MyoScarSegLib.training.datasets.imports import next_code
 from MyoScarSegLib.training.datasets.library_state import (
     PROBLEM,
@@ -70,21 +70,21 @@ class LibrarySide:
         split_problem: sentence on a split that cannot be read; empty if all is well.
     """
 
-    def __init__(self, chores: Chores, notices: Notices, clock: Callable[[], float]) -> None:
+    def __init__(self, tasks: TaskQueue, notices: Notices, clock: Callable[[], float]) -> None:
         self.library: Library | None = None
         self.folder: Path | None = None
         self.rows: list[CaseRow] = []
         self.split: Split | None = None
-        self._chores, self._notices, self._clock = chores, notices, clock
+        self._tasks, self._notices, self._clock = tasks, notices, clock
         self._state: LibraryState | None = None
         self._signature: Any = None
         self.split_problem = ""
         self._changed: dict[str, str] = {}
         self._looking: _Look | None = None
         self._looked = self._began = 0.0
-        self._watching: Chore | None = None
+        self._watching: QueuedTask | None = None
         self._watch_again = math.inf
-        self._writing: Chore | None = None
+        self._writing: QueuedTask | None = None
         self._next_split: Split | None = None
 
     def open(self, folder: Path, *, create: bool) -> None:
@@ -178,17 +178,17 @@ class LibrarySide:
                 self.look(at_once=True)
 
         def ended() -> None:
-            if self._watching is not chore:
+            if self._watching is not task:
                 return  # another library was opened meanwhile
             self._watching = None
-            self._watch_again = self._clock() + _AGAIN_S if chore.state == "failed" else math.inf
+            self._watch_again = self._clock() + _AGAIN_S if task.state == "failed" else math.inf
             if seen != self._signature and self._signature is not None:
                 self._watch()
 
         arguments = {"library": str(self.library.folder)}
-        chore = Chore("library_changes", arguments, "", done, ended, silent=True)
-        self._watching = chore
-        self._chores.add(chore)
+        task = QueuedTask("library_changes", arguments, "", done, ended, silent=True)
+        self._watching = task
+        self._tasks.add(task)
 
     # ---- patients and sides
 
@@ -248,8 +248,8 @@ class LibrarySide:
             self._notices.say_only(note=" ".join(result["notes"]))
 
         def ended() -> None:
-            failed = chore.state != "done"
-            if self._writing is not chore:
+            failed = task.state != "done"
+            if self._writing is not task:
                 return  # another library was opened meanwhile
             self._writing = None
             following, self._next_split = self._next_split, None
@@ -262,9 +262,9 @@ class LibrarySide:
             self._notices.tell(TrainChange.SPLIT)
 
         told = {"training": list(split.training), "validation": list(split.validation)}
-        chore = Chore("split_write", {"library": str(library.folder), "split": told}, "split", done, ended)
-        self._writing = chore
-        self._chores.add(chore)
+        task = QueuedTask("split_write", {"library": str(library.folder), "split": told}, "split", done, ended)
+        self._writing = task
+        self._tasks.add(task)
 
     def take_in(self, patients: Iterable[str]) -> None:
         """Let patients who were just added train, if there is a split that does not know them."""

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.engine.link import TransportFactory
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.notices import Notices, TrainChange
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.advice import Situation, next_step, refusal
-from MyoScarSegLib.scene.training.chores import Chore, Chores
 from MyoScarSegLib.scene.training.library_side import LibrarySide
 from MyoScarSegLib.scene.training.run_side import RunSide
+from MyoScarSegLib.scene.training.task_queue import QueuedTask, TaskQueue
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.utils.transport import TransportFactory
 
 
 class TrainingState:
@@ -28,13 +28,13 @@ class TrainingState:
         scene: the MRML scene.
         workflow: of the first tab: the study in hand, and the models in use.
         notices: tells what has changed.
-        chores: the processes that work for the application.
+        tasks: the processes that work for the application.
         library: its cases and split, as they are on disk.
         runs: the trainings, as they are on disk.
         python, environment: of the processes.
         folder: for files that are passed on to processes or back.
         steps: what takes the main thread too long in one go, each an iterator of its steps.
-        last_chore: what was begun last for the application, for scripts that wait for it.
+        last_task: what was begun last for the application, for scripts that wait for it.
     """
 
     def __init__(
@@ -52,18 +52,18 @@ class TrainingState:
         self.workflow = workflow
         self.python, self.environment = python, environment
         self.notices = Notices(TrainChange.STATE)
-        self.chores = Chores(python, environment, self._chore_failed, lambda: self.notices.tell(TrainChange.STATE), transport)
-        self.library = LibrarySide(self.chores, self.notices, clock)
+        self.tasks = TaskQueue(python, environment, self._task_failed, lambda: self.notices.tell(TrainChange.STATE), transport)
+        self.library = LibrarySide(self.tasks, self.notices, clock)
         self.runs = RunSide(self.notices, clock)
         self.folder = Path(tempfile.mkdtemp(prefix="myoscarseg-training-"))
         self.steps: deque[Iterator[None]] = deque()
-        self.last_chore: Chore | None = None
+        self.last_task: QueuedTask | None = None
         self._passed_on = 0
 
     def close(self) -> None:
         """End what was begun for the application; trainings go on."""
         self.steps.clear()
-        self.chores.close()
+        self.tasks.close()
         self.notices.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -72,9 +72,9 @@ class TrainingState:
     @property
     def busy(self) -> str:
         """What is being done for the application (``estimate``, ``add``, ...); empty if nothing is. A training is not that."""
-        chore = self.chores.current
-        if chore is not None:
-            return chore.what
+        task = self.tasks.current
+        if task is not None:
+            return task.what
         return "open" if self.steps else ""
 
     @property
@@ -88,7 +88,7 @@ class TrainingState:
 
     def cancel(self) -> None:
         """Cancel what :attr:`busy` names; a training is ended by its own methods."""
-        self.chores.cancel()
+        self.tasks.cancel()
         if self.steps:
             self.steps.clear()
             self.notices.say_only(note=_("Cancelled."))
@@ -103,7 +103,7 @@ class TrainingState:
         done: Callable[[Any], None] = lambda _result: None,
         ended: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Have a chore done; ``done`` is called with its result, and ``ended`` in any case. Always True."""
+        """Have a task done; ``done`` is called with its result, and ``ended`` in any case. Always True."""
         self.notices.say_only()
         folder = self.library.folder
         library = {} if folder is None or name.startswith(("model_", "run_")) else {"library": str(folder)}
@@ -112,7 +112,7 @@ class TrainingState:
             ended()
             self.library.look(at_once=True)
 
-        self.last_chore = self.chores.add(Chore(name, {**library, **arguments}, what, done, after))
+        self.last_task = self.tasks.add(QueuedTask(name, {**library, **arguments}, what, done, after))
         return True
 
     def refuse(self, action: str) -> bool:
@@ -152,11 +152,11 @@ class TrainingState:
 
     # ---- inside
 
-    def _chore_failed(self, chore: Chore) -> None:
-        if chore.state == "cancelled":
+    def _task_failed(self, task: QueuedTask) -> None:
+        if task.state == "cancelled":
             self.notices.say_only(note=_("Cancelled."))
         else:
-            self.failed(chore.error or _("It ended without saying why."))
+            self.failed(task.error or _("It ended without saying why."))
 
     def _situation(self) -> Situation:
         session, runs, library = self.workflow.session, self.runs, self.library

@@ -12,19 +12,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.engine.link import TransportFactory
-from MyoScarSegLib.engine.transport import SubprocessTransport
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.notices import Change, TrainChange
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.chores import Chore
 from MyoScarSegLib.scene.training.library_actions import LibraryActions
 from MyoScarSegLib.scene.training.model_actions import ModelActions
 from MyoScarSegLib.scene.training.run_actions import RunActions
+from MyoScarSegLib.scene.training.task_queue import QueuedTask
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.scene.watching import SceneWatcher
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 __all__ = ["TrainChange", "TrainingWorkflow"]
 
@@ -118,7 +117,7 @@ class TrainingWorkflow:
         self._pumping = True
         try:
             self._state.step()
-            self._state.chores.pump()
+            self._state.tasks.pump()
             if self.watching or self.follows:
                 self._state.library.look()
                 if self._state.library.answers and self._state.runs.look():
@@ -126,7 +125,7 @@ class TrainingWorkflow:
                 self.trainings.resume_interrupted()
         finally:
             self._pumping = False
-        return bool(self._state.steps) or self._state.chores.busy or self._state.library.looking
+        return bool(self._state.steps) or self._state.tasks.busy or self._state.library.looking
 
     def refresh(self) -> None:
         """Look at library and training now, not at the next turn."""
@@ -158,7 +157,7 @@ class TrainingWorkflow:
     @property
     def progress(self) -> tuple[int, int, str, float | None]:
         """``(done, total, message, seconds left or None)`` of what :attr:`busy` names."""
-        return self._state.chores.progress
+        return self._state.tasks.progress
 
     @property
     def error(self) -> str:
@@ -176,9 +175,9 @@ class TrainingWorkflow:
         return self._state.advice
 
     @property
-    def last_chore(self) -> Chore | None:
+    def last_task(self) -> QueuedTask | None:
         """What was begun last for the application, for scripts that wait for it."""
-        return self._state.last_chore
+        return self._state.last_task
 
     def why_not(self, action: str) -> str:
         """Why ``action`` (a method's name) makes no sense now; empty if it does."""

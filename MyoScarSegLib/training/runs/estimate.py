@@ -65,7 +65,7 @@ class Estimate:
 
     @classmethod
     def from_json(cls, document: Any) -> Estimate:
-        """What :func:`estimate_chore` gave."""
+        """What :func:`estimate_task` gave."""
         return read(cls, document, StudyError, "The estimate")
 
 
@@ -113,7 +113,7 @@ def estimate(
     )  # fmt: skip
 
 
-def estimate_chore(
+def estimate_task(
     arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
 ) -> dict[str, Any]:
     """:func:`estimate` for the application, in a process of its own.

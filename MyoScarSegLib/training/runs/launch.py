@@ -15,7 +15,7 @@ from MyoScarSegLib.errors import EngineError, OutputError, StudyError
 from MyoScarSegLib.training.runs.control import clear_wish
 from MyoScarSegLib.training.runs.run import OUTPUT, STARTED, Run
 from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
-from MyoScarSegLib.utils.child import environment_with_us
+from MyoScarSegLib.utils.background_task import environment_with_us
 
 _DETACHED = ("DETACHED_PROCESS", "CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
 

@@ -197,7 +197,7 @@ def compare_run(
     return document
 
 
-def compare_chore(
+def compare_task(
     arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
 ) -> dict[str, Any]:
     """:func:`compare_run` for the application, in a process of its own.

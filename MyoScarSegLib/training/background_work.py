@@ -1,7 +1,7 @@
 """What the application has done for it in a process of its own: library, split, preview, estimate, comparison, models.
 
-``python -m MyoScarSegLib.training.chores JOB.json`` with ``{"chore": NAME, "arguments": {...}}``; see
-:mod:`MyoScarSegLib.utils.child`. Each chore takes ``(arguments, progress, cancel)`` and returns what is JSON-ready.
+``python -m MyoScarSegLib.training.background_work JOB.json`` with ``{"task": NAME, "arguments": {...}}``; see
+:mod:`MyoScarSegLib.utils.background_task`. Each task takes ``(arguments, progress, cancel)`` and returns what is JSON-ready.
 """
 
 from __future__ import annotations
@@ -12,45 +12,45 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
-from MyoScarSegLib.utils.child import serve
+from MyoScarSegLib.utils.background_task import serve
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
-CHORES = {
-    "library_add": "MyoScarSegLib.training.chores:library_add",
-    "library_import": "MyoScarSegLib.training.chores:library_import",
-    "library_changes": "MyoScarSegLib.training.chores:library_changes",
-    "library_accept": "MyoScarSegLib.training.chores:library_accept",
-    "library_remove": "MyoScarSegLib.training.chores:library_remove",
-    "library_export": "MyoScarSegLib.training.chores:library_export",
-    "library_split": "MyoScarSegLib.training.chores:library_split",
-    "split_write": "MyoScarSegLib.training.chores:split_write",
-    "library_read": "MyoScarSegLib.training.chores:library_read",
-    "augmentation_preview": "MyoScarSegLib.training.chores:augmentation_preview",
-    "run_wish": "MyoScarSegLib.training.runs.chores:wish_chore",
-    "run_remove": "MyoScarSegLib.training.runs.chores:remove_chore",
-    "run_export": "MyoScarSegLib.training.runs.chores:export_chore",
-    "estimate": "MyoScarSegLib.training.runs.estimate:estimate_chore",
-    "compare": "MyoScarSegLib.training.runs.model_comparison:compare_chore",
-    "model_keep": "MyoScarSegLib.models.own:keep_chore",
-    "model_import": "MyoScarSegLib.training.model_import:import_chore",
-    "model_export": "MyoScarSegLib.models.own:export_chore",
+TASKS = {
+    "library_add": "MyoScarSegLib.training.background_work:library_add",
+    "library_import": "MyoScarSegLib.training.background_work:library_import",
+    "library_changes": "MyoScarSegLib.training.background_work:library_changes",
+    "library_accept": "MyoScarSegLib.training.background_work:library_accept",
+    "library_remove": "MyoScarSegLib.training.background_work:library_remove",
+    "library_export": "MyoScarSegLib.training.background_work:library_export",
+    "library_split": "MyoScarSegLib.training.background_work:library_split",
+    "split_write": "MyoScarSegLib.training.background_work:split_write",
+    "library_read": "MyoScarSegLib.training.background_work:library_read",
+    "augmentation_preview": "MyoScarSegLib.training.background_work:augmentation_preview",
+    "run_wish": "MyoScarSegLib.training.runs.run_tasks:wish_task",
+    "run_remove": "MyoScarSegLib.training.runs.run_tasks:remove_task",
+    "run_export": "MyoScarSegLib.training.runs.run_tasks:export_task",
+    "estimate": "MyoScarSegLib.training.runs.estimate:estimate_task",
+    "compare": "MyoScarSegLib.training.runs.model_comparison:compare_task",
+    "model_keep": "MyoScarSegLib.models.own:keep_task",
+    "model_import": "MyoScarSegLib.training.model_import:import_task",
+    "model_export": "MyoScarSegLib.models.own:export_task",
 }
 """Name to ``module:function``; imported when asked for."""
 
 
 def carry_out(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> Any:
-    """Do the chore that a job names.
+    """Do the task that a job names.
 
     Raises:
-        MyoScarSegError: there is no such chore, or it failed.
+        MyoScarSegError: there is no such task, or it failed.
         Cancelled: the token was set.
     """
-    name = job.get("chore")
-    if name not in CHORES:
-        raise MyoScarSegError(f"There is no chore {name!r}; there are {', '.join(CHORES)}.")
-    module, _, function = CHORES[name].partition(":")
-    chore: Callable[[dict[str, Any], Progress, CancelToken], Any] = getattr(importlib.import_module(module), function)
-    return chore(job["arguments"], progress, cancel)
+    name = job.get("task")
+    if name not in TASKS:
+        raise MyoScarSegError(f"There is no task {name!r}; there are {', '.join(TASKS)}.")
+    module, _, function = TASKS[name].partition(":")
+    task: Callable[[dict[str, Any], Progress, CancelToken], Any] = getattr(importlib.import_module(module), function)
+    return task(job["arguments"], progress, cancel)
 
 
 def library_add(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:

@@ -12,21 +12,21 @@ from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
-def wish_chore(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+def wish_task(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Have the ``wish`` of the run in the folder ``run`` come true: ``state``, as it is then."""
     run = Run.open(arguments["run"])
     run.wish(str(arguments["wish"]))
     return {"state": str(run.status().state)}
 
 
-def remove_chore(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+def remove_task(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Delete the run in the folder ``run``: ``removed``, its name."""
     run = Run.open(arguments["run"])
     run.remove()
     return {"removed": run.name}
 
 
-def export_chore(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+def export_task(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """:func:`export_models` of the run in the folder ``run`` into ``folder``: ``files``."""
     files = export_models(Run.open(arguments["run"]), Path(arguments["folder"]), progress, cancel)
     return {"files": [str(file) for file in files]}

@@ -1,7 +1,7 @@
-"""How bytes get to the worker and back.
+"""How bytes get to another process and back.
 
-The engine's client knows only :class:`Transport`. :class:`SubprocessTransport` serves scripts, tests and the command line; in
-the application, where threads starve, a process object of Qt's does (see ``MyoScarSegLib.widgets``).
+Who talks with it knows only :class:`Transport`. :class:`SubprocessTransport` serves scripts, tests and the command line; in the
+application, where threads starve, a process object of Qt's does (see ``MyoScarSegLib.widgets``).
 """
 
 from __future__ import annotations
@@ -70,6 +70,10 @@ class Transport(Protocol):
 
     def stderr_tail(self) -> str:
         """The end of what the worker has written to its standard error so far."""
+
+
+TransportFactory = Callable[[list[str], dict[str, str]], Transport]
+"""Called as ``factory(command, environment)``; gives a process that is not started yet."""
 
 
 class SubprocessTransport:

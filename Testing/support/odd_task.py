@@ -1,4 +1,4 @@
-"""A child for the tests of :mod:`MyoScarSegLib.utils.child`: it does what its job asks, well or badly."""
+"""A child for the tests of :mod:`MyoScarSegLib.utils.background_task`: it does what its job asks, well or badly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.utils.child import serve
+from MyoScarSegLib.utils.background_task import serve
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
