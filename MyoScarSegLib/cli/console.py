@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -16,9 +17,10 @@ from MyoScarSegLib.utils.progress import CancelToken
 
 
 class ConsoleProgress:
-    """A bar with time left on a terminal; a plain line per step otherwise. Writes to standard error."""
+    """A bar with time left on a terminal; a plain line per step, or per tenth of some bytes, otherwise. On standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_bytes: bool = False) -> None:
+        self._in_bytes = in_bytes
         self._terminal = sys.stderr.isatty()
         self._bar: Any = None
         self._total = 0
@@ -27,9 +29,11 @@ class ConsoleProgress:
     def __call__(self, done: int, total: int, message: str) -> None:
         """See :class:`~MyoScarSegLib.utils.progress.Progress`."""
         if not self._terminal:
-            line = f"[{done}/{total}] {message}"
+            shown = f"[{done}/{total}] {message}"
+            line = f"{message}, tenth {10 * done // total if total else done // 10_000_000}" if self._in_bytes else shown
             if line != self._last:
-                sys.stderr.write(line + "\n")
+                shown = f"{message}: {done / 1e6:.1f} of {total / 1e6:.1f} MB" if self._in_bytes else shown
+                sys.stderr.write(shown + "\n")
                 sys.stderr.flush()
             self._last = line
             return
@@ -37,7 +41,10 @@ class ConsoleProgress:
 
         if self._bar is None or total != self._total or done < self._bar.n:
             self.close()
-            self._bar, self._total = tqdm(total=total, leave=False, dynamic_ncols=True, bar_format=_BAR), total
+            self._bar, self._total = (
+                tqdm(total=total, leave=False, dynamic_ncols=True, bar_format=_BAR, unit_scale=self._in_bytes),
+                total,
+            )
         self._bar.set_description_str(message, refresh=False)
         self._bar.n = done
         self._bar.refresh()
@@ -76,6 +83,22 @@ def cancel_on_interrupt(after: str = "this slice") -> Iterator[CancelToken]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def shown_and_cancellable(after: str = "this slice", *, in_bytes: bool = False) -> Iterator[tuple[ConsoleProgress, CancelToken]]:
+    """Progress on the terminal, and a token that Ctrl-C sets; see :func:`cancel_on_interrupt`."""
+    progress = ConsoleProgress(in_bytes=in_bytes)
+    try:
+        with cancel_on_interrupt(after) as cancel:
+            yield progress, cancel
+    finally:
+        progress.close()
+
+
+def print_json(document: Any) -> None:
+    """Write ``document`` to standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 def probability(text: str) -> float:

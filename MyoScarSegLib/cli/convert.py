@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt
+from MyoScarSegLib.cli.console import print_json, shown_and_cancellable
 from MyoScarSegLib.cli.library import add_drawing, add_labels, check_drawing
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.conversion import Conversion
+from MyoScarSegLib.utils.json_fields import to_json
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -51,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.splits import Split
 
     check_drawing(args)
-    progress = ConsoleProgress()
-    with cancel_on_interrupt() as cancel:
+    with shown_and_cancellable() as (progress, cancel):
         options = Options(
             boxes=args.boxes,
             split=None if args.split is None else Split.read(args.split),
@@ -66,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
             args.source, kind=args.kind, label_map=args.label_map, patient_pattern=args.patients, progress=progress, cancel=cancel
         )
         report = convert(data, args.destination, args.to, options, progress=progress, cancel=cancel)
-    progress.close()
     if args.json:
-        sys.stdout.write(json.dumps(_document(args, report), indent=2, allow_nan=False) + "\n")
+        print_json({"version": 1, "destination": str(args.destination), **to_json(report)})
     else:
         sys.stdout.write(
             f"{args.destination}: {report.cases} cases, {report.slices} slices, {report.slices_with_scar} of them with scar"
@@ -79,18 +74,3 @@ def run(args: argparse.Namespace) -> int:
     for name, reason in report.skipped.items():
         sys.stderr.write(f"{name}: skipped: {reason}\n")
     return int(bool(report.skipped))
-
-
-def _document(args: argparse.Namespace, report: Conversion) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "destination": str(args.destination),
-        "layout": report.layout,
-        "cases": report.cases,
-        "slices": report.slices,
-        "slices_with_scar": report.slices_with_scar,
-        "known": report.known,
-        "skipped": report.skipped,
-        "warnings": report.warnings,
-        "split": None if report.split is None else report.split.to_json(),
-    }

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, spacing, whole_number
+from MyoScarSegLib.cli.console import (
+    ConsoleProgress,
+    device,
+    print_json,
+    probability,
+    shown_and_cancellable,
+    spacing,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -74,10 +81,8 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     if args.compare:
         return _compare(args)
-    progress = ConsoleProgress()
-    with cancel_on_interrupt() as cancel:
+    with shown_and_cancellable() as (progress, cancel):
         evaluation, name = _models(args, progress, cancel) if args.data else _masks(args, progress, cancel)
-    progress.close()
     return _report(args, evaluation, name)
 
 
@@ -192,7 +197,7 @@ def _report(args: argparse.Namespace, evaluation: Evaluation, name: str) -> int:
     from MyoScarSegLib.training.evaluation.evaluation_files import text_of, write_evaluation
 
     document = evaluation.document(name) if args.out is None else write_evaluation(args.out, evaluation, name=name)
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n" if args.json else text_of(document))
+    print_json(document) if args.json else sys.stdout.write(text_of(document))
     for note in evaluation.notes:
         sys.stderr.write(f"note: {note}\n")
     for what, reason in evaluation.failures.items():
@@ -209,5 +214,5 @@ def _compare(args: argparse.Namespace) -> int:
     for document, path in zip(documents, args.compare, strict=True):
         document["name"] = document["name"] or (path.parent if path.suffix == ".json" else path).name
     comparison, text = write_comparison(args.out, documents)
-    sys.stdout.write(json.dumps(comparison, indent=2, allow_nan=False) + "\n" if args.json else text)
+    print_json(comparison) if args.json else sys.stdout.write(text)
     return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, spacing, whole_number
+from MyoScarSegLib.cli.console import cancel_on_interrupt, print_json, shown_and_cancellable, spacing, whole_number
 from MyoScarSegLib.errors import StudyError
 
 if TYPE_CHECKING:
@@ -26,8 +25,17 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="add|import|list|check|split|export|accept|remove")
 
-    adding = actions.add_parser("add", help="add a study with its labels; the library is made if it is missing")
-    adding.add_argument("library", metavar="LIBRARY", type=Path)
+    def action(name: str, run: Callable[[argparse.Namespace], int], text: str, *, json: str = "") -> argparse.ArgumentParser:
+        of: argparse.ArgumentParser = actions.add_parser(name, help=text)
+        of.add_argument("library", metavar="LIBRARY", type=Path)
+        if json:
+            of.add_argument("--json", action="store_true", help=json)
+        of.set_defaults(run=run)
+        return of
+
+    adding = action(
+        "add", _add, "add a study with its labels; the library is made if it is missing", json="print the record as JSON"
+    )
     adding.add_argument("study", metavar="STUDY", type=Path, help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG")
     adding.add_argument("labels", metavar="LABELS", type=Path, help=".seg.nrrd, NIfTI, NRRD or MHA on the study's grid")
     adding.add_argument("--patient", metavar="CODE", required=True, help="code of the patient; never the name")
@@ -43,11 +51,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--reviewed", type=_slices, metavar="K", help="slices that are right, from 0, such as 2-9,11 (default: all)"
     )
     adding.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the case by")
-    adding.add_argument("--json", action="store_true", help="print the record as JSON")
-    adding.set_defaults(run=_add)
 
-    importing = actions.add_parser("import", help="add folders of any layout, and scenes that 3D Slicer saved (.mrb, .mrml)")
-    importing.add_argument("library", metavar="LIBRARY", type=Path)
+    importing = action(
+        "import",
+        _import,
+        "add folders of any layout, and scenes that 3D Slicer saved (.mrb, .mrml)",
+        json="print what became of each case as JSON",
+    )
     importing.add_argument("paths", metavar="PATH", type=Path, nargs="+")
     importing.add_argument(
         "--patients",
@@ -58,42 +68,25 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     importing.add_argument("--reviewer", default="", metavar="WHO", help="code of who drew or checked the labels")
     importing.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the cases by")
     add_labels(importing)
-    importing.add_argument("--json", action="store_true", help="print what became of each case as JSON")
-    importing.set_defaults(run=_import)
 
-    exporting = actions.add_parser("export", help="copy cases into a folder, as a library of their own")
-    exporting.add_argument("library", metavar="LIBRARY", type=Path)
+    exporting = action("export", _export, "copy cases into a folder, as a library of their own")
     exporting.add_argument("cases", metavar="CASE", nargs="+")
     exporting.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER")
-    exporting.set_defaults(run=_export)
 
-    accepting = actions.add_parser("accept", help="take cases as their files are now: somebody edited them")
-    accepting.add_argument("library", metavar="LIBRARY", type=Path)
+    accepting = action("accept", _accept, "take cases as their files are now: somebody edited them")
     accepting.add_argument("cases", metavar="CASE", nargs="+")
-    accepting.set_defaults(run=_accept)
 
-    listing = actions.add_parser("list", help="show the cases")
-    listing.add_argument("library", metavar="LIBRARY", type=Path)
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=_list)
+    action("list", _list, "show the cases", json="print JSON")
 
-    checking = actions.add_parser("check", help="read everything and compare checksums, geometry and split")
-    checking.add_argument("library", metavar="LIBRARY", type=Path)
-    checking.add_argument("--json", action="store_true", help="print JSON")
-    checking.set_defaults(run=_check)
+    action("check", _check, "read everything and compare checksums, geometry and split", json="print JSON")
 
-    splitting = actions.add_parser("split", help="decide which patients train and which validate")
-    splitting.add_argument("library", metavar="LIBRARY", type=Path)
+    splitting = action("split", _split, "decide which patients train and which validate", json="print the manifest")
     add_drawing(splitting)
     splitting.add_argument("--extend", action="store_true", help="keep the split that is there; patients added since train")
     splitting.add_argument("--replace", action="store_true", help="draw anew; patients may change sides")
-    splitting.add_argument("--json", action="store_true", help="print the manifest")
-    splitting.set_defaults(run=_split)
 
-    removing = actions.add_parser("remove", help="take cases out, with their files")
-    removing.add_argument("library", metavar="LIBRARY", type=Path)
+    removing = action("remove", _remove, "take cases out, with their files")
     removing.add_argument("cases", metavar="CASE", nargs="+")
-    removing.set_defaults(run=_remove)
     return parser
 
 
@@ -158,7 +151,7 @@ def _add(args: argparse.Namespace) -> int:
             cancel=cancel,
         )
     if args.json:
-        _print(case.to_json())
+        print_json(case.to_json())
     else:
         scar = f"scar on {case.slices_with_scar} of {case.slices} slices" if case.scar_pixels else "no scar"
         sys.stdout.write(f"{case.case}: {scar}; segments: {', '.join(case.labels)}\n")
@@ -169,8 +162,7 @@ def _import(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.imports import PROBLEM, import_cases
     from MyoScarSegLib.training.datasets.training_library import Library
 
-    progress = ConsoleProgress()
-    with cancel_on_interrupt("this case") as cancel:
+    with shown_and_cancellable("this case") as (progress, cancel):
         report = import_cases(
             Library.create(args.library),
             args.paths,
@@ -181,9 +173,8 @@ def _import(args: argparse.Namespace) -> int:
             progress=progress,
             cancel=cancel,
         )
-    progress.close()
     if args.json:
-        _print(report.to_json())
+        print_json(report.to_json())
     else:
         for case in report.cases:
             sys.stdout.write(f"{case.source}: {case.message or f'{case.status} as {case.case} of patient {case.patient}'}\n")
@@ -196,10 +187,8 @@ def _export(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.exports import export_cases
     from MyoScarSegLib.training.datasets.training_library import Library
 
-    progress = ConsoleProgress()
-    with cancel_on_interrupt("this case") as cancel:
+    with shown_and_cancellable("this case") as (progress, cancel):
         exported = export_cases(Library.open(args.library), args.cases, args.out, progress, cancel)
-    progress.close()
     sys.stdout.write(f"{len(exported)} cases in {args.out}\n")
     return 0
 
@@ -248,7 +237,7 @@ def _list(args: argparse.Namespace) -> int:
             "cases": [{**case.to_json(), "part": _part(split, case.patient)} for case in cases],
             "damaged": damaged,
         }
-        _print(document)
+        print_json(document)
     else:
         width = max((len(case.case) for case in cases), default=0)
         for case in cases:
@@ -288,13 +277,11 @@ def _check(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.training_library import Library
 
     library = Library.open(args.library)
-    progress = ConsoleProgress()
-    with cancel_on_interrupt() as cancel:
+    with shown_and_cancellable() as (progress, cancel):
         findings = check_library(library, progress=progress, cancel=cancel)
-    progress.close()
     errors = sum(finding.level == "error" for finding in findings)
     if args.json:
-        _print({"version": 1, "library": str(args.library), "findings": [finding.to_json() for finding in findings]})
+        print_json({"version": 1, "library": str(args.library), "findings": [finding.to_json() for finding in findings]})
     else:
         for finding in findings:
             where = f"{finding.case}: " if finding.case else ""
@@ -308,8 +295,7 @@ def _split(args: argparse.Namespace) -> int:
 
     check_drawing(args)
     library = Library.open(args.library)
-    progress = ConsoleProgress()
-    with cancel_on_interrupt() as cancel:
+    with shown_and_cancellable() as (progress, cancel):
         split = library.split(
             seed=args.seed,
             folds=args.folds,
@@ -319,9 +305,8 @@ def _split(args: argparse.Namespace) -> int:
             progress=progress,
             cancel=cancel,
         )
-    progress.close()
     if args.json:
-        _print(split.to_json())
+        print_json(split.to_json())
     else:
         sys.stdout.write(f"training ({len(split.training)}): {', '.join(split.training)}\n")
         sys.stdout.write(f"validation ({len(split.validation)}): {', '.join(split.validation)}\n")
@@ -342,7 +327,3 @@ def _remove(args: argparse.Namespace) -> int:
                 sys.stderr.write(f"{error}\n")
                 failed += 1
     return int(failed > 0)
-
-
-def _print(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

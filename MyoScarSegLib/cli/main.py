@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     jobs.add_parsers(subparsers)
     info.add_parser(subparsers)
-    models.add_parser(subparsers).set_defaults(run=models.run)
+    models.add_parser(subparsers)
     demo.add_parser(subparsers)
     library.add_parser(subparsers)
     convert.add_parser(subparsers)

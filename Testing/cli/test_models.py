@@ -45,7 +45,8 @@ def myoscarseg(capsys):
     def myoscarseg(*words):
         parser = argparse.ArgumentParser(prog="myoscarseg")
         command.add_parser(parser.add_subparsers(dest="command", required=True))
-        status = command.run(parser.parse_args(["models", *map(str, words)]))
+        args = parser.parse_args(["models", *map(str, words)])
+        status = args.run(args)
         printed = capsys.readouterr()
         return status, printed.out, printed.err
 
