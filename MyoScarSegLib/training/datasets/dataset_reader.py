@@ -15,8 +15,6 @@ from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-__all__ = ["KINDS", "DataSet", "kind_of", "read_dataset"]
-
 KINDS = ("emidec", "library", "yolosam", "volumes")
 
 
@@ -56,33 +54,22 @@ def read_dataset(
     if not folder.is_dir():
         raise StudyError(f"There is no folder {folder}.")
     try:
-        return _read(folder, kind or kind_of(folder), label_map, patient_pattern, progress, cancel)
+        kind = kind or kind_of(folder)
+        if kind == "library":
+            if label_map is not None or patient_pattern is not None:
+                raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
+            from MyoScarSegLib.training.datasets.training_library import Library
+
+            library = Library.open(folder)
+            return _of_studies(kind, *library.read(progress=progress, cancel=cancel), library.split_manifest())
+        rule = PatientRule(patient_pattern)
+        if kind == "yolosam":
+            return read_yolosam(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+        label_map = EMIDEC if label_map is None and kind == "emidec" else label_map
+        studies, skipped = read_volumes(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+        return _of_studies(kind, studies, skipped, None)
     except OSError as error:
         raise StudyError(f"Cannot read {error.filename or folder}: {error.strerror or error}.") from error
-
-
-def _read(
-    folder: Path,
-    kind: str,
-    label_map: LabelMap | None,
-    patient_pattern: str | None,
-    progress: Progress,
-    cancel: CancelToken | None,
-) -> DataSet:
-    if kind == "library" and (label_map is not None or patient_pattern is not None):
-        raise StudyError(f"{folder} says itself what its labels mean and whose they are; leave out labels and patients.")
-    if kind == "library":
-        from MyoScarSegLib.training.datasets.training_library import Library
-
-        library = Library.open(folder)
-        studies, skipped = library.read(progress=progress, cancel=cancel)
-        return _of_studies(kind, studies, skipped, library.split_manifest())
-    rule = PatientRule(patient_pattern)
-    if kind == "yolosam":
-        return read_yolosam(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
-    label_map = EMIDEC if label_map is None and kind == "emidec" else label_map
-    studies, skipped = read_volumes(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
-    return _of_studies(kind, studies, skipped, None)
 
 
 def kind_of(folder: Path | str) -> str:

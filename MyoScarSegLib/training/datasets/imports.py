@@ -19,7 +19,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
 
@@ -107,8 +107,8 @@ def import_cases(
     except re.error as error:
         raise StudyError(f"{patient_pattern!r} is no pattern: {error}.") from error
     library.check_there()
-    importer = _Importer(library, pattern, label_map, source, reviewer, added_by, tuple(tags), progress, cancel)
-    importer.report = ImportReport() if report is None else report
+    facts = {"reviewer": reviewer, "added_by": added_by, "tags": tuple(tags)}
+    importer = _Importer(library, pattern, label_map, source, facts, progress, cancel, report or ImportReport())
     for done, path in enumerate(paths):
         importer.take(Path(path), done, len(paths))
     return importer.report
@@ -121,24 +121,21 @@ def next_code(library: Library, others: Iterable[str] = ()) -> str:
     return next(code for code in (f"P{n:03d}" for n in range(1, 100_000)) if code not in taken)
 
 
+@dataclass
 class _Importer:
-    def __init__(
-        self,
-        library: Library,
-        pattern: re.Pattern[str] | None,
-        label_map: LabelMap | None,
-        source: str,
-        reviewer: str,
-        added_by: str,
-        tags: tuple[str, ...],
-        progress: Progress,
-        cancel: CancelToken | None,
-    ) -> None:
-        self.report = ImportReport()
-        self._library, self._pattern, self._label_map = library, pattern, label_map
-        self._facts: dict[str, Any] = {"reviewer": reviewer, "added_by": added_by, "tags": tags}
-        self._source, self._progress, self._cancel = source, progress, cancel
-        self._known = {case.case for case in library.scan()[0]}
+    """One import under way; ``facts`` go into each record, ``known`` are the cases that the library has."""
+
+    library: Library
+    pattern: re.Pattern[str] | None
+    label_map: LabelMap | None
+    source: str
+    facts: dict[str, Any]
+    progress: Progress
+    cancel: CancelToken | None
+    report: ImportReport
+
+    def __post_init__(self) -> None:
+        self.known = {case.case for case in self.library.scan()[0]}
 
     def take(self, path: Path, done: int, total: int) -> None:
         """Add what is in ``path``, the one after ``done`` of ``total``."""
@@ -160,7 +157,7 @@ class _Importer:
 
     def _scene(self, path: Path, done: int, total: int) -> None:
         self._step(path.name, done, total)
-        with opened_scene(path, self._cancel) as cases:
+        with opened_scene(path, self.cancel) as cases:
             if not cases:
                 raise StudyError("There is no segmentation in this scene.")
             patient = ""
@@ -178,31 +175,31 @@ class _Importer:
             raise StudyError(case.problem)
         study = read_study(case.volume)
         twin = self._twin(study)
-        if twin is not None and self._pattern is None:  # imported before: whoever numbers anew would only be refused
+        if twin is not None and self.pattern is None:  # imported before: whoever numbers anew would only be refused
             patient = twin.patient
-        added = self._library.add(
+        added = self.library.add(
             study, case.segmentation, patient=patient, case=None if twin is not None else self._free_name(patient),
-            source=self._source or "scene", label_map=self._label_map, cancel=self._cancel, **self._facts,
+            source=self.source or "scene", label_map=self.label_map, cancel=self.cancel, **self.facts,
         )  # fmt: skip
         self._done(where, added)
         return patient
 
     def _patient_of(self, path: Path) -> str:
-        if self._pattern is None:
-            return next_code(self._library)
-        found = self._pattern.search(path.stem)
+        if self.pattern is None:
+            return next_code(self.library)
+        found = self.pattern.search(path.stem)
         if found is None:
-            raise StudyError(f"The pattern {self._pattern.pattern!r} finds no patient in this name.")
+            raise StudyError(f"The pattern {self.pattern.pattern!r} finds no patient in this name.")
         return found.group(1) if found.groups() else found.group()
 
     def _twin(self, study: Study) -> Case | None:
         """The case in the library with the same image."""
         digest = image_digest(study)
-        return next((other for other in self._library.scan()[0] if other.image_sha256 == digest), None)
+        return next((other for other in self.library.scan()[0] if other.image_sha256 == digest), None)
 
     def _free_name(self, patient: str) -> str | None:
         """A name for one more case of a patient; None (the patient's code) for the first."""
-        taken = {name.lower() for name in self._library.folders()}
+        taken = {name.lower() for name in self.library.folders()}
         if patient.lower() not in taken:
             return None
         return next(name for name in (f"{patient}-{n}" for n in range(2, 100_000)) if name.lower() not in taken)
@@ -210,10 +207,10 @@ class _Importer:
     def _folder(self, path: Path) -> None:
         data = read_dataset(
             path,
-            label_map=self._label_map,
-            patient_pattern=None if self._pattern is None else self._pattern.pattern,
-            progress=self._progress,
-            cancel=self._cancel,
+            label_map=self.label_map,
+            patient_pattern=None if self.pattern is None else self.pattern.pattern,
+            progress=self.progress,
+            cancel=self.cancel,
         )
         for name, reason in data.skipped.items():
             self._problem(name, StudyError(reason))
@@ -225,10 +222,10 @@ class _Importer:
             self._step(one.case, done, len(studies))
             patient = codes[one.patient]
             try:
-                added = self._library.add(
+                added = self.library.add(
                     one.study, one.labels, patient=patient, case=self._name(one, patient, data.kind),
-                    source=self._source or data.kind, wall_known=one.wall_known, reviewed=one.reviewed, cancel=self._cancel,
-                    **self._facts,
+                    source=self.source or data.kind, wall_known=one.wall_known, reviewed=one.reviewed, cancel=self.cancel,
+                    **self.facts,
                 )  # fmt: skip
             except StudyError as error:
                 self._problem(one.case, error)
@@ -237,16 +234,16 @@ class _Importer:
 
     def _codes(self, kind: str, studies: Sequence[LabeledStudy]) -> dict[str, str]:
         """Patient in the folder to code in the library."""
-        known = self._pattern is not None or kind in _CODED
+        known = self.pattern is not None or kind in _CODED
         codes = {one.patient: one.patient for one in studies if known or not may_be_a_persons(one.patient)}
         unnamed = [one for one in studies if one.patient not in codes]
-        here = {case.image_sha256: case.patient for case in self._library.scan()[0]} if unnamed else {}
+        here = {case.image_sha256: case.patient for case in self.library.scan()[0]} if unnamed else {}
         for one in unnamed:  # whoever was imported before keeps the code
             if (image := image_digest(one.study)) in here:
                 codes[one.patient] = here[image]
         for one in unnamed:
             if one.patient not in codes:
-                codes[one.patient] = next_code(self._library, codes.values())
+                codes[one.patient] = next_code(self.library, codes.values())
         return codes
 
     def _name(self, one: LabeledStudy, patient: str, kind: str) -> str | None:
@@ -257,13 +254,12 @@ class _Importer:
         return name
 
     def _step(self, name: str, done: int, total: int) -> None:
-        if self._cancel is not None:
-            self._cancel.raise_if_cancelled()
-        self._progress(done, total, f"Adding {name}")
+        check_cancel(self.cancel)
+        self.progress(done, total, f"Adding {name}")
 
     def _done(self, source: str, case: Case) -> None:
-        self.report.cases.append(Imported(source, SAME if case.case in self._known else ADDED, case.case, case.patient))
-        self._known.add(case.case)
+        self.report.cases.append(Imported(source, SAME if case.case in self.known else ADDED, case.case, case.patient))
+        self.known.add(case.case)
 
     def _problem(self, source: str, error: MyoScarSegError) -> None:
         if isinstance(error, UnnamedLabelsError) and self.report.unnamed is None:

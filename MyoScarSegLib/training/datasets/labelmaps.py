@@ -225,7 +225,11 @@ def classes_of_segments(
 
 
 def classes_on(
-    study: Study, labels: np.ndarray | Path | str, label_map: LabelMap | None, wall_known: bool | None
+    study: Study,
+    labels: np.ndarray | Path | str,
+    label_map: LabelMap | None,
+    wall_known: bool | None,
+    root: Path | None = None,
 ) -> tuple[np.ndarray, bool]:
     """The classes of labels that were drawn on one study.
 
@@ -234,11 +238,13 @@ def classes_on(
         labels: bool (scar) or classes, ``[k, j, i]`` shaped like the study's voxels; or a file on the study's grid.
         label_map: what the values in a file without named segments mean; None for what its place says (:func:`named_by_place`).
         wall_known: whether cavity and myocardium are labeled; None looks whether they are there.
+        root: of a data set that the file belongs to; the names of folders above it say nothing of the labels.
 
     Returns:
         uint8 ``[k, j, i]``, and whether the wall is known.
 
     Raises:
+        UnnamedLabelsError: nothing says what the values mean; of a file without segments it has an ``example``.
         StudyError: the labels do not fit the study, or do not say what is scar.
     """
     if isinstance(labels, np.ndarray):
@@ -254,10 +260,12 @@ def classes_on(
         classes, drawn = classes_of_segments(stored.segments, str(labels), label_map)
         check_cover(classes >= INFARCT, str(labels))
         return scar_only_unless_wall(classes, drawn and wall_known is not False)
+    if stored.values is not None and str(labels).lower().endswith(".seg.nrrd"):
+        raise StudyError(f"{labels} is a segmentation without any segment.")
     values = whole_numbers(stored, str(labels))
     if label_map is None:
         found = {int(value) for value in np.unique(values)}
-        label_map = named_by_place(Path(labels), found)
+        label_map = named_by_place(Path(labels), found, root)
         if label_map is None:
             raise unnamed(str(labels), found, example=(study.voxels, values))
     known = knows_wall(label_map) and wall_known is not False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,26 +103,10 @@ def signature(library: Library) -> Signature:
     Raises:
         StudyError: the library is gone.
     """
-    steps = signature_steps(library)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Signature = end.value
-            return found
-
-
-def signature_steps(library: Library) -> Generator[None, None, Signature]:
-    """:func:`signature` case by case, for a caller that has other things to do between two of them.
-
-    Raises:
-        StudyError: the library is gone.
-    """
     folder = library.folder
     library.check_there()
     found = [_facts(folder, path) for path in (folder / SPLIT, *folder.glob(f"{REPLACED}*"))]
     for case in _inside(folder / CASES):
-        yield
         found += [_facts(folder, path) for path in _inside(case)]
     return tuple(sorted(facts for facts in found if facts is not None))
 
