@@ -60,7 +60,7 @@ class Box:
         return self.x0, self.y0, self.x1, self.y1
 
     @property
-    def place(self) -> tuple[float, ...]:
+    def place(self) -> tuple[int, float, float, float, float]:
         """Slice and corners: ``(slice, x0, y0, x1, y1)``."""
         return self.slice, *self.xyxy
 

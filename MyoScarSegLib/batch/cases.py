@@ -21,7 +21,8 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import read_json, sha256_of, write_json
+from MyoScarSegLib.utils.files import sha256_of, write_json
+from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 
 RECORD = "case.json"
@@ -43,16 +44,16 @@ class Record:
     """What ``case.json`` says.
 
     Attributes:
-        content: of the input, as :func:`content_of` gives it.
-        place: SHA-256 of the input's path, by which an input that cannot be read is known; empty if it has none.
-        written: SHA-256 of each file of prompts as the program wrote it.
-        proposed: slice and corners of the detector's boxes in ``boxes.json`` as the program wrote it; None if it wrote none.
+        content_sha256: of the input, as :func:`content_of` gives it.
+        place_sha256: of the input's path, by which an input that cannot be read is known; empty if it has none.
+        prompts_sha256: of each file of prompts as the program wrote it.
+        proposed_boxes: slice and corners of the detector's boxes in ``boxes.json`` as the program wrote it; None without one.
     """
 
-    content: str
-    place: str = ""
-    written: dict[str, str] = field(default_factory=dict)
-    proposed: frozenset[tuple[float, ...]] | None = None
+    content_sha256: str
+    place_sha256: str = ""
+    prompts_sha256: dict[str, str] = field(default_factory=dict)
+    proposed_boxes: frozenset[tuple[int, float, float, float, float]] | None = None
 
 
 class CaseFolders:
@@ -77,10 +78,14 @@ class CaseFolders:
         place, found = _place(path), []
         for name in self._names():
             record = read_record(self.root / name)
-            if record is None or _key(name) in self._taken or (record.place != place and record.place in self._places):
+            if (
+                record is None
+                or _key(name) in self._taken
+                or (record.place_sha256 != place and record.place_sha256 in self._places)
+            ):
                 continue
-            if record.content == content if content is not None else (record.place == place != ""):
-                found.append((record.place != place, name != wish, natural_order(name), name))
+            if record.content_sha256 == content if content is not None else (record.place_sha256 == place != ""):
+                found.append((record.place_sha256 != place, name != wish, natural_order(name), name))
         return min(found)[-1] if found else None
 
     def name_for(self, wish: str, path: Path | None, content: str | None) -> str:
@@ -125,8 +130,8 @@ class CaseFolders:
         with self.locked():
             folder = self.root / self.name_for(wish, path, content)
             before = read_record(folder)
-            record = replace(before or Record(content), content=content, place=_place(path))
-            _write_record(folder, record)
+            record = replace(before or Record(content), content_sha256=content, place_sha256=_place(path))
+            write_json(folder / RECORD, to_json(record, version=_VERSION))
             known = _hashes(folder)
             try:
                 yield folder
@@ -135,9 +140,10 @@ class CaseFolders:
                 changed = {name: sha256 for name, sha256 in now.items() if known.get(name) != sha256}
                 if "boxes.json" in changed:
                     proposed = frozenset(box.place for box in read_boxes(folder / "boxes.json") if not box.by_reader)
-                    record = replace(record, proposed=proposed)
+                    record = replace(record, proposed_boxes=proposed)
                 if changed:
-                    _write_record(folder, replace(record, written={**record.written, **changed}))
+                    record = replace(record, prompts_sha256={**record.prompts_sha256, **changed})
+                    write_json(folder / RECORD, to_json(record, version=_VERSION))
 
     def _names(self) -> list[str]:
         try:
@@ -162,7 +168,7 @@ def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point
         file = folder / name
         if not file.is_file() or (name == "points.json" and not wanted) or same_prompts(file, wanted, read):
             continue
-        if record is None or record.written.get(name) != sha256_of(file):
+        if record is None or record.prompts_sha256.get(name) != sha256_of(file):
             option = f"--{file.stem}"
             raise OutputError(
                 f"{file} was edited since it was written, so the case is left as it is: {option} {folder.parent} uses the edited "
@@ -177,9 +183,9 @@ def read_case_boxes(file: Path) -> list[Box]:
         PromptError: see :func:`~MyoScarSegLib.prompts.read_boxes`.
     """
     boxes, record = read_boxes(file), read_record(file.parent)
-    if record is None or record.proposed is None or file.name != "boxes.json":
+    if record is None or record.proposed_boxes is None or file.name != "boxes.json":
         return boxes
-    return [box if box.by_reader or box.place in record.proposed else set_by_reader(box) for box in boxes]
+    return [box if box.by_reader or box.place in record.proposed_boxes else set_by_reader(box) for box in boxes]
 
 
 def same_prompts(file: Path, wanted: Sequence[Any] | None, read: Any) -> bool:
@@ -193,32 +199,14 @@ def same_prompts(file: Path, wanted: Sequence[Any] | None, read: Any) -> bool:
 def read_record(folder: Path) -> Record | None:
     """The record of a case folder; None if it has none, or one that cannot be read."""
     try:
-        document = read_json(folder / RECORD, OutputError)
-        written, proposed = document["prompts_sha256"], document.get("proposed_boxes")
-        return Record(
-            str(document["content_sha256"]),
-            str(document["place_sha256"]),
-            {n: str(written[n]) for n in written},
-            None if proposed is None else frozenset((int(place[0]), *map(float, place[1:])) for place in proposed),
-        )
-    except (OutputError, KeyError, TypeError, ValueError, IndexError):
+        return load(Record, folder / RECORD, OutputError, version=_VERSION, ignore=True)
+    except OutputError:
         return None
 
 
 def is_case_folder(path: Path) -> bool:
     """Whether a folder holds a case's results."""
     return (path / RECORD).is_file()
-
-
-def _write_record(folder: Path, record: Record) -> None:
-    document = {
-        "version": _VERSION,
-        "content_sha256": record.content,
-        "place_sha256": record.place,
-        "prompts_sha256": record.written,
-        "proposed_boxes": None if record.proposed is None else sorted(record.proposed),
-    }
-    write_json(folder / RECORD, document)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
