@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.cli.console import device, whole_number
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
+from MyoScarSegLib.utils.json_fields import to_json
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
-    from MyoScarSegLib.training.runs.status import RunStatus
+    from MyoScarSegLib.training.runs.run_status import RunStatus
     from MyoScarSegLib.training.splits import Split
 
 _WAIT_S = 35.0
@@ -43,9 +44,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     _add_new(actions.add_parser("new", help="plan a run, and start it if wished"))
     starting = _one(actions, "start", "start a planned run, or go on with one, in a process of its own", _start)
     starting.add_argument("--processes", type=_positive, default=1, metavar="N", help="that train together (1)")
-    _one(actions, "pause", "end the run's process; `start` goes on to the same result", _wish)
-    _one(actions, "stop", "end the training and keep the best model so far", _wish)
-    _one(actions, "cancel", "end the training and remove its models; the record stays", _wish)
+    _one(actions, "pause", "end the run's process; `start` goes on to the same result", _send)
+    _one(actions, "stop", "end the training and keep the best model so far", _send)
+    _one(actions, "cancel", "end the training and remove its models; the record stays", _send)
     _one(actions, "remove", "remove a run with its models and its record", _remove)
 
     importing = actions.add_parser("import", help="take back a run that was done on another computer")
@@ -162,7 +163,7 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.runs import launch
+    from MyoScarSegLib.training.runs import run_start
     from MyoScarSegLib.training.runs.run import Run
 
     try:
@@ -172,7 +173,7 @@ def _new(args: argparse.Namespace) -> int:
         args.parser.error(str(error))
     run = Run.create(args.library, settings, _split(args), name=args.name, with_data=args.with_data)
     if args.go:
-        launch.start(run)
+        run_start.start(run)
     if args.json:
         sys.stdout.write(json.dumps(_document(run), indent=2, allow_nan=False) + "\n")
         return 0
@@ -196,20 +197,20 @@ def _split(args: argparse.Namespace) -> Split:
 
 
 def _start(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.runs import launch
+    from MyoScarSegLib.training.runs import run_start
 
     run = open_run(args.library, args.name)
-    launch.start(run, processes=args.processes)
+    run_start.start(run, processes=args.processes)
     sys.stdout.write(f"{run.name} is started. `myoscarseg runs show {args.library} {run.name}` says where it stands.\n")
     return 0
 
 
-def _wish(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.runs.control import SAFE_PLACE_S
-    from MyoScarSegLib.training.runs.status import RunState
+def _send(args: argparse.Namespace) -> int:
+    from MyoScarSegLib.training.runs.run_commands import SAFE_PLACE_S
+    from MyoScarSegLib.training.runs.run_status import RunState
 
     run = open_run(args.library, args.name)
-    run.wish(args.action)
+    run.send(args.action)
     until = time.monotonic() + SAFE_PLACE_S + _WAIT_S
     if run.status().state is RunState.RUNNING:
         sys.stderr.write("The step in hand ends first. That may take some minutes.\n")
@@ -241,7 +242,7 @@ def _import(args: argparse.Namespace) -> int:
 
 def line_of(status: RunStatus) -> str:
     """Where a run stands, in one line."""
-    from MyoScarSegLib.training.runs.status import RunState
+    from MyoScarSegLib.training.runs.run_status import RunState
 
     parts = [status.state.value]
     if status.state is RunState.RUNNING:
@@ -265,12 +266,14 @@ def line_of(status: RunStatus) -> str:
 
 
 def _document(run: Run) -> dict[str, Any]:
+    from MyoScarSegLib.training.runs.run_status import VERSION
+
     return {
         "name": run.name,
         "folder": str(run.folder),
         "created": run.record.created,
         "settings": run.record.settings.to_json(),
-        "status": run.status().to_json(),
+        "status": to_json(run.status(), version=VERSION),
         "models": {part: str(path) for part, path in run.models().items()},
     }
 

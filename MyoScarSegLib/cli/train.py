@@ -141,9 +141,9 @@ def run_run(args: argparse.Namespace) -> int:
     if args.resume is None:
         args.parser.error("train needs sam, yolo, preview or boxes, or --resume RUN")
     from MyoScarSegLib.cli.runs import line_of
-    from MyoScarSegLib.training.runs.process import carry_out
     from MyoScarSegLib.training.runs.run import Run
-    from MyoScarSegLib.training.runs.status import RunState
+    from MyoScarSegLib.training.runs.run_process import carry_out
+    from MyoScarSegLib.training.runs.run_status import RunState
 
     run = Run.open(args.resume)
     progress = TrainingProgress()

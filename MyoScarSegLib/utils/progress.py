@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Protocol, TypeVar
 
@@ -25,8 +27,13 @@ def no_progress(done: int, total: int, message: str) -> None:
 class CancelToken:
     """Asks a running job to stop. Safe to set from another thread or a signal handler; a token is not reused."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float | None = None) -> None:
+        """
+        Args:
+            timeout_s: seconds after which it is set by itself; None for never.
+        """
         self._event = threading.Event()
+        self._until = math.inf if timeout_s is None else time.monotonic() + timeout_s
 
     def cancel(self) -> None:
         """Ask the job to stop before its next step."""
@@ -34,11 +41,11 @@ class CancelToken:
 
     @property
     def cancelled(self) -> bool:
-        """Whether :meth:`cancel` was called."""
-        return self._event.is_set()
+        """Whether :meth:`cancel` was called, or the time is over."""
+        return self._event.is_set() or time.monotonic() >= self._until
 
     def raise_if_cancelled(self) -> None:
-        """Raise :class:`~MyoScarSegLib.errors.Cancelled` if :meth:`cancel` was called."""
+        """Raise :class:`~MyoScarSegLib.errors.Cancelled` if it is set."""
         if self.cancelled:
             raise Cancelled()
 

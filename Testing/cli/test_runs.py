@@ -11,7 +11,7 @@ import pytest
 from MyoScarSegLib.cli import runs as cli
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState, RunStatus, write_status
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, write_status
 from Testing.support.run_factory import SPLIT, settings, write_library
 from Testing.support.tiny_training import write_start
 

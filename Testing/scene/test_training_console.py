@@ -16,7 +16,7 @@ from MyoScarSegLib.scene.training.console import TrainingConsole
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from Testing.support.run_factory import environment, settings, write_library
 from Testing.support.tiny_training import write_start
 from Testing.support.training_workflow_factory import add_ring_study, idle_workflow

@@ -21,7 +21,7 @@ from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.run_factory import QUICK, environment, write_library

@@ -15,7 +15,7 @@ from MyoScarSegLib.scene.training import run_actions
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.support.run_factory import SPLIT, add_case, environment, write_library
@@ -226,7 +226,7 @@ def test_runs_of_others_are_noticed(training, pumped, library):
     Run.create(library.folder, TrainSettings(), SPLIT, name="two")
     pumped.until(lambda: len(training.trainings.runs) == 2, "another one")
     assert first in training.trainings.runs, "whoever holds a run holds the one in the list"
-    run.wish("cancel")
+    run.send("cancel")
     pumped.until(lambda: training.trainings.status.state is RunState.CANCELLED, "its end")
     pumped.done(training.trainings.discard(run))
     assert [one.name for one in training.trainings.runs] == ["two"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
 from MyoScarSegLib.scene.notices import TrainChange
-from MyoScarSegLib.training.runs.status import RunState, RunStatus
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 

@@ -88,7 +88,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
 
 _MAIN = """
 import os, sys
-from MyoScarSegLib.training.runs.process import main
+from MyoScarSegLib.training.runs.run_process import main
 status = main(sys.argv[1:])
 sys.stderr.flush()
 os._exit(status)

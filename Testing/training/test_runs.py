@@ -1,4 +1,4 @@
-"""Runs on disk: planned, read again, wished of, taken elsewhere and back; without any network."""
+"""Runs on disk: planned, read again, commanded, taken elsewhere and back; without any network."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs import launch, status
-from MyoScarSegLib.training.runs.control import Watch, read_wish, write_wish
+from MyoScarSegLib.training.runs import run_start, run_status
 from MyoScarSegLib.training.runs.run import Run, runs_of
 from MyoScarSegLib.training.runs.run_cases import read_cases
-from MyoScarSegLib.training.runs.status import RunState, RunStatus, StatusWriter, read_status, write_status
+from MyoScarSegLib.training.runs.run_commands import CommandWatch, read_command, write_command
+from MyoScarSegLib.training.runs.run_report import RunReport
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import import_run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.locks import locked
@@ -135,13 +136,13 @@ def test_running_is_who_holds_the_lock_and_nobody_else(run):
     assert run.status().state is RunState.INTERRUPTED
     with locked(run.lock):
         assert run.alive() and run.status().state is RunState.RUNNING
-        assert "running already" in launch.why_not(run)
+        assert "running already" in run.why_not("start")
         with pytest.raises(StudyError, match="running"):
             run.remove()
         with pytest.raises(StudyError, match="running already"):
-            launch.start(run)
+            run_start.start(run)
     assert run.status().state is RunState.INTERRUPTED
-    assert launch.why_not(run) == ""
+    assert run.why_not("start") == ""
 
 
 def test_a_process_has_a_while_to_start_and_not_longer(run):
@@ -157,11 +158,11 @@ def test_an_interpreter_that_cannot_be_started_or_ends_at_once_is_told(run, tmp_
     from MyoScarSegLib.errors import EngineError
 
     with pytest.raises(EngineError, match="Python cannot be started"):
-        launch.start(run, python=str(tmp_path / "none"))
+        run_start.start(run, python=str(tmp_path / "none"))
     assert run.status().state is RunState.PLANNED
-    launch.start(run, python=shutil.which("false"))
+    run_start.start(run, python=shutil.which("false"))
     wait_for(lambda: run.status().state is RunState.INTERRUPTED, 5)
-    assert launch.why_not(run) == ""
+    assert run.why_not("start") == ""
 
 
 def test_status_on_a_full_disk_is_written_where_the_old_one_was(run, monkeypatch):
@@ -170,7 +171,7 @@ def test_status_on_a_full_disk_is_written_where_the_old_one_was(run, monkeypatch
     def full(*_):
         raise OutputError("Cannot write: No space left on device.")
 
-    monkeypatch.setattr(status, "write_json", full)
+    monkeypatch.setattr(run_status, "write_json", full)
     write_status(run.folder, RunStatus(RunState.FAILED, error="full"))
     assert read_status(run.folder).error == "full"
     (run.folder / "status.json").unlink()
@@ -179,7 +180,7 @@ def test_status_on_a_full_disk_is_written_where_the_old_one_was(run, monkeypatch
 
 
 def test_status_never_makes_a_removed_folder_anew(tmp_path):
-    writer = StatusWriter(tmp_path / "gone", RunStatus())
+    writer = RunReport(tmp_path / "gone")
     writer.update(now=True, message="x")
     with pytest.raises(OutputError, match="gone"):
         writer.close(state=RunState.FAILED)
@@ -187,7 +188,7 @@ def test_status_never_makes_a_removed_folder_anew(tmp_path):
 
 
 def test_status_is_not_written_for_each_step(run):
-    writer = StatusWriter(run.folder, RunStatus(RunState.RUNNING))
+    writer = RunReport(run.folder)
     writer.update(now=True)
     first = (run.folder / "status.json").stat().st_mtime_ns
     for step in range(100):
@@ -198,58 +199,58 @@ def test_status_is_not_written_for_each_step(run):
     assert (read_status(run.folder).state, read_status(run.folder).done) == (RunState.PAUSED, 99)
 
 
-# ---- wishes
+# ---- commands
 
 
-def test_wish_reaches_the_process_and_a_stronger_one_goes_before(run):
-    asked = []
-    watch = Watch(run.folder, lambda wish: None, patience_s=lambda _wish: 60, asked=asked.append)
+def test_command_reaches_the_process_and_a_stronger_one_goes_before(run):
+    received = []
+    watch = CommandWatch(run.folder, lambda _: None, timeout_s=lambda _: 60, received=received.append)
     watch.start()
-    write_wish(run.folder, "pause")
+    write_command(run.folder, "pause")
     wait_for(lambda: watch.cancel.cancelled, 3)
-    assert watch.wish == "pause"
-    write_wish(run.folder, "cancel")
-    wait_for(lambda: watch.wish == "cancel", 3)
-    write_wish(run.folder, "stop")
+    assert watch.command == "pause"
+    write_command(run.folder, "cancel")
+    wait_for(lambda: watch.command == "cancel", 3)
+    write_command(run.folder, "stop")
     time.sleep(0.5)
-    assert watch.wish == "cancel" and asked == ["pause", "cancel"]
+    assert watch.command == "cancel" and received == ["pause", "cancel"]
     watch.close()
 
 
 def test_a_training_that_does_not_end_in_time_is_ended(run):
     ended = threading.Event()
-    watch = Watch(run.folder, lambda wish: ended.set(), patience_s=lambda _wish: 0.3)
+    watch = CommandWatch(run.folder, lambda _: ended.set(), timeout_s=lambda _: 0.3)
     watch.start()
     began = time.monotonic()
-    write_wish(run.folder, "stop")
+    write_command(run.folder, "stop")
     assert ended.wait(3)
     assert time.monotonic() - began < 1.5
     watch.close()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"wish": "fly"}', '{"wish": 3}'])
-def test_a_wish_that_makes_no_sense_is_none(run, text):
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"command": "fly"}', '{"command": 3}'])
+def test_a_command_that_makes_no_sense_is_none(run, text):
     (run.folder / "control.json").write_text(text)
-    assert read_wish(run.folder) is None
+    assert read_command(run.folder) is None
 
 
 def test_what_does_not_run_is_stopped_or_cancelled_here_and_now(run):
     with pytest.raises(StudyError, match="does not run"):
-        run.wish("pause")
+        run.send("pause")
     with pytest.raises(StudyError, match="no model"):
-        run.wish("stop")
+        run.send("stop")
     finished(run, RunState.PAUSED)
-    run.wish("stop")
+    run.send("stop")
     assert run.status().state is RunState.STOPPED and run.models()
     (run.part("segmenter") / "log.jsonl").write_text("{}\n")
-    run.wish("cancel")
+    run.send("cancel")
     assert run.status().state is RunState.CANCELLED and not run.models()
     assert [p.name for p in run.part("segmenter").iterdir()] == ["log.jsonl"]
-    assert "Repeat it" in launch.why_not(run)
+    assert "Repeat it" in run.why_not("start")
     with pytest.raises(StudyError, match="cancelled already"):
-        run.wish("stop")
+        run.send("stop")
     with pytest.raises(StudyError, match="cancelled"):
-        launch.start(run)
+        run_start.start(run)
 
 
 def test_stopping_an_interrupted_run_mends_the_card_of_a_model_that_was_just_replaced(run):
@@ -262,7 +263,7 @@ def test_stopping_an_interrupted_run_mends_the_card_of_a_model_that_was_just_rep
     model.with_suffix(".json").write_text(json.dumps(card))
     time.sleep(0.02)
     model.write_bytes(b"better weights")
-    run.wish("stop")
+    run.send("stop")
     from MyoScarSegLib.utils.files import sha256_of
 
     assert json.loads(model.with_suffix(".json").read_text())["sha256"] == sha256_of(model)

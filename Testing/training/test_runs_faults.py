@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.runs.process import carry_out
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_process import carry_out
+from MyoScarSegLib.training.runs.run_status import RunState
 from Testing.support.run_factory import QUICK, add_case, run_process, tiny_run, wait_for
 from Testing.training.test_runs_process import assert_same_result, copy_of
 
@@ -26,8 +26,8 @@ import os, pathlib, time
 def hang():
     pathlib.Path(os.environ["HANGS"]).touch()
     time.sleep(60)
-import MyoScarSegLib.training.runs.control as control
-control.SAFE_PLACE_S = 1.5
+import MyoScarSegLib.training.runs.run_commands as commands
+commands.SAFE_PLACE_S = 1.5
 """
 STAGES = {
     "reading": "from MyoScarSegLib.training.datasets.training_library import Library\nLibrary.load = lambda *_: hang()",
@@ -101,7 +101,7 @@ def test_killed_at_any_stage_it_goes_on_to_the_same_result(planned, whole, cache
     assert_same_result(run, whole)
 
 
-WISHES = [(stage, at, "stop") for stage, at in PLACES] + [
+COMMANDS = [(stage, at, "stop") for stage, at in PLACES] + [
     ("steps", 5, "pause"),
     ("validation", 7, "pause"),
     ("steps", 5, "cancel"),
@@ -116,7 +116,7 @@ def test_pause_waits_for_the_step_in_hand_and_says_so(planned, whole, cache, own
     )
     process = run_process(run, tmp_path, "--launched", code=long_step, HANGS=str(tmp_path / "hangs"), MYOSCARSEG_CACHE=str(cache))
     wait_for((tmp_path / "hangs").is_file)
-    run.wish("pause")
+    run.send("pause")
     wait_for(lambda: "Pausing" in run.status().message, 3)
     assert run.status().state is RunState.RUNNING
     process.communicate(timeout=30)
@@ -127,26 +127,28 @@ def test_pause_waits_for_the_step_in_hand_and_says_so(planned, whole, cache, own
     assert_same_result(run, whole)
 
 
-@pytest.mark.parametrize(("stage", "at", "wish"), WISHES)
-def test_wish_comes_true_in_the_end_though_the_step_in_hand_never_ends(planned, whole, cache, own, tmp_path, stage, at, wish):
+@pytest.mark.parametrize(("stage", "at", "command"), COMMANDS)
+def test_command_is_carried_out_in_the_end_though_the_step_in_hand_never_ends(
+    planned, whole, cache, own, tmp_path, stage, at, command
+):
     run = copy_of(planned, tmp_path)
     process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(cache))
     began = time.monotonic()
-    run.wish(wish)
+    run.send(command)
     process.communicate(timeout=20)
     seconds = time.monotonic() - began
     assert process.returncode == 0
     # Measured with other programs at work on the same core.
     assert seconds < 3
     status = run.status()
-    assert status.state is {"pause": RunState.PAUSED, "stop": RunState.STOPPED, "cancel": RunState.CANCELLED}[wish]
+    assert status.state is {"pause": RunState.PAUSED, "stop": RunState.STOPPED, "cancel": RunState.CANCELLED}[command]
     epoch_done = (stage, at) not in [("reading", 1), ("embedding", 1), ("steps", 2), ("validation", 1)]
-    assert bool(run.models()) == (epoch_done and wish != "cancel")
-    if wish == "stop" and epoch_done:
+    assert bool(run.models()) == (epoch_done and command != "cancel")
+    if command == "stop" and epoch_done:
         card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
         assert load_segmenter(run.models()["segmenter"], device="cpu").checkpoint.sha256 == card["sha256"]
         assert any("stopped" in limit for limit in card["limits"]) == (stage != "comparing")
-    if wish == "pause" or stage == "comparing":
+    if command == "pause" or stage == "comparing":
         assert carry_out(run).state is RunState.FINISHED
         assert_same_result(run, whole)
 
@@ -213,7 +215,7 @@ def test_labels_that_change_while_it_trains_matter_when_it_goes_on(planned, whol
     process = hanging(run, tmp_path, "steps", 5, MYOSCARSEG_CACHE=str(cache))
     shutil.copytree(library.folder / "cases", tmp_path / "before")
     add_case(library, "P003", 3, replace=True)
-    run.wish("pause")
+    run.send("pause")
     process.communicate(timeout=20)
     status = carry_out(run)
     assert status.state is RunState.FAILED and "P003 was changed" in status.error

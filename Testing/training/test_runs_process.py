@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.runs import launch
+from MyoScarSegLib.training.runs import run_start
 from MyoScarSegLib.training.runs.logreader import LogReader
 from MyoScarSegLib.training.runs.model_comparison import read_comparison
-from MyoScarSegLib.training.runs.process import carry_out
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState, read_status
+from MyoScarSegLib.training.runs.run_process import carry_out
+from MyoScarSegLib.training.runs.run_status import RunState, read_status
 from Testing.conftest import REPOSITORY
 from Testing.support.run_factory import environment, tiny_run, wait_for
 from Testing.support.tiny_training import tensors_of
@@ -105,7 +105,7 @@ def test_a_run_trains_looks_compares_and_says_so(whole):
 def test_what_is_finished_is_not_done_again(whole):
     run, _, _ = whole
     before = run.models()["segmenter"].stat().st_mtime_ns
-    assert "finished" in launch.why_not(run)
+    assert "finished" in run.why_not("start")
     with pytest.raises(Exception, match="Repeat it as a new run"):
         carry_out(run)
     assert run.models()["segmenter"].stat().st_mtime_ns == before
@@ -116,13 +116,13 @@ def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(p
     run = copy_of(planned, tmp_path)
     surroundings = {**environment(tmp_path), "MYOSCARSEG_CACHE": str(cache)}
     starter = (
-        "import sys\nfrom MyoScarSegLib.training.runs import launch\nfrom MyoScarSegLib.training.runs.run import Run\n"
-        "launch.start(Run.open(sys.argv[1]))\n"
+        "import sys\nfrom MyoScarSegLib.training.runs import run_start\nfrom MyoScarSegLib.training.runs.run import Run\n"
+        "run_start.start(Run.open(sys.argv[1]))\n"
     )
     subprocess.run([sys.executable, "-c", starter, str(run.folder)], env=surroundings, cwd=REPOSITORY, check=True)
     assert run.status().state is RunState.RUNNING
     with pytest.raises(Exception, match="running already"):
-        launch.start(run)
+        run_start.start(run)
     wait_for(lambda: run.status().epoch == 2)
     pid = run.status().pid
     os.kill(pid, signal.SIGKILL)
@@ -131,10 +131,10 @@ def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(p
     card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
     assert card["best_epoch"] == 1 and any("stopped" in limit for limit in card["limits"])
 
-    launch.start(run, environment=surroundings)
+    run_start.start(run, environment=surroundings)
     wait_for(lambda: run.status().pid not in (0, pid) and run.status().stage in ("steps", "validation"))
     began = time.monotonic()
-    run.wish("pause")
+    run.send("pause")
     wait_for(lambda: run.status().state is not RunState.RUNNING, 5)
     assert time.monotonic() - began < 2.5  # the machine may be busy; it is to be 2 s
     assert run.status().state is RunState.PAUSED

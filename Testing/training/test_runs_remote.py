@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.runs import launch
+from MyoScarSegLib.training.runs import run_start
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.runs.transfer import import_run
 from Testing.support.run_factory import SPLIT, environment, settings, wait_for, write_library
 from Testing.support.tiny_training import tensors_of, write_start
@@ -30,7 +30,7 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     library.folder.rename(hidden)  # the other computer has neither library nor start model
     (tmp_path / "start.safetensors").rename(tmp_path / "kept.safetensors")
 
-    launch.start(there, python=sys.executable, environment=environment(tmp_path), processes=2)
+    run_start.start(there, python=sys.executable, environment=environment(tmp_path), processes=2)
     wait_for(lambda: there.status().state is not RunState.RUNNING, 280)
     status = there.status()
     output = (there.folder / "output.txt").read_text()
@@ -44,7 +44,7 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     back = import_run(there.folder, library.folder)
     assert (back.name, back.status().state) == ("run", RunState.FINISHED)
     assert load_segmenter(back.models()["segmenter"], device="cpu")
-    launch.start(alone, python=sys.executable, environment=environment(tmp_path))
+    run_start.start(alone, python=sys.executable, environment=environment(tmp_path))
     wait_for(lambda: alone.status().state is not RunState.RUNNING, 280)
     ours, theirs = (tensors_of(one.models()["segmenter"]) for one in (back, alone))
     assert all(bool(((ours[name] - theirs[name]).float().abs() < 2e-3).all()) for name in ours)

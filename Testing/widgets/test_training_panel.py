@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
-from MyoScarSegLib.training.runs.status import RunState, RunStatus
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.support.panel_kit import add_volume, open_module

@@ -18,7 +18,7 @@ pytest.importorskip("monai")
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.evaluation.metrics import dice
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.support.panel_kit import open_module
 from Testing.support.run_factory import QUICK

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.training.runs.launch import why_not as why_not_start
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 
 _OF_LIBRARY = (
     "add_current", "import_cases", "remove", "export", "accept", "open_case", "draw_split", "move", "estimate", "preview",
@@ -85,7 +84,7 @@ def _of_run(action: str, now: Situation) -> str:
     if now.run is None:
         return _("There is no training yet.")
     if action == "resume":
-        return str(why_not_start(now.run))
+        return str(now.run.why_not("start"))
     if action == "repeat":
         return ""
     if action == "discard":

@@ -15,7 +15,7 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings
 
 _PAUSE_S = 0.01

@@ -17,9 +17,9 @@ from MyoScarSegLib.scene.training.opened_case import ReadCase, add_volume, opene
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.training.runs.compared_masks import file_of, read_predictions
 from MyoScarSegLib.training.runs.estimate import Estimate
-from MyoScarSegLib.training.runs.launch import start
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.status import RunState, RunStatus
+from MyoScarSegLib.training.runs.run_start import start
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
 
@@ -350,7 +350,7 @@ class RunActions:
             ended = self._state.runs.refresh
             return self._state.do("run_wish", {"run": str(run.folder), "wish": wish}, wish, ended=ended)
         try:
-            run.wish(wish)
+            run.send(wish)
         except MyoScarSegError as error:
             return self._state.failed(error)
         self._state.notices.say_only(

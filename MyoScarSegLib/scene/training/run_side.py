@@ -12,7 +12,7 @@ from MyoScarSegLib.scene.notices import Notices, TrainChange
 from MyoScarSegLib.scene.training.curves import CurveReader
 from MyoScarSegLib.training.runs.model_comparison import read_comparison
 from MyoScarSegLib.training.runs.run import EXAMPLES, RUNS, Run, runs_of
-from MyoScarSegLib.training.runs.status import STATUS, RunState, RunStatus
+from MyoScarSegLib.training.runs.run_status import STATUS, RunState, RunStatus
 
 _LOOK_S = 0.25
 _LIST_S = 1.0

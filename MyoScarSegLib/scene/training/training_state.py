@@ -17,7 +17,7 @@ from MyoScarSegLib.scene.training.library_side import LibrarySide
 from MyoScarSegLib.scene.training.run_side import RunSide
 from MyoScarSegLib.scene.training.task_queue import QueuedTask, TaskQueue
 from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.utils.transport import TransportFactory
 
 

@@ -22,7 +22,7 @@ from MyoScarSegLib.scene.training.task_queue import QueuedTask
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.scene.watching import SceneWatcher
 from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.training.runs.status import RunState
+from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 __all__ = ["TrainChange", "TrainingWorkflow"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from MyoScarSegLib.training.runs.process import main
+from MyoScarSegLib.training.runs.run_process import main
 
 if __name__ == "__main__":
     _status = main()

@@ -5,7 +5,7 @@
     LIBRARY/runs/<name>/run.json          settings, and fingerprints of the cases used
     LIBRARY/runs/<name>/split.json        who trains and who validates
     LIBRARY/runs/<name>/status.json       where it stands, written by its process
-    LIBRARY/runs/<name>/control.json      what is wished of it
+    LIBRARY/runs/<name>/control.json      the last command to it
     LIBRARY/runs/<name>/output.txt        what its process printed
     LIBRARY/runs/<name>/segmenter/        model, card, log and checkpoints; detector/ likewise
     LIBRARY/runs/<name>/examples/         pictures of validation slices, epoch by epoch
@@ -20,23 +20,24 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs.control import BEAT_S, CANCEL, PAUSE, STOP, WISHES, clear_wish, write_wish
 from MyoScarSegLib.training.runs.record import RunRecord
 from MyoScarSegLib.training.runs.run_cases import cases_of, copy_cases
-from MyoScarSegLib.training.runs.status import STARTING, RunState, RunStatus, read_status, write_status
+from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT_S, PAUSE, STOP, clear_command, write_command
+from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import REMOVING, put, with_start_models
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.files import move
@@ -49,9 +50,9 @@ if TYPE_CHECKING:
 RUNS, SPLIT, DATA, LOCK, OUTPUT, EXAMPLES, COMPARISON = (
     "runs", "split.json", "data", ".lock", "output.txt", "examples", "comparison.json",
 )  # fmt: skip
-STARTING_S = 30.0
+_STARTING_S = 30.0
 """How long a process may take from its start to its lock."""
-FRESH_S = 4 * BEAT_S
+_FRESH_S = 4 * HEARTBEAT_S
 """How old the status of a process that lives may be."""
 _CREATING = ".creating-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -236,14 +237,14 @@ class Run:
             return is_held(self.lock)
         except OutputError:
             status = read_status(self.folder)
-            return status is not None and status.state is RunState.RUNNING and abs(time.time() - status.updated) < FRESH_S
+            return status is not None and status.state is RunState.RUNNING and abs(time.time() - status.updated) < _FRESH_S
 
     def status(self) -> RunStatus:
         """Where it stands. Quick enough to be asked several times a second."""
         status = read_status(self.folder)
         started = STARTED.get(self.folder)
         if started is not None:
-            started.poll()  # a child that has ended and that nobody asks stays behind as a zombie
+            started.poll()  # one that has ended and that nobody asks stays behind as a zombie
         if status is None:
             # Its process locks before it writes; a moved folder may have lost the file.
             return RunStatus(RunState.RUNNING, STARTING) if self.alive() else RunStatus()
@@ -255,58 +256,81 @@ class Run:
         told = replace(again, state=RunState.INTERRUPTED, message=_INTERRUPTED, seconds_left=None, memory_bytes=None)
         return replace(told, error=_last_words(self.folder)) if again.stage == STARTING else told
 
-    # ---- what can be wished
+    # ---- what can be done
 
-    def why_not(self, wish: str) -> str:
-        """Why ``pause``, ``stop`` or ``cancel`` makes no sense now; empty if it does."""
-        state = self.status().state
-        if wish not in WISHES:
-            return f"There is no wish {wish!r}; there are {', '.join(WISHES)}."
+    def why_not(self, action: str) -> str:
+        """Why ``start``, ``pause``, ``stop`` or ``cancel`` makes no sense now; empty if it does."""
+        status = self.status()
+        state = status.state
+        if action == "start":
+            if state is RunState.RUNNING:
+                where = f" (on {status.host})" if status.host and status.host != socket.gethostname() else ""
+                return f"The run {self.name} is running already{where}."
+            return self.why_over(state)
+        if action not in COMMANDS:
+            return f"There is no command {action!r}; there are {', '.join(COMMANDS)}."
         if state is RunState.RUNNING:
             return ""
-        if state in (RunState.FINISHED, RunState.CANCELLED) or (state is RunState.STOPPED and wish != CANCEL):
+        if state in (RunState.FINISHED, RunState.CANCELLED) or (state is RunState.STOPPED and action != CANCEL):
             return f"The run {self.name} is {state} already."
-        if wish == PAUSE:
+        if action == PAUSE:
             return f"The run {self.name} is {state}; it does not run."
-        if wish == STOP and not self.models():
+        if action == STOP and not self.models():
             return f"The run {self.name} has no model yet that could be kept."
         return ""
 
-    def wish(self, wish: str) -> None:
-        """Ask for ``pause``, ``stop`` or ``cancel``.
+    def why_over(self, state: RunState) -> str:
+        """Why nobody can go on with a run in that state; empty if somebody can."""
+        if state is RunState.FINISHED:
+            return f"The run {self.name} is finished. Repeat it as a new run to train again."
+        if state is RunState.CANCELLED:
+            return f"The run {self.name} was cancelled, and its models are removed. Repeat it as a new run."
+        return ""
+
+    def send(self, command: str) -> None:
+        """Have a run ``pause``, ``stop`` or ``cancel``.
 
         A running run's process does it at its next safe place, after the step in hand; see
-        :data:`~MyoScarSegLib.training.runs.control.SAFE_PLACE_S`. Of one that does not run it is done here and now: ``stop`` of a
-        paused or interrupted one keeps its best model, ``cancel`` removes its models and keeps its record.
+        :data:`~.run_commands.SAFE_PLACE_S`. Of one that does not run it is done here and now: ``stop`` of a paused or interrupted
+        one keeps its best model, ``cancel`` removes its models and keeps its record.
 
         Raises:
             StudyError: it makes no sense now; the message says why.
             OutputError: the run's folder cannot be written.
         """
-        if reason := self.why_not(wish):
+        if reason := self.why_not(command):
             raise StudyError(reason)
         if self.status().state is RunState.RUNNING:
-            write_wish(self.folder, wish)
+            write_command(self.folder, command)
             return
+
+        def tell(**changes: Any) -> None:
+            ended = {**changes, "seconds_left": None, "memory_bytes": None, "updated": time.time()}
+            write_status(self.folder, replace(read_status(self.folder) or RunStatus(), **ended))
+
         try:
-            with locked(self.lock, Impatient(1.0)):
-                self.settle(wish)
+            with locked(self.lock, CancelToken(timeout_s=1.0)):
+                self.settle(command, tell)
         except Cancelled:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
-    def settle(self, wish: str) -> None:
-        """Do what is wished of a run that no process works on; its lock must be held."""
-        before = read_status(self.folder) or RunStatus()
-        if wish == CANCEL:
+    def settle(self, command: str, tell: Callable[..., None]) -> None:
+        """Leave a run whose training has ended as a command says; its lock must be held.
+
+        Args:
+            command: which.
+            tell: given the changes of the status.
+        """
+        if command == CANCEL:
             self.clear()
-        for model in self.models().values():
+        models = self.models()
+        for model in models.values():
             mend_card(model)
-        clear_wish(self.folder)
-        state, message = SETTLED[wish]
-        if wish == STOP and not self.models():
+        state, message = _SETTLED[command]
+        if command == STOP and not models:
             message = "Stopped before there was a model to keep."
-        status = replace(before, state=state, message=message, seconds_left=None, memory_bytes=None, updated=time.time())
-        write_status(self.folder, replace(status, best={}, error="") if wish == CANCEL else status)
+        tell(state=state, message=message, **({"best": {}, "error": ""} if command == CANCEL else {}))
+        clear_command(self.folder)
 
     def clear(self) -> None:
         """Remove models, checkpoints, examples and comparison; record, split and logs stay.
@@ -355,21 +379,8 @@ class Run:
         shutil.rmtree(away, ignore_errors=True)
 
 
-class Impatient(CancelToken):
-    """Cancels itself after some seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._until = time.monotonic() + seconds
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the time is over."""
-        return super().cancelled or time.monotonic() >= self._until
-
-
 _INTERRUPTED = "The training's process has ended unexpectedly. Resume it: at most one epoch is done again."
-SETTLED = {
+_SETTLED = {
     PAUSE: (RunState.PAUSED, "Paused. Resume it to go on."),
     STOP: (RunState.STOPPED, "Stopped; the best model so far is kept."),
     CANCEL: (RunState.CANCELLED, "Cancelled; its models are removed."),
@@ -397,10 +408,10 @@ STARTED: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def _is_starting(folder: Path, status: RunStatus) -> bool:
-    child = STARTED.get(folder)
-    if child is not None and child.poll() is not None:
+    process = STARTED.get(folder)
+    if process is not None and process.poll() is not None:
         return False
-    return status.stage == STARTING and 0 <= time.time() - status.updated < STARTING_S
+    return status.stage == STARTING and 0 <= time.time() - status.updated < _STARTING_S
 
 
 def _last_words(folder: Path) -> str:

@@ -15,7 +15,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress
 def wish_task(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
     """Have the ``wish`` of the run in the folder ``run`` come true: ``state``, as it is then."""
     run = Run.open(arguments["run"])
-    run.wish(str(arguments["wish"]))
+    run.send(str(arguments["wish"]))
     return {"state": str(run.status().state)}
 
 

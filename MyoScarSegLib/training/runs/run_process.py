@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.training import train_job
-from MyoScarSegLib.training.card import mend_card
-from MyoScarSegLib.training.runs import control
-from MyoScarSegLib.training.runs.control import CANCEL, PAUSE, STOP, Watch, clear_wish, end_process
+from MyoScarSegLib.training.runs import run_commands
 from MyoScarSegLib.training.runs.record import RECORD
-from MyoScarSegLib.training.runs.run import EXAMPLES, SETTLED, SPLIT, Impatient, Run
+from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
 from MyoScarSegLib.training.runs.run_cases import read_cases
-from MyoScarSegLib.training.runs.status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
-from MyoScarSegLib.training.runs.telling import Telling, device_name
+from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command, end_process
+from MyoScarSegLib.training.runs.run_report import RunReport, device_name
+from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
 from MyoScarSegLib.utils.files import write_json
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 """In a part's folder when its training is complete."""
-_LOCK_WAIT_S = 10.0
-_GUARD_S = 30.0
+_LOCK_TIMEOUT_S, _FILES_TIMEOUT_S = 10.0, 30.0
 _OF_SEVERAL = (
     "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE", "GROUP_WORLD_SIZE",
     "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT",
@@ -65,7 +63,7 @@ def carry_out(
     Args:
         run: planned, paused, stopped, failed or interrupted.
         library: the data, where it is neither in the run nor around it.
-        launched: wishes that are there already are meant for this process, not left from an earlier one.
+        launched: a command that is there already is meant for this process, not left from an earlier one.
         progress: called as the run's status is.
         end: ends this process where the training does not end in time.
 
@@ -80,22 +78,14 @@ def carry_out(
     if rank > 0:
         return _help(run, library)
     try:
-        with locked(run.lock, Impatient(_LOCK_WAIT_S)):
-            if reason := why_not(run):
+        with locked(run.lock, CancelToken(timeout_s=_LOCK_TIMEOUT_S)):
+            if reason := run.why_over((read_status(run.folder) or RunStatus()).state):
                 raise StudyError(reason)
             if not launched:
-                clear_wish(run.folder)
+                clear_command(run.folder)
             return _Work(run, library, progress, end, together=count > 1).carry_out()
     except Cancelled:
         raise StudyError(f"Another process works on the run {run.name}.") from None
-
-
-def why_not(run: Run) -> str:
-    """Why a run that no other process works on cannot be gone on with; empty if it can."""
-    state = (read_status(run.folder) or RunStatus()).state
-    if state in (RunState.FINISHED, RunState.CANCELLED):
-        return f"The run {run.name} is {state}. Repeat it as a new run to train again."
-    return ""
 
 
 class _Work:
@@ -105,16 +95,20 @@ class _Work:
         self, run: Run, library: Path | str | None, progress: Progress, end: Callable[[int], None], *, together: bool
     ) -> None:
         self._run, self._library, self._end, self._together = run, library, end, together
-        self._told = Telling(run, progress)
-        self._watch = Watch(
-            run.folder, self._hard_end, patience_s=self._patience_s, asked=self._told.wished, beat=self._told.beat
+        self._told = RunReport(run.folder, run.record.expected_seconds, progress)
+        self._watch = CommandWatch(
+            run.folder,
+            self._hard_end,
+            timeout_s=self._timeout_s,
+            received=self._told.received,
+            heartbeat=self._told.heartbeat,
         )
         self._files = threading.RLock()
         self._data: DataSet | None = None
 
     def carry_out(self) -> RunStatus:
         self._sweep_unfinished()
-        self._told.beat()
+        self._told.heartbeat()
         self._watch.start()
         with _signals(self._watch):
             try:
@@ -123,7 +117,7 @@ class _Work:
                 self._compare()
                 self._close(state=RunState.FINISHED, message="Finished")
             except Cancelled:
-                self._wished(self._watch.wish or PAUSE)
+                self._run.settle(self._watch.command or PAUSE, self._close)
             except MyoScarSegError as error:
                 self._failed(error)
             except Exception as error:  # a defect: whoever watches the run is to hear of it, and the output says where
@@ -131,7 +125,7 @@ class _Work:
                 self._failed(error)
             finally:
                 self._watch.close()
-        clear_wish(self._run.folder)
+        clear_command(self._run.folder)
         return self._told.status
 
     # ---- the parts
@@ -143,7 +137,7 @@ class _Work:
         if part == DETECTOR and self._together:
             self._go_on_alone()
         self._told.part(part)
-        result = train_job.run(_job(self._run, part), self._told.report, self._watch.cancel, self._hooks(part))
+        result = train_job.run(_job(self._run, part), self._told.progress, self._watch.cancel, self._hooks(part))
         kept = {key: result[key] for key in ("kind", "name", "sha256", "metrics")}
         write_json(out / RESULT, {"version": 1, **kept})
         for path in _state_files(self._run, part):  # large, and of no use any more
@@ -169,13 +163,13 @@ class _Work:
             oracle=True,
             cards=True,
             keep_state=True,
-            files=_Guard(self._files),
+            files=self._files,
         )
 
-    def _patience_s(self, wish: str) -> float:
+    def _timeout_s(self, command: str) -> float:
         """How long the training may take to end by itself."""
-        nothing_to_keep = wish == CANCEL or self._told.status.stage in (STARTING, READING, EMBEDDING)
-        return control.AT_ONCE_S if nothing_to_keep else control.SAFE_PLACE_S
+        nothing_to_keep = command == CANCEL or self._told.status.stage in (STARTING, READING, EMBEDDING)
+        return run_commands.AT_ONCE_S if nothing_to_keep else run_commands.SAFE_PLACE_S
 
     def _compare(self) -> None:
         if not self._run.split.validation:
@@ -188,7 +182,7 @@ class _Work:
         from MyoScarSegLib.training.runs.model_comparison import compare_run
 
         try:
-            compare_run(self._run, self._told.report, self._watch.cancel, library=self._library)
+            compare_run(self._run, self._told.progress, self._watch.cancel, library=self._library)
         except Cancelled:
             raise
         except MyoScarSegError as error:
@@ -207,30 +201,12 @@ class _Work:
 
     # ---- the end
 
-    def _wished(self, wish: str) -> None:
-        """What was wished has ended the training by itself."""
-        if wish == CANCEL:
-            self._run.clear()
-        self._settle(wish)
-
-    def _settle(self, wish: str) -> None:
-        state, message = SETTLED[wish]
-        models = self._run.models()
-        for model in models.values():
-            mend_card(model)
-        if wish == STOP and not models:
-            message = "Stopped before there was a model to keep."
-        self._close(state=state, message=message, **({"best": {}} if wish == CANCEL else {}))
-        clear_wish(self._run.folder)
-
-    def _hard_end(self, wish: str) -> None:
+    def _hard_end(self, command: str) -> None:
         """The training has not ended in time: end the process, between two files."""
         # A file of a model and its card go together; they take a moment, unless the disk hangs. A cancel removes both.
-        self._files.acquire(timeout=0 if wish == CANCEL else _GUARD_S)
+        self._files.acquire(timeout=0 if command == CANCEL else _FILES_TIMEOUT_S)
         try:
-            if wish == CANCEL:
-                self._run.clear()
-            self._settle(wish)
+            self._run.settle(command, self._close)
         except MyoScarSegError as error:
             _say(str(error))
         finally:
@@ -246,7 +222,7 @@ class _Work:
 
     def _close(self, **changes: Any) -> None:
         try:
-            self._told.writer.close(**changes, seconds_left=None, memory_bytes=None)
+            self._told.close(**changes)
         except OutputError as error:
             _say(str(error))
 
@@ -255,7 +231,7 @@ class _Work:
 
     def _sweep_unfinished(self) -> None:
         """Remove what a process was writing when it was ended: nobody else works on the run now."""
-        for folder in (self._run.folder, *(self._run.part(part) for part in self._run.parts)):
+        for folder in (self._run.folder, *map(self._run.part, self._run.parts)):
             for path in folder.glob(".writing-*"):
                 path.unlink(missing_ok=True)
 
@@ -273,7 +249,7 @@ class _Work:
 
     def _go_on_alone(self) -> None:
         """Become a process that is one of one: the others have done their part."""
-        self._told.writer.update(stage=STARTING, message="Going on in one process", now=True)
+        self._told.update(stage=STARTING, message="Going on in one process", now=True)
         alone = {name: value for name, value in os.environ.items() if name not in _OF_SEVERAL}
         command = [sys.executable, "-m", "MyoScarSegLib.training.runs", str(self._run.folder), "--launched"]
         if self._library is not None:
@@ -281,19 +257,6 @@ class _Work:
         sys.stdout.flush()
         sys.stderr.flush()
         os.execve(sys.executable, command, alone)  # noqa: S606 - our own module; the lock goes with this program, and comes anew
-
-
-class _Guard:
-    """A lock that may be entered again and again, as a context that is used many times."""
-
-    def __init__(self, lock: Any) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
 
 
 def _help(run: Run, library: Path | str | None) -> RunStatus:
@@ -329,14 +292,14 @@ def _begun(run: Run) -> bool:
 
 
 @contextmanager
-def _signals(watch: Watch | CancelToken) -> Iterator[None]:
+def _signals(watch: CommandWatch | CancelToken) -> Iterator[None]:
     """SIGTERM and Ctrl-C pause the run: a computer that is shut down or a queue whose time is over lose nothing."""
 
     def ask(number: int, _frame: object) -> None:
         if isinstance(watch, CancelToken):
             watch.cancel()
         else:
-            watch.ask(PAUSE)
+            watch.receive(PAUSE)
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -362,7 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m MyoScarSegLib.training.runs", description="Work on a training run.")
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--data", type=Path, help="library with its cases, where it is neither in the run nor around it")
-    parser.add_argument("--launched", action="store_true", help="wishes that are there are meant for this process")
+    parser.add_argument("--launched", action="store_true", help="a command that is there is meant for this process")
     args = parser.parse_args(arguments)
     try:
         status = carry_out(Run.open(args.run), library=args.data, launched=args.launched)
