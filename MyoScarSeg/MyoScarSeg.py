@@ -355,7 +355,7 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
         return float(voxels * np.prod(volume.GetSpacing()) / 1000.0)
 
     def _needNetworks(self):
-        from MyoScarSegLib.installation.application import missing_now
+        from MyoScarSegLib.installation.requirements import missing_now
 
         missing = missing_now()
         if missing:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from MyoScarSegLib.installation.installed import normalise
-from MyoScarSegLib.installation.report import Report
+from packaging.utils import canonicalize_name
+
+from MyoScarSegLib.installation.choices import Choices
+from MyoScarSegLib.installation.computer import Computer
+from MyoScarSegLib.installation.python_report import PUBLIC_INDEX, Report
 from MyoScarSegLib.installation.requirements import SLICERS_OWN, TORCH, Requirement, missing, older
-from MyoScarSegLib.installation.sources import PUBLIC_INDEX, host, torch_index, wheels_in
+
+TORCH_INDEX = "https://download.pytorch.org/whl"
 
 # Measured or read off the indexes for torch 2.14; megabytes to download and on the disk, with what torch needs in turn.
 _TORCH_MB = {
@@ -27,23 +32,6 @@ _MAY_BE_RENEWED = {"filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "netw
 # does not take paths of more than 260 characters unless told to.
 _TORCH_LIMIT = {"Windows": ",<2.13"}
 _PIP = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--only-binary", ":all:")
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the user may choose.
-
-    Attributes:
-        wheel_folder: a folder with all wheels; then no network is used.
-        cpu_only: take the small torch without graphics support.
-        pytorch_extension: let the PyTorch extension's installer choose torch's build, if that extension is there.
-        training: also what fine-tuning needs.
-    """
-
-    wheel_folder: Path | None = None
-    cpu_only: bool = False
-    pytorch_extension: bool = True
-    training: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +141,21 @@ def download_command(lacking: tuple[Requirement, ...], folder: str = "wheels") -
     return f"PythonSlicer -m pip download --only-binary :all: -d {folder} {names}"
 
 
+def torch_index(computer: Computer) -> str:
+    """torch's own index for builds that the public one does not have for this system; "" if the public one serves."""
+    if computer.system == "Darwin":
+        return ""
+    if computer.system == "Windows" and computer.build == "cpu":
+        return ""  # the public index's build for Windows is the one without CUDA
+    return f"{TORCH_INDEX}/{computer.build}"
+
+
+def host(url: str) -> str:
+    """The computer that ``url`` names, without a password that may stand in it."""
+    parts = urlsplit(url)
+    return parts.hostname or url if parts.scheme in ("http", "https") else url
+
+
 def _source(report: Report, choices: Choices, index: str, by_extension: bool) -> tuple[str, tuple[str, ...]]:
     """Where things come from, for the user, and the same as options of pip."""
     if choices.wheel_folder is not None:
@@ -212,7 +215,9 @@ def _steps(
 
 def _constraints(report: Report, lacking: list[Requirement], by_extension: bool) -> tuple[str, ...]:
     """Everything at its version. What is there without a record must not come at all: no package has version 0.dev0."""
-    free = {normalise(requirement.name) for requirement in lacking} | _MAY_BE_RENEWED | ({"pip"} if by_extension else set())
+    free = (
+        {canonicalize_name(requirement.name) for requirement in lacking} | _MAY_BE_RENEWED | ({"pip"} if by_extension else set())
+    )
     kept = [found for name, found in sorted(report.packages.items()) if name not in free and found.whole]
     return (*(f"{found.name}=={found.version}" for found in kept), *(f"{name}==0.dev0" for name in sorted(report.unrecorded)))
 
@@ -233,7 +238,7 @@ def _notes(report: Report, lacking: list[Requirement], by_extension: bool) -> tu
     if by_extension and not report.version("light-the-torch"):
         notes.append("The PyTorch extension's installer (light-the-torch) may bring another version of pip.")
     for requirement in lacking:
-        if found := report.packages.get(normalise(requirement.name)):
+        if found := report.packages.get(canonicalize_name(requirement.name)):
             state = f"is replaced: {found.version} is too old" if found.whole else "was not installed to the end, and is again"
             notes.append(f"{found.name} {state}.")
     return tuple(notes)
@@ -265,8 +270,8 @@ def _problems(report: Report, choices: Choices, lacking: list[Requirement], need
 def _folder_problems(folder: Path, lacking: list[Requirement]) -> list[str]:
     if not Path(folder).is_dir():
         return [f"There is no folder {folder}. Choose the folder with the wheels."]
-    there = wheels_in(folder)
-    absent = tuple(requirement for requirement in lacking if normalise(requirement.name) not in there)
+    there = {canonicalize_name(file.name.partition("-")[0]) for file in Path(folder).glob("*.whl")}
+    absent = tuple(requirement for requirement in lacking if canonicalize_name(requirement.name) not in there)
     if not absent:
         return []
     names = ", ".join(requirement.name for requirement in absent)

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
-from MyoScarSegLib.installation.installed import Found, normalise
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+
+@dataclass(frozen=True)
+class Found:
+    """An installed package.
+
+    Attributes:
+        name: as the package calls itself.
+        version: its version.
+        whole: False if an installation of it was broken off.
+    """
+
+    name: str
+    version: str
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,8 @@ class Requirement:
 
     def satisfied(self, installed: Mapping[str, Found]) -> bool:
         """Whether it, or a package that does instead, is installed whole and not too old."""
-        there = [installed[normalise(name)] for name in (self.name, *self.instead) if normalise(name) in installed]
+        names = map(canonicalize_name, (self.name, *self.instead))
+        there = [installed[name] for name in names if name in installed]
         return any(found.whole and not older(found.version, self.minimum) for found in there)
 
 
@@ -89,24 +111,70 @@ def wanted(training: bool = False) -> tuple[Requirement, ...]:
     return (*TORCH, *OTHERS, *(TRAINING if training else ()))
 
 
-def names(training: bool = False) -> list[str]:
-    """The packages whose presence tells what is missing: those that are wanted, and those that would do instead."""
-    return [name for requirement in wanted(training) for name in (requirement.name, *requirement.instead)]
-
-
 def missing(installed: Mapping[str, Found], training: bool = False) -> list[Requirement]:
     """What of :func:`wanted` is not there, too old, or half installed."""
     return [requirement for requirement in wanted(training) if not requirement.satisfied(installed)]
 
 
+def missing_now(training: bool = False) -> list[Requirement]:
+    """What is missing in the running Python, without starting a process: some milliseconds."""
+    names = [name for requirement in wanted(training) for name in (requirement.name, *requirement.instead)]
+    return missing(installed_packages(names=names), training)
+
+
+def installed_packages(path: Iterable[str] | None = None, names: Iterable[str] | None = None) -> dict[str, Found]:
+    """The packages of this Python, or of the folders ``path``, by their canonical names. Nothing is imported.
+
+    The caches of importing are emptied first, so that what another process has installed meanwhile is seen.
+
+    Args:
+        path: folders to look in instead of those that Python imports from.
+        names: look for these packages only: a few milliseconds instead of the hundred and more that all records take.
+    """
+    importlib.invalidate_caches()
+    where: dict[str, Any] = {} if path is None else {"path": list(path)}
+    asked: list[dict[str, Any]] = [{}] if names is None else [{"name": name} for name in names]
+    found: dict[str, Found] = {}
+    for distribution in chain.from_iterable(importlib.metadata.distributions(**where, **one) for one in asked):
+        record = distribution.metadata  # is read from the file each time that it is asked for
+        name, version = record["Name"], record["Version"]
+        if name and version:  # else a folder that lost its record; importlib.metadata gives None then
+            # pip writes the list of files last, so a package without one was not finished.
+            whole = distribution.read_text("RECORD") is not None or _of_another_kind(distribution)
+            found.setdefault(canonicalize_name(name), Found(name, version, whole))
+    return found
+
+
 def older(version: str, minimum: str) -> bool:
-    """Whether ``version`` is before ``minimum``, by their numbers: ``2.14.1+cpu`` is not before ``2.6``."""
-    return bool(minimum) and _numbers(version) < _numbers(minimum)
+    """Whether ``version`` is before ``minimum``; one that is no version is."""
+    try:
+        return bool(minimum) and Version(version) < Version(minimum)
+    except InvalidVersion:
+        return True
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    release = re.match(r"v?(?:\d+!)?([0-9]+(?:\.[0-9]+)*)", version.strip())
-    numbers = [int(part) for part in release.group(1).split(".")] if release else [0]
-    while numbers and numbers[-1] == 0:  # 2.0 is 2
-        numbers.pop()
-    return tuple(numbers)
+def pytorch_extension_present() -> bool:
+    """Whether Slicer has the PyTorch extension.
+
+    Its own call ends with ``import torch`` in the application, which together with torchvision brings Slicer down; it cannot be
+    cancelled, and takes no constraints. So its installer, light-the-torch, is run in a process of its own instead.
+    """
+    return importlib.util.find_spec("PyTorchUtils") is not None
+
+
+def other_installation() -> str:
+    """Why nothing may be installed now, "" if it may: two pips at once spoil each other's work.
+
+    Slicer knows of its own installations (``slicer.packaging``); its ``pip_install`` is not used, because it cannot be cancelled
+    and says nothing of how far it is.
+    """
+    if getattr(sys.modules.get("slicer"), "app", None) is None:  # Slicer's Python, or another one with Slicer's libraries
+        return ""
+    if importlib.import_module("slicer.packaging").isPipInstallInProgress():
+        return "Slicer is installing packages for another module. Wait until that has ended."
+    return ""
+
+
+def _of_another_kind(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether it is recorded as eggs are, or by a system's package manager, where no list of files is the rule."""
+    return distribution.read_text("PKG-INFO") is not None or (distribution.read_text("INSTALLER") or "pip").strip() != "pip"

@@ -44,6 +44,10 @@ class CancelToken:
         """Whether :meth:`cancel` was called, or the time is over."""
         return self._event.is_set() or time.monotonic() >= self._until
 
+    def wait(self) -> None:
+        """Wait until :meth:`cancel` is called."""
+        self._event.wait()
+
     def raise_if_cancelled(self) -> None:
         """Raise :class:`~MyoScarSegLib.errors.Cancelled` if it is set."""
         if self.cancelled:

@@ -9,8 +9,8 @@ import qt
 import slicer
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.installation.application import missing_now
-from MyoScarSegLib.installation.memory import Memory
+from MyoScarSegLib.installation.choices import Memory
+from MyoScarSegLib.installation.requirements import missing_now
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.exit_status import died

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.installation.application import other_installation, pytorch_extension_present
-from MyoScarSegLib.installation.installer import Installer
-from MyoScarSegLib.installation.memory import Memory
+from MyoScarSegLib.installation.choices import Memory
+from MyoScarSegLib.installation.installer import CHECKING, INSTALLING, LOOKING, Installer
+from MyoScarSegLib.installation.pip_output import STEPS
+from MyoScarSegLib.installation.requirements import other_installation, pytorch_extension_present
+from MyoScarSegLib.utils.task import DONE, FAILED
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer
 from MyoScarSegLib.widgets.text import _, in_words
 
@@ -46,12 +47,12 @@ class InstallDialog:
         self._asked = False
         self.installer = installer or Installer(
             python_of_slicer(),
-            lambda command: QProcessTransport(command, dict(os.environ)),
+            QProcessTransport,
             extension_present=pytorch_extension_present(),
             memory=self._memory,
             busy=other_installation,
         )
-        self.installer.on_changed = self._refresh
+        self._forget_installer = self.installer.changed.connect(self._refresh)
         self._choices = replace(self._memory.read().choices, training=training)
         self._build(parent)
 
@@ -70,7 +71,7 @@ class InstallDialog:
 
     def close(self) -> None:
         """Stop what runs, and go."""
-        self.installer.on_changed = lambda: None
+        self._forget_installer()
         self.installer.cancel()
         self.dialog.deleteLater()
 
@@ -87,7 +88,7 @@ class InstallDialog:
 
     def cancel(self) -> None:
         """Stop the installation; without one, close the window."""
-        if self.installer.state in ("installing", "checking"):
+        if self.installer.phase in (INSTALLING, CHECKING):
             self.installer.cancel()
         else:
             self.dialog.hide()
@@ -118,7 +119,7 @@ class InstallDialog:
         layout.addWidget(self.cpu_only)
         self.bar = qt.QProgressBar()
         self.bar.name = "installBar"
-        self.bar.maximum = 1000
+        self.bar.maximum = STEPS
         self.bar.textVisible = False
         layout.addWidget(self.bar)
         self.log = qt.QPlainTextEdit()
@@ -160,20 +161,18 @@ class InstallDialog:
 
     def _refresh(self) -> None:
         installer = self.installer
-        working = installer.state in ("installing", "checking")
+        working = installer.phase in (INSTALLING, CHECKING)
         progress = installer.progress
         plan = installer.plan
         self.bar.visible = installer.running
-        self.bar.value = round(1000 * progress.fraction)
-        self.log.visible = working or installer.state == "failed"
+        self.bar.value = progress.done
+        self.log.visible = working or installer.state == FAILED
         self.copy_button.visible = bool(installer.log)
         self.cpu_only.visible = self.folder_button.visible = not working and bool(plan is None or plan.missing)
-        self.install_button.visible = not working and installer.state != "done"
-        self.install_button.enabled = (
-            plan is not None and not plan.problems and installer.state in ("ready", "failed", "cancelled")
-        )
+        self.install_button.visible = not working and installer.state != DONE
+        self.install_button.enabled = plan is not None and not plan.problems and not installer.running and installer.state != DONE
         self.cancel_button.text = _("Cancel") if working else _("Close")
-        if installer.state == "looking":
+        if installer.phase == LOOKING:
             self.text.text = _("Looking at what is installed ...")
         elif working:
             left = "" if progress.seconds_left is None else _("{time} left").format(time=in_words(progress.seconds_left))
@@ -182,11 +181,11 @@ class InstallDialog:
             self.text.text = installer.error
         elif plan is not None:
             restart = _("Restart Slicer to use them.") if installer.restart_for else ""
-            done = _("Everything is installed.") if installer.state == "done" and self._asked else plan.text()
+            done = _("Everything is installed.") if installer.state == DONE and self._asked else plan.text()
             self.text.text = f"{done} {restart}".strip()
         if self.log.visible:
             self.log.setPlainText(installer.log)
             self.log.moveCursor(qt.QTextCursor.End)
-        if installer.state == "done" and self._asked:
+        if installer.state == DONE and self._asked:
             self._asked = False
             self._after("" if installer.restart_for else self._action)

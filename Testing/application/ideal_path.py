@@ -33,7 +33,7 @@ def pictures() -> Path:
 def slicer(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator[Slicer]:
     with running(Path(os.environ["SLICER"]), tmp_path_factory.mktemp("home"), pictures) as application:
         missing = application.ask(
-            "[r.name for r in __import__('MyoScarSegLib.installation.application', fromlist=['x']).missing_now(True)]"
+            "[r.name for r in __import__('MyoScarSegLib.installation.requirements', fromlist=['x']).missing_now(True)]"
         )
         assert not missing, f"Slicer's Python lacks {', '.join(missing)}: press Install in the module first."
         yield application

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
+import packaging
 import pytest
 
 from MyoScarSegLib.errors import Cancelled, InstallationError
-from MyoScarSegLib.installation import child
+from MyoScarSegLib.installation.choices import Choices, Memory, Remembered
 from MyoScarSegLib.installation.installer import Installer
-from MyoScarSegLib.installation.memory import Memory, Remembered
-from MyoScarSegLib.installation.plan import Choices
+from MyoScarSegLib.installation.pip_output import STEPS
+from MyoScarSegLib.installation.pip_process import CANCELLED_STATUS
 from MyoScarSegLib.installation.requirements import wanted
+from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.transport import SubprocessTransport
+from Testing.support.run_factory import wait_for as until
 from Testing.support.wheel_factory import Python, make_wheel, unpack_pip
 
 SLICERS = {"numpy": "2.0.2", "scipy": "1.13.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2"}
@@ -60,13 +63,22 @@ def slicers(tmp_path_factory) -> list[Path]:
     return [make_wheel(folder, name, version) for name, version in SLICERS.items()]
 
 
+@pytest.fixture(scope="module")
+def packaging_alone(tmp_path_factory) -> Path:
+    """A folder with the package packaging alone, which Slicer brings."""
+    folder = tmp_path_factory.mktemp("packaging")
+    shutil.copytree(Path(packaging.__file__).parent, folder / "packaging")
+    return folder
+
+
 @pytest.fixture
-def python(tmp_path, pip, slicers) -> Python:
-    """A Python as Slicer's: its packages there, vtk importable but without a record."""
+def python(tmp_path, pip, slicers, packaging_alone) -> Python:
+    """A Python as Slicer's: its packages there, packaging among them, vtk importable but without a record."""
     python = Python(tmp_path / "python", pip)
     for wheel in slicers:
         python.put(wheel)
     (python.site_packages / "vtk.py").write_text("")
+    (python.site_packages / "packaging.pth").write_text(f"{packaging_alone}\n")
     return python
 
 
@@ -90,9 +102,9 @@ def _look(installer: Installer, wheels: Path | None) -> Installer:
 def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(python, wheels):
     seen = []
     installer = _installer(python)
-    installer.on_changed = lambda: seen.append(installer.progress.fraction)
+    installer.changed.connect(lambda: seen.append(installer.progress.done))
     _look(installer, wheels)
-    assert installer.state == "ready"
+    assert installer.state == "waiting"
     assert "without network" in installer.plan.text()
     assert {requirement.name for requirement in installer.plan.missing} == {requirement.name for requirement in wanted()}
     assert python.version("torch") == "", "looking must not install"
@@ -108,7 +120,7 @@ def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(pyth
     assert {name: python.version(name) for name in SLICERS} == SLICERS
     assert python.version("vtk") == ""
     assert seen == sorted(seen)
-    assert seen[-1] == 1.0
+    assert seen[-1] == STEPS
     assert "Successfully installed" in installer.log
     assert installer.restart_for == ()
 
@@ -195,8 +207,8 @@ def silent_index(monkeypatch):
 def test_cancel_ends_pip_within_a_second_and_the_installation_can_begin_again(python, silent_index, moment):
     started = []
 
-    def factory(command):
-        started.append(SubprocessTransport(command, dict(os.environ)))
+    def factory(command, environment):
+        started.append(SubprocessTransport(command, environment))
         return started[-1]
 
     installer = Installer(python.executable, factory)
@@ -206,28 +218,29 @@ def test_cancel_ends_pip_within_a_second_and_the_installation_can_begin_again(py
         assert "127.0.0.1, the index that pip is set to here" in installer.plan.text()
         assert "secret" not in installer.plan.text()
         installer.install()
-        time.sleep(1.0)
-        installer.pump()
-        assert installer.state == "installing", installer.error
-    began = time.monotonic()
+        until(lambda: installer.pump() or len(installer.log.splitlines()) > 1)  # pip has begun to speak, and waits for the index
+        assert installer.running, installer.error
     installer.cancel()
     with pytest.raises(Cancelled, match="cancelled"):
         installer.wait(timeout_s=TIMEOUT_S)
-    started[-1]._process.wait(5)
-    assert time.monotonic() - began < 1.0
+    assert started[-1]._process.wait(5) == CANCELLED_STATUS
     assert installer.state == "cancelled"
     installer.look(Choices())
     installer.wait(timeout_s=TIMEOUT_S)
-    assert installer.state == "ready"
+    assert installer.state == "waiting"
 
 
 def test_pip_ends_when_the_application_does(python, silent_index):
-    command = [python.executable, str(Path(child.__file__)), "run", "pip", "install", "--no-input", "torch"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        time.sleep(1.0)
-        assert process.poll() is None
+    command = [python.executable, "-u", "-m", "MyoScarSegLib.installation.pip_process"]
+    job = {"module": "pip", "arguments": ["install", "--no-input", "torch"]}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment_with_us(), text=True
+    ) as process:
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        assert "progress" in process.stdout.readline(), "pip speaks, and then waits for the index"
         process.stdin.close()
-        assert process.wait(5) == child.CANCELLED
+        assert process.wait(5) == CANCELLED_STATUS
 
 
 def test_choices_and_an_unfinished_installation_survive_a_restart(python, wheels, tmp_path):
@@ -259,7 +272,7 @@ def test_nothing_is_installed_while_slicer_installs_for_another_module(python, w
     installer = _look(_installer(python, busy=lambda: "Slicer is installing packages for another module."), wheels)
     with pytest.raises(InstallationError, match="another module"):
         installer.install()
-    assert installer.state == "ready"
+    assert installer.state == "waiting"
 
 
 def test_installing_without_a_plan_and_twice_at_once_are_refused(python, wheels):

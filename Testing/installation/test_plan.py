@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from MyoScarSegLib.installation import application
+from MyoScarSegLib.installation import python_report, requirements
+from MyoScarSegLib.installation.choices import Choices
 from MyoScarSegLib.installation.computer import Computer
-from MyoScarSegLib.installation.explain import explain
-from MyoScarSegLib.installation.following import Follower
-from MyoScarSegLib.installation.installed import Found, installed_packages, normalise
-from MyoScarSegLib.installation.plan import Choices, make_plan, size_text
-from MyoScarSegLib.installation.report import Report
-from MyoScarSegLib.installation.requirements import SLICERS_OWN, TRAINING, missing, names, older, wanted
-from MyoScarSegLib.installation.sources import configured_index, host
+from MyoScarSegLib.installation.pip_output import STEPS, Follower, explain
+from MyoScarSegLib.installation.plan import host, make_plan, size_text
+from MyoScarSegLib.installation.python_report import Report, configured_index
+from MyoScarSegLib.installation.requirements import (
+    SLICERS_OWN,
+    TRAINING,
+    Found,
+    installed_packages,
+    missing,
+    missing_now,
+    older,
+    other_installation,
+    pytorch_extension_present,
+    wanted,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CARD = Computer("Linux", "x86_64", "A Card", 13.0, 8.6)
@@ -27,7 +39,7 @@ CARD = Computer("Linux", "x86_64", "A Card", 13.0, 8.6)
 def _report(*packages: tuple[str, str], computer: Computer = CARD, **changes) -> Report:
     """A Slicer 5.12 with some more packages."""
     slicers = [("numpy", "2.4.6"), ("scipy", "1.17.1"), ("SimpleITK", "2.5.5"), ("pydicom", "3.0.2"), ("pip", "26.1.2")]
-    found = {normalise(name): Found(name, version) for name, version in (*slicers, *packages)}
+    found = {canonicalize_name(name): Found(name, version) for name, version in (*slicers, *packages)}
     report = Report(
         found, frozenset({"numpy", "scipy", "SimpleITK", "vtk", "pydicom"}), computer, "", "/s", True, 10**12, "3.12.10"
     )
@@ -159,16 +171,27 @@ def test_sizes_are_said_as_people_say_them():
     assert [size_text(size) for size in (0, 0.3, 61.2, 338, 2751)] == ["0 MB", "1 MB", "61 MB", "340 MB", "2.8 GB"]
 
 
-def test_pips_settings_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    nothing = {"XDG_CONFIG_DIRS": str(tmp_path), "PROGRAMDATA": str(tmp_path), "APPDATA": str(tmp_path / "a")}
-    assert configured_index(nothing, str(tmp_path)) == ""
-    name = "pip.ini" if sys.platform == "win32" else "pip.conf"
-    (tmp_path / name).write_text("[global]\nindex-url = https://mirror.example/simple\n")
-    assert configured_index(nothing, str(tmp_path)) == "https://mirror.example/simple"
-    assert configured_index({**nothing, "PIP_INDEX_URL": "https://other.example"}, str(tmp_path)) == "https://other.example"
-    (tmp_path / name).write_text("[global]\nindex-url = https://pypi.org/simple/\n")
-    assert configured_index(nothing, str(tmp_path)) == ""
+@pytest.mark.parametrize(
+    ("listed", "index"),
+    [
+        ("", ""),
+        ("global.index-url='https://mirror.example/simple'\nglobal.timeout='60'\n", "https://mirror.example/simple"),
+        ("global.index-url='https://a.example'\ninstall.index-url='https://b.example'\n", "https://b.example"),
+        (":env:.index-url='https://other.example'\nglobal.index-url='https://a.example'\n", "https://other.example"),
+        ("global.index-url='https://pypi.org/simple/'\n", ""),
+    ],
+)
+def test_pips_settings_are_read(monkeypatch, listed, index):
+    monkeypatch.setattr(python_report.subprocess, "run", lambda *_args, **_options: SimpleNamespace(stdout=listed))
+    assert configured_index() == index
+
+
+def test_pip_is_asked_for_its_settings(tmp_path, monkeypatch):
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.example/simple\n")
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    assert configured_index() == "https://mirror.example/simple"
     assert host("https://name:secret@mirror.example:8443/x") == "mirror.example"
 
 
@@ -182,7 +205,7 @@ def test_installed_packages_are_read_without_importing_them():
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_looking_for_the_wanted_packages_finds_all_that_looking_at_every_package_does(tmp_path, training):
+def test_looking_for_the_wanted_packages_finds_all_that_looking_at_every_package_does(tmp_path, training, monkeypatch):
     every = wanted(training)
     for requirement in every[1:]:  # all but torch, and where another package does instead, that one
         name = requirement.instead[-1] if requirement.instead else requirement.name
@@ -191,8 +214,9 @@ def test_looking_for_the_wanted_packages_finds_all_that_looking_at_every_package
         (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.0\n")
         (record / "RECORD").write_text("")
     (tmp_path / "unrelated-1.0.dist-info").mkdir()
-    assert missing(installed_packages([str(tmp_path)], names(training)), training) == [every[0]]
     assert missing(installed_packages([str(tmp_path)]), training) == [every[0]]
+    monkeypatch.setattr(requirements, "installed_packages", lambda names: installed_packages([str(tmp_path)], names))
+    assert missing_now(training) == [every[0]]
 
 
 @pytest.mark.parametrize(
@@ -221,18 +245,18 @@ def test_bytes_and_time_left_are_read_from_pip():
     assert not follower.line("Progress 50000000 of 100000000"), "a count of bytes is not for the log"
     progress = follower.progress
     assert progress.message == "Downloading torch (100.0 MB)"
-    assert progress.fraction == pytest.approx(0.25 * 0.85)
+    assert progress.done == pytest.approx(0.25 * 0.85 * STEPS, abs=1)
     assert progress.seconds_left == pytest.approx(30)
     follower.line("Installing collected packages: filelock, torch")
     assert follower.progress.message == "Unpacking 2 packages"
-    assert progress.fraction < follower.progress.fraction < 1
+    assert progress.done < follower.progress.done < STEPS
 
 
 def test_outside_the_application_nothing_of_slicers_is_there(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert application.other_installation() == ""
-    assert not application.pytorch_extension_present()
-    assert application.missing_now() == []
+    assert other_installation() == ""
+    assert not pytorch_extension_present()
+    assert missing_now() == []
 
 
 def test_slicers_own_installation_is_waited_for(tmp_path, monkeypatch):
@@ -245,7 +269,7 @@ def test_slicers_own_installation_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.import_module("slicer")  # the application has done so long before
     try:
-        assert "for another module" in application.other_installation()
+        assert "for another module" in other_installation()
     finally:
         for name in ("slicer", "slicer.packaging"):
             sys.modules.pop(name, None)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,9 +50,13 @@ class StandinTransport:
         self.command = command
         self.on_bytes = self.on_exit = lambda *_: None
         self.closed = False
+        self.written = b""
 
     def start(self):
         pass
+
+    def write(self, data):
+        self.written += data
 
     def pump(self):
         pass
@@ -69,11 +74,15 @@ def report(missing: bool) -> bytes:
 
     names = [] if missing else [requirement.name for requirement in wanted()]
     found = {
-        "packages": [{"name": name, "version": "99.0", "whole": True} for name in ["numpy", "SimpleITK", *names]],
+        "packages": {name: {"name": name, "version": "99.0", "whole": True} for name in ["numpy", "simpleitk", *names]},
         "modules": [], "index": "", "folder": "/here", "writable": True, "free_bytes": 10**12, "python": "3.12.10",
         "computer": {"system": "Linux", "machine": "x86_64"},
     }  # fmt: skip
-    return json.dumps(found).encode() + b"\n"
+    return said(result=found)
+
+
+def said(**line: Any) -> bytes:
+    return json.dumps(line).encode() + b"\n"
 
 
 @pytest.fixture
@@ -86,7 +95,7 @@ def dialog(opened, tmp_path, monkeypatch):
     started: list[StandinTransport] = []
     done: list[str] = []
 
-    def factory(command):
+    def factory(command, environment):
         started.append(StandinTransport(command))
         return started[-1]
 
@@ -111,7 +120,7 @@ def test_dialog_says_what_how_large_and_from_where_before_anything_is_done(dialo
     assert "From:" in text
     assert "processor" in text
     assert dialog.install_button.enabled
-    assert [Path(t.command[-1]).name for t in dialog.started] == ["look"]
+    assert [json.loads(t.written) for t in dialog.started] == [{}], "it was looked, and no more"
 
 
 def test_installing_goes_on_with_what_was_asked_for(dialog):
@@ -120,8 +129,8 @@ def test_installing_goes_on_with_what_was_asked_for(dialog):
     dialog.install_button.click()
     assert dialog.stopped == [True], "the worker must not hold files that are replaced"
     assert dialog.cancel_button.text == "Cancel"
-    while "look" not in dialog.started[-1].command:
-        dialog.started[-1].on_bytes(b"Successfully installed something\n")
+    while json.loads(dialog.started[-1].written):
+        dialog.started[-1].on_bytes(said(progress=[0, 0, "Successfully installed something"]) + said(result=0))
         dialog.started[-1].on_exit(0, "")
     dialog.answer(missing=False)
     assert dialog.done == ["propose"]
@@ -144,15 +153,15 @@ def test_failure_shows_the_log(dialog):
     dialog.show("propose")
     dialog.answer(missing=True)
     dialog.install_button.click()
-    dialog.started[-1].on_bytes(b"ERROR: No space left on device\n")
-    dialog.started[-1].on_exit(1, "")
+    dialog.started[-1].on_bytes(said(progress=[0, 0, "ERROR: No space left on device"]) + said(result=1))
+    dialog.started[-1].on_exit(0, "")
     assert "No space left on device" in dialog.log.plainText
     assert dialog.copy_button.visible
     assert dialog.text.text
 
 
 def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
-    from MyoScarSegLib.installation.memory import Memory, Remembered
+    from MyoScarSegLib.installation.choices import Memory, Remembered
     from MyoScarSegLib.widgets import advanced_section
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from MyoScarSegLib.installation.application import missing_now
+from MyoScarSegLib.installation.requirements import missing_now
 from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
 
