@@ -12,7 +12,7 @@ import SimpleITK
 from MyoScarSegLib.study import dicom_pixels
 from MyoScarSegLib.training.datasets import scenes
 from Testing.support.dicom_factory import write_enhanced
-from Testing.training.test_library_import import write_mrb
+from Testing.training.datasets.test_library_import import write_mrb
 
 
 def test_copy_that_dicom_pixels_are_decoded_from_holds_pixels_alone(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from MyoScarSegLib.study import write_segmentation, write_volume
 from Testing.support.labeled_factory import labels, study
-from Testing.training.test_library_import import write_mrb
+from Testing.training.datasets.test_library_import import write_mrb
 
 
 def test_commands_add_list_check_split_and_remove(command, tmp_path):

@@ -27,7 +27,7 @@ from MyoScarSegLib.utils.files import sha256_of
 from Testing.support.run_factory import QUICK, environment, write_library
 from Testing.support.tiny_training import write_start
 from Testing.support.training_workflow_factory import Pumped, add_ring_study, idle_workflow
-from Testing.training.test_library_import import write_mrb
+from Testing.training.datasets.test_library_import import write_mrb
 
 
 @pytest.fixture

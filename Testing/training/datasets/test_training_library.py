@@ -328,6 +328,7 @@ def _add_many(folder, start, names, answers):
             answers.put((name, str(error)))
 
 
+@pytest.mark.slow
 def test_two_processes_adding_at_once_both_succeed_and_neither_writes_twice(library):
     """Each adds three cases of its own and two that the other adds too: one with the same content, one with another."""
     context = multiprocessing.get_context("spawn")

@@ -28,7 +28,7 @@ from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.conftest import REPOSITORY
 from Testing.support.labeled_factory import labels, study, write_pair
 from Testing.support.run_factory import wait_for
-from Testing.training.test_library_import import statuses, write_mrb
+from Testing.training.datasets.test_library_import import statuses, write_mrb
 
 
 @pytest.fixture
@@ -110,8 +110,7 @@ runpy.run_module("MyoScarSegLib.training.background_work", run_name="__main__", 
 """
 
 
-@pytest.mark.parametrize("limit", [1000, 20_000])
-@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize(("limit", "replace"), [(1000, False), (20_000, True)])
 def test_full_disk_while_adding_leaves_the_library_as_it_was(library, tmp_path, monkeypatch, limit, replace):
     before = snapshot(library.folder)
     write_handover(tmp_path / "a.npz", study(5, (8, 96, 96)), labels(5, (8, 96, 96)))
@@ -169,15 +168,6 @@ def test_killed_while_adding_nothing_is_there_and_it_is_swept_away_later(library
     (library.folder / ".removing-1").mkdir()
     library.add(study(3), labels(3), patient="P004")
     assert not [path for path in library.folder.glob(".*") if path.name != ".lock"]
-
-
-def test_two_slicers_add_at_once(library, tmp_path):
-    tasks = []
-    for n in (1, 2):
-        write_handover(tmp_path / f"{n}.npz", study(n), labels(n))
-        tasks.append(begin("library_add", library=str(library.folder), study=str(tmp_path / f"{n}.npz"), patient=f"A{n}"))
-    assert [done(task).error for task in tasks] == ["", ""]
-    assert [case.case for case in library.cases()] == ["A1", "A2", "P001"] and check_library(library) == []
 
 
 # What is bad about single cases.

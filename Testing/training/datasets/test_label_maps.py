@@ -103,7 +103,9 @@ def test_acdcs_cavity_is_not_read_as_infarct(place):
     assert len(data.slices) == 4
 
 
-@pytest.mark.parametrize("verb", ["convert", "train", "evaluate", "add", "import", "compare"])
+@pytest.mark.parametrize(
+    "verb", ["convert", pytest.param("train", marks=pytest.mark.slow), "evaluate", "add", "import", "compare"]
+)
 def test_every_command_that_reads_labels_asks_for_what_they_mean_with_status_2(command, place, tmp_path, verb):
     image, label = acdc(place) / "p1" / "p1_image.nii.gz", place / "p1" / "p1_gt.nii.gz"
     arguments = {
