@@ -1,7 +1,7 @@
 """Models that the user keeps: trained here or brought from elsewhere, each with its card, beside those of the index.
 
-A model is a folder ``NAME`` with ``NAME.safetensors``, its card (``NAME.json`` and ``NAME.md``) and ``model.json``, what the
-registry knows of it. Folders appear and go as a whole, so a kill or a full disk leaves either the model or nothing of it.
+A model is a folder ``NAME`` with ``NAME.safetensors`` and its card: ``NAME.json``, from which the registry knows it, and
+``NAME.md`` to read. Folders appear and go as a whole, so a kill or a full disk leaves either the model or nothing of it.
 Nothing here is ever unpickled, and nothing needs torch.
 """
 
@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sys
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError, OutputError
-from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry, OwnSource
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry
 from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
 from MyoScarSegLib.models.own_cards import empty_card, entry_of_card, readable_card
 from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes, write_json
-from MyoScarSegLib.utils.json_fields import Text, load, to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
-VERSION = 1
-RECORD = "model.json"
 _LOCK = ".lock"
 _ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -53,14 +49,6 @@ def models_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class _Record:
-    """What ``model.json`` says: the day on which the model was kept, and the model."""
-
-    kept: Text
-    model: Entry
-
-
-@dataclass(frozen=True)
 class OwnModels:
     """What there is.
 
@@ -74,7 +62,7 @@ class OwnModels:
 
 
 def own_models() -> OwnModels:
-    """The user's models, as their records describe them; files are not read. One that is damaged hides no other."""
+    """The user's models, as their cards describe them; files are not read. One that is damaged hides no other."""
     folder = models_folder()
     try:
         inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -85,7 +73,7 @@ def own_models() -> OwnModels:
     entries, problems = {}, {}
     for path in inside:
         try:
-            entries[path.name] = _read_record(path)
+            entries[path.name] = _read_entry(path)
         except ModelError as error:
             problems[path.name] = f"Your model {path.name} cannot be used: {error} Remove it, or import it again."
     return OwnModels(entries, problems)
@@ -95,12 +83,12 @@ def own_entry(name: str) -> Entry | None:
     """The user's model of this name; None if there is none.
 
     Raises:
-        ModelError: it is there, but its record is damaged.
+        ModelError: it is there, but its card is damaged.
     """
     folder = models_folder() / name
     if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
         return None
-    return _read_record(folder)
+    return _read_entry(folder)
 
 
 def free_name(wish: str) -> str:
@@ -115,10 +103,9 @@ def free_name(wish: str) -> str:
 
 def keep(
     model: Path,
-    card: Path | Mapping[str, Any],
+    card: Path,
     name: str,
     *,
-    title: str = "",
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Entry:
@@ -128,7 +115,6 @@ def keep(
         model: ``.safetensors`` file of a training.
         card: its card, as the training wrote it beside it.
         name: by which it is used from now on.
-        title: one line for lists; empty for one made from the card.
         progress: counts bytes.
         cancel: honored while copying.
 
@@ -137,8 +123,7 @@ def keep(
         OutputError: the folder of models cannot be written, or the disk is full. Nothing of the model is kept then.
         Cancelled: the token was set; likewise.
     """
-    document = dict(card) if isinstance(card, Mapping) else _read_card(Path(card))
-    return _put(Path(model), document, name, title, progress, cancel)
+    return _put(Path(model), _read_card(Path(card)), name, progress, cancel)
 
 
 def remove(name: str) -> None:
@@ -217,15 +202,13 @@ def take_over(
         told = ", ".join(f"{key} {card[key]!r} instead of {facts[key]!r}" for key in wrong)
         raise ModelError(f"The card {beside.name} is not that of {file.name}: it says {told}.")
     wish = name or free_name(str(card.get("name") or file.stem))
-    return _put(file, {**empty_card(), **facts, **card}, wish, "", progress, cancel)
+    return _put(file, {**empty_card(), **facts, **card}, wish, progress, cancel)
 
 
 def keep_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
     """:func:`keep` for the application, in a process of its own: ``model``, ``card`` and ``name``; returns the ``name``."""
-    entry = keep(
-        Path(arguments["model"]), Path(arguments["card"]), str(arguments["name"]), title=str(arguments.get("title", "")),
-        progress=progress, cancel=cancel,
-    )  # fmt: skip
+    model, card = Path(arguments["model"]), Path(arguments["card"])
+    entry = keep(model, card, str(arguments["name"]), progress=progress, cancel=cancel)
     return {"name": entry.name, "sha256": entry.sha256}
 
 
@@ -237,7 +220,7 @@ def export_task(arguments: dict[str, Any], progress: Progress = no_progress, can
 # ---- how a model is put there
 
 
-def _put(model: Path, card: dict[str, Any], name: str, title: str, progress: Progress, cancel: CancelToken | None) -> Entry:
+def _put(model: Path, card: dict[str, Any], name: str, progress: Progress, cancel: CancelToken | None) -> Entry:
     if model.suffix != ".safetensors":
         raise ModelError(f"{model.name} is not a .safetensors file, so it cannot be kept.")
     if not model.is_file():
@@ -261,10 +244,9 @@ def _put(model: Path, card: dict[str, Any], name: str, title: str, progress: Pro
                     f"The card is not that of {model.name}, or the file was changed or damaged since: checksums differ."
                 )
             document = {**card, "name": name, "file": copy.name, "sha256": sha256, "size": copy.stat().st_size}
-            entry = entry_of_card(document, title, f"The card of {model.name}")
+            entry = entry_of_card(document, f"The card of {model.name}")
             write_json(temporary / f"{name}.json", document)
             write_bytes(temporary / f"{name}.md", readable_card(model, document).encode())
-            write_json(temporary / RECORD, to_json(_Record(time.strftime("%Y-%m-%d"), entry), version=VERSION))
             move(temporary, root / name)
         except OSError as error:
             raise OutputError(
@@ -305,11 +287,11 @@ def _refused(name: str) -> str:
     return ""
 
 
-def _read_record(folder: Path) -> Entry:
-    path = folder / RECORD
-    entry = load(_Record, path, ModelError, version=VERSION).model
-    # A folder renamed by hand would else be listed under a name by which nothing finds it.
-    if entry.name != folder.name or entry.source != OwnSource(f"{folder.name}.safetensors") or entry.sha256 is None:
+def _read_entry(folder: Path) -> Entry:
+    path = folder / f"{folder.name}.json"
+    entry = entry_of_card(_read_card(path), str(path))
+    # Else it would be listed under a name by which nothing finds it.
+    if entry.name != folder.name or entry.sha256 is None:
         raise ModelError(f"{path} is of the model {entry.name}.")
     return entry
 

@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.models.entry import Entry, OwnSource
+from MyoScarSegLib.models.entry import Entry
 from MyoScarSegLib.utils.json_fields import read
 
 NOT_STATED = "not stated"
 _log = logging.getLogger(__name__)
 
 
-def entry_of_card(card: Mapping[str, Any], title: str, where: str) -> Entry:
-    """What the registry says of a model that its card describes; an empty ``title`` is made from the card.
+def entry_of_card(card: Mapping[str, Any], where: str) -> Entry:
+    """What the registry says of a model that its card describes.
 
     Raises:
         ModelError: the card lacks something, or a value is wrong; the message begins with ``where``.
     """
     names = ("name", "task", "architecture", "preprocessing", "licence", "citation", "sha256", "size")
-    row = {name: card.get(name) for name in names} | {"title": title or _title(card), "metrics": _metrics(card)}
+    row = {name: card.get(name) for name in names} | {"title": _title(card), "metrics": _metrics(card)}
     if row["task"] == "detect":
         row["architecture"] = "yolo"
-    return read(Entry, row | {"source": OwnSource(card["file"])}, ModelError, where)
+    return read(Entry, row | {"source": {"kind": "own", "file": f"{row['name']}.safetensors"}}, ModelError, where)
 
 
 def _title(card: Mapping[str, Any]) -> str:

@@ -135,7 +135,7 @@ def test_damaged_model_says_so_and_hides_no_other(trained, tmp_path):
     with (folder / "torn" / "torn.safetensors").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"!")
-    (folder / "lost" / own.RECORD).write_text("{")
+    (folder / "lost" / "lost.json").write_text("{")
     assert [e.name for e in registry().entries() if e.name in ("good", "torn", "lost")] == ["good", "torn"]
     assert "lost" in registry().problems()["lost"]
     assert registry().status("good").ok and registry().status("torn").state == "damaged"
@@ -148,16 +148,17 @@ def test_damaged_model_says_so_and_hides_no_other(trained, tmp_path):
     assert list(own.own_models().entries) == ["good"] and not registry().problems()
 
 
-def test_record_that_points_elsewhere_is_not_followed(trained, tmp_path):
+def test_card_that_points_elsewhere_is_not_followed(trained, tmp_path):
     keep(trained)
-    record = own.models_folder() / "ward-3" / own.RECORD
-    for key, value in (("file", "other.safetensors"), ("file", "../../x.safetensors")):
-        document = json.loads(record.read_text())
-        document["model"]["source"][key] = value
-        record.write_text(json.dumps(document))
+    path = own.models_folder() / "ward-3" / "ward-3.json"
+    card = json.loads(path.read_text())
+    for name in ("other", "../../x"):
+        path.write_text(json.dumps({**card, "name": name}))
         assert "ward-3" in own.own_models().problems
         with pytest.raises(ModelError):
             registry().path("ward-3")
+    path.write_text(json.dumps({**card, "file": "../../x.safetensors"}))
+    assert registry().path("ward-3") == path.with_suffix(".safetensors")
 
 
 def test_removed_model_is_gone_and_unknown_one_is_a_sentence(trained):
@@ -276,7 +277,7 @@ def test_command_keeps_lists_exports_imports_and_removes(command, trained, tmp_p
     assert command("models", "verify", "ward-3-2", "another").status == 0
     removed = command("models", "remove", "ward-3", "ward-3-2", "nobody")
     assert removed.status == 1 and "nobody" in removed.err
-    (own.models_folder() / "another" / own.RECORD).unlink()
+    (own.models_folder() / "another" / "another.json").unlink()
     listed = command("models", "list")
     assert listed.status == 0 and "myoscarseg-sam-3" in listed.out and "another cannot be used" in listed.err
     assert "another" in json.loads(command("models", "list", "--json").out)["problems"]
