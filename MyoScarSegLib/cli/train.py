@@ -171,8 +171,7 @@ def run_boxes(args: argparse.Namespace) -> int:
     """Carry out ``train boxes``. Returns the exit status."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR
     from MyoScarSegLib.training.splits import Split, check_split
-    from MyoScarSegLib.training.yolo.evaluation import table
-    from MyoScarSegLib.training.yolo.finishing import evaluate
+    from MyoScarSegLib.training.yolo.detector_scores import evaluate, table
 
     split = Split.read(args.split)
     with _reading() as (progress, cancel):

@@ -178,7 +178,7 @@ def run(
         Cancelled: the token was set; the message says what was kept.
     """
     if job.kind == "yolo":
-        from MyoScarSegLib.training.yolo.job import run_yolo
+        from MyoScarSegLib.training.yolo.detector_job import run_yolo
 
         return run_yolo(job, progress, cancel, hooks)
     # Of the optional extra ``train``; said before the data is read, which may take minutes.

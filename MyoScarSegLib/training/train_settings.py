@@ -246,7 +246,7 @@ class TrainSettings:
 
     def _detector_options(self) -> dict[str, Option]:
         from MyoScarSegLib.training.options import with_options
-        from MyoScarSegLib.training.yolo.settings import DetectorSettings
+        from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 
         said = self.options.items()
         options = {name.removeprefix(DETECTOR_OPTION): value for name, value in said if name.startswith(DETECTOR_OPTION)}

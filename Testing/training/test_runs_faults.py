@@ -306,4 +306,4 @@ def test_both_are_trained_one_after_the_other_and_the_detector_goes_on_too(tmp_p
     assert run.models()["segmenter"].read_bytes() == segmenter
     card = json.loads((run.part("detector") / "detector.json").read_text())
     assert card["metrics"] and not any("stopped" in limit for limit in card["limits"])
-    assert not (run.part("detector") / "resume.safetensors").exists()
+    assert not (run.part("detector") / "boxes.checkpoint").exists()

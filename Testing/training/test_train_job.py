@@ -10,8 +10,8 @@ import pytest
 
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.train_job import TrainJob, run
-from MyoScarSegLib.training.yolo.job import detector_settings
-from MyoScarSegLib.training.yolo.settings import DetectorSettings
+from MyoScarSegLib.training.yolo.detector_job import detector_settings
+from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from Testing.support.ring_factory import rings, write_rings
 
 FULL = TrainJob(
@@ -87,7 +87,7 @@ def test_a_detectors_settings_are_the_jobs_and_those_of_the_model_it_starts_from
         TrainJob("yolo", tmp_path, tmp_path, augmentation="light", seed=3, batch=4, options={"rate": "1e-3"}), None
     )
     assert (fresh.seed, fresh.batch, fresh.rate, fresh.epochs) == (3, 4, 1e-3, DetectorSettings().epochs)
-    assert fresh.variation.rotation_degrees == 15
+    assert fresh.augmentation == "light"
     further = detector_settings(TrainJob("yolo", tmp_path, tmp_path), tiny_detector)
     assert further.size == 64 and further.epochs < DetectorSettings().epochs and further.rate < DetectorSettings().rate
     with pytest.raises(ModelError, match="no setting 'mode'"):

@@ -13,7 +13,7 @@ import pytest
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
-from MyoScarSegLib.training.yolo.job import detector_settings
+from MyoScarSegLib.training.yolo.detector_job import detector_settings
 from MyoScarSegLib.utils.json_fields import field_types
 from Testing.support.tiny_models import write_segmenter
 

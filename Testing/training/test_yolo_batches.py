@@ -10,17 +10,16 @@ import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of
+from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
+from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.options import with_options
-from MyoScarSegLib.training.yolo.batches import Batches, BatchLoader, training_batch
-from MyoScarSegLib.training.yolo.samples import NOT_SCAR, DetectorSample, phantom_slices_of, samples_of
-from MyoScarSegLib.training.yolo.settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings, Variation
-from MyoScarSegLib.training.yolo.tissue import tissue_loss
-from MyoScarSegLib.training.yolo.variations import VARIATIONS, variation
-from MyoScarSegLib.training.yolo.ventricles import prepare
-from MyoScarSegLib.training.yolo.windows import heart_window, random_window, vary_intensity, warp
+from MyoScarSegLib.training.yolo.detector_batches import DetectorBatches, detector_batch
+from MyoScarSegLib.training.yolo.detector_samples import NOT_SCAR, DetectorSample, detector_samples, phantom_slices_of
+from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings
+from MyoScarSegLib.training.yolo.tissue_head import tissue_loss
 from Testing.support.ring_factory import ring, rings
 
-STILL = VARIATIONS["none"]
+STANDARD = DETECTOR_PRESETS["standard"]
 
 
 # ---- samples
@@ -35,7 +34,7 @@ def test_slice_is_prepared_at_the_scale_of_the_input_and_round_again():
     (box,) = boxes_of(sample.targets[LEFT_VENTRICLE].astype(int))
     assert (box[2] - box[0]) == pytest.approx(box[3] - box[1], abs=2)
     assert sample.image[sample.targets[SCAR] > 0].mean() > 3 * sample.image[sample.targets[TISSUE] == 2].mean()
-    assert sample.centre == pytest.approx((32, 32), abs=1)
+    assert sample.center == pytest.approx((32, 32), abs=1)
 
 
 def test_where_only_scar_is_labeled_the_ventricle_is_the_given_box_and_its_tissue_unknown():
@@ -71,34 +70,37 @@ def test_slices_without_wall_take_the_detectors_ventricle_or_the_stacks_median()
     ]
     with_wall = ring(64, patient="B")
     finder = Finder([(10.0, 10.0, 40.0, 40.0), (14.0, 12.0, 44.0, 42.0), None, None])
-    samples = prepare([*scar_only, with_wall], 64, finder)
+    samples = detector_samples([*scar_only, with_wall], 64, finder)
     boxes = [boxes_of(s.targets[LEFT_VENTRICLE].astype(int)).tolist() for s in samples]
     assert boxes[0] == [[10, 10, 40, 40]] and boxes[1] == [[14, 12, 44, 42]]
     assert boxes[2] == [[12, 11, 42, 41]], "scar where none was found: the median"
     assert boxes[3] == [], "no scar and none found: none"
     assert finder.asked == [(4, ("lv",))], "slices with a labeled wall are not looked at"
-    blind = prepare([*scar_only, with_wall], 64, Finder([None] * 4))
+    blind = detector_samples([*scar_only, with_wall], 64, Finder([None] * 4))
     assert len(blind) == 2, "scar in a stack without any ventricle is left out"
 
 
 # ---- windows
 
 
-def test_still_window_shows_the_slice_as_it_is():
+def test_plain_windows_show_the_slice_and_in_the_second_look_the_heart_normalized_by_itself():
     sample = DetectorSample.of(ring(), 96)
-    matrix = np.array([[1.0, 0.0, 16.0], [0.0, 1.0, 16.0]])[None]
-    seen = warp(torch.from_numpy(sample.image)[None, None], matrix, 64, mode="bilinear")
-    assert torch.allclose(seen[0, 0], torch.from_numpy(sample.image[16:80, 16:80]), atol=1e-5)
-    assert torch.allclose(vary_intensity(np.random.default_rng(0), seen, STILL), seen, atol=1e-4)
+    for share in (0.0, 1.0):
+        batch = detector_batch([sample], Augmenter("none", 64), [(1, 2)], second_look_share=share)
+        if share == 0.0:
+            assert torch.allclose(batch["img"][0, 0], torch.from_numpy(sample.image[16:80, 16:80]), atol=1e-5)
+        else:
+            assert float((batch["tissue"] > 0).any(dim=1).sum()) == pytest.approx(0.625 * 64, abs=2)
+            scar, blood = (batch["img"][0, 0][batch["tissue"][0] == number].median() for number in (3, 1))
+            assert scar > blood + 0.1
 
 
 def test_boxes_follow_the_picture_through_any_window():
     """After the warp the reference boxes are tight around what is painted, also in a second look."""
     sample = DetectorSample.of(ring(), 96)
-    generator = np.random.default_rng(5)
-    how = replace(Variation(), window_low=(0, 0), window_high=(1, 1), gamma=(1, 1), bias=0.0, noise=0.0, anywhere=0.0)
-    for share in [0.0, 1.0] * 10:
-        batch = training_batch([sample], generator, size=96, how=how, second_look_share=share)
+    windows = Augmenter(replace(STANDARD, anywhere=0.0), 96)
+    for number in range(20):
+        batch = detector_batch([sample], windows, [(5, number)], second_look_share=number % 2)
         assert {0.0, 1.0} == set(batch["cls"][:, 0].tolist())
         for label, box in zip(batch["cls"][:, 0], batch["bboxes"] * 96, strict=True):
             x, y, w, h = box.tolist()
@@ -106,27 +108,21 @@ def test_boxes_follow_the_picture_through_any_window():
             rows, columns = painted.nonzero(as_tuple=True)
             expected = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]
             assert np.allclose([x - w / 2, y - h / 2, x + w / 2, y + h / 2], expected, atol=1e-3)
-    assert float(batch["img"].min()) >= 0.0 and float(batch["img"].max()) <= 1.0
-
-
-def test_windows_vary_stretch_and_place_but_keep_the_heart_in_view():
-    generator = np.random.default_rng(0)
-    how = Variation(anywhere=0.0)
-    matrices = [random_window(generator, (256, 256), (120.0, 140.0), 160, how) for _ in range(300)]
-    places = np.array([np.linalg.solve(m[:, :2], np.array([120.0, 140.0]) - m[:, 2]) for m in matrices])
-    assert places.min() >= 0 and places.max() <= 160 and places.std(axis=0).min() > 15
-    zooms = np.array([1 / np.sqrt(abs(np.linalg.det(m[:, :2]))) for m in matrices])
-    assert how.scale[0] - 1e-6 <= zooms.min() < 0.85 and 1.25 < zooms.max() <= how.scale[1] + 1e-6
-    assert {np.sign(np.linalg.det(m[:, :2])) for m in matrices} == {-1.0, 1.0}
+        assert float(batch["img"].min()) >= 0.0 and float(batch["img"].max()) <= 1.0
 
 
 def test_second_look_shows_the_ventricle_at_the_share_that_use_shows_it_at():
     """At use the region is 1.6 times the ventricle's longer side: a share of 0.625, in the middle of those trained."""
-    generator, shares = np.random.default_rng(0), []
-    for _ in range(100):
-        window = heart_window(generator, (30.0, 40.0, 70.0, 80.0), 128, Variation(rotation_degrees=0.0, stretch=1.0))
-        shares.append(40 / np.sqrt(abs(np.linalg.det(window[:, :2]))) / 128)
-    low, high = Variation().heart_share
+    shares = []
+    for seed in range(100):
+        matrix = window_matrix(
+            np.random.default_rng(seed), STANDARD, (256, 256), (50.0, 60.0), 128, (128.0, 128.0), heart_px=(40.0, 30.0)
+        )
+        turned = np.linalg.inv(matrix[:, :2]) @ np.diag([40.0, 30.0])
+        shares.append(np.linalg.norm(turned, axis=1).max() / 128)
+        place = np.linalg.solve(matrix[:, :2], np.array([50.0, 60.0]) - matrix[:, 2]) / 128
+        assert np.abs(place - 0.5).max() <= STANDARD.heart_shift + 1e-6
+    low, high = STANDARD.heart_share
     assert low - 0.01 <= min(shares) < 0.55 and 0.7 < max(shares) <= high + 0.01
     assert low < 1 / 1.6 < high
 
@@ -138,39 +134,30 @@ def _settings(**changes) -> DetectorSettings:
     return DetectorSettings(size=64, window=64, batch=4, phantoms=0, **changes)
 
 
-def test_a_batch_depends_on_seed_epoch_and_number_alone():
-    samples = samples_of(rings(), 64)
-    first, second = (Batches(samples, samples[:3], _settings(phantom_share=0.25), 4) for _ in range(2))
-    late = first.get(2, 1)
-    for order in ((0, 0), (2, 1)):
-        again = second.get(*order)
-    assert all(torch.equal(late[name], again[name]) for name in late)
-    assert not torch.equal(late["img"], first.get(3, 1)["img"])
-    assert not torch.equal(late["img"], Batches(samples, [], _settings(seed=1), 4).get(2, 1)["img"])
+def test_a_window_depends_on_seed_epoch_and_its_number_alone():
+    samples = detector_samples(rings(), 64)
+
+    def of(epoch, batch=4, seed=0, phantoms=samples[:3]):
+        batches = DetectorBatches(samples, phantoms, _settings(seed=seed), batch)
+        batches.epoch = epoch
+        return torch.cat([one["img"] for one in batches])
+
+    late = of(2)
+    assert late.shape == (12, 1, 64, 64)
+    assert torch.equal(late, of(2)) and torch.equal(late, of(2, batch=5))
+    assert not torch.equal(late, of(3)) and not torch.equal(late, of(2, seed=1))
 
 
 def test_an_epoch_shows_each_slice_once_but_for_the_share_of_phantoms():
-    samples = samples_of(rings(), 64)
-    plain = Batches(samples, [], _settings(), 5)
-    assert len(plain) == 3 and sorted(plain._draw(0)) == list(range(12))
-    mixed = Batches(samples, samples[:5], _settings(phantom_share=0.25), 5)
-    drawn = mixed._draw(0)
-    assert len(drawn) == 12 and (drawn >= 12).sum() == 3 and len(set(drawn[drawn < 12])) == 9
-
-
-def test_worker_processes_make_the_same_batches():
-    samples = samples_of(rings(2), 64)
-    batches = Batches(samples, [], _settings(), 2)
-    for loader in (BatchLoader(batches, 4, 2, workers) for workers in (0, 1)):
-        loader.epoch = 3
-        for number, batch in enumerate(loader):
-            expected = batches.get(3, number)
-            assert all(torch.equal(batch[name], expected[name]) for name in expected)
-        assert number == 1
+    samples = detector_samples(rings(), 64)
+    plain = DetectorBatches(samples, [], _settings(), 5)
+    assert len(plain) == 3 and sorted(plain.order(0)) == list(range(12))
+    drawn = DetectorBatches(samples, samples[:5], _settings(), 5).order(0)
+    assert len(drawn) == 12 and (drawn >= 12).sum() == 2 and len(set(drawn[drawn < 12])) == 10
 
 
 def test_phantom_slices_have_both_classes():
-    samples = samples_of(phantom_slices_of(1, 12), 256)
+    samples = detector_samples(phantom_slices_of(1, 12), 256)
     assert len(samples) == 12
     assert all(len(boxes_of(s.targets[LEFT_VENTRICLE].astype(int))) == 1 for s in samples)
     assert sum(s.has_scar for s in samples) >= 4
@@ -208,33 +195,18 @@ def test_unlabeled_wall_may_be_painted_as_anything_but_scar():
 
 
 def test_settings_are_changed_by_name_and_checked():
-    settings = with_options(
-        DetectorSettings(), {"rate": "1e-3", "batch": "8", "variation.scale": "0.9,1.1", "variation.turned": "no"}
-    )
-    assert (settings.rate, settings.batch, settings.variation.scale, settings.variation.turned) == (1e-3, 8, (0.9, 1.1), False)
+    settings = with_options(DetectorSettings(), {"rate": "1e-3", "batch": "8", "augmentation": "light"})
+    assert (settings.rate, settings.batch, settings.augmentation) == (1e-3, 8, "light")
     for options, said in [
         ({"speed": 1}, "no setting 'speed'"),
-        ({"batch": "many"}, "batch cannot be 'many'"),
-        ({"batch": 2.5}, "batch cannot be 2.5"),
-        ({"rate": "nan"}, "rate cannot be"),
-        ({"variation": "x"}, "has parts"),
-        ({"batch.x": 1}, "no parts"),
-        ({"variation.nothing": 1}, "no setting 'nothing'"),
-        ({"variation.scale": "1"}, "0.75,1.4"),
-        ({"window": 100}, "multiple of 32"),
-        ({"epochs": 0}, "at least 1"),
-        ({"phantom_share": 2}, "from 0 to 1"),
-        ({"calibration": 0.8}, "half of the patients"),
-        ({"rate": 0}, "greater than 0"),
+        ({"batch": "many"}, "batch must be a whole number"),
+        ({"batch": 2.5}, "batch must be a whole number"),
+        ({"rate": "nan"}, "rate must be"),
+        ({"batch.x": 1}, "no setting 'batch.x'"),
+        ({"augmentation": "wild"}, "one of none, light"),
+        ({"window": 100}, "multiples of 32"),
+        ({"epochs": 0}, "from 1 up"),
+        ({"rate": 0}, "above 0"),
     ]:
         with pytest.raises(ModelError, match=said):
             with_options(DetectorSettings(), options)
-
-
-def test_presets_are_the_segmenters_by_name():
-    from MyoScarSegLib.training.augmentation import PRESETS
-
-    assert set(VARIATIONS) == set(PRESETS)
-    assert variation("standard") == Variation()
-    with pytest.raises(ModelError, match="choose from none, light"):
-        variation("wild")

@@ -10,8 +10,16 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.training.yolo.evaluation import SliceFindings, choose_confidence, find_on, iou, matches, measure, table
-from MyoScarSegLib.training.yolo.finishing import own_detector
+from MyoScarSegLib.training.yolo.detector_scores import (
+    SliceFindings,
+    choose_confidence,
+    find_on,
+    iou,
+    matches,
+    measure,
+    own_detector,
+    table,
+)
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import ring
 

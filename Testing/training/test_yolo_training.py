@@ -15,13 +15,11 @@ import torch
 from MyoScarSegLib.detection.checkpoint import load_checkpoint, read_record
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.yolo import finishing, trainer
-from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining, divide
-from MyoScarSegLib.training.yolo.settings import DetectorSettings
-from MyoScarSegLib.training.yolo.state import read_state, write_state
-from MyoScarSegLib.training.yolo.tissue import PAINTER
-from MyoScarSegLib.training.yolo.train import train_detector
-from MyoScarSegLib.training.yolo.variations import VARIATIONS
+from MyoScarSegLib.training.yolo import detector_scores, detector_trainer, detector_training
+from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
+from MyoScarSegLib.training.yolo.detector_trainer import TrainingState
+from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
+from MyoScarSegLib.training.yolo.tissue_head import PAINTER
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import rings
 
@@ -49,11 +47,11 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
         return definition
 
     patch.setattr(YAML, "load", shallow)
-    patch.setattr(finishing, "TEST_PHANTOMS", 2)
-    patch.setattr(finishing, "phantom_slices_of", _phantoms)
+    patch.setattr(detector_scores, "TEST_PHANTOMS", 2)
+    patch.setattr(detector_scores, "phantom_slices_of", _phantoms)
 
 
-_phantoms = functools.cache(finishing.phantom_slices_of)
+_phantoms = functools.cache(detector_scores.phantom_slices_of)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +61,7 @@ def small(monkeypatch):
 
 def training(folder: Path, settings: DetectorSettings = TINY, **more) -> DetectorTraining:
     given = {"slices": SLICES, "split": SPLIT, "device": "cpu", **more}
-    return DetectorTraining(settings=settings, files=DetectorFiles(folder), **given)
+    return DetectorTraining(settings=settings, folder=folder, **given)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +132,7 @@ def test_model_is_a_detector_without_the_painter(whole):
 
 
 def test_loss_falls(tmp_path):
-    settings = replace(TINY, epochs=16, batch=4, variation=VARIATIONS["none"], rate=4e-3)
+    settings = replace(TINY, epochs=16, batch=4, augmentation="none", rate=4e-3)
     losses = train_detector(training(tmp_path, settings))["losses"]
     assert losses[-1]["cls_loss"] < 0.6 * losses[0]["cls_loss"], losses
     assert losses[-1]["tissue_loss"] < 0.9 * losses[0]["tissue_loss"], losses
@@ -206,11 +204,11 @@ def test_cancelled_at_any_step_it_keeps_the_whole_epochs_and_goes_on_to_the_same
     # The step that ends an epoch is told of before the epoch is saved; it is saved all the same.
     if epochs == 0:
         assert "no model was kept" in str(caught.value)
-        assert not (tmp_path / "detector.safetensors").exists() and not (tmp_path / "resume.safetensors").exists()
+        assert not (tmp_path / "detector.safetensors").exists() and not (tmp_path / "boxes.checkpoint").exists()
         return
     assert f"after {epochs} epoch" in str(caught.value) and str(tmp_path) in str(caught.value)
-    assert read_record(tmp_path / "detector.safetensors").confidence == finishing.UNCALIBRATED
-    assert read_state(tmp_path / "resume.safetensors").epochs == epochs
+    assert read_record(tmp_path / "detector.safetensors").confidence == detector_training.UNCALIBRATED
+    assert TrainingState.read(tmp_path / "boxes.checkpoint").epochs == epochs
     if step == 2:
         with pytest.raises(ModelError, match="was stopped in"):
             train_detector(training(tmp_path))
@@ -218,7 +216,7 @@ def test_cancelled_at_any_step_it_keeps_the_whole_epochs_and_goes_on_to_the_same
     known = train_detector(training(tmp_path), resume=True, progress=on)
     assert on.steps == STEPS - 2 * epochs
     assert weights(tmp_path) == weights(whole[0])
-    assert not (tmp_path / "resume.safetensors").exists()
+    assert not (tmp_path / "boxes.checkpoint").exists()
     assert _without_times(known) == _without_times(whole[1])
     steps = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [e["step"] for e in steps if e["event"] == "step"] == list(range(1, STEPS + 1))
@@ -251,9 +249,9 @@ def test_another_training_is_not_gone_on_with(tmp_path):
         train_detector(training(tmp_path, slices=brighter), resume=True)
     with pytest.raises(ModelError, match="no stopped training"):
         train_detector(training(tmp_path / "elsewhere"), resume=True)
-    state = tmp_path / "resume.safetensors"
+    state = tmp_path / "boxes.checkpoint"
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ModelError, match="cannot be read as the state"):
+    with pytest.raises(ModelError, match="cannot be gone on from"):
         train_detector(training(tmp_path), resume=True)
 
 
@@ -264,7 +262,7 @@ def test_a_crash_while_the_state_is_written_leaves_the_one_before(whole, tmp_pat
         train_detector(training(tmp_path), progress=at)
     monkeypatch.undo()
     make_small(monkeypatch)
-    assert read_state(tmp_path / "resume.safetensors").epochs == 1
+    assert TrainingState.read(tmp_path / "boxes.checkpoint").epochs == 1
     assert not list(tmp_path.glob(".writing-*"))
     train_detector(training(tmp_path), resume=True)
     assert weights(tmp_path) == weights(whole[0])
@@ -274,17 +272,17 @@ def _full_disk(self, target):
     raise OSError(28, "No space left on device")
 
 
-def test_state_is_read_back_bit_by_bit_and_is_no_pickle(tmp_path):
+def test_state_is_read_back_bit_by_bit(tmp_path):
     at = At(3)
     with pytest.raises(Cancelled):
         train_detector(training(tmp_path), progress=at, cancel=at.token)
-    state = read_state(tmp_path / "resume.safetensors")
-    write_state(tmp_path / "copy.safetensors", state)
-    copied = read_state(tmp_path / "copy.safetensors")
-    assert all(torch.equal(copied.tensors[name], tensor) for name, tensor in state.tensors.items())
-    assert {name.partition(".")[0] for name in state.tensors} == {"network", "average", "optimiser"}
-    assert any("exp_avg_sq" in name for name in state.tensors)
-    assert not list(tmp_path.rglob("*.pt"))
+    state = TrainingState.read(tmp_path / "boxes.checkpoint")
+    state.write(tmp_path / "copy.checkpoint")
+    copied = TrainingState.read(tmp_path / "copy.checkpoint")
+    for name in ("network", "average"):
+        assert all(torch.equal(getattr(copied, name)[key], tensor) for key, tensor in getattr(state, name).items())
+    assert all(torch.equal(copied.optimizer[n]["exp_avg_sq"], moments["exp_avg_sq"]) for n, moments in state.optimizer.items())
+    assert copied.history == state.history and copied.identity == state.identity
 
 
 # ---- what goes wrong
@@ -293,7 +291,7 @@ def test_state_is_read_back_bit_by_bit_and_is_no_pickle(tmp_path):
 def test_memory_that_does_not_suffice_halves_the_batch_at_any_epoch(tmp_path, monkeypatch):
     """As of the second epoch more than one slice is too many."""
     sizes = []
-    preprocess = trainer._trainer_class().preprocess_batch
+    preprocess = detector_trainer._trainer_class().preprocess_batch
 
     def short_of_memory(self, batch):
         sizes.append(len(batch["img"]))
@@ -301,7 +299,7 @@ def test_memory_that_does_not_suffice_halves_the_batch_at_any_epoch(tmp_path, mo
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return preprocess(self, batch)
 
-    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", short_of_memory)
+    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", short_of_memory)
     known = train_detector(training(tmp_path))
     assert sizes == [2, 2, 2, 1, 1, 1, 1]
     assert [row["epoch"] for row in known["losses"]] == [1, 2]
@@ -309,7 +307,7 @@ def test_memory_that_does_not_suffice_halves_the_batch_at_any_epoch(tmp_path, mo
 
 def test_memory_is_halved_by_ultralytics_in_the_first_epoch_and_other_errors_are_raised(tmp_path, monkeypatch):
     sizes = []
-    preprocess = trainer._trainer_class().preprocess_batch
+    preprocess = detector_trainer._trainer_class().preprocess_batch
 
     def short_of_memory(self, batch):
         sizes.append(len(batch["img"]))
@@ -317,20 +315,20 @@ def test_memory_is_halved_by_ultralytics_in_the_first_epoch_and_other_errors_are
             raise RuntimeError("CUDA out of memory")
         return preprocess(self, batch)
 
-    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", short_of_memory)
+    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", short_of_memory)
     train_detector(training(tmp_path / "a", replace(TINY, epochs=1)))
     assert sizes == [2, 1, 1, 1, 1]
 
     def broken(self, batch):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", broken)
+    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         train_detector(training(tmp_path / "b"))
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tmp_path, monkeypatch):
-    preprocess = trainer._trainer_class().preprocess_batch
+    preprocess = detector_trainer._trainer_class().preprocess_batch
     seen = []
 
     def poisoned(self, batch):
@@ -340,10 +338,10 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_epochs_before_are_kept(tm
             batch["img"] = batch["img"] * float("nan")
         return batch
 
-    monkeypatch.setattr(trainer._trainer_class(), "preprocess_batch", poisoned)
+    monkeypatch.setattr(detector_trainer._trainer_class(), "preprocess_batch", poisoned)
     with pytest.raises(ModelError, match="epoch 2: the loss is not finite"):
         train_detector(training(tmp_path))
-    assert read_state(tmp_path / "resume.safetensors").epochs == 1
+    assert TrainingState.read(tmp_path / "boxes.checkpoint").epochs == 1
     network, _ = load_checkpoint(tmp_path / "detector.safetensors")
     assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
 
@@ -382,25 +380,14 @@ def test_threshold_is_never_chosen_on_validation_patients(tmp_path, monkeypatch)
         asked.append({f.labeled.patient for f in findings})
         return 0.37
 
-    monkeypatch.setattr(finishing, "choose_confidence", choose)
+    monkeypatch.setattr(detector_training, "choose_confidence", choose)
     known = train_detector(training(tmp_path / "a", replace(TINY, epochs=1)))
     assert asked == [set(SPLIT.training)]
     assert known["confidence"] == read_record(tmp_path / "a" / "detector.safetensors").confidence == 0.37
     assert known["confidence_chosen_on"] == "4 training patients that also trained"
-    known = train_detector(training(tmp_path / "b", replace(TINY, epochs=1, confidence=0.2)))
-    assert len(asked) == 1 and known["confidence"] == 0.2
 
 
-def test_patients_that_set_the_threshold_can_be_kept_from_training():
-    slices, split = rings(12, 1), Split(tuple(f"{'P' if n % 2 else 'N'}{n:03d}" for n in range(10)), ("N010", "P011"))
-    learning, calibrating = divide(split, slices, replace(TINY, calibration=0.2))
-    one, other = ({s.patient for s in part} for part in (learning, calibrating))
-    assert one | other == set(split.training) and not one & other and len(other) == 2
-    assert {p[0] for p in other} == {"N", "P"}
-    both = divide(split, slices, TINY)
-    assert both[0] == both[1]
-
-
+@pytest.mark.slow
 def test_no_socket_is_opened(tmp_path):
     """In a process of its own, where ultralytics has not been imported yet."""
     import subprocess

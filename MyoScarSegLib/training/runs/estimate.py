@@ -263,13 +263,14 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
 
 def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
     from MyoScarSegLib.training.runs.pace import pace_of_detector
-    from MyoScarSegLib.training.yolo.job import _start, detector_settings
+    from MyoScarSegLib.training.yolo.detector_job import detector_settings, start_detector
+    from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
 
-    start = _start(job.start)
+    start = start_detector(job.start)
     settings = detector_settings(job, start)
     pace = pace_of_detector(start, settings, data.some, job.device, progress, cancel)
     real = data.scarred + data.free
-    windows = real / max(1e-6, 1 - settings.phantom_share) if settings.phantoms else real
+    windows = real / (1 - PHANTOM_SHARE) if settings.phantoms else real
     parts["reading"] += pace.loading
     parts["steps"] += settings.epochs * (windows * pace.window + pace.epoch)
     parts["validation"] += (2 * real + data.validation + _TEST_PHANTOMS) * pace.look

@@ -18,7 +18,7 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-    from MyoScarSegLib.training.yolo.settings import DetectorSettings
+    from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 
 ENOUGH_S = 6.0
 """One of the measurements stops after this time, if it has seen what it is to see."""
@@ -275,9 +275,8 @@ def pace_of_detector(
     began = time.monotonic()
     from MyoScarSegLib.models import DEFAULT_DETECTOR
     from MyoScarSegLib.training.splits import Split
-    from MyoScarSegLib.training.yolo.evaluation import find_on
-    from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining, own_detector
-    from MyoScarSegLib.training.yolo.train import train_detector
+    from MyoScarSegLib.training.yolo.detector_scores import find_on, own_detector
+    from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
 
     progress(0, 0, "Loading the detector")
     detector = own_detector(start or DEFAULT_DETECTOR, device)
@@ -287,12 +286,14 @@ def pace_of_detector(
     detect = _seconds_of(lambda: find_on(detector, chosen[:6])) / len(chosen[:6])
     progress(0, 0, "Measuring the steps of the training")
     batch = max(1, min(settings.batch, len(chosen) // 2))
-    small = replace(settings, epochs=3, batch=batch, phantoms=0, phantom_share=0.0, calibration=0.0, confidence=0.5)
+    small = replace(settings, epochs=3, batch=batch, phantoms=0)
     patients = sorted({s.patient for s in chosen})
     watch = _Watch(ENOUGH_S, (_EPOCH,), 3, cancel)
     with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
         split = Split(tuple(patients), ())
-        plan = DetectorTraining(chosen, split, small, DetectorFiles(Path(folder)), start, start or DEFAULT_DETECTOR, device)
+        plan = DetectorTraining(
+            chosen, split, small, Path(folder), start=start, ventricles=start or DEFAULT_DETECTOR, device=device
+        )
         watch.run(train_detector, plan)
     window, epoch = watch.steps(_EPOCH, batch, small.epochs)
     if not window:

@@ -283,7 +283,7 @@ def _job(run: Run, part: str) -> TrainJob:
 
 def _state_files(run: Run, part: str) -> list[Path]:
     """What the training of a part goes on from, as far as it is there."""
-    return sorted(run.part(part).glob("*.checkpoint" if part == SEGMENTER else "resume.safetensors"))
+    return sorted(run.part(part).glob("*.checkpoint"))
 
 
 def _begun(run: Run) -> bool:

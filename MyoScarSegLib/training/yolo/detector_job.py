@@ -11,10 +11,8 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.job_data import provenance, read_job_data
 from MyoScarSegLib.training.options import with_options
 from MyoScarSegLib.training.train_job import FRESH, NO_HOOKS, Hooks
-from MyoScarSegLib.training.yolo.finishing import DetectorFiles, DetectorTraining
-from MyoScarSegLib.training.yolo.settings import DetectorSettings
-from MyoScarSegLib.training.yolo.train import train_detector
-from MyoScarSegLib.training.yolo.variations import variation
+from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
+from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -38,27 +36,37 @@ def run_yolo(
     job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
 ) -> dict[str, Any]:
     """See :func:`MyoScarSegLib.training.train_job.run`."""
-    start = _start(job.start)
+    from MyoScarSegLib.models import DEFAULT_DETECTOR
+
+    start = start_detector(job.start)
     settings = detector_settings(job, start)
-    files = DetectorFiles(job.out, job.name)
     hooks.stage("reading")
-    used = read_job_data(job, files.split, progress, cancel, hooks.data)
-    told = {**provenance(job, used, _LIMITS), "licence_note": _LICENCE_NOTE}
-    training = DetectorTraining(used.data.slices, used.split, settings, files, start, _ventricles(start), job.device, told)
-    record = train_detector(training, resume=job.resume, progress=progress, cancel=cancel, hooks=hooks)
+    used = read_job_data(job, job.out / "split.json", progress, cancel, hooks.data)
+    training = DetectorTraining(
+        used.data.slices,
+        used.split,
+        settings,
+        job.out,
+        job.name,
+        start,
+        start or DEFAULT_DETECTOR,
+        job.device,
+        {**provenance(job, used, _LIMITS), "licence_note": _LICENCE_NOTE},
+    )
+    known = train_detector(training, resume=job.resume, progress=progress, cancel=cancel, hooks=hooks)
     return {
         "kind": "yolo",
         "name": job.name,
-        "model": str(files.model),
-        "card": str(files.card),
-        "log": str(files.log),
-        "split": str(files.split),
-        "sha256": record["sha256"],
-        "metrics": record["metrics"],
+        "model": str(training.model),
+        "card": str(training.model.with_suffix(".json")),
+        "log": str(training.log),
+        "split": str(training.split_file),
+        "sha256": known["sha256"],
+        "metrics": known["metrics"],
     }
 
 
-def _start(start: str | None) -> Path | None:
+def start_detector(start: str | None) -> Path | None:
     """The checkpoint to start from; None for fresh weights.
 
     Raises:
@@ -90,7 +98,7 @@ def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
     """
     from MyoScarSegLib.detection.checkpoint import read_record
 
-    settings = DetectorSettings(seed=job.seed, variation=variation(job.augmentation))
+    settings = DetectorSettings(seed=job.seed, augmentation=job.augmentation)
     if start is not None:
         record = read_record(start)
         settings = replace(settings, architecture=record.architecture, size=record.image_size)
@@ -100,9 +108,3 @@ def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
     given: Mapping[str, Any] = {"epochs": job.epochs, "batch": job.batch}
     settings = with_options(settings, {name: value for name, value in given.items() if value is not None})
     return with_options(settings, job.options)
-
-
-def _ventricles(start: Path | None) -> str | Path:
-    from MyoScarSegLib.models import DEFAULT_DETECTOR
-
-    return start or DEFAULT_DETECTOR

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.training.yolo.samples import NOT_SCAR
-from MyoScarSegLib.training.yolo.settings import TISSUES
+from MyoScarSegLib.training.yolo.detector_samples import NOT_SCAR
+from MyoScarSegLib.training.yolo.detector_settings import TISSUES
 
 if TYPE_CHECKING:
     import torch

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.detection.detector import Detector, load_detector
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
-from MyoScarSegLib.training.yolo.settings import CLASSES
+from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.yolo.detector_samples import phantom_slices_of
+from MyoScarSegLib.training.yolo.detector_settings import CLASSES
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 LEAST_CONFIDENCE = 0.02
+TEST_PHANTOM_SEED = 900_001
+TEST_PHANTOMS = 60
 FALSE_BOXES_PER_SLICE = 0.4
 _NEARLY = 0.01
 _HIT, _GOOD_HIT = 0.3, 0.5
@@ -47,6 +53,52 @@ class SliceFindings:
         return cls(labeled, boxes_of(lesions(labeled.scar, labeled.pixel_spacing_mm)), scar, ventricle)
 
 
+def evaluate(
+    detector: str | Path,
+    slices: Sequence[LabeledSlice],
+    split: Split,
+    *,
+    confidence: float | None = None,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Figures of a detector on the validation patients, the training patients, and phantoms that it has not seen.
+
+    Args:
+        detector: name or path.
+        slices: all slices of the data.
+        split: which of them are which.
+        confidence: threshold; None for the detector's own.
+        device: where it runs.
+        progress, cancel: as everywhere.
+    """
+    loaded = own_detector(detector, device)
+    threshold = loaded.confidence if confidence is None else confidence
+    sets = {
+        "validation": [s for s in slices if s.patient in set(split.validation)],
+        "training": [s for s in slices if s.patient in set(split.training)],
+        "phantoms": phantom_slices_of(TEST_PHANTOM_SEED, TEST_PHANTOMS),
+    }
+    return {
+        name: measure(find_on(loaded, chosen, progress=progress, cancel=cancel), threshold)
+        for name, chosen in sets.items()
+        if chosen
+    }
+
+
+def own_detector(name_or_path: str | Path, device: str = "cpu") -> Detector:
+    """A detector of scar and left ventricle.
+
+    Raises:
+        ModelError: it finds something else, or cannot be loaded.
+    """
+    loaded = load_detector(name_or_path, device=device)
+    if loaded.labels != CLASSES:
+        raise ModelError(f"{name_or_path} finds {', '.join(loaded.labels)}, not {' and '.join(CLASSES)}.")
+    return loaded
+
+
 def find_on(
     detector: Detector,
     slices: Iterable[LabeledSlice],
@@ -60,7 +112,6 @@ def find_on(
         Cancelled: the token was set.
     """
     slices = list(slices)
-    found: list[SliceFindings] = []
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for number, labeled in enumerate(slices):
         by_spacing.setdefault(labeled.pixel_spacing_mm, []).append(number)
@@ -75,9 +126,8 @@ def find_on(
                 [slices[n].image for n in chosen], pixel_spacing_mm=spacing, confidence=LEAST_CONFIDENCE, labels=CLASSES
             )
             results |= {n: SliceFindings.of(slices[n], boxes) for n, boxes in zip(chosen, proposed, strict=True)}
-    found = [results[n] for n in range(len(slices))]
     progress(len(slices), len(slices), "Looking for scar on labeled slices")
-    return found
+    return [results[n] for n in range(len(slices))]
 
 
 def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, Any]:
@@ -240,7 +290,7 @@ def table(named: dict[str, dict[str, Any]]) -> str:
 
 
 def _covered(findings: SliceFindings, boxes: Sequence[Box]) -> int:
-    """Scar pixels whose centre is in some box."""
+    """Scar pixels whose center is in some box."""
     scar = findings.labeled.scar
     inside = np.zeros(scar.shape, dtype=bool)
     y, x = (np.arange(length) + 0.5 for length in scar.shape)

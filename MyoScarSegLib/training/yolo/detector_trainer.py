@@ -1,9 +1,9 @@
 """ultralytics' ``DetectionTrainer`` with our batches, our second task and our files; its loop, schedule and average are kept.
 
 Replaced, because they do not fit: its data sets (files of boxes; ours are warped masks), its validation (mean average
-precision of single slices; ours measures lesions and patients, once, at the end), its checkpoints (see
-:mod:`~MyoScarSegLib.training.yolo.state`), its recovery from a broken loss (it starts the epoch over from a pickle; here
-that is an error), and its callbacks to services.
+precision of single slices; ours measures lesions and patients, once, at the end), its checkpoints (pickles of whole
+objects, with the optimizer in half precision, from which a run does not go on exactly), its recovery from a broken loss (it
+starts the epoch over from a pickle; here that is an error), and its callbacks to services.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.yolo.batches import Batches, BatchLoader
-from MyoScarSegLib.training.yolo.samples import DetectorSample
-from MyoScarSegLib.training.yolo.settings import CLASSES, DetectorSettings
-from MyoScarSegLib.training.yolo.state import TrainingState
-from MyoScarSegLib.training.yolo.tissue import PAINTER, PaintingCriterion
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.training.finetune.phase_state import read_state, write_state
+from MyoScarSegLib.training.yolo.detector_batches import DetectorBatches
+from MyoScarSegLib.training.yolo.detector_samples import DetectorSample
+from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
+from MyoScarSegLib.training.yolo.tissue_head import PAINTER, PaintingCriterion
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_STATE = "detector"
 _WEIGHT_DECAY = 0.02
 _CLASS_GAIN = 1.0
 """Weight of the classes in the loss; ultralytics' own default is 0.5."""
@@ -41,6 +43,47 @@ _AVERAGING_RAMP = 500
 """Steps over which the average grows long."""
 _SECOND_MOMENT = 0.99
 """Of AdamW; ultralytics' 0.999 forgets too slowly for a few thousand steps."""
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A training after some whole epochs: what it needs to go on as if it had not stopped.
+
+    Attributes:
+        epochs: that are done.
+        batch: slices per step in use, which may be fewer than were asked for.
+        updates: of the averaged weights.
+        network, average: their tensors.
+        optimizer: moments of each parameter.
+        identity: what must be the same to go on: settings, data, start.
+        history: losses of each epoch.
+    """
+
+    epochs: int
+    batch: int
+    updates: int
+    network: Mapping[str, torch.Tensor]
+    average: Mapping[str, torch.Tensor]
+    optimizer: Mapping[int, Mapping[str, torch.Tensor]]
+    identity: Mapping[str, Any]
+    history: list[dict[str, float]]
+
+    def write(self, path: Path) -> None:
+        """Write atomically: a crash while writing leaves the one before.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_state(path, _STATE, {f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path) -> TrainingState:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ModelError: the file is damaged, or of something else.
+        """
+        return cls(**read_state(path, _STATE))
 
 
 @dataclass(frozen=True)
@@ -58,28 +101,28 @@ class TrainingPlan:
         each_step: called after every step with its number (from 1), the number of all, the epoch (from 1), the losses, the
             learning rate as a share of its peak, and the seconds left.
         progress: called after every step.
-        cancel: asked before every step.
+        cancel: honored before every step.
     """
 
     network: Any
     samples: Sequence[DetectorSample]
     phantoms: Sequence[DetectorSample]
     settings: DetectorSettings
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    state: TrainingState | None = None
-    each_epoch: Callable[[TrainingState, nn.Module], None] | None = None
-    each_step: Callable[[int, int, int, dict[str, float], float, float], None] | None = None
-    progress: Progress = no_progress
-    cancel: CancelToken | None = None
+    identity: Mapping[str, Any]
+    state: TrainingState | None
+    each_epoch: Callable[[TrainingState, nn.Module], None]
+    each_step: Callable[[int, int, int, dict[str, float], float, float], None]
+    progress: Progress
+    cancel: CancelToken | None
 
 
-def train_network(plan: TrainingPlan, *, device: torch.device, batch: int | None = None) -> nn.Module:
+def train_network(plan: TrainingPlan, *, device: torch.device, batch: int) -> nn.Module:
     """Train a detection network.
 
     Args:
         plan: what, with what, and who is told.
         device: where.
-        batch: slices per step; None for the settings', or the state's.
+        batch: slices per step.
 
     Returns:
         The averaged network, with painter, in evaluation mode.
@@ -93,8 +136,6 @@ def train_network(plan: TrainingPlan, *, device: torch.device, batch: int | None
     if os.environ.get("RANK", "-1") != "-1":
         raise ModelError("The detector is trained in one process: start it without `accelerate launch` or `torchrun`.")
     settings = plan.settings
-    if batch is None:
-        batch = settings.batch if plan.state is None else plan.state.batch
     with tempfile.TemporaryDirectory(prefix="myoscarseg-") as folder:
         overrides = {
             "task": "detect",
@@ -103,7 +144,7 @@ def train_network(plan: TrainingPlan, *, device: torch.device, batch: int | None
             "pretrained": False,
             "data": "myoscarseg",
             "device": str(device),
-            "workers": settings.workers,
+            "workers": 0,
             "seed": settings.seed,
             "deterministic": device.type == "cuda",
             "epochs": settings.epochs,
@@ -177,10 +218,8 @@ def _trainer_class() -> Any:
             # Convolutions on channels last are quicker on processors, too; ultralytics would do so on CUDA only.
             return self._plan.network.to(memory_format=torch.channels_last)
 
-        def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> BatchLoader:
-            plan = self._plan
-            batches = Batches(plan.samples, plan.phantoms, plan.settings, batch_size)
-            return BatchLoader(batches, len(plan.samples), batch_size, plan.settings.workers)
+        def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> DetectorBatches:
+            return DetectorBatches(self._plan.samples, self._plan.phantoms, self._plan.settings, batch_size)
 
         def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
             moved = {name: value.to(self.device) for name, value in batch.items()}
@@ -188,10 +227,10 @@ def _trainer_class() -> Any:
             return moved
 
         def build_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-            optimiser = super().build_optimizer(*args, **kwargs)
-            for group in optimiser.param_groups:
+            optimizer = super().build_optimizer(*args, **kwargs)
+            for group in optimizer.param_groups:
                 group["betas"] = (group["betas"][0], _SECOND_MOMENT)
-            return optimiser
+            return optimizer
 
         def _build_train_pipeline(self) -> None:
             # No accumulation of gradients over steps, which would not begin anew where a resumed training does.
@@ -209,15 +248,11 @@ def _trainer_class() -> Any:
             state = plan.state
             if state is None:
                 return
-            model.load_state_dict(state.part("network"))
-            self.ema.ema.load_state_dict(state.part("average"))
+            model.load_state_dict(state.network)
+            self.ema.ema.load_state_dict(state.average)
             self.ema.updates = state.updates
-            moments: dict[int, dict[str, torch.Tensor]] = {}
-            for name, tensor in state.part("optimiser").items():
-                parameter, _, kind = name.partition(".")
-                moments.setdefault(int(parameter), {})[kind] = tensor
             groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            self.optimizer.load_state_dict({"state": state.optimizer, "param_groups": groups})
             if hasattr(detection, "updates"):
                 detection.updates = state.epochs - 1
                 detection.update()
@@ -254,10 +289,9 @@ def _trainer_class() -> Any:
             loss = float(self.loss.detach())
             spent = time.monotonic() - self._began
             left = spent / max(1, self._step - self._steps_before) * (steps - self._step)
-            if plan.each_step is not None:
-                parts = {"loss": loss, **{name: float(value) for name, value in self.loss_items.items()}}
-                rate = self.optimizer.param_groups[0]["lr"] / plan.settings.rate
-                plan.each_step(self._step, steps, self.epoch + 1, parts, rate, left)
+            parts = {"loss": loss, **{name: float(value) for name, value in self.loss_items.items()}}
+            rate = self.optimizer.param_groups[0]["lr"] / plan.settings.rate
+            plan.each_step(self._step, steps, self.epoch + 1, parts, rate, left)
             message = f"epoch {self.epoch + 1} of {self.epochs}, loss {loss:.3f}, {_duration(left)} left"
             plan.progress(self._step, steps, message)
 
@@ -275,25 +309,22 @@ def _trainer_class() -> Any:
             self._history.append({"epoch": self.epoch + 1, **means, "seconds": seconds})
 
         def save_model(self) -> bool:
-            if self._plan.each_epoch is not None:
-                self._plan.each_epoch(self._state(), self.ema.ema)
+            self._plan.each_epoch(self._state(), self.ema.ema)
             return True
 
         def final_eval(self) -> None:
-            """Evaluation reads the saved file; see the evaluation module."""
+            """Evaluation reads the saved file; see `finish` in detector_training."""
 
         def _state(self) -> TrainingState:
-            tensors = {f"network.{name}": tensor for name, tensor in self.model.state_dict().items()}
-            tensors |= {f"average.{name}": tensor for name, tensor in self.ema.ema.state_dict().items()}
-            for parameter, moments in self.optimizer.state_dict()["state"].items():
-                tensors |= {f"optimiser.{parameter}.{kind}": tensor for kind, tensor in moments.items()}
             return TrainingState(
                 epochs=self.epoch + 1,
                 batch=self.batch_size,
                 updates=self.ema.updates,
-                tensors=tensors,
+                network=dict(self.model.state_dict()),
+                average=dict(self.ema.ema.state_dict()),
+                optimizer=self.optimizer.state_dict()["state"],
                 identity=self._plan.identity,
-                history=tuple(self._history),
+                history=list(self._history),
             )
 
     return ScarTrainer

@@ -1,0 +1,170 @@
+"""What the detector learns from: slices at its input's scale with numbered lesions, the left ventricle and the tissues."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from MyoScarSegLib.detection.detector import Detector
+from MyoScarSegLib.lesions import lesions
+from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUES
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+
+NOT_SCAR = len(TISSUES)
+"""In the tissue map: healthy, but nobody labeled what it is."""
+_MOST_LESIONS = 255
+_VENTRICLE = "lv"
+_VENTRICLE_CONFIDENCE = 0.25
+"""Of a ventricle that stands for one that nobody labeled."""
+_WHAT = "Looking for the ventricle where it is not labeled"
+_log = logging.getLogger(__name__)
+Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class DetectorSample:
+    """One slice for the detector.
+
+    Attributes:
+        image: float32 ``[rows, columns]``, normalized.
+        raw: float32 ``[rows, columns]``, before that.
+        targets: uint8 ``[3, rows, columns]``: the numbered lesions; 1 within the epicardium; the number of the tissue in
+            ``TISSUES``, or :data:`NOT_SCAR`.
+    """
+
+    image: np.ndarray
+    raw: np.ndarray
+    targets: np.ndarray
+
+    @classmethod
+    def of(cls, labeled: LabeledSlice, size: int, *, ventricle: Corners | None = None) -> DetectorSample:
+        """Prepare one labeled slice at the scale that it has in the detector's input.
+
+        Args:
+            labeled: the slice.
+            size: longest side of the detector's input.
+            ventricle: where only scar is labeled, ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges;
+                None for none in view.
+        """
+        ventricle_mask, tissue = labeled.left_ventricle, np.minimum(labeled.labels, 3)
+        if not labeled.wall_known:
+            shape = (labeled.image.shape[0], labeled.image.shape[1])
+            ventricle_mask = np.zeros(shape, dtype=bool) if ventricle is None else _ellipse(shape, ventricle)
+            tissue = np.where(labeled.scar, 3, np.where(ventricle_mask, NOT_SCAR, 0))
+        numbered = lesions(labeled.scar, labeled.pixel_spacing_mm)
+        targets = np.stack([np.minimum(numbered, _MOST_LESIONS), ventricle_mask, tissue]).astype(np.uint8)
+        frame = Frame.fit(targets.shape[1:], (size, size), pixel_spacing_mm=labeled.pixel_spacing_mm)
+        rows, columns = frame.content
+        image = frame.image_to_input(normalise(labeled.image))[:rows, :columns].numpy()
+        raw = frame.image_to_input(np.asarray(labeled.image, dtype=np.float32))[:rows, :columns].numpy()
+        nearest_rows, nearest_columns = (_nearest(n, length) for n, length in zip(frame.content, frame.shape, strict=True))
+        return cls(
+            np.ascontiguousarray(image),
+            np.ascontiguousarray(raw),
+            np.ascontiguousarray(targets[:, nearest_rows][:, :, nearest_columns]),
+        )
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """``(x, y)`` of the ventricle's center in pixel edges, or of the slice's where there is none."""
+        rows, columns = np.nonzero(self.targets[LEFT_VENTRICLE])
+        if rows.size == 0:
+            return self.image.shape[1] / 2, self.image.shape[0] / 2
+        return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+
+    @property
+    def has_scar(self) -> bool:
+        """Whether there is a lesion."""
+        return bool(self.targets[SCAR].any())
+
+
+def detector_samples(
+    slices: Sequence[LabeledSlice],
+    size: int,
+    detector: Detector | None = None,
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> list[DetectorSample]:
+    """Samples for the training of a detector.
+
+    Where only scar is labeled, the ventricle is the most confident box of ``detector`` there, or, on a slice with scar
+    where it finds none, the median of those in the same stack: so that training keeps what the detector knows of the
+    ventricle. Slices with scar of stacks in which it finds none are left out: they would teach that there is none.
+
+    Args:
+        slices: the labeled slices.
+        size: longest side of the detector's input.
+        detector: one that knows the ventricle; needed only where a wall is not labeled.
+        progress, cancel: as everywhere.
+
+    Raises:
+        Cancelled: the token was set.
+    """
+    unknown = [s for s in slices if not s.wall_known]
+    found = {} if detector is None or not unknown else _ventricles(unknown, detector, progress, cancel)
+    samples: list[DetectorSample] = []
+    for labeled in slices:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        ventricle = found.get((labeled.stack, labeled.index))
+        if labeled.wall_known or ventricle is not None or not labeled.scar.any():
+            samples.append(DetectorSample.of(labeled, size, ventricle=ventricle))
+    if left_out := len(slices) - len(samples):
+        _log.warning("%d slices with scar are left out: no ventricle was found in their stacks.", left_out)
+    return samples
+
+
+def _ventricles(
+    slices: Sequence[LabeledSlice], detector: Detector, progress: Progress, cancel: CancelToken | None
+) -> Mapping[tuple[str, int], Corners]:
+    """Box of the ventricle by stack and slice, as :func:`detector_samples` takes it."""
+    stacks: dict[str, list[LabeledSlice]] = defaultdict(list)
+    for labeled in slices:
+        stacks[labeled.stack].append(labeled)
+    boxes: dict[tuple[str, int], Corners] = {}
+    for number, (stack, members) in enumerate(stacks.items()):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(number, len(stacks), _WHAT)
+        proposed = detector.detect_many(
+            [s.image for s in members],
+            pixel_spacing_mm=members[0].pixel_spacing_mm,
+            confidence=_VENTRICLE_CONFIDENCE,
+            labels=(_VENTRICLE,),
+        )
+        best = {s.index: of_slice[0].xyxy for s, of_slice in zip(members, proposed, strict=True) if of_slice}
+        boxes |= {(stack, index): box for index, box in best.items()}
+        if best:
+            x0, y0, x1, y1 = np.median(np.array(list(best.values())), axis=0).tolist()
+            boxes |= {(stack, s.index): (x0, y0, x1, y1) for s in members if s.index not in best and s.scar.any()}
+    progress(len(stacks), len(stacks), _WHAT)
+    return boxes
+
+
+def phantom_slices_of(seed: int, count: int) -> list[LabeledSlice]:
+    """Slices of numerical phantoms as labeled slices of one made patient."""
+    from MyoScarSegLib.phantom import phantom_slices
+
+    pairs = enumerate(phantom_slices(seed, count))
+    return [LabeledSlice(f"phantom-{seed}", number, image, labels) for number, (image, labels) in pairs]
+
+
+def _ellipse(shape: tuple[int, int], box: Corners) -> np.ndarray:
+    """The ellipse in a box: turned, its bounding box stays about the ventricle's, which that of the whole box would not."""
+    x0, y0, x1, y1 = box
+    y, x = (np.arange(length) + 0.5 for length in shape)
+    across, down = (x - (x0 + x1) / 2) / max((x1 - x0) / 2, 0.5), (y - (y0 + y1) / 2) / max((y1 - y0) / 2, 0.5)
+    return np.asarray(across[None] ** 2 + down[:, None] ** 2 <= 1)
+
+
+def _nearest(count: int, length: int) -> np.ndarray:
+    """Of ``count`` pixels laid over ``length`` native ones, the native pixel under each center."""
+    return np.minimum(((np.arange(count) + 0.5) * length / count).astype(int), length - 1)
