@@ -1,7 +1,7 @@
 """Boxes and points, in the one frame of the project, and the JSON files that hold them.
 
 A box is ``(x0, y0, x1, y1)`` in float pixel *edges* of its slice's native grid, x along columns: the box of pixels
-3..5 spans 3 to 6. A point is ``(x, y)`` in the same frame, so the centre of pixel (0, 0) is (0.5, 0.5).
+3..5 spans 3 to 6. A point is ``(x, y)`` in the same frame, so the center of pixel (0, 0) is (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.json_fields import Text, load, read, to_json
 
 FORMAT_VERSION = 1
 USER = "user"
@@ -44,9 +45,9 @@ class Box:
     y0: float
     x1: float
     y1: float
-    label: str = "scar"
+    label: Text = "scar"
     confidence: float | None = None
-    source: str = USER
+    source: Text = USER
     state: BoxState = BoxState.PROPOSED
 
     @property
@@ -127,6 +128,25 @@ def check_point(point: Point, shape: Sequence[int]) -> Point:
     return point
 
 
+def set_by_reader(box: Box, **place: Any) -> Box:
+    """``box`` with another ``slice`` or other coordinates, as the reader's: no detector's confidence is left in it."""
+    return replace(box, **place, source=USER, confidence=None)
+
+
+@dataclass(frozen=True)
+class _BoxFile:
+    """``boxes.json``."""
+
+    boxes: list[Box]
+
+
+@dataclass(frozen=True)
+class _PointFile:
+    """``points.json``."""
+
+    points: list[Point]
+
+
 def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
     """Write ``boxes.json`` atomically.
 
@@ -134,11 +154,7 @@ def write_boxes(path: Path, case: str, boxes: Iterable[Box]) -> None:
         PromptError: a coordinate is not a finite number.
         OutputError: the file cannot be written.
     """
-    entries = []
-    for box in boxes:
-        numbers = _plain(box, ("x0", "y0", "x1", "y1", *(() if box.confidence is None else ("confidence",))))
-        entries.append({**asdict(box), "slice": int(box.slice), **numbers, "state": box.state.value})
-    write_json(path, {"version": FORMAT_VERSION, "case": case, "boxes": entries})
+    write_json(path, {"version": FORMAT_VERSION, "case": case, "boxes": [_written(box) for box in boxes]})
 
 
 def write_points(path: Path, case: str, points: Iterable[Point]) -> None:
@@ -148,108 +164,34 @@ def write_points(path: Path, case: str, points: Iterable[Point]) -> None:
         PromptError: a coordinate is not a finite number.
         OutputError: the file cannot be written.
     """
-    entries = [{"slice": int(p.slice), **_plain(p, ("x", "y")), "positive": bool(p.positive)} for p in points]
-    write_json(path, {"version": FORMAT_VERSION, "case": case, "points": entries})
+    write_json(
+        path,
+        {"version": FORMAT_VERSION, "case": case, "points": [_written(replace(p, positive=bool(p.positive))) for p in points]},
+    )
 
 
 def read_boxes(path: Path) -> list[Box]:
     """Read ``boxes.json``; of each box only ``slice`` and the coordinates are required. A box without a source is the reader's.
 
     Raises:
-        PromptError: the file is no such JSON, of a newer version, or a box lacks a coordinate.
+        PromptError: the file is no such JSON, of another version, or a box lacks a coordinate.
     """
-    boxes = []
-    for where, entry in _entries(path, "boxes"):
-        state = _text(entry, "state", BoxState.PROPOSED.value, where)
-        if state not in {s.value for s in BoxState}:
-            raise PromptError(f"{where}: state {state!r} is none of {', '.join(s.value for s in BoxState)}.")
-        confidence = entry.get("confidence")
-        boxes.append(
-            Box(
-                slice=_integer(entry, "slice", where),
-                **{name: _number(entry, name, where) for name in ("x0", "y0", "x1", "y1")},
-                label=_text(entry, "label", "scar", where),
-                confidence=None if confidence is None else _number(entry, "confidence", where),
-                source=_text(entry, "source", USER, where),
-                state=BoxState(state),
-            )
-        )
-    return boxes
-
-
-def set_by_reader(box: Box, **place: Any) -> Box:
-    """``box`` with another ``slice`` or other coordinates, as the reader's: no detector's confidence is left in it."""
-    return replace(box, **place, source=USER, confidence=None)
+    return load(_BoxFile, path, PromptError, version=FORMAT_VERSION, ignore=True).boxes
 
 
 def read_points(path: Path) -> list[Point]:
     """Read ``points.json``; of each point only ``slice``, ``x`` and ``y`` are required (positive unless it says otherwise).
 
     Raises:
-        PromptError: the file is no such JSON, of a newer version, or a point lacks a coordinate.
+        PromptError: the file is no such JSON, of another version, or a point lacks a coordinate.
     """
-    points = []
-    for where, entry in _entries(path, "points"):
-        positive = entry.get("positive", True)
-        if not isinstance(positive, bool):
-            raise PromptError(f"{where}: 'positive' must be true or false, not {positive!r}.")
-        points.append(Point(_integer(entry, "slice", where), _number(entry, "x", where), _number(entry, "y", where), positive))
-    return points
+    return load(_PointFile, path, PromptError, version=FORMAT_VERSION, ignore=True).points
 
 
-def _entries(path: Path, key: str) -> list[tuple[str, dict[str, Any]]]:
-    document = read_json(path, PromptError)
-    if not isinstance(document, dict) or not isinstance(document.get(key), list):
-        raise PromptError(f"{path} is not a {key} file: it needs an object with a list {key!r}.")
-    version = document.get("version", FORMAT_VERSION)
-    if version != FORMAT_VERSION:
-        raise PromptError(f"{path} has version {version!r}; this program reads version {FORMAT_VERSION}.")
-    entries = []
-    for number, entry in enumerate(document[key]):
-        where = f"{path}, {key}[{number}]"
-        if not isinstance(entry, dict):
-            raise PromptError(f"{where} is not an object.")
-        entries.append((where, entry))
-    return entries
-
-
-def _number(entry: dict[str, Any], name: str, where: str) -> float:
-    if name not in entry:
-        raise PromptError(f"{where} lacks {name!r}.")
-    value = entry[name]
-    if not isinstance(value, bool) and isinstance(value, (int, float)):
-        try:
-            number = float(value)
-        except OverflowError:  # JSON's whole numbers have no limit
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise PromptError(f"{where}: {name!r} must be a finite number, not {str(value)[:40]!r}.")
-
-
-def _text(entry: dict[str, Any], name: str, usual: str, where: str) -> str:
-    value = entry.get(name, usual)
-    if not isinstance(value, str) or not value:
-        raise PromptError(f"{where}: {name!r} must be a text, not {value!r}.")
-    return value
-
-
-def _plain(prompt: Box | Point, names: Iterable[str]) -> dict[str, float]:
-    """Python's own numbers, which JSON can hold, also where numpy's were given."""
-    numbers = {name: float(getattr(prompt, name)) for name in names}
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise PromptError(
-                f"A {type(prompt).__name__.lower()} on slice {prompt.slice} cannot be written: its {name} is {value}."
-            )
-    return numbers
-
-
-def _integer(entry: dict[str, Any], name: str, where: str) -> int:
-    value = _number(entry, name, where)
-    if value != int(value):
-        raise PromptError(f"{where}: {name!r} must be a whole number, not {value!r}.")
-    return int(value)
+def _written(prompt: Box | Point) -> Any:
+    """A prompt as JSON, with Python's own numbers also where numpy's were given."""
+    where = f"A {type(prompt).__name__.lower()} on slice {prompt.slice} cannot be written"
+    return to_json(read(type(prompt), vars(prompt), PromptError, where))
 
 
 def _check_slice(index: int, slices: int, where: str) -> None:

@@ -7,22 +7,26 @@ disagreeing where experts disagree.
 Every function takes logits, applies the sigmoid or softmax once and treats each sample by itself. All of them compute in
 float32 whatever the logits come in and whether or not autocast is on: sums over a mask's pixels overflow float16. Value and
 gradient stay finite however sure the logits are.
+
+The Dice terms equal MONAI's ``DiceLoss``. The sums are ours, since MONAI's have neither soft labels, nor weights of classes
+that are averaged for each sample by itself, nor samples of which only the scar is labeled.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.utils.json_fields import Limits, check
 
 if TYPE_CHECKING:
     import torch
 
 _SMOOTH_PX = 1.0
-TISSUE_WEIGHTS = (0.5, 1.0, 1.0, 2.0)
+TISSUE_WEIGHTS = (0.3, 1.0, 1.0, 2.0)
 """What a pixel of background, cavity, normal myocardium and scar counts: about as rare tissues need, without flooding."""
 
 
@@ -35,19 +39,16 @@ class LossWeights:
         blur_px: standard deviation of the blur that softens the labels, in pixels of the mask.
 
     Raises:
-        ModelError: a value is negative or not finite, or a setting is outside its range.
+        ModelError: a value is negative or not finite, or all weights are 0.
     """
 
-    dice: float = 0.6
-    cross_entropy: float = 0.2
-    divergence: float = 0.2
-    blur_px: float = 1.0
+    dice: Annotated[float, Limits(0)] = 0.6
+    cross_entropy: Annotated[float, Limits(0)] = 0.2
+    divergence: Annotated[float, Limits(0)] = 0.2
+    blur_px: Annotated[float, Limits(0)] = 1.0
 
     def __post_init__(self) -> None:
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ModelError(f"The loss setting {setting.name} must be a number from 0 up, not {value}.")
+        check(self, ModelError, "The loss")
         if self.dice + self.cross_entropy + self.divergence == 0:
             raise ModelError("All weights of the loss are 0; give at least one term a weight.")
 
@@ -108,9 +109,7 @@ def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
     return torch.where(peak > 0, blurred / peak.clamp(min=1e-6), blurred).clamp(0, 1)
 
 
-def tissue_loss(
-    logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor, class_weights: Sequence[float] = TISSUE_WEIGHTS
-) -> torch.Tensor:
+def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Cross-entropy plus soft Dice over the four tissues; of samples whose wall was never drawn, over scar and the rest.
 
     Where only scar was labeled, cavity, wall and background are all 0 there. Their probabilities are then summed, so that
@@ -120,22 +119,16 @@ def tissue_loss(
         logits: float ``[batch, 4, rows, columns]``: background, cavity, normal myocardium, scar.
         tissue: int64 ``[batch, rows, columns]``, numbered so.
         known: bool ``[batch]``: whether all four are labeled.
-        class_weights: of the tissues in the cross-entropy, 0 or more; the rest of an unlabeled wall has background's.
 
     Returns:
         A float32 scalar: the mean over the samples of weighted cross-entropy (0 up) plus Dice loss (0..1; the mean over the
         tissues).
 
     Raises:
-        ModelError: there are not four weights of 0 or more with scar and background above 0.
         ValueError: the shapes do not fit.
     """
     import torch
 
-    weights = [float(weight) for weight in class_weights]
-    valid = len(weights) == 4 and all(math.isfinite(w) and w >= 0 for w in weights)
-    if not valid or weights[0] == 0 or weights[3] == 0:
-        raise ModelError(f"The tissue loss needs four weights from 0 up, of background and scar above 0; not {weights}.")
     if logits.ndim != 4 or logits.shape[1] != 4 or tissue.shape != (logits.shape[0], *logits.shape[2:]):
         raise ValueError(f"logits {tuple(logits.shape)} and tissue {tuple(tissue.shape)} do not fit")
     if known.shape != logits.shape[:1]:
@@ -143,21 +136,19 @@ def tissue_loss(
     logits = logits.float()
     scar = (tissue == 3).long()
     merged = torch.stack([logits[:, :3].logsumexp(1), logits[:, 3]], dim=1)
-    of_four = _class_loss(logits, tissue, weights)
-    of_two = _class_loss(merged, scar, [weights[0], weights[3]])
+    of_four = _class_loss(logits, tissue, TISSUE_WEIGHTS)
+    of_two = _class_loss(merged, scar, (TISSUE_WEIGHTS[0], TISSUE_WEIGHTS[3]))
     return torch.where(known, of_four, of_two).mean()
 
 
 def _class_loss(logits: torch.Tensor, classes: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
     """Per sample: cross-entropy, averaged with the classes' weights, plus the mean Dice loss of the classes."""
-    import torch
     from torch.nn import functional
 
     log_probability = logits.log_softmax(1)
     weight = logits.new_tensor(weights)[classes].flatten(1)
     surprise = -log_probability.gather(1, classes[:, None])[:, 0].flatten(1)
-    # A sample may consist of classes of weight 0 alone.
-    entropy = (weight * surprise).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
+    entropy = (weight * surprise).sum(1) / weight.sum(1)
     members = functional.one_hot(classes, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
     return entropy + _soft_dice_lost(log_probability.exp().flatten(2), members.flatten(2)).mean(1)
 

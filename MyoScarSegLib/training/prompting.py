@@ -12,13 +12,14 @@ Clicks alone ask for the lesions that were clicked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.prompt_boxes import Corners, answer_to, as_reader, fitted, inside, jittered, smaller_part, tight
 from MyoScarSegLib.training.prompt_clicks import clicks, correction, few, negatives
+from MyoScarSegLib.utils.json_fields import Share, check
 
 __all__ = ["Prompting", "TrainingPrompt", "answer_to", "as_reader", "clicks", "correction", "draw_prompt", "jittered"]
 
@@ -67,15 +68,11 @@ class Prompting:
         ModelError: a share is outside 0 to 1, or both together are more than 1.
     """
 
-    ventricle: float = 0.05
-    empty: float = 0.1
+    ventricle: Share = 0.05
+    empty: Share = 0.1
 
     def __post_init__(self) -> None:
-        for setting in fields(self):
-            if not 0 <= getattr(self, setting.name) <= 1:
-                raise ModelError(
-                    f"The prompting setting {setting.name} is a share from 0 to 1, not {getattr(self, setting.name)}."
-                )
+        check(self, ModelError, "The prompting")
         if self.ventricle + self.empty > 1 + 1e-9:
             raise ModelError("The prompting setting ventricle plus empty is a share and must not be more than 1.")
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from MyoScarSegLib.segmentation.architectures import build
 from MyoScarSegLib.segmentation.mask_decoder import decode
-from Testing.support.sam_factory import litemedsam_state
+from Testing.support.sam_factory import as_published, litemedsam_state
 from Testing.support.tiny_models import SEGMENTER_SIDE, write_segmenter
 from Testing.support.tiny_training import network_of
 
@@ -51,25 +50,6 @@ def prompts(side: int, *, hinted: bool) -> dict[str, list]:
         asked["points"].append(np.column_stack([generator.uniform(0, side, (clicks, 2)), generator.integers(0, 2, clicks)]))
         asked["hints"].append(generator.normal(0, 3, (side, side)) if hinted and number % 2 else None)
     return asked
-
-
-def as_published(network, features, box, points, hint, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """One prompt through segment-anything's own modules."""
-    encoder = network["prompt_encoder"]
-    boxes = None if box is None else torch.tensor([box], dtype=torch.float32) - 0.5
-    clicked = None
-    if len(points):
-        clicked = (torch.tensor(points[None, :, :2] - 0.5, dtype=torch.float32), torch.tensor(points[None, :, 2]).long())
-    masks = None
-    if hint is not None:
-        given = torch.tensor(hint, dtype=torch.float32)[None, None]
-        masks = functional.interpolate(given, encoder.mask_input_size, mode="bilinear", antialias=True)
-    sparse, dense = encoder(points=clicked, boxes=boxes, masks=masks)
-    logits, score = network["mask_decoder"](
-        image_embeddings=features, image_pe=encoder.get_dense_pe(),
-        sparse_prompt_embeddings=sparse, dense_prompt_embeddings=dense, multimask_output=False,
-    )  # fmt: skip
-    return functional.interpolate(logits, (side, side), mode="bilinear", align_corners=False)[0, 0], score[0, 0]
 
 
 def gradients(network, logits: torch.Tensor, scores: torch.Tensor, *more: torch.Tensor) -> dict[str, torch.Tensor]:

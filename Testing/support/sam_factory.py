@@ -66,7 +66,7 @@ def save(path: Path, document: Any, **options: Any) -> Path:
     return path
 
 
-def litemedsam_state(seed: int = 0) -> dict[str, Any]:
+def litemedsam_state(seed: int = 0, side: int = 32) -> dict[str, Any]:
     """Random tensors of LiteMedSAM's own names and shapes, taken from an empty network of this program."""
     import torch
     from torch import nn
@@ -75,12 +75,34 @@ def litemedsam_state(seed: int = 0) -> dict[str, Any]:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder, stride = architectures._tiny_vit(32)
+        encoder, stride = architectures._tiny_vit(side)
         model = nn.ModuleDict(
             {
                 "image_encoder": encoder,
-                "prompt_encoder": architectures._prompt_encoder(32, stride),
+                "prompt_encoder": architectures._prompt_encoder(side, stride),
                 "mask_decoder": architectures._mask_decoder(),
             }
         )
     return dict(model.state_dict())
+
+
+def as_published(network: Any, features: Any, box: Any, points: Any, hint: Any, side: int) -> tuple[Any, Any]:
+    """One prompt through segment-anything's own modules: logits ``[side, side]`` and the score."""
+    import torch
+    from torch.nn import functional
+
+    encoder = network["prompt_encoder"]
+    boxes = None if box is None else torch.tensor([box], dtype=torch.float32) - 0.5
+    clicked = None
+    if len(points):
+        clicked = (torch.tensor(points[None, :, :2] - 0.5, dtype=torch.float32), torch.tensor(points[None, :, 2]).long())
+    masks = None
+    if hint is not None:
+        given = torch.tensor(hint, dtype=torch.float32)[None, None]
+        masks = functional.interpolate(given, encoder.mask_input_size, mode="bilinear", antialias=True)
+    sparse, dense = encoder(points=clicked, boxes=boxes, masks=masks)
+    logits, score = network["mask_decoder"](
+        image_embeddings=features, image_pe=encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse, dense_prompt_embeddings=dense, multimask_output=False,
+    )  # fmt: skip
+    return functional.interpolate(logits, (side, side), mode="bilinear", align_corners=False)[0, 0], score[0, 0]

@@ -13,7 +13,7 @@ from torch import nn
 
 from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.finetune.loop import Phase, Schedule, Trained, train_phase
+from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
@@ -28,18 +28,14 @@ SIDE = 32
 WINDOW_MM = 45.0
 SETTINGS = SamSettings(
     mode="full",
-    detail_width=4,
-    refiner_width=4,
     dense_epochs=0,
     epochs=2,
     phantoms=0,
-    dense_batch=2,
     batch=2,
     prompts=1,
     corrections=1,
     copies=2,
 )
-SCHEDULE = Schedule(decay=0.02, warmup=0.1, clip=1.0, averaging=0.9, seed=4)
 _GREY = np.array([0, 160, 30, 260, 60])  # of background, cavity, myocardium, infarct and no-reflow
 
 
@@ -123,7 +119,7 @@ Loss = Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLos
 def tissue_loss(network: nn.ModuleDict, items: Sequence[Any], seeds: Sequence[Sequence[int]]) -> StepLoss:
     """The loss of the dense phase."""
     del seeds
-    return dense_loss(network, items, SETTINGS)
+    return dense_loss(network, items)
 
 
 class TinyPhase:
@@ -140,7 +136,7 @@ class TinyPhase:
         self.messages: list[str] = []
         self._samples = training_slices(slices_of("a", 1, 4) + slices_of("b", 2))
         self._augmenter: Any = PlainWindows("none", SIDE)
-        usual: dict[str, Any] = {"epochs": 3, "batch": 3, "accumulate": 1, "rates": {"detail": 1e-2}, "loss": tissue_loss}
+        usual: dict[str, Any] = {"epochs": 3, "batch": 3, "seed": 4, "rates": {"detail": 1e-2}, "loss": tissue_loss}
         self.phase = Phase(name="dense", order=self._order, item=self._item, **usual | changes)
         self.steps = 3 * self.phase.epochs
 
@@ -156,11 +152,10 @@ class TinyPhase:
         stop_at: int | None = None,
         resume: bool = False,
         recipe: str = "this",
-        schedule: Schedule = SCHEDULE,
         precision: str = "no",
         cancel: CancelToken | None = None,
-    ) -> tuple[nn.ModuleDict, Trained]:
-        """Train a fresh network; ``stop_at`` cancels when that step is reported. Returns it, and the averaged one."""
+    ) -> PhaseTraining:
+        """Train a fresh network; ``stop_at`` cancels when that step is reported."""
         token = cancel or CancelToken()
         network = branch_network()
 
@@ -171,11 +166,9 @@ class TinyPhase:
 
         processes = Processes(open_accelerator("cpu", precision))
         log = StepLog(self.log, keep=resume) if processes.main else None
-        trained = train_phase(
-            network, self.phase, schedule, processes, self.folder,
-            resume=resume, recipe=recipe, log=log, keep=self._keep, progress=progress, cancel=token,
-        )  # fmt: skip
-        return network, trained
+        training = PhaseTraining(network, self.phase, processes, self.folder, recipe, log, self._keep, progress, token)
+        training.run(resume=resume)
+        return training
 
     def _keep(self, averaged: nn.ModuleDict) -> None:
         self.kept.append(weights(averaged))
@@ -188,7 +181,7 @@ class TinyPhase:
     @property
     def checkpoint(self) -> Path:
         """Its checkpoint."""
-        return self.phase.checkpoint(self.folder)
+        return checkpoint_path(self.folder, self.phase.name)
 
 
 def weights(network: nn.Module) -> torch.Tensor:

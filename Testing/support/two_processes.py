@@ -20,22 +20,22 @@ from Testing.support.tiny_training import SETTINGS, PlainWindows, TinyPhase, sli
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
-DECODER = replace(SETTINGS, mode="decoder", detail=False, window_mm=60.0, epochs=1, batch=3)
+DECODER = replace(SETTINGS, mode="decoder", detail=False, epochs=1, batch=3)
 # One window a step, and a third of them have no prompt.
 UNPROMPTED = replace(DECODER, batch=1, prompting=replace(DECODER.prompting, empty=0.0, ventricle=0.0))
 
 
 def same(folder: Path, rank: int) -> Any:
-    network, trained = TinyPhase(folder).run()
-    torch.save((weights(network), weights(trained.network)), folder / f"weights-{rank}")
+    done = TinyPhase(folder).run()
+    torch.save((weights(done.network), weights(done.averaged)), folder / f"weights-{rank}")
 
 
 def cancelled(folder: Path, rank: int) -> Any:
     """Only the second process is asked to stop; what it then goes on from, the first one has written."""
     tiny = TinyPhase(folder)
     failure = said(lambda: tiny.run(stop_at=4 if rank == 1 else None))
-    network, _ = TinyPhase(folder).run(resume=True)
-    torch.save(weights(network), folder / f"weights-{rank}")
+    done = TinyPhase(folder).run(resume=True)
+    torch.save(weights(done.network), folder / f"weights-{rank}")
     return {"said": failure, "steps": len(tiny.messages)}
 
 
@@ -49,8 +49,8 @@ def memory(folder: Path, rank: int) -> Any:
             raise RuntimeError(NO_MEMORY)
         return tissue_loss(network, items, seeds)
 
-    network, _ = TinyPhase(folder, batch=7, loss=loss).run()
-    torch.save(weights(network), folder / f"weights-{rank}")
+    done = TinyPhase(folder, batch=7, loss=loss).run()
+    torch.save(weights(done.network), folder / f"weights-{rank}")
     return asked
 
 
@@ -96,8 +96,8 @@ def looks(folder: Path, rank: int) -> Any:
         return {"score": -float(epoch)}
 
     tiny = TinyPhase(folder, epochs=4, patience=1, validate=validate)
-    _, trained = tiny.run()
-    return {"seen": seen, "best": trained.best_epoch, "steps": len(tiny.messages), "kept": len(tiny.kept)}
+    done = tiny.run()
+    return {"seen": seen, "best": done.best_epoch, "steps": len(tiny.messages), "kept": len(tiny.kept)}
 
 
 def whole(folder: Path, rank: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +25,26 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.training.augmentation import Augmenter
 
+PREPARING = "Preparing the training windows"
 _SEED_DIGITS = 12
-_PREPARING = "Preparing the training windows"
+_MEMORY_BYTES, _WINDOW_BYTES = 3 << 30, 1 << 30
+"""Of embeddings and of windows that are held in memory, at most; other windows are drawn again. A laptop has room for both."""
+_DISK_BYTES = 16 << 30
+"""Of embeddings on disk, at most: some forty thousand windows of LiteMedSAM."""
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A drawn window, in small numbers, and what its embedding is found by."""
+
+    image: torch.Tensor
+    heart: torch.Tensor
+    targets: torch.Tensor
+    key: EmbeddingKey
+
+    @property
+    def nbytes(self) -> int:
+        return self.image.nbytes + self.heart.nbytes + self.targets.nbytes
 
 
 class CachedWindows:
@@ -51,8 +70,6 @@ class CachedWindows:
         window_mm: float,
         preprocessing_id: str,
         folder: Path | None,
-        memory_bytes: int = 3 << 30,
-        window_bytes: int = 1 << 30,
     ) -> None:
         """Prepare; nothing is computed yet.
 
@@ -65,10 +82,8 @@ class CachedWindows:
             window_mm: size of the window.
             preprocessing_id: of that checkpoint's successor.
             folder: where embeddings are kept on disk; None for memory alone.
-            memory_bytes: of embeddings that are held in memory, at most.
-            window_bytes: of windows that are held in memory, at most; the others are drawn again.
         """
-        self.cache = EmbeddingCache(memory_bytes, folder, disk_budget_bytes=16 << 30)
+        self.cache = EmbeddingCache(_MEMORY_BYTES, folder, disk_budget_bytes=_DISK_BYTES)
         self.copies = copies
         self._samples = samples
         self._encoder = encoder
@@ -80,7 +95,6 @@ class CachedWindows:
         self._recipe = f"{preprocessing_id} {NORMALISATION}"
         self._seeds = [int(content_hash(s.image)[:_SEED_DIGITS], 16) for s in samples]
         self._windows: OrderedDict[tuple[int, int], _Window] = OrderedDict()
-        self._budget = window_bytes
         self._held_bytes = 0
 
     def fill(self, processes: Processes, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
@@ -93,10 +107,10 @@ class CachedWindows:
         total = len(self._samples) * self.copies
         for first in range(0, total, processes.count):
             processes.check(cancel)
-            progress(first, total, _PREPARING)
+            progress(first, total, PREPARING)
             number = first + processes.index
             processes.together(partial(self._make, number))
-        progress(total, total, _PREPARING)
+        progress(total, total, PREPARING)
 
     def _make(self, number: int) -> None:
         copy, of_slice = divmod(number, len(self._samples))
@@ -138,7 +152,7 @@ class CachedWindows:
         window = _Window(image, made.heart.half(), made.targets.to(torch.int16), key)
         self._windows[number, copy] = window
         self._held_bytes += window.nbytes
-        while self._held_bytes > self._budget and len(self._windows) > 1:
+        while self._held_bytes > _WINDOW_BYTES and len(self._windows) > 1:
             self._held_bytes -= self._windows.popitem(last=False)[1].nbytes
         return window
 
@@ -151,14 +165,3 @@ def _digest(encoder: nn.Module) -> str:
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
         digest.update(values.flatten().numpy().tobytes())
     return digest.hexdigest()
-
-
-class _Window:
-    """A drawn window, small, and what its embedding is found by."""
-
-    def __init__(self, image: torch.Tensor, heart: torch.Tensor, targets: torch.Tensor, key: EmbeddingKey) -> None:
-        self.image = image
-        self.heart = heart
-        self.targets = targets
-        self.key = key
-        self.nbytes = image.nbytes + heart.nbytes + targets.nbytes

@@ -1,7 +1,7 @@
 """The probability from which on a pixel counts as scar, chosen on validation patients and put into the model.
 
 What a network has learnt by heart it marks boldly, and on patients that it has not seen it is in doubt and marks too little.
-So half of that doubt is taken out: the refiner's last bias is moved until 0.5 is a good threshold for hurried boxes. Of those
+So half of that doubt is taken out: the refiner's last bias is moved until 0.5 is a good threshold for jittered boxes. Of those
 that are nearly as good as the best, the one nearest to what the network learnt is taken: a best one at the far end, of few
 patients, drew a third too much scar on phantoms.
 """
@@ -12,16 +12,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
-from MyoScarSegLib.utils.files import atomic_path, read_json, write_json
+from MyoScarSegLib.utils.files import atomic_path, write_json
+from MyoScarSegLib.utils.json_fields import Count, Limits, load, to_json
 
 _BIAS = "refiner.leave.bias"
 _LEAST, _MOST = 0.1, 0.9
+"""Of the thresholds that are considered: beyond, a few pixels decide."""
 _NEARLY = 0.01
 """What a threshold nearer to 0.5 may cost in mean Dice: less than any two sets of a dozen patients differ by."""
 FEWEST_PATIENTS = 5
@@ -30,38 +32,23 @@ FEWEST_PATIENTS = 5
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was chosen, and what it is worth.
+    """What was chosen for a model, and what it is worth.
 
     Attributes:
-        threshold: probability of the model as it was trained that became 0.5.
+        threshold: probability of the model as it was trained that becomes 0.5.
         patients: number of patients with scar it was chosen on.
-        dice_before, dice_after: their mean Dice with hurried boxes at 0.5, before and after.
+        dice_before, dice_after: their mean Dice with jittered boxes at 0.5, before and after.
         dice_left_out: the same where each patient's threshold is chosen on the others: what to expect of new patients.
+        bias: of the model's refiner before the threshold was moved, by which a model is known: checksums of files with the
+            same tensors differ.
     """
 
-    threshold: float
-    patients: int
+    threshold: Annotated[float, Limits(above=0, below=1)]
+    patients: Count
     dice_before: float
     dice_after: float
     dice_left_out: float
-
-    def to_json(self) -> dict[str, Any]:
-        """For the model card."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A calibration and the model that it is for.
-
-    Attributes:
-        calibration: what was chosen.
-        bias: of the model's refiner before it was applied, by which a model is known: checksums of files with the same
-            tensors differ.
-    """
-
-    calibration: Calibration
-    bias: tuple[float, ...]
+    bias: tuple[float, ...] = ()
 
     def apply(self, model: Path) -> None:
         """Move the threshold of the model, unless that was done.
@@ -70,31 +57,24 @@ class Chosen:
             OutputError: the file cannot be written.
         """
         if bias_of(model) == self.bias:
-            shift_threshold(model, self.calibration.threshold)
+            shift_threshold(model, self.threshold)
 
     def write(self, path: Path) -> None:
         """Write it as JSON, atomically."""
-        write_json(path, {"version": 1, "bias": list(self.bias), **self.calibration.to_json()})
+        write_json(path, to_json(self, version=1))
 
     @classmethod
-    def read(cls, path: Path) -> Chosen:
+    def read(cls, path: Path) -> Calibration:
         """Read what :meth:`write` wrote.
 
         Raises:
             ModelError: it is something else.
         """
-        document = read_json(path, ModelError)
-        try:
-            calibration = Calibration(
-                threshold=float(document["threshold"]),
-                patients=int(document["patients"]),
-                dice_before=float(document["dice_before"]),
-                dice_after=float(document["dice_after"]),
-                dice_left_out=float(document["dice_left_out"]),
-            )
-            return cls(calibration, tuple(float(value) for value in document["bias"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{path} is damaged. Train anew into another folder.") from error
+        return load(cls, path, ModelError, version=1)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the model card."""
+        return {name: value for name, value in asdict(self).items() if name != "bias"}
 
 
 def choose_threshold(scores: Sequence[CaseScore]) -> Calibration | None:
@@ -123,19 +103,13 @@ def choose_threshold(scores: Sequence[CaseScore]) -> Calibration | None:
     )
 
 
-def can_calibrate(path: Path) -> bool:
-    """Whether a model file has the bias that is moved."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), "pt") as file:
-        return _BIAS in file.keys()  # noqa: SIM118 - it is no mapping
-
-
 def bias_of(path: Path) -> tuple[float, ...]:
-    """The bias that is moved, of a model file that has one."""
+    """The bias that is moved, of a model file; empty if it has no refiner."""
     from safetensors import safe_open
 
     with safe_open(str(path), "pt") as file:
+        if _BIAS not in file.keys():  # noqa: SIM118 - it is no mapping
+            return ()
         return tuple(file.get_tensor(_BIAS).float().flatten().tolist())
 
 

@@ -17,8 +17,12 @@ from MyoScarSegLib.utils.files import atomic_path
 if TYPE_CHECKING:
     from torch import nn
 
-_USUAL_SIDE, _USUAL_WINDOW_MM = 112, 156.8
-# Which of our preprocessings keeps the intensities that a start model's encoder knows.
+_SIDE, _WINDOW_MM = 112, 156.8
+"""Of the window around the heart where the start model has none: 1.4 mm a pixel, which most LGE studies have."""
+_DETAIL_WIDTH, _REFINER_WIDTH = 24, 16
+"""Channels of the finest levels of a new detail branch and a new refiner. The shipped models have these."""
+_LARGEST_DETAIL_SIDE = 256
+"""A new branch on larger inputs would cost more than SAM's encoder."""
 _PREPROCESSING = {
     "myoscarseg-1": "myoscarseg-1",
     "litemedsam": "myoscarseg-1",
@@ -26,7 +30,7 @@ _PREPROCESSING = {
     "sam": "myoscarseg-1-sam",
     "myoscarseg-1-sam": "myoscarseg-1-sam",
 }
-_LARGEST_DETAIL_SIDE = 256
+"""Which of our preprocessings keeps the intensities that a start model's encoder knows."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,12 @@ class StartModel:
     new_detail: bool
 
 
-def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False) -> tuple[nn.ModuleDict, StartModel]:
+def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
     """Load a start model and build the network to be trained.
 
     Args:
         model: name in the registry, or path.
-        settings: which decide the window, and whether a detail branch is added.
-        trust: see :func:`~MyoScarSegLib.segmentation.sam_checkpoint.read_checkpoint`.
+        settings: which decide whether a detail branch and a refiner are added.
 
     Raises:
         ModelError: it cannot be loaded, or cannot be trained with these settings.
@@ -63,7 +66,7 @@ def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False
     from MyoScarSegLib.segmentation.architectures import build, input_side
     from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
 
-    checkpoint = read_checkpoint(model, trust=trust)
+    checkpoint = read_checkpoint(model)
     preprocessing = _PREPROCESSING.get(checkpoint.preprocessing)
     if preprocessing is None:
         raise ModelError(
@@ -71,24 +74,21 @@ def start_model(model: str | Path, settings: SamSettings, *, trust: bool = False
             f"Start from a model with one of {', '.join(_PREPROCESSING)}."
         )
     fixed = input_side(checkpoint.state)
-    own_side = checkpoint.side if checkpoint.window_mm is not None else _USUAL_SIDE
-    side = fixed or settings.side or own_side
-    if fixed and settings.side not in (0, fixed):
-        raise ModelError(f"{checkpoint.name} takes {fixed} x {fixed} pixels, not {settings.side}. Leave the setting side out.")
-    window_mm = settings.window_mm or checkpoint.window_mm or _USUAL_WINDOW_MM * (side / _USUAL_SIDE if not fixed else 1)
+    side = fixed or (checkpoint.side if checkpoint.window_mm is not None else _SIDE)
+    window_mm = checkpoint.window_mm or _WINDOW_MM
     network = build(checkpoint.state, side)
     new_detail = False
     small = side <= _LARGEST_DETAIL_SIDE and side % 16 == 0 and preprocessing == "myoscarseg-1"
     if "detail" not in network and settings.detail and small:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            network["detail"] = DetailBranch(settings.detail_width)
+            network["detail"] = DetailBranch(_DETAIL_WIDTH)
         new_detail = True
     if "detail" in network and "refiner" not in network and settings.refiner:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed + 1)
             branch: Any = network["detail"]
-            network["refiner"] = Refiner(branch.channels, settings.refiner_width)
+            network["refiner"] = Refiner(branch.channels, _REFINER_WIDTH)
     return network, StartModel(checkpoint, side, window_mm, preprocessing, new_detail)
 
 
@@ -112,7 +112,7 @@ def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Check
     )
 
 
-def save_model(path: Path, network: nn.ModuleDict, start: StartModel, licence: str) -> None:
+def save_model(path: Path, network: nn.ModuleDict, start: StartModel, license: str) -> None:
     """Write a network as half-precision safetensors with what loading needs to know, atomically.
 
     Raises:
@@ -133,7 +133,7 @@ def save_model(path: Path, network: nn.ModuleDict, start: StartModel, licence: s
         "input_side": str(start.side),
         "window_mm": str(start.window_mm),
         "program": __version__,
-        "licence": licence,
+        "licence": license,
     }
     with atomic_path(path) as temporary:
         try:

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.training.finetune.iterated_prompts import IteratedPrompt, iterated_prompts
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.training_slices import LESIONS, TISSUE, VENTRICLE, Item
+from MyoScarSegLib.training.finetune.training_slices import TISSUE, Item
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
-from MyoScarSegLib.training.prompting import TrainingPrompt, correction, draw_prompt
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_TISSUE_WEIGHTS = (0.3, 1.0, 1.0, 2.0)
+_TISSUE = 0.3
+"""Weight of the tissue map in the prompts phase: so much that the map stays, and no more, for the masks matter."""
 _COARSE = 0.4
+"""Weight of the tissue map at half the resolution, which gives the coarse levels gradients of their own."""
 _SCORE = 0.05
-_HINTED = 0.5
+"""Weight of SAM's own estimate of its overlap, which must not cost masks."""
 
 
 @dataclass
@@ -36,11 +38,10 @@ class StepLoss:
     parts: dict[str, float]
 
 
-def dense_loss(network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings) -> StepLoss:
+def dense_loss(network: nn.ModuleDict, items: Sequence[Item]) -> StepLoss:
     """The detail branch against the tissue labels, at full and at half resolution."""
     import torch
 
-    del settings
     tissue, _, coarse = _detail(network).layers(torch.stack([i.heart for i in items]))
     loss, parts = _tissue(tissue, coarse, items)
     return StepLoss(loss * len(items), {name: value * len(items) for name, value in parts.items()})
@@ -80,16 +81,14 @@ def prompts_loss(
     if "detail" in network:
         tissue, finest, coarse = _detail(network).layers(torch.stack([i.heart for i in items]))
         detail = torch.cat([tissue, finest], dim=1)
-        if settings.tissue:
-            loss, parts = _tissue(tissue, coarse, items)
-            total = total + settings.tissue * loss * len(items)
-            parts = {name: value * len(items) for name, value in parts.items()}
-    open_prompts: list[_Asked] = []
+        loss, parts = _tissue(tissue, coarse, items)
+        total = total + _TISSUE * loss * len(items)
+        parts = {name: value * len(items) for name, value in parts.items()}
+    current: list[IteratedPrompt] = []
     for number, (item, seed) in enumerate(zip(items, seeds, strict=True)):
-        open_prompts += _Asked.draw(number, item, settings, seed)
+        current += iterated_prompts(number, item, settings, seed)
     sums: dict[str, float] = {"mask": 0.0, "corrected": 0.0}
-    counts = np.bincount([p.item for p in open_prompts], minlength=len(items))
-    current = open_prompts
+    counts = np.bincount([p.item for p in current], minlength=len(items))
     for turn in range(settings.corrections + 1):
         if not current:
             break
@@ -107,45 +106,8 @@ def prompts_loss(
     return StepLoss(total, parts | sums)
 
 
-@dataclass
-class _Asked:
-    """A prompt in the course of its corrections."""
-
-    item: int
-    box: tuple[float, float, float, float] | None
-    points: np.ndarray
-    target: np.ndarray
-    turns: int
-    generator: np.random.Generator
-    hint: np.ndarray | None = None
-
-    @classmethod
-    def draw(cls, number: int, item: Item, settings: SamSettings, seed: Sequence[int]) -> list[_Asked]:
-        generator = np.random.default_rng(seed)
-        targets = item.targets.cpu().numpy()
-        asked = []
-        for _ in range(settings.prompts):
-            prompt: TrainingPrompt | None = draw_prompt(generator, targets[LESIONS], targets[VENTRICLE] > 0, settings.prompting)
-            if prompt is None:
-                continue
-            turns = 1
-            if settings.corrections and generator.random() < settings.corrected:
-                turns += int(generator.integers(1, settings.corrections + 1))
-            asked.append(cls(number, prompt.box, prompt.points, prompt.target, turns, generator))
-        return asked
-
-    def correct(self, logits: np.ndarray) -> bool:
-        """Add the next click; False if nothing is left to correct."""
-        click = correction(self.generator, logits > 0, self.target)
-        if len(click) == 0:
-            return False
-        self.points = np.concatenate([self.points, click])
-        self.hint = logits if self.generator.random() < _HINTED else None
-        return True
-
-
 def _answer(
-    network: Any, encoded: torch.Tensor, detail: torch.Tensor | None, asked: Sequence[_Asked], settings: SamSettings
+    network: Any, encoded: torch.Tensor, detail: torch.Tensor | None, asked: Sequence[IteratedPrompt], settings: SamSettings
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
@@ -186,8 +148,8 @@ def _tissue(tissue: torch.Tensor, coarse: torch.Tensor, items: Sequence[Item]) -
 
     wanted = torch.stack([i.targets[TISSUE] for i in items]).to(tissue.device)
     known = torch.tensor([i.wall_known for i in items], device=tissue.device)
-    fine_loss = tissue_loss(tissue, wanted, known, _TISSUE_WEIGHTS)
-    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, _TISSUE_WEIGHTS)
+    fine_loss = tissue_loss(tissue, wanted, known)
+    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known)
     return fine_loss + _COARSE * coarse_loss, {"tissue": float(fine_loss.detach())}
 
 

@@ -44,7 +44,6 @@ class Stepper:
         network: nn.ModuleDict,
         loss: Loss,
         processes: Processes,
-        parts: int,
         note: Callable[[str], None] | None = None,
     ) -> None:
         """Prepare.
@@ -53,10 +52,9 @@ class Stepper:
             network: whose gradients are wanted.
             loss: of the network on some windows.
             processes: that train together.
-            parts: see the class.
             note: told when memory runs out.
         """
-        self.parts = parts
+        self.parts = 1
         self._note = note
         self._network = network
         self._loss = loss

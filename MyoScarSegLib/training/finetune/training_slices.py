@@ -1,4 +1,4 @@
-"""What the segmenter learns from: normalised slices with lesions, ventricle and tissue, and augmented windows of them."""
+"""What the segmenter learns from: normalized slices with lesions, ventricle and tissue, and augmented windows of them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class TrainingSlice:
 
     Attributes:
         patient, index: whose, and which of the stack.
-        image: float32 ``[rows, columns]``, normalised.
+        image: float32 ``[rows, columns]``, normalized.
         targets: int16 ``[3, rows, columns]``: the numbered lesions; 1 within the epicardium; the tissue (0 background,
             1 cavity, 2 normal myocardium, 3 scar).
-        centre: ``(x, y)`` of the heart in pixel edges.
+        center: ``(x, y)`` of the heart in pixel edges.
         pixel_mm: ``(row, column)`` spacing; the usual one where the data has none.
         wall_known: whether ventricle and tissue are labeled.
     """
@@ -39,7 +39,7 @@ class TrainingSlice:
     index: int
     image: np.ndarray
     targets: np.ndarray
-    centre: tuple[float, float]
+    center: tuple[float, float]
     pixel_mm: tuple[float, float]
     wall_known: bool
 
@@ -77,7 +77,7 @@ def training_slices(
 ) -> list[TrainingSlice]:
     """Prepare labeled slices of whole patients.
 
-    The heart's centre is the ventricle's on the slice, else the mean of the stack's other slices, else what ``heart_of``
+    The heart's center is the ventricle's on the slice, else the mean of the stack's other slices, else what ``heart_of``
     finds in the stack's images, else the middle.
     """
     stacks: dict[str, list[LabeledSlice]] = {}
@@ -85,12 +85,12 @@ def training_slices(
         stacks.setdefault(labeled.stack, []).append(labeled)
     prepared = []
     for stack in stacks.values():
-        own = [_centre(s.left_ventricle) if s.wall_known else None for s in stack]
+        own = [_center(s.left_ventricle) if s.wall_known else None for s in stack]
         known = [c for c in own if c is not None]
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
         if usual is None and heart_of is not None:
             usual = heart_of(stack)
-        for labeled, centre in zip(stack, own, strict=True):
+        for labeled, center in zip(stack, own, strict=True):
             rows, columns = labeled.image.shape
             numbered = lesions(labeled.scar, labeled.pixel_spacing_mm, smallest_mm2=0.0)
             targets = np.stack([numbered, labeled.left_ventricle, np.minimum(labeled.labels, 3)])
@@ -100,7 +100,7 @@ def training_slices(
                     labeled.index,
                     normalise(labeled.image),
                     targets.astype(np.int16),
-                    centre or usual or (columns / 2, rows / 2),
+                    center or usual or (columns / 2, rows / 2),
                     labeled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
                     labeled.wall_known,
                 )
@@ -124,7 +124,7 @@ def windowed(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed
     from MyoScarSegLib.segmentation.detail import heart_contrast
 
     covered = sample.window_px(window_mm)
-    window, targets, inside = augmenter.geometry(sample.image, sample.targets, sample.centre, seed=seed, window_px=covered)
+    window, targets, inside = augmenter.geometry(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
     image = augmenter.intensity(window, seed=seed, inside=inside)
     heart = augmenter.intensity(heart_contrast(window[None])[0], seed=seed, inside=inside)
     return Item(image, heart, targets.long(), sample.wall_known)
@@ -149,7 +149,7 @@ def epoch_order(
     return [chosen[n] for n in generator.permutation(len(chosen))]
 
 
-def _centre(mask: np.ndarray) -> tuple[float, float] | None:
+def _center(mask: np.ndarray) -> tuple[float, float] | None:
     rows, columns = np.nonzero(mask)
     if rows.size == 0:
         return None

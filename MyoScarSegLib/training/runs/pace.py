@@ -183,7 +183,7 @@ def pace_of_segmenter(
         look, prompt = _look_seconds(network, begun, detector, validation, device, cancel)
     del network
     progress(0, 0, "Measuring the steps of the training")
-    steps = _segmenter_steps(start, settings, training, encoding, min(dense_epochs, 1), device, cancel)
+    steps = _segmenter_steps(start, settings, training, encoding, 3 if dense_epochs else 0, device, cancel)
     return Pace(loading=loading, look=look, prompt=prompt, calibrates=calibrates, **steps)
 
 
@@ -227,7 +227,7 @@ def _segmenter_steps(
     cancel: CancelToken | None,
 ) -> dict[str, float]:  # fmt: skip
     """What :class:`Pace` says of embeddings, windows and epochs, of a training made small."""
-    from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
+    from MyoScarSegLib.training.finetune.fine_tuning import DENSE_BATCH, Patients, fine_tune
 
     passes = 1 if settings.mode == "decoder" else 4  # forwards and backwards, twice
     most = max(2, min(2 * settings.batch, int(_MOST_ENCODING_S / max(encoding * passes, 1e-3))))
@@ -235,9 +235,7 @@ def _segmenter_steps(
     batch = max(1, min(settings.batch, len(chosen) // 2))
     small = replace(
         settings, epochs=2, dense_epochs=dense_epochs, copies=1, phantoms=0, phantom_share=0.0,
-        scar_free_share=float(len(chosen)), batch=batch,
-        dense_batch=min(settings.dense_batch, batch), calibrate=False, evaluate_every=0,
-        tensorboard=False,
+        scar_free_share=float(len(chosen)), batch=batch, calibrate=False, evaluate_every=0, tensorboard=False,
         # Other windows than those of the training, whose embeddings may be there already.
         seed=int(np.random.default_rng().integers(1 << 30, 1 << 31)),
     )  # fmt: skip
@@ -246,7 +244,7 @@ def _segmenter_steps(
     with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
         watch.run(fine_tune, start, Patients(chosen), small, Path(folder), device=device)
     window, epoch = watch.steps(_PROMPTS, batch, small.epochs, len(chosen))
-    dense, _ = watch.steps(_DENSE, small.dense_batch, 1, len(chosen))
+    dense, _ = watch.steps(_DENSE, DENSE_BATCH, max(dense_epochs, 1), len(chosen))
     return {"window": window, "epoch": epoch, "dense_window": dense, "embedding": watch.embedding}
 
 

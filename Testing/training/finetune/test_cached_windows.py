@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,20 +47,20 @@ def processes() -> Processes:
 
 @pytest.fixture()
 def made(tmp_path, processes):
-    """How many embeddings a bank makes that is filled from the folder of the ones before."""
+    """How many embeddings are made where they are filled from the folder of the ones before."""
 
     def fill(samples=SLICES, **changes: Any) -> int:
-        bank = bank_of(tmp_path, samples, **changes)
-        bank.fill(processes)
-        encoder: Any = bank._encoder
-        assert encoder.encoded == bank.cache.misses
+        windows = windows_of(tmp_path, samples, **changes)
+        windows.fill(processes)
+        encoder: Any = windows._encoder
+        assert encoder.encoded == windows.cache.misses
         return encoder.encoded
 
     assert fill() == len(SLICES) * COPIES
     return fill
 
 
-def bank_of(
+def windows_of(
     folder: Path | None, samples=SLICES, *, preset="light", side: int = SIDE, weights: int = 0, **changes: Any
 ) -> CachedWindows:
     usual: dict[str, Any] = {
@@ -74,13 +75,13 @@ def test_nothing_is_made_twice(made):
 
 
 def test_another_epoch_makes_nothing(tmp_path, processes):
-    bank = bank_of(tmp_path)
-    bank.fill(processes)
-    before = bank.cache.misses
+    windows = windows_of(tmp_path)
+    windows.fill(processes)
+    before = windows.cache.misses
     for number in range(len(SLICES)):
         for copy in range(COPIES):
-            bank.item(number, copy)
-    assert bank.cache.misses == before
+            windows.item(number, copy)
+    assert windows.cache.misses == before
 
 
 @pytest.mark.parametrize(
@@ -102,15 +103,15 @@ def test_what_an_embedding_depends_on_makes_it_anew(made, change):
 
 
 def test_one_weight_of_the_encoder_is_enough_to_make_them_anew(tmp_path, processes):
-    first, second = bank_of(tmp_path), bank_of(None)
+    first, second = windows_of(tmp_path), windows_of(None)
     second._encoder.layer.weight.data[0, 0, 0, 0] += 1e-3
     second = CachedWindows(
         SLICES, second._encoder, Augmenter("light", SIDE),
         copies=COPIES, seed=3, window_mm=WINDOW_MM, preprocessing_id="myoscarseg-1", folder=tmp_path,
     )  # fmt: skip
-    for bank in (first, second):
-        bank.fill(processes)
-        assert bank.cache.misses == len(SLICES) * COPIES
+    for windows in (first, second):
+        windows.fill(processes)
+        assert windows.cache.misses == len(SLICES) * COPIES
 
 
 def test_another_version_of_the_normalisation_makes_them_anew(made, monkeypatch):
@@ -150,16 +151,16 @@ def test_one_more_copy_makes_that_one(made):
 
 
 def test_windows_carry_the_corrected_labels(tmp_path, processes):
-    bank_of(tmp_path).fill(processes)
+    windows_of(tmp_path).fill(processes)
     corrected = [replace(s, targets=np.ones_like(s.targets)) for s in SLICES]
-    item = bank_of(tmp_path, corrected).item(0, 0)
+    item = windows_of(tmp_path, corrected).item(0, 0)
     assert set(item.targets.unique().tolist()) <= {0, 1} and item.targets.any()
 
 
 def test_the_embedding_is_that_of_its_window(tmp_path):
-    bank = bank_of(tmp_path, preprocessing_id="myoscarseg-1-sam")
+    windows = windows_of(tmp_path, preprocessing_id="myoscarseg-1-sam")
     for again in range(2):
-        item = bank.item(1, 1)
+        item = windows.item(1, 1)
         with torch.inference_mode():
             expected = CountingEncoder()(encoder_input(item.image[None], preprocessing("myoscarseg-1-sam")))[0]
         torch.testing.assert_close(item.features.float(), expected, atol=2e-3, rtol=2e-3)
@@ -167,16 +168,20 @@ def test_the_embedding_is_that_of_its_window(tmp_path):
 
 
 def test_copies_differ(tmp_path):
-    bank = bank_of(tmp_path)
-    assert not torch.equal(bank.item(0, 0).image, bank.item(0, 1).image)
+    windows = windows_of(tmp_path)
+    assert not torch.equal(windows.item(0, 0).image, windows.item(0, 1).image)
 
 
-def test_little_memory_costs_time_and_nothing_else(tmp_path):
-    plain, tight = bank_of(tmp_path / "a"), bank_of(tmp_path / "b", memory_bytes=1, window_bytes=1)
+def test_little_memory_costs_time_and_nothing_else(tmp_path, monkeypatch):
+    plain = windows_of(tmp_path / "a")
+    of_plain = {place: plain.item(*place) for place in itertools.product(range(len(SLICES)), range(COPIES))}
+    monkeypatch.setattr(cached_windows, "_MEMORY_BYTES", 1)
+    monkeypatch.setattr(cached_windows, "_WINDOW_BYTES", 1)
+    tight = windows_of(tmp_path / "b")
     for _ in range(2):
         for number in range(len(SLICES)):
             for copy in range(COPIES):
-                expected, found = plain.item(number, copy), tight.item(number, copy)
+                expected, found = of_plain[number, copy], tight.item(number, copy)
                 assert torch.equal(expected.image, found.image) and torch.equal(expected.targets, found.targets)
                 assert torch.equal(expected.features, found.features)
     assert len(tight._windows) == 1 and len(tight.cache) == 0
@@ -184,7 +189,7 @@ def test_little_memory_costs_time_and_nothing_else(tmp_path):
 
 
 def test_features_can_be_learnt_from(tmp_path):
-    features = bank_of(tmp_path).item(0, 0).features.float()
+    features = windows_of(tmp_path).item(0, 0).features.float()
     weight = torch.ones(1, requires_grad=True)
     (features * weight).sum().backward()
     assert weight.grad is not None
@@ -198,10 +203,10 @@ def test_cancel_keeps_what_was_made(tmp_path, processes):
             token.cancel()
 
     with pytest.raises(Cancelled):
-        bank_of(tmp_path).fill(processes, progress, token)
-    bank = bank_of(tmp_path)
-    bank.fill(processes)
-    assert bank.cache.misses == len(SLICES) * COPIES - 4
+        windows_of(tmp_path).fill(processes, progress, token)
+    windows = windows_of(tmp_path)
+    windows.fill(processes)
+    assert windows.cache.misses == len(SLICES) * COPIES - 4
 
 
 def test_a_window_that_does_not_fit_into_memory_is_an_error(tmp_path, processes, monkeypatch):
@@ -210,17 +215,17 @@ def test_a_window_that_does_not_fit_into_memory_is_an_error(tmp_path, processes,
 
     monkeypatch.setattr(CountingEncoder, "forward", no_memory)
     with pytest.raises(ModelError, match="too little memory"):
-        bank_of(tmp_path).fill(processes)
+        windows_of(tmp_path).fill(processes)
 
 
 def test_threads_do_not_change_the_windows(tmp_path, processes):
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        bank_of(tmp_path, preset="heavy").fill(processes)
+        windows_of(tmp_path, preset="heavy").fill(processes)
         torch.set_num_threads(2)
-        bank = bank_of(tmp_path, preset="heavy")
-        bank.fill(processes)
+        windows = windows_of(tmp_path, preset="heavy")
+        windows.fill(processes)
     finally:
         torch.set_num_threads(threads)
-    assert bank.cache.misses == 0
+    assert windows.cache.misses == 0

@@ -16,9 +16,7 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.finetune.calibration import (
     FEWEST_PATIENTS,
     Calibration,
-    Chosen,
     bias_of,
-    can_calibrate,
     choose_threshold,
     shift_threshold,
 )
@@ -72,7 +70,7 @@ def test_what_had_the_chosen_probability_gets_a_half_and_nothing_else_changes(tm
     def logits() -> np.ndarray:
         return load_segmenter(path, device="cpu", precision="float32").predict(image, box).logits
 
-    assert can_calibrate(path)
+    assert bias_of(path)
     before, weights = logits(), tensors_of(path)
     shift_threshold(path, 0.2)
     after, now = logits(), tensors_of(path)
@@ -83,14 +81,14 @@ def test_what_had_the_chosen_probability_gets_a_half_and_nothing_else_changes(tm
 
 
 def test_a_model_without_refiner_is_left_as_it_is(tmp_path):
-    assert not can_calibrate(write_start(tmp_path / "bare.safetensors", branch=False))
+    assert not bias_of(write_start(tmp_path / "bare.safetensors", branch=False))
 
 
 def test_a_calibration_that_was_chosen_is_applied_once_whenever_the_training_was_interrupted(tmp_path):
     model = write_start(tmp_path / "model.safetensors")
-    chosen = Chosen(Calibration(0.3, 6, 0.5, 0.6, 0.55), bias_of(model))
+    chosen = Calibration(0.3, 6, 0.5, 0.6, 0.55, bias_of(model))
     chosen.write(tmp_path / "calibration.json")
-    again = Chosen.read(tmp_path / "calibration.json")
+    again = Calibration.read(tmp_path / "calibration.json")
     assert again == chosen
     before = bias_of(model)
     again.apply(model)
@@ -99,5 +97,5 @@ def test_a_calibration_that_was_chosen_is_applied_once_whenever_the_training_was
     assert bias_of(model) == moved
     assert moved[0] - before[0] == pytest.approx(math.log(0.7 / 0.3), rel=1e-3)
     (tmp_path / "calibration.json").write_text("{}")
-    with pytest.raises(ModelError, match="damaged"):
-        Chosen.read(tmp_path / "calibration.json")
+    with pytest.raises(ModelError, match="lacks 'threshold'"):
+        Calibration.read(tmp_path / "calibration.json")

@@ -16,18 +16,16 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
 from MyoScarSegLib.training.augmentation import Augmenter
-from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, _segmenter, fine_tune
+from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.objective import prompts_loss
-from MyoScarSegLib.training.finetune.sam_settings import MODES
 from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
+from MyoScarSegLib.training.train_job import MODES
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_models import SEGMENTER_SIDE, write_segmenter
 from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, entries, network_of, slices_of, tensors_of, write_start
 
-QUICK = replace(
-    SETTINGS, epochs=2, encoder_rate=5e-4, decoder_rate=2e-3, detail_rate=1e-2, refiner_rate=1e-2, averaging=0.3, warmup=0.0
-)
+QUICK = replace(SETTINGS, epochs=2, encoder_rate=5e-4, decoder_rate=2e-3, detail_rate=1e-2, refiner_rate=1e-2)
 PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
 
 
@@ -77,7 +75,7 @@ def trained(start, tmp_path_factory, module_cache):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("MyoScarSegLib.training.finetune.fine_tuning.save_model", save)
                 settings = replace(QUICK, mode=mode)
-                outcome = fine_tune(start, PATIENTS, settings, tmp_path_factory.mktemp(mode), device="cpu", licence="CC0-1.0")
+                outcome = fine_tune(start, PATIENTS, settings, tmp_path_factory.mktemp(mode), device="cpu", license="CC0-1.0")
             made[mode] = Finished(outcome, saved[-1])
         return made[mode]
 
@@ -153,7 +151,7 @@ def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_file_predicts_what_the_network_predicted(trained, mode):
     done = trained(mode)
-    before, after = _segmenter(done.network, done.outcome.start, "cpu"), load_segmenter(done.outcome.model, device="cpu")
+    before, after = segmenter_of(done.network, done.outcome.start, "cpu"), load_segmenter(done.outcome.model, device="cpu")
     assert after.window is not None and after.window.side_px == SIDE
     image, box = SegmenterImage(PATIENTS.validation[0].image, (1.4, 1.4), (24.0, 20.0)), Box(0, 14, 8, 28, 16)
     expected, found = before.predict(image, [box]), after.predict(image, [box])
@@ -178,8 +176,8 @@ def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_sam_without_branch_trains(tmp_path, module_cache, mode):
-    start = write_segmenter(tmp_path / "vit.safetensors")
-    settings = replace(QUICK, mode=mode, detail=False, window_mm=60.0, epochs=3)
+    start = write_segmenter(tmp_path / "vit.safetensors", window_mm="60.0")
+    settings = replace(QUICK, mode=mode, detail=False, epochs=3)
     outcome = fine_tune(start, PATIENTS, settings, tmp_path / "out", device="cpu")
     segmenter = load_segmenter(outcome.model, device="cpu")
     assert not segmenter.knows_tissue
@@ -193,30 +191,28 @@ def test_a_sam_without_branch_trains(tmp_path, module_cache, mode):
 def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, tmp_path):
     scores, seen = [0.3, 0.6, 0.5, 0.4, 0.9], []
 
-    def end_to_end(segmenter) -> dict[str, float]:
+    def look(epoch, segmenter) -> dict[str, float]:
         seen.append({key: value.clone() for key, value in segmenter.checkpoint.state.items()})
         return {"score": scores[len(seen) - 1], "dice": scores[len(seen) - 1]}
 
     settings = replace(QUICK, mode="decoder", epochs=5, evaluate_every=1, patience=2, batch=6)
-    outcome = fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu")
+    outcome = fine_tune(start, PATIENTS, settings, tmp_path, look=look, device="cpu")
     assert len(seen) == 4 and outcome.best_epoch == 2
     assert [e["validation_score"] for e in outcome.epochs] == scores[:4]
     kept = tensors_of(outcome.model)
     assert all(torch.equal(kept[key], seen[1][key].half().to(kept[key])) for key in kept)
-    again = fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu", resume=True)
+    again = fine_tune(start, PATIENTS, settings, tmp_path, look=look, device="cpu", resume=True)
     assert len(seen) == 4 and again.best_epoch == 2
 
     outcome.model.unlink()
     with pytest.raises(ModelError, match="the best of the training so far, is gone"):
-        fine_tune(start, PATIENTS, settings, tmp_path, end_to_end=end_to_end, device="cpu", resume=True)
+        fine_tune(start, PATIENTS, settings, tmp_path, look=look, device="cpu", resume=True)
 
 
 def test_validation_every_few_epochs_and_after_the_last(start, tmp_path, module_cache):
     seen: list[int] = []
     settings = replace(QUICK, mode="decoder", epochs=3, evaluate_every=2, batch=6)
-    outcome = fine_tune(
-        start, PATIENTS, settings, tmp_path, end_to_end=lambda s: {"score": float(seen.append(1) or 0)}, device="cpu"
-    )
+    outcome = fine_tune(start, PATIENTS, settings, tmp_path, look=lambda *_: {"score": float(seen.append(1) or 0)}, device="cpu")
     assert [e["epoch"] for e in outcome.epochs if "validation_score" in e] == [2, 3]
 
 
@@ -274,9 +270,9 @@ def test_a_checkpoint_of_another_training_is_refused(trained, start, bare, tmp_p
         fine_tune(model, patients, replace(settings, mode="decoder"), folder, device="cpu", resume=True)
 
 
-def test_how_a_step_is_divided_is_no_other_training(trained, start, tmp_path, module_cache):
+def test_event_files_for_tensorboard_make_it_no_other_training(trained, start, tmp_path, module_cache):
     folder = copy_of(trained("decoder"), tmp_path / "out")
-    settings = replace(QUICK, mode="decoder", accumulate=2, tensorboard=True)
+    settings = replace(QUICK, mode="decoder", tensorboard=True)
     outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
     assert outcome.epochs == trained("decoder").outcome.epochs
 
@@ -331,7 +327,7 @@ def test_windows_without_prompt_cost_nothing(start, bare, mode, branch):
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     settings = replace(
-        QUICK, mode=mode, detail=False, epochs=1, batch=1, accumulate=2,
+        QUICK, mode=mode, detail=False, epochs=1, batch=1,
         prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0),
     )  # fmt: skip
     outcome = fine_tune(bare, PATIENTS, settings, tmp_path, device="cpu")

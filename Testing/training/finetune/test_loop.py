@@ -11,24 +11,24 @@ import pytest
 import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
-from MyoScarSegLib.training.finetune.learning import rate_factor
+from MyoScarSegLib.training.finetune import loop
+from MyoScarSegLib.training.finetune.loop import rate_factor
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.tiny_training import SCHEDULE, TinyPhase, branch_network, entries, tissue_loss, weights
+from Testing.support.tiny_training import TinyPhase, branch_network, entries, tissue_loss, weights
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """Weights, averaged weights and log of a training that nobody stopped."""
     tiny = TinyPhase(tmp_path_factory.mktemp("uninterrupted"))
-    network, trained = tiny.run()
-    return weights(network), weights(trained.network), entries(tiny.log)
+    done = tiny.run()
+    return weights(done.network), weights(done.averaged), entries(tiny.log)
 
 
 def assert_same(tiny: TinyPhase, outcome, uninterrupted) -> None:
-    network, trained = outcome
-    assert torch.equal(weights(network), uninterrupted[0])
-    assert torch.equal(weights(trained.network), uninterrupted[1])
+    assert torch.equal(weights(outcome.network), uninterrupted[0])
+    assert torch.equal(weights(outcome.averaged), uninterrupted[1])
     assert entries(tiny.log) == uninterrupted[2]
 
 
@@ -90,7 +90,7 @@ def test_cancel_while_the_validation_patients_are_looked_at(tmp_path):
     tiny.phase = replace(tiny.phase, validate=look(False))
     found = tiny.run(resume=True)
     assert looks == [2, 3], "the epoch that was not looked at is looked at now, and not trained again"
-    assert torch.equal(weights(found[0]), weights(expected[0]))
+    assert torch.equal(weights(found.network), weights(expected.network))
     assert entries(tiny.log) == entries(reference.log)
 
 
@@ -98,23 +98,9 @@ def test_a_finished_training_is_not_done_again(tmp_path, uninterrupted):
     tiny = TinyPhase(tmp_path)
     tiny.run()
     tiny.messages.clear()
-    _, trained = tiny.run(resume=True)
+    again = tiny.run(resume=True)
     assert tiny.messages == []
-    assert torch.equal(weights(trained.network), uninterrupted[1])
-
-
-def test_checkpoints_of_the_first_version_are_gone_on_from(tmp_path, uninterrupted):
-    """They did not say which epochs were closed, nor the sums of the epoch's figures."""
-    tiny = TinyPhase(tmp_path)
-    with pytest.raises(Cancelled):
-        tiny.run(stop_at=4)
-    document = torch.load(tiny.checkpoint, weights_only=True)
-    for name in ("closed", "sums", "summed"):
-        del document["state"]["course"][name]
-    torch.save(document, tiny.checkpoint)
-    network, trained = tiny.run(resume=True)
-    assert torch.equal(weights(network), uninterrupted[0])
-    assert torch.equal(weights(trained.network), uninterrupted[1])
+    assert torch.equal(weights(again.averaged), uninterrupted[1])
 
 
 def full_disk(*args: object, **kwargs: object) -> None:
@@ -188,7 +174,7 @@ def test_when_memory_runs_out_the_step_is_divided(tmp_path, uninterrupted):
         return loss
 
     tiny = TinyPhase(tmp_path, loss=small_memory)
-    network, _ = tiny.run()
+    network = tiny.run().network
     assert asked[:3] == [3, 2, 1] and set(asked[2:]) == {1}, "once divided it stays so"
     torch.testing.assert_close(weights(network), uninterrupted[0], atol=2e-4, rtol=1e-3)
     assert losses_in(entries(tiny.log)) == pytest.approx(losses_in(uninterrupted[2]), rel=1e-3)
@@ -210,18 +196,12 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path):
         TinyPhase(tmp_path, loss=broken).run()
 
 
-def test_steps_in_parts_give_the_same_result(tmp_path, uninterrupted):
-    tiny = TinyPhase(tmp_path, accumulate=2)
-    network, _ = tiny.run()
-    torch.testing.assert_close(weights(network), uninterrupted[0], atol=2e-4, rtol=1e-3)
-    assert losses_in(entries(tiny.log)) == pytest.approx(losses_in(uninterrupted[2]), rel=1e-3)
-
-
-def test_without_averaging_the_last_network_is_kept(tmp_path):
+def test_without_averaging_the_last_network_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "AVERAGING", 0.0)
     tiny = TinyPhase(tmp_path)
-    network, trained = tiny.run(schedule=replace(SCHEDULE, averaging=0.0))
-    assert torch.equal(weights(trained.network), weights(network))
-    assert torch.equal(tiny.kept[-1], weights(network))
+    done = tiny.run()
+    assert torch.equal(weights(done.averaged), weights(done.network))
+    assert torch.equal(tiny.kept[-1], weights(done.network))
 
 
 def test_averaged_weights_follow_the_network(uninterrupted):
@@ -245,12 +225,12 @@ def look(seen: dict[int, torch.Tensor]):
 def test_training_stops_when_the_score_gets_no_better_and_the_best_is_kept(tmp_path):
     seen: dict[int, torch.Tensor] = {}
     tiny = TinyPhase(tmp_path, epochs=6, patience=2, validate=look(seen))
-    _, trained = tiny.run()
+    done = tiny.run()
     assert sorted(seen) == [1, 2, 3, 4]
-    assert trained.best_epoch == 2 and torch.equal(tiny.kept[-1], seen[2])
+    assert done.best_epoch == 2 and torch.equal(tiny.kept[-1], seen[2])
     logged = [e for e in entries(tiny.log) if e["event"] == "epoch"]
     assert [e["validation_score"] for e in logged] == SCORES[:4] and logged[0]["validation_dice"] == 0.25
-    _, again = tiny.run(resume=True)
+    again = tiny.run(resume=True)
     assert sorted(seen) == [1, 2, 3, 4] and again.best_epoch == 2, "stopped for good"
 
 
@@ -260,15 +240,15 @@ def test_patience_survives_a_stop(tmp_path):
     with pytest.raises(Cancelled):
         tiny.run(stop_at=8)
     assert len(tiny.kept) == 2, "what was reached when it stopped is not better than the best"
-    _, trained = tiny.run(resume=True)
-    assert sorted(seen) == [1, 2, 3, 4] and trained.best_epoch == 2
+    again = tiny.run(resume=True)
+    assert sorted(seen) == [1, 2, 3, 4] and again.best_epoch == 2
 
 
 def test_without_patience_all_epochs_are_done(tmp_path):
     seen: dict[int, torch.Tensor] = {}
     tiny = TinyPhase(tmp_path, epochs=6, validate=look(seen))
-    _, trained = tiny.run()
-    assert sorted(seen) == [1, 2, 3, 4, 5, 6] and trained.best_epoch == 5
+    done = tiny.run()
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6] and done.best_epoch == 5
     assert torch.equal(tiny.kept[-1], seen[5])
 
 
@@ -327,8 +307,7 @@ def test_precisions_that_the_device_cannot_do_are_refused(tmp_path):
 
 def test_rates_rise_and_fall():
     shares = [n / 200 for n in range(200)]
-    rates = [rate_factor(share, 0.1) for share in shares]
-    assert rates[0] < 0.02 and rates[20] == pytest.approx(1)
-    assert rates[:20] == sorted(rates[:20]) and rates[20:] == sorted(rates[20:], reverse=True)
+    rates = [rate_factor(share) for share in shares]
+    assert rates[0] < 0.03 and rates[8] == pytest.approx(1)
+    assert rates[:8] == sorted(rates[:8]) and rates[8:] == sorted(rates[8:], reverse=True)
     assert rates[-1] == pytest.approx(0.02, abs=1e-3)
-    assert rate_factor(0, 0) == 1

@@ -58,7 +58,7 @@ def test_a_damaged_checkpoint_is_refused(stopped, damage):
         stopped.run(resume=True)
 
 
-@pytest.mark.parametrize("missing", ["network", "averaged", "optimiser", "course"])
+@pytest.mark.parametrize("missing", ["network", "averaged", "optimizer", "course"])
 def test_a_checkpoint_without_a_part_is_refused(stopped, missing):
     document = torch.load(stopped.checkpoint, weights_only=True)
     del document["state"][missing]

@@ -41,7 +41,7 @@ class Together:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory) -> Together:
     folder = tmp_path_factory.mktemp("together")
-    write_segmenter(folder / "vit.safetensors")
+    write_segmenter(folder / "vit.safetensors", window_mm="60.0")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -68,8 +68,8 @@ def together(tmp_path_factory) -> Together:
 def alone(tmp_path_factory):
     """The same in one process."""
     tiny = TinyPhase(tmp_path_factory.mktemp("alone"))
-    network, trained = tiny.run()
-    return weights(network), weights(trained.network), entries(tiny.log)
+    done = tiny.run()
+    return weights(done.network), weights(done.averaged), entries(tiny.log)
 
 
 def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
@@ -102,7 +102,7 @@ def test_if_one_is_asked_to_stop_both_stop_at_the_same_step_and_go_on(together, 
 def test_if_one_runs_out_of_memory_both_divide_the_step(together, tmp_path):
     first, second = together.results("memory")
     assert second[:3] == [3, 2, 1] and first[:3] == [4, 2, 2], "of seven windows"
-    network, _ = TinyPhase(tmp_path, batch=7).run()
+    network = TinyPhase(tmp_path, batch=7).run().network
     found = together.weights("memory")
     assert torch.equal(*found)
     assert_near(found[0], weights(network))
