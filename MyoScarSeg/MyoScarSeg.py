@@ -313,7 +313,7 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
             self.assertEqual(run.status().state.value, "finished")
             self.assertGreater(len(told), 0)
             self.assertEqual([one.name for one in logic.runs()], [run.name])
-            self.assertEqual(len(panel.backend.training.trainings.comparison["cases"]), 1)
+            self.assertEqual(len(panel.backend.training.state.comparison["cases"]), 1)
             name = logic.useModel(run)
             try:
                 self.assertEqual(panel.workflow.settings.segmenter, name)

@@ -97,22 +97,22 @@ def _training_story(module: Module, folder: Path, out: Path) -> None:
             phantom.study, phantom.labels, patient=f"P{number + 1:03d}", reviewer="AB", added_by="AB", source="phantom",
             tags=("phantom",), reviewed=reviewed,
         )  # fmt: skip
-    module.tab.library.open_library(library.folder)
-    training.draw_split(seed=0, folds=4)
-    module.until(lambda: training.split is not None and not training.busy, 120, what="split")
-    module.tab.train.form.fill(TrainSettings(preset="quick", epochs=3))
+    training.open_library(library.folder)
+    training.cases.draw_split(seed=0, folds=4)
+    module.until(lambda: training.state.split is not None and not training.state.busy, 120, what="split")
+    module.tab.train.fill(TrainSettings(preset="quick", epochs=3))
     module.click("estimateButton")
-    module.until(lambda: training.estimate_result is not None or training.error, 300, what="estimate")
+    module.until(lambda: training.state.measured is not None or training.state.error, 300, what="estimate")
     module.settle(0.3)
     grab(module, out / "train-library.png")
     module.click("startTrainButton")
-    status = lambda: training.status  # noqa: E731 - asked again and again
+    status = lambda: training.state.status  # noqa: E731 - asked again and again
     module.until(lambda: status() is not None and status().epoch >= 2, 1800, what="second epoch")
     for name in ("librarySection", "splitSection", "trainSection"):
         getattr(ui, name).collapsed = True
     grab(module, out / "train-running.png")
     module.until(lambda: str(status().state) != "running", 1800, what="end")
-    module.until(lambda: training.comparison is not None, 60, what="comparison")
+    module.until(lambda: training.state.comparison is not None, 60, what="comparison")
     grab(module, out / "train-light.png")
     _dark(module, True)
     module.tab.show(True)

@@ -11,8 +11,8 @@ import slicer
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.scene.console import Console
-from MyoScarSegLib.scene.training.console import TrainingConsole
-from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+from MyoScarSegLib.scene.training.training_console import TrainingConsole
+from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.widgets.drawing import OneDrawing
 from MyoScarSegLib.widgets.process import QProcessTransport, python_of_slicer, wait_for_killed
@@ -123,7 +123,7 @@ class Backend:
         else:
             self._last_error = ""  # all went well again: the next error is news, also if it is the same
         if not self._due and not (self._drawing.turn() or self._again):
-            self._set_interval(_REST_MS if self.attended or self.training.follows else 0)
+            self._set_interval(_REST_MS if self.attended or self.training.state.running else 0)
 
     def _set_interval(self, milliseconds: int) -> None:
         if milliseconds == self._interval_ms or self._closed:

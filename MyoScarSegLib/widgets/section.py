@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+    from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
     from MyoScarSegLib.scene.workflow import Workflow
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
     from MyoScarSegLib.widgets.training.training_tab import TrainingTab
@@ -25,7 +24,7 @@ class Section:
         watches: changes after which :meth:`refresh` is wanted.
     """
 
-    watches: frozenset[Enum] = frozenset()
+    watches: frozenset[Any] = frozenset()
 
     def __init__(self, tab: Any) -> None:
         self.tab = tab

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any
 
 import qt
@@ -22,9 +21,9 @@ class StatusSection(Section):
     prefix = ""
     needs_packages = ""
     """What needs them, as the beginning of a sentence."""
-    change: Enum
+    change: Any
     """What is told when there is another sentence."""
-    moves_on: frozenset[Enum] = frozenset()
+    moves_on: frozenset[Any] = frozenset()
     """Changes after which a sentence of :meth:`say_error` is done with."""
 
     def __init__(self, tab: Any) -> None:
@@ -42,9 +41,14 @@ class StatusSection(Section):
         self.tab.changed(self.change)
 
     @property
+    def said(self) -> Any:
+        """What has ``error``, ``note``, ``busy`` and ``progress`` of the tab."""
+        return self.workflow
+
+    @property
     def error(self) -> str:
         """The sentence that is shown."""
-        return self._extra_error or str(self.workflow.error)
+        return self._extra_error or str(self.said.error)
 
     @property
     def advice(self) -> str:
@@ -74,7 +78,7 @@ class StatusSection(Section):
         if not self._extra_is_new and changes & self.moves_on:
             self._extra_error = ""
         self._extra_is_new = False
-        error, note, missing = self.error, self.workflow.note, self.something_missing
+        error, note, missing = self.error, self.said.note, self.something_missing
         self._widget("statusLabel").text = self.advice
         self._widget("noteLabel").text = note
         self._widget("noteLabel").visible = bool(note) and note not in error
@@ -92,11 +96,11 @@ class StatusSection(Section):
         return _("{done} of {total}").format(done=done, total=total)
 
     def _show_progress(self) -> None:
-        busy = bool(self.workflow.busy)
+        busy = bool(self.said.busy)
         self._widget("progressPanel").visible = busy
         if not busy:
             return
-        done, total, message, left = self.workflow.progress
+        done, total, message, left = self.said.progress
         bar = self._widget("progressBar")
         bar.maximum = max(int(total), 0)  # 0: Qt shows that it does not know how far it is
         bar.value = min(int(done), int(total))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -28,7 +27,7 @@ class Tab:
 
     workflow: Any
 
-    def __init__(self, panel: Panel, form: str, workflow: Any, changes: type[Enum]) -> None:
+    def __init__(self, panel: Panel, form: str, workflow: Any, changes: Iterable[Any]) -> None:
         """
         Args:
             panel: around both tabs.
@@ -42,7 +41,7 @@ class Tab:
         self.workflow = workflow
         self.sections: tuple[Section, ...] = ()
         self.shown = False
-        self._changes: set[Enum] = set(changes)
+        self._changes: set[Any] = set(changes)
         self._unobserve: list[Callable[[], None]] = [
             workflow.on_changed(self._changes.add),
             panel.backend.after_tick(self.flush),
@@ -58,7 +57,7 @@ class Tab:
         more = [section.tick() for section in self.sections]
         return any(more) or bool(self._changes)
 
-    def changed(self, *changes: Enum) -> None:
+    def changed(self, *changes: Any) -> None:
         """Have the sections show something anew at the next turn."""
         self._changes.update(changes)
         self.panel.backend.wake()

@@ -269,7 +269,7 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     show_tab(slicer, 1)
     slicer.click(f"{TRAIN}.chooseLibraryButton")
     choose_folder(slicer, folder / "library")
-    slicer.until("panel().training.workflow.library_folder is not None")
+    slicer.until("panel().training.workflow.state.folder is not None")
     look(slicer, "14-library")
     slicer.click(f"{TRAIN}.addStudyButton")
     slicer.until("panel().training.library.dialog is not None and panel().training.library.dialog.dialog.visible")
@@ -277,24 +277,24 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     slicer.type("AB")
     slicer.shot("15-add")
     slicer.click("panel().training.library.dialog.add_button")
-    slicer.until("len(panel().training.workflow.cases.rows) == 1 and not panel().training.workflow.busy")
+    slicer.until("len(panel().training.workflow.state.rows) == 1 and not panel().training.workflow.state.busy")
     slicer.click(f"{TRAIN}.importButton")
     slicer.click_at(*slicer.ask("entry(panel().training.library.menu, 'importFolderAction')"))
     choose_folder(slicer, folder / "studies")
-    slicer.until("len(panel().training.workflow.cases.rows) == 3 and not panel().training.workflow.busy")
+    slicer.until("len(panel().training.workflow.state.rows) == 3 and not panel().training.workflow.state.busy")
     assert "3 patients" in slicer.ask(f"{TRAIN}.libraryCountLabel.text")
     look(slicer, "16-imported")
 
 
 def test_an_epoch_is_trained(slicer):
     slicer.ask(
-        "panel().training.train.form.fill(__import__('MyoScarSegLib.training.train_settings', fromlist=['x'])"
+        "panel().training.train.fill(__import__('MyoScarSegLib.training.train_settings', fromlist=['x'])"
         ".TrainSettings(preset='quick', epochs=1, options={'copies': 1, 'evaluate_every': 1}))"
     )
     slicer.click(f"{TRAIN}.startTrainButton")
-    slicer.until("panel().training.workflow.trainings.run is not None", NETWORK_S)
-    slicer.until("str(panel().training.workflow.trainings.status.state) != 'running'", TRAINING_S)
-    slicer.until("not panel().training.workflow.busy and panel().training.workflow.trainings.comparison is not None", NETWORK_S)
+    slicer.until("panel().training.workflow.state.run is not None", NETWORK_S)
+    slicer.until("str(panel().training.workflow.state.status.state) != 'running'", TRAINING_S)
+    slicer.until("not panel().training.workflow.state.busy and panel().training.workflow.state.comparison is not None", NETWORK_S)
     assert slicer.ask(f"{TRAIN}.runStateLabel.text") == "finished"
     assert slicer.ask(f"{TRAIN}.patientTable.rowCount") >= 1
     look(slicer, "17-trained")

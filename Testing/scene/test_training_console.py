@@ -11,9 +11,9 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.scene.training import run_actions
-from MyoScarSegLib.scene.training.console import TrainingConsole
-from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+from MyoScarSegLib.scene.training import trainings
+from MyoScarSegLib.scene.training.training_console import TrainingConsole
+from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState
@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_raised(console, filled, tmp_path):
         console.train({"wrong": 1})
     with pytest.raises(MyoScarSegError, match="two patients"):
         console.training.open_library(tmp_path / "empty", create=True)
-        volume, _labels = add_ring_study(console.training._state.scene, 1)
+        volume, _labels = add_ring_study(console.training.scene, 1)
         console.addToLibrary(volume)
         console.train()
 
@@ -92,7 +92,7 @@ def test_what_makes_no_sense_is_raised(console, filled, tmp_path):
 def test_training_draws_the_split_that_is_not_there(console, filled, tmp_path, monkeypatch):
     library = shutil.copytree(filled, tmp_path / "library")
     started: list[Run] = []
-    monkeypatch.setattr(run_actions, "start", lambda run, **_how: started.append(run))
+    monkeypatch.setattr(trainings, "start", lambda run, **_how: started.append(run))
     run = console.train({"preset": "quick"}, library=library)
     assert started == [run]
     assert run.settings.preset == "quick"

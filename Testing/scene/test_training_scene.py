@@ -14,9 +14,9 @@ import slicer
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.training import library_case, opened_case
+from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
-from MyoScarSegLib.scene.training.curves import END_TO_END, LOSS, ORACLE, CurveChart, CurveReader
+from MyoScarSegLib.scene.training.training_curves import END_TO_END, LOSS, REFERENCE, CurveChart, CurveReader
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.run_factory import write_library
@@ -55,10 +55,10 @@ def test_labels_go_with_their_voxels_whatever_the_angle(scene, tmp_path, flip):
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     add_segment(node, volume, "Scar", voxels == 1000.0)
     session = StudySession.open(volume)
-    classes, wall_known = library_case.classes_of(session, node, None)
+    classes, wall_known = case_nodes.classes_of(session, node, None)
     assert not wall_known
     assert (classes == 3).sum() == 30
-    library_case.hand_over(tmp_path / "study.npz", session, classes)
+    write_handover(tmp_path / "study.npz", session.study, classes)
     study, labels = read_handover(tmp_path / "study.npz", "P001")
     assert (study.voxels[labels == 3] == 1000.0).all()
     assert np.array_equal(study.geometry.direction, session.study.geometry.direction)
@@ -70,7 +70,7 @@ def test_segments_are_known_by_their_names_and_each_role_goes_to_one(scene):
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     for name in ("Myocardium", "left ventricle", "MVO", "Infarct", "Scar", "fat"):
         add_segment(node, volume, name, np.zeros((2, 10, 10)))
-    roles = {choice.name: choice.role for choice in library_case.segments(node)}
+    roles = {choice.name: choice.role for choice in case_nodes.segments(node)}
     assert roles["Myocardium"] == "myocardium"
     assert roles["Infarct"] == "scar"
     assert roles["Scar"] == ""
@@ -89,7 +89,7 @@ def test_no_reflow_lies_over_scar_and_scar_over_the_wall(scene):
     ids = {name: add_segment(node, volume, name, mask) for name, mask in masks.items()}
     session = StudySession.open(volume)
     chosen = {"myocardium": ids["wall"], "blood_pool": ids["pool"], "scar": ids["bright"], "no_reflow": ids["dark"]}
-    classes, wall_known = library_case.classes_of(session, node, chosen)
+    classes, wall_known = case_nodes.classes_of(session, node, chosen)
     assert wall_known
     assert np.array_equal(classes == 4, masks["dark"])
     assert np.array_equal(classes >= 3, masks["bright"])
@@ -113,24 +113,24 @@ def test_a_choice_of_segments_that_makes_no_sense_is_a_sentence(scene, chosen, t
     segment = add_segment(node, volume, "something", np.ones((2, 10, 10)))
     chosen = {role: segment if name == "A" else name for role, name in chosen.items()}
     with pytest.raises(SceneError, match=text):
-        library_case.classes_of(StudySession.open(volume), node, chosen)
+        case_nodes.classes_of(StudySession.open(volume), node, chosen)
     with pytest.raises(SceneError, match="segmented"):
-        library_case.classes_of(StudySession.open(add_volume(scene, (2, 10, 10))), None, None)
+        case_nodes.classes_of(StudySession.open(add_volume(scene, (2, 10, 10))), None, None)
 
 
 def test_slices_are_reviewed_that_the_reader_has_settled(scene):
     session = StudySession.open(add_volume(scene, (5, 30, 30)))
-    assert library_case.reviewed_slices(session) == []
+    assert case_nodes.reviewed(session) == []
     session.apply_proposals([Box(1, 5, 5, 10, 10, "yolo", 0.6), Box(3, 5, 5, 10, 10, "yolo", 0.6)])
-    assert library_case.reviewed_slices(session) == [], "nobody has decided anything"
+    assert case_nodes.reviewed(session) == [], "nobody has decided anything"
     (first, _second) = [row.id for row in session.boxes.rows()]
     session.set_box_state(first, BoxState.ACCEPTED)
-    assert library_case.reviewed_slices(session) == [0, 1, 2, 4]
+    assert case_nodes.reviewed(session) == [0, 1, 2, 4]
     mask = np.zeros((30, 30), dtype=bool)
     mask[6:9, 6:9] = True
     session.segmentation.write_slices({3: mask})
     session.refresh()
-    assert library_case.reviewed_slices(session) == [0, 1, 2, 3, 4], "painting settles a slice"
+    assert case_nodes.reviewed(session) == [0, 1, 2, 3, 4], "painting settles a slice"
 
 
 # ---- cases
@@ -141,36 +141,36 @@ def library(tmp_path_factory):
     return write_library(tmp_path_factory.mktemp("scene") / "library", slices=3)
 
 
-def read_case(library: Library, name: str, folder) -> opened_case.ReadCase:
+def read_case(library: Library, name: str, folder) -> case_nodes.ReadCase:
     case = next(case for case in library.scan()[0] if case.case == name)
     labeled = library.load(case)
     write_handover(folder / "case.npz", labeled.study, labeled.labels)
     study, labels = read_handover(folder / "case.npz", name)
-    return opened_case.ReadCase(case, study, labels, labeled.wall_known, (0.0, 250.0))
+    return case_nodes.ReadCase(case, study, labels, labeled.wall_known, (0.0, 250.0))
 
 
 def test_an_opened_case_is_as_it_was_added(scene, library, tmp_path):
     read = read_case(library, "P003", tmp_path)
-    volume = opened_case.add_volume(scene, read)
-    assert opened_case.opened_volume(scene, read.case) is volume
-    for _step in opened_case.add_labels(volume, read):
+    volume = case_nodes.add_volume(scene, read)
+    assert case_nodes.opened_volume(scene, read.case) is volume
+    for _step in case_nodes.add_labels(volume, read):
         pass
     session = StudySession.open(volume)
-    classes, wall_known = library_case.classes_of(session, None, None)
+    classes, wall_known = case_nodes.classes_of(session, None, None)
     assert wall_known
     assert np.array_equal(classes, read.labels)
     assert np.array_equal(session.study.voxels, read.study.voxels)
     assert session.study.geometry.spacing_mm == pytest.approx(read.study.geometry.spacing_mm)
     slicer.util.updateVolumeFromArray(volume, np.zeros((3, 64, 64), dtype=np.float32))
-    volume.SetAttribute(opened_case.CONTENT, "another image")
-    assert opened_case.opened_volume(scene, read.case) is None
+    volume.SetAttribute(case_nodes.CONTENT, "another image")
+    assert case_nodes.opened_volume(scene, read.case) is None
 
 
 def test_a_case_without_scar_gets_an_empty_segment(scene, library, tmp_path):
     read = read_case(library, "N004", tmp_path)
-    volume = opened_case.add_volume(scene, read)
-    list(opened_case.add_labels(volume, read))
-    classes, _known = library_case.classes_of(StudySession.open(volume), None, None)
+    volume = case_nodes.add_volume(scene, read)
+    list(case_nodes.add_labels(volume, read))
+    classes, _known = case_nodes.classes_of(StudySession.open(volume), None, None)
     assert not (classes >= 3).any()
     assert (classes == 1).any()
 
@@ -188,7 +188,7 @@ def test_a_comparison_leaves_the_views_as_it_found_them(scene, library, tmp_path
     composite.SetBackgroundVolumeID(mine.GetID())
     before = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()).copy()
     read = read_case(library, "P003", tmp_path)
-    volume = opened_case.add_volume(scene, read)
+    volume = case_nodes.add_volume(scene, read)
     compared = ComparedView(scene)
     compared.hide()  # nothing is shown: nothing happens
     masks = {name: np.roll(read.labels >= 3, n, axis=1).astype(np.uint8) for n, name in enumerate(("truth", "new", "used"))}
@@ -220,7 +220,7 @@ def test_what_the_user_has_chosen_meanwhile_stays(scene, library, tmp_path):
     mine, _labels = add_ring_study(scene, 9)
     composite.SetBackgroundVolumeID(mine.GetID())
     read = read_case(library, "P003", tmp_path)
-    volume = opened_case.add_volume(scene, read)
+    volume = case_nodes.add_volume(scene, read)
     compared = ComparedView(scene)
     compared.show(volume, {"truth": (read.labels >= 3).astype(np.uint8)}, 0)
     another = add_volume(scene, (2, 10, 10))
@@ -259,7 +259,7 @@ def test_curves_grow_with_the_log(tmp_path):
     write_log(path, {"event": "begin"}, *epoch(1, 0.3))
     assert reader.read()
     assert reader.values[END_TO_END] == [(1.0, 0.3)]
-    assert reader.values[ORACLE] == [(1.0, 0.5)]
+    assert reader.values[REFERENCE] == [(1.0, 0.5)]
     assert [x for x, _loss in reader.values[LOSS]] == [0.5, 1.0], "the loss stands between the epochs"
     assert not reader.read()
     write_log(path, *epoch(2, 0.4))

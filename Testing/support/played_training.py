@@ -2,63 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
-from MyoScarSegLib.scene.notices import TrainChange
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, registry
+from MyoScarSegLib.scene.training.training_state import FIELDS, TrainingState
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
-from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
+from MyoScarSegLib.utils.signal import Signal
 
 
-@dataclass
 class PlayedTraining:
-    """Has the attributes of the workflow; what the panel asks of it is in ``asked``."""
+    """Has a state that tests set; what the panel asks of it is in ``asked``."""
 
-    library_folder: Path | None = None
-    kept_folder: Path | None = None
-    watching: bool = False
-    rows: list[Any] = field(default_factory=list)
-    split: Split | None = None
-    busy: str = ""
-    progress: tuple[int, int, str, float | None] = (0, 0, "", None)
-    error: str = ""
-    note: str = ""
-    advice: str = "Choose a folder for the training library."
-    run: Any = None
-    status: RunStatus | None = None
-    runs: list[Any] = field(default_factory=list)
-    examples: list[Path] = field(default_factory=list)
-    curve_values: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    comparison: dict[str, Any] | None = None
-    estimate_result: Any = None
-    preview_picture: Path | None = None
-    in_use: str = DEFAULT_SEGMENTER
-    refusals: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
-    next_patient: str = "P001"
-    opened_case: str = ""
-    label_question: Any = None
+    advice = "Choose a folder for the training library."
+    in_use = (DEFAULT_SEGMENTER, DEFAULT_DETECTOR)
+    next_patient, opened_case = "P001", ""
 
-    def __post_init__(self) -> None:
-        self._callbacks: list[Callable[[TrainChange], None]] = []
+    def __init__(self) -> None:
+        self.state = TrainingState()
+        self.changed = Signal()
+        self.on_changed = self.changed.connect
+        self.kept_folder: Path | None = None
+        self.watching = False
+        self.refusals: dict[str, str] = {}
+        self.asked: list[tuple[Any, ...]] = []
+        self.refresh()
 
-    def on_changed(self, callback: Callable[[TrainChange], None]) -> Callable[[], None]:
-        self._callbacks.append(callback)
-        return lambda: self._callbacks.remove(callback)
+    def set(self, *, refusals: dict[str, str] | None = None, status: RunStatus | None = None, **values: Any) -> None:
+        """Change the state, and tell that everything may have changed. ``status`` is that of the shown run."""
+        self.refusals = self.refusals if refusals is None else refusals
+        state = replace(
+            self.state, **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+        statuses = {run.name: run.status() for run in state.runs}
+        if status is not None and state.run is not None:
+            statuses[state.run.name] = status
+        self.state = replace(state, statuses=statuses)
+        for name in FIELDS:
+            self.changed.emit(name)
 
-    def set(self, **values: Any) -> None:
-        """Change what is, and tell that everything may have changed."""
-        for name, value in values.items():
-            assert hasattr(self, name), name
-            setattr(self, name, value)
-        for change in TrainChange:
-            for callback in self._callbacks:
-                callback(change)
+    update = set
 
     @property
     def cases(self) -> PlayedTraining:
@@ -67,15 +53,11 @@ class PlayedTraining:
 
     trainings = models = cases
 
-    @property
-    def entries(self) -> list[Any]:
-        return list(registry().entries())
+    def refresh(self) -> None:
+        self.set(models=registry().entries(), in_use=self.in_use)
 
     def why_not(self, action: str) -> str:
         return self.refusals.get(action, "")
-
-    def segments(self, _node: Any) -> list[Any]:
-        return [SimpleNamespace(id="scar", name="scar", role="scar")]
 
     def reviewed_slices(self) -> list[int]:
         return []
@@ -90,8 +72,9 @@ class PlayedTraining:
         if name.startswith("_"):
             raise AttributeError(name)
 
-        def ask(*args: Any, **named: Any) -> None:
+        def ask(*args: Any, **named: Any) -> bool:
             self.asked.append((name, *args, *([named] if named else [])))
+            return True
 
         return ask
 

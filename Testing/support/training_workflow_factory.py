@@ -52,7 +52,7 @@ class Pumped:
         """Pump until something is so."""
         end = time.monotonic() + patience_s
         while not condition():
-            assert time.monotonic() < end, f"{what}: not within {patience_s:g} s (error {self.training.error!r})"
+            assert time.monotonic() < end, f"{what}: not within {patience_s:g} s (error {self.training.state.error!r})"
             began = time.thread_time()  # other tests and the training itself run on the same processor
             self.training.pump()
             self.longest_ms = max(self.longest_ms, 1000 * (time.thread_time() - began))
@@ -60,8 +60,8 @@ class Pumped:
 
     def done(self, begun: Any = True) -> None:
         """Wait for what was begun, which must go well."""
-        assert begun, self.training.error
-        self.until(lambda: not self.training.busy, "what was begun")
+        assert begun, self.training.state.error
+        self.until(lambda: not self.training.state.busy, "what was begun")
         task = self.training.last_task
         assert task is None or task.state == "done", (task.name, task.error)
 

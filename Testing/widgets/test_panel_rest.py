@@ -64,8 +64,8 @@ def test_what_is_done_from_elsewhere_wakes_a_module_that_was_left(module, backen
 
 def test_the_files_of_library_and_trainings_are_looked_at_only_while_the_training_tab_is_seen(module, backend, monkeypatch):
     looks = []
-    monkeypatch.setattr(module.training._state.library, "look", lambda **_: bool(looks.append("library")))
-    monkeypatch.setattr(module.training._state.runs, "look", lambda **_: bool(looks.append("runs")))
+    monkeypatch.setattr(module.training.library, "look", lambda **_: looks.append("library"))
+    monkeypatch.setattr(module.training.run_files, "look", lambda **_: looks.append("runs"))
     backend.wake()
     module.settle()
     assert not looks
@@ -115,17 +115,17 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
 def test_a_library_that_does_not_answer_holds_nothing_up_and_is_asked_once(module, backend, tmp_path, monkeypatch):
     import threading
 
-    from MyoScarSegLib.scene.training import library_side
+    from MyoScarSegLib.scene.training import library_watch
 
     module.training.open_library(tmp_path / "library", create=True)
-    hangs, asked, state = threading.Event(), [], module.training._state
-    now = [state.library._clock() + 10]
-    monkeypatch.setattr(state.library, "_clock", lambda: now[0])
+    hangs, asked, training = threading.Event(), [], module.training
+    now = [training.library._clock() + 10]
+    monkeypatch.setattr(training.library, "_clock", lambda: now[0])
     monkeypatch.setattr(
-        library_side, "signature", lambda library: asked.append(threading.current_thread()) or hangs.wait(60) or ()
+        library_watch, "signature", lambda library: asked.append(threading.current_thread()) or hangs.wait(60) or ()
     )
     looks = []
-    monkeypatch.setattr(state.runs, "look", lambda **_: bool(looks.append(1)))
+    monkeypatch.setattr(training.run_files, "look", lambda **_: looks.append(1))
     module.training.watching = True
     try:
         for _ in range(20):
@@ -133,7 +133,7 @@ def test_a_library_that_does_not_answer_holds_nothing_up_and_is_asked_once(modul
             now[0] += 1
         assert len(asked) == 1 and asked[0] is not threading.main_thread()
         assert len(looks) <= 3, "nor are its trainings looked at after that"
-        assert not state.library.looking, "and there is no hurry to ask again"
+        assert not training.library.looking, "and there is no hurry to ask again"
     finally:
         hangs.set()
         module.training.watching = False

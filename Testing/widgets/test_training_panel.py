@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+from MyoScarSegLib.scene.training.training_state import LabelQuestion, Measured
+from MyoScarSegLib.training.runs.estimate import Estimate
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -60,16 +62,29 @@ def tab(opened, tmp_path):
     rows = [played_case(f"P{n:03d}", mass_g=3.0 * n, tags=("anterior",) if n == 3 else ()) for n in range(1, 9)]
     opened.tab.ui.libraryFilterEdit.text = ""
     opened.training.set(
-        library_folder=tmp_path, rows=rows, split=Split(("P001", "P002", "P003", "P004", "P006"), ("P005", "P007"), 0, 5, 0),
-        run=None, status=None, runs=[], examples=[], curve_values={}, comparison=None, error="", note="", busy="", refusals={},
-        estimate_result=None,
+        folder=tmp_path, rows=rows, split=Split(("P001", "P002", "P003", "P004", "P006"), ("P005", "P007"), 0, 5, 0),
+        run=None, runs=[], examples=[], curves={}, comparison=None, error="", note="", busy="", refusals={}, measured=None,
     )  # fmt: skip
     for name in SECTIONS:
         getattr(opened.tab.ui, name).collapsed = False
-    opened.tab.train.form.fill(TrainSettings())
+    opened.tab.train.fill(TrainSettings())
     opened.until(lambda: len(opened.tab.library.table.shown) == 8 and opened.tab.library.table.complete, what="rows")
     opened.training.asked.clear()
     return opened
+
+
+def open_window():
+    """The window that asks now; None if none does."""
+    from MyoScarSegLib.widgets.training import dialogs
+
+    return dialogs.open_window()
+
+
+def in_window(name: str):
+    """A widget of the window that asks now."""
+    from PySide6.QtWidgets import QWidget
+
+    return unwrap(open_window()).findChild(QWidget, name)
 
 
 def cells(table) -> list[list[str]]:
@@ -111,13 +126,13 @@ def test_headings_sort_by_number_not_by_text(tab):
 
 def test_selection_survives_cases_that_come_and_go(tab):
     tab.tab.library.table.select("P004")
-    tab.training.set(rows=[row for row in tab.training.cases.rows if row.name != "P002"])
+    tab.training.set(rows=[row for row in tab.training.state.rows if row.name != "P002"])
     tab.settle()
     assert tab.tab.library.table.selected == ["P004"]
 
 
 def test_a_problem_is_said_and_its_change_can_be_accepted(tab):
-    rows = list(tab.training.cases.rows)
+    rows = list(tab.training.state.rows)
     rows[5] = played_case("P006", state="problem", problem="The file was changed.")
     tab.training.set(rows=rows)
     tab.settle()
@@ -130,20 +145,18 @@ def test_a_problem_is_said_and_its_change_can_be_accepted(tab):
 
 
 def test_remove_asks_first_and_enter_keeps(tab):
-    from MyoScarSegLib.widgets.training import confirm
-
     tab.tab.library.table.select("P002")
     tab.click("removeCasesButton")
-    box = confirm.open_window()
+    box = open_window()
     assert "P002" in box.text
     press_return(box)
     tab.settle()
     assert tab.training.asked == [], "the button that Enter presses keeps"
     tab.click("removeCasesButton")
-    unwrap(confirm.open_window()).findChild(type(unwrap(tab.tab.ui.removeCasesButton)), "confirmButton").click()
+    in_window("confirmButton").click()
     tab.settle()
     assert tab.training.asked == [("remove", ["P002"])]
-    assert confirm.open_window() is None
+    assert open_window() is None
 
 
 def press_return(box) -> None:
@@ -167,24 +180,22 @@ def test_reason_is_in_the_tooltip_of_a_button_that_cannot_be_pressed(tab):
 
 
 def test_labels_of_unknown_meaning_are_asked_for_and_the_import_goes_on(tab, tmp_path):
-    from MyoScarSegLib.scene.training.library_actions import LabelQuestion
-
-    tab.training.set(label_question=LabelQuestion((tmp_path,), None, "AB", (1, 2), None))
+    tab.training.set(question=LabelQuestion((tmp_path,), None, "AB", (1, 2), None))
     tab.settle()
-    asked = tab.tab.library.labels
-    assert asked.dialog.visible and not asked.button.enabled, "nothing is chosen beforehand"
-    assert "#e69f00" in asked.titles[1].text and "#56b4e9" in asked.titles[2].text, "the colors of the picture"
-    first, second = asked.combos.values()
+    asked, button = open_window(), in_window("labelConfirmButton")
+    assert asked.visible and not button.isEnabled(), "nothing is chosen beforehand"
+    texts = " ".join(label.text() for label in unwrap(asked).findChildren(type(unwrap(tab.tab.ui.libraryCountLabel))))
+    assert texts.index("#e69f00") < texts.index("Value 1") < texts.index("#56b4e9") < texts.index("Value 2"), "as in the picture"
+    first, second = in_window("labelValue_1"), in_window("labelValue_2")
     first.setCurrentIndex(first.findData("myocardium"))
     second.setCurrentIndex(second.findData("background"))
-    assert not asked.button.enabled, "something must be scar"
+    assert not button.isEnabled(), "something must be scar"
     second.setCurrentIndex(second.findData("scar"))
-    assert asked.button.enabled
-    asked.answer()
+    button.click()
     assert tab.training.asked[-1] == ("import_cases", [tmp_path], None, {"labels": "myocardium=1 scar=2", "reviewer": "AB"})
     tab.settle()
-    assert not asked.dialog.visible, "it is asked once"
-    tab.training.set(label_question=None)
+    assert open_window() is None, "it is asked once"
+    tab.training.set(question=None)
 
 
 @pytest.fixture
@@ -246,7 +257,7 @@ def test_sides_are_shown_and_patients_moved_by_hand(tab):
     tab.settle()
     assert not ui.toTrainingButton.enabled
     tab.click("toValidationButton")
-    assert tab.training.asked == [("move", "P002", "validation")]
+    assert tab.training.asked == [("move", ["P002"], "validation")]
 
 
 def test_one_list_has_a_selection_at_a_time(tab):
@@ -292,7 +303,7 @@ def test_every_choice_reaches_the_training(tab):
 def test_settings_of_an_earlier_training_are_taken_up_whole(tab):
     settings = TrainSettings(what="detector", epochs=4, options={"imgsz": 320}, name="again")
     tab.tab.train.repeat(settings)
-    assert tab.tab.train.form.settings == settings
+    assert tab.tab.train.chosen == settings
 
 
 def test_rows_that_the_chosen_training_has_not_are_hidden(tab):
@@ -320,14 +331,14 @@ def test_a_name_that_is_none_is_a_sentence_and_nothing_starts(tab):
 
 
 def test_estimate_is_of_the_settings_that_it_was_made_for(tab):
-    from types import SimpleNamespace
-
     ui = tab.tab.ui
     assert ui.estimateLabel.text == "not measured yet"
     tab.click("estimateButton")
     assert tab.training.asked == [("estimate", TrainSettings())]
     tab.training.set(
-        estimate_result=SimpleNamespace(seconds=740.0, low=560.0, high=1000.0, parts={"steps": 700.0}, device="cpu", cores=2)
+        measured=Measured(
+            TrainSettings(), tab.training.state.split, Estimate(740.0, 560.0, 1000.0, {"steps": 700.0}, "cpu", 2, {}, (5, 2), 9.0)
+        )
     )
     tab.settle()
     assert ui.estimateLabel.text == "about 12 min (9 min to 17 min)"
@@ -371,8 +382,8 @@ def running(tab, tmp_path):
             image.fill(1000 * epoch + k)
             image.save(str(paths[-1]))
     run = played_run("2026-11-23-091200-segmenter", RUNNING)
-    curves = {"loss": [(0.5, 1.2), (1.0, 0.9)], "end_to_end": [(1.0, 0.5)], "oracle": [(1.0, 0.7)]}
-    tab.training.set(run=run, status=RUNNING, runs=[run], examples=paths, curve_values=curves)
+    curves = {"loss": [(0.5, 1.2), (1.0, 0.9)], "end_to_end": [(1.0, 0.5)], "reference_boxes": [(1.0, 0.7)]}
+    tab.training.set(run=run, status=RUNNING, runs=[run], examples=paths, curves=curves)
     tab.settle()
     return tab
 
@@ -395,7 +406,7 @@ def test_examples_follow_the_newest_epoch_until_the_user_looks_back(running):
     ui.exampleEpochSlider.value = 0
     running.settle()
     assert "Epoch 1" in ui.examplesLabel.text
-    running.training.set(examples=[*running.training.trainings.examples])
+    running.training.set(examples=[*running.training.state.examples])
     running.settle()
     assert "Epoch 1" in ui.examplesLabel.text, "it stays where the user looks"
     ui.exampleEpochSlider.value = 1
@@ -421,13 +432,11 @@ def test_plot_view_is_shown_and_the_layout_before_comes_back(running):
 
 
 def test_pause_stop_and_cancel_ask_for_what_they_say(running):
-    from MyoScarSegLib.widgets.training import confirm
-
     running.click("pauseButton")
     running.click("stopButton")
     running.click("cancelRunButton")
     assert running.training.asked == [("pause",), ("stop",)], "cancel asks first"
-    unwrap(confirm.open_window()).findChild(type(unwrap(running.tab.ui.stopButton)), "confirmButton").click()
+    in_window("confirmButton").click()
     assert running.training.asked[-1] == ("cancel_run",)
     running.settle()
 
@@ -449,7 +458,7 @@ def test_training_that_rests_can_be_resumed(running, state):
 def finished(running):
     done = RunStatus(state=RunState.FINISHED, epoch=20, epochs=20, best=RUNNING.best)
     older = played_run("2026-11-20-091200-both", RunStatus(state=RunState.FAILED), TrainSettings(what="both", preset="best"))
-    running.training.set(status=done, runs=[running.training.trainings.run, older], comparison=COMPARISON)
+    running.training.set(status=done, runs=[running.training.state.run, older], comparison=COMPARISON)
     running.settle()
     running.training.asked.clear()
     return running
@@ -477,21 +486,21 @@ def test_worst_slice_is_one_click_away(finished):
 
 
 def test_model_is_used_kept_exported_repeated_and_discarded(finished, monkeypatch, tmp_path):
-    from MyoScarSegLib.widgets.training import confirm, runs_section
+    import qt
 
-    monkeypatch.setattr(runs_section.qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(tmp_path), raising=False)
-    run = finished.training.trainings.run
+    monkeypatch.setattr(qt.QFileDialog._class, "getExistingDirectory", lambda *_: str(tmp_path), raising=False)
+    run = finished.training.state.run
     finished.click("useModelButton")
     finished.click("exportModelButton")
     finished.click("keepModelButton")
-    dialog = finished.tab.runs.name_dialog
-    assert dialog.edit.text == "scar-2026-11-23"
-    dialog.edit.text = "No Name"
-    assert not dialog.keep_button.enabled
-    dialog.edit.text = "ward-3"
-    dialog.keep_button.click()
+    edit, keep = in_window("modelNameEdit"), in_window("keepNameButton")
+    assert edit.text() == "scar-2026-11-23"
+    edit.setText("No Name")
+    assert not keep.isEnabled()
+    edit.setText("ward-3")
+    keep.click()
     finished.click("discardRunButton")
-    unwrap(confirm.open_window()).findChild(type(unwrap(finished.tab.ui.useModelButton)), "confirmButton").click()
+    in_window("confirmButton").click()
     assert finished.training.asked == [
         ("use", run), ("export_model", run, tmp_path), ("keep", run, "ward-3"), ("discard", run),
     ]  # fmt: skip

@@ -54,8 +54,8 @@ def add_study(module, number: int) -> None:
     dialog = module.tab.library.dialog
     dialog.reader.text = "AB"
     dialog.add_button.click()
-    module.until(lambda: len(module.training.cases.rows) == number + 1 and not module.training.busy, what=f"study {number}")
-    assert module.training.error == ""
+    module.until(lambda: len(module.training.state.rows) == number + 1 and not module.training.state.busy, what=f"study {number}")
+    assert module.training.state.error == ""
 
 
 def segmented(module, number: int) -> float:
@@ -92,14 +92,14 @@ def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
         add_study(module, number)
     assert ui.caseTable.rowCount == 3
     segmented(module, 7)
-    module.tab.train.form.fill(
+    module.tab.train.fill(
         TrainSettings(start_segmenter=str(module.start_model), device="cpu", epochs=2, augmentation="none", options=QUICK)
     )
     module.longest_ms = 0.0
     module.click("startTrainButton")  # without a split: one is drawn
-    module.until(lambda: module.training.trainings.run is not None, PATIENCE_S, what="start")
-    module.until(lambda: module.training.trainings.status.state is not RunState.RUNNING, PATIENCE_S, what="end")
-    assert module.training.trainings.status.state is RunState.FINISHED, module.training.trainings.status.error
+    module.until(lambda: module.training.state.run is not None, PATIENCE_S, what="start")
+    module.until(lambda: module.training.state.status.state is not RunState.RUNNING, PATIENCE_S, what="end")
+    assert module.training.state.status.state is RunState.FINISHED, module.training.state.status.error
     module.until(lambda: ui.patientTable.rowCount >= 1, what="comparison")
     assert module.longest_ms < 500, "a loaded machine counts, too; what blocks is measured on a played library"
     assert ui.runStateLabel.text == "finished"
@@ -107,7 +107,7 @@ def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
     assert ui.example0.visible
     assert ui.verdictLabel.text
     unwrap(ui.patientTable).cellClicked.emit(0, 0)
-    module.until(lambda: "blue the reader" in module.training.note, what="the worst slice")
+    module.until(lambda: "blue the reader" in module.training.state.note, what="the worst slice")
     module.click("useModelButton")
     module.until(lambda: "start" not in str(module.workflow.settings.segmenter), PATIENCE_S, what="switch")
     name = str(module.workflow.settings.segmenter)
@@ -153,14 +153,16 @@ def test_five_phantoms_teach_a_general_model(application, real_cache, tmp_path, 
             module.settle()
             module.click("addStudyButton")
             module.tab.library.dialog.add_button.click()
-            module.until(lambda n=number: len(module.training.cases.rows) == n + 1 and not module.training.busy, what="adding")
-        module.tab.train.form.fill(TrainSettings(start_segmenter="litemedsam"))
+            module.until(
+                lambda n=number: len(module.training.state.rows) == n + 1 and not module.training.state.busy, what="adding"
+            )
+        module.tab.train.fill(TrainSettings(start_segmenter="litemedsam"))
         began = time.monotonic()
         module.click("startTrainButton")
-        module.until(lambda: module.training.trainings.run is not None, PATIENCE_S, what="start")
-        module.until(lambda: module.training.trainings.status.state is not RunState.RUNNING, 1800, what="end")
+        module.until(lambda: module.training.state.run is not None, PATIENCE_S, what="start")
+        module.until(lambda: module.training.state.status.state is not RunState.RUNNING, 1800, what="end")
         seconds = time.monotonic() - began
-        assert module.training.trainings.status.state is RunState.FINISHED, module.training.trainings.status.error
+        assert module.training.state.status.state is RunState.FINISHED, module.training.state.status.error
         module.until(lambda: ui.patientTable.rowCount >= 1, what="comparison")
         module.click("useModelButton")
         module.until(lambda: str(module.workflow.settings.segmenter) != "litemedsam", PATIENCE_S, what="switch")

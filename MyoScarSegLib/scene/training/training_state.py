@@ -1,180 +1,137 @@
-"""What is, in the training tab: its library, its trainings, its processes, and the sentences on what came of them."""
+"""How library, trainings and models of the training tab stand: one value, which is replaced and never changed."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.notices import Notices, TrainChange
-from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.advice import Situation, next_step, refusal
-from MyoScarSegLib.scene.training.library_side import LibrarySide
-from MyoScarSegLib.scene.training.run_side import RunSide
-from MyoScarSegLib.scene.training.task_queue import QueuedTask, TaskQueue
-from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.training.runs.run_status import RunState
-from MyoScarSegLib.utils.transport import TransportFactory
+from MyoScarSegLib.models import Entry
+from MyoScarSegLib.training.datasets.library_state import PROBLEM, TRAINING, VALIDATION, CaseRow
+from MyoScarSegLib.training.runs.estimate import Estimate
+from MyoScarSegLib.training.runs.run import Run
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
+from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_settings import TrainSettings
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]
+"""Name of a curve (``loss``, ``end_to_end``, ``reference_boxes``) to its points ``(epoch, value)``."""
 
 
-class TrainingState:
-    """The one owner of the tab's state; whoever acts on library, trainings and models is given it.
+@dataclass(frozen=True)
+class LabelQuestion:
+    """Labels that were to be imported, and of which nothing says what they mean.
 
     Attributes:
-        scene: the MRML scene.
-        workflow: of the first tab: the study in hand, and the models in use.
-        notices: tells what has changed.
-        tasks: the processes that work for the application.
-        library: its cases and split, as they are on disk.
-        runs: the trainings, as they are on disk.
-        python, environment: of the processes.
-        folder: for files that are passed on to processes or back.
-        steps: what takes the main thread too long in one go, each an iterator of its steps.
-        last_task: what was begun last for the application, for scripts that wait for it.
+        paths, patient_pattern, reviewer: of the import, which waits for the answer.
+        values: that occur.
+        preview: picture of a slice with the values in the colors of :data:`~.label_pictures.COLORS`; None if there is none.
     """
 
-    def __init__(
-        self,
-        scene: Any,
-        workflow: Workflow,
-        *,
-        python: str | None,
-        environment: Mapping[str, str] | None,
-        clock: Callable[[], float],
-        transport: TransportFactory,
-    ) -> None:
-        """The arguments are those of :class:`~MyoScarSegLib.scene.training.workflow.TrainingWorkflow`."""
-        self.scene = scene
-        self.workflow = workflow
-        self.python, self.environment = python, environment
-        self.notices = Notices(TrainChange.STATE)
-        self.tasks = TaskQueue(python, environment, self._task_failed, lambda: self.notices.tell(TrainChange.STATE), transport)
-        self.library = LibrarySide(self.tasks, self.notices, clock)
-        self.runs = RunSide(self.notices, clock)
-        self.folder = Path(tempfile.mkdtemp(prefix="myoscarseg-training-"))
-        self.steps: deque[Iterator[None]] = deque()
-        self.last_task: QueuedTask | None = None
-        self._passed_on = 0
+    paths: tuple[Path, ...]
+    patient_pattern: str | None
+    reviewer: str
+    values: tuple[int, ...]
+    preview: Path | None
 
-    def close(self) -> None:
-        """End what was begun for the application; trainings go on."""
-        self.steps.clear()
-        self.tasks.close()
-        self.notices.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
-    # ---- what is
+@dataclass(frozen=True)
+class Measured:
+    """An estimate, and the training that it is of."""
+
+    settings: TrainSettings
+    split: Split
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that the training tab shows.
+
+    Attributes:
+        folder: of the chosen library; None before one is chosen.
+        gone: whether that folder has vanished.
+        rows: the library's cases.
+        split: who trains and who validates; None if it was not drawn yet.
+        runs: trainings of the library, newest first.
+        statuses: where each of them stood when it was last looked at, by its name.
+        run: the training that is shown.
+        curves, examples, comparison: of the shown training: curves, pictures of validation slices with truth and answer, and
+            its model against the one in use (None if not compared).
+        busy: what is done for the application (``estimate``, ``add``, ...); empty if nothing is. A training is not that.
+        progress: ``(done, total, message, seconds left or None)`` of what ``busy`` names.
+        error: sentence on what went wrong last; empty once something else was begun.
+        note: sentence on what the user should know of the last step.
+        measured: the last estimate; None before one.
+        preview: PNG of the last preview of the augmentation; None before one.
+        question: what the last import asks the user; None if nothing.
+        models: that can be started from or used.
+        in_use: names or file names of the segmenter and of the detector in use.
+    """
+
+    folder: Path | None = None
+    gone: bool = False
+    rows: tuple[CaseRow, ...] = ()
+    split: Split | None = None
+    runs: tuple[Run, ...] = ()
+    statuses: Mapping[str, RunStatus] = field(default_factory=lambda: MappingProxyType({}))
+    run: Run | None = None
+    curves: Curves = field(default_factory=lambda: MappingProxyType({}))
+    examples: tuple[Path, ...] = ()
+    comparison: Mapping[str, Any] | None = None
+    busy: str = ""
+    progress: tuple[int, int, str, float | None] = (0, 0, "", None)
+    error: str = ""
+    note: str = ""
+    measured: Measured | None = None
+    preview: Path | None = None
+    question: LabelQuestion | None = None
+    models: tuple[Entry, ...] = ()
+    in_use: tuple[str, str] = ("", "")
+
+    # ---- cases and sides
 
     @property
-    def busy(self) -> str:
-        """What is being done for the application (``estimate``, ``add``, ...); empty if nothing is. A training is not that."""
-        task = self.tasks.current
-        if task is not None:
-            return task.what
-        return "open" if self.steps else ""
+    def patients(self) -> list[str]:
+        """Codes of all patients, sorted."""
+        return sorted({row.case.patient for row in self.rows if row.case is not None})
 
     @property
-    def advice(self) -> str:
-        """What to do next."""
-        return next_step(self._situation())
+    def problems(self) -> int:
+        """How many cases have a problem."""
+        return sum(row.state == PROBLEM for row in self.rows)
 
-    def why_not(self, action: str) -> str:
-        """Why ``action`` (a method's name) makes no sense now; empty if it does."""
-        return refusal(action, self._situation())
+    @property
+    def left_out(self) -> list[str]:
+        """Patients who are on neither side of the split; none without one."""
+        return [] if self.split is None else [patient for patient in self.patients if not self.side_of(patient)]
 
-    def cancel(self) -> None:
-        """Cancel what :attr:`busy` names; a training is ended by its own methods."""
-        self.tasks.cancel()
-        if self.steps:
-            self.steps.clear()
-            self.notices.say_only(note=_("Cancelled."))
+    def side_of(self, patient: str) -> str:
+        """``training``, ``validation``, or empty."""
+        if self.split is None:
+            return ""
+        return TRAINING if patient in self.split.training else VALIDATION if patient in self.split.validation else ""
 
-    # ---- for those who act
+    # ---- trainings
 
-    def do(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        what: str,
-        done: Callable[[Any], None] = lambda _result: None,
-        ended: Callable[[], None] = lambda: None,
-    ) -> bool:
-        """Have a task done; ``done`` is called with its result, and ``ended`` in any case. Always True."""
-        self.notices.say_only()
-        folder = self.library.folder
-        library = {} if folder is None or name.startswith(("model_", "run_")) else {"library": str(folder)}
+    @property
+    def status(self) -> RunStatus | None:
+        """Where the shown training stands; None without one."""
+        return None if self.run is None else self.statuses.get(self.run.name)
 
-        def after() -> None:
-            ended()
-            self.library.look(at_once=True)
+    @property
+    def name_of_running(self) -> str:
+        """Name of a training that runs, the shown one before others; empty if none does."""
+        names = [name for name, status in self.statuses.items() if status.state is RunState.RUNNING]
+        return self.run.name if self.run is not None and self.run.name in names else next(iter(names), "")
 
-        self.last_task = self.tasks.add(QueuedTask(name, {**library, **arguments}, what, done, after))
-        return True
+    @property
+    def running(self) -> bool:
+        """Whether the shown training runs, as far as is known."""
+        return self.status is not None and self.status.state is RunState.RUNNING
 
-    def refuse(self, action: str) -> bool:
-        """Whether an action makes no sense now; then the sentence is said."""
-        why = self.why_not(action)
-        if why:
-            self.notices.say_only(error=why)
-        return bool(why)
 
-    def failed(self, error: MyoScarSegError | str) -> bool:
-        """Say why something was refused; always False."""
-        self.notices.say_only(error=str(error))
-        return False
-
-    def file(self, name: str) -> Path:
-        """A temporary file with a name of its own, to pass something on to a process or back; whoever asks for it deletes it."""
-        self._passed_on += 1
-        return self.folder / f"{self._passed_on}-{name}"
-
-    def step(self) -> None:
-        """One step of what is done in the main thread."""
-        if not self.steps:
-            return
-        steps = self.steps[0]
-        over = True
-        try:
-            next(steps)
-            over = False
-        except StopIteration:
-            pass
-        except MyoScarSegError as error:
-            self.failed(error)
-        finally:  # a defect must not be met again at every turn
-            if over and self.steps and self.steps[0] is steps:
-                self.steps.popleft()
-                self.notices.tell(TrainChange.STATE)
-
-    # ---- inside
-
-    def _task_failed(self, task: QueuedTask) -> None:
-        if task.state == "cancelled":
-            self.notices.say_only(note=_("Cancelled."))
-        else:
-            self.failed(task.error or _("It ended without saying why."))
-
-    def _situation(self) -> Situation:
-        session, runs, library = self.workflow.session, self.runs, self.library
-        return Situation(
-            library=library.library is not None,
-            gone=library.folder is not None and library.library is None,
-            cases=len(library.rows),
-            patients=len(library.patients),
-            problems=sum(row.state == "problem" for row in library.rows),
-            split=library.split is not None,
-            left_out=len(library.left_out),
-            study=session is not None,
-            segmented=session is not None and session.segmentation.existing_node is not None,
-            working=bool(self.workflow.busy),
-            busy=self.busy,
-            run=runs.run,
-            state=None if runs.status is None else runs.status.state,
-            running=runs.status is not None and runs.status.state is RunState.RUNNING,
-            other_running=runs.other_running,
-            compared=runs.comparison is not None,
-        )
+FIELDS = frozenset({*(one.name for one in fields(TrainingState)), "study"})
+"""What may change: the fields of the state, and ``study``, the one of the first tab that could be added."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.training.case_nodes import segments
 from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.training.dialogs import window
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.training_tab import TrainingTab
@@ -20,82 +21,18 @@ class AddDialog:
 
     def __init__(self, tab: TrainingTab) -> None:
         self._tab = tab
-        self._workflow: Any = tab.workflow
+        self._cases = tab.workflow.cases
         self._volume: Any = None
-        self._build(tab.form)
-
-    def show(self) -> None:
-        """Show it for the study in hand, with what is likely filled in."""
-        self._propose()
-        self.dialog.show()
-        self.dialog.raise_()
-        self.patient.setFocus()
-        self.patient.selectAll()
-
-    def close(self) -> None:
-        """Go."""
-        self.dialog.close()
-        self.dialog.deleteLater()
-
-    def refresh(self) -> None:
-        """Say why it cannot be added now, if it cannot."""
-        if not self.dialog.visible:
-            return
-        if self._tab.panel.workflow.volume_node is not self._volume:
-            self._propose()
-        why = self._workflow.why_not("add_current")
-        if not why and not str(self.patient.text).strip():
-            why = _("Give the patient's code.")
-        self.add_button.enabled = not why
-        self.add_button.toolTip = why
-
-    def add(self) -> None:
-        """Add the study with what was filled in."""
-        try:
-            reviewed = None if self.all_slices.checked else _slices(str(self.slices.text))
-        except ValueError as error:
-            self._say(str(error))
-            return
-        self._tab.panel.settings.keep("reader", str(self.reader.text).strip())
-        try:
-            added = self._workflow.cases.add_current(
-                str(self.patient.text).strip(),
-                reviewer=str(self.reader.text).strip(),
-                reviewed=reviewed,
-                tags=tuple(tag.strip() for tag in str(self.tags.text).split(",") if tag.strip()),
-                segment_ids=self._segment_ids(),
-                replace=bool(self.replace.checked),
-            )
-        except MyoScarSegError as error:
-            self._say(str(error))
-            return
-        if added is False or (added is None and self._workflow.error):
-            self._say(str(self._workflow.error))
-            return
-        self.dialog.hide()
-
-    # ------------------------------------------------------------------ inside
-
-    def _build(self, parent: Any) -> None:
-        dialog = self.dialog = qt.QDialog(parent)
-        dialog.name = "MyoScarSegAddStudy"
-        dialog.windowTitle = _("Add this study to the training library")
-        dialog.minimumWidth = 380
-        column = qt.QVBoxLayout(dialog)
-        self.study = qt.QLabel()
-        self.study.name = "addStudyName"
-        self.study.wordWrap = True
-        column.addWidget(self.study)
-        form = qt.QFormLayout()
-        form.setFieldGrowthPolicy(qt.QFormLayout.AllNonFixedFieldsGrow)
-        column.addLayout(form)
+        title = _("Add this study to the training library")
+        self.dialog, form, self.add_button = window(tab.form, "MyoScarSegAddStudy", title, _("Add"), "addConfirmButton")
+        self.study = _line("addStudyName")
+        form.addRow(self.study)
         self.patient = _edit("addPatientEdit", _("Code of the patient, never the name. Exams of one patient have one code."))
         form.addRow(_("Patient code"), self.patient)
         self.reader = _edit("addReaderEdit", _("Your code, so that it is known later who corrected the study"))
         form.addRow(_("Reader"), self.reader)
-        self.segments: dict[str, Any] = {}
-        self._labels: dict[str, Any] = {}
-        for role, title, tip in (
+        self.segments: dict[str, tuple[Any, Any]] = {}  # role to label and list
+        for role, name, tip in (
             ("scar", _("Scar"), _("The segment that is scar")),
             (
                 "myocardium",
@@ -105,10 +42,10 @@ class AddDialog:
             ("blood_pool", _("Blood pool"), _("The segment of the left ventricle's cavity, if it was drawn")),
             ("no_reflow", _("No-reflow"), _("The segment of the dark core in the scar (MVO), if it is one of its own")),
         ):
-            combo = self.segments[role] = qt.QComboBox()
+            combo, label = qt.QComboBox(), qt.QLabel(name)
             combo.name = f"addSegment_{role}"
             combo.toolTip = tip
-            label = self._labels[role] = qt.QLabel(title)
+            self.segments[role] = label, combo
             form.addRow(label, combo)
         self.all_slices = qt.QRadioButton(_("All slices are reviewed"))
         self.all_slices.name = "addAllSlices"
@@ -127,37 +64,83 @@ class AddDialog:
         self.replace.name = "addReplaceCheckBox"
         self.replace.toolTip = _("Without this a study that is in the library already is refused")
         form.addRow("", self.replace)
-        self.problem = qt.QLabel()
-        self.problem.name = "addProblemLabel"
-        self.problem.wordWrap = True
-        self.problem.visible = False
-        column.addWidget(self.problem)
-        buttons = qt.QHBoxLayout()
-        column.addLayout(buttons)
-        buttons.addStretch(1)
-        self.cancel_button = qt.QPushButton(_("Cancel"))
-        self.add_button = qt.QPushButton(_("Add"))
-        self.add_button.name = "addConfirmButton"
-        self.add_button.default = True
-        buttons.addWidget(self.cancel_button)
-        buttons.addWidget(self.add_button)
+        self.problem = _line("addProblemLabel")
+        form.addRow(self.problem)
         self.add_button.connect("clicked()", self.add)
-        self.cancel_button.connect("clicked()", dialog.hide)
         self.patient.connect("textChanged(QString)", lambda _text: self.refresh())
-        self.slices.connect("textEdited(QString)", lambda _text: self._some())
+        self.slices.connect("textEdited(QString)", lambda _text: self.some_slices.setChecked(True))
+
+    def show(self) -> None:
+        """Show it for the study in hand, with what is likely filled in."""
+        self._propose()
+        self.dialog.show()
+        self.dialog.raise_()
+        self.patient.setFocus()
+        self.patient.selectAll()
+
+    def close(self) -> None:
+        """Go."""
+        self.dialog.close()
+        self.dialog.deleteLater()
+
+    def refresh(self) -> None:
+        """Follow the study in hand, and say why it cannot be added now, if it cannot."""
+        if not self.dialog.visible:
+            return
+        if self._tab.panel.workflow.volume_node is not self._volume:
+            self._propose()
+        why = self._tab.workflow.why_not("add_current")
+        if not why and not str(self.patient.text).strip():
+            why = _("Give the patient's code.")
+        self.add_button.enabled = not why
+        self.add_button.toolTip = why
+
+    def add(self) -> None:
+        """Add the study with what was filled in."""
+        try:
+            reviewed = None if self.all_slices.checked else _slices(str(self.slices.text))
+        except ValueError as error:
+            self._say(str(error))
+            return
+        reader = str(self.reader.text).strip()
+        self._tab.panel.settings.keep("reader", reader)
+        chosen = {role: str(combo.itemData(combo.currentIndex) or "") for role, (_label, combo) in self.segments.items()}
+        begun = self._cases.add_current(
+            str(self.patient.text).strip(),
+            reviewer=reader,
+            reviewed=reviewed,
+            tags=tuple(tag.strip() for tag in str(self.tags.text).split(",") if tag.strip()),
+            segment_ids={role: segment for role, segment in chosen.items() if segment},
+            replace=bool(self.replace.checked),
+        )
+        if begun:
+            self.dialog.close()
+        else:
+            self._say(self._tab.workflow.state.error)
+
+    # ------------------------------------------------------------------ inside
 
     def _propose(self) -> None:
-        workflow, training = self._tab.panel.workflow, self._workflow
-        self._volume = workflow.volume_node
+        workflow = self._tab.panel.workflow
+        session, self._volume = workflow.session, workflow.volume_node
         self._say("")
         name = "" if self._volume is None else str(self._volume.GetName())
         self.study.text = _("Volume {name}, as it is corrected now.").format(name=name) if name else ""
-        self.patient.text = training.cases.next_patient
+        self.patient.text = self._cases.next_patient
         self.reader.text = self._tab.panel.settings.text("reader")
-        session = workflow.session
+        self._list_segments(session)
+        reviewed = self._cases.reviewed_slices()
+        self.slices.text = _text(reviewed)
+        whole = session is None or not reviewed or len(reviewed) == session.study.slices
+        self.all_slices.checked = whole
+        self.some_slices.checked = not whole
+        self.replace.checked = bool(self._cases.opened_case)  # it was opened from the library to be corrected
+        self.refresh()
+
+    def _list_segments(self, session: Any) -> None:
         node = None if session is None else session.segmentation.existing_node
-        choices = list(training.cases.segments(node)) if node is not None else []
-        for role, combo in self.segments.items():
+        choices = [] if node is None else segments(node)
+        for role, (label, combo) in self.segments.items():
             combo.clear()
             combo.addItem(_("choose") if role == "scar" else _("not drawn"), "")
             for choice in choices:
@@ -167,22 +150,7 @@ class AddDialog:
                 likely = str(session.segmentation.existing_segment_id or likely)  # whatever the user called it
             combo.setCurrentIndex(max(combo.findData(likely), 0))
             # With one segment that is known there is nothing to choose.
-            combo.visible = self._labels[role].visible = len(choices) > 1 or (role == "scar" and bool(choices) and not likely)
-        reviewed = training.cases.reviewed_slices()
-        slices = 0 if session is None else session.study.slices
-        self.slices.text = _text(reviewed)
-        whole = not reviewed or len(reviewed) == slices
-        self.all_slices.checked = whole
-        self.some_slices.checked = not whole
-        self.replace.checked = bool(training.cases.opened_case)  # it was opened from the library to be corrected
-        self.refresh()
-
-    def _some(self) -> None:
-        self.some_slices.checked = True
-
-    def _segment_ids(self) -> dict[str, str]:
-        chosen = {role: str(combo.itemData(combo.currentIndex) or "") for role, combo in self.segments.items() if combo.count}
-        return {role: segment for role, segment in chosen.items() if segment}
+            combo.visible = label.visible = len(choices) > 1 or (role == "scar" and bool(choices) and not likely)
 
     def _say(self, sentence: str) -> None:
         self.problem.text = sentence
@@ -222,3 +190,10 @@ def _edit(name: str, tip: str) -> Any:
     edit.toolTip = tip
     edit.maxLength = 120
     return edit
+
+
+def _line(name: str) -> Any:
+    label = qt.QLabel()
+    label.name = name
+    label.wordWrap = True
+    return label

@@ -13,7 +13,7 @@ import qt
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training.pictures import Pictures
+from MyoScarSegLib.widgets.training.training_pictures import PictureCache
 
 THUMBNAIL_PX = 40
 _AT_ONCE_S = 0.008
@@ -64,7 +64,7 @@ class CaseTable:
         self._shown: list[CaseLine] = []
         self._words: list[str] = []
         self._column, self._down = _CASE, False
-        self._pictures = Pictures(THUMBNAIL_PX)
+        self._pictures = PictureCache(THUMBNAIL_PX)
         self._unwritten: list[int] = []  # rows whose texts are not in the widget yet
         self._waiting: list[int] = []  # rows whose pictures were not looked for yet
         header = table.horizontalHeader()

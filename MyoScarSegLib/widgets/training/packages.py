@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.installation.requirements import missing_now
-from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.widgets.install_dialog import InstallDialog
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Packages:
         if not self._missing:
             return True
         self._then = then
-        self._tab.changed(TrainChange.STATE)
+        self._tab.changed("error")
         self.show()
         return False
 

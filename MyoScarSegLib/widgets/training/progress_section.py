@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from MyoScarSegLib.scene.notices import TrainChange
+import qt
+
+from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _, in_words
-from MyoScarSegLib.widgets.training.confirm import confirm
-from MyoScarSegLib.widgets.training.curve_picture import draw_curves, fitted, key_text
-from MyoScarSegLib.widgets.training.pictures import Pictures, stamp_of
+from MyoScarSegLib.widgets.training import dialogs
+from MyoScarSegLib.widgets.training.training_pictures import PictureCache, curves_key, draw_curves
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.training_tab import TrainingTab
@@ -23,36 +24,34 @@ _EXAMPLE_PX = 320
 _EPOCH = re.compile(r"epoch-(\d+)-(.+)-(\d+)")
 _MIB = 2**20
 _READER, _MODEL = "#56b4e9", "#e69f00"
-"""Colours of the outlines in the examples."""
+"""Colors of the outlines in the examples."""
 
 
 class ProgressSection(TrainingSection):
     """The section *Progress*."""
 
-    watches = frozenset({TrainChange.RUN, TrainChange.CURVES, TrainChange.RUNS, TrainChange.STATE})
+    watches = frozenset({"run", "statuses", "curves", "examples"})
 
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
         ui = self.ui
         self._pause_tip = ui.pauseButton.toolTip
-        self._labels = [getattr(ui, f"example{n}") for n in range(EXAMPLES)]
-        self._pictures = Pictures(_EXAMPLE_PX)
+        self._pictures = PictureCache(_EXAMPLE_PX)
         self._epochs: list[int] = []
         self._follow = True  # the newest epoch's examples, until the user looks back
-        self._drawn: Any = None
-        self._examples_shown: Any = None
+        self._drawn: tuple[int, bool] | None = None  # width of the curves' picture, and whether on a dark ground
         self._seen: str | None = None  # the training that was shown last; None before the first look
         ui.pauseButton.connect("clicked()", self.pause_or_resume)
         ui.stopButton.connect("clicked()", self.workflow.trainings.stop)
         ui.cancelRunButton.connect("clicked()", self.ask_and_cancel)
-        ui.showCurvesButton.connect("clicked()", self.show_curves)
+        ui.showCurvesButton.connect("clicked()", lambda: self.panel.views.show_plot(self.workflow.trainings.show_curves))
         ui.exampleEpochSlider.connect("valueChanged(int)", self._looked_back)
 
     @property
     def short(self) -> str:
         """How far the training is, in a word or two; empty if none runs."""
-        status = self.workflow.trainings.status
-        if status is None or str(status.state) != "running":
+        status = self.workflow.state.status
+        if status is None or not self.workflow.state.running:
             return ""
         return f"{status.epoch}/{status.epochs}" if status.epochs else "…"
 
@@ -60,15 +59,15 @@ class ProgressSection(TrainingSection):
 
     def pause_or_resume(self) -> None:
         """Let the training rest, or go on."""
-        if self._can_resume():
-            if self.tab.packages.ready(self.workflow.trainings.resume):
-                self.workflow.trainings.resume()
-        else:
+        status = self.workflow.state.status
+        if status is None or not status.state.can_go_on:
             self.workflow.trainings.pause()
+        elif self.tab.packages.ready(self.workflow.trainings.resume):
+            self.workflow.trainings.resume()
 
     def ask_and_cancel(self) -> None:
         """Ask, and end the training without keeping anything."""
-        confirm(
+        dialogs.confirm(
             self.tab.form,
             _("Cancel the training?"),
             _("Its models are deleted, also the best so far. To keep that one, press Stop instead."),
@@ -76,96 +75,73 @@ class ProgressSection(TrainingSection):
             self.workflow.trainings.cancel_run,
         )
 
-    def show_curves(self) -> None:
-        """Show the curves in Slicer's plot view."""
-        self.panel.views.show_plot(self.workflow.trainings.show_curves)
-
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.workflow
-        run, status = training.trainings.run, training.trainings.status
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+        ui, run, status = self.ui, self.workflow.state.run, self.workflow.state.status
         self.panel.title_train_tab(self.tab.title)
         ui.progressSection.visible = run is not None
-        self._notice(run, status)
+        self._bring_into_sight()
         if run is None or status is None:
             return
         state = str(status.state)
         ui.runTitleLabel.text = run.name
         style.badge(ui.runStateLabel, state_word(state), style.STATE_COLORS.get(state, style.GREY))
-        self._show_bar(status)
+        ui.runBar.visible = self.workflow.state.running or status.state.can_go_on
+        done, ui.runBar.maximum = _fraction(status)
+        ui.runBar.value = done
         ui.runDetailLabel.text = "\n".join(_details(status))
-        self._show_buttons(state)
-        if changes & {TrainChange.CURVES, TrainChange.RUN}:
+        self._show_buttons(status)
+        if changes & {"run", "curves", "examples"}:
             self._show_curves()
             self.panel.views.fit_plot()
             self._show_examples()
 
     def tick(self) -> bool:  # noqa: D102
-        width = int(self.ui.curvePicture.width)
-        if self.tab.shown and self._drawn is not None and self._drawn[:2] != (width, style.is_dark(self.ui.curvePicture)):
+        if self.tab.shown and self._drawn is not None and self._drawn != self._picture_size():
             self._show_curves()
-            self._examples_shown = None
             self._show_examples()
         return False
 
-    def _notice(self, run: Any, status: Any) -> None:
+    def _bring_into_sight(self) -> None:
         """Have a training that has just begun in sight, wherever it was begun."""
-        before, self._seen = self._seen, "" if run is None else run.name
-        if before is None or run is None or status is None or run.name == before:
-            return
-        if str(status.state) == "running" and self.tab.shown:
+        run, before = self.workflow.state.run, self._seen
+        self._seen = "" if run is None else run.name
+        if before is not None and before != self._seen and self.workflow.state.running and self.tab.shown:
             self.ui.progressSection.collapsed = False
             self.tab.bring_into_sight(self.ui.cancelRunButton)
 
-    def _can_resume(self) -> bool:
-        status = self.workflow.trainings.status
-        return status is not None and str(status.state) != "running" and status.state.can_go_on
-
-    def _show_bar(self, status: Any) -> None:
-        ui = self.ui
-        running = str(status.state) == "running"
-        ui.runBar.visible = running or self._can_resume()
-        done, total = _fraction(status)
-        ui.runBar.maximum = total
-        ui.runBar.value = done
-
-    def _show_buttons(self, state: str) -> None:
-        ui = self.ui
-        resumes = self._can_resume()
+    def _show_buttons(self, status: RunStatus) -> None:
+        ui, resumes = self.ui, status.state.can_go_on
         ui.pauseButton.text = _("Resume") if resumes else _("Pause")
         tip = _("Go on with the training where it was") if resumes else self._pause_tip
         self.allow(ui.pauseButton, "resume" if resumes else "pause", tip)
         self.allow(ui.stopButton, "stop")
         self.allow(ui.cancelRunButton, "cancel_run")
         for button in (ui.pauseButton, ui.stopButton, ui.cancelRunButton):
-            button.visible = state not in ("finished", "cancelled")
+            button.visible = status.state not in (RunState.FINISHED, RunState.CANCELLED)
+
+    def _picture_size(self) -> tuple[int, bool]:
+        return int(self.ui.curvePicture.width), style.is_dark(self.ui.curvePicture)
 
     def _show_curves(self) -> None:
-        ui, series = self.ui, self.workflow.trainings.curve_values
-        width = int(ui.curvePicture.width)
-        shown = bool(series) and any(len(points) for points in series.values())
+        ui, curves = self.ui, self.workflow.state.curves
+        shown = any(curves.values())
         for name in ("curvePicture", "curveKeyLabel", "showCurvesButton"):
             getattr(ui, name).visible = shown
-        ends = {name: (len(points), *points[-1:]) for name, points in series.items()}
-        now = (width, style.is_dark(ui.curvePicture), ends) if shown else None
-        if now == self._drawn:
-            return
-        self._drawn = now
+        self._drawn = self._picture_size() if shown else None
         if shown:
-            ui.curvePicture.setPixmap(draw_curves(ui.curvePicture, series))
-            ui.curveKeyLabel.text = key_text(series)
+            ui.curvePicture.setPixmap(draw_curves(ui.curvePicture, curves))
+            ui.curveKeyLabel.text = curves_key(curves)
 
     def _show_examples(self) -> None:
-        ui = self.ui
-        by_epoch = _by_epoch(self.workflow.trainings.examples)
+        ui, by_epoch = self.ui, _by_epoch(self.workflow.state.examples)
         self._epochs = sorted(by_epoch)
         ui.examplesPanel.visible = bool(by_epoch)
         if not by_epoch:
             self._follow = True
             return
-        slider = ui.exampleEpochSlider
-        last = len(self._epochs) - 1
+        slider, last = ui.exampleEpochSlider, len(self._epochs) - 1
         before = slider.blockSignals(True)
         slider.maximum = last
         if self._follow or slider.value > last:
@@ -173,27 +149,22 @@ class ProgressSection(TrainingSection):
         slider.blockSignals(before)
         slider.visible = last > 0
         epoch = self._epochs[int(slider.value)]
-        paths = by_epoch[epoch][:EXAMPLES]
         ui.examplesLabel.text = _("Epoch {n}: {reader} reader {model} model").format(
             n=epoch, reader=f"<span style='color: {_READER}'>●</span>", model=f"<span style='color: {_MODEL}'>●</span>"
         )
         width = max((int(ui.examplesPanel.width) - 8) // 3, 60)
-        stamps = (width, [stamp_of(path) for path in paths])
-        if stamps == self._examples_shown:
-            return
-        self._examples_shown = stamps
-        for number, label in enumerate(self._labels):
-            path = paths[number] if number < len(paths) else None
-            self._show_example(label, path, width)
+        for number in range(EXAMPLES):
+            self._show_example(number, by_epoch[epoch][number] if number < len(by_epoch[epoch]) else None, width)
 
-    def _show_example(self, label: Any, path: Path | None, width: int) -> None:
-        picture = self._pictures.get(path)
+    def _show_example(self, number: int, path: Path | None, width: int) -> None:
+        label, picture = getattr(self.ui, f"example{number}"), self._pictures.get(path)
         label.visible = picture is not None
         if picture is None or path is None:
             return
-        shown = fitted(picture, width)
-        label.setPixmap(shown)
-        label.setFixedHeight(shown.height())
+        if picture.width() > width:
+            picture = picture.scaledToWidth(width, qt.Qt.SmoothTransformation)
+        label.setPixmap(picture)
+        label.setFixedHeight(picture.height())
         found = _EPOCH.match(path.stem)
         label.toolTip = _("{patient}, slice {k}").format(patient=found[2], k=int(found[3])) if found else path.stem
 
@@ -205,14 +176,13 @@ class ProgressSection(TrainingSection):
 def _by_epoch(paths: Sequence[Path]) -> dict[int, list[Path]]:
     """Pictures of examples by their epoch, each epoch's by name."""
     found: dict[int, list[Path]] = {}
-    for path in sorted(Path(p) for p in paths):
-        match = _EPOCH.match(path.stem)
-        if match:
+    for path in sorted(paths):
+        if match := _EPOCH.match(path.stem):
             found.setdefault(int(match[1]), []).append(path)
     return found
 
 
-def _fraction(status: Any) -> tuple[int, int]:
+def _fraction(status: RunStatus) -> tuple[int, int]:
     """How far a training is, for a bar: whole epochs, and what the stage adds to them; total 0 if that is not known."""
     if status.epochs:
         inside = status.done / status.total if status.total and status.stage == "steps" else 0.0
@@ -220,10 +190,10 @@ def _fraction(status: Any) -> tuple[int, int]:
     return (status.done, status.total) if status.total else (0, 0)
 
 
-def _details(status: Any) -> list[str]:
+def _details(status: RunStatus) -> list[str]:
     """Lines on where a training is."""
     lines = []
-    if str(status.state) == "running":
+    if status.state is RunState.RUNNING:
         first = [_stage_word(status.stage)]
         if status.part:
             first.append(_("scar model") if status.part == "segmenter" else _("box model"))
@@ -248,7 +218,7 @@ def _details(status: Any) -> list[str]:
     return [*lines, *status.notes]
 
 
-def _seconds_left(status: Any) -> float | None:
+def _seconds_left(status: RunStatus) -> float | None:
     """Of the whole training, as its epochs went so far; of the stage before the first epoch has ended."""
     if status.epochs and status.epoch > 1 and status.seconds:
         done = _fraction(status)[0] / 100

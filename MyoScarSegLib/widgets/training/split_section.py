@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.scene.notices import TrainChange
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _
 
@@ -19,7 +18,7 @@ _TRAINING, _VALIDATION, _NEITHER = "training", "validation", ""
 class SplitSection(TrainingSection):
     """The section *Split by patient*."""
 
-    watches = frozenset({TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.STATE})
+    watches = frozenset({"folder", "gone", "rows", "split", "busy"})
 
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
@@ -43,14 +42,12 @@ class SplitSection(TrainingSection):
 
     def move(self, part: str) -> None:
         """Put the chosen patients on a side, or on none."""
-        for patient in self._chosen():
-            if not self.workflow.cases.move(patient, part):
-                return  # the sentence says why; the others wait for it to be put right
+        chosen = [str(item.text()) for widget in self._lists.values() for item in widget.selectedItems()]
+        self.workflow.cases.move(chosen, part)
 
-    def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
         ui = self.ui
-        split = self.workflow.cases.split
-        patients = {row.case.patient for row in self.workflow.cases.rows if row.case is not None}
+        split, patients = self.workflow.state.split, set(self.workflow.state.patients)
         sides = {
             _TRAINING: [] if split is None else list(split.training),
             _VALIDATION: [] if split is None else list(split.validation),
@@ -79,9 +76,6 @@ class SplitSection(TrainingSection):
         if split.seed is None:
             return _("Changed by hand. Saved with the library and with every training.")
         return _("Drawn with seed {seed}. Saved with the library and with every training.").format(seed=split.seed)
-
-    def _chosen(self) -> list[str]:
-        return [str(item.text()) for widget in self._lists.values() for item in widget.selectedItems()]
 
     def _selected(self, part: str) -> None:
         """One list at a time has a selection: a move has one direction."""

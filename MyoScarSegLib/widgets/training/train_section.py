@@ -2,174 +2,198 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qt
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.notices import TrainChange
-from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings, choice
+from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
+from MyoScarSegLib.training.train_settings import CHOICES, DETECTOR, FRESH, SEGMENTER, TrainSettings, choice
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.section import TrainingSection
-from MyoScarSegLib.widgets.text import _, in_words
-from MyoScarSegLib.widgets.training.settings_form import SettingsForm
+from MyoScarSegLib.widgets.form_binding import FormBinding, list_choices
+from MyoScarSegLib.widgets.section import TrainingSection, quietly
+from MyoScarSegLib.widgets.text import _, device_text, in_words
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _KEPT = "trainSettings"
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_WIDGETS = {
+    "what": "whatCombo", "start_segmenter": "startSegmenterCombo", "start_detector": "startDetectorCombo", "mode": "modeCombo",
+    "preset": "presetCombo", "seed": "trainSeedSpin", "device": "trainDeviceCombo", "epochs": "epochsSpin",
+    "patience": "patienceSpin", "dice": "diceSpin", "cross_entropy": "crossEntropySpin", "divergence": "divergenceSpin",
+    "blur_px": "labelBlurSpin", "augmentation": "augmentationCombo", "name": "runNameEdit",
+}  # fmt: skip
+"""Field of the settings to the widget that shows it. Fields without one keep what they were filled with."""
 
 
 class TrainSection(TrainingSection):
     """The section *Train*."""
 
-    watches = frozenset(
-        {TrainChange.LIBRARY, TrainChange.SPLIT, TrainChange.MODELS, TrainChange.RUN, TrainChange.RUNS, TrainChange.STATE}
-    )
+    watches = frozenset({"folder", "rows", "split", "models", "run", "runs", "statuses", "busy", "measured", "preview"})
 
     def __init__(self, tab: TrainingTab) -> None:
         super().__init__(tab)
         ui = self.ui
-        self._estimated: TrainSettings | None = None  # what the estimate that is shown is for
-        self._picture: Any = None
-        self._picture_of: tuple[Path, int] | None = None
+        self._filled = TrainSettings()
+        self._picture: tuple[Path, Any] | None = None
         ui.previewPicture.visible = False
-        self.form = SettingsForm(ui, self._changed)
-        self.form.kept(self.settings.text(_KEPT, "{}"))
+        for field, choices in CHOICES.items():
+            list_choices(getattr(ui, _WIDGETS[field]), [(one.name, _(one.title)) for one in choices])
+        list_choices(ui.trainDeviceCombo, [(device, device_text(device)) for device in _DEVICES])
+        self._list_models()
+        self._binding = FormBinding(ui, _WIDGETS, self._changed)
+        self.fill(self._kept())
         ui.startTrainButton.connect("clicked()", self.start)
         ui.estimateButton.connect("clicked()", self.estimate)
         ui.previewButton.connect("clicked()", self.preview)
-        ui.trainDefaultsButton.connect("clicked()", lambda: self.form.fill(TrainSettings()))
+        ui.trainDefaultsButton.connect("clicked()", lambda: self.fill(TrainSettings()))
+
+    # ------------------------------------------------------------------ the settings
+
+    @property
+    def chosen(self) -> TrainSettings:
+        """What the widgets say.
+
+        Raises:
+            ModelError: the name is not fit, or another value makes no sense; it is named.
+        """
+        values: dict[str, Any] = self._binding.values()
+        return dataclasses.replace(self._filled, **values)
+
+    def fill(self, settings: TrainSettings) -> None:
+        """Show settings; a start model that is not listed is added."""
+        self._filled = settings
+        self._binding.fill(settings)
+        self._changed()
+
+    def repeat(self, settings: TrainSettings) -> None:
+        """Take over the settings of an earlier training."""
+        self.fill(settings)
+        self.ui.trainSection.collapsed = False
+        self.ui.startTrainButton.setFocus()
+
+    def _kept(self) -> TrainSettings:
+        """Settings of the last time; what this program cannot read leaves the defaults."""
+        try:
+            return TrainSettings.from_json(json.loads(self.settings.text(_KEPT, "{}")))
+        except (ValueError, TypeError, MyoScarSegError):
+            return TrainSettings()
+
+    def _list_models(self) -> None:
+        """List the models that can be started from; the chosen ones stay chosen if they are there."""
+        for combo, task, default in (
+            (self.ui.startSegmenterCombo, "segment", DEFAULT_SEGMENTER),
+            (self.ui.startDetectorCombo, "detect", DEFAULT_DETECTOR),
+        ):
+            names = [entry.name for entry in self.workflow.state.models if entry.task == task and entry.name != default]
+            fresh = [(FRESH, _("nothing learnt yet (fresh)"))] if task == "detect" else []
+            choices = [("", _("{name} (usual)").format(name=default)), *((name, name) for name in names), *fresh]
+            quietly(combo, partial(list_choices, combo, choices))
 
     # ------------------------------------------------------------------ what buttons do
 
     def start(self) -> None:
         """Begin the training."""
-        chosen = self._settings()
-        if chosen is None or not self.tab.packages.ready(self.start):
-            return
-        self.tab.status.say_error("")
-        self.workflow.trainings.train(chosen)
+        chosen = self._chosen_or_error()
+        if chosen is not None and self.tab.packages.ready(self.start):
+            self.tab.status.say_error("")
+            self.workflow.trainings.train(chosen)
 
     def estimate(self) -> None:
         """Measure how long it will take."""
-        chosen = self._settings()
-        if chosen is None or not self.tab.packages.ready(self.estimate):
-            return
-        self._estimated = chosen
-        self.workflow.trainings.estimate(chosen)
+        chosen = self._chosen_or_error()
+        if chosen is not None and self.tab.packages.ready(self.estimate):
+            self.workflow.trainings.estimate(chosen)
 
     def preview(self) -> None:
         """Have pictures made of how slices are varied."""
-        chosen = self._settings()
+        chosen = self._chosen_or_error()
         if chosen is not None and self.tab.packages.ready(self.preview):
             self.workflow.trainings.preview(chosen.augmentation)
 
-    def repeat(self, settings: TrainSettings) -> None:
-        """Take up the settings of an earlier training."""
-        self.form.fill(settings)
-        self.ui.trainSection.collapsed = False
-        self.ui.startTrainButton.setFocus()
-
-    # ------------------------------------------------------------------ showing
-
-    def refresh(self, changes: frozenset[TrainChange]) -> None:  # noqa: D102
-        ui, training = self.ui, self.workflow
-        if TrainChange.MODELS in changes:
-            self.form.show_models(training.models.entries)
-        self.allow(ui.startTrainButton, "train")
-        self.allow(ui.estimateButton, "estimate")
-        self.allow(ui.previewButton, "preview")
-        style.mark_next_step(ui.startTrainButton, bool(ui.startTrainButton.enabled) and not training.trainings.runs)
-        self._show_rows()  # a section that is opened shows all its rows
-        self._explain()
-        self._show_estimate()
-        self._show_preview()
-
-    def _settings(self) -> TrainSettings | None:
+    def _chosen_or_error(self) -> TrainSettings | None:
         """What the widgets say; None, and the sentence is shown, if that makes no sense."""
         try:
-            return self.form.settings
+            return self.chosen
         except MyoScarSegError as error:
             self.tab.status.say_error(str(error))
             return None
 
+    # ------------------------------------------------------------------ showing
+
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+        ui = self.ui
+        if "models" in changes:
+            self._list_models()
+        self.allow(ui.startTrainButton, "train")
+        self.allow(ui.estimateButton, "estimate")
+        self.allow(ui.previewButton, "preview")
+        style.mark_next_step(ui.startTrainButton, bool(ui.startTrainButton.enabled) and not self.workflow.state.runs)
+        self._show_choices()  # a section that is opened shows all its rows
+        self._show_preview()
+
     def _changed(self) -> None:
         try:
-            self.settings.keep(_KEPT, self.form.text)
+            # Without the name: the next training makes another model.
+            self.settings.keep(_KEPT, json.dumps(dataclasses.replace(self.chosen, name="").to_json()))
         except MyoScarSegError as error:  # a name that is being typed; Train says it again
             self.ui.trainExplainLabel.text = str(error)
             return
-        self._show_rows()
-        self._explain()
-        self._show_estimate()
+        self._show_choices()
 
-    def _show_rows(self) -> None:
-        """Show what the chosen training has, and a line on each choice."""
-        ui, chosen = self.ui, self._now()
-        if chosen is None:
+    def _show_choices(self) -> None:
+        """Show what the chosen training has, a line on each choice, and how long it takes if that was measured."""
+        ui, split = self.ui, self.workflow.state.split
+        try:
+            chosen = self.chosen
+            ui.trainExplainLabel.text = chosen.explain(None if split is None else len(split.training))
+        except MyoScarSegError as error:
+            ui.trainExplainLabel.text = str(error)
             return
-        segmenter = SEGMENTER in chosen.parts
+        segments, detects = SEGMENTER in chosen.parts, DETECTOR in chosen.parts
         for widget in (ui.startSegmenterLabel, ui.startSegmenterCombo, ui.modeLabel, ui.modeCombo, ui.modeInfo):
-            widget.visible = segmenter
+            widget.visible = segments
         for widget in (ui.startDetectorLabel, ui.startDetectorCombo):
-            widget.visible = DETECTOR in chosen.parts
-        ui.startDetectorLabel.text = _("Box model") if segmenter else _("Start from")
-        ui.startSegmenterLabel.text = _("Scar model") if DETECTOR in chosen.parts else _("Start from")
+            widget.visible = detects
+        ui.startDetectorLabel.text = _("Box model") if segments else _("Start from")
+        ui.startSegmenterLabel.text = _("Scar model") if detects else _("Start from")
         ui.modeInfo.text = _(choice("mode", chosen.mode).line)
         ui.presetInfo.text = _(choice("preset", chosen.preset).line)
         ui.whatCombo.toolTip = _(choice("what", chosen.what).line)
         ui.augmentationCombo.toolTip = _(choice("augmentation", chosen.augmentation).line)
         for name in ("lossesLabel", "diceSpin", "crossEntropySpin", "divergenceSpin", "labelBlurSpin"):
-            getattr(ui, name).enabled = segmenter
+            getattr(ui, name).enabled = segments
+        ui.estimateLabel.text, ui.estimateLabel.toolTip = self._estimate_words(chosen)
 
-    def _explain(self) -> None:
-        split = self.workflow.cases.split
-        try:
-            text = self.form.settings.explain(None if split is None else len(split.training))
-        except MyoScarSegError as error:
-            text = str(error)
-        self.ui.trainExplainLabel.text = text
-
-    def _show_estimate(self) -> None:
-        result = self.workflow.trainings.estimate_result
-        if self.workflow.busy == "estimate":
-            text = _("measuring ...")
-        elif result is None or self._estimated is None:
-            text = _("not measured yet")
-        elif self._estimated != self._now():
-            text = _("not measured for these settings")
-        else:
-            text = _("about {time} ({low} to {high})").format(
-                time=in_words(result.seconds), low=in_words(result.low), high=in_words(result.high)
-            )
-        self.ui.estimateLabel.text = text
-        self.ui.estimateLabel.toolTip = "" if result is None else _parts(result)
-
-    def _now(self) -> TrainSettings | None:
-        try:
-            return self.form.settings
-        except MyoScarSegError:
-            return None
+    def _estimate_words(self, chosen: TrainSettings) -> tuple[str, str]:
+        """How long the chosen training takes, and what the time goes to."""
+        measured = self.workflow.state.measured
+        if self.workflow.state.busy == "estimate":
+            return _("measuring ..."), ""
+        if measured is None:
+            return _("not measured yet"), ""
+        if measured.settings != chosen:
+            return _("not measured for these settings"), ""
+        result = measured.estimate
+        about, low, high = (in_words(seconds) for seconds in (result.seconds, result.low, result.high))
+        parts = [f"{name}: {in_words(seconds)}" for name, seconds in result.parts.items() if seconds >= 1]
+        tip = [_("Measured on this computer ({device}).").format(device=result.device), *parts]
+        return _("about {time} ({low} to {high})").format(time=about, low=low, high=high), "\n".join(tip)
 
     def _show_preview(self) -> None:
-        path = self.workflow.trainings.preview_picture
-        if path is None or not Path(path).is_file():
-            self.ui.previewPicture.visible = False
+        ui, path = self.ui, self.workflow.state.preview
+        ui.previewPicture.visible = path is not None
+        if path is None:
             return
-        stamp = (Path(path), Path(path).stat().st_mtime_ns)
-        if stamp != self._picture_of:
-            self._picture_of = stamp
-            self._picture = qt.QPixmap(str(path))
-        width = max(int(self.ui.trainAdvancedGroup.width) - 24, 120)
-        picture = self._picture.scaledToWidth(width, qt.Qt.SmoothTransformation)
-        self.ui.previewPicture.setPixmap(picture)
-        self.ui.previewPicture.setFixedHeight(picture.height())
-        self.ui.previewPicture.visible = True
-
-
-def _parts(result: Any) -> str:
-    """What the time goes to, one line each."""
-    lines = [f"{name}: {in_words(seconds)}" for name, seconds in result.parts.items() if seconds >= 1]
-    return "\n".join([_("Measured on this computer ({device}).").format(device=result.device), *lines])
+        if self._picture is None or self._picture[0] != path:
+            self._picture = path, qt.QPixmap(str(path))
+        width = max(int(ui.trainAdvancedGroup.width) - 24, 120)
+        picture = self._picture[1].scaledToWidth(width, qt.Qt.SmoothTransformation)
+        ui.previewPicture.setPixmap(picture)
+        ui.previewPicture.setFixedHeight(picture.height())

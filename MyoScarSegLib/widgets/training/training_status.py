@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.scene.notices import TrainChange
+from MyoScarSegLib.scene.training.training_state import FIELDS, TrainingState
 from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.status_section import StatusSection
 from MyoScarSegLib.widgets.text import _
@@ -16,13 +16,17 @@ _LOG_TAIL_BYTES = 8000
 class TrainingStatus(StatusSection, TrainingSection):
     """The card at the top of the training tab."""
 
-    watches = frozenset(TrainChange)
+    watches = FIELDS
     prefix = "train"
-    change = TrainChange.STATE
+    change = "error"
 
     def __init__(self, tab: Any) -> None:
         super().__init__(tab)
         self.needs_packages = _("Training")
+
+    @property
+    def said(self) -> TrainingState:  # noqa: D102
+        return self.workflow.state
 
     @property
     def advice(self) -> str:  # noqa: D102
@@ -37,7 +41,7 @@ class TrainingStatus(StatusSection, TrainingSection):
 
     def log(self) -> list[str]:  # noqa: D102
         lines = [self.panel.unexpected.log]
-        run = self.workflow.trainings.run
+        run = self.workflow.state.run
         if run is not None:
             lines += [f"Training: {run.name}", "", _tail(run.folder / "output.txt")]
         return lines

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.scene.notices import Change, TrainChange
-from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.training.training_state import FIELDS
+from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.tab import Tab
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training import confirm
+from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.case_table import THUMBNAIL_PX
 from MyoScarSegLib.widgets.training.comparison_section import ComparisonSection
 from MyoScarSegLib.widgets.training.library_section import LibrarySection
@@ -48,7 +49,7 @@ class TrainingTab(Tab):
     workflow: TrainingWorkflow
 
     def __init__(self, panel: Panel) -> None:
-        super().__init__(panel, "Training", panel.backend.training, TrainChange)
+        super().__init__(panel, "Training", panel.backend.training, FIELDS)
         self.ready = False
         self.workflow.watching = False
         self._set_style()
@@ -64,7 +65,7 @@ class TrainingTab(Tab):
         self._unobserve.append(panel.workflow.on_changed(self._first_tab_changed))
         self.restore_collapsed(*_SECTIONS)
         for name in _SECTIONS:  # what is opened shows all its rows
-            getattr(self.ui, f"{name}Section").connect("contentsCollapsed(bool)", lambda _on: self.changed(*TrainChange))
+            getattr(self.ui, f"{name}Section").connect("contentsCollapsed(bool)", lambda _on: self.changed(*FIELDS))
         if kept := panel.settings.text("trainingLibrary"):
             self.workflow.kept_folder = Path(kept)
         self.flush()
@@ -80,8 +81,9 @@ class TrainingTab(Tab):
         self.workflow.watching = on
         if on:
             self._open_kept()
+            self.workflow.models.refresh()
             self._set_style()  # the theme may have been changed meanwhile
-            self.changed(*TrainChange)
+            self.changed(*FIELDS)
 
     def bring_into_sight(self, widget: Any) -> None:
         """Scroll the panel so far that a widget is seen, once it has its place."""
@@ -90,13 +92,14 @@ class TrainingTab(Tab):
     def cleanup(self) -> None:
         """Let go of application and workflow; the training itself goes on."""
         super().cleanup()
-        confirm.close_all()
+        dialogs.close_all()
         self.packages.close()
 
     def _first_tab_changed(self, change: Change) -> None:
         """Whether the study in hand can be added depends on it, and which model is in use."""
         if self.shown and change in (Change.VOLUME, Change.MASK, Change.STATUS):
-            self._changes.add(TrainChange.STATE)
+            self._changes.add("study")
+            self.workflow.update(in_use=self.workflow.models.in_use)
 
     def _scroll_to(self, widget: Any) -> None:
         area = widget if self.shown else None
@@ -108,7 +111,7 @@ class TrainingTab(Tab):
     def _open_kept(self) -> None:
         """Open the library of the last time: not before it is to be seen, for it may lie on a disk that does not answer."""
         kept = self.workflow.kept_folder
-        if kept is not None and self.workflow.library_folder is None:
+        if kept is not None and self.workflow.state.folder is None:
             self.workflow.open_library(kept)
 
     def _set_style(self) -> None:

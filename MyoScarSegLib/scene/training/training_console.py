@@ -1,7 +1,6 @@
 """The calls of a script or of Slicer's Python console on training library, trainings and models; in Slicer's style of names.
 
-They use the same :class:`~MyoScarSegLib.scene.training.workflow.TrainingWorkflow` as the tab. While a call waits, the workflow
-is pumped and the application's events are processed.
+They use the same workflow as the tab. While a call waits, the workflow is pumped and the application's events are processed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.scene.training.workflow import TrainingWorkflow
+from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -153,7 +152,7 @@ class TrainingConsole:
         """All trainings of the library, newest first."""
         self._open(library)
         self.training.refresh()
-        return self.training.trainings.runs
+        return list(self.training.state.runs)
 
     def compare(self, run: Run) -> dict[str, Any]:
         """Compare a training's model with the one in use, on its validation patients. Returns figures, cases and verdict.
@@ -171,19 +170,19 @@ class TrainingConsole:
         """
         if not self.training.models.use(model):
             self._refuse()
-        while self.training.busy:
+        while self.training.state.busy:
             self._give_time()
         self._refuse()
-        return self.training.models.in_use
+        return self.training.models.in_use[0]
 
     # ---- inside
 
     def _open(self, library: Path | str | None, *, create: bool = False) -> None:
-        other = library is not None and Path(library) != self.training.library_folder
+        other = library is not None and Path(library) != self.training.state.folder
         if library is not None and other and not self.training.open_library(Path(library), create=create):
             self._refuse()
         kept = self.training.kept_folder
-        if self.training.library_folder is None and (kept is None or not self.training.open_library(kept)):
+        if self.training.state.folder is None and (kept is None or not self.training.open_library(kept)):
             raise MyoScarSegError(_("Give the folder of the training library."))
 
     def _result(self, begun: bool) -> Any:
@@ -196,12 +195,12 @@ class TrainingConsole:
         if task.state == "cancelled":
             raise Cancelled(_("Cancelled."))
         if task.state == "failed":
-            raise MyoScarSegError(task.error or self.training.error)
+            raise MyoScarSegError(task.error or self.training.state.error)
         return task.result
 
     def _refuse(self) -> None:
-        if self.training.error:
-            raise MyoScarSegError(self.training.error)
+        if self.training.state.error:
+            raise MyoScarSegError(self.training.state.error)
 
     def _give_time(self) -> None:
         self.training.pump()

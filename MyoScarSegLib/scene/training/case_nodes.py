@@ -1,10 +1,13 @@
-"""From a study in the scene to a case of the library: which segments are what, and which slices were reviewed."""
+"""A case of the library and the nodes of its study in the scene: one is made from the other, in both directions.
+
+Which segments are what, and which slices were reviewed, is read from the scene. A case that is opened was read by a process of
+its own; the nodes are made in steps between which the application may go on, for each takes some hundredths of a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +15,23 @@ import slicer
 
 from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.prompts import FAINT, BoxState
+from MyoScarSegLib.scene import terminology
+from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.scene.session import StudySession
 from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.study.tissue import class_of_segment
-from MyoScarSegLib.training.datasets.handover import write_handover
-from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_of_segment
+from MyoScarSegLib.training.datasets.case_record import Case
 
+CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
+"""Attributes of a volume that was opened from a library: the case's name, and the checksum of its image."""
 SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE = "scar", "myocardium", "blood_pool", "no_reflow"
 _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INFARCT, NO_REFLOW_ROLE: NO_REFLOW}
 """In the order in which they are drawn over each other."""
+_SEGMENTS = ((MYOCARDIUM, terminology.MYOCARDIUM), (CAVITY, terminology.BLOOD_POOL), (NO_REFLOW, terminology.NO_REFLOW))
+
+
+# ---- from the scene to a case
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mappi
     return classes, known
 
 
-def reviewed_slices(session: StudySession) -> list[int]:
+def reviewed(session: StudySession) -> list[int]:
     """Slices that the reader has settled: painted in, or with a decision on each of its boxes, other slices without boxes
     included. None if nothing was decided or painted anywhere: then only the reader knows."""
     edited = set(session.edited_slices)
@@ -101,15 +112,6 @@ def reviewed_slices(session: StudySession) -> list[int]:
         return []
     undecided = {box.slice for box in boxes if box.state is BoxState.PROPOSED}
     return [k for k in range(session.study.slices) if k in edited or k not in undecided]
-
-
-def hand_over(path: Path, session: StudySession, classes: np.ndarray) -> None:
-    """Write what the library is to be given; see :mod:`MyoScarSegLib.training.datasets.handover`.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    write_handover(path, session.study, classes)
 
 
 def _by_name(session: StudySession, node: Any) -> dict[str, str]:
@@ -130,3 +132,71 @@ def _mask(session: StudySession, node: Any, segment_id: str, own: bool) -> np.nd
     if array is None:
         raise SceneError(_("A segment cannot be put onto the volume's voxels. Make binary labelmap its representation."))
     return np.ascontiguousarray(session.geometry.to_study(array)) > 0
+
+
+# ---- from a case to the scene
+
+
+@dataclass(frozen=True)
+class ReadCase:
+    """A case as a process has read it.
+
+    Attributes:
+        case: its record.
+        study, labels: the stack, and its classes ``[k, j, i]``.
+        wall_known: whether cavity and myocardium are labeled.
+        window: gray values that are black and white in its pictures.
+    """
+
+    case: Case
+    study: Study
+    labels: np.ndarray
+    wall_known: bool
+    window: tuple[float, float]
+
+
+def opened_volume(scene: Any, case: Case) -> Any:
+    """The volume node of a case that was opened before and is unchanged since; None if there is none."""
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+        node = scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
+        if node.GetAttribute(CASE) == case.case and node.GetAttribute(CONTENT) == case.image_sha256:
+            return node
+    return None
+
+
+def add_volume(scene: Any, read: ReadCase) -> Any:
+    """Put the image of a case into the scene. Returns the volume node."""
+    volume = add_study(scene, read.study, read.case.case, read.window)
+    volume.SetAttribute(CASE, read.case.case)
+    volume.SetAttribute(CONTENT, read.case.image_sha256)
+    return volume
+
+
+def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
+    """Draw the labels of a case over its volume, as if they had been segmented there by hand, in steps.
+
+    Raises:
+        StudyError: the volume is no stack of slices, for it was changed meanwhile.
+    """
+    session = StudySession.open(volume)
+    yield
+    scar = read.labels >= INFARCT
+    session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
+    node = session.segmentation.node
+    for number, term in _SEGMENTS:
+        yield
+        mask = read.labels == number
+        if number == MYOCARDIUM:
+            mask = read.labels >= MYOCARDIUM  # scar is part of the wall
+        if (mask.any() and number == NO_REFLOW) or (number != NO_REFLOW and read.wall_known):
+            _add_segment(node, volume, session, mask, terminology.terms()[term])
+    yield
+    session.refresh()
+    yield
+
+
+def _add_segment(node: Any, volume: Any, session: StudySession, mask: np.ndarray, term: terminology.Term) -> None:
+    segment_id = node.GetSegmentation().AddEmptySegment("", term.name, term.colour)
+    node.GetSegmentation().GetSegment(segment_id).SetTerminology(term.text)
+    array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)

@@ -10,12 +10,12 @@ import vtk
 
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.training.training_state import Curves
 from MyoScarSegLib.training.runs.logreader import LogReader
 
-LOSS, END_TO_END, ORACLE = "loss", "end_to_end", "oracle"
-Points = Sequence[tuple[float, float]]
-_COLOURS = {LOSS: (0.54, 0.54, 0.54), END_TO_END: (0.12, 0.47, 0.71), ORACLE: (0.18, 0.62, 0.31)}
-_DICE = {END_TO_END: "validation_end_to_end_dice", ORACLE: "validation_oracle_dice"}
+LOSS, END_TO_END, REFERENCE = "loss", "end_to_end", "reference_boxes"
+_COLORS = {LOSS: (0.54, 0.54, 0.54), END_TO_END: (0.12, 0.47, 0.71), REFERENCE: (0.18, 0.62, 0.31)}
+_DICE = {END_TO_END: "validation_end_to_end_dice", REFERENCE: "validation_oracle_dice"}
 _MOST_POINTS = 240
 _ROLE_CHART = "training curves"
 
@@ -24,7 +24,8 @@ class CurveReader:
     """The curves of one log.
 
     Attributes:
-        values: curve (``loss``, ``end_to_end``, ``oracle``) to its points ``(epoch, value)``; the loss between epochs, too.
+        values: curve (``loss``, ``end_to_end``, ``reference_boxes``) to its points ``(epoch, value)``; the loss between epochs
+            too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +34,7 @@ class CurveReader:
         self._forget()
 
     def read(self) -> bool:
-        """Take in what was logged since. Returns whether there was anything."""
+        """Read what was logged since. Returns whether there was anything."""
         entries = self._reader.new()
         if self._reader.restarted:
             self._forget()
@@ -47,7 +48,6 @@ class CurveReader:
     def _forget(self) -> None:
         self._phase = ""
         self._losses: list[tuple[int, int, float]] = []
-        self._first: dict[int, int] = {}
         self._dice: dict[str, list[tuple[float, float]]] = {name: [] for name in _DICE}
         self._per_epoch = 0
 
@@ -84,27 +84,37 @@ class CurveReader:
 
 
 class CurveChart:
-    """A chart, its tables and series: one set of nodes, used again, and not saved with the scene."""
+    """A chart, its series and their tables: one set of nodes, used again, mended, and not saved with the scene."""
 
     def __init__(self, scene: Any) -> None:
         self._scene = scene
 
     @property
     def node(self) -> Any:
-        """The chart, None if there is none in the scene."""
+        """The chart, None before the first :meth:`show` and after the scene was closed."""
         return self._find("vtkMRMLPlotChartNode", _ROLE_CHART)
 
-    def show(self, values: Mapping[str, Points], title: str) -> Any:
+    def show(self, values: Curves, title: str) -> Any:
         """Draw the curves, in nodes that are made if they are not there. Returns the chart."""
-        chart = self.node or self._make("vtkMRMLPlotChartNode", _ROLE_CHART, _("Training"))
+        chart, _new = self._node("vtkMRMLPlotChartNode", _ROLE_CHART, _("Training"))
         chart.SetTitle(title)
         chart.SetXAxisTitle(_("Epoch"))
         chart.SetYAxisTitle(_("Dice, loss"))
         chart.SetLegendVisibility(True)
-        titles = {LOSS: _("Loss"), END_TO_END: _("Dice end to end"), ORACLE: _("Dice with the reader's boxes")}
+        titles = {LOSS: _("Loss"), END_TO_END: _("Dice end to end"), REFERENCE: _("Dice with the reader's boxes")}
         for name, label in titles.items():
-            series = self._series(name, label)
-            self._fill(series.GetTableNode(), values.get(name, ()))
+            role = f"{_ROLE_CHART}: {name}"
+            series, new = self._node("vtkMRMLPlotSeriesNode", role, label)
+            if new:
+                series.SetPlotType(series.PlotTypeScatter)
+                series.SetXColumnName("epoch")
+                series.SetYColumnName("value")
+                series.SetColor(*_COLORS[name])
+                series.SetMarkerStyle(series.MarkerStyleNone if name == LOSS else series.MarkerStyleCircle)
+            table, _new = self._node("vtkMRMLTableNode", role, label)
+            table.SetHideFromEditors(True)
+            table.SetAndObserveTable(_table_of(values.get(name, ())))
+            series.SetAndObserveTableNodeID(table.GetID())
             if not chart.HasPlotSeriesNodeID(series.GetID()):
                 chart.AddAndObservePlotSeriesNodeID(series.GetID())
         return chart
@@ -120,32 +130,15 @@ class CurveChart:
         for number in range(self._scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")):
             self._scene.GetNthNodeByClass(number, "vtkMRMLPlotViewNode").SetPlotChartNodeID(chart.GetID())
 
-    def _series(self, name: str, label: str) -> Any:
-        role = f"{_ROLE_CHART}: {name}"
-        series = self._find("vtkMRMLPlotSeriesNode", role)
-        if series is None:
-            series = self._make("vtkMRMLPlotSeriesNode", role, label)
-            series.SetPlotType(series.PlotTypeScatter)
-            series.SetXColumnName("epoch")
-            series.SetYColumnName("value")
-            series.SetColor(*_COLOURS[name])
-            series.SetMarkerStyle(series.MarkerStyleNone if name == LOSS else series.MarkerStyleCircle)
-        if series.GetTableNode() is None:
-            table = self._find("vtkMRMLTableNode", role) or self._make("vtkMRMLTableNode", role, label)
-            series.SetAndObserveTableNodeID(table.GetID())
-        return series
-
-    @staticmethod
-    def _fill(node: Any, points: Points) -> None:
-        table = vtk.vtkTable()
-        for number, title in enumerate(("epoch", "value")):
-            column = vtk.vtkFloatArray()
-            column.SetName(title)
-            column.SetNumberOfTuples(len(points))
-            for row, point in enumerate(points):
-                column.SetValue(row, point[number])
-            table.AddColumn(column)
-        node.SetAndObserveTable(table)
+    def _node(self, class_name: str, role: str, name: str) -> tuple[Any, bool]:
+        """A node of ours, and whether it had to be made."""
+        node = self._find(class_name, role)
+        if node is not None:
+            return node, False
+        node = self._scene.AddNewNodeByClass(class_name, name)
+        node.SetAttribute(ROLE, role)
+        node.SetSaveWithScene(False)
+        return node, True
 
     def _find(self, class_name: str, role: str) -> Any:
         for number in range(self._scene.GetNumberOfNodesByClass(class_name)):
@@ -154,10 +147,14 @@ class CurveChart:
                 return node
         return None
 
-    def _make(self, class_name: str, role: str, name: str) -> Any:
-        node = self._scene.AddNewNodeByClass(class_name, name)
-        node.SetAttribute(ROLE, role)
-        node.SetSaveWithScene(False)
-        if class_name == "vtkMRMLTableNode":
-            node.SetHideFromEditors(True)
-        return node
+
+def _table_of(points: Sequence[tuple[float, float]]) -> Any:
+    table = vtk.vtkTable()
+    for number, title in enumerate(("epoch", "value")):
+        column = vtk.vtkFloatArray()
+        column.SetName(title)
+        column.SetNumberOfTuples(len(points))
+        for row, point in enumerate(points):
+            column.SetValue(row, point[number])
+        table.AddColumn(column)
+    return table
