@@ -20,7 +20,7 @@ from typing import Any
 from MyoScarSegLib import __version__, errors
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.link import Link, TransportFactory
+from MyoScarSegLib.engine.link import Link, Timeouts
 from MyoScarSegLib.engine.messages import (
     boxes_json,
     boxes_of,
@@ -32,16 +32,16 @@ from MyoScarSegLib.engine.messages import (
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.engine.request import Request
-from MyoScarSegLib.engine.status import EngineStatus, Patience
 from MyoScarSegLib.errors import EngineError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import Boxes, Encoded, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.background_task import environment_with_us
+from MyoScarSegLib.utils.signal import Signal
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING
-from MyoScarSegLib.utils.transport import SubprocessTransport
+from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
-__all__ = ["Engine", "EngineSettings", "EngineStatus", "Patience", "Request"]
+__all__ = ["Engine", "EngineSettings", "EngineStatus", "Request", "Timeouts"]
 
 STOPPED = "stopped"
 STARTING = "starting"
@@ -56,6 +56,38 @@ _WAIT_S = 0.002
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class EngineStatus:
+    """Facts for the panel and for reports.
+
+    Attributes:
+        state: of the engine.
+        python: interpreter of the worker.
+        pid: of the worker, None without one.
+        python_version: of the worker, empty before it has answered.
+        torch: version, empty before it is loaded.
+        device: in words, empty before a model is loaded.
+        detector, segmenter: names of the loaded models, empty before.
+        embeddings: number of slices encoded and kept in memory.
+        restarts: of the worker since the engine was made.
+        error: sentence on why there is no worker, or on the last crash; empty if all is well.
+        log: the end of what workers wrote to their standard error, to be copied into a report.
+    """
+
+    state: str
+    python: str
+    pid: int | None = None
+    python_version: str = ""
+    torch: str = ""
+    device: str = ""
+    detector: str = ""
+    segmenter: str = ""
+    embeddings: int = 0
+    restarts: int = 0
+    error: str = ""
+    log: str = ""
+
+
 class Engine:
     """A worker process and everything asked of it; see the module's docstring.
 
@@ -63,6 +95,8 @@ class Engine:
         state: ``stopped``, ``starting``, ``ready``, ``working``, ``restarting`` or ``failed``.
         settings: of :meth:`configure`.
         error: sentence on the last crash, or on why there is no worker; empty if all is well.
+        state_changed: tells a new state, from :meth:`pump`.
+        woken: tells that something was asked or has arrived outside of :meth:`pump`, to who pumps only then.
     """
 
     def __init__(
@@ -71,7 +105,7 @@ class Engine:
         *,
         python: str | None = None,
         heartbeat_s: float = 0.5,
-        patience: Patience | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 (it cannot be changed)
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is started yet; the first request does it, or :meth:`start`.
@@ -80,16 +114,18 @@ class Engine:
             transport_factory: called as ``transport_factory(command, environment)`` for each worker.
             python: interpreter with torch; this process's own if None (PythonSlicer, in Slicer).
             heartbeat_s: how often the worker shows that it lives, while it has something to do.
-            patience: how long to wait for it.
+            timeouts: how long to wait for it.
             clock: seconds, never going back.
         """
         self.settings = EngineSettings()
         self.error = ""
+        self.state_changed = Signal()
+        self.woken = Signal()
         self.python = python or sys.executable
         self._heartbeat_s = heartbeat_s
         self._clock = clock
-        self._patience = patience or Patience()
-        self._link = Link(self, transport_factory, self._patience, clock)
+        self._timeouts = timeouts
+        self._link = Link(self, transport_factory, timeouts, clock)
         self._state = STOPPED
         self._told_state = STOPPED
         self._pumping = 0
@@ -101,14 +137,12 @@ class Engine:
         self._crashes: deque[float] = deque()
         self._restarts = 0
         self._facts: dict[str, Any] = {}
-        self._state_callbacks: list[Callable[[str], None]] = []
-        self._wake_callbacks: list[Callable[[], None]] = []
 
     # ------------------------------------------------------------------ the process
 
     @property
     def state(self) -> str:
-        """See the class."""
+        """What the worker does; see the attributes of the class."""
         if self._state == READY and self._requests:
             return WORKING
         return self._state
@@ -152,7 +186,6 @@ class Engine:
                 **known,
                 "state": self.state,
                 "python": self.python,
-                "studies": len(self._studies),
                 "restarts": self._restarts,
                 "error": self.error,
                 "log": self._link.log,
@@ -325,25 +358,11 @@ class Engine:
         try:
             self._link.pump()
             self._drain()
-            self._judge()
+            self._check()
             self._drain()
             self._tell_state()
         finally:
             self._pumping -= 1
-
-    def on_state(self, callback: Callable[[str], None]) -> Callable[[], None]:
-        """Call ``callback(state)`` whenever :attr:`state` has changed. Returns the function that ends this."""
-        self._state_callbacks.append(callback)
-
-        def remove() -> None:
-            if callback in self._state_callbacks:
-                self._state_callbacks.remove(callback)
-
-        return remove
-
-    def on_wake(self, callback: Callable[[], None]) -> None:
-        """Call ``callback()`` when something was asked or has arrived outside of :meth:`pump`, for who pumps only then."""
-        self._wake_callbacks.append(callback)
 
     def later(self, call: Callable[[], None]) -> None:
         """Do ``call`` at the next turn of :meth:`pump`."""
@@ -353,8 +372,7 @@ class Engine:
     def wake(self) -> None:
         """Tell that there is something to be taken in by :meth:`pump`."""
         if not self._pumping:
-            for callback in list(self._wake_callbacks):
-                callback()
+            self.woken.emit()
 
     def _drain(self) -> None:
         # Taken one by one, so that a callback may itself pump: what is left then is done there, in the same order.
@@ -365,11 +383,10 @@ class Engine:
         state = self.state
         if state != self._told_state:
             self._told_state = state
-            for callback in list(self._state_callbacks):
-                try:
-                    callback(state)
-                except Exception:  # a caller's fault must not stop the engine
-                    _log.exception("What follows the engine's state %s failed", state)
+            try:
+                self.state_changed.emit(state)
+            except Exception:  # a caller's fault must not stop the engine
+                _log.exception("What follows the engine's state %s failed", state)
 
     # ------------------------------------------------------------------ starting and ending workers
 
@@ -432,13 +449,13 @@ class Engine:
             else:
                 self._finish(request, FAILED, error=EngineError(why), log=self._link.log)
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         """Whether the worker is still to be waited for."""
-        passed = self._link.look(waiting=bool(self._requests))
+        passed = self._link.check(waiting=bool(self._requests))
         for request in list(self._requests.values()):
             if request.cancelling_s is not None:
                 request.cancelling_s += passed
-                if request.cancelling_s > self._patience.cancel:
+                if request.cancelling_s > self._timeouts.cancel_s:
                     _log.info("The worker did not answer a cancel in time and is replaced.")
                     self._finish(request, CANCELLED)
                     self._restart()
@@ -474,7 +491,7 @@ class Engine:
         if message.type == "hello":
             self._greet(fields)
             return
-        if message.type == "beat":
+        if message.type == "heartbeat":
             self._facts |= dict(fields["facts"])
             return
         if message.type not in ("at", "progress", "done", "error", "cancelled"):

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
-from MyoScarSegLib.engine.status import Patience
 from MyoScarSegLib.utils.exit_status import how_it_ended
 from MyoScarSegLib.utils.processes import birth_of, end_process
 from MyoScarSegLib.utils.transport import Transport, TransportFactory, ignore_bytes, ignore_exit
 
-# Between two looks at most this much counts as waiting: an application that was busy itself, or a computer that slept, has not
+# Between two checks at most this much counts as waiting: an application that was busy itself, or a computer that slept, has not
 # been waiting for the worker.
 _LONGEST_STEP_S = 0.25
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long the engine waits for what, in seconds.
+
+    Attributes:
+        start_s: for the first sign of a new process.
+        silence_s: between two signs; a worker that has something to do gives one with every heartbeat.
+        loading_s: between two signs while libraries and models are loaded, during which Python may hold everything up.
+        step_s: for one slice, or one model to load.
+        cancel_s: for a cancel to be answered, before the worker is killed.
+    """
+
+    start_s: float = 60.0
+    silence_s: float = 20.0
+    loading_s: float = 180.0
+    step_s: float = 300.0
+    cancel_s: float = 0.7
 
 
 class Listener(Protocol):
@@ -47,20 +66,20 @@ class Link:
         loading: it loads libraries or models just now.
     """
 
-    def __init__(self, owner: Listener, factory: TransportFactory, patience: Patience, clock: Callable[[], float]) -> None:
+    def __init__(self, owner: Listener, factory: TransportFactory, timeouts: Timeouts, clock: Callable[[], float]) -> None:
         self.answered = False
         self.at: int | None = None
         self.loading = False
         self._owner = owner
         self._factory = factory
-        self._patience = patience
+        self._timeouts = timeouts
         self._clock = clock
         self._transport: Transport | None = None
         self._generation = 0
         self._reader = FrameReader()
         self._silent_s = 0.0
         self._step_s = 0.0
-        self._looked: float | None = None
+        self._checked: float | None = None
         self._log = ""
         self._pid: int | None = None
         self._birth = ""
@@ -117,28 +136,28 @@ class Link:
         if self._transport is not None:
             self._transport.pump()
 
-    def look(self, *, waiting: bool) -> float:
+    def check(self, *, waiting: bool) -> float:
         """Tell the owner if the worker is not to be waited for any longer.
 
         Args:
             waiting: something was asked; a worker that has answered and has nothing to do gives no signs.
 
         Returns:
-            The seconds since the last look that count.
+            The seconds since the last check that count.
         """
         now = self._clock()
-        passed = 0.0 if self._looked is None else min(max(now - self._looked, 0.0), _LONGEST_STEP_S)
-        self._looked = now
+        passed = 0.0 if self._checked is None else min(max(now - self._checked, 0.0), _LONGEST_STEP_S)
+        self._checked = now
         if self._transport is None:
             return passed
         self._silent_s = self._silent_s + passed if waiting or not self.answered else 0.0
-        patience = self._patience
-        usual = patience.loading if self.loading else patience.silence
-        longest = usual if self.answered else patience.start
+        timeouts = self._timeouts
+        usual = timeouts.loading_s if self.loading else timeouts.silence_s
+        longest = usual if self.answered else timeouts.start_s
         if self._silent_s > longest:
             self._owner.lost(f"It gave no sign for {longest:g} s.")
-        elif self._step_s > patience.step:
-            self._owner.lost(f"It spent more than {patience.step:g} s on one slice or model.")
+        elif self._step_s > timeouts.step_s:
+            self._owner.lost(f"It spent more than {timeouts.step_s:g} s on one slice or model.")
         return passed
 
     def _on_bytes(self, generation: int, data: bytes) -> None:
@@ -174,7 +193,7 @@ class Link:
             elif message.type == "hello":
                 self._pid = int(fields["pid"])
                 self._birth = birth_of(self._pid)
-            elif message.type == "beat":
+            elif message.type == "heartbeat":
                 self._step_s = float(fields["step_s"])
             elif message.type == "progress":
                 self._step_s = 0.0

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.jobs import Job, JobQueue
 from MyoScarSegLib.engine.messages import boxes_json, boxes_of, points_of, result_message
+from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import Progress
@@ -51,26 +51,26 @@ class Work:
         self._segmenter: Segmenter | None = None
         self._cache: EmbeddingCache | None = None
 
-    def step(self, job: Job, jobs: JobQueue, report: Progress) -> Answer | None:
-        """Do a job, or one slice of it where it is ``encode``. Returns the answer, None if the job is not finished.
+    def step(self, asked: Asked, queue: RequestQueue, report: Progress) -> Answer | None:
+        """Do a asked, or one slice of it where it is ``encode``. Returns the answer, None if the asked is not finished.
 
         Raises:
             MyoScarSegError: it cannot be done.
             Cancelled: its token was set.
         """
-        job.token.raise_if_cancelled()
-        if job.what == "models":
+        asked.token.raise_if_cancelled()
+        if asked.what == "models":
             return {"value": list_models()}, {}
-        if job.what == "device_test":
+        if asked.what == "device_test":
             return {"value": self._device_test(report)}, {}
-        study = self.studies.get(job.key)
+        study = self.studies.get(asked.key)
         if study is None:
             raise EngineError("The study was closed before its turn came.")
-        if job.what == "encode":
-            return self._encode(job, study, jobs, report)
-        if job.what == "propose":
-            return self._propose(job, study, report)
-        return self._segment(job, study, report)
+        if asked.what == "encode":
+            return self._encode(asked, study, queue, report)
+        if asked.what == "propose":
+            return self._propose(asked, study, report)
+        return self._segment(asked, study, report)
 
     def facts(self) -> dict[str, Any]:
         """What is loaded now; quick, and safe to ask from another thread."""
@@ -80,34 +80,32 @@ class Work:
         if segmenter is not None and torch is not None:
             facts["segmenter"] = segmenter.name
             facts["device"] = _in_words(torch, segmenter.device)
-            if segmenter.device.type == "cuda":
-                facts["device_memory_bytes"] = int(torch.cuda.memory_reserved(segmenter.device))
         if self._detector is not None:
             facts["detector"] = self._detector.name
         if cache is not None:
-            facts["embeddings"], facts["embedding_bytes"] = len(cache), cache.held_bytes
+            facts["embeddings"] = len(cache)
         return facts
 
     # ------------------------------------------------------------------ the three that matter
 
-    def _encode(self, job: Job, study: Study, jobs: JobQueue, report: Progress) -> Answer | None:
-        total = len(job.left) + len(job.done) + len(job.failed)
-        if job.left:
+    def _encode(self, asked: Asked, study: Study, queue: RequestQueue, report: Progress) -> Answer | None:
+        total = len(asked.left) + len(asked.done) + len(asked.failed)
+        if asked.left:
             pipeline = self._ready(report, total)
-            k = jobs.next_slice(job)
-            report(total - len(job.left) - 1, total, f"Encoding: slice {k}")
-            encoded = pipeline.encode(study, [k], cancel=job.token)
-            job.done += encoded.slices
-            job.failed |= encoded.failed_slices
-            report(total - len(job.left), total, "Encoding")
-        if job.left:
+            k = queue.next_slice(asked)
+            report(total - len(asked.left) - 1, total, f"Encoding: slice {k}")
+            encoded = pipeline.encode(study, [k], cancel=asked.token)
+            asked.done += encoded.slices
+            asked.failed |= encoded.failed_slices
+            report(total - len(asked.left), total, "Encoding")
+        if asked.left:
             return None
-        return {"encoded": job.done, "failed": {str(k): why for k, why in job.failed.items()}}, {}
+        return {"encoded": asked.done, "failed": {str(k): why for k, why in asked.failed.items()}}, {}
 
-    def _propose(self, job: Job, study: Study, report: Progress) -> Answer:
+    def _propose(self, asked: Asked, study: Study, report: Progress) -> Answer:
         pipeline = self._ready(report, study.slices)
-        found = pipeline.propose(study, progress=report, cancel=job.token)
-        job.token.raise_if_cancelled()
+        found = pipeline.propose(study, progress=report, cancel=asked.token)
+        asked.token.raise_if_cancelled()
         _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
         fields = {
             "boxes": boxes_json(found),
@@ -117,12 +115,12 @@ class Work:
         }
         return fields, {}
 
-    def _segment(self, job: Job, study: Study, report: Progress) -> Answer:
-        boxes, points = boxes_of(job.fields["boxes"]), points_of(job.fields["points"])
+    def _segment(self, asked: Asked, study: Study, report: Progress) -> Answer:
+        boxes, points = boxes_of(asked.fields["boxes"]), points_of(asked.fields["points"])
         pipeline = self._ready(report, study.slices)
-        threshold = float(job.fields["threshold"])
-        result = pipeline.segment(study, boxes, points, threshold=threshold, progress=report, cancel=job.token)
-        job.token.raise_if_cancelled()
+        threshold = float(asked.fields["threshold"])
+        result = pipeline.segment(study, boxes, points, threshold=threshold, progress=report, cancel=asked.token)
+        asked.token.raise_if_cancelled()
         _raise_if_none_went_well(result.failed_slices, len(result.failed_slices) + len(result.scores))
         return result_message(result)
 

@@ -22,12 +22,11 @@ from typing import Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.jobs import PRIORITY, Job, JobQueue
 from MyoScarSegLib.engine.messages import study_of
 from MyoScarSegLib.engine.protocol import FrameReader, Message, ProtocolError
+from MyoScarSegLib.engine.request_queue import PRIORITY, Asked, RequestQueue
 from MyoScarSegLib.engine.work import Work
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.utils.memory import resident_bytes
 
 _PIECE = 1 << 20
 _log = logging.getLogger(__name__)
@@ -57,9 +56,9 @@ class Worker:
     def __init__(self, writer: Writer, heartbeat_s: float) -> None:
         self._writer = writer
         self._heartbeat_s = heartbeat_s
-        self._jobs = JobQueue()
+        self._queue = RequestQueue()
         self._work = Work(self._loading)
-        self._job: Job | None = None
+        self._at: Asked | None = None
         self._moved = time.monotonic()
 
     def read(self, descriptor: int) -> None:
@@ -75,40 +74,40 @@ class Worker:
             try:
                 for message in reader.feed(data):
                     self._take(message)
-            except (ProtocolError, KeyError, TypeError, ValueError):
+            except (ProtocolError, MyoScarSegError, KeyError, TypeError, ValueError):
                 _log.exception("What came in cannot be understood")
                 leave(2)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Give signs of life while there is work, with facts, and with how long it has been at the same step."""
         while True:
             time.sleep(self._heartbeat_s)
-            if self._job is not None:
-                self._writer.send({"type": "beat", "step_s": time.monotonic() - self._moved, "facts": self._facts()})
+            if self._at is not None:
+                self._writer.send({"type": "heartbeat", "step_s": time.monotonic() - self._moved, "facts": self._work.facts()})
 
     def run(self) -> None:
         """Do what is asked, for ever."""
         while True:
-            self._job = None
-            job = self._jobs.take()
+            self._at = None
+            asked = self._queue.take()
             self._moved = time.monotonic()
-            self._job = job
-            self._writer.send({"type": "at", "id": job.id, "loading": False})
+            self._at = asked
+            self._writer.send({"type": "at", "id": asked.id, "loading": False})
             try:
-                answer = self._work.step(job, self._jobs, self._report)
+                answer = self._work.step(asked, self._queue, self._report)
                 if answer is None:
-                    self._jobs.put_back(job)
+                    self._queue.put_back(asked)
                     continue
                 fields, arrays = answer
                 # What the request did to the worker is told before its end, so that it is true when that is shown.
-                self._writer.send({"type": "beat", "step_s": 0.0, "facts": self._facts()})
-                self._writer.send({**fields, "type": "done", "id": job.id}, arrays)
+                self._writer.send({"type": "heartbeat", "step_s": 0.0, "facts": self._work.facts()})
+                self._writer.send({**fields, "type": "done", "id": asked.id}, arrays)
             except Cancelled:
-                self._writer.send({"type": "cancelled", "id": job.id})
+                self._writer.send({"type": "cancelled", "id": asked.id})
             except MyoScarSegError as error:
-                self._fail(job, str(error), type(error).__name__)
+                self._fail(asked, str(error), type(error).__name__)
             except Exception as error:  # whatever a network's library raises: it ends the request, not the worker
-                self._fail(job, _sentence(job, error), "EngineError")
+                self._fail(asked, _sentence(asked, error), "EngineError")
 
     def _take(self, message: Message) -> None:
         fields = message.fields
@@ -116,18 +115,18 @@ class Worker:
             what = str(fields["what"])
             if what not in PRIORITY:
                 raise ProtocolError(f"unknown request {what!r}")
-            job = Job(int(fields["id"]), what, str(fields.get("key", "")), fields)
-            job.left = [int(k) for k in fields.get("slices", ())]
-            self._jobs.add(job)
+            asked = Asked(int(fields["id"]), what, str(fields.get("key", "")), fields)
+            asked.left = [int(k) for k in fields.get("slices", ())]
+            self._queue.add(asked)
         elif message.type == "cancel":
-            self._jobs.cancel(int(fields["id"]))
+            self._queue.cancel(int(fields["id"]))
         elif message.type == "prefer":
-            self._jobs.prefer(str(fields["key"]), int(fields["slice"]))
+            self._queue.prefer(str(fields["key"]), int(fields["slice"]))
         elif message.type == "study":
             self._work.studies[str(fields["key"])] = study_of(message)
         elif message.type == "forget":
             self._work.studies.pop(str(fields["key"]), None)
-            self._jobs.forget(str(fields["key"]))
+            self._queue.forget(str(fields["key"]))
         elif message.type == "configure":
             self._work.settings = EngineSettings.from_json(fields["settings"])
         else:
@@ -135,24 +134,19 @@ class Worker:
 
     def _report(self, done: int, total: int, message: str) -> None:
         self._moved = time.monotonic()
-        if self._job is not None:
-            self._writer.send({"type": "progress", "id": self._job.id, "done": done, "total": total, "message": message})
+        if self._at is not None:
+            self._writer.send({"type": "progress", "id": self._at.id, "done": done, "total": total, "message": message})
 
     def _loading(self, begins: bool) -> None:
         self._moved = time.monotonic()
-        if self._job is not None:
-            self._writer.send({"type": "at", "id": self._job.id, "loading": begins})
+        if self._at is not None:
+            self._writer.send({"type": "at", "id": self._at.id, "loading": begins})
 
-    def _fail(self, job: Job, sentence: str, kind: str) -> None:
+    def _fail(self, asked: Asked, sentence: str, kind: str) -> None:
         log = traceback.format_exc()
         sys.stderr.write(log)
         sys.stderr.flush()
-        self._writer.send({"type": "error", "id": job.id, "error": sentence, "kind": kind, "log": log})
-
-    def _facts(self) -> dict[str, Any]:
-        facts = self._work.facts()
-        facts["memory_bytes"] = resident_bytes()
-        return facts
+        self._writer.send({"type": "error", "id": asked.id, "error": sentence, "kind": kind, "log": log})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -175,7 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
         }
     )
     threading.Thread(target=worker.read, args=(incoming,), daemon=True, name="reader").start()
-    threading.Thread(target=worker.beat, daemon=True, name="heartbeat").start()
+    threading.Thread(target=worker.heartbeat, daemon=True, name="heartbeat").start()
     worker.run()
 
 
@@ -200,11 +194,11 @@ def _private_pipes() -> tuple[int, int]:
     return incoming, outgoing
 
 
-def _sentence(job: Job, error: Exception) -> str:
+def _sentence(asked: Asked, error: Exception) -> str:
     from MyoScarSegLib.utils.device import is_out_of_memory
 
     what = {"encode": "Encoding", "propose": "Proposing boxes", "segment": "Segmenting", "models": "Looking for models"}.get(
-        job.what, "The device test"
+        asked.what, "The device test"
     )
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "?").partition(".")[0]

@@ -69,7 +69,7 @@ class Workflow(QuickEdits):
         self._watcher = SceneWatcher(
             scene, removed=self._on_removed, closing=self._on_closing, closed=self._on_closed, imported=self._on_imported
         )
-        engine.on_state(self._on_engine)
+        engine.state_changed.connect(self._on_engine)
 
     def on_changed(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""

@@ -57,7 +57,7 @@ class Backend:
         self._interval_ms = 0
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._tick)
-        self.engine.on_wake(self.wake)
+        self.engine.woken.connect(self.wake)
         self._unobserve = [watched.on_changed(lambda _what: self.wake()) for watched in (self.workflow, self.training)]
         self.wake()
         slicer.app.connect("aboutToQuit()", self.close)

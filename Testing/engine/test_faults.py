@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from MyoScarSegLib.engine.client import Engine, Patience
+from MyoScarSegLib.engine.client import Engine, Timeouts
 from MyoScarSegLib.errors import Cancelled, EngineError, ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils.transport import SubprocessTransport
@@ -45,7 +45,7 @@ def works(engine) -> bool:
 )
 def test_worker_that_dies_is_replaced_and_what_was_asked_is_asked_again(engine, fault, words):
     said = []
-    engine.on_state(lambda state: said.append(engine.error) if state == "restarting" else None)
+    engine.state_changed.connect(lambda state: said.append(engine.error) if state == "restarting" else None)
     engine.order("segment", fault)
     request = engine.segment(STUDY, [BOX])
     assert engine.wait(request, timeout_s=20).scores == {1: 0.9}
@@ -96,7 +96,7 @@ def test_half_a_frame_is_not_waited_for_for_ever(engine):
 
 
 def test_hanging_work_is_ended(tmp_path):
-    engine = FaultyEngine(tmp_path, Patience(step=1.0))
+    engine = FaultyEngine(tmp_path, Timeouts(step_s=1.0))
     try:
         engine.open_study(STUDY)
         engine.order("segment.always", "hang")
@@ -176,7 +176,7 @@ def test_slow_start_is_waited_for(engine):
 
 
 def test_start_that_never_ends_is_given_up(tmp_path):
-    engine = FaultyEngine(tmp_path, Patience(start=0.3))
+    engine = FaultyEngine(tmp_path, Timeouts(start_s=0.3))
     engine.order("start.always", "hang")
     engine.open_study(STUDY)
     with pytest.raises(EngineError, match=r"no sign for 0\.3 s"):

@@ -170,8 +170,8 @@ def engine(transports, clock):
 
 def test_events_outside_of_pump_wake_and_are_delivered_in_pump(engine, transports):
     woken, states, told = [], [], []
-    engine.on_wake(lambda: woken.append(1))
-    remove = engine.on_state(states.append)
+    engine.woken.connect(lambda: woken.append(1))
+    remove = engine.state_changed.connect(states.append)
     engine.configure(EngineSettings(device="cpu"))
     request = engine.propose(STUDY)
     request.on_done(told.append)
@@ -363,7 +363,7 @@ def test_death_behind_a_launcher_is_said_in_words():
 
 def test_a_worker_gives_signs_of_life_only_while_it_has_work(monkeypatch):
     from MyoScarSegLib.engine import worker as module
-    from MyoScarSegLib.engine.jobs import Job
+    from MyoScarSegLib.engine.request_queue import Asked
 
     class Over(Exception):
         pass
@@ -381,11 +381,11 @@ def test_a_worker_gives_signs_of_life_only_while_it_has_work(monkeypatch):
     def sleep(seconds):
         slept.append(seconds)
         if len(slept) > 3:
-            worker._job = Job(1, "propose", "s", {})
+            worker._at = Asked(1, "propose", "s", {})
         if len(slept) > 5:
             raise Over
 
     monkeypatch.setattr(module.time, "sleep", sleep)
     with pytest.raises(Over):
-        worker.beat()
-    assert writer.sent == ["beat"] * 2, "three times there was no work, twice there was"
+        worker.heartbeat()
+    assert writer.sent == ["heartbeat"] * 2, "three times there was no work, twice there was"

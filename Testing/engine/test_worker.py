@@ -55,7 +55,6 @@ def test_worker_answers_before_any_library_is_loaded(engine):
     status = engine.status()
     assert status.torch == "" and status.device == ""
     assert status.python == sys.executable and status.python_version
-    assert status.memory_bytes < 300e6
 
 
 def test_answers_are_those_of_the_pipeline(engine, tiny_detector, tiny_segmenter):
@@ -96,7 +95,7 @@ def test_encoded_slices_are_not_encoded_again_and_bad_ones_are_named(engine):
     result = engine.wait(engine.encode(STUDY), timeout_s=60)
     assert result == Encoded([0, 1, 3, 4], {2: "not finite"})
     before = engine.status()
-    assert before.embeddings >= 4 and before.embedding_bytes > 0
+    assert before.embeddings >= 4
     engine.wait(engine.propose(STUDY), timeout_s=60)
     engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     assert engine.status().embeddings == before.embeddings
@@ -107,7 +106,6 @@ def test_status_tells_what_is_loaded(engine):
     status = engine.status()
     assert status.torch and status.segmenter == "tiny-sam.safetensors"
     assert "processor" in status.device
-    assert status.memory_bytes > 100e6
 
 
 def test_wrong_prompt_is_a_sentence_of_its_kind(engine):

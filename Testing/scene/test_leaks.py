@@ -88,7 +88,7 @@ def test_a_study_that_nobody_holds_any_more_is_freed_without_a_word(volume):
 
 def test_at_rest_nothing_is_to_be_pumped_and_a_pump_does_not_go_through_the_scene(workflow, volume, scans):
     woken = []
-    workflow.engine.on_wake(lambda: woken.append(1))
+    workflow.engine.woken.connect(lambda: woken.append(1))
     assert workflow.select(volume)
     while workflow.pump():
         pass
@@ -113,7 +113,7 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
     segment_id = session.segmentation.segment_id  # a new node, of which nobody was told
     while workflow.pump():
         pass
-    workflow.engine.on_wake(lambda: woken.append(1))
+    workflow.engine.woken.connect(lambda: woken.append(1))
     array = session.mask()
     array[1, 2:6, 2:9] = True
     of_volume = session.geometry.to_volume(array.astype("uint8"))
@@ -141,7 +141,7 @@ def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflo
     while workflow.pump():
         pass
     woken = []
-    workflow.engine.on_wake(lambda: woken.append(1))
+    workflow.engine.woken.connect(lambda: woken.append(1))
     session.segmentation.write_slices({3: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
     assert woken
     workflow.pump()

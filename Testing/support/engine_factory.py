@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.engine.client import Engine, Patience
+from MyoScarSegLib.engine.client import Engine, Timeouts
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.transport import SubprocessTransport
 
 FAULTY_WORKER = Path(__file__).with_name("faulty_worker.py")
-HASTE = Patience(start=20.0, silence=1.0, loading=20.0, step=20.0, cancel=0.5)
+HASTE = Timeouts(start_s=20.0, silence_s=1.0, loading_s=20.0, step_s=20.0, cancel_s=0.5)
 
 
 class FaultyEngine(Engine):
     """An engine over the faulty worker; :meth:`order` says what shall go wrong."""
 
-    def __init__(self, faults: Path, patience: Patience = HASTE) -> None:
-        super().__init__(self._transport, heartbeat_s=0.1, patience=patience)
+    def __init__(self, faults: Path, timeouts: Timeouts = HASTE) -> None:
+        super().__init__(self._transport, heartbeat_s=0.1, timeouts=timeouts)
         self.faults = faults
         self.transports: list[SubprocessTransport] = []
         self.states: list[str] = []
-        self.on_state(self.states.append)
+        self.state_changed.connect(self.states.append)
 
     def command(self) -> list[str]:
         program, _m, _module, *rest = super().command()

@@ -118,9 +118,9 @@ def main() -> None:
     pipeline: Any = NumpyPipeline()
     step = work.Work.step
 
-    def faulty_step(self, job, jobs, report):
-        strike(job.what, frames)
-        return step(self, job, jobs, report)
+    def faulty_step(self, asked, queue, report):
+        strike(asked.what, frames)
+        return step(self, asked, queue, report)
 
     work.Work._ready = lambda self, report, total: pipeline
     work.Work.step = faulty_step

@@ -14,7 +14,7 @@ PRIORITY = {"models": 0, "segment": 1, "propose": 2, "device_test": 3, "encode":
 
 
 @dataclass
-class Job:
+class Asked:
     """One request of the client, as the worker sees it.
 
     Attributes:
@@ -38,65 +38,65 @@ class Job:
     failed: dict[int, str] = field(default_factory=dict)
 
 
-class JobQueue:
+class RequestQueue:
     """Filled by the thread that reads, emptied by the one that works."""
 
     def __init__(self) -> None:
-        self._jobs: list[Job] = []
-        self._at: Job | None = None
+        self._waiting: list[Asked] = []
+        self._at: Asked | None = None
         self._preferred: dict[str, int] = {}
         self._changed = threading.Condition()
 
-    def add(self, job: Job) -> None:
-        """Put a job at the end of those as urgent as it."""
+    def add(self, asked: Asked) -> None:
+        """Put a asked at the end of those as urgent as it."""
         with self._changed:
-            self._jobs.append(job)
+            self._waiting.append(asked)
             self._changed.notify()
 
-    def put_back(self, job: Job) -> None:
-        """Go on with a job after those that are more urgent; it keeps its turn among those as urgent as it."""
+    def put_back(self, asked: Asked) -> None:
+        """Go on with a asked after those that are more urgent; it keeps its turn among those as urgent as it."""
         with self._changed:
-            self._jobs.insert(0, job)
+            self._waiting.insert(0, asked)
             self._changed.notify()
 
-    def take(self) -> Job:
-        """The most urgent job; waits for one."""
+    def take(self) -> Asked:
+        """The most urgent asked; waits for one."""
         with self._changed:
             self._at = None
-            while not self._jobs:
+            while not self._waiting:
                 self._changed.wait()
-            job = min(self._jobs, key=lambda job: PRIORITY[job.what])  # the first of those alike
-            self._jobs.remove(job)
-            self._at = job
-            return job
+            asked = min(self._waiting, key=lambda asked: PRIORITY[asked.what])  # the first of those alike
+            self._waiting.remove(asked)
+            self._at = asked
+            return asked
 
     def cancel(self, number: int) -> None:
-        """Set the token of a job, waiting or running."""
+        """Set the token of a asked, waiting or running."""
         with self._changed:
-            for job in self._all():
-                if job.id == number:
-                    job.token.cancel()
+            for one in self._all():
+                if one.id == number:
+                    one.token.cancel()
 
     def forget(self, key: str) -> None:
         """Cancel everything asked of a study."""
         with self._changed:
             self._preferred.pop(key, None)
-            for job in self._all():
-                if job.key == key:
-                    job.token.cancel()
+            for one in self._all():
+                if one.key == key:
+                    one.token.cancel()
 
     def prefer(self, key: str, slice_index: int) -> None:
         """Encode this slice of a study next, if it is still to be encoded."""
         with self._changed:
             self._preferred[key] = slice_index
 
-    def next_slice(self, job: Job) -> int:
-        """Take the next slice to be encoded out of a job that has some left."""
+    def next_slice(self, asked: Asked) -> int:
+        """Take the next slice to be encoded out of a asked that has some left."""
         with self._changed:
-            preferred = self._preferred.get(job.key)
-            k = preferred if preferred in job.left else job.left[0]
-            job.left.remove(k)
+            preferred = self._preferred.get(asked.key)
+            k = preferred if preferred in asked.left else asked.left[0]
+            asked.left.remove(k)
             return k
 
-    def _all(self) -> Iterable[Job]:
-        return self._jobs if self._at is None else [*self._jobs, self._at]
+    def _all(self) -> Iterable[Asked]:
+        return self._waiting if self._at is None else [*self._waiting, self._at]
