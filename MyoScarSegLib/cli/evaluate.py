@@ -153,9 +153,9 @@ def _models(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelT
         )
         evaluation, name = evaluation.merged(found), name or found.provenance.get("segmenter", "")
     if args.reference:
-        from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_reference
+        from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_thresholds
 
-        evaluation = evaluation.merged(evaluate_reference(slices, progress=progress, cancel=cancel))
+        evaluation = evaluation.merged(evaluate_thresholds(slices, progress=progress, cancel=cancel))
     how = {"data": args.data.name, "part": args.part or "validation", "patients": sorted({s.patient for s in slices})}
     return evaluation.merged(Evaluation({}, how=how)), name
 

@@ -8,23 +8,20 @@ from typing import Any
 import numpy as np
 
 DRAWS = 2000
+"""How often as many patients are drawn, each time with replacement; always the same draws."""
 LEVEL = 0.95
+"""Share of the draws between the two limits."""
 
 Statistic = Callable[..., Any]
 """Called as ``statistic(values, axis=axis)``, like :func:`numpy.mean`; must reduce that axis and leave all before it."""
 
 
-def interval(
-    values: Sequence[Any] | np.ndarray, statistic: Statistic = np.mean, *, level: float = LEVEL, draws: int = DRAWS, seed: int = 0
-) -> tuple[float, float] | None:
-    """Percentile interval of a statistic over patients (Efron, Annals of Statistics 1979, 7, 1).
+def interval(values: Sequence[Any] | np.ndarray, statistic: Statistic = np.mean) -> tuple[float, float] | None:
+    """95% percentile interval of a statistic over patients (Efron, Annals of Statistics 1979, 7, 1).
 
     Args:
         values: ``[patients]``, or ``[patients, columns]`` for a statistic of several numbers of each, such as :func:`ratio`.
         statistic: what is computed from each draw; see :data:`Statistic`.
-        level: share of the draws between the two limits.
-        draws: how often as many patients are drawn, each time with replacement.
-        seed: the same values and seed give the same interval.
 
     Returns:
         ``(low, high)``; None for fewer than two patients, whose scatter says nothing. Draws of which the statistic is not
@@ -33,13 +30,13 @@ def interval(
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         return None
-    chosen = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    chosen = np.random.default_rng(0).integers(0, len(values), (DRAWS, len(values)))
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.asarray(statistic(values[chosen], axis=1), dtype=np.float64)
     drawn = drawn[np.isfinite(drawn)]
     if drawn.size == 0:
         return None
-    low, high = np.percentile(drawn, (50 * (1 - level), 50 * (1 + level)))
+    low, high = np.percentile(drawn, (50 * (1 - LEVEL), 50 * (1 + LEVEL)))
     return float(low), float(high)
 
 

@@ -262,10 +262,9 @@ def _box(k: int, corners: Iterable[float], source: str) -> Box:
 NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models were not."
 
 
-def evaluate_reference(
+def evaluate_thresholds(
     slices: Iterable[LabeledSlice],
     *,
-    methods: Sequence[str] = METHODS,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
@@ -273,22 +272,18 @@ def evaluate_reference(
 
     Args:
         slices: labeled slices of whole patients.
-        methods: some of :data:`~MyoScarSegLib.quantification.reference.METHODS`; each becomes a setting of that name.
         progress: called before each case.
         cancel: honored before each case.
 
     Returns:
-        The scores; cases whose wall was not drawn are among the failures.
+        The scores, each method of :mod:`MyoScarSegLib.quantification.reference` a setting; cases whose wall was not drawn are
+        among the failures.
 
     Raises:
-        MyoScarSegError: there is no such method.
         StudyError: there are no slices, or they do not make stacks.
         Cancelled: the token was set.
     """
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown:
-        raise MyoScarSegError(f"There is no reference method {', '.join(unknown)}; choose from {', '.join(METHODS)}.")
-    scores: dict[str, list[CaseScore]] = {method: [] for method in methods}
+    scores: dict[str, list[CaseScore]] = {method: [] for method in METHODS}
     failures: dict[str, str] = {}
     stacks = stacks_of(slices)
     for stack in steps(stacks, lambda stack: f"thresholds of {stack.case}", progress, cancel):
@@ -299,7 +294,7 @@ def evaluate_reference(
         except StudyError as error:
             failures[f"thresholds, {stack.case}"] = str(error)
             continue
-        for method in methods:
+        for method in METHODS:
             scores[method].append(
                 score_case(
                     found[method].mask,
