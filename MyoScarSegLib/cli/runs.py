@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import device, whole_number
+from MyoScarSegLib.cli.console import device, print_json, whole_number
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 from MyoScarSegLib.utils.json_fields import to_json
+from MyoScarSegLib.utils.progress import duration
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
@@ -127,7 +127,7 @@ def _list(args: argparse.Namespace) -> int:
     runs, damaged = runs_of(Library.open(args.library).folder)
     if args.json:
         document = {"version": 1, "runs": [_document(run) for run in runs], "damaged": damaged}
-        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        print_json(document)
         return 0
     for run in runs:
         sys.stdout.write(f"{run.name}: {line_of(run.status())}\n")
@@ -141,7 +141,7 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     run = open_run(args.library, args.name)
     if args.json:
-        sys.stdout.write(json.dumps(_document(run), indent=2, allow_nan=False) + "\n")
+        print_json(_document(run))
         return 0
     status = run.status()
     split = run.split
@@ -175,7 +175,7 @@ def _new(args: argparse.Namespace) -> int:
     if args.go:
         run_start.start(run)
     if args.json:
-        sys.stdout.write(json.dumps(_document(run), indent=2, allow_nan=False) + "\n")
+        print_json(_document(run))
         return 0
     sys.stdout.write(f"{run.folder}\n{settings.explain(len(run.split.training))}\n")
     if not args.go:
@@ -252,9 +252,9 @@ def line_of(status: RunStatus) -> str:
         if status.total:
             parts.append(f"{status.done}/{status.total}")
         if status.seconds_left is not None:
-            parts.append(f"about {_duration(status.seconds_left)} left")
+            parts.append(f"about {duration(status.seconds_left)} left")
     if status.seconds:
-        parts.append(f"worked {_duration(status.seconds)}")
+        parts.append(f"worked {duration(status.seconds)}")
     for part, best in status.best.items():
         if (dice := best.get("end_to_end_dice")) is not None:
             parts.append(f"best {part} Dice {dice:.3f} (epoch {best['epoch']:g})")
@@ -276,9 +276,3 @@ def _document(run: Run) -> dict[str, Any]:
         "status": to_json(run.status(), version=VERSION),
         "models": {part: str(path) for part, path in run.models().items()},
     }
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
@@ -14,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, probability, whole_number
+from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, print_json, probability, whole_number
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.train_job import MODES, Augmentation
 
@@ -128,7 +127,7 @@ def run_training(args: argparse.Namespace) -> int:
         result = run(job, progress, cancel)
     progress.close()
     if args.json:
-        sys.stdout.write(json.dumps({"version": 1, **result}, indent=2, allow_nan=False) + "\n")
+        print_json({"version": 1, **result})
     else:
         sys.stdout.write(f"Model: {result['model']}\nCard:  {result['card']}\n")
         option = "--segmenter" if args.kind == "sam" else "--detector"
@@ -182,7 +181,10 @@ def run_boxes(args: argparse.Namespace) -> int:
         figures = evaluate(
             detector, slices, split, confidence=args.confidence, device=args.device, progress=progress, cancel=cancel
         )
-    sys.stdout.write(json.dumps(figures, indent=2, allow_nan=False) + "\n" if args.json else table(figures))
+    if args.json:
+        print_json(figures)
+    else:
+        sys.stdout.write(table(figures))
     return 0
 
 

@@ -16,6 +16,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import read_json, write_json
+from MyoScarSegLib.utils.json_fields import read, to_json
 
 #: A slice with fewer grey levels shows nothing by which it could be recognised.
 _FEWEST_GREYS = 16
@@ -49,14 +50,8 @@ class Split:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object."""
-        return {
-            "version": 1,
-            "seed": self.seed,
-            "folds": self.folds,
-            "held_out": self.held_out,
-            "training": list(self.training),
-            "validation": list(self.validation),
-        }
+        written: dict[str, Any] = to_json(self, version=1)
+        return written
 
     def write(self, path: Path) -> None:
         """Write the manifest atomically."""
@@ -70,15 +65,9 @@ class Split:
             StudyError: it is no manifest, or has a patient on both sides.
         """
         document = read_json(path, StudyError)
-        try:
+        if isinstance(document, Mapping):
             document = document.get("split", document)
-            return cls(
-                _names(document["training"]),
-                _names(document["validation"]),
-                *(None if document.get(key) is None else int(document[key]) for key in ("seed", "folds", "held_out")),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StudyError(f"{path} is not a split manifest: {error!r}.") from error
+        return read(cls, document, StudyError, f"The split manifest {path}", version=1, ignore=True)
 
 
 def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, held_out: int = 0) -> Split:
@@ -111,12 +100,6 @@ def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, 
     validation = _sorted(p for n, p in enumerate(dealt) if n % folds == held_out)
     training = _sorted(p for n, p in enumerate(dealt) if n % folds != held_out)
     return Split(training, validation, seed, folds, held_out)
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise TypeError(f"patients must be a list of names, not {value!r:.80}")
-    return tuple(value)
 
 
 def _sorted(patients: Iterable[str]) -> tuple[str, ...]:

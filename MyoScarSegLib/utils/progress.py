@@ -73,3 +73,10 @@ def steps(
         progress(done, len(items), message(item))
         yield item
     progress(len(items), len(items), "done")
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``12 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds, -1) if seconds > 20 else round(seconds)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -11,12 +11,12 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs import pace
-from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, duration, estimate, estimate_task
+from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, estimate, estimate_task
 from MyoScarSegLib.training.runs.pace import Pace
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import Hooks, run
 from MyoScarSegLib.training.train_settings import TrainSettings
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, duration
 from Testing.support.labeled_factory import labels, study
 from Testing.support.tiny_training import write_start
 

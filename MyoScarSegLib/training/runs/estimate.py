@@ -14,7 +14,7 @@ from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.json_fields import read, to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, duration, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.case_record import Case
@@ -122,7 +122,7 @@ def estimate_task(
         arguments: ``settings`` and ``split`` (JSON objects of theirs), ``library`` (folder).
         progress, cancel: as everywhere.
     """
-    split = Split(tuple(arguments["split"]["training"]), tuple(arguments["split"]["validation"]))
+    split = read(Split, arguments["split"], StudyError, "The split", version=1)
     settings = TrainSettings.from_json(arguments["settings"])
     told: dict[str, Any] = to_json(estimate(settings, Path(arguments["library"]), split, progress, cancel))
     return told
@@ -131,15 +131,6 @@ def estimate_task(
 def _cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: ``40 s``, ``12 min``, ``2.5 h``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds, -1) if seconds > 20 else round(seconds)):.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 @dataclass
