@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ class Predictions:
     """
 
     numbers: tuple[int, ...]
-    masks: Mapping[str, np.ndarray]
+    masks: dict[str, np.ndarray]
 
     @property
     def shape(self) -> tuple[int, int]:

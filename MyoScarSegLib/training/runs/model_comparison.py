@@ -6,9 +6,9 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
 
 FORMAT_VERSION = 1
+_SETTINGS, _THRESHOLD = (REFERENCE_BOX, END_TO_END), 0.5
 RESULT, TABLE, PICTURE = "comparison.json", "comparison.csv", "comparison.png"
 NEW, USED = "new", "used"
 
@@ -50,47 +51,29 @@ class Models:
     name: str = ""
 
 
-@dataclass
-class Compared:
-    """What came of a comparison.
-
-    Attributes:
-        document: JSON-ready; see :func:`compare_models`.
-        masks: of each case; empty if they were not to be kept.
-        evaluations: of both, ``new`` and ``used``.
-    """
-
-    document: dict[str, Any]
-    masks: dict[str, Predictions] = field(default_factory=dict)
-    evaluations: dict[str, Evaluation] = field(default_factory=dict)
-
-
 def compare_models(
     new: Models,
     used: Models,
     slices: Sequence[LabeledSlice],
     *,
     device: str = "auto",
-    threshold: float = 0.5,
-    keep_masks: bool = True,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
-) -> Compared:
-    """Segment the same labeled patients with both, end to end and with tight boxes, and compare.
-
-    The document has ``new`` and ``used`` (names, checksums), ``figures`` (each with both means, the paired difference and
-    intervals; see :class:`~.paired.Difference`), ``cases`` (a row each, with the worst slice and every slice), ``verdict``
-    (``word``, ``sentence``), ``failures`` and ``notes``.
+) -> tuple[dict[str, Any], dict[str, Predictions]]:
+    """Segment the same labeled patients with both, end to end and with reference boxes, and compare.
 
     Args:
         new: the models that were trained.
         used: those to compare with.
         slices: of whole patients that did not train.
         device: what to compute on.
-        threshold: probability from which on a pixel counts as scar.
-        keep_masks: whether masks are wanted.
         progress: called before each case and setting, of both models.
-        cancel: honoured before each slice.
+        cancel: honored before each slice.
+
+    Returns:
+        A JSON-ready document and the masks of each case. The document has ``new`` and ``used`` (names, checksums), ``figures``
+        (each with both means, the paired difference and intervals; see :class:`~.paired.Difference`), ``cases`` (a row each,
+        with the worst slice and every slice), ``verdict`` (``word``, ``sentence``), ``failures`` and ``notes``.
 
     Raises:
         StudyError: there are no slices.
@@ -101,29 +84,30 @@ def compare_models(
 
     if not slices:
         raise StudyError("There are no validation patients to compare the models on. Put some on the validation side.")
-    masks: dict[str, _Masks] = {}
+    masks: dict[str, Predictions] = {}
     evaluations: dict[str, Evaluation] = {}
     told: dict[str, dict[str, Any]] = {}
     for number, (who, models) in enumerate(((NEW, new), (USED, used))):
         pipeline = Pipeline(detector=models.detector, segmenter=models.segmenter, device=device)
+        checkpoint, detector = pipeline.segmenter.checkpoint, pipeline.detector
         told[who] = {
-            "name": models.name or pipeline.segmenter.checkpoint.name,
-            "segmenter": {"name": pipeline.segmenter.checkpoint.name, "sha256": pipeline.segmenter.checkpoint.sha256},
-            "detector": {"name": pipeline.detector.name, "sha256": pipeline.detector.checksum},
+            "name": models.name or checkpoint.name,
+            "segmenter": {"name": checkpoint.name, "sha256": checkpoint.sha256},
+            "detector": {"name": detector.name, "sha256": detector.checksum},
         }
 
-        def seen(setting: str, stack: Stack, result: Result, who: str = who) -> None:
-            if keep_masks:
-                masks.setdefault(stack.case, _Masks(stack)).add(who, setting, result.mask)
+        def keep(setting: str, stack: Stack, result: Result, who: str = who) -> None:
+            kept = masks.setdefault(stack.case, Predictions(stack.numbers, {TRUTH: np.asarray(stack.scar, dtype=bool)}))
+            name = who if setting == END_TO_END else f"{who}, {setting}"
+            kept.masks[name] = np.asarray(result.mask, dtype=bool).copy()
+
+        def report(done: int, total: int, message: str, number: int = number, name: str = told[who]["name"]) -> None:
+            progress(number * total + done, 2 * total, f"{name}: {message}")
 
         evaluations[who] = evaluate_models(
-            pipeline, slices, threshold=threshold, settings=(REFERENCE_BOX, END_TO_END), on_result=seen,
-            progress=_half(progress, number, told[who]["name"]), cancel=cancel,
-        )  # fmt: skip
-    pairs = {
-        setting: _pairs(evaluations[NEW].settings[setting], evaluations[USED].settings[setting])
-        for setting in (END_TO_END, REFERENCE_BOX)
-    }
+            pipeline, slices, threshold=_THRESHOLD, settings=_SETTINGS, on_result=keep, progress=report, cancel=cancel
+        )
+    pairs = {setting: _pairs(*(evaluations[who].settings[setting] for who in (NEW, USED))) for setting in _SETTINGS}
     figures = _figures(pairs)
     same = all(told[NEW][part]["sha256"] == told[USED][part]["sha256"] for part in ("segmenter", "detector"))
     rows = [_row(ends, tights) for ends, tights in zip(pairs[END_TO_END], pairs[REFERENCE_BOX], strict=True)]
@@ -131,16 +115,20 @@ def compare_models(
         "version": FORMAT_VERSION,
         "program": f"MyoScarSeg {__version__}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        "threshold": threshold,
+        "threshold": _THRESHOLD,
         NEW: told[NEW],
         USED: told[USED],
-        "figures": [{**told_of, **difference.to_json()} for told_of, difference in figures],
+        "figures": [
+            {"name": name, "title": of.title, "unit": of.unit, "good": of.good, **figures[name].to_json()}
+            for name, of in _FIGURES.items()
+            if name in figures
+        ],
         "cases": rows,
-        "verdict": verdict(_named(figures, "end_to_end_dice"), _named(figures, "false_mass_g"), same_models=same),
+        "verdict": verdict(figures.get("end_to_end_dice"), figures.get("false_mass_g"), same_models=same),
         "failures": {who: dict(evaluations[who].failures) for who in (NEW, USED)},
         "notes": _notes(evaluations, rows),
     }
-    return Compared(document, {case: found.predictions() for case, found in masks.items()}, evaluations)
+    return document, masks
 
 
 def compare_run(
@@ -184,7 +172,7 @@ def compare_run(
     }
     # What was not trained is the same on both sides: the one that is used.
     mine = {part: made.get(part, other[part]) for part in other}
-    compared = compare_models(
+    document, masks = compare_models(
         Models(mine["segmenter"], mine["detector"], settings.name or run.name),
         Models(other["segmenter"], other["detector"], _used_name(made, other)),
         validation_slices(run, library, progress, cancel),
@@ -192,8 +180,8 @@ def compare_run(
         progress=progress,
         cancel=cancel,
     )
-    document = {**compared.document, "run": run.name, "trained": sorted(made)}
-    _write(run.folder, document, compared)
+    document |= {"run": run.name, "trained": sorted(made)}
+    _write(run.folder, document, masks)
     return document
 
 
@@ -250,20 +238,6 @@ def validation_slices(run: Run, library: Path | str | None, progress: Progress, 
 # ---- what is compared
 
 
-class _Masks:
-    """The masks of one case, as they come."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._numbers = stack.numbers
-        self._masks = {TRUTH: np.asarray(stack.scar, dtype=bool)}
-
-    def add(self, who: str, setting: str, mask: np.ndarray) -> None:
-        self._masks[who if setting == END_TO_END else f"{who}, {setting}"] = np.asarray(mask, dtype=bool).copy()
-
-    def predictions(self) -> Predictions:
-        return Predictions(self._numbers, self._masks)
-
-
 Pair = tuple[CaseScore, CaseScore]
 
 
@@ -272,42 +246,46 @@ def _pairs(new: Sequence[CaseScore], used: Sequence[CaseScore]) -> list[Pair]:
     return [(score, by_case[score.patient, score.case]) for score in new]
 
 
-_FIGURES: tuple[tuple[str, str, str, str, str, bool, Callable[[CaseScore], float | None]], ...] = (
-    ("end_to_end_dice", "Dice, end to end", "", "higher", END_TO_END, True, lambda c: c.dice_3d),
-    ("oracle_dice", "Dice, with a tight box", "", "higher", REFERENCE_BOX, True, lambda c: c.dice_3d),
-    ("hd95_mm", "Distance of the borders (HD95)", "mm", "lower", END_TO_END, True, lambda c: c.hd95_3d_mm),
-    ("mass_bias_g", "Mass, mean error", "g", "near 0", END_TO_END, True, lambda c: c.mass_error_g),
-    (
-        "mass_absolute_error_g", "Mass, mean size of the error", "g", "lower", END_TO_END, True,
-        lambda c: None if c.mass_error_g is None else abs(c.mass_error_g),
+class _Figure(NamedTuple):
+    """A figure that both models are compared by; ``of`` takes it from a case, None where a case has none."""
+
+    title: str
+    unit: str
+    good: str
+    of: Callable[[CaseScore], float | None]
+    setting: str = END_TO_END
+    with_scar: bool = True
+
+
+_FIGURES: dict[str, _Figure] = {
+    "end_to_end_dice": _Figure("Dice, end to end", "", "higher", lambda c: c.dice_3d),
+    "oracle_dice": _Figure("Dice, with a tight box", "", "higher", lambda c: c.dice_3d, setting=REFERENCE_BOX),
+    "hd95_mm": _Figure("Distance of the borders (HD95)", "mm", "lower", lambda c: c.hd95_3d_mm),
+    "mass_bias_g": _Figure("Mass, mean error", "g", "near 0", lambda c: c.mass_error_g),
+    "mass_absolute_error_g": _Figure(
+        "Mass, mean size of the error", "g", "lower", lambda c: None if c.mass_error_g is None else abs(c.mass_error_g)
     ),
-    ("false_mass_g", "False scar of patients without scar", "g", "lower", END_TO_END, False, lambda c: c.predicted_mass_g),
-)  # fmt: skip
-"""Name, title, unit, what is good, setting, of patients with scar or without, and how it is taken from a case."""
+    "false_mass_g": _Figure("False scar of patients without scar", "g", "lower", lambda c: c.predicted_mass_g, with_scar=False),
+}
 
 
-def _figures(pairs: dict[str, list[Pair]]) -> list[tuple[dict[str, str], Difference]]:
-    found = []
-    for name, title, unit, good, setting, with_scar, of in _FIGURES:
+def _figures(pairs: dict[str, list[Pair]]) -> dict[str, Difference]:
+    """The figures that some patients have, by name: means over patients."""
+    found = {}
+    for name, figure in _FIGURES.items():
+        of = pairs[figure.setting]
         # A patient with scar in one of several cases is a patient with scar.
-        scarred = {a.patient for a, _ in pairs[setting] if a.has_scar}
-        chosen = [
-            (a, b)
-            for a, b in pairs[setting]
-            if (a.has_scar if with_scar else a.patient not in scarred) and of(a) is not None and of(b) is not None
-        ]
-        patients = sorted({a.patient for a, _ in chosen})
-        new, used = (
-            [float(np.mean([of(pair[side]) for pair in chosen if pair[0].patient == p])) for p in patients] for side in (0, 1)
-        )
-        difference = paired(new, used)
+        scarred = {a.patient for a, _ in of if a.has_scar}
+        values: dict[str, list[tuple[float, float]]] = {}
+        for a, b in of:
+            new, used = figure.of(a), figure.of(b)
+            if new is not None and used is not None and (a.has_scar if figure.with_scar else a.patient not in scarred):
+                values.setdefault(a.patient, []).append((new, used))
+        means = [np.mean(values[patient], axis=0) for patient in sorted(values)]
+        difference = paired([float(mean[0]) for mean in means], [float(mean[1]) for mean in means])
         if difference is not None:
-            found.append(({"name": name, "title": title, "unit": unit, "good": good}, difference))
+            found[name] = difference
     return found
-
-
-def _named(figures: Sequence[tuple[dict[str, str], Difference]], name: str) -> Difference | None:
-    return next((difference for told, difference in figures if told["name"] == name), None)
 
 
 def _row(ends: Pair, tights: Pair) -> dict[str, Any]:
@@ -366,15 +344,6 @@ def _round(value: float | None) -> float | None:
     return None if value is None else rounded(value)
 
 
-def _half(progress: Progress, number: int, name: str) -> Progress:
-    """The progress of one of two models."""
-
-    def report(done: int, total: int, message: str) -> None:
-        progress(number * total + done, 2 * total, f"{name}: {message}")
-
-    return report
-
-
 # ---- of a run
 
 
@@ -391,7 +360,7 @@ def _used_name(made: dict[str, Path], other: dict[str, Any]) -> str:
     return start_names(part, None if model is None else str(model))
 
 
-def _write(folder: Path, document: dict[str, Any], compared: Compared) -> None:
+def _write(folder: Path, document: dict[str, Any], masks: dict[str, Predictions]) -> None:
     from MyoScarSegLib.batch.outputs import write_table
     from MyoScarSegLib.training.runs.comparison_picture import draw_comparison
 
@@ -399,8 +368,8 @@ def _write(folder: Path, document: dict[str, Any], compared: Compared) -> None:
     for left in folder.glob(".comparing-*"):
         shutil.rmtree(left, ignore_errors=True)
     try:
-        for case, masks in compared.masks.items():
-            write_predictions(making / Path(file_of(case)).name, masks)
+        for case, of_case in masks.items():
+            write_predictions(making / Path(file_of(case)).name, of_case)
         rows = [_flat(row) for row in document["cases"]]
         write_table(folder / TABLE, list(rows[0]), rows)
         draw_comparison(folder / PICTURE, document)
