@@ -26,7 +26,7 @@ TASKS = {
     "split_write": "MyoScarSegLib.training.background_work:split_write",
     "library_read": "MyoScarSegLib.training.background_work:library_read",
     "augmentation_preview": "MyoScarSegLib.training.background_work:augmentation_preview",
-    "run_wish": "MyoScarSegLib.training.runs.run_tasks:wish_task",
+    "run_command": "MyoScarSegLib.training.runs.run_tasks:command_task",
     "run_remove": "MyoScarSegLib.training.runs.run_tasks:remove_task",
     "run_export": "MyoScarSegLib.training.runs.run_tasks:export_task",
     "estimate": "MyoScarSegLib.training.runs.estimate:estimate_task",

@@ -291,8 +291,8 @@ class Trainings:
         if training.refuses("cancel_run" if command == "cancel" else command) or run is None:
             return False
         if run.status().state is not RunState.RUNNING:  # then it is done by whoever asks, with its large files
-            arguments = {"run": str(run.folder), "wish": command}
-            return training.begin("run_wish", arguments, command, ended=training.run_files.refresh)
+            arguments = {"run": str(run.folder), "command": command}
+            return training.begin("run_command", arguments, command, ended=training.run_files.refresh)
         try:
             run.send(command)
         except MyoScarSegError as error:

@@ -12,10 +12,10 @@ from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
-def wish_task(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    """Have the ``wish`` of the run in the folder ``run`` come true: ``state``, as it is then."""
+def command_task(arguments: dict[str, Any], progress: Progress, cancel: CancelToken) -> dict[str, Any]:
+    """Have the run in the folder ``run`` do ``command``: ``state``, as it is then."""
     run = Run.open(arguments["run"])
-    run.send(str(arguments["wish"]))
+    run.send(str(arguments["command"]))
     return {"state": str(run.status().state)}
 
 
