@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
         )
         report = convert(data, args.destination, args.to, options, progress=progress, cancel=cancel)
     if args.json:
-        print_json({"version": 1, "destination": str(args.destination), **to_json(report)})
+        split = None if report.split is None else report.split.to_json()
+        print_json({"version": 1, "destination": str(args.destination), **to_json(report), "split": split})
     else:
         sys.stdout.write(
             f"{args.destination}: {report.cases} cases, {report.slices} slices, {report.slices_with_scar} of them with scar"
