@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,11 @@ import slicer
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.installation.choices import Memory
-from MyoScarSegLib.installation.requirements import missing_now
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.utils.exit_status import died
 from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
-from MyoScarSegLib.widgets.install_dialog import InstallDialog
 from MyoScarSegLib.widgets.model_choice import ModelChoice
-from MyoScarSegLib.widgets.process import QProcessTransport
+from MyoScarSegLib.widgets.process import ProgramRun
 from MyoScarSegLib.widgets.section import SegmentSection
 from MyoScarSegLib.widgets.text import _, device_text
 
@@ -40,11 +38,7 @@ class AdvancedSection(SegmentSection):
             ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, settings, self._models_changed
         )
         self._test: Any = None
-        self._fetching: QProcessTransport | None = None
-        self._fetch_again = False
-        self._dialog: InstallDialog | None = None
-        self._missing: bool | None = None
-        self._broken_off = ""  # what the user had asked for when an installation was begun that did not end
+        self._fetching: ProgramRun | None = None
         for device in _DEVICES:
             ui.deviceCombo.addItem(device_text(device), device)
         ui.deviceCombo.setCurrentIndex(max(ui.deviceCombo.findData(settings.text("device", "auto")), 0))
@@ -64,28 +58,26 @@ class AdvancedSection(SegmentSection):
         ui.trustCheckBox.connect("toggled(bool)", self._changed)
         ui.deviceTestButton.connect("clicked()", self.test_device)
         ui.clearCacheButton.connect("clicked()", self.clear_cache)
-        ui.dependenciesButton.connect("clicked()", lambda: self.show_dependencies())
+        ui.dependenciesButton.connect("clicked()", self.tab.packages.show)
         ui.advancedSection.connect("contentsCollapsed(bool)", self._opened)
         ui.deviceInfo.visible = False
         self._show_models()
-        self.workflow.waits = self.something_missing
+        self.workflow.waits = self.tab.packages.look()
         self.configure()
 
     def enter(self) -> None:
         """Say that a model is gone, or that an installation was broken off: by a crash, or by closing Slicer meanwhile."""
         self._say_gone()
         remembered = Memory().read()
-        if remembered.unfinished and self.something_missing:
-            self._broken_off = remembered.action
+        if remembered.unfinished and self.tab.packages.missing:
+            actions = {"propose": self.tab.boxes.propose, "segment": self.tab.scar.segment_all}
+            self.tab.packages.go_on_with(actions.get(remembered.action), remembered.action)
             self.tab.status.say_error(_("The installation of packages was not finished. Install goes on with it."))
 
     def cleanup(self) -> None:  # noqa: D102
         if self._fetching is not None:
-            self._fetching.on_exit = lambda _code, _log: None
-            self._fetching.close()
-            self._fetching.kill()
-        if self._dialog is not None:
-            self._dialog.close()
+            self._fetching.stop(silently=True)
+        self.tab.packages.close()
 
     # ------------------------------------------------------------------ settings of the engine
 
@@ -133,46 +125,20 @@ class AdvancedSection(SegmentSection):
 
     # ------------------------------------------------------------------ packages
 
-    @property
-    def something_missing(self) -> bool:
-        """Whether a package that the networks need is not installed."""
-        if self._missing is None:
-            self._missing = bool(missing_now())
-        return self._missing
-
-    def ready(self, action: str) -> bool:
-        """Whether the networks can run; if packages are missing, the dialog that installs them is shown instead."""
-        self._missing = None
-        self.workflow.waits = self.something_missing  # what nobody has asked for must not end in an error
-        if not self.something_missing:
-            return True
-        self.tab.changed(Change.STATUS)  # the invitation
-        self.show_dependencies(action)
-        return False
-
-    def show_dependencies(self, action: str = "") -> None:
-        """Show what is installed and what is missing, and offer to install it."""
-        if self._dialog is None:
-            self._dialog = InstallDialog(self.panel.form, before=self.panel.engine.stop, after=self._installed)
-        self._dialog.show(action or self._broken_off)
+    def ready(self, then: Callable[[], object] | None = None, action: str = "") -> bool:
+        """As :meth:`Packages.ready`."""
+        ready = self.tab.packages.ready(then, action)
+        self.workflow.waits = not ready  # what nobody has asked for must not end in an error
+        return ready
 
     def packages_changed(self) -> None:
         """Something was installed: look again, and start the worker that was stopped for it."""
-        self._missing, self._broken_off = None, ""
-        self.workflow.waits = self.something_missing
+        self.workflow.waits = self.tab.packages.look()
         self.tab.status.say_error("")
         self.workflow.forget_error()
         self.panel.engine.start()
         self.workflow.configure(self.engine_settings())  # which also prepares the slices that could not be until now
         self._show_packages()
-
-    def _installed(self, action: str) -> None:
-        """All is there now: go on with what the user had asked for."""
-        self.packages_changed()
-        if action == "propose":
-            self.tab.boxes.propose()
-        elif action == "segment":
-            self.tab.scar.segment_all()
 
     # ------------------------------------------------------------------ models
 
@@ -187,33 +153,18 @@ class AdvancedSection(SegmentSection):
     def fetch(self) -> None:
         """Download the chosen models that are not here, in a process of its own; press again to stop."""
         if self._fetching is not None:
-            self._fetch_again = False
-            self._fetching.close()
-            self._fetching.kill()
+            self._fetching.stop()
             return
-        self._fetch_again = True
-        self._fetch_missing()
-
-    def _fetch_missing(self) -> None:
         names = [choice.name for choice in (self.detector, self.segmenter) if choice.state == "missing"]
         if not names:
             return
-        process = QProcessTransport(
-            [self.panel.engine.python, "-m", "MyoScarSegLib", "models", "fetch", *names], self.panel.engine.environment()
-        )
-        process.on_exit = self._fetched
-        self._fetching = process
         self.ui.fetchModelButton.text = _("Stop")
         self.tab.status.say_error("")
         slicer.util.showStatusMessage(_("Downloading {names} ...").format(names=", ".join(names)), 0)
-        process.start()
+        self._fetching = ProgramRun(self.panel.engine, ["MyoScarSegLib", "models", "fetch", *names], self._fetched)
 
     def _fetched(self, code: int, log: str) -> None:
         self._fetching = None
-        if self._fetch_again and died(code, log):
-            self._fetch_again = False
-            self._fetch_missing()  # goes on where it was
-            return
         self.ui.fetchModelButton.text = _("Download")
         slicer.util.showStatusMessage("", 1)
         if code > 0:
@@ -251,14 +202,14 @@ class AdvancedSection(SegmentSection):
 
     def _show_packages(self) -> None:
         self.ui.dependenciesLabel.text = (
-            _("Packages are missing.") if self.something_missing else _("All packages are installed.")
+            _("Packages are missing.") if self.tab.packages.missing else _("All packages are installed.")
         )
 
     # ------------------------------------------------------------------ device and cache
 
     def test_device(self) -> None:
         """Run the scar model once on the chosen device."""
-        if not self.ready(""):
+        if not self.ready():
             return
         self.configure()
         self.panel.engine.start()

@@ -59,7 +59,7 @@ class BoxesSection(SegmentSection):
 
     def propose(self) -> None:
         """Propose boxes on all slices."""
-        if self.session is not None and not self.tab.advanced.ready("propose"):
+        if self.session is not None and not self.tab.advanced.ready(self.propose, "propose"):
             return
         self.tab.advanced.configure()
         self.workflow.propose()

@@ -27,7 +27,7 @@ class InstallDialog:
         parent: Any,
         *,
         before: Callable[[], None],
-        after: Callable[[str], None],
+        after: Callable[[bool], None],
         installer: Installer | None = None,
         training: bool = False,
     ) -> None:
@@ -35,7 +35,7 @@ class InstallDialog:
         Args:
             parent: widget that it belongs to.
             before: called before anything is installed: the worker must not hold files that are replaced.
-            after: called as ``after(action)`` once everything is there, with what the user had asked for.
+            after: called as ``after(usable)`` once everything is there; false if Slicer must be started again first.
             installer: for tests; PythonSlicer's if None.
             training: also what training needs.
         """
@@ -188,4 +188,4 @@ class InstallDialog:
             self.log.moveCursor(qt.QTextCursor.End)
         if installer.state == DONE and self._asked:
             self._asked = False
-            self._after("" if installer.restart_for else self._action)
+            self._after(not installer.restart_for)

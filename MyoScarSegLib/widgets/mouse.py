@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
+import vtk
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.box_views import COLORS
-from MyoScarSegLib.widgets.rubber_band import RubberBand
+from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -197,7 +199,7 @@ class Mouse:
         return (views is not None and views.handle_under_mouse()) or self.point_under() is not None
 
     def _select_under(self) -> None:
-        """Choose the box whose outline, handle or centre is under the mouse."""
+        """Choose the box whose outline, handle or center is under the mouse."""
         views, session = self._tab.workflow.views, self._tab.workflow.session
         if views is None or session is None:
             return
@@ -211,9 +213,7 @@ class Mouse:
     def _show_buttons(self) -> None:
         ui = self._tab.ui
         for tool, button in (("box", ui.drawBoxButton), ("positive", ui.addPositiveButton), ("negative", ui.addNegativeButton)):
-            before = button.blockSignals(True)
-            button.checked = tool == self._tool
-            button.blockSignals(before)
+            quietly(button, partial(setattr, button, "checked", tool == self._tool))
 
 
 def _hint(tool: str | None) -> str:
@@ -223,3 +223,52 @@ def _hint(tool: str | None) -> str:
         "negative": _("Click on what is not scar. Esc ends."),
     }
     return hints.get(tool or "", "")
+
+
+class RubberBand:
+    """The rectangle that follows the mouse while a box is drawn: a 2D actor of the view, no node of the scene.
+
+    Its corners are display coordinates of the slice view, with the origin at its bottom left.
+    """
+
+    def __init__(self, view: Any, color: tuple[float, float, float]) -> None:
+        """
+        Args:
+            view: the ``qMRMLSliceView``.
+            color: red, green and blue from 0 to 1.
+        """
+        self._view = view
+        self._points = vtk.vtkPoints()
+        self._points.SetNumberOfPoints(4)
+        lines = vtk.vtkCellArray()
+        lines.InsertNextCell(5)
+        for corner in (0, 1, 2, 3, 0):
+            lines.InsertCellPoint(corner)
+        self._shape = vtk.vtkPolyData()
+        self._shape.SetPoints(self._points)
+        self._shape.SetLines(lines)
+        mapper = vtk.vtkPolyDataMapper2D()
+        mapper.SetInputData(self._shape)
+        self._actor = vtk.vtkActor2D()
+        self._actor.SetMapper(mapper)
+        self._actor.GetProperty().SetColor(*color)
+        self._actor.GetProperty().SetLineWidth(2.0)
+        self._renderer = view.renderWindow().GetRenderers().GetFirstRenderer()
+        if self._renderer is not None:
+            self._renderer.AddViewProp(self._actor)
+
+    def stretch(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Span it between two positions."""
+        (x0, y0), (x1, y1) = start, end
+        for number, (x, y) in enumerate(((x0, y0), (x1, y0), (x1, y1), (x0, y1))):
+            self._points.SetPoint(number, x, y, 0.0)
+        self._points.Modified()
+        self._shape.Modified()
+        self._view.scheduleRender()
+
+    def remove(self) -> None:
+        """Take it out of the view."""
+        if self._renderer is not None:
+            self._renderer.RemoveViewProp(self._actor)
+        self._renderer = None
+        self._view.scheduleRender()

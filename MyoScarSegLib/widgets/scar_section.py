@@ -65,7 +65,7 @@ class ScarSection(SegmentSection):
 
     def segment_all(self) -> None:
         """Segment all slices that have prompts."""
-        if self.session is not None and not self.tab.advanced.ready("segment"):
+        if self.session is not None and not self.tab.advanced.ready(self.segment_all, "segment"):
             return
         self.tab.advanced.configure()
         self.workflow.segment(overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
@@ -73,7 +73,7 @@ class ScarSection(SegmentSection):
     def segment_slice(self) -> None:
         """Segment the displayed slice again."""
         k = self.workflow.displayed_slice
-        if k is not None and self.tab.advanced.ready(""):
+        if k is not None and self.tab.advanced.ready():
             self.workflow.segment([k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
     def add_point(self, point: Point) -> None:

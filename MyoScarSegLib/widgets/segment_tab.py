@@ -14,6 +14,7 @@ from MyoScarSegLib.widgets.advanced_section import AdvancedSection
 from MyoScarSegLib.widgets.boxes_section import BoxesSection
 from MyoScarSegLib.widgets.mouse import Mouse
 from MyoScarSegLib.widgets.numbers_section import NumbersSection
+from MyoScarSegLib.widgets.packages import Packages
 from MyoScarSegLib.widgets.scar_section import ScarSection
 from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_section import SegmentStatus
@@ -51,6 +52,7 @@ class SegmentTab(Tab):
         self.active = False
         self.mouse = Mouse(self)
         self._set_style()
+        self.packages = Packages(self, lambda: self.advanced.packages_changed())
         self.status = SegmentStatus(self)
         self.study = StudySection(self)
         self.boxes = BoxesSection(self)

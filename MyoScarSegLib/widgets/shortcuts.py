@@ -1,24 +1,42 @@
-"""The keys of the module. They work while it is shown, wherever the focus is, and not while text is typed.
+"""The keys of the module, and the window behind "?" that lists them.
 
-A field keeps letters to itself, but Qt gives Enter and Esc to a window's shortcut first: these rest while a field has the focus.
+Keys work while the module is shown, wherever the focus is, and not while text is typed: a field keeps letters to itself, but Qt
+gives Enter and Esc to a window's shortcut first, so these rest while a field has the focus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 
-from MyoScarSegLib.widgets.help import show_help
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
-
 _FIELD_KEYS = ("Return", "Enter", "Esc")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One line of the help.
+
+    Attributes:
+        shown: what the help calls it.
+        what: it does.
+        actions: key sequences, as Qt writes them and with a space between those that do the same, and what they do.
+        repeats: whether holding it down repeats it.
+    """
+
+    shown: str
+    what: str
+    actions: dict[str, Callable[[], object]]
+    repeats: bool = False
 
 
 class Shortcuts:
@@ -29,20 +47,22 @@ class Shortcuts:
         self._installed: list[Any] = []
         self._of_fields: list[Any] = []
         self._hold = _Hold(tab)
+        self._help: Any = None
 
     def install(self) -> None:
         """Make the keys work."""
         self.remove()
         parent = slicer.util.mainWindow() or self._tab.panel.form
-        for keys, action, repeats in self._actions():
-            for key in keys.split(" "):
-                shortcut = qt.QShortcut(parent)
-                shortcut.setKey(qt.QKeySequence(key))
-                shortcut.setAutoRepeat(repeats)
-                shortcut.connect("activated()", action)
-                self._installed.append(shortcut)
-                if key in _FIELD_KEYS:
-                    self._of_fields.append(shortcut)
+        for line in self.table():
+            for sequences, action in line.actions.items():
+                for sequence in sequences.split(" "):
+                    shortcut = qt.QShortcut(parent)
+                    shortcut.setKey(qt.QKeySequence(sequence))
+                    shortcut.setAutoRepeat(line.repeats)
+                    shortcut.connect("activated()", action)
+                    self._installed.append(shortcut)
+                    if sequence in _FIELD_KEYS:
+                        self._of_fields.append(shortcut)
         slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
         self._focus_changed(None, slicer.app.focusWidget())
 
@@ -58,10 +78,54 @@ class Shortcuts:
             shortcut.deleteLater()
         self._installed = []
 
-    def _focus_changed(self, _before: Any, now: Any) -> None:
-        typing = now is not None and (now.inherits("QLineEdit") or now.inherits("QAbstractSpinBox"))
-        for shortcut in self._of_fields:
-            shortcut.setEnabled(not typing)
+    def table(self) -> list[Key]:
+        """All keys, in the order of the help."""
+        tab = self._tab
+        boxes, scar, workflow = tab.boxes, tab.scar, tab.workflow
+
+        def tool(name: str) -> Callable[[], None]:
+            return lambda: tab.mouse.use(None if tab.mouse.tool == name else name)
+
+        def nudge(right: int, up: int) -> Callable[[], None]:
+            return lambda: tab.nudge(right, up)
+
+        return [
+            Key("D", _("draw a box: drag in a slice view"), {"D": tool("box")}),
+            Key(
+                _("N / Shift+N"), _("next / previous box that needs review"),
+                {"N": lambda: boxes.review(1), "Shift+N": lambda: boxes.review(-1)}, repeats=True,
+            ),
+            Key(_("Enter"), _("accept the selected box, go to the next"), {"Return Enter": self.accept}),
+            Key("Shift+R", _("reject the selected box, or restore it"), {"Shift+R": boxes.reject}),
+            Key(_("Delete"), _("delete the point under the mouse, else the selected box"), {"Del": self.delete}),
+            Key("C", _("copy the selected box to the next slice"), {"C": boxes.copy_on}),
+            Key(
+                _("Shift+arrows"), _("move the selected box by one pixel"),
+                {"Shift+Left": nudge(-1, 0), "Shift+Right": nudge(1, 0), "Shift+Up": nudge(0, 1), "Shift+Down": nudge(0, -1)},
+                repeats=True,
+            ),
+            Key("A / X", _("add a + point (scar) / − point (no scar)"), {"A": tool("positive"), "X": tool("negative")}),
+            Key(
+                "J / K", _("threshold down / up"),
+                {"J": lambda: scar.step_threshold(-1), "K": lambda: scar.step_threshold(1)}, repeats=True,
+            ),
+            Key(
+                "Shift+J / Shift+K", _("shrink / grow the scar"),
+                {"Shift+J": lambda: scar.step_growth(-1), "Shift+K": lambda: scar.step_growth(1)}, repeats=True,
+            ),
+            Key(_("hold H"), _("hide boxes, points and scar"), {"H": self._hold.press}),
+            Key("Shift+P", _("propose boxes"), {"Shift+P": boxes.propose}),
+            Key("Ctrl+Enter", _("segment this slice"), {"Ctrl+Return Ctrl+Enter": scar.segment_slice}),
+            Key("Ctrl+Shift+Enter", _("segment all slices"), {"Ctrl+Shift+Return Ctrl+Shift+Enter": scar.segment_all}),
+            Key(
+                "Ctrl+Z / Ctrl+Y", _("undo / redo"), {"Ctrl+Z": workflow.undo, "Ctrl+Y Ctrl+Shift+Z": workflow.redo},
+                repeats=True,
+            ),
+            Key("Esc", _("leave the tool; then cancel what runs"), {"Esc": self.escape}),
+            Key("?", _("this help"), {"?": self.show_help}),
+        ]  # fmt: skip
+
+    # ------------------------------------------------------------------ what keys do that no button does
 
     def escape(self) -> None:
         """Leave the tool or brush in hand; without one, cancel what runs."""
@@ -74,8 +138,7 @@ class Shortcuts:
 
     def accept(self) -> None:
         """Accept the selected box, unless Enter ends the typing of a number or a text."""
-        focus = slicer.app.focusWidget()
-        if focus is None or not (focus.inherits("QAbstractSpinBox") or focus.inherits("QLineEdit")):
+        if not _is_field(slicer.app.focusWidget()):
             self._tab.boxes.accept()
 
     def delete(self) -> None:
@@ -88,64 +151,48 @@ class Shortcuts:
         else:
             self._tab.boxes.delete()
 
-    def _actions(self) -> list[tuple[str, Callable[[], None], bool]]:
-        """Keys, what they do, and whether holding them down repeats it."""
-        tab = self._tab
-        boxes, scar, mouse, workflow = tab.boxes, tab.scar, tab.mouse, tab.workflow
+    def show_help(self) -> None:
+        """Show keys and workflow in a window that does not block."""
+        if self._help is not None:
+            self._help.close()
+        dialog = self._help = qt.QDialog(self._tab.panel.form)
+        dialog.name = "MyoScarSegHelp"
+        dialog.windowTitle = _("MyoScarSeg: keys and workflow")
+        layout = qt.QVBoxLayout(dialog)
+        label = qt.QLabel(self.help_text())
+        label.name = "MyoScarSegHelpText"
+        label.textFormat = qt.Qt.RichText
+        layout.addWidget(label)
+        close = qt.QPushButton(_("Close"))
+        close.connect("clicked()", dialog.close)
+        layout.addWidget(close)
+        dialog.show()
 
-        def toggle(tool: str) -> Callable[[], None]:
-            return lambda: mouse.use(None if mouse.tool == tool else tool)
-
-        return [
-            ("D", toggle("box"), False),
-            ("A", toggle("positive"), False),
-            ("X", toggle("negative"), False),
-            ("N", lambda: boxes.review(1), True),
-            ("Shift+N", lambda: boxes.review(-1), True),
-            ("Return Enter", self.accept, False),
-            ("Shift+R", boxes.reject, False),
-            ("Del", self.delete, False),
-            ("C", boxes.copy_on, False),
-            ("Shift+Left", lambda: tab.nudge(-1, 0), True),
-            ("Shift+Right", lambda: tab.nudge(1, 0), True),
-            ("Shift+Up", lambda: tab.nudge(0, 1), True),
-            ("Shift+Down", lambda: tab.nudge(0, -1), True),
-            ("J", lambda: scar.step_threshold(-1), True),
-            ("K", lambda: scar.step_threshold(1), True),
-            ("Shift+J", lambda: scar.step_growth(-1), True),
-            ("Shift+K", lambda: scar.step_growth(1), True),
-            ("H", self._hold.press, False),
-            ("Shift+P", boxes.propose, False),
-            ("Ctrl+Return Ctrl+Enter", scar.segment_slice, False),
-            ("Ctrl+Shift+Return Ctrl+Shift+Enter", scar.segment_all, False),
-            ("Ctrl+Z", workflow.undo, True),
-            ("Ctrl+Y Ctrl+Shift+Z", workflow.redo, True),
-            ("Esc", self.escape, False),
-            ("?", lambda: show_help(tab.panel.form), False),
+    def help_text(self) -> str:
+        """The steps, and the table of keys, as rich text."""
+        steps = [
+            _("Choose the LGE volume. Its slices are prepared in the background."),
+            _("Propose boxes, and look through them: accept, move, delete, draw."),
+            _("Segment all. Where it is wrong, move a box, add a + or − point, or paint by hand."),
+            _("Read off volume and mass; save the scene, or export the results."),
         ]
+        items = "".join(f"<li>{escape(step)}</li>" for step in steps)
+        rows = "".join(
+            "<tr><td style='padding-right: 14px; white-space: nowrap'>"
+            f"<b>{escape(key.shown)}</b></td><td>{escape(key.what)}</td></tr>"
+            for key in self.table()
+        )
+        title = escape(_("Keys while this module is shown:"))
+        return f"<ol style='margin-left: -18px'>{items}</ol><p>{title}</p><table>{rows}</table>"
+
+    def _focus_changed(self, _before: Any, now: Any) -> None:
+        for shortcut in self._of_fields:
+            shortcut.setEnabled(not _is_field(now))
 
 
-def key_list() -> list[tuple[str, str]]:
-    """Keys and what they do, for the help."""
-    return [
-        ("D", _("draw a box: drag in a slice view")),
-        (_("N / Shift+N"), _("next / previous box that needs review")),
-        (_("Enter"), _("accept the selected box, go to the next")),
-        ("Shift+R", _("reject the selected box, or restore it")),
-        (_("Delete"), _("delete the point under the mouse, else the selected box")),
-        ("C", _("copy the selected box to the next slice")),
-        (_("Shift+arrows"), _("move the selected box by one pixel")),
-        ("A / X", _("add a + point (scar) / − point (no scar)")),
-        ("J / K", _("threshold down / up")),
-        ("Shift+J / Shift+K", _("shrink / grow the scar")),
-        (_("hold H"), _("hide boxes, points and scar")),
-        ("Shift+P", _("propose boxes")),
-        ("Ctrl+Enter", _("segment this slice")),
-        ("Ctrl+Shift+Enter", _("segment all slices")),
-        ("Ctrl+Z / Ctrl+Y", _("undo / redo")),
-        ("Esc", _("leave the tool; then cancel what runs")),
-        ("?", _("this help")),
-    ]
+def _is_field(widget: Any) -> bool:
+    """Whether a widget is one to type in."""
+    return widget is not None and bool(widget.inherits("QLineEdit") or widget.inherits("QAbstractSpinBox"))
 
 
 class _Hold(qt.QObject):

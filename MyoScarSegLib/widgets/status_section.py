@@ -10,7 +10,6 @@ import slicer
 from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.help import show_help
 from MyoScarSegLib.widgets.section import Section, SegmentSection
 from MyoScarSegLib.widgets.text import _, in_words
 
@@ -32,7 +31,7 @@ class StatusSection(Section):
         self._extra_is_new = False
         self._widget("cancelButton").connect("clicked()", self.workflow.cancel)
         self._widget("copyLogButton").connect("clicked()", self.copy_log)
-        self._widget("installButton").connect("clicked()", self.show_packages)
+        self._widget("installButton").connect("clicked()", lambda: tab.packages.show())
 
     def say_error(self, sentence: str) -> None:
         """Show a sentence that is no matter of the workflow, until its next step or ``say_error("")``."""
@@ -55,15 +54,6 @@ class StatusSection(Section):
         """Where the work stands, and what to do next."""
         return str(self.workflow.status)
 
-    @property
-    def something_missing(self) -> bool:
-        """Whether packages are to be installed first."""
-        raise NotImplementedError
-
-    def show_packages(self) -> None:
-        """Show what is to be installed."""
-        raise NotImplementedError
-
     def log(self) -> list[str]:
         """Lines that a report of an error needs."""
         raise NotImplementedError
@@ -78,7 +68,7 @@ class StatusSection(Section):
         if not self._extra_is_new and changes & self.moves_on:
             self._extra_error = ""
         self._extra_is_new = False
-        error, note, missing = self.error, self.said.note, self.something_missing
+        error, note, missing = self.error, self.said.note, self.tab.packages.missing
         self._widget("statusLabel").text = self.advice
         self._widget("noteLabel").text = note
         self._widget("noteLabel").visible = bool(note) and note not in error
@@ -127,20 +117,13 @@ class SegmentStatus(StatusSection, SegmentSection):
         self.needs_packages = _("Segmentation")
         self.ui.undoButton.connect("clicked()", self.workflow.undo)
         self.ui.redoButton.connect("clicked()", self.workflow.redo)
-        self.ui.helpButton.connect("clicked()", lambda: show_help(self.panel.form))
+        self.ui.helpButton.connect("clicked()", lambda: self.tab.shortcuts.show_help())
         self.ui.retryButton.connect("clicked()", self.retry)
 
     @property
     def error(self) -> str:  # noqa: D102
         engine = self.panel.engine
         return super().error or (str(engine.error) if engine.state == "failed" else "")
-
-    @property
-    def something_missing(self) -> bool:  # noqa: D102
-        return self.tab.advanced.something_missing
-
-    def show_packages(self) -> None:  # noqa: D102
-        self.tab.advanced.show_dependencies()
 
     def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102
         super().refresh(changes)

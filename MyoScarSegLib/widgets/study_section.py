@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import slicer
 
+from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
-from MyoScarSegLib.widgets.sample import SampleMaker
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.widgets.process import ProgramRun
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 
+SAMPLE_SEED = 11
 _LOADING_S = 0.3
 """After a volume has come into the scene: readers add the node first, and several come one after the other."""
 
@@ -30,7 +36,7 @@ class StudySection(SegmentSection):
         super().__init__(tab)
         self._reason = ""
         self._shown: Any = None
-        self._sample = SampleMaker(self.workflow.scene, self.panel.engine.python, self.panel.engine.environment())
+        self._sample: ProgramRun | None = None
         self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
         self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.choose)
         self.ui.sampleButton.connect("clicked()", self.load_sample)
@@ -68,19 +74,31 @@ class StudySection(SegmentSection):
             self._reason = self.workflow.select_likely()
 
     def load_sample(self) -> None:
-        """Make the phantom study, and choose it when it is there."""
+        """Have the phantom study made in a process of its own, and choose it when it is there."""
         self.ui.sampleButton.enabled = False
-        self._sample.start(self._sample_made)
+        folder = tempfile.TemporaryDirectory(prefix="myoscarseg-")
+        path = Path(folder.name) / "phantom.npz"
 
-    def _sample_made(self, volume_node: Any, error: str) -> None:
-        self.ui.sampleButton.enabled = True
-        self.tab.status.say_error(error)
-        if volume_node is not None:
-            self._reason = _("A phantom with known scar, to try everything on.")
-            self.workflow.select(volume_node)
+        def made(code: int, log: str) -> None:
+            self._sample = None
+            self.ui.sampleButton.enabled = True
+            error, study = "", None
+            with folder:
+                if code == 0 and path.is_file():
+                    study = _read(path)
+                else:
+                    why = log.strip().splitlines()[-1:] or [str(code)]
+                    error = _("The sample study cannot be made: {why}").format(why=why[0])
+            self.tab.status.say_error(error)
+            if study is not None:
+                self._reason = _("A phantom with known scar, to try everything on.")
+                self.workflow.select(add_study(self.workflow.scene, study, "LGE PSIR phantom"))
+
+        self._sample = ProgramRun(self.panel.engine, ["MyoScarSegLib.phantom", str(path), str(SAMPLE_SEED)], made)
 
     def cleanup(self) -> None:  # noqa: D102
-        self._sample.stop()
+        if self._sample is not None:
+            self._sample.stop(silently=True)
         self._observers.clear()
 
     def enter(self) -> None:  # noqa: D102
@@ -108,3 +126,13 @@ class StudySection(SegmentSection):
             ui.encodedBar.toolTip = _(
                 "{done} of {total} slices prepared in the background. A prepared slice answers at once."
             ).format(done=done, total=total)
+
+
+def _read(path: Path) -> Study:
+    with np.load(path, allow_pickle=False) as file:
+        return Study(
+            case="phantom",
+            voxels=file["voxels"],
+            geometry=Geometry(tuple(file["spacing_mm"].tolist()), tuple(file["origin_mm"].tolist()), file["direction"]),
+            reconstruction=Reconstruction.PSIR,
+        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MyoScarSegLib.utils.resources import resources_folder
+from MyoScarSegLib.widgets.packages import Packages
 from MyoScarSegLib.widgets.section import Section
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ class Tab:
         panel: around both tabs.
         form: the widget to be shown; ui: its children by name.
         workflow: that everything in it acts on.
+        packages: what it needs to be installed.
         sections: of the form, in the order of their refreshes.
         shown: whether this tab is the one in front.
     """
 
     workflow: Any
+    packages: Packages
 
     def __init__(self, panel: Panel, form: str, workflow: Any, changes: Iterable[Any]) -> None:
         """

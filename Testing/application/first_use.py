@@ -13,7 +13,7 @@ from Testing.application.driver import HERE, running
 def test_a_fresh_installation_invites_and_reports_no_error(tmp_path):
     pictures = Path(os.environ.get("PICTURES", "out/application"))
     with running(Path(os.environ["SLICER"]), tmp_path / "home", pictures, PYTHONPATH=str(HERE / "without_packages")) as slicer:
-        if not slicer.ask("panel().segment.advanced.something_missing"):
+        if not slicer.ask("panel().segment.packages.missing"):
             pytest.skip("the packages are in this Slicer's own folder")
         slicer.press("sampleButton")
         slicer.until("panel().workflow.session is not None")
@@ -25,8 +25,8 @@ def test_a_fresh_installation_invites_and_reports_no_error(tmp_path):
         assert slicer.ask("[panel().segment.ui.installButton.visible, panel().segment.ui.copyLogButton.visible]") == [True, False]
         assert slicer.ask("panel().engine.state") == "stopped"
         slicer.press("proposeButton")
-        slicer.until("panel().segment.advanced._dialog is not None and panel().segment.advanced._dialog.dialog.visible")
-        slicer.until("'torch' in panel().segment.advanced._dialog.text.text", 60)
+        slicer.until("panel().segment.packages._dialog is not None and panel().segment.packages._dialog.dialog.visible")
+        slicer.until("'torch' in panel().segment.packages._dialog.text.text", 60)
         slicer.shot("first-use-install")
         assert slicer.ask("panel().segment.status.error") == ""
         assert slicer.tracebacks() == ""

@@ -153,7 +153,7 @@ def test_an_edit_and_its_mask_are_one_drawing_and_boxes_are_in_no_view_across_th
     select(slicer, first_box(slicer, "proposed"))
     slicer.rest()
     slicer.ask(
-        "setattr(__import__('MyoScarSegLib.widgets.drawing', fromlist=['']), 'MOST_S', 60)"
+        "setattr(__import__('MyoScarSegLib.widgets.backend', fromlist=['']), 'MOST_HELD_S', 60)"
     )  # however slow this computer is
     slicer.ask("count_drawings()")
     slicer.ask("panel().workflow.nudge_box(panel().segment.boxes.selected, 1, 0)")

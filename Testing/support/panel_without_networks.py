@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
         application = Application(bootstrap(folder), folder, patch)
         with open_module(application) as module:
             # The packages are looked for in this process, which plays Slicer before the first installation.
-            patch.setattr("MyoScarSegLib.widgets.advanced_section.missing_now", list)
+            patch.setattr("MyoScarSegLib.widgets.packages.missing_now", lambda training: [])
             add_volume(module.scene, slices=3)
             module.panel.segment.study.choose_likely()
             module.settle()
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
             module.ui.advancedSection.collapsed = False
             module.settle(0.5)
             module.ui.editorGroup.checked = True
-            module.panel.segment.advanced.show_dependencies()
+            module.panel.segment.packages.show()
             module.settle(0.5)
     loaded = ABSENT & {name.split(".")[0] for name in sys.modules}
     assert not loaded, loaded

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.result import Boxes
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
 
@@ -200,8 +201,8 @@ def test_escape_lays_the_brush_down_before_it_cancels(study):
 
 def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study):
     work = study.workflow._work
-    provenance = {"remark_on_proposals": "Little and faint."}
-    result = {"boxes": [], "failed": {}, "cancelled": False, "provenance": provenance}
+    result = Boxes()
+    result.provenance["remark_on_proposals"] = "Little and faint."
     request = SimpleNamespace(state="done", result=result, repeated=False, cancel=lambda: None)
     from MyoScarSegLib.scene.actions import Action
 

@@ -188,11 +188,12 @@ def test_unusable_volume_is_said_and_its_name_stays(study, kind):
 
 def test_packages_that_are_missing_bring_up_the_dialog_instead_of_an_error(study, monkeypatch):
     from MyoScarSegLib.installation.requirements import wanted
-    from MyoScarSegLib.widgets import advanced_section
+    from MyoScarSegLib.widgets import packages
 
     asked = []
-    monkeypatch.setattr(advanced_section, "missing_now", lambda: list(wanted()[:1]))
-    monkeypatch.setattr(study.panel.segment.advanced, "show_dependencies", asked.append)
+    monkeypatch.setattr(packages, "missing_now", lambda training: list(wanted()[:1]))
+    own = study.panel.segment.packages
+    monkeypatch.setattr(own, "show", lambda: asked.append(own._then[0]))
     study.click("proposeButton")
     study.settle()
     assert asked == ["propose"]
@@ -202,18 +203,18 @@ def test_packages_that_are_missing_bring_up_the_dialog_instead_of_an_error(study
     assert study.ui.installButton.visible
     assert not study.ui.copyLogButton.visible
     monkeypatch.undo()
-    assert study.panel.segment.advanced.ready("propose")
+    assert study.panel.segment.advanced.ready()
     study.panel.segment.changed(Change.STATUS)
     study.settle()
     assert not study.ui.errorFrame.visible
 
 
 def test_what_nobody_asked_for_waits_for_the_packages_and_then_goes_on(study, monkeypatch):
-    from MyoScarSegLib.widgets import advanced_section
+    from MyoScarSegLib.widgets import packages
 
-    monkeypatch.setattr(advanced_section, "missing_now", lambda: ["torch"])
-    monkeypatch.setattr(study.panel.segment.advanced, "show_dependencies", lambda action: None)
-    assert not study.panel.segment.advanced.ready("propose")
+    monkeypatch.setattr(packages, "missing_now", lambda training: ["torch"])
+    monkeypatch.setattr(study.panel.segment.packages, "show", lambda: None)
+    assert not study.panel.segment.advanced.ready()
     study.scene.Clear(0)
     study.settle()
     add_volume(study.scene, slices=3, seed=5)

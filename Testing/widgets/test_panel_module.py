@@ -133,7 +133,7 @@ def test_installing_goes_on_with_what_was_asked_for(dialog):
         dialog.started[-1].on_bytes(said(progress=[0, 0, "Successfully installed something"]) + said(result=0))
         dialog.started[-1].on_exit(0, "")
     dialog.answer(missing=False)
-    assert dialog.done == ["propose"]
+    assert dialog.done == [True]
     assert "installed" in dialog.text.text
 
 
@@ -162,12 +162,12 @@ def test_failure_shows_the_log(dialog):
 
 def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_path, monkeypatch):
     from MyoScarSegLib.installation.choices import Memory, Remembered
-    from MyoScarSegLib.widgets import advanced_section
+    from MyoScarSegLib.widgets import packages
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
-    monkeypatch.setattr(advanced_section, "missing_now", lambda: ["torch"])
+    monkeypatch.setattr(packages, "missing_now", lambda training: ["torch"])
     panel, asked = opened.panel, []
-    advanced = panel.segment.advanced
+    own = panel.segment.packages
 
     class Dialog:
         def show(self, action):
@@ -176,8 +176,8 @@ def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_p
         def close(self):
             pass
 
-    monkeypatch.setattr(advanced, "_missing", None)
-    monkeypatch.setattr(advanced, "_dialog", Dialog())
+    monkeypatch.setattr(own, "missing", True)
+    monkeypatch.setattr(own, "_dialog", Dialog())
     try:
         panel.exit()
         panel.enter()
@@ -191,7 +191,7 @@ def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_p
         opened.click("installButton")
         assert asked == ["segment"]
     finally:
-        advanced._broken_off = ""
+        own.go_on_with(None, "")
         panel.segment.status.say_error("")
         opened.settle()
 

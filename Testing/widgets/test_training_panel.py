@@ -348,7 +348,7 @@ def test_estimate_is_of_the_settings_that_it_was_made_for(tab):
 
 
 def test_missing_packages_are_asked_for_at_the_first_training_only(tab, monkeypatch):
-    from MyoScarSegLib.widgets.training import packages
+    from MyoScarSegLib.widgets import packages
 
     shown, looked = [], []
     monkeypatch.setattr(packages, "missing_now", lambda training: looked.append(training) or ["monai"])
@@ -361,7 +361,7 @@ def test_missing_packages_are_asked_for_at_the_first_training_only(tab, monkeypa
     assert tab.training.asked == []
     assert tab.tab.ui.trainInstallButton.visible
     monkeypatch.setattr(packages, "missing_now", lambda training: [])
-    tab.tab.packages._installed("train")
+    tab.tab.packages._installed(True)
     assert tab.training.asked == [("train", TrainSettings())], "it goes on with what was asked for"
     tab.settle()
     assert not tab.tab.ui.trainErrorFrame.visible

@@ -32,13 +32,6 @@ class TrainingStatus(StatusSection, TrainingSection):
     def advice(self) -> str:  # noqa: D102
         return self.workflow.advice
 
-    @property
-    def something_missing(self) -> bool:  # noqa: D102
-        return self.tab.packages.missing
-
-    def show_packages(self) -> None:  # noqa: D102
-        self.tab.packages.show()
-
     def log(self) -> list[str]:  # noqa: D102
         lines = [self.panel.unexpected.log]
         run = self.workflow.state.run

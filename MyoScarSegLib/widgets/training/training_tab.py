@@ -11,13 +11,13 @@ from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.training.training_state import FIELDS
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.packages import Packages
 from MyoScarSegLib.widgets.tab import Tab
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.case_table import THUMBNAIL_PX
 from MyoScarSegLib.widgets.training.comparison_section import ComparisonSection
 from MyoScarSegLib.widgets.training.library_section import LibrarySection
-from MyoScarSegLib.widgets.training.packages import Packages
 from MyoScarSegLib.widgets.training.progress_section import ProgressSection
 from MyoScarSegLib.widgets.training.runs_section import RunsSection
 from MyoScarSegLib.widgets.training.split_section import SplitSection
@@ -41,7 +41,6 @@ class TrainingTab(Tab):
     """Binds the form of the second tab to the training workflow.
 
     Attributes:
-        packages: what training needs to be installed.
         status, library, split, train, progress, runs, comparison: its sections.
         ready: whether the panel around is complete.
     """
@@ -53,7 +52,7 @@ class TrainingTab(Tab):
         self.ready = False
         self.workflow.watching = False
         self._set_style()
-        self.packages = Packages(self)
+        self.packages = Packages(self, panel.segment.advanced.packages_changed, training=True)
         self.status = TrainingStatus(self)
         self.library = LibrarySection(self)
         self.split = SplitSection(self)
