@@ -13,10 +13,11 @@ from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.installation.choices import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder, clear_embeddings, embeddings_bytes
+from MyoScarSegLib.utils.files import clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.model_choice import ModelChoice
 from MyoScarSegLib.widgets.process import ProgramRun
 from MyoScarSegLib.widgets.section import SegmentSection
+from MyoScarSegLib.widgets.settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.text import _, device_text
 
 if TYPE_CHECKING:
@@ -32,30 +33,20 @@ class AdvancedSection(SegmentSection):
 
     def __init__(self, tab: SegmentTab) -> None:
         super().__init__(tab)
-        ui, settings = self.ui, self.settings
-        self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, settings, self._models_changed)
-        self.segmenter = ModelChoice(
-            ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, settings, self._models_changed
-        )
+        ui = self.ui
+        kept = self.settings.load(EngineSettings)
+        self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, kept.detector)
+        self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, kept.segmenter)
         self._test: Any = None
         self._fetching: ProgramRun | None = None
         for device in _DEVICES:
             ui.deviceCombo.addItem(device_text(device), device)
-        ui.deviceCombo.setCurrentIndex(max(ui.deviceCombo.findData(settings.text("device", "auto")), 0))
-        ui.threadsSpinBox.value = int(settings.number("threads", 0))
-        ui.batchSpinBox.value = int(settings.number("batch", 16))
-        ui.cacheSpinBox.value = int(settings.number("cacheMiB", 1024))
-        ui.cacheDiskCheckBox.checked = settings.flag("cacheOnDisk", False)
-        ui.trustCheckBox.checked = settings.flag("trust", False)
+        fill_form(ui, ENGINE_WIDGETS, kept)
+        on_edit(ui, ENGINE_WIDGETS, self._edited)
+        self._kept = self.engine_settings()
         ui.importDetectorButton.connect("clicked()", lambda: self.ask_for_checkpoint(self.detector))
         ui.importSegmenterButton.connect("clicked()", lambda: self.ask_for_checkpoint(self.segmenter))
         ui.fetchModelButton.connect("clicked()", self.fetch)
-        ui.deviceCombo.connect("currentIndexChanged(int)", self._changed)
-        ui.threadsSpinBox.connect("valueChanged(int)", self._changed)
-        ui.batchSpinBox.connect("valueChanged(int)", self._changed)
-        ui.cacheSpinBox.connect("valueChanged(int)", self._changed)
-        ui.cacheDiskCheckBox.connect("toggled(bool)", self._changed)
-        ui.trustCheckBox.connect("toggled(bool)", self._changed)
         ui.deviceTestButton.connect("clicked()", self.test_device)
         ui.clearCacheButton.connect("clicked()", self.clear_cache)
         ui.dependenciesButton.connect("clicked()", self.tab.packages.show)
@@ -83,22 +74,13 @@ class AdvancedSection(SegmentSection):
 
     def engine_settings(self) -> EngineSettings:
         """What the widgets say."""
-        ui = self.ui
-        return EngineSettings(
-            detector=self.detector.value,
-            segmenter=self.segmenter.value,
-            device=str(ui.deviceCombo.itemData(ui.deviceCombo.currentIndex)),
-            confidence=self.tab.boxes.confidence,
-            trust=bool(ui.trustCheckBox.checked),
-            threads=int(ui.threadsSpinBox.value) or None,
-            cache_folder=cache_folder() / EMBEDDINGS if ui.cacheDiskCheckBox.checked else None,
-            cache_mib=int(ui.cacheSpinBox.value),
-            batch=int(ui.batchSpinBox.value),
-        )
+        return read_form(self.ui, ENGINE_WIDGETS, EngineSettings(confidence=self.tab.boxes.confidence))
 
     def configure(self) -> None:
         """Give the workflow the settings, if they are new."""
         settings = self.engine_settings()
+        self.settings.save(settings, self._kept)  # only what is another one: a model that is gone may come back, with its disk
+        self._kept = settings
         if settings != self.workflow.settings:
             self.workflow.configure(settings)
 
@@ -172,7 +154,10 @@ class AdvancedSection(SegmentSection):
             self.tab.status.say_error(lines[-1] if lines else _("The download failed."))
         self._ask_states()
 
-    def _models_changed(self) -> None:
+    def _edited(self) -> None:
+        """The user has changed a setting."""
+        self.detector.show()
+        self.segmenter.show()
         self._show_models()
         self.tab.boxes.show_confidence()
         self.configure()
@@ -234,13 +219,3 @@ class AdvancedSection(SegmentSection):
 
     def _show_cache(self) -> None:
         self.ui.clearCacheButton.text = _("Empty ({size:.1f} GB)").format(size=embeddings_bytes() / 1e9)
-
-    def _changed(self, _value: object = None) -> None:
-        ui, keep = self.ui, self.settings.keep
-        keep("device", str(ui.deviceCombo.itemData(ui.deviceCombo.currentIndex)))
-        keep("threads", int(ui.threadsSpinBox.value))
-        keep("batch", int(ui.batchSpinBox.value))
-        keep("cacheMiB", int(ui.cacheSpinBox.value))
-        keep("cacheOnDisk", bool(ui.cacheDiskCheckBox.checked))
-        keep("trust", bool(ui.trustCheckBox.checked))
-        self.configure()

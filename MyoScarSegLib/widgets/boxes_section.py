@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
+from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.box_views import COLORS
 from MyoScarSegLib.scene.boxes import BoxRow
@@ -34,15 +35,11 @@ class BoxesSection(SegmentSection):
             state: style.dot(qt.QColor(*(round(255 * part) for part in color)), filled=state is not BoxState.REJECTED)
             for state, color in COLORS.items()
         }
-        self.confidence: float | None = self.settings.number("confidence", -1.0)
-        if not 0.0 < self.confidence < 1.0:
-            self.confidence = None
-        ui.showBoxesCheckBox.checked = self.settings.flag("showBoxes", True)
-        ui.fitCheckBox.checked = self.workflow.fit = self.settings.flag("fit", True)
+        self.confidence = self.settings.load(EngineSettings).confidence
         ui.boxTable.sortByColumn(_SLICE, qt.Qt.AscendingOrder)
         ui.proposeButton.connect("clicked()", self.propose)
-        ui.confidenceSlider.connect("valueChanged(double)", self._confidence_changed)
-        ui.confidenceResetButton.connect("clicked()", self._confidence_reset)
+        ui.confidenceSlider.connect("valueChanged(double)", lambda value: self._choose_confidence(round(float(value), 4)))
+        ui.confidenceResetButton.connect("clicked()", lambda: self._choose_confidence(None))
         ui.boxTable.connect("itemSelectionChanged()", self._row_selected)
         ui.boxTable.connect("cellClicked(int,int)", self._row_clicked)
         ui.drawBoxButton.connect("toggled(bool)", lambda on: tab.mouse.use("box" if on else None))
@@ -52,8 +49,6 @@ class BoxesSection(SegmentSection):
         ui.copyBoxButton.connect("clicked()", self.copy_on)
         ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
         ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
-        ui.fitCheckBox.connect("toggled(bool)", self._fit_changed)
-        ui.showBoxesCheckBox.connect("toggled(bool)", self._visibility_changed)
 
     # ------------------------------------------------------------------ what buttons and keys do
 
@@ -133,8 +128,8 @@ class BoxesSection(SegmentSection):
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
         ui = self.ui
-        if Change.VOLUME in changes and self.workflow.views is not None:
-            self.workflow.views.set_visible(bool(ui.showBoxesCheckBox.checked))
+        if Change.VOLUME in changes:
+            self.apply_view()
         if changes & {Change.VOLUME, Change.BOXES}:
             self._fill()
         self.allow(ui.proposeButton, "propose")
@@ -208,6 +203,11 @@ class BoxesSection(SegmentSection):
 
     # ------------------------------------------------------------------ slots
 
+    def apply_view(self) -> None:
+        """Show or hide the boxes in the slice views, as the user wants it."""
+        if self.workflow.views is not None:
+            self.workflow.views.set_visible(self.tab.view.show_boxes)
+
     def show_confidence(self) -> None:
         """Show the confidence that the next proposals have: the user's, or the one that the model was validated with."""
         slider, entry = self.ui.confidenceSlider, self.tab.advanced.detector.entry
@@ -217,24 +217,11 @@ class BoxesSection(SegmentSection):
             quietly(slider, lambda: setattr(slider, "value", float(value)))
         self.ui.confidenceResetButton.enabled = self.confidence is not None
 
-    def _confidence_changed(self, value: float) -> None:
-        self.confidence = round(float(value), 4)
-        self.settings.keep("confidence", self.confidence)
+    def _choose_confidence(self, value: float | None) -> None:
+        """Propose with this confidence from now on; it is told to the worker with the next *Propose boxes*."""
+        self.confidence = value
+        self.settings.keep("confidence", value)
         self.show_confidence()
-
-    def _confidence_reset(self) -> None:
-        self.confidence = None
-        self.settings.keep("confidence", -1.0)
-        self.show_confidence()
-
-    def _fit_changed(self, on: bool) -> None:
-        self.settings.keep("fit", bool(on))
-        self.workflow.fit = bool(on)
-
-    def _visibility_changed(self, on: bool) -> None:
-        self.settings.keep("showBoxes", bool(on))
-        if self.workflow.views is not None:
-            self.workflow.views.set_visible(bool(on))
 
     def _row_selected(self) -> None:
         items = self.ui.boxTable.selectedItems()

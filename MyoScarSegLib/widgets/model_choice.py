@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.models import CHECKPOINT_ENDINGS, Entry, registry
 from MyoScarSegLib.models.entry import Task
 from MyoScarSegLib.widgets.section import quietly
-from MyoScarSegLib.widgets.settings import Settings
 from MyoScarSegLib.widgets.text import _
 
 _MEGABYTE = 1e6
@@ -22,39 +21,33 @@ class ModelChoice:
         gone: the model that was chosen and is not there any more, so that the usual one is shown; "" if there is none.
     """
 
-    def __init__(self, combo: Any, info: Any, task: Task, default: str, settings: Settings, changed: Callable[[], None]) -> None:
+    def __init__(self, combo: Any, info: Any, task: Task, default: str, chosen: str | Path | None) -> None:
         """
         Args:
-            combo, info: the widgets.
+            combo, info: the widgets. The data of the combo box's entries are names and paths, empty for the usual model.
             task: ``detect`` or ``segment``.
             default: name of the usual model.
-            settings: where the choice is kept.
-            changed: called after another one was chosen.
+            chosen: as :attr:`value`.
         """
         self._combo = combo
         self._info = info
         self._task = task
         self._default = default
-        self._settings = settings
-        self._after = changed
         self._entries: dict[str, Entry] = {}
         self._states: Mapping[str, str] = {}
         self.gone = ""
-        self._list(settings.text(f"{task}Model", default))
-        self._show()
-        combo.connect("currentIndexChanged(int)", self._chosen)
+        self._list(str(chosen or ""))
+        self.show()
 
     @property
     def name(self) -> str:
         """Name in the registry, or path of the user's file."""
-        return str(self._combo.itemData(self._combo.currentIndex))
+        return self.value or self._default
 
     @property
-    def value(self) -> str | Path | None:
+    def value(self) -> str | None:
         """For the engine's settings; None for the usual model."""
-        if self.name == self._default:
-            return None
-        return Path(self.name) if self.is_file else self.name
+        return str(self._combo.itemData(self._combo.currentIndex)) or None
 
     @property
     def is_file(self) -> bool:
@@ -85,17 +78,16 @@ class ModelChoice:
         Args:
             value: as of :attr:`value`.
         """
-        chosen = self._default if value is None else str(value)
-        if chosen == self.name and set(self._entries) == {entry.name for entry in registry().entries(self._task)}:
+        known = {entry.name for entry in registry().entries(self._task)}
+        if str(value or "") == (self.value or "") and known == set(self._entries):
             return
-        quietly(self._combo, lambda: self._list(chosen))
-        self._settings.keep(f"{self._task}Model", self.name)
-        self._show()
+        quietly(self._combo, lambda: self._list(str(value or "")))
+        self.show()
 
     def show_states(self, states: Mapping[str, str]) -> None:
-        """Take in which models are installed."""
+        """Show which models are installed."""
         self._states = states
-        self._show()
+        self.show()
 
     @property
     def file_filter(self) -> str:
@@ -107,19 +99,19 @@ class ModelChoice:
         self._entries = {entry.name: entry for entry in registry().entries(self._task)}
         self._combo.clear()
         for name in sorted(self._entries, key=lambda name: name != self._default):
-            self._combo.addItem(_("{name} (usual)").format(name=name) if name == self._default else name, name)
-        if chosen not in self._entries and Path(chosen).is_file():
+            if name == self._default:
+                self._combo.addItem(_("{name} (usual)").format(name=name), "")
+            else:
+                self._combo.addItem(name, name)
+        chosen = "" if chosen == self._default else chosen
+        if chosen and chosen not in self._entries and Path(chosen).is_file():
             self._combo.addItem(Path(chosen).name, chosen)
         index = self._combo.findData(chosen)
         self.gone = chosen if index < 0 else ""
         self._combo.setCurrentIndex(max(index, 0))
 
-    def _chosen(self, _index: int) -> None:
-        self._settings.keep(f"{self._task}Model", self.name)
-        self._show()
-        self._after()
-
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Say what is known of the chosen model."""
         quietly(self._info, lambda: setattr(self._info, "text", self._about()))
         entry = self.entry
         self._combo.toolTip = entry.title if entry is not None else self.name

@@ -35,20 +35,13 @@ class ScarSection(SegmentSection):
         self._moved: tuple[str, float] = ("", 0.0)
         self._slid: dict[str, float | None] = {}  # sliders moved since the last turn, and where to after the first value
         self._slid_on: Any = None
-        ui.liveCheckBox.checked = self.settings.flag("live", True)
-        ui.opacitySlider.value = self.settings.number("opacity", 0.5)
-        ui.outlineCheckBox.checked = self.settings.flag("outline", True)
-        self.workflow.live = bool(ui.liveCheckBox.checked)
         ui.segmentAllButton.connect("clicked()", self.segment_all)
         ui.segmentSliceButton.connect("clicked()", self.segment_slice)
-        ui.liveCheckBox.connect("toggled(bool)", self._live_changed)
         ui.addPositiveButton.connect("toggled(bool)", lambda on: tab.mouse.use("positive" if on else None))
         ui.addNegativeButton.connect("toggled(bool)", lambda on: tab.mouse.use("negative" if on else None))
         ui.removePointButton.connect("clicked()", self.workflow.remove_last_point)
         ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
         ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
-        ui.opacitySlider.connect("valueChanged(double)", self._look_changed)
-        ui.outlineCheckBox.connect("toggled(bool)", self._look_changed)
         ui.clearButton.connect("clicked()", self.workflow.clear)
         ui.openEditorButton.connect("clicked()", self.editor.open_module)
 
@@ -96,7 +89,7 @@ class ScarSection(SegmentSection):
         if session is None:
             return
         if self.workflow.views is not None:
-            self.workflow.views.set_visible(not hidden and bool(self.ui.showBoxesCheckBox.checked))
+            self.workflow.views.set_visible(not hidden and self.tab.view.show_boxes)
         session.points.set_visible(not hidden)
         display = self._display()
         if display is not None:
@@ -124,7 +117,7 @@ class ScarSection(SegmentSection):
             quietly(ui.thresholdSlider, lambda: self._set(ui.thresholdSlider, session.threshold))
             quietly(ui.growthSlider, lambda: self._set(ui.growthSlider, session.growth_mm))
         if changes & {Change.VOLUME, Change.MASK}:
-            self._apply_look()
+            self.apply_view()
             self.editor.refresh()
 
     @property
@@ -138,10 +131,6 @@ class ScarSection(SegmentSection):
             slider.value = value
 
     # ------------------------------------------------------------------ slots
-
-    def _live_changed(self, on: bool) -> None:
-        self.workflow.live = bool(on)
-        self.settings.keep("live", bool(on))
 
     def _slide(self, what: str, value: float) -> None:
         """Apply a slider's value: the first one at once, of those that follow before the next turn only the last."""
@@ -171,19 +160,15 @@ class ScarSection(SegmentSection):
         self._moved = (what, now)
         return before == what and now - at < _SAME_DRAG_S
 
-    def _look_changed(self, _value: object = None) -> None:
-        self.settings.keep("opacity", float(self.ui.opacitySlider.value))
-        self.settings.keep("outline", bool(self.ui.outlineCheckBox.checked))
-        self._apply_look()
-
-    def _apply_look(self) -> None:
+    def apply_view(self) -> None:
+        """Show the scar in the slice views as the user wants it."""
         display = self._display()
         segment_id = "" if self.session is None else self.session.segmentation.existing_segment_id
         if display is None or not segment_id:
             return
         with slicer.util.NodeModify(display):
-            display.SetSegmentOpacity2DFill(segment_id, float(self.ui.opacitySlider.value))
-            display.SetSegmentVisibility2DOutline(segment_id, bool(self.ui.outlineCheckBox.checked))
+            display.SetSegmentOpacity2DFill(segment_id, self.tab.view.opacity)
+            display.SetSegmentVisibility2DOutline(segment_id, self.tab.view.outline)
 
     def _display(self) -> Any:
         return None if self.node is None else self.node.GetDisplayNode()

@@ -16,6 +16,7 @@ from MyoScarSegLib.widgets.mouse import Mouse
 from MyoScarSegLib.widgets.numbers_section import NumbersSection
 from MyoScarSegLib.widgets.packages import Packages
 from MyoScarSegLib.widgets.scar_section import ScarSection
+from MyoScarSegLib.widgets.settings import VIEW_WIDGETS, ViewSettings, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_section import SegmentStatus
 from MyoScarSegLib.widgets.study_section import StudySection
@@ -42,6 +43,7 @@ class SegmentTab(Tab):
         mouse: drawing of boxes and points in the slice views.
         shortcuts: the keys.
         active: whether keys and mouse are ours.
+        view: how it shows and answers, as the user wants it.
         status, study, boxes, scar, numbers, advanced: its sections.
     """
 
@@ -50,6 +52,7 @@ class SegmentTab(Tab):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel, "MyoScarSeg", panel.workflow, Change)
         self.active = False
+        self.view = panel.settings.load(ViewSettings)
         self.mouse = Mouse(self)
         self._set_style()
         self.packages = Packages(self, lambda: self.advanced.packages_changed())
@@ -60,9 +63,12 @@ class SegmentTab(Tab):
         self.numbers = NumbersSection(self)
         self.advanced = AdvancedSection(self)
         self.boxes.show_confidence()
+        fill_form(self.ui, VIEW_WIDGETS, self.view)
+        on_edit(self.ui, VIEW_WIDGETS, self._view_edited)
         self.sections = (self.status, self.study, self.boxes, self.scar, self.numbers, self.advanced)
         self.shortcuts = Shortcuts(self)
         self.restore_collapsed("study", "boxes", "scar", "numbers", "advanced", closed=("advanced",))
+        self._apply_view()
         self.flush()
 
     def show(self, on: bool) -> None:  # noqa: D102
@@ -99,6 +105,16 @@ class SegmentTab(Tab):
     def nudge(self, right: int, up: int) -> None:
         """Move the selected box by one pixel, in the direction that the view shows."""
         self.boxes.nudge(*self.panel.views.pixel_step(right, up))
+
+    def _view_edited(self) -> None:
+        before, self.view = self.view, read_form(self.ui, VIEW_WIDGETS, self.view)
+        self.panel.settings.save(self.view, before)
+        self._apply_view()
+
+    def _apply_view(self) -> None:
+        self.workflow.live, self.workflow.fit = self.view.live, self.view.fit
+        self.boxes.apply_view()
+        self.scar.apply_view()
 
     def _set_style(self) -> None:
         """Set icons, and what depends on the theme."""

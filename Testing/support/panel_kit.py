@@ -213,9 +213,9 @@ def open_module(
     slot_errors.clear()
     refused_connections.clear()
     settings = application.app.settings()
-    for name, path in (("detect", detector), ("segment", segmenter)):
+    for name, path in (("detector", detector), ("segmenter", segmenter)):
         if path is not None:
-            settings.setValue(f"MyoScarSeg/{name}Model", str(path))
+            settings.setValue(f"MyoScarSeg/{name}", str(path))
     settings.setValue("MyoScarSeg/device", "cpu")
     settings.setValue("MyoScarSeg/threads", 1)
     spec = importlib.util.spec_from_file_location("MyoScarSeg", MODULE_FILE)

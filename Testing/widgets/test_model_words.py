@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from MyoScarSegLib.models import registry
-from Testing.training.test_own_models import keep, trained  # noqa: F401 (a fixture)
+from Testing.training.test_model_import import keep, trained  # noqa: F401 (a fixture)
 
 
 @pytest.fixture

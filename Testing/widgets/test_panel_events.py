@@ -10,8 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.utils.files import EMBEDDINGS, cache_folder
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
 
@@ -277,23 +279,52 @@ def test_two_studies_keep_their_boxes(study):
 
 
 def test_what_was_chosen_is_there_after_a_restart(study):
-    from MyoScarSegLib.widgets.settings import Settings
+    from MyoScarSegLib.widgets.settings import Settings, ViewSettings
 
     study.ui.confidenceSlider.value = 0.4
     study.ui.opacitySlider.value = 0.3
     study.ui.liveCheckBox.checked = False
     study.ui.numbersSection.collapsed = True
     study.settle()
-    kept = Settings()
-    assert kept.number("confidence", 0) == pytest.approx(0.4)
-    assert kept.number("opacity", 0) == pytest.approx(0.3)
-    assert not kept.flag("live", True)
-    assert kept.flag("numbersCollapsed", False)
+    assert Settings().load(EngineSettings).confidence == pytest.approx(0.4)
+    assert Settings().load(ViewSettings) == ViewSettings(live=False, opacity=0.3)
+    assert Settings().flag("numbersCollapsed", False)
     study.click("confidenceResetButton")
     assert study.panel.segment.advanced.engine_settings().confidence is None
+    assert Settings().load(EngineSettings).confidence is None
     study.ui.liveCheckBox.checked = True
     study.ui.numbersSection.collapsed = False
     study.ui.opacitySlider.value = 0.5
+
+
+def test_settings_of_the_form_reach_the_worker_the_folder_and_the_next_start(study, tmp_path, monkeypatch):
+    from MyoScarSegLib.engine import process_folder
+    from MyoScarSegLib.widgets.settings import ENGINE_WIDGETS, Settings, fill_form
+
+    given = []
+
+    class Begun(Exception):
+        pass
+
+    def folder_task(_inputs, _output, settings, **_named):
+        given.append(settings)
+        raise Begun
+
+    monkeypatch.setattr(process_folder, "folder_task", folder_task)
+    (tmp_path / "study.nrrd").touch()
+    before = study.panel.segment.advanced.engine_settings()
+    chosen = replace(before, threads=2, batch=5, cache_mib=128, cache_folder=str(cache_folder() / EMBEDDINGS), trust=True)
+    fill_form(study.ui, ENGINE_WIDGETS, chosen)
+    study.settle()
+    assert study.workflow.settings == chosen
+    with pytest.raises(Begun):
+        study.panel.backend.console.processFolder(tmp_path, tmp_path / "out")
+    assert given == [chosen]
+    assert Settings().load(EngineSettings) == chosen
+    assert (study.ui.threadsSpinBox.minimum, study.ui.batchSpinBox.maximum, study.ui.cacheSpinBox.minimum) == (0, 64, 64)
+    fill_form(study.ui, ENGINE_WIDGETS, before)
+    study.settle()
+    assert study.workflow.settings == before
 
 
 def test_sample_data_is_a_study_to_try(study):

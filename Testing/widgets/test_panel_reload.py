@@ -50,6 +50,6 @@ def test_model_of_the_last_time_that_is_gone_is_said_at_the_start(application):
             assert "removed-model is not there any more" in opened.ui.errorLabel.text
             assert opened.ui.errorLabel.visible
             assert opened.panel.segment.advanced.segmenter.value is None, "the usual one is used"
-            assert settings.value("MyoScarSeg/segmentModel") == "removed-model", "it may come back, with its disk"
+            assert settings.value("MyoScarSeg/segmenter") == "removed-model", "it may come back, with its disk"
     finally:
-        settings.remove("MyoScarSeg/segmentModel")
+        settings.remove("MyoScarSeg/segmenter")
