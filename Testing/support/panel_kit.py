@@ -15,7 +15,12 @@ import numpy as np
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.support.standins.application import Application
 from Testing.support.standins.pythonqt import refused_connections, slot_errors, unwrap
+from Testing.support.waiting import until
 
+_WAITING = {
+    "sleep", "wait", "waitpid", "communicate", "_wait_for_tstate_lock", "waitForFinished", "waitForStarted",
+    "waitForReadyRead", "waitForBytesWritten",
+}  # fmt: skip
 MODULE_FILE = Path(__file__).resolve().parents[2] / "MyoScarSeg" / "MyoScarSeg.py"
 
 
@@ -35,7 +40,7 @@ class Module:
         self.code = code
         self.widget = widget
         self.models = {"detect": detector, "segment": segmenter}
-        self.longest_ms = 0.0
+        self._waits: list[str] | None = None
 
     @property
     def panel(self) -> Any:
@@ -72,11 +77,34 @@ class Module:
         return self.workflow.session
 
     def turn(self) -> None:
-        """One turn of the event loop. How long it held up the user is measured, less what other programs took meanwhile."""
-        begin, waited = time.perf_counter(), _waited_s()
-        self.application.app.processEvents()
-        held_s = time.perf_counter() - begin - (_waited_s() - waited)
-        self.longest_ms = max(self.longest_ms, held_s * 1000)
+        """One turn of the event loop."""
+        self._held(self.application.app.processEvents)
+
+    @contextmanager
+    def watched(self) -> Iterator[list[str]]:
+        """In this block, what turns and clicks call that waits for something and so holds up the user is noted in a list."""
+        self._waits = []
+        try:
+            yield self._waits
+        finally:
+            self._waits = None
+
+    def _held(self, call: Callable[[], object]) -> None:
+        waits = self._waits
+        if waits is None:
+            call()
+            return
+
+        def note(frame: Any, event: str, argument: Any) -> None:
+            name = argument.__name__ if event == "c_call" else frame.f_code.co_name if event == "call" else ""
+            if name in _WAITING:
+                waits.append(f"{name} in {frame.f_code.co_filename}:{frame.f_lineno}")
+
+        sys.setprofile(note)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
 
     def until(self, condition: Callable[[], Any], timeout_s: float = 60.0, *, what: str = "") -> None:
         """Let the application run until something holds.
@@ -84,13 +112,7 @@ class Module:
         Raises:
             AssertionError: it does not within the time.
         """
-        end = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < end, (
-                f"not within {timeout_s} s: {what}; {self.workflow.error!r}, engine {self.engine.state} {self.engine.error!r}"
-            )
-            self.turn()
-            time.sleep(0.002)
+        until(condition, self.turn, timeout_s, what=lambda: f"{what}; {self.workflow.error!r}, {self.engine.error!r}")
         self.settle()
 
     def settle(self, seconds: float = 0.05) -> None:
@@ -107,14 +129,13 @@ class Module:
         from PySide6.QtTest import QTest
 
         button = unwrap(self.named(name))
-        patience = time.monotonic() + 3  # a reader waits, too, until the panel has taken in what was done before
-        while not button.isEnabled() and time.monotonic() < patience:
+        end = time.monotonic() + 3  # a reader waits, too, until the panel has shown what was done before
+        while not button.isEnabled() and time.monotonic() < end:
             self.settle()
         assert button.isEnabled(), f"{name} is disabled: {button.toolTip()}"
         assert button.isVisible(), f"{name} is not shown"
-        begin, waited = time.perf_counter(), _waited_s()
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(8, button.height() // 2))
-        self.longest_ms = max(self.longest_ms, (time.perf_counter() - begin - (_waited_s() - waited)) * 1000)
+        place = QPoint(8, button.height() // 2)
+        self._held(lambda: QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place))
         self.settle()
 
     def show_train(self) -> None:
@@ -181,14 +202,6 @@ class Module:
         mm = max(columns * column_mm / width, rows * row_mm / height)
         node.JumpSliceByCentering(*session.geometry.middle(self.workflow.displayed_slice))
         node.SetFieldOfView(mm * width, mm * height, node.GetFieldOfView()[2])
-
-
-def _waited_s() -> float:
-    """Seconds for which this thread was ready to run and another program ran; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
 
 
 def add_volume(scene: Any, *, slices: int = 4, side: int = 64, seed: int = 0, name: str = "LGE PSIR") -> Any:

@@ -58,7 +58,7 @@ def choose(module, box_id: int) -> None:
 
 
 def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
-    from MyoScarSegLib.widgets import drawing
+    from MyoScarSegLib.widgets import backend
 
     rows = []
     fill_row = type(segmented.panel.segment.boxes)._fill_row
@@ -68,7 +68,7 @@ def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented
     draws = segmented.application.app.draws
     box = segmented.session.boxes.rows()[-1]
     assert len(segmented.session.boxes.rows()) > 1
-    monkeypatch.setattr(drawing, "MOST_S", 60.0)
+    monkeypatch.setattr(backend, "MOST_HELD_S", 60.0)
     for number in range(1, 4):
         draws.clear()
         segmented.workflow.nudge_box(box.id, (-1) ** number, 0)
@@ -79,11 +79,11 @@ def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented
 
 
 def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(segmented, monkeypatch):
-    from MyoScarSegLib.widgets import drawing
+    from MyoScarSegLib.widgets import backend
 
     draws = segmented.application.app.draws
     draws.clear()
-    monkeypatch.setattr(drawing, "MOST_S", 0.0)
+    monkeypatch.setattr(backend, "MOST_HELD_S", 0.0)
     segmented.workflow.nudge_box(segmented.session.boxes.rows()[-1].id, 1, 0)
     segmented.panel.backend._drawing.turn()
     assert draws == [False, True]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
+
+from Testing.support.waiting import until
 
 
 @pytest.fixture
@@ -32,14 +33,6 @@ def start(application):
     wait_for_killed(5)
 
 
-def until(application, condition, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        application.app.processEvents()
-        time.sleep(0.002)
-
-
 ECHO = "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1]); print('said', file=sys.stderr)"
 
 
@@ -48,7 +41,7 @@ def test_bytes_go_there_and_back_and_the_end_comes_last(application, start):
     data = os.urandom(3_000_000)
     transport.write(data)
     transport.close()
-    until(application, lambda: transport.ends)
+    until(lambda: transport.ends, application.app.processEvents)
     assert bytes(transport.got) == data[::-1]
     assert transport.ends == [(0, "said\n")]
 
@@ -57,13 +50,13 @@ def test_writing_to_a_process_that_does_not_read_returns_at_once(application, st
     transport = start("import time; time.sleep(30)")
     transport.write(bytes(20_000_000))  # more than any pipe holds: a write that waited would never return
     transport.kill()
-    until(application, lambda: transport.ends)
+    until(lambda: transport.ends, application.app.processEvents)
     assert transport.ends[0][0] < 0, "a negative number: killed by a signal, as subprocess has it"
 
 
 def test_end_is_told_once_with_its_status(application, start):
     transport = start("import sys; print('why', file=sys.stderr); sys.exit(3)")
-    until(application, lambda: transport.ends)
+    until(lambda: transport.ends, application.app.processEvents)
     transport.write(b"late")
     transport.close()
     transport.kill()
@@ -72,7 +65,7 @@ def test_end_is_told_once_with_its_status(application, start):
 
 def test_program_that_is_not_there_is_told_as_an_end(application, start):
     transport = start("", program="/nowhere/PythonSlicer")
-    until(application, lambda: transport.ends)
+    until(lambda: transport.ends, application.app.processEvents)
     ((code, tail),) = transport.ends
     assert code == 127
     assert "/nowhere/PythonSlicer" in tail
@@ -89,7 +82,7 @@ def test_program_that_dies_is_run_once_more(application, tmp_path, deaths):
     (tmp_path / "died").touch()
     told = []
     ProgramRun(SimpleNamespace(python=str(python), environment=lambda: dict(os.environ)), ["us"], lambda *end: told.append(end))
-    until(application, lambda: told)
+    until(lambda: told, application.app.processEvents)
     assert told == ([(0, "-m us\n")] if deaths == 1 else [(-9, "")])
 
 
@@ -99,5 +92,5 @@ def test_program_that_is_stopped_is_not_run_again(application):
     told = []
     engine = SimpleNamespace(python=sys.executable, environment=lambda: dict(os.environ))
     ProgramRun(engine, ["timeit", "while True: pass"], lambda *end: told.append(end)).stop()
-    until(application, lambda: told)
+    until(lambda: told, application.app.processEvents)
     assert len(told) == 1 and told[0][0] != 0

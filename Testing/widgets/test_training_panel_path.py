@@ -95,13 +95,11 @@ def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
     module.tab.train.fill(
         TrainSettings(start_segmenter=str(module.start_model), device="cpu", epochs=2, augmentation="none", options=QUICK)
     )
-    module.longest_ms = 0.0
     module.click("startTrainButton")  # without a split: one is drawn
     module.until(lambda: module.training.state.run is not None, PATIENCE_S, what="start")
     module.until(lambda: module.training.state.status.state is not RunState.RUNNING, PATIENCE_S, what="end")
     assert module.training.state.status.state is RunState.FINISHED, module.training.state.status.error
     module.until(lambda: ui.patientTable.rowCount >= 1, what="comparison")
-    assert module.longest_ms < 500, "a loaded machine counts, too; what blocks is measured on a played library"
     assert ui.runStateLabel.text == "finished"
     assert ui.curvePicture.visible
     assert ui.example0.visible
