@@ -139,7 +139,7 @@ class Mouse:
             self._pressed = True
             return self._press(view, interactor, session)
         if event == _DOUBLE:
-            # Two quick clicks with a tool are two points; without one the view is maximised, as always.
+            # Two quick clicks with a tool are two points; without one the view is maximized, as always.
             if self._tool is None:
                 return False
             return self._pressed or self._press(view, interactor, session)

@@ -79,7 +79,7 @@ def test_a_view_at_a_small_angle_is_turned_into_the_slices(study):
     assert geometry.lies_in_slices(node)
 
 
-def test_two_quick_clicks_with_a_tool_are_two_points_and_maximise_nothing(study):
+def test_two_quick_clicks_with_a_tool_are_two_points_and_maximize_nothing(study):
     study.panel.segment.mouse.use("positive")
     for event in ("LeftButtonPressEvent", "LeftButtonReleaseEvent", "LeftButtonDoubleClickEvent"):
         stopped = send(study, event, 20 if "Press" in event else 26, 22)

@@ -166,7 +166,7 @@ def test_missing_model_file_is_a_sentence(study, tmp_path):
     assert not study.session.mask().any()
 
 
-@pytest.mark.parametrize("kind", ["one slice", "colours"])
+@pytest.mark.parametrize("kind", ["one slice", "colors"])
 def test_unusable_volume_is_said_and_its_name_stays(study, kind):
     import slicer
 

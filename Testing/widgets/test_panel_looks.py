@@ -57,7 +57,7 @@ def test_small_print_and_errors_are_readable_in_both_themes(opened, dark):
 
 
 def contrast(one, other) -> float:
-    """Contrast of two colours, 1 to 21, as WCAG 2 defines it."""
+    """Contrast of two colors, 1 to 21, as WCAG 2 defines it."""
 
     def luminance(color) -> float:
         parts = [
