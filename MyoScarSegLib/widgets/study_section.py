@@ -48,7 +48,7 @@ class StudySection(SegmentSection):
         """Work on this volume, or on none."""
         if volume_node is self.workflow.volume_node:
             return
-        self._reason = ""
+        self._reason, self._look_at = "", 0.0
         self.workflow.select(volume_node)
 
     def _node_added(self, node: Any) -> None:
