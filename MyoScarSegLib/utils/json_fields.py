@@ -26,7 +26,7 @@ import math
 import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from numbers import Real
@@ -41,6 +41,7 @@ _T = TypeVar("_T")
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LISTS: dict[Any, Any] = {list: list, tuple: tuple, Sequence: tuple, frozenset: frozenset}
 _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+_QUICK = (str, int, bool)
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = 60
 
@@ -189,13 +190,16 @@ def to_json(value: Any, *, version: int | None = None) -> Any:
 
 def field_types(cls: Any) -> dict[str, Any]:
     """The fields of a dataclass that it can be made with, in order, and their types with :class:`Limits`."""
-    return _field_types(cls)
+    return _field_types(cls)[0]
 
 
 @cache
-def _field_types(cls: Any) -> dict[str, Any]:
+def _field_types(cls: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The types, and the names of those that have no default."""
     hints = get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in fields(cls) if field.init}
+    made_with = [field for field in fields(cls) if field.init]
+    needed = tuple(f.name for f in made_with if f.default is MISSING and f.default_factory is MISSING)
+    return {field.name: hints[field.name] for field in made_with}, needed
 
 
 def limits_of(cls: type, name: str) -> Limits:
@@ -230,7 +234,10 @@ class _Reader:
     def value(self, hint: Any, value: Any, at: str) -> Any:
         """``value`` as the type ``hint`` says; ``at`` is its place in the document."""
         plain, limits = _split(hint)
-        origin = get_origin(plain) or plain
+        plainly = type(value) is plain and (plain in _QUICK or (plain is float and math.isfinite(value)))
+        if plainly and (limits is None or limits.allow(value)):  # nearly all that there is
+            return value
+        origin = _origin(plain)
         if origin in (Union, UnionType):
             return self._one_of(hint, value, at)
         if is_dataclass(plain):
@@ -264,9 +271,9 @@ class _Reader:
         kinds = _alternatives(hint)
         if value is None and NoneType in kinds:
             return None
-        kinds = [kind for kind in kinds if kind is not NoneType]
-        if len(kinds) == 1:
+        if len(kinds) == 2 and kinds[1] is NoneType:
             return self.value(kinds[0], value, at)
+        kinds = tuple(kind for kind in kinds if kind is not NoneType)
         # Several dataclasses are told apart by a field ``kind: Literal["url"]``.
         named = {name: kind for kind in kinds if is_dataclass(kind) for name in get_args(field_types(kind)["kind"])}
         if named and isinstance(value, Mapping):
@@ -284,12 +291,13 @@ class _Reader:
             return value
         if not isinstance(value, Mapping):
             raise self._wrong(at, f"must be an object, not {_SHOWN.repr(value)}")
-        hints = field_types(cls)
+        hints, needed = _field_types(cls)
         if not self._ignore and (unknown := sorted(str(key) for key in value if key not in hints)):
             raise self._wrong(at, f"has {_listed(unknown)}, which is not known; known are {', '.join(hints)}")
-        if missing := [field.name for field in fields(cls) if field.name not in value and _required(field)]:
+        if missing := [name for name in needed if name not in value]:
             raise self._wrong(at, f"lacks {_listed(missing)}")
-        values = {n: self.value(hint, value[n], f"{at}.{n}".lstrip(".")) for n, hint in hints.items() if n in value}
+        before = f"{at}." if at else ""
+        values = {n: self.value(hint, value[n], before + n) for n, hint in hints.items() if n in value}
         try:
             return cls(**values)
         except MyoScarSegError as reason:  # a rule over several fields
@@ -299,6 +307,12 @@ class _Reader:
         return self._error(f"{self._where}: {at} {what}." if at else f"{self._where} {what}.")
 
 
+@cache
+def _origin(plain: Any) -> Any:
+    return get_origin(plain) or plain
+
+
+@cache
 def _split(hint: Any) -> tuple[Any, Limits | None]:
     """A type without ``Annotated``, and the limits that stood there."""
     if get_origin(hint) is not Annotated:
@@ -307,12 +321,13 @@ def _split(hint: Any) -> tuple[Any, Limits | None]:
     return plain, next((note for note in notes if isinstance(note, Limits)), None)
 
 
-def _alternatives(hint: Any) -> list[Any]:
+@cache
+def _alternatives(hint: Any) -> tuple[Any, ...]:
     """The alternatives of ``X | None`` and the like, each with the limits of the whole; else the type alone."""
     plain, limits = _split(hint)
     if get_origin(plain) not in (Union, UnionType):
-        return [hint]
-    return [m if limits is None or m is NoneType else Annotated[m, limits] for m in get_args(plain)]
+        return (hint,)
+    return tuple(m if limits is None or m is NoneType else Annotated[m, limits] for m in get_args(plain))
 
 
 def _scalar(kind: Any, value: Any) -> Any:
@@ -342,10 +357,6 @@ def _number(text: Any) -> Any:
         except ValueError:
             continue
     return text
-
-
-def _required(field: Field[Any]) -> bool:
-    return field.init and field.default is MISSING and field.default_factory is MISSING
 
 
 def _listed(names: Iterable[str]) -> str:
