@@ -1,24 +1,23 @@
-"""Write a phantom's study to a file: ``python -m MyoScarSegLib.phantom OUT.npz SEED``.
-
-A process of its own, because making one takes longer than an application's window may stand still.
-"""
+"""Writes a phantom's study to a file for a panel that must not wait: the process of a background task."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from MyoScarSegLib.phantom import make_phantom
+from MyoScarSegLib.utils.background_task import serve
 from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 
-def main(out: Path, seed: int) -> None:
-    """Write ``voxels``, ``spacing_mm``, ``origin_mm`` and ``direction`` of phantom ``seed`` to ``out``."""
-    study = make_phantom(seed).study
+def _write(job: dict[str, Any], _progress: Progress, _cancel: CancelToken) -> None:
+    """Write ``voxels``, ``spacing_mm``, ``origin_mm`` and ``direction`` of phantom ``seed`` to ``path``."""
+    study = make_phantom(job["seed"]).study
     geometry = study.geometry
-    with atomic_path(out) as temporary, temporary.open("wb") as file:
+    with atomic_path(Path(job["path"])) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
             voxels=study.voxels.astype(np.float32),
@@ -29,4 +28,4 @@ def main(out: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    serve(_write)

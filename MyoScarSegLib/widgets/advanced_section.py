@@ -13,9 +13,9 @@ from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.installation.choices import Memory
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.files import clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.model_choice import ModelChoice
-from MyoScarSegLib.widgets.process import ProgramRun
 from MyoScarSegLib.widgets.section import SegmentSection
 from MyoScarSegLib.widgets.settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.text import _, device_text
@@ -38,7 +38,7 @@ class AdvancedSection(SegmentSection):
         self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, kept.detector)
         self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, kept.segmenter)
         self._test: Any = None
-        self._fetching: ProgramRun | None = None
+        self._fetching: BackgroundTask | None = None
         for device in _DEVICES:
             ui.deviceCombo.addItem(device_text(device), device)
         fill_form(ui, ENGINE_WIDGETS, kept)
@@ -66,8 +66,9 @@ class AdvancedSection(SegmentSection):
             self.tab.status.say_error(_("The installation of packages was not finished. Install goes on with it."))
 
     def cleanup(self) -> None:  # noqa: D102
-        if self._fetching is not None:
-            self._fetching.stop(silently=True)
+        fetching, self._fetching = self._fetching, None
+        if fetching is not None:
+            fetching.kill()
         self.tab.packages.close()
 
     # ------------------------------------------------------------------ settings of the engine
@@ -135,7 +136,7 @@ class AdvancedSection(SegmentSection):
     def fetch(self) -> None:
         """Download the chosen models that are not here, in a process of its own; press again to stop."""
         if self._fetching is not None:
-            self._fetching.stop()
+            self._fetching.kill()  # what came so far stays, and is gone on with
             return
         names = [choice.name for choice in (self.detector, self.segmenter) if choice.state == "missing"]
         if not names:
@@ -143,15 +144,17 @@ class AdvancedSection(SegmentSection):
         self.ui.fetchModelButton.text = _("Stop")
         self.tab.status.say_error("")
         slicer.util.showStatusMessage(_("Downloading {names} ...").format(names=", ".join(names)), 0)
-        self._fetching = ProgramRun(self.panel.engine, ["MyoScarSegLib", "models", "fetch", *names], self._fetched)
+        self._fetching = BackgroundTask("MyoScarSegLib.models", {"names": names}, "fetch")
+        self._fetching.on_done(self._fetched)
+        self._fetching.start(**self.panel.backend.processes)
 
-    def _fetched(self, code: int, log: str) -> None:
+    def _fetched(self, task: BackgroundTask) -> None:
+        if self._fetching is None:  # the panel goes
+            return
         self._fetching = None
         self.ui.fetchModelButton.text = _("Download")
         slicer.util.showStatusMessage("", 1)
-        if code > 0:
-            lines = [line for line in log.strip().splitlines() if line.strip()]
-            self.tab.status.say_error(lines[-1] if lines else _("The download failed."))
+        self.tab.status.say_error(task.error)
         self._ask_states()
 
     def _edited(self) -> None:

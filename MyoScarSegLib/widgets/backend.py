@@ -38,6 +38,7 @@ class Backend:
         engine: the worker's client.
         workflow: what panel and console act on.
         training: the same for the training library and what is trained from it.
+        processes: what a background task is started with.
         console: the blocking calls; training_console: those on library, trainings and models.
     """
 
@@ -46,10 +47,14 @@ class Backend:
         python = python_of_slicer()
         self.engine = Engine(QProcessTransport, python=python)
         self.workflow = Workflow(slicer.mrmlScene, self.engine)
-        processes: dict[str, Any] = {"python": python, "environment": self.engine.environment(), "transport": QProcessTransport}
-        self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, **processes)
+        self.processes: dict[str, Any] = {
+            "python": python,
+            "environment": self.engine.environment(),
+            "transport": QProcessTransport,
+        }
+        self.training = TrainingWorkflow(slicer.mrmlScene, self.workflow, **self.processes)
         self.training_console = TrainingConsole(self.training, slicer.app.processEvents)
-        self.console = Console(self.workflow, slicer.app.processEvents, **processes)
+        self.console = Console(self.workflow, slicer.app.processEvents, **self.processes)
         self._drawing = DrawingHold(self.workflow)
         self.attended = False
         self._after: list[Callable[[], object]] = []

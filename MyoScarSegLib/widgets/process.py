@@ -9,9 +9,7 @@ from typing import Any
 
 import qt
 
-from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import EngineError
-from MyoScarSegLib.utils.exit_status import died
 from MyoScarSegLib.utils.transport import TAIL_BYTES, ignore_bytes, ignore_exit
 from MyoScarSegLib.widgets.text import _
 
@@ -118,43 +116,6 @@ class QProcessTransport:
         # Qt is still at work in it when it says that it could not be started.
         qt.QTimer.singleShot(0, lambda process=process: None)
         self.on_exit(code, self.stderr_tail())
-
-
-class ProgramRun:
-    """A program of ours that runs to its end, started again, once, if it dies."""
-
-    def __init__(self, engine: Engine, arguments: list[str], done: Callable[[int, str], None]) -> None:
-        """Start it.
-
-        Args:
-            engine: whose interpreter and environment it has.
-            arguments: behind ``python -m``.
-            done: called as ``done(status, log)`` at its end; the status of one that was killed is negative.
-        """
-        self._start = lambda: QProcessTransport([engine.python, "-m", *arguments], engine.environment())
-        self._done = done
-        self._may_repeat = True
-        self._begin()
-
-    def stop(self, *, silently: bool = False) -> None:
-        """End it. ``silently``: nobody wants to be told."""
-        self._may_repeat = False
-        if silently:
-            self._done = ignore_exit
-        self._transport.close()
-        self._transport.kill()
-
-    def _begin(self) -> None:
-        self._transport = self._start()
-        self._transport.on_exit = self._ended
-        self._transport.start()
-
-    def _ended(self, code: int, log: str) -> None:
-        if self._may_repeat and died(code, log):
-            self._may_repeat = False
-            self._begin()
-        else:
-            self._done(code, log)
 
 
 def wait_for_killed(seconds: float) -> None:

@@ -14,7 +14,8 @@ from MyoScarSegLib.scene.demo_scene import add_study
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from MyoScarSegLib.widgets.process import ProgramRun
+from MyoScarSegLib.utils.background_task import BackgroundTask
+from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
@@ -36,7 +37,7 @@ class StudySection(SegmentSection):
         super().__init__(tab)
         self._reason = ""
         self._shown: Any = None
-        self._sample: ProgramRun | None = None
+        self._sample: BackgroundTask | None = None
         self.ui.volumeSelector.setMRMLScene(self.workflow.scene)
         self.ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.choose)
         self.ui.sampleButton.connect("clicked()", self.load_sample)
@@ -79,26 +80,27 @@ class StudySection(SegmentSection):
         folder = tempfile.TemporaryDirectory(prefix="myoscarseg-")
         path = Path(folder.name) / "phantom.npz"
 
-        def made(code: int, log: str) -> None:
+        def made(task: BackgroundTask) -> None:
+            with folder:
+                study = _read(path) if task.state == DONE else None
+            if self._sample is None:  # the panel goes
+                return
             self._sample = None
             self.ui.sampleButton.enabled = True
-            error, study = "", None
-            with folder:
-                if code == 0 and path.is_file():
-                    study = _read(path)
-                else:
-                    why = log.strip().splitlines()[-1:] or [str(code)]
-                    error = _("The sample study cannot be made: {why}").format(why=why[0])
-            self.tab.status.say_error(error)
+            why = _("The sample study cannot be made: {why}").format(why=task.error)
+            self.tab.status.say_error("" if study is not None else why)
             if study is not None:
                 self._reason = _("A phantom with known scar, to try everything on.")
                 self.workflow.select(add_study(self.workflow.scene, study, "LGE PSIR phantom"))
 
-        self._sample = ProgramRun(self.panel.engine, ["MyoScarSegLib.phantom", str(path), str(SAMPLE_SEED)], made)
+        self._sample = BackgroundTask("MyoScarSegLib.phantom", {"path": str(path), "seed": SAMPLE_SEED}, "sample")
+        self._sample.on_done(made)
+        self._sample.start(**self.panel.backend.processes)
 
     def cleanup(self) -> None:  # noqa: D102
-        if self._sample is not None:
-            self._sample.stop(silently=True)
+        sample, self._sample = self._sample, None
+        if sample is not None:
+            sample.kill()
         self._observers.clear()
 
     def enter(self) -> None:  # noqa: D102

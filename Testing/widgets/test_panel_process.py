@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -72,25 +71,26 @@ def test_program_that_is_not_there_is_told_as_an_end(application, start):
 
 
 @pytest.mark.parametrize("deaths", [1, 2])
-def test_program_that_dies_is_run_once_more(application, tmp_path, deaths):
-    from MyoScarSegLib.widgets.process import ProgramRun
+def test_task_whose_process_dies_is_done_once_more(application, tmp_path, deaths):
+    from MyoScarSegLib.utils.background_task import BackgroundTask
+    from MyoScarSegLib.widgets.process import QProcessTransport
 
     python = tmp_path / "python"
     died = f'[ "$(wc -l < "{tmp_path}/died")" -lt {deaths} ] && echo >> "{tmp_path}/died" && kill -9 $$'
-    python.write_text(f'#!/bin/sh\n{died}\necho "$@" >&2\n')
+    python.write_text(f'#!/bin/sh\n{died}\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     (tmp_path / "died").touch()
-    told = []
-    ProgramRun(SimpleNamespace(python=str(python), environment=lambda: dict(os.environ)), ["us"], lambda *end: told.append(end))
-    until(lambda: told, application.app.processEvents)
-    assert told == ([(0, "-m us\n")] if deaths == 1 else [(-9, "")])
+    task = BackgroundTask("MyoScarSegLib.phantom", {"path": str(tmp_path / "phantom.npz"), "seed": 11})
+    task.start(python=str(python), transport=QProcessTransport)
+    until(lambda: task.finished, application.app.processEvents)
+    assert (task.state, bool(task.error)) == (("done", False) if deaths == 1 else ("failed", True))
+    assert (tmp_path / "phantom.npz").is_file() == (deaths == 1)
 
 
-def test_program_that_is_stopped_is_not_run_again(application):
-    from MyoScarSegLib.widgets.process import ProgramRun
+def test_download_of_a_model_that_is_none_is_a_sentence(application):
+    from MyoScarSegLib.utils.background_task import BackgroundTask
+    from MyoScarSegLib.widgets.process import QProcessTransport
 
-    told = []
-    engine = SimpleNamespace(python=sys.executable, environment=lambda: dict(os.environ))
-    ProgramRun(engine, ["timeit", "while True: pass"], lambda *end: told.append(end)).stop()
-    until(lambda: told, application.app.processEvents)
-    assert len(told) == 1 and told[0][0] != 0
+    task = BackgroundTask("MyoScarSegLib.models", {"names": ["no-such-model"]}).start(transport=QProcessTransport)
+    until(lambda: task.finished, application.app.processEvents)
+    assert task.state == "failed" and "no-such-model" in task.error

@@ -37,12 +37,8 @@ BASE_CLASSES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("oldest", ["", "5.10"])
-def test_form_and_code_use_only_what_the_application_has(oldest):
-    options = ["--slicer", oldest] if oldest else []
-    done = subprocess.run(
-        [sys.executable, facts.FACTS / "check_ui.py", *options, *FILES], capture_output=True, text=True, check=False
-    )
+def test_form_and_code_use_only_what_the_application_has():
+    done = subprocess.run([sys.executable, facts.FACTS / "check_ui.py", *FILES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
