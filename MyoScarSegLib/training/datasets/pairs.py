@@ -49,10 +49,10 @@ class Pairs:
 
 def find_pairs(folder: Path) -> Pairs:
     """The images of ``folder`` with their labels; no pair and nothing skipped if it holds no volumes at all."""
-    image_folder, label_folder = _subfolder(folder, IMAGE_FOLDERS), _subfolder(folder, LABEL_FOLDERS)
-    if image_folder is not None and label_folder is not None and any(_volumes(label_folder)):
-        return _by_name(_images(image_folder), _volumes(label_folder))
-    files = _volumes(folder)
+    image_folder, label_folder = subfolder(folder, IMAGE_FOLDERS), subfolder(folder, LABEL_FOLDERS)
+    if image_folder is not None and label_folder is not None and any(volumes_in(label_folder)):
+        return _by_name(_images(image_folder), volumes_in(label_folder))
+    files = volumes_in(folder)
     if files:
         return _by_name(*_told_apart(files))
     found = Pairs()
@@ -80,11 +80,11 @@ def stem(path: Path) -> str:
 
 
 def _add_case_folder(case: Path, found: Pairs) -> None:
-    image_folder, label_folder = _subfolder(case, IMAGE_FOLDERS), _subfolder(case, LABEL_FOLDERS)
+    image_folder, label_folder = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
     if image_folder is not None and label_folder is not None:
-        images, labels = _images(image_folder), _volumes(label_folder)
+        images, labels = _images(image_folder), volumes_in(label_folder)
     else:
-        images, labels = _told_apart(_volumes(case))
+        images, labels = _told_apart(volumes_in(case))
     if not images and not labels:
         return
     if len(images) == len(labels) == 1:
@@ -128,12 +128,14 @@ def _by_name(images: list[Path], labels: list[Path]) -> Pairs:
     return found
 
 
-def _subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
+def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The first folder in ``folder`` that has one of these names, whatever its capitals; None if there is none."""
     by_name = {p.name.lower(): p for p in folder.iterdir() if p.is_dir()}
     return next((by_name[name] for name in names if name in by_name), None)
 
 
-def _volumes(folder: Path) -> list[Path]:
+def volumes_in(folder: Path) -> list[Path]:
+    """The files in a folder that are named like volumes, in natural order."""
     files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, VOLUME_EXTENSIONS)]
     return sorted(files, key=lambda p: natural_order(p.name))
 
@@ -141,4 +143,4 @@ def _volumes(folder: Path) -> list[Path]:
 def _images(folder: Path) -> list[Path]:
     """Volumes, and folders (DICOM series or pictures of one stack each)."""
     folders = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    return _volumes(folder) + sorted(folders, key=lambda p: natural_order(p.name))
+    return volumes_in(folder) + sorted(folders, key=lambda p: natural_order(p.name))

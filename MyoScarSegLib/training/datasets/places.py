@@ -51,7 +51,7 @@ def put(library: Path, temporary: Path, case: str) -> None:
     place = library / CASES / case
     old = library / f"{REPLACED}{uuid.uuid4().hex}-{case}"
     try:
-        _settle(temporary)
+        _flush_to_disk(temporary)
         _tidy(library)
         if place.exists():
             move(place, old)
@@ -61,7 +61,7 @@ def put(library: Path, temporary: Path, case: str) -> None:
             if old.exists():
                 move(old, place)
             raise
-        _settle(library / CASES)
+        _flush_to_disk(library / CASES)
     except OSError as error:
         raise OutputError(
             f"Cannot write {place}: {error.strerror or error}. Close what has it open, free some space, and try again."
@@ -119,7 +119,7 @@ def _age_s(folder: Path) -> float:
         return 0.0
 
 
-def _settle(folder: Path) -> None:
+def _flush_to_disk(folder: Path) -> None:
     """Have a folder and its files reach the disk, so that a power cut after a rename leaves no case of empty files.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import StoredLabels, check_cover, read_labels, read_stored
-from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension, natural_order
+from MyoScarSegLib.study.names import has_extension, natural_order
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, scar_only_unless_wall
 from MyoScarSegLib.training.datasets.labelmaps import (
@@ -23,13 +23,18 @@ from MyoScarSegLib.training.datasets.labelmaps import (
     unnamed,
     whole_numbers,
 )
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, stem
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, stem, subfolder, volumes_in
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 MASKS = "masks"
+_OF_MASKS = r"labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|truth|scar|pred|predictions?"
+_MASK_NAME = re.compile(rf"(?:^|[_\-. ])(?:{_OF_MASKS})$", re.IGNORECASE)
+_ENDING = re.compile(rf"[_\-. ](?:{_OF_MASKS}|lge|image|0000)$", re.IGNORECASE)
+_SEGMENTATION = (".seg.nrrd", ".seg.nhdr")
+_PROBABILITY, _RESULT = "probability.nii.gz", "result.json"
 
 
 def compare_masks(
@@ -203,13 +208,6 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 
 
-_OF_MASKS = r"labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|truth|scar|pred|predictions?"
-_MASK_NAME = re.compile(rf"(?:^|[_\-. ])(?:{_OF_MASKS})$", re.IGNORECASE)
-_ENDING = re.compile(rf"[_\-. ](?:{_OF_MASKS}|lge|image|0000)$", re.IGNORECASE)
-_SEGMENTATION = (".seg.nrrd", ".seg.nhdr")
-_PROBABILITY, _RESULT = "probability.nii.gz", "result.json"
-
-
 @dataclass(frozen=True)
 class MaskFile:
     """A mask of one case.
@@ -268,16 +266,13 @@ def find_masks(path: Path) -> MaskFiles:
     if (path / "library.json").is_file():
         path = path / "cases"
     found = MaskFiles()
-    inner = _labels_folder(path)
-    flat = _masks(inner) if inner is not None else _told_apart(_volumes(path))
+    flat = _masks_in(path)
     for file in flat:
         _add(found, _name(file), [file])
     for folder in [] if flat else sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
-        inner = _labels_folder(folder)
-        files = _masks(inner) if inner is not None else _told_apart(_volumes(folder))
-        if files:
+        if files := _masks_in(folder):
             _add(found, folder.name, files)
-        elif (folder / _RESULT).is_file() or _volumes(folder):
+        elif (folder / _RESULT).is_file() or volumes_in(folder):
             found.skipped[folder.name] = f"{folder} holds no mask."
     if not found.cases and not found.skipped:
         raise StudyError(f"{path} holds no masks: expected are .seg.nrrd, NIfTI, NRRD or MHA files, or a folder per case.")
@@ -345,21 +340,9 @@ def _key(name: str) -> str:
     return name.casefold()
 
 
-def _labels_folder(folder: Path) -> Path | None:
-    inner = {p.name.lower(): p for p in folder.iterdir() if p.is_dir()}
-    return next((inner[name] for name in LABEL_FOLDERS if name in inner and _volumes(inner[name])), None)
-
-
-def _masks(folder: Path) -> list[Path]:
-    return _told_apart(_volumes(folder))
-
-
-def _told_apart(files: list[Path]) -> list[Path]:
-    """Those named like masks; if none is, all."""
+def _masks_in(folder: Path) -> list[Path]:
+    """The volumes of a folder, or of its ``labels`` or the like, that are named like masks; if none is, all."""
+    inner = (subfolder(folder, (name,)) for name in LABEL_FOLDERS)
+    files = next((found for sub in inner if sub is not None and (found := volumes_in(sub))), None) or volumes_in(folder)
     named = [f for f in files if has_extension(f, _SEGMENTATION) or _MASK_NAME.search(stem(f))]
     return named or [f for f in files if f.name != _PROBABILITY]
-
-
-def _volumes(folder: Path) -> list[Path]:
-    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, VOLUME_EXTENSIONS)]
-    return sorted(files, key=lambda p: natural_order(p.name))

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.result import Result
 
+REFERENCE_BOX, JITTERED, CLICKS, END_TO_END = "oracle", "jittered", "clicks", "end_to_end"
+SETTINGS = (REFERENCE_BOX, JITTERED, CLICKS, END_TO_END)
+NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models were not."
 ASSUMED_PIXEL_MM, ASSUMED_SLICE_MM = 1.4, 10.0
 """Where the data has lost its spacing and a number is needed: EMIDEC's usual one."""
 
@@ -111,10 +114,6 @@ def _some(values: set) -> str:
     return " and ".join(sorted(map(str, values))[:2])
 
 
-REFERENCE_BOX, JITTERED, CLICKS, END_TO_END = "oracle", "jittered", "clicks", "end_to_end"
-SETTINGS = (REFERENCE_BOX, JITTERED, CLICKS, END_TO_END)
-
-
 def evaluate_models(
     pipeline: Pipeline,
     slices: Iterable[LabeledSlice],
@@ -156,17 +155,19 @@ def evaluate_models(
     stacks = stacks_of(slices)
     rounds = clicks if CLICKS in settings else 0
     work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
-    steps = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
+    per_case = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
     for number, stack in enumerate(stacks):
         done = 0
 
         def report(what: str, number: int = number, case: str = stack.case) -> None:
             nonlocal done
-            progress(number * steps + done, len(stacks) * steps, f"evaluating {case} ({number + 1} of {len(stacks)}): {what}")
+            progress(
+                number * per_case + done, len(stacks) * per_case, f"evaluating {case} ({number + 1} of {len(stacks)}): {what}"
+            )
             done += 1
 
         work.evaluate(stack, report)
-    progress(len(stacks) * steps, len(stacks) * steps, "evaluated")
+    progress(len(stacks) * per_case, len(stacks) * per_case, "evaluated")
     how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": JITTER}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
 
@@ -257,9 +258,6 @@ class _Work:
 def _box(k: int, corners: Iterable[float], source: str) -> Box:
     x0, y0, x1, y1 = (float(value) for value in corners)
     return Box(k, x0, y0, x1, y1, source=source)
-
-
-NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models were not."
 
 
 def evaluate_thresholds(
