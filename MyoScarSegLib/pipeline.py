@@ -14,7 +14,7 @@ import numpy as np
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
-from MyoScarSegLib.proposals import Proposal, reconcile, settle
+from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.result import Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
@@ -294,7 +294,7 @@ class Pipeline:
 
         failed, found.cancelled = _each_slice(indices, agree, "Looking at tissue", progress, cancel)
         found.failed_slices |= failed
-        boxes, faint = settle(proposals, slice_distance_mm=study.geometry.slice_distance_mm)
+        boxes, faint = accept_or_reject(proposals, slice_distance_mm=study.geometry.slice_distance_mm)
         # What a cancelled study shows so far says little of the whole.
         found.extend([p.box for p in proposals] if found.cancelled else boxes)
         if faint and not found.cancelled:

@@ -24,7 +24,7 @@ SURE = 0.5
 PLAUSIBLE = 0.25
 """Probability from which on a pixel in a box of the detector counts."""
 SMALLEST_MM2 = 15.0
-"""Smallest lesion that is proposed; a millilitre of scar is 100 mm2 on a slice of 10 mm."""
+"""Smallest lesion that is proposed; a milliliter of scar is 100 mm2 on a slice of 10 mm."""
 FAINT_SD = 3.0
 """Least contrast, in standard deviations of healthy wall, that makes a small amount of scar worth accepting."""
 LITTLE_G = 10.0
@@ -101,7 +101,7 @@ def reconcile(
     return sorted(proposed, key=lambda p: -(p.box.confidence or 0.0))
 
 
-def settle(proposals: Iterable[Proposal], *, slice_distance_mm: float | None = None) -> tuple[list[Box], bool]:
+def accept_or_reject(proposals: Iterable[Proposal], *, slice_distance_mm: float | None = None) -> tuple[list[Box], bool]:
     """The boxes of a whole study, all of them rejected where they are little and faint.
 
     Args:
@@ -131,6 +131,6 @@ def _contrast_sd(lesion: np.ndarray, healthy: np.ndarray) -> float | None:
 
 
 def _covers(box: Box, shape: tuple[int, ...]) -> np.ndarray:
-    """The pixels whose centres lie in a box."""
+    """The pixels whose centers lie in a box."""
     y, x = (np.arange(n) + 0.5 for n in shape)
     return ((y > box.y0) & (y < box.y1))[:, None] & ((x > box.x0) & (x < box.x1))

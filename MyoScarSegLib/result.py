@@ -209,14 +209,14 @@ def mask_of(
 ) -> np.ndarray:
     """The mask that a probability map of one slice gives.
 
-    Growing adds the pixels whose centres lie within ``growth_mm`` of a scar pixel's centre; shrinking takes away the scar pixels
-    whose centres lie within that distance of a pixel without scar. Both in the plane of the slice, by Euclidean distance.
+    Growing adds the pixels whose centers lie within ``growth_mm`` of a scar pixel's centre; shrinking takes away the scar pixels
+    whose centers lie within that distance of a pixel without scar. Both in the plane of the slice, by Euclidean distance.
 
     Args:
         probability: ``[row, column]``.
         threshold: probability from which on a pixel counts as scar.
         growth_mm: above 0 grows, below 0 shrinks.
-        pixel_spacing_mm: ``(between rows, between columns)``; pixels are taken for millimetres if it is unknown.
+        pixel_spacing_mm: ``(between rows, between columns)``; pixels are taken for millimeters if it is unknown.
 
     Returns:
         bool ``[row, column]``.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import FAINT, Box, BoxState
-from MyoScarSegLib.proposals import FAINT_SD, LITTLE_G, Proposal, reconcile, settle
+from MyoScarSegLib.proposals import FAINT_SD, LITTLE_G, Proposal, accept_or_reject, reconcile
 
 
 def scar_map(*regions: tuple[int, int, int, int, float]) -> np.ndarray:
@@ -99,7 +99,7 @@ MUCH = 1.1 * LITTLE_G * 100 / 1.05
 
 
 def test_little_and_faint_scar_is_proposed_as_rejected():
-    boxes, faint = settle([lesion(LITTLE, FAINT_SD - 0.5), lesion(LITTLE, 0.5)], slice_distance_mm=10)
+    boxes, faint = accept_or_reject([lesion(LITTLE, FAINT_SD - 0.5), lesion(LITTLE, 0.5)], slice_distance_mm=10)
     assert faint
     assert [box.state for box in boxes] == [BoxState.REJECTED] * 2
     assert boxes[0].xyxy == (2, 3, 9, 9)
@@ -117,15 +117,15 @@ def test_little_and_faint_scar_is_proposed_as_rejected():
     ids=["much", "one clear", "contrast unknown", "much together"],
 )
 def test_scar_that_is_much_or_clear_stays_proposed(proposals):
-    boxes, faint = settle(proposals, slice_distance_mm=10)
+    boxes, faint = accept_or_reject(proposals, slice_distance_mm=10)
     assert not faint
     assert {box.state for box in boxes} == {BoxState.PROPOSED}
 
 
 def test_thin_slices_hold_less_scar():
-    assert settle([lesion(MUCH, 1.0)], slice_distance_mm=5)[1]
-    assert not settle([lesion(MUCH, 1.0)])[1]
+    assert accept_or_reject([lesion(MUCH, 1.0)], slice_distance_mm=5)[1]
+    assert not accept_or_reject([lesion(MUCH, 1.0)])[1]
 
 
 def test_nothing_proposed_is_not_faint():
-    assert settle([]) == ([], False)
+    assert accept_or_reject([]) == ([], False)

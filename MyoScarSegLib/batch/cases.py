@@ -67,11 +67,11 @@ class CaseFolders:
         self._places = {_place(path) for path in inputs}
         self._taken: set[str] = set()
 
-    def find(self, wish: str, path: Path | None, content: str | None) -> str | None:
+    def find(self, wanted_name: str, path: Path | None, content: str | None) -> str | None:
         """The folder that belongs to an input, or None.
 
         Args:
-            wish: the name that it would have if it were the only one.
+            wanted_name: the name that it would have if it were the only one.
             path: of the input; None if it has none.
             content: as :func:`content_of` gives it; None for an input that cannot be read, which is known by its path alone.
         """
@@ -85,23 +85,23 @@ class CaseFolders:
             ):
                 continue
             if record.content_sha256 == content if content is not None else (record.place_sha256 == place != ""):
-                found.append((record.place_sha256 != place, name != wish, natural_order(name), name))
+                found.append((record.place_sha256 != place, name != wanted_name, natural_order(name), name))
         return min(found)[-1] if found else None
 
-    def name_for(self, wish: str, path: Path | None, content: str | None) -> str:
-        """The folder that belongs to an input, or the first of ``wish``, ``wish-2``, ``wish-3``, ... that is free.
+    def name_for(self, wanted_name: str, path: Path | None, content: str | None) -> str:
+        """The folder that belongs to an input, or the first of ``name``, ``name-2``, ``name-3``, ... that is free.
 
         Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
         """
-        found = self.find(wish, path, content)
+        found = self.find(wanted_name, path, content)
         if found is not None:
             return found
         used = {_key(name) for name in self._names() if not _is_unclaimed(self.root / name)}
         used |= self._taken | set(_NEVER_A_CASE)
-        name, number = wish, 1
+        name, number = wanted_name, 1
         while _key(name) in used:
             number += 1
-            name = f"{wish}-{number}"
+            name = f"{wanted_name}-{number}"
         return name
 
     def take(self, name: str) -> None:
@@ -119,7 +119,7 @@ class CaseFolders:
             yield
 
     @contextmanager
-    def writing(self, wish: str, path: Path | None, content: str) -> Iterator[Path]:
+    def writing(self, wanted_name: str, path: Path | None, content: str) -> Iterator[Path]:
         """The input's case folder, claimed for it, while its files are written. Other runs wait meanwhile.
 
         Prompts that are written in the block are recorded as the program's own.
@@ -128,7 +128,7 @@ class CaseFolders:
             OutputError: the folder cannot be made.
         """
         with self.locked():
-            folder = self.root / self.name_for(wish, path, content)
+            folder = self.root / self.name_for(wanted_name, path, content)
             before = read_record(folder)
             record = replace(before or Record(content), content_sha256=content, place_sha256=_place(path))
             write_json(folder / RECORD, to_json(record, version=_VERSION))

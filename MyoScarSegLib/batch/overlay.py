@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _INK, _PAPER, _FAINT = "#e8e6e1", "#15181c", "#8d949c"
 _SCAR, _TRUTH = "#ff5a4f", "#58d68d"
-_BOX_COLOURS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
+_BOX_COLORS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
 _BOX_DASHES = {BoxState.PROPOSED: (0, (4, 2)), BoxState.ACCEPTED: (0, (4, 2)), BoxState.REJECTED: (0, (1, 2))}
 _POINTS = {True: ("+", "#ffffff"), False: ("x", "#ff8fd6")}
 _TILE_INCHES = 2.3
@@ -41,7 +41,7 @@ def write_overlay(path: Path, result: Result, truth: np.ndarray | None = None) -
     Args:
         path: PNG file.
         result: what to draw.
-        truth: bool ``[k, j, i]``, an expert's mask to compare with, drawn in another colour.
+        truth: bool ``[k, j, i]``, an expert's mask to compare with, drawn in another color.
 
     Raises:
         OutputError: the file cannot be written.
@@ -104,15 +104,15 @@ def _draw(
                 _rectangle(axis, box, y0 + 0.06 * (y1 - y0))
         for point in points:
             if point.slice == index:
-                marker, colour = _POINTS[point.positive]
+                marker, color = _POINTS[point.positive]
                 axis.plot(point.x, point.y, marker, color="black", ms=8, mew=3.0)
-                axis.plot(point.x, point.y, marker, color=colour, ms=7, mew=1.5)
+                axis.plot(point.x, point.y, marker, color=color, ms=7, mew=1.5)
         axis.set_xlim(x0, x1)
         axis.set_ylim(y1, y0)
         failure = study.bad_slices.get(index)
         axis.set_title(f"slice {index}", color=_FAINT, fontsize=8, loc="left", pad=3)
-        text, colour = ("not used", "#ff9f1c") if failure else (captions[index], _INK)
-        axis.set_title(text, color=colour, fontsize=8, loc="right", pad=3)
+        text, color = ("not used", "#ff9f1c") if failure else (captions[index], _INK)
+        axis.set_title(text, color=color, fontsize=8, loc="right", pad=3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
     write_bytes(path, buffer.getvalue())
@@ -140,13 +140,13 @@ def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: b
     keys = [Line2D([], [], color=_SCAR, lw=1.6, label="scar")] if scar else []
     if truth:
         keys.append(Line2D([], [], color=_TRUTH, lw=1.2, label="truth"))
-    for state, colour in _BOX_COLOURS.items():
+    for state, color in _BOX_COLORS.items():
         if any(box.state is state for box in boxes):
-            keys.append(Line2D([], [], color=colour, lw=1.2, ls=_BOX_DASHES[state], label=f"{state.value} box"))
-    for positive, (marker, colour) in _POINTS.items():
+            keys.append(Line2D([], [], color=color, lw=1.2, ls=_BOX_DASHES[state], label=f"{state.value} box"))
+    for positive, (marker, color) in _POINTS.items():
         if any(point.positive is positive for point in points):
             label = "scar here" if positive else "no scar here"
-            keys.append(Line2D([], [], color=colour, marker=marker, ls="", ms=5, mew=1.4, label=label))
+            keys.append(Line2D([], [], color=color, marker=marker, ls="", ms=5, mew=1.4, label=label))
     return keys
 
 
@@ -225,7 +225,7 @@ def _view(
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def _outline(axis: Axes, mask: np.ndarray, colour: str, width: float) -> None:
+def _outline(axis: Axes, mask: np.ndarray, color: str, width: float) -> None:
     """The border of the mask's pixels: contour of the doubled mask, so that it runs along pixel edges, slightly rounded."""
     if not mask.any():
         return
@@ -235,19 +235,19 @@ def _outline(axis: Axes, mask: np.ndarray, colour: str, width: float) -> None:
     fine = np.kron(np.pad(part, 1), np.ones((times, times)))
     x = (np.arange(fine.shape[1]) + 0.5) / times - 1 + columns[0]
     y = (np.arange(fine.shape[0]) + 0.5) / times - 1 + rows[0]
-    axis.contour(x, y, fine, levels=[0.5], colors=[colour], linewidths=[width])
+    axis.contour(x, y, fine, levels=[0.5], colors=[color], linewidths=[width])
 
 
 def _rectangle(axis: Axes, box: Box, ceiling: float) -> None:
     """A box with its confidence above it, or within it where that would be above ``ceiling``."""
     from matplotlib.patches import Rectangle
 
-    colour = _BOX_COLOURS[box.state]
+    color = _BOX_COLORS[box.state]
     size = (box.x1 - box.x0, box.y1 - box.y0)
-    axis.add_patch(Rectangle((box.x0, box.y0), *size, fill=False, ec=colour, lw=1.1, ls=_BOX_DASHES[box.state]))
+    axis.add_patch(Rectangle((box.x0, box.y0), *size, fill=False, ec=color, lw=1.1, ls=_BOX_DASHES[box.state]))
     if box.confidence is not None:
         where = (box.y0 - 1, "bottom") if box.y0 > ceiling else (box.y0 + 1, "top")
-        axis.text(box.x0 + 0.5, where[0], f"{box.confidence:.2f}", color=colour, fontsize=6.5, va=where[1], clip_on=True)
+        axis.text(box.x0 + 0.5, where[0], f"{box.confidence:.2f}", color=color, fontsize=6.5, va=where[1], clip_on=True)
 
 
 def _headline(result: Result, truth: np.ndarray | None) -> tuple[str, str]:

@@ -169,7 +169,7 @@ class _Case:
     job: Job
     folders: CaseFolders
     path: Path
-    wish: str
+    wanted_name: str
     study: Study
     content: str
 
@@ -177,7 +177,7 @@ class _Case:
     def notes(self) -> list[str]:
         """What to say if the folder's name does not come from the input's."""
         name = self.study.case
-        if name == self.wish or name.startswith(f"{self.wish}-"):
+        if name == self.wanted_name or name.startswith(f"{self.wanted_name}-"):
             return []
         return [f"{self.path} was written to {self.job.out / name}, which belongs to an image of the same content."]
 
@@ -188,7 +188,7 @@ class _Case:
     @contextmanager
     def writing(self, boxes: Sequence[Box], points: Sequence[Point]) -> Iterator[Path]:
         """The case's folder while it is written; not if its prompts were edited meanwhile."""
-        with self.folders.writing(self.wish, self.path, self.content) as folder:
+        with self.folders.writing(self.wanted_name, self.path, self.content) as folder:
             if not self.job.overwrite:
                 keep_edits(folder, boxes, points)
             yield folder
@@ -204,24 +204,24 @@ def _each_case(
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     total = len(job.inputs)
-    for number, (path, wish) in enumerate(zip(map(Path, job.inputs), case_names(job.inputs), strict=True)):
-        report = _named(progress, f"{wish} ({number + 1} of {total})" if total > 1 else wish)
+    for number, (path, wanted_name) in enumerate(zip(map(Path, job.inputs), case_names(job.inputs), strict=True)):
+        report = _named(progress, f"{wanted_name} ({number + 1} of {total})" if total > 1 else wanted_name)
         name = None
         if cancel is not None and cancel.cancelled:
-            outcome = Outcome(folders.name_for(wish, path, None), "cancelled", "Cancelled before it was begun.")
+            outcome = Outcome(folders.name_for(wanted_name, path, None), "cancelled", "Cancelled before it was begun.")
         else:
             try:
                 study = _read(job, path)
                 content = content_of(study)
-                name = folders.name_for(wish, path, content)
-                outcome = one(_Case(job, folders, path, wish, replace(study, case=name), content), report)
+                name = folders.name_for(wanted_name, path, content)
+                outcome = one(_Case(job, folders, path, wanted_name, replace(study, case=name), content), report)
             except MyoScarSegError as error:
-                outcome = Outcome(name or folders.name_for(wish, path, None), "failed", str(error))
+                outcome = Outcome(name or folders.name_for(wanted_name, path, None), "failed", str(error))
             except Exception as error:
                 # A defect of ours or of a library on this one study: the log has the traceback, the others go on.
                 _log.exception("Study %d failed", number + 1)  # no name: logs travel
                 outcome = Outcome(
-                    name or folders.name_for(wish, path, None), "failed", f"Unexpected {type(error).__name__}: {error}"
+                    name or folders.name_for(wanted_name, path, None), "failed", f"Unexpected {type(error).__name__}: {error}"
                 )
         folders.take(outcome.case)
         try:
@@ -273,17 +273,17 @@ def _points(job: Job, case: _Case) -> list[Point]:
 
 def _prompt_folder(where: Path, case: _Case) -> Path | None:
     """The folder in ``where`` that belongs to the case, or that has its name and belongs to no other; None if there is none."""
-    found = CaseFolders(where).find(case.wish, case.path, case.content)
+    found = CaseFolders(where).find(case.wanted_name, case.path, case.content)
     if found is not None:
         return where / found
-    return None if is_case_folder(where / case.wish) else where / case.wish
+    return None if is_case_folder(where / case.wanted_name) else where / case.wanted_name
 
 
 def _prompt_file(where: Path, case: _Case, name: str, job: Job) -> Path:
     if where.is_dir():
         folder = _prompt_folder(where, case)
         if folder is None:
-            raise PromptError(f"{where / case.wish} belongs to another image than {case.path}: give its {name} itself.")
+            raise PromptError(f"{where / case.wanted_name} belongs to another image than {case.path}: give its {name} itself.")
         if not (folder / name).is_file():
             raise PromptError(f"There is no {folder.name}/{name} in {where}.")
         return folder / name

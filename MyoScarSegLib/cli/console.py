@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.utils.json_fields import limits_of
 from MyoScarSegLib.utils.progress import CancelToken
 
 
@@ -118,13 +120,14 @@ def whole_number(text: str) -> int:
 
 def device(text: str) -> str:
     """An option's value ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no device: give auto, cpu, cuda, cuda:1 or mps")
+    known = limits_of(EngineSettings, "device")
+    if not known.allow(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device: give {known.words}")
     return text
 
 
 def spacing(text: str) -> tuple[float, float, float]:
-    """An option's value ``X,Y,Z`` or ``X Y Z`` in millimetres: between columns, rows and slices."""
+    """An option's value ``X,Y,Z`` or ``X Y Z`` in millimeters: between columns, rows and slices."""
     parts = text.replace(",", " ").replace("x", " ").split()
     values = tuple(_float(part) for part in parts)
     if len(values) != 3 or not all(0 < v < 1000 for v in values):

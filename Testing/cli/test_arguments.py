@@ -111,9 +111,8 @@ def test_version_is_the_packages(command):
 
 
 def test_statuses_reach_the_shell(tmp_path):
-    assert in_subprocess(["--version"]).status == 0
+    """One real start is enough for the zero, which the console script's test has, too."""
     assert in_subprocess(["segment", tmp_path, "-o", tmp_path / "out"]).status == 1
-    assert in_subprocess(["segment"]).status == 2
 
 
 def test_models_are_listed_as_text_and_json(command):

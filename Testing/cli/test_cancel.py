@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -172,9 +171,8 @@ def test_a_second_interrupt_stops_at_once(long_run, tmp_path):
     long_run.wait_for("slice 2\n")
     long_run.process.send_signal(signal.SIGINT)
     long_run.wait_for("Cancelling")
-    start = time.monotonic()
     long_run.process.send_signal(signal.SIGINT)
     status, _, err = long_run.end()
-    assert status == 1 and time.monotonic() - start < 10
+    assert status == 1 and "slice 149\n" not in err
     assert "myoscarseg: stopped." in err and "Traceback" not in err
     assert not (tmp_path / "out/results.csv").exists()

@@ -20,7 +20,7 @@ from MyoScarSegLib.installation.pip_process import CANCELLED_STATUS
 from MyoScarSegLib.installation.requirements import wanted
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.transport import SubprocessTransport
-from Testing.support.run_factory import wait_for as until
+from Testing.support.until import until
 from Testing.support.wheel_factory import Python, make_wheel, unpack_pip
 
 SLICERS = {"numpy": "2.0.2", "scipy": "1.13.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,16 @@ import numpy as np
 from MyoScarSegLib.engine.client import Engine, Timeouts
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.transport import SubprocessTransport
+from Testing.support.until import until
 
 FAULTY_WORKER = Path(__file__).with_name("faulty_worker.py")
-HASTE = Timeouts(start_s=20.0, silence_s=1.0, loading_s=20.0, step_s=20.0, cancel_s=0.5)
+SHORT = Timeouts(start_s=20.0, silence_s=1.0, loading_s=20.0, step_s=20.0, cancel_s=0.5)
 
 
 class FaultyEngine(Engine):
     """An engine over the faulty worker; :meth:`order` says what shall go wrong."""
 
-    def __init__(self, faults: Path, timeouts: Timeouts = HASTE) -> None:
+    def __init__(self, faults: Path, timeouts: Timeouts = SHORT) -> None:
         super().__init__(self._transport, heartbeat_s=0.1, timeouts=timeouts)
         self.faults = faults
         self.transports: list[SubprocessTransport] = []
@@ -45,18 +45,13 @@ class FaultyEngine(Engine):
         log = self.faults / "log"
         return log.read_text().splitlines() if log.is_file() else []
 
-    def until_struck(self, seconds: float = 10.0) -> None:
-        pump_until(self, lambda: (self.faults / "struck").is_file(), seconds)
+    def until_struck(self) -> None:
+        pump_until(self, lambda: (self.faults / "struck").is_file())
 
 
-def pump_until(engine: Engine, condition: Any, seconds: float = 20.0) -> float:
-    """Pump until the condition holds; returns the seconds that took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds, f"still not so after {seconds} s; {engine.status()}"
-        engine.pump()
-        time.sleep(0.002)
-    return time.monotonic() - start
+def pump_until(engine: Engine, condition: Any) -> None:
+    """Pump until the condition holds."""
+    until(condition, engine.status, turn=engine.pump)
 
 
 def bright_study(slices: int = 4, **fields: Any) -> Study:

@@ -15,7 +15,7 @@ import pytest
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from Testing.conftest import REPOSITORY
-from Testing.support.run_factory import wait_for
+from Testing.support.until import until
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
@@ -26,7 +26,7 @@ def start(what: str, **more) -> BackgroundTask:
 
 def ended(what: str, **more) -> BackgroundTask:
     task = start(what, **more)
-    wait_for(task.poll)
+    until(task.poll)
     return task
 
 
@@ -53,16 +53,16 @@ def test_failure_is_told_as_a_sentence(what, sentence):
 
 def test_cancel_ends_it_without_an_error():
     task = start("wait")
-    wait_for(lambda: task.poll() or task.progress.done)
+    until(lambda: task.poll() or task.progress.done)
     assert not task.poll()
     task.cancel()
-    wait_for(task.poll)
+    until(task.poll)
     assert task.state == "cancelled" and not task.error and task.result is None
 
 
 def test_kill_ends_at_once_what_does_not_listen():
     task = start("deaf")
-    wait_for(lambda: task.poll() or task.progress.done)
+    until(lambda: task.poll() or task.progress.done)
     task.kill()
     assert task.poll() and task.state == "cancelled" and not task.error
 
@@ -71,11 +71,11 @@ def test_killed_by_somebody_else_it_is_started_again_once_and_then_has_an_error(
     task = start("deaf")
     pids = []
     for _ in range(2):
-        wait_for(lambda: task.poll() or (task.progress.done and task.pid))
+        until(lambda: task.poll() or (task.progress.done and task.pid))
         pids.append(task.pid)
         os.kill(task.pid, signal.SIGKILL)
-        wait_for(lambda: task.poll() or not task.progress.done)
-    wait_for(task.poll)
+        until(lambda: task.poll() or not task.progress.done)
+    until(task.poll)
     assert "ended unexpectedly" in task.error and len(set(pids)) == 2
 
 
@@ -94,7 +94,7 @@ def test_nothing_of_a_patient_lies_in_a_file_or_an_argument_on_the_way(tmp_path,
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
     task = BackgroundTask("Testing.support.odd_task", {"what": "deaf", "text": "Mueller^Hans"}).start(environment=environment)
-    wait_for(lambda: task.poll() or task.progress.done)
+    until(lambda: task.poll() or task.progress.done)
     assert not list(tmp_path.rglob("*"))
     assert b"Mueller" not in Path(f"/proc/{task.pid}/cmdline").read_bytes()
     task.kill()
@@ -130,4 +130,4 @@ def test_process_ends_when_its_parent_is_killed(tmp_path):
         except OSError:
             return True
 
-    wait_for(gone)
+    until(gone)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ import pytest
 from MyoScarSegLib.batch.inputs import study_inputs
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.process_folder import folder_task
-from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError
 from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.background_task import BackgroundTask
+from Testing.support.until import until
 
 
 def begin(inputs, out, *models, **start) -> BackgroundTask:
@@ -30,11 +31,34 @@ def write_study(path: Path, slices: int = 3) -> Path:
     return path
 
 
-def finish(run, seconds: float = 90.0) -> None:
-    end = time.monotonic() + seconds
-    while not run.poll():
-        assert time.monotonic() < end, "the folder is not done"
-        time.sleep(0.02)
+def finish(run) -> None:
+    until(run.poll, "the folder is not done", turn=run.poll)
+
+
+def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_path):
+    chosen = EngineSettings("a", "b", "cpu", 0.25, True, 1, tmp_path / "embeddings", 128, 3)
+    assert not [name for name in EngineSettings.__dataclass_fields__ if getattr(chosen, name) == getattr(EngineSettings(), name)]
+    job = folder_task([], tmp_path, chosen, threshold=0.4, growth_mm=-1.0).job
+    there = EngineSettings.from_json(json.loads(json.dumps(job["settings"])))
+    assert there.to_json() == chosen.to_json()
+    assert (job["threshold"], job["growth_mm"]) == (0.4, -1.0)
+    pipeline = there.pipeline()
+    assert (pipeline.confidence, pipeline.prompts_at_once) == (0.25, 3)
+    assert (pipeline._cache.budget_bytes, pipeline._cache.folder) == (128 << 20, tmp_path / "embeddings")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"device": "gpu"}, "device must be auto, cpu"),
+        ({"confidence": 1}, "confidence"),
+        ({"batch": 0}, "batch must be a whole number from 1 to 64"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_named(wrong, words):
+    with pytest.raises(EngineError, match=words):
+        EngineSettings.from_json(wrong)
 
 
 def test_folder_gives_its_volumes_and_its_folders_of_studies(tmp_path):
@@ -71,12 +95,9 @@ def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path,
 def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path, tiny_segmenter, tiny_detector):
     inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=40) for n in range(3)]
     run = begin(inputs, tmp_path / "out", tiny_detector, tiny_segmenter)
-    end = time.monotonic() + 60
-    while run.progress.done < 2 and time.monotonic() < end:
-        run.poll()
-        time.sleep(0.01)
+    until(lambda: run.progress.done >= 2, turn=run.poll)
     run.cancel()
-    finish(run, 30)
+    finish(run)
     assert run.error == ""
     assert [o["status"] for o in run.result] == ["cancelled"] * 3
 
@@ -86,8 +107,7 @@ def test_process_that_dies_is_reported_as_a_sentence(tmp_path):
     for _ in range(2):
         pid = run.pid
         os.kill(pid, signal.SIGKILL)
-        while not run.poll() and run.pid == pid:
-            time.sleep(0.01)
+        until(lambda pid=pid: run.poll() or run.pid != pid)
     finish(run)
     assert "ended unexpectedly" in run.error
     assert run.result is None
