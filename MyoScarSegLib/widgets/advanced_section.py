@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qt
 import slicer
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
@@ -127,11 +125,9 @@ class AdvancedSection(SegmentSection):
 
     def ask_for_checkpoint(self, choice: ModelChoice) -> None:
         """Let the user choose a model file."""
-        start = self.settings.text("checkpointFolder")
-        path = qt.QFileDialog.getOpenFileName(self.panel.form, _("Model file"), start, choice.file_filter)
-        if path:
-            self.settings.keep("checkpointFolder", str(Path(str(path)).parent))
-            choice.add_file(Path(str(path)))
+        path = self.ask_for_file(_("Model file"), "checkpointFolder", choice.file_filter)
+        if path is not None:
+            choice.add_file(path)
 
     def fetch(self) -> None:
         """Download the chosen models that are not here, in a process of its own; press again to stop."""

@@ -59,11 +59,9 @@ class NumbersSection(SegmentSection):
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and write the results there."""
-        start = self.settings.text("exportFolder")
-        folder = qt.QFileDialog.getExistingDirectory(self.panel.form, _("Folder for the results"), start)
-        if folder:
-            self.settings.keep("exportFolder", str(folder))
-            self.export(Path(str(folder)))
+        folder = self.ask_for_folder(_("Folder for the results"), "exportFolder")
+        if folder is not None:
+            self.export(folder)
 
     def export(self, folder: Path) -> None:
         """Write the results of all studies in the scene."""

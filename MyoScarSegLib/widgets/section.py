@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import qt
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
@@ -63,6 +66,22 @@ class Section:
         why = also or self.workflow.why_not(action)
         widget.enabled = not why
         widget.toolTip = f"{tip}\n{why}" if why else tip
+
+    def ask_for_folder(self, title: str, kept: str) -> Path | None:
+        """The folder that the user chooses, None if none. ``kept`` names the setting that has the one of the last time."""
+        folder = qt.QFileDialog.getExistingDirectory(self.tab.form, title, self.settings.text(kept))
+        if not folder:
+            return None
+        self.settings.keep(kept, str(folder))
+        return Path(str(folder))
+
+    def ask_for_file(self, title: str, kept: str, file_filter: str) -> Path | None:
+        """Likewise a file; its folder is kept."""
+        path = qt.QFileDialog.getOpenFileName(self.tab.form, title, self.settings.text(kept), file_filter)
+        if not path:
+            return None
+        self.settings.keep(kept, str(Path(str(path)).parent))
+        return Path(str(path))
 
 
 class SegmentSection(Section):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import qt
 
 from MyoScarSegLib.scene.training.training_state import LabelQuestion
 from MyoScarSegLib.training.datasets.label_pictures import COLORS
-from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -120,15 +118,6 @@ def ask_labels(parent: Any, question: LabelQuestion, then: Callable[[str], objec
     button.connect("clicked()", accept)
     check()
     _show(dialog)
-
-
-def ask_folder(section: TrainingSection, title: str, kept: str) -> Path | None:
-    """The folder that the user chooses, None if none. ``kept`` names the setting that has the one of the last time."""
-    folder = qt.QFileDialog.getExistingDirectory(section.tab.form, title, section.settings.text(kept))
-    if not folder:
-        return None
-    section.settings.keep(kept, str(folder))
-    return Path(str(folder))
 
 
 def window(parent: Any, name: str, title: str, agree: str, button_name: str) -> tuple[Any, Any, Any]:

@@ -78,7 +78,7 @@ class LibrarySection(TrainingSection):
 
     def ask_and_import_folder(self) -> None:
         """Let the user choose a folder, and import what is in it."""
-        if folder := dialogs.ask_folder(self, _("Folder with studies that are segmented already"), "importFolder"):
+        if folder := self.ask_for_folder(_("Folder with studies that are segmented already"), "importFolder"):
             self.workflow.cases.import_cases([folder])
 
     def ask_and_import_scenes(self) -> None:
@@ -105,7 +105,7 @@ class LibrarySection(TrainingSection):
 
     def ask_and_export(self) -> None:
         """Let the user choose a folder, and copy the selected cases there."""
-        if folder := dialogs.ask_folder(self, _("Folder for the cases"), "caseExportFolder"):
+        if folder := self.ask_for_folder(_("Folder for the cases"), "caseExportFolder"):
             self.workflow.cases.export(self.table.selected, folder)
 
     def ask_and_remove(self) -> None:

@@ -6,8 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qt
-
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, choice
@@ -67,7 +65,7 @@ class RunsSection(TrainingSection):
 
     def ask_and_export(self, run: Run) -> None:
         """Let the user choose a folder, and write a training's model and card there."""
-        if folder := dialogs.ask_folder(self, _("Folder for the model"), "modelExportFolder"):
+        if folder := self.ask_for_folder(_("Folder for the model"), "modelExportFolder"):
             self.workflow.models.export_model(run, folder)
 
     def ask_and_discard(self, run: Run) -> None:
@@ -82,12 +80,9 @@ class RunsSection(TrainingSection):
 
     def ask_and_import(self) -> None:
         """Let the user choose a model file, and add it to the own models."""
-        path = qt.QFileDialog.getOpenFileName(
-            self.tab.form, _("Model file"), self.settings.text("modelExportFolder"), _("Models (*.safetensors)")
-        )
-        if path and self.tab.packages.ready():
-            self.settings.keep("modelExportFolder", str(Path(str(path)).parent))
-            self.workflow.models.import_model(Path(str(path)))
+        path = self.ask_for_file(_("Model file"), "modelExportFolder", _("Models (*.safetensors)"))
+        if path is not None and self.tab.packages.ready():
+            self.workflow.models.import_model(path)
 
     # ------------------------------------------------------------------ showing
 
