@@ -5,53 +5,22 @@ branch*, a small U-Net on the same window, runs once a slice, like SAM's image e
 tissue. The *refiner*, which a model need not have, runs once a prompt: it sees the branch's features, SAM's answer to the
 prompt, and the prompt itself drawn as maps, and gives the final logits.
 
-Ronneberger et al., MICCAI 2015 (U-Net); Ke et al., NeurIPS 2023 (a SAM with finer features); Sofiiuk et al., ICIP 2022 (clicks
-drawn as maps, the previous mask as a hint).
+Ronneberger et al., MICCAI 2015 (U-Net); Ke et al., NeurIPS 2023 (a SAM with finer features).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
-
-if TYPE_CHECKING:
-    import numpy as np
+from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS
 
 _LEVELS = 5
-_CLICK_PX = 2.0
-_HEART_RADIUS = 0.285
-"""Of the disc that :func:`heart_contrast` looks at, as a share of the window's side: 45 mm of 157."""
-PROMPT_MAPS = ("box", "has_box", "positive", "negative", "hint", "has_hint")
 _SAM_LOGIT_SCALE = 0.1
-
-
-def heart_contrast(windows: torch.Tensor) -> torch.Tensor:
-    """Spread the grey values of the heart over the whole range.
-
-    Fat and coils near the chest wall are so bright that in a slice normalised as a whole the heart keeps a fifth of the range,
-    and scar differs from blood by a few hundredths. What lies beyond the heart may be cut off at black and white.
-
-    Args:
-        windows: float ``[batch, 1, rows, columns]`` with the heart in the middle.
-
-    Returns:
-        The same shape, in 0..1: the 1st and 99th percentile of the disc in the middle go to 0.05 and 0.95. A window whose
-        middle is of one value is returned as it is.
-    """
-    rows, columns = windows.shape[-2:]
-    y = (torch.arange(rows, device=windows.device) + 0.5) / rows - 0.5
-    x = (torch.arange(columns, device=windows.device) + 0.5) / columns - 0.5
-    disc = (y[:, None] ** 2 + x[None] ** 2) < _HEART_RADIUS**2
-    within = windows[:, 0][:, disc].float()
-    low, high = (torch.quantile(within, share, dim=1)[:, None, None, None] for share in (0.01, 0.99))
-    spread = (0.05 + 0.9 * (windows - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
-    return torch.where(high - low > 1e-3, spread, windows)
 
 
 class DetailBranch(nn.Module):
@@ -81,7 +50,7 @@ class DetailBranch(nn.Module):
         """``[batch, channels, rows, columns]`` from ``[batch, 1, rows, columns]``, sides multiples of 16.
 
         Args:
-            image: windows with :func:`heart_contrast`.
+            image: windows with :func:`~MyoScarSegLib.segmentation.preprocessing.heart_contrast`.
         """
         tissue, features, _ = self.layers(image)
         return torch.cat([tissue, features], dim=1)
@@ -131,7 +100,7 @@ class Refiner(nn.Module):
         Args:
             detail: ``[prompts, channels, rows, columns]``.
             sam_logits: ``[prompts, rows, columns]``.
-            maps: ``[prompts, len(PROMPT_MAPS), rows, columns]`` of :func:`prompt_maps`.
+            maps: ``[prompts, len(PROMPT_MAPS), rows, columns]`` of :func:`~MyoScarSegLib.segmentation.prompt_maps.prompt_maps`.
         """
         sam = sam_logits[:, None].clamp(-20, 20) * _SAM_LOGIT_SCALE
         tissue = detail[:, : len(TISSUES)].clamp(-20, 20)
@@ -144,44 +113,6 @@ class Refiner(nn.Module):
         return self.leave(x)[:, 0] + sam_logits.clamp(-20, 20)
 
 
-def prompt_maps(
-    side: int,
-    boxes: Sequence[Sequence[float] | np.ndarray | None],
-    points: Sequence[np.ndarray],
-    hints: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Prompts drawn as maps.
-
-    Args:
-        side: rows and columns of the input.
-        boxes: ``(x0, y0, x1, y1)`` in pixel edges of the input, or None, one per prompt.
-        points: ``[n, 3]`` of each prompt: x and y in pixel edges, and 1 for positive or 0.
-        hints: logits of a previous mask, ``[prompts, side, side]``, NaN where a prompt has none.
-
-    Returns:
-        float32 ``[prompts, len(PROMPT_MAPS), side, side]``: how much of each pixel the box covers; whether there is a box;
-        a bump around each positive and each negative click; the hint's probability; whether there is a hint.
-    """
-    maps = torch.zeros(len(boxes), len(PROMPT_MAPS), side, side)
-    edges = torch.arange(side, dtype=torch.float32)
-    for number, (box, clicked) in enumerate(zip(boxes, points, strict=True)):
-        if box is not None:
-            x0, y0, x1, y1 = box
-            across = (torch.clamp(edges + 1, max=x1) - torch.clamp(edges, min=x0)).clamp(0, 1)
-            along = (torch.clamp(edges + 1, max=y1) - torch.clamp(edges, min=y0)).clamp(0, 1)
-            maps[number, 0] = along[:, None] * across[None]
-            maps[number, 1] = 1
-        for x, y, positive in clicked:
-            bump = torch.exp(-((edges[:, None] + 0.5 - float(y)) ** 2 + (edges[None] + 0.5 - float(x)) ** 2) / (2 * _CLICK_PX**2))
-            channel = 2 if positive else 3
-            maps[number, channel] = torch.maximum(maps[number, channel], bump)
-    if hints is not None:
-        given = torch.isfinite(hints)
-        maps[:, 4] = torch.where(given, torch.sigmoid(torch.nan_to_num(hints)), torch.zeros_like(hints)).to(maps)
-        maps[:, 5] = given.to(maps)
-    return maps
-
-
 def build_detail(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
     """``detail`` and ``refiner`` in the sizes of a checkpoint's tensors, without their weights, as far as it has them."""
     first, entry = state.get("detail.down.0.first.weight"), state.get("refiner.enter.weight")
@@ -192,7 +123,7 @@ def build_detail(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
 
 
 class _Block(nn.Module):
-    """Two convolutions with group normalisation, which is the same for every batch size, and a residual path."""
+    """Two convolutions with group normalization, which is the same for every batch size, and a residual path."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()

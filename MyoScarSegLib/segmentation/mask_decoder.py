@@ -140,7 +140,7 @@ def _embedded(encoder: Any, kinds: list[list[int]], places: list[np.ndarray]) ->
     kind = torch.tensor([k for some in kinds for k in some], dtype=torch.long, device=weights.device)
     if not len(kind):
         return weights.new_zeros((0, weights.shape[1]))
-    # In pixel edges, in which SAM's pixel centres are halves.
+    # In pixel edges, in which SAM's pixel centers are halves.
     where = torch.from_numpy(np.concatenate(places).astype(np.float32)).to(weights.device)
     position = encoder.pe_layer.forward_with_coords(where[None], encoder.input_image_size)[0]
     return torch.where((kind == _PADDING)[:, None], 0.0, position) + weights[kind]

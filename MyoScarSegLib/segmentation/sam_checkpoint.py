@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.segmentation.architectures import architecture_of, input_side
-from MyoScarSegLib.segmentation.preprocessing import check_normalisation, preprocessing
+from MyoScarSegLib.segmentation.preprocessing import check_normalization, preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +107,7 @@ def read_checkpoint(model: str | Path, *, trust: bool = False, preprocessing_id:
         )
     recipe = preprocessing(chosen)
     if chosen == metadata.get("preprocessing") or "normalisation_version" in metadata:  # it is one of ours
-        check_normalisation(metadata)
+        check_normalization(metadata)
     side = _side(state, metadata, recipe.side, name)
     return Checkpoint(name, sha256, state, architecture, chosen, side, _window_mm(metadata, name), metadata, notes)
 

@@ -16,7 +16,8 @@ from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_poin
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey
 from MyoScarSegLib.segmentation.heart_window import window_of
-from MyoScarSegLib.segmentation.preprocessing import preprocessing
+from MyoScarSegLib.segmentation.preprocessing import heart_contrast, preprocessing
+from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, prompted_objects
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.segmentation.segmenter_image import SegmenterImage
@@ -142,8 +143,6 @@ class Segmenter:
         import torch
         from torch.nn import functional
 
-        if self._own:
-            from MyoScarSegLib.segmentation.detail import heart_contrast
         frame = self._frame(image, prompts)
         key = self._key(image, frame)
         features = self.cache.get(key)
@@ -151,7 +150,7 @@ class Segmenter:
             tensor = self._recipe.network_input(image.voxels, frame)[None]
             with self._lock, torch.inference_mode(), self._enough_memory():
                 tensor = tensor.to(self.device, memory_format=torch.channels_last)
-                # Autocast, and not weights in the half format: that keeps sums and normalisation layers in float32, without
+                # Autocast, and not weights in the half format: that keeps sums and normalization layers in float32, without
                 # which LiteMedSAM's mask changes by more than a percent of Dice in bfloat16.
                 with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
                     features = self._model["image_encoder"](tensor)
@@ -289,8 +288,6 @@ class Segmenter:
         """Logits ``[objects, rows, columns]`` over the input, and scores ``[objects]``, of objects with as many points each."""
         import torch
         from torch.nn import functional
-
-        from MyoScarSegLib.segmentation.detail import prompt_maps
 
         count = len(objects)
         detail = None

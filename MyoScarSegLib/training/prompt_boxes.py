@@ -28,11 +28,11 @@ def answer_to(box: Corners, numbered: np.ndarray) -> np.ndarray:
     """The right answer to a box: the lesions of which it holds at least half, and what it holds of others.
 
     It depends on the picture and the box alone, so that a network can learn it: a box that cuts a lesion's corner asks for
-    the lesion, one that touches a neighbour does not ask for all of that, and of a long lesion under two boxes the two
+    the lesion, one that touches a neighbor does not ask for all of that, and of a long lesion under two boxes the two
     answers together are the lesion, or at least what the boxes hold of it.
 
     Args:
-        box: ``(x0, y0, x1, y1)`` in pixel edges; it holds the pixels whose centres lie in it.
+        box: ``(x0, y0, x1, y1)`` in pixel edges; it holds the pixels whose centers lie in it.
         numbered: int ``[rows, columns]``: 0, or the number of the lesion.
 
     Returns:
@@ -109,7 +109,7 @@ def tight(mask: np.ndarray) -> Corners | None:
 
 
 def inside(box: Corners, shape: tuple[int, ...]) -> np.ndarray:
-    """Bool ``[rows, columns]``: the pixels whose centres lie in a box."""
+    """Bool ``[rows, columns]``: the pixels whose centers lie in a box."""
     y, x = (np.arange(n) + 0.5 for n in shape)
     return ((y > box[1]) & (y < box[3]))[:, None] & ((x > box[0]) & (x < box[2]))
 

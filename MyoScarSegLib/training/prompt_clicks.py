@@ -100,7 +100,7 @@ def few(generator: np.random.Generator, most: int) -> int:
 
 
 def _around(region: np.ndarray, reach_px: float) -> np.ndarray:
-    """Bool: what is within ``reach_px`` of a region, measured between pixel centres, and the region itself."""
+    """Bool: what is within ``reach_px`` of a region, measured between pixel centers, and the region itself."""
     from scipy import ndimage
 
     around = np.zeros_like(region)

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.prompt_boxes import Corners, answer_to, as_reader, fitted, inside, jittered, smaller_part, tight
-from MyoScarSegLib.training.prompt_clicks import clicks, correction, few, negatives
+from MyoScarSegLib.training.prompt_boxes import Corners, answer_to, as_reader, fitted, inside, smaller_part, tight
+from MyoScarSegLib.training.prompt_clicks import clicks, few, negatives
 from MyoScarSegLib.utils.json_fields import Share, check
-
-__all__ = ["Prompting", "TrainingPrompt", "answer_to", "as_reader", "clicks", "correction", "draw_prompt", "jittered"]
 
 _FEWEST_PX = 3
 """A lesion of which a window shows fewer pixels is a sliver at its edge that nobody would prompt."""
@@ -39,7 +37,7 @@ NO_BOX = 0.15
 boxes to correct."""
 POINTED = 0.3
 """Share of boxes that come with clicks; the smaller part, as a box alone must do. Clicks on a first answer's errors come
-besides, from :func:`correction`."""
+besides."""
 MOST_POINTS = 5
 """Clicks of each kind are 0 to this many, fewer more often."""
 NEAR_PX = 4.0

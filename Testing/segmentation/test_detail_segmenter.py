@@ -10,8 +10,10 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
 from MyoScarSegLib.segmentation.architectures import build
-from MyoScarSegLib.segmentation.detail import PROMPT_MAPS, DetailBranch, Refiner, heart_contrast, prompt_maps
+from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
 from MyoScarSegLib.segmentation.mask_decoder import decode
+from MyoScarSegLib.segmentation.preprocessing import heart_contrast
+from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.normalise import normalise
 from Testing.support.sam_factory import litemedsam_state

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.segmentation.preprocessing import check_normalisation, preprocessing
+from MyoScarSegLib.segmentation.preprocessing import check_normalization, preprocessing
 
 SHAPE = (60, 100)
 MEAN = np.array([123.675, 116.28, 103.53])
@@ -149,4 +149,4 @@ def test_every_preprocessing_of_the_registry_is_known():
 
 
 def test_the_record_of_this_programs_normalisation_is_accepted():
-    check_normalisation({"normalisation_version": "1", "low_percentile": "0.5", "high_percentile": "99.8", "more": "x"})
+    check_normalization({"normalisation_version": "1", "low_percentile": "0.5", "high_percentile": "99.8", "more": "x"})

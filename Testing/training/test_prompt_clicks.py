@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from MyoScarSegLib.training.prompting import clicks, correction
+from MyoScarSegLib.training.prompt_clicks import clicks, correction
 
 
 def test_correction_clicks_the_middle_of_the_largest_error():

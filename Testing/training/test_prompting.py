@@ -10,14 +10,8 @@ from scipy import ndimage
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training import prompt_boxes, prompting
-from MyoScarSegLib.training.prompting import (
-    Prompting,
-    TrainingPrompt,
-    answer_to,
-    as_reader,
-    draw_prompt,
-    jittered,
-)
+from MyoScarSegLib.training.prompt_boxes import answer_to, as_reader, jittered
+from MyoScarSegLib.training.prompting import Prompting, TrainingPrompt, draw_prompt
 
 SHAPE = (64, 64)
 NOTHING = np.zeros(SHAPE, dtype=np.int32)

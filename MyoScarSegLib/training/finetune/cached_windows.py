@@ -51,7 +51,7 @@ class CachedWindows:
     """``copies`` augmented windows of every slice with their embeddings.
 
     A window is drawn by the seed, the slice's content and the copy's number, whatever other slices there are. Its embedding is
-    found again by the pixels of the window itself, the encoder's own tensors, and the preprocessing with the normalisation: so
+    found again by the pixels of the window itself, the encoder's own tensors, and the preprocessing with the normalization: so
     whatever changes the window makes a new embedding, and corrected labels or more patients do not; nor does another model
     with the same encoder, such as one that this kind of training gave.
 

@@ -10,7 +10,8 @@ import numpy as np
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE, Item
 from MyoScarSegLib.training.prompt_boxes import Corners
-from MyoScarSegLib.training.prompting import correction, draw_prompt
+from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.prompting import draw_prompt
 
 _HINTED = 0.5
 """Share of corrections that come with the last answer as a hint; the others must do without."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
+from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.finetune.iterated_prompts import IteratedPrompt, iterated_prompts
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, Item
@@ -67,8 +69,6 @@ def prompts_loss(
     """
     import torch
 
-    from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-
     images = torch.stack([i.image for i in items])
     features = [i.features for i in items]
     cached = [f for f in features if f is not None]
@@ -111,7 +111,6 @@ def _answer(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    from MyoScarSegLib.segmentation.detail import prompt_maps
     from MyoScarSegLib.segmentation.mask_decoder import decode
 
     refines = detail is not None and "refiner" in network

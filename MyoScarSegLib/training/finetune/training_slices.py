@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.lesions import lesions
+from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 
@@ -121,8 +122,6 @@ def windowed(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed
 
     The detail branch's contrast comes before noise and shading, so that these keep their strength beside the heart's.
     """
-    from MyoScarSegLib.segmentation.detail import heart_contrast
-
     covered = sample.window_px(window_mm)
     window, targets, inside = augmenter.geometry(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
     image = augmenter.intensity(window, seed=seed, inside=inside)

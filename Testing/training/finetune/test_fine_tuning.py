@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +16,10 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
 from MyoScarSegLib.training.augmentation import Augmenter
-from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune, segmenter_of
+from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.objective import prompts_loss
+from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
 from MyoScarSegLib.training.train_job import MODES
 from MyoScarSegLib.utils.progress import CancelToken
@@ -45,6 +46,11 @@ def module_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYOSCARSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module")
+def processes() -> Processes:
+    return Processes(open_accelerator("cpu", "no"))
 
 
 @dataclass
@@ -209,14 +215,15 @@ def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, t
         fine_tune(start, PATIENTS, settings, tmp_path, look=look, device="cpu", resume=True)
 
 
-def test_validation_every_few_epochs_and_after_the_last(start, tmp_path, module_cache):
+def test_validation_every_few_epochs_and_after_the_last(start, processes):
     seen: list[int] = []
-    settings = replace(QUICK, mode="decoder", epochs=3, evaluate_every=2, batch=6)
-    outcome = fine_tune(start, PATIENTS, settings, tmp_path, look=lambda *_: {"score": float(seen.append(1) or 0)}, device="cpu")
-    assert [e["epoch"] for e in outcome.epochs if "validation_score" in e] == [2, 3]
+    training = Training(start, PATIENTS, replace(QUICK, epochs=5, evaluate_every=2), processes)
+    phase = training.prompts(look=lambda epoch, segmenter: seen.append(epoch) or {"score": 0.5})
+    looked = [phase.validate(epoch, training.network) is not None for epoch in range(1, 6)]
+    assert seen == [2, 4, 5] and looked == [False, True, False, True, True]
 
 
-def test_cancel_while_the_embeddings_are_made(start, tmp_path):
+def test_cancel_while_the_embeddings_are_made(start, tmp_path, processes):
     token = CancelToken()
     seen: list[str] = []
 
@@ -229,9 +236,15 @@ def test_cancel_while_the_embeddings_are_made(start, tmp_path):
     with pytest.raises(Cancelled):
         fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", progress=progress, cancel=token)
     assert seen == ["Preparing the training windows"] * 3
-    fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", resume=True)
-    made = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["made"] for line in made if line["event"] == "embeddings"] == [3], "of six; three were kept"
+    assert embeddings_made(start, processes) == 3, "of six; three were kept"
+
+
+def embeddings_made(model: Path, processes: Processes) -> int:
+    """How many a training from a model makes before its first step."""
+    log: list[dict] = []
+    training = Training(model, PATIENTS, replace(QUICK, mode="decoder"), processes)
+    training.prompts(log=SimpleNamespace(event=lambda **entry: log.append(entry)))
+    return log[0]["made"]
 
 
 def test_cancel_while_hearts_are_looked_for(start, tmp_path):
@@ -270,38 +283,30 @@ def test_a_checkpoint_of_another_training_is_refused(trained, start, bare, tmp_p
         fine_tune(model, patients, replace(settings, mode="decoder"), folder, device="cpu", resume=True)
 
 
-def test_event_files_for_tensorboard_make_it_no_other_training(trained, start, tmp_path, module_cache):
-    folder = copy_of(trained("decoder"), tmp_path / "out")
-    settings = replace(QUICK, mode="decoder", tensorboard=True)
-    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
-    assert outcome.epochs == trained("decoder").outcome.epochs
-
-
-def test_a_new_training_finds_nothing_of_the_old_one(trained, start, tmp_path, module_cache):
+def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_when_stopped(
+    trained, start, tmp_path, module_cache
+):
     folder = copy_of(trained("decoder"), tmp_path / "out")
     settings = replace(QUICK, mode="decoder", epochs=1)
-    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu")
+    with pytest.raises(Cancelled):
+        fine_tune(start, PATIENTS, settings, folder, device="cpu", **stop_at(0, ""))
+    assert not list(folder.glob("*.checkpoint"))
+    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
     assert [e["epoch"] for e in outcome.epochs] == [1]
     assert len(entries(folder / "log.jsonl")) == 3
     assert len(entries(trained("decoder").folder / "log.jsonl")) == 6
 
 
-def test_a_new_training_that_is_stopped_at_once_leaves_nothing_old_to_go_on_from(trained, start, tmp_path):
-    folder = copy_of(trained("decoder"), tmp_path / "out")
-    settings, token = replace(QUICK, mode="decoder", epochs=1), CancelToken()
-    with pytest.raises(Cancelled):
-        fine_tune(start, PATIENTS, settings, folder, device="cpu", progress=lambda *_: token.cancel(), cancel=token)
-    assert not list(folder.glob("*.checkpoint"))
-    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
-    assert [e["epoch"] for e in outcome.epochs] == [1]
-
-
-def test_what_a_killed_training_was_writing_is_cleared_away(trained, start, tmp_path, module_cache):
+def test_a_finished_training_is_found_finished_and_cleared_of_what_a_killed_one_was_writing(
+    trained, start, tmp_path, module_cache
+):
     folder = copy_of(trained("decoder"), tmp_path / "out")
     torn = [folder / ".writing-0a.checkpoint", folder / ".writing-0b.safetensors"]
     for file in torn:
         file.write_bytes(b"half")
-    fine_tune(start, PATIENTS, replace(QUICK, mode="decoder"), folder, device="cpu", resume=True)
+    settings = replace(QUICK, mode="decoder", tensorboard=True)  # which makes it no other training
+    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
+    assert outcome.epochs == trained("decoder").outcome.epochs
     assert not any(file.exists() for file in torn)
 
 
@@ -337,13 +342,9 @@ def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     assert all(torch.isfinite(value).all() for value in tensors_of(outcome.model).values())
 
 
-def test_models_with_the_same_encoder_share_their_embeddings(start, tmp_path):
+def test_models_with_the_same_encoder_share_their_embeddings(trained, start, processes):
     """So a training goes on from a model that it gave without another hour of embeddings."""
-    settings = replace(QUICK, mode="decoder", epochs=1)
-    first = fine_tune(start, PATIENTS, settings, tmp_path / "first", device="cpu")
-    assert differing(start, first.model)
-    fine_tune(first.model, PATIENTS, settings, tmp_path / "second", device="cpu")
-    fine_tune(first.model, PATIENTS, settings, tmp_path / "third", device="cpu")
-    logs = [json.loads(line) for n in ("first", "second", "third") for line in (tmp_path / n / "log.jsonl").open()]
+    model = trained("decoder").outcome.model
+    assert differing(start, model)
     # The start model of this test has single precision, and what is saved has half of it.
-    assert [line["made"] for line in logs if line["event"] == "embeddings"] == [6, 6, 0]
+    assert [embeddings_made(one, processes) for one in (start, model, model)] == [6, 6, 0]

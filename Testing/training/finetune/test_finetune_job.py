@@ -1,69 +1,138 @@
-"""A segmenter's training as a job: from data to a model that is calibrated, measured, described and usable."""
+"""A segmenter's training as a job: from data to a model that is calibrated, measured, described and usable, stopped or not."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.finetune import calibration
+from MyoScarSegLib.training.finetune import calibration, finetune_job
+from MyoScarSegLib.training.finetune.fine_tuning import Outcome
+from MyoScarSegLib.training.finetune.network import start_model
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.train_job import TrainJob, run
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import rings, write_rings
 from Testing.support.run_factory import QUICK
+from Testing.support.tiny_models import write_detector
 from Testing.support.tiny_training import tensors_of, write_start
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_start(folder / "start.safetensors")
+    write_detector(folder / "detector.safetensors")
+    write_rings(folder / "data", rings(6))
+    return folder
+
+
 @pytest.fixture
-def job(tmp_path, monkeypatch) -> TrainJob:
-    monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path / "cache"))
-    write_rings(tmp_path / "data", rings(6))
-    start = write_start(tmp_path / "start.safetensors")
+def job(tmp_path, models, monkeypatch) -> TrainJob:
+    """Two patients train, one validates."""
+    from MyoScarSegLib import detection
+
+    real = detection.load_detector
+    monkeypatch.setattr(detection, "load_detector", lambda *_, **more: real(models / "detector.safetensors", **more))
+    split = {"seed": 0, "folds": 3, "held_out": 0, "training": ["P001", "N002"], "validation": ["P003"]}
+    (tmp_path / "split.json").write_text(json.dumps(split))
     return TrainJob(
-        kind="sam",
-        data=tmp_path / "data",
-        out=tmp_path / "out",
-        start=str(start),
-        name="mine",
-        device="cpu",
-        epochs=1,
-        options=QUICK,
-    )
+        "sam", models / "data", tmp_path / "out", start=str(models / "start.safetensors"), split=tmp_path / "split.json",
+        epochs=2, batch=1, device="cpu", name="mine", options={**QUICK, "batch": 1, "prompting.empty": 0.1},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def played(monkeypatch) -> list[Path]:
+    """Models that trainings gave which take no time, since they learn nothing."""
+    made: list[Path] = []
+
+    def fine_tune(start: str, patients: Any, settings: SamSettings, out: Path, **more: Any) -> Outcome:
+        made.append(out / f"{more['name']}.safetensors")
+        shutil.copy(start, made[0])
+        return Outcome(made[0], start_model(start, settings)[1], epochs=[{"phase": "prompts", "epoch": 1, "loss": 0.5}])
+
+    monkeypatch.setattr(finetune_job, "fine_tune", fine_tune)
+    return made
+
+
+def stop_at(message: str) -> dict[str, Any]:
+    token = CancelToken()
+
+    def progress(done: int, total: int, said: str) -> None:
+        if message in said:
+            token.cancel()
+
+    return {"progress": progress, "cancel": token}
+
+
+def card_of(job: TrainJob) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((job.out / "mine.json").read_text())
+    assert card["sha256"] == sha256_of(job.out / "mine.safetensors"), "the card is of this very file"
+    return card
 
 
 def test_trained_model_is_measured_before_and_after_described_and_usable(job):
     result = run(job)
-    card = json.loads(Path(result["card"]).read_text())
-    assert {"validation", "validation, start model"} <= set(card["metrics"])
+    card = card_of(job)
+    assert set(card["metrics"]) == {"validation", "validation, start model"}
     assert "end_to_end dice_mean" in card["metrics"]["validation"]
-    assert card["calibration"] is None  # two validation patients are too few to choose a threshold on
+    assert [e["epoch"] for e in card["losses"]] == [1, 2]
+    assert not any("stopped" in limit for limit in card["limits"])
+    assert card["calibration"] is None  # one validation patient is too few to choose a threshold on
     assert set(card["split"]["training"]).isdisjoint(card["split"]["validation"])
+    assert result["card"] == str(job.out / "mine.json")
     assert load_segmenter(result["model"], device="cpu").checkpoint.sha256 == result["sha256"] == card["sha256"]
 
 
-def test_threshold_is_calibrated_where_there_are_patients_enough_to_choose_it_on(job, monkeypatch):
+def test_threshold_is_calibrated_where_there_are_patients_enough_to_choose_it_on(job, played, monkeypatch):
     monkeypatch.setattr(calibration, "FEWEST_PATIENTS", 1)
-    moved = []
-    shift = calibration.shift_threshold
-    monkeypatch.setattr(
-        "MyoScarSegLib.training.finetune.calibration.shift_threshold",
-        lambda path, by: (moved.append(tensors_of(path)), shift(path, by)),
-    )
-    result = run(job)
-    card = json.loads(Path(result["card"]).read_text())
+    run(job)
+    card = card_of(job)
     chosen = card["calibration"]
     assert chosen["patients"] >= 1 and 0.1 <= chosen["threshold"] <= 0.9
     assert chosen["dice_after"] >= chosen["dice_before"]
-    (before,) = moved
-    bias = tensors_of(Path(result["model"]))["refiner.leave.bias"] - before["refiner.leave.bias"]
+    bias = tensors_of(played[0])["refiner.leave.bias"] - tensors_of(Path(job.start))["refiner.leave.bias"]
     assert (float(bias[0]) < 0) == (chosen["threshold"] > 0.5)
     assert card["metrics"]["validation"]["jittered dice_mean"] == pytest.approx(chosen["dice_after"], abs=0.02)
 
 
-def test_calibration_can_be_left_out(job, monkeypatch):
-    from dataclasses import replace
-
+def test_calibration_can_be_left_out(job, played, monkeypatch):
     monkeypatch.setattr(calibration, "FEWEST_PATIENTS", 1)
-    result = run(replace(job, options={**QUICK, "calibrate": False}))
-    assert json.loads(Path(result["card"]).read_text())["calibration"] is None
+    run(replace(job, options={**job.options, "calibrate": False}))
+    assert card_of(job)["calibration"] is None
+
+
+def test_a_stopped_training_leaves_a_card_with_its_model_and_goes_on(job):
+    with pytest.raises(Cancelled):
+        run(job, **stop_at("epoch 2 of 2"))
+    card = card_of(job)
+    assert [e["epoch"] for e in card["losses"]] == [1]
+    assert card["metrics"] == {} and "was stopped" in card["limits"][0]
+    readable = (job.out / "mine.md").read_text()
+    assert "Not measured." in readable and "was stopped" in readable
+    run(replace(job, resume=True))
+    card = card_of(job)
+    assert card["metrics"] and not any("stopped" in limit for limit in card["limits"])
+
+
+def test_a_training_stopped_while_its_model_is_measured_has_a_card(job, played):
+    with pytest.raises(Cancelled):
+        run(job, **stop_at("evaluating"))
+    card = card_of(job)
+    assert "was stopped" in card["limits"][0] and [e["epoch"] for e in card["losses"]] == [1]
+
+
+def test_a_training_stopped_before_it_has_a_model_does_not_describe_an_older_one(job):
+    job.out.mkdir()
+    (job.out / "mine.safetensors").write_bytes(b"an older model")
+    with pytest.raises(Cancelled):
+        run(job, **stop_at("Preparing the training windows"))
+    assert not (job.out / "mine.json").exists()
