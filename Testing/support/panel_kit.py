@@ -15,7 +15,7 @@ import numpy as np
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.support.standins.application import Application
 from Testing.support.standins.pythonqt import refused_connections, slot_errors, unwrap
-from Testing.support.waiting import until
+from Testing.support.until import until
 
 _WAITING = {
     "sleep", "wait", "waitpid", "communicate", "_wait_for_tstate_lock", "waitForFinished", "waitForStarted",
@@ -112,7 +112,7 @@ class Module:
         Raises:
             AssertionError: it does not within the time.
         """
-        until(condition, self.turn, timeout_s, what=lambda: f"{what}; {self.workflow.error!r}, {self.engine.error!r}")
+        until(condition, lambda: f"{what}; {self.workflow.error!r}, {self.engine.error!r}", turn=self.turn, timeout_s=timeout_s)
         self.settle()
 
     def settle(self, seconds: float = 0.05) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from Testing.support.waiting import until
+from Testing.support.until import until
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_bytes_go_there_and_back_and_the_end_comes_last(application, start):
     data = os.urandom(3_000_000)
     transport.write(data)
     transport.close()
-    until(lambda: transport.ends, application.app.processEvents)
+    until(lambda: transport.ends, turn=application.app.processEvents)
     assert bytes(transport.got) == data[::-1]
     assert transport.ends == [(0, "said\n")]
 
@@ -49,13 +49,13 @@ def test_writing_to_a_process_that_does_not_read_returns_at_once(application, st
     transport = start("import time; time.sleep(30)")
     transport.write(bytes(20_000_000))  # more than any pipe holds: a write that waited would never return
     transport.kill()
-    until(lambda: transport.ends, application.app.processEvents)
+    until(lambda: transport.ends, turn=application.app.processEvents)
     assert transport.ends[0][0] < 0, "a negative number: killed by a signal, as subprocess has it"
 
 
 def test_end_is_told_once_with_its_status(application, start):
     transport = start("import sys; print('why', file=sys.stderr); sys.exit(3)")
-    until(lambda: transport.ends, application.app.processEvents)
+    until(lambda: transport.ends, turn=application.app.processEvents)
     transport.write(b"late")
     transport.close()
     transport.kill()
@@ -64,7 +64,7 @@ def test_end_is_told_once_with_its_status(application, start):
 
 def test_program_that_is_not_there_is_told_as_an_end(application, start):
     transport = start("", program="/nowhere/PythonSlicer")
-    until(lambda: transport.ends, application.app.processEvents)
+    until(lambda: transport.ends, turn=application.app.processEvents)
     ((code, tail),) = transport.ends
     assert code == 127
     assert "/nowhere/PythonSlicer" in tail
@@ -82,7 +82,7 @@ def test_task_whose_process_dies_is_done_once_more(application, tmp_path, deaths
     (tmp_path / "died").touch()
     task = BackgroundTask("MyoScarSegLib.phantom", {"path": str(tmp_path / "phantom.npz"), "seed": 11})
     task.start(python=str(python), transport=QProcessTransport)
-    until(lambda: task.finished, application.app.processEvents)
+    until(lambda: task.finished, turn=application.app.processEvents)
     assert (task.state, bool(task.error)) == (("done", False) if deaths == 1 else ("failed", True))
     assert (tmp_path / "phantom.npz").is_file() == (deaths == 1)
 
@@ -92,5 +92,5 @@ def test_download_of_a_model_that_is_none_is_a_sentence(application):
     from MyoScarSegLib.widgets.process import QProcessTransport
 
     task = BackgroundTask("MyoScarSegLib.models", {"names": ["no-such-model"]}).start(transport=QProcessTransport)
-    until(lambda: task.finished, application.app.processEvents)
+    until(lambda: task.finished, turn=application.app.processEvents)
     assert task.state == "failed" and "no-such-model" in task.error
