@@ -23,18 +23,17 @@ from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.link import Link, Timeouts
 from MyoScarSegLib.engine.messages import (
     boxes_json,
-    boxes_of,
-    by_slice,
+    encoded_of,
     points_json,
+    proposals_of,
     result_of,
     study_message,
-    texts,
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.engine.request import Request
 from MyoScarSegLib.errors import EngineError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.result import Boxes, Encoded, check_threshold, slices_of
+from MyoScarSegLib.result import check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.signal import Signal
@@ -104,7 +103,6 @@ class Engine:
         transport_factory: TransportFactory = SubprocessTransport,
         *,
         python: str | None = None,
-        heartbeat_s: float = 0.5,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (it cannot be changed)
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,7 +111,6 @@ class Engine:
         Args:
             transport_factory: called as ``transport_factory(command, environment)`` for each worker.
             python: interpreter with torch; this process's own if None (PythonSlicer, in Slicer).
-            heartbeat_s: how often the worker shows that it lives, while it has something to do.
             timeouts: how long to wait for it.
             clock: seconds, never going back.
         """
@@ -122,7 +119,6 @@ class Engine:
         self.state_changed = Signal()
         self.woken = Signal()
         self.python = python or sys.executable
-        self._heartbeat_s = heartbeat_s
         self._clock = clock
         self._timeouts = timeouts
         self._link = Link(self, transport_factory, timeouts, clock)
@@ -149,7 +145,7 @@ class Engine:
 
     def command(self) -> list[str]:
         """Program and arguments that start a worker."""
-        return [self.python, "-m", "MyoScarSegLib.engine.worker", "--heartbeat", f"{self._heartbeat_s:g}"]
+        return [self.python, "-m", "MyoScarSegLib.engine.worker"]
 
     def environment(self) -> dict[str, str]:
         """The whole environment of a worker: this process's own, with this library on the path."""
@@ -239,11 +235,7 @@ class Engine:
             PromptError: a slice is not in the study.
             StudyError: the study is too large to be sent.
         """
-
-        def read(message: Message) -> Encoded:
-            return Encoded([int(k) for k in message.fields["encoded"]], by_slice(message.fields["failed"]))
-
-        return self._ask("encode", read, study, background=True, slices=slices_of(study, slices))
+        return self._ask("encode", encoded_of, study, background=True, slices=slices_of(study, slices))
 
     def propose(self, study: Study) -> Request:
         """As :meth:`Pipeline.propose <MyoScarSegLib.pipeline.Pipeline.propose>`.
@@ -254,16 +246,7 @@ class Engine:
         Raises:
             StudyError: the study is too large to be sent.
         """
-
-        def read(message: Message) -> Boxes:
-            fields = message.fields
-            found = Boxes(boxes_of(fields["boxes"]))
-            found.failed_slices, found.provenance = by_slice(fields["failed"]), texts(fields["provenance"])
-            heart = fields["heart"]
-            found.heart = None if heart is None else (float(heart[0]), float(heart[1]))
-            return found
-
-        return self._ask("propose", read, study)
+        return self._ask("propose", proposals_of, study)
 
     def segment(
         self,

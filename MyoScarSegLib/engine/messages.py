@@ -15,7 +15,7 @@ from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.result import Result
+from MyoScarSegLib.result import Boxes, Encoded, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 
@@ -108,6 +108,36 @@ def points_of(entries: Iterable[Mapping[str, Any]]) -> list[Point]:
         return [Point(**entry) for entry in entries]
     except TypeError as error:
         raise ProtocolError(f"A point cannot be read: {error}.") from error
+
+
+def encoded_message(slices: Iterable[int], failed: Mapping[int, str]) -> dict[str, Any]:
+    """Fields of what was encoded."""
+    return {"encoded": list(slices), "failed": {str(k): why for k, why in failed.items()}}
+
+
+def encoded_of(message: Message) -> Encoded:
+    """The inverse of :func:`encoded_message`."""
+    return Encoded([int(k) for k in message.fields["encoded"]], by_slice(message.fields["failed"]))
+
+
+def proposals_message(found: Boxes) -> dict[str, Any]:
+    """Fields of proposed boxes."""
+    return {
+        "boxes": boxes_json(found),
+        "failed": {str(k): why for k, why in found.failed_slices.items()},
+        "provenance": found.provenance,
+        "heart": found.heart,
+    }
+
+
+def proposals_of(message: Message) -> Boxes:
+    """The inverse of :func:`proposals_message`."""
+    fields = message.fields
+    found = Boxes(boxes_of(fields["boxes"]))
+    found.failed_slices, found.provenance = by_slice(fields["failed"]), texts(fields["provenance"])
+    heart = fields["heart"]
+    found.heart = None if heart is None else (float(heart[0]), float(heart[1]))
+    return found
 
 
 def result_message(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import boxes_json, boxes_of, points_of, result_message
+from MyoScarSegLib.engine.messages import boxes_of, encoded_message, points_of, proposals_message, result_message
 from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.study.study import Study
@@ -100,20 +100,14 @@ class Work:
             report(total - len(asked.left), total, "Encoding")
         if asked.left:
             return None
-        return {"encoded": asked.done, "failed": {str(k): why for k, why in asked.failed.items()}}, {}
+        return encoded_message(asked.done, asked.failed), {}
 
     def _propose(self, asked: Asked, study: Study, report: Progress) -> Answer:
         pipeline = self._ready(report, study.slices)
         found = pipeline.propose(study, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
         _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
-        fields = {
-            "boxes": boxes_json(found),
-            "failed": {str(k): why for k, why in found.failed_slices.items()},
-            "provenance": found.provenance,
-            "heart": found.heart,
-        }
-        return fields, {}
+        return proposals_message(found), {}
 
     def _segment(self, asked: Asked, study: Study, report: Progress) -> Answer:
         boxes, points = boxes_of(asked.fields["boxes"]), points_of(asked.fields["points"])

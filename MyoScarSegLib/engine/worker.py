@@ -8,7 +8,6 @@ application has gone. torch is imported when a model is first needed; a greeting
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import platform
@@ -28,6 +27,8 @@ from MyoScarSegLib.engine.request_queue import PRIORITY, Asked, RequestQueue
 from MyoScarSegLib.engine.work import Work
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 
+HEARTBEAT_S = 0.5
+"""Seconds between signs of life: several within the shortest silence that ends a worker."""
 _PIECE = 1 << 20
 _log = logging.getLogger(__name__)
 
@@ -53,9 +54,8 @@ class Writer:
 class Worker:
     """Reads requests in one thread, works in another."""
 
-    def __init__(self, writer: Writer, heartbeat_s: float) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._heartbeat_s = heartbeat_s
         self._queue = RequestQueue()
         self._work = Work(self._loading)
         self._at: Asked | None = None
@@ -81,7 +81,7 @@ class Worker:
     def heartbeat(self) -> None:
         """Give signs of life while there is work, with facts, and with how long it has been at the same step."""
         while True:
-            time.sleep(self._heartbeat_s)
+            time.sleep(HEARTBEAT_S)
             if self._at is not None:
                 self._writer.send({"type": "heartbeat", "step_s": time.monotonic() - self._moved, "facts": self._work.facts()})
 
@@ -149,16 +149,13 @@ class Worker:
         self._writer.send({"type": "error", "id": asked.id, "error": sentence, "kind": kind, "log": log})
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main() -> None:
     """Run until standard input ends."""
-    parser = argparse.ArgumentParser(prog="python -m MyoScarSegLib.engine.worker", description="Serves an engine.")
-    parser.add_argument("--heartbeat", type=float, default=0.5, metavar="S", help="seconds between signs of life (0.5)")
-    options = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the application, which then ends this process
     incoming, outgoing = _private_pipes()
     writer = Writer(outgoing)
-    worker = Worker(writer, options.heartbeat)
+    worker = Worker(writer)
     writer.send(
         {
             "type": "hello",

@@ -41,7 +41,7 @@ def works(engine) -> bool:
         ("quit", "ImportError: nothing works"),
         ("garbage", "no answer"),
         ("nonsense", "cannot be read"),
-        ("freeze", "no sign for 1 s"),
+        ("freeze", "no sign for 1.5 s"),
     ],
 )
 def test_worker_that_dies_is_replaced_and_what_was_asked_is_asked_again(engine, fault, words):
@@ -168,7 +168,7 @@ def test_python_that_is_missing_is_a_sentence(tmp_path):
 
 
 def test_slow_start_is_waited_for(engine):
-    engine.order("start", "sleep 1.5")  # longer than the silence that a running worker is allowed
+    engine.order("start", "sleep 2.0")  # longer than the silence that a running worker is allowed
     request = engine.segment(STUDY, [BOX])
     engine.pump()
     assert engine.state == "starting"

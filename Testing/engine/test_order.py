@@ -376,7 +376,7 @@ def test_a_worker_gives_signs_of_life_only_while_it_has_work(monkeypatch):
             self.sent.append(fields["type"])
 
     writer, slept = Writer(), []
-    worker = module.Worker(writer, 0.5)
+    worker = module.Worker(writer)
 
     def sleep(seconds):
         slept.append(seconds)

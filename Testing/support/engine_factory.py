@@ -13,14 +13,14 @@ from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.until import until
 
 FAULTY_WORKER = Path(__file__).with_name("faulty_worker.py")
-SHORT = Timeouts(start_s=20.0, silence_s=1.0, loading_s=20.0, step_s=20.0, cancel_s=0.5)
+SHORT = Timeouts(start_s=20.0, silence_s=1.5, loading_s=20.0, step_s=20.0, cancel_s=0.5)
 
 
 class FaultyEngine(Engine):
     """An engine over the faulty worker; :meth:`order` says what shall go wrong."""
 
     def __init__(self, faults: Path, timeouts: Timeouts = SHORT) -> None:
-        super().__init__(self._transport, heartbeat_s=0.1, timeouts=timeouts)
+        super().__init__(self._transport, timeouts=timeouts)
         self.faults = faults
         self.transports: list[SubprocessTransport] = []
         self.states: list[str] = []
