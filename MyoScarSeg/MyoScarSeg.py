@@ -127,7 +127,7 @@ class MyoScarSegLogic(ScriptedLoadableModuleLogic):
         return shared().training_console
 
     def proposeBoxes(self, volumeNode, progress=None):
-        """Propose boxes around scar on every slice; see :meth:`MyoScarSegLib.scene.console.Console.proposeBoxes`."""
+        """Propose boxes around scar on every slice; see :meth:`MyoScarSegLib.scene.scene_console.Console.proposeBoxes`."""
         return self._console.proposeBoxes(volumeNode, progress)
 
     def segment(self, volumeNode, segmentationNode=None, slices=None, progress=None):
@@ -270,7 +270,7 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
         self._until(lambda: panel.segment.ui.acceptBoxButton.enabled)
         accepted = panel.segment.boxes.selected
         panel.segment.ui.acceptBoxButton.click()
-        self.assertEqual(panel.workflow.session.boxes.box(accepted).state.value, "accepted")
+        self.assertEqual(panel.workflow.session.box(accepted).state.value, "accepted")
         self._until(lambda: panel.segment.ui.segmentAllButton.enabled)
         panel.segment.ui.segmentAllButton.click()
         self._until(lambda: not panel.workflow.busy)
@@ -292,8 +292,8 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
 
         self._needNetworks()
         from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-        from MyoScarSegLib.scene.demo_scene import add_study
-        from MyoScarSegLib.scene.session import StudySession
+        from MyoScarSegLib.scene.lge_volumes import add_study
+        from MyoScarSegLib.scene.study_session import StudySession
 
         panel = self._panel()
         before = panel.workflow.settings
@@ -342,7 +342,7 @@ class MyoScarSegTest(ScriptedLoadableModuleTest):
 
     def _phantom(self):
         from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-        from MyoScarSegLib.scene.demo_scene import add_study
+        from MyoScarSegLib.scene.lge_volumes import add_study
 
         phantom = make_phantom(11, settings=PhantomSettings(slices=4, slice_spacing_mm=20.0))
         return phantom, add_study(slicer.mrmlScene, phantom.study, "LGE PSIR phantom")

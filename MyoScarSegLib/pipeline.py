@@ -15,7 +15,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
-from MyoScarSegLib.result import Boxes, Encoded, Result, check_threshold, slices_of
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.normalise import NORMALISATION
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
 
 SCAR = "scar"
-DEFAULT_THRESHOLD = 0.5
 _TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
 _log = logging.getLogger(__name__)
 

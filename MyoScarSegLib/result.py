@@ -15,6 +15,8 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
 from MyoScarSegLib.study.study import Study
 
+DEFAULT_THRESHOLD = 0.5
+
 
 @dataclass(frozen=True)
 class Encoded:

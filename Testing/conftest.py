@@ -129,7 +129,7 @@ def segment(command, tiny_segmenter, tiny_detector, tmp_path):
 def scene(tmp_path_factory):
     """A fresh MRML scene as the application has it, on slicer-core; without it the test is skipped."""
     pytest.importorskip("slicer", reason="slicer-core is not installed")
-    from MyoScarSegLib.scene.headless import bootstrap
+    from MyoScarSegLib.scene.demo_scene import bootstrap
 
     scene = bootstrap(tmp_path_factory.mktemp("scene"))
     yield scene
@@ -144,7 +144,7 @@ def application(tmp_path_factory):
     """
     pytest.importorskip("slicer", reason="slicer-core is not installed")
     pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
-    from MyoScarSegLib.scene.headless import bootstrap
+    from MyoScarSegLib.scene.demo_scene import bootstrap
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QT_QPA_PLATFORM", "offscreen")

@@ -17,7 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import pytest
 from PySide6.QtGui import QColor, QImage, QPainter, QPalette
 
-from MyoScarSegLib.scene.headless import bootstrap
+from MyoScarSegLib.scene.demo_scene import bootstrap
 from Testing.support.panel_kit import Module, open_module
 from Testing.support.slice_picture import draw_slice
 from Testing.support.standins.application import Application
@@ -43,10 +43,10 @@ def _story(module: Module, out: Path) -> None:
     grab(module, out / "panel-empty.png")
     module.click("sampleButton")
     module.until(lambda: module.session is not None, what="sample")
-    module.until(lambda: module.workflow.encoded[0] >= 3, 300, what="first slices encoded")
+    module.until(lambda: module.workflow.session.encoded[0] >= 3, 300, what="first slices encoded")
     grab(module, out / "panel-study.png")
     module.click("proposeButton")
-    module.until(lambda: module.workflow.progress[0] > 2 or not module.workflow.busy, 300, what="proposing")
+    module.until(lambda: module.workflow.session.progress[0] > 2 or not module.workflow.busy, 300, what="proposing")
     grab(module, out / "panel-busy.png")
     module.until(lambda: not module.workflow.busy, 300, what="proposals")
     first = module.session.review_order()[0]
@@ -56,8 +56,8 @@ def _story(module: Module, out: Path) -> None:
     grab(module, out / "panel-boxes.png")
     module.click("segmentAllButton")
     module.until(lambda: not module.workflow.busy, 300, what="masks")
-    best = max(module.workflow.burden.slices, key=lambda s: s.pixels).slice
-    box = next(row for row in module.session.boxes.rows() if row.box.slice == best)
+    best = max(module.workflow.session.burden.slices, key=lambda s: s.pixels).slice
+    box = next(row for row in module.session.boxes if row.box.slice == best)
     module.panel.segment.boxes.select(box.id, jump=True)
     module.settle(0.3)
     grab(module, out / "panel-light.png")

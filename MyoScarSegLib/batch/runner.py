@@ -13,9 +13,9 @@ from typing import Any
 from MyoScarSegLib.batch.cases import CaseFolders, content_of, is_case_folder, keep_edits, read_case_boxes
 from MyoScarSegLib.batch.outputs import write_case, write_proposal, write_tables
 from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError, StudyError
-from MyoScarSegLib.pipeline import DEFAULT_THRESHOLD, Pipeline
+from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, read_points
-from MyoScarSegLib.result import Result
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, Result
 from MyoScarSegLib.study import case_name, read_study
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress

@@ -1,6 +1,6 @@
-"""Boxes in the slice views: a markups ROI node shows each box of the table, and its handles edit it.
+"""Boxes in the slice views: a markups ROI node shows each box of the study, and its handles edit it.
 
-The table is the truth. A node is moved when its box changes, and read when the user lets go of a handle. Making and removing
+A node is moved when its box changes, and read when the user lets go of a handle. Making and removing
 nodes is slow (60 and 40 ms), so nodes that are not needed are hidden and kept for the next box.
 """
 
@@ -17,10 +17,10 @@ import vtk
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.attributes import BOX_ID, ROLE_VIEW, make_node, nodes_of
-from MyoScarSegLib.scene.boxes import BoxTable
-from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.translation import _
 
 COLORS = {
     BoxState.PROPOSED: (1.0, 0.78, 0.24),
@@ -37,13 +37,12 @@ class BoxViews:
     """Shows the boxes of one volume, and turns what the user does to them into edits.
 
     The edits are told, not made: ``on_edited(id, slice, (x0, y0, x1, y1))`` when a box was moved or resized, and
-    ``on_removed(id)`` when its node was deleted. Whoever listens changes the table, and the views follow the table.
+    ``on_removed(id)`` when its node was deleted. Whoever listens changes the study, and the views follow its boxes.
     """
 
     def __init__(
         self,
-        table: BoxTable,
-        geometry: VolumeGeometry,
+        session: StudySession,
         *,
         on_edited: Callable[[int, int, tuple[float, float, float, float]], None],
         on_removed: Callable[[int], None],
@@ -51,16 +50,16 @@ class BoxViews:
     ) -> None:
         """
         Args:
-            table: of the boxes.
-            geometry: of their volume.
-            on_edited, on_removed: see the class.
+            session: of the study whose boxes they are.
+            on_edited, on_removed: called as said above.
             at_once_s: after so many seconds of making nodes, the rest wait for :meth:`refresh` to be called again, see
                 :attr:`pending`; all are made at once if None.
         """
         self._at_once_s = at_once_s
         self._pending = False
-        self._table = table
-        self._geometry = geometry
+        self._session = session
+        self._geometry = session.geometry
+        self._volume_node = session.volume_node
         self._on_edited = on_edited
         self._on_removed = on_removed
         self._nodes: dict[int, Any] = {}
@@ -71,15 +70,15 @@ class BoxViews:
         self._selected: int | None = None
         self._visible = True
         self._dragging: set[int] = set()
-        self._scene = table.volume_node.GetScene()
+        self._scene = self._volume_node.GetScene()
         self._closing = False
         events = slicer.vtkMRMLScene
         self._observers = Observers()
         self._observers.add(self._scene, events.NodeRemovedEvent, self._node_removed, with_node=True)
         self._observers.add(self._scene, events.StartCloseEvent, self._scene_closes)
         self._observers.add(self._scene, events.EndCloseEvent, self._scene_closed)
-        self._observers.add(table.volume_node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._volume_moved)
-        self._unobserve = table.observe(self.refresh)
+        self._observers.add(self._volume_node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._volume_moved)
+        self._disconnect = session.notices.changed.connect(self._on_changed)
         self._adopt()
         self.refresh()
 
@@ -100,7 +99,7 @@ class BoxViews:
             self.refresh()
 
     def set_visible(self, visible: bool) -> None:
-        """Show or hide all boxes, without a change to the table."""
+        """Show or hide all boxes, without a change to them."""
         self._visible = visible
         self.refresh()
 
@@ -123,7 +122,7 @@ class BoxViews:
         return next((box_id for box_id, shown in self._nodes.items() if shown is node), None)
 
     def handle_under_mouse(self) -> bool:
-        """Whether the mouse is over a handle or centre of any box, which a drag would then move."""
+        """Whether the mouse is over a handle or center of any box, which a drag would then move."""
         for node in self._nodes.values():
             display = node.GetDisplayNode()
             if display is not None and display.GetActiveComponentType() in (
@@ -133,19 +132,23 @@ class BoxViews:
                 return True
         return False
 
+    def _on_changed(self, what: Change) -> None:
+        if what is Change.BOXES:
+            self.refresh()
+
     def refresh(self, *, moved: bool = False) -> None:
-        """Make the nodes show the table; ``moved`` says that the volume moved under them."""
-        if self._closing or self._table.volume_node.GetScene() is None:
+        """Make the nodes show the study's boxes; ``moved`` says that the volume moved under them."""
+        if self._closing or self._volume_node.GetScene() is None:
             return
         begun, made, self._pending = time.monotonic(), 0, False
-        rows = {row.id: row.box for row in self._table.rows()}
+        rows = {row.id: row.box for row in self._session.boxes}
         for box_id in [known for known in self._nodes if known not in rows]:
             self._release(box_id)
         for box_id, box in rows.items():
             if box_id in self._dragging:
                 continue
             visible = self._visible and self._views != ()
-            look = (box.state, box_id == self._selected, visible, self._views)
+            style = (box.state, box_id == self._selected, visible, self._views)
             if box_id not in self._nodes:
                 if not self._free and made and self._at_once_s is not None and time.monotonic() - begun >= self._at_once_s:
                     self._pending = True
@@ -156,13 +159,13 @@ class BoxViews:
             if self._places.get(box_id) != box.place or moved:
                 self._place(node, box)
                 self._places[box_id] = box.place
-            if self._shown.get(box_id) != look or self._is_visible(box_id) != visible:
-                self._dress(node, *look)
-                self._shown[box_id] = look
+            if self._shown.get(box_id) != style or self._is_visible(box_id) != visible:
+                self._style(node, *style)
+                self._shown[box_id] = style
 
     def close(self, *, hide: bool = False) -> None:
         """Observe nothing any more; the nodes stay in the scene, hidden if ``hide``."""
-        self._unobserve()
+        self._disconnect()
         self._observers.clear()
         for node in self._nodes.values() if hide else ():
             node.SetDisplayVisibility(False)
@@ -173,7 +176,7 @@ class BoxViews:
 
     def _adopt(self) -> None:
         """Take up the nodes that a loaded scene brought."""
-        for node in nodes_of(self._table.volume_node, ROLE_VIEW):
+        for node in nodes_of(self._volume_node, ROLE_VIEW):
             text = node.GetAttribute(BOX_ID) or _FREE
             box_id = int(text) if text.isdigit() else 0
             if box_id and box_id not in self._nodes:
@@ -188,7 +191,7 @@ class BoxViews:
         if self._free:
             node = self._free.pop()
         else:
-            node = make_node(self._table.volume_node, "vtkMRMLMarkupsROINode", ROLE_VIEW, _("Scar box"))
+            node = make_node(self._volume_node, "vtkMRMLMarkupsROINode", ROLE_VIEW, _("Scar box"))
             _prepare_display(node)
             self._watch(node)
         node.SetAttribute(BOX_ID, str(box_id))
@@ -224,7 +227,7 @@ class BoxViews:
         finally:
             node.EndModify(changing)
 
-    def _dress(self, node: Any, state: BoxState, selected: bool, visible: bool, views: tuple[str, ...] | None) -> None:
+    def _style(self, node: Any, state: BoxState, selected: bool, visible: bool, views: tuple[str, ...] | None) -> None:
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         changing = display.StartModify()
@@ -260,7 +263,7 @@ class BoxViews:
         self._dragging.discard(box_id)
         self._forget(box_id)
         try:
-            before = self._table.box(box_id)
+            before = self._session.box(box_id)
             k, corners = self.corners(box_id)
             if k != before.slice or not np.allclose(corners, before.xyxy, atol=1e-3):
                 self._on_edited(box_id, before.slice, corners)
@@ -270,7 +273,7 @@ class BoxViews:
         self.refresh()
 
     def corners(self, box_id: int) -> tuple[int, tuple[float, float, float, float]]:
-        """Slice and corners of a box as its node lies now, which differs from the table in the middle of a drag."""
+        """Slice and corners of a box as its node lies now, which differs from the box in the middle of a drag."""
         return self._geometry.box_of(*self._geometry_of(self._nodes[box_id]))
 
     @staticmethod

@@ -1,65 +1,90 @@
-"""A phantom study as a scene that opens in Slicer with everything in place."""
+"""The demo: a phantom study as a scene that opens in Slicer with everything in place, made without the application.
+
+:func:`bootstrap` is for the demo and the tests alone: in the application the scene is there.
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
+import slicer.util
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.phantom import make_phantom
-from MyoScarSegLib.scene.console import Console
-from MyoScarSegLib.scene.geometry import place_slices
-from MyoScarSegLib.scene.headless import bootstrap
+from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.workflow import Workflow
-from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.uneven import mean_grid, slice_origins
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.utils.transport import SubprocessTransport
 
+_SLICE_VIEWS = (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal"))
 _VIEWS = (("Red", "R", (0.95, 0.31, 0.25)), ("Yellow", "Y", (0.93, 0.84, 0.22)), ("Green", "G", (0.43, 0.69, 0.29)))
+_kept: list[Any] = []
 
 
-def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] | None = None) -> Any:
-    """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node.
+def bootstrap(temporary_folder: str | Path, *, views: bool = True) -> Any:
+    """A fresh scene, with what the application would have set up around it.
 
-    A left-handed stack gets its slices in reverse order, as Slicer does when it reads one from a file. An uneven one is evenly
-    spaced below a transform that puts every slice where it lies, as after Slicer's DICOM import with regularized geometry.
+    ``slicer.mrmlScene`` and ``slicer.modules`` are set to it, for ``slicer.util`` asks for them.
 
     Args:
-        scene: the MRML scene.
-        study: with its voxels.
-        name: of the node.
-        window: grey values that are black and white; None for what suits LGE, which takes a while to find in a large stack.
+        temporary_folder: for scene files that are being read or written.
+        views: make the three slice nodes of the usual layout.
+
+    Returns:
+        The ``vtkMRMLScene``.
     """
-    voxels, geometry = np.asarray(study.voxels, dtype=np.float32), mean_grid(study.geometry) or study.geometry
-    origins = None if geometry is study.geometry else slice_origins(study.geometry) * (-1, -1, 1)
-    matrix = np.eye(4)
-    matrix[:3, :3] = geometry.direction * np.asarray(geometry.spacing_mm or (1.0, 1.0, 1.0))
-    matrix[:3, 3] = geometry.origin_mm
-    matrix[:2] *= -1  # LPS, as files have it, to the scene's RAS
-    if np.linalg.det(matrix[:3, :3]) < 0:
-        matrix[:3, 3] += matrix[:3, 2] * (study.slices - 1)
-        matrix[:3, 2] *= -1
-        voxels = voxels[::-1]
-        origins = None if origins is None else origins[::-1]
-    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(voxels))
-    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    if origins is not None:
-        place_slices(volume, origins)
-    volume.CreateDefaultDisplayNodes()
-    low, high = np.percentile(voxels, (1.0, 99.5)) if window is None else window
-    display = volume.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(float(low), float(high))
-    return volume
+    folder = str(temporary_folder)
+    scene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetTemporaryPath(folder)
+    application.SetMRMLScene(scene)
+    colors = application.GetColorLogic()  # before any label map, or errors about colors are printed
+    colors.SetMRMLScene(scene)
+    colors.AddDefaultColorNodes()
+    application.SetModuleLogic("Colors", colors)
+    modules = types.SimpleNamespace()
+    for name, logic_class in (
+        ("Volumes", slicer.vtkSlicerVolumesLogic),
+        ("Markups", slicer.vtkSlicerMarkupsLogic),
+        ("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic),
+        ("SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic),
+        ("Tables", slicer.vtkSlicerTablesLogic),
+        ("Plots", slicer.vtkSlicerPlotsLogic),
+    ):
+        logic = logic_class()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(scene)
+        application.SetModuleLogic(name, logic)
+        setattr(modules, name.lower(), types.SimpleNamespace(logic=lambda logic=logic: logic))
+    slicer.mrmlScene, slicer.modules = scene, modules
+    cache, files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(folder)
+    cache.SetMRMLScene(scene)
+    files.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(files)
+    if views:
+        # Presets are given to nodes that the scene has, and to those that it makes; not to those that are added to it.
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        for name, orientation in _SLICE_VIEWS:
+            node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+            node.UnRegister(None)
+            node.SetName(name)
+            node.SetSingletonTag(name)
+            scene.AddNode(node)
+            node.SetLayoutName(name)
+            node.SetOrientation(orientation)
+    # The scene knows its logics by pointers alone: they must live as long as it does.
+    _kept[:] = [application, modules, cache, files]
+    return scene
 
 
 def write_demo_scene(
@@ -121,10 +146,10 @@ def prepare_views(scene: Any, volume: Any) -> None:
     logic.SetMRMLScene(scene)  # adds the layout node, and with the arrangement its view nodes
     logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
     logic.SetMRMLScene(None)
-    for name, label, colour in _VIEWS:
+    for name, label, color in _VIEWS:
         node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
         node.SetLayoutLabel(label)
-        node.SetLayoutColor(*colour)
+        node.SetLayoutColor(*color)
         composite = slicer.vtkMRMLSliceCompositeNode()
         composite.SetName(name)
         composite.SetLayoutName(name)
@@ -134,10 +159,10 @@ def prepare_views(scene: Any, volume: Any) -> None:
 
 def show_best_slice(scene: Any, workflow: Workflow) -> None:
     """Turn the first view to the slice with most scar, filled by the image, and choose volume and table."""
-    session, burden = workflow.session, workflow.burden
-    if session is None or burden is None:
+    session = workflow.session
+    if session is None:
         return
-    geometry, study = session.geometry, session.study
+    geometry, study, burden = session.geometry, session.study, session.burden
     best = max(burden.slices, key=lambda s: (s.pixels, -abs(s.slice - study.slices // 2))).slice
     node = scene.GetNodeByID("vtkMRMLSliceNodeRed")
     geometry.align_view(node)
@@ -149,9 +174,9 @@ def show_best_slice(scene: Any, workflow: Workflow) -> None:
     node.SetFieldOfView(mm_per_view_pixel * width, mm_per_view_pixel * height, node.GetFieldOfView()[2])
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     selection.SetActiveVolumeID(session.volume_node.GetID())
-    selection.SetActiveTableID(session.results.node.GetID())
+    selection.SetActiveTableID(session.nodes.results.node.GetID())
     table_view = scene.GetFirstNodeByClass("vtkMRMLTableViewNode")
-    table_view.SetTableNodeID(session.results.node.GetID())
+    table_view.SetTableNodeID(session.nodes.results.node.GetID())
 
 
 def _write(scene: Any, folder: Path, path: Path) -> None:

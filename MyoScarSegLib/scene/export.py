@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from MyoScarSegLib.batch.cases import CaseFolders, content_of, keep_edits
 from MyoScarSegLib.batch.outputs import write_case, write_tables
 from MyoScarSegLib.batch.runner import case_names
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.study_session import sessions
+from MyoScarSegLib.scene.translation import _
 
 
-def export_sessions(sessions: Iterable[StudySession], folder: Path) -> list[Path]:
-    """Write ``results.csv`` and ``slices.csv``, and a folder per study that was segmented.
+def export_scene(scene: Any, folder: Path) -> list[Path]:
+    """Write ``results.csv`` and ``slices.csv``, and a folder per study of the scene that was segmented.
 
     The picture of the slices is left out: what draws it is not in the application.
 
     Args:
-        sessions: studies of the scene; those without a mask are left out.
+        scene: the MRML scene; its studies without a mask are left out.
         folder: made if it is not there.
 
     Returns:
@@ -30,7 +30,10 @@ def export_sessions(sessions: Iterable[StudySession], folder: Path) -> list[Path
         MyoScarSegError: none was segmented yet.
         OutputError: the folder cannot be written, the disk is full, or prompts in the folder were edited.
     """
-    results = [session.to_result() for session in sessions if session.segmented]
+    studies = sessions(scene)
+    for session in studies:
+        session.refresh()
+    results = [session.to_result() for session in studies if session.segmented]
     if not results:
         raise MyoScarSegError(_("There is nothing to export yet: segment a study first."))
     cases, written = CaseFolders(folder), []

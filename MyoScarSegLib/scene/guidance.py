@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from MyoScarSegLib.scene.text import _, slice_list
+from MyoScarSegLib.scene.translation import _, slice_list
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Situation:
         box_slices: number of slices with such boxes.
         to_review: boxes that nobody has accepted, rejected or drawn.
         masks: number of slices that were segmented.
-        behind: slices whose prompts changed since they were segmented.
+        stale: slices whose prompts changed since they were segmented.
         volume_ml, mass_g: of the scar; None without spacing.
         pixels: of the scar.
     """
@@ -35,7 +35,7 @@ class Situation:
     box_slices: int = 0
     to_review: int = 0
     masks: int = 0
-    behind: tuple[int, ...] = ()
+    stale: tuple[int, ...] = ()
     volume_ml: float | None = None
     mass_g: float | None = None
     pixels: int = 0
@@ -49,9 +49,9 @@ def next_step(now: Situation) -> str:
         return _("Choose an LGE volume, or load the sample data.")
     if now.busy:
         return now.progress or _("Working ...")
-    if now.behind:
+    if now.stale:
         return _("Boxes or points changed on slices {slices}: press Segment all to bring their masks up to date.").format(
-            slices=slice_list(now.behind)
+            slices=slice_list(now.stale)
         )
     if now.masks:
         return (

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.translation import _
 
 State = TypeVar("State")
+_SAME_STEP_S = 1.0
+"""Values of a slider that follow one another within this time are one step."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,21 @@ class History(Generic[State]):
     """
 
     def __init__(
-        self, most: int = 100, most_bytes: int = 256 << 20, size: Callable[[State, State], int] = lambda before, after: 0
+        self,
+        most: int = 100,
+        most_bytes: int = 256 << 20,
+        size: Callable[[State, State], int] = lambda before, after: 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             most: entries to keep.
             most_bytes: that all entries together may hold.
-            size: bytes that an entry with these states holds beyond what its neighbours hold.
+            size: bytes that an entry with these states holds beyond what its neighbors hold.
+            clock: seconds.
         """
+        self.clock = clock
+        self._key, self._key_until_s = "", 0.0  # the latest entry may be joined by one with this key until then
         self._most = most
         self._most_bytes = most_bytes
         self._size = size
@@ -68,11 +78,20 @@ class History(Generic[State]):
         """What redo would do again, empty if nothing."""
         return self._undone[-1].label if self._undone else ""
 
-    def push(self, label: str, before: State, after: State) -> None:
-        """Record an action. What was undone before it can no longer be done again."""
-        self._undone.clear()
-        self._done.append(Entry(label, before, after))
-        self._bound()
+    def joins(self, key: str) -> bool:
+        """Whether an action with this key would belong to the latest one, as the values of a slider that is dragged do."""
+        return bool(key) and key == self._key and self.clock() <= self._key_until_s
+
+    def push(self, label: str, before: State, after: State, key: str = "") -> None:
+        """Record an action. What was undone before it can no longer be done again.
+
+        With a ``key`` it joins the latest action, if that has the same key and ended no longer than a second ago.
+        """
+        if not (self.joins(key) and self.extend(after)):
+            self._undone.clear()
+            self._done.append(Entry(label, before, after))
+            self._bound()
+        self._key, self._key_until_s = key, self.clock() + _SAME_STEP_S
 
     def extend(self, after: State) -> bool:
         """Let the latest action end in another state: what it led to belongs to it. Returns whether there is such an action."""
@@ -96,6 +115,7 @@ class History(Generic[State]):
         entry = self._done[-1]
         restore(entry.before)
         self._undone.append(self._done.pop())
+        self._key = ""
         return entry.label
 
     def redo(self, restore: Callable[[State], None]) -> str:
@@ -109,12 +129,14 @@ class History(Generic[State]):
         entry = self._undone[-1]
         restore(entry.after)
         self._done.append(self._undone.pop())
+        self._key = ""
         return entry.label
 
     def clear(self) -> None:
         """Forget everything."""
         self._done.clear()
         self._undone.clear()
+        self._key = ""
 
     def _bound(self) -> None:
         held = 0

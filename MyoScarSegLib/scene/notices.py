@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
-from typing import Any
 
 from MyoScarSegLib.utils.signal import Signal
 
@@ -43,6 +41,7 @@ class Notices:
     Attributes:
         error: what went wrong, empty if nothing did.
         note: what the step left out, or what the user should know of it.
+        changed: emits what has changed.
     """
 
     def __init__(self, spoken: Enum = Change.STATUS) -> None:
@@ -50,16 +49,12 @@ class Notices:
         self.error = ""
         self.note = ""
         self._spoken = spoken
-        self._signal = Signal()
-
-    def on_changed(self, callback: Callable[[Any], None]) -> Callable[[], None]:
-        """Call ``callback(what)`` after every change; it must be quick. Returns the function that ends this."""
-        return self._signal.connect(callback)
+        self.changed = Signal()
 
     def tell(self, *changes: Enum) -> None:
-        """Tell every callback of each change."""
+        """Emit each change."""
         for change in changes:
-            self._signal.emit(change)
+            self.changed.emit(change)
 
     def begin_step(self) -> None:
         """The user does something new: what was said of the step before is done with."""
@@ -79,4 +74,4 @@ class Notices:
 
     def close(self) -> None:
         """Tell nobody any more."""
-        self._signal.clear()
+        self.changed.clear()

@@ -17,7 +17,7 @@ import slicer
 import vtk
 
 from MyoScarSegLib.scene.attributes import node_of
-from MyoScarSegLib.scene.study_node import GRID, ROLE_STUDY
+from MyoScarSegLib.scene.study_record import GRID, ROLE_STUDY
 
 _SAME_MM = 1e-3
 

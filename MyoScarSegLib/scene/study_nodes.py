@@ -1,4 +1,4 @@
-"""The nodes of one study together: their state as one value, and a state written back into them."""
+"""The nodes of one study: a projection of its state into the scene, and the state that a loaded scene holds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
-from MyoScarSegLib.scene.boxes import ROLE_BOXES, BoxRow, BoxTable
-from MyoScarSegLib.scene.folder import StudyFolder
-from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.look import change_look
-from MyoScarSegLib.scene.points import ROLE_POINTS, PointPrompts
-from MyoScarSegLib.scene.probability import ROLE_PROBABILITY, ProbabilityVolume
-from MyoScarSegLib.scene.results import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables, numbers
-from MyoScarSegLib.scene.segmentation import ROLE_SEGMENTATION, ScarSegmentation
+from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
+from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
+from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
+from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
+from MyoScarSegLib.scene.scar_segment import ROLE_SEGMENTATION, ScarSegment
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
-from MyoScarSegLib.scene.state import ModelSlice, SliceState, StudyState, mark_of, pack, unpack, with_slices
-from MyoScarSegLib.scene.study_node import ROLE_STUDY, StudyNode
+from MyoScarSegLib.scene.study_folder import StudyFolder
+from MyoScarSegLib.scene.study_record import ROLE_STUDY, StudyRecord
+from MyoScarSegLib.scene.study_state import BoxRow, ModelSlice, SliceState, StudyState, checksum_of, pack, unpack
+from MyoScarSegLib.scene.view_settings import change_view
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.study import Study
 
 _ROLES = {
@@ -32,7 +33,6 @@ _ROLES = {
     ROLE_STUDY,
     *ROLE_POINTS.values(),
 }
-
 _PROMPT_VIEWS = {ROLE_VIEW, *ROLE_POINTS.values()}
 
 
@@ -48,49 +48,36 @@ class StudyNodes:
         problem: a sentence on what of a loaded scene could not be used, empty if all could.
     """
 
-    def __init__(self, volume_node: Any, study: Study, *, follow: bool) -> None:
+    def __init__(self, volume_node: Any, study: Study, *, follow: bool, touched: Callable[[], None]) -> None:
         """
         Args:
             volume_node: scalar volume.
             study: what it holds.
             follow: put our own nodes where the volume is now, if it was moved without them.
+            touched: called when anything of the scar's node was changed, by whomever.
         """
         self.volume_node = volume_node
         self.study = study
-        self._on_touched: list[Callable[[], None]] = []
         self.geometry = VolumeGeometry(volume_node, study.file_axes)
-        self.record = StudyNode(volume_node)
-        self._reversed = reversed_axis(volume_node, study.file_axes)
-        self._loaded = self.record.load()
-        self.problem = self._loaded.problem
+        self.record = StudyRecord(volume_node)
         self.boxes = BoxTable(volume_node, self.geometry.shape)
+        self.points = PointLists(volume_node, self.geometry)
+        self._touched = touched
+        self.segmentation = self.segmentation_in(self.record.segmentation_node)
         kept = node_of(volume_node, ROLE_PROBABILITY)
         if kept is not None:
             lay_like(kept, volume_node)
-        if self._reversed is not None:
-            self._count_anew(self._reversed)
-        self.points = PointPrompts(volume_node, self.geometry)
-        self.segmentation = self.segmentation_in(self.record.segmentation_node)
-        spacing = study.geometry.pixel_spacing_mm
-        self.probability = ProbabilityVolume(volume_node, self.geometry, spacing, set(self._loaded.slices))
+        self.probability = ProbabilityVolume(volume_node, self.geometry)
         self.results = ResultTables(volume_node)
         self._folder = StudyFolder(volume_node, self.record.tag)
+        self.problem = ""
         if follow:
             self.segmentation.follow_volume()
             self.probability.follow_volume()
 
-    def segmentation_in(self, node: Any) -> ScarSegmentation:
+    def segmentation_in(self, node: Any) -> ScarSegment:
         """The study's scar in this segmentation node, in the study's own one if None."""
-        return ScarSegmentation(self.volume_node, self.geometry, self.record.tag, node, self._segment_touched)
-
-    def on_segment_touched(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback()`` when the scar's node was changed, by whomever. Returns the function that ends this."""
-        self._on_touched.append(callback)
-        return lambda: self._on_touched.remove(callback) if callback in self._on_touched else None
-
-    def _segment_touched(self) -> None:
-        for callback in list(self._on_touched):
-            callback()
+        return ScarSegment(self.volume_node, self.geometry, self.record.tag, node, self._touched)
 
     def owns(self, node: Any) -> bool:
         """Whether a node, which may just have been deleted, holds a part of this study."""
@@ -98,79 +85,89 @@ class StudyNodes:
             return True
         return node.GetAttribute(ROLE) in _ROLES and node.GetNodeReferenceID(VOLUME) == self.volume_node.GetID()
 
-    def hide_others(self) -> None:
-        """Hide boxes and points of the scene's other studies: over this volume they would look like this one's."""
+    def bring_to_front(self) -> None:
+        """This is the study in hand from now on: a scene that is loaded goes on with it.
+
+        Boxes and points of other studies are hidden: over this volume they would look like this one's.
+        """
+        self.record.bring_to_front()
         own = self.volume_node.GetID()
         for node, role in our_nodes(self.volume_node.GetScene()):
             if role in _PROMPT_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
                 node.SetDisplayVisibility(False)
+        self.points.set_visible(True)
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
         self.boxes.close()
         self.points.close()
         self.segmentation.close()
-        self._on_touched.clear()
 
     # ------------------------------------------------------------------ reading
 
-    def read(self) -> StudyState:
-        """The state that a scene was loaded in."""
-        loaded, slices = self._loaded, {}
-        for k, bits in self.drawn().items():
-            fields, probability = loaded.slices.get(k), self.probability.of(k)
-            if fields is not None and self._reversed and fields["mark"] == mark_of(self._as_before(bits)):
-                fields = {**fields, "mark": mark_of(bits)}
-            model = None if fields is None or probability is None else ModelSlice(probability, **fields)
-            slices[k] = SliceState(bits, model)
+    def load(self) -> StudyState:
+        """The state that the scene holds. Where an axis of the volume runs the other way than when it was saved, boxes and
+        slices are counted anew."""
+        saved, axis = self.record.load(), reversed_axis(self.volume_node, self.study.file_axes)
+        reading = self.boxes.read()
+        self.problem = " ".join(text for text in (saved.problem, *reading.problems[:3]) if text)
+        last = self.geometry.shape[0] - 1
+        rows, of_slices, failed = reading.rows, dict(saved.slices), dict(saved.failed)
+        if axis is not None:
+            rows = [BoxRow(row.id, self._reversed(row.box, axis)) for row in rows]
+            self.boxes.write(rows)
+        if axis == 0:
+            of_slices = {last - k: fields for k, fields in of_slices.items()}
+            failed = {last - k: why for k, why in failed.items()}
         state = StudyState(
-            threshold=loaded.threshold,
-            growth_mm=loaded.growth_mm,
-            slices=with_slices({}, slices),
-            proposals=loaded.proposals,
-            runs=loaded.runs,
-            failed=loaded.failed,
+            boxes=tuple(rows),
+            points=tuple(self.points.read()),
+            threshold=saved.threshold,
+            growth_mm=saved.growth_mm,
+            proposals=saved.proposals,
+            runs=saved.runs,
+            failed=failed,
         )
-        state = self.with_prompts(state)
-        if self._reversed is not None:  # noted at once: boxes must not be counted anew a second time
+        probability, slices = self.probability.read(of_slices), {}
+        for k, drawn in self.drawn().items():
+            model = None
+            if k in of_slices and k in probability:
+                fields = dict(of_slices[k])
+                if axis and fields["checksum"] == checksum_of(pack(np.flip(unpack(drawn, self.study.slice_shape), axis - 1))):
+                    fields["checksum"] = checksum_of(drawn)
+                model = ModelSlice(probability[k], **fields, prompts=state.prompts_on(k))
+            slices[k] = SliceState(drawn, model)
+        state = state.with_slices(slices)
+        if axis is not None:  # noted at once: boxes must not be counted anew a second time
             self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
-            self._reversed = None
         return state
 
-    def _count_anew(self, axis: int) -> None:
-        """Boxes, and what is known of slices, along an axis that runs the other way now."""
-        last, size = self.geometry.shape[0] - 1, self.geometry.shape[axis]
-
-        def turned(box: Box) -> Box:
-            if axis == 0:
-                return replace(box, slice=last - box.slice)
-            if axis == 1:
-                return replace(box, y0=size - box.y1, y1=size - box.y0)
-            return replace(box, x0=size - box.x1, x1=size - box.x0)
-
-        self.boxes.write([BoxRow(row.id, turned(row.box)) for row in self.boxes.rows()])
+    def _reversed(self, box: Box, axis: int) -> Box:
+        size = self.geometry.shape[axis]
         if axis == 0:
-            slices = {last - k: fields for k, fields in self._loaded.slices.items()}
-            self._loaded = replace(self._loaded, slices=slices, failed={last - k: why for k, why in self._loaded.failed.items()})
-
-    def _as_before(self, bits: bytes) -> bytes:
-        """A slice's mask as it was packed before an axis in the plane ran the other way."""
-        assert self._reversed is not None  # noqa: S101 (else it is not asked)
-        return pack(np.flip(unpack(bits, self.study.slice_shape), self._reversed - 1))
+            return replace(box, slice=size - 1 - box.slice)
+        if axis == 1:
+            return replace(box, y0=size - box.y1, y1=size - box.y0)
+        return replace(box, x0=size - box.x1, x1=size - box.x0)
 
     def drawn(self) -> dict[int, bytes]:
         """Every slice of the segment as it is, packed."""
         return {k: pack(mask) for k, mask in enumerate(self.segmentation.mask())}
 
-    def with_prompts(self, state: StudyState) -> StudyState:
-        """``state`` with the boxes and points that the scene has now; points in the order in which they were placed."""
-        points = self.points.points()
-        if len(points) == len(state.points) and {position(p) for p in points} == {position(p) for p in state.points}:
-            points = list(state.points)
-        else:
-            known = {position(p): n for n, p in enumerate(state.points)}
-            points.sort(key=lambda p: known.get(position(p), len(known)))
-        return replace(state, boxes=tuple(self.boxes.rows()), points=tuple(points))
+    def read_prompts(self, state: StudyState) -> StudyState:
+        """``state`` with the boxes and points that others have left in the scene; points in the order in which they were placed.
+
+        A proposal that was moved is the reader's from then on. Points that stayed keep their digits: reading them back from the
+        world rounds the last ones.
+        """
+        rows = self.boxes.read().rows
+        boxes = taken_over(rows, state.boxes)
+        if boxes != tuple(rows):
+            self.boxes.write(boxes)
+        known = {_position(point): (n, point) for n, point in enumerate(state.points)}
+        placed = [known.get(_position(point), (len(known), point)) for point in self.points.read()]
+        points = tuple(point for _n, point in sorted(placed, key=lambda found: found[0]))
+        return state if (boxes, points) == (state.boxes, state.points) else replace(state, boxes=boxes, points=points)
 
     # ------------------------------------------------------------------ writing
 
@@ -180,23 +177,20 @@ class StudyNodes:
         Raises:
             SceneError: a node cannot be written.
         """
-        changed = [k for k in now.slices.keys() | target.slices.keys() if now.of(k) is not target.of(k)]
-        redrawn = [k for k in changed if now.of(k).drawn != target.of(k).drawn]
+        redrawn = [k for k in now.slices.keys() | target.slices.keys() if now.of(k).drawn != target.of(k).drawn]
 
         def masks(state: StudyState) -> None:
-            self.segmentation.write_slices(self._masks({k: state.of(k) for k in redrawn}))
+            self.segmentation.write_slices({k: unpack(state.of(k).drawn, self.study.slice_shape) for k in redrawn})
 
-        def probabilities(state: StudyState) -> None:
-            models = {k: state.of(k).model for k in changed}
-            self.probability.write({k: None if model is None else model.probability for k, model in models.items()})
-
-        parts: list[Callable[[StudyState], None]] = [masks, probabilities]
+        before, after = now.models, target.models
+        given = [k for k in before.keys() | after.keys() if _probability(before.get(k)) is not _probability(after.get(k))]
+        parts: list[Callable[[StudyState], None]] = [masks, lambda state: self.probability.write(state.models, given)]
         if target.boxes != now.boxes:
             parts.append(lambda state: self.boxes.write(state.boxes))
         if target.points != now.points:
             parts.append(lambda state: self.points.write(state.points))
-        if target.look != now.look:
-            parts.append(lambda state: change_look(self.volume_node, target.look if state is now else now.look, state.look))
+        if target.view != now.view:
+            parts.append(lambda state: change_view(self.volume_node, target.view if state is now else now.view, state.view))
         for number, part in enumerate(parts):
             try:
                 part(target)
@@ -205,40 +199,32 @@ class StudyNodes:
                     written(now)
                 raise
 
-    def settle(self, state: StudyState, provenance: Mapping[str, str]) -> None:
-        """Keep tables, record and folder in step with a state that has been written."""
-        if state.segmented or state.edited or self.results.exist:
-            mask = np.zeros(self.geometry.shape, dtype=bool)
-            for k, of_slice in self._masks(state.slices).items():
-                mask[k] = of_slice
-            self.results.show(numbers(self.study, mask), state.scores, state.edited, provenance)
+    def keep(self, state: StudyState, burden: ScarBurden, provenance: Mapping[str, str]) -> None:
+        """Bring tables, record and folder in step with a state that has been written."""
+        if state.slices or self.results.exist:
+            self.results.show(burden, state.scores, state.edited, provenance)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self._folder.collect()
 
-    def move_segmentation(self, node: Any, state: StudyState) -> bool:
-        """Put the scar into another segmentation node, which it is taken from if that has one of this study already.
-
-        Returns:
-            Whether it has; then what the present node holds stays there.
+    def move_segmentation(self, node: Any, state: StudyState) -> None:
+        """Put the scar into another segmentation node; if that has one of this study already, the present one stays in its node.
 
         Raises:
             SceneError: the node cannot take it; nothing has changed then.
         """
         self.segmentation.check(node)
         moved = self.segmentation_in(node)
-        has_one = bool(moved.existing_segment_id)
-        if not has_one:
-            moved.write_slices(self._masks(state.slices))
+        if not moved.existing_segment_id:
+            moved.write_slices({k: unpack(s.drawn, self.study.slice_shape) for k, s in state.slices.items()})
             self.segmentation.remove_segment()
         self.segmentation.close()
         self.segmentation = moved
         self.record.save(state, node, grid_of(self.volume_node))
-        return has_one
-
-    def _masks(self, slices: Mapping[int, SliceState]) -> dict[int, np.ndarray]:
-        return {k: unpack(s.drawn, self.study.slice_shape) for k, s in slices.items()}
 
 
-def position(point: Point) -> tuple[int, float, float, bool]:
-    """A point for comparing: reading it back from the world rounds the last digits."""
+def _probability(model: ModelSlice | None) -> np.ndarray | None:
+    return None if model is None else model.probability
+
+
+def _position(point: Point) -> tuple[int, float, float, bool]:
     return point.slice, round(point.x, 4), round(point.y, 4), point.positive

@@ -10,8 +10,8 @@ import qt
 import slicer
 
 from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.scene.console import Console
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.scene_console import Console
 from MyoScarSegLib.scene.training.training_console import TrainingConsole
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.scene.workflow import Workflow
@@ -65,7 +65,7 @@ class Backend:
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._tick)
         self.engine.woken.connect(self.wake)
-        self._unobserve = [watched.on_changed(lambda _what: self.wake()) for watched in (self.workflow, self.training)]
+        self._unobserve = [watched.changed.connect(lambda _what: self.wake()) for watched in (self.workflow, self.training)]
         self.wake()
         slicer.app.connect("aboutToQuit()", self.close)
 
@@ -153,7 +153,7 @@ class DrawingHold:
         self._workflow = workflow
         self._since: float | None = None
         self._late = False  # the mask in hand has been waited for long enough
-        self._unobserve = workflow.on_changed(self._on_changed)
+        self._unobserve = workflow.changed.connect(self._on_changed)
 
     def turn(self) -> bool:
         """Draw if the mask has come, or does not come in time. To be called at the end of each turn, when all else is done.
@@ -177,9 +177,11 @@ class DrawingHold:
 
     @property
     def _waiting(self) -> bool:
-        workflow = self._workflow
-        done, total = workflow.encoded
-        return workflow.live and not workflow.busy and done == total and bool(workflow.waiting)
+        session = self._workflow.session
+        if session is None:
+            return False
+        done, total = session.encoded
+        return session.live and not session.busy and done == total and bool(session.pending_slices)
 
     def _on_changed(self, what: Change) -> None:
         if what in (Change.BOXES, Change.POINTS) and self._since is None and not self._late and self._waiting:

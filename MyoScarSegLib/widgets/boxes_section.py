@@ -9,8 +9,9 @@ import qt
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.box_views import COLORS
-from MyoScarSegLib.scene.boxes import BoxRow
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.study_state import BoxRow
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
@@ -57,11 +58,11 @@ class BoxesSection(SegmentSection):
         if self.session is not None and not self.tab.advanced.ready(self.propose, "propose"):
             return
         self.tab.advanced.configure()
-        self.workflow.propose()
+        self.workflow.attempt(StudySession.propose, fit=self.workflow.fit)
 
     def accept(self) -> None:
         """Accept the selected box, and go to the next that waits."""
-        if self.selected is not None and self.workflow.set_box_state(self.selected, BoxState.ACCEPTED):
+        if self.selected is not None and self._set_state(self.selected, BoxState.ACCEPTED):
             self.review(1)
 
     def reject(self) -> None:
@@ -70,9 +71,12 @@ class BoxesSection(SegmentSection):
         if row is None:
             return
         if row.box.state is BoxState.REJECTED:
-            self.workflow.set_box_state(row.id, BoxState.PROPOSED)
-        elif self.workflow.set_box_state(row.id, BoxState.REJECTED):
+            self._set_state(row.id, BoxState.PROPOSED)
+        elif self._set_state(row.id, BoxState.REJECTED):
             self.review(1)
+
+    def _set_state(self, box_id: int, state: BoxState) -> bool:
+        return self.workflow.attempt(StudySession.set_box_state, box_id, state) is not None
 
     def delete(self) -> None:
         """Delete the selected box; the one after it is selected."""
@@ -80,25 +84,25 @@ class BoxesSection(SegmentSection):
             return
         order = [row.id for row in sorted(self._rows.values(), key=lambda row: (row.box.slice, row.id))]
         place = order.index(self.selected) if self.selected in order else 0
-        if self.workflow.remove_box(self.selected):
+        if self.workflow.attempt(StudySession.remove_box, self.selected) is not None:
             rest = [box_id for box_id in order if box_id != self.selected]
             self.select(rest[min(place, len(rest) - 1)] if rest else None)
 
     def copy_on(self) -> None:
         """Copy the selected box to the next slice, and go there."""
         if self.selected is not None:
-            copy = self.workflow.copy_box_to_next(self.selected)
+            copy = self.workflow.attempt(StudySession.copy_box_to_next, self.selected)
             if copy is not None:
                 self.select(copy, jump=True)
 
     def nudge(self, dx: float, dy: float) -> None:
         """Move the selected box by pixels, as the view shows them."""
         if self.selected is not None:
-            self.workflow.nudge_box(self.selected, dx, dy)
+            self.workflow.attempt(StudySession.nudge_box, self.selected, dx, dy)
 
     def draw(self, box: Box) -> None:
         """Add a box that was drawn in a view, and select it."""
-        box_id = self.workflow.add_box(box)
+        box_id = self.workflow.attempt(StudySession.add_box, box)
         if box_id is not None:
             self.select(box_id)
 
@@ -121,7 +125,7 @@ class BoxesSection(SegmentSection):
         if self.workflow.views is not None:
             self.workflow.views.select(box_id)
         if jump and self.session is not None and box_id is not None:
-            self.panel.views.jump(self.session.boxes.box(box_id).slice)
+            self.panel.views.jump(self.session.box(box_id).slice)
         self.tab.changed(Change.BOXES)
 
     # ------------------------------------------------------------------ showing
@@ -152,7 +156,7 @@ class BoxesSection(SegmentSection):
 
     def _fill(self) -> None:
         table = self.ui.boxTable
-        rows = [] if self.session is None else self.session.boxes.rows()
+        rows = [] if self.session is None else self.session.boxes
         before, self._rows = self._rows, {row.id: row for row in rows}
         moved = [row.id for row in rows if row.id in before and row.box.xyxy != before[row.id].box.xyxy]
         if len(moved) == 1:  # the one that was dragged in a view

@@ -101,7 +101,7 @@ class Mouse:
         if session is None:
             return None
         for positive in (True, False):
-            display = session.points.node(positive).GetDisplayNode() if session.points.has_node(positive) else None
+            display = session.nodes.points.node(positive).GetDisplayNode() if session.nodes.points.has_node(positive) else None
             if display is not None and display.GetActiveComponentType() == slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint:
                 return positive, int(display.GetActiveComponentIndex())
         return None
@@ -203,7 +203,7 @@ class Mouse:
         views, session = self._tab.workflow.views, self._tab.workflow.session
         if views is None or session is None:
             return
-        for row in session.boxes.rows():
+        for row in session.boxes:
             node = views.node(row.id)
             display = None if node is None else node.GetDisplayNode()
             if display is not None and display.GetActiveComponentType() != _COMPONENT_NONE:

@@ -10,6 +10,7 @@ import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden
+from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
@@ -37,7 +38,7 @@ class NumbersSection(SegmentSection):
         if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:
             return
         # Before anything was segmented there is no number, and least of all zero.
-        burden = self.workflow.burden if self.session is not None and self.session.segmented else None
+        burden = self.session.burden if self.session is not None and self.session.segmented else None
         ui.volumeMlLabel.text = _number(None if burden is None else burden.volume_ml, 1)
         ui.massLabel.text = _number(None if burden is None else burden.mass_g, 1)
         ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0
@@ -45,7 +46,7 @@ class NumbersSection(SegmentSection):
 
     def copy(self) -> None:
         """Put the numbers on the clipboard as a table with tabs."""
-        burden = self.workflow.burden
+        burden = None if self.session is None else self.session.burden
         if burden is None:
             return
         lines = ["slice\tpixels\tarea_mm2\tvolume_ml\tmass_g"]
@@ -66,7 +67,7 @@ class NumbersSection(SegmentSection):
     def export(self, folder: Path) -> None:
         """Write the results of all studies in the scene."""
         try:
-            written = self.workflow.export(folder)
+            written = export_scene(self.workflow.scene, folder)
         except MyoScarSegError as error:
             self.tab.status.say_error(str(error))
             return
@@ -92,7 +93,7 @@ class NumbersSection(SegmentSection):
         self.ui.massLabel.toolTip = _("Scar mass: volume times {density} g/mL").format(density=MYOCARDIAL_DENSITY_G_PER_ML)
 
     def _segmented(self) -> set[int]:
-        return set() if self.session is None else set(self.session.probability.slices)
+        return set() if self.session is None else set(self.session.state.segmented)
 
     def _row_clicked(self, row: int, _column: int) -> None:
         item: Any = self.ui.sliceTable.item(row, 0)

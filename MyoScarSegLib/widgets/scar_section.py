@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import slicer
 
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.hand_editor import HandEditor
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
@@ -16,7 +16,6 @@ from MyoScarSegLib.widgets.section import SegmentSection, quietly
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
-_SAME_DRAG_S = 1.0
 _THRESHOLD_STEP = 0.05
 _GROWTH_STEP_MM = 0.5
 
@@ -32,17 +31,16 @@ class ScarSection(SegmentSection):
         super().__init__(tab)
         ui = self.ui
         self.editor = HandEditor(tab)
-        self._moved: tuple[str, float] = ("", 0.0)
         self._slid: dict[str, float | None] = {}  # sliders moved since the last turn, and where to after the first value
         self._slid_on: Any = None
         ui.segmentAllButton.connect("clicked()", self.segment_all)
         ui.segmentSliceButton.connect("clicked()", self.segment_slice)
         ui.addPositiveButton.connect("toggled(bool)", lambda on: tab.mouse.use("positive" if on else None))
         ui.addNegativeButton.connect("toggled(bool)", lambda on: tab.mouse.use("negative" if on else None))
-        ui.removePointButton.connect("clicked()", self.workflow.remove_last_point)
+        ui.removePointButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.remove_point))
         ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
         ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
-        ui.clearButton.connect("clicked()", self.workflow.clear)
+        ui.clearButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.clear))
         ui.openEditorButton.connect("clicked()", self.editor.open_module)
 
     def enter(self) -> None:  # noqa: D102
@@ -61,17 +59,17 @@ class ScarSection(SegmentSection):
         if self.session is not None and not self.tab.advanced.ready(self.segment_all, "segment"):
             return
         self.tab.advanced.configure()
-        self.workflow.segment(overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
+        self.workflow.attempt(StudySession.segment, overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
     def segment_slice(self) -> None:
         """Segment the displayed slice again."""
         k = self.workflow.displayed_slice
         if k is not None and self.tab.advanced.ready():
-            self.workflow.segment([k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
+            self.workflow.attempt(StudySession.segment, [k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
 
     def add_point(self, point: Point) -> None:
         """Add a point that was clicked in a view."""
-        self.workflow.add_point(point)
+        self.workflow.attempt(StudySession.add_point, point)
 
     def step_threshold(self, steps: int) -> None:
         """Move the threshold, as the keys do."""
@@ -90,7 +88,7 @@ class ScarSection(SegmentSection):
             return
         if self.workflow.views is not None:
             self.workflow.views.set_visible(not hidden and self.tab.view.show_boxes)
-        session.points.set_visible(not hidden)
+        session.show_points(not hidden)
         display = self._display()
         if display is not None:
             display.SetVisibility2D(not hidden)
@@ -98,18 +96,16 @@ class ScarSection(SegmentSection):
     # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
-        ui, workflow, session = self.ui, self.workflow, self.session
+        ui, session = self.ui, self.session
         self.allow(ui.segmentAllButton, "segment")
         self.allow(ui.segmentSliceButton, "segment_slice")
         self.allow(ui.clearButton, "clear")
-        segmented = session is not None and bool(session.probability.slices)
-        style.mark_next_step(
-            ui.segmentAllButton,
-            bool(ui.segmentAllButton.enabled) and not workflow.busy and (not segmented or bool(workflow.behind)),
-        )
+        segmented = session is not None and bool(session.state.segmented)
+        due = session is not None and not session.busy and (not segmented or bool(session.stale_slices))
+        style.mark_next_step(ui.segmentAllButton, due and bool(ui.segmentAllButton.enabled))
         for button in (ui.addPositiveButton, ui.addNegativeButton):
             button.enabled = session is not None
-        ui.removePointButton.enabled = session is not None and bool(session.points.points())
+        ui.removePointButton.enabled = session is not None and bool(session.points)
         for widget in (ui.thresholdSlider, ui.growthSlider, ui.overwriteCheckBox):
             widget.enabled = session is not None
         ui.openEditorButton.enabled = session is not None and self.node is not None
@@ -149,16 +145,9 @@ class ScarSection(SegmentSection):
         return False
 
     def _apply_slider(self, what: str, value: float) -> None:
-        apply = self.workflow.set_threshold if what == "threshold" else self.workflow.set_growth_mm
-        if not apply(value, same_step=self._same_drag(what)):
+        verb = StudySession.set_threshold if what == "threshold" else StudySession.set_growth_mm
+        if self.workflow.attempt(verb, value) is None:
             self.tab.changed(Change.SETTINGS)  # the slider goes back to what holds
-
-    def _same_drag(self, what: str) -> bool:
-        """Whether this is one more value of the slider that was moved just now: then it is the same undo entry."""
-        before, at = self._moved
-        now = time.monotonic()
-        self._moved = (what, now)
-        return before == what and now - at < _SAME_DRAG_S
 
     def apply_view(self) -> None:
         """Show the scar in the slice views as the user wants it."""

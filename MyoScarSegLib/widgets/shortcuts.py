@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Shortcuts:
     def table(self) -> list[Key]:
         """All keys, in the order of the help."""
         tab = self._tab
-        boxes, scar, workflow = tab.boxes, tab.scar, tab.workflow
+        boxes, scar, attempt = tab.boxes, tab.scar, tab.workflow.attempt
 
         def tool(name: str) -> Callable[[], None]:
             return lambda: tab.mouse.use(None if tab.mouse.tool == name else name)
@@ -118,7 +119,8 @@ class Shortcuts:
             Key("Ctrl+Enter", _("segment this slice"), {"Ctrl+Return Ctrl+Enter": scar.segment_slice}),
             Key("Ctrl+Shift+Enter", _("segment all slices"), {"Ctrl+Shift+Return Ctrl+Shift+Enter": scar.segment_all}),
             Key(
-                "Ctrl+Z / Ctrl+Y", _("undo / redo"), {"Ctrl+Z": workflow.undo, "Ctrl+Y Ctrl+Shift+Z": workflow.redo},
+                "Ctrl+Z / Ctrl+Y", _("undo / redo"),
+                {"Ctrl+Z": lambda: attempt(StudySession.undo), "Ctrl+Y Ctrl+Shift+Z": lambda: attempt(StudySession.redo)},
                 repeats=True,
             ),
             Key("Esc", _("leave the tool; then cancel what runs"), {"Esc": self.escape}),
@@ -146,8 +148,7 @@ class Shortcuts:
         point = self._tab.mouse.point_under()
         session = self._tab.workflow.session
         if point is not None and session is not None:
-            positive, number = point
-            session.points.node(positive).RemoveNthControlPoint(number)
+            self._tab.workflow.attempt(StudySession.remove_point, session.nodes.points.point(*point))
         else:
             self._tab.boxes.delete()
 

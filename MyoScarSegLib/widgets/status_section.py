@@ -9,6 +9,7 @@ import slicer
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import Section, SegmentSection
 from MyoScarSegLib.widgets.text import _, in_words
@@ -115,8 +116,8 @@ class SegmentStatus(StatusSection, SegmentSection):
     def __init__(self, tab: Any) -> None:
         super().__init__(tab)
         self.needs_packages = _("Segmentation")
-        self.ui.undoButton.connect("clicked()", self.workflow.undo)
-        self.ui.redoButton.connect("clicked()", self.workflow.redo)
+        self.ui.undoButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.undo))
+        self.ui.redoButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.redo))
         self.ui.helpButton.connect("clicked()", lambda: self.tab.shortcuts.show_help())
         self.ui.retryButton.connect("clicked()", self.retry)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 
-from MyoScarSegLib.scene.demo_scene import add_study
+from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -120,7 +120,7 @@ class StudySection(SegmentSection):
             ui.factsLabel.visible = bool(self.workflow.facts)
             ui.reasonLabel.text = self._reason if node is not None else ""
             ui.reasonLabel.visible = bool(ui.reasonLabel.text)
-        done, total = self.workflow.encoded
+        done, total = (0, 0) if self.session is None else self.session.encoded
         ui.encodedBar.visible = total > 0 and done < total
         ui.encodedBar.maximum = max(total, 1)
         ui.encodedBar.value = done

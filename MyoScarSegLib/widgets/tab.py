@@ -35,7 +35,7 @@ class Tab:
         Args:
             panel: around both tabs.
             form: name of the ``.ui`` file without its ending.
-            workflow: tells what has changed by ``on_changed``.
+            workflow: its signal ``changed`` emits what has changed.
             changes: all that it may tell.
         """
         self.panel = panel
@@ -46,7 +46,7 @@ class Tab:
         self.shown = False
         self._changes: set[Any] = set(changes)
         self._unobserve: list[Callable[[], None]] = [
-            workflow.on_changed(self._changes.add),
+            workflow.changed.connect(self._changes.add),
             panel.backend.after_tick(self.flush),
         ]
 

@@ -6,7 +6,7 @@ import sys
 
 from slicer.i18n import getContext, translate
 
-from MyoScarSegLib.scene.text import set_translator
+from MyoScarSegLib.scene.translation import set_translator
 
 
 def _(text: str) -> str:

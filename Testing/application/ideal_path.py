@@ -21,7 +21,7 @@ NETWORK_S = 300
 TRAINING_S = 900
 SEGMENT = "panel().segment.ui"
 TRAIN = "panel().training.ui"
-FINISHED = "not panel().workflow.busy and not panel().workflow.waiting"
+FINISHED = "not panel().workflow.busy and not panel().workflow.session.pending_slices"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_sample_data_is_a_study(slicer):
     look(slicer, "01-opened")
     slicer.press("sampleButton")
     slicer.until("panel().workflow.session is not None")
-    slicer.until("panel().workflow.encoded[0] == panel().workflow.encoded[1] > 0", NETWORK_S)
+    slicer.until("panel().workflow.session.encoded[0] == panel().workflow.session.encoded[1] > 0", NETWORK_S)
     assert "10 slices" in slicer.ask("panel().segment.ui.factsLabel.text")
     look(slicer, "02-sample")
 
@@ -156,7 +156,7 @@ def test_an_edit_and_its_mask_are_one_drawing_and_boxes_are_in_no_view_across_th
         "setattr(__import__('MyoScarSegLib.widgets.backend', fromlist=['']), 'MOST_HELD_S', 60)"
     )  # however slow this computer is
     slicer.ask("count_drawings()")
-    slicer.ask("panel().workflow.nudge_box(panel().segment.boxes.selected, 1, 0)")
+    slicer.ask("panel().workflow.session.nudge_box(panel().segment.boxes.selected, 1, 0)")
     slicer.until(FINISHED, NETWORK_S)
     slicer.rest()
     drawn = slicer.ask("drawings()")

@@ -29,8 +29,8 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
         panel was kept busy at a time.
     """
     from MyoScarSegLib.engine.client import Engine, EngineSettings
-    from MyoScarSegLib.scene.demo_scene import add_study
-    from MyoScarSegLib.scene.headless import bootstrap
+    from MyoScarSegLib.scene.demo_scene import bootstrap
+    from MyoScarSegLib.scene.lge_volumes import add_study
     from MyoScarSegLib.scene.workflow import Workflow
 
     phantom = make_phantom(7)
@@ -48,17 +48,17 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             began = time.perf_counter()
             workflow.live = False
             assert workflow.select(add_study(scene, phantom.study, "LGE")), workflow.error
-            pump.until("encoding", lambda: workflow.encoded[0] == workflow.encoded[1])
+            pump.until("encoding", lambda: workflow.session.encoded[0] == workflow.session.encoded[1])
             found["encode_s"] = time.perf_counter() - began
 
-            action = workflow.propose()
+            action = workflow.session.propose()
             pump.until("propose", lambda: action.finished)
             assert action.state == "done", action.error
-            workflow.clear()
-            ids = [workflow.add_box(box) for box in boxes]
+            workflow.session.clear()
+            ids = [workflow.session.add_box(box) for box in boxes]
 
             began = time.perf_counter()
-            action = workflow.segment()
+            action = workflow.session.segment()
             pump.until("segment", lambda: action.finished)
             found["segment_all_s"] = time.perf_counter() - began
             assert action.state == "done", action.error
@@ -67,9 +67,9 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             for edit in range(EDITS):
                 box_id = ids[edit % len(ids)]
                 assert box_id is not None
-                workflow.nudge_box(box_id, 1.0 if edit % 2 else -1.0, 0.5)
-                pump.until("edit", lambda: not workflow.waiting)
-            latencies = sorted(workflow.latencies_ms)
+                workflow.session.nudge_box(box_id, 1.0 if edit % 2 else -1.0, 0.5)
+                pump.until("edit", lambda: not workflow.session.pending_slices)
+            latencies = sorted(workflow.session.latencies_ms)
             assert len(latencies) >= EDITS, workflow.error
             found["edit_to_mask_ms"] = {
                 "median": statistics.median(latencies),
@@ -77,14 +77,14 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
                 "longest": latencies[-1],
             }
 
-            action = workflow.segment()
+            action = workflow.session.segment()
             pump.times("cancel", 3)
-            workflow.cancel()
+            workflow.session.cancel()
             pump.times("cancel", 100)
             engine_pid = engine.status().pid
             assert engine_pid is not None
             _kill(engine_pid)
-            action = workflow.segment()
+            action = workflow.session.segment()
             pump.until("crash", lambda: action.finished)
         finally:
             workflow.close()

@@ -15,12 +15,14 @@ pytest.importorskip("slicer")
 
 import slicer
 
+from MyoScarSegLib.scene.box_table import BoxTable
 from MyoScarSegLib.scene.box_views import COLORS, BoxViews
-from MyoScarSegLib.scene.boxes import BoxTable
-from MyoScarSegLib.scene.following import SliceFollower
-from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.points import PointPrompts
-from MyoScarSegLib.scene.volumes import study_of
+from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
+from MyoScarSegLib.scene.lge_volumes import study_of
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.point_lists import PointLists
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 SHAPE = (6, 30, 40)
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
@@ -34,8 +36,10 @@ def volume(scene):
 
 
 @pytest.fixture
-def table(volume) -> BoxTable:
-    return BoxTable(volume, SHAPE)
+def session(volume):
+    session = StudySession.open(volume)
+    yield session
+    session.close()
 
 
 @pytest.fixture
@@ -43,22 +47,35 @@ def geometry(volume) -> VolumeGeometry:
     return VolumeGeometry(volume)
 
 
-class Hands:
-    """What the views tell of the user's edits, and a listener that puts them into the table as the session does."""
+def add(session: StudySession, *boxes: Box) -> list[int]:
+    """Add boxes, without the scene's users seeing one after the other. Returns their ids."""
+    with session.step("boxes"):
+        return [session.add_box(box) for box in boxes]
 
-    def __init__(self, table: BoxTable, geometry: VolumeGeometry) -> None:
-        self.table = table
+
+def told_of(session: StudySession, what: Change = Change.BOXES) -> list[tuple]:
+    """What the study held each time it told of a change."""
+    told: list[tuple] = []
+    session.notices.changed.connect(lambda change: told.append((session.boxes, session.points)) if change is what else None)
+    return told
+
+
+class Hands:
+    """What the views tell of the user's edits, and a listener that makes them as the workflow does."""
+
+    def __init__(self, session: StudySession) -> None:
+        self.session = session
         self.edits: list[tuple] = []
         self.removed: list[int] = []
-        self.views = BoxViews(table, geometry, on_edited=self._edited, on_removed=self._removed)
+        self.views = BoxViews(session, on_edited=self._edited, on_removed=self._removed)
 
     def _edited(self, box_id, k, corners) -> None:
         self.edits.append((box_id, k, corners))
-        self.table.update(box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
+        self.session.update_box(box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
 
     def _removed(self, box_id) -> None:
         self.removed.append(box_id)
-        self.table.remove(box_id)
+        self.session.remove_box(box_id)
 
     def drag(self, box_id: int, *, size_mm: tuple[float, float, float] | None = None, shift_mm: float = 0.0) -> None:
         node, markups = self.views.node(box_id), slicer.vtkMRMLMarkupsNode
@@ -66,132 +83,132 @@ class Hands:
         if size_mm is not None:
             node.SetSize(*size_mm)
         if shift_mm:
-            centre = np.array(node.GetCenter())
-            node.SetCenter(centre[0] + shift_mm, centre[1], centre[2])
+            center = np.array(node.GetCenter())
+            node.SetCenter(center[0] + shift_mm, center[1], center[2])
         node.InvokeEvent(markups.PointEndInteractionEvent)
 
 
 @pytest.fixture
-def hands(table, geometry) -> Hands:
-    return Hands(table, geometry)
+def hands(session) -> Hands:
+    return Hands(session)
 
 
 # ---------------------------------------------------------------- table
 
 
-def test_a_box_comes_back_as_it_was_given(table):
-    number = table.add(PROPOSED)
-    assert table.box(number) == PROPOSED
-    assert [row.id for row in table.rows()] == [number]
+def test_a_box_comes_back_as_it_was_given(session):
+    number = session.add_box(PROPOSED)
+    assert session.box(number) == PROPOSED
+    assert [row.id for row in session.boxes] == [number]
 
 
-def test_ids_are_never_given_twice(table):
-    first = table.add(PROPOSED)
-    table.remove(first)
-    assert table.add(OWN) != first
+def test_ids_are_never_given_twice(session):
+    first = session.add_box(PROPOSED)
+    session.remove_box(first)
+    assert session.add_box(OWN) != first
 
 
-def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(table):
-    table.add(PROPOSED)
-    accepted = table.add(replace(PROPOSED, slice=3, state=BoxState.ACCEPTED))
-    rejected = table.add(replace(PROPOSED, slice=4, state=BoxState.REJECTED))
-    drawn = table.add(replace(OWN, slice=5, state=BoxState.PROPOSED))
-    (new,) = table.replace_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
-    assert [row.id for row in table.rows()] == [accepted, rejected, drawn, new]
-    assert table.box(new).slice == 1
+def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(session):
+    session.add_box(PROPOSED)
+    accepted = session.add_box(replace(PROPOSED, slice=3, state=BoxState.ACCEPTED))
+    rejected = session.add_box(replace(PROPOSED, slice=4, state=BoxState.REJECTED))
+    drawn = session.add_box(replace(OWN, slice=5, state=BoxState.PROPOSED))
+    session.apply_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
+    new = session.boxes[-1].id
+    assert [row.id for row in session.boxes] == [accepted, rejected, drawn, new]
+    assert session.box(new).slice == 1
 
 
-def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_proposal(table):
+def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_proposal(session):
     faint = replace(PROPOSED, state=BoxState.REJECTED, source=PROPOSED.source + FAINT)
-    table.replace_proposals([faint])
-    (new,) = table.replace_proposals([PROPOSED])
-    assert [(row.id, row.box) for row in table.rows()] == [(new, PROPOSED)]
+    session.apply_proposals([faint])
+    session.apply_proposals([PROPOSED])
+    assert [row.box for row in session.boxes] == [PROPOSED]
 
 
-def test_boxes_are_clipped_to_the_image_and_refused_outside(table):
-    assert table.box(table.add(replace(PROPOSED, x0=-4))).x0 == 0
+def test_boxes_are_clipped_to_the_image_and_refused_outside(session):
+    assert session.box(session.add_box(replace(PROPOSED, x0=-4))).x0 == 0
     with pytest.raises(PromptError, match="outside"):
-        table.add(replace(PROPOSED, x0=50, x1=60))
+        session.add_box(replace(PROPOSED, x0=50, x1=60))
     with pytest.raises(PromptError, match="slice"):
-        table.add(replace(PROPOSED, slice=6))
-    assert len(table.rows()) == 1
+        session.add_box(replace(PROPOSED, slice=6))
+    assert len(session.boxes) == 1
 
 
-def test_of_several_boxes_none_is_added_if_one_is_wrong(table):
+def test_of_several_boxes_none_is_added_if_one_is_wrong(session):
     with pytest.raises(PromptError):
-        table.add_many([PROPOSED, replace(PROPOSED, slice=99)])
-    assert table.rows() == []
+        add(session, PROPOSED, replace(PROPOSED, slice=99))
+    assert session.boxes == ()
 
 
-def test_a_copy_on_the_next_slice_is_the_users_own(table):
-    copy = table.box(table.copy_to_next(table.add(PROPOSED)))
+def test_a_copy_on_the_next_slice_is_the_users_own(session):
+    copy = session.box(session.copy_box_to_next(session.add_box(PROPOSED)))
     assert (copy.slice, copy.source, copy.confidence, copy.xyxy) == (3, "user", None, PROPOSED.xyxy)
-    last = table.add(replace(PROPOSED, slice=5))
+    last = session.add_box(replace(PROPOSED, slice=5))
     with pytest.raises(PromptError, match="last"):
-        table.copy_to_next(last)
+        session.copy_box_to_next(last)
 
 
 @pytest.mark.parametrize("change", [{"x1": 19.5}, {"x0": 6.5, "x1": 21.25}, {"slice": 3}])
-def test_a_box_that_is_moved_or_resized_is_the_readers(table, change):
-    number = table.add(PROPOSED)
-    assert table.update(number, **change) == replace(PROPOSED, **change, source="user", confidence=None)
+def test_a_box_that_is_moved_or_resized_is_the_readers(session, change):
+    number = session.add_box(PROPOSED)
+    assert session.update_box(number, **change) == replace(PROPOSED, **change, source="user", confidence=None)
 
 
-def test_a_box_that_is_accepted_rejected_or_moved_to_where_it_is_stays_the_detectors(table):
-    number = table.add(PROPOSED)
+def test_a_box_that_is_accepted_rejected_or_moved_to_where_it_is_stays_the_detectors(session):
+    number = session.add_box(PROPOSED)
     for state in (BoxState.ACCEPTED, BoxState.REJECTED, BoxState.PROPOSED):
-        table.set_state(number, state)
-        assert table.box(number) == replace(PROPOSED, state=state)
-    table.update(number, x0=PROPOSED.x0)
-    assert table.box(number) == PROPOSED
+        session.set_box_state(number, state)
+        assert session.box(number) == replace(PROPOSED, state=state)
+    session.update_box(number, x0=PROPOSED.x0)
+    assert session.box(number) == PROPOSED
 
 
-def test_a_box_edited_in_the_table_itself_is_the_readers(table):
-    number, other = table.add_many([PROPOSED, replace(PROPOSED, slice=4)])
-    told = []
-    table.observe(lambda: told.append(table.box(number)))
-    table.node.GetTable().GetColumnByName("x0").SetValue(0, "7.5")
-    table.node.Modified()
-    assert told == [replace(PROPOSED, x0=7.5, source="user", confidence=None)]
-    assert table.box(other).source == "yolo"
+def test_a_box_edited_in_the_table_itself_is_the_readers(session):
+    _number, other = add(session, PROPOSED, replace(PROPOSED, slice=4))
+    told = told_of(session)
+    session.nodes.boxes.node.GetTable().GetColumnByName("x0").SetValue(0, "7.5")
+    session.nodes.boxes.node.Modified()
+    assert [boxes[0].box for boxes, _points in told] == [replace(PROPOSED, x0=7.5, source="user", confidence=None)]
+    assert session.nodes.boxes.read().rows == list(session.boxes)
+    assert session.box(other).source == "yolo"
 
 
-def test_one_change_is_told_once(table):
-    told = []
-    table.observe(lambda: told.append(len(table.rows())))
-    table.add_many([PROPOSED, OWN])
-    assert told == [2]
-    table.write(table.rows())  # nothing new
-    assert told == [2]
+def test_one_change_is_told_once(session):
+    told = told_of(session)
+    (number, _other) = add(session, PROPOSED, OWN)
+    assert len(told) == 1
+    session.update_box(number, x0=PROPOSED.x0)  # nothing new
+    assert len(told) == 1
 
 
-def test_a_row_edited_by_hand_into_nonsense_is_named_and_the_others_stay(table):
-    table.add_many([PROPOSED, OWN])
-    told = []
-    table.observe(lambda: told.append(True))
-    table.node.GetTable().GetColumnByName("x0").SetValue(0, "nine")
-    table.node.GetTable().Modified()
-    table.node.Modified()
+def test_a_row_edited_by_hand_into_nonsense_is_named_and_the_others_stay(session):
+    add(session, PROPOSED, OWN)
+    told = told_of(session)
+    session.nodes.boxes.node.GetTable().GetColumnByName("x0").SetValue(0, "nine")
+    session.nodes.boxes.node.GetTable().Modified()
+    session.nodes.boxes.node.Modified()
     assert told
-    assert table.all_boxes() == [OWN]
-    (problem,) = table.problems
+    assert [row.box for row in session.boxes] == [OWN]
+    (problem,) = session.nodes.boxes.read().problems
     assert "Row 1" in problem
 
 
-def test_deleting_the_table_deletes_the_boxes_and_a_new_table_is_made(table, scene):
-    table.add(PROPOSED)
-    scene.RemoveNode(table.node)
-    assert table.rows() == []
-    table.add(OWN)
-    assert BoxTable(table.volume_node, SHAPE).all_boxes() == [OWN]
+def test_deleting_the_table_deletes_the_boxes_and_a_new_table_is_made(session, scene):
+    session.add_box(PROPOSED)
+    scene.RemoveNode(session.nodes.boxes.node)
+    session.refresh()
+    assert session.boxes == ()
+    session.add_box(OWN)
+    assert [row.box for row in BoxTable(session.volume_node, SHAPE).read().rows] == [OWN]
 
 
-def test_two_volumes_have_boxes_of_their_own(scene, volume, table):
-    other = BoxTable(add_volume(scene, np.ones(SHAPE), PLACE, "LGE 2"), SHAPE)
-    table.add(PROPOSED)
-    other.add(OWN)
-    assert table.all_boxes() == [PROPOSED]
-    assert other.all_boxes() == [OWN]
+def test_two_volumes_have_boxes_of_their_own(scene, session):
+    other = StudySession.open(add_volume(scene, np.random.default_rng(1).normal(size=SHAPE), PLACE, "LGE 2"))
+    session.add_box(PROPOSED)
+    other.add_box(OWN)
+    assert [row.box for row in session.boxes] == [PROPOSED]
+    assert [row.box for row in other.boxes] == [OWN]
 
 
 def saved_and_loaded(scene, path) -> None:
@@ -220,23 +237,19 @@ def saved_and_loaded(scene, path) -> None:
 
 
 @pytest.mark.parametrize("name", ["scene.mrb", "folder"])
-def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, table, geometry, hands, tmp_path, name):
-    ids = table.add_many([PROPOSED, OWN, replace(PROPOSED, slice=5, state=BoxState.REJECTED)])
-    points = PointPrompts(table.volume_node, geometry)
-    points.write([Point(1, 10.5, 11.5), Point(4, 20.25, 3.5, positive=False)])
-    rows, wanted = table.rows(), points.points()
+def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, hands, tmp_path, name):
+    ids = add(session, PROPOSED, OWN, replace(PROPOSED, slice=5, state=BoxState.REJECTED))
+    wanted = [session.add_point(Point(1, 10.5, 11.5)), session.add_point(Point(4, 20.25, 3.5, positive=False))]
+    rows = session.boxes
     rois = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
     hands.views.close()
-    table.close()
-    points.close()
+    session.close()
     saved_and_loaded(scene, tmp_path / name)
-    volume = scene.GetFirstNodeByName("LGE")
-    again = BoxTable(volume, SHAPE)
-    assert again.rows() == rows
-    found = PointPrompts(volume, VolumeGeometry(volume)).points()
-    assert [(p.slice, p.positive) for p in found] == [(p.slice, p.positive) for p in wanted]
-    assert [(p.x, p.y) for p in found] == [pytest.approx((p.x, p.y), abs=1e-3) for p in wanted]
-    views = Hands(again, VolumeGeometry(volume)).views
+    again = StudySession.open(scene.GetFirstNodeByName("LGE"))
+    assert again.boxes == rows
+    assert [(p.slice, p.positive) for p in again.points] == [(p.slice, p.positive) for p in wanted]
+    assert [(p.x, p.y) for p in again.points] == [pytest.approx((p.x, p.y), abs=1e-3) for p in wanted]
+    views = Hands(again).views
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == rois  # the saved nodes were taken up, none made
     assert views.corners(ids[0])[1] == pytest.approx(PROPOSED.xyxy, abs=1e-3)
 
@@ -244,8 +257,8 @@ def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, table, geo
 # ---------------------------------------------------------------- nodes in the views
 
 
-def test_each_box_has_a_node_on_its_slice_in_the_colour_of_its_state(table, hands):
-    proposed, accepted = table.add_many([PROPOSED, OWN])
+def test_each_box_has_a_node_on_its_slice_in_the_color_of_its_state(session, hands):
+    proposed, accepted = add(session, PROPOSED, OWN)
     for number, box in ((proposed, PROPOSED), (accepted, OWN)):
         k, corners = hands.views.corners(number)
         assert (k, corners) == (box.slice, pytest.approx(box.xyxy, abs=1e-3))
@@ -257,91 +270,91 @@ def test_each_box_has_a_node_on_its_slice_in_the_colour_of_its_state(table, hand
 
 
 @pytest.mark.parametrize("blank", ["", "0", "-3", "none", "7"], ids=["empty", "zero", "negative", "text", "taken"])
-def test_row_without_an_id_of_its_own_gets_a_fresh_one_and_displaces_nothing(table, blank):
+def test_row_without_an_id_of_its_own_gets_a_fresh_one_and_displaces_nothing(session, blank):
     """As rows typed by hand, or from older files, may be; the first one stands before the row whose number it must not take."""
-    numbers = table.add_many([PROPOSED, OWN])
-    vtk_table = table.node.GetTable()
+    numbers = add(session, PROPOSED, OWN)
+    vtk_table = session.nodes.boxes.node.GetTable()
     vtk_table.SetValueByName(0, "id", blank)
     vtk_table.SetValueByName(1, "id", "7")
     for column in range(vtk_table.GetNumberOfColumns()):
         vtk_table.GetColumn(column).InsertNextValue(vtk_table.GetColumn(column).GetValue(0))
     vtk_table.SetValueByName(2, "id", "1007.0")  # what max + 1000 used to give
     vtk_table.Modified()
-    table.node.Modified()
-    first, own, last = table.rows()
+    session.nodes.boxes.node.Modified()
+    first, own, last = session.boxes
     expected = {"7": 7}.get(blank)
     assert last.id == 1007 and (own.id == 7) == (expected is None)
     assert (first.id == 7) == (expected == 7)
     assert len({first.id, own.id, last.id}) == 3 and numbers
     assert [row.box.xyxy for row in (first, own, last)] == [PROPOSED.xyxy, OWN.xyxy, PROPOSED.xyxy]
-    before = [row.id for row in table.rows()]
-    new = table.add(replace(PROPOSED, slice=4))
-    assert [row.id for row in table.rows()] == [*before, new], "they keep it"
+    before = [row.id for row in session.boxes]
+    new = session.add_box(replace(PROPOSED, slice=4))
+    assert [row.id for row in session.boxes] == [*before, new], "they keep it"
 
 
-def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(table, hands):
-    number, other = table.add_many([PROPOSED, OWN])
+def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(session, hands):
+    number, other = add(session, PROPOSED, OWN)
     hands.drag(number, size_mm=(30.0, 10.0, 8.0))
     ((edited, k, _corners),) = hands.edits
     assert (edited, k) == (number, 2)
-    x0, y0, x1, y1 = table.box(number).xyxy
+    x0, y0, x1, y1 = session.box(number).xyxy
     assert (x1 - x0, y1 - y0) == pytest.approx((20.0, 8.0), abs=1e-3)
-    assert table.box(other) == OWN
+    assert session.box(other) == OWN
 
 
-def test_a_drag_that_ends_where_it_began_is_no_edit(table, hands):
-    number = table.add(PROPOSED)
+def test_a_drag_that_ends_where_it_began_is_no_edit(session, hands):
+    number = session.add_box(PROPOSED)
     hands.drag(number)
     assert hands.edits == []
 
 
-def test_a_box_dragged_over_the_edge_is_clipped_and_its_node_follows(table, hands):
-    number = table.add(PROPOSED)
+def test_a_box_dragged_over_the_edge_is_clipped_and_its_node_follows(session, hands):
+    number = session.add_box(PROPOSED)
     hands.drag(number, shift_mm=15.0)  # towards x = 0: the volume's i axis points to negative R
-    assert table.box(number).x0 == 0
-    assert hands.views.corners(number)[1] == pytest.approx(table.box(number).xyxy, abs=1e-3)
+    assert session.box(number).x0 == 0
+    assert hands.views.corners(number)[1] == pytest.approx(session.box(number).xyxy, abs=1e-3)
 
 
-def test_deleting_a_node_deletes_its_box(scene, table, hands):
-    number, other = table.add_many([PROPOSED, OWN])
+def test_deleting_a_node_deletes_its_box(scene, session, hands):
+    number, other = add(session, PROPOSED, OWN)
     scene.RemoveNode(hands.views.node(number))
     assert hands.removed == [number]
-    assert [row.id for row in table.rows()] == [other]
+    assert [row.id for row in session.boxes] == [other]
 
 
-def test_nodes_of_deleted_boxes_are_used_again(scene, table, hands):
-    numbers = table.add_many([PROPOSED, OWN])
+def test_nodes_of_deleted_boxes_are_used_again(scene, session, hands):
+    numbers = add(session, PROPOSED, OWN)
     made = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
-    table.remove(numbers[0])
+    session.remove_box(numbers[0])
     nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsROINode") for n in range(made)]
     hidden = [node for node in nodes if not node.GetDisplayNode().GetVisibility()]
     assert len(hidden) == 1
-    again = table.add(replace(PROPOSED, slice=4))
+    again = session.add_box(replace(PROPOSED, slice=4))
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == made
     assert hands.views.corners(again)[0] == 4
 
 
-def test_other_rois_in_the_scene_are_left_alone(scene, table, hands):
+def test_other_rois_in_the_scene_are_left_alone(scene, session, hands):
     own = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "mine")
     own.SetSize(1, 2, 3)
-    table.add(PROPOSED)
-    table.remove(table.rows()[0].id)
+    session.add_box(PROPOSED)
+    session.remove_box(session.boxes[0].id)
     scene.RemoveNode(own)
     assert hands.removed == []
 
 
-def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, table, hands):
-    number = table.add(PROPOSED)
+def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, session, hands):
+    number = session.add_box(PROPOSED)
     before = np.array(hands.views.node(number).GetCenterWorld())
     matrix = np.eye(4)
     matrix[:3, 3] = [10, -20, 5]
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
     assert np.array(hands.views.node(number).GetCenterWorld()) - before == pytest.approx([10, -20, 5])
-    assert table.box(number) == PROPOSED
+    assert session.box(number) == PROPOSED
 
 
-def test_hidden_boxes_come_back(table, hands):
-    number = table.add(PROPOSED)
+def test_hidden_boxes_come_back(session, hands):
+    number = session.add_box(PROPOSED)
     hands.views.set_visible(False)
     assert not hands.views.node(number).GetDisplayNode().GetVisibility()
     hands.views.set_visible(True)
@@ -357,37 +370,41 @@ def counted(node, event=None) -> list[str]:
     return events
 
 
-def test_moving_one_of_nine_boxes_is_one_update_of_its_node_and_none_of_another(table, hands):
-    numbers = table.add_many([replace(PROPOSED, slice=k % 6, x0=4.0 + k) for k in range(9)])
+def test_moving_one_of_nine_boxes_is_one_update_of_its_node_and_none_of_another(session, hands):
+    numbers = add(session, *(replace(PROPOSED, slice=k % 6, x0=4.0 + k) for k in range(9)))
     nodes = [hands.views.node(number) for number in numbers]
-    moved, displays, boxes = [counted(n) for n in nodes], [counted(n.GetDisplayNode()) for n in nodes], counted(table.node)
-    table.update(numbers[3], x1=24.0)
+    moved, displays, boxes = (
+        [counted(n) for n in nodes],
+        [counted(n.GetDisplayNode()) for n in nodes],
+        counted(session.nodes.boxes.node),
+    )
+    session.update_box(numbers[3], x1=24.0)
     assert [len(events) for events in moved] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
     assert [bool(events) for number, events in enumerate(displays) if number != 3] == [False] * 8
     assert len(boxes) == 1
     displays[3].clear()
-    table.set_state(numbers[3], BoxState.ACCEPTED)
+    session.set_box_state(numbers[3], BoxState.ACCEPTED)
     assert len(moved[3]) == 1  # a color is none of the node's business
     assert [len(events) for events in displays] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
 
 
-def test_a_box_that_was_dragged_into_place_is_not_placed_again(table, hands):
-    number = table.add(PROPOSED)
+def test_a_box_that_was_dragged_into_place_is_not_placed_again(session, hands):
+    number = session.add_box(PROPOSED)
     hands.drag(number, size_mm=(24.0, 12.0, 8.0))
     events = counted(hands.views.node(number))
-    table.update(number, label="scar", state=BoxState.ACCEPTED)
+    session.update_box(number, label="scar", state=BoxState.ACCEPTED)
     hands.views.refresh()
     assert events == []
-    before = table.box(number)
+    before = session.box(number)
     hands.drag(number, size_mm=(27.0, 12.0, 8.0))
-    assert table.box(number) != before
+    assert session.box(number) != before
     assert len(events) == 1  # the reader's own
 
 
 @pytest.fixture
 def follower(scene, geometry, hands):
-    made: list[SliceFollower] = []
-    made.append(SliceFollower(scene, geometry, lambda k: None, lambda: made and hands.views.show_in(made[0].along)))
+    made: list[DisplayedSlice] = []
+    made.append(DisplayedSlice(scene, geometry, lambda k: None, lambda: made and hands.views.show_in(made[0].along)))
     hands.views.show_in(made[0].along)
     yield made[0]
     made[0].stop()
@@ -400,8 +417,8 @@ def views_of(hands, number) -> set[str]:
     return {name for name in names if display.GetVisibility() and display.IsDisplayableInView(f"vtkMRMLSliceNode{name}")}
 
 
-def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turned(scene, table, hands, follower):
-    number = table.add(PROPOSED)
+def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turned(scene, session, hands, follower):
+    number = session.add_box(PROPOSED)
     red, green = (scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Green"))
     assert views_of(hands, number) == {"Red"}
     assert not hands.views.node(number).GetDisplayNode().IsDisplayableInView("vtkMRMLViewNode1")
@@ -411,7 +428,7 @@ def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turne
     assert views_of(hands, number) == {"Green"}
     green.SetOrientation("Coronal")
     assert views_of(hands, number) == set()
-    late = table.add(OWN)
+    late = session.add_box(OWN)
     assert views_of(hands, late) == set()
     red.SetOrientation("Axial")
     assert views_of(hands, number) == views_of(hands, late) == {"Red"}
@@ -419,8 +436,8 @@ def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turne
     assert views_of(hands, number) == set()
 
 
-def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slices(scene, table, hands, follower):
-    number = table.add(PROPOSED)
+def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slices(scene, session, hands, follower):
+    number = session.add_box(PROPOSED)
     node = scene.CreateNodeByClass("vtkMRMLSliceNode")
     node.UnRegister(None)
     node.SetName("Compare1")
@@ -430,8 +447,8 @@ def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slic
     assert hands.views.node(number).GetDisplayNode().IsDisplayableInView(node.GetID())
 
 
-def test_closing_the_scene_is_no_edit(scene, table, hands):
-    table.add(PROPOSED)
+def test_closing_the_scene_is_no_edit(scene, session, hands):
+    session.add_box(PROPOSED)
     scene.Clear(0)
     assert hands.removed == []
     assert hands.edits == []
@@ -441,14 +458,14 @@ def test_closing_the_scene_is_no_edit(scene, table, hands):
 
 
 @pytest.fixture
-def points(volume, geometry) -> PointPrompts:
-    return PointPrompts(volume, geometry)
+def points(volume, geometry) -> PointLists:
+    return PointLists(volume, geometry)
 
 
 def test_a_placed_point_is_put_onto_its_slice(points, geometry):
     node = points.node(True)
     told = []
-    points.observe(lambda: told.append(points.points()))
+    points.changed.connect(lambda: told.append(points.read()))
     import vtk
 
     ras = geometry.to_world(np.array([[12.5, 7.5, 2.3]]))[0]
@@ -461,9 +478,9 @@ def test_a_placed_point_is_put_onto_its_slice(points, geometry):
 
 
 def test_a_point_removed_by_the_user_is_told(points):
-    points.add(Point(2, 5, 5))
+    points.write([Point(2, 5, 5)])
     told = []
-    points.observe(lambda: told.append(points.points()))
+    points.changed.connect(lambda: told.append(points.read()))
     points.node(True).RemoveNthControlPoint(0)
     assert told[-1] == []
 
@@ -473,26 +490,24 @@ def test_points_outside_the_image_do_not_count(points, geometry):
 
     ras = geometry.to_world(np.array([[500.0, 7.5, 2.0]]))[0]
     points.node(True).AddControlPointWorld(vtk.vtkVector3d(*ras))
-    assert points.points() == []
-    with pytest.raises(PromptError):
-        points.add(Point(2, 500.0, 7.5))
+    assert points.read() == []
 
 
 def test_points_follow_the_volume_when_it_is_moved(scene, volume, points):
-    points.add(Point(2, 5, 5))
+    points.write([Point(2, 5, 5)])
     matrix = np.eye(4)
     matrix[:3, 3] = [10, -20, 5]
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
-    (point,) = points.points()
+    (point,) = points.read()
     assert (point.slice, point.x, point.y) == (2, pytest.approx(5, abs=1e-3), pytest.approx(5, abs=1e-3))
 
 
 def test_a_deleted_list_is_made_anew(scene, points):
-    points.add(Point(2, 5, 5))
+    points.write([Point(2, 5, 5)])
     scene.RemoveNode(points.node(True))
-    assert points.points() == []
-    points.add(Point(3, 6, 6))
-    assert len(points.points()) == 1
+    assert points.read() == []
+    points.write([Point(3, 6, 6)])
+    assert len(points.read()) == 1
 
 
 def test_writing_points_to_a_volume_that_has_none_makes_no_nodes(scene, points):
@@ -503,8 +518,8 @@ def test_writing_points_to_a_volume_that_has_none_makes_no_nodes(scene, points):
 def test_slices_of_a_transposed_volume_are_counted_in_the_study(scene):
     node = add_volume(scene, np.random.default_rng(0).normal(size=(30, 6, 40)), np.diag([1.5, 9.0, 1.25, 1.0]))
     study = study_of(node)
-    geometry = VolumeGeometry(node, study.file_axes)
-    table = BoxTable(node, study.voxels.shape)
-    number = table.add(replace(PROPOSED, slice=5))
-    views = Hands(table, geometry).views
+    session = StudySession.open(node)
+    assert session.geometry.shape == study.voxels.shape
+    number = session.add_box(replace(PROPOSED, slice=5))
+    views = Hands(session).views
     assert views.corners(number) == (5, pytest.approx(PROPOSED.xyxy, abs=1e-3))

@@ -12,9 +12,9 @@ pytest.importorskip("slicer")
 
 import slicer
 
-from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.points import PointPrompts
-from MyoScarSegLib.scene.volumes import study_of
+from MyoScarSegLib.scene.lge_volumes import study_of
+from MyoScarSegLib.scene.point_lists import PointLists
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 GEOMETRIES = 200
 
@@ -92,10 +92,10 @@ def test_boxes_points_and_masks_land_on_the_right_voxels(scene):
 def test_a_point_list_holds_the_point_that_was_added(scene, kind):
     volume, _, _ = random_volume(scene, 5 + KINDS.index(kind))
     geometry = VolumeGeometry(volume, study_of(volume).file_axes)
-    prompts = PointPrompts(volume, geometry)
+    prompts = PointLists(volume, geometry)
     point = Point(1, 7.25, 9.5, positive=False)
-    prompts.add(point)
-    (found,) = prompts.points()
+    prompts.write([point])
+    (found,) = prompts.read()
     assert (found.slice, found.positive) == (1, False)
     assert (found.x, found.y) == pytest.approx((7.25, 9.5), abs=0.01)
     world = [0.0, 0.0, 0.0]

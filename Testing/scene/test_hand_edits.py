@@ -17,10 +17,12 @@ pytest.importorskip("slicer")
 import slicer
 import vtk
 
+from MyoScarSegLib.scene.box_table import BoxTable
 from MyoScarSegLib.scene.box_views import BoxViews
-from MyoScarSegLib.scene.boxes import BoxTable
-from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.points import PointPrompts
+from MyoScarSegLib.scene.point_lists import PointLists
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.study_state import BoxRow
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 SHAPE = (6, 30, 40)
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
@@ -35,24 +37,37 @@ def volume(scene):
 
 
 @pytest.fixture
-def table(volume) -> BoxTable:
-    return BoxTable(volume, SHAPE)
+def session(volume):
+    session = StudySession.open(volume)
+    yield session
+    session.close()
+
+
+def add(session: StudySession, *boxes: Box) -> list[int]:
+    return [session.add_box(box) for box in boxes]
+
+
+def written(volume, *boxes: Box) -> BoxTable:
+    """A table as a session has left it."""
+    table = BoxTable(volume, SHAPE)
+    table.write(BoxRow(number + 1, box) for number, box in enumerate(boxes))
+    return table
 
 
 @pytest.fixture
-def points(volume) -> PointPrompts:
-    prompts = PointPrompts(volume, VolumeGeometry(volume))
+def points(volume) -> PointLists:
+    prompts = PointLists(volume, VolumeGeometry(volume))
     prompts.write([Point(1, 5.5, 6.5), Point(4, 30.25, 20.5), Point(2, 7.5, 6.5, positive=False)])
     return prompts
 
 
-def type_into(table: BoxTable, row: int, column: str, text: str) -> None:
+def type_into(node, row: int, column: str, text: str) -> None:
     """As the Tables module does it."""
-    table.node.SetCellText(row, table.node.GetColumnIndex(column), text)
+    node.SetCellText(row, node.GetColumnIndex(column), text)
 
 
-def cells(table: BoxTable, column: str) -> list[str]:
-    node = table.node.GetTable()
+def cells(session: StudySession, column: str) -> list[str]:
+    node = session.nodes.boxes.node.GetTable()
     return [node.GetValueByName(row, column).ToString() for row in range(node.GetNumberOfRows())]
 
 
@@ -60,72 +75,71 @@ def cells(table: BoxTable, column: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", ['a "quoted" name', '"first', "#5", "two\nlines", "a\ttab", "50%", "50%22", "a,b|c", "é 漢"])
-def test_any_label_survives_saving_the_scene(scene, table, tmp_path, text):
-    table.add(replace(BOX, label=text, source=text))
-    table.add(BOX)
-    rows = table.rows()
+def test_any_label_survives_saving_the_scene(scene, session, tmp_path, text):
+    rows = add(session, replace(BOX, label=text, source=text), BOX) and session.boxes
+    session.close()
     assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
     scene.Clear(0)
     assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True, slicer.vtkMRMLMessageCollection())
-    assert BoxTable(scene.GetFirstNodeByName("LGE"), SHAPE).rows() == rows
+    assert StudySession.open(scene.GetFirstNodeByName("LGE")).boxes == rows
 
 
 @pytest.mark.parametrize(
     ("column", "text"),
     [("slice", "inf"), ("slice", "2.5"), ("slice", "99"), ("x0", "nine"), ("x1", "nan"), ("y1", "0"), ("state", "maybe")],
 )
-def test_a_row_that_is_no_box_is_named_kept_and_counts_again_when_it_is_mended(table, column, text):
-    first, second, third = table.add_many([BOX, replace(BOX, slice=3), replace(BOX, slice=4)])
-    before = cells(table, column)[1]
-    type_into(table, 1, column, text)
-    assert [row.id for row in table.rows()] == [first, third]
-    (problem,) = table.problems
+def test_a_row_that_is_no_box_is_named_kept_and_counts_again_when_it_is_mended(session, column, text):
+    first, second, third = add(session, BOX, replace(BOX, slice=3), replace(BOX, slice=4))
+    before = cells(session, column)[1]
+    type_into(session.nodes.boxes.node, 1, column, text)
+    assert [row.id for row in session.boxes] == [first, third]
+    (problem,) = session.nodes.boxes.read().problems
     assert "Row 2" in problem
 
-    table.remove(first)
-    assert cells(table, "id") == [str(third), str(second)]
-    assert cells(table, column)[1] == text
-    new = table.add(replace(BOX, slice=5))
+    session.remove_box(first)
+    assert cells(session, "id") == [str(third), str(second)]
+    assert cells(session, column)[1] == text
+    new = session.add_box(replace(BOX, slice=5))
     assert new > third
 
-    type_into(table, 2, column, before)
-    assert table.problems == []
-    assert table.box(second) == replace(BOX, slice=3)
+    type_into(session.nodes.boxes.node, 2, column, before)
+    assert session.nodes.boxes.read().problems == []
+    assert session.box(second) == replace(BOX, slice=3)
 
 
-def test_a_column_of_the_users_own_stays_with_its_boxes(table):
-    first, _second, _third = table.add_many([BOX, replace(BOX, slice=3), replace(BOX, slice=4)])
+def test_a_column_of_the_users_own_stays_with_its_boxes(session):
+    first, _second, _third = add(session, BOX, replace(BOX, slice=3), replace(BOX, slice=4))
     remarks, sizes = vtk.vtkStringArray(), vtk.vtkDoubleArray()
     for column, name, values in ((remarks, "remark", ("one", "two", "three")), (sizes, "size", (1.5, 2.5, 3.5))):
         column.SetName(name)
         for value in values:
             column.InsertNextValue(value)
-        table.node.AddColumn(column)
-    table.remove(first)
-    table.add(replace(BOX, slice=5))
-    assert cells(table, "remark") == ["two", "three", ""]
-    assert cells(table, "size")[:2] == ["2.5", "3.5"]
+        session.nodes.boxes.node.AddColumn(column)
+    session.remove_box(first)
+    session.add_box(replace(BOX, slice=5))
+    assert cells(session, "remark") == ["two", "three", ""]
+    assert cells(session, "size")[:2] == ["2.5", "3.5"]
 
 
-def test_a_table_without_the_columns_of_a_box_keeps_its_rows(table):
-    table.add_many([BOX, replace(BOX, slice=3)])
-    table.node.GetTable().RemoveColumnByName("x0")
-    table.node.Modified()
-    assert table.rows() == []
-    assert "x0" in table.problems[0]
-    table.add(replace(BOX, slice=4))
-    assert table.all_boxes() == [replace(BOX, slice=4)]
-    assert cells(table, "slice") == ["4", "2", "3"]
+def test_a_table_without_the_columns_of_a_box_keeps_its_rows(session):
+    add(session, BOX, replace(BOX, slice=3))
+    session.nodes.boxes.node.GetTable().RemoveColumnByName("x0")
+    session.nodes.boxes.node.Modified()
+    assert session.boxes == ()
+    assert "x0" in session.nodes.boxes.read().problems[0]
+    session.add_box(replace(BOX, slice=4))
+    assert [row.box for row in session.boxes] == [replace(BOX, slice=4)]
+    assert cells(session, "slice") == ["4", "2", "3"]
 
 
 # ---------------------------------------------------------------- nodes in the views
 
 
-def views_of(table: BoxTable) -> BoxViews:
-    return BoxViews(table, VolumeGeometry(table.volume_node), on_edited=lambda *_: None, on_removed=lambda *_: None)
+def views_of(session: StudySession) -> BoxViews:
+    return BoxViews(session, on_edited=lambda *_: None, on_removed=lambda *_: None)
 
 
-def test_a_box_shows_in_its_own_slice_alone_in_an_uneven_stack(scene, volume, table):
+def test_a_box_shows_in_its_own_slice_alone_in_an_uneven_stack(scene, volume):
     add_gaps(scene, volume, np.array([0.0, 0.0, 60.0, 60.0, 60.0, 60.0]))
     geometry = VolumeGeometry(volume)
     for k in range(SHAPE[0]):
@@ -134,9 +148,9 @@ def test_a_box_shows_in_its_own_slice_alone_in_an_uneven_stack(scene, volume, ta
         assert [other for other in range(SHAPE[0]) if reach[other] < size[2] / 2 - 1e-3] == [k]
 
 
-def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, table):
-    number = table.add(BOX)
-    views = views_of(table)
+def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, session):
+    number = session.add_box(BOX)
+    views = views_of(session)
     original = views.node(number)
     views.close()
     copy = slicer.vtkMRMLMarkupsROINode()
@@ -144,7 +158,7 @@ def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, table):
     scene.AddNode(copy)
     display = scene.AddNewNodeByClass("vtkMRMLMarkupsROIDisplayNode")
     copy.SetAndObserveDisplayNodeID(display.GetID())
-    views = views_of(table)
+    views = views_of(session)
     assert original.GetDisplayVisibility()
     assert not copy.GetDisplayVisibility()
     assert views.node(number) is original
@@ -153,8 +167,8 @@ def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, table):
 # ---------------------------------------------------------------- points
 
 
-def places(points: PointPrompts) -> list[tuple[int, float, float, bool]]:
-    return [(p.slice, round(p.x, 3), round(p.y, 3), p.positive) for p in points.points()]
+def places(points: PointLists) -> list[tuple[int, float, float, bool]]:
+    return [(p.slice, round(p.x, 3), round(p.y, 3), p.positive) for p in points.read()]
 
 
 @pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
@@ -165,7 +179,7 @@ def test_points_stay_on_their_pixels_when_a_transform_is_applied_for_good(scene,
     assert places(points) == before
     volume.HardenTransform()
     assert places(points) == before
-    assert places(PointPrompts(volume, VolumeGeometry(volume))) == before
+    assert places(PointLists(volume, VolumeGeometry(volume))) == before
     assert points.node(True).GetTransformNodeID() is None
 
 
@@ -175,7 +189,7 @@ def test_points_are_found_on_their_pixels_when_nobody_watched_the_transform(scen
     points.close()
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
     volume.HardenTransform()
-    assert places(PointPrompts(volume, VolumeGeometry(volume))) == before
+    assert places(PointLists(volume, VolumeGeometry(volume))) == before
 
 
 @pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
@@ -198,8 +212,8 @@ def test_points_follow_a_volume_whose_origin_is_set(volume, points):
 def test_points_on_the_edge_of_the_image_count(points):
     edges = [Point(0, 0.0, 0.0), Point(5, 40.0, 30.0), Point(3, 40.0, 0.0), Point(3, 0.0, 30.0)]
     points.write(edges)
-    assert [(p.slice, p.x, p.y) for p in points.points()] == [(p.slice, pytest.approx(p.x), pytest.approx(p.y)) for p in edges]
-    assert all(0 <= p.x <= 40 and 0 <= p.y <= 30 for p in points.points())
+    assert [(p.slice, p.x, p.y) for p in points.read()] == [(p.slice, pytest.approx(p.x), pytest.approx(p.y)) for p in edges]
+    assert all(0 <= p.x <= 40 and 0 <= p.y <= 30 for p in points.read())
 
 
 def test_a_point_placed_beside_the_image_is_hidden_and_goes_with_the_next_change(volume, points):
@@ -209,7 +223,7 @@ def test_a_point_placed_beside_the_image_is_hidden_and_goes_with_the_next_change
     node.AddControlPointWorld(vtk.vtkVector3d(*beside))
     assert places(points) == before
     assert [node.GetNthControlPointVisibility(n) for n in range(3)] == [True, True, False]
-    points.write(points.points()[:1])
+    points.write(points.read()[:1])
     assert node.GetNumberOfControlPoints() == 1
 
 
@@ -221,15 +235,16 @@ def test_the_preview_of_a_point_that_is_being_placed_does_not_count(points):
     assert places(points) == before
 
 
-def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, table, points):
-    table.add(replace(BOX, state=BoxState.ACCEPTED))
+def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session):
+    session.add_box(replace(BOX, state=BoxState.ACCEPTED))
+    session.add_point(Point(1, 5.5, 6.5))
     copy = slicer.vtkMRMLScalarVolumeNode()
     copy.Copy(volume)
     scene.AddNode(copy)
-    assert BoxTable(copy, SHAPE).rows() == []
-    assert PointPrompts(copy, VolumeGeometry(copy)).points() == []
+    assert StudySession.open(copy).prompts() == ([], [])
     volume.SetName("Another name")
-    assert BoxTable(volume, SHAPE).all_boxes() == table.all_boxes()
+    session.close()
+    assert StudySession.open(volume).boxes == session.boxes
 
 
 # ---------------------------------------------------------------- what the user sees of it
@@ -261,8 +276,8 @@ def visible(scene) -> int:
 def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):
     other = add_volume(scene, np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE 2")
     workflow.select(volume)
-    workflow.add_box(BOX)
-    workflow.add_point(Point(2, 7.5, 6.5))
+    workflow.session.add_box(BOX)
+    workflow.session.add_point(Point(2, 7.5, 6.5))
     assert visible(scene) == 2
     workflow.select(other)
     assert visible(scene) == 0
@@ -275,28 +290,27 @@ def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, wor
 
 def test_boxes_of_a_deleted_table_are_not_shown_any_more_and_come_back_with_undo(scene, volume, workflow):
     workflow.select(volume)
-    workflow.add_box(BOX)
-    scene.RemoveNode(workflow.session.boxes.node)
+    workflow.session.add_box(BOX)
+    scene.RemoveNode(workflow.session.nodes.boxes.node)
     workflow.pump()
     assert visible(scene) == 0
-    assert workflow.undo()
-    assert workflow.session.boxes.all_boxes() == [BOX]
+    assert workflow.session.undo()
+    assert [row.box for row in workflow.session.boxes] == [BOX]
     assert visible(scene) == 1
 
 
-def test_a_box_whose_display_node_was_deleted_can_be_removed(scene, table):
-    number = table.add(BOX)
-    views = views_of(table)
+def test_a_box_whose_display_node_was_deleted_can_be_removed(scene, session):
+    number = session.add_box(BOX)
+    views = views_of(session)
     scene.RemoveNode(views.node(number).GetDisplayNode())
-    table.remove(number)
-    table.add(replace(BOX, slice=4))
+    session.remove_box(number)
+    session.add_box(replace(BOX, slice=4))
     assert visible(scene) == 1
 
 
 def test_rows_that_are_no_boxes_are_told_when_the_study_is_opened(scene, volume, workflow):
-    table = BoxTable(volume, SHAPE)
-    table.add_many([BOX, replace(BOX, slice=3)])
-    type_into(table, 0, "x0", "nine")
+    table = written(volume, BOX, replace(BOX, slice=3))
+    type_into(table.node, 0, "x0", "nine")
     table.close()
     assert workflow.select(volume)
     assert "Row 1" in workflow.note

@@ -10,9 +10,9 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene import attributes
-from MyoScarSegLib.scene.segmentation import ScarSegmentation
-from MyoScarSegLib.scene.session import StudySession
+from MyoScarSegLib.scene.scar_segment import ScarSegment
 from MyoScarSegLib.scene.study_nodes import StudyNodes
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.workflow import Workflow
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
 
@@ -45,7 +45,7 @@ def scans(monkeypatch):
         done.append(1)
         return through(scene)
 
-    for module in ("attributes", "folder", "study_nodes"):
+    for module in ("attributes", "study_folder", "study_nodes"):
         monkeypatch.setattr(f"MyoScarSegLib.scene.{module}.our_nodes", counted)
     return done
 
@@ -66,14 +66,16 @@ def test_a_volume_that_is_moved_many_times_has_one_study_and_an_edit_is_one_upda
         workflow.pump()
         assert workflow.session.is_current()
     updates = []
-    monkeypatch.setattr(StudyNodes, "settle", lambda *_: updates.append(1))
-    workflow.add_box(BOX)
+    monkeypatch.setattr(StudyNodes, "keep", lambda *_: updates.append(1))
+    workflow.session.add_box(BOX)
     assert len(updates) == 1
-    box_id = workflow.session.boxes.rows()[0].id
+    box_id = workflow.session.boxes[0].id
     updates.clear()
     slicer.util.arrayFromVolumeModified(volume)  # what is not moved stays as it is
     workflow.pump()
-    workflow.session.boxes.update(box_id, x0=12.0)  # from outside of the workflow: noticed by whoever observes
+    table = workflow.session.nodes.boxes.node
+    table.SetCellText(0, table.GetColumnIndex("x0"), "12.0")  # by others: noticed by whoever observes
+    assert workflow.session.box(box_id).x0 == 12.0
     assert len(updates) == 1
     assert alive() - before == 1
 
@@ -109,7 +111,7 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
     woken = []
     assert workflow.select(volume)
     session = workflow.session
-    workflow.add_box(BOX)
+    workflow.session.add_box(BOX)
     segment_id = session.segmentation.segment_id  # a new node, of which nobody was told
     while workflow.pump():
         pass
@@ -123,11 +125,11 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
         pass
     assert session.history.undo_label.startswith("Edit slices 1")
     woken.clear()
-    scene.RemoveNode(workflow.views.node(session.boxes.rows()[0].id))
+    scene.RemoveNode(workflow.views.node(session.boxes[0].id))
     assert woken
     while workflow.pump():
         pass
-    assert not session.boxes.rows()
+    assert not session.boxes
 
 
 def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflow, scene, volume):
@@ -137,7 +139,7 @@ def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflo
     workflow.pump()
     other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
     other.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    assert workflow.use_segmentation(other)
+    assert workflow.session.use_segmentation(other)
     while workflow.pump():
         pass
     woken = []
@@ -150,15 +152,15 @@ def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflo
 
 def test_an_edit_goes_through_a_scene_only_after_nodes_have_come_or_gone(workflow, scene, volume, scans):
     assert workflow.select(volume)
-    workflow.add_box(BOX)
-    box_id = workflow.session.boxes.rows()[0].id
+    workflow.session.add_box(BOX)
+    box_id = workflow.session.boxes[0].id
     session = workflow.session
     session.segmentation.write_slices({1: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
-    workflow.update_box(box_id, x0=11.0)
+    workflow.session.update_box(box_id, x0=11.0)
     while workflow.pump():
         pass
     scans.clear()
-    workflow.update_box(box_id, x0=12.0)
+    workflow.session.update_box(box_id, x0=12.0)
     while workflow.pump():
         pass
     assert not scans
@@ -175,12 +177,12 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
     node, kind = workflow.session.segmentation.node, "Closed surface"
     node.CreateClosedSurfaceRepresentation()
     shown = node.GetSegmentation().ContainsRepresentation
-    write = ScarSegmentation.write_slices
-    monkeypatch.setattr(ScarSegmentation, "write_slices", lambda self, masks: written.append(sorted(masks)) or write(self, masks))
-    assert workflow.set_threshold(0.75)
+    write = ScarSegment.write_slices
+    monkeypatch.setattr(ScarSegment, "write_slices", lambda self, masks: written.append(sorted(masks)) or write(self, masks))
+    workflow.session.set_threshold(0.75)
     assert written == [[2]] and shown(kind), "one value alone is shown at once"
     for threshold in (0.9, 0.96, 0.985):
-        assert workflow.set_threshold(threshold, same_step=True)
+        workflow.session.set_threshold(threshold)
         now[0] += 0.1
         assert workflow.pump() and not shown(kind)
     assert written == [[2]] * 4
@@ -188,8 +190,8 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
     while workflow.pump():
         pass
     assert shown(kind)
-    assert workflow.undo() and shown(kind), "later edits show their surface at once again"
-    workflow.set_threshold(0.3, same_step=True)
+    assert workflow.session.undo() and shown(kind), "later edits show their surface at once again"
+    workflow.session.set_threshold(0.3)
     workflow.select(None)
     assert shown(kind), "also when the study is left meanwhile"
     workflow.close()

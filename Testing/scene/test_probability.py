@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.result import mask_of
-from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.probability import ProbabilityVolume, check_growth
+from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene.probability_volume import check_growth
+from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_volume, random_matrix
 
 
@@ -45,49 +45,40 @@ def volume(scene):
     return add_volume(scene, (5, 12, 16), random_matrix(4, (1.2, 1.5, 8.0)))
 
 
-def kept(volume, held=()) -> ProbabilityVolume:
-    return ProbabilityVolume(volume, VolumeGeometry(volume), (1.5, 1.2), set(held))
+@pytest.fixture
+def session(volume):
+    session = StudySession.open(volume)
+    yield session
+    session.close()
 
 
-def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(scene, volume):
-    probability = kept(volume)
-    assert probability.node is None
-    given = np.random.default_rng(0).random((12, 16)).astype(np.float32)
-    probability.write({3: given})
+def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volume):
     import slicer
 
-    node = probability.node
+    assert session.nodes.probability.node is None
+    given = np.random.default_rng(0).random((12, 16)).astype(np.float32)
+    session.apply_masks(SliceMasks(probability={3: given}))
+    node = session.nodes.probability.node
     assert np.array_equal(slicer.util.arrayFromVolume(node)[3], given)
     assert np.allclose(slicer.util.arrayFromVTKMatrix(ijk_to_ras(node)), slicer.util.arrayFromVTKMatrix(ijk_to_ras(volume)))
     assert node.GetHideFromEditors() and node.GetDisplayNode() is None
-    assert probability.slices == [3]
-    assert np.array_equal(kept(volume, {3}).of(3), given)
+    assert np.array_equal(session.state.models[3].probability, given)
 
 
-def test_later_change_of_the_given_array_does_not_reach_what_was_kept(scene, volume):
-    probability = kept(volume)
+def test_later_change_of_the_given_array_does_not_reach_what_was_kept(session):
     given = np.full((12, 16), 0.75, dtype=np.float32)
-    probability.write({1: given})
+    session.apply_masks(SliceMasks(probability={1: given}))
     given[:] = 0
-    assert probability.of(1).min() == 0.75
-    assert not probability.of(1).flags.writeable
-
-
-def test_node_that_the_user_deleted_is_made_again_from_memory(scene, volume):
-    probability = kept(volume)
-    probability.write({2: np.full((12, 16), 0.5, dtype=np.float32)})
-    scene.RemoveNode(probability.node)
-    assert probability.node is None
-    probability.restore_node()
-    assert kept(volume, {2}).of(2).min() == 0.5
+    kept = session.state.models[1].probability
+    assert kept.min() == 0.75
+    assert not kept.flags.writeable
 
 
 @pytest.mark.parametrize("given", [np.zeros((3, 3), np.float32), np.full((12, 16), 1.5, np.float32), np.full((12, 16), np.nan)])
-def test_what_is_no_probability_of_this_study_is_refused(scene, volume, given):
-    probability = kept(volume)
+def test_what_is_no_probability_of_this_study_is_refused(session, given):
     with pytest.raises(SceneError):
-        probability.write({2: given, 3: np.zeros((12, 16), np.float32)})
-    assert probability.slices == []
+        session.apply_masks(SliceMasks(probability={2: given, 3: np.zeros((12, 16), np.float32)}))
+    assert session.state.segmented == []
 
 
 def ijk_to_ras(node):

@@ -8,7 +8,7 @@ import pytest
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
-from MyoScarSegLib.scene.session import StudySession
+from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
 
 slicer = pytest.importorskip("slicer")
@@ -40,7 +40,7 @@ def test_volume_and_mass_are_those_of_the_voxels_in_the_world(scene, seed, moved
     if moved:
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
     session = segmented(volume, 1, 3, 4)
-    burden = session.burden()
+    burden = session.burden
     voxel_ml = abs(np.linalg.det(matrix[:3, :3])) / 1000
     pixels = int(session.mask().sum())
     assert burden.volume_ml == pytest.approx(pixels * voxel_ml, rel=1e-6)
@@ -74,39 +74,40 @@ def test_gaps_between_slices_count_where_the_acquisition_transform_puts_them(sce
     session = segmented(volume, 1, 2, 3)
     extents = [10, 10, 17.5, 17.5, 10, 10]
     areas = session.mask().sum(axis=(1, 2)) * 1.4 * 1.4
-    assert session.burden().volume_ml == pytest.approx(float(areas @ extents) / 1000, rel=1e-4)
+    assert session.burden.volume_ml == pytest.approx(float(areas @ extents) / 1000, rel=1e-4)
     assert session.segmentation.node.GetTransformNodeID() == grid.GetID()
     session.close()
 
 
 def test_table_shows_every_slice_and_the_sum_and_follows_every_change(scene):
     session = segmented(add_volume(scene, SHAPE), 1, 2)
-    burden, rows = session.burden(), cells(session.results.node)
+    burden, rows = session.burden, cells(session.nodes.results.node)
     assert len(rows) == SHAPE[0] + 1
     assert rows[1][:2] == ["1", str(burden.slices[1].pixels)]
     assert rows[1][5] == "0.75"
     assert rows[-1] == ["all", str(burden.pixels), f"{sum(s.area_mm2 for s in burden.slices):.1f}",
                         f"{burden.volume_ml:.3f}", f"{burden.mass_g:.3f}", "", ""]  # fmt: skip
     session.set_threshold(0.1)
-    assert cells(session.results.node)[-1][1] == str(session.burden().pixels) != rows[-1][1]
+    assert cells(session.nodes.results.node)[-1][1] == str(session.burden.pixels) != rows[-1][1]
     session.undo()
-    assert cells(session.results.node) == rows
+    assert cells(session.nodes.results.node) == rows
     array = session.mask().astype(np.uint8)
     array[4, 2:5, 2:5] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(
         array, session.segmentation.node, session.segmentation.segment_id, session.volume_node
     )
     session.refresh()
-    assert cells(session.results.node)[4][1] == "9"
-    assert cells(session.results.node)[4][6] == "yes"
+    assert cells(session.nodes.results.node)[4][1] == "9"
+    assert cells(session.nodes.results.node)[4][6] == "yes"
     session.close()
 
 
 def test_second_table_says_where_the_numbers_come_from(scene):
     volume = add_volume(scene, SHAPE)
     session = StudySession.open(volume)
-    session.apply_masks(SliceMasks(probability={1: blob(SHAPE[1:], 9, 9, 4)}), {"segmenter": "tiny", "segmenter_sha256": "ab"})
-    facts = dict(cells(session.results.provenance_node))
+    provenance = {"segmenter": "tiny", "segmenter_sha256": "ab"}
+    session.apply_masks(SliceMasks({1: blob(SHAPE[1:], 9, 9, 4)}, provenance=provenance))
+    facts = dict(cells(session.nodes.results.provenance_node))
     assert facts["segmenter"] == "tiny" and facts["segmenter_sha256"] == "ab"
     assert facts["threshold"] == "0.5" and facts["density_g_per_ml"] == "1.05"
     session.close()

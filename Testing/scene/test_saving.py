@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ import pytest
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.result import SliceMasks
-from MyoScarSegLib.scene.session import StudySession, sessions
-from Testing.scene.test_session import everything, paint
-from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
+from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene.study_session import StudySession, sessions
+from MyoScarSegLib.scene.study_state import StudyState
+from Testing.support.session_factory import add_transform, add_volume, blob, everything, paint, random_matrix
 
 slicer = pytest.importorskip("slicer")
 
@@ -28,11 +27,11 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
     session = StudySession.open(volume)
     session.apply_proposals([Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
-    session.set_box_state(session.boxes.rows()[0].id, BoxState.REJECTED)
+    session.set_box_state(session.boxes[0].id, BoxState.REJECTED)
     session.add_box(Box(4, 3.25, 4.5, 12, 13))
     session.add_point(Point(2, 20.5, 18.5, positive=False))
     probability = {k: blob(session.study.slice_shape, 24, 20, 6 + seed + 0.1 * k) for k in (1, 2, 3)}
-    session.apply_masks(SliceMasks(probability=probability, scores={1: 0.8, 2: 0.7}, failed={5: "no memory"}), PROVENANCE)
+    session.apply_masks(SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
     session.set_threshold(0.35)
     session.set_growth_mm(2.1)
     paint(session, 3)
@@ -79,7 +78,7 @@ def save(request):
 
 
 def fresh_scene(tmp_path_factory):
-    from MyoScarSegLib.scene.headless import bootstrap
+    from MyoScarSegLib.scene.demo_scene import bootstrap
 
     return bootstrap(tmp_path_factory.mktemp("fresh"))
 
@@ -91,16 +90,16 @@ def same(loaded: tuple, saved: tuple) -> None:
 
 def test_everything_comes_back(scene, save, tmp_path, tmp_path_factory):
     session = make_study(scene, "LGE", 1, transform=True)
-    saved, burden, provenance = everything(session), session.burden(), session.provenance
+    saved, burden, provenance = everything(session), session.burden, session.provenance
     load = save(scene, tmp_path)
     session.close()
     again = fresh_scene(tmp_path_factory)
     load(again)
     (loaded,) = sessions(again)
     loaded = StudySession.open(loaded.volume_node)
-    assert loaded.problem == ""
+    assert loaded.nodes.problem == ""
     same(everything(loaded), saved)
-    assert loaded.burden().volume_ml == pytest.approx(burden.volume_ml)
+    assert loaded.burden.volume_ml == pytest.approx(burden.volume_ml)
     assert loaded.provenance == provenance
     assert loaded.edited_slices == [3]
     assert loaded.to_result().scores == {1: 0.8, 2: 0.7}
@@ -110,7 +109,7 @@ def test_everything_comes_back(scene, save, tmp_path, tmp_path_factory):
 
 def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     session = make_study(scene, "LGE", 1)
-    lower = session.probability.mask_of(0.2, 2.1, 1)
+    lower = mask_of(session.state.models[1].probability, 0.2, 2.1, session.study.geometry.pixel_spacing_mm)
     painted, nodes = session.mask()[3], scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
     load = save(scene, tmp_path)
     session.close()
@@ -122,7 +121,7 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     before = everything(loaded)
     assert loaded.set_threshold(0.2) == [3]
     assert np.array_equal(loaded.mask()[1], lower)
-    ids = {row.id for row in loaded.boxes.rows()}
+    ids = {row.id for row in loaded.boxes}
     assert loaded.add_box(Box(0, 1, 1, 9, 9)) not in ids
     given = SliceMasks(probability={k: blob(SHAPE[1:], 10, 10, 4) for k in (2, 3)})
     assert loaded.apply_masks(given) == [3]
@@ -197,14 +196,14 @@ def test_probability_is_saved_compressed(scene, tmp_path):
 
 def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
     session = make_study(scene, "LGE", 1)
-    mask, boxes = session.mask(), session.boxes.rows()
-    node = session._nodes.record.node
+    mask, boxes = session.mask(), session.boxes
+    node = session.nodes.record.node
     session.close()
-    for text in ('{"version": 7}', "no json", '{"version": 1, "threshold": "high"}', "[]"):
+    for text in ('{"version": 7}', "no json", '{"version": 2, "threshold": "high"}', "[]"):
         node.SetParameter("MyoScarSeg.Record", text)
         loaded = StudySession.open(session.volume_node)
-        assert "cannot be read" in loaded.problem
-        assert np.array_equal(loaded.mask(), mask) and loaded.boxes.rows() == boxes
+        assert "cannot be read" in loaded.nodes.problem
+        assert np.array_equal(loaded.mask(), mask) and loaded.boxes == boxes
         assert loaded.apply_masks(SliceMasks(probability={1: blob(SHAPE[1:], 5, 5, 3)})) == [1]  # counts as the user's now
         loaded.close()
 
@@ -218,5 +217,5 @@ def test_closing_the_scene_ends_the_session_without_a_word(scene):
     volume = add_volume(scene, SHAPE, name="LGE")
     fresh = StudySession.open(volume)
     assert not fresh.segmented and not fresh.history.can_undo
-    assert replace(fresh._state, slices={}) == replace(fresh._state)
+    assert fresh.state == StudyState()
     fresh.close()

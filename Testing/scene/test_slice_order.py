@@ -47,14 +47,14 @@ def reload(scene, path):
 def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp_path):
     import slicer
 
-    from MyoScarSegLib.scene.session import StudySession
+    from MyoScarSegLib.scene.study_session import StudySession
 
     session = StudySession.open(volume)
     probability = np.zeros(SHAPE, dtype=np.float32)
     probability[0, 5:12, 4:9], probability[3, 20:25, 10:20] = 0.9, 0.8
     session.add_box(Box(0, 3, 4, 10, 13))
     session.add_point(Point(3, 12.5, 21.5))
-    session.apply_masks(SliceMasks({0: probability[0], 3: probability[3]}), {"segmenter": "a"})
+    session.apply_masks(SliceMasks({0: probability[0], 3: probability[3]}, provenance={"segmenter": "a"}))
     session.close()
     probability = probability[::-1]  # the reader reverses the slices, so they are counted from the other end
     for turn in range(2):  # a second time, because they must not be counted anew again
@@ -62,12 +62,12 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
         as_read, matrix = slicer.util.arrayFromVolume(volume).copy(), matrix_of(volume)
         session = StudySession.open(volume)
         assert np.array_equal(slicer.util.arrayFromVolume(volume), as_read) and np.array_equal(matrix_of(volume), matrix)
-        assert [box.slice for box in session.boxes.all_boxes()] == [4]
-        assert [(p.slice, round(p.x, 3), round(p.y, 3)) for p in session.points.points()] == [(1, 12.5, 21.5)]
+        assert [row.box.slice for row in session.boxes] == [4]
+        assert [(p.slice, round(p.x, 3), round(p.y, 3)) for p in session.points] == [(1, 12.5, 21.5)]
         assert np.array_equal(session.mask(), probability > 0.5)
-        assert session.probability.slices == [1, 4]
+        assert session.state.segmented == [1, 4]
         assert np.array_equal(scar_in_scene(volume, session.segmentation.node), probability > 0.5)
-        assert np.allclose(session.probability.array(), probability)
+        assert np.allclose(session.state.probabilities(session.geometry.shape), probability)
         assert session.edited_slices == []
         session.add_box(Box(turn + 1, 3, 4, 10, 13))
         assert session.undo()
@@ -78,7 +78,7 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
     """Its slices run along another axis of the file, so what the reader reverses is an axis in their plane."""
     import slicer
 
-    from MyoScarSegLib.scene.session import StudySession
+    from MyoScarSegLib.scene.study_session import StudySession
 
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LGE")
     slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(100, 20, (30, 24, 5)).astype(np.float32))
@@ -87,14 +87,14 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
     probability = np.zeros(session.study.voxels.shape, dtype=np.float32)
     probability[1, 4:10, 5:12] = 0.9
     session.add_box(Box(1, 5, 4, 12, 10))
-    session.apply_masks(SliceMasks({1: probability[1]}), {"segmenter": "a"})
+    session.apply_masks(SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
     world = session.geometry.to_world(np.array([[5.0, 4.0, 1.0], [12.0, 10.0, 1.0]]))
     session.close()
     volume = reload(scene, tmp_path / "a.mrb")
     as_read = slicer.util.arrayFromVolume(volume).copy()
     session = StudySession.open(volume)
     assert np.array_equal(slicer.util.arrayFromVolume(volume), as_read)
-    (box,) = session.boxes.all_boxes()
+    (box,) = [row.box for row in session.boxes]
     corners = session.geometry.to_world(np.array([[box.x0, box.y0, 1.0], [box.x1, box.y1, 1.0]]))
     np.testing.assert_allclose(np.sort(corners, axis=0), np.sort(world, axis=0), atol=1e-3)
     assert (box.x0, box.y0) != (5, 4), "else nothing was reversed, and this shows nothing"
@@ -104,8 +104,8 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
 def test_volume_whose_slices_are_where_they_were_is_not_counted_anew(scene, volume):
     import slicer
 
-    from MyoScarSegLib.scene.session import StudySession
     from MyoScarSegLib.scene.slice_order import reversed_axis
+    from MyoScarSegLib.scene.study_session import StudySession
 
     session = StudySession.open(volume)
     session.add_box(Box(0, 3, 4, 10, 13))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 
 from MyoScarSegLib.scene import terminology
-from MyoScarSegLib.scene.segmentation import COLOUR
+from MyoScarSegLib.scene.scar_segment import COLOUR
 from MyoScarSegLib.study.tissue import TISSUES, class_of_segment
 
 

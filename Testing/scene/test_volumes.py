@@ -20,10 +20,9 @@ pytest.importorskip("slicer")
 import slicer
 
 from MyoScarSegLib.scene.attributes import claim
-from MyoScarSegLib.scene.demo_scene import add_study
-from MyoScarSegLib.scene.geometry import VolumeGeometry
-from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.volumes import content_hash, describe, likely_lge, study_of
+from MyoScarSegLib.scene.lge_volumes import add_study, content_hash, describe, likely_lge, study_of
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 PLACE = np.diag([-1.5, -1.25, 8.0, 1.0])
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,13 +22,16 @@ from Testing.support.workflow_factory import catch_up, encode_all, fingerprint, 
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+from MyoScarSegLib.scene.export import export_scene
+from MyoScarSegLib.scene.study_session import StudySession
+
 SMALL = PhantomSettings(slices=4, rows=80, columns=72, pixel_spacing_mm=(2.4, 2.4))
 BOX = Box(1, 20, 20, 50, 50)
 
 
 @pytest.fixture
 def volume(scene):
-    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.lge_volumes import add_study
 
     return add_study(scene, make_phantom(3, settings=SMALL).study, "LGE")
 
@@ -55,10 +59,10 @@ def fails(workflow, action) -> str:
 
 def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, scene):
     before = fingerprint(scene)
-    for action in (workflow.propose(), workflow.segment(), workflow.process()):
-        assert "Choose an LGE volume" in fails(workflow, action)
-    assert workflow.add_box(BOX) is None
-    assert not workflow.undo()
+    for verb in (StudySession.propose, StudySession.segment, StudySession.process, StudySession.undo):
+        assert workflow.attempt(verb) is None
+        assert "Choose an LGE volume" in sentence(workflow)
+    assert workflow.attempt(StudySession.add_box, BOX) is None
     assert not workflow.select(None)
     assert "Choose" in workflow.status
     assert fingerprint(scene) == before
@@ -67,22 +71,22 @@ def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, s
 def test_segmenting_without_any_prompt_says_what_to_do(workflow, volume, scene):
     workflow.select(volume)
     before = fingerprint(scene)
-    assert "propose boxes, or draw one" in fails(workflow, workflow.segment())
+    assert "propose boxes, or draw one" in fails(workflow, workflow.session.segment())
     assert fingerprint(scene) == before
 
 
 def test_slice_that_is_not_there_is_refused(workflow, volume):
     workflow.select(volume)
     workflow.live = False
-    workflow.add_box(BOX)
-    assert "no slice 9" in fails(workflow, workflow.segment([1, 9]))
+    workflow.session.add_box(BOX)
+    assert "no slice 9" in fails(workflow, workflow.session.segment([1, 9]))
 
 
 def test_volume_deleted_during_segmentation(workflow, volume, scene):
     workflow.select(volume)
-    workflow.add_box(BOX)
+    workflow.session.add_box(BOX)
     catch_up(workflow)
-    action = workflow.segment()
+    action = workflow.session.segment()
     scene.RemoveNode(volume)
     before = fingerprint(scene)
     assert action.state == "cancelled"
@@ -106,10 +110,10 @@ def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_l
 
 
 def test_scene_closed_during_proposing(workflow, volume, scene):
-    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.lge_volumes import add_study
 
     workflow.select(volume)
-    action = workflow.propose()
+    action = workflow.session.propose()
     scene.Clear(0)
     assert action.state == "cancelled"
     before = fingerprint(scene)
@@ -119,17 +123,17 @@ def test_scene_closed_during_proposing(workflow, volume, scene):
     assert fingerprint(scene) == before
     assert workflow.session is None
     assert workflow.select(add_study(scene, make_phantom(3, settings=SMALL).study, "LGE"))
-    assert finish(workflow, workflow.propose()) > 0
+    assert finish(workflow, workflow.session.propose()) > 0
 
 
 def test_worker_killed_during_segmentation_is_asked_again_by_itself(workflow, volume):
     workflow.select(volume)
     encode_all(workflow)
     workflow.live = False
-    workflow.add_box(BOX)
+    workflow.session.add_box(BOX)
     workflow.engine.pump()
     os.kill(workflow.engine.status().pid, signal.SIGKILL)
-    action = workflow.segment()
+    action = workflow.session.segment()
     pump_until(workflow, lambda: action.finished, "segment")
     assert action.state == "done", "it was asked again by itself"
     assert "asked again" in workflow.note
@@ -172,37 +176,37 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
         workflow.configure(tiny_settings)
         workflow.select(volume)
         workflow.live = False
-        workflow.add_box(BOX)
+        workflow.session.add_box(BOX)
         workflow.pump()
         before = fingerprint(scene)
-        assert words in fails(workflow, workflow.segment())
+        assert words in fails(workflow, workflow.session.segment())
         assert fingerprint(scene) == before
         assert workflow.busy == ""
         workflow.live = True  # an edit now fails as well, once, and keeps the box
-        workflow.add_box(replace(BOX, slice=2))
+        workflow.session.add_box(replace(BOX, slice=2))
         pump_until(workflow, lambda: bool(workflow.error), "the sentence on the edit")
         assert words in sentence(workflow)
-        assert len(workflow.session.boxes.rows()) == 2
+        assert len(workflow.session.boxes) == 2
     finally:
         workflow.close()
         engine.stop()
 
 
 def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_path):
-    from MyoScarSegLib.scene.console import Console
+    from MyoScarSegLib.scene.scene_console import Console
 
     workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
     workflow.select(volume)
     workflow.live = False
-    workflow.add_box(BOX)
+    workflow.session.add_box(BOX)
     workflow.pump()
     before = fingerprint(scene)
-    assert "gone.safetensors" in fails(workflow, workflow.segment())
+    assert "gone.safetensors" in fails(workflow, workflow.session.segment())
     assert fingerprint(scene) == before
     with pytest.raises(ModelError, match=r"gone\.safetensors"):
         Console(workflow).segment(volume)
     workflow.configure(tiny_settings)
-    finish(workflow, workflow.segment())
+    finish(workflow, workflow.session.segment())
 
 
 def test_volumes_that_are_no_stack_of_slices(workflow, scene):
@@ -229,7 +233,8 @@ def test_volumes_that_are_no_stack_of_slices(workflow, scene):
         assert not workflow.select(node)
         assert words in sentence(workflow)
         assert "Odd one" in workflow.error
-        assert "Choose an LGE volume first" in fails(workflow, workflow.process())
+        assert workflow.attempt(StudySession.process) is None
+        assert "Choose an LGE volume first" in sentence(workflow)
     assert fingerprint(scene) == before
 
 
@@ -243,35 +248,35 @@ def test_other_segments_of_a_segmentation_stay(workflow, volume, scene):
     segment = node.GetSegmentation().AddEmptySegment("cavity", "Cavity")
     slicer.util.updateSegmentBinaryLabelmapFromArray(cavity, node, segment, volume)
     workflow.select(volume)
-    assert workflow.use_segmentation(node), workflow.error
-    workflow.add_box(BOX)
+    assert workflow.session.use_segmentation(node), workflow.error
+    workflow.session.add_box(BOX)
     catch_up(workflow)
-    finish(workflow, workflow.segment())
+    finish(workflow, workflow.session.segment())
     assert scar_in_scene(volume, node).any()
     assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
-    assert workflow.clear()
+    workflow.session.clear()
     assert not scar_in_scene(volume, node).any()
     assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
 
 
 def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     workflow.select(volume)
-    workflow.add_box(BOX)
+    workflow.session.add_box(BOX)
     catch_up(workflow)
     node = workflow.session.segmentation.node
     workflow.live = False
-    assert workflow.update_box(workflow.session.boxes.rows()[0].id, x0=30.0)
+    assert workflow.session.update_box(workflow.session.boxes[0].id, x0=30.0)
     node.SetSelectable(False)
     before = fingerprint(scene)
-    assert "locked" in fails(workflow, workflow.segment())
+    assert "locked" in fails(workflow, workflow.session.segment())
     assert fingerprint(scene) == before
-    assert not workflow.set_threshold(0.2)
+    assert workflow.attempt(StudySession.set_threshold, 0.2) is None
     assert "locked" in sentence(workflow)
     assert fingerprint(scene) == before
     assert workflow.session.threshold == 0.5
     node.SetSelectable(True)
-    finish(workflow, workflow.segment())
-    assert workflow.set_threshold(0.2)
+    finish(workflow, workflow.session.segment())
+    workflow.session.set_threshold(0.2)
 
 
 ROLES = ["boxes", "points -", "points +", "segmentation", "probability", "results", "provenance", "study", "box view"]
@@ -282,9 +287,9 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
     from MyoScarSegLib.scene.attributes import nodes_of
 
     workflow.select(volume)
-    workflow.add_box(BOX)
-    workflow.add_point(Point(1, 30, 30))
-    workflow.add_point(Point(1, 25, 25, positive=False))
+    workflow.session.add_box(BOX)
+    workflow.session.add_point(Point(1, 30, 30))
+    workflow.session.add_point(Point(1, 25, 25, positive=False))
     catch_up(workflow)
     nodes = nodes_of(volume, role) or [workflow.session.segmentation.node]
     for node in nodes:
@@ -292,14 +297,14 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
     for _ in range(3):
         workflow.pump()
     if role in ("boxes", "box view"):
-        assert workflow.session.boxes.rows() == []
-    assert workflow.add_box(replace(BOX, slice=2)), workflow.error
+        assert workflow.session.boxes == ()
+    assert workflow.session.add_box(replace(BOX, slice=2)), workflow.error
     catch_up(workflow)
-    finish(workflow, workflow.propose())
-    finish(workflow, workflow.segment())
+    finish(workflow, workflow.session.propose())
+    finish(workflow, workflow.session.segment())
     assert scar_in_scene(volume, workflow.session.segmentation.node)[2].any()
-    assert workflow.undo()
-    assert workflow.undo()
+    assert workflow.session.undo()
+    assert workflow.session.undo()
 
 
 def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_path):
@@ -311,7 +316,7 @@ def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_pa
         workflow.configure(tiny_settings)
         workflow.select(volume)
         before = fingerprint(scene)
-        assert "cannot be started" in fails(workflow, workflow.propose())
+        assert "cannot be started" in fails(workflow, workflow.session.propose())
         assert "Retry" in workflow.status
         assert fingerprint(scene) == before
     finally:
@@ -322,14 +327,14 @@ def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_pa
 def test_cancel_leaves_the_scene_as_it_was_and_takes_less_than_a_second(workflow, volume, scene):
     workflow.select(volume)
     workflow.live = False
-    workflow.add_box(BOX)
+    workflow.session.add_box(BOX)
     before = fingerprint(scene)
-    for start in (workflow.propose, workflow.segment, workflow.process):
+    for start in (workflow.session.propose, workflow.session.segment, workflow.session.process):
         action = start()
         for _ in range(3):
             workflow.pump()
         began = time.monotonic()
-        workflow.cancel()
+        workflow.session.cancel()
         assert action.state == "cancelled"
         assert time.monotonic() - began < 1
         assert workflow.busy == ""
@@ -341,15 +346,15 @@ def test_cancel_leaves_the_scene_as_it_was_and_takes_less_than_a_second(workflow
 
 def test_second_action_waits_for_the_first(workflow, volume):
     workflow.select(volume)
-    first = workflow.propose()
-    assert "Wait until" in fails(workflow, workflow.segment())
+    first = workflow.session.propose()
+    assert "Wait until" in fails(workflow, workflow.session.segment())
     finish(workflow, first)
 
 
 def test_error_is_gone_after_the_next_step(workflow, volume):
-    workflow.propose()
+    workflow.attempt(StudySession.propose)
     assert workflow.error
     workflow.select(volume)
     assert workflow.error == ""
     with pytest.raises(MyoScarSegError):
-        workflow.export(__import__("pathlib").Path("nowhere"))
+        export_scene(workflow.scene, Path("nowhere"))

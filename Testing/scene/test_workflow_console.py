@@ -23,7 +23,7 @@ BOX = Box(1, 20, 20, 50, 50)
 
 @pytest.fixture
 def console(workflow):
-    from MyoScarSegLib.scene.console import Console
+    from MyoScarSegLib.scene.scene_console import Console
 
     turns: list[int] = []
     console = Console(workflow, lambda: turns.append(1))
@@ -32,7 +32,7 @@ def console(workflow):
 
 
 def add(scene, name: str = "LGE", seed: int = 3):
-    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.lge_volumes import add_study
 
     return add_study(scene, make_phantom(seed, settings=SMALL).study, name)
 
@@ -41,7 +41,7 @@ def test_propose_and_segment_return_when_their_work_is_done(console, scene):
     volume = add(scene)
     told = []
     boxes = console.proposeBoxes(volume, progress=lambda *step: told.append(step))
-    assert boxes == console.workflow.session.boxes.all_boxes() != []
+    assert boxes == [row.box for row in console.workflow.session.boxes] != []
     assert told
     assert all(done <= total and message for done, total, message in told)
     node = console.segment(volume)
@@ -54,8 +54,8 @@ def test_process_is_both_in_one_step(console, scene):
     node = console.process(volume)
     assert scar_in_scene(volume, node).any()
     assert len(console.workflow.session.history.labels) == 1
-    assert console.workflow.undo()
-    assert console.workflow.session.boxes.rows() == []
+    assert console.workflow.session.undo()
+    assert console.workflow.session.boxes == ()
     assert not scar_in_scene(volume, console.workflow.session.segmentation.node).any()
 
 
@@ -82,7 +82,7 @@ def test_cancel_from_the_progress_callback_raises_cancelled(console, scene):
     volume = add(scene)
     with pytest.raises(Cancelled):
         console.proposeBoxes(volume, progress=lambda *_step: console.cancel())
-    assert console.workflow.session.boxes.rows() == []
+    assert console.workflow.session.boxes == ()
 
 
 def test_volume_deleted_while_a_script_waits(console, scene):
@@ -137,17 +137,17 @@ def test_folder_of_studies(console, tmp_path):
 def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene):
     first, second = add(scene), add(scene, "Second LGE", seed=4)
     workflow.select(first)
-    finish(workflow, workflow.process())
+    finish(workflow, workflow.session.process())
     node = workflow.session.segmentation.node
     before = scar_in_scene(first, node)
     workflow.select(second)
-    assert workflow.session.boxes.rows() == []
-    finish(workflow, workflow.process())
+    assert workflow.session.boxes == ()
+    finish(workflow, workflow.session.process())
     assert workflow.session.segmentation.node is not node
-    assert workflow.clear()
+    workflow.session.clear()
     assert np.array_equal(scar_in_scene(first, node), before)
     workflow.select(first)
-    assert workflow.undo()
+    assert workflow.session.undo()
     assert not scar_in_scene(first, node).any()
 
 
@@ -161,10 +161,10 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_pr
     for number in (last, 1 - last, last):  # the other one was made later, and left again
         node = scene.GetFirstNodeByName(names[number]) or add(scene, names[number], seed=number)
         assert workflow.select(node)
-        if not workflow.session.boxes.rows():
-            workflow.add_box(BOX)
-            workflow.add_point(Point(1, 20.0, 20.0))
-            pump_until(workflow, lambda: not workflow.waiting, "mask")
+        if not workflow.session.boxes:
+            workflow.session.add_box(BOX)
+            workflow.session.add_point(Point(1, 20.0, 20.0))
+            pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
     for number in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")):
         scene.GetNthNodeByClass(number, "vtkMRMLMarkupsNode").SetDisplayVisibility(True)  # as a program of before left them
     assert scene.WriteToMRB(str(tmp_path / "two.mrb"))
@@ -188,8 +188,8 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
 
     volume = add(scene)
     workflow.select(volume)
-    number = workflow.add_box(BOX)
-    pump_until(workflow, lambda: not workflow.waiting, "mask")
+    number = workflow.session.add_box(BOX)
+    pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
     entries = len(workflow.session.history.labels)
     before = scar_in_scene(volume, workflow.session.segmentation.node)
     roi = workflow.views.node(number)
@@ -197,33 +197,33 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
     roi.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointStartInteractionEvent)
     roi.SetSize(size[0] * 0.6, size[1] * 0.6, size[2])
     roi.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
-    box = workflow.session.boxes.box(number)
+    box = workflow.session.box(number)
     assert (box.x1 - box.x0, box.y1 - box.y0) == pytest.approx((18, 18), abs=0.01)
-    pump_until(workflow, lambda: not workflow.waiting, "mask")
+    pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
     assert not np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
     assert len(workflow.session.history.labels) == entries + 1
-    assert workflow.undo()
-    assert workflow.session.boxes.box(number).xyxy == BOX.xyxy
+    assert workflow.session.undo()
+    assert workflow.session.box(number).xyxy == BOX.xyxy
     assert np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
 
 
 def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow, scene):
     workflow.select(add(scene))
-    finish(workflow, workflow.propose())
-    assert workflow.undo()
+    finish(workflow, workflow.session.propose())
+    assert workflow.session.undo()
     assert workflow.status.startswith("Press Propose boxes")
 
 
 def test_accepting_is_undone_without_a_new_mask(workflow, scene):
     workflow.select(add(scene))
-    number = workflow.add_box(BOX)
-    pump_until(workflow, lambda: not workflow.waiting, "mask")
-    count = len(workflow.latencies_ms)
-    assert workflow.set_box_state(number, BoxState.ACCEPTED)
-    assert workflow.waiting == []
-    assert workflow.undo()
-    assert workflow.session.boxes.box(number).state is BoxState.PROPOSED
-    assert len(workflow.latencies_ms) == count
+    number = workflow.session.add_box(BOX)
+    pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
+    count = len(workflow.session.latencies_ms)
+    assert workflow.session.set_box_state(number, BoxState.ACCEPTED)
+    assert workflow.session.pending_slices == []
+    assert workflow.session.undo()
+    assert workflow.session.box(number).state is BoxState.PROPOSED
+    assert len(workflow.session.latencies_ms) == count
 
 
 def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
@@ -234,52 +234,51 @@ def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
     for k in (3, 0, 2):
         workflow.session.geometry.show_slice(red, k)
         assert workflow.displayed_slice == k
-    assert finish(workflow, workflow.propose())
-    assert list(finish(workflow, workflow.segment([workflow.displayed_slice]))) == []
+    assert finish(workflow, workflow.session.propose())
+    assert list(finish(workflow, workflow.session.segment([workflow.displayed_slice]))) == []
 
 
 def test_edits_are_quick_once_the_study_is_encoded(workflow, scene):
     """Limits are generous, for a shared machine; the benchmark measures with the real weights."""
-    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.lge_volumes import add_study
 
     workflow.select(add_study(scene, make_phantom(7).study, "LGE"))
     encode_all(workflow)
-    ids = [workflow.add_box(Box(k, 60, 90, 110, 140)) for k in range(workflow.session.study.slices)]
-    pump_until(workflow, lambda: not workflow.waiting, "masks")
-    workflow._work.edits._latencies_ms.clear()
+    ids = [workflow.session.add_box(Box(k, 60, 90, 110, 140)) for k in range(workflow.session.study.slices)]
+    pump_until(workflow, lambda: not workflow.session.pending_slices, "masks")
+    workflow.session._pending.latencies_ms.clear()
     for box_id in ids:
-        workflow.nudge_box(box_id, 1, 0)
-        pump_until(workflow, lambda: not workflow.waiting, "mask")
-    assert np.median(workflow.latencies_ms) < 400
+        workflow.session.nudge_box(box_id, 1, 0)
+        pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
+    assert np.median(workflow.session.latencies_ms) < 400
     began = time.monotonic()
-    finish(workflow, workflow.segment())
+    finish(workflow, workflow.session.segment())
     assert time.monotonic() - began < 4
 
 
 def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, tiny_settings):
     import slicer
 
-    from MyoScarSegLib.scene.demo_scene import write_demo_scene
-    from MyoScarSegLib.scene.headless import bootstrap
-    from MyoScarSegLib.scene.session import StudySession
+    from MyoScarSegLib.scene.demo_scene import bootstrap, write_demo_scene
+    from MyoScarSegLib.scene.study_session import StudySession
 
     path = write_demo_scene(tmp_path / "demo.mrb", 11, tiny_settings)
     scene = bootstrap(tmp_path, views=False)
     assert scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
     volume = scene.GetFirstNodeByName("LGE phantom")
     session = StudySession.open(volume)
-    assert session.boxes.rows()
+    assert session.boxes
     assert scar_in_scene(volume, session.segmentation.node).any()
-    assert session.burden().pixels == session.mask().sum()
-    assert session.results.node.GetNumberOfRows() == session.study.slices + 1
+    assert session.burden.pixels == session.mask().sum()
+    assert session.nodes.results.node.GetNumberOfRows() == session.study.slices + 1
     layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView
     red = scene.GetNodeByID("vtkMRMLSliceNodeRed")
     assert session.geometry.shows_slices(red)
     assert session.mask()[session.geometry.slice_of_view(red)].any()
     assert scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID() == volume.GetID()
-    assert scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActiveTableID() == session.results.node.GetID()
-    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") >= len(session.boxes.rows())
+    assert scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActiveTableID() == session.nodes.results.node.GetID()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") >= len(session.boxes)
 
 
 def test_demo_scene_without_slicer_core_says_what_to_install(command, monkeypatch, tmp_path):
@@ -313,8 +312,8 @@ def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(cons
     (tmp_path / "in" / "a.nrrd").write_bytes(b"")
     console.processFolder(tmp_path / "in", tmp_path / "out")
     console.workflow.select(add(scene))
-    console.workflow.set_threshold(0.7)
-    console.workflow.set_growth_mm(2.0)
+    console.workflow.session.set_threshold(0.7)
+    console.workflow.session.set_growth_mm(2.0)
     console.processFolder(tmp_path / "in", tmp_path / "out")
     console.processFolder(tmp_path / "in", tmp_path / "out", threshold=0.3, growthMm=-1.0)
     assert asked == [(0.5, 0.0), (0.7, 2.0), (0.3, -1.0)]

@@ -15,7 +15,7 @@ SMALL = PhantomSettings(slices=5, rows=96, columns=80, pixel_spacing_mm=(2.0, 2.
 
 
 def run(workflow, study, path) -> IdealWorkflow:
-    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.lge_volumes import add_study
 
     ideal = IdealWorkflow(workflow, add_study(workflow.scene, study, "LGE"))
     ideal.run_to_undo()
@@ -27,7 +27,7 @@ def run(workflow, study, path) -> IdealWorkflow:
 
 def test_ideal_workflow_on_a_phantom(workflow, tmp_path):
     run(workflow, make_phantom(3, settings=SMALL).study, tmp_path / "phantom.mrb")
-    assert np.median(workflow.latencies_ms) < 2000  # of tiny models on a shared core; the benchmark has the real ones
+    assert np.median(workflow.session.latencies_ms) < 2000  # of tiny models on a shared core; the benchmark has the real ones
 
 
 def test_ideal_workflow_on_a_patients_study(workflow, tmp_path, emidec_volumes_folder):

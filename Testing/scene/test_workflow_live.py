@@ -1,13 +1,17 @@
-"""Which slices are behind their boxes and points, how long an edit takes, and what the panel says to do next."""
+"""Which masks are stale or pending after an edit, how long an edit takes, and what the panel says to do next."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.guidance import Situation, next_step
-from MyoScarSegLib.scene.live import LiveEdits, SlicePrompts, prompts_by_slice
-from MyoScarSegLib.scene.text import set_translator, slice_list
+from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts, prompts_by_slice
+from MyoScarSegLib.scene.study_state import BoxRow, StudyState
+from MyoScarSegLib.scene.translation import set_translator, slice_list
 
 
 class Clock:
@@ -24,71 +28,79 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def edits(clock) -> LiveEdits:
-    return LiveEdits(clock)
+def pending(clock) -> PendingMasks:
+    return PendingMasks(clock)
 
 
 def prompts(*boxes: Box, points: tuple[Point, ...] = ()) -> dict[int, SlicePrompts]:
     return prompts_by_slice(boxes, points)
 
 
+def state(*boxes: Box, points: tuple[Point, ...] = ()) -> StudyState:
+    return StudyState(tuple(BoxRow(n, box) for n, box in enumerate(boxes)), points)
+
+
+def segmented(before: StudyState, *slices: int) -> StudyState:
+    """With masks that were made with the prompts of now."""
+    given = {k: np.full((4, 4), 0.9, np.float32) for k in slices}
+    return before.with_masks(given, {}, {}, {}, before.prompts, None)
+
+
 BOX = Box(3, 1, 2, 8, 9)
+MOVED = Box(3, 2, 2, 8, 9)
 
 
-def test_new_box_puts_its_slice_behind_and_its_mask_brings_it_up_to_date(edits, clock):
-    assert edits.edited(prompts(BOX), segmented=()) == {3}
-    made_with = edits.waiting[3]
-    clock.now = 0.125
-    assert edits.done(3, made_with)
-    assert edits.behind == []
-    assert edits.latencies_ms == [125.0]
+def with_boxes(before: StudyState, *boxes: Box) -> StudyState:
+    return replace(before, boxes=state(*boxes).boxes)
 
 
-def test_mask_of_an_outdated_box_leaves_the_slice_behind(edits, clock):
-    edits.edited(prompts(BOX), segmented=())
-    outdated = edits.waiting[3]
+def test_time_from_the_latest_edit_to_its_mask_is_measured(pending, clock):
+    pending.ask([3])
     clock.now = 0.5
-    edits.edited(prompts(Box(3, 2, 2, 8, 9)), segmented=())
-    assert not edits.done(3, outdated)
-    assert edits.behind == [3]
-    clock.now = 0.6
-    edits.done(3, edits.waiting[3])
-    assert edits.latencies_ms == pytest.approx([100.0])  # counted from the edit that the mask shows
+    pending.ask([3])
+    clock.now = 0.625
+    pending.arrived(3, live=True)
+    assert list(pending.latencies_ms) == [125.0]
+    assert pending.slices == [] and pending.missing == set()
 
 
-def test_accepting_a_box_does_not_ask_for_a_new_mask(edits):
-    edits.restored(prompts(BOX))
-    assert edits.edited(prompts(Box(3, 1, 2, 8, 9, state=BoxState.ACCEPTED)), segmented={3}) == set()
+def test_slice_given_up_is_missing_and_asked_for_again_by_the_next_edit(pending):
+    pending.ask([3])
+    pending.give_up([3])
+    assert pending.slices == [] and pending.missing == {3}
+    pending.ask([3])
+    assert pending.slices == [3]
 
 
-def test_rejecting_a_box_takes_its_mask_away_but_segments_nothing_where_none_was(edits):
-    edits.restored(prompts(BOX))
-    rejected = prompts(Box(3, 1, 2, 8, 9, state=BoxState.REJECTED))
-    assert edits.edited(rejected, segmented={3}) == {3}
-    edits.restored(prompts(BOX))
-    assert edits.edited(rejected, segmented=()) == set()
+def test_new_box_asks_for_its_slice():
+    assert state(BOX).changed_prompts(state()) == {3}
 
 
-def test_undo_brings_prompts_with_their_masks_so_nothing_is_behind(edits):
-    edits.edited(prompts(BOX), segmented=())
-    edits.restored(prompts())
-    assert edits.behind == []
+def test_mask_is_stale_while_its_prompts_are_others():
+    before = segmented(state(BOX), 3)
+    assert before.stale == set()
+    moved = with_boxes(before, MOVED)
+    assert moved.stale == {3}
+    assert with_boxes(moved, BOX).stale == set()
+    assert segmented(moved, 3).stale == set()
 
 
-def test_slice_given_up_counts_again_after_the_next_edit(edits):
-    edits.edited(prompts(BOX), segmented=())
-    edits.give_up([3])
-    assert edits.waiting == {}
-    assert edits.behind == [3]
-    edits.edited(prompts(Box(3, 1, 2, 9, 9)), segmented=())
-    assert list(edits.waiting) == [3]
+def test_accepting_a_box_does_not_ask_for_a_new_mask():
+    before = segmented(state(BOX), 3)
+    accepted = with_boxes(before, replace(BOX, state=BoxState.ACCEPTED))
+    assert accepted.changed_prompts(before) == set() == accepted.stale
 
 
-def test_new_proposals_leave_masks_behind_without_segmenting_at_once(edits):
-    edits.restored(prompts(BOX))
-    edits.proposed(prompts(Box(3, 1, 2, 9, 9), Box(5, 1, 1, 4, 4)), segmented={3})
-    assert edits.behind == [3]
-    assert edits.waiting == {}
+def test_rejecting_a_box_takes_its_mask_away_but_segments_nothing_where_none_was():
+    rejected = replace(BOX, state=BoxState.REJECTED)
+    before = segmented(state(BOX), 3)
+    assert with_boxes(before, rejected).changed_prompts(before) == {3}
+    assert state(rejected).changed_prompts(state(BOX)) == set()
+
+
+def test_new_proposals_make_masks_stale():
+    before = segmented(state(BOX), 3)
+    assert with_boxes(before, Box(3, 1, 2, 9, 9), Box(5, 1, 1, 4, 4)).stale == {3}
 
 
 def test_negative_points_alone_ask_for_nothing():
@@ -111,7 +123,7 @@ def test_boxes_of_other_labels_ask_for_nothing():
         (Situation(volume=True, proposed=True), "No scar was proposed"),
         (Situation(volume=True, boxes=1, box_slices=1, to_review=1), "1 box. Look through"),
         (Situation(volume=True, boxes=5, box_slices=3), "5 boxes on 3 slices. Press Segment all"),
-        (Situation(volume=True, boxes=5, box_slices=3, masks=3, behind=(2, 4)), "slices 2, 4"),
+        (Situation(volume=True, boxes=5, box_slices=3, masks=3, stale=(2, 4)), "slices 2, 4"),
         (Situation(volume=True, boxes=5, masks=3, volume_ml=12.34, mass_g=12.96, pixels=90), "12.3 mL, 13.0 g"),
         (Situation(volume=True, boxes=5, masks=3, pixels=90), "90 pixels"),
         (Situation(volume=True, boxes=5, masks=3, volume_ml=0.0, mass_g=0.0), "No scar was found"),

@@ -57,8 +57,8 @@ class IdealWorkflow:
         encode_all(self.workflow)
 
     def propose(self) -> None:
-        number = finish(self.workflow, self.workflow.propose())
-        rows = self.session.boxes.rows()
+        number = finish(self.workflow, self.workflow.session.propose())
+        rows = self.session.boxes
         assert len(rows) == number >= 3, "the detector found too few boxes for this script"
         assert not self.scar().any()
         assert "Look through them" in self.workflow.status
@@ -66,8 +66,8 @@ class IdealWorkflow:
 
     def reject_one(self) -> None:
         self.rejected = self._proposal().id
-        assert self.workflow.set_box_state(self.rejected, BoxState.REJECTED)
-        assert self.session.boxes.box(self.rejected).state is BoxState.REJECTED
+        assert self.workflow.session.set_box_state(self.rejected, BoxState.REJECTED)
+        assert self.session.box(self.rejected).state is BoxState.REJECTED
         assert not self.scar().any()  # nothing was segmented there, so nothing is now
 
     def resize_one(self) -> None:
@@ -75,55 +75,55 @@ class IdealWorkflow:
         self.resized = row.id
         size = self.session.study.slice_shape
         x1, y1 = min(row.box.x1 + 3, size[1]), min(row.box.y1 + 2, size[0])
-        assert self.workflow.update_box(row.id, x1=x1, y1=y1), self.workflow.error
+        assert self.workflow.session.update_box(row.id, x1=x1, y1=y1), self.workflow.error
         catch_up(self.workflow)
-        box = self.session.boxes.box(row.id)
+        box = self.session.box(row.id)
         assert (box.x1, box.y1) == (x1, y1)
-        assert self.workflow.latencies_ms
+        assert self.workflow.session.latencies_ms
         assert not np.delete(self.scar(), row.box.slice, axis=0).any()
 
     def add_one(self) -> None:
         rows, columns = self.session.study.slice_shape
         k = self.session.study.slices // 2
         box = Box(k, columns * 0.4, rows * 0.4, columns * 0.6, rows * 0.6)
-        before = len(self.session.boxes.rows())
-        number = self.workflow.add_box(box)
+        before = len(self.session.boxes)
+        number = self.workflow.session.add_box(box)
         assert number, self.workflow.error
         self.added = number
-        assert len(self.session.boxes.rows()) == before + 1
+        assert len(self.session.boxes) == before + 1
         catch_up(self.workflow)
         assert self.scar()[k].any(), "the new box has no mask"
 
     def segment_all(self) -> None:
-        kept = finish(self.workflow, self.workflow.segment())
+        kept = finish(self.workflow, self.workflow.session.segment())
         assert list(kept) == []
         scar = self.scar()
-        asked = {b.slice for b in self.session.boxes.all_boxes() if b.state is not BoxState.REJECTED}
+        asked = {b.slice for b in [row.box for row in self.session.boxes] if b.state is not BoxState.REJECTED}
         assert set(np.flatnonzero(scar.any(axis=(1, 2)))) <= asked
-        burden = self.workflow.burden
+        burden = self.workflow.session.burden
         assert burden is not None
         assert burden.pixels == scar.sum() > 0
         assert "mL" in self.workflow.status
-        assert self.workflow.behind == []
+        assert self.workflow.session.stale_slices == []
 
     def add_negative_point(self) -> None:
-        k = self.session.boxes.box(self.added).slice
+        k = self.session.box(self.added).slice
         before = self.scar()
         # Outside all boxes, where a click counts for every object: the tiny network's fill the slice and hide each other.
         free = before[k].copy()
-        for box in (b for b in self.session.boxes.all_boxes() if b.slice == k):
+        for box in (b for b in [row.box for row in self.session.boxes] if b.slice == k):
             free[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = False
         y, x = np.argwhere(free)[len(np.argwhere(free)) // 2]
-        assert self.workflow.add_point(Point(k, float(x) + 0.5, float(y) + 0.5, positive=False)), self.workflow.error
+        assert self.workflow.session.add_point(Point(k, float(x) + 0.5, float(y) + 0.5, positive=False)), self.workflow.error
         catch_up(self.workflow)
         after = self.scar()
-        assert [p.positive for p in self.session.points.points()] == [False]
+        assert [p.positive for p in self.session.points] == [False]
         assert not np.array_equal(after[k], before[k])
         assert np.array_equal(np.delete(after, k, axis=0), np.delete(before, k, axis=0))
 
     def change_threshold(self) -> None:
         self.before_threshold = self.scar()
-        assert self.workflow.set_threshold(0.3), self.workflow.error
+        self.workflow.session.set_threshold(0.3)
         lower = self.scar()
         assert (lower | self.before_threshold == lower).all(), "a lower threshold can only add pixels"
         assert lower.sum() > self.before_threshold.sum()
@@ -135,13 +135,13 @@ class IdealWorkflow:
         scar[self.painted, 2:6, 2:6] ^= True  # painted where there was none, erased where there was scar
         paint_in_scene(self.volume_node, self.session.segmentation.node, scar)
         self.workflow.pump()
-        burden = self.workflow.burden
+        burden = self.workflow.session.burden
         assert burden is not None
         assert burden.pixels == scar.sum(), "the numbers do not follow the painting"
 
     def run_again(self) -> None:
         before = self.scar()
-        kept = finish(self.workflow, self.workflow.segment())
+        kept = finish(self.workflow, self.workflow.session.segment())
         assert list(kept) == [self.painted]
         assert "painted" in self.workflow.note
         after = self.scar()
@@ -149,22 +149,22 @@ class IdealWorkflow:
         self.final = after
 
     def undo_three_times(self) -> None:
-        assert self.workflow.undo()  # the second run
-        assert self.workflow.undo()  # the painting
+        assert self.workflow.session.undo()  # the second run
+        assert self.workflow.session.undo()  # the painting
         assert np.array_equal(self.scar(), self.before_painting)
-        assert self.workflow.undo()  # the threshold
+        assert self.workflow.session.undo()  # the threshold
         assert np.array_equal(self.scar(), self.before_threshold)
         assert self.session.threshold == 0.5
-        assert len(self.session.points.points()) == 1
-        assert self.session.boxes.box(self.rejected).state is BoxState.REJECTED
-        assert self.workflow.behind == []
-        burden = self.workflow.burden
+        assert len(self.session.points) == 1
+        assert self.session.box(self.rejected).state is BoxState.REJECTED
+        assert self.workflow.session.stale_slices == []
+        burden = self.workflow.session.burden
         assert burden is not None
         assert burden.pixels == self.before_threshold.sum()
 
     def save(self, path: Path) -> None:
         """Write the scene as ``.mrb``, and keep what it held, to compare."""
-        self.kept = (self.session.boxes.rows(), self.session.points.points(), self.scar(), _voxels(self.volume_node).copy())
+        self.kept = (self.session.boxes, self.session.points, self.scar(), _voxels(self.volume_node).copy())
         assert self.workflow.scene.WriteToMRB(str(path))
 
     def reload(self, path: Path) -> None:
@@ -181,8 +181,8 @@ class IdealWorkflow:
         assert self.workflow.session is not None, self.workflow.error
         self.volume_node = self.workflow.volume_node
         boxes, points, scar, voxels = self.kept
-        assert self.session.boxes.rows() == boxes
-        assert [(p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in self.session.points.points()] == [
+        assert self.session.boxes == boxes
+        assert [(p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in self.session.points] == [
             (p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in points
         ]
         assert np.array_equal(self.scar(), scar)
@@ -194,19 +194,19 @@ class IdealWorkflow:
     def continue_work(self) -> None:
         """The loaded study goes on as if it had never been away."""
         before = self.scar()
-        k = self.session.boxes.box(self.added).slice
-        x0, y0, _x1, _y1 = self.session.boxes.box(self.added).xyxy
-        assert self.workflow.add_point(Point(k, x0 + 1.5, y0 + 1.5)), self.workflow.error
+        k = self.session.box(self.added).slice
+        x0, y0, _x1, _y1 = self.session.box(self.added).xyxy
+        assert self.workflow.session.add_point(Point(k, x0 + 1.5, y0 + 1.5)), self.workflow.error
         catch_up(self.workflow)
         after = self.scar()
         assert not np.array_equal(after[k], before[k])
         assert np.array_equal(np.delete(after, k, axis=0), np.delete(before, k, axis=0))
-        assert self.workflow.set_threshold(0.4)  # the probabilities came with the scene
+        self.workflow.session.set_threshold(0.4)  # the probabilities came with the scene
         assert (self.scar() | after == self.scar()).all()
-        assert self.workflow.undo()
-        assert self.workflow.undo()
+        assert self.workflow.session.undo()
+        assert self.workflow.session.undo()
         assert np.array_equal(self.scar(), before)
-        assert list(finish(self.workflow, self.workflow.segment())) == []
+        assert list(finish(self.workflow, self.workflow.session.segment())) == []
 
     def _proposal(self) -> Any:
         """A proposal that was not touched yet, of another slice than the one that gets a box of the user's."""
@@ -214,7 +214,7 @@ class IdealWorkflow:
         taken = {self.rejected, self.resized}
         return next(
             row
-            for row in self.session.boxes.rows()
+            for row in self.session.boxes
             if row.box.state is BoxState.PROPOSED and row.id not in taken and row.box.slice != middle
         )
 

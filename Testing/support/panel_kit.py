@@ -206,7 +206,7 @@ class Module:
 
 def add_volume(scene: Any, *, slices: int = 4, side: int = 64, seed: int = 0, name: str = "LGE PSIR") -> Any:
     """A small stack of noise around a bright ring, tilted as a short axis is."""
-    from MyoScarSegLib.scene.demo_scene import add_study
+    from MyoScarSegLib.scene.lge_volumes import add_study
 
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side] - side / 2

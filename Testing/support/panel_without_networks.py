@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     import pytest
 
-    from MyoScarSegLib.scene.headless import bootstrap
+    from MyoScarSegLib.scene.demo_scene import bootstrap
     from Testing.support.panel_kit import add_volume, open_module
     from Testing.support.standins.application import Application
 

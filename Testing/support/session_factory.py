@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from MyoScarSegLib.prompts import Point
+from MyoScarSegLib.result import SliceMasks
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.scene.study_session import StudySession
 
 
 def random_matrix(seed: int, spacing_mm: tuple[float, float, float], *, flip: bool = False) -> np.ndarray:
@@ -49,3 +56,49 @@ def blob(shape: tuple[int, int], x: float, y: float, radius: float) -> np.ndarra
     rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
     distance = np.hypot(columns - x, rows - y)
     return (1 / (1 + np.exp(np.clip(distance - radius, -30, 30)))).astype(np.float32)
+
+
+def masks(*slices: int, radius: float = 6.0, x: float = 24.0, shape: tuple[int, int] = (40, 48)) -> SliceMasks:
+    """What a segmenter gives for these slices: a round scar."""
+    return SliceMasks(
+        probability={k: blob(shape, x, 20.0, radius) for k in slices},
+        scores=dict.fromkeys(slices, 0.8),
+        provenance={"segmenter": "tiny", "segmenter_sha256": "0" * 64},
+    )
+
+
+def paint(session: StudySession, k: int, value: bool = True, rows: slice = slice(2, 6)) -> None:
+    """As the Segment Editor does it: the whole segment is replaced, past the session, which hears of it from the node."""
+    array = session.mask()
+    array[k, rows, 2:9] = value
+    replace_segment(session, array)
+
+
+def replace_segment(session: StudySession, mask: np.ndarray) -> None:
+    """Write the segment past the session, and have it take that up, as the next turn of the application does."""
+    import slicer
+
+    of_volume = session.geometry.to_volume(mask.astype(np.uint8))
+    node = session.segmentation.node
+    slicer.util.updateSegmentBinaryLabelmapFromArray(of_volume, node, session.segmentation.segment_id, session.volume_node)
+    session.pump()
+
+
+def everything(session: StudySession) -> tuple[Any, ...]:
+    """All that a step may change, comparable; the nodes of the scene must say the same as the state."""
+    session.refresh()
+    nodes, state = session.nodes, session.state
+    assert tuple(nodes.boxes.read().rows) == state.boxes
+    assert _places(nodes.points.read()) == _places(state.points)
+    mask = session.mask()
+    assert np.array_equal(nodes.segmentation.mask(), mask)
+    probability = state.probabilities(session.geometry.shape)
+    if nodes.probability.node is not None:
+        kept = nodes.probability.read(range(len(probability)))
+        assert all(np.array_equal(kept[k], array) for k, array in enumerate(probability))
+    settings = state.threshold, state.growth_mm
+    return state.boxes, tuple(_places(state.points)), mask.tobytes(), (probability.tobytes(), tuple(state.segmented)), settings
+
+
+def _places(points: Iterable[Point]) -> list[tuple[int, float, float, bool]]:
+    return sorted((p.slice, round(p.x, 3), round(p.y, 3), p.positive) for p in points)

@@ -11,7 +11,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.box_views import COLORS
-from MyoScarSegLib.scene.segmentation import COLOUR as SCAR_COLOR
+from MyoScarSegLib.scene.scar_segment import COLOUR as SCAR_COLOR
 
 
 def draw_slice(
@@ -54,11 +54,11 @@ def draw_slice(
         fill[mask] = (red, green, blue, 95)
         renderer.AddViewProp(_image(fill, column_mm, row_mm, 0.1))
         renderer.AddViewProp(_outline(mask, column_mm, row_mm))
-    for row in session.boxes.rows():
+    for row in session.boxes:
         if row.box.slice == k:
             for actor in _box(row.box, column_mm, row_mm, rows, row.id == selected):
                 renderer.AddViewProp(actor)
-    for point in session.points.points():
+    for point in session.points:
         if point.slice == k:
             renderer.AddViewProp(_point(point, column_mm, row_mm, rows))
     if text:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.utils.signal import Signal
 from Testing.support.ring_factory import ring
 
 
@@ -15,8 +16,8 @@ def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 
     """A volume of rings with a segmentation of them, drawn by hand. Returns the volume node and its classes ``[k, j, i]``."""
     import slicer
 
-    from MyoScarSegLib.scene.demo_scene import add_study
-    from MyoScarSegLib.scene.session import StudySession
+    from MyoScarSegLib.scene.lge_volumes import add_study
+    from MyoScarSegLib.scene.study_session import StudySession
     from MyoScarSegLib.study.stack import FileStack, study_from
     from MyoScarSegLib.study.study import Geometry
 
@@ -78,8 +79,8 @@ class IdleEngine:
 
     state = "stopped"
 
-    def on_state(self, _callback):
-        return lambda: None
+    def __init__(self) -> None:
+        self.state_changed = Signal()
 
     def __getattr__(self, name):
         if name.startswith("__"):

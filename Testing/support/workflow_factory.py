@@ -31,12 +31,16 @@ def finish(workflow: Any, action: Any) -> Any:
 
 def catch_up(workflow: Any) -> None:
     """Wait until no slice waits for its mask."""
-    pump_until(workflow, lambda: not workflow.waiting, "masks of the edited slices")
+    pump_until(workflow, lambda: not workflow.session.pending_slices, "masks of the edited slices")
 
 
 def encode_all(workflow: Any) -> None:
     """Wait until all slices are encoded."""
-    pump_until(workflow, lambda: workflow.encoded[1] > 0 and workflow.encoded[0] == workflow.encoded[1], "encoding")
+    pump_until(
+        workflow,
+        lambda: workflow.session.encoded[1] > 0 and workflow.session.encoded[0] == workflow.session.encoded[1],
+        "encoding",
+    )
 
 
 def scar_in_scene(volume_node: Any, segmentation_node: Any, segment: str = "Scar") -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
+from MyoScarSegLib.scene.actions import Action
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
 
@@ -85,14 +86,14 @@ def test_two_quick_clicks_with_a_tool_are_two_points_and_maximize_nothing(study)
         stopped = send(study, event, 20 if "Press" in event else 26, 22)
     assert stopped
     send(study, "LeftButtonReleaseEvent", 26, 22)
-    assert [(p.slice, round(p.x)) for p in study.session.points.points()] == [(1, 20), (1, 26)]
+    assert [(p.slice, round(p.x)) for p in study.session.points] == [(1, 20), (1, 26)]
 
 
 def test_a_press_and_a_double_click_for_the_same_click_are_one_point(study):
     study.panel.segment.mouse.use("positive")
     send(study, "LeftButtonPressEvent", 20, 22)
     assert send(study, "LeftButtonDoubleClickEvent", 20, 22)
-    assert len(study.session.points.points()) == 1
+    assert len(study.session.points) == 1
 
 
 def test_a_double_click_without_a_tool_is_the_applications(study):
@@ -115,11 +116,11 @@ def test_enter_in_a_field_is_the_fields(study):
     assert study.application.app.focusWidget() is field
     QTest.keyClick(field, Qt.Key.Key_Return)
     study.settle()
-    assert study.session.boxes.box(box_id).state is BoxState.PROPOSED
+    assert study.session.box(box_id).state is BoxState.PROPOSED
     unwrap(study.ui.boxTable).setFocus()
     study.settle()
     study.key("Return")
-    assert study.session.boxes.box(box_id).state is BoxState.ACCEPTED
+    assert study.session.box(box_id).state is BoxState.ACCEPTED
     study.ui.advancedSection.collapsed = True
 
 
@@ -200,13 +201,11 @@ def test_escape_lays_the_brush_down_before_it_cancels(study):
 
 
 def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study):
-    work = study.workflow._work
-    result = Boxes()
-    result.provenance["remark_on_proposals"] = "Little and faint."
-    request = SimpleNamespace(state="done", result=result, repeated=False, cancel=lambda: None)
-    from MyoScarSegLib.scene.actions import Action
-
-    work.action, work.request = Action("propose"), request
-    work._proposals_arrived(work.action, request, False)
+    session = study.workflow.session
+    found = Boxes()
+    found.provenance = {"remark_on_proposals": "Little and faint."}
+    request = SimpleNamespace(state="done", result=found, repeated=False, cancel=lambda: None)
+    session.action, session._request = Action("propose"), request
+    session._on_boxes(session.action, request, False)
     study.settle()
     assert study.ui.noteLabel.text == "Little and faint."

@@ -90,11 +90,11 @@ def test_without_a_volume_nothing_can_be_started_and_the_tooltips_say_why(module
 def test_cancel_stops_within_a_second_and_leaves_the_scene_as_it_was(study):
     with slowly(study):
         study.click("proposeButton")
-        study.until(lambda: study.ui.progressPanel.visible and study.workflow.progress[1], what="progress")
+        study.until(lambda: study.ui.progressPanel.visible and study.workflow.session.progress[1], what="progress")
         study.click("cancelButton")
         assert study.workflow.busy == ""
     assert not study.ui.progressPanel.visible
-    assert study.session.boxes.rows() == []
+    assert study.session.boxes == ()
     study.until(lambda: study.engine.state in ("ready", "working"), 5.0, what="worker after cancel")
     study.engine.stop()  # the slow worker
     study.engine.start()
@@ -122,11 +122,11 @@ def test_deleting_the_volume_while_segmenting_says_so(study):
 
 def test_deleting_a_box_node_deletes_the_box(study):
     boxed(study)
-    row = study.session.boxes.rows()[3]
+    row = study.session.boxes[3]
     study.until(lambda: study.workflow.views.node(row.id) is not None, what="ROI")
     study.scene.RemoveNode(study.workflow.views.node(row.id))
     study.settle(0.2)
-    assert row.id not in [r.id for r in study.session.boxes.rows()]
+    assert row.id not in [r.id for r in study.session.boxes]
     assert study.ui.boxTable.rowCount == 11
 
 
@@ -134,14 +134,17 @@ def test_killed_worker_is_said_and_asked_again(study):
     boxed(study)
     with slowly(study) as quick_again:
         study.click("segmentAllButton")
-        study.until(lambda: study.workflow.progress[1] == 12 and study.workflow.progress[0] >= 1, what="progress of segmenting")
+        study.until(
+            lambda: study.workflow.session.progress[1] == 12 and study.workflow.session.progress[0] >= 1,
+            what="progress of segmenting",
+        )
         quick_again()
         os.kill(study.engine.status().pid, signal.SIGKILL)
         study.until(lambda: not study.workflow.busy, what="end of the action")
     assert "asked again" in study.ui.noteLabel.text
     assert not study.ui.errorFrame.visible
-    assert len(study.session.boxes.rows()) == 12
-    assert study.session.probability.slices == list(range(12))
+    assert len(study.session.boxes) == 12
+    assert study.session.state.segmented == list(range(12))
 
 
 def test_log_can_be_copied(study):
@@ -223,14 +226,14 @@ def test_what_nobody_asked_for_waits_for_the_packages_and_then_goes_on(study, mo
     study.panel.segment.study.choose_likely()
     study.panel.segment.boxes.draw(Box(1, 12, 12, 50, 50))
     study.settle()
-    assert study.workflow.encoded == (0, 0)
-    assert study.workflow.waiting == [1]
+    assert study.workflow.session.encoded == (0, 0)
+    assert study.workflow.session.pending_slices == [1]
     assert study.engine.state == "ready", "nothing is asked of the worker"
     assert study.panel.segment.status.error == ""
     monkeypatch.undo()
     study.panel.segment.advanced.packages_changed()
-    study.until(lambda: not study.workflow.waiting, what="the box's mask")
-    study.until(lambda: study.workflow.encoded[0] == 3, what="encoding")
+    study.until(lambda: not study.workflow.session.pending_slices, what="the box's mask")
+    study.until(lambda: study.workflow.session.encoded[0] == 3, what="encoding")
 
 
 def test_an_unexpected_error_is_told_with_its_log(study):

@@ -28,9 +28,9 @@ def study(module):
 def test_n_goes_through_the_boxes_and_enter_accepts(study):
     study.key("N")
     first = study.panel.segment.boxes.selected
-    assert study.session.boxes.box(first).slice == 0
+    assert study.session.box(first).slice == 0
     study.key("Return")
-    assert study.session.boxes.box(first).state is BoxState.ACCEPTED
+    assert study.session.box(first).state is BoxState.ACCEPTED
     assert study.workflow.displayed_slice == 1
     study.key("Shift+N")
     assert study.workflow.displayed_slice == 2, "backwards from the first that waits is the last"
@@ -39,10 +39,10 @@ def test_n_goes_through_the_boxes_and_enter_accepts(study):
 def test_arrows_with_shift_move_the_selected_box_by_a_pixel_as_the_view_shows_it(study):
     study.key("N")
     box_id = study.panel.segment.boxes.selected
-    before = study.session.boxes.box(box_id)
+    before = study.session.box(box_id)
     left = study.display("Red", before.x0, before.y0)
     study.key("Shift+Right")
-    after = study.session.boxes.box(box_id)
+    after = study.session.box(box_id)
     moved = study.display("Red", after.x0, after.y0)
     assert moved[0] > left[0]
     assert abs(moved[1] - left[1]) <= 1
@@ -53,11 +53,11 @@ def test_delete_removes_and_ctrl_z_brings_back(study):
     study.key("N")
     box_id = study.panel.segment.boxes.selected
     study.key("Del")
-    assert box_id not in [row.id for row in study.session.boxes.rows()]
+    assert box_id not in [row.id for row in study.session.boxes]
     study.key("Ctrl+Z")
-    assert box_id in [row.id for row in study.session.boxes.rows()]
+    assert box_id in [row.id for row in study.session.boxes]
     study.key("Ctrl+Y")
-    assert box_id not in [row.id for row in study.session.boxes.rows()]
+    assert box_id not in [row.id for row in study.session.boxes]
 
 
 def test_tools_are_taken_up_and_laid_down(study):
@@ -74,7 +74,7 @@ def test_copy_goes_to_the_next_slice(study):
     study.key("N")
     study.key("C")
     assert study.workflow.displayed_slice == 1
-    assert study.session.boxes.box(study.panel.segment.boxes.selected).slice == 1
+    assert study.session.box(study.panel.segment.boxes.selected).slice == 1
 
 
 def test_threshold_and_growth_have_keys(study):

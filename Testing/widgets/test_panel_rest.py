@@ -97,7 +97,7 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
     module.workflow.select(add_volume(module.scene))
     module.settle()
     applied = []
-    set_threshold = module.workflow.set_threshold
+    set_threshold = module.workflow.session.set_threshold
 
     def counted(threshold, **more):
         applied.append(round(threshold, 2))

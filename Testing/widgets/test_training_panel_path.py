@@ -125,8 +125,8 @@ def test_five_phantoms_teach_a_general_model(application, real_cache, tmp_path, 
     Quick mode and balanced preset, as a user starts them. Minutes on two cores; the figures are printed (``-s``).
     """
     from MyoScarSegLib.phantom import PhantomSettings, make_phantom
-    from MyoScarSegLib.scene.demo_scene import add_study as add_volume
-    from MyoScarSegLib.scene.session import StudySession
+    from MyoScarSegLib.scene.lge_volumes import add_study as add_volume
+    from MyoScarSegLib.scene.study_session import StudySession
     from MyoScarSegLib.widgets.training import library_section
 
     chosen = str(tmp_path / "library")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.training_state import TrainingState
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.run_status import RunState
 
 _OF_LIBRARY = (

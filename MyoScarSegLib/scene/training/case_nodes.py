@@ -16,9 +16,9 @@ import slicer
 from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.prompts import FAINT, BoxState
 from MyoScarSegLib.scene import terminology
-from MyoScarSegLib.scene.demo_scene import add_study
-from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_of_segment
 from MyoScarSegLib.training.datasets.case_record import Case
@@ -106,7 +106,7 @@ def reviewed(session: StudySession) -> list[int]:
     """Slices that the reader has settled: painted in, or with a decision on each of its boxes, other slices without boxes
     included. None if nothing was decided or painted anywhere: then only the reader knows."""
     edited = set(session.edited_slices)
-    boxes = session.boxes.all_boxes()
+    boxes = [row.box for row in session.boxes]
     decided = [box for box in boxes if box.state is not BoxState.PROPOSED and not box.source.endswith(FAINT)]
     if not edited and not decided:
         return []

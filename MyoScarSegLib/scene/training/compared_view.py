@@ -10,8 +10,8 @@ import slicer
 import vtk
 
 from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_of
-from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.translation import _
 
 ROLE_COMPARED = "compared"
 TRUTH, NEW, USED = "truth", "new", "used"
@@ -115,7 +115,7 @@ class ComparedView:
                 self._views[view.GetID()] = vtk.vtkMatrix4x4()
                 self._views[view.GetID()].DeepCopy(view.GetSliceToRAS())
             session.geometry.align_view(view)
-            session.geometry.centre_view(view, k)
+            session.geometry.center_view(view, k)
 
     def _nodes(self, class_name: str) -> list[Any]:
         return [self._scene.GetNthNodeByClass(n, class_name) for n in range(self._scene.GetNumberOfNodesByClass(class_name))]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError, SceneError, StudyError
-from MyoScarSegLib.scene.session import StudySession
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training.case_nodes import CASE, ReadCase, add_labels, add_volume, classes_of, opened_volume, reviewed
 from MyoScarSegLib.scene.training.training_state import LabelQuestion
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.datasets.case_record import Case, checked_code
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.library_state import TRAINING, VALIDATION
@@ -231,6 +231,7 @@ class LibraryCases:
         if session is None:
             raise SceneError(_("Choose a volume first."))
         try:
+            session.refresh()  # what was painted since the last turn belongs to it
             classes, wall_known = classes_of(session, segmentation_node, segment_ids)
             write_handover(path, session.study, classes)
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.models import registry
 from MyoScarSegLib.models.own import free_name
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.start_models import start_names
 from MyoScarSegLib.utils.files import read_json

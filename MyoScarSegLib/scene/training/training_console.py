@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
-from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings

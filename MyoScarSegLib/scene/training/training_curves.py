@@ -9,8 +9,8 @@ from typing import Any
 import vtk
 
 from MyoScarSegLib.scene.attributes import ROLE
-from MyoScarSegLib.scene.text import _
 from MyoScarSegLib.scene.training.training_state import Curves
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.logreader import LogReader
 
 LOSS, END_TO_END, REFERENCE = "loss", "end_to_end", "reference_boxes"

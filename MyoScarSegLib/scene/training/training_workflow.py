@@ -18,7 +18,7 @@ from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.scene_events import SceneEvents
 from MyoScarSegLib.scene.training.advice import next_step, refusal
 from MyoScarSegLib.scene.training.library_cases import LibraryCases
 from MyoScarSegLib.scene.training.library_watch import LibraryWatch
@@ -27,7 +27,7 @@ from MyoScarSegLib.scene.training.task_queue import QueuedTask, TaskQueue
 from MyoScarSegLib.scene.training.trained_models import TrainedModels
 from MyoScarSegLib.scene.training.training_state import TrainingState
 from MyoScarSegLib.scene.training.trainings import Trainings
-from MyoScarSegLib.scene.watching import SceneWatcher
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.signal import Signal
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
@@ -79,7 +79,6 @@ class TrainingWorkflow:
         self.python, self.environment = python, environment
         self.state = TrainingState()
         self.changed = Signal()
-        self.on_changed = self.changed.connect
         self.tasks = TaskQueue(python, environment, self._task_failed, self._tasks_changed, transport)
         self.last_task: QueuedTask | None = None
         self.library = LibraryWatch(self, clock)
@@ -93,8 +92,8 @@ class TrainingWorkflow:
         self._files_passed_on = 0
         self._steps: deque[Iterator[None]] = deque()
         self._pumping = False
-        self._stop_following = workflow.on_changed(self._on_first_tab)
-        self._watcher = SceneWatcher(
+        self._stop_following = workflow.changed.connect(self._on_first_tab)
+        self._watcher = SceneEvents(
             scene, removed=lambda _node: None, closing=self._on_closing, closed=lambda: None, imported=lambda: None
         )
 

@@ -61,7 +61,7 @@ class TrainingTab(Tab):
         self.runs = RunsSection(self)
         self.comparison = ComparisonSection(self)
         self.sections = (self.status, self.library, self.split, self.train, self.progress, self.runs, self.comparison)
-        self._unobserve.append(panel.workflow.on_changed(self._first_tab_changed))
+        self._unobserve.append(panel.workflow.changed.connect(self._first_tab_changed))
         self.restore_collapsed(*_SECTIONS)
         for name in _SECTIONS:  # what is opened shows all its rows
             getattr(self.ui, f"{name}Section").connect("contentsCollapsed(bool)", lambda _on: self.changed(*FIELDS))

@@ -12,9 +12,9 @@ from vtk.util import numpy_support
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
-from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.observers import Observers
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.tissue import SCAR
 
 ROLE_SEGMENTATION = "segmentation"
@@ -28,7 +28,7 @@ _SAME_GRID_VOXELS = 1e-2
 """Farthest that two grids' voxels may lie apart and still be one grid; files round matrices to about 1e-6."""
 
 
-class ScarSegmentation:
+class ScarSegment:
     """One segment of a segmentation node, as boolean slices of the study.
 
     Only this segment is ever changed. The node is the study's own, made when it is first needed, or one that the user chose;
@@ -56,7 +56,7 @@ class ScarSegmentation:
             geometry: of it.
             tag: by which our segment is known, also after its node was saved and loaded: unlike that of other studies.
             node: segmentation node that was chosen before; the study's own one if None.
-            touched: called when anything of the node was changed, by whomever; :attr:`stamp` says whether it was our voxels.
+            touched: called when anything of the node was changed, by whomever; :attr:`version` says whether it was our voxels.
         """
         self.volume_node = volume_node
         self.geometry = geometry
@@ -209,7 +209,7 @@ class ScarSegmentation:
     # ------------------------------------------------------------------ reading
 
     @property
-    def stamp(self) -> tuple[Any, ...]:
+    def version(self) -> tuple[Any, ...]:
         """Changes whenever the voxels of the segment may have changed; empty if there is no segment."""
         segment_id = self.existing_segment_id
         if not segment_id:

@@ -1,4 +1,4 @@
-"""From a volume node to a study, and which volume of a scene is the LGE stack."""
+"""From a volume node to a study and back, and which volume of a scene is the LGE stack."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.scene.geometry import VolumeGeometry, is_linear
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear, place_slices
 from MyoScarSegLib.study.series_words import words_of
 from MyoScarSegLib.study.stack import FileStack, numbers, slice_axis, study_from
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.uneven import mean_grid, slice_origins
 
 _FORMAT = "Slicer volume"
 _UNEVEN = 0.01
@@ -52,6 +53,42 @@ def study_of(volume_node: Any) -> Study:
         notes=tuple(notes),
     )
     return replace(study_from(name, stack), file_axes=axes)
+
+
+def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] | None = None) -> Any:
+    """Add a study's voxels to a scene as a scalar volume with window and level for LGE. Returns the node.
+
+    A left-handed stack gets its slices in reverse order, as Slicer does when it reads one from a file. An uneven one is evenly
+    spaced below a transform that puts every slice where it lies, as after Slicer's DICOM import with regularized geometry.
+
+    Args:
+        scene: the MRML scene.
+        study: with its voxels.
+        name: of the node.
+        window: grey values that are black and white; None for what suits LGE, which takes a while to find in a large stack.
+    """
+    voxels, geometry = np.asarray(study.voxels, dtype=np.float32), mean_grid(study.geometry) or study.geometry
+    origins = None if geometry is study.geometry else slice_origins(study.geometry) * (-1, -1, 1)
+    matrix = np.eye(4)
+    matrix[:3, :3] = geometry.direction * np.asarray(geometry.spacing_mm or (1.0, 1.0, 1.0))
+    matrix[:3, 3] = geometry.origin_mm
+    matrix[:2] *= -1  # LPS, as files have it, to the scene's RAS
+    if np.linalg.det(matrix[:3, :3]) < 0:
+        matrix[:3, 3] += matrix[:3, 2] * (study.slices - 1)
+        matrix[:3, 2] *= -1
+        voxels = voxels[::-1]
+        origins = None if origins is None else origins[::-1]
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(voxels))
+    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    if origins is not None:
+        place_slices(volume, origins)
+    volume.CreateDefaultDisplayNodes()
+    low, high = np.percentile(voxels, (1.0, 99.5)) if window is None else window
+    display = volume.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(float(low), float(high))
+    return volume
 
 
 def describe(study: Study) -> str:
@@ -114,7 +151,7 @@ def _check_kind(node: Any) -> None:
     components = image.GetNumberOfScalarComponents()
     if components != 1:
         raise StudyError(
-            _("{name} has {number} numbers per voxel (a colour picture, or several time points); an LGE image has one.").format(
+            _("{name} has {number} numbers per voxel (a color picture, or several time points); an LGE image has one.").format(
                 name=_name(node), number=components
             )
         )

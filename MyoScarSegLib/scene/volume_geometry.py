@@ -2,7 +2,7 @@
 
 A study's ``[k, row, column]`` may be a transposed view of the volume's array (its slice axis is the through-plane axis of the
 acquisition, whichever axis of the file that is). In the plane, positions are pixel *edges* (x along columns, y along rows, the
-centre of pixel (0, 0) at (0.5, 0.5)); through the stack they are slice indices, whole numbers at the slices' centres. The
+center of pixel (0, 0) at (0.5, 0.5)); through the stack they are slice indices, whole numbers at the slices' centers. The
 world is RAS in millimetres.
 """
 
@@ -103,7 +103,7 @@ class VolumeGeometry:
         no other slice, however unevenly they are spaced.
 
         Returns:
-            ``[4, 4]`` from the ROI's own axes to RAS (rotation and centre, right-handed), and its ``[3]`` edge lengths in mm.
+            ``[4, 4]`` from the ROI's own axes to RAS (rotation and center, right-handed), and its ``[3]`` edge lengths in mm.
         """
         x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
         k = float(box.slice)
@@ -160,7 +160,7 @@ class VolumeGeometry:
         """Scroll a view to a slice."""
         slice_node.JumpSliceByOffsetting(*self.middle(k))
 
-    def centre_view(self, slice_node: Any, k: int) -> None:
+    def center_view(self, slice_node: Any, k: int) -> None:
         """Show a whole slice in the middle of a view that lies in the slices."""
         slice_node.JumpSliceByCentering(*self.middle(k))
         width, height, _depth = slice_node.GetDimensions()

@@ -13,7 +13,7 @@ from MyoScarSegLib.scene.observers import Observers
 _log = logging.getLogger(__name__)
 
 
-class SceneWatcher:
+class SceneEvents:
     """Turns the scene's events into calls.
 
     The callbacks are called from within MRML's own, where an error would be printed and lost: they are logged with their
@@ -39,7 +39,7 @@ class SceneWatcher:
         self._observers.add(scene, events.NodeRemovedEvent, self._node_removed, with_node=True)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Observe no longer."""
         self._observers.clear()
 
     def _start_close(self, _scene: Any) -> None:
@@ -58,7 +58,7 @@ class SceneWatcher:
             _guarded(lambda: self._removed(node))
 
 
-class VolumeWatcher:
+class VolumeEvents:
     """Calls ``changed()`` when a volume's voxels or its place in the world change."""
 
     def __init__(self, volume_node: Any, changed: Callable[[], None]) -> None:
@@ -68,7 +68,7 @@ class VolumeWatcher:
             self._observers.add(volume_node, event, self._on_changed)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Observe no longer."""
         self._observers.clear()
 
     def _on_changed(self, _volume: Any) -> None:
@@ -79,4 +79,4 @@ def _guarded(callback: Callable[[], None]) -> None:
     try:
         callback()
     except Exception:
-        _log.exception("Following a change of the scene failed")
+        _log.exception("What follows a change of the scene failed")

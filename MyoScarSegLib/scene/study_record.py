@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
-from MyoScarSegLib.scene.state import DEFAULT_THRESHOLD, ModelSlice, StudyState
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.study_state import ModelSlice, StudyState
+from MyoScarSegLib.scene.translation import _
 
 ROLE_STUDY = "study"
 SEGMENTATION = "MyoScarSeg.Segmentation"
@@ -19,13 +20,13 @@ GRID = "MyoScarSeg.Grid"
 """Parameter: how the volume lay when the study was kept, see :mod:`~MyoScarSegLib.scene.slice_order`."""
 _RECORD = "MyoScarSeg.Record"
 _TAG = "MyoScarSeg.Tag"
-_TURN = "MyoScarSeg.Turn"
+_ORDER = "MyoScarSeg.Order"
 """Parameter: the study with the greatest number is the one that was in hand last."""
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
-class Record:
+class SavedStudy:
     """What a loaded scene says of a study. ``slices`` maps a slice to the fields of a :class:`ModelSlice` without its array.
 
     Attributes:
@@ -41,7 +42,7 @@ class Record:
     problem: str = ""
 
 
-class StudyNode:
+class StudyRecord:
     """A ``vtkMRMLScriptedModuleNode`` per study, hidden; made when there is something to keep, and anew if it was deleted.
 
     Attributes:
@@ -69,22 +70,22 @@ class StudyNode:
             self._node.SetModuleName("MyoScarSeg.Study")
             self._node.SetHideFromEditors(True)
             self._node.SetParameter(_TAG, self.tag)
-            self.take_up()
+            self.bring_to_front()
         return self._node
 
     @property
-    def turn(self) -> int:
-        """Grows with every study of the scene that is taken up: that with the greatest one was in hand last."""
-        return 0 if self.existing_node is None else _turn(self._node)
+    def order(self) -> int:
+        """The study of a scene with the greatest number was in hand last; 0 if there is nothing to keep of it yet."""
+        return 0 if self.existing_node is None else _order_of(self._node)
 
-    def take_up(self) -> None:
+    def bring_to_front(self) -> None:
         """Note that this is the study in hand now, if there is something to keep of it."""
         node = self.existing_node
         if node is not None:
             volumes = volumes_with(node.GetScene(), ROLE_STUDY)
-            latest = max((_turn(node_of(volume, ROLE_STUDY)) for volume in volumes), default=0)
-            if not 0 < _turn(node) == latest:
-                node.SetParameter(_TURN, str(latest + 1))
+            latest = max((_order_of(node_of(volume, ROLE_STUDY)) for volume in volumes), default=0)
+            if not 0 < _order_of(node) == latest:
+                node.SetParameter(_ORDER, str(latest + 1))
 
     @property
     def segmentation_node(self) -> Any:
@@ -98,7 +99,7 @@ class StudyNode:
             "version": _VERSION,
             "threshold": state.threshold,
             "growth_mm": state.growth_mm,
-            "slices": {str(k): _fields(state.slices[k].model) for k in state.segmented},
+            "slices": {str(k): _fields(model) for k, model in state.models.items()},
             "proposals": dict(state.proposals),
             "runs": [dict(run) for run in state.runs],
             "failed": {str(k): why for k, why in state.failed.items()},
@@ -115,54 +116,56 @@ class StudyNode:
             node.SetNodeReferenceID(SEGMENTATION, wanted)
         node.EndModify(changing)
 
-    def load(self) -> Record:
+    def load(self) -> SavedStudy:
         """What the node says; of a node that is not there, or that makes no sense, a new study's."""
         node = self.existing_node
         text = "" if node is None else node.GetParameter(_RECORD)
         if not text:
-            return Record()
+            return SavedStudy()
         try:
-            return _read(json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return Record(
-                problem=_(
-                    "What {name} says of the study cannot be read. Boxes, points and the segmentation are there; the masks count "
-                    "as drawn by you."
-                ).format(name=node.GetName())
-            )
+            record = json.loads(text)
+            version = record["version"]
+            if version == _VERSION:
+                return _read(record)
+            why = _("it is of version {version}, and this program reads version {known}").format(version=version, known=_VERSION)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            why = repr(error)
+        return SavedStudy(
+            problem=_(
+                "What {name} says of the study cannot be read: {why}. Boxes, points and the segmentation are there; the masks "
+                "count as drawn by you."
+            ).format(name=node.GetName(), why=why)
+        )
 
 
-def _turn(node: Any) -> int:
-    text = node.GetParameter(_TURN)
+def _order_of(node: Any) -> int:
+    text = node.GetParameter(_ORDER)
     return int(text) if text.isdecimal() else 0
 
 
-def _fields(model: ModelSlice | None) -> dict[str, Any]:
-    assert model is not None  # noqa: S101 (only segmented slices are asked for)
+def _fields(model: ModelSlice) -> dict[str, Any]:
     score = model.score if model.score is not None and math.isfinite(model.score) else None
     return {
         "threshold": model.threshold,
         "growth_mm": model.growth_mm,
-        "mark": model.mark,
+        "checksum": model.checksum,
         "score": score,
         "run": model.run,
     }
 
 
-def _read(record: dict[str, Any]) -> Record:
-    if record["version"] != _VERSION:
-        raise ValueError(record["version"])
+def _read(record: dict[str, Any]) -> SavedStudy:
     runs = tuple(_texts(run) for run in record["runs"])
     slices = {}
     for k, fields in record["slices"].items():
         slices[int(k)] = {
             "threshold": _probability(fields["threshold"]),
             "growth_mm": _finite(fields["growth_mm"]),
-            "mark": str(fields["mark"]),
+            "checksum": str(fields["checksum"]),
             "score": None if fields["score"] is None else _finite(fields["score"]),
             "run": range(len(runs))[int(fields["run"])] if runs else 0,
         }
-    return Record(
+    return SavedStudy(
         threshold=_probability(record["threshold"]),
         growth_mm=_finite(record["growth_mm"]),
         slices=slices,

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import vtk
 
-from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, scar_burden
+from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden
 from MyoScarSegLib.scene.attributes import make_node, node_of
-from MyoScarSegLib.scene.text import _
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.scene.translation import _
 
 ROLE_RESULTS = "results"
 ROLE_PROVENANCE = "provenance"
 COLUMNS = ("Slice", "Pixels", "Area (mm2)", "Volume (mL)", "Mass (g)", "Score", "Edited by hand")
-
-
-def numbers(study: Study, mask: np.ndarray) -> ScarBurden:
-    """Area, volume and mass of a mask ``[k, row, column]``, per slice and in all."""
-    return scar_burden(mask, study.geometry)
 
 
 class ResultTables:

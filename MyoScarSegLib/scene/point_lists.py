@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
 
-from MyoScarSegLib.prompts import Point, check_point
+from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.scene.attributes import make_node, node_of
-from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.slice_order import is_reverse
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from MyoScarSegLib.utils.signal import Signal
 
 ROLE_POINTS = {True: "points +", False: "points -"}
 _COLORS = {True: (0.25, 0.85, 1.0), False: (1.0, 0.35, 0.55)}
@@ -25,11 +26,14 @@ _ROUNDING_PX = 0.01
 """How far beyond the image's edge a point on it may come back from the world."""
 
 
-class PointPrompts:
-    """The points of one volume. The lists are the truth; a point belongs to the slice that is nearest to it.
+class PointLists:
+    """The points of one volume. A point belongs to the slice that is nearest to it.
 
     The lists follow the volume through its transforms, also when these are applied to it for good. They are made when first
     needed, and anew if the user deletes one.
+
+    Attributes:
+        changed: emitted without arguments after points were placed, dragged to the end, or removed by others.
     """
 
     def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:
@@ -37,7 +41,7 @@ class PointPrompts:
         self._geometry = geometry
         self._nodes: dict[bool, Any] = {}
         self._observers = Observers()
-        self._callbacks: list[Callable[[], None]] = []
+        self.changed = Signal()
         self._writing = 0
         for positive in (True, False):
             if node_of(volume_node, ROLE_POINTS[positive]) is not None:
@@ -63,43 +67,28 @@ class PointPrompts:
         node = self._nodes.get(positive)
         return node is not None and node.GetScene() is not None
 
-    def points(self) -> list[Point]:
-        """All placed points that lie in the image, positive ones first."""
+    def read(self) -> list[Point]:
+        """All placed points that lie in the image, positive ones first. The lists are laid where the volume is now."""
         found: list[Point] = []
-        _slices, rows, columns = self._geometry.shape
         for positive in (True, False):
-            for x, y, k in self._positions(positive):
-                if self._in_image(x, y, k):
-                    on_image = float(np.clip(x, 0, columns)), float(np.clip(y, 0, rows))
-                    found.append(Point(int(np.floor(k + 0.5)), *on_image, positive))
+            if self.has_node(positive):  # a preview that follows the mouse is no point
+                places = self._geometry.from_world(_positions(self.node(positive)))
+                found += [point for place in places if (point := self._point(place, positive)) is not None]
         return found
 
-    def add(self, point: Point) -> None:
-        """Add a point.
-
-        Raises:
-            PromptError: it is outside the image.
-        """
-        point = check_point(point, self._geometry.shape)
-        ras = self._geometry.to_world(np.array([[point.x, point.y, float(point.slice)]]))[0]
-        node = self.node(point.positive)
-        self._writing += 1
-        try:
-            node.AddControlPointWorld(vtk.vtkVector3d(*ras), "+" if point.positive else "-")
-            self._remember(node)
-        finally:
-            self._writing -= 1
-        self._tell()
+    def point(self, positive: bool, number: int) -> Point | None:
+        """The point that a control point of a list is; None if it lies beside the image."""
+        ras = np.zeros(3)
+        self.node(positive).GetNthControlPointPositionWorld(number, ras)
+        return self._point(self._geometry.from_world(ras)[0], positive)
 
     def write(self, points: Iterable[Point]) -> None:
-        """Put these points in place of all others, in one change; errors as of :meth:`add`."""
-        checked = [check_point(point, self._geometry.shape) for point in points]
-        if checked == self.points() and all(self._defined(p) == self._count(p) for p in (True, False)):
-            return
+        """Put these points, which lie in the image, in place of all others."""
+        wanted = list(points)
         self._writing += 1
         try:
             for positive in (True, False):
-                own = [p for p in checked if p.positive is positive]
+                own = [p for p in wanted if p.positive is positive]
                 if not own and not self.has_node(positive):
                     continue
                 node = self.node(positive)
@@ -112,7 +101,6 @@ class PointPrompts:
                 node.EndModify(changing)
         finally:
             self._writing -= 1
-        self._tell()
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide all points."""
@@ -120,41 +108,31 @@ class PointPrompts:
             if self.has_node(positive):
                 self._nodes[positive].SetDisplayVisibility(visible)
 
-    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback()`` after points were placed, dragged to the end, or removed. Returns the function that ends this."""
-        self._callbacks.append(callback)
-        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
-
     def close(self) -> None:
         """Observe nothing any more; the lists stay."""
-        self._callbacks.clear()
+        self.changed.clear()
         self._observers.clear()
         self._nodes = {}
 
-    def _positions(self, positive: bool) -> np.ndarray:
-        """``[n, 3]`` of the placed points: x, y in pixel edges, slice index. A preview that follows the mouse is none."""
-        if not self.has_node(positive):
-            return np.zeros((0, 3))
-        return self._geometry.from_world(_positions(self.node(positive)))
-
-    def _defined(self, positive: bool) -> int:
-        return self._nodes[positive].GetNumberOfDefinedControlPoints() if self.has_node(positive) else 0
-
-    def _count(self, positive: bool) -> int:
-        return self._nodes[positive].GetNumberOfControlPoints() if self.has_node(positive) else 0
+    def _point(self, place: np.ndarray, positive: bool) -> Point | None:
+        x, y, k = place
+        if not self._in_image(x, y, k):
+            return None
+        _slices, rows, columns = self._geometry.shape
+        return Point(int(np.floor(k + 0.5)), float(np.clip(x, 0, columns)), float(np.clip(y, 0, rows)), positive)
 
     def _watch(self, node: Any) -> None:
         markups = slicer.vtkMRMLMarkupsNode
         events = (markups.PointPositionDefinedEvent, markups.PointEndInteractionEvent, markups.PointRemovedEvent)
         for event in events:
-            self._observers.add(node, event, self._changed)
+            self._observers.add(node, event, self._on_changed)
 
-    def _changed(self, node: Any) -> None:
+    def _on_changed(self, node: Any) -> None:
         if self._writing:
             return
         self._follow(node)
         self._snap(node)
-        self._tell()
+        self.changed.emit()
 
     def _in_image(self, x: float, y: float, k: float) -> bool:
         slices, rows, columns = self._geometry.shape
@@ -230,10 +208,6 @@ class PointPrompts:
             self._remember(node)
         finally:
             self._writing -= 1
-
-    def _tell(self) -> None:
-        for callback in list(self._callbacks):
-            callback()
 
 
 def _placed(node: Any) -> list[int]:

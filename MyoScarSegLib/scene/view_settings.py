@@ -10,8 +10,8 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.scene.following import slice_views
-from MyoScarSegLib.scene.geometry import VolumeGeometry
+from MyoScarSegLib.scene.displayed_slice import slice_views
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 _FIELD_MM = 130.0
 """Least side of a view on the heart: a left ventricle with its wall measures 60 to 90 mm."""
@@ -23,7 +23,7 @@ _DARKEST, _BRIGHTEST = 1.0, 99.7
 
 
 @dataclass(frozen=True)
-class Look:
+class ViewSettings:
     """What was shown at one moment.
 
     Attributes:
@@ -35,9 +35,9 @@ class Look:
     views: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-def look_of(volume_node: Any) -> Look:
+def current_view(volume_node: Any) -> ViewSettings:
     """How a volume is shown now, in the views that have it, or have nothing."""
-    return Look(_window_of(volume_node), {node.GetID(): _view_of(node) for node in _views(volume_node)})
+    return ViewSettings(_window_of(volume_node), {node.GetID(): _view_of(node) for node in _views(volume_node)})
 
 
 def fit_to_heart(
@@ -46,7 +46,7 @@ def fit_to_heart(
     voxels: np.ndarray,
     boxes: Iterable[Box],
     heart: tuple[float, float] | None,
-) -> Look:
+) -> ViewSettings:
     """Fill the views with the heart and the grey scale with what is in it; a view along the slices stays on its slice.
 
     Args:
@@ -62,7 +62,7 @@ def fit_to_heart(
     """
     corners = np.array([box.xyxy for box in boxes]).reshape(-1, 2, 2)
     if heart is None and not len(corners):
-        return look_of(volume_node)
+        return current_view(volume_node)
     x, y = heart if heart is not None else np.median(corners.mean(axis=1), axis=0)
     middle = (geometry.shape[0] - 1) / 2
     steps = np.diff(geometry.to_world(np.array([[x, y, middle], [x + 1, y, middle], [x, y, middle], [x, y + 1, middle]])), axis=0)
@@ -87,10 +87,10 @@ def fit_to_heart(
             low, high = np.percentile(voxels[:, near], (_DARKEST, _BRIGHTEST))
             if high > low:
                 _set_window(volume_node, (float(low), float(high), False))
-    return look_of(volume_node)
+    return current_view(volume_node)
 
 
-def change_look(volume_node: Any, now: Look | None, target: Look | None) -> None:
+def change_view(volume_node: Any, now: ViewSettings | None, target: ViewSettings | None) -> None:
     """Show a volume as in ``target``, but for what is not as in ``now`` any more: the reader has changed that since."""
     if now is None or target is None or now == target:
         return

@@ -16,9 +16,11 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import check_threshold
 from MyoScarSegLib.scene.actions import CANCELLED, FAILED, Action
-from MyoScarSegLib.scene.probability import check_growth
-from MyoScarSegLib.scene.state import StudyState
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.export import export_scene
+from MyoScarSegLib.scene.probability_volume import check_growth
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.study_state import StudyState
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
@@ -66,9 +68,9 @@ class Console:
             MyoScarSegError: a sentence on what is wrong; the scene is as before.
             Cancelled: :meth:`cancel` was called, or *Cancel* pressed.
         """
-        self._select(volumeNode)
-        self._wait(self.workflow.propose(), progress)
-        return self._session().boxes.all_boxes()
+        session = self._select(volumeNode)
+        self._wait(session.propose(fit=self.workflow.fit), progress)
+        return [row.box for row in session.boxes]
 
     def segment(
         self,
@@ -92,18 +94,17 @@ class Console:
             MyoScarSegError: as of :meth:`proposeBoxes`.
             Cancelled: as of :meth:`proposeBoxes`.
         """
-        self._select(volumeNode)
+        session = self._select(volumeNode)
         if segmentationNode is not None:
-            self.workflow.use_segmentation(segmentationNode)
-            self._raise()
-        self._wait(self.workflow.segment(slices), progress)
-        return self._session().segmentation.node
+            session.use_segmentation(segmentationNode)
+        self._wait(session.segment(slices), progress)
+        return session.segmentation.node
 
     def process(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
         """Propose boxes and segment scar in them: both clicks in one call. Returns the segmentation node; errors as above."""
-        self._select(volumeNode)
-        self._wait(self.workflow.process(), progress)
-        return self._session().segmentation.node
+        session = self._select(volumeNode)
+        self._wait(session.process(fit=self.workflow.fit), progress)
+        return session.segmentation.node
 
     def exportResults(self, folder: str | Path) -> list[Path]:
         """Write the results of all studies in the scene, as ``myoscarseg segment`` writes them.
@@ -120,7 +121,7 @@ class Console:
             MyoScarSegError: no study was segmented yet.
             OutputError: the folder cannot be written.
         """
-        return self.workflow.export(Path(folder))
+        return export_scene(self.workflow.scene, Path(folder))
 
     def processFolder(
         self,
@@ -180,21 +181,12 @@ class Console:
         if self._folder_run is not None:
             self._folder_run.cancel()
 
-    def _select(self, volume_node: Any) -> None:
+    def _select(self, volume_node: Any) -> StudySession:
         if volume_node is None:
             raise MyoScarSegError(_("Give a volume node: there is none."))
-        if not self.workflow.select(volume_node):
-            self._raise()
-
-    def _session(self) -> Any:
-        session = self.workflow.session
-        if session is None:
-            raise MyoScarSegError(_("The volume was deleted meanwhile."))
-        return session
-
-    def _raise(self) -> None:
-        if self.workflow.error:
+        if not self.workflow.select(volume_node) or self.workflow.session is None:
             raise MyoScarSegError(self.workflow.error)
+        return self.workflow.session
 
     def _wait(self, action: Action, progress: Callable[[int, int, str], None] | None) -> None:
         told: tuple[int, int, str] | None = None

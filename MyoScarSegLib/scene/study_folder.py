@@ -8,7 +8,7 @@ import slicer
 import vtk
 
 from MyoScarSegLib.scene.attributes import ROLE, VOLUME, our_nodes
-from MyoScarSegLib.scene.text import _
+from MyoScarSegLib.scene.translation import _
 
 ROLE_FOLDER = "folder"
 
@@ -25,7 +25,7 @@ class StudyFolder:
         self.volume_node = volume_node
         self.tag = tag
         self._seen: set[str] = set()
-        self._looked: int | None = None  # when nodes had been added to the scene, or removed, last time
+        self._collected_at: int | None = None  # when nodes were added to the scene, or removed, last time
         self._item = 0
 
     def collect(self) -> int:
@@ -37,9 +37,9 @@ class StudyFolder:
         if hierarchy is None:
             return 0
         changed = self.volume_node.GetScene().GetNodes().GetMTime()
-        if changed == self._looked:
+        if changed == self._collected_at:
             return self._item
-        self._looked = changed
+        self._collected_at = changed
         self._item = self._collect(hierarchy)
         return self._item
 

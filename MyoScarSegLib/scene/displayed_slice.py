@@ -8,20 +8,20 @@ from typing import Any
 import slicer
 import vtk
 
-from MyoScarSegLib.scene.geometry import VolumeGeometry
 from MyoScarSegLib.scene.observers import Observers
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 
 def nearest_first(displayed: int, slices: int) -> list[int]:
-    """All slice indices, the displayed one first, then its neighbours outwards."""
+    """All slice indices, the displayed one first, then its neighbors outwards."""
     return sorted(range(slices), key=lambda k: (abs(k - displayed), -k))
 
 
-class SliceFollower:
+class DisplayedSlice:
     """Calls ``callback(k)`` whenever a slice view that shows the study's slices comes to another one, and ``turned()`` when
     there are other views than before that lie along the slices.
 
-    Slice nodes fire on pan and zoom too, so the slice is computed and compared; views across the stack are not followed.
+    Slice nodes fire on pan and zoom too, so the slice is computed and compared; views across the stack do not count.
     """
 
     def __init__(
@@ -31,16 +31,16 @@ class SliceFollower:
         self._callback = callback
         self._turned = turned
         self._along: dict[str, bool] = {}
-        self._followed: set[str] = set()
+        self._observed: set[str] = set()
         self._observers = Observers()
         self._shown: dict[str, int | None] = {}
         self._displayed: int | None = None
         self._observers.add(scene, slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added, with_node=True)
         for node in slice_views(scene):
-            self._follow(node)
+            self._observe(node)
 
     @property
-    def displayed(self) -> int | None:
+    def index(self) -> int | None:
         """The slice that was shown last, None if no view shows the study's slices."""
         return self._displayed
 
@@ -50,26 +50,26 @@ class SliceFollower:
         return tuple(sorted(view for view, along in self._along.items() if along)) if self._along else None
 
     def stop(self) -> None:
-        """Follow no longer; the callback is never called again."""
+        """Observe the views no longer; the callbacks are never called again."""
         self._observers.clear()
-        self._followed.clear()
+        self._observed.clear()
 
     def _on_node_added(self, node: Any) -> None:
         if node is not None and node.IsA("vtkMRMLSliceNode"):
-            self._follow(node)
+            self._observe(node)
 
-    def _follow(self, node: Any) -> None:
-        if node.GetID() not in self._followed:
-            self._followed.add(node.GetID())
+    def _observe(self, node: Any) -> None:
+        if node.GetID() not in self._observed:
+            self._observed.add(node.GetID())
             self._observers.add(node, vtk.vtkCommand.ModifiedEvent, self._on_slice_node)
-            self._look(node)
+            self._note(node)
 
     def _on_slice_node(self, node: Any) -> None:
         before = self._displayed
-        if self._look(node) and self._displayed != before and self._displayed is not None:
+        if self._note(node) and self._displayed != before and self._displayed is not None:
             self._callback(self._displayed)
 
-    def _look(self, node: Any) -> bool:
+    def _note(self, node: Any) -> bool:
         """Note which slice a view shows. Returns whether that is news and a slice of the study."""
         along = self._geometry.shows_slices(node)
         if self._along.get(node.GetID()) != along:

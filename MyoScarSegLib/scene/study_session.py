@@ -1,0 +1,949 @@
+"""One study of a scene: its state, what can be done with it, and one signal of what has changed."""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
+from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
+from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
+from MyoScarSegLib.result import Result, SliceMasks, check_threshold
+from MyoScarSegLib.scene.actions import CANCELLED, DONE, FAILED, Action
+from MyoScarSegLib.scene.attributes import volumes_with
+from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.history import History
+from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
+from MyoScarSegLib.scene.notices import Change, Notices
+from MyoScarSegLib.scene.probability_volume import check_growth, checked
+from MyoScarSegLib.scene.scar_segment import ScarSegment
+from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
+from MyoScarSegLib.scene.study_nodes import StudyNodes
+from MyoScarSegLib.scene.study_record import ROLE_STUDY
+from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between
+from MyoScarSegLib.scene.translation import _, slice_list
+from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
+
+_log = logging.getLogger(__name__)
+_open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
+_SLIDER_RESTS_S = 0.3
+"""After so long without a new value of a slider the surface of the scar, which takes long, is made anew."""
+
+
+class StudySession:
+    """Everything of one volume's study, found in the scene or made when it is needed.
+
+    :attr:`state` is the truth, and the nodes of the scene are its projection. What others change there (a box that is dragged, a
+    point that is placed, painting in the Segment Editor, a deleted node) is read back when the nodes tell, at the latest before
+    the next step, and becomes an undo entry of its own. Asking changes nothing, neither here nor in the scene.
+
+    Each method that changes something is one entry of :attr:`history`, and leaves everything as it was if it raises. The user's
+    edits win: a slice that was painted in by hand is not touched by the model, a threshold or a growth, unless
+    ``overwrite_edited`` says so.
+
+    With an engine (:meth:`attach`) a study is also proposed boxes for and segmented: at most one action runs, and beside the
+    background encoding one request for the masks of slices whose prompts the user has edited. An answer is written only where it
+    is still wanted: not after a cancel, and not on slices whose prompts have changed meanwhile.
+
+    Attributes:
+        volume_node: the LGE volume; never changed.
+        study: its voxels and geometry.
+        geometry: pixels and world.
+        state: boxes, points, masks, settings.
+        nodes: the scene's nodes that show and keep the state.
+        history: what can be undone; it begins when the session is opened.
+        notices: tell each :class:`Change`, and hold a sentence on what went wrong in the last step, and one on what it left out:
+            slices kept because the user painted in them, slices that failed.
+        live: whether an edit of a box or point segments its slice again at once.
+        waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
+        action: that runs, None if none does.
+        encoding: the request of the background encoding, None if there is none.
+    """
+
+    def __init__(self, volume_node: Any, *, watch: bool = True) -> None:
+        """Use :meth:`open`; without ``watch`` the scene is read as it is now, and no change of it is followed."""
+        self.volume_node = volume_node
+        self.study = study_of(volume_node)
+        self.notices = Notices()
+        self.live, self.waits = True, False
+        self.action: Action | None = None
+        self.encoding: Any = None
+        self._request: Any = None  # of the action
+        self._live_request: Any = None
+        self._engine: Engine | None = None
+        self._clock: Callable[[], float] = time.monotonic
+        self._hash = content_hash(volume_node)
+        self._key = _key(volume_node)
+        self._closed = False
+        self._writing = 0
+        self._touched = self._deleted = False
+        self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
+        this = weakref.ref(self)
+
+        def touched() -> None:
+            if (alive := this()) is not None:
+                alive._on_touched()
+
+        def prompts_changed() -> None:
+            if (alive := this()) is not None:
+                alive.refresh()
+
+        self.nodes = StudyNodes(volume_node, self.study, follow=watch, touched=touched)
+        self.geometry = self.nodes.geometry
+        self.state = self.nodes.load()
+        self.history: History[StudyState] = History(size=bytes_between)
+        self._pending = PendingMasks()
+        self._measured: tuple[Any, ScarBurden] | None = None
+        self._segment_version: tuple[Any, ...] | None = self.segmentation.version
+        if watch:
+            self.nodes.boxes.changed.connect(prompts_changed)
+            self.nodes.points.changed.connect(prompts_changed)
+        # The nodes hold on to what observes them: a session that is dropped without a word would be served for ever.
+        weakref.finalize(self, self.nodes.close)
+
+    @classmethod
+    def open(cls, volume_node: Any) -> StudySession:
+        """The session of a volume: the one that is open already, or a new one on what the scene holds.
+
+        Raises:
+            StudyError: the volume is no LGE stack; the message says why.
+        """
+        opened = None if volume_node is None or volume_node.GetScene() is None else _open.get(_key(volume_node))
+        if opened is not None and opened.is_current():
+            return opened
+        if opened is not None:
+            opened.close()  # the volume is another one now: two sessions would both answer to each edit
+        session = cls(volume_node)
+        _open[session._key] = session
+        return session
+
+    def close(self) -> None:
+        """Follow the scene no longer, and forget the history; the nodes stay."""
+        if self._closed:
+            return
+        self.detach(_("The study was closed."))
+        self._closed = True
+        self.nodes.close()
+        self.history.clear()
+        self.notices.close()
+        if _open.get(self._key) is self:
+            del _open[self._key]
+
+    def attach(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        """Have an engine do the slow work.
+
+        Raises:
+            StudyError: the study is too large for it.
+        """
+        engine.open_study(self.study)
+        self._engine = engine
+        self._clock = self.history.clock = self._pending.clock = clock
+
+    def detach(self, why: str) -> None:
+        """Let go of the engine, and cancel what runs there; ``why`` is told to the running action."""
+        if self._engine is None:
+            return
+        engine, self._engine = self._engine, None
+        self._abandon(why)
+        self._make_surface()
+        for request in (self.encoding, self._live_request):
+            if request is not None:
+                request.cancel()
+        self.encoding = self._live_request = None
+        engine.close_study(self.study)
+
+    def is_current(self) -> bool:
+        """Whether the volume still is what it was when the session was opened, voxels and place alike."""
+        node = self.volume_node
+        return not self._closed and node.GetScene() is not None and content_hash(node) == self._hash
+
+    # ------------------------------------------------------------------ asking
+
+    @property
+    def segmentation(self) -> ScarSegment:
+        """The scar's segment; another object after :meth:`use_segmentation`."""
+        return self.nodes.segmentation
+
+    @property
+    def boxes(self) -> tuple[BoxRow, ...]:
+        """All boxes with their numbers, rejected ones too."""
+        return self.state.boxes
+
+    def box(self, box_id: int) -> Box:
+        """One box.
+
+        Raises:
+            PromptError: there is no such box.
+        """
+        for row in self.state.boxes:
+            if row.id == box_id:
+                return row.box
+        raise PromptError(_("There is no box {id} any more.").format(id=box_id))
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All points, in the order in which they were placed."""
+        return self.state.points
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which on a pixel counts as scar."""
+        return self.state.threshold
+
+    @property
+    def growth_mm(self) -> float:
+        """By how much masks are grown, or below 0 shrunk, in the slice."""
+        return self.state.growth_mm
+
+    @property
+    def segmented(self) -> bool:
+        """Whether there is any mask, of the model or of the user."""
+        return bool(self.state.slices)
+
+    @property
+    def edited_slices(self) -> list[int]:
+        """Slices that the user has painted or erased in, which the model therefore leaves alone."""
+        return self.state.edited
+
+    @property
+    def stale_slices(self) -> list[int]:
+        """Slices whose mask does not answer to their boxes and points any more."""
+        return sorted(self.state.stale | self._pending.missing)
+
+    @property
+    def pending_slices(self) -> list[int]:
+        """Slices whose new mask is on its way after an edit, or will be once the running action has ended."""
+        return self._pending.slices
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """Milliseconds from edits to their masks in the scene, the latest 200."""
+        return list(self._pending.latencies_ms)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
+        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance}
+
+    def prompts(self, slices: Iterable[int] | None = None) -> tuple[list[Box], list[Point]]:
+        """Boxes, rejected ones too, and points on these slices, on all if None."""
+        wanted = None if slices is None else set(slices)
+        boxes = [row.box for row in self.state.boxes if wanted is None or row.box.slice in wanted]
+        return boxes, [point for point in self.state.points if wanted is None or point.slice in wanted]
+
+    def mask(self) -> np.ndarray:
+        """bool ``[k, row, column]`` of the scar."""
+        return self.state.masks(self.geometry.shape)
+
+    @property
+    def burden(self) -> ScarBurden:
+        """Area, volume and mass of the scar; measured once after a change of the masks."""
+        slices = {k: state.drawn for k, state in self.state.slices.items()}
+        if self._measured is None or self._measured[0] != slices:
+            self._measured = slices, scar_burden(self.mask(), self.study.geometry)
+        return self._measured[1]
+
+    def review_order(self) -> list[int]:
+        """Box ids in the order of looking through them: proposals by slice, in a slice the most doubtful first."""
+        rows = [row for row in self.state.boxes if row.box.state is BoxState.PROPOSED and not row.box.by_reader]
+        rows.sort(key=lambda row: (row.box.slice, row.box.confidence if row.box.confidence is not None else 0.0, row.id))
+        return [row.id for row in rows]
+
+    def to_result(self) -> Result:
+        """The study as the command line's result: probabilities, and the mask as it is."""
+        boxes, points = self.prompts()
+        return Result(
+            study=self.study,
+            probability=self.state.probabilities(self.geometry.shape),
+            threshold=self.state.threshold,
+            boxes=tuple(boxes),
+            points=tuple(points),
+            scores=self.state.scores,
+            failed_slices=dict(self.state.failed),
+            provenance=self.provenance,
+            drawn=self.mask(),
+        )
+
+    @property
+    def busy(self) -> str:
+        """``"propose"``, ``"segment"``, ``"process"``, or empty. Live edits and background encoding do not count."""
+        return "" if self.action is None else self.action.name
+
+    @property
+    def progress(self) -> tuple[int, int, str, float | None]:
+        """``(done, total, message, seconds left)`` of the running action; zeros without one."""
+        if self._request is None:
+            return 0, 0, "", None
+        done, total, message, left = self._request.progress
+        return done, total, message, left
+
+    @property
+    def encoded(self) -> tuple[int, int]:
+        """``(done, total)`` slices of the study that the background encoding is through with."""
+        if self.encoding is None:
+            return 0, 0
+        slices = self.study.slices
+        return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
+
+    def why_not(self, verb: str) -> str:
+        """Why something is not possible now, as a sentence for a tooltip; empty if it is.
+
+        Args:
+            verb: ``"propose"``, ``"segment"``, ``"segment_slice"``, ``"process"``, ``"undo"``, ``"redo"``, ``"export"`` or
+                ``"cancel"``; all others are possible.
+        """
+        if verb == "cancel":
+            return "" if self.busy else _("Nothing is running.")
+        if verb in ("propose", "segment", "segment_slice", "process") and self.action is not None:
+            return _("Wait until the running step has ended, or cancel it.")
+        if verb == "segment" and not (self.state.models or any(prompts.ask for prompts in self.state.prompts.values())):
+            return _("There is no box and no + point yet: propose boxes, or draw one.")
+        if verb == "undo" and not self.history.can_undo:
+            return _("There is nothing to undo.")
+        if verb == "redo" and not self.history.can_redo:
+            return _("There is nothing to redo.")
+        if verb == "export" and not self.segmented:
+            return _("There is nothing to export yet: segment a study first.")
+        return ""
+
+    # ------------------------------------------------------------------ boxes and points
+
+    def add_box(self, box: Box) -> int:
+        """Add a box, clipped to the image; returns its id. Raises PromptError if it is empty or outside the image."""
+        with self.step(_("Add a box")):
+            row = BoxRow(self.nodes.boxes.next_id, check_box(box, self.geometry.shape))
+            self._become(replace(self.state, boxes=(*self.state.boxes, row)))
+        return row.id
+
+    def update_box(self, box_id: int, **changes: Any) -> Box:
+        """Change fields of a box; one that is moved or resized is the reader's from then on.
+
+        Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`box`.
+        """
+        with self.step(_("Change a box")):
+            return self._change_box(box_id, **changes)
+
+    def nudge_box(self, box_id: int, dx: float, dy: float) -> Box:
+        """Move a box by pixels; as :meth:`update_box`."""
+        box = self.box(box_id)
+        return self.update_box(box_id, x0=box.x0 + dx, x1=box.x1 + dx, y0=box.y0 + dy, y1=box.y1 + dy)
+
+    def set_box_state(self, box_id: int, state: BoxState) -> Box:
+        """Accept or reject a box, or make it a proposal again."""
+        labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
+        with self.step(labels.get(state, _("Change a box"))):
+            return self._change_box(box_id, state=state)
+
+    def _change_box(self, box_id: int, **changes: Any) -> Box:
+        before = self.box(box_id)
+        box = check_box(replace(before, **changes), self.geometry.shape)
+        if box.place != before.place:
+            box = set_by_reader(box)
+        self._become(
+            replace(self.state, boxes=tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes))
+        )
+        return box
+
+    def remove_box(self, box_id: int) -> Box:
+        """Delete a box; returns it."""
+        with self.step(_("Delete a box")):
+            box = self.box(box_id)
+            self._become(replace(self.state, boxes=tuple(row for row in self.state.boxes if row.id != box_id)))
+        return box
+
+    def copy_box_to_next(self, box_id: int) -> int:
+        """Copy a box to the next slice, as the user's own. Returns the copy's id. Raises PromptError if there is no next one."""
+        with self.step(_("Copy a box")):
+            box = self.box(box_id)
+            if box.slice + 1 >= self.study.slices:
+                raise PromptError(_("Slice {slice} is the last one; there is none to copy the box to.").format(slice=box.slice))
+            return self.add_box(replace(set_by_reader(box, slice=box.slice + 1), state=BoxState.ACCEPTED))
+
+    def add_point(self, point: Point) -> Point:
+        """Add a + or - point. Raises PromptError if it is outside the image."""
+        with self.step(_("Add a + point") if point.positive else _("Add a - point")):
+            point = check_point(point, self.geometry.shape)
+            self._become(replace(self.state, points=(*self.state.points, point)))
+        return point
+
+    def remove_point(self, point: Point | None = None) -> Point:
+        """Take a point away, the one that was placed last if None; returns it. Raises SceneError if it is not there."""
+        with self.step(_("Remove a point")):
+            near = [p for p in self.state.points if point is None or _same_place(p, point)]
+            if not near:
+                raise SceneError(_("There is no point to remove."))
+            self._become(replace(self.state, points=tuple(p for p in self.state.points if p is not near[-1])))
+        return near[-1]
+
+    def show_points(self, visible: bool) -> None:
+        """Show or hide all points, without a change to them."""
+        self.nodes.points.set_visible(visible)
+
+    # ------------------------------------------------------------------ settings, clear, undo
+
+    def set_threshold(self, threshold: float) -> list[int]:
+        """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
+
+        Values that follow one another within a second, as of a slider that is dragged, are one step.
+
+        Returns:
+            The slices with a mask of the model that keep theirs, because the user painted in them.
+        """
+        return self._set(_("Threshold"), "threshold", float(check_threshold(threshold)), self.state.growth_mm)
+
+    def set_growth_mm(self, growth_mm: float) -> list[int]:
+        """Grow, or below 0 shrink, the model's masks by millimeters in the slice. As :meth:`set_threshold`."""
+        label = _("Grow") if growth_mm > self.state.growth_mm else _("Shrink")
+        return self._set(label, "growth", self.state.threshold, check_growth(growth_mm))
+
+    def _set(self, label: str, key: str, threshold: float, growth_mm: float) -> list[int]:
+        with self.step(label, key=key):
+            if sliding := self.history.joins(key):
+                self.segmentation.surface_rests = True
+            self._become(self.state.with_settings(threshold, growth_mm, self.study.geometry.pixel_spacing_mm))
+        if sliding:
+            self._slid_s = self._clock()
+        kept = [k for k in self.state.models if self.state.of(k).edited]
+        self.notices.say(note=_kept(kept))
+        return kept
+
+    def clear(self) -> list[int]:
+        """Take away boxes, points and the model's masks; slices that the user painted in stay, and are returned."""
+        with self.step(_("Clear"), segment=False):
+            self._become(self.state.cleared())
+        self._pending.forget()
+        return self.edited_slices
+
+    def use_segmentation(self, node: Any) -> Any:
+        """Put the scar into this segmentation node from now on, and return it; its other segments stay.
+
+        The scar as it is moves there. If the node has a scar of this study already, that one is taken, and the present one stays
+        in its node.
+
+        Raises:
+            SceneError: the node cannot take it (locked, another grid, surfaces only); nothing has changed then.
+        """
+        self.refresh()
+        if node is None or node is not self.segmentation.existing_node:
+            with self._busy_writing():
+                self.nodes.move_segmentation(node, self.state)
+            self._segment_version = None
+            self._deleted = True  # the masks that come with the node are not to be segmented again
+            self.refresh()
+            self.notices.tell(Change.MASK, Change.STATUS)
+        return node
+
+    def undo(self) -> str:
+        """Take the latest action back, whatever it changed: boxes, points, masks and settings go together. Returns its name.
+
+        Raises:
+            SceneError: there is nothing to undo. Actions before the session was opened (a scene that was loaded) stay.
+        """
+        return self._travel(self.history.undo)
+
+    def redo(self) -> str:
+        """Do again what undo took back. Raises SceneError if there is nothing to redo."""
+        return self._travel(self.history.redo)
+
+    def _travel(self, go: Callable[[Callable[[StudyState], None]], str]) -> str:
+        self.refresh()
+        before = self.state
+
+        def restore(target: StudyState) -> None:
+            with self._all_or_nothing():
+                self._become(target)
+
+        label = go(restore)
+        self._pending.forget()
+        self._tell(before)
+        return label
+
+    # ------------------------------------------------------------------ what models give
+
+    def apply_proposals(
+        self,
+        boxes: Iterable[Box],
+        provenance: Mapping[str, str] | None = None,
+        *,
+        heart: tuple[float, float] | None = None,
+        fit: bool = False,
+    ) -> None:
+        """Put proposed boxes in place of earlier proposals; accepted, rejected and the user's own boxes stay.
+
+        Args:
+            boxes: the proposals.
+            provenance: of them.
+            heart: ``(x, y)`` of the left ventricle's middle, None if it is not known.
+            fit: have views and gray scale show the heart, if these are the study's first proposals: later the reader may have
+                chosen others. Undone with the proposals.
+        """
+        found = [check_box(box, self.geometry.shape) for box in boxes]
+        fit = fit and not self.state.proposals
+        if fit:
+            self.state = replace(self.state, view=current_view(self.volume_node))  # what undo goes back to
+        with self.step(_("Propose boxes"), segment=False):
+            self._become(replace(self.state.with_proposals(found, self.nodes.boxes.next_id), proposals=dict(provenance or {})))
+            if fit:
+                view = fit_to_heart(self.volume_node, self.geometry, self.study.voxels, found, heart)
+                self.state = replace(self.state, view=view)
+
+    def apply_masks(
+        self,
+        masks: SliceMasks,
+        *,
+        overwrite_edited: bool = False,
+        with_latest: bool = False,
+        prompts: Mapping[int, SlicePrompts] | None = None,
+    ) -> list[int]:
+        """Write the masks of a run of the segmenter, with the threshold and growth in force.
+
+        Args:
+            masks: probabilities of the slices that were run.
+            overwrite_edited: write also where the user painted, whose work is then replaced.
+            with_latest: the masks belong to the latest action (a box was moved) and are undone together with it.
+            prompts: that the slices were run with; those of now if None.
+
+        Returns:
+            The slices that were left as they are, because the user painted in them.
+        """
+        with self.step(_("Segment scar"), segment=False, with_latest=with_latest):
+            given = {int(k): checked(int(k), array, self.geometry.shape) for k, array in sorted(masks.probability.items())}
+            kept = [k for k in given if self.state.of(k).edited and not overwrite_edited]
+            target = self.state.with_masks(
+                {k: array for k, array in given.items() if k not in kept},
+                masks.scores,
+                {int(k): str(why) for k, why in masks.failed.items()},
+                masks.provenance,
+                self.state.prompts if prompts is None else prompts,
+                self.study.geometry.pixel_spacing_mm,
+            )
+            self._become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
+        return kept
+
+    # ------------------------------------------------------------------ slow work
+
+    def propose(self, *, fit: bool = False) -> Action:
+        """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
+
+        ``fit`` as of :meth:`apply_proposals`. Result: the number of boxes proposed.
+        """
+        return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
+
+    def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Action:
+        """Segment scar on these slices, on all if None, with the boxes and points they have now.
+
+        A slice without prompts loses what the model wrote there before. Slices in which the user painted are kept, unless
+        ``overwrite_edited``. Slices whose prompts change while this runs are left to live editing.
+
+        Result: the slices that were kept because they are hand-edited.
+        """
+        return self._begin("segment", lambda action: self._ask_for_masks(action, slices, overwrite_edited))
+
+    def process(self, *, fit: bool = False) -> Action:
+        """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
+        return self._begin("process", lambda action: self._ask_for_boxes(action, fit))
+
+    def cancel(self) -> None:
+        """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
+        self._abandon(_("Cancelled."))
+
+    def encode(self, displayed: int | None) -> None:
+        """Encode all slices in the background, the displayed one first, then its neighbors outwards."""
+        if self.encoding is not None:
+            self.encoding.cancel()
+            self.encoding = None
+        if self.waits or self._engine is None:
+            return
+        order = nearest_first(self.study.slices // 2 if displayed is None else displayed, self.study.slices)
+        self.encoding = self._engine.encode(self.study, [k for k in order if k not in self.study.bad_slices])
+        self.encoding.on_progress(lambda *_: self.notices.tell(Change.ENCODED))
+        self.encoding.on_done(self._on_encoded)
+
+    def update_masks(self) -> None:
+        """Segment the slices whose edit waits for its mask, unless that is off or something runs; the latest prompts win."""
+        if self._engine is None or not self.live or self.waits or self._live_request is not None or self.action is not None:
+            return
+        prompts = {k: self.state.prompts_on(k) for k in self._pending.slices}
+        if prompts:
+            request = self._live_request = self._segment_with(prompts)
+            request.on_done(lambda *_: self._on_live_masks(request, prompts))
+
+    def _begin(self, name: str, ask: Callable[[Action], None]) -> Action:
+        self.refresh()
+        action, refusal = Action(name), self.why_not(name)
+        self.notices.say(error=refusal, note="")
+        if refusal or self._engine is None:
+            action.end(FAILED, error=refusal, cause=SceneError(refusal))
+        else:
+            self.action = action
+            ask(action)
+            self.notices.tell(Change.PROGRESS, Change.STATUS)
+        return action
+
+    def _ask_for_boxes(self, action: Action, fit: bool) -> None:
+        assert self._engine is not None  # noqa: S101 (else nothing is begun)
+        self._send(self._engine.propose(self.study), lambda request: self._on_boxes(action, request, fit))
+
+    def _ask_for_masks(self, action: Action, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
+        wanted = set(range(self.study.slices)) if slices is None else {int(k) for k in slices}
+        outside = [k for k in wanted if not 0 <= k < self.study.slices]
+        if outside:
+            sentence = _("The study has slices 0 to {last}; there is no slice {slices}.")
+            self._end(action, PromptError(sentence.format(last=self.study.slices - 1, slices=slice_list(outside))))
+            return
+        prompts = {k: self.state.prompts_on(k) for k in wanted}
+        self._send(self._segment_with(prompts), lambda request: self._on_masks(action, request, prompts, overwrite_edited))
+
+    def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
+        assert self._engine is not None  # noqa: S101 (else nothing is begun)
+        asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
+        return self._engine.segment(self.study, *self.prompts(asking), slices=asking)
+
+    def _send(self, request: Any, arrived: Callable[[Any], None]) -> None:
+        self._request = request
+        request.on_progress(lambda *_: self.notices.tell(Change.PROGRESS))
+        request.on_done(lambda *_: arrived(request))
+
+    def _on_encoded(self, request: Any) -> None:
+        if request is not self.encoding:
+            return
+        if request.state == FAILED and self.action is None:
+            # Better said now than when the user has gone through the boxes: there is no segmenting without the model.
+            self.notices.say(error=request.error)
+        self.notices.tell(Change.ENCODED)
+
+    def _on_boxes(self, action: Action, request: Any, fit: bool) -> None:
+        if not self._answers(action, request):
+            return
+        found = request.result
+        try:
+            self.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
+        except MyoScarSegError as error:
+            self._end(action, error)
+            return
+        remark = found.provenance.get("remark_on_proposals", "")
+        self.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
+        if action.name == "process":
+            self._ask_for_masks(action, None, False)
+        else:
+            self._end(action, result=len(found))
+
+    def _on_masks(self, action: Action, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
+        if not self._answers(action, request):
+            return
+        both = action.name == "process"
+        try:
+            kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
+        except MyoScarSegError as error:
+            self._end(action, error)
+            return
+        before = self.notices.note if both else ""
+        self.notices.note = _sentences(before, _asked_again(request), _failures(request.result.failed_slices), _kept(kept))
+        self._end(action, result=kept)
+
+    def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
+        if self._live_request is not request:
+            return
+        self._live_request = None
+        if request.state == DONE:
+            try:
+                kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
+                self.notices.say(note=_sentences(_asked_again(request), _failures(request.result.failed_slices), _kept(kept)))
+            except MyoScarSegError as error:
+                self._pending.give_up(prompts)
+                self.notices.say(error=str(error))
+        else:
+            self._pending.give_up(prompts)
+            self.notices.say(error=request.error)
+        self.update_masks()
+
+    def _take_masks(
+        self,
+        result: Result,
+        prompts: Mapping[int, SlicePrompts],
+        *,
+        live: bool = False,
+        overwrite_edited: bool = False,
+        with_latest: bool = False,
+    ) -> Sequence[int]:
+        """Write masks into the scene where the prompts are still those they were made with.
+
+        A slice that has no prompts left gets an empty mask, if it has one of the model at all.
+
+        Returns:
+            The slices that were kept because the user painted in them.
+        """
+        self.refresh()
+        current = {k for k, of_slice in prompts.items() if self.state.prompts_on(k) == of_slice}
+        wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
+        nothing = np.zeros(self.study.slice_shape, dtype=np.float32)
+        wanted |= {k: nothing for k in sorted(current & self.state.models.keys()) if not prompts[k].ask}
+        kept: Sequence[int] = ()
+        if wanted:
+            # The threshold is the scene's: the probabilities are what is written.
+            provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
+            scores = {k: score for k, score in result.scores.items() if k in wanted}
+            kept = self.apply_masks(
+                SliceMasks(wanted, scores, provenance=provenance),
+                overwrite_edited=overwrite_edited,
+                with_latest=with_latest,
+                prompts=prompts,
+            )
+        failed = current & result.failed_slices.keys()
+        self._pending.give_up(failed)
+        for k in current - failed:
+            self._pending.arrived(k, live=live)
+        self.notices.tell(Change.STATUS)
+        return kept
+
+    def _answers(self, action: Action, request: Any) -> bool:
+        """Whether a finished request is the running action's and went well; if it failed, the action is ended."""
+        if self.action is not action or self._request is not request:
+            return False
+        if request.state == DONE:
+            return True
+        try:
+            request.value()
+        except MyoScarSegError as error:
+            self._end(action, error)
+        return False
+
+    def _end(self, action: Action, cause: MyoScarSegError | None = None, *, result: Any = None) -> None:
+        """End the running action, which failed (or was cancelled) if there is a ``cause``."""
+        if self.action is action:
+            self.action = self._request = None
+        cancelled = isinstance(cause, Cancelled)
+        error = _("Cancelled.") if cancelled else str(cause or "")
+        self.notices.say(error=error)
+        self.notices.tell(Change.PROGRESS)
+        if cancelled:
+            action.end(CANCELLED, error=error)
+        else:
+            action.end(DONE if cause is None else FAILED, result=result, error=error, cause=cause)
+        self.update_masks()
+
+    def _abandon(self, why: str) -> None:
+        """End the running action now; its answer will not be wanted any more."""
+        action, request, self.action, self._request = self.action, self._request, None, None
+        if request is not None:
+            request.cancel()
+        if action is not None:
+            action.end(CANCELLED, error=why)
+            self.notices.tell(Change.PROGRESS, Change.STATUS)
+            self.update_masks()
+
+    # ------------------------------------------------------------------ what others do to the nodes
+
+    def node_removed(self, node: Any) -> None:
+        """A node was deleted. If it was of this study, the next :meth:`pump` takes that up; what is missing is made anew then."""
+        if self.nodes.owns(node):
+            self._deleted = True
+            self._wake()
+
+    def pump(self) -> bool:
+        """Take up what others have changed. Returns whether to call it again soon."""
+        if self._touched or self._deleted:
+            try:
+                self.refresh()
+            finally:
+                self._touched = self._deleted = False  # also if it failed: it would fail again at every turn
+        if self._slid_s is not None and self._clock() - self._slid_s >= _SLIDER_RESTS_S:
+            self._make_surface()
+        return self._slid_s is not None or self._touched or self._deleted
+
+    def refresh(self) -> None:
+        """Take up what was changed outside: hand edits, boxes and points, deleted nodes. Each kind becomes an entry."""
+        if self._writing or self._closed or self.volume_node.GetScene() is None:
+            return
+        before, deleted = self.state, self._deleted
+        self._touched = self._deleted = False
+        with self._busy_writing():
+            if self.state.models and self.nodes.probability.node is None:
+                self.nodes.probability.write(self.state.models, ())
+            self._read_segment()
+            drawn = self.state
+            self.state = self.nodes.read_prompts(drawn)
+            if self.state is not drawn:
+                self.history.push(_prompts_label(drawn, self.state), drawn, self.state)
+            if self.state is not before:
+                self._keep()
+        if deleted:
+            self._pending.forget()
+        elif self.state is not before:
+            self._pending.ask(self.state.changed_prompts(before))
+        if self.state is not before or deleted:
+            self._tell(before)
+        if not deleted:
+            self.update_masks()
+
+    def _read_segment(self) -> None:
+        version = self.segmentation.version
+        if version == self._segment_version:
+            return
+        self._segment_version = version
+        before = self.state
+        if version:
+            drawn = self.nodes.drawn()
+            changes = {k: replace(before.of(k), drawn=bits) for k, bits in drawn.items() if bits != before.of(k).drawn}
+            if changes:
+                self.state = before.with_slices(changes)
+                self.history.push(_("Edit slices {slices} by hand").format(slices=slice_list(changes)), before, self.state)
+        elif before.slices:
+            # The segment is gone as a whole. That is no hand edit, which a later run should spare.
+            self.state = replace(before, slices={}, runs=(), failed={})
+            self.nodes.probability.write({}, before.models)
+            self.history.push(_("Delete the segmentation"), before, self.state)
+
+    def _on_touched(self) -> None:
+        if not self._writing:
+            self._touched = True
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._engine is not None:
+            self._engine.wake()
+
+    def _make_surface(self) -> None:
+        self._slid_s = None
+        if self.volume_node.GetScene() is not None:
+            with self._busy_writing():
+                self.segmentation.make_surface()
+
+    # ------------------------------------------------------------------ steps
+
+    @contextmanager
+    def step(self, label: str, *, key: str = "", segment: bool = True, with_latest: bool = False) -> Iterator[None]:
+        """What happens within is one step: one entry of the history if it changes anything; if it fails, all is as before.
+
+        Args:
+            label: of the entry. A step within a step belongs to the outer one.
+            key: with which it joins a step with the same key just before, see :meth:`History.push`.
+            segment: whether prompts that it changes ask for a new mask of their slice.
+            with_latest: it belongs to the latest entry, unless something was taken up in between.
+        """
+        if self._writing:
+            yield
+            return
+        if self.volume_node.GetScene() is None:
+            raise SceneError(_("The volume was deleted. Choose another one."))
+        latest = self.history.labels
+        self.refresh()
+        with_latest = with_latest and self.history.labels == latest
+        before = self.state
+        with self._all_or_nothing():
+            yield
+        if self.state != before and not (with_latest and self.history.extend(self.state)):
+            self.history.push(label, before, self.state, key)
+        if segment:
+            self._pending.ask(self.state.changed_prompts(before))
+        self._tell(before)
+        if segment:
+            self.update_masks()
+
+    def _become(self, target: StudyState) -> None:
+        """Make the scene say what ``target`` says."""
+        self.nodes.write(self.state, target)
+        self.state = target
+
+    def _keep(self) -> None:
+        self.nodes.keep(self.state, self.burden, self.provenance)
+
+    @contextmanager
+    def _busy_writing(self) -> Iterator[None]:
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        before = self.state
+        with self._busy_writing():
+            try:
+                yield
+                if self.state is not before:
+                    self._keep()
+            except BaseException:
+                try:
+                    self._become(before)
+                    self._keep()
+                except MyoScarSegError:
+                    _log.exception("A step failed, and what it had changed could not all be put back")
+                raise
+            finally:
+                self._segment_version = self.segmentation.version
+
+    def _tell(self, before: StudyState) -> None:
+        """Emit what differs between a state and the one of now."""
+        now = self.state
+        if now.boxes != before.boxes:
+            self.notices.tell(Change.BOXES)
+        if now.points != before.points:
+            self.notices.tell(Change.POINTS)
+        if now.slices != before.slices:
+            self.notices.tell(Change.MASK)
+        if (now.threshold, now.growth_mm) != (before.threshold, before.growth_mm):
+            self.notices.tell(Change.SETTINGS)
+        self.notices.tell(Change.HISTORY, Change.STATUS)
+
+
+def sessions(scene: Any) -> list[StudySession]:
+    """The studies of a scene: those that are open, and the others as they are now, without following them."""
+    found = []
+    for volume_node in volumes_with(scene, ROLE_STUDY):
+        opened = _open.get(_key(volume_node))
+        try:
+            found.append(opened if opened is not None and opened.is_current() else StudySession(volume_node, watch=False))
+        except MyoScarSegError:  # said without its name: the application keeps its log in the folder for temporary files
+            _log.warning("A study of the scene is left out: its volume is no LGE stack any more")
+    return found
+
+
+def _key(volume_node: Any) -> tuple[str, str]:
+    return volume_node.GetScene().GetAddressAsString(""), volume_node.GetID()
+
+
+def _same_place(one: Point, other: Point) -> bool:
+    """Whether two points are one, of which one was read back from the world."""
+    near = abs(one.x - other.x) < 1e-3 and abs(one.y - other.y) < 1e-3
+    return near and one.slice == other.slice and one.positive is other.positive
+
+
+def _prompts_label(before: StudyState, after: StudyState) -> str:
+    if before.points != after.points:
+        more = len(after.points) - len(before.points)
+        return _("Add a point") if more > 0 else _("Remove a point") if more < 0 else _("Move a point")
+    more = len(after.boxes) - len(before.boxes)
+    return _("Add a box") if more > 0 else _("Delete a box") if more < 0 else _("Change a box")
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _asked_again(request: Any) -> str:
+    """What the user is to know of an answer that a first worker did not live to give."""
+    if not request.repeated:
+        return ""
+    return _("The calculation process ended unexpectedly; it was started again, and asked again.")
+
+
+def _failures(failed: Mapping[int, str]) -> str:
+    return " ".join(_("Slice {slice}: {why}").format(slice=k, why=why) for k, why in sorted(failed.items()))
+
+
+def _kept(slices: Sequence[int]) -> str:
+    """That these slices were left alone because the user painted in them; empty if there are none."""
+    if not slices:
+        return ""
+    return _("Slices {slices} were kept as you painted them.").format(slices=slice_list(slices))

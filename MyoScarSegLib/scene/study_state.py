@@ -1,0 +1,292 @@
+"""All that a user and a model have made of a study, as one immutable value: the model of a study, and what undo goes back to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, mask_of
+from MyoScarSegLib.scene.slice_prompts import NO_PROMPTS, SlicePrompts, prompts_by_slice
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.scene.view_settings import ViewSettings
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """A box and its number, which it keeps for life."""
+
+    id: int
+    box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSlice:
+    """What the model gave for one slice, and the mask that was made of it.
+
+    Attributes:
+        probability: float32 ``[row, column]``, read-only.
+        threshold, growth_mm: of the mask as last written.
+        checksum: of that mask, see :func:`checksum_of`: a slice whose mask has another one was edited by hand.
+        score: the model's own estimate of its mask's IoU, None if unknown.
+        run: index of the run that made it in :attr:`StudyState.runs`.
+        prompts: that it was made with.
+    """
+
+    probability: np.ndarray
+    threshold: float
+    growth_mm: float
+    checksum: str
+    score: float | None
+    run: int
+    prompts: SlicePrompts = NO_PROMPTS
+
+
+@dataclass(frozen=True)
+class SliceState:
+    """One slice: its mask as it is, and the model's share in it.
+
+    Attributes:
+        drawn: the mask's pixels, packed; empty if there are none.
+        model: None if no model has written here.
+    """
+
+    drawn: bytes = b""
+    model: ModelSlice | None = None
+
+    @cached_property
+    def edited(self) -> bool:
+        """Whether the mask holds anything that the model did not write, or lacks what it wrote."""
+        if self.model is None:
+            return bool(self.drawn)
+        return checksum_of(self.drawn) != self.model.checksum
+
+
+NOTHING = SliceState()
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """A study's boxes, points, masks and settings at one moment. Slices with nothing on them are left out of ``slices``.
+
+    Attributes:
+        view: how the study is shown, if the program has changed that.
+        proposals: provenance of the proposed boxes.
+        runs: provenance of each run of the segmenter that a slice's mask is of.
+        failed: slice index to reason, for slices on which the latest run failed.
+    """
+
+    boxes: tuple[BoxRow, ...] = ()
+    points: tuple[Point, ...] = ()
+    threshold: float = DEFAULT_THRESHOLD
+    growth_mm: float = 0.0
+    slices: Mapping[int, SliceState] = field(default_factory=dict)
+    view: ViewSettings | None = None
+    proposals: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[Mapping[str, str], ...] = ()
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+    def of(self, k: int) -> SliceState:
+        """The state of a slice."""
+        return self.slices.get(k, NOTHING)
+
+    @cached_property
+    def prompts(self) -> dict[int, SlicePrompts]:
+        """What asks for scar, by slice; slices with nothing are left out."""
+        return prompts_by_slice((row.box for row in self.boxes), self.points)
+
+    def prompts_on(self, k: int) -> SlicePrompts:
+        """What asks for scar on a slice."""
+        return self.prompts.get(k, NO_PROMPTS)
+
+    @property
+    def models(self) -> dict[int, ModelSlice]:
+        """What the model gave, by slice."""
+        return {k: state.model for k, state in self.slices.items() if state.model is not None}
+
+    @property
+    def segmented(self) -> list[int]:
+        """Slices that the model has written in."""
+        return list(self.models)
+
+    @property
+    def edited(self) -> list[int]:
+        """Slices that the user has painted or erased in."""
+        return [k for k, state in self.slices.items() if state.edited]
+
+    @property
+    def stale(self) -> set[int]:
+        """Slices whose mask was made by the model from other prompts than there are now."""
+        return {k for k, s in self.slices.items() if s.model and s.model.prompts != self.prompts_on(k) and not s.edited}
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The model's own estimates of its masks' IoU, by slice."""
+        return {k: model.score for k, model in self.models.items() if model.score is not None}
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Where boxes and masks come from, with the settings in force. Slices of several runs: every value is named."""
+        found = dict(self.proposals)
+        used = [self.runs[n] for n in sorted({model.run for model in self.models.values()}) if n < len(self.runs)]
+        for key in {key: None for run in used for key in run}:
+            found[key] = "; ".join({run[key]: None for run in used if key in run})
+        found["threshold"], found["growth_mm"] = f"{self.threshold:g}", f"{self.growth_mm:g}"
+        if self.edited:
+            found["edited_slices"] = " ".join(str(k) for k in self.edited)
+        return found
+
+    def masks(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """bool ``[k, row, column]`` of all slices."""
+        whole = np.zeros(shape, dtype=bool)
+        for k, state in self.slices.items():
+            whole[k] = unpack(state.drawn, shape[1:])
+        return whole
+
+    def probabilities(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """float32 ``[k, row, column]``; 0 where the model has not written."""
+        whole = np.zeros(shape, dtype=np.float32)
+        for k, model in self.models.items():
+            whole[k] = model.probability
+        return whole
+
+    def changed_prompts(self, before: StudyState) -> set[int]:
+        """Slices whose new prompts ask for a new mask: those with a mask of the model, and those that got a prompt."""
+        slices = {k for k in before.prompts.keys() | self.prompts.keys() if before.prompts_on(k) != self.prompts_on(k)}
+        return {k for k in slices if self.of(k).model is not None or self.prompts_on(k).adds_to(before.prompts_on(k))}
+
+    # ------------------------------------------------------------------ the same state, changed
+
+    def with_slices(self, changes: Mapping[int, SliceState], **fields: object) -> StudyState:
+        """The state with some slices changed, in slice order, and with other fields."""
+        merged = {**self.slices, **changes}
+        slices = {k: merged[k] for k in sorted(merged) if merged[k] != NOTHING}
+        return replace(self, slices=slices, **fields)  # type: ignore[arg-type]
+
+    def with_proposals(self, boxes: Iterable[Box], first_id: int) -> StudyState:
+        """The state with new proposals, numbered from ``first_id`` on, in place of the old ones.
+
+        Boxes that the user accepted, rejected or drew stay, and a proposal that is nearly one of these is left out. Those that
+        were proposed as rejected are proposals still.
+        """
+        kept = [row for row in self.boxes if not _is_proposal(row.box)]
+        new = [box for box in boxes if not any(_alike(box, row.box) for row in kept)]
+        return replace(self, boxes=(*kept, *(BoxRow(first_id + n, box) for n, box in enumerate(new))))
+
+    def with_masks(
+        self,
+        probability: Mapping[int, np.ndarray],
+        scores: Mapping[int, float],
+        failed: Mapping[int, str],
+        provenance: Mapping[str, str],
+        prompts: Mapping[int, SlicePrompts],
+        pixel_spacing_mm: tuple[float, float] | None,
+    ) -> StudyState:
+        """The state after a run of the segmenter on these slices, with the threshold and growth in force.
+
+        Args:
+            probability: slice index to read-only float32 ``[row, column]``.
+            scores: the model's own estimates.
+            failed: slice index to reason.
+            provenance: of the run.
+            prompts: that the slices were run with.
+            pixel_spacing_mm: ``(between rows, between columns)``, for growth.
+        """
+        left = {k: why for k, why in self.failed.items() if k not in probability} | dict(failed)
+        if not probability:
+            return replace(self, failed=left)
+        runs, run = _with_run(self, provenance, probability.keys())
+        models = {
+            k: ModelSlice(array, self.threshold, self.growth_mm, "", scores.get(k), run, prompts.get(k, NO_PROMPTS))
+            for k, array in probability.items()
+        }
+        return self.with_slices({k: _drawn(model, pixel_spacing_mm) for k, model in models.items()}, runs=runs, failed=left)
+
+    def with_settings(self, threshold: float, growth_mm: float, pixel_spacing_mm: tuple[float, float] | None) -> StudyState:
+        """The state with the model's masks made anew from their probabilities, but for slices that the user edited."""
+        changes = {
+            k: _drawn(replace(model, threshold=threshold, growth_mm=growth_mm), pixel_spacing_mm)
+            for k, model in self.models.items()
+            if not self.of(k).edited and (model.threshold, model.growth_mm) != (threshold, growth_mm)
+        }
+        return self.with_slices(changes, threshold=threshold, growth_mm=growth_mm)
+
+    def cleared(self) -> StudyState:
+        """The state without boxes, points and the model's masks; slices that the user edited stay as they are."""
+        slices = {k: SliceState(s.drawn) for k, s in self.slices.items() if s.edited and s.drawn}
+        return replace(self, boxes=(), points=(), slices=slices, proposals={}, runs=(), failed={})
+
+
+def _drawn(model: ModelSlice, pixel_spacing_mm: tuple[float, float] | None) -> SliceState:
+    drawn = pack(mask_of(model.probability, model.threshold, model.growth_mm, pixel_spacing_mm))
+    return SliceState(drawn, replace(model, checksum=checksum_of(drawn)))
+
+
+def _with_run(
+    state: StudyState, provenance: Mapping[str, str], slices: Collection[int]
+) -> tuple[tuple[Mapping[str, str], ...], int]:
+    """The runs of a state with one more, on these slices, and its index.
+
+    A run of which no slice is left gives its place to the new one; the others keep theirs.
+    """
+    used = {model.run for k, model in state.models.items() if k not in slices}
+    runs = [run if n in used else {} for n, run in enumerate(state.runs)]
+    for n in sorted(used & set(range(len(runs)))):
+        if dict(runs[n]) == dict(provenance):
+            return tuple(runs), n
+    free = next((n for n in range(len(runs)) if n not in used), len(runs))
+    return (*runs[:free], dict(provenance), *runs[free + 1 :]), free
+
+
+def _is_proposal(box: Box) -> bool:
+    """Whether a box is as the program proposed it: the reader has neither drawn nor judged it."""
+    if box.state is BoxState.REJECTED:
+        return box.source.endswith(FAINT)
+    return box.state is BoxState.PROPOSED and not box.by_reader
+
+
+def _alike(one: Box, other: Box) -> bool:
+    """Whether two boxes of a slice are nearly the same (IoU above 0.7)."""
+    if one.slice != other.slice or one.label != other.label:
+        return False
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    if width <= 0 or height <= 0:
+        return False
+    return width * height / (one.area_px + other.area_px - width * height) > 0.7
+
+
+def pack(mask: np.ndarray) -> bytes:
+    """A bool mask ``[row, column]`` as bytes; none if it is empty."""
+    return np.packbits(mask).tobytes() if mask.any() else b""
+
+
+def unpack(drawn: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """The mask that :func:`pack` made bytes of."""
+    if not drawn:
+        return np.zeros(shape, dtype=bool)
+    return np.unpackbits(np.frombuffer(drawn, dtype=np.uint8), count=shape[0] * shape[1]).reshape(shape).astype(bool)
+
+
+def checksum_of(drawn: bytes) -> str:
+    """A short text that is the same for equal masks only."""
+    return hashlib.blake2b(drawn, digest_size=12).hexdigest()
+
+
+def bytes_between(before: StudyState, after: StudyState) -> int:
+    """Bytes that remembering both states costs beyond remembering one of them."""
+    cost = 1024
+    for k in before.slices.keys() | after.slices.keys():
+        old, new = before.of(k), after.of(k)
+        if old is new:
+            continue
+        cost += len(old.drawn) + len(new.drawn)
+        if old.model is not None and (new.model is None or new.model.probability is not old.model.probability):
+            cost += old.model.probability.nbytes
+    return cost
