@@ -164,6 +164,10 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     """Unpickle tensors, numbers and plain containers only, unless the file is trusted."""
     import torch
 
+    from MyoScarSegLib.models.hashing import checksum_of
+    from MyoScarSegLib.models.trust import is_trusted
+    from MyoScarSegLib.models.trust import trust as record_trust
+
     damaged = f"{path.name} is damaged, cut off, or not a torch checkpoint. Get it again."
     if tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2]) < _OLDEST_SAFE_TORCH:
         refusal = f"cannot be opened safely by torch {torch.__version__} (version 2.6 and newer can)"
@@ -178,7 +182,7 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
             if reason is None or not _holds_whole_pickle(path):
                 raise ModelError(damaged) from error
             refusal, cause = reason, error
-    if not (trust or vouched or _trusted(path)):
+    if not (trust or vouched or is_trusted(checksum_of(path))):
         raise ModelError(
             f"{path.name} {refusal}, and unpickling it could run any program. If you trust whoever made it, say --trust; "
             "better, ask them for a safetensors file."
@@ -188,7 +192,7 @@ def _read_torch(path: Path, trust: bool, vouched: bool) -> Any:
     except Exception as error:  # whatever the pickle's own code raises
         raise ModelError(f"{path.name} cannot be unpickled here ({type(error).__name__}: {error}).") from error
     if trust:
-        _record_trust(path)
+        record_trust(checksum_of(path), "the user said --trust for a segmenter")
     return document
 
 
@@ -229,20 +233,6 @@ def _holds_whole_pickle(path: Path) -> bool:
             return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(stream))
     except (ValueError, StopIteration, OSError, EOFError, zipfile.BadZipFile, NotImplementedError):
         return False
-
-
-def _record_trust(path: Path) -> None:
-    from MyoScarSegLib.models.hashing import checksum_of
-    from MyoScarSegLib.models.trust import trust
-
-    trust(checksum_of(path), "the user said --trust for a segmenter")
-
-
-def _trusted(path: Path) -> bool:
-    from MyoScarSegLib.models.hashing import checksum_of
-    from MyoScarSegLib.models.trust import is_trusted
-
-    return is_trusted(checksum_of(path))
 
 
 def _flatten(tensors: Mapping[Any, Any]) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Loss = Callable[["nn.ModuleDict", Sequence[Any], Sequence[Sequence[int]]], StepLoss]
-
 
 @dataclass
 class _Report:
@@ -32,34 +30,23 @@ class _Report:
     divisible: bool = False
 
 
+@dataclass
 class Stepper:
     """Computes the gradients of a network, whatever the number of processes and the memory, to the same result.
 
     Attributes:
+        network: whose gradients are wanted.
+        loss: of the network on some windows and their seeds.
+        processes: that train together.
+        note: told when memory runs out.
         parts: that each process's share of a step is worked through in; doubled whenever memory runs out.
     """
 
-    def __init__(
-        self,
-        network: nn.ModuleDict,
-        loss: Loss,
-        processes: Processes,
-        note: Callable[[str], None] | None = None,
-    ) -> None:
-        """Prepare.
-
-        Args:
-            network: whose gradients are wanted.
-            loss: of the network on some windows.
-            processes: that train together.
-            note: told when memory runs out.
-        """
-        self.parts = 1
-        self._note = note
-        self._network = network
-        self._loss = loss
-        self._processes = processes
-        self._accelerator = processes.accelerator
+    network: nn.ModuleDict
+    loss: Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
+    processes: Processes
+    note: Callable[[str], None] | None = None
+    parts: int = 1
 
     def gradients(
         self, places: Sequence[int], item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
@@ -77,10 +64,10 @@ class Stepper:
         Raises:
             ModelError: memory does not suffice for a single window, or another process failed.
         """
-        mine = list(places)[self._processes.index :: self._processes.count]
+        mine = list(places)[self.processes.index :: self.processes.count]
         while True:
             report, error = self._attempt(mine, len(places), item, seed)
-            reports = self._processes.exchange(report)
+            reports = self.processes.exchange(report)
             if error is not None and report.failed:
                 raise error
             if any(r.failed for r in reports):
@@ -89,49 +76,42 @@ class Stepper:
             if not short:
                 return _total(reports)
             if not all(r.divisible for r in short):
-                raise too_little_memory(self._accelerator.device) from error
+                raise too_little_memory(self.processes.accelerator.device) from error
             self.parts *= 2
             said = f"Memory ran out; a step is now worked through in {self.parts} parts."
             _log.warning("%s", said)
-            if self._note is not None:
-                self._note(said)
+            if self.note is not None:
+                self.note(said)
             del error  # its traceback holds on to the tensors of the attempt
             self._forget()
 
     def _attempt(
         self, mine: Sequence[int], windows: int, item: Callable[[int], Any], seed: Callable[[int], Sequence[int]]
     ) -> tuple[_Report, Exception | None]:
-        report = _Report(divisible=self.parts < len(mine))
+        report, accelerator = _Report(divisible=self.parts < len(mine)), self.processes.accelerator
         try:
-            for some in self._split(mine):
-                items = [_to_device(item(place), self._accelerator.device) for place in some]
-                with self._accelerator.autocast():
-                    loss = self._loss(self._network, items, [seed(place) for place in some])
+            size = max(1, math.ceil(len(mine) / self.parts))
+            for some in (mine[first : first + size] for first in range(0, len(mine), size)):
+                items = [_to_device(item(place), accelerator.device) for place in some]
+                with accelerator.autocast():
+                    loss = self.loss(self.network, items, [seed(place) for place in some])
                 if loss.total.requires_grad:
-                    self._accelerator.backward(loss.total / windows)
-                elif self._accelerator.scaler is not None:
+                    accelerator.backward(loss.total / windows)
+                elif accelerator.scaler is not None:
                     # The scaler of fp16 makes its scale at the first loss that it sees; some windows have none to learn from.
-                    self._accelerator.scaler.scale(loss.total.detach())
+                    accelerator.scaler.scale(loss.total.detach())
                 for name, value in {"loss": float(loss.total.detach()), **loss.parts}.items():
                     report.figures[name] = report.figures.get(name, 0.0) + value / windows
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:  # of any kind: it is raised as soon as the other processes know
             report.no_memory = is_out_of_memory(error)
             report.failed = not report.no_memory
             return report, error
-        except Exception as error:  # of any kind: it is raised as soon as the other processes know
-            report.failed = True
-            return report, error
         return report, None
-
-    def _split(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
-        size = max(1, math.ceil(len(places) / self.parts))
-        for first in range(0, len(places), size):
-            yield places[first : first + size]
 
     def _forget(self) -> None:
         import torch
 
-        self._network.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -16,6 +16,7 @@ from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
 from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.finetune import network
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.objective import prompts_loss
@@ -166,8 +167,9 @@ def test_the_file_predicts_what_the_network_predicted(trained, mode):
     np.testing.assert_allclose(after.tissue(image), before.tissue(image), atol=0.01)
 
 
-def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_path, module_cache):
+def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_path, module_cache, monkeypatch):
     """The tissues come first, where the branch is new."""
+    monkeypatch.setattr(network, "_DETAIL_WIDTH", 4)
     settings = replace(QUICK, mode="decoder", dense_epochs=1, epochs=1)
     whole = fine_tune(bare, PATIENTS, settings, tmp_path / "whole", device="cpu")
     assert [(e["phase"], "validation_scar_dice" in e) for e in whole.epochs] == [("dense", True), ("prompts", False)]

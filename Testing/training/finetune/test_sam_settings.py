@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.options import with_options
 from MyoScarSegLib.training.train_job import TrainJob
+from Testing.conftest import REPOSITORY
 
 
 def job(**more) -> TrainJob:
@@ -50,3 +53,9 @@ def test_a_value_outside_its_range_is_refused_by_name(name, values):
 def test_the_ends_of_the_ranges_are_allowed():
     SamSettings(scar_free_share=0.0, phantom_share=0.0, corrected=0.0, epochs=0, dense_epochs=0, seed=0)
     SamSettings(corrected=1.0, scar_free_share=1e6)
+
+
+def test_the_shipped_recipe_sets_what_can_be_set():
+    said = dict(re.findall(r"--set ([\w.]+)=(\S+)", (REPOSITORY / "Makefile").read_text()))
+    settings = with_options(SamSettings(), said)
+    assert settings.refiner and settings.prompting.ventricle == 0.05

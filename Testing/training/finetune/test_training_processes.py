@@ -21,6 +21,9 @@ from Testing.support.tiny_models import write_segmenter
 from Testing.support.tiny_training import PlainWindows, TinyPhase, entries, tensors_of, weights
 from Testing.support.two_processes import DECODER, PATIENTS, UNPROMPTED
 
+# Two more processes that load torch are slow, and how processes agree rarely changes.
+pytestmark = pytest.mark.slow
+
 
 class Together:
     """What two processes left."""
