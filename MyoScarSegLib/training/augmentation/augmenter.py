@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError, StudyError
-from MyoScarSegLib.training.augmentation.intensity import smooth, vary_intensity
+from MyoScarSegLib.training.augmentation.intensity import log_uniform, smooth, vary_intensity
 from MyoScarSegLib.training.augmentation.presets import PRESETS, Preset, preset_of
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def window_matrix(
     # All is drawn always and in one order, so that changing one range leaves the other draws as they were.
     angle = math.radians(preset.rotation_degrees) * generator.uniform(-1, 1)
     turns, mirrored = int(generator.integers(4)), generator.random() < 0.5
-    zoom = math.exp(generator.uniform(*np.log(preset.scale)))
+    zoom = log_uniform(generator, preset.scale)
     stretch = math.exp(generator.uniform(-1, 1) * math.log(preset.stretch) / 2)
     where = generator.random(2) - 0.5
     anywhere, target = generator.random() < preset.anywhere, generator.random(2) * (shape[1], shape[0])
@@ -217,7 +217,7 @@ def _sample(
     if len(targets):
         classes = grid_sample(targets[None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[0]
     inside = grid.abs().amax(dim=-1) <= 1
-    return torch.where(inside, seen, 0.0), classes.long(), inside
+    return seen * inside, classes.long(), inside
 
 
 def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:

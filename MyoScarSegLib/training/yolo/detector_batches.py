@@ -121,11 +121,12 @@ def _window(
     sample: DetectorSample, augmenter: Augmenter, seed: tuple[int, ...], second: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One window ``[1, side, side]`` of a slice and its targets, in the second look where that is asked for and possible."""
+    import torch
+
     covered = (float(augmenter.side), float(augmenter.side))
-    ventricle = boxes_of(sample.targets[LEFT_VENTRICLE])
-    if not second or len(ventricle) == 0:
+    if not second or sample.ventricle is None:
         return augmenter(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
-    x0, y0, x1, y1 = ventricle[0].tolist()
+    x0, y0, x1, y1 = sample.ventricle
     window, targets, inside = augmenter.geometry(
         sample.raw,
         sample.targets,
@@ -135,5 +136,5 @@ def _window(
         heart_px=(x1 - x0, y1 - y0),
     )
     if inside.any():
-        window[inside] = window.new_tensor(normalise(window[inside].numpy()[None])[0])
+        window[inside] = torch.from_numpy(normalise(window[inside].numpy()[None])[0])
     return augmenter.intensity(window, seed=seed, inside=inside), targets

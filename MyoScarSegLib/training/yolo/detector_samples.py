@@ -6,11 +6,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from MyoScarSegLib.detection.detector import Detector
-from MyoScarSegLib.lesions import lesions
+from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalise import normalise
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -71,7 +72,13 @@ class DetectorSample:
             np.ascontiguousarray(targets[:, nearest_rows][:, :, nearest_columns]),
         )
 
-    @property
+    @cached_property
+    def ventricle(self) -> Corners | None:
+        """The left ventricle's box in pixel edges; None where there is none."""
+        boxes = boxes_of(self.targets[LEFT_VENTRICLE])
+        return tuple(boxes[0].tolist()) if len(boxes) else None
+
+    @cached_property
     def center(self) -> tuple[float, float]:
         """``(x, y)`` of the ventricle's center in pixel edges, or of the slice's where there is none."""
         rows, columns = np.nonzero(self.targets[LEFT_VENTRICLE])
