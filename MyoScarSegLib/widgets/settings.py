@@ -107,6 +107,8 @@ def fill_form(ui: Any, widgets: Mapping[str, str], values: Any) -> None:
             widget.setCurrentIndex(max(widget.findData(value or ""), 0))
         elif widget.inherits("QCheckBox"):
             widget.checked = bool(value)
+        elif widget.inherits("QLineEdit"):
+            widget.text = value
         else:
             if limits.least is not None and limits.most is not None:
                 widget.minimum, widget.maximum = limits.least - _may_be_none(values, name), limits.most
@@ -123,6 +125,8 @@ def read_form(ui: Any, widgets: Mapping[str, str], values: _T) -> _T:
             found[name] = str(cache_folder() / EMBEDDINGS) if widget.checked else None
         elif widget.inherits("QCheckBox"):
             found[name] = bool(widget.checked)
+        elif widget.inherits("QLineEdit"):
+            found[name] = str(widget.text).strip()
         else:
             found[name] = None if _may_be_none(values, name) and widget.value == widget.minimum else widget.value
     return dataclasses.replace(values, **found)  # type: ignore[type-var]
@@ -135,6 +139,8 @@ def on_edit(ui: Any, widgets: Mapping[str, str], changed: Callable[[], None]) ->
             widget.connect("currentIndexChanged(int)", lambda _index: changed())
         elif widget.inherits("QCheckBox"):
             widget.connect("toggled(bool)", lambda _on: changed())
+        elif widget.inherits("QLineEdit"):
+            widget.connect("editingFinished()", changed)
         elif widget.inherits("QSpinBox"):
             widget.connect("valueChanged(int)", lambda _value: changed())
         else:

@@ -13,32 +13,21 @@ from MyoScarSegLib.engine.client import EngineSettings
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 from MyoScarSegLib.scene.training import trainings
 from MyoScarSegLib.scene.training.training_console import TrainingConsole
-from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState
-from Testing.support.run_factory import environment, settings, write_library
+from Testing.support.run_factory import settings
 from Testing.support.tiny_training import write_start
-from Testing.support.training_workflow_factory import add_ring_study, idle_workflow
+from Testing.support.training_workflow_factory import add_ring_study
 
 
 @pytest.fixture
-def console(scene, tiny_detector, tiny_segmenter, tmp_path, monkeypatch):
-    monkeypatch.setenv("MYOSCARSEG_MODELS", str(tmp_path / "models"))
-    workflow = idle_workflow(scene)
-    workflow.configure(EngineSettings(segmenter=tiny_segmenter, detector=tiny_detector))
-    training = TrainingWorkflow(scene, workflow, environment=environment(tmp_path, MYOSCARSEG_MODELS=str(tmp_path / "models")))
+def console(training, tiny_detector, tiny_segmenter):
+    training.workflow.configure(EngineSettings(segmenter=tiny_segmenter, detector=tiny_detector))
     turns: list[int] = []
     made = TrainingConsole(training, lambda: turns.append(1))
     made.turns = turns
-    yield made
-    training.close()
-    workflow.close()
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    return write_library(tmp_path_factory.mktemp("filled") / "library").folder
+    return made
 
 
 def test_studies_are_added_and_found_by_the_command_line(console, scene, command, tmp_path):

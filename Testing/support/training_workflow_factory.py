@@ -39,24 +39,17 @@ def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 
 
 
 class Pumped:
-    """Pumps a training workflow as the application's timer does.
-
-    Attributes:
-        longest_ms: of all pumps.
-    """
+    """Pumps a training workflow as the application's timer does."""
 
     def __init__(self, training: Any) -> None:
         self.training = training
-        self.longest_ms = 0.0
 
-    def until(self, condition: Callable[[], bool], what: str, patience_s: float = 120.0) -> None:
+    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
         """Pump until something is so."""
-        end = time.monotonic() + patience_s
+        end = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < end, f"{what}: not within {patience_s:g} s (error {self.training.state.error!r})"
-            began = time.thread_time()  # other tests and the training itself run on the same processor
+            assert time.monotonic() < end, f"{what}: not within {timeout_s:g} s (error {self.training.state.error!r})"
             self.training.pump()
-            self.longest_ms = max(self.longest_ms, 1000 * (time.thread_time() - began))
             time.sleep(0.005)
 
     def done(self, begun: Any = True) -> None:

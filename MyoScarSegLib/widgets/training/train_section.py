@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.training.train_settings import CHOICES, DETECTOR, FRESH, SEGMENTER, TrainSettings, choice
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.form_binding import FormBinding, list_choices
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
+from MyoScarSegLib.widgets.settings import fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.text import _, device_text, in_words
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _WIDGETS = {
     "patience": "patienceSpin", "dice": "diceSpin", "cross_entropy": "crossEntropySpin", "divergence": "divergenceSpin",
     "blur_px": "labelBlurSpin", "augmentation": "augmentationCombo", "name": "runNameEdit",
 }  # fmt: skip
-"""Field of the settings to the widget that shows it. Fields without one keep what they were filled with."""
+"""Field of :class:`TrainSettings` to the widget that shows it. The others keep what they were filled with."""
 
 
 class TrainSection(TrainingSection):
@@ -41,14 +42,15 @@ class TrainSection(TrainingSection):
         super().__init__(tab)
         ui = self.ui
         self._filled = TrainSettings()
+        self._filling = False
         self._picture: tuple[Path, Any] | None = None
         ui.previewPicture.visible = False
         for field, choices in CHOICES.items():
-            list_choices(getattr(ui, _WIDGETS[field]), [(one.name, _(one.title)) for one in choices])
-        list_choices(ui.trainDeviceCombo, [(device, device_text(device)) for device in _DEVICES])
+            _list(getattr(ui, _WIDGETS[field]), [(one.name, _(one.title)) for one in choices])
+        _list(ui.trainDeviceCombo, [(device, device_text(device)) for device in _DEVICES])
         self._list_models()
-        self._binding = FormBinding(ui, _WIDGETS, self._changed)
         self.fill(self._kept())
+        on_edit(ui, _WIDGETS, self._edited)
         ui.startTrainButton.connect("clicked()", self.start)
         ui.estimateButton.connect("clicked()", self.estimate)
         ui.previewButton.connect("clicked()", self.preview)
@@ -63,14 +65,16 @@ class TrainSection(TrainingSection):
         Raises:
             ModelError: the name is not fit, or another value makes no sense; it is named.
         """
-        values: dict[str, Any] = self._binding.values()
-        return dataclasses.replace(self._filled, **values)
+        return read_form(self.ui, _WIDGETS, self._filled)
 
     def fill(self, settings: TrainSettings) -> None:
         """Show settings; a start model that is not listed is added."""
-        self._filled = settings
-        self._binding.fill(settings)
-        self._changed()
+        self._filled, self._filling = settings, True
+        for field in ("start_segmenter", "start_detector", "device"):
+            _add(getattr(self.ui, _WIDGETS[field]), getattr(settings, field) or "")
+        fill_form(self.ui, _WIDGETS, settings)
+        self._filling = False
+        self._edited()
 
     def repeat(self, settings: TrainSettings) -> None:
         """Take over the settings of an earlier training."""
@@ -94,7 +98,7 @@ class TrainSection(TrainingSection):
             names = [entry.name for entry in self.workflow.state.models if entry.task == task and entry.name != default]
             fresh = [(FRESH, _("nothing learnt yet (fresh)"))] if task == "detect" else []
             choices = [("", _("{name} (usual)").format(name=default)), *((name, name) for name in names), *fresh]
-            quietly(combo, partial(list_choices, combo, choices))
+            quietly(combo, partial(_list, combo, choices))
 
     # ------------------------------------------------------------------ what buttons do
 
@@ -138,7 +142,9 @@ class TrainSection(TrainingSection):
         self._show_choices()  # a section that is opened shows all its rows
         self._show_preview()
 
-    def _changed(self) -> None:
+    def _edited(self) -> None:
+        if self._filling:
+            return
         try:
             # Without the name: the next training makes another model.
             self.settings.keep(_KEPT, json.dumps(dataclasses.replace(self.chosen, name="").to_json()))
@@ -197,3 +203,19 @@ class TrainSection(TrainingSection):
         picture = self._picture[1].scaledToWidth(width, qt.Qt.SmoothTransformation)
         ui.previewPicture.setPixmap(picture)
         ui.previewPicture.setFixedHeight(picture.height())
+
+
+def _list(combo: Any, choices: Sequence[tuple[str, str]]) -> None:
+    """Have a list offer these, each a datum and its text. What is chosen stays so."""
+    chosen = str(combo.itemData(combo.currentIndex)) if combo.count else ""
+    combo.clear()
+    for datum, text in choices:
+        combo.addItem(text, datum)
+    _add(combo, chosen)
+    combo.setCurrentIndex(combo.findData(chosen) if chosen else 0)
+
+
+def _add(combo: Any, datum: str) -> None:
+    """Have a list offer a datum too if it does not yet."""
+    if datum and combo.findData(datum) < 0:
+        combo.addItem(datum, datum)
