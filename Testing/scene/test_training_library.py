@@ -159,7 +159,7 @@ def test_split_refuses_empty_sides_and_takes_back_what_leaks(training, pumped, l
 def test_a_damaged_split_is_told_once_and_hides_no_case(training, pumped, library):
     (library.folder / "split.json").write_text("{}")
     assert training.open_library(library.folder)
-    assert "not a split manifest" in training.state.error
+    assert "The split manifest" in training.state.error and "lacks" in training.state.error
     assert len(training.state.rows) == 5
     assert training.state.split is None
     pumped.done(training.cases.draw_split())
