@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from MyoScarSegLib.models import registry
+from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
 from Testing.support.panel_kit import open_module
 from Testing.support.standins.pythonqt import unwrap
 from Testing.training.test_model_import import keep, trained  # noqa: F401 (a fixture)
@@ -134,3 +134,14 @@ def test_users_own_detector_shows_its_figures(words):
     found = {"data": "3 validation patients", "lesions_found": 0.571, "false_boxes_per_slice": 0.36}
     assert words(found) == ["finds 57% of the lesions", "0.4 false boxes per slice"]
     assert words({"lesions_found": None, "per_patient_dice": {"oracle": "?"}}) == []
+
+
+def test_model_that_a_script_takes_into_use_is_the_one_that_the_panel_shows(opened, trained):  # noqa: F811
+    entry, console = keep(trained, "ward-4"), opened.panel.backend.training_console
+    assert console.useModel(entry.name) == entry.name
+    opened.settle()
+    assert opened.workflow.settings.segmenter == entry.name == opened.ui.segmenterCombo.currentText
+    assert opened.panel.settings.text("segmenter") == entry.name
+    assert console.useModel(DEFAULT_SEGMENTER) == DEFAULT_SEGMENTER
+    opened.settle()
+    assert opened.panel.settings.text("segmenter") == "none"
