@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from MyoScarSegLib.training.runs import pace
 from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, estimate, estimate_task
 from MyoScarSegLib.training.runs.pace import Pace
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.train_job import Hooks, run
 from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.progress import CancelToken, duration
 from Testing.support.labeled_factory import labels, study
@@ -24,7 +22,6 @@ pytest.importorskip("accelerate")
 pytest.importorskip("monai")
 
 SPLIT = Split(("P1", "P2", "N1"), ("P3",))
-ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +61,15 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
     return told, messages, folder
 
 
-@pytest.mark.slow
-def test_estimate_is_within_a_factor_of_two_of_the_real_training(library, settings, measured, tmp_path):
-    told, wrong = Estimate.from_json(measured[0]), []
-    for number in range(ROUNDS):  # the machine may pause in one of them
-        job = settings.job("segmenter", library, tmp_path / str(number), library.parent / "split.json", len(SPLIT.training))
-        began = time.monotonic()
-        run(replace(job, seed=number), hooks=Hooks(oracle=True))
-        really = time.monotonic() - began
-        expected = told.seconds - told.parts["comparing"]
-        if really / 2 <= expected <= 2 * really:
-            return
-        wrong.append((round(expected, 1), round(really, 1), told.parts))
-        told = estimate(settings, library, SPLIT)
-    pytest.fail(f"estimated and real seconds: {wrong}")
+def test_steps_and_ends_of_epochs_are_told_apart_and_a_small_last_batch_counts_less(monkeypatch):
+    clock = iter([0.0, 0.0, 1.0, 3.0, 17.0, 21.0])
+    monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
+    watch = pace._Watch(9.0, ("prompts", "dense", "Preparing"), 2, None)
+    watch(1, 1, "Preparing the windows")
+    for step in (1, 2, 3, 4):  # two epochs of five windows in batches of four
+        watch(step, 4, f"prompts, step {step}")
+    assert watch.steps("prompts", 4, epochs=2, windows=5) == pytest.approx((3.0, 2.0))
+    assert watch.steps("dense", 4, epochs=1, windows=5) == (0.0, 0.0)
 
 
 def test_every_stage_has_its_part_and_the_line_tells_all(measured):
@@ -145,7 +137,9 @@ def test_detectors_times_are_multiplied_by_what_there_is(library, monkeypatch):
     assert told["embedding"] == 0 and told["reading"] > 2
 
 
-@pytest.mark.parametrize("part", ["Reading", "Loading", "look", "steps"])
+@pytest.mark.parametrize(
+    "part", ["Reading", pytest.param("Loading", marks=pytest.mark.slow), pytest.param("look", marks=pytest.mark.slow), "steps"]
+)
 def test_measurement_can_be_cancelled_at_each_of_its_parts(library, settings, part):
     token = CancelToken()
 

