@@ -182,8 +182,8 @@ def run(
 
         return run_yolo(job, progress, cancel, hooks)
     # Of the optional extra ``train``; said before the data is read, which may take minutes.
-    if missing := [name for name in ("accelerate", "monai") if importlib.util.find_spec(name) is None]:
-        raise ModelError(f"Training a segmenter needs {' and '.join(missing)}: pip install 'myoscarseg[train]'.")
+    if importlib.util.find_spec("accelerate") is None:
+        raise ModelError("Training a segmenter needs accelerate: pip install 'myoscarseg[train]'.")
     from MyoScarSegLib.training.finetune import run_sam
 
     result: dict[str, Any] = run_sam(job, progress, cancel, hooks)

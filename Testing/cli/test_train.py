@@ -100,15 +100,14 @@ def test_augmentation_is_shown_as_a_picture(command, data, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("action", [["preview", "-o", "x.png"], ["sam", "-o", "out"]], ids=str)
-def test_missing_extra_is_named(command, data, tmp_path, monkeypatch, action):
-    """As if neither MONAI nor accelerate were installed."""
+def test_missing_extra_is_named(command, data, tmp_path, monkeypatch):
+    """As if accelerate were not installed."""
     monkeypatch.chdir(tmp_path)
     for name in [n for n in sys.modules if n.partition(".")[0] in ("monai", "accelerate")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("monai", "accelerate"):
         monkeypatch.setitem(sys.modules, name, None)
-    ran = command("train", *action, "--data", data)
+    ran = command("train", "sam", "-o", "out", "--data", data)
     assert ran.status == 1 and "pip install" in ran.err and "train" in ran.err, ran.err
 
 
