@@ -41,6 +41,8 @@ def built(tmp_path_factory) -> Path:
     for part in PARTS:
         skipped = shutil.ignore_patterns("__pycache__", "*.safetensors")
         shutil.copytree(REPOSITORY / part, sources / part, ignore=skipped)
+    (sources / "Testing").mkdir()
+    shutil.copy(REPOSITORY / "Testing" / "self_test.py", sources / "Testing")
     for name in ("CMakeLists.txt", "LICENSE", "README.md"):
         shutil.copy(REPOSITORY / name, sources)
     for weights in REPOSITORY.glob("Resources/Models/*.safetensors"):  # megabytes that prove nothing more than their names
@@ -57,7 +59,7 @@ def test_every_file_of_the_extension_arrives(built, layout):
     sources, there = built / "sources", built / layout / MODULES
     expected = {f"MyoScarSegLib/{name}" for name in _files(sources / "MyoScarSegLib")}
     expected |= {f"Resources/{name}" for name in _files(sources / "Resources")}
-    expected |= _files(sources / "MyoScarSeg")
+    expected |= _files(sources / "MyoScarSeg") | {"Testing/self_test.py"}
     assert "MyoScarSeg.py" in expected
     assert "Resources/Icons/MyoScarSeg.svg" in expected
     assert _files(there) == expected

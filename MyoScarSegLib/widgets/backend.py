@@ -42,6 +42,9 @@ class Backend:
         console: the blocking calls; training_console: those on library, trainings and models.
     """
 
+    CONSOLES = {"console": Console, "training_console": TrainingConsole}  # noqa: RUF012
+    """Attributes with blocking calls, and what they are."""
+
     def __init__(self) -> None:
         translate_lower_layers()
         python = python_of_slicer()

@@ -102,7 +102,7 @@ def test_a_script_trains_compares_and_uses_the_model(console, filled, tmp_path):
     run = console.train(settings(start), wait=True, progress=lambda *step: told.append(step), library=library)
     assert told
     assert run.status().state is RunState.FINISHED
-    assert console.compare(run)["verdict"]["sentence"]
+    assert console.compareRun(run)["verdict"]["sentence"]
     assert console.useModel(run) == run.name == console.useModel(run.name)
     with pytest.raises(Cancelled):
         console.train(settings(start, epochs=60), wait=True, progress=lambda *_step: console.training.trainings.cancel_run())

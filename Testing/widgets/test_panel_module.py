@@ -33,14 +33,17 @@ SLOW = ("test_folderOfStudies", "test_training")
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SELF_TESTS])
 def test_self_test(opened, name):
+    from Testing.self_test import SelfTest
+
     result = unittest.TestResult()
-    opened.code.MyoScarSegTest(name).run(result)
+    SelfTest(name).run(result)
     assert [text for _test, text in result.failures + result.errors] == []
     assert result.skipped == []
 
 
 def test_all_self_tests_are_run_here(opened):
-    assert {name for name in dir(opened.code.MyoScarSegTest) if name.startswith("test")} == set(SELF_TESTS)
+    found = opened.code.load_tests(unittest.defaultTestLoader, None, None)
+    assert {test.id().rpartition(".")[2] for test in found} == set(SELF_TESTS)
 
 
 class StandinTransport:

@@ -43,8 +43,8 @@ class TrainingConsole:
         reviewer: str = "",
         reviewed: Iterable[int] | None = None,
         tags: Iterable[str] = (),
-        segments: Mapping[str, str] | None = None,
         replace: bool = False,
+        segments: Mapping[str, str] | None = None,
     ) -> str:
         """Add a volume with its segmentation to the training library.
 
@@ -154,7 +154,7 @@ class TrainingConsole:
         self.training.refresh()
         return list(self.training.state.runs)
 
-    def compare(self, run: Run) -> dict[str, Any]:
+    def compareRun(self, run: Run) -> dict[str, Any]:
         """Compare a training's model with the one in use, on its validation patients. Returns figures, cases and verdict.
 
         Raises:
