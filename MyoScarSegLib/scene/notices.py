@@ -23,18 +23,6 @@ class Change(str, Enum):
     ENGINE = "engine"
 
 
-class TrainChange(str, Enum):
-    """What callbacks of the training tab's workflow are told has changed."""
-
-    LIBRARY = "library"  # the folder or its cases
-    SPLIT = "split"
-    RUN = "run"  # the run that is shown, or where it stands
-    CURVES = "curves"  # also the examples
-    RUNS = "runs"  # the list of runs
-    MODELS = "models"  # the models there are, and the one in use
-    STATE = "state"  # busy, progress, error, note, status, estimate, preview
-
-
 class Notices:
     """The callbacks, and the two sentences of the step in hand.
 
@@ -44,14 +32,12 @@ class Notices:
         changed: emits what has changed.
     """
 
-    def __init__(self, spoken: Enum = Change.STATUS) -> None:
-        """``spoken`` is the change that is told with each sentence."""
+    def __init__(self) -> None:
         self.error = ""
         self.note = ""
-        self._spoken = spoken
         self.changed = Signal()
 
-    def tell(self, *changes: Enum) -> None:
+    def tell(self, *changes: Change) -> None:
         """Emit each change."""
         for change in changes:
             self.changed.emit(change)
@@ -66,11 +52,7 @@ class Notices:
             self.error = error
         if note is not None:
             self.note = note
-        self.tell(self._spoken)
-
-    def say_only(self, *, error: str = "", note: str = "") -> None:
-        """Say what came of the step in hand; what was said of the one before is done with."""
-        self.say(error=error, note=note)
+        self.tell(Change.STATUS)
 
     def close(self) -> None:
         """Tell nobody any more."""

@@ -24,7 +24,6 @@ class PlayedTraining:
     def __init__(self) -> None:
         self.state = TrainingState()
         self.changed = Signal()
-        self.on_changed = self.changed.connect
         self.kept_folder: Path | None = None
         self.watching = False
         self.refusals: dict[str, str] = {}

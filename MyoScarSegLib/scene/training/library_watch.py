@@ -16,6 +16,7 @@ from MyoScarSegLib.training.datasets.imports import next_code
 from MyoScarSegLib.training.datasets.library_state import PROBLEM, CaseRow, LibraryState, Signature, signature
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.task import FAILED
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
@@ -167,7 +168,7 @@ class LibraryWatch:
             if self._checking is not task:
                 return  # another library was opened meanwhile
             self._checking = None
-            self._check_again = self._clock() + _AGAIN_S if task.state == "failed" else math.inf
+            self._check_again = self._clock() + _AGAIN_S if task.state == FAILED else math.inf
             if checked != self._signature and self._signature is not None:
                 self._check_files()
 

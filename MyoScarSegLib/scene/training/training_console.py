@@ -192,11 +192,7 @@ class TrainingConsole:
             raise MyoScarSegError(_("It was not begun."))
         while not task.finished:
             self._give_time()
-        if task.state == "cancelled":
-            raise Cancelled(_("Cancelled."))
-        if task.state == "failed":
-            raise MyoScarSegError(task.error or self.training.state.error)
-        return task.result
+        return task.value()
 
     def _refuse(self) -> None:
         if self.training.state.error:

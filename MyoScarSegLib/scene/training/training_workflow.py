@@ -30,6 +30,7 @@ from MyoScarSegLib.scene.training.trainings import Trainings
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.signal import Signal
+from MyoScarSegLib.utils.task import CANCELLED
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 
@@ -259,7 +260,7 @@ class TrainingWorkflow:
         self.update(busy=task.what if task is not None else "open" if self._steps else "", progress=self.tasks.progress)
 
     def _task_failed(self, task: QueuedTask) -> None:
-        if task.state == "cancelled":
+        if task.state == CANCELLED:
             self.say(note=_("Cancelled."))
         else:
             self.failed(task.error or _("It ended without saying why."))
