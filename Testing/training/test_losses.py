@@ -93,12 +93,13 @@ def test_scar_loss_is_the_weighted_sum_of_its_terms(disc):
     assert scar_loss(logits, disc, LossWeights()) == pytest.approx(paper, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_dice_terms_are_monais(disc):
-    from monai.losses import DiceLoss
-
+    """MONAI takes seconds to be imported."""
+    losses = pytest.importorskip("monai.losses")
     logits = torch.randn((4, 32, 32), generator=torch.Generator().manual_seed(3))
     target = torch.cat([disc, 0 * disc, 1 + 0 * disc, disc.roll(9, 1)])
-    monais = DiceLoss(sigmoid=True, smooth_nr=1, smooth_dr=1, reduction="none")(logits[:, None], target[:, None])
+    monais = losses.DiceLoss(sigmoid=True, smooth_nr=1, smooth_dr=1, reduction="none")(logits[:, None], target[:, None])
     torch.testing.assert_close(scar_losses(logits, target, DICE), monais.flatten())
 
 
