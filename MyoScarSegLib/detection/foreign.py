@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.detection.checkpoint import check_finite
+from MyoScarSegLib.detection.detector_checkpoint import check_finite
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.detection import checkpoint, foreign
+from MyoScarSegLib.detection import foreign
 from MyoScarSegLib.detection.decode import predict
 from MyoScarSegLib.detection.detector import SCAR_ONLY
+from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, SecondLook, load_checkpoint
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.study.frame import Frame
@@ -52,7 +53,7 @@ class YoloDetector:
         confidence: float,
         iou: float,
         channels: int = 1,
-        second_look: checkpoint.SecondLook | None = None,
+        second_look: SecondLook | None = None,
         device: str = "auto",
     ) -> None:
         """Take over a network; see :meth:`from_checkpoint` and :meth:`from_ultralytics` for files.
@@ -98,12 +99,12 @@ class YoloDetector:
         """
         from MyoScarSegLib.models import checksum_of
 
-        network, record = checkpoint.load_checkpoint(path)
+        network, record = load_checkpoint(path)
         return cls(
             network,
             name=name,
             checksum=checksum_of(path),
-            preprocessing=checkpoint.PREPROCESSING,
+            preprocessing=PREPROCESSING,
             image_size=record.image_size,
             class_names=record.classes,
             confidence=record.confidence,
@@ -232,7 +233,7 @@ class YoloDetector:
     def _frame(self, shape: tuple[int, int], pixel_spacing_mm: tuple[float, float] | None) -> tuple[Frame, tuple[int, int]]:
         """Where the slice lies in the input, and its shift ``(right, down)`` from the top left corner."""
         side = (self.image_size, self.image_size)
-        if self.preprocessing == checkpoint.PREPROCESSING:
+        if self.preprocessing == PREPROCESSING:
             frame = Frame.fit(shape, side, pixel_spacing_mm=pixel_spacing_mm)
         else:
             frame = Frame.fit(shape, side)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from MyoScarSegLib.phantom.phantom import Phantom, make_phantom, phantom_slices
-    from MyoScarSegLib.phantom.settings import Infarct, PhantomSettings
+    from MyoScarSegLib.phantom.phantom_settings import Infarct, PhantomSettings
 
 _HOMES = {
-    "Infarct": "settings",
+    "Infarct": "phantom_settings",
     "Phantom": "phantom",
-    "PhantomSettings": "settings",
+    "PhantomSettings": "phantom_settings",
     "make_phantom": "phantom",
     "phantom_slices": "phantom",
 }

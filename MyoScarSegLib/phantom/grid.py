@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.phantom.settings import PhantomSettings
+from MyoScarSegLib.phantom.phantom_settings import PhantomSettings
 from MyoScarSegLib.study.study import Geometry
 
 
@@ -105,12 +104,9 @@ def make_grid(settings: PhantomSettings, rng: np.random.Generator) -> Grid:
         boundaries = np.concatenate([[2 * positions[0] - middles[0]], middles, [2 * positions[-1] - middles[-1]]])
 
     direction = _direction(settings, rng)
-    offset = settings.heart_offset_mm
-    if offset is None:
-        drawn = rng.normal(0.0, 5.0, size=2).clip(-12.0, 12.0)
-        offset = (float(drawn[0]), float(drawn[1]))
+    offset = rng.normal(0.0, 5.0, size=2).clip(-12.0, 12.0)
     row_mm, column_mm = settings.pixel_spacing_mm
-    centre = ((settings.rows - 1) / 2 * row_mm + offset[0], (settings.columns - 1) / 2 * column_mm + offset[1])
+    centre = ((settings.rows - 1) / 2 * row_mm + float(offset[0]), (settings.columns - 1) / 2 * column_mm + float(offset[1]))
     # The heart's middle is put near the scanner's isocentre, where a technician puts it.
     isocentre = rng.normal(0.0, 10.0, size=3)
     start = np.array([-centre[1], -centre[0], positions[0]]) + np.array([*settings.shear, 0.0]) * positions[0]
@@ -119,11 +115,6 @@ def make_grid(settings: PhantomSettings, rng: np.random.Generator) -> Grid:
 
 
 def _direction(settings: PhantomSettings, rng: np.random.Generator) -> np.ndarray:
-    if not isinstance(settings.orientation, str):
-        matrix = np.array(settings.orientation, dtype=np.float64)
-        if matrix.shape != (3, 3) or not np.allclose(matrix.T @ matrix, np.eye(3), atol=1e-6):
-            raise MyoScarSegError("orientation is a matrix of three orthogonal unit columns: i, j and the slice normal.")
-        return matrix
     if settings.orientation == "random":
         matrix, upper = np.linalg.qr(rng.normal(size=(3, 3)))
         return matrix * np.sign(np.diag(upper))

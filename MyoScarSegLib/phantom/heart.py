@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from MyoScarSegLib.phantom.grid import Grid
-from MyoScarSegLib.phantom.settings import Infarct, Territory
+from MyoScarSegLib.phantom.phantom_settings import Infarct, Territory
 
 ANGLES = 1440
 """Number of tabulated directions around the ventricle."""
@@ -23,6 +23,9 @@ _TERRITORIES: dict[Territory, tuple[float, float]] = {"LAD": (115.0, 0.6), "RCx"
 
 _THINNEST_MM = 2.0
 """Scar thinner than this is left out: it could not be seen, and no reader would draw it."""
+
+_NO_REFLOW = 0.4
+"""Probability of a dark core in a drawn infarct of more than 0.6 transmurality, about what is seen in the first week."""
 
 _PAPILLARY_ANGLES = (35.0, 235.0)
 
@@ -96,7 +99,7 @@ def make_heart(grid: Grid, shape_rng: np.random.Generator, infarct_rng: np.rando
         infarct_rng: draws number, place and shape of the infarcts, so that they can vary on the same heart.
     """
     settings = grid.settings
-    scale = settings.heart_scale if settings.heart_scale is not None else float(shape_rng.uniform(0.92, 1.2))
+    scale = float(shape_rng.uniform(0.92, 1.2))
     radius, wall = 33.0 * scale, float(shape_rng.uniform(8.0, 10.5)) * scale
     length = float(shape_rng.uniform(86.0, 98.0)) * scale
     # The base lies in the first or second slice of a clinical stack; a short or long stack is centred on the ventricle.
@@ -126,7 +129,7 @@ def make_heart(grid: Grid, shape_rng: np.random.Generator, infarct_rng: np.rando
 
     infarcts = settings.infarcts
     if infarcts is None:
-        infarcts = _draw_infarcts(settings.infarct_counts, settings.no_reflow_probability, infarct_rng)
+        infarcts = _draw_infarcts(settings.infarct_counts, infarct_rng)
     scar_part = np.zeros_like(epicardium)
     core_part = np.zeros_like(epicardium)
     for infarct in infarcts:
@@ -173,7 +176,7 @@ def _turn_from(degrees: np.ndarray, centre: float | np.ndarray) -> np.ndarray:
     return (degrees - centre + 180.0) % 360.0 - 180.0
 
 
-def _draw_infarcts(counts: tuple[float, ...], no_reflow: float, rng: np.random.Generator) -> tuple[Infarct, ...]:
+def _draw_infarcts(counts: tuple[float, ...], rng: np.random.Generator) -> tuple[Infarct, ...]:
     chances = np.array(counts, dtype=np.float64)
     number = int(rng.choice(len(chances), p=chances / chances.sum()))
     names: list[Territory] = ["LAD", "RCx", "RCA"]
@@ -189,7 +192,7 @@ def _draw_infarcts(counts: tuple[float, ...], no_reflow: float, rng: np.random.G
                 transmurality=transmurality,
                 half_width_deg=float(rng.uniform(28.0, 75.0)),
                 half_length=float(rng.uniform(0.2, 0.5)),
-                no_reflow=bool(rng.random() < no_reflow) and transmurality > 0.6,
+                no_reflow=bool(rng.random() < _NO_REFLOW) and transmurality > 0.6,
                 angle_deg=angle + float(rng.normal(0.0, 14.0)),
                 level=level + float(rng.normal(0.0, 0.08)),
             )

@@ -57,7 +57,7 @@ def check_model(file: Path) -> dict[str, str]:
         if checkpoint.metadata.get("preprocessing") != checkpoint.preprocessing:
             raise ModelError(f"{file.name} does not say which preprocessing it was trained with: it is no model of MyoScarSeg.")
         return {"task": "segment", "architecture": checkpoint.architecture, "preprocessing": checkpoint.preprocessing}
-    from MyoScarSegLib.detection.checkpoint import PREPROCESSING, load_checkpoint
+    from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, load_checkpoint
 
     return {"task": "detect", "architecture": load_checkpoint(file)[1].architecture, "preprocessing": PREPROCESSING}
 

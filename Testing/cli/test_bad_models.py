@@ -141,7 +141,7 @@ def test_preprocessing_that_contradicts_the_checkpoint_is_refused(refused):
 
 def test_a_detector_of_another_normalisation_is_refused(refused, tmp_path):
     from MyoScarSegLib.detection.architecture import build_network
-    from MyoScarSegLib.detection.checkpoint import DetectorRecord, save_checkpoint
+    from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, save_checkpoint
     from MyoScarSegLib.study.normalise import Normalisation
 
     record = DetectorRecord("yolo11n", ("scar",), 64, 0.5, 0.5, normalisation=Normalisation(high_percentile=90.0))

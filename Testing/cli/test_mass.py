@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.phantom import make_phantom
-from MyoScarSegLib.phantom.settings import PhantomSettings
+from MyoScarSegLib.phantom.phantom_settings import PhantomSettings
 from MyoScarSegLib.prompts import box_of_mask, write_boxes
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study import read_mask, read_study, write_segmentation, write_volume

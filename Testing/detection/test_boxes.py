@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from MyoScarSegLib.detection.checkpoint import SecondLook
 from MyoScarSegLib.detection.detector import detect_slices
+from MyoScarSegLib.detection.detector_checkpoint import SecondLook
 from MyoScarSegLib.detection.heart_center import heart_center
 from MyoScarSegLib.detection.yolo import YoloDetector
 from MyoScarSegLib.errors import ModelError, StudyError

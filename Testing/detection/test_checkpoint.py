@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.detection.architecture import build_network
-from MyoScarSegLib.detection.checkpoint import DetectorRecord, SecondLook, load_checkpoint, read_record, save_checkpoint
+from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, SecondLook, load_checkpoint, read_record, save_checkpoint
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalise import Normalisation
 

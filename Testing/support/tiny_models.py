@@ -64,7 +64,7 @@ def write_detector(path: Path, *, seed: int = 1, boxes: bool = True, classes: tu
     import torch
 
     from MyoScarSegLib.detection.architecture import build_network
-    from MyoScarSegLib.detection.checkpoint import DetectorRecord, save_checkpoint
+    from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, save_checkpoint
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)

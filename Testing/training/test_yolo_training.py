@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from MyoScarSegLib.detection.checkpoint import load_checkpoint, read_record
+from MyoScarSegLib.detection.detector_checkpoint import load_checkpoint, read_record
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.yolo import detector_scores, detector_trainer, detector_training

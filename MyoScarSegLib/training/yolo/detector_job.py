@@ -96,7 +96,7 @@ def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
     Raises:
         ModelError: an option is no setting, or makes no sense.
     """
-    from MyoScarSegLib.detection.checkpoint import read_record
+    from MyoScarSegLib.detection.detector_checkpoint import read_record
 
     settings = DetectorSettings(seed=job.seed, augmentation=job.augmentation)
     if start is not None:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.detection.architecture import build_network
-from MyoScarSegLib.detection.checkpoint import PREPROCESSING, DetectorRecord, SecondLook, load_checkpoint, save_checkpoint
+from MyoScarSegLib.detection.detector_checkpoint import (
+    PREPROCESSING,
+    DetectorRecord,
+    SecondLook,
+    load_checkpoint,
+    save_checkpoint,
+)
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice

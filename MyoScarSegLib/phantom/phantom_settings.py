@@ -10,7 +10,6 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.study.study import Reconstruction
 
 Territory = Literal["LAD", "RCx", "RCA"]
-Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -55,21 +54,16 @@ class PhantomSettings:
         slice_positions_mm: position of each slice along the normal, rising, for uneven stacks; ``slices`` values.
         slice_jitter: else, unevenness: each distance between slices is drawn within this part (0..0.9) of the spacing.
         shear: drift of the slices along columns and rows, in mm per mm of the stack's normal.
-        orientation: ``"short-axis"`` (a usual double-oblique plane), ``"random"`` (any rotation, half of them mirrored), or
-            a matrix whose columns are the unit vectors of i, j and the slice normal in LPS.
+        orientation: ``"short-axis"`` (a usual double-oblique plane) or ``"random"`` (any rotation, half of them mirrored).
         in_plane_rotation_deg: how the anatomy is turned on the screen; 0 has the right ventricle on the left, lung above.
         mirrored: whether rows run the other way.
         apex_first: order of the slices.
         infarcts: given infarcts; ``()`` makes a normal heart.
         infarct_counts: probabilities of 0, 1, 2, ... infarcts when they are drawn.
-        no_reflow_probability: that a drawn infarct of more than 0.6 transmurality has a dark core.
         reconstruction: PSIR (signed) or magnitude.
         noise: standard deviation over the signal of blood.
         bias: strength of the receive coil's smooth shading; 0.3 is 30% from the mean.
         blur_px: standard deviation of the point spread, in pixels.
-        heart_offset_mm: ``(row, column)`` distance of the ventricle from the image's centre; None draws a few millimetres.
-        heart_scale: size of the heart over an average adult's; None draws 0.92..1.2.
-        supersampling: samples per pixel and direction for the partial volume of the heart.
     """
 
     slices: int = 10
@@ -81,24 +75,20 @@ class PhantomSettings:
     slice_positions_mm: tuple[float, ...] | None = None
     slice_jitter: float = 0.0
     shear: tuple[float, float] = (0.0, 0.0)
-    orientation: Literal["short-axis", "random"] | Matrix = "short-axis"
+    orientation: Literal["short-axis", "random"] = "short-axis"
     in_plane_rotation_deg: float = 0.0
     mirrored: bool = False
     apex_first: bool = False
     infarcts: tuple[Infarct, ...] | None = None
     infarct_counts: tuple[float, ...] = (0.15, 0.6, 0.2, 0.05)
-    no_reflow_probability: float = 0.4
     reconstruction: Reconstruction = Reconstruction.PSIR
     noise: float = 0.08
     bias: float = 0.2
     blur_px: float = 0.6
-    heart_offset_mm: tuple[float, float] | None = None
-    heart_scale: float | None = None
-    supersampling: int = 4
 
     def __post_init__(self) -> None:
-        if min(self.slices, self.supersampling) < 1 or min(self.rows, self.columns) < 64:
-            raise MyoScarSegError("A phantom needs at least 1 slice, 64 x 64 pixels and a supersampling of 1.")
+        if self.slices < 1 or min(self.rows, self.columns) < 64:
+            raise MyoScarSegError("A phantom needs at least 1 slice and 64 x 64 pixels.")
         if min(*self.pixel_spacing_mm, self.slice_spacing_mm, self.slice_thickness_mm) <= 0:
             raise MyoScarSegError("A phantom's spacings and slice thickness are positive.")
         if not 0 <= self.slice_jitter <= 0.9:
