@@ -20,7 +20,7 @@ from MyoScarSegLib.study.tissue import SCAR
 ROLE_SEGMENTATION = "segmentation"
 SEGMENT_NAME = SCAR.name
 SEGMENT_TAG = "MyoScarSeg.Segment"
-COLOUR = SCAR.color
+COLOR = SCAR.color
 TERMINOLOGY = SCAR.terminology
 _BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
@@ -390,7 +390,7 @@ def _make_segment(node: Any, tag: str) -> str:
     taken = {segmentation.GetSegment(segment_id).GetName() for segment_id in segmentation.GetSegmentIDs()}
     names = [SEGMENT_NAME, *(f"{SEGMENT_NAME} {number}" for number in range(2, len(taken) + 3))]
     name = next(name for name in names if name not in taken)
-    segment_id = segmentation.AddEmptySegment("", name, COLOUR)
+    segment_id = segmentation.AddEmptySegment("", name, COLOR)
     segment = segmentation.GetSegment(segment_id)
     segment.SetTerminology(TERMINOLOGY)
     segment.SetTag(SEGMENT_TAG, tag)

@@ -1,62 +1,37 @@
-"""The terms of LGE segments, in Slicer's own terminology logic."""
+"""The terms of LGE segments in Slicer's own terminology logic, and in the one table of tissues."""
 
 from __future__ import annotations
+
+import json
 
 import slicer
 
 from MyoScarSegLib.scene import terminology
-from MyoScarSegLib.scene.scar_segment import COLOUR
 from MyoScarSegLib.study.tissue import TISSUES, class_of_segment
 
 
-def _logic(capfd):
+def test_slicer_offers_each_tissue_with_its_codes_and_color(capfd):
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     capfd.readouterr()  # complains that the wheel has no lists
-    return logic
-
-
-def test_slicer_offers_the_terms_with_their_codes_and_colours(capfd):
-    logic = _logic(capfd)
-    context = terminology.register(logic)
-    assert terminology.register(logic) == context
-    assert logic.IsTerminologyContextLoaded(context)
-    assert logic.GetNumberOfCategoriesInTerminology(context) == 3
-    for label, term in terminology.terms().items():
-        entry = slicer.vtkSlicerTerminologyEntry()
-        assert logic.DeserializeTerminologyEntry(term.text, entry), label
-        found = slicer.vtkSlicerTerminologyEntry()
-        assert logic.FindTypeInTerminologyBy3dSlicerLabel(context, label, found)
-        kind = found.GetTypeObject()
-        assert kind.GetCodeMeaning() == entry.GetTypeObject().GetCodeMeaning() == term.name
-        assert kind.GetCodeValue() == entry.GetTypeObject().GetCodeValue()
-        assert [round(value * 255) for value in term.colour] == list(kind.GetRecommendedDisplayRGBValue())
-        assert entry.GetRegionObject().GetCodeValue() == "87878005"
-
-
-def test_all_four_terms_are_there_and_told_apart_by_colour():
-    labels = {terminology.SCAR, terminology.MYOCARDIUM, terminology.BLOOD_POOL, terminology.NO_REFLOW}
-    assert set(terminology.terms()) == labels
-    assert len({term.colour for term in terminology.terms().values()}) == 4
-
-
-def test_the_term_of_scar_has_the_colour_of_our_segment():
-    assert [round(value, 2) for value in terminology.terms()[terminology.SCAR].colour] == [round(value, 2) for value in COLOUR]
-
-
-def test_a_segment_keeps_its_term():
-    segment = slicer.vtkSegment()
-    term = terminology.terms()[terminology.NO_REFLOW]
-    segment.SetTerminology(term.text)
-    assert segment.GetTerminology() == term.text
-
-
-def test_the_list_of_terms_is_the_one_table_of_codes():
-    listed = terminology.terms()
-    assert {tissue.label for tissue in TISSUES} == set(listed)
+    for _time in range(2):
+        terminology.register(logic)
+    assert logic.IsTerminologyContextLoaded(terminology.CONTEXT)
+    assert logic.GetNumberOfCategoriesInTerminology(terminology.CONTEXT) == 3
     for tissue in TISSUES:
-        term = listed[tissue.label]
-        category, code = (part.rpartition("^")[0] for part in term.text.split("~")[1:3])
-        assert (category, code) == (tissue.category.rpartition("^")[0], tissue.code.rpartition("^")[0])
-        assert code in tissue.codes
-        assert (term.name, term.colour) == (tissue.meaning, tissue.color)
-        assert class_of_segment("renamed by a user", term.text) == tissue.number
+        found, entry = slicer.vtkSlicerTerminologyEntry(), slicer.vtkSlicerTerminologyEntry()
+        assert logic.FindTypeInTerminologyBy3dSlicerLabel(terminology.CONTEXT, tissue.label, found), tissue.label
+        kind = found.GetTypeObject()
+        scheme, value, _meaning = tissue.code.split("^")
+        assert (kind.GetCodingSchemeDesignator(), kind.GetCodeValue(), kind.GetCodeMeaning()) == (scheme, value, tissue.meaning)
+        assert [round(channel * 255) for channel in tissue.color] == list(kind.GetRecommendedDisplayRGBValue())
+        assert logic.DeserializeTerminologyEntry(tissue.terminology, entry)
+        assert entry.GetTypeObject().GetCodeValue() == value
+        assert entry.GetRegionObject().GetCodeValue() == "87878005"
+        assert class_of_segment("renamed by a user", tissue.terminology) == tissue.number
+
+
+def test_the_list_holds_the_tissues_and_nothing_else():
+    document = json.loads(terminology.terminology_file().read_text(encoding="utf-8"))
+    listed = [kind["3dSlicerLabel"] for category in document["SegmentationCodes"]["Category"] for kind in category["Type"]]
+    assert sorted(listed) == sorted(tissue.label for tissue in TISSUES)
+    assert len({tissue.color for tissue in TISSUES}) == len(TISSUES)

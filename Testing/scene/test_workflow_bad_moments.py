@@ -324,7 +324,7 @@ def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_pa
         engine.stop()
 
 
-def test_cancel_leaves_the_scene_as_it_was_and_takes_less_than_a_second(workflow, volume, scene):
+def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow, volume, scene):
     workflow.select(volume)
     workflow.live = False
     workflow.session.add_box(BOX)
@@ -333,10 +333,8 @@ def test_cancel_leaves_the_scene_as_it_was_and_takes_less_than_a_second(workflow
         action = start()
         for _ in range(3):
             workflow.pump()
-        began = time.monotonic()
         workflow.session.cancel()
         assert action.state == "cancelled"
-        assert time.monotonic() - began < 1
         assert workflow.busy == ""
         for _ in range(20):
             workflow.pump()

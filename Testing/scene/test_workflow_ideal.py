@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
@@ -27,7 +26,7 @@ def run(workflow, study, path) -> IdealWorkflow:
 
 def test_ideal_workflow_on_a_phantom(workflow, tmp_path):
     run(workflow, make_phantom(3, settings=SMALL).study, tmp_path / "phantom.mrb")
-    assert np.median(workflow.session.latencies_ms) < 2000  # of tiny models on a shared core; the benchmark has the real ones
+    assert workflow.session.latencies_ms  # how long they take is for the benchmark
 
 
 def test_ideal_workflow_on_a_patients_study(workflow, tmp_path, emidec_volumes_folder):

@@ -15,12 +15,21 @@ import slicer
 
 from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.prompts import FAINT, BoxState
-from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_of_segment
+from MyoScarSegLib.study.tissue import (
+    BLOOD_POOL,
+    CAVITY,
+    INFARCT,
+    MVO,
+    MYOCARDIUM,
+    NO_REFLOW,
+    WALL,
+    Tissue,
+    class_of_segment,
+)
 from MyoScarSegLib.training.datasets.case_record import Case
 
 CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
@@ -28,7 +37,6 @@ CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
 SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE = "scar", "myocardium", "blood_pool", "no_reflow"
 _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INFARCT, NO_REFLOW_ROLE: NO_REFLOW}
 """In the order in which they are drawn over each other."""
-_SEGMENTS = ((MYOCARDIUM, terminology.MYOCARDIUM), (CAVITY, terminology.BLOOD_POOL), (NO_REFLOW, terminology.NO_REFLOW))
 
 
 # ---- from the scene to a case
@@ -183,20 +191,20 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     scar = read.labels >= INFARCT
     session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
     node = session.segmentation.node
-    for number, term in _SEGMENTS:
+    for tissue in (WALL, BLOOD_POOL, MVO):
         yield
-        mask = read.labels == number
-        if number == MYOCARDIUM:
+        mask = read.labels == tissue.number
+        if tissue is WALL:
             mask = read.labels >= MYOCARDIUM  # scar is part of the wall
-        if (mask.any() and number == NO_REFLOW) or (number != NO_REFLOW and read.wall_known):
-            _add_segment(node, volume, session, mask, terminology.terms()[term])
+        if mask.any() if tissue is MVO else read.wall_known:
+            _add_segment(node, volume, session, mask, tissue)
     yield
     session.refresh()
     yield
 
 
-def _add_segment(node: Any, volume: Any, session: StudySession, mask: np.ndarray, term: terminology.Term) -> None:
-    segment_id = node.GetSegmentation().AddEmptySegment("", term.name, term.colour)
-    node.GetSegmentation().GetSegment(segment_id).SetTerminology(term.text)
+def _add_segment(node: Any, volume: Any, session: StudySession, mask: np.ndarray, tissue: Tissue) -> None:
+    segment_id = node.GetSegmentation().AddEmptySegment("", tissue.meaning, tissue.color)
+    node.GetSegmentation().GetSegment(segment_id).SetTerminology(tissue.terminology)
     array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
     slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
