@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
 from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.json_fields import Limits, Share, read, to_json
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,7 @@ PREPROCESSING = "myoscarseg-1"
 _KEY = "myoscarseg"
 _FORMAT = "myoscarseg-detector"
 _VERSION = 1
+_Side = Annotated[int, Limits(32, 4096, multiple_of=32)]
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class SecondLook:
         confidence: least confidence of the ventricle to look there.
     """
 
-    size: int
-    margin: float
-    confidence: float
+    size: _Side
+    margin: Annotated[float, Limits(1, 10)]
+    confidence: Share
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class DetectorRecord:
 
     architecture: str
     classes: tuple[str, ...]
-    image_size: int
-    confidence: float
-    iou: float
+    image_size: Annotated[int, Limits(32, 4096)]
+    confidence: Share
+    iou: Share
     second_look: SecondLook | None = None
     channels: int = 1
     normalisation: Normalisation = NORMALISATION
@@ -83,7 +85,7 @@ def save_checkpoint(path: Path, network: nn.Module, record: DetectorRecord) -> N
     for name, value in sorted(network.state_dict().items()):
         tensor = value.detach().cpu().contiguous()
         tensors[name] = tensor.half() if tensor.is_floating_point() else tensor
-    document = {"format": _FORMAT, "version": _VERSION, "task": "detect", **asdict(record)}
+    document = {"format": _FORMAT, "version": _VERSION, "task": "detect", **to_json(record)}
     data = save(tensors, metadata={_KEY: json.dumps(document, sort_keys=True, allow_nan=False)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -157,16 +159,6 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, DetectorRecord]:
     return network.float().eval(), record
 
 
-def _sensible(look: SecondLook, classes: tuple[str, ...]) -> bool:
-    return (
-        {"scar", "lv"} <= set(classes)
-        and 32 <= look.size <= 4096
-        and look.size % 32 == 0
-        and 1 <= look.margin <= 10
-        and 0 <= look.confidence <= 1
-    )
-
-
 def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
     if document.get("format") != _FORMAT:
         raise ModelError(f"{path} is a checkpoint of MyoScarSeg, but not a detector: its format is {document.get('format')!r}.")
@@ -174,31 +166,14 @@ def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
         raise ModelError(f"{path} is a detector of version {document.get('version')!r}; this program reads version {_VERSION}.")
     if document.get("task") != "detect":
         raise ModelError(f"{path} was trained for the task {document.get('task')!r}, not for detection.")
-    try:
-        record = DetectorRecord(
-            architecture=str(document["architecture"]),
-            classes=tuple(str(name) for name in document["classes"]),
-            image_size=int(document["image_size"]),
-            confidence=float(document["confidence"]),
-            iou=float(document["iou"]),
-            second_look=SecondLook(**document["second_look"]) if document.get("second_look") else None,
-            channels=int(document["channels"]),
-            normalisation=Normalisation(**document["normalisation"]),
-            program=str(document["program"]),
-            training=dict(document["training"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is damaged: its record lacks or garbles {error}.") from error
-    sensible = (
-        record.classes
-        and len(set(record.classes)) == len(record.classes)
-        and 32 <= record.image_size <= 4096
-        and 0 <= record.confidence <= 1
-        and 0 <= record.iou <= 1
-        and (record.second_look is None or _sensible(record.second_look, record.classes))
-    )
-    if not sensible:
-        raise ModelError(f"{path} is damaged: its classes, image size or thresholds make no sense.")
+    said = {name: value for name, value in document.items() if name not in ("format", "version", "task")}
+    if missing := [f.name for f in fields(DetectorRecord) if f.name not in said]:
+        raise ModelError(f"{path} is damaged: its record lacks {', '.join(missing)}. Get it again.")
+    record = read(DetectorRecord, said, ModelError, f"{path} is damaged")
+    if not record.classes or len(set(record.classes)) != len(record.classes):
+        raise ModelError(f"{path} is damaged: its classes make no sense.")
+    if record.second_look is not None and not {"scar", "lv"} <= set(record.classes):
+        raise ModelError(f"{path} is damaged: it looks again at the ventricle, which is none of its classes.")
     if record.channels != 1:
         raise ModelError(f"{path} takes {record.channels} channels; this program gives a detector one slice.")
     if record.normalisation != NORMALISATION:

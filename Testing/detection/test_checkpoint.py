@@ -72,11 +72,11 @@ def test_file_is_small_enough_to_ship(saved):
         ({"classes": ["scar", "lv", "rv"]}, "does not fit"),
         ({"classes": []}, "no sense"),
         ({"channels": 3}, "channels"),
-        ({"image_size": 100000}, "no sense"),
-        ({"confidence": 7}, "no sense"),
-        ({"second_look": {"size": 100, "margin": 1.6, "confidence": 0.05}}, "no sense"),
-        ({"second_look": {"size": 128}}, "garbles"),
-        ({"normalisation": {"edition": 1}}, "garbles"),
+        ({"image_size": 100000}, "image_size must be a whole number from 32 to 4096"),
+        ({"confidence": 7}, "confidence must be a number from 0 to 1"),
+        ({"second_look": {"size": 100, "margin": 1.6, "confidence": 0.05}}, "second_look.size must be"),
+        ({"second_look": {"size": 128}}, "second_look lacks"),
+        ({"normalisation": {"edition": 1}}, "normalisation has 'edition'"),
     ],
 )
 def test_unfit_record_is_refused(saved, changes, word):
