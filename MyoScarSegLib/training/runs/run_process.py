@@ -160,7 +160,7 @@ class _Work:
             log=lambda entry: self._told.logged(part, entry),
             note=self._told.note,
             looked=self._looked,
-            oracle=True,
+            reference_boxes=True,
             cards=True,
             keep_state=True,
             files=self._files,
@@ -271,7 +271,7 @@ def _help(run: Run, library: Path | str | None) -> RunStatus:
 
     token = CancelToken()
     with _signals(token), suppress(Cancelled):
-        train_job.run(_job(run, SEGMENTER), no_progress, token, Hooks(data=data, oracle=True))
+        train_job.run(_job(run, SEGMENTER), no_progress, token, Hooks(data=data, reference_boxes=True))
     return status
 
 
