@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 import sys
-import tomllib
 from collections import Counter
 from pathlib import Path
 
+import tomllib
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch
 
