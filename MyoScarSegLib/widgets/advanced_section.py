@@ -14,8 +14,8 @@ from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.files import clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.model_choice import ModelChoice
+from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.section import SegmentSection
-from MyoScarSegLib.widgets.settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.text import _, device_text
 
 if TYPE_CHECKING:

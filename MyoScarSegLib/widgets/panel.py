@@ -16,8 +16,8 @@ import MyoScarSegLib
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.widgets.backend import Backend
+from MyoScarSegLib.widgets.panel_settings import Settings
 from MyoScarSegLib.widgets.segment_tab import SegmentTab
-from MyoScarSegLib.widgets.settings import Settings
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 from MyoScarSegLib.widgets.views import Views

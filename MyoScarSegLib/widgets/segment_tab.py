@@ -15,8 +15,8 @@ from MyoScarSegLib.widgets.boxes_section import BoxesSection
 from MyoScarSegLib.widgets.mouse import Mouse
 from MyoScarSegLib.widgets.numbers_section import NumbersSection
 from MyoScarSegLib.widgets.packages import Packages
+from MyoScarSegLib.widgets.panel_settings import VIEW_WIDGETS, ViewSettings, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.scar_section import ScarSection
-from MyoScarSegLib.widgets.settings import VIEW_WIDGETS, ViewSettings, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_section import SegmentStatus
 from MyoScarSegLib.widgets.study_section import StudySection

@@ -282,7 +282,7 @@ def test_two_studies_keep_their_boxes(study):
 
 
 def test_what_was_chosen_is_there_after_a_restart(study):
-    from MyoScarSegLib.widgets.settings import Settings, ViewSettings
+    from MyoScarSegLib.widgets.panel_settings import Settings, ViewSettings
 
     study.ui.confidenceSlider.value = 0.4
     study.ui.opacitySlider.value = 0.3
@@ -302,7 +302,7 @@ def test_what_was_chosen_is_there_after_a_restart(study):
 
 def test_settings_of_the_form_reach_the_worker_the_folder_and_the_next_start(study, tmp_path, monkeypatch):
     from MyoScarSegLib.engine import process_folder
-    from MyoScarSegLib.widgets.settings import ENGINE_WIDGETS, Settings, fill_form
+    from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, Settings, fill_form
 
     given = []
 

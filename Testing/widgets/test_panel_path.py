@@ -178,7 +178,7 @@ def test_box_is_drawn_by_dragging_in_a_view(study):
 
 def test_drag_without_a_tool_is_left_to_the_view(study):
     assert not study.drag((20, 22), (44, 40))
-    assert study.session.boxes == []
+    assert study.session.boxes == ()
 
 
 def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
@@ -190,7 +190,7 @@ def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
         interactor.SetEventInformation(x + dx, y + dx, 0, 0, "\0", 0, None)
         interactor.InvokeEvent(event)
     study.settle()
-    assert study.session.boxes == []
+    assert study.session.boxes == ()
     assert "across the slices" in study.ui.errorLabel.text
     study.panel.segment.status.say_error("")
 
@@ -212,7 +212,7 @@ def test_points_are_clicked_in_a_view(segmented):
     assert np.allclose((point.x, point.y), (30, 30), atol=0.5)
     segmented.until(lambda: not segmented.workflow.session.stale_slices, what="live mask")
     segmented.click("removePointButton")
-    assert segmented.session.points == []
+    assert segmented.session.points == ()
 
 
 def test_threshold_slider_acts_at_once_and_a_drag_is_one_undo_step(segmented):

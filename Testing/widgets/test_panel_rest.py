@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.panel_kit import add_volume, open_module
 
 pytest.importorskip("slicer")
@@ -97,13 +98,13 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
     module.workflow.select(add_volume(module.scene))
     module.settle()
     applied = []
-    set_threshold = module.workflow.session.set_threshold
+    verb = StudySession.set_threshold
 
-    def counted(threshold, **more):
+    def counted(session, threshold):
         applied.append(round(threshold, 2))
-        return set_threshold(threshold, **more)
+        return verb(session, threshold)
 
-    monkeypatch.setattr(module.workflow, "set_threshold", counted)
+    monkeypatch.setattr(StudySession, "set_threshold", counted)
     for percent in range(51, 71):
         module.ui.thresholdSlider.value = percent / 100
     assert applied == [0.51]

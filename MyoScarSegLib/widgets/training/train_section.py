@@ -15,8 +15,8 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.training.train_settings import CHOICES, DETECTOR, FRESH, SEGMENTER, TrainSettings, choice
 from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.panel_settings import fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
-from MyoScarSegLib.widgets.settings import fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.text import _, device_text, in_words
 
 if TYPE_CHECKING:
