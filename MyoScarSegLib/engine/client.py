@@ -33,7 +33,7 @@ from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.engine.request import Request
 from MyoScarSegLib.errors import EngineError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.result import check_threshold, slices_of
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.signal import Signal
@@ -255,7 +255,7 @@ class Engine:
         points: Iterable[Point] = (),
         *,
         slices: Iterable[int] | None = None,
-        threshold: float = 0.5,
+        threshold: float = DEFAULT_THRESHOLD,
     ) -> Request:
         """As :meth:`Pipeline.segment <MyoScarSegLib.pipeline.Pipeline.segment>`.
 

@@ -85,11 +85,6 @@ class Link:
         self._birth = ""
 
     @property
-    def open(self) -> bool:
-        """Whether there is a worker, or one is being started."""
-        return self._transport is not None
-
-    @property
     def log(self) -> str:
         """The end of what the worker wrote to its standard error; before it, that of the last one that wrote anything."""
         tail = "" if self._transport is None else self._transport.stderr_tail()

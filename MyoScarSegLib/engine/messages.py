@@ -150,9 +150,7 @@ def result_message(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray
     return fields, {str(k): np.asarray(result.probability[k], dtype=np.float32) for k in result.scores}
 
 
-def result_of(
-    message: Message, study: Study, boxes: tuple[Box, ...] = (), points: tuple[Point, ...] = (), threshold: float = 0.5
-) -> Result:
+def result_of(message: Message, study: Study, boxes: tuple[Box, ...], points: tuple[Point, ...], threshold: float) -> Result:
     """The inverse of :func:`result_message`, with what was asked for.
 
     Raises:

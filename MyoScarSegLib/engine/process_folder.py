@@ -6,16 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from MyoScarSegLib.batch.inputs import study_inputs
 from MyoScarSegLib.engine.engine_settings import EngineSettings
+from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve
 from MyoScarSegLib.utils.progress import CancelToken, Progress
+
+__all__ = ["folder_task", "study_inputs"]
 
 CANCEL_S = 60.0
 """After a cancel, how long the process may take: the slice in hand ends, and its case is written as far as it got."""
 
 
 def folder_task(
-    inputs: Iterable[Path], out: Path, settings: EngineSettings, *, threshold: float = 0.5, growth_mm: float = 0.0
+    inputs: Iterable[Path], out: Path, settings: EngineSettings, *, threshold: float = DEFAULT_THRESHOLD, growth_mm: float = 0.0
 ) -> BackgroundTask:
     """A task that segments every input; it is not started yet.
 

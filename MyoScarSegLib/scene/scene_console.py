@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import check_threshold
-from MyoScarSegLib.scene.actions import CANCELLED, FAILED, Action
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.probability_volume import check_growth
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.utils.task import Task
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 _PAUSE_S = 0.005
@@ -147,8 +147,7 @@ class Console:
         Raises:
             MyoScarSegError: there is nothing to read, or the process fails as a whole.
         """
-        from MyoScarSegLib.batch.inputs import study_inputs
-        from MyoScarSegLib.engine.process_folder import folder_task
+        from MyoScarSegLib.engine.process_folder import folder_task, study_inputs
 
         if self._folder_run is not None:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
@@ -188,7 +187,7 @@ class Console:
             raise MyoScarSegError(self.workflow.error)
         return self.workflow.session
 
-    def _wait(self, action: Action, progress: Callable[[int, int, str], None] | None) -> None:
+    def _wait(self, action: Task, progress: Callable[[int, int, str], None] | None) -> None:
         told: tuple[int, int, str] | None = None
         while not action.finished:
             self._give_time()
@@ -196,10 +195,7 @@ class Console:
             if progress is not None and message and (done, total, message) != told:
                 told = (done, total, message)
                 progress(*told)
-        if action.state == CANCELLED:
-            raise Cancelled(action.error or _("Cancelled."))
-        if action.state == FAILED:
-            raise action.cause or MyoScarSegError(action.error)
+        action.value()  # raises why it has failed or was cancelled
 
     def _give_time(self) -> None:
         self.workflow.pump()

@@ -18,7 +18,6 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneE
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
 from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
 from MyoScarSegLib.result import Result, SliceMasks, check_threshold
-from MyoScarSegLib.scene.actions import CANCELLED, DONE, FAILED, Action
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.displayed_slice import nearest_first
 from MyoScarSegLib.scene.history import History
@@ -32,6 +31,7 @@ from MyoScarSegLib.scene.study_record import ROLE_STUDY
 from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
 
 _log = logging.getLogger(__name__)
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
@@ -75,7 +75,7 @@ class StudySession:
         self.study = study_of(volume_node)
         self.notices = Notices()
         self.live, self.waits = True, False
-        self.action: Action | None = None
+        self.action: Task | None = None
         self.encoding: Any = None
         self._request: Any = None  # of the action
         self._live_request: Any = None
@@ -276,7 +276,7 @@ class StudySession:
     @property
     def busy(self) -> str:
         """``"propose"``, ``"segment"``, ``"process"``, or empty. Live edits and background encoding do not count."""
-        return "" if self.action is None else self.action.name
+        return "" if self.action is None else self.action.what
 
     @property
     def progress(self) -> tuple[int, int, str, float | None]:
@@ -531,14 +531,14 @@ class StudySession:
 
     # ------------------------------------------------------------------ slow work
 
-    def propose(self, *, fit: bool = False) -> Action:
+    def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
 
         ``fit`` as of :meth:`apply_proposals`. Result: the number of boxes proposed.
         """
         return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
 
-    def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Action:
+    def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Task:
         """Segment scar on these slices, on all if None, with the boxes and points they have now.
 
         A slice without prompts loses what the model wrote there before. Slices in which the user painted are kept, unless
@@ -548,7 +548,7 @@ class StudySession:
         """
         return self._begin("segment", lambda action: self._ask_for_masks(action, slices, overwrite_edited))
 
-    def process(self, *, fit: bool = False) -> Action:
+    def process(self, *, fit: bool = False) -> Task:
         """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
         return self._begin("process", lambda action: self._ask_for_boxes(action, fit))
 
@@ -577,23 +577,23 @@ class StudySession:
             request = self._live_request = self._segment_with(prompts)
             request.on_done(lambda *_: self._on_live_masks(request, prompts))
 
-    def _begin(self, name: str, ask: Callable[[Action], None]) -> Action:
+    def _begin(self, name: str, ask: Callable[[Task], None]) -> Task:
         self.refresh()
-        action, refusal = Action(name), self.why_not(name)
+        action, refusal = Task(name, RUNNING), self.why_not(name)
         self.notices.say(error=refusal, note="")
         if refusal or self._engine is None:
-            action.end(FAILED, error=refusal, cause=SceneError(refusal))
+            action.finish(FAILED, error=SceneError(refusal))
         else:
             self.action = action
             ask(action)
             self.notices.tell(Change.PROGRESS, Change.STATUS)
         return action
 
-    def _ask_for_boxes(self, action: Action, fit: bool) -> None:
+    def _ask_for_boxes(self, action: Task, fit: bool) -> None:
         assert self._engine is not None  # noqa: S101 (else nothing is begun)
         self._send(self._engine.propose(self.study), lambda request: self._on_boxes(action, request, fit))
 
-    def _ask_for_masks(self, action: Action, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
+    def _ask_for_masks(self, action: Task, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
         wanted = set(range(self.study.slices)) if slices is None else {int(k) for k in slices}
         outside = [k for k in wanted if not 0 <= k < self.study.slices]
         if outside:
@@ -621,7 +621,7 @@ class StudySession:
             self.notices.say(error=request.error)
         self.notices.tell(Change.ENCODED)
 
-    def _on_boxes(self, action: Action, request: Any, fit: bool) -> None:
+    def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
         if not self._answers(action, request):
             return
         found = request.result
@@ -632,15 +632,15 @@ class StudySession:
             return
         remark = found.provenance.get("remark_on_proposals", "")
         self.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
-        if action.name == "process":
+        if action.what == "process":
             self._ask_for_masks(action, None, False)
         else:
             self._end(action, result=len(found))
 
-    def _on_masks(self, action: Action, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
+    def _on_masks(self, action: Task, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
         if not self._answers(action, request):
             return
-        both = action.name == "process"
+        both = action.what == "process"
         try:
             kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
         except MyoScarSegError as error:
@@ -705,7 +705,7 @@ class StudySession:
         self.notices.tell(Change.STATUS)
         return kept
 
-    def _answers(self, action: Action, request: Any) -> bool:
+    def _answers(self, action: Task, request: Any) -> bool:
         """Whether a finished request is the running action's and went well; if it failed, the action is ended."""
         if self.action is not action or self._request is not request:
             return False
@@ -717,7 +717,7 @@ class StudySession:
             self._end(action, error)
         return False
 
-    def _end(self, action: Action, cause: MyoScarSegError | None = None, *, result: Any = None) -> None:
+    def _end(self, action: Task, cause: MyoScarSegError | None = None, *, result: Any = None) -> None:
         """End the running action, which failed (or was cancelled) if there is a ``cause``."""
         if self.action is action:
             self.action = self._request = None
@@ -726,9 +726,9 @@ class StudySession:
         self.notices.say(error=error)
         self.notices.tell(Change.PROGRESS)
         if cancelled:
-            action.end(CANCELLED, error=error)
+            action.finish(CANCELLED, error=error)
         else:
-            action.end(DONE if cause is None else FAILED, result=result, error=error, cause=cause)
+            action.finish(DONE if cause is None else FAILED, result=result, error=cause or "")
         self.update_masks()
 
     def _abandon(self, why: str) -> None:
@@ -737,7 +737,7 @@ class StudySession:
         if request is not None:
             request.cancel()
         if action is not None:
-            action.end(CANCELLED, error=why)
+            action.finish(CANCELLED, error=why)
             self.notices.tell(Change.PROGRESS, Change.STATUS)
             self.update_masks()
 

@@ -36,9 +36,9 @@ class Task:
         log: once it has failed, what there is to copy into a report.
     """
 
-    def __init__(self, what: str = "") -> None:
+    def __init__(self, what: str = "", state: str = WAITING) -> None:
         self.what = what
-        self.state = WAITING
+        self.state = state
         self.progress = TaskProgress()
         self.result: Any = None
         self.error = ""

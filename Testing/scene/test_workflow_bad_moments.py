@@ -51,7 +51,7 @@ def sentence(workflow) -> str:
 
 
 def fails(workflow, action) -> str:
-    pump_until(workflow, lambda: action.finished, action.name)
+    pump_until(workflow, lambda: action.finished, action.what)
     assert action.state == "failed"
     assert action.error == workflow.error
     return sentence(workflow)

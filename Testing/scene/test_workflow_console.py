@@ -272,23 +272,16 @@ def test_demo_scene_without_slicer_core_says_what_to_install(command, monkeypatc
 
 
 def test_folder_has_threshold_and_growth_of_the_panel_unless_they_are_given(console, scene, tmp_path, monkeypatch):
-    from MyoScarSegLib.engine import folder
+    from MyoScarSegLib.engine import process_folder
 
     asked = []
 
-    class Run:
-        progress, error, outcomes = None, "", []
+    def started(task, **_options):
+        asked.append((task.job["threshold"], task.job["growth_mm"]))
+        task.finish("done", result=[])
+        return task
 
-        def __init__(self, *_arguments, threshold, growth_mm, **_options):
-            asked.append((threshold, growth_mm))
-
-        def poll(self):
-            return True
-
-        def kill(self):
-            pass
-
-    monkeypatch.setattr(folder, "FolderRun", Run)
+    monkeypatch.setattr(process_folder.BackgroundTask, "start", started)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.nrrd").write_bytes(b"")
     console.processFolder(tmp_path / "in", tmp_path / "out")

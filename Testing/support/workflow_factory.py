@@ -24,7 +24,7 @@ def pump_until(workflow: Any, condition: Callable[[], bool], what: str, patience
 
 def finish(workflow: Any, action: Any) -> Any:
     """Wait for an action that must go well. Returns its result."""
-    pump_until(workflow, lambda: action.finished, action.name)
+    pump_until(workflow, lambda: action.finished, action.what)
     assert action.state == "done", action.error
     return action.result
 

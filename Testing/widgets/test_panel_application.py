@@ -10,7 +10,7 @@ import pytest
 
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.result import Boxes
-from MyoScarSegLib.scene.actions import Action
+from MyoScarSegLib.utils.task import Task
 from Testing.support.panel_kit import add_volume
 from Testing.support.standins.pythonqt import slot_errors, unwrap
 
@@ -205,7 +205,7 @@ def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study):
     found = Boxes()
     found.provenance = {"remark_on_proposals": "Little and faint."}
     request = SimpleNamespace(state="done", result=found, repeated=False, cancel=lambda: None)
-    session.action, session._request = Action("propose"), request
+    session.action, session._request = Task("propose"), request
     session._on_boxes(session.action, request, False)
     study.settle()
     assert study.ui.noteLabel.text == "Little and faint."
