@@ -145,12 +145,11 @@ class Shortcuts:
 
     def delete(self) -> None:
         """Remove the point under the mouse, else the selected box."""
-        point = self._tab.mouse.point_under()
-        session = self._tab.workflow.session
-        if point is not None and session is not None:
-            self._tab.workflow.attempt(StudySession.remove_point, session.nodes.points.point(*point))
-        else:
+        under, session = self._tab.mouse.point_under(), self._tab.workflow.session
+        if under is None or session is None:
             self._tab.boxes.delete()
+        elif (point := session.nodes.points.point(*under)) is not None:  # None would be the one that was placed last
+            self._tab.workflow.attempt(StudySession.remove_point, point)
 
     def show_help(self) -> None:
         """Show keys and workflow in a window that does not block."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from Testing.support.panel_kit import add_volume
 
 
@@ -47,6 +47,20 @@ def test_arrows_with_shift_move_the_selected_box_by_a_pixel_as_the_view_shows_it
     assert moved[0] > left[0]
     assert abs(moved[1] - left[1]) <= 1
     assert abs(after.x0 - before.x0) + abs(after.y0 - before.y0) == pytest.approx(1.0)
+
+
+def test_delete_takes_the_point_under_the_mouse_by_the_verb_of_the_button(study, monkeypatch):
+    for x in (20, 30):
+        study.panel.segment.scar.add_point(Point(0, x, 22, positive=True))
+    monkeypatch.setattr(study.panel.segment.mouse, "point_under", lambda: (True, 0))
+    study.key("Del")
+    assert [round(point.x) for point in study.session.points] == [30], "the one under the mouse, not the last"
+    study.key("Ctrl+Z")
+    assert [round(point.x) for point in study.session.points] == [20, 30]
+    study.session.nodes.points.node(True).SetNthControlPointPosition(0, 1000.0, 1000.0, 1000.0)
+    study.settle()
+    study.key("Del")
+    assert 30 in [round(point.x) for point in study.session.points], "a point beside the image is not another one"
 
 
 def test_delete_removes_and_ctrl_z_brings_back(study):
