@@ -104,12 +104,14 @@ class RunWatch:
             self._look_at_others()
 
     def _look_at_others(self) -> None:
-        """See how all stand: another Slicer or a command may have begun some."""
+        """See how the others stand: another Slicer or a command may have begun some."""
         state = self._training.state
         statuses = dict(state.statuses)
         for run in state.runs:
             time = _time_of(run.folder / STATUS)
             known = statuses.get(run.name)
+            if run is state.run and known is not None:
+                continue  # it is looked at with its curves and its comparison
             # Of one that runs the file alone does not say when its process is gone.
             if known is None or self._status_times.get(run.name) != time or known.state is RunState.RUNNING:
                 self._status_times[run.name] = time
