@@ -277,9 +277,9 @@ def test_a_defect_is_a_failure_with_a_sentence_and_the_run_can_go_on(planned, wh
 
 
 def test_both_are_trained_one_after_the_other_and_the_detector_goes_on_too(tmp_path, own, monkeypatch):
-    from MyoScarSegLib.training.yolo import finishing
+    from MyoScarSegLib.training.yolo import detector_scores
 
-    monkeypatch.setattr(finishing, "TEST_PHANTOMS", 2)
+    monkeypatch.setattr(detector_scores, "TEST_PHANTOMS", 2)
     small = {"detector.size": 64, "detector.window": 64, "detector.batch": 2, "detector.phantoms": 0, "detector.epochs": 3}
     run = tiny_run(tmp_path, what="both", start_detector="fresh", options={**QUICK, **small}, epochs=None, preset="quick")
     assert run.parts == ("segmenter", "detector")
