@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -11,8 +10,6 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.translation import _
 
 State = TypeVar("State")
-_SAME_STEP_S = 1.0
-"""Values of a slider that follow one another within this time are one step."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +33,14 @@ class History(Generic[State]):
         most: int = 100,
         most_bytes: int = 256 << 20,
         size: Callable[[State, State], int] = lambda before, after: 0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             most: entries to keep.
             most_bytes: that all entries together may hold.
             size: bytes that an entry with these states holds beyond what its neighbors hold.
-            clock: seconds.
         """
-        self.clock = clock
-        self._key, self._key_until_s = "", 0.0  # the latest entry may be joined by one with this key until then
+        self._key = ""  # the latest entry may be joined by one with this key
         self._most = most
         self._most_bytes = most_bytes
         self._size = size
@@ -79,19 +73,19 @@ class History(Generic[State]):
         return self._undone[-1].label if self._undone else ""
 
     def joins(self, key: str) -> bool:
-        """Whether an action with this key would belong to the latest one, as the values of a slider that is dragged do."""
-        return bool(key) and key == self._key and self.clock() <= self._key_until_s
+        """Whether the latest action is of this key, so that the next value of a slider that is dragged can belong to it."""
+        return bool(key) and key == self._key
 
-    def push(self, label: str, before: State, after: State, key: str = "") -> None:
+    def push(self, label: str, before: State, after: State, key: str = "", *, join: bool = False) -> None:
         """Record an action. What was undone before it can no longer be done again.
 
-        With a ``key`` it joins the latest action, if that has the same key and ended no longer than a second ago.
+        With ``join`` it belongs to the latest action, if that has the same ``key``.
         """
-        if not (self.joins(key) and self.extend(after)):
+        if not (join and self.joins(key) and self.extend(after)):
             self._undone.clear()
             self._done.append(Entry(label, before, after))
             self._bound()
-        self._key, self._key_until_s = key, self.clock() + _SAME_STEP_S
+        self._key = key
 
     def extend(self, after: State) -> bool:
         """Let the latest action end in another state: what it led to belongs to it. Returns whether there is such an action."""

@@ -146,7 +146,7 @@ class StudySession:
         """
         engine.open_study(self.study)
         self._engine = engine
-        self._clock = self.history.clock = self._pending.clock = clock
+        self._clock = self._pending.clock = clock
 
     def detach(self, why: str) -> None:
         """Let go of the engine, and cancel what runs there; ``why`` is told to the running action."""
@@ -390,27 +390,30 @@ class StudySession:
 
     # ------------------------------------------------------------------ settings, clear, undo
 
-    def set_threshold(self, threshold: float) -> list[int]:
+    def set_threshold(self, threshold: float, *, dragging: bool = False) -> list[int]:
         """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
 
-        Values that follow one another within a second, as of a slider that is dragged, are one step.
+        Args:
+            threshold: above 0 and below 1.
+            dragging: it is another value of the slider that gave the one before: both are one step, and the surface of the scar,
+                which takes long, is made when the slider rests.
 
         Returns:
             The slices with a mask of the model that keep theirs, because the user painted in them.
         """
-        return self._set(_("Threshold"), "threshold", float(check_threshold(threshold)), self.state.growth_mm)
+        return self._set(_("Threshold"), "threshold", dragging, float(check_threshold(threshold)), self.state.growth_mm)
 
-    def set_growth_mm(self, growth_mm: float) -> list[int]:
+    def set_growth_mm(self, growth_mm: float, *, dragging: bool = False) -> list[int]:
         """Grow, or below 0 shrink, the model's masks by millimeters in the slice. As :meth:`set_threshold`."""
         label = _("Grow") if growth_mm > self.state.growth_mm else _("Shrink")
-        return self._set(label, "growth", self.state.threshold, check_growth(growth_mm))
+        return self._set(label, "growth", dragging, self.state.threshold, check_growth(growth_mm))
 
-    def _set(self, label: str, key: str, threshold: float, growth_mm: float) -> list[int]:
-        with self.step(label, key=key):
-            if sliding := self.history.joins(key):
+    def _set(self, label: str, key: str, dragging: bool, threshold: float, growth_mm: float) -> list[int]:
+        with self.step(label, key=key, join=dragging):
+            if dragging:
                 self.segmentation.surface_rests = True
             self._become(self.state.with_settings(threshold, growth_mm, self.study.geometry.pixel_spacing_mm))
-        if sliding:
+        if dragging:
             self._slid_s = self._clock()
         kept = [k for k in self.state.models if self.state.of(k).edited]
         self.notices.say(note=_kept(kept))
@@ -821,12 +824,14 @@ class StudySession:
     # ------------------------------------------------------------------ steps
 
     @contextmanager
-    def step(self, label: str, *, key: str = "", segment: bool = True, with_latest: bool = False) -> Iterator[None]:
+    def step(
+        self, label: str, *, key: str = "", join: bool = False, segment: bool = True, with_latest: bool = False
+    ) -> Iterator[None]:
         """What happens within is one step: one entry of the history if it changes anything; if it fails, all is as before.
 
         Args:
             label: of the entry. A step within a step belongs to the outer one.
-            key: with which it joins a step with the same key just before, see :meth:`History.push`.
+            key, join: whether it belongs to the step just before, if that has the same key, see :meth:`History.push`.
             segment: whether prompts that it changes ask for a new mask of their slice.
             with_latest: it belongs to the latest entry, unless something was taken up in between.
         """
@@ -842,7 +847,7 @@ class StudySession:
         with self._all_or_nothing():
             yield
         if self.state != before and not (with_latest and self.history.extend(self.state)):
-            self.history.push(label, before, self.state, key)
+            self.history.push(label, before, self.state, key, join=join)
         if segment:
             self._pending.ask(self.state.changed_prompts(before))
         self._tell(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _THRESHOLD_STEP = 0.05
 _GROWTH_STEP_MM = 0.5
+_SAME_DRAG_S = 1.0
+"""Values of a slider that follow one another within this time are one drag, and one step to undo."""
 
 
 class ScarSection(SegmentSection):
@@ -33,6 +36,7 @@ class ScarSection(SegmentSection):
         self.editor = HandEditor(tab)
         self._slid: dict[str, float | None] = {}  # sliders moved since the last turn, and where to after the first value
         self._slid_on: Any = None
+        self._latest = "", 0.0  # the slider whose value was applied last, and when
         ui.segmentAllButton.connect("clicked()", self.segment_all)
         ui.segmentSliceButton.connect("clicked()", self.segment_slice)
         ui.addPositiveButton.connect("toggled(bool)", lambda on: tab.mouse.use("positive" if on else None))
@@ -112,6 +116,8 @@ class ScarSection(SegmentSection):
         if session is not None and changes & {Change.VOLUME, Change.SETTINGS}:
             quietly(ui.thresholdSlider, lambda: self._set(ui.thresholdSlider, session.threshold))
             quietly(ui.growthSlider, lambda: self._set(ui.growthSlider, session.growth_mm))
+        if Change.VOLUME in changes:
+            self._latest = "", 0.0
         if changes & {Change.VOLUME, Change.MASK}:
             self.apply_view()
             self.editor.refresh()
@@ -146,7 +152,11 @@ class ScarSection(SegmentSection):
 
     def _apply_slider(self, what: str, value: float) -> None:
         verb = StudySession.set_threshold if what == "threshold" else StudySession.set_growth_mm
-        if self.workflow.attempt(verb, value) is None:
+        slider, applied_s = self._latest
+        dragging = slider == what and time.monotonic() - applied_s <= _SAME_DRAG_S
+        done = self.workflow.attempt(verb, value, dragging=dragging)
+        self._latest = what, time.monotonic()
+        if done is None:
             self.tab.changed(Change.SETTINGS)  # the slider goes back to what holds
 
     def apply_view(self) -> None:

@@ -182,7 +182,7 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
     workflow.session.set_threshold(0.75)
     assert written == [[2]] and shown(kind), "one value alone is shown at once"
     for threshold in (0.9, 0.96, 0.985):
-        workflow.session.set_threshold(threshold)
+        workflow.session.set_threshold(threshold, dragging=True)
         now[0] += 0.1
         assert workflow.pump() and not shown(kind)
     assert written == [[2]] * 4

@@ -200,9 +200,23 @@ def test_dragged_slider_is_one_entry(session):
     before = everything(session)
     session.set_threshold(0.4)
     for threshold in (0.35, 0.3, 0.25):
-        session.set_threshold(threshold)
+        session.set_threshold(threshold, dragging=True)
     session.undo()
     assert everything(session) == before
+
+
+def test_values_that_a_script_sets_one_after_the_other_are_entries_of_their_own(session):
+    session.apply_masks(masks(1))
+    count = len(session.history.labels)
+    session.set_threshold(0.4)
+    session.set_threshold(0.3)
+    session.set_growth_mm(2.0, dragging=True)  # another slider than the one before
+    assert len(session.history.labels) == count + 3
+    session.undo()
+    session.undo()
+    assert session.threshold == 0.4
+    session.set_threshold(0.35, dragging=True)
+    assert session.undo() and session.threshold == 0.4, "what follows an undo joins nothing"
 
 
 def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):

@@ -100,9 +100,9 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
     applied = []
     verb = StudySession.set_threshold
 
-    def counted(session, threshold):
+    def counted(session, threshold, **named):
         applied.append(round(threshold, 2))
-        return verb(session, threshold)
+        return verb(session, threshold, **named)
 
     monkeypatch.setattr(StudySession, "set_threshold", counted)
     for percent in range(51, 71):
@@ -111,6 +111,7 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
     module.settle()
     assert applied == [0.51, 0.7] and module.session.threshold == pytest.approx(0.7)
     assert module.ui.thresholdSlider.value == pytest.approx(0.7)
+    assert module.session.history.labels == ["Threshold"], "a drag is one step to undo"
 
 
 def test_a_library_that_does_not_answer_holds_nothing_up_and_is_asked_once(module, backend, tmp_path, monkeypatch):
