@@ -108,9 +108,9 @@ class StudyNodes:
     def load(self) -> StudyState:
         """The state that the scene holds. Where an axis of the volume runs the other way than when it was saved, boxes and
         slices are counted anew."""
-        saved, axis = self.record.load(), reversed_axis(self.volume_node, self.study.file_axes)
+        (saved, problem), axis = self.record.load(), reversed_axis(self.volume_node, self.study.file_axes)
         reading = self.boxes.read()
-        self.problem = " ".join(text for text in (saved.problem, *reading.problems[:3]) if text)
+        self.problem = " ".join(text for text in (problem, *reading.problems[:3]) if text)
         last = self.geometry.shape[0] - 1
         rows, of_slices, failed = reading.rows, dict(saved.slices), dict(saved.failed)
         if axis is not None:
@@ -132,10 +132,12 @@ class StudyNodes:
         for k, drawn in self.drawn().items():
             model = None
             if k in of_slices and k in probability:
-                fields = dict(of_slices[k])
-                if axis and fields["checksum"] == checksum_of(pack(np.flip(unpack(drawn, self.study.slice_shape), axis - 1))):
-                    fields["checksum"] = checksum_of(drawn)
-                model = ModelSlice(probability[k], **fields, prompts=state.prompts_on(k))
+                kept = of_slices[k]
+                checksum = kept.checksum
+                if axis and checksum == checksum_of(pack(np.flip(unpack(drawn, self.study.slice_shape), axis - 1))):
+                    checksum = checksum_of(drawn)
+                prompts = state.prompts_on(k)
+                model = ModelSlice(probability[k], kept.threshold, kept.growth_mm, checksum, kept.score, kept.run, prompts)
             slices[k] = SliceState(drawn, model)
         state = state.with_slices(slices)
         if axis is not None:  # noted at once: boxes must not be counted anew a second time

@@ -7,12 +7,14 @@ import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
 from MyoScarSegLib.scene.study_state import ModelSlice, StudyState
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.utils.json_fields import Index, Limits, read, to_json
 
 ROLE_STUDY = "study"
 SEGMENTATION = "MyoScarSeg.Segmentation"
@@ -23,23 +25,35 @@ _TAG = "MyoScarSeg.Tag"
 _ORDER = "MyoScarSeg.Order"
 """Parameter: the study with the greatest number is the one that was in hand last."""
 _VERSION = 2
+_Probability = Annotated[float, Limits(above=0, below=1)]
+
+
+@dataclass(frozen=True)
+class SavedSlice:
+    """The fields of a :class:`ModelSlice` without its array and prompts, which other nodes keep."""
+
+    threshold: _Probability
+    growth_mm: float
+    checksum: str
+    score: float | None
+    run: Index
 
 
 @dataclass(frozen=True)
 class SavedStudy:
-    """What a loaded scene says of a study. ``slices`` maps a slice to the fields of a :class:`ModelSlice` without its array.
+    """What a scene says of a study: fields of a :class:`StudyState`."""
 
-    Attributes:
-        problem: a sentence if the record cannot be read; then the rest is as of a new study.
-    """
-
-    threshold: float = DEFAULT_THRESHOLD
+    threshold: _Probability = DEFAULT_THRESHOLD
     growth_mm: float = 0.0
-    slices: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    slices: Mapping[int, SavedSlice] = field(default_factory=dict)
     proposals: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[Mapping[str, str], ...] = ()
     failed: Mapping[int, str] = field(default_factory=dict)
-    problem: str = ""
+
+    def __post_init__(self) -> None:
+        beyond = sorted(k for k, of_slice in self.slices.items() if of_slice.run >= max(len(self.runs), 1))
+        if beyond:
+            raise SceneError(_("slice {slice} is of a run that is not there").format(slice=beyond[0]))
 
 
 class StudyRecord:
@@ -95,16 +109,11 @@ class StudyRecord:
 
     def save(self, state: StudyState, segmentation_node: Any, grid: str) -> None:
         """Keep the settings, per slice what the model wrote, and how the volume lies (``grid``)."""
-        record = {
-            "version": _VERSION,
-            "threshold": state.threshold,
-            "growth_mm": state.growth_mm,
-            "slices": {str(k): _fields(model) for k, model in state.models.items()},
-            "proposals": dict(state.proposals),
-            "runs": [dict(run) for run in state.runs],
-            "failed": {str(k): why for k, why in state.failed.items()},
-        }
-        text = json.dumps(record, allow_nan=False)  # ASCII without line breaks, which every way of saving keeps
+        slices = {k: _saved(model) for k, model in state.models.items()}
+        saved = SavedStudy(state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed)
+        text = json.dumps(
+            to_json(saved, version=_VERSION), allow_nan=False
+        )  # ASCII without line breaks: all ways of saving keep it
         node = self.node
         changing = node.StartModify()
         if node.GetParameter(_RECORD) != text:
@@ -116,26 +125,24 @@ class StudyRecord:
             node.SetNodeReferenceID(SEGMENTATION, wanted)
         node.EndModify(changing)
 
-    def load(self) -> SavedStudy:
-        """What the node says; of a node that is not there, or that makes no sense, a new study's."""
+    def load(self) -> tuple[SavedStudy, str]:
+        """What the node says; of a node that is not there, a new study's.
+
+        If it makes no sense, the record is a new study's, too, and the second value a sentence that says why; else that is empty.
+        """
         node = self.existing_node
         text = "" if node is None else node.GetParameter(_RECORD)
         if not text:
-            return SavedStudy()
+            return SavedStudy(), ""
         try:
-            record = json.loads(text)
-            version = record["version"]
-            if version == _VERSION:
-                return _read(record)
-            why = _("it is of version {version}, and this program reads version {known}").format(version=version, known=_VERSION)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            why = repr(error)
-        return SavedStudy(
-            problem=_(
+            document = json.loads(text)
+            return read(SavedStudy, document, SceneError, _("its record"), version=_VERSION), ""
+        except (ValueError, RecursionError, SceneError) as error:
+            sentence = _(
                 "What {name} says of the study cannot be read: {why}. Boxes, points and the segmentation are there; the masks "
                 "count as drawn by you."
-            ).format(name=node.GetName(), why=why)
-        )
+            )
+            return SavedStudy(), sentence.format(name=node.GetName(), why=str(error).rstrip("."))
 
 
 def _order_of(node: Any) -> int:
@@ -143,51 +150,6 @@ def _order_of(node: Any) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _fields(model: ModelSlice) -> dict[str, Any]:
+def _saved(model: ModelSlice) -> SavedSlice:
     score = model.score if model.score is not None and math.isfinite(model.score) else None
-    return {
-        "threshold": model.threshold,
-        "growth_mm": model.growth_mm,
-        "checksum": model.checksum,
-        "score": score,
-        "run": model.run,
-    }
-
-
-def _read(record: dict[str, Any]) -> SavedStudy:
-    runs = tuple(_texts(run) for run in record["runs"])
-    slices = {}
-    for k, fields in record["slices"].items():
-        slices[int(k)] = {
-            "threshold": _probability(fields["threshold"]),
-            "growth_mm": _finite(fields["growth_mm"]),
-            "checksum": str(fields["checksum"]),
-            "score": None if fields["score"] is None else _finite(fields["score"]),
-            "run": range(len(runs))[int(fields["run"])] if runs else 0,
-        }
-    return SavedStudy(
-        threshold=_probability(record["threshold"]),
-        growth_mm=_finite(record["growth_mm"]),
-        slices=slices,
-        proposals=_texts(record["proposals"]),
-        runs=runs,
-        failed={int(k): str(why) for k, why in record["failed"].items()},
-    )
-
-
-def _probability(value: Any) -> float:
-    number = _finite(value)
-    if not 0 < number < 1:
-        raise ValueError(value)
-    return number
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-def _texts(document: dict[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in document.items()}
+    return SavedSlice(model.threshold, model.growth_mm, model.checksum, score, model.run)
