@@ -43,10 +43,10 @@ def _story(module: Module, out: Path) -> None:
     grab(module, out / "panel-empty.png")
     module.click("sampleButton")
     module.until(lambda: module.session is not None, what="sample")
-    module.until(lambda: module.workflow.session.encoded[0] >= 3, 300, what="first slices encoded")
+    module.until(lambda: module.workflow.session.requests.encoded[0] >= 3, 300, what="first slices encoded")
     grab(module, out / "panel-study.png")
     module.click("proposeButton")
-    module.until(lambda: module.workflow.session.progress[0] > 2 or not module.workflow.busy, 300, what="proposing")
+    module.until(lambda: module.workflow.session.requests.progress[0] > 2 or not module.workflow.busy, 300, what="proposing")
     grab(module, out / "panel-busy.png")
     module.until(lambda: not module.workflow.busy, 300, what="proposals")
     first = module.session.review_order()[0]

@@ -145,7 +145,7 @@ class SelfTest(unittest.TestCase):
         panel = self._panel()
         _phantom, volume = self._phantom()
         panel.workflow.select(volume)
-        panel.workflow.session.propose()
+        panel.workflow.session.requests.propose()
         slicer.mrmlScene.Clear(0)
         self._until(lambda: panel.workflow.session is None and panel.segment.ui.boxTable.rowCount == 0)
         self.assertEqual(panel.workflow.busy, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
+from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.utils.signal import Signal
 
 
@@ -57,3 +59,10 @@ class Notices:
     def close(self) -> None:
         """Tell nobody any more."""
         self.changed.clear()
+
+
+def kept_as_painted(slices: Sequence[int]) -> str:
+    """That these slices were left alone because the user painted in them; empty if there are none."""
+    if not slices:
+        return ""
+    return _("Slices {slices} were kept as you painted them.").format(slices=slice_list(slices))

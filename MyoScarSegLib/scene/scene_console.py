@@ -69,7 +69,7 @@ class Console:
             Cancelled: :meth:`cancel` was called, or *Cancel* pressed.
         """
         session = self._select(volumeNode)
-        self._wait(session.propose(fit=self.workflow.fit), progress)
+        self._wait(session.requests.propose(fit=self.workflow.fit), progress)
         return [row.box for row in session.boxes]
 
     def segment(
@@ -97,13 +97,13 @@ class Console:
         session = self._select(volumeNode)
         if segmentationNode is not None:
             session.use_segmentation(segmentationNode)
-        self._wait(session.segment(slices), progress)
+        self._wait(session.requests.segment(slices), progress)
         return session.segmentation.node
 
     def process(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
         """Propose boxes and segment scar in them: both clicks in one call. Returns the segmentation node; errors as above."""
         session = self._select(volumeNode)
-        self._wait(session.process(fit=self.workflow.fit), progress)
+        self._wait(session.requests.process(fit=self.workflow.fit), progress)
         return session.segmentation.node
 
     def exportResults(self, folder: str | Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,15 +14,15 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
+from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
 from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
 from MyoScarSegLib.result import Result, SliceMasks, check_threshold
 from MyoScarSegLib.scene.attributes import volumes_with
-from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
-from MyoScarSegLib.scene.notices import Change, Notices
+from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
 from MyoScarSegLib.scene.probability_volume import check_growth, checked
 from MyoScarSegLib.scene.scar_segment import ScarSegment
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
@@ -31,7 +31,6 @@ from MyoScarSegLib.scene.study_record import ROLE_STUDY
 from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
-from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
 
 _log = logging.getLogger(__name__)
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
@@ -50,9 +49,7 @@ class StudySession:
     edits win: a slice that was painted in by hand is not touched by the model, a threshold or a growth, unless
     ``overwrite_edited`` says so.
 
-    With an engine (:meth:`attach`) a study is also proposed boxes for and segmented: at most one action runs, and beside the
-    background encoding one request for the masks of slices whose prompts the user has edited. An answer is written only where it
-    is still wanted: not after a cancel, and not on slices whose prompts have changed meanwhile.
+    With an engine (:meth:`attach`) a study is also proposed boxes for and segmented, see :attr:`requests`.
 
     Attributes:
         volume_node: the LGE volume; never changed.
@@ -63,10 +60,7 @@ class StudySession:
         history: what can be undone; it begins when the session is opened.
         notices: tell each :class:`Change`, and hold a sentence on what went wrong in the last step, and one on what it left out:
             slices kept because the user painted in them, slices that failed.
-        live: whether an edit of a box or point segments its slice again at once.
-        waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
-        action: that runs, None if none does.
-        encoding: the request of the background encoding, None if there is none.
+        pending: the slices whose edit waits for its mask.
     """
 
     def __init__(self, volume_node: Any, *, watch: bool = True) -> None:
@@ -74,12 +68,7 @@ class StudySession:
         self.volume_node = volume_node
         self.study = study_of(volume_node)
         self.notices = Notices()
-        self.live, self.waits = True, False
-        self.action: Task | None = None
-        self.encoding: Any = None
-        self._request: Any = None  # of the action
-        self._live_request: Any = None
-        self._engine: Engine | None = None
+        self._requests: EngineRequests | None = None
         self._clock: Callable[[], float] = time.monotonic
         self._hash = content_hash(volume_node)
         self._key = _key(volume_node)
@@ -101,7 +90,7 @@ class StudySession:
         self.geometry = self.nodes.geometry
         self.state = self.nodes.load()
         self.history: History[StudyState] = History(size=bytes_between)
-        self._pending = PendingMasks()
+        self.pending = PendingMasks()
         self._measured: tuple[Any, ScarBurden] | None = None
         self._segment_version: tuple[Any, ...] | None = self.segmentation.version
         if watch:
@@ -144,22 +133,15 @@ class StudySession:
         Raises:
             StudyError: the study is too large for it.
         """
-        engine.open_study(self.study)
-        self._engine = engine
-        self._clock = self._pending.clock = clock
+        self._requests = EngineRequests(self, engine)
+        self._clock = self.pending.clock = clock
 
     def detach(self, why: str) -> None:
         """Let go of the engine, and cancel what runs there; ``why`` is told to the running action."""
-        if self._engine is None:
-            return
-        engine, self._engine = self._engine, None
-        self._abandon(why)
-        self._make_surface()
-        for request in (self.encoding, self._live_request):
-            if request is not None:
-                request.cancel()
-        self.encoding = self._live_request = None
-        engine.close_study(self.study)
+        if self._requests is not None:
+            requests, self._requests = self._requests, None
+            requests.close(why)
+            self._make_surface()
 
     def is_current(self) -> bool:
         """Whether the volume still is what it was when the session was opened, voxels and place alike."""
@@ -167,6 +149,17 @@ class StudySession:
         return not self._closed and node.GetScene() is not None and content_hash(node) == self._hash
 
     # ------------------------------------------------------------------ asking
+
+    @property
+    def requests(self) -> EngineRequests:
+        """What it asks of the engine.
+
+        Raises:
+            SceneError: it has none, because the study is not in hand.
+        """
+        if self._requests is None:
+            raise SceneError(_("Choose this volume first: the study of another one is in hand."))
+        return self._requests
 
     @property
     def segmentation(self) -> ScarSegment:
@@ -217,17 +210,17 @@ class StudySession:
     @property
     def stale_slices(self) -> list[int]:
         """Slices whose mask does not answer to their boxes and points any more."""
-        return sorted(self.state.stale | self._pending.missing)
+        return sorted(self.state.stale | self.pending.missing)
 
     @property
     def pending_slices(self) -> list[int]:
         """Slices whose new mask is on its way after an edit, or will be once the running action has ended."""
-        return self._pending.slices
+        return self.pending.slices
 
     @property
     def latencies_ms(self) -> list[float]:
         """Milliseconds from edits to their masks in the scene, the latest 200."""
-        return list(self._pending.latencies_ms)
+        return list(self.pending.latencies_ms)
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -273,40 +266,12 @@ class StudySession:
             drawn=self.mask(),
         )
 
-    @property
-    def busy(self) -> str:
-        """``"propose"``, ``"segment"``, ``"process"``, or empty. Live edits and background encoding do not count."""
-        return "" if self.action is None else self.action.what
-
-    @property
-    def progress(self) -> tuple[int, int, str, float | None]:
-        """``(done, total, message, seconds left)`` of the running action; zeros without one."""
-        if self._request is None:
-            return 0, 0, "", None
-        done, total, message, left = self._request.progress
-        return done, total, message, left
-
-    @property
-    def encoded(self) -> tuple[int, int]:
-        """``(done, total)`` slices of the study that the background encoding is through with."""
-        if self.encoding is None:
-            return 0, 0
-        slices = self.study.slices
-        return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
-
     def why_not(self, verb: str) -> str:
         """Why something is not possible now, as a sentence for a tooltip; empty if it is.
 
         Args:
-            verb: ``"propose"``, ``"segment"``, ``"segment_slice"``, ``"process"``, ``"undo"``, ``"redo"``, ``"export"`` or
-                ``"cancel"``; all others are possible.
+            verb: ``"undo"``, ``"redo"`` or ``"export"``; all others are possible, but for what :attr:`requests` says.
         """
-        if verb == "cancel":
-            return "" if self.busy else _("Nothing is running.")
-        if verb in ("propose", "segment", "segment_slice", "process") and self.action is not None:
-            return _("Wait until the running step has ended, or cancel it.")
-        if verb == "segment" and not (self.state.models or any(prompts.ask for prompts in self.state.prompts.values())):
-            return _("There is no box and no + point yet: propose boxes, or draw one.")
         if verb == "undo" and not self.history.can_undo:
             return _("There is nothing to undo.")
         if verb == "redo" and not self.history.can_redo:
@@ -416,14 +381,14 @@ class StudySession:
         if dragging:
             self._slid_s = self._clock()
         kept = [k for k in self.state.models if self.state.of(k).edited]
-        self.notices.say(note=_kept(kept))
+        self.notices.say(note=kept_as_painted(kept))
         return kept
 
     def clear(self) -> list[int]:
         """Take away boxes, points and the model's masks; slices that the user painted in stay, and are returned."""
         with self.step(_("Clear"), segment=False):
             self._become(self.state.cleared())
-        self._pending.forget()
+        self.pending.forget()
         return self.edited_slices
 
     def use_segmentation(self, node: Any) -> Any:
@@ -466,7 +431,7 @@ class StudySession:
                 self._become(target)
 
         label = go(restore)
-        self._pending.forget()
+        self.pending.forget()
         self._tell(before)
         return label
 
@@ -532,218 +497,6 @@ class StudySession:
             self._become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
         return kept
 
-    # ------------------------------------------------------------------ slow work
-
-    def propose(self, *, fit: bool = False) -> Task:
-        """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
-
-        ``fit`` as of :meth:`apply_proposals`. Result: the number of boxes proposed.
-        """
-        return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
-
-    def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Task:
-        """Segment scar on these slices, on all if None, with the boxes and points they have now.
-
-        A slice without prompts loses what the model wrote there before. Slices in which the user painted are kept, unless
-        ``overwrite_edited``. Slices whose prompts change while this runs are left to live editing.
-
-        Result: the slices that were kept because they are hand-edited.
-        """
-        return self._begin("segment", lambda action: self._ask_for_masks(action, slices, overwrite_edited))
-
-    def process(self, *, fit: bool = False) -> Task:
-        """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
-        return self._begin("process", lambda action: self._ask_for_boxes(action, fit))
-
-    def cancel(self) -> None:
-        """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
-        self._abandon(_("Cancelled."))
-
-    def encode(self, displayed: int | None) -> None:
-        """Encode all slices in the background, the displayed one first, then its neighbors outwards."""
-        if self.encoding is not None:
-            self.encoding.cancel()
-            self.encoding = None
-        if self.waits or self._engine is None:
-            return
-        order = nearest_first(self.study.slices // 2 if displayed is None else displayed, self.study.slices)
-        self.encoding = self._engine.encode(self.study, [k for k in order if k not in self.study.bad_slices])
-        self.encoding.on_progress(lambda *_: self.notices.tell(Change.ENCODED))
-        self.encoding.on_done(self._on_encoded)
-
-    def update_masks(self) -> None:
-        """Segment the slices whose edit waits for its mask, unless that is off or something runs; the latest prompts win."""
-        if self._engine is None or not self.live or self.waits or self._live_request is not None or self.action is not None:
-            return
-        prompts = {k: self.state.prompts_on(k) for k in self._pending.slices}
-        if prompts:
-            request = self._live_request = self._segment_with(prompts)
-            request.on_done(lambda *_: self._on_live_masks(request, prompts))
-
-    def _begin(self, name: str, ask: Callable[[Task], None]) -> Task:
-        self.refresh()
-        action, refusal = Task(name, RUNNING), self.why_not(name)
-        self.notices.say(error=refusal, note="")
-        if refusal or self._engine is None:
-            action.finish(FAILED, error=SceneError(refusal))
-        else:
-            self.action = action
-            ask(action)
-            self.notices.tell(Change.PROGRESS, Change.STATUS)
-        return action
-
-    def _ask_for_boxes(self, action: Task, fit: bool) -> None:
-        assert self._engine is not None  # noqa: S101 (else nothing is begun)
-        self._send(self._engine.propose(self.study), lambda request: self._on_boxes(action, request, fit))
-
-    def _ask_for_masks(self, action: Task, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
-        wanted = set(range(self.study.slices)) if slices is None else {int(k) for k in slices}
-        outside = [k for k in wanted if not 0 <= k < self.study.slices]
-        if outside:
-            sentence = _("The study has slices 0 to {last}; there is no slice {slices}.")
-            self._end(action, PromptError(sentence.format(last=self.study.slices - 1, slices=slice_list(outside))))
-            return
-        prompts = {k: self.state.prompts_on(k) for k in wanted}
-        self._send(self._segment_with(prompts), lambda request: self._on_masks(action, request, prompts, overwrite_edited))
-
-    def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
-        assert self._engine is not None  # noqa: S101 (else nothing is begun)
-        asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
-        return self._engine.segment(self.study, *self.prompts(asking), slices=asking)
-
-    def _send(self, request: Any, arrived: Callable[[Any], None]) -> None:
-        self._request = request
-        request.on_progress(lambda *_: self.notices.tell(Change.PROGRESS))
-        request.on_done(lambda *_: arrived(request))
-
-    def _on_encoded(self, request: Any) -> None:
-        if request is not self.encoding:
-            return
-        if request.state == FAILED and self.action is None:
-            # Better said now than when the user has gone through the boxes: there is no segmenting without the model.
-            self.notices.say(error=request.error)
-        self.notices.tell(Change.ENCODED)
-
-    def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
-        if not self._answers(action, request):
-            return
-        found = request.result
-        try:
-            self.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
-        except MyoScarSegError as error:
-            self._end(action, error)
-            return
-        remark = found.provenance.get("remark_on_proposals", "")
-        self.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
-        if action.what == "process":
-            self._ask_for_masks(action, None, False)
-        else:
-            self._end(action, result=len(found))
-
-    def _on_masks(self, action: Task, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
-        if not self._answers(action, request):
-            return
-        both = action.what == "process"
-        try:
-            kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
-        except MyoScarSegError as error:
-            self._end(action, error)
-            return
-        before = self.notices.note if both else ""
-        self.notices.note = _sentences(before, _asked_again(request), _failures(request.result.failed_slices), _kept(kept))
-        self._end(action, result=kept)
-
-    def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
-        if self._live_request is not request:
-            return
-        self._live_request = None
-        if request.state == DONE:
-            try:
-                kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
-                self.notices.say(note=_sentences(_asked_again(request), _failures(request.result.failed_slices), _kept(kept)))
-            except MyoScarSegError as error:
-                self._pending.give_up(prompts)
-                self.notices.say(error=str(error))
-        else:
-            self._pending.give_up(prompts)
-            self.notices.say(error=request.error)
-        self.update_masks()
-
-    def _take_masks(
-        self,
-        result: Result,
-        prompts: Mapping[int, SlicePrompts],
-        *,
-        live: bool = False,
-        overwrite_edited: bool = False,
-        with_latest: bool = False,
-    ) -> Sequence[int]:
-        """Write masks into the scene where the prompts are still those they were made with.
-
-        A slice that has no prompts left gets an empty mask, if it has one of the model at all.
-
-        Returns:
-            The slices that were kept because the user painted in them.
-        """
-        self.refresh()
-        current = {k for k, of_slice in prompts.items() if self.state.prompts_on(k) == of_slice}
-        wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
-        nothing = np.zeros(self.study.slice_shape, dtype=np.float32)
-        wanted |= {k: nothing for k in sorted(current & self.state.models.keys()) if not prompts[k].ask}
-        kept: Sequence[int] = ()
-        if wanted:
-            # The threshold is the scene's: the probabilities are what is written.
-            provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
-            scores = {k: score for k, score in result.scores.items() if k in wanted}
-            kept = self.apply_masks(
-                SliceMasks(wanted, scores, provenance=provenance),
-                overwrite_edited=overwrite_edited,
-                with_latest=with_latest,
-                prompts=prompts,
-            )
-        failed = current & result.failed_slices.keys()
-        self._pending.give_up(failed)
-        for k in current - failed:
-            self._pending.arrived(k, live=live)
-        self.notices.tell(Change.STATUS)
-        return kept
-
-    def _answers(self, action: Task, request: Any) -> bool:
-        """Whether a finished request is the running action's and went well; if it failed, the action is ended."""
-        if self.action is not action or self._request is not request:
-            return False
-        if request.state == DONE:
-            return True
-        try:
-            request.value()
-        except MyoScarSegError as error:
-            self._end(action, error)
-        return False
-
-    def _end(self, action: Task, cause: MyoScarSegError | None = None, *, result: Any = None) -> None:
-        """End the running action, which failed (or was cancelled) if there is a ``cause``."""
-        if self.action is action:
-            self.action = self._request = None
-        cancelled = isinstance(cause, Cancelled)
-        error = _("Cancelled.") if cancelled else str(cause or "")
-        self.notices.say(error=error)
-        self.notices.tell(Change.PROGRESS)
-        if cancelled:
-            action.finish(CANCELLED, error=error)
-        else:
-            action.finish(DONE if cause is None else FAILED, result=result, error=cause or "")
-        self.update_masks()
-
-    def _abandon(self, why: str) -> None:
-        """End the running action now; its answer will not be wanted any more."""
-        action, request, self.action, self._request = self.action, self._request, None, None
-        if request is not None:
-            request.cancel()
-        if action is not None:
-            action.finish(CANCELLED, error=why)
-            self.notices.tell(Change.PROGRESS, Change.STATUS)
-            self.update_masks()
-
     # ------------------------------------------------------------------ what others do to the nodes
 
     def node_removed(self, node: Any) -> None:
@@ -780,13 +533,13 @@ class StudySession:
             if self.state is not before:
                 self._keep()
         if deleted:
-            self._pending.forget()
+            self.pending.forget()
         elif self.state is not before:
-            self._pending.ask(self.state.changed_prompts(before))
+            self.pending.ask(self.state.changed_prompts(before))
         if self.state is not before or deleted:
             self._tell(before)
-        if not deleted:
-            self.update_masks()
+        if not deleted and self._requests is not None:
+            self._requests.update_masks()
 
     def _read_segment(self) -> None:
         version = self.segmentation.version
@@ -812,8 +565,8 @@ class StudySession:
             self._wake()
 
     def _wake(self) -> None:
-        if self._engine is not None:
-            self._engine.wake()
+        if self._requests is not None:
+            self._requests.engine.wake()
 
     def _make_surface(self) -> None:
         self._slid_s = None
@@ -849,10 +602,10 @@ class StudySession:
         if self.state != before and not (with_latest and self.history.extend(self.state)):
             self.history.push(label, before, self.state, key, join=join)
         if segment:
-            self._pending.ask(self.state.changed_prompts(before))
+            self.pending.ask(self.state.changed_prompts(before))
         self._tell(before)
-        if segment:
-            self.update_masks()
+        if segment and self._requests is not None:
+            self._requests.update_masks()
 
     def _become(self, target: StudyState) -> None:
         """Make the scene say what ``target`` says."""
@@ -930,25 +683,3 @@ def _prompts_label(before: StudyState, after: StudyState) -> str:
         return _("Add a point") if more > 0 else _("Remove a point") if more < 0 else _("Move a point")
     more = len(after.boxes) - len(before.boxes)
     return _("Add a box") if more > 0 else _("Delete a box") if more < 0 else _("Change a box")
-
-
-def _sentences(*parts: str) -> str:
-    return " ".join(part for part in parts if part)
-
-
-def _asked_again(request: Any) -> str:
-    """What the user is to know of an answer that a first worker did not live to give."""
-    if not request.repeated:
-        return ""
-    return _("The calculation process ended unexpectedly; it was started again, and asked again.")
-
-
-def _failures(failed: Mapping[int, str]) -> str:
-    return " ".join(_("Slice {slice}: {why}").format(slice=k, why=why) for k, why in sorted(failed.items()))
-
-
-def _kept(slices: Sequence[int]) -> str:
-    """That these slices were left alone because the user painted in them; empty if there are none."""
-    if not slices:
-        return ""
-    return _("Slices {slices} were kept as you painted them.").format(slices=slice_list(slices))

@@ -15,6 +15,7 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
+from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.guidance import Situation, next_step
 from MyoScarSegLib.scene.lge_volumes import describe, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
@@ -37,6 +38,7 @@ class Workflow:
         engine: that does the slow work.
         settings: models, device and confidence, as of :meth:`configure`.
         session: of the chosen volume, None without one.
+        requests: what the session asks of the engine, None without one.
         views: the study's boxes in the slice views, None without a study: to select, show and hide them.
         fit: whether a study's first proposals bring views and gray scale to the heart.
         notices: tell each :class:`Change`: those of the study in hand, and that it is another one.
@@ -53,6 +55,7 @@ class Workflow:
         self.engine = engine
         self.settings = EngineSettings()
         self.session: StudySession | None = None
+        self.requests: EngineRequests | None = None
         self.views: BoxViews | None = None
         self.fit = True
         self.notices = Notices()
@@ -139,13 +142,13 @@ class Workflow:
 
     @property
     def busy(self) -> str:
-        """As of :attr:`StudySession.busy`; empty without a study."""
-        return "" if self.session is None else self.session.busy
+        """As of :attr:`EngineRequests.busy`; empty without a study."""
+        return "" if self.requests is None else self.requests.busy
 
     @property
     def progress(self) -> tuple[int, int, str, float | None]:
-        """As of :attr:`StudySession.progress`; zeros without a study."""
-        return (0, 0, "", None) if self.session is None else self.session.progress
+        """As of :attr:`EngineRequests.progress`; zeros without a study."""
+        return (0, 0, "", None) if self.requests is None else self.requests.progress
 
     @property
     def displayed_slice(self) -> int | None:
@@ -160,9 +163,9 @@ class Workflow:
     @live.setter
     def live(self, on: bool) -> None:
         self._live = on
-        if self.session is not None:
-            self.session.live = on
-            self.session.update_masks()
+        if self.requests is not None:
+            self.requests.live = on
+            self.requests.update_masks()
 
     @property
     def waits(self) -> bool:
@@ -174,29 +177,30 @@ class Workflow:
         if on == self._waits:
             return
         self._waits = on
-        if self.session is not None:
-            self.session.waits = on
-            self.session.encode(self.displayed_slice)
-            self.session.update_masks()
+        if self.requests is not None:
+            self.requests.waits = on
+            self.requests.encode(self.displayed_slice)
+            self.requests.update_masks()
 
     def why_not(self, verb: str) -> str:
         """Why something is not possible now, as a sentence for a tooltip; empty if it is. ``verb`` is a method's name."""
-        if self.session is None:
+        if self.session is None or self.requests is None:
             return _("Nothing is running.") if verb == "cancel" else _("Choose an LGE volume first.")
         if verb == "segment_slice" and self.displayed_slice is None:
             return _("No slice view shows a slice of this volume.")
-        return self.session.why_not(verb)
+        return self.requests.why_not(verb) or self.session.why_not(verb)
 
     # ------------------------------------------------------------------ choosing a study
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Do something with the study in hand: ``attempt(StudySession.add_box, box)``.
+        """Do something with the study in hand: ``attempt(StudySession.add_box, box)``, or ``attempt(segment_it)`` with a function
+        of the session.
 
         Returns:
             What it returns; None if it cannot be done, and then :attr:`error` says why.
         """
         if self.session is None:
-            self.notices.say(error=self.why_not(verb.__name__))
+            self.notices.say(error=self.why_not("segment"))
             return None
         self.session.notices.begin_step()
         try:
@@ -234,13 +238,13 @@ class Workflow:
         """Use other models, device or confidence from now on; the slices are encoded anew where that matters."""
         self.settings = settings
         self.engine.configure(settings)
-        if self.session is not None:
-            self.session.encode(self.displayed_slice)
+        if self.requests is not None:
+            self.requests.encode(self.displayed_slice)
 
     def cancel(self) -> None:
-        """Cancel the running action of the study in hand, see :meth:`StudySession.cancel`."""
-        if self.session is not None:
-            self.session.cancel()
+        """Cancel the running action of the study in hand, see :meth:`EngineRequests.cancel`."""
+        if self.requests is not None:
+            self.requests.cancel()
 
     def forget_error(self) -> None:
         """What :attr:`error` said has been mended elsewhere."""
@@ -254,7 +258,8 @@ class Workflow:
             self.notices.say(error=str(error))
             return False
         self._sessions[volume_node.GetID()] = self.session = session
-        session.live, session.waits = self._live, self._waits
+        requests = self.requests = session.requests
+        requests.live, requests.waits = self._live, self._waits
         session.notices.error, session.notices.note = "", session.nodes.problem
         self._disconnect = session.notices.changed.connect(self.changed.emit)
         self._volume_events = VolumeEvents(volume_node, lambda: self._defer(self._reread))
@@ -264,7 +269,7 @@ class Workflow:
         )
         self.views.show_in(self._displayed.along)
         session.nodes.bring_to_front()
-        session.encode(self.displayed_slice)
+        requests.encode(self.displayed_slice)
         return True
 
     def _leave(self, why: str, *, hide: bool = False) -> None:
@@ -272,7 +277,7 @@ class Workflow:
 
         ``hide`` its prompts: over another volume, of the same patient perhaps, they would look like that one's.
         """
-        session, self.session = self.session, None
+        session, self.session, self.requests = self.session, None, None
         for observing in (self._displayed, self._volume_events):
             if observing is not None:
                 observing.stop()
@@ -372,8 +377,8 @@ class Workflow:
         burden = session.burden
         return Situation(
             volume=True,
-            busy=session.busy,
-            progress=session.progress[2],
+            busy=self.busy,
+            progress=self.progress[2],
             engine=self.engine.state,
             proposed=bool(session.state.proposals),
             boxes=len(boxes),

@@ -180,11 +180,11 @@ class DrawingHold:
 
     @property
     def _waiting(self) -> bool:
-        session = self._workflow.session
-        if session is None:
+        session, requests = self._workflow.session, self._workflow.requests
+        if session is None or requests is None:
             return False
-        done, total = session.encoded
-        return session.live and not session.busy and done == total and bool(session.pending_slices)
+        done, total = requests.encoded
+        return requests.live and not requests.busy and done == total and bool(session.pending_slices)
 
     def _on_changed(self, what: Change) -> None:
         if what in (Change.BOXES, Change.POINTS) and self._since is None and not self._late and self._waiting:

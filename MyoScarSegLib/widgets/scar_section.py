@@ -63,13 +63,17 @@ class ScarSection(SegmentSection):
         if self.session is not None and not self.tab.advanced.ready(self.segment_all, "segment"):
             return
         self.tab.advanced.configure()
-        self.workflow.attempt(StudySession.segment, overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
+        self._segment(None)
 
     def segment_slice(self) -> None:
         """Segment the displayed slice again."""
         k = self.workflow.displayed_slice
         if k is not None and self.tab.advanced.ready():
-            self.workflow.attempt(StudySession.segment, [k], overwrite_edited=bool(self.ui.overwriteCheckBox.checked))
+            self._segment([k])
+
+    def _segment(self, slices: list[int] | None) -> None:
+        overwrite = bool(self.ui.overwriteCheckBox.checked)
+        self.workflow.attempt(lambda session: session.requests.segment(slices, overwrite_edited=overwrite))
 
     def add_point(self, point: Point) -> None:
         """Add a point that was clicked in a view."""
@@ -105,7 +109,7 @@ class ScarSection(SegmentSection):
         self.allow(ui.segmentSliceButton, "segment_slice")
         self.allow(ui.clearButton, "clear")
         segmented = session is not None and bool(session.state.segmented)
-        due = session is not None and not session.busy and (not segmented or bool(session.stale_slices))
+        due = session is not None and not self.workflow.busy and (not segmented or bool(session.stale_slices))
         style.mark_next_step(ui.segmentAllButton, due and bool(ui.segmentAllButton.enabled))
         for button in (ui.addPositiveButton, ui.addNegativeButton):
             button.enabled = session is not None

@@ -120,7 +120,7 @@ class StudySection(SegmentSection):
             ui.factsLabel.visible = bool(self.workflow.facts)
             ui.reasonLabel.text = self._reason if node is not None else ""
             ui.reasonLabel.visible = bool(ui.reasonLabel.text)
-        done, total = (0, 0) if self.session is None else self.session.encoded
+        done, total = (0, 0) if self.workflow.requests is None else self.workflow.requests.encoded
         ui.encodedBar.visible = total > 0 and done < total
         ui.encodedBar.maximum = max(total, 1)
         ui.encodedBar.value = done

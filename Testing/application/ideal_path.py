@@ -79,7 +79,7 @@ def test_sample_data_is_a_study(slicer):
     look(slicer, "01-opened")
     slicer.press("sampleButton")
     slicer.until("panel().workflow.session is not None")
-    slicer.until("panel().workflow.session.encoded[0] == panel().workflow.session.encoded[1] > 0", NETWORK_S)
+    slicer.until("panel().workflow.session.requests.encoded[0] == panel().workflow.session.requests.encoded[1] > 0", NETWORK_S)
     assert "10 slices" in slicer.ask("panel().segment.ui.factsLabel.text")
     look(slicer, "02-sample")
 

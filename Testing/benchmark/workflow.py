@@ -48,17 +48,17 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             began = time.perf_counter()
             workflow.live = False
             assert workflow.select(add_study(scene, phantom.study, "LGE")), workflow.error
-            pump.until("encoding", lambda: workflow.session.encoded[0] == workflow.session.encoded[1])
+            pump.until("encoding", lambda: workflow.session.requests.encoded[0] == workflow.session.requests.encoded[1])
             found["encode_s"] = time.perf_counter() - began
 
-            action = workflow.session.propose()
+            action = workflow.session.requests.propose()
             pump.until("propose", lambda: action.finished)
             assert action.state == "done", action.error
             workflow.session.clear()
             ids = [workflow.session.add_box(box) for box in boxes]
 
             began = time.perf_counter()
-            action = workflow.session.segment()
+            action = workflow.session.requests.segment()
             pump.until("segment", lambda: action.finished)
             found["segment_all_s"] = time.perf_counter() - began
             assert action.state == "done", action.error
@@ -77,14 +77,14 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
                 "longest": latencies[-1],
             }
 
-            action = workflow.session.segment()
+            action = workflow.session.requests.segment()
             pump.times("cancel", 3)
-            workflow.session.cancel()
+            workflow.session.requests.cancel()
             pump.times("cancel", 100)
             engine_pid = engine.status().pid
             assert engine_pid is not None
             _kill(engine_pid)
-            action = workflow.session.segment()
+            action = workflow.session.requests.segment()
             pump.until("crash", lambda: action.finished)
         finally:
             workflow.close()

@@ -199,7 +199,14 @@ def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
     mask, boxes = session.mask(), session.boxes
     node = session.nodes.record.node
     session.close()
-    for text in ('{"version": 7}', "no json", '{"version": 2, "threshold": "high"}', "[]"):
+    slice_of_no_run = '{"threshold": 0.5, "growth_mm": 0, "checksum": "", "score": null, "run": 3}'
+    for text in (
+        '{"version": 7}',
+        "no json",
+        '{"version": 2, "threshold": "high"}',
+        f'{{"version": 2, "slices": {{"1": {slice_of_no_run}}}}}',
+        "[]",
+    ):
         node.SetParameter("MyoScarSeg.Record", text)
         loaded = StudySession.open(session.volume_node)
         assert "cannot be read" in loaded.nodes.problem

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
@@ -613,14 +614,17 @@ def test_asking_changes_nothing(session, scene):
     def now() -> tuple:
         return [(one.GetID(), one.GetMTime()) for one in nodes], scene.GetNumberOfNodes(), session.history.labels, session.state
 
+    session.attach(Engine())
+    session.requests.waits = True
     before = now()
-    for name in dir(type(session)):
-        if isinstance(getattr(type(session), name), property):
-            getattr(session, name)
+    for asked in (session, session.requests):
+        for name in dir(type(asked)):
+            if isinstance(getattr(type(asked), name), property):
+                getattr(asked, name)
     session.box(number), session.prompts(), session.prompts([1]), session.mask(), session.review_order(), session.to_result()
     assert session.is_current()
     for verb in ("propose", "segment", "segment_slice", "process", "undo", "redo", "export", "cancel", "add_box"):
-        session.why_not(verb)
+        session.why_not(verb), session.requests.why_not(verb)
     assert now() == before
     assert session.edited_slices == []
     session.pump()

@@ -59,7 +59,7 @@ def fails(workflow, action) -> str:
 
 def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, scene):
     before = fingerprint(scene)
-    for verb in (StudySession.propose, StudySession.segment, StudySession.process, StudySession.undo):
+    for verb in (lambda session: session.requests.segment(), StudySession.undo):
         assert workflow.attempt(verb) is None
         assert "Choose an LGE volume" in sentence(workflow)
     assert workflow.attempt(StudySession.add_box, BOX) is None
@@ -71,7 +71,7 @@ def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, s
 def test_segmenting_without_any_prompt_says_what_to_do(workflow, volume, scene):
     workflow.select(volume)
     before = fingerprint(scene)
-    assert "propose boxes, or draw one" in fails(workflow, workflow.session.segment())
+    assert "propose boxes, or draw one" in fails(workflow, workflow.session.requests.segment())
     assert fingerprint(scene) == before
 
 
@@ -79,14 +79,14 @@ def test_slice_that_is_not_there_is_refused(workflow, volume):
     workflow.select(volume)
     workflow.live = False
     workflow.session.add_box(BOX)
-    assert "no slice 9" in fails(workflow, workflow.session.segment([1, 9]))
+    assert "no slice 9" in fails(workflow, workflow.session.requests.segment([1, 9]))
 
 
 def test_volume_deleted_during_segmentation(workflow, volume, scene):
     workflow.select(volume)
     workflow.session.add_box(BOX)
     catch_up(workflow)
-    action = workflow.session.segment()
+    action = workflow.session.requests.segment()
     scene.RemoveNode(volume)
     before = fingerprint(scene)
     assert action.state == "cancelled"
@@ -113,7 +113,7 @@ def test_scene_closed_during_proposing(workflow, volume, scene):
     from MyoScarSegLib.scene.lge_volumes import add_study
 
     workflow.select(volume)
-    action = workflow.session.propose()
+    action = workflow.session.requests.propose()
     scene.Clear(0)
     assert action.state == "cancelled"
     before = fingerprint(scene)
@@ -123,7 +123,7 @@ def test_scene_closed_during_proposing(workflow, volume, scene):
     assert fingerprint(scene) == before
     assert workflow.session is None
     assert workflow.select(add_study(scene, make_phantom(3, settings=SMALL).study, "LGE"))
-    assert finish(workflow, workflow.session.propose()) > 0
+    assert finish(workflow, workflow.session.requests.propose()) > 0
 
 
 def test_worker_killed_during_segmentation_is_asked_again_by_itself(workflow, volume):
@@ -133,7 +133,7 @@ def test_worker_killed_during_segmentation_is_asked_again_by_itself(workflow, vo
     workflow.session.add_box(BOX)
     workflow.engine.pump()
     os.kill(workflow.engine.status().pid, signal.SIGKILL)
-    action = workflow.session.segment()
+    action = workflow.session.requests.segment()
     pump_until(workflow, lambda: action.finished, "segment")
     assert action.state == "done", "it was asked again by itself"
     assert "asked again" in workflow.note
@@ -179,7 +179,7 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
         workflow.session.add_box(BOX)
         workflow.pump()
         before = fingerprint(scene)
-        assert words in fails(workflow, workflow.session.segment())
+        assert words in fails(workflow, workflow.session.requests.segment())
         assert fingerprint(scene) == before
         assert workflow.busy == ""
         workflow.live = True  # an edit now fails as well, once, and keeps the box
@@ -201,12 +201,12 @@ def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_
     workflow.session.add_box(BOX)
     workflow.pump()
     before = fingerprint(scene)
-    assert "gone.safetensors" in fails(workflow, workflow.session.segment())
+    assert "gone.safetensors" in fails(workflow, workflow.session.requests.segment())
     assert fingerprint(scene) == before
     with pytest.raises(ModelError, match=r"gone\.safetensors"):
         Console(workflow).segment(volume)
     workflow.configure(tiny_settings)
-    finish(workflow, workflow.session.segment())
+    finish(workflow, workflow.session.requests.segment())
 
 
 def test_volumes_that_are_no_stack_of_slices(workflow, scene):
@@ -233,7 +233,7 @@ def test_volumes_that_are_no_stack_of_slices(workflow, scene):
         assert not workflow.select(node)
         assert words in sentence(workflow)
         assert "Odd one" in workflow.error
-        assert workflow.attempt(StudySession.process) is None
+        assert workflow.attempt(lambda session: session.requests.process()) is None
         assert "Choose an LGE volume first" in sentence(workflow)
     assert fingerprint(scene) == before
 
@@ -251,7 +251,7 @@ def test_other_segments_of_a_segmentation_stay(workflow, volume, scene):
     assert workflow.session.use_segmentation(node), workflow.error
     workflow.session.add_box(BOX)
     catch_up(workflow)
-    finish(workflow, workflow.session.segment())
+    finish(workflow, workflow.session.requests.segment())
     assert scar_in_scene(volume, node).any()
     assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
     workflow.session.clear()
@@ -268,14 +268,14 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     assert workflow.session.update_box(workflow.session.boxes[0].id, x0=30.0)
     node.SetSelectable(False)
     before = fingerprint(scene)
-    assert "locked" in fails(workflow, workflow.session.segment())
+    assert "locked" in fails(workflow, workflow.session.requests.segment())
     assert fingerprint(scene) == before
     assert workflow.attempt(StudySession.set_threshold, 0.2) is None
     assert "locked" in sentence(workflow)
     assert fingerprint(scene) == before
     assert workflow.session.threshold == 0.5
     node.SetSelectable(True)
-    finish(workflow, workflow.session.segment())
+    finish(workflow, workflow.session.requests.segment())
     workflow.session.set_threshold(0.2)
 
 
@@ -300,8 +300,8 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
         assert workflow.session.boxes == ()
     assert workflow.session.add_box(replace(BOX, slice=2)), workflow.error
     catch_up(workflow)
-    finish(workflow, workflow.session.propose())
-    finish(workflow, workflow.session.segment())
+    finish(workflow, workflow.session.requests.propose())
+    finish(workflow, workflow.session.requests.segment())
     assert scar_in_scene(volume, workflow.session.segmentation.node)[2].any()
     assert workflow.session.undo()
     assert workflow.session.undo()
@@ -316,7 +316,7 @@ def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_pa
         workflow.configure(tiny_settings)
         workflow.select(volume)
         before = fingerprint(scene)
-        assert "cannot be started" in fails(workflow, workflow.session.propose())
+        assert "cannot be started" in fails(workflow, workflow.session.requests.propose())
         assert "Retry" in workflow.status
         assert fingerprint(scene) == before
     finally:
@@ -329,11 +329,11 @@ def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow,
     workflow.live = False
     workflow.session.add_box(BOX)
     before = fingerprint(scene)
-    for start in (workflow.session.propose, workflow.session.segment, workflow.session.process):
+    for start in (workflow.session.requests.propose, workflow.session.requests.segment, workflow.session.requests.process):
         action = start()
         for _ in range(3):
             workflow.pump()
-        workflow.session.cancel()
+        workflow.session.requests.cancel()
         assert action.state == "cancelled"
         assert workflow.busy == ""
         for _ in range(20):
@@ -344,13 +344,13 @@ def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow,
 
 def test_second_action_waits_for_the_first(workflow, volume):
     workflow.select(volume)
-    first = workflow.session.propose()
-    assert "Wait until" in fails(workflow, workflow.session.segment())
+    first = workflow.session.requests.propose()
+    assert "Wait until" in fails(workflow, workflow.session.requests.segment())
     finish(workflow, first)
 
 
 def test_error_is_gone_after_the_next_step(workflow, volume):
-    workflow.attempt(StudySession.propose)
+    workflow.attempt(lambda session: session.requests.propose())
     assert workflow.error
     workflow.select(volume)
     assert workflow.error == ""

@@ -136,12 +136,12 @@ def test_folder_of_studies(console, tmp_path):
 def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene):
     first, second = add(scene), add(scene, "Second LGE", seed=4)
     workflow.select(first)
-    finish(workflow, workflow.session.process())
+    finish(workflow, workflow.session.requests.process())
     node = workflow.session.segmentation.node
     before = scar_in_scene(first, node)
     workflow.select(second)
     assert workflow.session.boxes == ()
-    finish(workflow, workflow.session.process())
+    finish(workflow, workflow.session.requests.process())
     assert workflow.session.segmentation.node is not node
     workflow.session.clear()
     assert np.array_equal(scar_in_scene(first, node), before)
@@ -208,7 +208,7 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
 
 def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow, scene):
     workflow.select(add(scene))
-    finish(workflow, workflow.session.propose())
+    finish(workflow, workflow.session.requests.propose())
     assert workflow.session.undo()
     assert workflow.status.startswith("Press Propose boxes")
 
@@ -233,8 +233,8 @@ def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
     for k in (3, 0, 2):
         workflow.session.geometry.show_slice(red, k)
         assert workflow.displayed_slice == k
-    assert finish(workflow, workflow.session.propose())
-    assert list(finish(workflow, workflow.session.segment([workflow.displayed_slice]))) == []
+    assert finish(workflow, workflow.session.requests.propose())
+    assert list(finish(workflow, workflow.session.requests.segment([workflow.displayed_slice]))) == []
 
 
 def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, tiny_settings):

@@ -57,7 +57,7 @@ class IdealWorkflow:
         encode_all(self.workflow)
 
     def propose(self) -> None:
-        number = finish(self.workflow, self.workflow.session.propose())
+        number = finish(self.workflow, self.workflow.session.requests.propose())
         rows = self.session.boxes
         assert len(rows) == number >= 3, "the detector found too few boxes for this script"
         assert not self.scar().any()
@@ -95,7 +95,7 @@ class IdealWorkflow:
         assert self.scar()[k].any(), "the new box has no mask"
 
     def segment_all(self) -> None:
-        kept = finish(self.workflow, self.workflow.session.segment())
+        kept = finish(self.workflow, self.workflow.session.requests.segment())
         assert list(kept) == []
         scar = self.scar()
         asked = {b.slice for b in [row.box for row in self.session.boxes] if b.state is not BoxState.REJECTED}
@@ -141,7 +141,7 @@ class IdealWorkflow:
 
     def run_again(self) -> None:
         before = self.scar()
-        kept = finish(self.workflow, self.workflow.session.segment())
+        kept = finish(self.workflow, self.workflow.session.requests.segment())
         assert list(kept) == [self.painted]
         assert "painted" in self.workflow.note
         after = self.scar()
@@ -206,7 +206,7 @@ class IdealWorkflow:
         assert self.workflow.session.undo()
         assert self.workflow.session.undo()
         assert np.array_equal(self.scar(), before)
-        assert list(finish(self.workflow, self.workflow.session.segment())) == []
+        assert list(finish(self.workflow, self.workflow.session.requests.segment())) == []
 
     def _proposal(self) -> Any:
         """A proposal that was not touched yet, of another slice than the one that gets a box of the user's."""

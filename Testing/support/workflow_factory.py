@@ -38,7 +38,10 @@ def encode_all(workflow: Any) -> None:
     """Wait until all slices are encoded."""
     pump_until(
         workflow,
-        lambda: workflow.session.encoded[1] > 0 and workflow.session.encoded[0] == workflow.session.encoded[1],
+        lambda: (
+            workflow.session.requests.encoded[1] > 0
+            and workflow.session.requests.encoded[0] == workflow.session.requests.encoded[1]
+        ),
         "encoding",
     )
 

@@ -201,11 +201,11 @@ def test_escape_lays_the_brush_down_before_it_cancels(study):
 
 
 def test_why_boxes_were_proposed_as_rejected_stands_in_the_panel(study):
-    session = study.workflow.session
+    requests = study.workflow.session.requests
     found = Boxes()
     found.provenance = {"remark_on_proposals": "Little and faint."}
     request = SimpleNamespace(state="done", result=found, repeated=False, cancel=lambda: None)
-    session.action, session._request = Task("propose"), request
-    session._on_boxes(session.action, request, False)
+    requests.action, requests._request = Task("propose"), request
+    requests._on_boxes(requests.action, request, False)
     study.settle()
     assert study.ui.noteLabel.text == "Little and faint."

@@ -90,7 +90,7 @@ def test_without_a_volume_nothing_can_be_started_and_the_tooltips_say_why(module
 def test_cancel_stops_within_a_second_and_leaves_the_scene_as_it_was(study):
     with slowly(study):
         study.click("proposeButton")
-        study.until(lambda: study.ui.progressPanel.visible and study.workflow.session.progress[1], what="progress")
+        study.until(lambda: study.ui.progressPanel.visible and study.workflow.session.requests.progress[1], what="progress")
         study.click("cancelButton")
         assert study.workflow.busy == ""
     assert not study.ui.progressPanel.visible
@@ -135,7 +135,7 @@ def test_killed_worker_is_said_and_asked_again(study):
     with slowly(study) as quick_again:
         study.click("segmentAllButton")
         study.until(
-            lambda: study.workflow.session.progress[1] == 12 and study.workflow.session.progress[0] >= 1,
+            lambda: study.workflow.session.requests.progress[1] == 12 and study.workflow.session.requests.progress[0] >= 1,
             what="progress of segmenting",
         )
         quick_again()
@@ -226,14 +226,14 @@ def test_what_nobody_asked_for_waits_for_the_packages_and_then_goes_on(study, mo
     study.panel.segment.study.choose_likely()
     study.panel.segment.boxes.draw(Box(1, 12, 12, 50, 50))
     study.settle()
-    assert study.workflow.session.encoded == (0, 0)
+    assert study.workflow.session.requests.encoded == (0, 0)
     assert study.workflow.session.pending_slices == [1]
     assert study.engine.state == "ready", "nothing is asked of the worker"
     assert study.panel.segment.status.error == ""
     monkeypatch.undo()
     study.panel.segment.advanced.packages_changed()
     study.until(lambda: not study.workflow.session.pending_slices, what="the box's mask")
-    study.until(lambda: study.workflow.session.encoded[0] == 3, what="encoding")
+    study.until(lambda: study.workflow.session.requests.encoded[0] == 3, what="encoding")
 
 
 def test_an_unexpected_error_is_told_with_its_log(study):

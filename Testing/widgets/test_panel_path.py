@@ -17,7 +17,7 @@ def study(module):
     module.settle()
     add_volume(module.scene)
     module.panel.segment.study.choose_likely()
-    module.until(lambda: module.workflow.session.encoded == (4, 4), what="encoding")
+    module.until(lambda: module.workflow.session.requests.encoded == (4, 4), what="encoding")
     module.show_slice(1)
     module.fit()
     return module

@@ -1,0 +1,329 @@
+"""What a study asks of the engine: proposals, masks, embeddings, and the masks of edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.engine.client import Engine
+from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
+from MyoScarSegLib.result import Result, SliceMasks
+from MyoScarSegLib.scene.displayed_slice import nearest_first
+from MyoScarSegLib.scene.notices import Change, kept_as_painted
+from MyoScarSegLib.scene.slice_prompts import SlicePrompts
+from MyoScarSegLib.scene.translation import _, slice_list
+from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.scene.study_session import StudySession
+
+
+class EngineRequests:
+    """The requests of one study.
+
+    At most one action runs, and beside the background encoding one request for the masks of slices whose prompts the user has
+    edited. An answer is written only where it is still wanted: not after a cancel, and not on slices whose prompts have changed
+    meanwhile.
+
+    Attributes:
+        session: the study.
+        engine: that is asked.
+        live: whether an edit of a box or point segments its slice again at once.
+        waits: whether nothing is begun that was not asked for: neither encoding nor live masks.
+        action: that runs, None if none does.
+        encoding: the request of the background encoding, None if there is none.
+    """
+
+    def __init__(self, session: StudySession, engine: Engine) -> None:
+        """
+        Args:
+            session: the study.
+            engine: its caller starts and stops it.
+
+        Raises:
+            StudyError: the study is too large for it.
+        """
+        engine.open_study(session.study)
+        self.session = session
+        self.engine = engine
+        self.live, self.waits = True, False
+        self.action: Task | None = None
+        self.encoding: Any = None
+        self._request: Any = None  # of the action
+        self._live_request: Any = None
+
+    def close(self, why: str) -> None:
+        """Cancel what runs; ``why`` is told to the running action."""
+        self.waits = True  # its end must not begin anything
+        self._abandon(why)
+        for request in (self.encoding, self._live_request):
+            if request is not None:
+                request.cancel()
+        self.encoding = self._live_request = None
+        self.engine.close_study(self.session.study)
+
+    # ------------------------------------------------------------------ asking
+
+    @property
+    def busy(self) -> str:
+        """``"propose"``, ``"segment"``, ``"process"``, or empty. Live edits and background encoding do not count."""
+        return "" if self.action is None else self.action.what
+
+    @property
+    def progress(self) -> tuple[int, int, str, float | None]:
+        """``(done, total, message, seconds left)`` of the running action; zeros without one."""
+        if self._request is None:
+            return 0, 0, "", None
+        done, total, message, left = self._request.progress
+        return done, total, message, left
+
+    @property
+    def encoded(self) -> tuple[int, int]:
+        """``(done, total)`` slices of the study that the background encoding is through with."""
+        if self.encoding is None:
+            return 0, 0
+        slices = self.session.study.slices
+        return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
+
+    def why_not(self, verb: str) -> str:
+        """Why ``"propose"``, ``"segment"``, ``"segment_slice"``, ``"process"`` or ``"cancel"`` is not possible now, as a sentence
+        for a tooltip; empty if it is, and for all other verbs."""
+        state = self.session.state
+        if verb == "cancel":
+            return "" if self.busy else _("Nothing is running.")
+        if verb in ("propose", "segment", "segment_slice", "process") and self.action is not None:
+            return _("Wait until the running step has ended, or cancel it.")
+        if verb == "segment" and not (state.models or any(prompts.ask for prompts in state.prompts.values())):
+            return _("There is no box and no + point yet: propose boxes, or draw one.")
+        return ""
+
+    # ------------------------------------------------------------------ verbs
+
+    def propose(self, *, fit: bool = False) -> Task:
+        """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
+
+        ``fit`` as of :meth:`StudySession.apply_proposals`. Result: the number of boxes proposed.
+        """
+        return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
+
+    def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Task:
+        """Segment scar on these slices, on all if None, with the boxes and points they have now.
+
+        A slice without prompts loses what the model wrote there before. Slices in which the user painted are kept, unless
+        ``overwrite_edited``. Slices whose prompts change while this runs are left to live editing.
+
+        Result: the slices that were kept because they are hand-edited.
+        """
+        return self._begin("segment", lambda action: self._ask_for_masks(action, slices, overwrite_edited))
+
+    def process(self, *, fit: bool = False) -> Task:
+        """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
+        return self._begin("process", lambda action: self._ask_for_boxes(action, fit))
+
+    def cancel(self) -> None:
+        """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
+        self._abandon(_("Cancelled."))
+
+    def encode(self, displayed: int | None) -> None:
+        """Encode all slices in the background, the displayed one first, then its neighbors outwards."""
+        if self.encoding is not None:
+            self.encoding.cancel()
+            self.encoding = None
+        if self.waits or self.engine is None:
+            return
+        order = nearest_first(self.session.study.slices // 2 if displayed is None else displayed, self.session.study.slices)
+        self.encoding = self.engine.encode(self.session.study, [k for k in order if k not in self.session.study.bad_slices])
+        self.encoding.on_progress(lambda *_: self.session.notices.tell(Change.ENCODED))
+        self.encoding.on_done(self._on_encoded)
+
+    def update_masks(self) -> None:
+        """Segment the slices whose edit waits for its mask, unless that is off or something runs; the latest prompts win."""
+        if self.engine is None or not self.live or self.waits or self._live_request is not None or self.action is not None:
+            return
+        prompts = {k: self.session.state.prompts_on(k) for k in self.session.pending.slices}
+        if prompts:
+            request = self._live_request = self._segment_with(prompts)
+            request.on_done(lambda *_: self._on_live_masks(request, prompts))
+
+    def _begin(self, name: str, ask: Callable[[Task], None]) -> Task:
+        self.session.refresh()
+        action, refusal = Task(name, RUNNING), self.why_not(name)
+        self.session.notices.say(error=refusal, note="")
+        if refusal:
+            action.finish(FAILED, error=SceneError(refusal))
+        else:
+            self.action = action
+            ask(action)
+            self.session.notices.tell(Change.PROGRESS, Change.STATUS)
+        return action
+
+    def _ask_for_boxes(self, action: Task, fit: bool) -> None:
+        self._send(self.engine.propose(self.session.study), lambda request: self._on_boxes(action, request, fit))
+
+    def _ask_for_masks(self, action: Task, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
+        wanted = set(range(self.session.study.slices)) if slices is None else {int(k) for k in slices}
+        outside = [k for k in wanted if not 0 <= k < self.session.study.slices]
+        if outside:
+            sentence = _("The study has slices 0 to {last}; there is no slice {slices}.")
+            self._end(action, PromptError(sentence.format(last=self.session.study.slices - 1, slices=slice_list(outside))))
+            return
+        prompts = {k: self.session.state.prompts_on(k) for k in wanted}
+        self._send(self._segment_with(prompts), lambda request: self._on_masks(action, request, prompts, overwrite_edited))
+
+    def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
+        asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
+        return self.engine.segment(self.session.study, *self.session.prompts(asking), slices=asking)
+
+    def _send(self, request: Any, arrived: Callable[[Any], None]) -> None:
+        self._request = request
+        request.on_progress(lambda *_: self.session.notices.tell(Change.PROGRESS))
+        request.on_done(lambda *_: arrived(request))
+
+    def _on_encoded(self, request: Any) -> None:
+        if request is not self.encoding:
+            return
+        if request.state == FAILED and self.action is None:
+            # Better said now than when the user has gone through the boxes: there is no segmenting without the model.
+            self.session.notices.say(error=request.error)
+        self.session.notices.tell(Change.ENCODED)
+
+    def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
+        if not self._answers(action, request):
+            return
+        found = request.result
+        try:
+            self.session.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
+        except MyoScarSegError as error:
+            self._end(action, error)
+            return
+        remark = found.provenance.get("remark_on_proposals", "")
+        self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
+        if action.what == "process":
+            self._ask_for_masks(action, None, False)
+        else:
+            self._end(action, result=len(found))
+
+    def _on_masks(self, action: Task, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
+        if not self._answers(action, request):
+            return
+        both = action.what == "process"
+        try:
+            kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
+        except MyoScarSegError as error:
+            self._end(action, error)
+            return
+        before = self.session.notices.note if both else ""
+        self.session.notices.note = _sentences(
+            before, _asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept)
+        )
+        self._end(action, result=kept)
+
+    def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
+        if self._live_request is not request:
+            return
+        self._live_request = None
+        if request.state == DONE:
+            try:
+                kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
+                self.session.notices.say(
+                    note=_sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept))
+                )
+            except MyoScarSegError as error:
+                self.session.pending.give_up(prompts)
+                self.session.notices.say(error=str(error))
+        else:
+            self.session.pending.give_up(prompts)
+            self.session.notices.say(error=request.error)
+        self.update_masks()
+
+    def _take_masks(
+        self,
+        result: Result,
+        prompts: Mapping[int, SlicePrompts],
+        *,
+        live: bool = False,
+        overwrite_edited: bool = False,
+        with_latest: bool = False,
+    ) -> Sequence[int]:
+        """Write masks into the scene where the prompts are still those they were made with.
+
+        A slice that has no prompts left gets an empty mask, if it has one of the model at all.
+
+        Returns:
+            The slices that were kept because the user painted in them.
+        """
+        self.session.refresh()
+        current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
+        wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
+        nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
+        wanted |= {k: nothing for k in sorted(current & self.session.state.models.keys()) if not prompts[k].ask}
+        kept: Sequence[int] = ()
+        if wanted:
+            # The threshold is the scene's: the probabilities are what is written.
+            provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
+            scores = {k: score for k, score in result.scores.items() if k in wanted}
+            kept = self.session.apply_masks(
+                SliceMasks(wanted, scores, provenance=provenance),
+                overwrite_edited=overwrite_edited,
+                with_latest=with_latest,
+                prompts=prompts,
+            )
+        failed = current & result.failed_slices.keys()
+        self.session.pending.give_up(failed)
+        for k in current - failed:
+            self.session.pending.arrived(k, live=live)
+        self.session.notices.tell(Change.STATUS)
+        return kept
+
+    def _answers(self, action: Task, request: Any) -> bool:
+        """Whether a finished request is the running action's and went well; if it failed, the action is ended."""
+        if self.action is not action or self._request is not request:
+            return False
+        if request.state == DONE:
+            return True
+        try:
+            request.value()
+        except MyoScarSegError as error:
+            self._end(action, error)
+        return False
+
+    def _end(self, action: Task, cause: MyoScarSegError | None = None, *, result: Any = None) -> None:
+        """End the running action, which failed (or was cancelled) if there is a ``cause``."""
+        if self.action is action:
+            self.action = self._request = None
+        cancelled = isinstance(cause, Cancelled)
+        error = _("Cancelled.") if cancelled else str(cause or "")
+        self.session.notices.say(error=error)
+        self.session.notices.tell(Change.PROGRESS)
+        if cancelled:
+            action.finish(CANCELLED, error=error)
+        else:
+            action.finish(DONE if cause is None else FAILED, result=result, error=cause or "")
+        self.update_masks()
+
+    def _abandon(self, why: str) -> None:
+        """End the running action now; its answer will not be wanted any more."""
+        action, request, self.action, self._request = self.action, self._request, None, None
+        if request is not None:
+            request.cancel()
+        if action is not None:
+            action.finish(CANCELLED, error=why)
+            self.session.notices.tell(Change.PROGRESS, Change.STATUS)
+            self.update_masks()
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _asked_again(request: Any) -> str:
+    """What the user is to know of an answer that a first worker did not live to give."""
+    if not request.repeated:
+        return ""
+    return _("The calculation process ended unexpectedly; it was started again, and asked again.")
+
+
+def _failures(failed: Mapping[int, str]) -> str:
+    return " ".join(_("Slice {slice}: {why}").format(slice=k, why=why) for k, why in sorted(failed.items()))
