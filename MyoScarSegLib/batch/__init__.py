@@ -1,1 +1,1 @@
-"""Many studies: running them one after the other, the files and tables written, and the overlay picture."""
+"""Many studies: what to read, and running them one after the other."""

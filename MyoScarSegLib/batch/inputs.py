@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from MyoScarSegLib.batch.cases import is_case_folder
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.outputs.case_folders import is_case_folder
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension, natural_order
 from MyoScarSegLib.study.reader import kind_of
 

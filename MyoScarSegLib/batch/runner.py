@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.batch.cases import CaseFolders, content_of, is_case_folder, keep_edits, read_case_boxes
-from MyoScarSegLib.batch.outputs import write_case, write_proposal, write_tables
 from MyoScarSegLib.errors import MyoScarSegError, OutputError, PromptError, StudyError
+from MyoScarSegLib.outputs.case_files import write_case, write_proposal, write_tables
+from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of, is_case_folder, keep_edits, read_case_boxes
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, read_points
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Result
-from MyoScarSegLib.study import case_name, read_study
+from MyoScarSegLib.study import read_study
+from MyoScarSegLib.study.names import case_names
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -71,26 +72,6 @@ class Outcome:
     status: str
     message: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
-
-
-def case_names(inputs: Sequence[Path]) -> list[str]:
-    """The folder name that each input would have in an empty results folder, in order.
-
-    Inputs of one name get ``-2``, ``-3``, ... appended.
-
-    Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
-    """
-    taken: set[str] = set()
-    names = []
-    for path in inputs:
-        plain = name = case_name(path)
-        number = 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{plain}-{number}"
-        taken.add(name.casefold())
-        names.append(name)
-    return names
 
 
 def segment_all(

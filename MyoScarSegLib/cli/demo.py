@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
         return _write_scene(args)
     import numpy as np
 
-    from MyoScarSegLib.batch.cases import CaseFolders
-    from MyoScarSegLib.batch.outputs import write_case, write_tables
+    from MyoScarSegLib.outputs.case_files import write_case, write_tables
+    from MyoScarSegLib.outputs.case_folders import CaseFolders
     from MyoScarSegLib.phantom import make_phantom
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.prompts import box_of_mask

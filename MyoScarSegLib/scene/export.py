@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.batch.cases import CaseFolders, content_of, keep_edits
-from MyoScarSegLib.batch.outputs import write_case, write_tables
-from MyoScarSegLib.batch.runner import case_names
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.outputs.case_files import write_case, write_tables
+from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of, keep_edits
 from MyoScarSegLib.scene.study_session import sessions
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.study.names import case_names
 
 
 def export_scene(scene: Any, folder: Path) -> list[Path]:

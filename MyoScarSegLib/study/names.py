@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -37,6 +38,26 @@ def case_name(path: Path | str) -> str:
     if name.split(".")[0].lower() in _RESERVED_ON_WINDOWS:
         name = f"case_{name}"
     return name or "case"
+
+
+def case_names(inputs: Sequence[Path]) -> list[str]:
+    """The folder name that each input would have in an empty results folder, in order.
+
+    Inputs of one name get ``-2``, ``-3``, ... appended.
+
+    Names that differ only in upper and lower case count as one, because they would share a folder on some systems.
+    """
+    taken: set[str] = set()
+    names = []
+    for path in inputs:
+        plain = name = case_name(path)
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{plain}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MyoScarSegLib.batch.cases import CaseFolders, content_of, read_case_boxes, read_record
 from MyoScarSegLib.batch.inputs import study_inputs
-from MyoScarSegLib.batch.outputs import write_tables
 from MyoScarSegLib.batch.runner import Job, detect_all, segment_all
+from MyoScarSegLib.outputs.case_files import write_tables
+from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of, read_case_boxes, read_record
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, BoxState, Point, write_boxes, write_points
 from MyoScarSegLib.result import Boxes, Result
@@ -48,8 +48,8 @@ class Quick(Pipeline):
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """Drawing takes most of the time and says nothing here."""
-    monkeypatch.setattr("MyoScarSegLib.batch.outputs.write_overlay", lambda *_: None)
-    monkeypatch.setattr("MyoScarSegLib.batch.outputs.write_boxes_picture", lambda *_: None)
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda *_: None)
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_boxes_picture", lambda *_: None)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_case_that_was_written_in_part_counts_as_failed(tmp_path, out, monkeypat
         def full(*_arguments):
             raise OutputError("Cannot write: no space left.")
 
-        patch.setattr("MyoScarSegLib.batch.outputs.write_volume", full)
+        patch.setattr("MyoScarSegLib.outputs.case_files.write_volume", full)
         assert run(out, source, pipeline=Quick(8.0)) == [("a", "failed")]
     assert rows(out)["a"]["scar_pixels"] == "", "numbers of another mask than the one that lies there"
     assert run(out, source) == [("a", "done")], "what was written in part is not taken for edited"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.batch.outputs import write_table
-from MyoScarSegLib.batch.overlay import write_boxes_picture, write_overlay
-from MyoScarSegLib.batch.runner import Job, case_names, segment_all
+from MyoScarSegLib.batch.runner import Job, segment_all
+from MyoScarSegLib.outputs.case_files import write_table
+from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
@@ -36,22 +36,6 @@ def coloured(path, colour) -> int:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     wanted = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
     return int((np.abs(pixels - wanted).max(axis=-1) < 25).sum())
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        (["a/x.nii", "b/x.nrrd", "c/x.mha"], ["x", "x-2", "x-3"]),
-        (["x.nii", "x-2.nii", "b/x.nii"], ["x", "x-2", "x-3"]),
-        (["x.nii", "X.nii"], ["x", "X-2"]),
-        (["x.nii", "x.nii"], ["x", "x-2"]),
-        (["b/x.nii", "x-2.nii"], ["x", "x-2"]),
-    ],
-)
-def test_names_of_cases_are_unique(paths, names):
-    from pathlib import Path
-
-    assert case_names([Path(path) for path in paths]) == names
 
 
 def test_tables_are_written_after_every_case(tmp_path, tiny_segmenter, tiny_detector):
@@ -106,7 +90,7 @@ def test_any_shape_can_be_drawn(tmp_path, slices, rows, columns, spacing):
 
 
 def test_a_long_case_name_does_not_push_the_numbers_out_of_the_picture():
-    from MyoScarSegLib.batch.overlay import _shortened
+    from MyoScarSegLib.outputs.overlay import _shortened
 
     title = f"{'very_long_' * 12}: scar 12.3 g, 11.7 mL"
     short = _shortened(title, 6.9)

@@ -176,7 +176,7 @@ def test_even_stacks_are_written_voxel_by_voxel(tmp_path):
 
 
 def test_case_folder_of_an_uneven_stack_has_its_image_on_the_grid_of_the_masks(tmp_path):
-    from MyoScarSegLib.batch.outputs import write_case
+    from MyoScarSegLib.outputs.case_files import write_case
 
     voxels = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
     for name, offsets in (("uneven", OFFSETS["two gaps"]), ("even", None)):

@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Reconstruction, case_name, list_series, read_study
+from MyoScarSegLib.study.names import case_names
 
 FORMATS = ("nii", "nii.gz", "nrrd", "mha")
 
@@ -288,6 +289,20 @@ def test_case_names():
     assert case_name("con.nii") == "case_con"
     assert case_name("..") != "" and case_name(".") != "" and case_name("/") == "case"
     assert "/" not in case_name("a\\b:c*.nii") and ":" not in case_name("a\\b:c*.nii")
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/x.nii", "b/x.nrrd", "c/x.mha"], ["x", "x-2", "x-3"]),
+        (["x.nii", "x-2.nii", "b/x.nii"], ["x", "x-2", "x-3"]),
+        (["x.nii", "X.nii"], ["x", "X-2"]),
+        (["x.nii", "x.nii"], ["x", "x-2"]),
+        (["b/x.nii", "x-2.nii"], ["x", "x-2"]),
+    ],
+)
+def test_names_of_cases_are_unique(paths, names):
+    assert case_names([Path(path) for path in paths]) == names
 
 
 def test_folder_keeps_its_whole_name_as_case(tmp_path):

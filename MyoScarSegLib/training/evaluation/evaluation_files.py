@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.batch.outputs import write_table
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.evaluation_pictures import compare, write_pictures
 from MyoScarSegLib.training.evaluation.paired import paired

@@ -361,7 +361,7 @@ def _used_name(made: dict[str, Path], other: dict[str, Any]) -> str:
 
 
 def _write(folder: Path, document: dict[str, Any], masks: dict[str, Predictions]) -> None:
-    from MyoScarSegLib.batch.outputs import write_table
+    from MyoScarSegLib.outputs.case_files import write_table
     from MyoScarSegLib.training.runs.comparison_picture import draw_comparison
 
     making = folder / f".comparing-{uuid.uuid4().hex}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.batch.overlay import _chosen_slices, write_overlay
+from MyoScarSegLib.outputs.overlay import _chosen_slices, write_overlay
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.batch.cases import read_case_boxes, same_prompts
-from MyoScarSegLib.batch.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.case_folders import read_case_boxes, same_prompts
+from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
