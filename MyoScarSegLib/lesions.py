@@ -3,7 +3,7 @@
 Hand-drawn scar falls apart into pieces a pixel or two from each other; a box around each would cut one infarct into many
 prompts. So pieces of a slice are one lesion if they come within :data:`GAP_MM` of each other, directly or through pieces
 between them. The distance is that of the pixels' edges in millimeters, the same in every direction: neither flipping nor
-transposing nor a finer grid changes what is one lesion. What is smaller than :data:`SMALLEST_MM2` is noise of the labelling.
+transposing nor a finer grid changes what is one lesion. What is smaller than :data:`SMALLEST_MM2` is noise of the labeling.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
-from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -431,7 +431,7 @@ def _provenance(segmenter: Segmenter) -> dict[str, str]:
         "segmenter_sha256": checkpoint.sha256,
         "architecture": checkpoint.architecture,
         "preprocessing": checkpoint.preprocessing,
-        "normalisation": f"{NORMALISATION.version}",
+        "normalisation": f"{NORMALIZATION.version}",
         "view": "slice" if segmenter.window is None else f"heart window {segmenter.window.side_mm:g} mm",
         "precision": str(segmenter.precision).removeprefix("torch."),
         "device": segmenter.device.type,

@@ -211,7 +211,7 @@ def mask_of(
 ) -> np.ndarray:
     """The mask that a probability map of one slice gives.
 
-    Growing adds the pixels whose centers lie within ``growth_mm`` of a scar pixel's centre; shrinking takes away the scar pixels
+    Growing adds the pixels whose centers lie within ``growth_mm`` of a scar pixel's center; shrinking takes away the scar pixels
     whose centers lie within that distance of a pixel without scar. Both in the plane of the slice, by Euclidean distance.
 
     Args:

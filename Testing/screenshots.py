@@ -157,7 +157,7 @@ def join(path: Path, parts: list[Path]) -> None:
 
 
 def _dark(module: Module, on: bool) -> None:
-    """Slicer's dark theme, or the light one; the panel takes its colours from it."""
+    """Slicer's dark theme, or the light one; the panel takes its colors from it."""
     application: Any = module.application.app
     palette = QPalette()
     if on:

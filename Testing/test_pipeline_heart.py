@@ -50,7 +50,7 @@ def pipeline(detector, vit) -> Pipeline:
     return Pipeline(detector=detector, segmenter=vit)
 
 
-def test_the_hearts_centre_is_that_of_the_left_ventricle_whatever_the_prompts(detector, lite, study):
+def test_the_hearts_center_is_that_of_the_left_ventricle_whatever_the_prompts(detector, lite, study):
     pipeline = Pipeline(detector=detector, segmenter=lite)
     assert pipeline.heart_center(study) == (30.0, 18.0)
     views = set()

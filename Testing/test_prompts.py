@@ -113,7 +113,7 @@ def test_only_slice_and_coordinates_are_required(tmp_path):
 
 def test_unknown_fields_and_a_byte_order_mark_do_no_harm(tmp_path):
     path = tmp_path / "boxes.json"
-    path.write_bytes(b'\xef\xbb\xbf{"version": 1, "boxes": [{"slice": 0, "x0": 1, "y0": 1, "x1": 2, "y1": 2, "colour": "red"}]}')
+    path.write_bytes(b'\xef\xbb\xbf{"version": 1, "boxes": [{"slice": 0, "x0": 1, "y0": 1, "x1": 2, "y1": 2, "color": "red"}]}')
     assert read_boxes(path) == [Box(0, 1, 1, 2, 2)]
 
 

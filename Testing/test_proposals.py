@@ -103,7 +103,7 @@ def test_little_and_faint_scar_is_proposed_as_rejected():
     assert faint
     assert [box.state for box in boxes] == [BoxState.REJECTED] * 2
     assert boxes[0].xyxy == (2, 3, 9, 9)
-    assert boxes[0].source.endswith(FAINT)  # so that nobody takes it for the reader's judgement
+    assert boxes[0].source.endswith(FAINT)  # so that nobody takes it for the reader's judgment
 
 
 @pytest.mark.parametrize(

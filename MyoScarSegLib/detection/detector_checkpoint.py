@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
+from MyoScarSegLib.study.normalization import NORMALIZATION, Normalization
 from MyoScarSegLib.utils.files import atomic_path
 from MyoScarSegLib.utils.json_fields import Limits, Share, read, to_json
 
@@ -29,7 +29,7 @@ _Side = Annotated[int, Limits(32, 4096, multiple_of=32)]
 class SecondLook:
     """How a detector looks again, at the heart alone, after it found the left ventricle in the whole slice.
 
-    Scar differs little from what surrounds the heart, and much from what it lies in: the region is normalised by itself.
+    Scar differs little from what surrounds the heart, and much from what it lies in: the region is normalized by itself.
 
     Attributes:
         size: side of the square input, pixels.
@@ -54,7 +54,7 @@ class DetectorRecord:
         iou: overlap above which the less confident of two boxes is dropped.
         second_look: None for a detector that finds scar at first sight.
         channels: of the input.
-        normalisation: of the voxel values.
+        normalisation: of the voxel values (a key in files, hence its spelling).
         program: version of MyoScarSeg that wrote it.
         training: summary for provenance.
     """
@@ -66,7 +66,7 @@ class DetectorRecord:
     iou: Share
     second_look: SecondLook | None = None
     channels: int = 1
-    normalisation: Normalisation = NORMALISATION
+    normalisation: Normalization = NORMALIZATION
     program: str = __version__
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ def read_record(path: Path) -> DetectorRecord:
     """What a checkpoint says of itself; its weights are not read.
 
     Raises:
-        ModelError: it is no detector of MyoScarSeg, damaged, or made for another normalisation.
+        ModelError: it is no detector of MyoScarSeg, damaged, or made for another normalization.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -176,9 +176,9 @@ def _record(document: dict[str, Any], path: Path) -> DetectorRecord:
         raise ModelError(f"{path} is damaged: it looks again at the ventricle, which is none of its classes.")
     if record.channels != 1:
         raise ModelError(f"{path} takes {record.channels} channels; this program gives a detector one slice.")
-    if record.normalisation != NORMALISATION:
+    if record.normalisation != NORMALIZATION:
         raise ModelError(
-            f"{path} was trained with {record.normalisation}, but this program normalises with {NORMALISATION}. "
+            f"{path} was trained with {record.normalisation}, but this program normalizes with {NORMALIZATION}. "
             f"Use MyoScarSeg {record.program}, or train the detector again."
         )
     return record

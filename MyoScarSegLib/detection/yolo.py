@@ -18,7 +18,7 @@ from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, SecondLoo
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.study.frame import Frame
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.utils.device import resolve_device
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class YoloDetector:
         """Load MyoScarSeg's own checkpoint.
 
         Raises:
-            ModelError: it is none, damaged, or made for another normalisation.
+            ModelError: it is none, damaged, or made for another normalization.
         """
         from MyoScarSegLib.models import checksum_of
 
@@ -170,7 +170,7 @@ class YoloDetector:
             del first_labels[self.labels.index(SCAR_ONLY[0])]
         frames = [self._frame((image.shape[0], image.shape[1]), pixel_spacing_mm) for image in images]
         least = confidence if first_labels is wanted or look is None else min(confidence, look.confidence)
-        found = self._look(images, [normalise] * len(images), frames, indices, first_labels, least, iou)
+        found = self._look(images, [normalize] * len(images), frames, indices, first_labels, least, iou)
         if look is None or first_labels is wanted:
             return found
         hearts = [next((b for b in boxes if b.label == _VENTRICLE and _at_least(b, look.confidence)), None) for boxes in found]
@@ -178,7 +178,7 @@ class YoloDetector:
         regions = [_region(hearts[n], look.margin, pixel_spacing_mm) for n in again]
         scars = self._look(
             [images[n] for n in again],
-            [partial(_normalise_region, region=region) for region in regions],
+            [partial(_normalize_region, region=region) for region in regions],
             [
                 (
                     Frame.fit(images[n].shape, (look.size, look.size), region=region, pixel_spacing_mm=pixel_spacing_mm),
@@ -199,7 +199,7 @@ class YoloDetector:
     def _look(
         self,
         images: Sequence[np.ndarray],
-        normalisers: Sequence[Callable[[np.ndarray], np.ndarray]],
+        normalizers: Sequence[Callable[[np.ndarray], np.ndarray]],
         frames: Sequence[tuple[Frame, tuple[int, int]]],
         indices: Sequence[int],
         wanted: dict[int, str],
@@ -214,7 +214,7 @@ class YoloDetector:
         for numbers in by_size.values():
             for first in range(0, len(numbers), self.slices_at_once):
                 chosen = numbers[first : first + self.slices_at_once]
-                inputs = [self._input(normalisers[n](images[n]), *frames[n]) for n in chosen]
+                inputs = [self._input(normalizers[n](images[n]), *frames[n]) for n in chosen]
                 batch = self._torch_batch(inputs)
                 with self._lock:
                     results = predict(self._network, batch, confidence=confidence, iou=iou, classes=sorted(wanted))
@@ -243,10 +243,10 @@ class YoloDetector:
             shift = ((columns - frame.content[1]) // 2, (rows - frame.content[0]) // 2)
         return replace(frame, size=(rows, columns)), shift
 
-    def _input(self, normalised: np.ndarray, frame: Frame, shift: tuple[int, int]) -> torch.Tensor:
+    def _input(self, normalized: np.ndarray, frame: Frame, shift: tuple[int, int]) -> torch.Tensor:
         import torch
 
-        values = frame.image_to_input(normalised)
+        values = frame.image_to_input(normalized)
         if self.preprocessing != foreign.PREPROCESSING:
             return values
         right, down = shift
@@ -290,12 +290,12 @@ def _region(heart: Box | None, margin: float, pixel_spacing_mm: tuple[float, flo
     return x0, y0, x0 + width, y0 + height
 
 
-def _normalise_region(image: np.ndarray, *, region: tuple[int, int, int, int]) -> np.ndarray:
-    """The slice with the region normalised by itself, and 0 elsewhere."""
+def _normalize_region(image: np.ndarray, *, region: tuple[int, int, int, int]) -> np.ndarray:
+    """The slice with the region normalized by itself, and 0 elsewhere."""
     x0, y0, x1, y1 = region
     inside = np.s_[max(y0, 0) : y1, max(x0, 0) : x1]
     values = np.zeros(image.shape, dtype=np.float32)
-    values[inside] = normalise(image[inside])
+    values[inside] = normalize(image[inside])
     return values
 
 

@@ -28,7 +28,7 @@ _TORCH_MB = {
 }
 # Small packages in pure Python that torch needs in its own versions. Everything else that is installed stays as it is.
 _MAY_BE_RENEWED = {"filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "networkx", "setuptools", "sympy", "typing-extensions"}
-# From 2.13 on torch's wheels hold licences in folders so deep that pip cannot unpack them under Slicer's on Windows, which
+# From 2.13 on torch's wheels hold licenses in folders so deep that pip cannot unpack them under Slicer's on Windows, which
 # does not take paths of more than 260 characters unless told to.
 _TORCH_LIMIT = {"Windows": ",<2.13"}
 _PIP = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--only-binary", ":all:")

@@ -1,4 +1,4 @@
-"""The registry of checkpoints: name, licence, checksum, source, metrics; fetching, importing and verifying them."""
+"""The registry of checkpoints: name, license, checksum, source, metrics; fetching, importing and verifying them."""
 
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Source, UrlSource, WheelSource
 from MyoScarSegLib.models.hashing import checksum_of

@@ -120,7 +120,7 @@ class Entry:
         task: what it does: boxes (``detect``) or masks (``segment``).
         architecture: ``sam-vit-b``, ``sam-vit-l``, ``sam-vit-h``, ``litemedsam`` or ``yolo``.
         preprocessing: id of the preprocessing that it was trained with.
-        licence: SPDX id, or in words.
+        license: SPDX id, or in words.
         citation: the paper or page to cite.
         source: where its file comes from.
         sha256: checksum of the file, or None where none is published: then the first file seen is recorded and must not change.

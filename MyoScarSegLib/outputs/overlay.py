@@ -12,7 +12,7 @@ import numpy as np
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import cache_folder, write_bytes
 
@@ -87,7 +87,7 @@ def _draw(
         axis.set_axis_off()
     for index, axis in zip(chosen, axes, strict=False):  # the last row of tiles may not be full
         axis.imshow(
-            normalise(study.voxels[index])[top:bottom, left:right],
+            normalize(study.voxels[index])[top:bottom, left:right],
             cmap="gray",
             vmin=0,
             vmax=1,

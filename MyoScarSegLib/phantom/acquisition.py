@@ -77,7 +77,7 @@ def acquire(canvas: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndar
     ghost = rng.uniform(0.0, 0.025, size=(settings.slices, 1, 1)).astype(np.float32)
     signal = signal + ghost * np.roll(signal, settings.rows // int(rng.integers(2, 5)), axis=1)
     signal = signal * _shading(settings.rows, settings.columns, settings.bias, rng)
-    # Scanners interpolate: noise of neighbouring pixels is alike.
+    # Scanners interpolate: noise of neighboring pixels is alike.
     noise = ndimage.gaussian_filter(rng.standard_normal((2, *signal.shape), dtype=np.float32), (0.0, 0.0, 0.5, 0.5))
     noise *= settings.noise / float(noise.std())
     signed = settings.reconstruction is Reconstruction.PSIR

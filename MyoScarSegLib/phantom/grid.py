@@ -17,11 +17,11 @@ class Grid:
     Attributes:
         settings: what was asked for.
         positions_mm: ``[k]`` of the slice planes along the normal, rising, in the order of the array.
-        boundaries_mm: ``[k + 1]`` between which each slice stands for the tissue: half way to each neighbour, and
+        boundaries_mm: ``[k + 1]`` between which each slice stands for the tissue: half way to each neighbor, and
             outwards at the ends as far as inwards.
         direction: 3 x 3, columns i, j and normal (orthonormal), LPS.
         origin_mm: of voxel (0, 0, 0), LPS.
-        centre_mm: ``(row, column)`` distance of the ventricle from the centre of pixel (0, 0), in the plane at position 0.
+        center_mm: ``(row, column)`` distance of the ventricle from the center of pixel (0, 0), in the plane at position 0.
     """
 
     settings: PhantomSettings
@@ -29,7 +29,7 @@ class Grid:
     boundaries_mm: np.ndarray
     direction: np.ndarray
     origin_mm: np.ndarray
-    centre_mm: tuple[float, float]
+    center_mm: tuple[float, float]
 
     @property
     def extents_mm(self) -> np.ndarray:
@@ -56,11 +56,11 @@ class Grid:
         """Pixel positions to the heart's frame: millimetres right and down from the ventricle's axis, before shear.
 
         Args:
-            rows, columns: pixel indices (centres are whole numbers), broadcastable against each other.
+            rows, columns: pixel indices (centers are whole numbers), broadcastable against each other.
         """
         settings = self.settings
-        down = rows * settings.pixel_spacing_mm[0] - self.centre_mm[0]
-        right = columns * settings.pixel_spacing_mm[1] - self.centre_mm[1]
+        down = rows * settings.pixel_spacing_mm[0] - self.center_mm[0]
+        right = columns * settings.pixel_spacing_mm[1] - self.center_mm[1]
         if settings.mirrored:
             down = -down
         angle = np.deg2rad(settings.in_plane_rotation_deg)
@@ -75,7 +75,7 @@ class Grid:
         x, y = right * cosine - down * sine, right * sine + down * cosine
         if settings.mirrored:
             y = -y
-        return (y + self.centre_mm[0]) / settings.pixel_spacing_mm[0], (x + self.centre_mm[1]) / settings.pixel_spacing_mm[1]
+        return (y + self.center_mm[0]) / settings.pixel_spacing_mm[0], (x + self.center_mm[1]) / settings.pixel_spacing_mm[1]
 
     def drift_mm(self) -> np.ndarray:
         """``[k, 2]`` right and down displacement of the anatomy in each slice that a sheared stack shows."""
@@ -106,12 +106,12 @@ def make_grid(settings: PhantomSettings, rng: np.random.Generator) -> Grid:
     direction = _direction(settings, rng)
     offset = rng.normal(0.0, 5.0, size=2).clip(-12.0, 12.0)
     row_mm, column_mm = settings.pixel_spacing_mm
-    centre = ((settings.rows - 1) / 2 * row_mm + float(offset[0]), (settings.columns - 1) / 2 * column_mm + float(offset[1]))
-    # The heart's middle is put near the scanner's isocentre, where a technician puts it.
-    isocentre = rng.normal(0.0, 10.0, size=3)
-    start = np.array([-centre[1], -centre[0], positions[0]]) + np.array([*settings.shear, 0.0]) * positions[0]
-    origin = isocentre + direction @ start
-    return Grid(settings, positions, boundaries, direction, origin, centre)
+    center = ((settings.rows - 1) / 2 * row_mm + float(offset[0]), (settings.columns - 1) / 2 * column_mm + float(offset[1]))
+    # The heart's middle is put near the scanner's isocenter, where a technician puts it.
+    isocenter = rng.normal(0.0, 10.0, size=3)
+    start = np.array([-center[1], -center[0], positions[0]]) + np.array([*settings.shear, 0.0]) * positions[0]
+    origin = isocenter + direction @ start
+    return Grid(settings, positions, boundaries, direction, origin, center)
 
 
 def _direction(settings: PhantomSettings, rng: np.random.Generator) -> np.ndarray:

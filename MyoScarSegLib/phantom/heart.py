@@ -19,7 +19,7 @@ ANGLES = 1440
 """Number of tabulated directions around the ventricle."""
 
 _TERRITORIES: dict[Territory, tuple[float, float]] = {"LAD": (115.0, 0.6), "RCx": (-15.0, 0.45), "RCA": (255.0, 0.4)}
-"""Centre angle in degrees and level of each coronary artery's territory (the AHA's assignment of the 17 segments)."""
+"""Center angle in degrees and level of each coronary artery's territory (the AHA's assignment of the 17 segments)."""
 
 _THINNEST_MM = 2.0
 """Scar thinner than this is left out: it could not be seen, and no reader would draw it."""
@@ -102,7 +102,7 @@ def make_heart(grid: Grid, shape_rng: np.random.Generator, infarct_rng: np.rando
     scale = float(shape_rng.uniform(0.92, 1.2))
     radius, wall = 33.0 * scale, float(shape_rng.uniform(8.0, 10.5)) * scale
     length = float(shape_rng.uniform(86.0, 98.0)) * scale
-    # The base lies in the first or second slice of a clinical stack; a short or long stack is centred on the ventricle.
+    # The base lies in the first or second slice of a clinical stack; a short or long stack is centerd on the ventricle.
     along = grid.positions_mm if not settings.apex_first else -grid.positions_mm
     level = 0.5 + (along + float(shape_rng.uniform(-3.0, 3.0))) / length
 
@@ -171,9 +171,9 @@ def _harmonics(rng: np.random.Generator, degrees: np.ndarray, orders: tuple[int,
     return total
 
 
-def _turn_from(degrees: np.ndarray, centre: float | np.ndarray) -> np.ndarray:
+def _turn_from(degrees: np.ndarray, center: float | np.ndarray) -> np.ndarray:
     """Signed difference of angles, -180..180."""
-    return (degrees - centre + 180.0) % 360.0 - 180.0
+    return (degrees - center + 180.0) % 360.0 - 180.0
 
 
 def _draw_infarcts(counts: tuple[float, ...], rng: np.random.Generator) -> tuple[Infarct, ...]:
@@ -202,13 +202,13 @@ def _draw_infarcts(counts: tuple[float, ...], rng: np.random.Generator) -> tuple
 
 def _infarct(infarct: Infarct, level: np.ndarray, degrees: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Depth of an infarct and of its no-reflow core as parts of the wall, ``[k, ANGLES + 1]`` each."""
-    centre, middle = _TERRITORIES[infarct.territory]
-    centre = infarct.angle_deg if infarct.angle_deg is not None else centre
+    center, middle = _TERRITORIES[infarct.territory]
+    center = infarct.angle_deg if infarct.angle_deg is not None else center
     middle = infarct.level if infarct.level is not None else middle
     apart = np.clip(1.0 - ((level - middle) / infarct.half_length) ** 2, 0.0, 1.0) ** 0.5
     ragged = 1.0 + _harmonics(rng, degrees, (2, 3, 5, 8, 13), 0.16)
     wander = rng.normal(0.0, 5.0, size=len(level)).clip(-10.0, 10.0)
-    turn = np.abs(_turn_from(degrees[None], centre + wander[:, None]))
+    turn = np.abs(_turn_from(degrees[None], center + wander[:, None]))
     width = np.maximum(infarct.half_width_deg * apart, 1e-6)[:, None]
     shoulder = np.clip((1.15 - turn / width) / 0.45, 0.0, 1.0)
     shoulder = shoulder * shoulder * (3.0 - 2.0 * shoulder)
@@ -225,11 +225,11 @@ def _papillary_muscles(level: np.ndarray, endocardium: np.ndarray, scale: float,
     """The two papillary muscles where a slice cuts them."""
     muscles = np.zeros((len(level), len(_PAPILLARY_ANGLES), 3))
     for number, angle in enumerate(_PAPILLARY_ANGLES):
-        centre = np.deg2rad(angle + rng.normal(0.0, 8.0))
+        center = np.deg2rad(angle + rng.normal(0.0, 8.0))
         middle, reach = 0.5 + rng.normal(0.0, 0.04), 0.2
         size = rng.uniform(4.0, 6.2) * scale * np.clip(1.0 - ((level - middle) / reach) ** 2, 0.0, 1.0) ** 0.5
-        around = round(float(np.rad2deg(centre) % 360.0) / 360.0 * ANGLES) % ANGLES
+        around = round(float(np.rad2deg(center) % 360.0) / 360.0 * ANGLES) % ANGLES
         distance = np.maximum(endocardium[:, around] - 0.8 * size - 1.0, 0.0)
         size = np.where(endocardium.min(axis=1) > 9.0, size, 0.0)
-        muscles[:, number] = np.stack([distance * np.cos(centre), -distance * np.sin(centre), size], axis=1)
+        muscles[:, number] = np.stack([distance * np.cos(center), -distance * np.sin(center), size], axis=1)
     return muscles

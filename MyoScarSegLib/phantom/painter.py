@@ -41,13 +41,13 @@ class Painter:
         y = (down[None] - drift[:, 1, None, None]).astype(np.float32)
         return cls(np.zeros(x.shape, dtype=np.float32), x, y, float(np.mean(settings.pixel_spacing_mm)), rng, grid)
 
-    def near(self, centre: tuple[float, float], reach_mm: float) -> Painter:
+    def near(self, center: tuple[float, float], reach_mm: float) -> Painter:
         """A painter on the part of the canvas within ``reach_mm`` of a position; what it paints appears here.
 
         Only of a painter on the whole canvas.
         """
         drift = self._grid.drift_mm()
-        places = np.array([self._grid.pixel_of(centre[0] + right, centre[1] + down) for right, down in drift])
+        places = np.array([self._grid.pixel_of(center[0] + right, center[1] + down) for right, down in drift])
         row_mm, column_mm = self._grid.settings.pixel_spacing_mm
         reach = np.array([reach_mm / row_mm + 1.0, reach_mm / column_mm + 1.0])
         low = np.clip(np.floor(places.min(axis=0) - reach), 0, None).astype(int)
@@ -91,14 +91,14 @@ class Painter:
         return np.asarray(table.ravel().take(index))
 
     def blob(
-        self, centre: tuple[float | np.ndarray, float], radii: tuple[float, float], turn_deg: float, waviness: float = 0.06
+        self, center: tuple[float | np.ndarray, float], radii: tuple[float, float], turn_deg: float, waviness: float = 0.06
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Signed distance (approximate, mm) to a wavy ellipse in each slice, and the angle about its centre.
+        """Signed distance (approximate, mm) to a wavy ellipse in each slice, and the angle about its center.
 
-        The centre is right and down; the former may differ from slice to slice, ``[k, 1, 1]``.
+        The center is right and down; the former may differ from slice to slice, ``[k, 1, 1]``.
         """
         cosine, sine = np.float32(np.cos(np.deg2rad(turn_deg))), np.float32(np.sin(np.deg2rad(turn_deg)))
-        x, y = self.x - np.asarray(centre[0], dtype=np.float32), self.y - np.float32(centre[1])
+        x, y = self.x - np.asarray(center[0], dtype=np.float32), self.y - np.float32(center[1])
         along, across = (x * cosine + y * sine) / np.float32(radii[0]), (y * cosine - x * sine) / np.float32(radii[1])
         angle = np.arctan2(across, along)
         radius = np.hypot(along, across)

@@ -50,7 +50,7 @@ class Phantom:
 def make_phantom(seed: int, *, settings: PhantomSettings | None = None) -> Phantom:
     """Make a phantom; the same seed and settings give the same phantom.
 
-    The scar is a solid that is constant through each slice's share of the stack (half way to each neighbour), bounded in
+    The scar is a solid that is constant through each slice's share of the stack (half way to each neighbor), bounded in
     the slice by tabulated curves. Its volume is integrated from these; the label map samples it, so the volume of the
     labels differs from the truth only by rounding to whole pixels: under 1% in 150 random stacks of clinical pixel sizes.
 

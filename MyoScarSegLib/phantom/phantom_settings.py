@@ -22,9 +22,9 @@ class Infarct:
         half_width_deg: half of its extent around the ventricle, at its widest.
         half_length: half of its extent along the ventricle, as a part of the ventricle's length.
         no_reflow: whether it has a dark core (microvascular obstruction).
-        angle_deg: centre around the ventricle: 0 the lateral wall, 90 anterior, 180 the septum, 270 inferior.
+        angle_deg: center around the ventricle: 0 the lateral wall, 90 anterior, 180 the septum, 270 inferior.
             None takes the middle of the territory.
-        level: centre along the ventricle, 0 base to 1 apex; None takes the middle of the territory.
+        level: center along the ventricle, 0 base to 1 apex; None takes the middle of the territory.
     """
 
     territory: Territory = "LAD"
@@ -49,7 +49,7 @@ class PhantomSettings:
     Attributes:
         slices, rows, columns: size of the stack.
         pixel_spacing_mm: ``(row, column)`` spacing, as DICOM orders it.
-        slice_spacing_mm: distance between neighbouring slice planes.
+        slice_spacing_mm: distance between neighboring slice planes.
         slice_thickness_mm: of the slab that was excited; smaller than the spacing where there is a gap. It never enters a mass.
         slice_positions_mm: position of each slice along the normal, rising, for uneven stacks; ``slices`` values.
         slice_jitter: else, unevenness: each distance between slices is drawn within this part (0..0.9) of the spacing.

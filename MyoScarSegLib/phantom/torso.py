@@ -64,9 +64,9 @@ def _paint_chest(painter: Painter, level: np.ndarray, tissue: Tissue) -> tuple[n
     """
     rng, edge, paint, texture = painter.rng, painter.edge, painter.paint, painter.texture
     # Towards the apex the slices come nearer to the front of the chest, at the left.
-    centre = (rng.normal(34.0, 5.0) + 24.0 * level, rng.normal(30.0, 6.0))
+    center = (rng.normal(34.0, 5.0) + 24.0 * level, rng.normal(30.0, 6.0))
     radii = (rng.normal(150.0, 8.0), rng.normal(172.0, 9.0))
-    skin, angle = painter.blob(centre, radii, rng.normal(12.0, 6.0), 0.03)
+    skin, angle = painter.blob(center, radii, rng.normal(12.0, 6.0), 0.03)
     fat_mm = np.maximum(rng.uniform(9.0, 19.0) * (1.0 + painter.wave(angle, 0.45, (1, 2, 3, 5))), 3.5)
     muscle_mm = np.maximum(rng.uniform(13.0, 19.0) * (1.0 + painter.wave(angle, 0.35, (1, 2, 3))), 6.0)
     # The breast muscle in front, the broad muscle of the back under the arm.
@@ -150,9 +150,9 @@ def _paint_abdomen(painter: Painter, radius: np.ndarray, chest: np.ndarray, tiss
     below = painter.edge(depth + 2.5) * inside
     painter.paint(below, tissue.fat * 0.9 * (1.0 + 0.08 * painter.texture(7.0)))
 
-    for centre, radii, turn_deg, waviness, layers in _organs(rng, tissue):
-        part = painter.near(centre, max(radii) * (1.0 + 2.5 * waviness) + 4.0)
-        distance, _ = part.blob(centre, radii, turn_deg, waviness)
+    for center, radii, turn_deg, waviness, layers in _organs(rng, tissue):
+        part = painter.near(center, max(radii) * (1.0 + 2.5 * waviness) + 4.0)
+        distance, _ = part.blob(center, radii, turn_deg, waviness)
         for inset_mm, signal, roughness, grain_mm in layers:
             part.paint(part.edge(distance + inset_mm) * below[part.window], signal + roughness * part.texture(grain_mm))
 
@@ -160,7 +160,7 @@ def _paint_abdomen(painter: Painter, radius: np.ndarray, chest: np.ndarray, tiss
 Layer = tuple[float, float, float, float]
 """Inset in mm from the organ's outline, signal, roughness of the signal, grain of the roughness in mm."""
 Organ = tuple[tuple[float, float], tuple[float, float], float, float, list[Layer]]
-"""Centre, radii, turn in degrees, waviness, layers from the outside inwards."""
+"""Center, radii, turn in degrees, waviness, layers from the outside inwards."""
 
 
 def _organs(rng: np.random.Generator, tissue: Tissue) -> list[Organ]:

@@ -59,7 +59,7 @@ def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
 
     The volume of a slice is the area of its scar pixels times the distance along the stack's normal for which the slice
     stands. This holds for oblique, flipped and sheared stacks (a sheared voxel's volume is its base times its height) and
-    for unevenly spaced ones, where a slice reaches half way to each neighbour.
+    for unevenly spaced ones, where a slice reaches half way to each neighbor.
 
     Args:
         mask: ``[k, j, i]``, bool.

@@ -55,7 +55,7 @@ def reference_masks(
     Args:
         voxels: ``[k, j, i]``, raw.
         wall: bool ``[k, j, i]``, left-ventricular myocardium with whatever scar there is.
-        cavity: bool ``[k, j, i]``, for the centre of the sectors; None takes the wall's own.
+        cavity: bool ``[k, j, i]``, for the center of the sectors; None takes the wall's own.
         remote: bool ``[k, j, i]``, remote myocardium as a reader drew it; None for :func:`remote_myocardium`.
 
     Raises:
@@ -84,7 +84,7 @@ def reference_masks(
 
 
 def remote_myocardium(voxels: np.ndarray, wall: np.ndarray, cavity: np.ndarray | None = None) -> np.ndarray:
-    """The wall far from scar, found without a reader: in each slice the darkest of six sectors around the cavity's centre.
+    """The wall far from scar, found without a reader: in each slice the darkest of six sectors around the cavity's center.
 
     A reader picks a region that looks normal; so does this. Being the darkest, its mean lies a little low in a slice without
     scar.
@@ -92,7 +92,7 @@ def remote_myocardium(voxels: np.ndarray, wall: np.ndarray, cavity: np.ndarray |
     Args:
         voxels: ``[k, j, i]``, raw.
         wall: bool ``[k, j, i]``.
-        cavity: bool ``[k, j, i]``; None takes the wall's own centre.
+        cavity: bool ``[k, j, i]``; None takes the wall's own center.
 
     Returns:
         bool ``[k, j, i]``; empty in slices whose sectors all have fewer than :data:`LEAST_REMOTE_PX` pixels.

@@ -306,7 +306,7 @@ class ScarSegment:
         """The label map of our segment alone, as large as the volume at least, and its offset.
 
         Segments may share one label map, each with a value of its own. Slicer's functions for writing into a segment then move
-        voxels between label maps and values by rules that depend on overlaps, and can overwrite a neighbour with the wrong value;
+        voxels between label maps and values by rules that depend on overlaps, and can overwrite a neighbor with the wrong value;
         in a label map that is ours alone a slice is a plain array.
         """
         segmentation = node.GetSegmentation()

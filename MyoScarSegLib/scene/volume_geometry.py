@@ -99,7 +99,7 @@ class VolumeGeometry:
     # ------------------------------------------------------------------ boxes
 
     def roi_of(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
-        """A box as an oriented ROI in the world, one slice thick: it ends half way to the nearer neighbour, so that it shows in
+        """A box as an oriented ROI in the world, one slice thick: it ends half way to the nearer neighbor, so that it shows in
         no other slice, however unevenly they are spaced.
 
         Returns:

@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.frame import Frame
-from MyoScarSegLib.study.normalise import NORMALISATION, normalise
+from MyoScarSegLib.study.normalization import NORMALIZATION, normalize
 
 if TYPE_CHECKING:
     import torch
@@ -124,9 +124,9 @@ def check_normalization(record: Mapping[str, str]) -> None:
         ModelError: they differ, or the record is incomplete.
     """
     ours = {
-        "normalisation_version": str(NORMALISATION.version),
-        "low_percentile": str(NORMALISATION.low_percentile),
-        "high_percentile": str(NORMALISATION.high_percentile),
+        "normalisation_version": str(NORMALIZATION.version),
+        "low_percentile": str(NORMALIZATION.low_percentile),
+        "high_percentile": str(NORMALIZATION.high_percentile),
     }
     for key, value in ours.items():
         if record.get(key) != value:
@@ -163,16 +163,16 @@ def _z_score(image: np.ndarray) -> np.ndarray:
 
 
 def _grey_255(image: np.ndarray) -> np.ndarray:
-    return normalise(image) * np.float32(255)
+    return normalize(image) * np.float32(255)
 
 
 _KNOWN = {
     p.id: p
     for p in (
-        Preprocessing("myoscarseg-1", normalise, None, physical=True),
+        Preprocessing("myoscarseg-1", normalize, None, physical=True),
         Preprocessing(
             "myoscarseg-1-sam",
-            normalise,
+            normalize,
             None,
             physical=True,
             mean=(_SAM_MEAN[0] / 255, _SAM_MEAN[1] / 255, _SAM_MEAN[2] / 255),

@@ -22,7 +22,7 @@ from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, prompted
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.segmentation.segmenter_image import SegmenterImage
 from MyoScarSegLib.study.frame import Frame
-from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device, resolve_precision
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class Segmenter:
 
     def _key(self, image: SegmenterImage, frame: Frame) -> EmbeddingKey:
         view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
-        recipe = f"{self.checkpoint.preprocessing} {NORMALISATION}"  # foreign ones may use our normalization, too
+        recipe = f"{self.checkpoint.preprocessing} {NORMALIZATION}"  # foreign ones may use our normalization, too
         return EmbeddingKey(image.content, self.checkpoint.sha256, recipe, view)
 
     @contextmanager

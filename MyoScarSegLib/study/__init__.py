@@ -1,7 +1,7 @@
-"""An LGE study: reading and writing it, its slice stack and geometry, and the one intensity normalisation.
+"""An LGE study: reading and writing it, its slice stack and geometry, and the one intensity normalization.
 
 The names below load on first use, so that importing the package costs nothing. No name may be that of a submodule
-(so ``normalise`` is imported from ``MyoScarSegLib.study.normalise``): importing one puts the module in the name's place.
+(so ``normalize`` is imported from ``MyoScarSegLib.study.normalize``): importing one puts the module in the name's place.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from MyoScarSegLib.study.frame import Frame
     from MyoScarSegLib.study.masks import read_mask
     from MyoScarSegLib.study.names import case_name
-    from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation
+    from MyoScarSegLib.study.normalization import NORMALIZATION, Normalization
     from MyoScarSegLib.study.reader import list_series, read_study
     from MyoScarSegLib.study.series import Series
     from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
     from MyoScarSegLib.study.writer import write_segmentation, write_volume
 
 _HOMES = {
-    "NORMALISATION": "normalise",
+    "NORMALIZATION": "normalization",
     "Frame": "frame",
     "Geometry": "study",
-    "Normalisation": "normalise",
+    "Normalization": "normalization",
     "Reconstruction": "study",
     "Series": "series",
     "Study": "study",
@@ -38,10 +38,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "NORMALISATION",
+    "NORMALIZATION",
     "Frame",
     "Geometry",
-    "Normalisation",
+    "Normalization",
     "Reconstruction",
     "Series",
     "Study",

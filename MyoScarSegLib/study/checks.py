@@ -94,7 +94,7 @@ def implausible_size(shape: tuple[int, ...], pixel_mm: tuple[float, float], dist
     return ""
 
 
-def recognise_reconstruction(voxels: np.ndarray) -> tuple[Reconstruction, str]:
+def recognize_reconstruction(voxels: np.ndarray) -> tuple[Reconstruction, str]:
     """PSIR or magnitude by the values alone, and why. Magnitude cannot be negative; PSIR's nulled tissue is.
 
     Args:

@@ -45,7 +45,7 @@ def stacks_of(images: Iterable[DicomImage]) -> list[DicomStack]:
                 )
         stacks += parts
     stacks = joined(stacks)
-    _recognise_psir(stacks)
+    _recognize_psir(stacks)
     for stack in stacks:
         take_one_per_position(stack)
     _name(stacks)
@@ -166,7 +166,7 @@ def _most_per_position(images: list[DicomImage]) -> int:
     return max(len(group) for group in by_position(images))
 
 
-def _recognise_psir(stacks: list[DicomStack]) -> None:
+def _recognize_psir(stacks: list[DicomStack]) -> None:
     """Believe a description that says PSIR over an image type that says only M, unless the true PSIR lies beside it.
 
     Some scanners mark every image with M, also the PSIR that they store with an offset, as unsigned numbers; others give

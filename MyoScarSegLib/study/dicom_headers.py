@@ -47,7 +47,7 @@ class DicomImage:
         modality, image_type, samples, rows, columns, photometric: as in the file.
         kind: ``"PSIR"``, ``"magnitude"``, ``"phase"``, ``"imaginary"`` or ``""`` where the headers do not say.
         kind_reason: which header says so.
-        position: ``(x, y, z)`` of the centre of the first pixel, LPS mm; None if missing.
+        position: ``(x, y, z)`` of the center of the first pixel, LPS mm; None if missing.
         orientation: unit vectors along a row (i) and along a column (j), 6 numbers; None if missing.
         pixel_spacing: ``(between rows, between columns)`` in mm; None if missing or unusable.
         thickness_mm, slice_location, slice_distance_mm, trigger_time_ms, inversion_time_ms: None if missing.
@@ -61,7 +61,7 @@ class DicomImage:
         gated: the scanner followed the heart.
         signed: the stored values can be negative after rescale.
         slope, intercept: rescale of this image; used where SimpleITK's own will not do.
-        instance_uid: to recognise copies.
+        instance_uid: to recognize copies.
     """
 
     file: Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.study.normalization import NORMALIZATION
 
 #: A border counts as padding without a header's word only if its value lies this far, in ranges of the tissue, from the others.
 _CLEARLY_OUTSIDE = 0.25
@@ -15,7 +15,7 @@ _FEWEST_VALUES = 32
 def fill_padding(voxels: np.ndarray, declared: np.ndarray | None, usable: list[int]) -> np.ndarray | None:
     """Give padding, in place, the value that normalization maps to 0, so that neither range nor display sees it.
 
-    The value is the low percentile of the slice's measured pixels (:data:`NORMALISATION`). Where the headers of
+    The value is the low percentile of the slice's measured pixels (:data:`NORMALIZATION`). Where the headers of
     some or all slices declare none, a border of one value far outside all others counts as such.
 
     Args:
@@ -32,7 +32,7 @@ def fill_padding(voxels: np.ndarray, declared: np.ndarray | None, usable: list[i
             padding |= found
     if not padding.any():
         return None
-    percentile = NORMALISATION.low_percentile
+    percentile = NORMALIZATION.low_percentile
     measured = voxels[usable][~padding[usable]]
     if not measured.size:
         return None
@@ -65,6 +65,6 @@ def _plain_border(voxels: np.ndarray, usable: list[int]) -> np.ndarray | None:
     measured = voxels[usable][~padding[usable]]
     if len(np.unique(measured)) < _FEWEST_VALUES:
         return None
-    low, high = np.percentile(measured, (NORMALISATION.low_percentile, NORMALISATION.high_percentile))
+    low, high = np.percentile(measured, (NORMALIZATION.low_percentile, NORMALIZATION.high_percentile))
     outside = max(measured.min() - value, value - measured.max())
     return padding if outside > _CLEARLY_OUTSIDE * (high - low) else None

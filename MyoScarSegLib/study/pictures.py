@@ -26,7 +26,7 @@ def read_pictures(path: Path) -> FileStack:
     A picture that cannot be decoded becomes a bad slice.
 
     Raises:
-        StudyError: there is no picture, one is in colour, their sizes differ, or none can be decoded.
+        StudyError: there is no picture, one is in color, their sizes differ, or none can be decoded.
     """
     files = picture_files(path) if path.is_dir() else [path]
     if not files:
@@ -71,7 +71,7 @@ def read_grey(file: Path, *, mask: bool = False) -> np.ndarray:
         mask: it holds labels: of a picture with a palette the indices count, and not the colors that stand for them.
 
     Raises:
-        StudyError: it is in colour, or holds several frames.
+        StudyError: it is in color, or holds several frames.
         OSError: it cannot be decoded.
     """
     from PIL import Image, UnidentifiedImageError
@@ -88,13 +88,13 @@ def read_grey(file: Path, *, mask: bool = False) -> np.ndarray:
         raise OSError(str(error)) from error
     if pixels.ndim == 3:
         # The last channel of 2 or 4 is opacity, which says nothing about tissue.
-        colours = pixels[..., : {2: 1, 4: 3}.get(pixels.shape[2], pixels.shape[2])]
-        if (colours != colours[..., :1]).any():
+        colors = pixels[..., : {2: 1, 4: 3}.get(pixels.shape[2], pixels.shape[2])]
+        if (colors != colors[..., :1]).any():
             raise StudyError(
-                f"{file} is a colour picture (red, green and blue differ), so it is no plain LGE slice: perhaps an overlay was "
+                f"{file} is a color picture (red, green and blue differ), so it is no plain LGE slice: perhaps an overlay was "
                 "burnt in. Export it in grey."
             )
-        pixels = colours[..., 0]
+        pixels = colors[..., 0]
     if pixels.dtype == np.bool_:
         return pixels.astype(np.uint8)
     return pixels

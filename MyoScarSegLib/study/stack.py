@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.checks import check_intensities, implausible_size, recognise_reconstruction
+from MyoScarSegLib.study.checks import check_intensities, implausible_size, recognize_reconstruction
 from MyoScarSegLib.study.padding import fill_padding
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.study.uneven import regular_grid
@@ -110,7 +110,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
         notes.append(f"{100 * padding.mean():.0f}% of the pixels are padding outside the measured field; they are shown dark.")
     reconstruction, reason = stack.reconstruction, stack.reconstruction_reason
     if reconstruction is None:
-        reconstruction, reason = recognise_reconstruction(checked.voxels if padding is None else checked.voxels[~padding])
+        reconstruction, reason = recognize_reconstruction(checked.voxels if padding is None else checked.voxels[~padding])
     return Study(
         case=case,
         voxels=checked.voxels,
@@ -159,7 +159,7 @@ def geometry_notes(geometry: Geometry, slices: int) -> list[str]:
             pairs = "; ".join(f"slices {index} and {index + 1} are {gaps[index]:.4g} mm apart" for index in odd)
             notes.append(f"Uneven slice spacing: {pairs}, the others {usual:.4g} mm (slices counted from 0).")
         elif odd:
-            notes.append(f"Uneven slice spacing: neighbouring slices are {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
+            notes.append(f"Uneven slice spacing: neighboring slices are {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
     grid = regular_grid(geometry, (slices, 1, 1))
     if grid is not None and grid.geometry.spacing_mm is not None:
         notes.append(
@@ -172,7 +172,7 @@ def geometry_notes(geometry: Geometry, slices: int) -> list[str]:
         if distance is not None and distance < 0.999 * geometry.spacing_mm[2]:
             notes.append(
                 f"The slices are shifted against each other in plane: their planes are {distance:.4g} mm apart, "
-                f"their centres {geometry.spacing_mm[2]:.4g} mm."
+                f"their centers {geometry.spacing_mm[2]:.4g} mm."
             )
     return notes
 
@@ -213,7 +213,7 @@ def _with_first(file_axis: int) -> tuple[int, int, int]:
 
 
 def _permuted(geometry: Geometry, axes: tuple[int, int, int]) -> Geometry:
-    """The geometry after its array was transposed by ``axes``; the origin, the centre of voxel (0, 0, 0), stays."""
+    """The geometry after its array was transposed by ``axes``; the origin, the center of voxel (0, 0, 0), stays."""
     if axes == (0, 1, 2):
         return geometry
     columns = [2 - file_axis for file_axis in reversed(axes)]

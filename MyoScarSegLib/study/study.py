@@ -22,13 +22,13 @@ class Geometry:
     """Where the voxels of an array ``[k, j, i]`` lie, in LPS millimetres (DICOM's and SimpleITK's frame).
 
     Attributes:
-        spacing_mm: ``(i, j, k)`` distances between neighbouring columns, rows and slices; ``k`` is the nominal distance
-            *between slice centres* (not the slice thickness). None if the input carries no spacing.
-        origin_mm: ``(x, y, z)`` of the centre of voxel (0, 0, 0).
+        spacing_mm: ``(i, j, k)`` distances between neighboring columns, rows and slices; ``k`` is the nominal distance
+            *between slice centers* (not the slice thickness). None if the input carries no spacing.
+        origin_mm: ``(x, y, z)`` of the center of voxel (0, 0, 0).
         direction: 3 x 3; its columns are the unit vectors of i, j and k. They need not be orthogonal.
-        slice_positions_mm: position of each slice centre along the stack's normal, in slice order, if the slices are
+        slice_positions_mm: position of each slice center along the stack's normal, in slice order, if the slices are
             unevenly spaced; None if they are even (then ``spacing_mm[2]`` says all).
-        slice_origins_mm: ``(slices, 3)`` centre of voxel (i=0, j=0) of each slice, given with ``slice_positions_mm``.
+        slice_origins_mm: ``(slices, 3)`` center of voxel (i=0, j=0) of each slice, given with ``slice_positions_mm``.
     """
 
     spacing_mm: tuple[float, float, float] | None
@@ -63,7 +63,7 @@ class Geometry:
         """Length along the stack's normal that each of ``slices`` slices stands for; None without spacing.
 
         An even stack gives the distance between slices, whatever the slice thickness. In an uneven stack a slice reaches
-        half way to each neighbour, and an end slice as far outwards as inwards.
+        half way to each neighbor, and an end slice as far outwards as inwards.
         """
         if self.spacing_mm is None:
             return None

@@ -42,7 +42,7 @@ def write_volume(path: Path | str, array: np.ndarray, study: Study) -> None:
 
 
 def write_segmentation(path: Path | str, mask: np.ndarray, study: Study, provenance: dict[str, str] | None = None) -> None:
-    """Write ``mask`` as a ``.seg.nrrd`` that 3D Slicer opens as a segmentation with one named, coloured, coded segment.
+    """Write ``mask`` as a ``.seg.nrrd`` that 3D Slicer opens as a segmentation with one named, colored, coded segment.
 
     Args:
         path: ends in ``.seg.nrrd``.

@@ -53,7 +53,7 @@ def read_job_data(
         job: the job.
         manifest: where the training keeps its split.
         progress: called while reading.
-        cancel: honoured while reading.
+        cancel: honored while reading.
         source: gives the data, in place of the job's folder.
 
     Raises:
@@ -103,7 +103,7 @@ def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[st
 
 
 def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str, Any]:
-    """What a model card says of the data, the job, the licence and the limits."""
+    """What a model card says of the data, the job, the license and the limits."""
     data = used.data
     known = data.kind == "emidec"
     return {

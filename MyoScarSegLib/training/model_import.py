@@ -21,7 +21,7 @@ def import_model(file: Path, name: str = "", *, progress: Progress = no_progress
         file: the ``.safetensors`` file, or the card beside it.
         name: that it gets; empty for the card's or the file's, with a number if that is taken.
         progress: counts bytes.
-        cancel: honoured while copying.
+        cancel: honored while copying.
 
     Raises:
         ModelError: it is no model of MyoScarSeg, is damaged, or is not what its card says, or the name is taken.

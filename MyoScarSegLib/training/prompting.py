@@ -1,4 +1,4 @@
-"""Prompts for training that look like real ones: boxes as detectors and hurried readers draw them, false alarms, and clicks.
+"""Prompts for training that look like real ones: boxes as detectors and jittered readers draw them, false alarms, and clicks.
 
 What a box asks for depends on the picture and the box alone (:func:`~MyoScarSegLib.training.prompt_boxes.answer_to`):
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
 
-#: A slice with fewer grey levels shows nothing by which it could be recognised.
+#: A slice with fewer grey levels shows nothing by which it could be recognized.
 _FEWEST_GREYS = 16
 
 
@@ -144,7 +144,7 @@ def check_leakage(split: Split, slices: Iterable[LabeledSlice]) -> None:
     """Refuse a split that trains and validates on one picture under two patients' names.
 
     No split has a patient on both sides: :class:`Split` refuses to be made so. Pictures are compared as the networks see them
-    (normalised), so another bit depth or scale does not hide one. Blank slices are left out.
+    (normalized), so another bit depth or scale does not hide one. Blank slices are left out.
 
     Raises:
         StudyError: there is such a picture; the message names the slices.
@@ -170,7 +170,7 @@ def picture_digest(image: np.ndarray) -> str | None:
     Args:
         image: ``[rows, columns]``, raw values.
     """
-    seen = np.round(normalise(image) * 255).astype(np.uint8)
+    seen = np.round(normalize(image) * 255).astype(np.uint8)
     if len(np.unique(seen)) < _FEWEST_GREYS:
         return None
     return hashlib.sha256(f"{seen.shape}".encode() + seen.tobytes()).hexdigest()

@@ -67,7 +67,7 @@ class TrainJob:
         data_kind: of the data set, where its content does not tell.
         labels: what the values in its label files mean, where the data set does not say.
         patients: regular expression that finds the patient in names of files, where needed.
-        licence, citation: of the data, for the model card; None for what is known of the data.
+        license, citation: of the data, for the model card; None for what is known of the data.
 
     Raises:
         ModelError: a value makes no sense; it is named.
@@ -165,7 +165,7 @@ def run(
     Args:
         job: what.
         progress: called after every step.
-        cancel: honoured within one step.
+        cancel: honored within one step.
         hooks: for whoever watches.
 
     Returns:

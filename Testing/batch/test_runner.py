@@ -30,11 +30,11 @@ def result(of: Study, boxes=(), points=(), mask=None) -> Result:
     return Result(of, probability, 0.5, tuple(boxes), tuple(points))
 
 
-def coloured(path, colour) -> int:
-    """How many pixels of a picture are near a colour ``#rrggbb``."""
+def colored(path, color) -> int:
+    """How many pixels of a picture are near a color ``#rrggbb``."""
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
-    wanted = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    wanted = [int(color[n : n + 2], 16) for n in (1, 3, 5)]
     return int((np.abs(pixels - wanted).max(axis=-1) < 25).sum())
 
 
@@ -69,14 +69,14 @@ def test_overlay_shows_mask_boxes_by_state_and_points(tmp_path):
     ]
     write_overlay(tmp_path / "all.png", result(one, boxes, [Point(3, 10, 10), Point(3, 20, 20, False)], mask), mask)
     write_overlay(tmp_path / "none.png", result(one))
-    for colour in ("#ff5a4f", "#ffd166", "#4cc9f0", "#ff8fd6"):
-        assert coloured(tmp_path / "all.png", colour) > 20, colour
-        assert coloured(tmp_path / "none.png", colour) < coloured(tmp_path / "all.png", colour)
+    for color in ("#ff5a4f", "#ffd166", "#4cc9f0", "#ff8fd6"):
+        assert colored(tmp_path / "all.png", color) > 20, color
+        assert colored(tmp_path / "none.png", color) < colored(tmp_path / "all.png", color)
 
 
 def test_boxes_picture_has_no_mask(tmp_path):
     write_boxes_picture(tmp_path / "boxes.png", study(), [Box(0, 4, 6, 30, 40)])
-    assert coloured(tmp_path / "boxes.png", "#ffd166") > 20 and coloured(tmp_path / "boxes.png", "#ff5a4f") == 0
+    assert colored(tmp_path / "boxes.png", "#ffd166") > 20 and colored(tmp_path / "boxes.png", "#ff5a4f") == 0
 
 
 @pytest.mark.parametrize(("slices", "rows", "columns"), [(1, 48, 40), (2, 48, 40), (30, 24, 20), (4, 200, 10), (4, 10, 200)])

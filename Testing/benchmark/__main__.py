@@ -113,7 +113,7 @@ def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
     pipeline = Pipeline(segmenter=segmenter)
     _ = pipeline.detector
     figures["find_heart_s"] = _seconds(lambda: pipeline.heart_center(study), 1)[0]
-    centre = pipeline.heart_center(study)
+    center = pipeline.heart_center(study)
     figures["propose_s"] = statistics.median(_seconds(lambda: pipeline.propose(study), 3))
     segmenter.cache.clear()
     figures["segment_s"] = _seconds(lambda: pipeline.segment(study, boxes), 1)[0]
@@ -127,7 +127,7 @@ def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
             dx0, dy0, dx1, dy1 = rng.uniform(-2, 2, 4)
             moved = Box(box.slice, box.x0 + dx0, box.y0 + dy0, max(box.x1 + dx1, box.x0 + 3), max(box.y1 + dy1, box.y0 + 3))
             start = time.perf_counter()
-            prediction = segmenter.predict(SegmenterImage(study.voxels[box.slice], spacing, centre), [moved])
+            prediction = segmenter.predict(SegmenterImage(study.voxels[box.slice], spacing, center), [moved])
             _ = sigmoid(prediction.logits) >= 0.5
             edits.append(time.perf_counter() - start)
     figures["edit_median_s"] = statistics.median(edits)

@@ -161,15 +161,15 @@ def _epoch(network: Any, phase: Phase, processes: Processes, slices: int) -> flo
 
     import torch
 
-    optimiser = torch.optim.AdamW(parameter_groups(network, phase.rates))
+    optimizer = torch.optim.AdamW(parameter_groups(network, phase.rates))
     averaged = copy.deepcopy(network)
     stepper = Stepper(network, phase.loss, processes)
     began = time.process_time()
     for first in range(0, slices, phase.batch):
         places = range(first, min(first + phase.batch, slices))
         stepper.gradients(places, lambda place: phase.item(0, place, place), lambda place: (0, place))
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         average_into(averaged, network, 0.99)
     return time.process_time() - began
 

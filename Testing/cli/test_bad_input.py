@@ -37,13 +37,13 @@ def four_dimensional(folder):
     return folder / "bad.nii.gz"
 
 
-def in_colour(folder):
+def in_color(folder):
     image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (4, 48, 40, 3)).astype(np.uint8), isVector=True)
     sitk.WriteImage(image, str(folder / "bad.nrrd"))
     return folder / "bad.nrrd"
 
 
-def coloured_pictures(folder):
+def colored_pictures(folder):
     from PIL import Image
 
     (folder / "bad").mkdir()
@@ -113,8 +113,8 @@ UNREADABLE = {
     folder_of_other_files: ("no DICOM file", "report.txt"),
     no_lge_series: ("CT", "series"),
     four_dimensional: ("4D", "3D volume"),
-    in_colour: ("3 values per voxel", "gray"),
-    coloured_pictures: ("colour picture", "grey"),
+    in_color: ("3 values per voxel", "gray"),
+    colored_pictures: ("color picture", "grey"),
     one_slice: ("only one slice", "whole stack"),
     all_nan: ("none of its 4 slices", "NaN"),
     constant: ("same value", "Check the export"),

@@ -129,7 +129,7 @@ def test_a_segmenter_of_an_unknown_preprocessing_is_refused(refused, tmp_path):
     assert "myoscarseg-9" in message and "myoscarseg-1" in message
 
 
-def test_a_segmenter_of_another_normalisation_is_refused(refused, tmp_path):
+def test_a_segmenter_of_another_normalization_is_refused(refused, tmp_path):
     message = refused(segmenter=write_segmenter(tmp_path / "new.safetensors", high_percentile="99.0"))
     assert "normalisation" in message and "99.0" in message and "99.8" in message
 
@@ -139,12 +139,12 @@ def test_preprocessing_that_contradicts_the_checkpoint_is_refused(refused):
     assert "myoscarseg-1" in message and "'sam'" in message
 
 
-def test_a_detector_of_another_normalisation_is_refused(refused, tmp_path):
+def test_a_detector_of_another_normalization_is_refused(refused, tmp_path):
     from MyoScarSegLib.detection.architecture import build_network
     from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, save_checkpoint
-    from MyoScarSegLib.study.normalise import Normalisation
+    from MyoScarSegLib.study.normalization import Normalization
 
-    record = DetectorRecord("yolo11n", ("scar",), 64, 0.5, 0.5, normalisation=Normalisation(high_percentile=90.0))
+    record = DetectorRecord("yolo11n", ("scar",), 64, 0.5, 0.5, normalisation=Normalization(high_percentile=90.0))
     save_checkpoint(tmp_path / "other.safetensors", build_network("yolo11n", channels=1, classes=1), record)
     message = refused(detector=tmp_path / "other.safetensors")
     assert "90.0" in message and "99.8" in message

@@ -15,15 +15,15 @@ from MyoScarSegLib import models as models_package
 from MyoScarSegLib.cli import models as command
 from MyoScarSegLib.models import Registry
 from MyoScarSegLib.models import download as download_module
-from Testing.support.models_server import Behaviour, serving, sha256, write_index
+from Testing.support.models_server import Behavior, serving, sha256, write_index
 
 CONTENT = b"weights " * 50_000
 
 
 @pytest.fixture
 def server():
-    with serving(Behaviour(CONTENT)) as behaviour:
-        yield behaviour
+    with serving(Behavior(CONTENT)) as behavior:
+        yield behavior
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_labels_are_asked_for_by_name():
         found_on(spot(), image, labels=("liver",))
 
 
-def test_thresholds_are_honoured_and_checked():
+def test_thresholds_are_honored_and_checked():
     image = slice_with_spot(256, 256, (20, 30, 77, 81))
     assert found_on(spot(), image, confidence=0.95) == []
     assert len(found_on(spot(), image, iou=1.0)) == 2
@@ -114,7 +114,7 @@ def test_box_is_clipped_to_the_slice():
     assert found[0].x1 == 80.0
 
 
-def test_input_is_the_projects_normalisation_padded_to_the_stride():
+def test_input_is_the_projects_normalization_padded_to_the_stride():
     detector = spot()
     image = slice_with_spot(100, 200, (20, 30, 77, 81))
     found_on(detector, image)
@@ -126,7 +126,7 @@ def test_input_is_the_projects_normalisation_padded_to_the_stride():
     assert torch.allclose(detector._network.seen, seen, atol=1e-3)
 
 
-def test_ultralytics_input_has_three_equal_channels_and_centred_grey_padding():
+def test_ultralytics_input_has_three_equal_channels_and_centerd_grey_padding():
     detector = spot(preprocessing="ultralytics", channels=3, size=640)
     found_on(detector, slice_with_spot(150, 200, (20, 30, 77, 81)))
     seen = detector._network.seen
@@ -209,7 +209,7 @@ def heart(rows=256, columns=256, at=(100, 90), scar=True):
 
 @pytest.mark.parametrize("spacing", [None, (1.5, 1.5), (1.0, 1.25)])
 @pytest.mark.parametrize("at", [(100, 90), (214, 2), (60, 214)])
-def test_scar_is_found_in_a_second_look_at_the_heart_normalised_by_itself(at, spacing):
+def test_scar_is_found_in_a_second_look_at_the_heart_normalized_by_itself(at, spacing):
     detector = two_looks()
     found = found_on(detector, heart(at=at), slice_index=2, pixel_spacing_mm=spacing)
     assert [(b.label, b.slice) for b in found] == [("scar", 2)]

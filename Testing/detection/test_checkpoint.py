@@ -13,7 +13,7 @@ from MyoScarSegLib.detection import load_detector
 from MyoScarSegLib.detection.architecture import build_network
 from MyoScarSegLib.detection.detector_checkpoint import DetectorRecord, SecondLook, load_checkpoint, read_record, save_checkpoint
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.study.normalise import Normalisation
+from MyoScarSegLib.study.normalization import Normalization
 
 RECORD = DetectorRecord("yolo11n", ("scar", "lv"), 256, 0.3, 0.5, SecondLook(128, 1.6, 0.05), training={"seed": 0})
 
@@ -61,8 +61,8 @@ def test_file_is_small_enough_to_ship(saved):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"normalisation": {"version": 2, "low_percentile": 0.5, "high_percentile": 99.8}}, "normalises"),
-        ({"normalisation": {"version": 1, "low_percentile": 1.0, "high_percentile": 99.8}}, "normalises"),
+        ({"normalisation": {"version": 2, "low_percentile": 0.5, "high_percentile": 99.8}}, "normalizes"),
+        ({"normalisation": {"version": 1, "low_percentile": 1.0, "high_percentile": 99.8}}, "normalizes"),
         ({"task": "segment"}, "segment"),
         ({"format": "myoscarseg-segmenter"}, "not a detector"),
         ({"version": 99}, "version"),
@@ -84,9 +84,9 @@ def test_unfit_record_is_refused(saved, changes, word):
         load_checkpoint(rewritten(saved, **changes))
 
 
-def test_other_normalisation_says_what_to_do(network, tmp_path):
+def test_other_normalization_says_what_to_do(network, tmp_path):
     path = tmp_path / "old.safetensors"
-    save_checkpoint(path, network, replace(RECORD, normalisation=Normalisation(version=7), program="9.9"))
+    save_checkpoint(path, network, replace(RECORD, normalisation=Normalization(version=7), program="9.9"))
     with pytest.raises(ModelError, match=r"Use MyoScarSeg 9\.9, or train"):
         read_record(path)
 

@@ -13,7 +13,7 @@ from MyoScarSegLib.errors import Cancelled, DownloadError
 from MyoScarSegLib.models import download as download_module
 from MyoScarSegLib.models.download import download
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.models_server import Behaviour, serving
+from Testing.support.models_server import Behavior, serving
 
 CONTENT = np.random.default_rng(1).bytes(600_000)
 
@@ -34,7 +34,7 @@ def part(tmp_path):
 
 def test_whole_file_arrives_and_progress_ends_at_its_size(part):
     seen = []
-    with serving(Behaviour(CONTENT)) as server:
+    with serving(Behavior(CONTENT)) as server:
         download(server.url, part, size=len(CONTENT), progress=lambda *step: seen.append(step))
     assert part.read_bytes() == CONTENT
     assert seen[0][0] == 0 and seen[-1][:2] == (len(CONTENT), len(CONTENT))
@@ -43,21 +43,21 @@ def test_whole_file_arrives_and_progress_ends_at_its_size(part):
 
 
 def test_broken_connection_is_continued_where_it_broke(part):
-    with serving(Behaviour(CONTENT, cuts=[250_000])) as server:
+    with serving(Behavior(CONTENT, cuts=[250_000])) as server:
         download(server.url, part, size=len(CONTENT))
     assert part.read_bytes() == CONTENT
     assert server.asked == [None, "bytes=250000-"]
 
 
 def test_server_that_ignores_ranges_is_read_from_the_start(part):
-    with serving(Behaviour(CONTENT, ranges=False, cuts=[250_000])) as server:
+    with serving(Behavior(CONTENT, ranges=False, cuts=[250_000])) as server:
         download(server.url, part, size=len(CONTENT))
     assert part.read_bytes() == CONTENT
 
 
 def test_interrupted_call_is_continued_by_the_next(part, attempts):
     attempts(1)
-    with serving(Behaviour(CONTENT, cuts=[250_000, 250_000])) as server:
+    with serving(Behavior(CONTENT, cuts=[250_000, 250_000])) as server:
         with pytest.raises(DownloadError):
             download(server.url, part, size=len(CONTENT))
         attempts(3)
@@ -69,7 +69,7 @@ def test_interrupted_call_is_continued_by_the_next(part, attempts):
 def test_beginning_of_a_file_that_changed_meanwhile_is_not_continued(part, attempts):
     attempts(1)
     other = CONTENT[::-1]
-    with serving(Behaviour(CONTENT, cuts=[250_000])) as server:
+    with serving(Behavior(CONTENT, cuts=[250_000])) as server:
         with pytest.raises(DownloadError):
             download(server.url, part)
         server.content, server.tag = other, '"two"'
@@ -78,7 +78,7 @@ def test_beginning_of_a_file_that_changed_meanwhile_is_not_continued(part, attem
 
 
 def test_beginning_that_the_server_does_not_vouch_for_is_not_continued(part):
-    with serving(Behaviour(CONTENT, tag=None, cuts=[250_000])) as server:
+    with serving(Behavior(CONTENT, tag=None, cuts=[250_000])) as server:
         download(server.url, part, size=len(CONTENT))
     assert part.read_bytes() == CONTENT
     assert server.asked == [None, None]
@@ -86,28 +86,28 @@ def test_beginning_that_the_server_does_not_vouch_for_is_not_continued(part):
 
 def test_beginning_longer_than_the_file_is_dropped(part):
     part.write_bytes(CONTENT + b"more")
-    with serving(Behaviour(CONTENT)) as server:
+    with serving(Behavior(CONTENT)) as server:
         download(server.url, part, size=len(CONTENT), blind_resume=True)
     assert part.read_bytes() == CONTENT
 
 
 def test_range_that_the_server_cannot_satisfy_starts_again(part):
     part.write_bytes(CONTENT + b"more")
-    with serving(Behaviour(CONTENT)) as server:
+    with serving(Behavior(CONTENT)) as server:
         download(server.url, part, blind_resume=True)
     assert part.read_bytes() == CONTENT
     assert len(server.asked) == 2
 
 
 def test_temporary_errors_are_tried_again(part):
-    with serving(Behaviour(CONTENT, statuses=[503, 429, 200])) as server:
+    with serving(Behavior(CONTENT, statuses=[503, 429, 200])) as server:
         download(server.url, part)
     assert part.read_bytes() == CONTENT
     assert len(server.asked) == 3
 
 
 def test_temporary_errors_end_after_some_attempts(part):
-    with serving(Behaviour(CONTENT, statuses=[503] * 9)) as server, pytest.raises(DownloadError, match="503"):
+    with serving(Behavior(CONTENT, statuses=[503] * 9)) as server, pytest.raises(DownloadError, match="503"):
         download(server.url, part)
     assert len(server.asked) == 3
 
@@ -115,33 +115,33 @@ def test_temporary_errors_end_after_some_attempts(part):
 def test_connection_that_breaks_often_but_gets_further_is_kept_up(part, attempts):
     attempts(2)
     cuts = [100_000, 200_000, 300_000, 400_000, 500_000]
-    with serving(Behaviour(CONTENT, cuts=cuts)) as server:
+    with serving(Behavior(CONTENT, cuts=cuts)) as server:
         download(server.url, part, size=len(CONTENT))
     assert part.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_final_errors_are_not_tried_again(part, status):
-    with serving(Behaviour(CONTENT, statuses=[status])) as server, pytest.raises(DownloadError, match=str(status)):
+    with serving(Behavior(CONTENT, statuses=[status])) as server, pytest.raises(DownloadError, match=str(status)):
         download(server.url, part)
     assert len(server.asked) == 1
 
 
 def test_file_of_another_size_is_refused_before_it_is_read(part):
-    with serving(Behaviour(b"<html>sign in</html>")) as server, pytest.raises(DownloadError, match="has 20 bytes"):
+    with serving(Behavior(b"<html>sign in</html>")) as server, pytest.raises(DownloadError, match="has 20 bytes"):
         download(server.url, part, size=len(CONTENT))
     assert not part.exists()
 
 
 @pytest.mark.parametrize("headers", [{"Content-Type": "text/html; charset=utf-8"}, {"Content-Encoding": "gzip"}])
 def test_answer_that_is_not_the_file_itself_is_refused(part, headers):
-    with serving(Behaviour(CONTENT, headers=headers)) as server, pytest.raises(DownloadError, match="instead of the file"):
+    with serving(Behavior(CONTENT, headers=headers)) as server, pytest.raises(DownloadError, match="instead of the file"):
         download(server.url, part)
     assert not part.exists()
 
 
 def test_length_that_is_not_announced_is_no_hindrance(part):
-    with serving(Behaviour(CONTENT, length=False)) as server:
+    with serving(Behavior(CONTENT, length=False)) as server:
         download(server.url, part)
     assert part.read_bytes() == CONTENT
 
@@ -161,19 +161,19 @@ def test_only_https_is_used(part, url):
 
 
 def test_redirect_away_from_https_is_refused(part):
-    away = Behaviour(CONTENT, redirect="http://example.org/weights.pth")
+    away = Behavior(CONTENT, redirect="http://example.org/weights.pth")
     with serving(away) as server, pytest.raises(DownloadError, match="https only"):
         download(server.url, part)
 
 
 def test_redirect_is_followed(part):
-    with serving(Behaviour(CONTENT)) as target, serving(Behaviour(b"", redirect=target.url)) as server:
+    with serving(Behavior(CONTENT)) as target, serving(Behavior(b"", redirect=target.url)) as server:
         download(server.url, part)
     assert part.read_bytes() == CONTENT
 
 
 def test_proxy_of_the_environment_is_used(part, monkeypatch):
-    with serving(Behaviour(CONTENT)) as proxy:
+    with serving(Behavior(CONTENT)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
         download("http://localhost:1/weights.pth", part)
@@ -184,7 +184,7 @@ def test_proxy_of_the_environment_is_used(part, monkeypatch):
 def test_cancel_is_honored_at_once_and_keeps_what_arrived(part, pause_s):
     cancel = CancelToken()
     start = time.monotonic()
-    with serving(Behaviour(CONTENT, pause_s=pause_s)) as server:
+    with serving(Behavior(CONTENT, pause_s=pause_s)) as server:
         threading.Timer(0.3, cancel.cancel).start()
         with pytest.raises(Cancelled):
             download(server.url, part, size=len(CONTENT), cancel=cancel)
@@ -201,6 +201,6 @@ def test_cancel_between_attempts_does_not_wait_for_the_next(part, monkeypatch):
             monkeypatch.setattr(download_module.time, "sleep", slept.append)
             cancel.cancel()
 
-    with serving(Behaviour(CONTENT, statuses=[503] * 9)) as server, pytest.raises(Cancelled):
+    with serving(Behavior(CONTENT, statuses=[503] * 9)) as server, pytest.raises(Cancelled):
         download(server.url, part, progress=progress, cancel=cancel)
     assert len(server.asked) == 1 and slept == []

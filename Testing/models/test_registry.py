@@ -18,7 +18,7 @@ from MyoScarSegLib.errors import Cancelled, DownloadError, ModelError, OutputErr
 from MyoScarSegLib.models import Registry, is_trusted, pip_wheel, trust
 from MyoScarSegLib.models import download as download_module
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.models_server import Behaviour, serving, sha256, write_index, write_wheel
+from Testing.support.models_server import Behavior, serving, sha256, write_index, write_wheel
 
 CONTENT = np.random.default_rng(2).bytes(400_000)
 OTHER = CONTENT[::-1]
@@ -34,8 +34,8 @@ WHEEL = {
 
 @pytest.fixture
 def server():
-    with serving(Behaviour(CONTENT)) as behaviour:
-        yield behaviour
+    with serving(Behavior(CONTENT)) as behavior:
+        yield behavior
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_large_stack_shows_all_slices_with_something_on_them_first():
 
 
 @pytest.mark.parametrize("slices", [2, 75])
-def test_scar_is_drawn_in_its_colour(slices, tmp_path):
+def test_scar_is_drawn_in_its_color(slices, tmp_path):
     probability = np.zeros((slices, 40, 50), dtype=np.float32)
     empty = tmp_path / "empty.png"
     write_overlay(empty, Result(study(slices), probability, 0.5))

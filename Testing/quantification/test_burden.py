@@ -46,7 +46,7 @@ def test_each_slice_is_listed_with_its_own_area_volume_and_mass():
     assert burden.mass_g == pytest.approx(0.3528)
 
 
-def test_uneven_stack_weighs_each_slice_by_the_way_to_its_neighbours():
+def test_uneven_stack_weighs_each_slice_by_the_way_to_its_neighbors():
     positions = np.array([0.0, 10.0, 30.0, 36.0])
     origins = np.outer(positions, [0.0, 0.0, 1.0])
     geometry = Geometry(spacing_mm=(1.0, 1.0, 10.0), slice_positions_mm=positions, slice_origins_mm=origins)

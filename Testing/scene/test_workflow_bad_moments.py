@@ -218,14 +218,14 @@ def test_volumes_that_are_no_stack_of_slices(workflow, scene):
         return node
 
     four_dimensional = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 5))
-    colour = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 3))
+    color = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 3))
     single = made("vtkMRMLScalarVolumeNode", (1, 30, 32))
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Odd one")
     labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Odd one")
     before = fingerprint(scene)
     for node, words in (
         (four_dimensional, "5 numbers per voxel"),
-        (colour, "3 numbers per voxel"),
+        (color, "3 numbers per voxel"),
         (single, "one slice"),
         (empty, "no image"),
         (labels, "label map"),

@@ -167,7 +167,7 @@ def test_a_preprocessing_that_this_version_lacks_is_refused(tmp_path, state, unk
     ("key", "value"),
     [("normalisation_version", "2"), ("low_percentile", "1.0"), ("high_percentile", "99.5"), ("normalisation_version", None)],
 )
-def test_ours_of_another_normalisation_is_refused(tmp_path, state, key, value):
+def test_ours_of_another_normalization_is_refused(tmp_path, state, key, value):
     with pytest.raises(ModelError, match=rf"another intensity normalization \({key}"):
         read_checkpoint(_own(tmp_path / "own.safetensors", state, **{key: value}))
 

@@ -15,7 +15,7 @@ from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from Testing.support.sam_factory import litemedsam_state
 
 _SIDE = 32
@@ -51,7 +51,7 @@ def test_prediction_is_what_training_sees(segmenter, own_state, image):
 
     network = build(own_state, _SIDE)
     x0, y0 = 4, 8  # of the window of 32 mm around the center
-    window = normalise(image.voxels)[y0 : y0 + _SIDE, x0 : x0 + _SIDE]
+    window = normalize(image.voxels)[y0 : y0 + _SIDE, x0 : x0 + _SIDE]
     seen = hint[y0 : y0 + _SIDE, x0 : x0 + _SIDE]
     prompt = (box.x0 - x0, box.y0 - y0, box.x1 - x0, box.y1 - y0)
     clicks = np.array([(p.x - x0, p.y - y0, float(p.positive)) for p in points])

@@ -57,7 +57,7 @@ def test_sam_gets_its_mean_and_deviation_with_the_long_side_1024_and_zeros_below
     for channel in range(3):
         expected = (grey - MEAN[channel]) / DEVIATION[channel]
         assert np.abs(tensor[channel, :614] - expected).max() < 1e-3
-    assert not tensor[:, 614:].any()  # padded after normalising: zero, not minus mean over deviation
+    assert not tensor[:, 614:].any()  # padded after normalizing: zero, not minus mean over deviation
 
 
 def test_a_high_slice_is_padded_on_the_right(image):
@@ -148,5 +148,5 @@ def test_every_preprocessing_of_the_registry_is_known():
         assert preprocessing(entry.preprocessing).id == entry.preprocessing
 
 
-def test_the_record_of_this_programs_normalisation_is_accepted():
+def test_the_record_of_this_programs_normalization_is_accepted():
     check_normalization({"normalisation_version": "1", "low_percentile": "0.5", "high_percentile": "99.8", "more": "x"})

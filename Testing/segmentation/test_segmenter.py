@@ -164,7 +164,7 @@ def test_moving_image_and_prompts_together_moves_the_answer(lite):
     big = np.random.default_rng(2).gamma(2, 100, (100, 120))
     box = Box(0, 30, 35, 50, 52, source="yolo")
     first = lite.predict(SegmenterImage(big[:80, :90], (1.0, 1.0), (42.0, 44.0)), [box]).logits
-    # The percentiles that normalise a slice must stay: the same pixels, rolled.
+    # The percentiles that normalize a slice must stay: the same pixels, rolled.
     rolled = SegmenterImage(np.roll(big[:80, :90], (7, 11), axis=(0, 1)), (1.0, 1.0), (53.0, 51.0))
     second = lite.predict(rolled, [Box(0, 41, 42, 61, 59, source="yolo")]).logits
     assert np.abs(second[7 + 24 : 7 + 64, 11 + 22 : 11 + 62] - first[24:64, 22:62]).max() < 1e-4

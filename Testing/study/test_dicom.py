@@ -434,7 +434,7 @@ def _compress(dataset, compressor, scratch):
     dataset.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
 
 
-def test_colour_series_is_not_readable(tmp_path):
+def test_color_series_is_not_readable(tmp_path):
     for k in range(4):
         pixels = np.zeros((12, 14), dtype=np.uint8)
         dataset = new_dataset(pixels, SeriesInstanceUID="1.2.5", SeriesNumber=1, SeriesDescription="LGE sax")

@@ -9,7 +9,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study import Reconstruction, read_study
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from Testing.support.dicom_factory import new_dataset, write_dataset, write_enhanced, write_series
 
 UNNAMED = {"description": "LGE_SAX", "image_type": ("ORIGINAL", "PRIMARY", "OTHER")}
@@ -46,10 +46,10 @@ def assert_padding_is_not_seen(study, array):
     """Only padded pixels differ, they are the darkest, and the measured ones look as if the padding had been air."""
     pad = np.broadcast_to(ring(array.shape[1:]), array.shape)
     assert np.allclose(study.voxels[~pad], array[~pad])
-    assert normalise(study.voxels[2])[pad[2]].max() < 1e-4
+    assert normalize(study.voxels[2])[pad[2]].max() < 1e-4
     clean = array.astype(float)
     clean[pad] = np.percentile(array[~pad], 0.5)
-    assert np.allclose(normalise(study.voxels[2]), normalise(clean[2]), atol=0.03)
+    assert np.allclose(normalize(study.voxels[2]), normalize(clean[2]), atol=0.03)
     assert any("padding" in note for note in study.notes)
 
 

@@ -33,10 +33,10 @@ def frames(draw):
     )
 
 
-def _blob(shape: tuple[int, int], centre: tuple[float, float], sigma: tuple[float, float]) -> np.ndarray:
-    """A Gaussian with its centre (x, y) in pixel edges: pixel (0, 0) is sampled at (0.5, 0.5)."""
+def _blob(shape: tuple[int, int], center: tuple[float, float], sigma: tuple[float, float]) -> np.ndarray:
+    """A Gaussian with its center (x, y) in pixel edges: pixel (0, 0) is sampled at (0.5, 0.5)."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
-    return np.exp(-(((x - centre[0]) / sigma[0]) ** 2 + ((y - centre[1]) / sigma[1]) ** 2) / 2).astype(np.float32)
+    return np.exp(-(((x - center[0]) / sigma[0]) ** 2 + ((y - center[1]) / sigma[1]) ** 2) / 2).astype(np.float32)
 
 
 def _centroid(image: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ def test_the_edges_of_the_region_are_the_edges_of_the_content(frame):
 
 @settings(deadline=None, max_examples=40)
 @given(frame=frames(), at=st.tuples(unit, unit))
-def test_a_blob_lands_in_the_input_where_its_centre_is_mapped_to(frame, at):
+def test_a_blob_lands_in_the_input_where_its_center_is_mapped_to(frame, at):
     # The blob is wide enough to be sampled well in both grids, and keeps clear of every edge that would cut it.
     # Narrower ones measure the ripple of sampling, not the mapping: at 4 pixels it reaches a hundredth of a pixel.
     sigma = np.maximum(6.0, 6.0 / np.array(frame.scale))
@@ -78,16 +78,16 @@ def test_a_blob_lands_in_the_input_where_its_centre_is_mapped_to(frame, at):
     high = np.minimum((frame.shape[1], frame.shape[0]), frame.region[2:]) - 5 * sigma
     if (high <= low).any():
         return
-    centre = low + (high - low) * at
-    there = frame.image_to_input(_blob(frame.shape, tuple(centre), tuple(sigma))).numpy()
+    center = low + (high - low) * at
+    there = frame.image_to_input(_blob(frame.shape, tuple(center), tuple(sigma))).numpy()
     assert there.shape == frame.size
     # In native pixels, in which the promise is made.
-    assert np.abs(frame.to_native(_centroid(there)) - centre).max() < 0.01
+    assert np.abs(frame.to_native(_centroid(there)) - center).max() < 0.01
 
 
 @settings(deadline=None, max_examples=40)
 @given(frame=frames(), at=st.tuples(unit, unit), coarser=st.sampled_from([1, 2, 4]))
-def test_a_blob_in_the_output_lands_in_the_slice_where_its_centre_is_mapped_to(frame, at, coarser):
+def test_a_blob_in_the_output_lands_in_the_slice_where_its_center_is_mapped_to(frame, at, coarser):
     if frame.size[0] % coarser or frame.size[1] % coarser:
         return
     scale = np.array(frame.scale)
@@ -98,11 +98,11 @@ def test_a_blob_in_the_output_lands_in_the_slice_where_its_centre_is_mapped_to(f
     )
     if (high <= low).any():
         return
-    centre = low + (high - low) * at
-    output = _blob((frame.size[0] // coarser, frame.size[1] // coarser), tuple(centre / coarser), tuple(sigma / coarser))
+    center = low + (high - low) * at
+    output = _blob((frame.size[0] // coarser, frame.size[1] // coarser), tuple(center / coarser), tuple(sigma / coarser))
     native = frame.logits_to_native(torch.from_numpy(output), outside=0.0)
     assert native.shape == frame.shape
-    assert np.abs(_centroid(native) - frame.to_native(centre)).max() < 0.01
+    assert np.abs(_centroid(native) - frame.to_native(center)).max() < 0.01
 
 
 def test_without_resizing_the_image_is_copied_exactly():

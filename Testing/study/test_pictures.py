@@ -41,7 +41,7 @@ def test_16_bit_grey_keeps_its_values(tmp_path):
     assert np.array_equal(read_study(write(tmp_path / "a", array)).voxels, array)
 
 
-def test_grey_stored_as_colour_is_accepted_and_true_colour_refused(tmp_path):
+def test_grey_stored_as_color_is_accepted_and_true_color_refused(tmp_path):
     array = voxels(3)
     grey = np.repeat(array[..., None], 3, axis=-1)
     assert np.array_equal(read_study(write(tmp_path / "rgb", grey)).voxels, array)

@@ -201,9 +201,9 @@ def test_4d_and_vector_volumes_are_refused_naming_their_size(tmp_path):
     sitk.WriteImage(series, str(tmp_path / "a.nii.gz"))
     with pytest.raises(StudyError, match=r"4D.*24 x 20 x 6 x 2"):
         read_study(tmp_path / "a.nii.gz")
-    colour = sitk.GetImageFromArray(np.zeros((4, 20, 24, 3), dtype=np.uint8), isVector=True)
+    color = sitk.GetImageFromArray(np.zeros((4, 20, 24, 3), dtype=np.uint8), isVector=True)
     for name in ("b.nrrd", "b.mha", "b.nii.gz"):
-        sitk.WriteImage(colour, str(tmp_path / name))
+        sitk.WriteImage(color, str(tmp_path / name))
         with pytest.raises(StudyError, match="3 values per voxel"):
             read_study(tmp_path / name)
 

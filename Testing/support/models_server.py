@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 @dataclass
-class Behaviour:
+class Behavior:
     """How the server answers; each answer uses up one of ``statuses`` and one of ``cuts``."""
 
     content: bytes
@@ -32,27 +32,27 @@ class Behaviour:
 
 
 @contextlib.contextmanager
-def serving(behaviour: Behaviour) -> Iterator[Behaviour]:
-    """Serve ``behaviour`` at ``behaviour.url``; ``asked`` collects the Range header of each request, or None."""
+def serving(behavior: Behavior) -> Iterator[Behavior]:
+    """Serve ``behavior`` at ``behavior.url``; ``asked`` collects the Range header of each request, or None."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"
 
         def do_GET(self):
             asked = self.headers.get("Range")
-            behaviour.asked.append(asked)
-            if behaviour.redirect:
+            behavior.asked.append(asked)
+            if behavior.redirect:
                 self.send_response(302)
-                self.send_header("Location", behaviour.redirect)
+                self.send_header("Location", behavior.redirect)
                 self.end_headers()
                 return
-            status = behaviour.statuses.pop(0) if behaviour.statuses else 200
+            status = behavior.statuses.pop(0) if behavior.statuses else 200
             if status != 200:
                 self.send_error(status)
                 return
-            body, start = behaviour.content, 0
-            same = self.headers.get("If-Range") in (None, behaviour.tag)
-            if asked and behaviour.ranges and same:
+            body, start = behavior.content, 0
+            same = self.headers.get("If-Range") in (None, behavior.tag)
+            if asked and behavior.ranges and same:
                 start = int(asked.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(body):
                     self.send_error(416)
@@ -61,19 +61,19 @@ def serving(behaviour: Behaviour) -> Iterator[Behaviour]:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             else:
                 self.send_response(200)
-            if behaviour.length:
+            if behavior.length:
                 self.send_header("Content-Length", str(len(body) - start))
-            for name, value in behaviour.headers.items():
+            for name, value in behavior.headers.items():
                 self.send_header(name, value)
-            if behaviour.tag:
-                self.send_header("ETag", behaviour.tag)
+            if behavior.tag:
+                self.send_header("ETag", behavior.tag)
             self.end_headers()
-            end = behaviour.cuts.pop(0) if behaviour.cuts else len(body)
+            end = behavior.cuts.pop(0) if behavior.cuts else len(body)
             with contextlib.suppress(ConnectionError):
                 for at in range(start, end, 50_000):
                     self.wfile.write(body[at : min(at + 50_000, end)])
                     self.wfile.flush()
-                    time.sleep(behaviour.pause_s)
+                    time.sleep(behavior.pause_s)
 
         def log_message(self, *args):
             pass
@@ -81,9 +81,9 @@ def serving(behaviour: Behaviour) -> Iterator[Behaviour]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    behaviour.url = f"http://127.0.0.1:{server.server_address[1]}/weights.pth"
+    behavior.url = f"http://127.0.0.1:{server.server_address[1]}/weights.pth"
     try:
-        yield behaviour
+        yield behavior
     finally:
         server.shutdown()
         server.server_close()

@@ -10,13 +10,13 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from Testing.support.command import write_image
 
 
-def ring(size: int = 96, scar: bool = True, centre: tuple[float, float] = (48, 48), patient: str = "", **more) -> LabeledSlice:
+def ring(size: int = 96, scar: bool = True, center: tuple[float, float] = (48, 48), patient: str = "", **more) -> LabeledSlice:
     """One slice; ``more`` goes to the labeled slice."""
     y, x = np.mgrid[:size, :size] + 0.5
-    radius = np.hypot(x - centre[0], y - centre[1])
+    radius = np.hypot(x - center[0], y - center[1])
     labels = np.where(radius < 12, 1, np.where(radius < 18, 2, 0)).astype(np.uint8)
     if scar:
-        labels[(labels == 2) & (x > centre[0] + 6)] = 3
+        labels[(labels == 2) & (x > center[0] + 6)] = 3
     image = np.choose(labels, [60, 180, 20, 240]) + np.random.default_rng(1).normal(0, 3, labels.shape)
     return LabeledSlice(patient or ("P001" if scar else "N001"), more.pop("index", 0), image, labels, **more)
 
@@ -27,7 +27,7 @@ def rings(patients: int = 6, slices: int = 2, size: int = 64) -> list[LabeledSli
         ring(
             size,
             scar=patient % 2 == 1,
-            centre=(size / 2 - 3 + patient, size / 2 - 2 + 4 * index),
+            center=(size / 2 - 3 + patient, size / 2 - 2 + 4 * index),
             patient=f"{'P' if patient % 2 else 'N'}{patient:03d}",
             index=index,
         )

@@ -45,7 +45,7 @@ def write_library(folder: Path, *, slices: int = 2, size: int = 64) -> Library:
 def add_case(library: Library, patient: str, number: int, *, slices: int = 2, size: int = 64, **more: Any) -> None:
     """One more patient."""
     stack = [
-        ring(size, scar=patient.startswith("P"), centre=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)
+        ring(size, scar=patient.startswith("P"), center=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)
     ]
     voxels = np.stack([one.image for one in stack]).astype(np.float32)
     study = study_from(patient, FileStack(voxels, Geometry((1.4, 1.4, 8.0)), "rings", slice_axis_is_k=True))

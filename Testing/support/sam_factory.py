@@ -11,7 +11,7 @@ PATCH = 16
 
 
 def tiny_sam(seed: int = 0, side: int = SIDE) -> Any:
-    """A ``segment_anything.modeling.Sam``: two blocks, one of them global, no tensor left at its zero initialisation."""
+    """A ``segment_anything.modeling.Sam``: two blocks, one of them global, no tensor left at its zero initialization."""
     import torch
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
     from torch import nn

@@ -11,7 +11,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.box_views import COLORS
-from MyoScarSegLib.scene.scar_segment import COLOUR as SCAR_COLOR
+from MyoScarSegLib.scene.scar_segment import COLOR as SCAR_COLOR
 
 
 def draw_slice(
@@ -20,7 +20,7 @@ def draw_slice(
     k: int,
     *,
     size: tuple[int, int] = (640, 640),
-    centre: tuple[float, float] | None = None,
+    center: tuple[float, float] | None = None,
     zoom: float = 1.0,
     selected: int | None = None,
     text: str = "",
@@ -32,7 +32,7 @@ def draw_slice(
         session: the study's.
         k: slice.
         size: of the picture.
-        centre: in pixels of the slice; its middle if None.
+        center: in pixels of the slice; its middle if None.
         zoom: 1 shows the whole slice.
         selected: id of the box that stands out.
         text: at the lower left.
@@ -65,7 +65,7 @@ def draw_slice(
         renderer.AddViewProp(_text(text))
     camera = renderer.GetActiveCamera()
     camera.ParallelProjectionOn()
-    x, y = centre or (columns / 2, rows / 2)
+    x, y = center or (columns / 2, rows / 2)
     focus = (x * column_mm, (rows - y) * row_mm)
     camera.SetFocalPoint(*focus, 0.0)
     camera.SetPosition(*focus, 100.0)

@@ -89,11 +89,11 @@ class PlainWindows:
         self.side = side
 
     def geometry(
-        self, image: np.ndarray, targets: np.ndarray, centre: tuple[float, float], *, seed: Sequence[int], window_px: Any
+        self, image: np.ndarray, targets: np.ndarray, center: tuple[float, float], *, seed: Sequence[int], window_px: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As an augmenter's."""
         del window_px
-        x, y = (round(c) + int(n) for c, n in zip(centre, np.random.default_rng(seed).integers(-3, 4, 2), strict=True))
+        x, y = (round(c) + int(n) for c, n in zip(center, np.random.default_rng(seed).integers(-3, 4, 2), strict=True))
         whole = np.concatenate([image[None], targets, np.ones_like(targets[:1])])
         whole = np.pad(whole, ((0, 0), (self.side, self.side), (self.side, self.side)))
         window = whole[:, y + self.side // 2 :, x + self.side // 2 :][:, : self.side, : self.side].astype(np.float32)

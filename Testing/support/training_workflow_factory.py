@@ -21,7 +21,7 @@ def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 
     from MyoScarSegLib.study.stack import FileStack, study_from
     from MyoScarSegLib.study.study import Geometry
 
-    stack = [ring(size, scar=scar, centre=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)]
+    stack = [ring(size, scar=scar, center=(size / 2 - 3 + number, size / 2 - 2 + 4 * k)) for k in range(slices)]
     voxels = np.stack([one.image for one in stack]).astype(np.float32)
     labels = np.stack([one.labels for one in stack])
     volume = add_study(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from MyoScarSegLib.errors import ModelError, MyoScarSegError, StudyError
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, PRESETS, Augmenter, Preset, augmenter, intensity, preset_of
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
 from MyoScarSegLib.training.augmentation.intensity import (
@@ -521,12 +521,12 @@ def test_scar_can_still_be_told_from_muscle_on_real_slices(emidec_folder):
     slices = [s for s in read_dataset(emidec_folder).slices if (s.labels == 3).sum() > 40][::20]
     for name, least in (("standard", 0.8), ("heavy", 0.7)):
         windows, brighter = Augmenter(name, WIDE), []
-        for number, labelled in enumerate(slices):
-            rows, columns = np.nonzero(labelled.labels)
+        for number, labeled in enumerate(slices):
+            rows, columns = np.nonzero(labeled.labels)
             center = (columns.mean() + 0.5, rows.mean() + 0.5)
             for copy in range(2):
                 window, classes = windows(
-                    normalise(labelled.image), labelled.labels[None], center, seed=(number, copy), window_px=(112, 112)
+                    normalize(labeled.image), labeled.labels[None], center, seed=(number, copy), window_px=(112, 112)
                 )
                 grey, labels = window[0].numpy(), classes[0].numpy()
                 if (labels == 2).sum() > 20 and (labels == 3).sum() > 20:

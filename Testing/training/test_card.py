@@ -49,7 +49,7 @@ def test_card_to_read_says_what_matters(model):
     text = model.with_suffix(".md").read_text()
     for said in (
         "Research only; not a medical device",
-        "| Licence | CC0-1.0 |",
+        "| License | CC0-1.0 |",
         "Us (2026)",
         "2 patients trained, 1 validated",
         "30 slices, 12 slices with scar",

@@ -10,8 +10,8 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.runs.validation_pictures import (
     MOST_EPOCHS,
     MOST_SLICES,
-    PREDICTION_COLOUR,
-    TRUTH_COLOUR,
+    PREDICTION_COLOR,
+    TRUTH_COLOR,
     choose,
     draw,
     examples_of,
@@ -25,10 +25,10 @@ def slices() -> list[LabeledSlice]:
     return [s for n, p in enumerate(("P1", "P2", "N1", "N2", "N3")) for s in slices_of(p, n, 4, scar=p[0] == "P")]
 
 
-def near(image: Image.Image, colour: tuple[int, int, int]) -> int:
-    """Pixels of the picture, without its line of text, that have nearly this colour."""
+def near(image: Image.Image, color: tuple[int, int, int]) -> int:
+    """Pixels of the picture, without its line of text, that have nearly this color."""
     pixels = np.asarray(image.convert("RGB"), dtype=int)[:256]
-    return int((np.abs(pixels - colour).max(axis=-1) < 24).sum())
+    return int((np.abs(pixels - color).max(axis=-1) < 24).sum())
 
 
 def test_chosen_slices_are_of_all_patients_and_mostly_with_scar(slices):
@@ -53,8 +53,8 @@ def test_picture_shows_both_outlines(slices):
     shown = slices[0]
     mask = np.roll(shown.scar, 6, axis=0)
     image = picture(shown, mask, 3)
-    assert near(image, TRUTH_COLOUR) > 50 and near(image, PREDICTION_COLOUR) > 50
-    assert near(picture(shown, np.zeros_like(mask), 3), PREDICTION_COLOUR) == 0
+    assert near(image, TRUTH_COLOR) > 50 and near(image, PREDICTION_COLOR) > 50
+    assert near(picture(shown, np.zeros_like(mask), 3), PREDICTION_COLOR) == 0
 
 
 def test_place_does_not_move_with_what_is_predicted(slices):

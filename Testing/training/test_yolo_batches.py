@@ -38,7 +38,7 @@ def test_slice_is_prepared_at_the_scale_of_the_input_and_round_again():
 
 
 def test_where_only_scar_is_labeled_the_ventricle_is_the_given_box_and_its_tissue_unknown():
-    known = ring(64, centre=(32, 32))
+    known = ring(64, center=(32, 32))
     unknown = replace(known, labels=np.where(known.labels == 3, 3, 0).astype(np.uint8), wall_known=False)
     sample = DetectorSample.of(unknown, 64, ventricle=(14.0, 14.0, 50.0, 50.0))
     assert boxes_of(sample.targets[LEFT_VENTRICLE].astype(int)).tolist() == [[14, 14, 50, 50]]

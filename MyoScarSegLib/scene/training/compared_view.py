@@ -15,7 +15,7 @@ from MyoScarSegLib.scene.translation import _
 
 ROLE_COMPARED = "compared"
 TRUTH, NEW, USED = "truth", "new", "used"
-_COLOURS = {TRUTH: (0.34, 0.71, 0.91), NEW: (0.90, 0.62, 0.0), USED: (0.0, 0.62, 0.45)}
+_COLORS = {TRUTH: (0.34, 0.71, 0.91), NEW: (0.90, 0.62, 0.0), USED: (0.0, 0.62, 0.45)}
 """Of Okabe and Ito, as the examples of a training have them: reader blue, new model orange."""
 
 
@@ -57,7 +57,7 @@ class ComparedView:
         node.CreateDefaultDisplayNodes()
         for key, title in ((TRUTH, _("Reader")), (NEW, _("New model")), (USED, _("Model in use"))):
             if key in masks:
-                segment_id = node.GetSegmentation().AddEmptySegment(key, title, _COLOURS[key])
+                segment_id = node.GetSegmentation().AddEmptySegment(key, title, _COLORS[key])
                 array = np.ascontiguousarray(session.geometry.to_volume(masks[key]).astype(np.uint8))
                 slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
         node.GetDisplayNode().SetVisibility2DFill(False)

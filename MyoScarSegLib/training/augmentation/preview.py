@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import write_bytes
@@ -73,7 +73,7 @@ def preview(
         color=_INK, fontsize=10, va="center",
     )  # fmt: skip
     for row, (number, labeled) in enumerate(chosen):
-        image, targets, center = normalise(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
+        image, targets, center = normalize(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
         row_mm, column_mm = labeled.pixel_spacing_mm or (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
         window_px = (window_mm / row_mm, window_mm / column_mm)
         for column, axis in enumerate(axes[row]):

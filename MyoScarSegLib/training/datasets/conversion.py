@@ -15,7 +15,7 @@ import numpy as np
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.names import case_name
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.writer import write_volume
 from MyoScarSegLib.training.datasets import labelmaps
 from MyoScarSegLib.training.datasets.label_pictures import write_gray
@@ -87,7 +87,7 @@ def convert(
 ) -> Conversion:
     """Write a data set in another layout.
 
-    ``yolosam`` gives ``train|val`` with ``images`` (8-bit PNG, normalised), ``masks`` (0 and 255) and ``labels``; ``yolo`` gives
+    ``yolosam`` gives ``train|val`` with ``images`` (8-bit PNG, normalized), ``masks`` (0 and 255) and ``labels``; ``yolo`` gives
     ``images|labels`` with ``train`` and ``val``; both with a ``data.yaml`` for ultralytics. ``volumes`` gives ``images`` and
     ``labels`` with a NIfTI file per case. ``library`` makes a training library or adds to one.
 
@@ -159,7 +159,7 @@ def _to_yolo(
             raise StudyError(f"Two slices would be called {name}; give their cases different names.")
         part = part_of[labeled.patient]
         homes = {kind: folder / (f"{part}/{kind}" if report.layout == "yolosam" else f"{kind}/{part}") for kind in _KINDS}
-        write_gray(homes["images"] / f"{name}.png", np.round(normalise(labeled.image) * 255))
+        write_gray(homes["images"] / f"{name}.png", np.round(normalize(labeled.image) * 255))
         if report.layout == "yolosam":
             write_gray(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
         boxes = scar_boxes(labeled.scar, labeled.pixel_spacing_mm, merged=options.boxes == MERGED)

@@ -31,7 +31,7 @@ def read_dataset(
 
     Args:
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
-        kind: one of :data:`KINDS`; None recognises it by its content.
+        kind: one of :data:`KINDS`; None recognizes it by its content.
         label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
             volumes and masks; None for what is said beside them, see
             :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`. A user's text is read by

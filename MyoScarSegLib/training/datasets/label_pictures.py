@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes
 
@@ -38,7 +38,7 @@ def write_thumbnail(path: Path, study: Study, scar: np.ndarray) -> None:
     areas = scar.sum(axis=(1, 2))
     k = int(areas.argmax()) if areas.any() else study.slices // 2
     rows, columns = _window(study.slice_shape, scar[k])
-    gray = (np.clip(normalise(study.voxels[k]), 0, 1)[rows, columns] * 255).astype(np.uint8)
+    gray = (np.clip(normalize(study.voxels[k]), 0, 1)[rows, columns] * 255).astype(np.uint8)
     spacing = study.geometry.pixel_spacing_mm or (1.0, 1.0)
     size_mm = gray.shape[0] * spacing[0], gray.shape[1] * spacing[1]
     scale = THUMBNAIL_SIDE_PX / max(size_mm)
@@ -57,7 +57,7 @@ def write_label_preview(path: Path, image: np.ndarray, labels: np.ndarray, value
     """
     from PIL import Image
 
-    shown = np.repeat(normalise(image)[..., None] * 255, 3, axis=-1)
+    shown = np.repeat(normalize(image)[..., None] * 255, 3, axis=-1)
     for number, value in enumerate(values):
         here = labels == value
         shown[here] = (1 - _OPACITY) * shown[here] + _OPACITY * np.array(COLORS[number % len(COLORS)])

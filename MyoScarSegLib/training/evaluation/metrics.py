@@ -73,7 +73,7 @@ def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
 def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequence[float]) -> SurfaceDistances | None:
     """Distances between the borders of two masks, in 2D or 3D.
 
-    A border is what an erosion by one pixel (face neighbours) takes away; beyond the image is outside. In 3D, with slices
+    A border is what an erosion by one pixel (face neighbors) takes away; beyond the image is outside. In 3D, with slices
     far apart, nearly all of a thin lesion is border. Distances run between pixel centers.
 
     Args:

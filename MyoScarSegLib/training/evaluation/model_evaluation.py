@@ -80,7 +80,7 @@ def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
 
 
 def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
-    from MyoScarSegLib.study.checks import recognise_reconstruction
+    from MyoScarSegLib.study.checks import recognize_reconstruction
 
     slices = sorted(slices, key=lambda one: one.index)
     numbers = tuple(one.index for one in slices)
@@ -95,7 +95,7 @@ def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
     row_mm, column_mm = in_plane or (ASSUMED_PIXEL_MM, ASSUMED_PIXEL_MM)
     extents = np.array([ASSUMED_SLICE_MM if distance is None else distance for distance in between], dtype=np.float64)
     voxels = np.stack([np.asarray(one.image, dtype=np.float32) for one in slices])
-    reconstruction, reason = recognise_reconstruction(voxels)
+    reconstruction, reason = recognize_reconstruction(voxels)
     study = Study(
         case=case,
         voxels=voxels,

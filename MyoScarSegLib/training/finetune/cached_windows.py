@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.finetune.step import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, windowed
@@ -92,7 +92,7 @@ class CachedWindows:
         self._window_mm = window_mm
         self._encoder_sha256 = _digest(encoder)
         self._preprocessing = preprocessing(preprocessing_id)
-        self._recipe = f"{preprocessing_id} {NORMALISATION}"
+        self._recipe = f"{preprocessing_id} {NORMALIZATION}"
         self._seeds = [int(content_hash(s.image)[:_SEED_DIGITS], 16) for s in samples]
         self._windows: OrderedDict[tuple[int, int], _Window] = OrderedDict()
         self._held_bytes = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
-from MyoScarSegLib.study.normalise import NORMALISATION
+from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.utils.files import atomic_path
 
@@ -127,9 +127,9 @@ def save_model(path: Path, network: nn.ModuleDict, start: StartModel, license: s
     }
     metadata = {
         "preprocessing": start.preprocessing,
-        "normalisation_version": str(NORMALISATION.version),
-        "low_percentile": str(NORMALISATION.low_percentile),
-        "high_percentile": str(NORMALISATION.high_percentile),
+        "normalisation_version": str(NORMALIZATION.version),
+        "low_percentile": str(NORMALIZATION.low_percentile),
+        "high_percentile": str(NORMALIZATION.high_percentile),
         "input_side": str(start.side),
         "window_mm": str(start.window_mm),
         "program": __version__,

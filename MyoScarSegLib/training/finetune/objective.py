@@ -1,4 +1,4 @@
-"""What a step minimises: the tissue of every pixel, and the answers to prompts and to the corrections that follow."""
+"""What a step minimizes: the tissue of every pixel, and the answers to prompts and to the corrections that follow."""
 
 from __future__ import annotations
 

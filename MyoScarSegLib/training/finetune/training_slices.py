@@ -10,7 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def training_slices(
                 TrainingSlice(
                     labeled.patient,
                     labeled.index,
-                    normalise(labeled.image),
+                    normalize(labeled.image),
                     targets.astype(np.int16),
                     center or usual or (columns / 2, rows / 2),
                     labeled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),

@@ -83,7 +83,7 @@ def estimate(
         library: folder of the training library.
         split: who trains and who validates.
         progress: told what is measured.
-        cancel: honoured within one step.
+        cancel: honored within one step.
 
     Raises:
         StudyError: the library cannot be read, or nobody in it trains.
@@ -174,7 +174,7 @@ class _Data:
             validation=sum(_reviewed(c) for c in validation),
             scarred_patients=len({c.patient for c in validation if c.slices_with_scar}),
             some=some,
-            looked_at=_neighbours(seen),
+            looked_at=_neighbors(seen),
             reading=sum(seconds) / max(1, len(seconds)) * (len(training) + len(validation)),
         )
 
@@ -211,7 +211,7 @@ def _share(case: Case) -> float:
     return _reviewed(case) / case.slices if case.slices else 0.0
 
 
-def _neighbours(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
+def _neighbors(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
     """A few of a stack with the most scar in the middle: some with scar, and some proposals."""
     if not slices:
         return []

@@ -155,7 +155,7 @@ def pace_of_segmenter(
         validation: a few slices of one stack; empty if nothing is looked at.
         device: what to compute on.
         progress: told what is measured.
-        cancel: honoured within one step.
+        cancel: honored within one step.
 
     Raises:
         ModelError: the start model cannot be trained so, or a package is missing.
@@ -264,7 +264,7 @@ def pace_of_detector(
         training: slices to take from, some of them with scar.
         device: what to compute on.
         progress: told what is measured.
-        cancel: honoured within one step.
+        cancel: honored within one step.
 
     Raises:
         ModelError: the start model does not fit.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.utils.files import write_bytes
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_SLICES, MOST_EPOCHS = 6, 12
-TRUTH_COLOUR, PREDICTION_COLOUR = (86, 180, 233), (230, 159, 0)
+TRUTH_COLOR, PREDICTION_COLOR = (86, 180, 233), (230, 159, 0)
 """Blue and orange, which every eye tells apart (Okabe and Ito)."""
 _INK, _PAPER = (232, 230, 225), (21, 24, 28)
 _SIDE_PX, _STRIP_PX, _WIDTH_PX = 256, 22, 2
 _WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
-_COLOURS = 64
+_COLORS = 64
 _NAME = re.compile(r"epoch-(\d+)-.*\.png")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -49,7 +49,7 @@ def choose(slices: Sequence[LabeledSlice], most: int = MOST_SLICES) -> list[int]
         areas = {n: int(np.count_nonzero(slices[n].scar)) for n in numbers}
         with_scar = sorted((n for n in numbers if areas[n]), key=lambda n: (-areas[n], n))
         if with_scar:
-            # The largest, then one from the middle, then the smallest: neighbours look alike.
+            # The largest, then one from the middle, then the smallest: neighbors look alike.
             places = dict.fromkeys((0, len(with_scar) // 2, len(with_scar) - 1, *range(len(with_scar))))
             scarred.append([with_scar[place] for place in places])
         else:
@@ -108,21 +108,21 @@ def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> Image:
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    grey = normalise(labeled.image)
+    grey = normalize(labeled.image)
     truth = labeled.scar
     window = _window(labeled)
     view = Image.fromarray(_stretched(_cut(grey, window, 0.0)).astype(np.float32), mode="F")
     pixels = np.asarray(view.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)).clip(0, 1)
     canvas = np.repeat((255 * pixels).astype(np.uint8)[..., None], 3, axis=2)
-    for drawn, colour in ((truth, TRUTH_COLOUR), (mask, PREDICTION_COLOUR)):
-        canvas[_outline(_cut(drawn, window, False))] = colour
+    for drawn, color in ((truth, TRUTH_COLOR), (mask, PREDICTION_COLOR)):
+        canvas[_outline(_cut(drawn, window, False))] = color
     whole = Image.new("RGB", (_SIDE_PX, _SIDE_PX + _STRIP_PX), _PAPER)
     whole.paste(Image.fromarray(canvas), (0, 0))
     pen, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
     pen.text((5, _SIDE_PX + 4), f"{labeled.stack[:14]}, slice {labeled.index + 1}", fill=_INK, font=font)
     told = f"Dice {dice(mask, truth):.2f}" if truth.any() else "false scar" if mask.any() else "none, rightly"
     right = f"{told}, epoch {epoch}"
-    pen.text((_SIDE_PX - 5 - pen.textlength(right, font=font), _SIDE_PX + 4), right, fill=PREDICTION_COLOUR, font=font)
+    pen.text((_SIDE_PX - 5 - pen.textlength(right, font=font), _SIDE_PX + 4), right, fill=PREDICTION_COLOR, font=font)
     return whole
 
 
@@ -172,7 +172,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 def _png(image: Image) -> bytes:
     buffer = io.BytesIO()
-    image.quantize(_COLOURS).save(buffer, format="PNG", optimize=True)
+    image.quantize(_COLORS).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

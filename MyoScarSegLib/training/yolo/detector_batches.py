@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.lesions import boxes_of
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE, DetectorSettings
@@ -136,5 +136,5 @@ def _window(
         heart_px=(x1 - x0, y1 - y0),
     )
     if inside.any():
-        window[inside] = torch.from_numpy(normalise(window[inside].numpy()[None])[0])
+        window[inside] = torch.from_numpy(normalize(window[inside].numpy()[None])[0])
     return augmenter.intensity(window, seed=seed, inside=inside), targets

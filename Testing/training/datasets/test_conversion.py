@@ -10,7 +10,7 @@ from PIL import Image
 
 from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
 from MyoScarSegLib.study import read_study
-from MyoScarSegLib.study.normalise import normalise
+from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets import conversion as module
 from MyoScarSegLib.training.datasets.conversion import Options, convert, scar_boxes, yolo_text
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
@@ -67,7 +67,7 @@ def test_volumes_to_yolosam_and_back_keep_scar_spacing_and_patients(volumes, tmp
     for key, before in by_slice(data).items():
         after = by_slice(pictures)[key]
         assert np.array_equal(before.scar, after.scar)
-        assert np.array_equal(after.image, np.round(normalise(before.image) * 255))
+        assert np.array_equal(after.image, np.round(normalize(before.image) * 255))
         assert after.image.dtype == np.uint8
         assert after.pixel_spacing_mm == pytest.approx(before.pixel_spacing_mm)
         assert after.slice_spacing_mm == pytest.approx(before.slice_spacing_mm)

@@ -156,7 +156,7 @@ def test_segmentation_that_slicer_saved_again_is_read_after_it_was_added_with_re
     assert np.array_equal(library.load(library.cases()[0]).labels, expected)
 
 
-def test_same_content_is_recognised_and_written_once(library):
+def test_same_content_is_recognized_and_written_once(library):
     first = library.add(study(), labels(), patient="P1", source="here")
     before = snapshot(library.folder)
     assert library.add(study(), labels(), patient="P1", source="there") == first

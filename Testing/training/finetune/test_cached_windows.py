@@ -114,8 +114,8 @@ def test_one_weight_of_the_encoder_is_enough_to_make_them_anew(tmp_path, process
         assert windows.cache.misses == len(SLICES) * COPIES
 
 
-def test_another_version_of_the_normalisation_makes_them_anew(made, monkeypatch):
-    monkeypatch.setattr(cached_windows, "NORMALISATION", replace(cached_windows.NORMALISATION, version=99))
+def test_another_version_of_the_normalization_makes_them_anew(made, monkeypatch):
+    monkeypatch.setattr(cached_windows, "NORMALIZATION", replace(cached_windows.NORMALIZATION, version=99))
     assert made() == len(SLICES) * COPIES
 
 

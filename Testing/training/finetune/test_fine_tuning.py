@@ -129,7 +129,7 @@ def test_only_what_the_mode_names_learns(trained, start, mode):
     own = {"detail", "refiner"}
     assert parts == (own if mode == "decoder" else own | {"image_encoder", "prompt_encoder", "mask_decoder"})
     encoder = {key.removeprefix("image_encoder.") for key in changed if key.startswith("image_encoder.")}
-    assert not any("running_" in key or "num_batches" in key for key in encoder), "the statistics of batch normalisation stay"
+    assert not any("running_" in key or "num_batches" in key for key in encoder), "the statistics of batch normalization stay"
     if mode == "full":
         assert {"patch_embed.seq.0.c.weight", "neck.0.weight"} <= encoder
 

@@ -1,4 +1,4 @@
-"""The one intensity normalisation."""
+"""The one intensity normalization."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MyoScarSegLib.study.normalise import NORMALISATION, Normalisation, normalise
+from MyoScarSegLib.study.normalization import NORMALIZATION, Normalization, normalize
 
 
 def _image(seed: int = 0, shape: tuple[int, int] = (40, 50)) -> np.ndarray:
@@ -16,19 +16,19 @@ def _image(seed: int = 0, shape: tuple[int, int] = (40, 50)) -> np.ndarray:
 
 def test_values_between_the_percentiles_are_mapped_linearly_to_0_and_1():
     image = np.arange(1001, dtype=np.float64).reshape(7, 143)  # 0..1000: percentile p is 10 p
-    result = normalise(image)
+    result = normalize(image)
     expected = np.clip((image - 5.0) / (998.0 - 5.0), 0, 1)
     assert result.dtype == np.float32
     assert np.allclose(result, expected, atol=1e-6)
 
 
 def test_the_parameters_are_those_that_checkpoints_record():
-    assert Normalisation(version=1, low_percentile=0.5, high_percentile=99.8) == NORMALISATION
+    assert Normalization(version=1, low_percentile=0.5, high_percentile=99.8) == NORMALIZATION
 
 
 def test_an_older_checkpoints_percentiles_can_be_given():
     image = np.arange(1001, dtype=np.float64).reshape(7, 143)
-    result = normalise(image, Normalisation(0, 10.0, 90.0))
+    result = normalize(image, Normalization(0, 10.0, 90.0))
     assert result.ravel()[100] == 0.0
     assert result.ravel()[900] == 1.0
     assert result.ravel()[500] == pytest.approx(0.5)
@@ -39,31 +39,31 @@ def test_an_older_checkpoints_percentiles_can_be_given():
 def test_scaling_and_shifting_the_input_change_nothing(seed, factor, shift):
     image = _image(seed, (12, 17))
     spread = image.max() - image.min()
-    assert np.allclose(normalise((image + shift * spread) * factor), normalise(image), atol=1e-5)
+    assert np.allclose(normalize((image + shift * spread) * factor), normalize(image), atol=1e-5)
 
 
 def test_signed_and_unsigned_images_are_treated_alike():
     magnitude = np.round(_image())
     psir = magnitude - 300
-    assert np.allclose(normalise(psir.astype(np.int16)), normalise(magnitude.astype(np.uint16)), atol=1e-6)
+    assert np.allclose(normalize(psir.astype(np.int16)), normalize(magnitude.astype(np.uint16)), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64, ">i2", ">f4"])
 def test_the_type_of_the_voxels_does_not_matter(dtype):
     image = np.round(_image() / _image().max() * 200)
-    assert np.allclose(normalise(image.astype(dtype)), normalise(image), atol=1e-6)
+    assert np.allclose(normalize(image.astype(dtype)), normalize(image), atol=1e-6)
 
 
 def test_neither_memory_layout_nor_the_input_itself_is_touched():
     image = _image()
     image.setflags(write=False)
-    assert np.array_equal(normalise(np.asfortranarray(image)), normalise(image))
-    assert np.array_equal(normalise(image[::2, ::-1]), normalise(image[::2, ::-1].copy()))
+    assert np.array_equal(normalize(np.asfortranarray(image)), normalize(image))
+    assert np.array_equal(normalize(image[::2, ::-1]), normalize(image[::2, ::-1].copy()))
 
 
 @pytest.mark.parametrize("value", [0, -7, 3.5, 65535, 1e30])
 def test_a_constant_slice_is_all_zero(value):
-    result = normalise(np.full((5, 6), value))
+    result = normalize(np.full((5, 6), value))
     assert result.shape == (5, 6)
     assert not result.any()
 
@@ -71,7 +71,7 @@ def test_a_constant_slice_is_all_zero(value):
 def test_a_slice_that_is_constant_but_for_a_few_pixels_keeps_them():
     image = np.zeros((100, 100))
     image[3, 4] = 9
-    result = normalise(image)
+    result = normalize(image)
     assert result[3, 4] == 1.0
     assert result.sum() == 1.0
 
@@ -80,13 +80,13 @@ def test_single_hot_pixels_do_not_darken_the_rest():
     image = _image(shape=(100, 100))
     hot = image.copy()
     hot[0, :3] = 1e6
-    assert np.abs(normalise(hot)[1:] - normalise(image)[1:]).max() < 0.05
+    assert np.abs(normalize(hot)[1:] - normalize(image)[1:]).max() < 0.05
 
 
 @pytest.mark.parametrize("spread", [1e-45, 1e-40, 1e-300, 1e38, 1e300])
 def test_extreme_ranges_give_numbers_from_0_to_1(spread):
     image = np.linspace(-1, 1, 400).reshape(20, 20) * spread
-    result = normalise(image)
+    result = normalize(image)
     assert np.isfinite(result).all()
     assert result.min() >= 0
     assert result.max() <= 1
@@ -94,4 +94,4 @@ def test_extreme_ranges_give_numbers_from_0_to_1(spread):
 
 def test_large_offsets_do_not_cost_contrast():
     image = _image()
-    assert np.allclose(normalise(image + 1e8), normalise(image), atol=1e-4)
+    assert np.allclose(normalize(image + 1e8), normalize(image), atol=1e-4)

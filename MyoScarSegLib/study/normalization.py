@@ -1,7 +1,7 @@
-"""The one intensity normalisation: detector, segmenter and training all see what this function returns.
+"""The one intensity normalization: detector, segmenter and training all see what this function returns.
 
 It works on raw voxel values, so neither display window nor file format can change a result. A checkpoint records
-:data:`NORMALISATION`; loading compares the record with this module and refuses a mismatch.
+:data:`NORMALIZATION`; loading compares the record with this module and refuses a mismatch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """How raw values become network input.
 
     Attributes:
@@ -25,10 +25,10 @@ class Normalisation:
     high_percentile: float = 99.8
 
 
-NORMALISATION = Normalisation()
+NORMALIZATION = Normalization()
 
 
-def normalise(image: np.ndarray, normalisation: Normalisation = NORMALISATION) -> np.ndarray:
+def normalize(image: np.ndarray, normalization: Normalization = NORMALIZATION) -> np.ndarray:
     """Map one slice to 0..1 by its own robust intensity range.
 
     Signed (PSIR) and unsigned (magnitude) images are treated alike: only the order and relative distance of values
@@ -36,14 +36,14 @@ def normalise(image: np.ndarray, normalisation: Normalisation = NORMALISATION) -
 
     Args:
         image: ``[rows, columns]``, raw voxel values of any real type, finite.
-        normalisation: the parameters; leave the default except to reproduce an older checkpoint.
+        normalization: the parameters; leave the default except to reproduce an older checkpoint.
 
     Returns:
         float32 ``[rows, columns]`` in 0..1; all zero for a constant slice.
     """
     # In double precision, or a large offset or a tiny scale would cost the contrast.
     values = np.asarray(image, dtype=np.float64)
-    low, high = np.percentile(values, (normalisation.low_percentile, normalisation.high_percentile))
+    low, high = np.percentile(values, (normalization.low_percentile, normalization.high_percentile))
     if high <= low:
         low, high = values.min(), values.max()
     if high <= low:
