@@ -89,14 +89,12 @@ OTHERS = (
     Requirement("ultralytics-platform", "0.1.45", "detector", 0.7, 2),
     Requirement("tqdm", "4.66", "progress", 0.1, 0.5),
 )
-TRAINING = (
-    Requirement("accelerate", "1.0", "training", 1, 5),
-    Requirement("monai", "1.4", "training", 2, 12),
-)
+TRAINING = (Requirement("accelerate", "1.0", "training", 1, 5),)
 
 #: What Slicer brings itself. Too old a version is told to the user; it is never replaced.
 SLICERS_OWN = (
     Requirement("numpy", "1.26"),
+    Requirement("packaging", "23.0"),
     Requirement("scipy", "1.11"),
     Requirement("SimpleITK", "2.3"),
     Requirement("pydicom", "2.4"),

@@ -95,7 +95,6 @@ def test_training_draws_the_split_that_is_not_there(console, filled, tmp_path, m
 @pytest.mark.slow
 def test_a_script_trains_compares_and_uses_the_model(console, filled, tmp_path):
     pytest.importorskip("accelerate")
-    pytest.importorskip("monai")
     library = shutil.copytree(filled, tmp_path / "library")
     start = write_start(tmp_path / "start.safetensors")
     told = []

@@ -36,7 +36,6 @@ def start(tmp_path_factory):
 def networks(training, start, tiny_detector):
     """Tiny models are in use, and can be trained."""
     pytest.importorskip("accelerate")
-    pytest.importorskip("monai")
     training.workflow.configure(EngineSettings(segmenter=start, detector=tiny_detector))
 
 

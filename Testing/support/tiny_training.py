@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
+from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
 from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss
@@ -78,34 +79,6 @@ def branch_network(seed: int = 0) -> nn.ModuleDict:
         return nn.ModuleDict({"image_encoder": nn.Identity(), "detail": DetailBranch(4)})
 
 
-class PlainWindows:
-    """Stands in for the augmentation where that is not the matter, without the seconds that MONAI takes to be imported.
-
-    Windows of the slice's own pixels, shifted a little.
-    """
-
-    def __init__(self, preset: str, side: int) -> None:
-        del preset
-        self.side = side
-
-    def geometry(
-        self, image: np.ndarray, targets: np.ndarray, center: tuple[float, float], *, seed: Sequence[int], window_px: Any
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """As an augmenter's."""
-        del window_px
-        x, y = (round(c) + int(n) for c, n in zip(center, np.random.default_rng(seed).integers(-3, 4, 2), strict=True))
-        whole = np.concatenate([image[None], targets, np.ones_like(targets[:1])])
-        whole = np.pad(whole, ((0, 0), (self.side, self.side), (self.side, self.side)))
-        window = whole[:, y + self.side // 2 :, x + self.side // 2 :][:, : self.side, : self.side].astype(np.float32)
-        found = torch.from_numpy(window)
-        return found[:1], found[1:-1].long(), found[-1:] > 0
-
-    def intensity(self, image: torch.Tensor, *, seed: Sequence[int], inside: torch.Tensor) -> torch.Tensor:
-        """As an augmenter's."""
-        del seed
-        return image * inside
-
-
 def tensors_of(path: Path) -> dict[str, torch.Tensor]:
     """The tensors in a model file."""
     from safetensors.torch import load_file
@@ -135,7 +108,7 @@ class TinyPhase:
         self.kept: list[torch.Tensor] = []
         self.messages: list[str] = []
         self._samples = training_slices(slices_of("a", 1, 4) + slices_of("b", 2))
-        self._augmenter: Any = PlainWindows("none", SIDE)
+        self._augmenter = Augmenter("none", SIDE)
         usual: dict[str, Any] = {"epochs": 3, "batch": 3, "seed": 4, "rates": {"detail": 1e-2}, "loss": tissue_loss}
         self.phase = Phase(name="dense", order=self._order, item=self._item, **usual | changes)
         self.steps = 3 * self.phase.epochs

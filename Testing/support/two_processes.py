@@ -14,9 +14,8 @@ from typing import Any
 import torch
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.training import augmentation
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from Testing.support.tiny_training import SETTINGS, PlainWindows, TinyPhase, slices_of, tissue_loss, weights
+from Testing.support.tiny_training import SETTINGS, TinyPhase, slices_of, tissue_loss, weights
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
@@ -135,7 +134,6 @@ def said(work: Callable[[], Any]) -> str:
 def main() -> None:
     """Everything, one after the other; what each gave is written as soon as it is known."""
     folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
-    augmentation.Augmenter = PlainWindows  # type: ignore[assignment, misc]
     torch.set_num_threads(1)
     for scene in (same, cancelled, memory, no_memory, failure, full_disk, looks, whole, unprompted, killed):
         own = folder / scene.__name__

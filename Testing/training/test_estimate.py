@@ -19,7 +19,6 @@ from Testing.support.labeled_factory import labels, study
 from Testing.support.tiny_training import write_start
 
 pytest.importorskip("accelerate")
-pytest.importorskip("monai")
 
 SPLIT = Split(("P1", "P2", "N1"), ("P3",))
 

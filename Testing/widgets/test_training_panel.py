@@ -353,7 +353,7 @@ def test_missing_packages_are_asked_for_at_the_first_training_only(tab, monkeypa
     from MyoScarSegLib.widgets import packages
 
     shown, looked = [], []
-    monkeypatch.setattr(packages, "missing_now", lambda training: looked.append(training) or ["monai"])
+    monkeypatch.setattr(packages, "missing_now", lambda training: looked.append(training) or ["accelerate"])
     monkeypatch.setattr(packages.Packages, "show", lambda self: shown.append(True))
     tab.settle()
     assert looked == [], "nothing is looked for while nobody trains"

@@ -14,7 +14,6 @@ import pytest
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("accelerate")
-pytest.importorskip("monai")
 
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.evaluation.metrics import dice

@@ -14,11 +14,10 @@ import pytest
 import torch
 
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training import augmentation
 from MyoScarSegLib.training.finetune.fine_tuning import fine_tune
 from Testing.conftest import REPOSITORY
 from Testing.support.tiny_models import write_segmenter
-from Testing.support.tiny_training import PlainWindows, TinyPhase, entries, tensors_of, weights
+from Testing.support.tiny_training import TinyPhase, entries, tensors_of, weights
 from Testing.support.two_processes import DECODER, PATIENTS, UNPROMPTED
 
 # Two more processes that load torch are slow, and how processes agree rarely changes.
@@ -134,8 +133,7 @@ def test_one_looks_at_the_validation_patients_for_both(together):
     assert second == {"seen": [], "best": 1, "steps": 6, "kept": 0}
 
 
-def test_each_makes_its_share_of_the_embeddings(together, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation, "Augmenter", PlainWindows)
+def test_each_makes_its_share_of_the_embeddings(together, tmp_path):
     first, second = together.results("whole")
     assert first["main"] and not second["main"] and first["model"]
     made = [json.loads(line) for line in (together.folder / "whole" / "log.jsonl").read_text().splitlines()]
@@ -149,8 +147,7 @@ def test_each_makes_its_share_of_the_embeddings(together, tmp_path, monkeypatch)
     assert_near(*(torch.cat([v.flatten().float() for v in tensors_of(file).values()]) for file in (model, outcome.model)))
 
 
-def test_steps_without_any_prompt_are_the_same_in_two_processes(together, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation, "Augmenter", PlainWindows)
+def test_steps_without_any_prompt_are_the_same_in_two_processes(together, tmp_path):
     outcome = fine_tune(together.folder / "vit.safetensors", PATIENTS, UNPROMPTED, tmp_path, device="cpu")
     steps = [e["loss"] for e in entries(tmp_path / "log.jsonl") if e["event"] == "step"]
     assert steps.count(0.0) == 1 and len(steps) == 3
