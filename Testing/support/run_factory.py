@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +69,6 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         **os.environ, "OMP_NUM_THREADS": "1", "MYOSCARSEG_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": "",
         "PYTHONPATH": str(REPOSITORY), **more,
     }  # fmt: skip
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Until it is so.
-
-    Raises:
-        TimeoutError: it does not become so.
-    """
-    until = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > until:
-            raise TimeoutError(f"not within {seconds:g} s")
-        time.sleep(0.02)
 
 
 _MAIN = """

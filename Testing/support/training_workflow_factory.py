@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from MyoScarSegLib.utils.signal import Signal
 from Testing.support.ring_factory import ring
+from Testing.support.until import until
 
 
 def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 3, size: int = 64) -> tuple[Any, np.ndarray]:
@@ -46,11 +46,12 @@ class Pumped:
 
     def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
         """Pump until something is so."""
-        end = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < end, f"{what}: not within {timeout_s:g} s (error {self.training.state.error!r})"
-            self.training.pump()
-            time.sleep(0.005)
+        until(
+            condition,
+            lambda: f"{what} (error {self.training.state.error!r})",
+            turn=self.training.pump,
+            timeout_s=timeout_s,
+        )
 
     def done(self, begun: Any = True) -> None:
         """Wait for what was begun, which must go well."""

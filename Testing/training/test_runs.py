@@ -22,8 +22,9 @@ from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, read_sta
 from MyoScarSegLib.training.runs.transfer import import_run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.locks import locked
-from Testing.support.run_factory import SPLIT, add_case, settings, wait_for, write_library
+from Testing.support.run_factory import SPLIT, add_case, settings, write_library
 from Testing.support.tiny_training import write_start
+from Testing.support.until import until
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_an_interpreter_that_cannot_be_started_or_ends_at_once_is_told(run, tmp_
         run_start.start(run, python=str(tmp_path / "none"))
     assert run.status().state is RunState.PLANNED
     run_start.start(run, python=shutil.which("false"))
-    wait_for(lambda: run.status().state is RunState.INTERRUPTED, 5)
+    until(lambda: run.status().state is RunState.INTERRUPTED)
     assert run.why_not("start") == ""
 
 
@@ -207,10 +208,10 @@ def test_command_reaches_the_process_and_a_stronger_one_goes_before(run):
     watch = CommandWatch(run.folder, lambda _: None, timeout_s=lambda _: 60, received=received.append)
     watch.start()
     write_command(run.folder, "pause")
-    wait_for(lambda: watch.cancel.cancelled, 3)
+    until(lambda: watch.cancel.cancelled)
     assert watch.command == "pause"
     write_command(run.folder, "cancel")
-    wait_for(lambda: watch.command == "cancel", 3)
+    until(lambda: watch.command == "cancel")
     write_command(run.folder, "stop")
     time.sleep(0.5)
     assert watch.command == "cancel" and received == ["pause", "cancel"]

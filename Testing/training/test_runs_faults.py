@@ -15,7 +15,8 @@ from MyoScarSegLib.segmentation import load_segmenter
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_process import carry_out
 from MyoScarSegLib.training.runs.run_status import RunState
-from Testing.support.run_factory import QUICK, add_case, run_process, tiny_run, wait_for
+from Testing.support.run_factory import QUICK, add_case, run_process, tiny_run
+from Testing.support.until import until
 from Testing.training.test_runs_process import assert_same_result, copy_of
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,7 @@ def hanging(run: Run, folder: Path, stage: str, at: int = 1, **more: str):
     mark = folder / "hangs"
     code = _SLOW + STAGES[stage].replace("AT", str(at))
     process = run_process(run, folder, "--launched", code=code, HANGS=str(mark), **more)
-    wait_for(mark.is_file)
+    until(mark.is_file)
     assert run.alive() and run.status().stage == stage
     return process
 
@@ -114,9 +115,9 @@ def test_pause_waits_for_the_step_in_hand_and_says_so(planned, whole, cache, own
         "return hang() if len(_steps) == AT else _do(*a)", "len(_steps) == 5 and hang(); return _do(*a)"
     )
     process = run_process(run, tmp_path, "--launched", code=long_step, HANGS=str(tmp_path / "hangs"), MYOSCARSEG_CACHE=str(cache))
-    wait_for((tmp_path / "hangs").is_file)
+    until((tmp_path / "hangs").is_file)
     run.send("pause")
-    wait_for(lambda: "Pausing" in run.status().message, 3)
+    until(lambda: "Pausing" in run.status().message)
     assert run.status().state is RunState.RUNNING
     process.communicate(timeout=30)
     steps = [json.loads(line) for line in (run.part("segmenter") / "log.jsonl").read_text().splitlines()]
@@ -162,7 +163,7 @@ def test_two_starts_at_once_make_one_training(planned, cache, tmp_path):
 def test_sigterm_pauses(planned, whole, cache, own, tmp_path):
     run = copy_of(planned, tmp_path)
     process = run_process(run, tmp_path, MYOSCARSEG_CACHE=str(cache))
-    wait_for(lambda: run.status().stage == "steps")
+    until(lambda: run.status().stage == "steps")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert run.status().state is RunState.PAUSED

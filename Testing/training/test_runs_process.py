@@ -20,8 +20,9 @@ from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_process import carry_out
 from MyoScarSegLib.training.runs.run_status import RunState, read_status
 from Testing.conftest import REPOSITORY
-from Testing.support.run_factory import environment, tiny_run, wait_for
+from Testing.support.run_factory import environment, tiny_run
 from Testing.support.tiny_training import tensors_of
+from Testing.support.until import until
 
 
 def copy_of(run: Run, to: Path) -> Run:
@@ -122,20 +123,20 @@ def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(p
     assert run.status().state is RunState.RUNNING
     with pytest.raises(Exception, match="running already"):
         run_start.start(run)
-    wait_for(lambda: run.status().epoch == 2)
+    until(lambda: run.status().epoch == 2)
     pid = run.status().pid
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: run.status().state is RunState.INTERRUPTED, 5)
+    until(lambda: run.status().state is RunState.INTERRUPTED)
     assert not run.alive()
     card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
     assert card["best_epoch"] == 1 and any("stopped" in limit for limit in card["limits"])
 
     run_start.start(run, environment=surroundings)
-    wait_for(lambda: run.status().pid not in (0, pid) and run.status().stage in ("steps", "validation"))
+    until(lambda: run.status().pid not in (0, pid) and run.status().stage in ("steps", "validation"))
     run.send("pause")
-    wait_for(lambda: run.status().state is not RunState.RUNNING)
+    until(lambda: run.status().state is not RunState.RUNNING)
     assert run.status().state is RunState.PAUSED
-    wait_for(lambda: not run.alive(), 5)
+    until(lambda: not run.alive())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYOSCARSEG_CACHE", str(cache))

@@ -12,8 +12,9 @@ from MyoScarSegLib.training.runs import run_start
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.runs.transfer import import_run
-from Testing.support.run_factory import SPLIT, environment, settings, wait_for, write_library
+from Testing.support.run_factory import SPLIT, environment, settings, write_library
 from Testing.support.tiny_training import tensors_of, write_start
+from Testing.support.until import until
 from Testing.training.test_runs_process import entries
 
 pytestmark = pytest.mark.slow
@@ -31,13 +32,13 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     (tmp_path / "start.safetensors").rename(tmp_path / "kept.safetensors")
 
     run_start.start(there, python=sys.executable, environment=environment(tmp_path), processes=2)
-    wait_for(lambda: there.status().state is not RunState.RUNNING, 280)
+    until(lambda: there.status().state is not RunState.RUNNING, timeout_s=280)
     status = there.status()
     output = (there.folder / "output.txt").read_text()
     assert status.state is RunState.FINISHED, (status, output)
     assert "Traceback" not in output
     assert there.comparison.is_file() and status.notes == ()
-    wait_for(lambda: not there.alive(), 10)
+    until(lambda: not there.alive())
 
     hidden.rename(library.folder)
     (tmp_path / "kept.safetensors").rename(tmp_path / "start.safetensors")
@@ -45,7 +46,7 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     assert (back.name, back.status().state) == ("run", RunState.FINISHED)
     assert load_segmenter(back.models()["segmenter"], device="cpu")
     run_start.start(alone, python=sys.executable, environment=environment(tmp_path))
-    wait_for(lambda: alone.status().state is not RunState.RUNNING, 280)
+    until(lambda: alone.status().state is not RunState.RUNNING, timeout_s=280)
     ours, theirs = (tensors_of(one.models()["segmenter"]) for one in (back, alone))
     assert all(bool(((ours[name] - theirs[name]).float().abs() < 2e-3).all()) for name in ours)
     assert [e["step"] for e in entries(back)] == [e["step"] for e in entries(alone)]

@@ -27,7 +27,7 @@ from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.conftest import REPOSITORY
 from Testing.support.labeled_factory import labels, study, write_pair
-from Testing.support.run_factory import wait_for
+from Testing.support.until import until
 from Testing.training.datasets.test_library_import import statuses, write_mrb
 
 
@@ -47,7 +47,7 @@ def begin(name: str, **arguments) -> BackgroundTask:
 
 
 def done(task: BackgroundTask) -> BackgroundTask:
-    wait_for(task.poll)
+    until(task.poll)
     return task
 
 
@@ -153,11 +153,11 @@ def test_killed_while_adding_nothing_is_there_and_it_is_swept_away_later(library
     write_handover(tmp_path / "a.npz", study(5, (12, 256, 256)), labels(5, (12, 256, 256)))
     before = snapshot(library.folder)
     task = begin("library_add", library=str(library.folder), study=str(tmp_path / "a.npz"), patient="P002")
-    wait_for(lambda: task.poll() or list(library.folder.glob(".adding-*")))
+    until(lambda: task.poll() or list(library.folder.glob(".adding-*")))
     assert not task.poll()
     pid = task.pid
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: task.poll() or task.pid not in (pid, None))
+    until(lambda: task.poll() or task.pid not in (pid, None))
     task.kill()  # or it would be added now
     (left,) = library.folder.glob(".adding-*")
     assert [case.case for case in library.cases()] == ["P001"]

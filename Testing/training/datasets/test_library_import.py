@@ -26,7 +26,8 @@ from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.labeled_factory import labels, study, write_yolosam
-from Testing.support.run_factory import add_case, wait_for
+from Testing.support.run_factory import add_case
+from Testing.support.until import until
 
 NODE = '<{tag} id="{id}" name="{name}" references="{references}" fileName="{file}"/>'
 
@@ -272,12 +273,12 @@ def test_library_task_in_a_process_of_its_own(tmp_path):
     write_handover(tmp_path / "a.npz", study(0), labels(0))
     arguments = {"library": str(tmp_path / "library"), "study": str(tmp_path / "a.npz"), "patient": "P001", "reviewed": None}
     task = BackgroundTask("MyoScarSegLib.training.background_work", {"task": "library_add", "arguments": arguments}).start()
-    wait_for(task.poll)
+    until(task.poll)
     assert task.result["case"] == "P001" and not task.error
     again = BackgroundTask(
         "MyoScarSegLib.training.background_work", {"task": "library_accept", "arguments": {**arguments, "case": "P009"}}
     ).start()
-    wait_for(again.poll)
+    until(again.poll)
     assert again.result is None and "no case 'P009'" in again.error
     assert [case.case for case in Library.open(tmp_path / "library").cases()] == ["P001"]
 
