@@ -13,7 +13,7 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
-from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point
+from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.normalization import NORMALIZATION
@@ -48,7 +48,7 @@ class Pipeline:
         trust: bool = False,
         preprocessing_id: str | None = None,
         confidence: float | None = None,
-        prompts_at_once: int | None = None,
+        prompts_at_once: int = PROMPTS_AT_ONCE,
         cache: EmbeddingCache | None = None,
     ) -> None:
         """Choose the models; nothing is loaded yet.
@@ -64,8 +64,8 @@ class Pipeline:
             confidence: least confidence of a proposed box, as the box tells it; the models' own if None. Where the segmenter has
                 a map of tissues, that is the map's probability in the box, and the detector keeps its own threshold. It may be
                 changed later, as the attribute of this name.
-            prompts_at_once: how many boxes or points of a slice the segmenter takes together, fewer need less memory; its own
-                choice if None. It may be changed later, too.
+            prompts_at_once: how many boxes or points of a slice the segmenter takes together, fewer need less memory. It may
+                be changed later, too.
             cache: of image embeddings; a new one if None.
         """
         self._detector = detector
@@ -348,7 +348,7 @@ class Pipeline:
         usable = [k for k in prompted if k not in study.bad_slices]
         if prompted and not cancelled:
             segmenter = self.segmenter
-            segmenter.prompts_at_once = self.prompts_at_once or segmenter.prompts_at_once
+            segmenter.prompts_at_once = self.prompts_at_once
             provenance |= _provenance(segmenter)
             center = None
             if segmenter.window is not None and usable:

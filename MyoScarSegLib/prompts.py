@@ -22,6 +22,8 @@ USER = "user"
 """The source of a box that the reader drew, moved or resized."""
 FAINT = " (faint)"
 """Ends the source of a box that was proposed as rejected: the program rejected it, not the reader."""
+PROMPTS_AT_ONCE = 16
+"""Boxes and points of a slice that a segmenter takes together: more is faster on a graphics card, and needs more memory."""
 
 
 class BoxState(str, Enum):

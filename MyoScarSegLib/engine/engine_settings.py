@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.prompts import PROMPTS_AT_ONCE
 from MyoScarSegLib.utils import json_fields
 from MyoScarSegLib.utils.json_fields import Limits
 
@@ -46,7 +47,7 @@ class EngineSettings:
     threads: Annotated[int, Limits(1, 64)] | None = None
     cache_folder: str | Path | None = None
     cache_mib: Annotated[int, Limits(64, 65536, step=128)] = 1024
-    batch: Annotated[int, Limits(1, 64)] = 16
+    batch: Annotated[int, Limits(1, 64)] = PROMPTS_AT_ONCE
 
     def __post_init__(self) -> None:
         json_fields.check(self, EngineError, "The settings of the calculation")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError, PromptError
-from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
+from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey
 from MyoScarSegLib.segmentation.heart_window import window_of
@@ -32,8 +32,6 @@ OUTSIDE_LOGIT = -20.0
 """Stands for "surely not scar" where the network did not look."""
 _MASK_LOGIT = 10.0
 """Of the two sides of a mask given as bool."""
-PROMPTS_AT_ONCE = 16
-"""Objects that the decoder takes together: more is faster on a graphics card, and needs more memory."""
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,8 @@ def fill_form(ui: Any, widgets: Mapping[str, str], values: Any) -> None:
         else:
             if limits.least is not None and limits.most is not None:
                 widget.minimum, widget.maximum = limits.least - _may_be_none(values, name), limits.most
+            if limits.step is not None:
+                widget.singleStep = limits.step
             widget.value = widget.minimum if value is None else value
 
 
