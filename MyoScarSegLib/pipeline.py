@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +12,17 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
+from MyoScarSegLib.networks import Networks, image_of, usable_slices
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
-from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.detection import Detector
-    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
+    from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
 
 SCAR = "scar"
 _TOO_LITTLE_MEMORY = "there is too little memory. Close other programs, or choose a smaller model or another device."
@@ -31,10 +30,13 @@ _log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """A detector and a segmenter, loaded when first needed and kept for the studies that follow.
+    """The verbs; with one set of networks for the studies that follow each other.
 
     One bad slice does not stop a study: it is listed in the result. A set cancel token ends the work within one slice; what
     was finished is returned.
+
+    Attributes:
+        networks: that it works with.
     """
 
     def __init__(
@@ -54,105 +56,26 @@ class Pipeline:
         """Choose the models; nothing is loaded yet.
 
         Args:
-            detector: name in the registry, path, or a loaded one; the default model if None.
-            segmenter: likewise.
-            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-            precision: of the segmenter's encoder: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
-            view: what the segmenter looks at: ``auto``, ``heart`` or ``slice``.
-            trust: unpickle foreign checkpoints that hold more than tensors.
-            preprocessing_id: what a foreign segmenter was trained with, where it is not known otherwise.
+            detector, segmenter, device, precision, view, trust, preprocessing_id, cache: see
+                :class:`~MyoScarSegLib.networks.Networks`.
             confidence: least confidence of a proposed box, as the box tells it; the models' own if None. Where the segmenter has
                 a map of tissues, that is the map's probability in the box, and the detector keeps its own threshold. It may be
                 changed later, as the attribute of this name.
             prompts_at_once: how many boxes or points of a slice the segmenter takes together, fewer need less memory. It may
                 be changed later, too.
-            cache: of image embeddings; a new one if None.
         """
-        self._detector = detector
-        self._segmenter = segmenter
-        self._device = device
-        self._precision = precision
-        self._view = view
-        self._trust = trust
-        self._preprocessing_id = preprocessing_id
+        self.networks = Networks(
+            detector=detector,
+            segmenter=segmenter,
+            device=device,
+            precision=precision,
+            view=view,
+            trust=trust,
+            preprocessing_id=preprocessing_id,
+            cache=cache,
+        )
         self.confidence = confidence
         self.prompts_at_once = prompts_at_once
-        self._cache = cache
-        self._heart_detector: Detector | None = None
-        self._hearts: list[_Heart] = []
-
-    @property
-    def detector(self) -> Detector:
-        """The detector, loaded on first use.
-
-        Raises:
-            ModelError: it is missing, damaged, untrusted or no detector.
-        """
-        if self._detector is None or isinstance(self._detector, (str, Path)):
-            from MyoScarSegLib.detection import load_detector
-
-            self._detector = load_detector(self._detector, device=self._device, trust=self._trust)
-        return self._detector
-
-    @property
-    def segmenter(self) -> Segmenter:
-        """The segmenter, loaded on first use.
-
-        Raises:
-            ModelError: it is missing, damaged, untrusted or no segmenter.
-        """
-        if self._segmenter is None or isinstance(self._segmenter, (str, Path)):
-            from MyoScarSegLib.segmentation import load_segmenter
-
-            self._segmenter = load_segmenter(
-                self._segmenter,
-                device=self._device,
-                precision=self._precision,
-                view=self._view,
-                trust=self._trust,
-                preprocessing_id=self._preprocessing_id,
-                cache=self._cache,
-            )
-        return self._segmenter
-
-    def heart_center(
-        self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None
-    ) -> tuple[float, float] | None:
-        """``(x, y)`` of the left ventricle in native pixel edges, None if it is not found on any slice.
-
-        It depends on the images alone, not on the prompts, and is the same for all slices of a study: so a slice's embedding
-        can be made before there is any box, and stays good whatever is edited. It is looked for once per study.
-
-        Raises:
-            ModelError: the detector that finds the left ventricle cannot be loaded, or fails on every slice.
-            Cancelled: ``cancel`` was set.
-        """
-        from MyoScarSegLib.detection.heart_center import find_heart
-
-        detector, known = self._finder, self._known_heart(study)
-        if known is None:
-            spacing = study.geometry.pixel_spacing_mm
-            center = find_heart(_usable(study), detector, spacing, progress=progress, cancel=cancel)
-            known = self._remember_heart(study, center)
-        return known.center
-
-    @property
-    def _finder(self) -> Detector:
-        """The detector that finds the heart."""
-        if self._heart_detector is None:
-            from MyoScarSegLib.detection.heart_center import heart_detector
-
-            # Loaded here if it is not yet, or the order of the calls would decide which detector finds the heart.
-            self._heart_detector = heart_detector(self.detector, self._device)
-        return self._heart_detector
-
-    def _known_heart(self, study: Study) -> _Heart | None:
-        return next((heart for heart in self._hearts if heart.belongs_to(study)), None)
-
-    def _remember_heart(self, study: Study, center: tuple[float, float] | None) -> _Heart:
-        heart = _Heart(weakref.ref(study.voxels), study.geometry.pixel_spacing_mm, center)
-        self._hearts = [*(heart for heart in self._hearts if heart.voxels() is not None), heart]
-        return heart
 
     def encode(
         self,
@@ -178,7 +101,7 @@ class Pipeline:
             Cancelled: ``cancel`` was set.
         """
         wanted, done = slices_of(study, slices), Encoded()
-        segmenter = self.segmenter
+        segmenter = self.networks.segmenter
         for number, k in enumerate(wanted):
             if cancel is not None:
                 cancel.raise_if_cancelled()
@@ -188,9 +111,9 @@ class Pipeline:
                 continue
             center = None
             if segmenter.window is not None:
-                center = self.heart_center(study, progress=progress, cancel=cancel)
+                center = self.networks.heart_center(study, progress=progress, cancel=cancel)
             try:
-                segmenter.encode(_image(study, k, center))
+                segmenter.encode(image_of(study, k, center))
             except ModelError:  # of the model, so all slices would fail
                 raise
             except MyoScarSegError as error:
@@ -224,8 +147,8 @@ class Pipeline:
         if cancel is not None and cancel.cancelled:
             found.cancelled = True
             return found
-        detector = self.detector
-        mapped = self.segmenter.knows_tissue
+        detector = self.networks.detector
+        mapped = self.networks.segmenter.knows_tissue
         confidence = detector.confidence if self.confidence is None or mapped else self.confidence
         found.provenance = {
             "detector": detector.name,
@@ -235,11 +158,11 @@ class Pipeline:
         }
 
         # The heart, where it will be needed and is not known, is found in the same go.
-        with_heart = self.segmenter.window is not None or mapped
-        with_heart = with_heart and self._known_heart(study) is None and self._finder is detector
+        with_heart = self.networks.segmenter.window is not None or mapped
+        with_heart = with_heart and self.networks.known_heart(study) is None and self.networks.heart_detector is detector
         detected = detect_slices(
             detector,
-            _usable(study),
+            usable_slices(study),
             pixel_spacing_mm=study.geometry.pixel_spacing_mm,
             confidence=min(confidence, HEART_CONFIDENCE) if with_heart else confidence,
             labels=(SCAR, LEFT_VENTRICLE) if with_heart else (SCAR,),
@@ -247,7 +170,7 @@ class Pipeline:
             cancel=cancel,
         )
         if with_heart and detected.boxes and not detected.cancelled:
-            self._remember_heart(study, heart_center(detected.boxes.values()))
+            self.networks.remember_heart(study, heart_center(detected.boxes.values()))
         for boxes in detected.boxes.values():
             found.extend(box for box in boxes if box.label == SCAR and (box.confidence or 0.0) > confidence)
         found.failed_slices = {k: _why("Proposing boxes", k, error) for k, error in detected.failed.items()}
@@ -260,10 +183,10 @@ class Pipeline:
         self, study: Study, found: Boxes, indices: Sequence[int], progress: Progress, cancel: CancelToken | None
     ) -> None:
         """Replace the detector's boxes on each slice by those that it and the segmenter's map agree on."""
-        segmenter = self.segmenter
+        segmenter = self.networks.segmenter
         spacing = study.geometry.pixel_spacing_mm
         try:
-            center = self.heart_center(study, progress=progress, cancel=cancel)
+            center = self.networks.heart_center(study, progress=progress, cancel=cancel)
         except Cancelled:
             found.cancelled = True
             return
@@ -282,7 +205,7 @@ class Pipeline:
             proposals.extend(
                 reconcile(
                     [box for box in detected if box.slice == index],
-                    segmenter.tissue(_image(study, index, center)),
+                    segmenter.tissue(image_of(study, index, center)),
                     study.voxels[index],
                     slice_index=index,
                     map_name=segmenter.name,
@@ -347,20 +270,20 @@ class Pipeline:
         cancelled = cancel is not None and cancel.cancelled
         usable = [k for k in prompted if k not in study.bad_slices]
         if prompted and not cancelled:
-            segmenter = self.segmenter
+            segmenter = self.networks.segmenter
             segmenter.prompts_at_once = self.prompts_at_once
-            provenance |= _provenance(segmenter)
+            provenance |= self.networks.segmenter_provenance()
             center = None
             if segmenter.window is not None and usable:
                 try:
-                    center = self.heart_center(study, progress=progress, cancel=cancel)
+                    center = self.networks.heart_center(study, progress=progress, cancel=cancel)
                 except Cancelled:
                     return Result(study, probability, threshold, boxes, points, scores, failed, True, provenance)
-                provenance |= self._heart_provenance(center)
+                provenance |= self.networks.heart_provenance(center)
 
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
-                prediction = segmenter.predict(_image(study, index, center), of_boxes, of_points)
+                prediction = segmenter.predict(image_of(study, index, center), of_boxes, of_points)
                 probability[index] = sigmoid(prediction.logits)
                 scores[index] = prediction.score
 
@@ -381,7 +304,7 @@ class Pipeline:
     ) -> Result:
         """:meth:`propose`, then :meth:`segment` in what was proposed. Errors as of both."""
         if cancel is None or not cancel.cancelled:
-            _ = self.segmenter  # if it cannot be loaded, the caller shall learn it before the detector has worked
+            _ = self.networks.segmenter  # if it cannot be loaded, the caller shall learn it before the detector has worked
         boxes = self.propose(study, progress=progress, cancel=cancel)
         result = self.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
         return replace(
@@ -391,52 +314,10 @@ class Pipeline:
             provenance={**result.provenance, **boxes.provenance},
         )
 
-    def _heart_provenance(self, center: tuple[float, float] | None) -> dict[str, str]:
-        assert self._heart_detector is not None  # noqa: S101 (it has just been asked)
-        return {
-            "heart_detector": self._heart_detector.name,
-            "heart_detector_sha256": self._heart_detector.checksum,
-            "heart_centre_px": "not found; the middle of the slice" if center is None else f"{center[0]:.2f} {center[1]:.2f}",
-        }
-
-
-@dataclass(frozen=True)
-class _Heart:
-    """Where the heart is in the study whose voxels these are."""
-
-    voxels: weakref.ref[np.ndarray]
-    pixel_spacing_mm: tuple[float, float] | None
-    center: tuple[float, float] | None
-
-    def belongs_to(self, study: Study) -> bool:
-        return self.voxels() is study.voxels and self.pixel_spacing_mm == study.geometry.pixel_spacing_mm
-
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Probabilities of logits, without overflow; same shape, float32."""
     return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
-
-
-def _image(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
-    """A slice as the segmenter is given it."""
-    from MyoScarSegLib.segmentation import SegmenterImage
-
-    return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center)
-
-
-def _provenance(segmenter: Segmenter) -> dict[str, str]:
-    checkpoint = segmenter.checkpoint
-    return {
-        "segmenter": checkpoint.name,
-        "segmenter_sha256": checkpoint.sha256,
-        "architecture": checkpoint.architecture,
-        "preprocessing": checkpoint.preprocessing,
-        "normalisation": f"{NORMALIZATION.version}",
-        "view": "slice" if segmenter.window is None else f"heart window {segmenter.window.side_mm:g} mm",
-        "precision": str(segmenter.precision).removeprefix("torch."),
-        "device": segmenter.device.type,
-        **({"remark": " ".join(checkpoint.notes)} if checkpoint.notes else {}),
-    }
 
 
 def _each_slice(
@@ -466,8 +347,3 @@ def _why(what: str, index: int, error: Exception) -> str:
         return str(error)
     _log.error("Slice %d failed", index, exc_info=error)
     return f"{what.lower()} failed: {_TOO_LITTLE_MEMORY if is_out_of_memory(error) else str(error) or type(error).__name__}"
-
-
-def _usable(study: Study) -> dict[int, np.ndarray]:
-    """The slices that networks can look at, by their index."""
-    return {k: study.voxels[k] for k in range(study.slices) if k not in study.bad_slices}

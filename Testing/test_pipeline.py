@@ -390,9 +390,9 @@ def test_models_are_loaded_on_first_use_with_the_callers_choices(tmp_path, study
     result = pipeline.run(study)
     assert result.provenance["segmenter"] == "segmenter.safetensors"
     assert result.provenance["device"] == "cpu"
-    assert pipeline.segmenter.cache is cache
-    assert pipeline.segmenter is pipeline.segmenter
-    assert pipeline.detector is pipeline.detector
+    assert pipeline.networks.segmenter.cache is cache
+    assert pipeline.networks.segmenter is pipeline.networks.segmenter
+    assert pipeline.networks.detector is pipeline.networks.detector
 
 
 def test_a_study_without_spacing_gives_pixels_only(pipeline, study):

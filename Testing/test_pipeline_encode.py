@@ -72,6 +72,6 @@ def test_memory_that_runs_out_on_a_slice_is_said_in_words(pipeline, monkeypatch)
     def predict(*_args, **_options):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 3.00 GiB total capacity)")
 
-    monkeypatch.setattr(pipeline.segmenter, "predict", predict)
+    monkeypatch.setattr(pipeline.networks.segmenter, "predict", predict)
     result = pipeline.segment(make_study(), [BOX])
     assert result.failed_slices[1].startswith("segmenting scar failed: there is too little memory. Close other programs")

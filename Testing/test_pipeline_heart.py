@@ -52,7 +52,7 @@ def pipeline(detector, vit) -> Pipeline:
 
 def test_the_hearts_center_is_that_of_the_left_ventricle_whatever_the_prompts(detector, lite, study):
     pipeline = Pipeline(detector=detector, segmenter=lite)
-    assert pipeline.heart_center(study) == (30.0, 18.0)
+    assert pipeline.networks.heart_center(study) == (30.0, 18.0)
     views = set()
     encode = lite.encode
 
@@ -74,8 +74,8 @@ def test_the_heart_is_looked_for_once_per_study(detector, lite, study):
         pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
     assert [call for call in detector.calls if "lv" in call[1]] == [(k, ("lv",), 0.25) for k in range(SLICES)]
     moved = replace(study, voxels=np.roll(study.voxels, 5, axis=2))
-    assert pipeline.heart_center(moved) == (35.0, 18.0)
-    assert pipeline.heart_center(study) == (30.0, 18.0)
+    assert pipeline.networks.heart_center(moved) == (35.0, 18.0)
+    assert pipeline.networks.heart_center(study) == (30.0, 18.0)
 
 
 def test_a_slice_on_which_the_heart_cannot_be_looked_for_costs_no_other(lite, study):

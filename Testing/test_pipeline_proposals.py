@@ -60,7 +60,7 @@ def study() -> Study:
 def test_proposals_say_where_the_heart_is(study, segmenter):
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
     found = pipeline.propose(study)
-    assert found.heart == pipeline.heart_center(study)
+    assert found.heart == pipeline.networks.heart_center(study)
     assert found.heart is not None
 
 

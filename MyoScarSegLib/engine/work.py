@@ -150,9 +150,9 @@ class Work:
             self._segmenter = None
         self._made_for, self._pipeline = settings, None
         pipeline = settings.pipeline(detector=self._detector, segmenter=self._segmenter, cache=self._cache)
-        self._segmenter = pipeline.segmenter
+        self._segmenter = pipeline.networks.segmenter
         if self._segmenter.window is not None or self._segmenter.knows_tissue:
-            self._detector = pipeline.detector
+            self._detector = pipeline.networks.detector
         self._pipeline = pipeline
         return pipeline
 
@@ -163,7 +163,7 @@ class Work:
         from MyoScarSegLib.segmentation import SegmenterImage
 
         pipeline = self._ready(report, _TEST_PASSES)
-        segmenter = pipeline.segmenter
+        segmenter = pipeline.networks.segmenter
         rng = np.random.default_rng(0)
         seconds = []
         for n in range(_TEST_PASSES):

@@ -111,9 +111,9 @@ def _ours(model: str, study: Study, boxes: list[Box]) -> dict[str, Any]:
     figures["precision"] = str(segmenter.precision).removeprefix("torch.")
 
     pipeline = Pipeline(segmenter=segmenter)
-    _ = pipeline.detector
-    figures["find_heart_s"] = _seconds(lambda: pipeline.heart_center(study), 1)[0]
-    center = pipeline.heart_center(study)
+    _ = pipeline.networks.detector
+    figures["find_heart_s"] = _seconds(lambda: pipeline.networks.heart_center(study), 1)[0]
+    center = pipeline.networks.heart_center(study)
     figures["propose_s"] = statistics.median(_seconds(lambda: pipeline.propose(study), 3))
     segmenter.cache.clear()
     figures["segment_s"] = _seconds(lambda: pipeline.segment(study, boxes), 1)[0]

@@ -89,7 +89,7 @@ def compare_models(
     told: dict[str, dict[str, Any]] = {}
     for number, (who, models) in enumerate(((NEW, new), (USED, used))):
         pipeline = Pipeline(detector=models.detector, segmenter=models.segmenter, device=device)
-        checkpoint, detector = pipeline.segmenter.checkpoint, pipeline.detector
+        checkpoint, detector = pipeline.networks.segmenter.checkpoint, pipeline.networks.detector
         told[who] = {
             "name": models.name or checkpoint.name,
             "segmenter": {"name": checkpoint.name, "sha256": checkpoint.sha256},

@@ -73,7 +73,7 @@ def test_real_models_give_every_setting_and_every_slice(slices, tiny_segmenter, 
     assert found.provenance["detector"].startswith("tiny-yolo")
     assert not found.failures
     # One embedding a slice: neither the setting nor a click may make another.
-    assert pipeline.segmenter.cache.misses <= len(slices)
+    assert pipeline.networks.segmenter.cache.misses <= len(slices)
     end_to_end = found.settings["end_to_end"]
     assert sum(c.predicted_px for c in end_to_end) > 0
     again = evaluate_models(pipeline, slices, clicks=2)
