@@ -285,7 +285,7 @@ def test_another_threshold_uses_the_probabilities_again(pipeline, vit, study):
     asked = vit.cache.hits + vit.cache.misses
     middle = float(np.median(result.probability[2]))
     other = result.with_threshold(middle)
-    assert other.nodes.probability is result.probability
+    assert other.probability is result.probability
     assert np.array_equal(other.mask, result.probability >= middle)
     assert other.mask.sum() != result.mask.sum()
     assert other.provenance == {**result.provenance, "threshold": f"{middle:g}"}

@@ -107,7 +107,7 @@ def test_cancelling_while_the_heart_is_looked_for_ends_the_work(detector, lite, 
     assert len(result.scores) == 0
     assert len(detector.calls) == 2
     with pytest.raises(Cancelled):
-        Pipeline(detector=detector, segmenter=lite).heart_center(study, cancel=told.token)
+        Pipeline(detector=detector, segmenter=lite).networks.heart_center(study, cancel=told.token)
 
 
 def test_a_segmenter_of_whole_slices_needs_no_heart(pipeline, detector, study):

@@ -13,25 +13,34 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from MyoScarSegLib import __version__, errors
-from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.link import Link, Timeouts
 from MyoScarSegLib.engine.messages import (
     boxes_json,
     encoded_of,
+    error_of,
     points_json,
     proposals_of,
     result_of,
     study_message,
+    value_of,
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.engine.request import Request
-from MyoScarSegLib.errors import EngineError, MyoScarSegError
+from MyoScarSegLib.engine.worker_process import (
+    BROKEN,
+    READY,
+    RESTARTING,
+    STARTING,
+    STOPPED,
+    EngineStatus,
+    Timeouts,
+    WorkerProcess,
+)
+from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
@@ -42,49 +51,9 @@ from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
 __all__ = ["Engine", "EngineSettings", "EngineStatus", "Request", "Timeouts"]
 
-STOPPED = "stopped"
-STARTING = "starting"
-READY = "ready"
 WORKING = "working"
-RESTARTING = "restarting"
-BROKEN = "failed"
-
-_MOST_RESTARTS = 3
-_RESTARTS_WITHIN_S = 60.0
 _WAIT_S = 0.002
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EngineStatus:
-    """Facts for the panel and for reports.
-
-    Attributes:
-        state: of the engine.
-        python: interpreter of the worker.
-        pid: of the worker, None without one.
-        python_version: of the worker, empty before it has answered.
-        torch: version, empty before it is loaded.
-        device: in words, empty before a model is loaded.
-        detector, segmenter: names of the loaded models, empty before.
-        embeddings: number of slices encoded and kept in memory.
-        restarts: of the worker since the engine was made.
-        error: sentence on why there is no worker, or on the last crash; empty if all is well.
-        log: the end of what workers wrote to their standard error, to be copied into a report.
-    """
-
-    state: str
-    python: str
-    pid: int | None = None
-    python_version: str = ""
-    torch: str = ""
-    device: str = ""
-    detector: str = ""
-    segmenter: str = ""
-    embeddings: int = 0
-    restarts: int = 0
-    error: str = ""
-    log: str = ""
 
 
 class Engine:
@@ -93,7 +62,6 @@ class Engine:
     Attributes:
         state: ``stopped``, ``starting``, ``ready``, ``working``, ``restarting`` or ``failed``.
         settings: of :meth:`configure`.
-        error: sentence on the last crash, or on why there is no worker; empty if all is well.
         state_changed: tells a new state, from :meth:`pump`.
         woken: tells that something was asked or has arrived outside of :meth:`pump`, to who pumps only then.
     """
@@ -115,14 +83,12 @@ class Engine:
             clock: seconds, never going back.
         """
         self.settings = EngineSettings()
-        self.error = ""
         self.state_changed = Signal()
         self.woken = Signal()
         self.python = python or sys.executable
         self._clock = clock
         self._timeouts = timeouts
-        self._link = Link(self, transport_factory, timeouts, clock)
-        self._state = STOPPED
+        self._process = WorkerProcess(self, transport_factory, timeouts, clock)
         self._told_state = STOPPED
         self._pumping = 0
         self._inbox: deque[Callable[[], None]] = deque()
@@ -130,18 +96,19 @@ class Engine:
         self._opened = 0
         self._requests: dict[int, Request] = {}  # unfinished, in the order they were made
         self._number = 0
-        self._crashes: deque[float] = deque()
-        self._restarts = 0
-        self._facts: dict[str, Any] = {}
 
     # ------------------------------------------------------------------ the process
 
     @property
     def state(self) -> str:
         """What the worker does; see the attributes of the class."""
-        if self._state == READY and self._requests:
-            return WORKING
-        return self._state
+        state = self._process.state
+        return WORKING if state == READY and self._requests else state
+
+    @property
+    def error(self) -> str:
+        """Sentence on the last crash, or on why there is no worker; empty if all is well."""
+        return self._process.error
 
     def command(self) -> list[str]:
         """Program and arguments that start a worker."""
@@ -157,36 +124,25 @@ class Engine:
 
     def start(self) -> None:
         """Start the worker, if there is none. After ``failed`` this is the way to try again."""
-        if self._state in (STOPPED, BROKEN):
-            self._crashes.clear()
-            self.error = ""
-            self._launch(STARTING)
+        self._process.start()
 
     def stop(self) -> None:
         """End the worker. Unfinished requests are cancelled; the studies are remembered for another :meth:`start`."""
-        self._link.drop()
-        self._state = STOPPED
+        self._process.stop()
         for request in list(self._requests.values()):
             self._finish(request, CANCELLED)
 
     def configure(self, settings: EngineSettings) -> None:
         """Use these models and this device from the next step of any request on."""
         self.settings = settings
-        self._link.send({"type": "configure", "settings": settings.to_json()})
+        self._process.send({"type": "configure", "settings": settings.to_json()})
 
     def status(self) -> EngineStatus:
         """Facts for the panel and for reports; no waiting, they are as of the last heartbeat or answer."""
-        known = {name: self._facts[name] for name in EngineStatus.__dataclass_fields__ if name in self._facts}
-        return EngineStatus(
-            **{
-                **known,
-                "state": self.state,
-                "python": self.python,
-                "restarts": self._restarts,
-                "error": self.error,
-                "log": self._link.log,
-            }
-        )
+        process = self._process
+        known = {name: process.facts[name] for name in EngineStatus.__dataclass_fields__ if name in process.facts}
+        told = {"state": self.state, "python": self.python, "restarts": process.restarts}
+        return EngineStatus(**{**known, **told, "error": process.error, "log": process.log})
 
     # ------------------------------------------------------------------ studies
 
@@ -204,7 +160,7 @@ class Engine:
             message = study_message(key, study)
             self._opened += 1
             self._studies[id(study)] = _Opened(key, study)
-            self._link.send(*message)
+            self._process.send(*message)
 
     def close_study(self, study: Study) -> None:
         """Forget a study and cancel what is asked of it. Harmless for an unknown one."""
@@ -214,14 +170,14 @@ class Engine:
         for request in list(self._requests.values()):
             if request.study is study:
                 self.cancel(request)
-        self._link.send({"type": "forget", "key": opened.key})
+        self._process.send({"type": "forget", "key": opened.key})
 
     def prefer(self, study: Study, slice_index: int) -> None:
         """Encode this slice next, where it is waiting to be encoded: the user looks at it."""
         opened = self._studies.get(id(study))
         if opened is not None:
             opened.preferred = int(slice_index)
-            self._link.send({"type": "prefer", "key": opened.key, "slice": int(slice_index)})
+            self._process.send({"type": "prefer", "key": opened.key, "slice": int(slice_index)})
 
     # ------------------------------------------------------------------ requests: the verbs of Pipeline
 
@@ -284,11 +240,11 @@ class Engine:
 
     def models(self) -> Request:
         """What models there are. Result: a list of ``{"name", "title", "task", "licence", "size", "metrics", "state", ...}``."""
-        return self._ask("models", _value)
+        return self._ask("models", value_of)
 
     def device_test(self) -> Request:
         """Try the chosen device with the chosen segmenter. Result: ``{"sentence", "device", "torch", "encode_ms", ...}``."""
-        return self._ask("device_test", _value)
+        return self._ask("device_test", value_of)
 
     def wait(self, request: Request, process_events: Callable[[], Any] | None = None, timeout_s: float | None = None) -> Any:
         """Pump until a request has finished: for scripts.
@@ -320,10 +276,10 @@ class Engine:
         """As :meth:`Request.cancel`."""
         if request.finished or request.cancelling_s is not None or request.id not in self._requests:
             return
-        self._link.send({"type": "cancel", "id": request.id})
+        self._process.send({"type": "cancel", "id": request.id})
         # What the worker is not at can simply be forgotten; so can background work, which stops by itself after its slice, and
         # the loading of a model, which will be needed anyway.
-        if request.background or self._link.at != request.id or self._link.loading:
+        if request.background or self._process.at != request.id or self._process.loading:
             self._finish(request, CANCELLED)
         else:
             request.cancelling_s = 0.0
@@ -333,13 +289,14 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether :meth:`pump` is to be called soon again: something is unfinished, or a worker is being started."""
-        return bool(self._requests or self._inbox) or self._state in (STARTING, RESTARTING) or self._told_state != self.state
+        starts = self._process.state in (STARTING, RESTARTING)
+        return bool(self._requests or self._inbox) or starts or self._told_state != self.state
 
     def pump(self) -> None:
         """Take in what has happened, and call the callbacks that follow from it. Quick; may be called from within itself."""
         self._pumping += 1
         try:
-            self._link.pump()
+            self._process.pump()
             self._drain()
             self._check()
             self._drain()
@@ -371,80 +328,18 @@ class Engine:
             except Exception:  # a caller's fault must not stop the engine
                 _log.exception("What follows the engine's state %s failed", state)
 
-    # ------------------------------------------------------------------ starting and ending workers
-
-    def _launch(self, state: str) -> None:
-        self._facts = {}
-        self._state = state
-        try:
-            self._link.start(self.command(), self.environment())
-        except EngineError as error:
-            self._give_up(str(error))
-        self.wake()
-
-    def lost(self, why: str) -> None:
-        """The worker is gone, or of no use: say so, and start another one; of the link."""
-        started = self._link.answered
-        at = None if self._link.at is None else self._requests.get(self._link.at)
-        # Where it did not say what it was at, any of them may have been its end.
-        suspects = [at] if at is not None else list(self._requests.values()) if started else []
-        self._link.drop()
-        if started:
-            self.error = f"The calculation process ended unexpectedly and was started again. {why}"
-        else:
-            self.error = f"The calculation process did not start. {why}"
-        _log.warning("%s\n%s", self.error, self._link.log)
-        for request in suspects:
-            request.crashes += 1
-            if request.crashes > 1 and request.cancelling_s is None:
-                again = f"{self.error} It was asked twice for the same and ended both times, so it is not asked again."
-                self._finish(request, FAILED, error=EngineError(again), log=self._link.log)
-        for request in self._requests.values():
-            request.repeated = request.repeated or started
-        now = self._clock()
-        self._crashes.append(now)
-        while started and now - self._crashes[0] > _RESTARTS_WITHIN_S:  # of starts that fail, each may take that long
-            self._crashes.popleft()
-        if len(self._crashes) > _MOST_RESTARTS:
-            self._give_up(
-                f"The calculation process {'crashed' if started else 'failed to start'} {len(self._crashes)} times in a minute, "
-                f"so it is not started again by itself. {why} Press Retry after you have changed something, such as the device."
-            )
-        else:
-            self._restart()
-
-    def _restart(self) -> None:
-        self._restarts += 1
-        for request in list(self._requests.values()):
-            if request.cancelling_s is not None:
-                self._finish(request, CANCELLED)
-            else:
-                request.state = WAITING
-        self._launch(RESTARTING)
-
-    def _give_up(self, why: str) -> None:
-        self._link.drop()
-        self.error = why
-        self._state = BROKEN
-        for request in list(self._requests.values()):
-            if request.cancelling_s is not None:
-                self._finish(request, CANCELLED)
-            else:
-                self._finish(request, FAILED, error=EngineError(why), log=self._link.log)
-
     def _check(self) -> None:
         """Whether the worker is still to be waited for."""
-        passed = self._link.check(waiting=bool(self._requests))
+        passed = self._process.check(waiting=bool(self._requests))
         for request in list(self._requests.values()):
             if request.cancelling_s is not None:
                 request.cancelling_s += passed
                 if request.cancelling_s > self._timeouts.cancel_s:
                     _log.info("The worker did not answer a cancel in time and is replaced.")
                     self._finish(request, CANCELLED)
-                    self._restart()
+                    self._wait_again()
+                    self._process.restart()
                     return
-
-    # ------------------------------------------------------------------ messages
 
     def _ask(
         self, what: str, read: Callable[[Message], Any], study: Study | None = None, *, background: bool = False, **fields: Any
@@ -454,13 +349,13 @@ class Engine:
             fields["key"] = self._studies[id(study)].key
         self._number += 1
         request = Request(self, self._number, {"what": what, **fields}, read, study=study, background=background)
-        if self._state == STOPPED:
+        if self._process.state == STOPPED:
             self.start()
-        if self._state == BROKEN:
-            request.finish(FAILED, error=EngineError(self.error), log=self._link.log)
+        if self._process.state == BROKEN:
+            request.finish(FAILED, error=EngineError(self.error), log=self._process.log)
             return request
         self._requests[request.id] = request
-        self._link.send(request.fields)
+        self._process.send(request.fields)
         self.wake()
         return request
 
@@ -468,15 +363,21 @@ class Engine:
         self._requests.pop(request.id, None)
         request.finish(state, **outcome)
 
+    # ------------------------------------------------------------------ what the process tells
+
+    def greeted(self) -> None:
+        """A worker is ready: tell it all that is to be known and done."""
+        self._process.send({"type": "configure", "settings": self.settings.to_json()})
+        for opened in self._studies.values():
+            self._process.send(*study_message(opened.key, opened.study))
+            if opened.preferred is not None:  # before the requests, which are begun as they come
+                self._process.send({"type": "prefer", "key": opened.key, "slice": opened.preferred})
+        for request in self._requests.values():
+            self._process.send(request.fields)
+
     def received(self, message: Message) -> None:
-        """Take in a message of the worker; of the link."""
+        """Take an answer of the worker; of its process."""
         fields = message.fields
-        if message.type == "hello":
-            self._greet(fields)
-            return
-        if message.type == "heartbeat":
-            self._facts |= dict(fields["facts"])
-            return
         if message.type not in ("at", "progress", "done", "error", "cancelled"):
             raise ProtocolError(f"unknown type {message.type!r}")
         request = self._requests.get(int(fields["id"]))
@@ -489,29 +390,38 @@ class Engine:
         elif message.type == "cancelled" or request.cancelling_s is not None:
             self._finish(request, CANCELLED)
         elif message.type == "error":
-            self._finish(request, FAILED, error=_error(fields), log=str(fields["log"]))
+            self._finish(request, FAILED, error=error_of(fields), log=str(fields["log"]))
         else:
             if not request.background:
-                self.error = ""
+                self._process.error = ""
             self._finish(request, DONE, result=request.read(message))
 
-    def _greet(self, fields: dict[str, Any]) -> None:
-        if fields.get("protocol") != protocol.VERSION or fields.get("version") != __version__:
-            self._give_up(
-                f"The calculation process is of another version ({fields.get('version')}) than this program ({__version__}). "
-                f"Python: {self.python}. Remove the other installation of MyoScarSeg from it, or install this one there."
-            )
-            return
-        self._link.answered = True
-        self._facts = {"pid": int(fields["pid"]), "python_version": str(fields["python_version"])}
-        self._state = READY
-        self._link.send({"type": "configure", "settings": self.settings.to_json()})
-        for opened in self._studies.values():
-            self._link.send(*study_message(opened.key, opened.study))
-            if opened.preferred is not None:  # before the requests, which are begun as they come
-                self._link.send({"type": "prefer", "key": opened.key, "slice": opened.preferred})
+    def lost(self, at: int | None, *, started: bool) -> None:
+        """A worker is gone: whoever ended two of them fails."""
+        # Where it did not say what it was at, any of them may have been its end.
+        suspects = [self._requests[at]] if at in self._requests else list(self._requests.values()) if started else []
+        for request in suspects:
+            request.crashes += 1
+            if request.crashes > 1 and request.cancelling_s is None:
+                again = f"{self.error} It was asked twice for the same and ended both times, so it is not asked again."
+                self._finish(request, FAILED, error=EngineError(again), log=self._process.log)
         for request in self._requests.values():
-            self._link.send(request.fields)
+            request.repeated = request.repeated or started
+        self._wait_again()
+
+    def given_up(self) -> None:
+        """No worker can be had: all that is asked fails."""
+        self._wait_again()
+        for request in list(self._requests.values()):
+            self._finish(request, FAILED, error=EngineError(self.error), log=self._process.log)
+
+    def _wait_again(self) -> None:
+        """All that is asked waits for another worker, but for what is being cancelled."""
+        for request in list(self._requests.values()):
+            if request.cancelling_s is not None:
+                self._finish(request, CANCELLED)
+            else:
+                request.state = WAITING
 
 
 @dataclass
@@ -521,14 +431,3 @@ class _Opened:
     key: str
     study: Study
     preferred: int | None = None
-
-
-def _error(fields: Mapping[str, Any]) -> MyoScarSegError:
-    """The error that the worker raised, of its class (``ModelError``, ``PromptError``, ...)."""
-    kind = getattr(errors, str(fields["kind"]), EngineError)
-    known = isinstance(kind, type) and issubclass(kind, MyoScarSegError)
-    return (kind if known else EngineError)(str(fields["error"]))
-
-
-def _value(message: Message) -> Any:
-    return message.fields["value"]

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib import errors
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Boxes, Encoded, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -183,3 +184,15 @@ def texts(document: Mapping[str, Any]) -> dict[str, str]:
 def by_slice(document: Mapping[str, Any]) -> dict[int, str]:
     """Slice index to reason, from JSON, whose keys are text."""
     return {int(k): str(why) for k, why in document.items()}
+
+
+def error_of(fields: Mapping[str, Any]) -> MyoScarSegError:
+    """The error that the worker raised, of its class (``ModelError``, ``PromptError``, ...)."""
+    kind = getattr(errors, str(fields["kind"]), EngineError)
+    known = isinstance(kind, type) and issubclass(kind, MyoScarSegError)
+    return (kind if known else EngineError)(str(fields["error"]))
+
+
+def value_of(message: Message) -> Any:
+    """The answer to what is asked of no study."""
+    return message.fields["value"]

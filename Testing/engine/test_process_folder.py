@@ -44,7 +44,8 @@ def test_every_setting_of_the_panel_reaches_the_process_and_its_pipeline(tmp_pat
     assert (job["threshold"], job["growth_mm"]) == (0.4, -1.0)
     pipeline = there.pipeline()
     assert (pipeline.confidence, pipeline.prompts_at_once) == (0.25, 3)
-    assert (pipeline._cache.budget_bytes, pipeline._cache.folder) == (128 << 20, tmp_path / "embeddings")
+    cache = pipeline.networks._cache
+    assert (cache.budget_bytes, cache.folder) == (128 << 20, tmp_path / "embeddings")
 
 
 @pytest.mark.parametrize(

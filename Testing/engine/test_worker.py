@@ -158,7 +158,7 @@ def test_killed_worker_is_replaced_by_one_that_knows_studies_and_settings(engine
     os.kill(pid, signal.SIGTERM)
     again = engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     assert engine.status().pid != pid
-    np.testing.assert_allclose(again.nodes.probability, expected.probability, atol=1e-5)
+    np.testing.assert_allclose(again.probability, expected.probability, atol=1e-5)
     assert engine.wait(request, timeout_s=60).slices == [0, 1, 3, 4]
 
 

@@ -65,15 +65,15 @@ def slow_worker(command, environment):
 @contextmanager
 def slowly(study):
     """The work in this block is done by a slow worker, so that what comes in mid work finds it there."""
-    link = study.engine._link
-    factory, link._factory = link._factory, slow_worker
+    process = study.engine._process
+    factory, process._factory = process._factory, slow_worker
     try:
         study.engine.stop()
         study.engine.start()
         study.until(lambda: study.engine.state in ("ready", "working"), what="slow worker")
-        yield lambda: setattr(link, "_factory", factory)
+        yield lambda: setattr(process, "_factory", factory)
     finally:
-        link._factory = factory
+        process._factory = factory
 
 
 def test_without_a_volume_nothing_can_be_started_and_the_tooltips_say_why(module):
