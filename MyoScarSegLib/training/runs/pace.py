@@ -67,7 +67,7 @@ class _Watch(CancelToken):
             outer: another token that ends it.
         """
         super().__init__()
-        self._until, self._kinds, self._enough, self._outer = time.monotonic() + seconds, kinds, enough, outer
+        self._measured_at, self._kinds, self._enough, self._outer = time.monotonic() + seconds, kinds, enough, outer
         self._events: list[tuple[str, int, int, float]] = []
 
     def __call__(self, done: int, total: int, message: str) -> None:
@@ -85,7 +85,7 @@ class _Watch(CancelToken):
         steps = [event for event in self._events if event[0] == self._kinds[0]]
         # After the last step come figures that were measured already.
         over = bool(steps) and steps[-1][1] == steps[-1][2]
-        return super().cancelled or self.stopped or over or (len(steps) >= self._enough and time.monotonic() >= self._until)
+        return super().cancelled or self.stopped or over or (len(steps) >= self._enough and time.monotonic() >= self._measured_at)
 
     def raise_if_cancelled(self) -> None:
         """As of every token."""
