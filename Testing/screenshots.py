@@ -49,7 +49,7 @@ def _story(module: Module, out: Path) -> None:
     module.until(lambda: module.workflow.session.requests.progress[0] > 2 or not module.workflow.busy, 300, what="proposing")
     grab(module, out / "panel-busy.png")
     module.until(lambda: not module.workflow.busy, 300, what="proposals")
-    first = module.session.review_order()[0]
+    first = module.session.state.review_order()[0]
     module.panel.segment.boxes.select(first, jump=True)
     module.settle()
     module.click("acceptBoxButton")
@@ -57,7 +57,7 @@ def _story(module: Module, out: Path) -> None:
     module.click("segmentAllButton")
     module.until(lambda: not module.workflow.busy, 300, what="masks")
     best = max(module.workflow.session.burden.slices, key=lambda s: s.pixels).slice
-    box = next(row for row in module.session.boxes if row.box.slice == best)
+    box = next(row for row in module.session.state.boxes if row.box.slice == best)
     module.panel.segment.boxes.select(box.id, jump=True)
     module.settle(0.3)
     grab(module, out / "panel-light.png")

@@ -88,7 +88,7 @@ class SelfTest(unittest.TestCase):
         self._until(lambda: panel.segment.ui.acceptBoxButton.enabled)
         accepted = panel.segment.boxes.selected
         panel.segment.ui.acceptBoxButton.click()
-        self.assertEqual(panel.workflow.session.box(accepted).state.value, "accepted")
+        self.assertEqual(panel.workflow.session.state.box(accepted).state.value, "accepted")
         self._until(lambda: panel.segment.ui.segmentAllButton.enabled)
         panel.segment.ui.segmentAllButton.click()
         self._until(lambda: not panel.workflow.busy)

@@ -141,7 +141,7 @@ class BoxViews:
         if self._closing or self._volume_node.GetScene() is None:
             return
         begun, made, self._pending = time.monotonic(), 0, False
-        rows = {row.id: row.box for row in self._session.boxes}
+        rows = {row.id: row.box for row in self._session.state.boxes}
         for box_id in [known for known in self._nodes if known not in rows]:
             self._release(box_id)
         for box_id, box in rows.items():
@@ -263,7 +263,7 @@ class BoxViews:
         self._dragging.discard(box_id)
         self._forget(box_id)
         try:
-            before = self._session.box(box_id)
+            before = self._session.state.box(box_id)
             k, corners = self.corners(box_id)
             if k != before.slice or not np.allclose(corners, before.xyxy, atol=1e-3):
                 self._on_edited(box_id, before.slice, corners)

@@ -174,7 +174,7 @@ class EngineRequests:
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
-        return self.engine.segment(self.session.study, *self.session.prompts(asking), slices=asking)
+        return self.engine.segment(self.session.study, *self.session.state.boxes_and_points(asking), slices=asking)
 
     def _send(self, request: Any, arrived: Callable[[Any], None]) -> None:
         self._request = request

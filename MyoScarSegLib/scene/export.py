@@ -33,7 +33,7 @@ def export_scene(scene: Any, folder: Path) -> list[Path]:
     studies = sessions(scene)
     for session in studies:
         session.refresh()
-    results = [session.to_result() for session in studies if session.segmented]
+    results = [session.to_result() for session in studies if session.state.has_masks]
     if not results:
         raise MyoScarSegError(_("There is nothing to export yet: segment a study first."))
     cases, written = CaseFolders(folder), []

@@ -70,7 +70,7 @@ class Console:
         """
         session = self._select(volumeNode)
         self._wait(session.requests.propose(fit=self.workflow.fit), progress)
-        return [row.box for row in session.boxes]
+        return [row.box for row in session.state.boxes]
 
     def segment(
         self,
@@ -152,7 +152,7 @@ class Console:
         if self._folder_run is not None:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
         inputs = study_inputs(Path(inputDir))
-        shown = self.workflow.session or StudyState()
+        shown = StudyState() if self.workflow.session is None else self.workflow.session.state
         run = self._folder_run = folder_task(
             inputs,
             Path(outputDir),

@@ -28,7 +28,7 @@ from MyoScarSegLib.scene.scar_segment import ScarSegment
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_record import ROLE_STUDY
-from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between
+from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between, prompts_label, same_place
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
 
@@ -167,71 +167,14 @@ class StudySession:
         return self.nodes.segmentation
 
     @property
-    def boxes(self) -> tuple[BoxRow, ...]:
-        """All boxes with their numbers, rejected ones too."""
-        return self.state.boxes
-
-    def box(self, box_id: int) -> Box:
-        """One box.
-
-        Raises:
-            PromptError: there is no such box.
-        """
-        for row in self.state.boxes:
-            if row.id == box_id:
-                return row.box
-        raise PromptError(_("There is no box {id} any more.").format(id=box_id))
-
-    @property
-    def points(self) -> tuple[Point, ...]:
-        """All points, in the order in which they were placed."""
-        return self.state.points
-
-    @property
-    def threshold(self) -> float:
-        """Probability from which on a pixel counts as scar."""
-        return self.state.threshold
-
-    @property
-    def growth_mm(self) -> float:
-        """By how much masks are grown, or below 0 shrunk, in the slice."""
-        return self.state.growth_mm
-
-    @property
-    def segmented(self) -> bool:
-        """Whether there is any mask, of the model or of the user."""
-        return bool(self.state.slices)
-
-    @property
-    def edited_slices(self) -> list[int]:
-        """Slices that the user has painted or erased in, which the model therefore leaves alone."""
-        return self.state.edited
-
-    @property
     def stale_slices(self) -> list[int]:
         """Slices whose mask does not answer to their boxes and points any more."""
         return sorted(self.state.stale | self.pending.missing)
 
     @property
-    def pending_slices(self) -> list[int]:
-        """Slices whose new mask is on its way after an edit, or will be once the running action has ended."""
-        return self.pending.slices
-
-    @property
-    def latencies_ms(self) -> list[float]:
-        """Milliseconds from edits to their masks in the scene, the latest 200."""
-        return list(self.pending.latencies_ms)
-
-    @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
         return {"program": f"MyoScarSeg {__version__}", **self.state.provenance}
-
-    def prompts(self, slices: Iterable[int] | None = None) -> tuple[list[Box], list[Point]]:
-        """Boxes, rejected ones too, and points on these slices, on all if None."""
-        wanted = None if slices is None else set(slices)
-        boxes = [row.box for row in self.state.boxes if wanted is None or row.box.slice in wanted]
-        return boxes, [point for point in self.state.points if wanted is None or point.slice in wanted]
 
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the scar."""
@@ -245,15 +188,9 @@ class StudySession:
             self._measured = slices, scar_burden(self.mask(), self.study.geometry)
         return self._measured[1]
 
-    def review_order(self) -> list[int]:
-        """Box ids in the order of looking through them: proposals by slice, in a slice the most doubtful first."""
-        rows = [row for row in self.state.boxes if row.box.state is BoxState.PROPOSED and not row.box.by_reader]
-        rows.sort(key=lambda row: (row.box.slice, row.box.confidence if row.box.confidence is not None else 0.0, row.id))
-        return [row.id for row in rows]
-
     def to_result(self) -> Result:
         """The study as the command line's result: probabilities, and the mask as it is."""
-        boxes, points = self.prompts()
+        boxes, points = self.state.boxes_and_points()
         return Result(
             study=self.study,
             probability=self.state.probabilities(self.geometry.shape),
@@ -276,7 +213,7 @@ class StudySession:
             return _("There is nothing to undo.")
         if verb == "redo" and not self.history.can_redo:
             return _("There is nothing to redo.")
-        if verb == "export" and not self.segmented:
+        if verb == "export" and not self.state.has_masks:
             return _("There is nothing to export yet: segment a study first.")
         return ""
 
@@ -292,14 +229,14 @@ class StudySession:
     def update_box(self, box_id: int, **changes: Any) -> Box:
         """Change fields of a box; one that is moved or resized is the reader's from then on.
 
-        Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`box`.
+        Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`StudyState.box`.
         """
         with self.step(_("Change a box")):
             return self._change_box(box_id, **changes)
 
     def nudge_box(self, box_id: int, dx: float, dy: float) -> Box:
         """Move a box by pixels; as :meth:`update_box`."""
-        box = self.box(box_id)
+        box = self.state.box(box_id)
         return self.update_box(box_id, x0=box.x0 + dx, x1=box.x1 + dx, y0=box.y0 + dy, y1=box.y1 + dy)
 
     def set_box_state(self, box_id: int, state: BoxState) -> Box:
@@ -309,7 +246,7 @@ class StudySession:
             return self._change_box(box_id, state=state)
 
     def _change_box(self, box_id: int, **changes: Any) -> Box:
-        before = self.box(box_id)
+        before = self.state.box(box_id)
         box = check_box(replace(before, **changes), self.geometry.shape)
         if box.place != before.place:
             box = set_by_reader(box)
@@ -321,14 +258,14 @@ class StudySession:
     def remove_box(self, box_id: int) -> Box:
         """Delete a box; returns it."""
         with self.step(_("Delete a box")):
-            box = self.box(box_id)
+            box = self.state.box(box_id)
             self._become(replace(self.state, boxes=tuple(row for row in self.state.boxes if row.id != box_id)))
         return box
 
     def copy_box_to_next(self, box_id: int) -> int:
         """Copy a box to the next slice, as the user's own. Returns the copy's id. Raises PromptError if there is no next one."""
         with self.step(_("Copy a box")):
-            box = self.box(box_id)
+            box = self.state.box(box_id)
             if box.slice + 1 >= self.study.slices:
                 raise PromptError(_("Slice {slice} is the last one; there is none to copy the box to.").format(slice=box.slice))
             return self.add_box(replace(set_by_reader(box, slice=box.slice + 1), state=BoxState.ACCEPTED))
@@ -343,7 +280,7 @@ class StudySession:
     def remove_point(self, point: Point | None = None) -> Point:
         """Take a point away, the one that was placed last if None; returns it. Raises SceneError if it is not there."""
         with self.step(_("Remove a point")):
-            near = [p for p in self.state.points if point is None or _same_place(p, point)]
+            near = [p for p in self.state.points if point is None or same_place(p, point)]
             if not near:
                 raise SceneError(_("There is no point to remove."))
             self._become(replace(self.state, points=tuple(p for p in self.state.points if p is not near[-1])))
@@ -389,7 +326,7 @@ class StudySession:
         with self.step(_("Clear"), segment=False):
             self._become(self.state.cleared())
         self.pending.forget()
-        return self.edited_slices
+        return self.state.edited
 
     def use_segmentation(self, node: Any) -> Any:
         """Put the scar into this segmentation node from now on, and return it; its other segments stay.
@@ -529,7 +466,7 @@ class StudySession:
             drawn = self.state
             self.state = self.nodes.read_prompts(drawn)
             if self.state is not drawn:
-                self.history.push(_prompts_label(drawn, self.state), drawn, self.state)
+                self.history.push(prompts_label(drawn, self.state), drawn, self.state)
             if self.state is not before:
                 self._keep()
         if deleted:
@@ -669,17 +606,3 @@ def sessions(scene: Any) -> list[StudySession]:
 
 def _key(volume_node: Any) -> tuple[str, str]:
     return volume_node.GetScene().GetAddressAsString(""), volume_node.GetID()
-
-
-def _same_place(one: Point, other: Point) -> bool:
-    """Whether two points are one, of which one was read back from the world."""
-    near = abs(one.x - other.x) < 1e-3 and abs(one.y - other.y) < 1e-3
-    return near and one.slice == other.slice and one.positive is other.positive
-
-
-def _prompts_label(before: StudyState, after: StudyState) -> str:
-    if before.points != after.points:
-        more = len(after.points) - len(before.points)
-        return _("Add a point") if more > 0 else _("Remove a point") if more < 0 else _("Move a point")
-    more = len(after.boxes) - len(before.boxes)
-    return _("Add a box") if more > 0 else _("Delete a box") if more < 0 else _("Change a box")

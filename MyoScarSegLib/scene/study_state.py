@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, mask_of
 from MyoScarSegLib.scene.slice_prompts import NO_PROMPTS, SlicePrompts, prompts_by_slice
+from MyoScarSegLib.scene.translation import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.view_settings import ViewSettings
@@ -76,6 +78,10 @@ class StudyState:
     """A study's boxes, points, masks and settings at one moment. Slices with nothing on them are left out of ``slices``.
 
     Attributes:
+        boxes: with their numbers, rejected ones too.
+        points: in the order in which they were placed.
+        threshold: probability from which on a pixel counts as scar.
+        growth_mm: by how much masks are grown, or below 0 shrunk, in the slice.
         view: how the study is shown, if the program has changed that.
         proposals: provenance of the proposed boxes.
         runs: provenance of each run of the segmenter that a slice's mask is of.
@@ -117,7 +123,7 @@ class StudyState:
 
     @property
     def edited(self) -> list[int]:
-        """Slices that the user has painted or erased in."""
+        """Slices that the user has painted or erased in, which the model therefore leaves alone."""
         return [k for k, state in self.slices.items() if state.edited]
 
     @property
@@ -141,6 +147,33 @@ class StudyState:
         if self.edited:
             found["edited_slices"] = " ".join(str(k) for k in self.edited)
         return found
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there is any mask, of the model or of the user."""
+        return bool(self.slices)
+
+    def box(self, box_id: int) -> Box:
+        """One box.
+
+        Raises:
+            PromptError: there is no such box.
+        """
+        for row in self.boxes:
+            if row.id == box_id:
+                return row.box
+        raise PromptError(_("There is no box {id} any more.").format(id=box_id))
+
+    def boxes_and_points(self, slices: Collection[int] | None = None) -> tuple[list[Box], list[Point]]:
+        """Boxes, rejected ones too, and points on these slices, on all if None."""
+        boxes = [row.box for row in self.boxes if slices is None or row.box.slice in slices]
+        return boxes, [point for point in self.points if slices is None or point.slice in slices]
+
+    def review_order(self) -> list[int]:
+        """Box ids in the order of looking through them: proposals by slice, in a slice the most doubtful first."""
+        rows = [row for row in self.boxes if row.box.state is BoxState.PROPOSED and not row.box.by_reader]
+        rows.sort(key=lambda row: (row.box.slice, row.box.confidence if row.box.confidence is not None else 0.0, row.id))
+        return [row.id for row in rows]
 
     def masks(self, shape: tuple[int, int, int]) -> np.ndarray:
         """bool ``[k, row, column]`` of all slices."""
@@ -260,6 +293,21 @@ def _alike(one: Box, other: Box) -> bool:
     if width <= 0 or height <= 0:
         return False
     return width * height / (one.area_px + other.area_px - width * height) > 0.7
+
+
+def same_place(one: Point, other: Point) -> bool:
+    """Whether two points are one, of which one was read back from the world."""
+    near = abs(one.x - other.x) < 1e-3 and abs(one.y - other.y) < 1e-3
+    return near and one.slice == other.slice and one.positive is other.positive
+
+
+def prompts_label(before: StudyState, after: StudyState) -> str:
+    """What somebody did who changed boxes or points in the scene."""
+    if before.points != after.points:
+        more = len(after.points) - len(before.points)
+        return _("Add a point") if more > 0 else _("Remove a point") if more < 0 else _("Move a point")
+    more = len(after.boxes) - len(before.boxes)
+    return _("Add a box") if more > 0 else _("Delete a box") if more < 0 else _("Change a box")
 
 
 def pack(mask: np.ndarray) -> bytes:

@@ -308,7 +308,7 @@ class Workflow:
 
     def _on_box_removed(self, box_id: int) -> None:
         def remove() -> None:
-            if self.session is not None and any(row.id == box_id for row in self.session.boxes):
+            if self.session is not None and any(row.id == box_id for row in self.session.state.boxes):
                 self.attempt(StudySession.remove_box, box_id)
 
         self._defer(remove)
@@ -373,7 +373,7 @@ class Workflow:
         session = self.session
         if session is None:
             return Situation(engine=self.engine.state)
-        boxes = [row.box for row in session.boxes if row.box.state is not BoxState.REJECTED]
+        boxes = [row.box for row in session.state.boxes if row.box.state is not BoxState.REJECTED]
         burden = session.burden
         return Situation(
             volume=True,

@@ -184,7 +184,7 @@ class DrawingHold:
         if session is None or requests is None:
             return False
         done, total = requests.encoded
-        return requests.live and not requests.busy and done == total and bool(session.pending_slices)
+        return requests.live and not requests.busy and done == total and bool(session.pending.slices)
 
     def _on_changed(self, what: Change) -> None:
         if what in (Change.BOXES, Change.POINTS) and self._since is None and not self._late and self._waiting:

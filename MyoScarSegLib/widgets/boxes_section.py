@@ -108,7 +108,7 @@ class BoxesSection(SegmentSection):
 
     def review(self, step: int) -> None:
         """Go to the next (1) or previous (-1) box that nobody has looked at yet."""
-        order = [] if self.session is None else self.session.review_order()
+        order = [] if self.session is None else self.session.state.review_order()
         if not order:
             return
         if self.selected in order:
@@ -125,7 +125,7 @@ class BoxesSection(SegmentSection):
         if self.workflow.views is not None:
             self.workflow.views.select(box_id)
         if jump and self.session is not None and box_id is not None:
-            self.panel.views.jump(self.session.box(box_id).slice)
+            self.panel.views.jump(self.session.state.box(box_id).slice)
         self.tab.changed(Change.BOXES)
 
     # ------------------------------------------------------------------ showing
@@ -144,7 +144,7 @@ class BoxesSection(SegmentSection):
             button.enabled = row is not None
         ui.rejectBoxButton.text = _("Restore") if row is not None and row.box.state is BoxState.REJECTED else _("Reject")
         ui.drawBoxButton.enabled = self.session is not None
-        waiting = [] if self.session is None else self.session.review_order()
+        waiting = [] if self.session is None else self.session.state.review_order()
         for button in (ui.nextReviewButton, ui.previousReviewButton):
             button.enabled = bool(waiting)
         ui.reviewLabel.text = self._review_text(len(waiting))
@@ -156,7 +156,7 @@ class BoxesSection(SegmentSection):
 
     def _fill(self) -> None:
         table = self.ui.boxTable
-        rows = [] if self.session is None else self.session.boxes
+        rows = [] if self.session is None else self.session.state.boxes
         before, self._rows = self._rows, {row.id: row for row in rows}
         moved = [row.id for row in rows if row.id in before and row.box.xyxy != before[row.id].box.xyxy]
         if len(moved) == 1:  # the one that was dragged in a view
@@ -244,6 +244,6 @@ class BoxesSection(SegmentSection):
         return (-1 if displayed is None else displayed), -1.0, 0
 
     def _key(self, box_id: int) -> tuple[int, float, int]:
-        """By slice, in a slice the most doubtful first, as :meth:`StudySession.review_order` has it."""
+        """By slice, in a slice the most doubtful first, as :meth:`StudyState.review_order` has it."""
         box = self._rows[box_id].box
         return box.slice, box.confidence if box.confidence is not None else 0.0, box_id

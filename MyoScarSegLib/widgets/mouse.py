@@ -203,7 +203,7 @@ class Mouse:
         views, session = self._tab.workflow.views, self._tab.workflow.session
         if views is None or session is None:
             return
-        for row in session.boxes:
+        for row in session.state.boxes:
             node = views.node(row.id)
             display = None if node is None else node.GetDisplayNode()
             if display is not None and display.GetActiveComponentType() != _COMPONENT_NONE:

@@ -38,7 +38,7 @@ class NumbersSection(SegmentSection):
         if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:
             return
         # Before anything was segmented there is no number, and least of all zero.
-        burden = self.session.burden if self.session is not None and self.session.segmented else None
+        burden = self.session.burden if self.session is not None and self.session.state.has_masks else None
         ui.volumeMlLabel.text = _number(None if burden is None else burden.volume_ml, 1)
         ui.massLabel.text = _number(None if burden is None else burden.mass_g, 1)
         ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0
@@ -77,7 +77,7 @@ class NumbersSection(SegmentSection):
     def _fill(self, burden: ScarBurden | None) -> None:
         table = self.ui.sliceTable
         rows = [] if burden is None else [s for s in burden.slices if s.pixels or s.slice in self._segmented()]
-        edited = set() if self.session is None or not rows else set(self.session.edited_slices)
+        edited = set() if self.session is None or not rows else set(self.session.state.edited)
 
         def fill() -> None:
             table.setRowCount(len(rows))

@@ -113,13 +113,13 @@ class ScarSection(SegmentSection):
         style.mark_next_step(ui.segmentAllButton, due and bool(ui.segmentAllButton.enabled))
         for button in (ui.addPositiveButton, ui.addNegativeButton):
             button.enabled = session is not None
-        ui.removePointButton.enabled = session is not None and bool(session.points)
+        ui.removePointButton.enabled = session is not None and bool(session.state.points)
         for widget in (ui.thresholdSlider, ui.growthSlider, ui.overwriteCheckBox):
             widget.enabled = session is not None
         ui.openEditorButton.enabled = session is not None and self.node is not None
         if session is not None and changes & {Change.VOLUME, Change.SETTINGS}:
-            quietly(ui.thresholdSlider, lambda: self._set(ui.thresholdSlider, session.threshold))
-            quietly(ui.growthSlider, lambda: self._set(ui.growthSlider, session.growth_mm))
+            quietly(ui.thresholdSlider, lambda: self._set(ui.thresholdSlider, session.state.threshold))
+            quietly(ui.growthSlider, lambda: self._set(ui.growthSlider, session.state.growth_mm))
         if Change.VOLUME in changes:
             self._latest = "", 0.0
         if changes & {Change.VOLUME, Change.MASK}:

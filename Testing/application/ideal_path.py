@@ -21,7 +21,7 @@ NETWORK_S = 300
 TRAINING_S = 900
 SEGMENT = "panel().segment.ui"
 TRAIN = "panel().training.ui"
-FINISHED = "not panel().workflow.busy and not panel().workflow.session.pending_slices"
+FINISHED = "not panel().workflow.busy and not panel().workflow.session.pending.slices"
 
 
 @pytest.fixture(scope="module")

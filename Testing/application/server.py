@@ -59,13 +59,13 @@ def study():
     return {
         "boxes": {
             row.id: [row.box.slice, *(round(v, 2) for v in row.box.xyxy), row.box.state.value, row.box.source]
-            for row in session.boxes
+            for row in session.state.boxes
         },
-        "points": [[p.slice, round(p.x, 1), round(p.y, 1), bool(p.positive)] for p in session.points],
-        "threshold": round(session.threshold, 3),
+        "points": [[p.slice, round(p.x, 1), round(p.y, 1), bool(p.positive)] for p in session.state.points],
+        "threshold": round(session.state.threshold, 3),
         "pixels": int(mask.sum()),
         "by_slice": mask.sum(axis=(1, 2)).tolist(),
-        "painted": [int(k) for k in session.edited_slices],
+        "painted": [int(k) for k in session.state.edited],
         "slice": workflow.displayed_slice,
     }
 
@@ -91,7 +91,7 @@ def drawings():
 def handles_outside():
     """Boxes that a view across the slices shows, by the view's name."""
     workflow, manager = panel().workflow, slicer.app.layoutManager()
-    nodes = [workflow.views.node(row.id).GetDisplayNode() for row in workflow.session.boxes]
+    nodes = [workflow.views.node(row.id).GetDisplayNode() for row in workflow.session.state.boxes]
     across = [manager.sliceWidget(name).mrmlSliceNode() for name in manager.sliceViewNames()]
     across = [node for node in across if not workflow.session.geometry.shows_slices(node)]
     return [
@@ -109,9 +109,9 @@ def pixel_of(kind):
     if kind == "beside":
         mask = ndimage.binary_dilation(mask, iterations=3) & ~ndimage.binary_dilation(mask, iterations=2)
     found = np.argwhere(mask)[:, ::-1]
-    boxes = [row.box for row in workflow.session.boxes if row.box.slice == workflow.displayed_slice]
+    boxes = [row.box for row in workflow.session.state.boxes if row.box.slice == workflow.displayed_slice]
     handles = [(x, y) for b in boxes for x in (b.x0, (b.x0 + b.x1) / 2, b.x1) for y in (b.y0, (b.y0 + b.y1) / 2, b.y1)]
-    handles += [(p.x, p.y) for p in workflow.session.points if p.slice == workflow.displayed_slice]
+    handles += [(p.x, p.y) for p in workflow.session.state.points if p.slice == workflow.displayed_slice]
     far = np.linalg.norm(found[:, None] + 0.5 - np.array(handles or [(0, 0)]), axis=2).min(axis=1)
     return found[far.argmax()].tolist()
 

@@ -68,8 +68,8 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
                 box_id = ids[edit % len(ids)]
                 assert box_id is not None
                 workflow.session.nudge_box(box_id, 1.0 if edit % 2 else -1.0, 0.5)
-                pump.until("edit", lambda: not workflow.session.pending_slices)
-            latencies = sorted(workflow.session.latencies_ms)
+                pump.until("edit", lambda: not workflow.session.pending.slices)
+            latencies = sorted(workflow.session.pending.latencies_ms)
             assert len(latencies) >= EDITS, workflow.error
             found["edit_to_mask_ms"] = {
                 "median": statistics.median(latencies),

@@ -56,7 +56,9 @@ def add(session: StudySession, *boxes: Box) -> list[int]:
 def told_of(session: StudySession, what: Change = Change.BOXES) -> list[tuple]:
     """What the study held each time it told of a change."""
     told: list[tuple] = []
-    session.notices.changed.connect(lambda change: told.append((session.boxes, session.points)) if change is what else None)
+    session.notices.changed.connect(
+        lambda change: told.append((session.state.boxes, session.state.points)) if change is what else None
+    )
     return told
 
 
@@ -98,8 +100,8 @@ def hands(session) -> Hands:
 
 def test_a_box_comes_back_as_it_was_given(session):
     number = session.add_box(PROPOSED)
-    assert session.box(number) == PROPOSED
-    assert [row.id for row in session.boxes] == [number]
+    assert session.state.box(number) == PROPOSED
+    assert [row.id for row in session.state.boxes] == [number]
 
 
 def test_ids_are_never_given_twice(session):
@@ -114,35 +116,37 @@ def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(sessio
     rejected = session.add_box(replace(PROPOSED, slice=4, state=BoxState.REJECTED))
     drawn = session.add_box(replace(OWN, slice=5, state=BoxState.PROPOSED))
     session.apply_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
-    new = session.boxes[-1].id
-    assert [row.id for row in session.boxes] == [accepted, rejected, drawn, new]
-    assert session.box(new).slice == 1
+    new = session.state.boxes[-1].id
+    assert [row.id for row in session.state.boxes] == [accepted, rejected, drawn, new]
+    assert session.state.box(new).slice == 1
 
 
 def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_proposal(session):
     faint = replace(PROPOSED, state=BoxState.REJECTED, source=PROPOSED.source + FAINT)
     session.apply_proposals([faint])
     session.apply_proposals([PROPOSED])
-    assert [row.box for row in session.boxes] == [PROPOSED]
+    assert [row.box for row in session.state.boxes] == [PROPOSED]
 
 
 def test_boxes_are_clipped_to_the_image_and_refused_outside(session):
-    assert session.box(session.add_box(replace(PROPOSED, x0=-4))).x0 == 0
+    number = session.add_box(replace(PROPOSED, x0=-4))
+    assert session.state.box(number).x0 == 0
     with pytest.raises(PromptError, match="outside"):
         session.add_box(replace(PROPOSED, x0=50, x1=60))
     with pytest.raises(PromptError, match="slice"):
         session.add_box(replace(PROPOSED, slice=6))
-    assert len(session.boxes) == 1
+    assert len(session.state.boxes) == 1
 
 
 def test_of_several_boxes_none_is_added_if_one_is_wrong(session):
     with pytest.raises(PromptError):
         add(session, PROPOSED, replace(PROPOSED, slice=99))
-    assert session.boxes == ()
+    assert session.state.boxes == ()
 
 
 def test_a_copy_on_the_next_slice_is_the_users_own(session):
-    copy = session.box(session.copy_box_to_next(session.add_box(PROPOSED)))
+    number = session.copy_box_to_next(session.add_box(PROPOSED))
+    copy = session.state.box(number)
     assert (copy.slice, copy.source, copy.confidence, copy.xyxy) == (3, "user", None, PROPOSED.xyxy)
     last = session.add_box(replace(PROPOSED, slice=5))
     with pytest.raises(PromptError, match="last"):
@@ -159,9 +163,9 @@ def test_a_box_that_is_accepted_rejected_or_moved_to_where_it_is_stays_the_detec
     number = session.add_box(PROPOSED)
     for state in (BoxState.ACCEPTED, BoxState.REJECTED, BoxState.PROPOSED):
         session.set_box_state(number, state)
-        assert session.box(number) == replace(PROPOSED, state=state)
+        assert session.state.box(number) == replace(PROPOSED, state=state)
     session.update_box(number, x0=PROPOSED.x0)
-    assert session.box(number) == PROPOSED
+    assert session.state.box(number) == PROPOSED
 
 
 def test_a_box_edited_in_the_table_itself_is_the_readers(session):
@@ -170,8 +174,8 @@ def test_a_box_edited_in_the_table_itself_is_the_readers(session):
     session.nodes.boxes.node.GetTable().GetColumnByName("x0").SetValue(0, "7.5")
     session.nodes.boxes.node.Modified()
     assert [boxes[0].box for boxes, _points in told] == [replace(PROPOSED, x0=7.5, source="user", confidence=None)]
-    assert session.nodes.boxes.read().rows == list(session.boxes)
-    assert session.box(other).source == "yolo"
+    assert session.nodes.boxes.read().rows == list(session.state.boxes)
+    assert session.state.box(other).source == "yolo"
 
 
 def test_one_change_is_told_once(session):
@@ -189,7 +193,7 @@ def test_a_row_edited_by_hand_into_nonsense_is_named_and_the_others_stay(session
     session.nodes.boxes.node.GetTable().Modified()
     session.nodes.boxes.node.Modified()
     assert told
-    assert [row.box for row in session.boxes] == [OWN]
+    assert [row.box for row in session.state.boxes] == [OWN]
     (problem,) = session.nodes.boxes.read().problems
     assert "Row 1" in problem
 
@@ -198,7 +202,7 @@ def test_deleting_the_table_deletes_the_boxes_and_a_new_table_is_made(session, s
     session.add_box(PROPOSED)
     scene.RemoveNode(session.nodes.boxes.node)
     session.refresh()
-    assert session.boxes == ()
+    assert session.state.boxes == ()
     session.add_box(OWN)
     assert [row.box for row in BoxTable(session.volume_node, SHAPE).read().rows] == [OWN]
 
@@ -207,8 +211,8 @@ def test_two_volumes_have_boxes_of_their_own(scene, session):
     other = StudySession.open(add_volume(scene, np.random.default_rng(1).normal(size=SHAPE), PLACE, "LGE 2"))
     session.add_box(PROPOSED)
     other.add_box(OWN)
-    assert [row.box for row in session.boxes] == [PROPOSED]
-    assert [row.box for row in other.boxes] == [OWN]
+    assert [row.box for row in session.state.boxes] == [PROPOSED]
+    assert [row.box for row in other.state.boxes] == [OWN]
 
 
 def saved_and_loaded(scene, path) -> None:
@@ -240,15 +244,15 @@ def saved_and_loaded(scene, path) -> None:
 def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, hands, tmp_path, name):
     ids = add(session, PROPOSED, OWN, replace(PROPOSED, slice=5, state=BoxState.REJECTED))
     wanted = [session.add_point(Point(1, 10.5, 11.5)), session.add_point(Point(4, 20.25, 3.5, positive=False))]
-    rows = session.boxes
+    rows = session.state.boxes
     rois = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
     hands.views.close()
     session.close()
     saved_and_loaded(scene, tmp_path / name)
     again = StudySession.open(scene.GetFirstNodeByName("LGE"))
-    assert again.boxes == rows
-    assert [(p.slice, p.positive) for p in again.points] == [(p.slice, p.positive) for p in wanted]
-    assert [(p.x, p.y) for p in again.points] == [pytest.approx((p.x, p.y), abs=1e-3) for p in wanted]
+    assert again.state.boxes == rows
+    assert [(p.slice, p.positive) for p in again.state.points] == [(p.slice, p.positive) for p in wanted]
+    assert [(p.x, p.y) for p in again.state.points] == [pytest.approx((p.x, p.y), abs=1e-3) for p in wanted]
     views = Hands(again).views
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == rois  # the saved nodes were taken up, none made
     assert views.corners(ids[0])[1] == pytest.approx(PROPOSED.xyxy, abs=1e-3)
@@ -281,15 +285,15 @@ def test_row_without_an_id_of_its_own_gets_a_fresh_one_and_displaces_nothing(ses
     vtk_table.SetValueByName(2, "id", "1007.0")  # what max + 1000 used to give
     vtk_table.Modified()
     session.nodes.boxes.node.Modified()
-    first, own, last = session.boxes
+    first, own, last = session.state.boxes
     expected = {"7": 7}.get(blank)
     assert last.id == 1007 and (own.id == 7) == (expected is None)
     assert (first.id == 7) == (expected == 7)
     assert len({first.id, own.id, last.id}) == 3 and numbers
     assert [row.box.xyxy for row in (first, own, last)] == [PROPOSED.xyxy, OWN.xyxy, PROPOSED.xyxy]
-    before = [row.id for row in session.boxes]
+    before = [row.id for row in session.state.boxes]
     new = session.add_box(replace(PROPOSED, slice=4))
-    assert [row.id for row in session.boxes] == [*before, new], "they keep it"
+    assert [row.id for row in session.state.boxes] == [*before, new], "they keep it"
 
 
 def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(session, hands):
@@ -297,9 +301,9 @@ def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(session, hands):
     hands.drag(number, size_mm=(30.0, 10.0, 8.0))
     ((edited, k, _corners),) = hands.edits
     assert (edited, k) == (number, 2)
-    x0, y0, x1, y1 = session.box(number).xyxy
+    x0, y0, x1, y1 = session.state.box(number).xyxy
     assert (x1 - x0, y1 - y0) == pytest.approx((20.0, 8.0), abs=1e-3)
-    assert session.box(other) == OWN
+    assert session.state.box(other) == OWN
 
 
 def test_a_drag_that_ends_where_it_began_is_no_edit(session, hands):
@@ -311,15 +315,15 @@ def test_a_drag_that_ends_where_it_began_is_no_edit(session, hands):
 def test_a_box_dragged_over_the_edge_is_clipped_and_its_node_follows(session, hands):
     number = session.add_box(PROPOSED)
     hands.drag(number, shift_mm=15.0)  # towards x = 0: the volume's i axis points to negative R
-    assert session.box(number).x0 == 0
-    assert hands.views.corners(number)[1] == pytest.approx(session.box(number).xyxy, abs=1e-3)
+    assert session.state.box(number).x0 == 0
+    assert hands.views.corners(number)[1] == pytest.approx(session.state.box(number).xyxy, abs=1e-3)
 
 
 def test_deleting_a_node_deletes_its_box(scene, session, hands):
     number, other = add(session, PROPOSED, OWN)
     scene.RemoveNode(hands.views.node(number))
     assert hands.removed == [number]
-    assert [row.id for row in session.boxes] == [other]
+    assert [row.id for row in session.state.boxes] == [other]
 
 
 def test_nodes_of_deleted_boxes_are_used_again(scene, session, hands):
@@ -338,7 +342,7 @@ def test_other_rois_in_the_scene_are_left_alone(scene, session, hands):
     own = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "mine")
     own.SetSize(1, 2, 3)
     session.add_box(PROPOSED)
-    session.remove_box(session.boxes[0].id)
+    session.remove_box(session.state.boxes[0].id)
     scene.RemoveNode(own)
     assert hands.removed == []
 
@@ -350,7 +354,7 @@ def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, session, hands)
     matrix[:3, 3] = [10, -20, 5]
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
     assert np.array(hands.views.node(number).GetCenterWorld()) - before == pytest.approx([10, -20, 5])
-    assert session.box(number) == PROPOSED
+    assert session.state.box(number) == PROPOSED
 
 
 def test_hidden_boxes_come_back(session, hands):
@@ -395,9 +399,9 @@ def test_a_box_that_was_dragged_into_place_is_not_placed_again(session, hands):
     session.update_box(number, label="scar", state=BoxState.ACCEPTED)
     hands.views.refresh()
     assert events == []
-    before = session.box(number)
+    before = session.state.box(number)
     hands.drag(number, size_mm=(27.0, 12.0, 8.0))
-    assert session.box(number) != before
+    assert session.state.box(number) != before
     assert len(events) == 1  # the reader's own
 
 

@@ -76,12 +76,12 @@ def cells(session: StudySession, column: str) -> list[str]:
 
 @pytest.mark.parametrize("text", ['a "quoted" name', '"first', "#5", "two\nlines", "a\ttab", "50%", "50%22", "a,b|c", "é 漢"])
 def test_any_label_survives_saving_the_scene(scene, session, tmp_path, text):
-    rows = add(session, replace(BOX, label=text, source=text), BOX) and session.boxes
+    rows = add(session, replace(BOX, label=text, source=text), BOX) and session.state.boxes
     session.close()
     assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
     scene.Clear(0)
     assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True, slicer.vtkMRMLMessageCollection())
-    assert StudySession.open(scene.GetFirstNodeByName("LGE")).boxes == rows
+    assert StudySession.open(scene.GetFirstNodeByName("LGE")).state.boxes == rows
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_row_that_is_no_box_is_named_kept_and_counts_again_when_it_is_mended(s
     first, second, third = add(session, BOX, replace(BOX, slice=3), replace(BOX, slice=4))
     before = cells(session, column)[1]
     type_into(session.nodes.boxes.node, 1, column, text)
-    assert [row.id for row in session.boxes] == [first, third]
+    assert [row.id for row in session.state.boxes] == [first, third]
     (problem,) = session.nodes.boxes.read().problems
     assert "Row 2" in problem
 
@@ -104,7 +104,7 @@ def test_a_row_that_is_no_box_is_named_kept_and_counts_again_when_it_is_mended(s
 
     type_into(session.nodes.boxes.node, 2, column, before)
     assert session.nodes.boxes.read().problems == []
-    assert session.box(second) == replace(BOX, slice=3)
+    assert session.state.box(second) == replace(BOX, slice=3)
 
 
 def test_a_column_of_the_users_own_stays_with_its_boxes(session):
@@ -125,10 +125,10 @@ def test_a_table_without_the_columns_of_a_box_keeps_its_rows(session):
     add(session, BOX, replace(BOX, slice=3))
     session.nodes.boxes.node.GetTable().RemoveColumnByName("x0")
     session.nodes.boxes.node.Modified()
-    assert session.boxes == ()
+    assert session.state.boxes == ()
     assert "x0" in session.nodes.boxes.read().problems[0]
     session.add_box(replace(BOX, slice=4))
-    assert [row.box for row in session.boxes] == [replace(BOX, slice=4)]
+    assert [row.box for row in session.state.boxes] == [replace(BOX, slice=4)]
     assert cells(session, "slice") == ["4", "2", "3"]
 
 
@@ -241,10 +241,10 @@ def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session)
     copy = slicer.vtkMRMLScalarVolumeNode()
     copy.Copy(volume)
     scene.AddNode(copy)
-    assert StudySession.open(copy).prompts() == ([], [])
+    assert StudySession.open(copy).state.boxes_and_points() == ([], [])
     volume.SetName("Another name")
     session.close()
-    assert StudySession.open(volume).boxes == session.boxes
+    assert StudySession.open(volume).state.boxes == session.state.boxes
 
 
 # ---------------------------------------------------------------- what the user sees of it
@@ -295,7 +295,7 @@ def test_boxes_of_a_deleted_table_are_not_shown_any_more_and_come_back_with_undo
     workflow.pump()
     assert visible(scene) == 0
     assert workflow.session.undo()
-    assert [row.box for row in workflow.session.boxes] == [BOX]
+    assert [row.box for row in workflow.session.state.boxes] == [BOX]
     assert visible(scene) == 1
 
 

@@ -69,13 +69,13 @@ def test_a_volume_that_is_moved_many_times_has_one_study_and_an_edit_is_one_upda
     monkeypatch.setattr(StudyNodes, "keep", lambda *_: updates.append(1))
     workflow.session.add_box(BOX)
     assert len(updates) == 1
-    box_id = workflow.session.boxes[0].id
+    box_id = workflow.session.state.boxes[0].id
     updates.clear()
     slicer.util.arrayFromVolumeModified(volume)  # what is not moved stays as it is
     workflow.pump()
     table = workflow.session.nodes.boxes.node
     table.SetCellText(0, table.GetColumnIndex("x0"), "12.0")  # by others: noticed by whoever observes
-    assert workflow.session.box(box_id).x0 == 12.0
+    assert workflow.session.state.box(box_id).x0 == 12.0
     assert len(updates) == 1
     assert alive() - before == 1
 
@@ -125,11 +125,11 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
         pass
     assert session.history.undo_label.startswith("Edit slices 1")
     woken.clear()
-    scene.RemoveNode(workflow.views.node(session.boxes[0].id))
+    scene.RemoveNode(workflow.views.node(session.state.boxes[0].id))
     assert woken
     while workflow.pump():
         pass
-    assert not session.boxes
+    assert not session.state.boxes
 
 
 def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflow, scene, volume):
@@ -147,13 +147,13 @@ def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflo
     session.segmentation.write_slices({3: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
     assert woken
     workflow.pump()
-    assert 3 in session.edited_slices
+    assert 3 in session.state.edited
 
 
 def test_an_edit_goes_through_a_scene_only_after_nodes_have_come_or_gone(workflow, scene, volume, scans):
     assert workflow.select(volume)
     workflow.session.add_box(BOX)
-    box_id = workflow.session.boxes[0].id
+    box_id = workflow.session.state.boxes[0].id
     session = workflow.session
     session.segmentation.write_slices({1: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
     workflow.session.update_box(box_id, x0=11.0)

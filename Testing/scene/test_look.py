@@ -82,7 +82,7 @@ def test_undo_takes_it_back_with_the_proposals_and_redo_does_it_again(session):
     fitted, fitted_grey = shown(session), window(session)
     assert session.history.labels == ["Propose boxes"]
     session.undo()
-    assert session.boxes == ()
+    assert session.state.boxes == ()
     assert (shown(session)[1:], window(session)) == (shown_values(before), grey)
     session.redo()
     assert (shown(session)[1:], window(session)) == (shown_values(fitted), fitted_grey)

@@ -27,7 +27,7 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
     session = StudySession.open(volume)
     session.apply_proposals([Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
-    session.set_box_state(session.boxes[0].id, BoxState.REJECTED)
+    session.set_box_state(session.state.boxes[0].id, BoxState.REJECTED)
     session.add_box(Box(4, 3.25, 4.5, 12, 13))
     session.add_point(Point(2, 20.5, 18.5, positive=False))
     probability = {k: blob(session.study.slice_shape, 24, 20, 6 + seed + 0.1 * k) for k in (1, 2, 3)}
@@ -101,7 +101,7 @@ def test_everything_comes_back(scene, save, tmp_path, tmp_path_factory):
     same(everything(loaded), saved)
     assert loaded.burden.volume_ml == pytest.approx(burden.volume_ml)
     assert loaded.provenance == provenance
-    assert loaded.edited_slices == [3]
+    assert loaded.state.edited == [3]
     assert loaded.to_result().scores == {1: 0.8, 2: 0.7}
     assert loaded.to_result().failed_slices == {5: "no memory"}
     loaded.close()
@@ -121,7 +121,7 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     before = everything(loaded)
     assert loaded.set_threshold(0.2) == [3]
     assert np.array_equal(loaded.mask()[1], lower)
-    ids = {row.id for row in loaded.boxes}
+    ids = {row.id for row in loaded.state.boxes}
     assert loaded.add_box(Box(0, 1, 1, 9, 9)) not in ids
     given = SliceMasks(probability={k: blob(SHAPE[1:], 10, 10, 4) for k in (2, 3)})
     assert loaded.apply_masks(given) == [3]
@@ -196,7 +196,7 @@ def test_probability_is_saved_compressed(scene, tmp_path):
 
 def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
     session = make_study(scene, "LGE", 1)
-    mask, boxes = session.mask(), session.boxes
+    mask, boxes = session.mask(), session.state.boxes
     node = session.nodes.record.node
     session.close()
     slice_of_no_run = '{"threshold": 0.5, "growth_mm": 0, "checksum": "", "score": null, "run": 3}'
@@ -210,7 +210,7 @@ def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
         node.SetParameter("MyoScarSeg.Record", text)
         loaded = StudySession.open(session.volume_node)
         assert "cannot be read" in loaded.nodes.problem
-        assert np.array_equal(loaded.mask(), mask) and loaded.boxes == boxes
+        assert np.array_equal(loaded.mask(), mask) and loaded.state.boxes == boxes
         assert loaded.apply_masks(SliceMasks(probability={1: blob(SHAPE[1:], 5, 5, 3)})) == [1]  # counts as the user's now
         loaded.close()
 
@@ -223,6 +223,6 @@ def test_closing_the_scene_ends_the_session_without_a_word(scene):
     assert sessions(scene) == []
     volume = add_volume(scene, SHAPE, name="LGE")
     fresh = StudySession.open(volume)
-    assert not fresh.segmented and not fresh.history.can_undo
+    assert not fresh.state.has_masks and not fresh.history.can_undo
     assert fresh.state == StudyState()
     fresh.close()

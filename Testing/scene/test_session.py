@@ -73,7 +73,7 @@ def test_slice_edited_by_hand_is_kept_and_named(session, value):
         array[2, 18:22] = False
         edited = array[2]
         replace_segment(session, array)
-    assert session.edited_slices == [2]
+    assert session.state.edited == [2]
     assert session.apply_masks(masks(1, 2, 3, radius=9.0)) == [2]
     assert np.array_equal(session.mask()[2], edited)
     assert session.mask()[1].sum() > 200
@@ -91,15 +91,15 @@ def test_user_may_say_that_edited_slices_are_written_over(session):
     paint(session, 2)
     assert session.apply_masks(masks(1, 2), overwrite_edited=True) == []
     assert np.array_equal(session.mask()[2], session.mask()[1])
-    assert session.edited_slices == []
+    assert session.state.edited == []
 
 
 def test_painting_undone_by_hand_is_no_edit(session):
     session.apply_masks(masks(2))
     paint(session, 2)
-    assert session.edited_slices == [2]
+    assert session.state.edited == [2]
     paint(session, 2, False)
-    assert session.edited_slices == []
+    assert session.state.edited == []
 
 
 def test_threshold_and_growth_are_reversible_and_spare_edited_slices(session):
@@ -131,7 +131,7 @@ def test_senseless_settings_are_refused(session):
         session.set_threshold(1.0)
     with pytest.raises(SceneError):
         session.set_growth_mm(99)
-    assert (session.threshold, session.growth_mm) == (0.5, 0.0)
+    assert (session.state.threshold, session.state.growth_mm) == (0.5, 0.0)
     assert not session.history.can_undo
 
 
@@ -142,7 +142,7 @@ def test_clear_keeps_what_the_user_painted(session):
     paint(session, 2)
     painted = session.mask()[2]
     session.clear()
-    assert session.prompts() == ([], [])
+    assert session.state.boxes_and_points() == ([], [])
     assert session.state.segmented == []
     assert np.array_equal(session.mask()[2], painted)
     assert not session.mask()[1].any()
@@ -215,9 +215,9 @@ def test_values_that_a_script_sets_one_after_the_other_are_entries_of_their_own(
     assert len(session.history.labels) == count + 3
     session.undo()
     session.undo()
-    assert session.threshold == 0.4
+    assert session.state.threshold == 0.4
     session.set_threshold(0.35, dragging=True)
-    assert session.undo() and session.threshold == 0.4, "what follows an undo joins nothing"
+    assert session.undo() and session.state.threshold == 0.4, "what follows an undo joins nothing"
 
 
 def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):
@@ -232,10 +232,10 @@ def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):
     session.undo()
     session.undo()
     assert not session.mask()[3].any()
-    assert len(session.points) == 1
+    assert len(session.state.points) == 1
     session.undo()
     session.undo()
-    assert session.prompts() == ([], [])
+    assert session.state.boxes_and_points() == ([], [])
     assert session.mask()[2].any()
 
 
@@ -354,7 +354,7 @@ def test_painting_in_a_segmentation_that_was_locked_afterwards_is_noticed_withou
     session.apply_masks(masks(2))
     paint(session, 3)
     session.segmentation.node.SetHideFromEditors(True)
-    assert session.edited_slices == [3]
+    assert session.state.edited == [3]
     assert session.burden.slices[3].pixels == 28
 
 
@@ -422,7 +422,7 @@ def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
     assert session.nodes.owns(node)
     session.refresh()
     if part == "boxes":
-        assert session.prompts() == ([], [])
+        assert session.state.boxes_and_points() == ([], [])
         session.undo()
     session.set_threshold(0.3)
     session.undo()
@@ -446,7 +446,7 @@ def test_chosen_segmentation_takes_the_scar_and_keeps_its_segments(scene, sessio
     assert slicer.util.arrayFromSegmentBinaryLabelmap(node, "lv", volume).all()
     session.undo()
     assert np.array_equal(session.mask(), scar)
-    assert session.edited_slices == []
+    assert session.state.edited == []
 
 
 def test_two_studies_do_not_touch_each_other(scene, session):
@@ -480,7 +480,7 @@ def test_asking_for_the_studies_of_a_scene_changes_no_node(session, scene):
     session.close()
     nodes = scene.GetNumberOfNodes()
     (found,) = sessions(scene)
-    assert found.segmented and found.to_result().burden.pixels > 0
+    assert found.state.has_masks and found.to_result().burden.pixels > 0
     assert scene.GetNumberOfNodes() == nodes
     assert everything(StudySession.open(session.volume_node)) == before
 
@@ -516,7 +516,7 @@ def test_scar_goes_with_a_volume_that_is_moved(session, volume, scene, hardened)
     moved = StudySession.open(volume)
     assert moved is not session
     assert everything(moved) == before
-    assert moved.edited_slices == []
+    assert moved.state.edited == []
     assert moved.apply_masks(masks(1, 2, 3)) == []
     seen = slicer.util.arrayFromSegmentBinaryLabelmap(moved.segmentation.node, moved.segmentation.segment_id, volume)
     assert np.array_equal(seen > 0, moved.mask())
@@ -574,10 +574,10 @@ def test_slices_of_different_models_name_them_all(session):
 def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
     session.apply_proposals([replace(BOX, slice=k, confidence=c, x0=x) for k, c, x in [(3, 0.9, 1), (1, 0.8, 1), (1, 0.2, 25)]])
     session.add_box(Box(0, 1, 1, 9, 9))
-    boxes = [session.box(number) for number in session.review_order()]
+    boxes = [session.state.box(number) for number in session.state.review_order()]
     assert [(b.slice, b.confidence) for b in boxes] == [(1, 0.2), (1, 0.8), (3, 0.9)]
-    session.set_box_state(session.review_order()[0], BoxState.ACCEPTED)
-    assert len(session.review_order()) == 2
+    session.set_box_state(session.state.review_order()[0], BoxState.ACCEPTED)
+    assert len(session.state.review_order()) == 2
 
 
 def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkeypatch):
@@ -621,14 +621,16 @@ def test_asking_changes_nothing(session, scene):
         for name in dir(type(asked)):
             if isinstance(getattr(type(asked), name), property):
                 getattr(asked, name)
-    session.box(number), session.prompts(), session.prompts([1]), session.mask(), session.review_order(), session.to_result()
+    state = session.state
+    state.box(number), state.boxes_and_points(), state.boxes_and_points([1]), state.review_order()
+    session.mask(), session.to_result()
     assert session.is_current()
     for verb in ("propose", "segment", "segment_slice", "process", "undo", "redo", "export", "cancel", "add_box"):
         session.why_not(verb), session.requests.why_not(verb)
     assert now() == before
-    assert session.edited_slices == []
+    assert session.state.edited == []
     session.pump()
-    assert session.edited_slices == [4]
+    assert session.state.edited == [4]
 
 
 def test_several_changes_may_be_one_step(session):
@@ -640,6 +642,6 @@ def test_several_changes_may_be_one_step(session):
     with pytest.raises(PromptError), session.step("Half a step"):
         session.add_box(replace(BOX, slice=4))
         session.add_box(replace(BOX, slice=99))
-    assert len(session.boxes) == 2 and session.history.labels == ["Two boxes"]
+    assert len(session.state.boxes) == 2 and session.history.labels == ["Two boxes"]
     session.undo()
     assert everything(session) == before

@@ -62,13 +62,13 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
         as_read, matrix = slicer.util.arrayFromVolume(volume).copy(), matrix_of(volume)
         session = StudySession.open(volume)
         assert np.array_equal(slicer.util.arrayFromVolume(volume), as_read) and np.array_equal(matrix_of(volume), matrix)
-        assert [row.box.slice for row in session.boxes] == [4]
-        assert [(p.slice, round(p.x, 3), round(p.y, 3)) for p in session.points] == [(1, 12.5, 21.5)]
+        assert [row.box.slice for row in session.state.boxes] == [4]
+        assert [(p.slice, round(p.x, 3), round(p.y, 3)) for p in session.state.points] == [(1, 12.5, 21.5)]
         assert np.array_equal(session.mask(), probability > 0.5)
         assert session.state.segmented == [1, 4]
         assert np.array_equal(scar_in_scene(volume, session.segmentation.node), probability > 0.5)
         assert np.allclose(session.state.probabilities(session.geometry.shape), probability)
-        assert session.edited_slices == []
+        assert session.state.edited == []
         session.add_box(Box(turn + 1, 3, 4, 10, 13))
         assert session.undo()
         session.close()
@@ -94,11 +94,11 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
     as_read = slicer.util.arrayFromVolume(volume).copy()
     session = StudySession.open(volume)
     assert np.array_equal(slicer.util.arrayFromVolume(volume), as_read)
-    (box,) = [row.box for row in session.boxes]
+    (box,) = [row.box for row in session.state.boxes]
     corners = session.geometry.to_world(np.array([[box.x0, box.y0, 1.0], [box.x1, box.y1, 1.0]]))
     np.testing.assert_allclose(np.sort(corners, axis=0), np.sort(world, axis=0), atol=1e-3)
     assert (box.x0, box.y0) != (5, 4), "else nothing was reversed, and this shows nothing"
-    assert session.edited_slices == [] and session.mask()[1].sum() == 42
+    assert session.state.edited == [] and session.mask()[1].sum() == 42
 
 
 def test_volume_whose_slices_are_where_they_were_is_not_counted_anew(scene, volume):

@@ -33,7 +33,7 @@ def test_a_case_is_opened_corrected_and_put_back(training, pumped, scene, librar
     before = library.load(training.state.rows[2].case)
     session = training.workflow.session
     assert np.array_equal(session.mask(), before.labels >= 3)
-    assert session.edited_slices == [0, 1]  # hand-made: no model may write over it
+    assert session.state.edited == [0, 1]  # hand-made: no model may write over it
     assert training.cases.open_case("P002") and not training.state.busy and training.workflow.volume_node is volume
     assert "open already" in training.state.note
     node = session.segmentation.node

@@ -123,7 +123,7 @@ def test_slices_are_reviewed_that_the_reader_has_settled(scene):
     assert case_nodes.reviewed(session) == []
     session.apply_proposals([Box(1, 5, 5, 10, 10, "yolo", 0.6), Box(3, 5, 5, 10, 10, "yolo", 0.6)])
     assert case_nodes.reviewed(session) == [], "nobody has decided anything"
-    (first, _second) = [row.id for row in session.boxes]
+    (first, _second) = [row.id for row in session.state.boxes]
     session.set_box_state(first, BoxState.ACCEPTED)
     assert case_nodes.reviewed(session) == [0, 1, 2, 4]
     mask = np.zeros((30, 30), dtype=bool)

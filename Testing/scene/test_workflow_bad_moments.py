@@ -186,7 +186,7 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
         workflow.session.add_box(replace(BOX, slice=2))
         pump_until(workflow, lambda: bool(workflow.error), "the sentence on the edit")
         assert words in sentence(workflow)
-        assert len(workflow.session.boxes) == 2
+        assert len(workflow.session.state.boxes) == 2
     finally:
         workflow.close()
         engine.stop()
@@ -265,7 +265,7 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     catch_up(workflow)
     node = workflow.session.segmentation.node
     workflow.live = False
-    assert workflow.session.update_box(workflow.session.boxes[0].id, x0=30.0)
+    assert workflow.session.update_box(workflow.session.state.boxes[0].id, x0=30.0)
     node.SetSelectable(False)
     before = fingerprint(scene)
     assert "locked" in fails(workflow, workflow.session.requests.segment())
@@ -273,7 +273,7 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     assert workflow.attempt(StudySession.set_threshold, 0.2) is None
     assert "locked" in sentence(workflow)
     assert fingerprint(scene) == before
-    assert workflow.session.threshold == 0.5
+    assert workflow.session.state.threshold == 0.5
     node.SetSelectable(True)
     finish(workflow, workflow.session.requests.segment())
     workflow.session.set_threshold(0.2)
@@ -297,7 +297,7 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
     for _ in range(3):
         workflow.pump()
     if role in ("boxes", "box view"):
-        assert workflow.session.boxes == ()
+        assert workflow.session.state.boxes == ()
     assert workflow.session.add_box(replace(BOX, slice=2)), workflow.error
     catch_up(workflow)
     finish(workflow, workflow.session.requests.propose())

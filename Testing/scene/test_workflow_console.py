@@ -40,7 +40,7 @@ def test_propose_and_segment_return_when_their_work_is_done(console, scene):
     volume = add(scene)
     told = []
     boxes = console.proposeBoxes(volume, progress=lambda *step: told.append(step))
-    assert boxes == [row.box for row in console.workflow.session.boxes] != []
+    assert boxes == [row.box for row in console.workflow.session.state.boxes] != []
     assert told
     assert all(done <= total and message for done, total, message in told)
     node = console.segment(volume)
@@ -54,7 +54,7 @@ def test_process_is_both_in_one_step(console, scene):
     assert scar_in_scene(volume, node).any()
     assert len(console.workflow.session.history.labels) == 1
     assert console.workflow.session.undo()
-    assert console.workflow.session.boxes == ()
+    assert console.workflow.session.state.boxes == ()
     assert not scar_in_scene(volume, console.workflow.session.segmentation.node).any()
 
 
@@ -81,7 +81,7 @@ def test_cancel_from_the_progress_callback_raises_cancelled(console, scene):
     volume = add(scene)
     with pytest.raises(Cancelled):
         console.proposeBoxes(volume, progress=lambda *_step: console.cancel())
-    assert console.workflow.session.boxes == ()
+    assert console.workflow.session.state.boxes == ()
 
 
 def test_volume_deleted_while_a_script_waits(console, scene):
@@ -140,7 +140,7 @@ def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene
     node = workflow.session.segmentation.node
     before = scar_in_scene(first, node)
     workflow.select(second)
-    assert workflow.session.boxes == ()
+    assert workflow.session.state.boxes == ()
     finish(workflow, workflow.session.requests.process())
     assert workflow.session.segmentation.node is not node
     workflow.session.clear()
@@ -160,10 +160,10 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_pr
     for number in (last, 1 - last, last):  # the other one was made later, and left again
         node = scene.GetFirstNodeByName(names[number]) or add(scene, names[number], seed=number)
         assert workflow.select(node)
-        if not workflow.session.boxes:
+        if not workflow.session.state.boxes:
             workflow.session.add_box(BOX)
             workflow.session.add_point(Point(1, 20.0, 20.0))
-            pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
+            pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     for number in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")):
         scene.GetNthNodeByClass(number, "vtkMRMLMarkupsNode").SetDisplayVisibility(True)  # as a program of before left them
     assert scene.WriteToMRB(str(tmp_path / "two.mrb"))
@@ -188,7 +188,7 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
     volume = add(scene)
     workflow.select(volume)
     number = workflow.session.add_box(BOX)
-    pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
+    pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     entries = len(workflow.session.history.labels)
     before = scar_in_scene(volume, workflow.session.segmentation.node)
     roi = workflow.views.node(number)
@@ -196,13 +196,13 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
     roi.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointStartInteractionEvent)
     roi.SetSize(size[0] * 0.6, size[1] * 0.6, size[2])
     roi.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
-    box = workflow.session.box(number)
+    box = workflow.session.state.box(number)
     assert (box.x1 - box.x0, box.y1 - box.y0) == pytest.approx((18, 18), abs=0.01)
-    pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
+    pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     assert not np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
     assert len(workflow.session.history.labels) == entries + 1
     assert workflow.session.undo()
-    assert workflow.session.box(number).xyxy == BOX.xyxy
+    assert workflow.session.state.box(number).xyxy == BOX.xyxy
     assert np.array_equal(scar_in_scene(volume, workflow.session.segmentation.node), before)
 
 
@@ -216,13 +216,13 @@ def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow,
 def test_accepting_is_undone_without_a_new_mask(workflow, scene):
     workflow.select(add(scene))
     number = workflow.session.add_box(BOX)
-    pump_until(workflow, lambda: not workflow.session.pending_slices, "mask")
-    count = len(workflow.session.latencies_ms)
+    pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
+    count = len(workflow.session.pending.latencies_ms)
     assert workflow.session.set_box_state(number, BoxState.ACCEPTED)
-    assert workflow.session.pending_slices == []
+    assert workflow.session.pending.slices == []
     assert workflow.session.undo()
-    assert workflow.session.box(number).state is BoxState.PROPOSED
-    assert len(workflow.session.latencies_ms) == count
+    assert workflow.session.state.box(number).state is BoxState.PROPOSED
+    assert len(workflow.session.pending.latencies_ms) == count
 
 
 def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
@@ -248,7 +248,7 @@ def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, tiny_setting
     assert scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
     volume = scene.GetFirstNodeByName("LGE phantom")
     session = StudySession.open(volume)
-    assert session.boxes
+    assert session.state.boxes
     assert scar_in_scene(volume, session.segmentation.node).any()
     assert session.burden.pixels == session.mask().sum()
     assert session.nodes.results.node.GetNumberOfRows() == session.study.slices + 1
@@ -259,7 +259,7 @@ def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, tiny_setting
     assert session.mask()[session.geometry.slice_of_view(red)].any()
     assert scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID() == volume.GetID()
     assert scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActiveTableID() == session.nodes.results.node.GetID()
-    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") >= len(session.boxes)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") >= len(session.state.boxes)
 
 
 def test_demo_scene_without_slicer_core_says_what_to_install(command, monkeypatch, tmp_path):

@@ -58,7 +58,7 @@ class IdealWorkflow:
 
     def propose(self) -> None:
         number = finish(self.workflow, self.workflow.session.requests.propose())
-        rows = self.session.boxes
+        rows = self.session.state.boxes
         assert len(rows) == number >= 3, "the detector found too few boxes for this script"
         assert not self.scar().any()
         assert "Look through them" in self.workflow.status
@@ -67,7 +67,7 @@ class IdealWorkflow:
     def reject_one(self) -> None:
         self.rejected = self._proposal().id
         assert self.workflow.session.set_box_state(self.rejected, BoxState.REJECTED)
-        assert self.session.box(self.rejected).state is BoxState.REJECTED
+        assert self.session.state.box(self.rejected).state is BoxState.REJECTED
         assert not self.scar().any()  # nothing was segmented there, so nothing is now
 
     def resize_one(self) -> None:
@@ -77,20 +77,20 @@ class IdealWorkflow:
         x1, y1 = min(row.box.x1 + 3, size[1]), min(row.box.y1 + 2, size[0])
         assert self.workflow.session.update_box(row.id, x1=x1, y1=y1), self.workflow.error
         catch_up(self.workflow)
-        box = self.session.box(row.id)
+        box = self.session.state.box(row.id)
         assert (box.x1, box.y1) == (x1, y1)
-        assert self.workflow.session.latencies_ms
+        assert self.workflow.session.pending.latencies_ms
         assert not np.delete(self.scar(), row.box.slice, axis=0).any()
 
     def add_one(self) -> None:
         rows, columns = self.session.study.slice_shape
         k = self.session.study.slices // 2
         box = Box(k, columns * 0.4, rows * 0.4, columns * 0.6, rows * 0.6)
-        before = len(self.session.boxes)
+        before = len(self.session.state.boxes)
         number = self.workflow.session.add_box(box)
         assert number, self.workflow.error
         self.added = number
-        assert len(self.session.boxes) == before + 1
+        assert len(self.session.state.boxes) == before + 1
         catch_up(self.workflow)
         assert self.scar()[k].any(), "the new box has no mask"
 
@@ -98,7 +98,7 @@ class IdealWorkflow:
         kept = finish(self.workflow, self.workflow.session.requests.segment())
         assert list(kept) == []
         scar = self.scar()
-        asked = {b.slice for b in [row.box for row in self.session.boxes] if b.state is not BoxState.REJECTED}
+        asked = {b.slice for b in [row.box for row in self.session.state.boxes] if b.state is not BoxState.REJECTED}
         assert set(np.flatnonzero(scar.any(axis=(1, 2)))) <= asked
         burden = self.workflow.session.burden
         assert burden is not None
@@ -107,17 +107,17 @@ class IdealWorkflow:
         assert self.workflow.session.stale_slices == []
 
     def add_negative_point(self) -> None:
-        k = self.session.box(self.added).slice
+        k = self.session.state.box(self.added).slice
         before = self.scar()
         # Outside all boxes, where a click counts for every object: the tiny network's fill the slice and hide each other.
         free = before[k].copy()
-        for box in (b for b in [row.box for row in self.session.boxes] if b.slice == k):
+        for box in (b for b in [row.box for row in self.session.state.boxes] if b.slice == k):
             free[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = False
         y, x = np.argwhere(free)[len(np.argwhere(free)) // 2]
         assert self.workflow.session.add_point(Point(k, float(x) + 0.5, float(y) + 0.5, positive=False)), self.workflow.error
         catch_up(self.workflow)
         after = self.scar()
-        assert [p.positive for p in self.session.points] == [False]
+        assert [p.positive for p in self.session.state.points] == [False]
         assert not np.array_equal(after[k], before[k])
         assert np.array_equal(np.delete(after, k, axis=0), np.delete(before, k, axis=0))
 
@@ -154,9 +154,9 @@ class IdealWorkflow:
         assert np.array_equal(self.scar(), self.before_painting)
         assert self.workflow.session.undo()  # the threshold
         assert np.array_equal(self.scar(), self.before_threshold)
-        assert self.session.threshold == 0.5
-        assert len(self.session.points) == 1
-        assert self.session.box(self.rejected).state is BoxState.REJECTED
+        assert self.session.state.threshold == 0.5
+        assert len(self.session.state.points) == 1
+        assert self.session.state.box(self.rejected).state is BoxState.REJECTED
         assert self.workflow.session.stale_slices == []
         burden = self.workflow.session.burden
         assert burden is not None
@@ -164,7 +164,7 @@ class IdealWorkflow:
 
     def save(self, path: Path) -> None:
         """Write the scene as ``.mrb``, and keep what it held, to compare."""
-        self.kept = (self.session.boxes, self.session.points, self.scar(), _voxels(self.volume_node).copy())
+        self.kept = (self.session.state.boxes, self.session.state.points, self.scar(), _voxels(self.volume_node).copy())
         assert self.workflow.scene.WriteToMRB(str(path))
 
     def reload(self, path: Path) -> None:
@@ -181,21 +181,21 @@ class IdealWorkflow:
         assert self.workflow.session is not None, self.workflow.error
         self.volume_node = self.workflow.volume_node
         boxes, points, scar, voxels = self.kept
-        assert self.session.boxes == boxes
-        assert [(p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in self.session.points] == [
+        assert self.session.state.boxes == boxes
+        assert [(p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in self.session.state.points] == [
             (p.slice, round(p.x, 2), round(p.y, 2), p.positive) for p in points
         ]
         assert np.array_equal(self.scar(), scar)
         assert np.allclose(_voxels(self.volume_node), voxels)
-        assert self.session.threshold == 0.5
-        assert self.session.edited_slices == []
+        assert self.session.state.threshold == 0.5
+        assert self.session.state.edited == []
         assert not self.session.history.can_undo
 
     def continue_work(self) -> None:
         """The loaded study goes on as if it had never been away."""
         before = self.scar()
-        k = self.session.box(self.added).slice
-        x0, y0, _x1, _y1 = self.session.box(self.added).xyxy
+        k = self.session.state.box(self.added).slice
+        x0, y0, _x1, _y1 = self.session.state.box(self.added).xyxy
         assert self.workflow.session.add_point(Point(k, x0 + 1.5, y0 + 1.5)), self.workflow.error
         catch_up(self.workflow)
         after = self.scar()
@@ -214,7 +214,7 @@ class IdealWorkflow:
         taken = {self.rejected, self.resized}
         return next(
             row
-            for row in self.session.boxes
+            for row in self.session.state.boxes
             if row.box.state is BoxState.PROPOSED and row.id not in taken and row.box.slice != middle
         )
 

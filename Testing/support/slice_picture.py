@@ -54,11 +54,11 @@ def draw_slice(
         fill[mask] = (red, green, blue, 95)
         renderer.AddViewProp(_image(fill, column_mm, row_mm, 0.1))
         renderer.AddViewProp(_outline(mask, column_mm, row_mm))
-    for row in session.boxes:
+    for row in session.state.boxes:
         if row.box.slice == k:
             for actor in _box(row.box, column_mm, row_mm, rows, row.id == selected):
                 renderer.AddViewProp(actor)
-    for point in session.points:
+    for point in session.state.points:
         if point.slice == k:
             renderer.AddViewProp(_point(point, column_mm, row_mm, rows))
     if text:

@@ -31,7 +31,7 @@ def finish(workflow: Any, action: Any) -> Any:
 
 def catch_up(workflow: Any) -> None:
     """Wait until no slice waits for its mask."""
-    pump_until(workflow, lambda: not workflow.session.pending_slices, "masks of the edited slices")
+    pump_until(workflow, lambda: not workflow.session.pending.slices, "masks of the edited slices")
 
 
 def encode_all(workflow: Any) -> None:

@@ -86,14 +86,14 @@ def test_two_quick_clicks_with_a_tool_are_two_points_and_maximize_nothing(study)
         stopped = send(study, event, 20 if "Press" in event else 26, 22)
     assert stopped
     send(study, "LeftButtonReleaseEvent", 26, 22)
-    assert [(p.slice, round(p.x)) for p in study.session.points] == [(1, 20), (1, 26)]
+    assert [(p.slice, round(p.x)) for p in study.session.state.points] == [(1, 20), (1, 26)]
 
 
 def test_a_press_and_a_double_click_for_the_same_click_are_one_point(study):
     study.panel.segment.mouse.use("positive")
     send(study, "LeftButtonPressEvent", 20, 22)
     assert send(study, "LeftButtonDoubleClickEvent", 20, 22)
-    assert len(study.session.points) == 1
+    assert len(study.session.state.points) == 1
 
 
 def test_a_double_click_without_a_tool_is_the_applications(study):
@@ -116,11 +116,11 @@ def test_enter_in_a_field_is_the_fields(study):
     assert study.application.app.focusWidget() is field
     QTest.keyClick(field, Qt.Key.Key_Return)
     study.settle()
-    assert study.session.box(box_id).state is BoxState.PROPOSED
+    assert study.session.state.box(box_id).state is BoxState.PROPOSED
     unwrap(study.ui.boxTable).setFocus()
     study.settle()
     study.key("Return")
-    assert study.session.box(box_id).state is BoxState.ACCEPTED
+    assert study.session.state.box(box_id).state is BoxState.ACCEPTED
     study.ui.advancedSection.collapsed = True
 
 

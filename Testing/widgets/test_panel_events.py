@@ -94,7 +94,7 @@ def test_cancel_stops_within_a_second_and_leaves_the_scene_as_it_was(study):
         study.click("cancelButton")
         assert study.workflow.busy == ""
     assert not study.ui.progressPanel.visible
-    assert study.session.boxes == ()
+    assert study.session.state.boxes == ()
     study.until(lambda: study.engine.state in ("ready", "working"), 5.0, what="worker after cancel")
     study.engine.stop()  # the slow worker
     study.engine.start()
@@ -122,11 +122,11 @@ def test_deleting_the_volume_while_segmenting_says_so(study):
 
 def test_deleting_a_box_node_deletes_the_box(study):
     boxed(study)
-    row = study.session.boxes[3]
+    row = study.session.state.boxes[3]
     study.until(lambda: study.workflow.views.node(row.id) is not None, what="ROI")
     study.scene.RemoveNode(study.workflow.views.node(row.id))
     study.settle(0.2)
-    assert row.id not in [r.id for r in study.session.boxes]
+    assert row.id not in [r.id for r in study.session.state.boxes]
     assert study.ui.boxTable.rowCount == 11
 
 
@@ -143,7 +143,7 @@ def test_killed_worker_is_said_and_asked_again(study):
         study.until(lambda: not study.workflow.busy, what="end of the action")
     assert "asked again" in study.ui.noteLabel.text
     assert not study.ui.errorFrame.visible
-    assert len(study.session.boxes) == 12
+    assert len(study.session.state.boxes) == 12
     assert study.session.state.segmented == list(range(12))
 
 
@@ -227,12 +227,12 @@ def test_what_nobody_asked_for_waits_for_the_packages_and_then_goes_on(study, mo
     study.panel.segment.boxes.draw(Box(1, 12, 12, 50, 50))
     study.settle()
     assert study.workflow.session.requests.encoded == (0, 0)
-    assert study.workflow.session.pending_slices == [1]
+    assert study.workflow.session.pending.slices == [1]
     assert study.engine.state == "ready", "nothing is asked of the worker"
     assert study.panel.segment.status.error == ""
     monkeypatch.undo()
     study.panel.segment.advanced.packages_changed()
-    study.until(lambda: not study.workflow.session.pending_slices, what="the box's mask")
+    study.until(lambda: not study.workflow.session.pending.slices, what="the box's mask")
     study.until(lambda: study.workflow.session.requests.encoded[0] == 3, what="encoding")
 
 

@@ -28,9 +28,9 @@ def study(module):
 def test_n_goes_through_the_boxes_and_enter_accepts(study):
     study.key("N")
     first = study.panel.segment.boxes.selected
-    assert study.session.box(first).slice == 0
+    assert study.session.state.box(first).slice == 0
     study.key("Return")
-    assert study.session.box(first).state is BoxState.ACCEPTED
+    assert study.session.state.box(first).state is BoxState.ACCEPTED
     assert study.workflow.displayed_slice == 1
     study.key("Shift+N")
     assert study.workflow.displayed_slice == 2, "backwards from the first that waits is the last"
@@ -39,10 +39,10 @@ def test_n_goes_through_the_boxes_and_enter_accepts(study):
 def test_arrows_with_shift_move_the_selected_box_by_a_pixel_as_the_view_shows_it(study):
     study.key("N")
     box_id = study.panel.segment.boxes.selected
-    before = study.session.box(box_id)
+    before = study.session.state.box(box_id)
     left = study.display("Red", before.x0, before.y0)
     study.key("Shift+Right")
-    after = study.session.box(box_id)
+    after = study.session.state.box(box_id)
     moved = study.display("Red", after.x0, after.y0)
     assert moved[0] > left[0]
     assert abs(moved[1] - left[1]) <= 1
@@ -54,24 +54,24 @@ def test_delete_takes_the_point_under_the_mouse_by_the_verb_of_the_button(study,
         study.panel.segment.scar.add_point(Point(0, x, 22, positive=True))
     monkeypatch.setattr(study.panel.segment.mouse, "point_under", lambda: (True, 0))
     study.key("Del")
-    assert [round(point.x) for point in study.session.points] == [30], "the one under the mouse, not the last"
+    assert [round(point.x) for point in study.session.state.points] == [30], "the one under the mouse, not the last"
     study.key("Ctrl+Z")
-    assert [round(point.x) for point in study.session.points] == [20, 30]
+    assert [round(point.x) for point in study.session.state.points] == [20, 30]
     study.session.nodes.points.node(True).SetNthControlPointPosition(0, 1000.0, 1000.0, 1000.0)
     study.settle()
     study.key("Del")
-    assert 30 in [round(point.x) for point in study.session.points], "a point beside the image is not another one"
+    assert 30 in [round(point.x) for point in study.session.state.points], "a point beside the image is not another one"
 
 
 def test_delete_removes_and_ctrl_z_brings_back(study):
     study.key("N")
     box_id = study.panel.segment.boxes.selected
     study.key("Del")
-    assert box_id not in [row.id for row in study.session.boxes]
+    assert box_id not in [row.id for row in study.session.state.boxes]
     study.key("Ctrl+Z")
-    assert box_id in [row.id for row in study.session.boxes]
+    assert box_id in [row.id for row in study.session.state.boxes]
     study.key("Ctrl+Y")
-    assert box_id not in [row.id for row in study.session.boxes]
+    assert box_id not in [row.id for row in study.session.state.boxes]
 
 
 def test_tools_are_taken_up_and_laid_down(study):
@@ -88,17 +88,17 @@ def test_copy_goes_to_the_next_slice(study):
     study.key("N")
     study.key("C")
     assert study.workflow.displayed_slice == 1
-    assert study.session.box(study.panel.segment.boxes.selected).slice == 1
+    assert study.session.state.box(study.panel.segment.boxes.selected).slice == 1
 
 
 def test_threshold_and_growth_have_keys(study):
     study.key("K")
-    assert study.session.threshold == pytest.approx(0.55)
+    assert study.session.state.threshold == pytest.approx(0.55)
     study.key("J")
     study.key("Shift+K")
-    assert study.session.growth_mm == pytest.approx(0.5)
+    assert study.session.state.growth_mm == pytest.approx(0.5)
     study.key("Shift+J")
-    assert study.session.growth_mm == pytest.approx(0.0)
+    assert study.session.state.growth_mm == pytest.approx(0.0)
 
 
 def test_holding_h_hides_boxes_until_it_is_released(study):

@@ -66,14 +66,14 @@ def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented
         type(segmented.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
     )
     draws = segmented.application.app.draws
-    box = segmented.session.boxes[-1]
-    assert len(segmented.session.boxes) > 1
+    box = segmented.session.state.boxes[-1]
+    assert len(segmented.session.state.boxes) > 1
     monkeypatch.setattr(backend, "MOST_HELD_S", 60.0)
     for number in range(1, 4):
         draws.clear()
         segmented.workflow.session.nudge_box(box.id, (-1) ** number, 0)
         assert draws == [False]  # the views wait for the mask
-        segmented.until(lambda: not segmented.workflow.session.pending_slices, what="mask")
+        segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
         assert draws == [False, True]
         assert len(rows) == number
 
@@ -84,13 +84,13 @@ def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(
     draws = segmented.application.app.draws
     draws.clear()
     monkeypatch.setattr(backend, "MOST_HELD_S", 0.0)
-    segmented.workflow.session.nudge_box(segmented.session.boxes[-1].id, 1, 0)
+    segmented.workflow.session.nudge_box(segmented.session.state.boxes[-1].id, 1, 0)
     segmented.panel.backend._drawing.turn()
     assert draws == [False, True]
-    assert segmented.workflow.session.pending_slices
-    segmented.workflow.session.nudge_box(segmented.session.boxes[-1].id, -1, 0)
+    assert segmented.workflow.session.pending.slices
+    segmented.workflow.session.nudge_box(segmented.session.state.boxes[-1].id, -1, 0)
     assert draws == [False, True]  # once late, the views are live until the masks are there
-    segmented.until(lambda: not segmented.workflow.session.pending_slices, what="mask")
+    segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
 
 
 def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(study):
@@ -111,7 +111,7 @@ def test_the_heart_is_shown_after_propose_unless_the_reader_does_not_want_that(s
 
 def test_two_clicks_segment_a_study(segmented):
     ui = segmented.ui
-    assert ui.boxTable.rowCount == len(segmented.session.boxes) > 0
+    assert ui.boxTable.rowCount == len(segmented.session.state.boxes) > 0
     assert segmented.session.mask().any()
     burden = segmented.workflow.session.burden
     assert ui.volumeMlLabel.text == f"{burden.volume_ml:.1f}"
@@ -127,7 +127,7 @@ def test_line_of_facts_and_the_reason_are_shown(study):
 
 
 def test_row_click_jumps_to_the_slice_and_selects_the_box(proposed):
-    box = max(proposed.session.boxes, key=lambda row: row.box.slice)
+    box = max(proposed.session.state.boxes, key=lambda row: row.box.slice)
     proposed.show_slice(0)
     choose(proposed, box.id)
     assert proposed.workflow.displayed_slice == box.box.slice
@@ -136,39 +136,39 @@ def test_row_click_jumps_to_the_slice_and_selects_the_box(proposed):
 
 
 def test_accept_goes_on_to_the_next_box_that_waits(proposed):
-    first, second = proposed.session.review_order()[:2]
+    first, second = proposed.session.state.review_order()[:2]
     choose(proposed, first)
     proposed.click("acceptBoxButton")
-    assert proposed.session.box(first).state is BoxState.ACCEPTED
+    assert proposed.session.state.box(first).state is BoxState.ACCEPTED
     assert proposed.panel.segment.boxes.selected == second
     assert "to review" in proposed.ui.reviewLabel.text
 
 
 def test_rejected_box_can_be_restored(proposed):
-    first = proposed.session.review_order()[0]
+    first = proposed.session.state.review_order()[0]
     choose(proposed, first)
     proposed.click("rejectBoxButton")
     choose(proposed, first)
     assert proposed.ui.rejectBoxButton.text == "Restore"
     proposed.click("rejectBoxButton")
-    assert proposed.session.box(first).state is BoxState.PROPOSED
+    assert proposed.session.state.box(first).state is BoxState.PROPOSED
 
 
 def test_delete_and_undo_bring_the_same_box_back(proposed):
-    first = proposed.session.review_order()[0]
-    before = proposed.session.box(first)
+    first = proposed.session.state.review_order()[0]
+    before = proposed.session.state.box(first)
     choose(proposed, first)
     proposed.click("deleteBoxButton")
-    assert first not in [row.id for row in proposed.session.boxes]
+    assert first not in [row.id for row in proposed.session.state.boxes]
     proposed.click("undoButton")
-    assert proposed.session.box(first) == before
+    assert proposed.session.state.box(first) == before
 
 
 def test_box_is_drawn_by_dragging_in_a_view(study):
     study.click("drawBoxButton")
     assert study.ui.drawBoxButton.checked
     assert study.drag((20, 22), (44, 40)), "the view must not see the drag, or it would change window and level"
-    (row,) = study.session.boxes
+    (row,) = study.session.state.boxes
     assert row.box.slice == 1
     assert row.box.source == "user"
     assert np.allclose(row.box.xyxy, (20, 22, 44, 40), atol=0.5)
@@ -178,7 +178,7 @@ def test_box_is_drawn_by_dragging_in_a_view(study):
 
 def test_drag_without_a_tool_is_left_to_the_view(study):
     assert not study.drag((20, 22), (44, 40))
-    assert study.session.boxes == ()
+    assert study.session.state.boxes == ()
 
 
 def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
@@ -190,7 +190,7 @@ def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
         interactor.SetEventInformation(x + dx, y + dx, 0, 0, "\0", 0, None)
         interactor.InvokeEvent(event)
     study.settle()
-    assert study.session.boxes == ()
+    assert study.session.state.boxes == ()
     assert "across the slices" in study.ui.errorLabel.text
     study.panel.segment.status.say_error("")
 
@@ -203,16 +203,16 @@ def test_new_box_shows_its_mask_at_once(study):
 
 
 def test_points_are_clicked_in_a_view(segmented):
-    k = segmented.session.boxes[0].box.slice
+    k = segmented.session.state.boxes[0].box.slice
     segmented.show_slice(k)
     segmented.click("addNegativeButton")
     segmented.drag((30, 30), (30, 30))
-    (point,) = segmented.session.points
+    (point,) = segmented.session.state.points
     assert (point.slice, point.positive) == (k, False)
     assert np.allclose((point.x, point.y), (30, 30), atol=0.5)
     segmented.until(lambda: not segmented.workflow.session.stale_slices, what="live mask")
     segmented.click("removePointButton")
-    assert segmented.session.points == ()
+    assert segmented.session.state.points == ()
 
 
 def test_threshold_slider_acts_at_once_and_a_drag_is_one_undo_step(segmented):
@@ -222,7 +222,7 @@ def test_threshold_slider_acts_at_once_and_a_drag_is_one_undo_step(segmented):
     for value in (0.55, 0.6, 0.7):
         slider.value = value
     segmented.settle()
-    assert segmented.session.threshold == pytest.approx(0.7)
+    assert segmented.session.state.threshold == pytest.approx(0.7)
     assert segmented.session.mask().sum() <= before
     assert len(segmented.session.history.labels) == entries + 1
     segmented.click("undoButton")
@@ -252,13 +252,13 @@ def test_opacity_and_outline_reach_the_segment(segmented):
 
 
 def test_clear_takes_everything_of_the_model_away_and_undo_brings_it_back(segmented):
-    mask, boxes = segmented.session.mask(), segmented.session.boxes
+    mask, boxes = segmented.session.mask(), segmented.session.state.boxes
     segmented.click("clearButton")
     assert not segmented.session.mask().any()
     assert segmented.ui.boxTable.rowCount == 0
     segmented.click("undoButton")
     assert np.array_equal(segmented.session.mask(), mask)
-    assert segmented.session.boxes == boxes
+    assert segmented.session.state.boxes == boxes
 
 
 def test_results_are_exported(segmented, tmp_path):

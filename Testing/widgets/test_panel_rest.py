@@ -54,12 +54,12 @@ def test_what_is_done_from_elsewhere_wakes_a_module_that_was_left(module, backen
     rests(module, 1000)
     module.widget.exit()
     rests(module, 0)
-    edited = module.workflow.session.edited_slices
+    edited = module.workflow.session.state.edited
     assert edited == [1]
     module.workflow.session.segmentation.write_slices({2: module.workflow.session.mask()[1]})
     assert backend.interval_ms == 10
     rests(module, 0)
-    assert module.workflow.session.edited_slices == [1, 2]
+    assert module.workflow.session.state.edited == [1, 2]
     assert "2" in module.workflow.session.history.undo_label
 
 
@@ -109,7 +109,7 @@ def test_of_a_slider_the_first_value_is_applied_at_once_and_then_one_at_each_tur
         module.ui.thresholdSlider.value = percent / 100
     assert applied == [0.51]
     module.settle()
-    assert applied == [0.51, 0.7] and module.session.threshold == pytest.approx(0.7)
+    assert applied == [0.51, 0.7] and module.session.state.threshold == pytest.approx(0.7)
     assert module.ui.thresholdSlider.value == pytest.approx(0.7)
     assert module.session.history.labels == ["Threshold"], "a drag is one step to undo"
 

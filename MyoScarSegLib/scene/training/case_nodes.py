@@ -113,8 +113,8 @@ def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mappi
 def reviewed(session: StudySession) -> list[int]:
     """Slices that the reader has settled: painted in, or with a decision on each of its boxes, other slices without boxes
     included. None if nothing was decided or painted anywhere: then only the reader knows."""
-    edited = set(session.edited_slices)
-    boxes = [row.box for row in session.boxes]
+    edited = set(session.state.edited)
+    boxes = [row.box for row in session.state.boxes]
     decided = [box for box in boxes if box.state is not BoxState.PROPOSED and not box.source.endswith(FAINT)]
     if not edited and not decided:
         return []
