@@ -119,7 +119,7 @@ def test_interrupt_keeps_the_epochs_done_and_says_where(data, tmp_path):
     )
     try:
         deadline = time.monotonic() + 200
-        while not (out / "resume.safetensors").exists():
+        while not (out / "boxes.checkpoint").exists():
             assert started.poll() is None and time.monotonic() < deadline, started.stderr and started.stderr.read()
             time.sleep(0.05)
         started.send_signal(signal.SIGINT)
