@@ -80,7 +80,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         "Preprocessing": card["preprocessing"],
         "File": f"`{card['file']}`, {card['size']} bytes, SHA-256 `{card['sha256']}`",
         "Threshold": _threshold(card),
-        "Licence": card["licence"] + (f"; {card['licence_note']}" if card.get("licence_note") else ""),
+        "License": card["licence"] + (f"; {card['licence_note']}" if card.get("licence_note") else ""),
         "Cite": card["citation"],
         "Use": f"`myoscarseg segment INPUT -o OUT {option} {card['file']}`",
     }

@@ -131,7 +131,7 @@ def test_a_segmenter_of_an_unknown_preprocessing_is_refused(refused, tmp_path):
 
 def test_a_segmenter_of_another_normalization_is_refused(refused, tmp_path):
     message = refused(segmenter=write_segmenter(tmp_path / "new.safetensors", high_percentile="99.0"))
-    assert "normalisation" in message and "99.0" in message and "99.8" in message
+    assert "normalization" in message and "99.0" in message and "99.8" in message
 
 
 def test_preprocessing_that_contradicts_the_checkpoint_is_refused(refused):

@@ -48,8 +48,8 @@ def test_grey_stored_as_color_is_accepted_and_true_color_refused(tmp_path):
     with_opacity = np.concatenate([grey, np.full_like(grey[..., :1], 255)], axis=-1)
     assert np.array_equal(read_study(write(tmp_path / "rgba", with_opacity)).voxels, array)
     grey[1, 3, 4, 0] ^= 8
-    with pytest.raises(StudyError, match=r"slice_2\.png.*colour"):
-        read_study(write(tmp_path / "colour", grey))
+    with pytest.raises(StudyError, match=r"slice_2\.png.*color"):
+        read_study(write(tmp_path / "color", grey))
 
 
 def test_palette_pictures_are_read_through_their_palette(tmp_path):
