@@ -40,7 +40,8 @@ from MyoScarSegLib.utils.files import read_json
 _T = TypeVar("_T")
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LISTS: dict[Any, Any] = {list: list, tuple: tuple, Sequence: tuple, frozenset: frozenset}
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+_NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "true or false", Path: "a path"}
+_RANKS = {kind: rank for rank, kind in enumerate(_NAMES)}
 _QUICK = (str, int, bool)
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = 60
@@ -212,7 +213,9 @@ def describe(hint: Any) -> str:
     """What a value of this type is, in words: "a whole number from 1 to 10, or null"."""
     plain, limits = _split(hint)
     if len(kinds := _alternatives(hint)) > 1:
-        return " or ".join("null" if kind is NoneType else describe(kind) for kind in kinds)
+        # Python caches unions by their set of types, so their order is that of whoever named the same set first.
+        ordered = sorted(kinds, key=lambda kind: (kind is NoneType, _RANKS.get(_split(kind)[0], -1)))
+        return " or ".join("null" if kind is NoneType else describe(kind) for kind in ordered)
     if limits is not None and limits.words:
         return limits.words
     if get_origin(plain) is Literal:
