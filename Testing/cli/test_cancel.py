@@ -167,6 +167,7 @@ def test_an_interrupt_ends_within_one_slice_and_keeps_the_finished_slices(long_r
     assert "slice 149\n" not in err
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_stops_at_once(long_run, tmp_path):
     long_run.wait_for("slice 2\n")
     long_run.process.send_signal(signal.SIGINT)

@@ -88,6 +88,7 @@ def test_segment_and_detect_open_no_socket_and_write_nowhere_else(alone, places,
         assert files(places / place) == [], place
 
 
+@pytest.mark.slow
 def test_failing_commands_open_no_socket_either(alone, places, tmp_path):
     image = write_image(places / "inputs" / "one.nii.gz")
     runs = side_by_side(
@@ -121,6 +122,7 @@ def test_other_commands_open_no_socket(alone, places, dicom, arguments):
         assert files(places / place) == [], place
 
 
+@pytest.mark.slow
 def test_no_patients_name_is_in_any_file_or_line(alone, places, tiny_segmenter, tiny_detector, dicom):
     models = ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
     runs = side_by_side(

@@ -23,6 +23,7 @@ def data(tmp_path):
     return write_rings(tmp_path / "data", rings(6))
 
 
+@pytest.mark.slow
 def test_detector_is_trained_and_measured_and_used_for_segmenting(command, data, tmp_path, tiny_segmenter):
     from Testing.support.command import write_image
 

@@ -162,6 +162,7 @@ def test_killed_worker_is_replaced_by_one_that_knows_studies_and_settings(engine
     assert engine.wait(request, timeout_s=60).slices == [0, 1, 3, 4]
 
 
+@pytest.mark.slow
 def test_embeddings_on_disk_outlive_the_worker(engine, tmp_path):
     engine.configure(replace(engine.settings, cache_folder=tmp_path))
     engine.wait(engine.encode(STUDY), timeout_s=60)

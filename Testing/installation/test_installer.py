@@ -129,6 +129,7 @@ def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(pyth
     assert again.plan.steps == ()
 
 
+@pytest.mark.slow
 def test_what_slicer_cannot_go_with_is_a_sentence_and_changes_nothing_of_slicers(python, wheels, tmp_path):
     greedy = tmp_path / "greedy"
     shutil.copytree(wheels, greedy)
@@ -145,6 +146,7 @@ def test_what_slicer_cannot_go_with_is_a_sentence_and_changes_nothing_of_slicers
     assert "polars" in {requirement.name for requirement in _look(_installer(python), wheels).plan.missing}
 
 
+@pytest.mark.slow
 def test_vtk_without_a_record_is_not_put_over_slicers(python, wheels, tmp_path):
     greedy = tmp_path / "greedy"
     shutil.copytree(wheels, greedy)
@@ -158,6 +160,7 @@ def test_vtk_without_a_record_is_not_put_over_slicers(python, wheels, tmp_path):
     assert python.version("vtk") == ""
 
 
+@pytest.mark.slow
 def test_a_wheel_that_another_wheel_needs_is_named_when_it_lacks(python, wheels, tmp_path):
     poor = tmp_path / "poor"
     shutil.copytree(wheels, poor)
@@ -170,6 +173,7 @@ def test_a_wheel_that_another_wheel_needs_is_named_when_it_lacks(python, wheels,
         installer.wait(timeout_s=TIMEOUT_S)
 
 
+@pytest.mark.slow
 def test_a_package_whose_installation_was_broken_off_is_repaired(python, wheels):
     _put_all_but(python, wheels)
     python.put(make_wheel(wheels, "filelock", "99.0"))
@@ -183,6 +187,7 @@ def test_a_package_whose_installation_was_broken_off_is_repaired(python, wheels)
     assert {name: python.version(name) for name in SLICERS} == SLICERS
 
 
+@pytest.mark.slow
 def test_a_package_that_is_replaced_while_loaded_asks_for_a_restart(python, wheels, tmp_path):
     _put_all_but(python, wheels, "pillow")
     python.put(make_wheel(tmp_path, "pillow", "9.0"))
@@ -243,6 +248,7 @@ def test_pip_ends_when_the_application_does(python, silent_index):
         assert process.wait(5) == CANCELLED_STATUS
 
 
+@pytest.mark.slow
 def test_choices_and_an_unfinished_installation_survive_a_restart(python, wheels, tmp_path):
     file = tmp_path / "installation.json"
     _put_all_but(python, wheels, "tqdm")

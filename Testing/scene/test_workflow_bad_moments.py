@@ -82,6 +82,7 @@ def test_slice_that_is_not_there_is_refused(workflow, volume):
     assert "no slice 9" in fails(workflow, workflow.session.requests.segment([1, 9]))
 
 
+@pytest.mark.slow
 def test_volume_deleted_during_segmentation(workflow, volume, scene):
     workflow.select(volume)
     workflow.session.add_box(BOX)
@@ -126,6 +127,7 @@ def test_scene_closed_during_proposing(workflow, volume, scene):
     assert finish(workflow, workflow.session.requests.propose()) > 0
 
 
+@pytest.mark.slow
 def test_worker_killed_during_segmentation_is_asked_again_by_itself(workflow, volume):
     workflow.select(volume)
     encode_all(workflow)

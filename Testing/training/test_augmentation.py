@@ -516,7 +516,7 @@ def test_intensity_alone_is_what_a_whole_call_does():
 @pytest.mark.data
 def test_scar_can_still_be_told_from_muscle_on_real_slices(emidec_folder):
     """A reader could still do it: as a rule the scar stays brighter, and the heart is neither all white nor all black."""
-    from MyoScarSegLib.training.datasets.reading import read_dataset
+    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 
     slices = [s for s in read_dataset(emidec_folder).slices if (s.labels == 3).sum() > 40][::20]
     for name, least in (("standard", 0.8), ("heavy", 0.7)):

@@ -83,6 +83,7 @@ def segmented_with_boxes(module, volume, scar: np.ndarray) -> float:
     return dice(found, scar)
 
 
+@pytest.mark.slow
 def test_studies_from_the_scene_make_a_model_that_the_first_tab_uses(opened):
     module, ui = opened, opened.tab.ui
     assert not ui.addStudyButton.enabled

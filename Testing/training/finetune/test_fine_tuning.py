@@ -167,6 +167,7 @@ def test_the_file_predicts_what_the_network_predicted(trained, mode):
     np.testing.assert_allclose(after.tissue(image), before.tissue(image), atol=0.01)
 
 
+@pytest.mark.slow
 def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_path, module_cache, monkeypatch):
     """The tissues come first, where the branch is new."""
     monkeypatch.setattr(network, "_DETAIL_WIDTH", 4)

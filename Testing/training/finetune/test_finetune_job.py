@@ -110,6 +110,7 @@ def test_calibration_can_be_left_out(job, played, monkeypatch):
     assert card_of(job)["calibration"] is None
 
 
+@pytest.mark.slow
 def test_a_stopped_training_leaves_a_card_with_its_model_and_goes_on(job):
     with pytest.raises(Cancelled):
         run(job, **stop_at("epoch 2 of 2"))
