@@ -108,6 +108,11 @@ class Slicer:
                 start_new_session=True,
             )
 
+    @property
+    def process_id(self) -> int:
+        """Of the program that was started; all processes of the application are in its session."""
+        return self._process.pid
+
     # ------------------------------------------------------------------ questions
 
     def ask(self, question: str, timeout_s: float = 60) -> Any:
