@@ -223,19 +223,20 @@ class EngineRequests:
     def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
         if self._live_request is not request:
             return
-        self._live_request = None
-        if request.state == DONE:
-            try:
+        # Until its masks are written it counts as running: writing looks at the nodes, which would ask for the same slices again.
+        try:
+            if request.state == DONE:
                 kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
-                self.session.notices.say(
-                    note=_sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept))
-                )
-            except MyoScarSegError as error:
+                note = _sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept))
+                self.session.notices.say(note=note)
+            else:
                 self.session.pending.give_up(prompts)
-                self.session.notices.say(error=str(error))
-        else:
+                self.session.notices.say(error=request.error)
+        except MyoScarSegError as error:
             self.session.pending.give_up(prompts)
-            self.session.notices.say(error=request.error)
+            self.session.notices.say(error=str(error))
+        finally:
+            self._live_request = None
         self.update_masks()
 
     def _take_masks(
@@ -254,22 +255,18 @@ class EngineRequests:
         Returns:
             The slices that were kept because the user painted in them.
         """
-        self.session.refresh()
-        current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
-        wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
-        nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
-        wanted |= {k: nothing for k in sorted(current & self.session.state.models.keys()) if not prompts[k].ask}
-        kept: Sequence[int] = ()
-        if wanted:
-            # The threshold is the scene's: the probabilities are what is written.
-            provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
-            scores = {k: score for k, score in result.scores.items() if k in wanted}
-            kept = self.session.apply_masks(
-                SliceMasks(wanted, scores, provenance=provenance),
-                overwrite_edited=overwrite_edited,
-                with_latest=with_latest,
-                prompts=prompts,
-            )
+        with self.session.step(_("Segment scar"), segment=False, with_latest=with_latest):  # reads the scene before it begins
+            current = {k for k, of_slice in prompts.items() if self.session.state.prompts_on(k) == of_slice}
+            wanted = {k: result.probability[k].copy() for k in sorted(current) if k in result.scores}
+            nothing = np.zeros(self.session.study.slice_shape, dtype=np.float32)
+            wanted |= {k: nothing for k in sorted(current & self.session.state.models.keys()) if not prompts[k].ask}
+            kept: Sequence[int] = ()
+            if wanted:
+                # The threshold is the scene's: the probabilities are what is written.
+                provenance = {key: value for key, value in result.provenance.items() if key != "threshold"}
+                scores = {k: score for k, score in result.scores.items() if k in wanted}
+                masks = SliceMasks(wanted, scores, provenance=provenance)
+                kept = self.session.apply_masks(masks, overwrite_edited=overwrite_edited, prompts=prompts)
         failed = current & result.failed_slices.keys()
         self.session.pending.give_up(failed)
         for k in current - failed:

@@ -57,10 +57,13 @@ def choose(module, box_id: int) -> None:
     module.settle()
 
 
-def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
+def test_an_edit_and_its_mask_are_one_request_one_drawing_and_one_row_of_the_table(segmented, monkeypatch):
     from MyoScarSegLib.widgets import backend
 
-    rows = []
+    rows, asked = [], []
+    engine = segmented.panel.engine
+    segment = engine.segment
+    monkeypatch.setattr(engine, "segment", lambda *given, slices: (asked.append(list(slices)), segment(*given, slices=slices))[1])
     fill_row = type(segmented.panel.segment.boxes)._fill_row
     monkeypatch.setattr(
         type(segmented.panel.segment.boxes), "_fill_row", lambda part, *row: (rows.append(row), fill_row(part, *row))
@@ -76,6 +79,7 @@ def test_an_edit_and_its_mask_are_one_drawing_and_one_row_of_the_table(segmented
         segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
         assert draws == [False, True]
         assert len(rows) == number
+        assert asked == number * [[box.box.slice]]
 
 
 def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(segmented, monkeypatch):
