@@ -68,7 +68,7 @@ def reconcile(
     """The boxes to propose on one slice.
 
     Args:
-        boxes: the detector's, of any confidence that it thinks worth telling.
+        boxes: the detector's, of any confidence that it thinks worth a mention.
         tissue: float ``[4, rows, columns]``, the map's probabilities on the native grid, in the order of ``TISSUES``.
         image: ``[rows, columns]``, raw voxel values.
         slice_index: of the slice.

@@ -48,19 +48,19 @@ class RequestQueue:
         self._changed = threading.Condition()
 
     def add(self, asked: Asked) -> None:
-        """Put a asked at the end of those as urgent as it."""
+        """Put a request at the end of those as urgent as it."""
         with self._changed:
             self._waiting.append(asked)
             self._changed.notify()
 
     def put_back(self, asked: Asked) -> None:
-        """Go on with a asked after those that are more urgent; it keeps its turn among those as urgent as it."""
+        """Go on with a request after those that are more urgent; it keeps its turn among those as urgent as it."""
         with self._changed:
             self._waiting.insert(0, asked)
             self._changed.notify()
 
     def take(self) -> Asked:
-        """The most urgent asked; waits for one."""
+        """The most urgent request; waits for one."""
         with self._changed:
             self._at = None
             while not self._waiting:
@@ -71,7 +71,7 @@ class RequestQueue:
             return asked
 
     def cancel(self, number: int) -> None:
-        """Set the token of a asked, waiting or running."""
+        """Set the token of a request, waiting or running."""
         with self._changed:
             for one in self._all():
                 if one.id == number:
@@ -91,7 +91,7 @@ class RequestQueue:
             self._preferred[key] = slice_index
 
     def next_slice(self, asked: Asked) -> int:
-        """Take the next slice to be encoded out of a asked that has some left."""
+        """Take the next slice to be encoded out of a request that has some left."""
         with self._changed:
             preferred = self._preferred.get(asked.key)
             k = preferred if preferred in asked.left else asked.left[0]

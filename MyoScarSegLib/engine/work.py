@@ -52,7 +52,7 @@ class Work:
         self._cache: EmbeddingCache | None = None
 
     def step(self, asked: Asked, queue: RequestQueue, report: Progress) -> Answer | None:
-        """Do a asked, or one slice of it where it is ``encode``. Returns the answer, None if the asked is not finished.
+        """Do what is asked, or one slice of it where it is ``encode``. Returns the answer, None if there is more to do.
 
         Raises:
             MyoScarSegError: it cannot be done.

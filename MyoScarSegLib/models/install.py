@@ -108,7 +108,7 @@ class Installation:
     def _download(self, part: Path) -> None:
         from MyoScarSegLib.models.download import download
 
-        entry, url = self.entry, self.entry.source.url  # type: ignore[union-attr]
+        entry, url = self.entry, self.entry.source.url  # type: ignore[union-attr]  # what is downloaded has a UrlSource
         for last in (False, True):
             resumed = download(url, part, size=entry.size, blind_resume=entry.pinned, progress=self.progress, cancel=self.cancel)
             try:

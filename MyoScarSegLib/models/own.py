@@ -91,9 +91,9 @@ def own_entry(name: str) -> Entry | None:
     return _read_entry(folder)
 
 
-def free_name(wish: str) -> str:
-    """A name that no model has: ``wish`` itself, made fit to be a name, or with a number behind it."""
-    base = re.sub(r"[^a-z0-9._-]+", "-", wish.lower()).strip("-._")[: _LONGEST_NAME - 4].rstrip("-._") or "model"
+def free_name(wanted: str) -> str:
+    """A name that no model has: ``wanted`` itself, made fit to be a name, or with a number behind it."""
+    base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[: _LONGEST_NAME - 4].rstrip("-._") or "model"
     number, name = 1, base
     while _refused(name):
         number += 1
@@ -201,8 +201,8 @@ def take_over(
     if wrong := [key for key, value in facts.items() if card.get(key, value) != value]:
         told = ", ".join(f"{key} {card[key]!r} instead of {facts[key]!r}" for key in wrong)
         raise ModelError(f"The card {beside.name} is not that of {file.name}: it says {told}.")
-    wish = name or free_name(str(card.get("name") or file.stem))
-    return _put(file, {**empty_card(), **facts, **card}, wish, progress, cancel)
+    wanted = name or free_name(str(card.get("name") or file.stem))
+    return _put(file, {**empty_card(), **facts, **card}, wanted, progress, cancel)
 
 
 def keep_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def export_scene(scene: Any, folder: Path) -> list[Path]:
     if not results:
         raise MyoScarSegError(_("There is nothing to export yet: segment a study first."))
     cases, written = CaseFolders(folder), []
-    for wish, found in zip(case_names([Path(result.study.case) for result in results]), results, strict=True):
-        with cases.writing(wish, None, content_of(found.study)) as case:
+    for wanted, found in zip(case_names([Path(result.study.case) for result in results]), results, strict=True):
+        with cases.writing(wanted, None, content_of(found.study)) as case:
             keep_edits(case, found.boxes, found.points)
             write_case(case, replace(found, study=replace(found.study, case=case.name)), picture=False)
         cases.take(case.name)

@@ -200,7 +200,7 @@ class StudyState:
         """The state with some slices changed, in slice order, and with other fields."""
         merged = {**self.slices, **changes}
         slices = {k: merged[k] for k in sorted(merged) if merged[k] != NOTHING}
-        return replace(self, slices=slices, **fields)  # type: ignore[arg-type]
+        return replace(self, slices=slices, **fields)  # type: ignore[arg-type]  # callers name fields
 
     def with_proposals(self, boxes: Iterable[Box], first_id: int) -> StudyState:
         """The state with new proposals, numbered from ``first_id`` on, in place of the old ones.

@@ -39,7 +39,7 @@ def with_options(settings: _T, options: Mapping[str, Any]) -> _T:
             changes[name] = from_text(types[name], text, ModelError, "The training", name)
     for outer, inner_options in nested.items():
         changes[outer] = with_options(getattr(settings, outer), inner_options)
-    return replace(settings, **changes)  # type: ignore[type-var]
+    return replace(settings, **changes)  # type: ignore[type-var]  # a dataclass, as asked for
 
 
 def names_of(settings: Any) -> list[str]:

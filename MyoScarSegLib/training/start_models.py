@@ -9,7 +9,7 @@ from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS
 from MyoScarSegLib.models.safetensors_header import read_header
 
 OWN_PREPROCESSING = "myoscarseg"
-"""What the names of the preprocessings begin with with which models have learnt scar."""
+"""What the names of the preprocessings begin with with which models have learned scar."""
 
 
 def is_path(model: str) -> bool:
@@ -19,7 +19,7 @@ def is_path(model: str) -> bool:
 
 
 def knows_scar(start: str | None) -> bool:
-    """Whether a segmenter to start from has learnt scar already; the default one has.
+    """Whether a segmenter to start from has learned scar already; the default one has.
 
     Raises:
         ModelError: there is no such model.

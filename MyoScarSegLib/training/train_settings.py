@@ -62,7 +62,7 @@ CHOICES: Mapping[str, tuple[Choice, ...]] = {
         Choice(BEST, "Best", "More variations and more passes, two to four times as long. For the night, or a GPU."),
     ),
     "augmentation": (
-        Choice("none", "None", "Pictures are learnt as they are."),
+        Choice("none", "None", "Pictures are learned as they are."),
         Choice("light", "Light", "Mirrored and turned, and small changes of size and brightness."),
         Choice("standard", "Standard", "As scanners and patients differ. Right for most."),
         Choice("heavy", "Heavy", "More than that: for few patients, and other scanners later."),
@@ -96,9 +96,9 @@ _NEW_FACTOR = 2
 """A model that knows no scar yet has more to learn."""
 _FROM_GENERAL: Mapping[str, Option] = {"scar_free_share": 0.1, "prompting.empty": 0.0, "prompting.ventricle": 0.0}
 """A model that knows no scar learns from a handful of patients to draw nothing, unless nearly every box holds scar: Dice with
-tight boxes 0.50 instead of 0.21 after five patients, mean of two draws, on twelve training patients (docs/learning-curve.md)."""
+tight boxes 0.50 instead of 0.21 after five patients, mean of two draws, on twelve training patients (research/learning-curve)."""
 _GENTLE_ENCODER = 3e-5
-"""Rate of an encoder that has learnt scar; the usual one suits a start from general weights."""
+"""Rate of an encoder that has learned scar; the usual one suits a start from general weights."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class TrainSettings:
         from MyoScarSegLib.training.options import with_options
 
         effort = _EFFORTS[self.preset]
-        learnt = knows_scar(self.start_segmenter)
+        learned = knows_scar(self.start_segmenter)
         options: dict[str, Option] = {
             **effort.options,
             "evaluate_every": 1,
@@ -235,9 +235,9 @@ class TrainSettings:
         if self.mode == DECODER:
             # A new branch needs a phase of its own, which is anything but quick. One that is there learns on.
             options["detail"] = False
-            if not learnt:
+            if not learned:
                 options |= _FROM_GENERAL
-        elif learnt:
+        elif learned:
             options["encoder_rate"] = _GENTLE_ENCODER
         options |= {f"loss.{name}": value for name in LOSSES if (value := getattr(self, name)) is not None}
         options |= {name: value for name, value in self.options.items() if not name.startswith(DETECTOR_OPTION)}
@@ -261,8 +261,12 @@ class TrainSettings:
         for part in self.parts:
             begun = "from fresh weights" if self.start(part) == FRESH else f"from {start_names(part, self.start(part))}"
             how = f", {choice('mode', self.mode).title.lower()}" if part == SEGMENTER else ""
-            many = "" if training_patients is None else f", at most {self.planned_epochs(part, training_patients)} epochs"
+            many = "" if training_patients is None else f", at most {_epochs(self.planned_epochs(part, training_patients))}"
             trainings.append(f"the {part} {begun}{how}{many}")
         where = "on the best device here" if self.device == "auto" else f"on {self.device}"
         end = [f"preset {self.preset}", f"augmentation {self.augmentation}", where, f"seed {self.seed}"]
         return f"Trains {' and '.join(trainings)}; {', '.join(end)}."
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch" if number == 1 else f"{number} epochs"

@@ -120,10 +120,10 @@ class SubprocessTransport:
         threading.Thread(target=self._write_all, args=(process.stdin,), daemon=True, name="engine-stdin").start()
         threading.Thread(target=self._read_all, args=(process, errors), daemon=True, name="engine-stdout").start()
 
-    def write(self, data: bytes) -> None:  # noqa: D102
+    def write(self, data: bytes) -> None:  # noqa: D102 (of the protocol)
         self._out.put(data)
 
-    def pump(self) -> None:  # noqa: D102
+    def pump(self) -> None:  # noqa: D102 (of the protocol)
         self._arrived.clear()
         while self._in:
             item = self._in.popleft()
@@ -136,15 +136,15 @@ class SubprocessTransport:
         """Sleep until something has arrived, at most ``seconds``."""
         self._arrived.wait(seconds)
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:  # noqa: D102 (of the protocol)
         self._out.put(None)
 
-    def kill(self) -> None:  # noqa: D102
+    def kill(self) -> None:  # noqa: D102 (of the protocol)
         self._out.put(None)
         if self._process is not None:
             self._process.kill()
 
-    def stderr_tail(self) -> str:  # noqa: D102
+    def stderr_tail(self) -> str:  # noqa: D102 (of the protocol)
         return self._tail.decode(errors="replace")
 
     def _write_all(self, pipe: IO[bytes]) -> None:
@@ -158,7 +158,7 @@ class SubprocessTransport:
             pipe.close()
 
     def _read_all(self, process: subprocess.Popen[bytes], errors: threading.Thread) -> None:
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
         with process.stdout as pipe:
             while data := os.read(pipe.fileno(), _PIECE):
                 self._in.append(data)

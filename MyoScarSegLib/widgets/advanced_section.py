@@ -63,7 +63,7 @@ class AdvancedSection(SegmentSection):
             self.tab.packages.go_on_with(actions.get(remembered.action), remembered.action)
             self.tab.status.say_error(_("The installation of packages was not finished. Install goes on with it."))
 
-    def cleanup(self) -> None:  # noqa: D102
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         fetching, self._fetching = self._fetching, None
         if fetching is not None:
             fetching.kill()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import qt
 import slicer
@@ -42,7 +42,7 @@ class Backend:
         console: the blocking calls; training_console: those on library, trainings and models.
     """
 
-    CONSOLES = {"console": Console, "training_console": TrainingConsole}  # noqa: RUF012
+    CONSOLES: ClassVar[Mapping[str, type]] = {"console": Console, "training_console": TrainingConsole}
     """Attributes with blocking calls, and what they are."""
 
     def __init__(self) -> None:

@@ -130,7 +130,7 @@ class BoxesSection(SegmentSection):
 
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         if Change.VOLUME in changes:
             self.apply_view()

@@ -32,7 +32,7 @@ class NumbersSection(SegmentSection):
         self.ui.copyNumbersButton.connect("clicked()", self.copy)
         self.ui.exportButton.connect("clicked()", self.ask_and_export)
 
-    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self.allow(ui.exportButton, "export")
         if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:

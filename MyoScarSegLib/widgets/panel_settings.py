@@ -131,7 +131,7 @@ def read_form(ui: Any, widgets: Mapping[str, str], values: _T) -> _T:
             found[name] = str(widget.text).strip()
         else:
             found[name] = None if _may_be_none(values, name) and widget.value == widget.minimum else widget.value
-    return dataclasses.replace(values, **found)  # type: ignore[type-var]
+    return dataclasses.replace(values, **found)  # type: ignore[type-var]  # a dataclass, as asked for
 
 
 def on_edit(ui: Any, widgets: Mapping[str, str], changed: Callable[[], None]) -> None:

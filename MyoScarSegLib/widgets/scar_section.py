@@ -47,13 +47,13 @@ class ScarSection(SegmentSection):
         ui.clearButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.clear))
         ui.openEditorButton.connect("clicked()", self.editor.open_module)
 
-    def enter(self) -> None:  # noqa: D102
+    def enter(self) -> None:  # noqa: D102 (the base class describes it)
         self.editor.enter()
 
-    def exit(self) -> None:  # noqa: D102
+    def exit(self) -> None:  # noqa: D102 (the base class describes it)
         self.editor.exit()
 
-    def cleanup(self) -> None:  # noqa: D102
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         self.editor.cleanup()
 
     # ------------------------------------------------------------------ what buttons and keys do
@@ -103,7 +103,7 @@ class ScarSection(SegmentSection):
 
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, session = self.ui, self.session
         self.allow(ui.segmentAllButton, "segment")
         self.allow(ui.segmentSliceButton, "segment_slice")
@@ -147,7 +147,7 @@ class ScarSection(SegmentSection):
             self._apply_slider(what, value)
         self.panel.backend.wake()
 
-    def tick(self) -> bool:  # noqa: D102
+    def tick(self) -> bool:  # noqa: D102 (the base class describes it)
         slid, self._slid = self._slid, {}
         for what, value in slid.items():
             if value is not None and self.session is self._slid_on:

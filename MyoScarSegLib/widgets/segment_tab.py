@@ -71,7 +71,7 @@ class SegmentTab(Tab):
         self._apply_view()
         self.flush()
 
-    def show(self, on: bool) -> None:  # noqa: D102
+    def show(self, on: bool) -> None:  # noqa: D102 (the base class describes it)
         super().show(on)
         if on:
             self._set_style()  # the theme may have been changed meanwhile

@@ -65,7 +65,7 @@ class StatusSection(Section):
         qt.QApplication.clipboard().setText("\n".join(lines))
         slicer.util.showStatusMessage(_("The message and the log are on the clipboard."), 3000)
 
-    def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102 (the base class describes it)
         if not self._extra_is_new and changes & self.moves_on:
             self._extra_error = ""
         self._extra_is_new = False
@@ -122,11 +122,11 @@ class SegmentStatus(StatusSection, SegmentSection):
         self.ui.retryButton.connect("clicked()", self.retry)
 
     @property
-    def error(self) -> str:  # noqa: D102
+    def error(self) -> str:  # noqa: D102 (the base class describes it)
         engine = self.panel.engine
         return super().error or (str(engine.error) if engine.state == "failed" else "")
 
-    def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[Any]) -> None:  # noqa: D102 (the base class describes it)
         super().refresh(changes)
         self.ui.retryButton.visible = self.panel.engine.state == "failed"
         history = None if self.session is None else self.session.history
@@ -138,7 +138,7 @@ class SegmentStatus(StatusSection, SegmentSection):
         self.say_error("")
         self.panel.engine.start()
 
-    def log(self) -> list[str]:  # noqa: D102
+    def log(self) -> list[str]:  # noqa: D102 (the base class describes it)
         status = self.panel.engine.status()
         return [
             f"Process: {status.state}; Python {status.python_version or '?'}; torch {status.torch or '?'}",
@@ -149,7 +149,7 @@ class SegmentStatus(StatusSection, SegmentSection):
             status.log,
         ]
 
-    def how_far(self, done: int, total: int) -> str:  # noqa: D102
+    def how_far(self, done: int, total: int) -> str:  # noqa: D102 (the base class describes it)
         return _("{done} of {total} slices").format(done=done, total=total)
 
 

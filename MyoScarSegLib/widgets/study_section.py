@@ -97,16 +97,16 @@ class StudySection(SegmentSection):
         self._sample.on_done(made)
         self._sample.start(**self.panel.backend.processes)
 
-    def cleanup(self) -> None:  # noqa: D102
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         sample, self._sample = self._sample, None
         if sample is not None:
             sample.kill()
         self._observers.clear()
 
-    def enter(self) -> None:  # noqa: D102
+    def enter(self) -> None:  # noqa: D102 (the base class describes it)
         self.choose_likely()
 
-    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         if Change.VOLUME in changes:
             node = self.workflow.volume_node

@@ -164,3 +164,8 @@ def test_application_can_read_settings_and_plan_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_one_epoch_is_said_in_the_singular():
+    assert "at most 1 epoch;" in TrainSettings(epochs=1).explain(5)
+    assert "at most 2 epochs;" in TrainSettings(epochs=2).explain(5)

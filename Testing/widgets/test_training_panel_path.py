@@ -30,7 +30,7 @@ PATIENCE_S = 240.0
 
 @pytest.fixture
 def opened(application, tiny_detector, tmp_path, monkeypatch):
-    """The module with a segmenter that has learnt nothing, at its second tab; a folder chooser that gives ``library``."""
+    """The module with a segmenter that has learned nothing, at its second tab; a folder chooser that gives ``library``."""
     start = write_start(tmp_path / "start.safetensors")
     with open_module(application, detector=tiny_detector, segmenter=start) as module:
         from MyoScarSegLib.widgets.training import library_section

@@ -240,7 +240,7 @@ def checked_slices(reviewed: Iterable[int] | None, slices: int) -> tuple[int, ..
     if wrong := [k for k in numbers if not 0 <= k < slices]:
         raise StudyError(f"There is no slice {wrong[0]}: the stack has {slices}, counted from 0.")
     if not numbers:
-        raise StudyError("No slice is reviewed, so nothing could be learnt. Look through the slices first, and say which.")
+        raise StudyError("No slice is reviewed, so nothing could be learned. Look through the slices first, and say which.")
     return None if len(numbers) == slices else numbers
 
 

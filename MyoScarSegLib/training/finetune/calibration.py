@@ -1,8 +1,8 @@
 """The probability from which on a pixel counts as scar, chosen on validation patients and put into the model.
 
-What a network has learnt by heart it marks boldly, and on patients that it has not seen it is in doubt and marks too little.
+What a network has learned by heart it marks boldly, and on patients that it has not seen it is in doubt and marks too little.
 So half of that doubt is taken out: the refiner's last bias is moved until 0.5 is a good threshold for jittered boxes. Of those
-that are nearly as good as the best, the one nearest to what the network learnt is taken: a best one at the far end, of few
+that are nearly as good as the best, the one nearest to what the network learned is taken: a best one at the far end, of few
 patients, drew a third too much scar on phantoms.
 """
 

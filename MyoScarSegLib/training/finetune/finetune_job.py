@@ -153,7 +153,7 @@ def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
 
     Args:
         job: the job; what it says goes before what is usual.
-        further: whether the start model has already learnt scar.
+        further: whether the start model has already learned scar.
 
     Raises:
         ModelError: an option is none of them, or makes no sense.

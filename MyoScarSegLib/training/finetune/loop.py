@@ -110,7 +110,7 @@ class PhaseTraining:
 
     Attributes:
         network: on the accelerator's device; changed in place.
-        phase: what is learnt.
+        phase: what is learned.
         processes: that train together.
         folder: for ``PHASE.checkpoint``, replaced after every epoch and when the training is stopped.
         recipe: what the checkpoint must have been made with to be gone on from (settings, data, start model).

@@ -28,7 +28,7 @@ class SamSettings:
         detail: whether a start model without detail branch gets one.
         refiner: whether one without refiner gets one.
         dense_epochs: passes over all slices in the dense phase; -1 for 60 with a new detail branch and none with one that has
-            learnt.
+            learned.
         epochs: passes over all slices in the prompts phase.
         augmentation: how far pictures are varied, by name.
         copies: augmented copies of each slice whose embeddings are cached in ``decoder`` mode.

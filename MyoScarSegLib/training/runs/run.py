@@ -164,7 +164,7 @@ class Run:
             for part in chosen.parts
             if (start := chosen.start(part)) is not None and (self.folder / start).is_file()
         }
-        return replace(chosen, **brought)  # type: ignore[arg-type]
+        return replace(chosen, **brought)  # type: ignore[arg-type]  # fields by name
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ HEARTBEAT_S = 5.0
 """How often the process shows that it lives."""
 SAFE_PLACE_S = 180.0
 """How long a training that is paused or stopped may take to its next safe place, which is after the step in hand, when its
-checkpoint is written; after that its process is ended, and what it has learnt since the last checkpoint is lost."""
+checkpoint is written; after that its process is ended, and what it has learned since the last checkpoint is lost."""
 AT_ONCE_S = 1.0
 """The same where there is nothing to keep."""
 

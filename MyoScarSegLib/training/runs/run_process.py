@@ -287,7 +287,7 @@ def _state_files(run: Run, part: str) -> list[Path]:
 
 
 def _begun(run: Run) -> bool:
-    """Whether anything has learnt from the cases by now."""
+    """Whether anything has learned from the cases by now."""
     return any((run.part(part) / RESULT).is_file() or _state_files(run, part) for part in run.parts)
 
 

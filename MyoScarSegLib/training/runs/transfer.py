@@ -53,7 +53,7 @@ def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
         except OSError as error:
             raise OutputError(f"Cannot copy {source} to {place.parent}: {error.strerror}. Free some space.") from error
         copied[f"start_{part}"] = place.relative_to(folder).as_posix()
-    return replace(settings, **copied)  # type: ignore[arg-type]
+    return replace(settings, **copied)  # type: ignore[arg-type]  # fields by name
 
 
 def _own_file(start: str | None) -> Path | None:

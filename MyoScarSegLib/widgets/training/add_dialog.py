@@ -51,7 +51,7 @@ class AddDialog:
         self.all_slices.name = "addAllSlices"
         self.some_slices = qt.QRadioButton(_("Only these:"))
         self.some_slices.name = "addSomeSlices"
-        self.slices = _edit("addSlicesEdit", _("Slices that are right, as 2-9, 11. The others are not learnt from."))
+        self.slices = _edit("addSlicesEdit", _("Slices that are right, as 2-9, 11. The others are not learned from."))
         row = qt.QHBoxLayout()
         row.addWidget(self.some_slices)
         row.addWidget(self.slices)

@@ -1,4 +1,4 @@
-"""The new model against the one in use, on patients that neither has learnt from."""
+"""The new model against the one in use, on patients that neither has learned from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ComparisonSection(TrainingSection):
             case = comparison["cases"][row]
             self.workflow.trainings.show_worst(str(case["patient"]), int(case["worst"]["slice"]), str(case["case"]))
 
-    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, run, comparison = self.ui, self.workflow.state.run, self.workflow.state.comparison
         self.allow(ui.compareButton, "compare")
         ui.compareButton.visible = ui.comparedLabel.visible = run is not None

@@ -51,7 +51,7 @@ class LibrarySection(TrainingSection):
         ui.libraryFilterEdit.connect("textChanged(QString)", lambda text: self._filter(str(text)))
         ui.caseTable.connect("cellDoubleClicked(int,int)", lambda _row, _column: self.open())
 
-    def cleanup(self) -> None:  # noqa: D102
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         if self.dialog is not None:
             self.dialog.close()
 
@@ -124,7 +124,7 @@ class LibrarySection(TrainingSection):
 
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, state = self.ui, self.workflow.state
         ui.libraryFolderLabel.text = (
             state.folder.name if state.folder is not None else _("No library yet: choose a folder for it.")
@@ -147,7 +147,7 @@ class LibrarySection(TrainingSection):
             self._asked = state.question
             self._ask_labels(state.question)
 
-    def tick(self) -> bool:  # noqa: D102
+    def tick(self) -> bool:  # noqa: D102 (the base class describes it)
         return self.table.go_on()
 
     def _ask_labels(self, question: LabelQuestion) -> None:

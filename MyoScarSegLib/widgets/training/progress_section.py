@@ -77,7 +77,7 @@ class ProgressSection(TrainingSection):
 
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, run, status = self.ui, self.workflow.state.run, self.workflow.state.status
         self.panel.title_train_tab(self.tab.title)
         ui.progressSection.visible = run is not None
@@ -97,7 +97,7 @@ class ProgressSection(TrainingSection):
             self.panel.views.fit_plot()
             self._show_examples()
 
-    def tick(self) -> bool:  # noqa: D102
+    def tick(self) -> bool:  # noqa: D102 (the base class describes it)
         if self.tab.shown and self._drawn is not None and self._drawn != self._picture_size():
             self._show_curves()
             self._show_examples()

@@ -86,7 +86,7 @@ class RunsSection(TrainingSection):
 
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, state = self.ui, self.workflow.state
         if changes & {"models", "in_use"} and self.tab.ready:
             self.panel.segment.advanced.follow_models()

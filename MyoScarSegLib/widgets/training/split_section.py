@@ -45,7 +45,7 @@ class SplitSection(TrainingSection):
         chosen = [str(item.text()) for widget in self._lists.values() for item in widget.selectedItems()]
         self.workflow.cases.move(chosen, part)
 
-    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         split, patients = self.workflow.state.split, set(self.workflow.state.patients)
         sides = {

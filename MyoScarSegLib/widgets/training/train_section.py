@@ -96,7 +96,7 @@ class TrainSection(TrainingSection):
             (self.ui.startDetectorCombo, "detect", DEFAULT_DETECTOR),
         ):
             names = [entry.name for entry in self.workflow.state.models if entry.task == task and entry.name != default]
-            fresh = [(FRESH, _("nothing learnt yet (fresh)"))] if task == "detect" else []
+            fresh = [(FRESH, _("nothing learned yet (fresh)"))] if task == "detect" else []
             choices = [("", _("{name} (usual)").format(name=default)), *((name, name) for name in names), *fresh]
             quietly(combo, partial(_list, combo, choices))
 
@@ -131,7 +131,7 @@ class TrainSection(TrainingSection):
 
     # ------------------------------------------------------------------ showing
 
-    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102
+    def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         if "models" in changes:
             self._list_models()

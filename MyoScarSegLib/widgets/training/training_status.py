@@ -25,14 +25,14 @@ class TrainingStatus(StatusSection, TrainingSection):
         self.needs_packages = _("Training")
 
     @property
-    def said(self) -> TrainingState:  # noqa: D102
+    def said(self) -> TrainingState:  # noqa: D102 (the base class describes it)
         return self.workflow.state
 
     @property
-    def advice(self) -> str:  # noqa: D102
+    def advice(self) -> str:  # noqa: D102 (the base class describes it)
         return self.workflow.advice
 
-    def log(self) -> list[str]:  # noqa: D102
+    def log(self) -> list[str]:  # noqa: D102 (the base class describes it)
         lines = [self.panel.unexpected.log]
         run = self.workflow.state.run
         if run is not None:

@@ -75,7 +75,7 @@ class TrainingTab(Tab):
         """What the tab is called: also whether a training runs, for whoever looks at the other one."""
         return _("Train") if not self.progress.short else _("Train · {how_far}").format(how_far=self.progress.short)
 
-    def show(self, on: bool) -> None:  # noqa: D102
+    def show(self, on: bool) -> None:  # noqa: D102 (the base class describes it)
         super().show(on)
         self.workflow.watching = on
         if on:

@@ -321,7 +321,7 @@ def test_training_without_scar_is_refused(start, tmp_path):
 @pytest.mark.parametrize("branch", [True, False], ids=["branch", "bare"])
 @pytest.mark.parametrize("mode", MODES)
 def test_windows_without_prompt_cost_nothing(start, bare, mode, branch):
-    """Slices without scar mostly have none; the tissues are learnt from them all the same."""
+    """Slices without scar mostly have none; the tissues are learned from them all the same."""
     network = network_of(start if branch else bare).requires_grad_(True)
     samples = [s for s in training_slices(PATIENTS.training) if not s.has_scar]
     items = [windowed(sample, Augmenter("none", SIDE), WINDOW_MM, (n,)) for n, sample in enumerate(samples * 2)]
