@@ -282,7 +282,7 @@ def test_studies_are_imported_into_a_library(slicer, tmp_path_factory):
     slicer.click_at(*slicer.ask("entry(panel().training.library.menu, 'importFolderAction')"))
     choose_folder(slicer, folder / "studies")
     slicer.until("len(panel().training.workflow.state.rows) == 3 and not panel().training.workflow.state.busy")
-    assert "3 patients" in slicer.ask(f"{TRAIN}.libraryCountLabel.text")
+    slicer.until(f"'3 patients' in {TRAIN}.libraryCountLabel.text")  # the panel shows a change at its next turn
     look(slicer, "16-imported")
 
 
@@ -295,8 +295,8 @@ def test_an_epoch_is_trained(slicer):
     slicer.until("panel().training.workflow.state.run is not None", NETWORK_S)
     slicer.until("str(panel().training.workflow.state.status.state) != 'running'", TRAINING_S)
     slicer.until("not panel().training.workflow.state.busy and panel().training.workflow.state.comparison is not None", NETWORK_S)
-    assert slicer.ask(f"{TRAIN}.runStateLabel.text") == "finished"
-    assert slicer.ask(f"{TRAIN}.patientTable.rowCount") >= 1
+    slicer.until(f"{TRAIN}.runStateLabel.text == 'finished'")
+    slicer.until(f"{TRAIN}.patientTable.rowCount >= 1")
     look(slicer, "17-trained")
 
 
