@@ -66,8 +66,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     models.add_argument(
         "--settings", nargs="+", choices=_SETTINGS, default=_SETTINGS, metavar="S", help=f"some of {', '.join(_SETTINGS)} (all)"
     )
-    models.add_argument("--clicks", type=whole_number, default=3, help="rounds of correcting clicks (3)")
-    models.add_argument("--seed", type=whole_number, default=0, help="of box errors and clicks (0)")
+    models.add_argument("--clicks", type=whole_number, default=3, help="clicks on each slice with scar, one after the other (3)")
+    models.add_argument("--seed", type=whole_number, default=0, help="of box errors (0)")
     models.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
     models.add_argument("--trust", action="store_true", help="unpickle a foreign checkpoint; it can run any program")
 

@@ -1,4 +1,4 @@
-"""Clicks as readers make them: on scar, beside scar where none is, and in the middle of what is wrong."""
+"""Clicks as readers make them: on scar, beside scar where none is, and deepest in what is wrong."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from MyoScarSegLib.training.prompt_boxes import Corners, inside, tight
 
 _BESIDE_SHARE = 0.7
 _FEWER = 0.6
+_OFF_CENTER = 0.6
+"""How deep in an error readers click at least, as a share of its depth."""
 
 
 def clicks(generator: np.random.Generator, where: np.ndarray, count: int, positive: bool) -> np.ndarray:
@@ -21,38 +23,39 @@ def clicks(generator: np.random.Generator, where: np.ndarray, count: int, positi
     return np.column_stack([columns[chosen] + 0.5, rows[chosen] + 0.5, np.full(count, float(positive))])
 
 
-def correction(generator: np.random.Generator, predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The click of a reader who corrects: in the middle of the largest wrong region; ``[1, 3]``, or ``[0, 3]`` if all is right.
+def correction(generator: np.random.Generator | None, predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The click of a reader who corrects: deepest in the largest error; ``[1, 3]``, or ``[0, 3]`` if all is right.
 
-    A region is of one kind, missed or falsely marked, so the click is of the kind that mends it. Its middle is the pixel
-    farthest from the region's border; ties are drawn.
+    What was missed and what was marked falsely are looked at apart. The largest error is the one that reaches deepest, by the
+    distance of its pixels to its edge, and the click is of the kind that mends it: positive if both are as deep.
 
     Args:
-        generator: draws among ties.
+        generator: None for the evaluation's click, the first of the deepest pixels in row order. With a generator, for
+            training, it is drawn among these or, half of the time, among all pixels at least :data:`_OFF_CENTER` as deep.
         predicted, target: bool ``[rows, columns]``.
     """
+    missed, false = _depth(target & ~predicted), _depth(predicted & ~target)
+    positive = bool(missed.max() >= false.max())
+    depth = missed if positive else false
+    if not depth.any():
+        return np.zeros((0, 3))
+    if generator is not None:
+        least = _OFF_CENTER if generator.random() < 0.5 else 1.0
+        return clicks(generator, depth >= least * depth.max(), 1, positive)
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return np.array([[column + 0.5, row + 0.5, float(positive)]])
+
+
+def _depth(wrong: np.ndarray) -> np.ndarray:
+    """Of each wrong pixel the distance to the nearest right one, the picture's surroundings being right; 0 elsewhere."""
     from scipy import ndimage
 
-    largest: list[tuple[np.ndarray, tuple[slice, slice], bool]] = []
-    most = 0
-    for wrong, positive in ((target & ~predicted, True), (predicted & ~target, False)):
-        regions, count = ndimage.label(wrong)
-        if count == 0:
-            continue
-        areas = np.bincount(regions.ravel())
-        areas[0] = 0
-        if areas.max() < most:
-            continue
-        if areas.max() > most:
-            most, largest = int(areas.max()), []
-        places = ndimage.find_objects(regions)
-        largest += [(regions[places[n - 1]] == n, places[n - 1], positive) for n in np.flatnonzero(areas == most)]
-    if not largest:
-        return np.zeros((0, 3))
-    region, place, positive = largest[int(generator.integers(len(largest)))]
-    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-    click = clicks(generator, depth >= depth.max() - 1e-6, 1, positive)
-    return click + np.array([place[1].start, place[0].start, 0])
+    depth = np.zeros(wrong.shape)
+    box = tight(wrong)
+    if box is not None:
+        x0, y0, x1, y1 = (int(v) for v in box)
+        depth[y0:y1, x0:x1] = ndimage.distance_transform_edt(np.pad(wrong[y0:y1, x0:x1], 1))[1:-1, 1:-1]
+    return depth
 
 
 def negatives(

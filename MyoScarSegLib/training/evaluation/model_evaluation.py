@@ -1,41 +1,46 @@
 """How well a detector and a segmenter do on labeled patients, through the pipeline that users run.
 
-Three settings, and the clicks of a reader who goes on:
+The settings:
 
-- ``oracle``: a tight box around each lesion of the reference.
-- ``jittered``: that box drawn in a hurry, each edge off by a normal error of 10% of the box's side.
-- ``clicks_1``, ``clicks_2``, ...: after the jittered box a correcting click a round, on each slice that is not right yet, in
-  the middle of its largest error.
-- ``end_to_end``: the pipeline's own proposals; slices and patients without scar count.
+- ``end_to_end``: no human. The pipeline's own proposals, on all slices of all patients. Where the wall was drawn, a model's
+  map of tissues is compared, too.
+- ``jittered``: one box on each slice that has scar, round all its scar, each edge moved by an independent uniform draw within
+  10% of the box's side. No box on other slices. It counts as drawn by the reader, whose boxes bound the mask.
+- ``clicks_1``, ``clicks_2``, ...: after that box a click a round on the slices with scar: deepest in the last mask's largest
+  error (:func:`~MyoScarSegLib.training.prompt_clicks.correction`), positive or negative; none where all is right.
+- ``oracle``: that one box with its edges where the scar ends.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
-from MyoScarSegLib.lesions import boxes_of, lesions
+from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
+from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
-from MyoScarSegLib.training.prompt_boxes import JITTER, jittered
+from MyoScarSegLib.training.prompt_boxes import Corners, tight
 from MyoScarSegLib.training.prompt_clicks import correction
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.result import Result
+    from MyoScarSegLib.result import Boxes, Result
 
 REFERENCE_BOX, JITTERED, CLICKS, END_TO_END = "oracle", "jittered", "clicks", "end_to_end"
 SETTINGS = (REFERENCE_BOX, JITTERED, CLICKS, END_TO_END)
+BOX_ERROR = 0.1
+"""By how much an edge of the jittered box is off at most, as a share of the box's side."""
 NOTE = "Thresholds (n SD, FWHM, Otsu) were given the expert's myocardium; models were not."
 ASSUMED_PIXEL_MM, ASSUMED_SLICE_MM = 1.4, 10.0
 """Where the data has lost its spacing and a number is needed: EMIDEC's usual one."""
@@ -135,9 +140,9 @@ def evaluate_models(
     Args:
         pipeline: the models.
         slices: labeled slices of whole patients.
-        clicks: rounds of corrections.
+        clicks: how many are made on a slice, one after the other.
         threshold: probability from which on a pixel counts as scar.
-        seed: of box errors and clicks.
+        seed: of box errors.
         settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
         on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
         progress: called before each case and setting.
@@ -168,7 +173,7 @@ def evaluate_models(
 
         work.evaluate(stack, report)
     progress(len(stacks) * per_case, len(stacks) * per_case, "evaluated")
-    how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": JITTER}
+    how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": BOX_ERROR}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
 
 
@@ -193,25 +198,19 @@ class _Work:
 
     def evaluate(self, stack: Stack, report: Callable[[str], None]) -> None:
         """All settings of one stack."""
-        spacing = stack.study.geometry.pixel_spacing_mm
-        tight = {k: boxes_of(lesions(mask, spacing, smallest_mm2=0.0)) for k, mask in enumerate(stack.scar) if mask.any()}
+        boxes = {k: box for k, mask in enumerate(stack.scar) if (box := tight(mask)) is not None}
         if REFERENCE_BOX in self.settings:
             report("oracle boxes")
-            self._segment(REFERENCE_BOX, stack, [_box(k, box, "reference") for k, of in tight.items() for box in of])
+            self._segment(REFERENCE_BOX, stack, [Box(k, *box) for k, box in boxes.items()])
         if JITTERED in self.scores:
             report("jittered boxes")
-            generators = {k: self._generator(stack, k) for k in range(len(stack.scar))}
-            drawn = [
-                _box(k, jittered(generators[k], tuple(box), stack.scar[k].shape, JITTER), "jittered reference")
-                for k, of in tight.items()
-                for box in of
-            ]
+            drawn = [Box(k, *self._jittered(stack, k, box)) for k, box in boxes.items()]
             mask = self._segment(JITTERED, stack, drawn).mask
             points: list[Point] = []
             for number in range(1, self.clicks + 1):
                 report(f"click {number}")
-                for k in tight:
-                    for x, y, positive in correction(generators[k], mask[k], stack.scar[k]):
+                for k in boxes:
+                    for x, y, positive in correction(None, mask[k], stack.scar[k]):
                         points.append(Point(k, float(x), float(y), bool(positive)))
                 mask = self._segment(f"{CLICKS}_{number}", stack, drawn, points).mask
         if END_TO_END in self.settings:
@@ -222,6 +221,22 @@ class _Work:
             self._failed(END_TO_END, stack, proposed.failed_slices)
             self.provenance |= proposed.provenance
             self._segment(END_TO_END, stack, proposed)
+            if stack.wall is not None and self.pipeline.networks.segmenter.knows_tissue:
+                score = self.scores[END_TO_END].pop()
+                self.scores[END_TO_END].append(self._with_anatomy(score, stack, proposed))
+
+    def _with_anatomy(self, score: CaseScore, stack: Stack, proposed: Boxes) -> CaseScore:
+        """``score`` with the Dice of wall and cavity in the model's map of tissues; slices that failed are empty."""
+        networks = self.pipeline.networks
+        center = networks.heart_center(stack.study, cancel=self.cancel)
+        found = np.zeros(stack.scar.shape, dtype=np.uint8)
+        for k in range(stack.study.slices):
+            if self.cancel is not None:
+                self.cancel.raise_if_cancelled()
+            if k not in proposed.failed_slices and k not in stack.study.bad_slices:
+                found[k] = networks.segmenter.tissue(image_of(stack.study, k, center)).argmax(axis=0)
+        wall, cavity = np.asarray(stack.wall), np.asarray(stack.cavity)
+        return replace(score, myocardium_dice=dice(found > CAVITY, wall), cavity_dice=dice(found == CAVITY, cavity))
 
     def _segment(self, setting: str, stack: Stack, boxes: Sequence[Box], points: Sequence[Point] = ()) -> Result:
         result = self.pipeline.segment(stack.study, boxes, points, threshold=self.threshold, cancel=self.cancel)
@@ -251,13 +266,12 @@ class _Work:
         for k, reason in failed.items():
             self.failures[f"{setting}, {stack.case}, slice {stack.numbers[k]}"] = reason
 
-    def _generator(self, stack: Stack, k: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, zlib.crc32(stack.case.encode()), stack.numbers[k]])
-
-
-def _box(k: int, corners: Iterable[float], source: str) -> Box:
-    x0, y0, x1, y1 = (float(value) for value in corners)
-    return Box(k, x0, y0, x1, y1, source=source)
+    def _jittered(self, stack: Stack, k: int, box: Corners) -> Corners:
+        generator = np.random.default_rng([self.seed, zlib.crc32(stack.case.encode()), stack.numbers[k]])
+        x0, y0, x1, y1 = box
+        side = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
+        x0, y0, x1, y1 = (float(edge) for edge in box + generator.uniform(-BOX_ERROR, BOX_ERROR, 4) * side)
+        return x0, y0, x1, y1
 
 
 def evaluate_thresholds(

@@ -14,6 +14,8 @@ from MyoScarSegLib.training.evaluation.metrics import LesionCounts, dice, lesion
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 """Probabilities at which the Dice-threshold curve is measured."""
+POSITIONS = ("basal", "mid", "apical")
+"""Thirds of the slices that hold myocardium or scar."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class SliceScore:
         hd95_mm, assd_mm: 2D.
         truth_area_mm2, predicted_area_mm2: scar areas.
         truth_mass_g, predicted_mass_g: scar masses.
+        position: one of :data:`POSITIONS`; None beyond the ventricle, and where the wall was not drawn.
     """
 
     slice: int
@@ -73,6 +76,7 @@ class SliceScore:
     predicted_area_mm2: float | None
     truth_mass_g: float | None
     predicted_mass_g: float | None
+    position: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class CaseScore:
         spacing_assumed: millimetres and grams rest on a convention, because the data has lost its spacing.
         by_slice: each slice.
         curve: int ``[thresholds, 2]``: overlap and predicted pixels at each of :data:`THRESHOLDS`; None without probabilities.
+        myocardium_dice, cavity_dice: of a model's map of tissues, the myocardium with its scar; over all voxels, None without.
     """
 
     case: str
@@ -126,6 +131,8 @@ class CaseScore:
     spacing_assumed: bool
     by_slice: tuple[SliceScore, ...] = field(repr=False)
     curve: np.ndarray | None = field(default=None, repr=False, compare=False)
+    myocardium_dice: float | None = None
+    cavity_dice: float | None = None
 
     @property
     def has_scar(self) -> bool:
@@ -192,7 +199,8 @@ def score_case(
         if other is not None and other.shape != truth.shape:
             raise StudyError(f"{case}: the {name} has the shape {other.shape} and the reference {truth.shape}.")
     numbers = slice_numbers or tuple(range(len(truth)))
-    slices = tuple(_score_slice(predicted[k], truth[k], grid, k, number) for k, number in enumerate(numbers))
+    positions = _positions(wall, truth)
+    slices = tuple(_score_slice(predicted[k], truth[k], grid, k, number, positions[k]) for k, number in enumerate(numbers))
     true_counts, counts = (np.count_nonzero(mask, axis=(1, 2)) for mask in (truth, predicted))
     free = true_counts == 0
     distances = None if grid is None else surface_distances(predicted, truth, grid.spacing_mm)
@@ -239,7 +247,29 @@ def score_case(
     )
 
 
-def _score_slice(predicted: np.ndarray, truth: np.ndarray, grid: Grid | None, k: int, number: int) -> SliceScore:
+def _positions(wall: np.ndarray | None, truth: np.ndarray) -> list[str | None]:
+    """Of each slice its position. The base is the end with more blood within the wall: so it is in all of EMIDEC."""
+    from scipy import ndimage
+
+    found: list[str | None] = [None] * len(truth)
+    if wall is None or not wall.any():
+        return found
+    held = np.flatnonzero((wall | truth).any(axis=(1, 2)))
+    third = len(held) // 3
+    cropped = (wall | truth)[_window(wall)]
+    blood = [np.count_nonzero(ndimage.binary_fill_holes(cropped[k])) - np.count_nonzero(cropped[k]) for k in held]
+    first, last = sum(blood[:third]), sum(blood[len(held) - third :])
+    if first == last:
+        return found
+    for position, of in zip(POSITIONS, np.array_split(held if first > last else held[::-1], 3), strict=True):
+        for k in of:
+            found[k] = position
+    return found
+
+
+def _score_slice(
+    predicted: np.ndarray, truth: np.ndarray, grid: Grid | None, k: int, number: int, position: str | None
+) -> SliceScore:
     counts = int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
     distances = None if grid is None else surface_distances(predicted, truth, grid.pixel_spacing_mm)
     areas = [None if grid is None else count * grid.pixel_area_mm2 for count in counts]
@@ -254,6 +284,7 @@ def _score_slice(predicted: np.ndarray, truth: np.ndarray, grid: Grid | None, k:
         areas[1],
         masses[0],
         masses[1],
+        position,
     )
 
 

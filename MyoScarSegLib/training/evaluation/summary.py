@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib import __version__
 from MyoScarSegLib.quantification.burden import MM3_PER_ML
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
-from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore
+from MyoScarSegLib.training.evaluation.scores import POSITIONS, THRESHOLDS, CaseScore
 
 MOST_FALSE_SCAR_G = 1.0
 """A patient without scar counts as read rightly up to this mass."""
@@ -25,8 +25,10 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
     Keys ending in ``_interval_95`` are patient-bootstrap intervals of the key before them. Of a patient with several cases
     means are taken over the cases, sums over all. Agreement (Dice, distances, mass, share of the myocardium) is measured
     on patients whose reference has scar; false scar on the other patients, and on every patient's scar-free slices.
-    ``emidec`` holds that challenge's own figures: over *all* patients, Dice 1 where both masks are empty, absolute volume
-    difference, and that difference as a share of the reference's myocardium (here of scar with no-reflow).
+    Dice of a third of the ventricle (:data:`~.scores.POSITIONS`) is over all its slices, on patients with scar there. That of
+    myocardium and cavity is over all patients. ``emidec`` holds that challenge's own figures: over *all* patients, Dice 1
+    where both masks are empty, absolute volume difference, and that difference as a share of the reference's myocardium (here
+    of scar with no-reflow).
     """
     patients = _by_patient(cases)
     scarred = {p: [c for c in of if c.has_scar] for p, of in patients.items() if any(c.has_scar for c in of)}
@@ -41,6 +43,9 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
         **_mean_with_interval("dice", dices),
         "dice_median": rounded(np.median(dices)) if dices else None,
         **_mean_with_interval("dice_2d", _means(scarred, lambda c: c.dice_2d)),
+        **_positions(scarred),
+        **_mean_with_interval("myocardium_dice", _means(patients, lambda c: c.myocardium_dice)),
+        **_mean_with_interval("cavity_dice", _means(patients, lambda c: c.cavity_dice)),
         **_mean_with_interval("hd95_3d_mm", _means(scarred, lambda c: c.hd95_3d_mm)),
         **_mean_with_interval("assd_3d_mm", _means(scarred, lambda c: c.assd_3d_mm)),
         **_mean_with_interval("hd95_2d_mm", _means(scarred, lambda c: c.hd95_2d_mm)),
@@ -50,7 +55,7 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
         **_share(scarred),
         **_lesions(cases, patients),
         **_false_scar(patients, normal),
-        "emidec": _emidec(cases),
+        "emidec": _emidec(patients),
         "per_patient_dice": {p: rounded(d) for p, d in zip(scarred, dices, strict=True)},
     }
     curve = threshold_curve(cases)
@@ -135,6 +140,27 @@ def _pair(limits: tuple[float, float] | None) -> list[float] | None:
     return None if limits is None else [rounded(limits[0]), rounded(limits[1])]
 
 
+def _positions(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for position in POSITIONS:
+        dices = []
+        for cases in scarred.values():
+            of = [s for c in cases for s in c.by_slice if s.position == position]
+            if any(s.truth_px for s in of):
+                pixels = [s.truth_px + s.predicted_px for s in of]
+                dices.append(float(np.average([s.dice for s in of], weights=pixels)))
+        figures |= {f"dice_{position}_patients": len(dices), **_mean_with_interval(f"dice_{position}", dices)}
+    return figures
+
+
+def _correlation(cases: Iterable[CaseScore]) -> float | None:
+    """Pearson's r of true and predicted mass; None for fewer than three cases, or if all masses of a side are one."""
+    masses = np.array([(c.truth_mass_g, c.predicted_mass_g) for c in cases if c.has_scar and c.mass_error_g is not None])
+    if len(masses) < 3 or not np.ptp(masses, axis=0).all():
+        return None
+    return rounded(np.corrcoef(masses.T)[0, 1])
+
+
 def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
     measured = [
         (sum(c.mass_error_g or 0.0 for c in of), sum(c.truth_mass_g or 0.0 for c in of))
@@ -153,6 +179,7 @@ def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
         "mass_bias_percent": rounded(100 * ratio(table)) if some else None,
         "mass_bias_percent_interval_95": _pair(interval(table * (100, 1), ratio)),
         "mass_limits_of_agreement_g": None if limits is None else _pair(limits[1:]),
+        "mass_pearson_r": _correlation(c for of in scarred.values() for c in of),
         "mass_mean_absolute_error_g": _rounded_mean(sizes),
         "mass_mean_absolute_error_g_interval_95": _pair(interval(sizes)),
         "volume_bias_ml": _rounded_mean(_means(scarred, lambda c: c.volume_error_ml)),
@@ -203,14 +230,16 @@ def _false_scar(patients: dict[str, list[CaseScore]], normal: dict[str, list[Cas
     }
 
 
-def _emidec(cases: Sequence[CaseScore]) -> dict[str, Any]:
-    differences = [abs(c.volume_error_ml) * MM3_PER_ML for c in cases if c.volume_error_ml is not None]
-    ratios = [abs(c.share_error) for c in cases if c.share_error is not None]
+def _emidec(patients: dict[str, list[CaseScore]]) -> dict[str, Any]:
+    volumes, shares = (
+        _means(patients, lambda c: _size(c.volume_error_ml, MM3_PER_ML)),
+        _means(patients, lambda c: _size(c.share_error)),
+    )
     return {
-        "cases": len(cases),
-        "dice_3d_mean": _rounded_mean([c.dice_3d for c in cases]),
-        "volume_difference_mm3_mean": _rounded_mean(differences),
-        "ratio_difference_mean": _rounded_mean(ratios),
+        "cases": sum(len(of) for of in patients.values()),
+        **_mean_with_interval("dice_3d", _means(patients, lambda c: c.dice_3d)),
+        "volume_difference_mm3_mean": _rounded_mean(volumes),
+        "ratio_difference_mean": _rounded_mean(shares),
     }
 
 
@@ -218,7 +247,8 @@ def _rounded_mean(values: list[float]) -> float | None:
     return rounded(np.mean(values)) if values else None
 
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 had a box for each lesion, with normal errors: its figures are not to be compared with today's."""
 
 
 @dataclass(frozen=True)

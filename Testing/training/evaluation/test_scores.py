@@ -121,6 +121,46 @@ def test_mass_bias_is_over_patients_with_scar(cases):
     assert (high - low) / 2 == pytest.approx(1.96 * errors.std(ddof=1))
 
 
+def test_masses_correlate_by_pearsons_r_and_their_bias_is_of_the_sums():
+    sizes = [(10, 12), (20, 21), (15, 13), (8, 8)]
+    scores = [scored(square(1, 0, p), square(1, 0, t), f"p{t}") for t, p in sizes]
+    truth, predicted = np.array(sizes, dtype=float).T ** 2
+    figures = summarize([*scores, scored(square(1, 0, 30), np.zeros(SHAPE, dtype=bool), "normal")])
+    assert figures["mass_pearson_r"] == pytest.approx(np.corrcoef(truth, predicted)[0, 1], abs=1e-4)
+    assert figures["mass_bias_percent"] == pytest.approx(100 * (predicted - truth).sum() / truth.sum(), rel=1e-4)
+    spread = 1.96 * (predicted - truth).std(ddof=1) * GRAM
+    middle = (predicted - truth).mean() * GRAM
+    assert figures["mass_limits_of_agreement_g"] == pytest.approx([middle - spread, middle + spread], rel=1e-3)
+    assert summarize(scores[:2])["mass_pearson_r"] is None
+    alike = [scored(square(1, 0, 9), square(1, 0, 9), f"p{n}") for n in range(3)]
+    assert summarize(alike)["mass_pearson_r"] is None
+
+
+@pytest.mark.parametrize("base_first", [True, False])
+def test_dice_by_position_is_pooled_over_the_slices_of_each_third(base_first):
+    """Nine slices; the first is beyond the ventricle, on the last there is scar alone, the seven between hold a ring."""
+    wall, truth, predicted = np.zeros((3, 9, 40, 40), dtype=bool)
+    for k in range(1, 8):
+        wall[k, 5:35, 5:35] = True
+        wall[k, 8 + k : 32 - k, 8 + k : 32 - k] = False
+    truth[1, 5:7, 10:20] = predicted[1, 5:7, 10:20] = True  # basal: 20 of 20 pixels right,
+    truth[2, 5:7, 10:30] = True  # 40 missed, and 10 more on a slice without scar
+    predicted[3, 5:6, 10:20] = True
+    truth[8, 5:10, 5:10] = True  # apical, half right
+    predicted[8, 5:10, 5:9] = True
+    predicted[5, 5:10, 5:10] = True  # mid: false scar alone is no Dice of scar
+    order = slice(None) if base_first else slice(None, None, -1)
+    score = scored(predicted[order], truth[order], wall=wall[order])
+    expected = [None, *["basal"] * 3, *["mid"] * 3, *["apical"] * 2]
+    assert [s.position for s in score.by_slice] == expected[order]
+    figures = summarize([score, scored(truth[order], truth[order], "scar alone was drawn")])
+    assert figures["dice_basal_mean"] == pytest.approx(2 * 20 / (60 + 30), rel=1e-4)
+    assert figures["dice_apical_mean"] == pytest.approx(2 * 20 / (25 + 20), rel=1e-4)
+    assert figures["dice_mid_mean"] is None
+    assert [figures[f"dice_{p}_patients"] for p in ("basal", "mid", "apical")] == [1, 0, 1]
+    assert {s.position for s in scored(predicted, truth).by_slice} == {None}
+
+
 def test_errors_of_a_patients_scans_do_not_cancel_in_mean_absolute_errors():
     truth, wall = square(1, 10, 20), square(1, 5, 35)
     much = scored(square(1, 10, 22), truth, "before", patient="p", wall=wall)
@@ -145,10 +185,10 @@ def test_false_scar_is_counted_on_slices_and_on_patients_without(cases):
     assert figures["scar_free_patients_at_most_1_g_share"] == pytest.approx(2 / 3, rel=1e-4)
 
 
-def test_emidecs_figures_are_over_all_cases_with_one_for_nothing_in_nothing(cases):
+def test_emidecs_figures_are_over_all_patients_with_one_for_nothing_in_nothing(cases):
     figures = summarize(cases)["emidec"]
-    assert figures["dice_3d_mean"] == pytest.approx((0.4 + 1 + 0 + 1 + 1 + 0) / 6, rel=1e-4)
-    assert figures["volume_difference_mm3_mean"] == pytest.approx((300 + 0 + 400 + 0 + 0 + 200) * 20 / 6, rel=1e-4)
+    assert figures["dice_3d_mean"] == pytest.approx(((0.4 + 1) / 2 + 0 + 1 + 1 + 0) / 5, rel=1e-4)
+    assert figures["volume_difference_mm3_mean"] == pytest.approx((300 / 2 + 400 + 0 + 0 + 200) * 20 / 5, rel=1e-4)
     assert figures["ratio_difference_mean"] is None  # no wall was given
 
 
@@ -177,6 +217,8 @@ def test_an_evaluation_is_written_read_and_drawn(cases, tmp_path):
     assert "end to end" in text
     assert "0.350 (0.00 to 0.70)" in text
     assert "2 of 21" in text and "2 of 3" in text
+    assert "limits of agreement" in text and "-13.5 to +3.7 g" in text
+    assert "0.540" in text, "the challenge's convention"
 
 
 def test_models_are_compared_on_the_patients_that_both_have(tmp_path):
