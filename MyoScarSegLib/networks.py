@@ -170,10 +170,15 @@ class Heart:
 
 
 def image_of(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
-    """A slice as the segmenter is given it."""
+    """A slice as the segmenter is given it, with its neighbors."""
     from MyoScarSegLib.segmentation import SegmenterImage
+    from MyoScarSegLib.segmentation.neighbors import neighbors
 
-    return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center)
+    below, above = (
+        None if k is None else study.voxels[k]
+        for k in neighbors(study.geometry.positions_mm(study.slices), index, list(usable_slices(study)))
+    )
+    return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center, below, above)
 
 
 def usable_slices(study: Study) -> dict[int, np.ndarray]:

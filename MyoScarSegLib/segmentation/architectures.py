@@ -1,4 +1,4 @@
-"""The networks: segment-anything's ViT models and LiteMedSAM, with or without our own branch, built to fit a checkpoint.
+"""The networks: segment-anything's ViT models and LiteMedSAM, with or without our own, built to fit a checkpoint.
 
 Nothing but tensor names and shapes decides what is built, so a checkpoint of any width, depth or image size of these two
 families loads, and a file of anything else is refused with the reason.
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
-_OWN_PARTS = ("detail.", "refiner.")
+_OWN_PARTS = ("context.",)
 _VIT_NAMES = {(768, 12): "sam-vit-b", (1024, 24): "sam-vit-l", (1280, 32): "sam-vit-h"}
 EMBEDDING_CHANNELS = 256
 """Of SAM's image encoders."""
 TISSUES = ("background", "cavity", "myocardium", "scar")
-"""What our own detail branch tells apart, in the order of its channels."""
+"""What our own context network tells apart, in the order of its channels."""
 
 
 def architecture_of(state: Mapping[str, torch.Tensor]) -> str:
@@ -62,15 +62,14 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         side: rows and columns of the square input.
 
     Returns:
-        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``detail``, some with
-        ``refiner``.
+        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``context``.
 
     Raises:
         ModelError: tensors are missing, superfluous, or of another shape.
     """
     from torch import nn
 
-    from MyoScarSegLib.segmentation.detail import build_detail
+    from MyoScarSegLib.segmentation.context import build_context
 
     architecture = architecture_of(state)
     fixed = input_side(state)
@@ -81,7 +80,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         model = nn.ModuleDict(
             {"image_encoder": encoder, "prompt_encoder": _prompt_encoder(side, stride), "mask_decoder": _mask_decoder()}
         )
-        model.update(build_detail(state))
+        model.update(build_context(state))
     except (KeyError, AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"The tensors do not describe a whole {architecture} network: {error!r}.") from error
     _load(model, state, architecture)

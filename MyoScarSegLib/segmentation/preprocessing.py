@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _SAM_MEAN = (123.675, 116.28, 103.53)
 _SAM_DEVIATION = (58.395, 57.12, 57.375)
-_HEART_RADIUS = 0.285
-"""Of the disc that :func:`heart_contrast` looks at, as a share of the window's side: 45 mm of 157."""
+_HEART_RADIUS = 0.36
+"""Of the disc that :func:`heart_contrast` looks at, as a share of the window's side: 45 mm of 125."""
+_DARK, _BRIGHT = 0.1, 0.8
+"""Where the heart's darkest and brightest percent come to lie; small bright scar is beyond."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,11 @@ def heart_contrast(windows: torch.Tensor) -> torch.Tensor:
     and scar differs from blood by a few hundredths. What lies beyond the heart may be cut off at black and white.
 
     Args:
-        windows: float ``[batch, 1, rows, columns]`` with the heart in the middle.
+        windows: float ``[batch, slices, rows, columns]`` with the heart in the middle.
 
     Returns:
-        The same shape, in 0..1: the 1st and 99th percentile of the disc in the middle go to 0.05 and 0.95. A window whose
-        middle is of one value is returned as it is.
+        The same shape, in 0..1: the 1st and 99th percentile of the disc in the middle of all slices together go to 0.1 and 0.8.
+        A window whose middle is of one value is returned as it is.
     """
     import torch
 
@@ -94,9 +96,9 @@ def heart_contrast(windows: torch.Tensor) -> torch.Tensor:
     y = (torch.arange(rows, device=windows.device) + 0.5) / rows - 0.5
     x = (torch.arange(columns, device=windows.device) + 0.5) / columns - 0.5
     disc = (y[:, None] ** 2 + x[None] ** 2) < _HEART_RADIUS**2
-    within = windows[:, 0][:, disc].float()
+    within = windows[:, :, disc].flatten(1).float()
     low, high = (torch.quantile(within, share, dim=1)[:, None, None, None] for share in (0.01, 0.99))
-    spread = (0.05 + 0.9 * (windows - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    spread = (_DARK + (_BRIGHT - _DARK) * (windows - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
     return torch.where(high - low > 1e-3, spread, windows)
 
 

@@ -12,6 +12,8 @@ from MyoScarSegLib.prompts import Box, Point
 
 _GRACE_PX = 1.0
 """How far a mask may reach beyond a box that the reader set."""
+_CLICK_REACH_PX = 2.0
+"""How near scar must be to a click outside all boxes to be the scar that is meant."""
 _REACH = 0.25
 """How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object."""
 
@@ -23,22 +25,47 @@ class PromptedObject:
     box: Box | None
     points: tuple[Point, ...]
 
-    def beyond(self, shape: tuple[int, int]) -> np.ndarray | None:
-        """bool ``[rows, columns]``: the pixels that the object must not reach, None where it is free.
+    @property
+    def by_reader(self) -> bool:
+        """Whether the reader had any part in it."""
+        return self.box is None or self.box.by_reader or bool(self.points)
 
-        A box that the reader set is kept to within a pixel, but for the sides beyond which there is a positive click.
+    def allowed(self, scar: np.ndarray) -> np.ndarray | None:
+        """bool ``[rows, columns]``: the pixels that the object may reach, None where it is free.
+
+        A box that the reader set is kept to within a pixel, a detector's to within a quarter of its longer side, but for the
+        sides beyond which there is a positive click. Clicks alone ask for the pieces of scar that they are on, and for what is
+        around them.
+
+        Args:
+            scar: bool ``[rows, columns]``: what the network takes for scar.
         """
-        if self.box is None or not self.box.by_reader:
-            return None
+        if self.box is None:
+            return self._clicked(scar)
+        shape = scar.shape
         x0, y0, x1, y1 = self.box.xyxy
+        grace = _GRACE_PX if self.box.by_reader else _REACH * max(x1 - x0, y1 - y0)
         clicks = [point for point in self.points if point.positive]
         kept = []
         for size, low, high, at in ((shape[0], y0, y1, [p.y for p in clicks]), (shape[1], x0, x1, [p.x for p in clicks])):
-            low = -np.inf if min(at, default=low) < low else low - _GRACE_PX
-            high = np.inf if max(at, default=high) > high else high + _GRACE_PX
+            low = -np.inf if min(at, default=low) < low else low - grace
+            high = np.inf if max(at, default=high) > high else high + grace
             centers = np.arange(size) + 0.5
             kept.append((centers > low) & (centers < high))
-        return ~(kept[0][:, None] & kept[1])
+        return kept[0][:, None] & kept[1]
+
+    def _clicked(self, scar: np.ndarray) -> np.ndarray | None:
+        from scipy import ndimage
+
+        clicks = [point for point in self.points if point.positive]
+        if not clicks:  # a previous mask alone
+            return None
+        y, x = np.ogrid[: scar.shape[0], : scar.shape[1]]
+        near = np.zeros(scar.shape, dtype=bool)
+        for point in clicks:
+            near |= np.hypot(y + 0.5 - point.y, x + 0.5 - point.x) <= _CLICK_REACH_PX
+        pieces, _ = ndimage.label(scar, structure=np.ones((3, 3)))
+        return near | np.isin(pieces, np.setdiff1d(pieces[near], 0))
 
 
 def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask: bool = False) -> list[PromptedObject]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, chec
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey
 from MyoScarSegLib.segmentation.heart_window import window_of
+from MyoScarSegLib.segmentation.neighbors import SLICES
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast, preprocessing
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, prompted_objects
@@ -32,6 +34,11 @@ OUTSIDE_LOGIT = -20.0
 """Stands for "surely not scar" where the network did not look."""
 _MASK_LOGIT = 10.0
 """Of the two sides of a mask given as bool."""
+_LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+_LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
+"""Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
+_SAM_SHARE = 0.3
+"""Where the checkpoint does not say how much SAM weighs."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ class Embedding:
     """What is computed once for a slice, and where the slice lies in it.
 
     Attributes:
-        features: ``[1, channels, rows, columns]`` of SAM's image encoder; for our own models followed by the detail branch's
-            output, whose finer pixels are folded into channels.
+        features: ``[1, channels, rows, columns]`` of SAM's image encoder; for our own models followed by what the context network
+            looks at, and what it sees without prompts, their finer pixels folded into channels.
         frame: from the slice to the network's input.
     """
 
@@ -71,6 +78,7 @@ class Segmenter:
         cache: embeddings by slice content, model, preprocessing and view.
         window: the window around the heart that it looks at; None if it looks at whole slices.
         prompts_at_once: how many boxes or points the decoder takes together; fewer need less memory.
+        sam_share: how much SAM's logits weigh beside those of our own model's context network.
     """
 
     def __init__(
@@ -108,7 +116,8 @@ class Segmenter:
         self.window = window_of(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
-        self._own, self._refines = "detail" in self._model, "refiner" in self._model
+        self._own = "context" in self._model
+        self.sam_share = float(checkpoint.metadata.get("sam_share", _SAM_SHARE))
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
@@ -117,7 +126,7 @@ class Segmenter:
 
     @property
     def knows_tissue(self) -> bool:
-        """Whether :meth:`tissue` can be asked: our own models have a branch that names every pixel's tissue."""
+        """Whether :meth:`tissue` can be asked: our own models have a network that names every pixel's tissue."""
         return self._own
 
     @property
@@ -154,15 +163,21 @@ class Segmenter:
                     features = self._model["image_encoder"](tensor)
                 features = features.float()
                 if self._own:
-                    detail = self._model["detail"](heart_contrast(tensor[:, :1]))
-                    folded = functional.pixel_unshuffle(detail, self.side // features.shape[-1])
+                    slices = heart_contrast(self._slices(image, frame))
+                    seen = torch.cat([slices, self._context(slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
+                    folded = functional.pixel_unshuffle(seen, self.side // features.shape[-1])
                     features = torch.cat([features, folded], dim=1)
                 features = features.contiguous()
             self.cache.put(key, features)
         return Embedding(features.to(self.device), frame)
 
     def predict(
-        self, image: SegmenterImage, boxes: Sequence[Box] = (), points: Sequence[Point] = (), mask: np.ndarray | None = None
+        self,
+        image: SegmenterImage,
+        boxes: Sequence[Box] = (),
+        points: Sequence[Point] = (),
+        mask: np.ndarray | None = None,
+        beside: np.ndarray | None = None,
     ) -> Prediction:
         """Segment one slice from any combination of prompts.
 
@@ -170,13 +185,16 @@ class Segmenter:
         :func:`~MyoScarSegLib.segmentation.prompted_objects.prompted_objects` has it. The result is the union.
 
         The sides of a box that the reader set (its source is ``user``) bound its object, with a pixel of grace; a positive click
-        beyond a side opens that side. A detector's box may be exceeded.
+        beyond a side opens that side. A clicked pixel is as the click says, at any threshold. Our own models answer a
+        detector's box without clicks by what they see there without being asked.
 
         Args:
             image: the slice.
             boxes: in native pixel edges; their ``slice`` is not looked at.
             points: likewise.
             mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint to every object.
+            beside: bool ``[rows, columns]``: scar that the reader confirmed on the neighbors; other models than our own do
+                not look at it.
 
         Raises:
             PromptError: no prompt at all, only negative points, or a prompt outside the image; a mask of another shape or type.
@@ -184,13 +202,18 @@ class Segmenter:
         """
         boxes = [check_box(box, (box.slice + 1, *image.shape)) for box in boxes]
         points = [check_point(point, (point.slice + 1, *image.shape)) for point in points]
-        if mask is not None:
-            _check_mask(mask, image.shape)
+        for given in (mask, beside):
+            if given is not None:
+                _check_mask(given, image.shape)
         objects = prompted_objects(boxes, points, has_mask=mask is not None)
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
         if mask is not None and (of_mask := box_of_mask(mask > 0, 0)) is not None:
             corners.append(of_mask.xyxy)
-        return self._decode(self.encode(image, corners), objects, mask)
+        logits, score = self._decode(self.encode(image, corners), objects, mask, beside)
+        for point in points:
+            row, column = (min(int(v), size - 1) for v, size in zip((point.y, point.x), image.shape, strict=True))
+            logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
+        return Prediction(logits, score)
 
     def tissue(self, image: SegmenterImage) -> np.ndarray:
         """What the network takes every pixel for, without any prompt.
@@ -200,7 +223,7 @@ class Segmenter:
             native grid; they add up to 1.
 
         Raises:
-            ModelError: this segmenter has no such branch (:attr:`knows_tissue`), or the device ran out of memory.
+            ModelError: this segmenter has no such network (:attr:`knows_tissue`), or the device ran out of memory.
         """
         import torch
 
@@ -208,12 +231,27 @@ class Segmenter:
             raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
         embedding = self.encode(image)
         with self._lock, torch.inference_mode():
-            logits = self._split(embedding.features)[1][0, : len(TISSUES)].cpu()
+            logits = self._split(embedding.features)[2][0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
         native = np.stack([embedding.frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
         weights = np.exp(native - native.max(axis=0))
         return (weights / weights.sum(axis=0)).astype(np.float32)
+
+    def _slices(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
+        """The slice and its neighbors in the network's input, ``[1, 3, side, side]``."""
+        import torch
+
+        return torch.stack([frame.image_to_input(self._recipe.intensities(one)) for one in image.stack])[None].to(self.device)
+
+    def _context(self, slices: torch.Tensor, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
+        """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window."""
+        import torch
+
+        x = torch.cat([torch.cat([slices, maps[None].to(slices)], dim=1).flip(axes) for axes in looks])
+        answers = self._model["context"](x[:, : slices.shape[1]], x[:, slices.shape[1] :]).log_softmax(1)
+        back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
+        return (back.logsumexp(0) - math.log(len(looks)))[None]
 
     def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
         """Where the slice lies in this network's input."""
@@ -222,12 +260,13 @@ class Segmenter:
         region = self.window.region(image.shape, image.pixel_spacing_mm, image.center, prompts)
         return Frame.fit(image.shape, (self.side, self.side), region=region, pixel_spacing_mm=image.pixel_spacing_mm)
 
-    def _split(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """SAM's features, and the detail branch's output ``[1, channels, side, side]``."""
+    def _split(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """SAM's features, and of the context network the slices and the tissues that it sees without prompts."""
         from torch.nn import functional
 
         folded = features[:, EMBEDDING_CHANNELS:]
-        return features[:, :EMBEDDING_CHANNELS], functional.pixel_shuffle(folded, self.side // features.shape[-1])
+        seen = functional.pixel_shuffle(folded, self.side // features.shape[-1])
+        return features[:, :EMBEDDING_CHANNELS], seen[:, : len(SLICES)], seen[:, len(SLICES) :]
 
     def _key(self, image: SegmenterImage, frame: Frame) -> EmbeddingKey:
         view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
@@ -252,59 +291,88 @@ class Segmenter:
                 "Its weights are damaged, or the precision is too low for them: try --precision float32."
             )
 
-    def _decode(self, embedding: Embedding, objects: Sequence[PromptedObject], mask: np.ndarray | None) -> Prediction:
+    def _decode(
+        self, embedding: Embedding, objects: Sequence[PromptedObject], mask: np.ndarray | None, beside: np.ndarray | None
+    ) -> tuple[np.ndarray, float]:
+        """Logits ``[rows, columns]`` on the native grid, and the score."""
         import torch
+        from torch.nn import functional
 
-        frame = embedding.frame
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        frame, features = embedding.frame, embedding.features
         hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._dense_pe is None:
                 self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
+            if self._own:
+                features, slices, alone = self._split(features)
             asked, logits, scores = [], [], []
             # Prompts that differ in their number of points cannot share a batch; those alike go through together.
             for alike in _alike(objects):
                 for start in range(0, len(alike), self.prompts_at_once):
                     batch = alike[start : start + self.prompts_at_once]
-                    batch_logits, batch_scores = self._decode_batch(embedding.features, batch, hint, frame)
+                    batch_logits, batch_scores = self._decode_batch(features, batch, hint, frame)
                     asked += batch
                     logits.append(batch_logits)
                     scores.append(batch_scores)
-            each = torch.cat(logits).cpu()
-            score = float(torch.cat(scores).min())
+            each = torch.cat(logits)
             self._check_finite(each, torch.cat(scores))
-        beyond = [one.beyond(frame.shape) for one in asked]
-        free = [n for n, pixels in enumerate(beyond) if pixels is None]
-        parts = [frame.logits_to_native(each[free].amax(dim=0), OUTSIDE_LOGIT)] if free else []
-        for one, pixels in zip(each, beyond, strict=True):
-            if pixels is not None:
-                parts.append(np.where(pixels, np.float32(OUTSIDE_LOGIT), frame.logits_to_native(one, OUTSIDE_LOGIT)))
-        return Prediction(np.maximum.reduce(parts), min(max(score, 0.0), 1.0))
+            score = float(torch.cat(scores).min())
+            if self._own:
+                if each.shape[-1] != self.side:
+                    each = functional.interpolate(each[:, None], (self.side, self.side), mode="bilinear")[:, 0]
+                seen = scar_logits(alone)[0]
+                by_reader = [one for one in asked if one.by_reader]
+                answer = self._prompted(slices, by_reader, hint, beside, frame) if by_reader else seen
+                own = torch.stack([answer if one.by_reader else seen for one in asked])
+                each = self.sam_share * each + (1 - self.sam_share) * own
+                self._check_finite(each)
+                score = float(_expected_overlap(each).min())
+            each = each.cpu()
+        parts = []
+        for one, of in zip(asked, each, strict=True):
+            native = frame.logits_to_native(of, OUTSIDE_LOGIT)
+            allowed = one.allowed(native > 0)
+            parts.append(native if allowed is None else np.where(allowed, native, np.float32(OUTSIDE_LOGIT)))
+        return np.maximum.reduce(parts), min(max(score, 0.0), 1.0)
+
+    def _prompted(
+        self,
+        slices: torch.Tensor,
+        objects: Sequence[PromptedObject],
+        hint: torch.Tensor | None,
+        beside: np.ndarray | None,
+        frame: Frame,
+    ) -> torch.Tensor:
+        """The context network's logits of scar ``[side, side]``, asked with all prompts of the slice at once."""
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        boxes = [frame.box_to_input(one.box.xyxy) for one in objects if one.box is not None]
+        clicked = dict.fromkeys(point for one in objects for point in one.points)
+        points = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in clicked]
+        confirmed = None if beside is None else frame.image_to_input(beside.astype(np.float32))
+        maps = prompt_maps(self.side, boxes, points, None if hint is None else hint.sigmoid(), confirmed)
+        return scar_logits(self._context(slices, maps, _LOOKS_PROMPTED))[0]
 
     def _decode_batch(
         self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits ``[objects, rows, columns]`` over the input, and scores ``[objects]``, of objects with as many points each."""
+        """SAM's logits ``[objects, rows, columns]`` and scores ``[objects]``, of objects with as many points each."""
         import torch
         from torch.nn import functional
 
         count = len(objects)
-        detail = None
-        if self._own:
-            features, detail = self._split(features)
-        corners = [None if p.box is None else frame.box_to_input(p.box.xyxy) for p in objects]
-        boxes = None
-        if objects[0].box is not None:
-            boxes = self._sam_coordinates(np.stack([c for c in corners if c is not None]))
+        corners = [frame.box_to_input(p.box.xyxy) for p in objects if p.box is not None]
+        boxes = self._sam_coordinates(np.stack(corners)) if corners else None
         points = None
-        clicked = [np.zeros((0, 3))] * count
         if objects[0].points:
             xy = np.stack([frame.to_input(np.array([(q.x, q.y) for q in p.points])) for p in objects])
             kinds = np.array([[int(q.positive) for q in p.points] for p in objects])
-            clicked = list(np.concatenate([xy, kinds[..., None]], axis=2))
             points = (self._sam_coordinates(xy), torch.as_tensor(kinds, device=self.device))
         masks = None
-        # Where there is a refiner, it is the one that sees the previous mask; SAM's decoder sees it if there is nothing else.
-        if hint is not None and (not self._refines or (boxes is None and points is None)):
+        # Our own SAM was not taught to look at a previous mask; the context network was.
+        if hint is not None and (not self._own or (boxes is None and points is None)):
             size = self._model["prompt_encoder"].mask_input_size
             masks = functional.interpolate(hint[None, None], size, mode="bilinear", antialias=True).expand(count, -1, -1, -1)
         sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
@@ -321,13 +389,7 @@ class Segmenter:
         )
         best = scores.argmax(dim=1)
         each = torch.arange(count, device=logits.device)
-        logits, scores = logits[each, best], scores[each, best]
-        if detail is None or not self._refines:
-            return logits, scores
-        hints = None if hint is None else hint.expand(count, -1, -1)
-        maps = prompt_maps(self.side, corners, clicked, hints).to(self.device)
-        logits = self._model["refiner"](detail.expand(count, -1, -1, -1), logits, maps)
-        return logits, _expected_overlap(logits)
+        return logits[each, best], scores[each, best]
 
     def _sam_coordinates(self, edges: np.ndarray) -> torch.Tensor:
         """Pixel edges of the input to SAM's own frame, in which whole numbers are pixel centers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,19 +21,25 @@ class SegmenterImage:
         pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
         center: ``(x, y)`` of the heart in native pixel edges, for a segmenter that looks at a window; None for the middle of
             the slice.
+        below, above: the neighbors of :func:`~MyoScarSegLib.segmentation.neighbors.neighbors`, like ``voxels``; None where
+            there is none.
 
     Raises:
-        StudyError: ``voxels`` is not one slice of finite values.
+        StudyError: ``voxels`` or a neighbor is not one slice of finite values, or they differ in shape.
     """
 
     voxels: np.ndarray
     pixel_spacing_mm: tuple[float, float] | None = None
     center: tuple[float, float] | None = None
+    below: np.ndarray | None = None
+    above: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 2 or min(self.voxels.shape) < 2:
             raise StudyError(f"An array of the shape {self.voxels.shape} is no slice; a segmenter needs [rows, columns].")
-        if not np.isfinite(self.voxels).all():
+        if any(one.shape != self.voxels.shape for one in self.stack):
+            raise StudyError("The slices above and below must have the shape of the slice itself.")
+        if not all(np.isfinite(one).all() for one in self.stack):
             raise StudyError("The slice holds values that are not finite. Correct or leave out that slice.")
 
     @property
@@ -40,7 +47,15 @@ class SegmenterImage:
         """``(rows, columns)``."""
         return int(self.voxels.shape[0]), int(self.voxels.shape[1])
 
+    @property
+    def stack(self) -> Sequence[np.ndarray]:
+        """The slice, the one below and the one above; the slice itself in place of a missing one."""
+        return [self.voxels, *(self.voxels if one is None else one for one in (self.below, self.above))]
+
     @cached_property
     def content(self) -> str:
-        """Checksum of the voxels, by which an embedding is found again."""
-        return content_hash(self.voxels)
+        """Checksum of the voxels, by which an embedding is found again; where there are neighbors, of theirs too."""
+        own = content_hash(self.voxels)
+        if self.below is None and self.above is None:
+            return own
+        return " ".join([own, *("" if one is None else content_hash(one) for one in (self.below, self.above))])

@@ -59,6 +59,13 @@ class Geometry:
         normal = normal / np.linalg.norm(normal)
         return float(abs(np.dot(normal, self.direction[:, 2])) * self.spacing_mm[2])
 
+    def positions_mm(self, slices: int) -> np.ndarray | None:
+        """Position of each of ``slices`` slice centers along the stack's normal; None without spacing."""
+        if self.slice_positions_mm is not None:
+            return np.asarray(self.slice_positions_mm)
+        distance = self.slice_distance_mm
+        return None if distance is None else distance * np.arange(slices)
+
     def slice_extents_mm(self, slices: int) -> np.ndarray | None:
         """Length along the stack's normal that each of ``slices`` slices stands for; None without spacing.
 

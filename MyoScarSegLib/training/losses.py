@@ -53,13 +53,14 @@ class LossWeights:
             raise ModelError("All weights of the loss are 0; give at least one term a weight.")
 
 
-def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights) -> torch.Tensor:
+def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights, smooth_px: float = _SMOOTH_PX) -> torch.Tensor:
     """The weighted sum of the terms for each sample by itself.
 
     Args:
         logits: float ``[batch, rows, columns]``, of any precision.
         target: ``[batch, rows, columns]``, 0 or 1; float or bool.
         weights: of the terms; a term of weight 0 is not computed.
+        smooth_px: as of :func:`tissue_loss`.
 
     Returns:
         float32 ``[batch]``.
@@ -70,7 +71,7 @@ def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights
     logits, target = _alike(logits, target)
     total = logits.new_zeros(len(logits))
     if weights.dice:
-        total = total + weights.dice * _dice(logits, target)
+        total = total + weights.dice * _dice(logits, target, smooth_px)
     if weights.cross_entropy:
         total = total + weights.cross_entropy * _cross_entropy(logits, target)
     if weights.divergence:
@@ -109,7 +110,7 @@ def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
     return torch.where(peak > 0, blurred / peak.clamp(min=1e-6), blurred).clamp(0, 1)
 
 
-def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor, smooth_px: float = _SMOOTH_PX) -> torch.Tensor:
     """Cross-entropy plus soft Dice over the four tissues; of samples whose wall was never drawn, over scar and the rest.
 
     Where only scar was labeled, cavity, wall and background are all 0 there. Their probabilities are then summed, so that
@@ -119,6 +120,8 @@ def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor)
         logits: float ``[batch, 4, rows, columns]``: background, cavity, normal myocardium, scar.
         tissue: int64 ``[batch, rows, columns]``, numbered so.
         known: bool ``[batch]``: whether all four are labeled.
+        smooth_px: added to overlap and sizes in the Dice loss. The larger, the less a sample with little of a tissue counts
+            beside one with much, as in the Dice of a whole stack.
 
     Returns:
         A float32 scalar: the mean over the samples of weighted cross-entropy (0 up) plus Dice loss (0..1; the mean over the
@@ -136,12 +139,12 @@ def tissue_loss(logits: torch.Tensor, tissue: torch.Tensor, known: torch.Tensor)
     logits = logits.float()
     scar = (tissue == 3).long()
     merged = torch.stack([logits[:, :3].logsumexp(1), logits[:, 3]], dim=1)
-    of_four = _class_loss(logits, tissue, TISSUE_WEIGHTS)
-    of_two = _class_loss(merged, scar, (TISSUE_WEIGHTS[0], TISSUE_WEIGHTS[3]))
+    of_four = _class_loss(logits, tissue, TISSUE_WEIGHTS, smooth_px)
+    of_two = _class_loss(merged, scar, (TISSUE_WEIGHTS[0], TISSUE_WEIGHTS[3]), smooth_px)
     return torch.where(known, of_four, of_two).mean()
 
 
-def _class_loss(logits: torch.Tensor, classes: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
+def _class_loss(logits: torch.Tensor, classes: torch.Tensor, weights: Sequence[float], smooth_px: float) -> torch.Tensor:
     """Per sample: cross-entropy, averaged with the classes' weights, plus the mean Dice loss of the classes."""
     from torch.nn import functional
 
@@ -150,13 +153,13 @@ def _class_loss(logits: torch.Tensor, classes: torch.Tensor, weights: Sequence[f
     surprise = -log_probability.gather(1, classes[:, None])[:, 0].flatten(1)
     entropy = (weight * surprise).sum(1) / weight.sum(1)
     members = functional.one_hot(classes, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
-    return entropy + _soft_dice_lost(log_probability.exp().flatten(2), members.flatten(2)).mean(1)
+    return entropy + _soft_dice_lost(log_probability.exp().flatten(2), members.flatten(2), smooth_px).mean(1)
 
 
-def _soft_dice_lost(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _soft_dice_lost(probability: torch.Tensor, target: torch.Tensor, smooth_px: float) -> torch.Tensor:
     """One minus the soft Dice of the last axis."""
-    overlap = 2 * (probability * target).sum(-1) + _SMOOTH_PX
-    return 1 - overlap / (probability.sum(-1) + target.sum(-1) + _SMOOTH_PX)
+    overlap = 2 * (probability * target).sum(-1) + smooth_px
+    return 1 - overlap / (probability.sum(-1) + target.sum(-1) + smooth_px)
 
 
 def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -166,8 +169,8 @@ def _alike(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, to
     return logits.float(), target.float()
 
 
-def _dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1))
+def _dice(logits: torch.Tensor, target: torch.Tensor, smooth_px: float) -> torch.Tensor:
+    return _soft_dice_lost(logits.sigmoid().flatten(1), target.flatten(1), smooth_px)
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -233,10 +233,9 @@ class TrainSettings:
             "patience": effort.patience if self.patience is None else self.patience,
         }
         if self.mode == DECODER:
-            # A new branch needs a phase of its own, which is anything but quick. One that is there learns on.
-            options["detail"] = False
             if not learned:
-                options |= _FROM_GENERAL
+                # A new context network needs many more patients and hours than a reader's first library has.
+                options |= {"context_epochs": 0, **_FROM_GENERAL}
         elif learned:
             options["encoder_rate"] = _GENTLE_ENCODER
         options |= {f"loss.{name}": value for name in LOSSES if (value := getattr(self, name)) is not None}

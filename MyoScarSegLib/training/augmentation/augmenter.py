@@ -86,30 +86,32 @@ class Augmenter:
         """The window that a call with these arguments draws, before its grey values change; arguments and errors as there.
 
         Args:
-            image: may also have values of any range.
+            image: may also have values of any range, and several channels: ``[channels, rows, columns]``.
             targets, center, seed, window_px: as in a call.
             heart_px: native (columns, rows) of the left ventricle around ``center``: it then fills the window as in the
                 detector's second look, by the preset's ``heart_share`` and ``heart_shift``.
 
         Returns:
-            What a call returns, and bool ``[1, side, side]``: where the window lies within the slice.
+            What a call returns, with as many channels as were given, and bool ``[1, side, side]``: where the window lies within
+            the slice.
         """
         pixels, classes = np.asarray(image), np.asarray(targets)
+        pixels = pixels[None] if pixels.ndim == 2 else pixels
         _check(pixels, classes, center, window_px)
-        shape = (pixels.shape[0], pixels.shape[1])
+        shape = (pixels.shape[1], pixels.shape[2])
         generator = _generator(seed, _GEOMETRY)
         matrix = window_matrix(generator, self.preset, shape, center, self.side, window_px, heart_px)
         grid = _sampling_grid(generator, self.preset, matrix, shape, self.side)
-        return _sample(_floats(pixels[None]), _floats(classes), grid, matrix)
+        return _sample(_floats(pixels), _floats(classes), grid, matrix)
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int, inside: torch.Tensor | None = None) -> torch.Tensor:
         """Change the grey values alone, as a call with this seed does.
 
         Args:
-            image: float32 ``[1, rows, columns]`` in 0..1: a window.
+            image: float32 ``[channels, rows, columns]`` in 0..1: a window.
             seed: as in a call.
-            inside: bool, likewise: where it lies within the slice. What lies beyond is 0 in use too, whatever the noise and
-                the grey of air.
+            inside: bool ``[1, rows, columns]``: where it lies within the slice. What lies beyond is 0 in use too, whatever the
+                noise and the grey of air.
 
         Returns:
             A new float32 tensor of the same shape, in 0..1.
@@ -117,8 +119,8 @@ class Augmenter:
         Raises:
             StudyError: the image has another shape.
         """
-        if image.ndim != 3 or image.shape[0] != 1:
-            raise StudyError(f"A window of shape [1, rows, columns] is needed; this one has {tuple(image.shape)}.")
+        if image.ndim != 3:
+            raise StudyError(f"A window of shape [channels, rows, columns] is needed; this one has {tuple(image.shape)}.")
         return vary_intensity(_generator(seed, _INTENSITY), self.preset, image, inside)
 
 
@@ -196,13 +198,13 @@ def _sample(
     Where the window's pixels are much larger than the slice's, the image is smoothed first, or it would be undersampled.
 
     Args:
-        image: float32 ``[1, rows, columns]``.
+        image: float32 ``[channels, rows, columns]``.
         targets: float32 ``[n, rows, columns]``, whole numbers below 2**24.
         grid: from :func:`_sampling_grid`.
         matrix: that the grid was made of.
 
     Returns:
-        float32 ``[1, side, side]``, int64 ``[n, side, side]``, and bool ``[1, side, side]``: what lies on the slice.
+        float32 ``[channels, side, side]``, int64 ``[n, side, side]``, and bool ``[1, side, side]``: what lies on the slice.
     """
     import torch
     from torch.nn.functional import grid_sample
@@ -236,10 +238,10 @@ def _floats(values: np.ndarray) -> torch.Tensor:
 
 
 def _check(image: np.ndarray, targets: np.ndarray, center: tuple[float, float], window_px: tuple[float, float]) -> None:
-    if image.ndim != 2 or targets.ndim != 3 or image.shape != targets.shape[1:] or image.size == 0:
+    if image.ndim != 3 or targets.ndim != 3 or image.shape[1:] != targets.shape[1:] or image.size == 0:
         raise StudyError(
-            f"An image [rows, columns] and targets [n, rows, columns] are needed; these have the shapes {image.shape} "
-            f"and {targets.shape}."
+            f"An image [rows, columns], or several channels of it, and targets [n, rows, columns] are needed; these have the "
+            f"shapes {image.shape} and {targets.shape}."
         )
     if targets.dtype.kind not in "iub":
         raise StudyError(f"Targets must be whole numbers; these are {targets.dtype}.")

@@ -48,8 +48,8 @@ def vary_intensity(
     Args:
         generator: the source of randomness.
         preset: probabilities and ranges.
-        image: float32 ``[1, rows, columns]`` in 0..1.
-        inside: bool of the same shape, what lies on the slice; all of it if None.
+        image: float32 ``[channels, rows, columns]`` in 0..1.
+        inside: bool ``[1, rows, columns]``, what lies on the slice; all of it if None.
 
     Returns:
         A new tensor of the same shape, in 0..1; what does not lie on the slice is 0.
@@ -57,8 +57,9 @@ def vary_intensity(
     import torch
 
     if inside is None:
-        inside = torch.ones_like(image, dtype=torch.bool)
+        inside = torch.ones(1, *image.shape[1:], dtype=torch.bool)
     whole = bool(inside.all())
+    inside = inside.expand_as(image)
     signed = generator.random() < preset.psir
     if signed:
         image = signed_look(image, generator.uniform(*_PSIR_SHIFT))

@@ -15,7 +15,7 @@ from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessin
 from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.finetune.step import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
-from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, windowed
+from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, sam_window
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -38,13 +38,12 @@ class _Window:
     """A drawn window, in small numbers, and what its embedding is found by."""
 
     image: torch.Tensor
-    heart: torch.Tensor
     targets: torch.Tensor
     key: EmbeddingKey
 
     @property
     def nbytes(self) -> int:
-        return self.image.nbytes + self.heart.nbytes + self.targets.nbytes
+        return self.image.nbytes + self.targets.nbytes
 
 
 class CachedWindows:
@@ -137,7 +136,7 @@ class CachedWindows:
                 features = self._encoder(encoder_input(image[None].to(device), self._preprocessing))[0].half().cpu()
             self.cache.put(window.key, features)
         # A copy that autograd may keep: inference tensors cannot be saved for a backward pass.
-        return Item(image, window.heart.float(), window.targets.long(), self._samples[number].wall_known, features.clone())
+        return Item(image, window.targets.long(), self._samples[number].wall_known, features.clone())
 
     def _window(self, number: int, copy: int) -> _Window:
         import torch
@@ -146,10 +145,10 @@ class CachedWindows:
         if held is not None:
             self._windows.move_to_end((number, copy))
             return held
-        made = windowed(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
+        made = sam_window(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
         image = made.image.half()
         key = EmbeddingKey(content_hash(image.numpy()), self._encoder_sha256, self._recipe, "training window")
-        window = _Window(image, made.heart.half(), made.targets.to(torch.int16), key)
+        window = _Window(image, made.targets.to(torch.int16), key)
         self._windows[number, copy] = window
         self._held_bytes += window.nbytes
         while self._held_bytes > _WINDOW_BYTES and len(self._windows) > 1:

@@ -16,19 +16,20 @@ from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
-from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss, prompts_loss
+from MyoScarSegLib.training.finetune.objective import StepLoss, context_loss, prompts_loss
 from MyoScarSegLib.training.finetune.phase_state import read_state
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     Item,
+    context_window,
     epoch_order,
     phantom_slices_for_training,
+    sam_window,
     training_slices,
-    windowed,
 )
-from MyoScarSegLib.training.finetune.validation import dense_figures
+from MyoScarSegLib.training.finetune.validation import context_figures
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder
@@ -44,16 +45,22 @@ HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
-DENSE, PROMPTS = "dense", "prompts"
-CALIBRATION = "calibration.json"
-"""What threshold was chosen for which model: a training that is interrupted afterwards chooses no second one."""
-DENSE_BATCH, _DENSE_RATE = 8, 2e-3
-"""Slices per step and peak learning rate of a new detail branch, with which the shipped ones were trained."""
-_VALIDATION_EVERY_DENSE = 5
+CONTEXT, PROMPTS = "context", "prompts"
+CONTEXT_BATCH = 8
+"""Slices per step of the context phase, with which the shipped models were trained."""
+_VALIDATION_EVERY_CONTEXT = 5
 _PHANTOMS_PER_SLICE = 0.4
 """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
-_NEW_BRANCH_EPOCHS = 60
-_DENSE_SETTINGS = ("dense_epochs", "augmentation", "scar_free_share", "phantoms", "phantom_share", "seed")
+_CONTEXT_SETTINGS = (
+    "context_epochs",
+    "context_rate",
+    "augmentation",
+    "scar_free_share",
+    "phantoms",
+    "phantom_share",
+    "seed",
+    "loss",
+)
 
 
 @dataclass
@@ -77,7 +84,7 @@ class Outcome:
     Attributes:
         model: path of the best model.
         start: what it started from.
-        epochs: figures of each epoch of the prompts phase, and of the dense one before it.
+        epochs: figures of each epoch of both phases.
         best_epoch: of the prompts phase, whose network the model is; 0 if nothing was looked at and it is the last.
         seconds: that this call took.
         main_process: whether this process writes the files.
@@ -135,7 +142,7 @@ def fine_tune(
     hooks.stage("embedding")
     training = processes.together(lambda: Training(start, patients, settings, processes, cancel, hooks), cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
-    recipes = {DENSE: training.recipe(DENSE), PROMPTS: training.recipe(PROMPTS, looks=look is not None)}
+    recipes = {CONTEXT: training.recipe(CONTEXT), PROMPTS: training.recipe(PROMPTS, looks=look is not None)}
     outcome = Outcome(out / f"{name}.safetensors", training.start, main_process=processes.main)
     outcome.best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, outcome.model, resume))
     log = None
@@ -168,8 +175,8 @@ def fine_tune(
         return done
 
     try:
-        if settings.dense_epochs and "detail" in network:
-            network.load_state_dict(train(training.dense(cancel)).averaged.state_dict())
+        if settings.context_epochs and "context" in network:
+            network.load_state_dict(train(training.context(cancel)).averaged.state_dict())
         if settings.epochs:
             trained = train(training.prompts(look, log, progress, cancel))
             network, outcome.best_epoch = trained.averaged, trained.best_epoch
@@ -192,7 +199,7 @@ class Training:
 
     Attributes:
         network, start: the network to be trained, and what it starts from.
-        settings: with the number of epochs of the dense phase.
+        settings: how.
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
 
@@ -207,8 +214,6 @@ class Training:
     ) -> None:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
-        if settings.dense_epochs < 0:
-            settings = replace(settings, dense_epochs=_NEW_BRANCH_EPOCHS if self.start.new_detail else 0)
         heart_of = _cancellable(patients.heart_of, cancel)
         self._samples = training_slices(patients.training, heart_of)
         if not any(s.has_scar for s in self._samples):
@@ -229,26 +234,26 @@ class Training:
             seed=(settings.seed, epoch, 3),
         )
 
-    def dense(self, cancel: CancelToken | None = None) -> Phase:
-        """The detail branch alone, on windows augmented anew every time."""
+    def context(self, cancel: CancelToken | None = None) -> Phase:
+        """The context network, on windows augmented anew every time."""
         from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start = self.settings, self.start
         augmenter, plain = Augmenter(settings.augmentation, start.side), Augmenter("none", start.side)
 
         def item(epoch: int, place: int, number: int) -> Item:
-            return windowed(self._all[number], augmenter, start.window_mm, (settings.seed, epoch, place, 1))
+            return context_window(self._all[number], augmenter, start.window_mm, (settings.seed, epoch, place, 1))
 
-        def loss(network: nn.ModuleDict, items: Sequence[Item], _: Sequence[Sequence[int]]) -> StepLoss:
-            return dense_loss(network, items)
+        def loss(network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
+            return context_loss(network, items, settings, seeds)
 
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
-            if not self._validation or (epoch % _VALIDATION_EVERY_DENSE and epoch != settings.dense_epochs):
+            if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != settings.context_epochs):
                 return None
-            return dense_figures(averaged, self._validation, plain, start.window_mm, cancel)
+            return context_figures(averaged, self._validation, plain, start.window_mm, cancel)
 
         return Phase(
-            DENSE, settings.dense_epochs, DENSE_BATCH, settings.seed, {"detail": _DENSE_RATE},
+            CONTEXT, settings.context_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
             self._order, item, loss, validate, choose=False,
         )  # fmt: skip
 
@@ -269,7 +274,7 @@ class Training:
         def item(epoch: int, place: int, number: int) -> Item:
             if cached is not None:
                 return cached.item(number, (epoch + number) % settings.copies)
-            return windowed(self._all[number], augmenter, start.window_mm, (settings.seed, epoch, place, 2))
+            return sam_window(self._all[number], augmenter, start.window_mm, (settings.seed, epoch, place, 2))
 
         def loss(network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
             if cached is None:
@@ -314,13 +319,7 @@ class Training:
 
     def _rates(self) -> dict[str, float]:
         settings = self.settings
-        rates: dict[str, float] = {}
-        if "detail" in self.network:
-            rates["detail"] = settings.detail_rate
-        if "refiner" in self.network:
-            rates["refiner"] = settings.refiner_rate
-        if "refiner" not in self.network or settings.mode == "full":
-            rates |= {"prompt_encoder": settings.decoder_rate, "mask_decoder": settings.decoder_rate}
+        rates = {"prompt_encoder": settings.decoder_rate, "mask_decoder": settings.decoder_rate}
         if settings.mode == "full":
             rates["image_encoder"] = settings.encoder_rate
         return rates
@@ -333,8 +332,8 @@ class Training:
             looks: whether the validation slices decide, too.
         """
         counted = to_json(replace(self.settings, tensorboard=False))
-        if phase == DENSE:
-            counted = {name: counted[name] for name in _DENSE_SETTINGS}
+        if phase == CONTEXT:
+            counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
         digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
         digest.update(self.start.checkpoint.sha256.encode())
         for sample in (*self._samples, *(self._validation if looks else ())):
@@ -384,8 +383,6 @@ def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: b
     """
     for torn in (*out.glob(".writing-*.checkpoint"), *out.glob(".writing-*.safetensors")):
         torn.unlink(missing_ok=True)  # what a killed process was writing
-    if not resume:
-        (out / CALIBRATION).unlink(missing_ok=True)
     best_epoch = 0
     for phase, recipe in recipes.items():
         path = checkpoint_path(out, phase)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
-from MyoScarSegLib.training.finetune.calibration import Calibration, bias_of, choose_threshold
-from MyoScarSegLib.training.finetune.fine_tuning import CALIBRATION, HeartOf, Outcome, Patients, fine_tune
+from MyoScarSegLib.training.finetune.fine_tuning import HeartOf, Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
@@ -39,9 +38,10 @@ _LIMITS = (
 )
 _STOPPED = "The training was stopped: this is the best model until then, and nobody has measured how good it is."
 _FURTHER: Mapping[str, Any] = {
+    "context_epochs": 10,
+    "context_rate": 3e-4,
     "epochs": 5,
     "decoder_rate": 5e-5,
-    "detail_rate": 5e-5,
     "prompting.empty": 0.05,
     "prompting.ventricle": 0.0,
 }
@@ -86,13 +86,9 @@ def run_sam(
         if used.validation:
             hooks.stage("validation")
             try:
-                if settings.calibrate:
-                    card.calibration = validation.calibration(outcome.model)
-                    with hooks.files:
-                        if card.calibration is not None:
-                            card.calibration.apply(outcome.model)
-                        # What follows takes long, and whatever ends it, the card is to be that of the model.
-                        card.write(outcome, stopped=True)
+                with hooks.files:
+                    # What follows takes long, and whatever ends it, the card is to be that of the model.
+                    card.write(outcome, stopped=True)
                 card.metrics = {
                     "validation": validation.figures(outcome.model),
                     "validation, start model": validation.figures(start),
@@ -123,7 +119,6 @@ class _Card:
     used: JobData
     settings: SamSettings
     metrics: dict[str, Any] = field(default_factory=dict)
-    calibration: Calibration | None = None
 
     def write(self, outcome: Outcome, *, stopped: bool = False) -> None:
         """The card of the model as it now is; of a training that was stopped it says so."""
@@ -141,7 +136,6 @@ class _Card:
             "split": self.used.split.to_json(),
             "losses": outcome.epochs,
             "best_epoch": outcome.best_epoch,
-            "calibration": None if self.calibration is None else self.calibration.to_json(),
             "metrics": self.metrics,
             **provenance(self.job, self.used, (_STOPPED, *_LIMITS) if stopped else _LIMITS),
         }
@@ -208,27 +202,6 @@ class _Validation:
         if self.hooks.looked is not None:
             self.hooks.looked(epoch, self.slices, [masks[s.stack, s.index] for s in self.slices])
         return {**known, "score": known.get("dice", 0.0) - _FALSE_GRAM * known.get("false_g", 0.0)}
-
-    def calibration(self, model: Path) -> Calibration | None:
-        """The threshold of a model with a refiner that is best with jittered boxes; None if there is nothing to choose.
-
-        What is chosen is written down before it is applied: interrupted afterwards, the training must not choose again for a
-        model whose threshold was moved.
-        """
-        from MyoScarSegLib.training.evaluation.model_evaluation import JITTERED
-
-        bias = bias_of(model)
-        if not bias:
-            return None
-        note = self.job.out / CALIBRATION
-        if self.job.resume and note.is_file():
-            return Calibration.read(note)
-        chosen = choose_threshold(self._evaluate(model, settings=(JITTERED,), progress=self.progress).settings[JITTERED])
-        if chosen is None:
-            return None
-        chosen = replace(chosen, bias=bias)
-        chosen.write(note)
-        return chosen
 
     def figures(self, model: str | Path) -> dict[str, Any]:
         """The figures of a model in all settings, named ``SETTING FIGURE``."""

@@ -1,11 +1,11 @@
-"""The network that is trained: from a start model, with our own branch added where it lacks it, and back into a file."""
+"""The network that is trained: from a start model, with our own context network added where it lacks it, and back into a file."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
@@ -17,12 +17,10 @@ from MyoScarSegLib.utils.files import atomic_path
 if TYPE_CHECKING:
     from torch import nn
 
-_SIDE, _WINDOW_MM = 112, 156.8
-"""Of the window around the heart where the start model has none: 1.4 mm a pixel, which most LGE studies have."""
-_DETAIL_WIDTH, _REFINER_WIDTH = 24, 16
-"""Channels of the finest levels of a new detail branch and a new refiner. The shipped models have these."""
-_LARGEST_DETAIL_SIDE = 256
-"""A new branch on larger inputs would cost more than SAM's encoder."""
+_SIDE, _WINDOW_MM = 96, 124.8
+"""Of the window around the heart where the start model has none: 1.3 mm a pixel, a little finer than most LGE studies."""
+_LARGEST_CONTEXT_SIDE = 256
+"""A context network on larger inputs would cost more than SAM's encoder."""
 _PREPROCESSING = {
     "myoscarseg-1": "myoscarseg-1",
     "litemedsam": "myoscarseg-1",
@@ -41,14 +39,12 @@ class StartModel:
         checkpoint: of the start model.
         side, window_mm: of the windows that the new model looks at.
         preprocessing: id of the new model's.
-        new_detail: whether the detail branch is new and knows nothing.
     """
 
     checkpoint: Checkpoint
     side: int
     window_mm: float
     preprocessing: str
-    new_detail: bool
 
 
 def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
@@ -56,7 +52,7 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
 
     Args:
         model: name in the registry, or path.
-        settings: which decide whether a detail branch and a refiner are added.
+        settings: which decide whether a context network is added.
 
     Raises:
         ModelError: it cannot be loaded, or cannot be trained with these settings.
@@ -64,7 +60,7 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
     import torch
 
     from MyoScarSegLib.segmentation.architectures import build, input_side
-    from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
+    from MyoScarSegLib.segmentation.context import ContextNetwork
 
     checkpoint = read_checkpoint(model)
     preprocessing = _PREPROCESSING.get(checkpoint.preprocessing)
@@ -77,19 +73,12 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
     side = fixed or (checkpoint.side if checkpoint.window_mm is not None else _SIDE)
     window_mm = checkpoint.window_mm or _WINDOW_MM
     network = build(checkpoint.state, side)
-    new_detail = False
-    small = side <= _LARGEST_DETAIL_SIDE and side % 16 == 0 and preprocessing == "myoscarseg-1"
-    if "detail" not in network and settings.detail and small:
+    small = side <= _LARGEST_CONTEXT_SIDE and side % 16 == 0 and preprocessing == "myoscarseg-1"
+    if "context" not in network and settings.context_epochs and small:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            network["detail"] = DetailBranch(_DETAIL_WIDTH)
-        new_detail = True
-    if "detail" in network and "refiner" not in network and settings.refiner:
-        with torch.random.fork_rng():
-            torch.manual_seed(settings.seed + 1)
-            branch: Any = network["detail"]
-            network["refiner"] = Refiner(branch.channels, _REFINER_WIDTH)
-    return network, StartModel(checkpoint, side, window_mm, preprocessing, new_detail)
+            network["context"] = ContextNetwork()
+    return network, StartModel(checkpoint, side, window_mm, preprocessing)
 
 
 def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Checkpoint:

@@ -19,16 +19,14 @@ NotNegative = Annotated[float, Limits(0)]
 class SamSettings:
     """What can be set for a training, beside the data; it goes into the model card.
 
-    A training has up to two phases. In the *dense* one the detail branch alone learns to name every pixel's tissue; only a
-    new branch needs it. In the *prompts* one everything that the mode allows learns to answer prompts.
+    A training has up to two phases. In the *context* one the context network learns to name every pixel's tissue, without
+    prompts and with them. In the *prompts* one SAM learns to answer prompts.
 
     Attributes:
-        mode: what learns in the prompts phase: ``decoder`` all but SAM's image encoder, whose embeddings of ``copies``
-            augmented copies of each slice are kept on disk; ``full`` everything.
-        detail: whether a start model without detail branch gets one.
-        refiner: whether one without refiner gets one.
-        dense_epochs: passes over all slices in the dense phase; -1 for 60 with a new detail branch and none with one that has
-            learned.
+        mode: what learns in the prompts phase: ``decoder`` SAM but its image encoder, whose embeddings of ``copies``
+            augmented copies of each slice are kept on disk; ``full`` all of it.
+        context_epochs: passes over all slices in the context phase, in which a start model without context network gets one;
+            0 for neither.
         epochs: passes over all slices in the prompts phase.
         augmentation: how far pictures are varied, by name.
         copies: augmented copies of each slice whose embeddings are cached in ``decoder`` mode.
@@ -39,8 +37,8 @@ class SamSettings:
         prompts: prompts per slice; the encoder's work is shared by them.
         corrected: share of prompts that get correcting clicks...
         corrections: ...one after the other, up to this many.
-        encoder_rate, decoder_rate, detail_rate, refiner_rate: peak learning rates of AdamW for each part in the prompts phase.
-        calibrate: where a refiner draws the mask, move its threshold to where it is best on the validation patients.
+        context_rate: peak learning rate of AdamW in the context phase.
+        encoder_rate, decoder_rate: likewise for SAM's parts in the prompts phase.
         evaluate_every: epochs between looks at the validation patients end to end; 0 for none.
         patience: looks without a better figure after which the training stops; 0 for never.
         tensorboard: also write TensorBoard's event files.
@@ -53,9 +51,7 @@ class SamSettings:
     """
 
     mode: Mode = "decoder"
-    detail: bool = True
-    refiner: bool = False
-    dense_epochs: Annotated[int, Limits(-1)] = -1
+    context_epochs: Index = 45
     epochs: Index = 12
     augmentation: Augmentation = "standard"
     copies: Count = 4
@@ -66,11 +62,9 @@ class SamSettings:
     prompts: Count = 3
     corrected: Share = 0.5
     corrections: Index = 3
+    context_rate: Rate = 2e-3
     encoder_rate: Rate = 1e-4
     decoder_rate: Rate = 2e-4
-    detail_rate: Rate = 3e-4
-    refiner_rate: Rate = 1.5e-3
-    calibrate: bool = True
     evaluate_every: Index = 3
     patience: Index = 0
     tensorboard: bool = False

@@ -28,7 +28,8 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
 
     Args:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; one of several processes gets its device from accelerate.
-        precision: ``auto`` (what ``accelerate launch`` was told, else bf16 on GPUs that have it), ``no``, ``bf16`` or ``fp16``.
+        precision: ``auto`` (what ``accelerate launch`` was told, else bf16 on devices that compute in it), ``no``, ``bf16`` or
+            ``fp16``.
 
     Raises:
         ModelError: accelerate is not installed, or the device is not there or cannot do this precision.
@@ -40,13 +41,13 @@ def open_accelerator(device: str, precision: str) -> Accelerator:
         from accelerate.utils import InitProcessGroupKwargs
     except ImportError as error:
         raise ModelError("Training needs the package accelerate: pip install 'myoscarseg[train]'.") from error
-    from MyoScarSegLib.utils.device import resolve_device
+    from MyoScarSegLib.utils.device import resolve_device, resolve_precision
 
     told_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     chosen = torch.device("cpu") if told_cpu else resolve_device(device)
     if precision == "auto":
         launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-        bf16 = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
+        bf16 = resolve_precision("auto", chosen) == torch.bfloat16
         precision = launched if launched in ("bf16", "fp16") else "bf16" if bf16 else "no"
     if precision == "fp16" and chosen.type == "cpu":
         raise ModelError("The processor cannot train in fp16. Choose the precision no or bf16.")

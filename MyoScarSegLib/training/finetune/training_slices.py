@@ -1,14 +1,15 @@
-"""What the segmenter learns from: normalized slices with lesions, ventricle and tissue, and augmented windows of them."""
+"""What the segmenter learns from: normalized slices with their neighbors and labels, and augmented windows of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib.lesions import lesions
+from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.augmentation import Augmenter
 
 USUAL_PIXEL_MM = 1.4
-LESIONS, VENTRICLE, TISSUE = range(3)
+LESIONS, VENTRICLE, TISSUE, BESIDE = range(4)
+_NO_NEIGHBORS = 0.15
+"""Share of the windows that the context network learns without neighbors, since some stacks have none near enough."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,12 @@ class TrainingSlice:
     Attributes:
         patient, index: whose, and which of the stack.
         image: float32 ``[rows, columns]``, normalized.
-        targets: int16 ``[3, rows, columns]``: the numbered lesions; 1 within the epicardium; the tissue (0 background,
-            1 cavity, 2 normal myocardium, 3 scar).
+        targets: int16 ``[4, rows, columns]``: the numbered lesions; 1 within the epicardium; the tissue (0 background,
+            1 cavity, 2 normal myocardium, 3 scar); 1 where a neighbor has scar.
         center: ``(x, y)`` of the heart in pixel edges.
         pixel_mm: ``(row, column)`` spacing; the usual one where the data has none.
         wall_known: whether ventricle and tissue are labeled.
+        below, above: the neighbors' images, where there are any.
     """
 
     patient: str
@@ -43,6 +47,8 @@ class TrainingSlice:
     center: tuple[float, float]
     pixel_mm: tuple[float, float]
     wall_known: bool
+    below: np.ndarray | None = None
+    above: np.ndarray | None = None
 
     @property
     def has_scar(self) -> bool:
@@ -59,15 +65,14 @@ class Item:
     """One augmented window, ready for a step.
 
     Attributes:
-        image: float32 ``[1, side, side]``, for SAM's image encoder.
-        heart: likewise, with the heart's contrast, for the detail branch.
-        targets: int64 ``[3, side, side]``, as :attr:`TrainingSlice.targets`.
+        image: float32 ``[1, side, side]`` for SAM's image encoder, or ``[3, side, side]`` with the heart's contrast for the
+            context network: the slice and its neighbors.
+        targets: int64 ``[4, side, side]``, as :attr:`TrainingSlice.targets`.
         wall_known: see there.
         features: of the frozen image encoder, ``[channels, rows, columns]``, if they are cached.
     """
 
     image: torch.Tensor
-    heart: torch.Tensor
     targets: torch.Tensor
     wall_known: bool
     features: torch.Tensor | None = None
@@ -91,19 +96,23 @@ def training_slices(
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
         if usual is None and heart_of is not None:
             usual = heart_of(stack)
+        images, scars = {s.index: normalize(s.image) for s in stack}, {s.index: s.scar for s in stack}
         for labeled, center in zip(stack, own, strict=True):
             rows, columns = labeled.image.shape
+            beside = _beside(labeled, {index: image.shape for index, image in images.items()})
             numbered = lesions(labeled.scar, labeled.pixel_spacing_mm, smallest_mm2=0.0)
-            targets = np.stack([numbered, labeled.left_ventricle, np.minimum(labeled.labels, 3)])
+            scar_beside = np.any([scars[k] for k in beside if k is not None] or [np.zeros_like(labeled.scar)], axis=0)
+            targets = np.stack([numbered, labeled.left_ventricle, np.minimum(labeled.labels, 3), scar_beside])
             prepared.append(
                 TrainingSlice(
                     labeled.patient,
                     labeled.index,
-                    normalize(labeled.image),
+                    images[labeled.index],
                     targets.astype(np.int16),
                     center or usual or (columns / 2, rows / 2),
                     labeled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
                     labeled.wall_known,
+                    *(None if k is None else images[k] for k in beside),
                 )
             )
     return prepared
@@ -117,16 +126,43 @@ def phantom_slices_for_training(seed: int, count: int) -> list[TrainingSlice]:
     return training_slices(LabeledSlice(f"phantom-{seed}-{n}", n, image, labels) for n, (image, labels) in made)
 
 
-def windowed(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed: Sequence[int]) -> Item:
-    """One augmented window of a slice, decided by the seed.
+def _beside(labeled: LabeledSlice, shapes: Mapping[int, tuple[int, ...]]) -> tuple[int | None, int | None]:
+    """Numbers of the slices below and above one, among those of its stack with its shape."""
+    usable = [index for index, shape in shapes.items() if shape == labeled.image.shape]
+    distance = labeled.slice_spacing_mm
+    positions = None if distance is None else distance * np.arange(max(shapes) + 1)
+    return neighbors(positions, labeled.index, usable)
 
-    The detail branch's contrast comes before noise and shading, so that these keep their strength beside the heart's.
-    """
+
+def sam_window(sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed: Sequence[int]) -> Item:
+    """One augmented window of a slice for SAM, decided by the seed."""
     covered = sample.window_px(window_mm)
     window, targets, inside = augmenter.geometry(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
-    image = augmenter.intensity(window, seed=seed, inside=inside)
-    heart = augmenter.intensity(heart_contrast(window[None])[0], seed=seed, inside=inside)
-    return Item(image, heart, targets.long(), sample.wall_known)
+    return Item(augmenter.intensity(window, seed=seed, inside=inside), targets.long(), sample.wall_known)
+
+
+def context_window(
+    sample: TrainingSlice, augmenter: Augmenter, window_mm: float, seed: Sequence[int], *, vary: bool = True
+) -> Item:
+    """One augmented window of a slice and its neighbors for the context network, decided by the seed.
+
+    The heart's contrast comes before noise and shading, so that these keep their strength beside the heart's.
+
+    Args:
+        sample, augmenter, window_mm, seed: as of :func:`sam_window`.
+        vary: whether neighbors may change places or be missing.
+    """
+    generator = np.random.default_rng([len(seed), *seed])
+    beside = [sample.below, sample.above]
+    if vary and generator.random() < 0.5:
+        beside.reverse()
+    if vary and generator.random() < _NO_NEIGHBORS:
+        beside = [None, None]
+    slices = np.stack([sample.image, *(sample.image if one is None else one for one in beside)])
+    covered = sample.window_px(window_mm)
+    window, targets, inside = augmenter.geometry(slices, sample.targets, sample.center, seed=seed, window_px=covered)
+    image = augmenter.intensity(heart_contrast(window[None])[0], seed=seed, inside=inside)
+    return Item(image, targets.long(), sample.wall_known)
 
 
 def epoch_order(

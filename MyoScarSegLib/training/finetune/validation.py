@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.training.finetune.training_slices import TISSUE, VENTRICLE, TrainingSlice, windowed
+from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
+from MyoScarSegLib.training.finetune.training_slices import TISSUE, VENTRICLE, TrainingSlice, context_window
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 _SCAR = 3
 
 
-def dense_figures(
+def context_figures(
     network: nn.ModuleDict,
     samples: Sequence[TrainingSlice],
     augmenter: Augmenter,
     window_mm: float,
     cancel: CancelToken | None = None,
 ) -> dict[str, float]:
-    """How well the detail branch alone knows the tissues.
+    """How well the context network knows the tissues without prompts.
 
     Args:
-        network: with a detail branch.
+        network: with a context network.
         samples: slices of whole patients.
         augmenter: of the preset ``none``.
         window_mm: size of the window.
@@ -44,16 +45,17 @@ def dense_figures(
     """
     import torch
 
-    branch: Any = network["detail"]
-    device = next(branch.parameters()).device
+    context: Any = network["context"]
+    device = next(context.parameters()).device
+    no_prompts = prompt_maps(augmenter.side)
     counts: dict[str, np.ndarray] = {}
     walls: dict[str, bool] = {}
     for number, sample in enumerate(samples):
         if cancel is not None:
             cancel.raise_if_cancelled()
-        item = windowed(sample, augmenter, window_mm, (0, number))
+        item = context_window(sample, augmenter, window_mm, (0, number), vary=False)
         with torch.inference_mode():
-            found = branch(item.heart[None].to(device))[0, :4].argmax(dim=0).cpu().numpy()
+            found = context(item.image[None].to(device), no_prompts[None].to(device))[0].argmax(dim=0).cpu().numpy()
         true = item.targets.numpy()
         scar, ventricle = true[TISSUE] == _SCAR, true[VENTRICLE] > 0
         of_slice = [

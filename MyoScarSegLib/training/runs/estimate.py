@@ -140,7 +140,6 @@ class _Data:
     Attributes:
         scarred, free: training slices with scar and without.
         validation: validation slices; 0 without validation patients.
-        scarred_patients: that validate.
         some: training slices, some with scar.
         looked_at: a few validation slices of one stack.
         reading: seconds that reading all of it takes.
@@ -149,7 +148,6 @@ class _Data:
     scarred: int
     free: int
     validation: int
-    scarred_patients: int
     some: list[LabeledSlice]
     looked_at: list[LabeledSlice]
     reading: float
@@ -172,7 +170,6 @@ class _Data:
             scarred=round(scarred),
             free=max(0, round(sum(_reviewed(c) for c in training) - scarred)),
             validation=sum(_reviewed(c) for c in validation),
-            scarred_patients=len({c.patient for c in validation if c.slices_with_scar}),
             some=some,
             looked_at=_neighbors(seen),
             reading=sum(seconds) / max(1, len(seconds)) * (len(training) + len(validation)),
@@ -224,7 +221,6 @@ def _neighbors(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
 def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> float:
     """Add a segmenter's seconds to the stages; returns those that are not spent if it ends as early as it may."""
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
-    from MyoScarSegLib.training.finetune.calibration import FEWEST_PATIENTS
     from MyoScarSegLib.training.finetune.finetune_job import sam_settings
     from MyoScarSegLib.training.runs.pace import pace_of_segmenter
     from MyoScarSegLib.training.start_models import knows_scar
@@ -237,16 +233,14 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     windows = data.scarred + min(data.free, round(settings.scar_free_share * data.scarred))
     windows += round(settings.phantom_share * windows) if phantoms else 0
     looks = settings.epochs // settings.evaluate_every if settings.evaluate_every and data.validation else 0
-    dense_epochs = settings.dense_epochs if settings.dense_epochs >= 0 else 60
     an_epoch = windows * pace.window + pace.epoch
     a_look = data.validation * pace.look
     figures = 2 * data.validation * (pace.look + _PROMPT_ROUNDS * pace.prompt)
-    calibrating = pace.calibrates and data.scarred_patients >= FEWEST_PATIENTS
     parts["reading"] += pace.loading
     if settings.mode == "decoder":
         parts["embedding"] += (real + phantoms) * settings.copies * pace.embedding
-    parts["steps"] += settings.epochs * an_epoch + (dense_epochs * windows * pace.dense_window if pace.dense_window else 0.0)
-    parts["validation"] += looks * a_look + figures + (a_look if calibrating else 0.0)
+    parts["steps"] += settings.epochs * an_epoch + settings.context_epochs * windows * pace.context_window
+    parts["validation"] += looks * a_look + figures
     parts["comparing"] += 2 * a_look
     least = min(settings.epochs, settings.patience + 1) if settings.patience and looks else settings.epochs
     return (settings.epochs - least) * (an_epoch + a_look)

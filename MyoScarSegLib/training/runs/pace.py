@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ENOUGH_S = 6.0
 """One of the measurements stops after this time, if it has seen what it is to see."""
 _MOST_ENCODING_S = 2.5
-_PROMPTS, _DENSE, _PREPARING, _EPOCH = "prompts", "dense", "Preparing", "epoch"
+_PROMPTS, _CONTEXT, _PREPARING, _EPOCH = "prompts", "context", "Preparing", "epoch"
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class Pace:
         epoch: what comes at the end of each epoch beside the look: the checkpoint.
         look: one slice looked at; by a segmenter end to end and with tight boxes.
         embedding: one window, drawn and encoded.
-        dense_window: one window in a step of the dense phase.
+        context_window: one window in a step of the context phase.
         prompt: one slice looked at once more with other prompts.
-        calibrates: whether the model's threshold is chosen at the end.
     """
 
     loading: float
@@ -46,9 +45,8 @@ class Pace:
     epoch: float
     look: float
     embedding: float = 0.0
-    dense_window: float = 0.0
+    context_window: float = 0.0
     prompt: float = 0.0
-    calibrates: bool = False
 
 
 class _Watch(CancelToken):
@@ -171,20 +169,19 @@ def pace_of_segmenter(
     network.to(resolve_device(device))
     detector = load_detector(device=device)
     loading = time.monotonic() - began
-    dense_epochs = settings.dense_epochs if settings.dense_epochs >= 0 else int(begun.new_detail)
     progress(0, 0, "Measuring the image encoder")
     encoding = _encoder_seconds(network["image_encoder"], begun, device)
-    calibrates = "refiner" in network and settings.calibrate
     look = prompt = 0.0
     if cancel is not None:
         cancel.raise_if_cancelled()
     if validation:
         progress(0, 0, "Measuring a look at the validation slices")
         look, prompt = _look_seconds(network, begun, detector, validation, device, cancel)
+    context_epochs = 3 if settings.context_epochs and "context" in network else 0
     del network
     progress(0, 0, "Measuring the steps of the training")
-    steps = _segmenter_steps(start, settings, training, encoding, 3 if dense_epochs else 0, device, cancel)
-    return Pace(loading=loading, look=look, prompt=prompt, calibrates=calibrates, **steps)
+    steps = _segmenter_steps(start, settings, training, encoding, context_epochs, device, cancel)
+    return Pace(loading=loading, look=look, prompt=prompt, **steps)
 
 
 def _encoder_seconds(encoder: Any, begun: Any, device: str) -> float:
@@ -223,29 +220,29 @@ def _look_seconds(
 
 
 def _segmenter_steps(
-    start: str | Path, settings: SamSettings, training: Sequence[LabeledSlice], encoding: float, dense_epochs: int, device: str,
+    start: str | Path, settings: SamSettings, training: Sequence[LabeledSlice], encoding: float, context_epochs: int, device: str,
     cancel: CancelToken | None,
 ) -> dict[str, float]:  # fmt: skip
     """What :class:`Pace` says of embeddings, windows and epochs, of a training made small."""
-    from MyoScarSegLib.training.finetune.fine_tuning import DENSE_BATCH, Patients, fine_tune
+    from MyoScarSegLib.training.finetune.fine_tuning import CONTEXT_BATCH, Patients, fine_tune
 
     passes = 1 if settings.mode == "decoder" else 4  # forwards and backwards, twice
     most = max(2, min(2 * settings.batch, int(_MOST_ENCODING_S / max(encoding * passes, 1e-3))))
     chosen = _mixed(training, most)
     batch = max(1, min(settings.batch, len(chosen) // 2))
     small = replace(
-        settings, epochs=2, dense_epochs=dense_epochs, copies=1, phantoms=0, phantom_share=0.0,
-        scar_free_share=float(len(chosen)), batch=batch, calibrate=False, evaluate_every=0, tensorboard=False,
+        settings, epochs=2, context_epochs=context_epochs, copies=1, phantoms=0, phantom_share=0.0,
+        scar_free_share=float(len(chosen)), batch=batch, evaluate_every=0, tensorboard=False,
         # Other windows than those of the training, whose embeddings may be there already.
         seed=int(np.random.default_rng().integers(1 << 30, 1 << 31)),
     )  # fmt: skip
     # The first step makes memory.
-    watch = _Watch(ENOUGH_S + 2 * encoding * len(chosen), (_PROMPTS, _DENSE, _PREPARING), 2, cancel)
+    watch = _Watch(ENOUGH_S + 2 * encoding * len(chosen), (_PROMPTS, _CONTEXT, _PREPARING), 2, cancel)
     with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
         watch.run(fine_tune, start, Patients(chosen), small, Path(folder), device=device)
     window, epoch = watch.steps(_PROMPTS, batch, small.epochs, len(chosen))
-    dense, _ = watch.steps(_DENSE, DENSE_BATCH, max(dense_epochs, 1), len(chosen))
-    return {"window": window, "epoch": epoch, "dense_window": dense, "embedding": watch.embedding}
+    context, _ = watch.steps(_CONTEXT, CONTEXT_BATCH, max(context_epochs, 1), len(chosen))
+    return {"window": window, "epoch": epoch, "context_window": context, "embedding": watch.embedding}
 
 
 def pace_of_detector(

@@ -1,0 +1,134 @@
+"""What the context network is asked in training: nothing, boxes, clicks, and corrections of its own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
+from MyoScarSegLib.training.finetune.training_slices import BESIDE, LESIONS, TISSUE, Item
+from MyoScarSegLib.training.prompt_boxes import Corners, inside, tight
+from MyoScarSegLib.training.prompt_clicks import correction
+
+_FEWEST_PX = 3
+_ALONE = 0.25
+"""Share of the windows with scar that are shown without any prompt, as a study is before its reader comes."""
+_CLICKS_ALONE = 0.12
+"""Share of the others that get clicks without a box."""
+_CORRECTED = 0.6
+"""Share of those with a box that get clicks..."""
+_CORRECTIONS = 3
+"""...one after the other, up to this many."""
+_EACH_LESION = 0.2
+"""Share of boxes that are for some of the lesions; the others are round all scar of the slice."""
+_FALSE_BOX = 0.06
+"""Share of the windows without scar that get a box nevertheless, with the right answer nothing: more makes the network shy."""
+_CARE = (0.05, 0.1, 0.2)
+"""How far each edge of a box may be off, as a share of the box's side: of careful, usual and hasty readers."""
+_HINTED = 0.4
+"""Share of corrections that come with the last answer as a hint; the others must do without, as they do in use."""
+_SHOWN_BESIDE = 0.15
+"""Share of the windows that come with the scar of their neighbors, as if a reader had confirmed it."""
+_FALSE_SIZE = (0.1, 0.5)
+_GRACE_PX = 1.5
+"""How far beyond a box scar still counts as asked for, since the mask is cut off there."""
+
+
+@dataclass
+class ContextPrompts:
+    """The prompts of one window, in the course of their corrections.
+
+    Attributes:
+        boxes: in pixel edges of the window.
+        tissue: int64 ``[rows, columns]``: the right answer; scar that was not asked for is wall.
+        turns: corrections that are still to come.
+        generator: the source of all randomness in their course.
+        points: ``[n, 3]`` so far: x, y, and 1 for positive or 0.
+        hint: probability of scar of the last answer, where it is to be seen.
+        beside: scar of the neighbors, where it is to be seen.
+    """
+
+    boxes: list[Corners]
+    tissue: np.ndarray
+    turns: int
+    generator: np.random.Generator
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    hint: torch.Tensor | None = None
+    beside: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, item: Item, seed: Sequence[int]) -> ContextPrompts:
+        """Those of a window, drawn from its own seed."""
+        generator = np.random.default_rng(seed)
+        targets = item.targets.cpu().numpy()
+        numbered, tissue = targets[LESIONS], targets[TISSUE].copy()
+        scar = tissue == TISSUES.index("scar")
+        kind, beside = generator.random(), None
+        if targets[BESIDE].any() and generator.random() < _SHOWN_BESIDE:
+            beside = item.targets[BESIDE].float()
+        if scar.sum() < _FEWEST_PX:
+            boxes = [_false_box(generator, tissue)] if kind < _FALSE_BOX and (tissue > 1).any() else []
+            return cls(boxes, tissue, int(bool(boxes)), generator, beside=beside)
+        if kind < _ALONE:
+            return cls([], tissue, 0, generator, beside=beside)
+        if generator.random() < _CLICKS_ALONE:
+            return cls([], tissue, int(generator.integers(1, _CORRECTIONS + 1)), generator, beside=beside)
+        boxes, asked = _boxes(generator, numbered, scar)
+        tissue[scar & ~asked] = TISSUES.index("myocardium")
+        turns = int(generator.integers(1, _CORRECTIONS + 1)) if generator.random() < _CORRECTED else 0
+        return cls(boxes, tissue, turns, generator, beside=beside)
+
+    @property
+    def starts_with_click(self) -> bool:
+        """Whether nothing but a click, which is still to come, asks for anything."""
+        return not self.boxes and self.turns > 0 and len(self.points) == 0
+
+    def maps(self) -> torch.Tensor:
+        """As the network sees them."""
+        return prompt_maps(self.tissue.shape[0], self.boxes, self.points, self.hint, self.beside)
+
+    def correct(self, probability: torch.Tensor) -> None:
+        """Add the next click by an answer ``[rows, columns]``, the probability of scar; none if nothing is left to correct."""
+        self.turns -= 1
+        predicted = probability.cpu().numpy() > 0.5
+        if self.starts_with_click or (not len(self.points) and not self.boxes):
+            predicted = np.zeros_like(predicted)
+        click = correction(self.generator, predicted, self.tissue == TISSUES.index("scar"))
+        if len(click):
+            self.points = np.concatenate([self.points, click])
+            self.hint = probability if self.generator.random() < _HINTED else None
+
+
+def _boxes(generator: np.random.Generator, numbered: np.ndarray, scar: np.ndarray) -> tuple[list[Corners], np.ndarray]:
+    """Boxes as readers draw them, and the scar that they ask for."""
+    numbers = np.setdiff1d(np.unique(numbered), 0)
+    if len(numbers) < 2 or generator.random() >= _EACH_LESION:
+        return [_drawn(generator, scar)], scar
+    chosen = generator.choice(numbers, int(generator.integers(1, len(numbers) + 1)), replace=False)
+    boxes = [_drawn(generator, numbered == n) for n in chosen]
+    asked = np.isin(numbered, chosen)
+    for x0, y0, x1, y1 in boxes:
+        asked |= scar & inside((x0 - _GRACE_PX, y0 - _GRACE_PX, x1 + _GRACE_PX, y1 + _GRACE_PX), scar.shape)
+    return boxes, asked
+
+
+def _drawn(generator: np.random.Generator, region: np.ndarray) -> Corners:
+    corners = tight(region)
+    assert corners is not None  # noqa: S101 - lesions have pixels
+    x0, y0, x1, y1 = corners
+    side = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
+    off = generator.uniform(-1, 1, 4) * generator.choice(_CARE) * side
+    return tuple(np.array(corners) + off)
+
+
+def _false_box(generator: np.random.Generator, tissue: np.ndarray) -> Corners:
+    """A box on wall without scar."""
+    rows, columns = np.nonzero(tissue > 1)
+    n = int(generator.integers(rows.size))
+    half = generator.uniform(*_FALSE_SIZE, 2) * (np.ptp(columns) + 1, np.ptp(rows) + 1) / 2
+    x, y = columns[n] + 0.5, rows[n] + 0.5
+    return x - half[0], y - half[1], x + half[0], y + half[1]
