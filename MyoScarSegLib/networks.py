@@ -172,13 +172,16 @@ class Heart:
 def image_of(study: Study, index: int, center: tuple[float, float] | None) -> SegmenterImage:
     """A slice as the segmenter is given it, with its neighbors."""
     from MyoScarSegLib.segmentation import SegmenterImage
+
+    below, above = (None if k is None else study.voxels[k] for k in neighbors_of(study, index))
+    return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center, below, above)
+
+
+def neighbors_of(study: Study, index: int) -> tuple[int | None, int | None]:
+    """The slices that a segmenter looks at beside one, each None where there is none near enough."""
     from MyoScarSegLib.segmentation.neighbors import neighbors
 
-    below, above = (
-        None if k is None else study.voxels[k]
-        for k in neighbors(study.geometry.positions_mm(study.slices), index, list(usable_slices(study)))
-    )
-    return SegmenterImage(study.voxels[index], study.geometry.pixel_spacing_mm, center, below, above)
+    return neighbors(study.geometry.positions_mm(study.slices), index, list(usable_slices(study)))
 
 
 def usable_slices(study: Study) -> dict[int, np.ndarray]:

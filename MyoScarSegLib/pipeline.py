@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,8 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
-from MyoScarSegLib.networks import Networks, image_of, usable_slices
-from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, BoxState, Point, check_box, check_point
+from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
+from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, BoxState, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
@@ -224,6 +224,57 @@ class Pipeline:
                 "Little and faint: nothing proposed is clearly brighter than healthy wall, so all boxes are proposed as "
                 "rejected. Accept those that you take for scar."
             )
+
+    def suggest(
+        self,
+        study: Study,
+        confirmed: Mapping[int, np.ndarray],
+        *,
+        progress: Progress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Boxes:
+        """Boxes around scar that continues what the reader confirmed, on the neighbors of the slices where he did.
+
+        Args:
+            study: the study.
+            confirmed: slice index to bool ``[rows, columns]``: scar that the reader has looked at. These slices get no box.
+            progress: called before each slice and at the end.
+            cancel: honored before each slice.
+
+        Returns:
+            Boxes whose source ends with :data:`~MyoScarSegLib.prompts.BESIDE`; they are proposed, and change nothing by
+            themselves. None for a segmenter that does not look at neighbors.
+
+        Raises:
+            ModelError: a model cannot be loaded.
+            Cancelled: ``cancel`` was set while the heart was looked for.
+        """
+        segmenter, suggested = self.networks.segmenter, Boxes()
+        beside: dict[int, list[np.ndarray]] = {}
+        for k in usable_slices(study) if segmenter.knows_tissue else ():
+            scar = [confirmed[n] for n in neighbors_of(study, k) if n is not None and n in confirmed]
+            if k not in confirmed and any(mask.any() for mask in scar):
+                beside[k] = scar
+        if not beside:
+            return suggested
+        center = self.networks.heart_center(study, progress=progress, cancel=cancel)
+
+        def look(index: int) -> None:
+            tissue = segmenter.tissue(image_of(study, index, center), np.any(beside[index], axis=0))
+            found = reconcile(
+                [],
+                tissue,
+                study.voxels[index],
+                slice_index=index,
+                map_name=segmenter.name + BESIDE,
+                pixel_spacing_mm=study.geometry.pixel_spacing_mm,
+                least_confidence=self.confidence or 0.0,
+            )
+            suggested.extend(proposal.box for proposal in found)
+
+        suggested.failed_slices, suggested.cancelled = _each_slice(sorted(beside), look, "Looking beside", progress, cancel)
+        suggested.provenance = {"suggestions": segmenter.name, "suggestions_sha256": segmenter.checkpoint.sha256}
+        return suggested
 
     def segment(
         self,

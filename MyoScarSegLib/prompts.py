@@ -22,6 +22,8 @@ USER = "user"
 """The source of a box that the reader drew, moved or resized."""
 FAINT = " (faint)"
 """Ends the source of a box that was proposed as rejected: the program rejected it, not the reader."""
+BESIDE = " (beside)"
+"""Ends the source of a box that was suggested because of scar which the reader confirmed on a neighbor."""
 PROMPTS_AT_ONCE = 16
 """Boxes and points of a slice that a segmenter takes together: more is faster on a graphics card, and needs more memory."""
 
@@ -56,6 +58,11 @@ class Box:
     def by_reader(self) -> bool:
         """Whether the reader set its sides, which then bound the mask; a detector's box may be exceeded."""
         return self.source == USER
+
+    @property
+    def asks(self) -> bool:
+        """Whether the box says more than the model sees by itself: the reader drew it, or kept it on the program's hint."""
+        return self.by_reader or self.source.endswith((FAINT, BESIDE))
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:

@@ -26,9 +26,9 @@ class PromptedObject:
     points: tuple[Point, ...]
 
     @property
-    def by_reader(self) -> bool:
-        """Whether the reader had any part in it."""
-        return self.box is None or self.box.by_reader or bool(self.points)
+    def asks(self) -> bool:
+        """Whether it says more than the model sees by itself."""
+        return self.box is None or self.box.asks or bool(self.points)
 
     def allowed(self, scar: np.ndarray) -> np.ndarray | None:
         """bool ``[rows, columns]``: the pixels that the object may reach, None where it is free.

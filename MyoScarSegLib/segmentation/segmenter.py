@@ -215,8 +215,12 @@ class Segmenter:
             logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
         return Prediction(logits, score)
 
-    def tissue(self, image: SegmenterImage) -> np.ndarray:
+    def tissue(self, image: SegmenterImage, beside: np.ndarray | None = None) -> np.ndarray:
         """What the network takes every pixel for, without any prompt.
+
+        Args:
+            image: the slice.
+            beside: bool ``[rows, columns]``: scar that the reader confirmed on the neighbors.
 
         Returns:
             float32 ``[4, rows, columns]``: probabilities of background, cavity, normal myocardium and scar, on the slice's
@@ -231,7 +235,11 @@ class Segmenter:
             raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
         embedding = self.encode(image)
         with self._lock, torch.inference_mode():
-            logits = self._split(embedding.features)[2][0].cpu()
+            _, slices, logits = self._split(embedding.features)
+            if beside is not None:
+                confirmed = embedding.frame.image_to_input(beside.astype(np.float32))
+                logits = self._context(slices, prompt_maps(self.side, beside=confirmed), _LOOKS_ALONE)
+            logits = logits[0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
         native = np.stack([embedding.frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
@@ -323,9 +331,9 @@ class Segmenter:
                 if each.shape[-1] != self.side:
                     each = functional.interpolate(each[:, None], (self.side, self.side), mode="bilinear")[:, 0]
                 seen = scar_logits(alone)[0]
-                by_reader = [one for one in asked if one.by_reader]
-                answer = self._prompted(slices, by_reader, hint, beside, frame) if by_reader else seen
-                own = torch.stack([answer if one.by_reader else seen for one in asked])
+                asking = [one for one in asked if one.asks]
+                answer = self._prompted(slices, asking, hint, beside, frame) if asking else seen
+                own = torch.stack([answer if one.asks else seen for one in asked])
                 each = self.sam_share * each + (1 - self.sam_share) * own
                 self._check_finite(each)
                 score = float(_expected_overlap(each).min())

@@ -4,7 +4,8 @@ Understood are, with any of the names below for the folders and endings:
 
 - ``images/a.nii.gz`` with ``labels/a.nii.gz`` (nnU-Net's ``imagesTr/a_0000.nii.gz`` with ``labelsTr/a.nii.gz``);
 - ``Case_P001/Images/Case_P001.nii.gz`` with ``Case_P001/Contours/Case_P001.nii.gz`` (EMIDEC's own);
-- ``a/image.nrrd`` with ``a/segmentation.seg.nrrd``;
+- ``a/image.nrrd`` with ``a/segmentation.seg.nrrd``, or several such in one folder by their names (ACDC's ``a_frame01.nii.gz`` with
+  ``a_frame01_gt.nii.gz``);
 - ``a_lge.nii.gz`` with ``a_labels.nii.gz``.
 """
 
@@ -87,8 +88,11 @@ def _add_case_folder(case: Path, found: Pairs) -> None:
         images, labels = _told_apart(volumes_in(case))
     if not images and not labels:
         return
+    several = _by_name(images, labels)
     if len(images) == len(labels) == 1:
         found.pairs.append(Pair(case.name, images[0], labels[0]))
+    elif len(several.pairs) == len(images) == len(labels):
+        found.pairs.extend(several.pairs)
     else:
         found.skipped[case.name] = (
             f"{case} holds {len(images)} images and {len(labels)} label files; a case has one of each "

@@ -216,7 +216,7 @@ class Training:
         self.network, self.start = start_model(start, settings)
         heart_of = _cancellable(patients.heart_of, cancel)
         self._samples = training_slices(patients.training, heart_of)
-        if not any(s.has_scar for s in self._samples):
+        if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
         self._validation = training_slices(patients.validation, heart_of)
         phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
