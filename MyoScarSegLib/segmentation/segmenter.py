@@ -14,6 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, check_box, check_point
+from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey
 from MyoScarSegLib.segmentation.heart_window import window_of
@@ -37,8 +38,6 @@ _MASK_LOGIT = 10.0
 _LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 _LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
 """Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
-_SAM_SHARE = 0.3
-"""Where the checkpoint does not say how much SAM weighs."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Segmenter:
         cache: embeddings by slice content, model, preprocessing and view.
         window: the window around the heart that it looks at; None if it looks at whole slices.
         prompts_at_once: how many boxes or points the decoder takes together; fewer need less memory.
-        sam_share: how much SAM's logits weigh beside those of our own model's context network.
+        answers: how the answers of our own models are put together.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Segmenter:
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
         self._own = "context" in self._model
-        self.sam_share = float(checkpoint.metadata.get("sam_share", _SAM_SHARE))
+        self.answers = Answers.of(checkpoint.metadata)
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
@@ -334,7 +333,7 @@ class Segmenter:
                 asking = [one for one in asked if one.asks]
                 answer = self._prompted(slices, asking, hint, beside, frame) if asking else seen
                 own = torch.stack([answer if one.asks else seen for one in asked])
-                each = self.sam_share * each + (1 - self.sam_share) * own
+                each = self.answers.logits(each, own, [one.asks for one in asked])
                 self._check_finite(each)
                 score = float(_expected_overlap(each).min())
             each = each.cpu()

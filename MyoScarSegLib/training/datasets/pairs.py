@@ -4,7 +4,7 @@ Understood are, with any of the names below for the folders and endings:
 
 - ``images/a.nii.gz`` with ``labels/a.nii.gz`` (nnU-Net's ``imagesTr/a_0000.nii.gz`` with ``labelsTr/a.nii.gz``);
 - ``Case_P001/Images/Case_P001.nii.gz`` with ``Case_P001/Contours/Case_P001.nii.gz`` (EMIDEC's own);
-- ``a/image.nrrd`` with ``a/segmentation.seg.nrrd``, or several such in one folder by their names (ACDC's ``a_frame01.nii.gz`` with
+- ``a/image.nrrd`` with ``a/segmentation.seg.nrrd``, or several such by their names (ACDC's ``a_frame01.nii.gz`` with
   ``a_frame01_gt.nii.gz``);
 - ``a_lge.nii.gz`` with ``a_labels.nii.gz``.
 """

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, OutputError
+from MyoScarSegLib.segmentation.answers import METADATA_KEY, Answers
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.json_fields import to_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,12 +42,14 @@ class StartModel:
         checkpoint: of the start model.
         side, window_mm: of the windows that the new model looks at.
         preprocessing: id of the new model's.
+        answers: of the new model.
     """
 
     checkpoint: Checkpoint
     side: int
     window_mm: float
     preprocessing: str
+    answers: Answers
 
 
 def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
@@ -78,7 +83,8 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             network["context"] = ContextNetwork()
-    return network, StartModel(checkpoint, side, window_mm, preprocessing)
+    answers = Answers.of(checkpoint.metadata) if settings.answers == Answers() else settings.answers
+    return network, StartModel(checkpoint, side, window_mm, preprocessing, answers)
 
 
 def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Checkpoint:
@@ -96,7 +102,7 @@ def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Check
         preprocessing=start.preprocessing,
         side=start.side,
         window_mm=start.window_mm,
-        metadata={},
+        metadata={METADATA_KEY: json.dumps(to_json(start.answers))},
         notes=(),
     )
 
@@ -121,6 +127,7 @@ def save_model(path: Path, network: nn.ModuleDict, start: StartModel, license: s
         "high_percentile": str(NORMALIZATION.high_percentile),
         "input_side": str(start.side),
         "window_mm": str(start.window_mm),
+        METADATA_KEY: json.dumps(to_json(start.answers)),
         "program": __version__,
         "licence": license,
     }

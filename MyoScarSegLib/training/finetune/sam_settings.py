@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 from MyoScarSegLib.training.train_job import Augmentation, Mode
@@ -43,6 +44,7 @@ class SamSettings:
         patience: looks without a better figure after which the training stops; 0 for never.
         tensorboard: also write TensorBoard's event files.
         seed: of everything that is drawn.
+        answers: how the model puts its networks' answers together; where it is left as it is, as the start model does.
         loss: weights of the terms of the loss.
         prompting: shares of the kinds of prompts.
 
@@ -69,6 +71,7 @@ class SamSettings:
     patience: Index = 0
     tensorboard: bool = False
     seed: Index = 0
+    answers: Answers = field(default_factory=Answers)
     loss: LossWeights = field(default_factory=LossWeights)
     prompting: Prompting = field(default_factory=Prompting)
 
