@@ -85,6 +85,10 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
         metavar="NAME|CARD",
         help="train as that model was (start, settings, seed, split); what is said beside it goes before",
     )
+    if kind == "sam":
+        parser.add_argument(
+            "--anatomy", type=Path, metavar="FOLDER", help="studies with labeled ventricles (ACDC's cine) to learn first"
+        )
     parser.add_argument("--start", metavar="NAME|PATH", help=f"model to start from (the default one{fresh})")
     parser.add_argument("--name", help="of the new model and its files")
     _add_augmentation(parser)

@@ -125,5 +125,5 @@ def provenance(job: TrainJob, used: JobData, limits: Sequence[str]) -> dict[str,
 
 def _without_places(job: TrainJob) -> dict[str, Any]:
     """The job without what says more of this computer than of the model."""
-    told = {name: value for name, value in to_json(job).items() if name not in ("data", "out", "split", "resume")}
+    told = {name: value for name, value in to_json(job).items() if name not in ("data", "out", "split", "anatomy", "resume")}
     return {**told, "start": None if job.start is None else Path(job.start).name}

@@ -65,6 +65,7 @@ class TrainJob:
         name: of the model that is made, and of its files; empty for ``segmenter`` or ``detector``.
         options: further settings by name.
         data_kind: of the data set, where its content does not tell.
+        anatomy: folder of studies, such as cine, with labeled ventricles, which a context network learns first; ``sam`` only.
         labels: what the values in its label files mean, where the data set does not say.
         patients: regular expression that finds the patient in names of files, where needed.
         license, citation: of the data, for the model card; None for what is known of the data.
@@ -90,6 +91,7 @@ class TrainJob:
     name: ModelName = ""
     options: Mapping[str, Option] = field(default_factory=dict)
     data_kind: str | None = None
+    anatomy: Path | None = None
     labels: str | None = None
     patients: str | None = None
     licence: str | None = None
@@ -112,6 +114,7 @@ class TrainJob:
         """The command that does the same, with DATA, OUT and SPLIT for the paths of this computer."""
         words = ["myoscarseg", "train", self.kind, "--data", "DATA", "-o", "OUT"]
         words += [] if self.split is None else ["--split", "SPLIT"]
+        words += [] if self.anatomy is None else ["--anatomy", "ANATOMY"]
         usual = {f.name: f.default for f in fields(self)} | {"name": self.part}
         for name in _COMMAND_OPTIONS:
             if (value := getattr(self, name)) != usual[name]:

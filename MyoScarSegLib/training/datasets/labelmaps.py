@@ -14,7 +14,7 @@ from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_l
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import class_named, says_scar
 from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, scar_only_unless_wall
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_emidecs_layout, stem
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.utils.files import read_json
 
@@ -23,6 +23,9 @@ LabelMap = Mapping[int, int]
 
 #: EMIDEC's own values are the classes.
 EMIDEC: LabelMap = {BACKGROUND: BACKGROUND, CAVITY: CAVITY, MYOCARDIUM: MYOCARDIUM, INFARCT: INFARCT, NO_REFLOW: NO_REFLOW}
+
+#: ACDC's: right ventricle, myocardium and cavity; no scar is drawn there.
+ACDC: LabelMap = {0: BACKGROUND, 1: BACKGROUND, 2: MYOCARDIUM, 3: CAVITY}
 
 #: A mask that is zero but for scar, by the value of its scar.
 BINARY: dict[int, LabelMap] = {value: {0: BACKGROUND, value: INFARCT} for value in (1, 255)}
@@ -83,6 +86,8 @@ def named_by_place(path: Path, values: Collection[int], root: Path | None = None
         return BINARY[1]
     if drawn <= set(EMIDEC) and in_emidecs_layout(path):
         return EMIDEC
+    if drawn <= set(ACDC) and in_acdcs_layout(path):
+        return ACDC
     if drawn == {1} and (path.parent / _RESULT).is_file():
         return BINARY[1]
     for folder in (path.parent, path.parent.parent):

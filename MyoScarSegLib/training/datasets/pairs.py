@@ -29,6 +29,7 @@ _OTHER_CHANNEL = re.compile(r"_000[1-9]$")
 
 
 _EMIDEC_CASE = re.compile(r"Case_[PNE]?\d+")
+_ACDC_LABELS = re.compile(r"patient\d+_frame\d+_gt")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def in_emidecs_layout(labels: Path) -> bool:
     """Whether a label file lies where EMIDEC has them: ``Case_P004/Contours/``, beside ``Case_P004/Images``."""
     case = labels.parent.parent
     return labels.parent.name == "Contours" and (case / "Images").is_dir() and _EMIDEC_CASE.fullmatch(case.name) is not None
+
+
+def in_acdcs_layout(labels: Path) -> bool:
+    """Whether a label file is named as in ACDC: ``patient001_frame01_gt``."""
+    return _ACDC_LABELS.fullmatch(stem(labels)) is not None
 
 
 def stem(path: Path) -> str:

@@ -7,6 +7,7 @@ import re
 from MyoScarSegLib.errors import StudyError
 
 _EMIDEC = re.compile(r"Case_([PNE]?\d+)", re.IGNORECASE)
+_ACDC = re.compile(r"(patient\d+)_frame\d+")
 _BEFORE_SLICE = re.compile(r"^(.+?)[_\-. ]*(?:slice|slc|sl)[_\-. ]*\d+", re.IGNORECASE)
 _BEFORE_LAST_NUMBER = re.compile(r"^(.*?)[_\-. ]*\d+\D*$")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -44,7 +45,7 @@ class PatientRule:
         pattern: a regular expression that is searched in the name; the patient is its group ``patient``, else its first group,
             else all that it matches. Without one: a slice's patient is its name up to ``_slice_`` and a number, else up to the
             last number (``A12_007`` and ``A12-slice3`` are ``A12``); a stack's patient is its whole name. EMIDEC's
-            ``Case_P004`` is ``P004`` in both.
+            ``Case_P004`` is ``P004`` in both, ACDC's ``patient001_frame01`` is ``patient001``.
 
     Raises:
         StudyError: the pattern is no regular expression.
@@ -100,5 +101,5 @@ def slice_number(name: str) -> int | None:
 
 
 def _plain(name: str) -> str:
-    match = _EMIDEC.fullmatch(name)
+    match = _EMIDEC.fullmatch(name) or _ACDC.fullmatch(name)
     return match[1] if match else name

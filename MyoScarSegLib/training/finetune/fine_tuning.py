@@ -8,8 +8,11 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -23,6 +26,7 @@ from MyoScarSegLib.training.finetune.training_processes import Processes, open_a
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
     Item,
+    TrainingSlice,
     context_window,
     epoch_order,
     phantom_slices_for_training,
@@ -45,22 +49,18 @@ HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
-CONTEXT, PROMPTS = "context", "prompts"
+ANATOMY, CONTEXT, PROMPTS = "anatomy", "context", "prompts"
 CONTEXT_BATCH = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
+_CONTEXT_SCAR_FREE = 1.0
+"""Slices without scar in an epoch of the context phase, at most, as a share of those with scar: it is where the network learns
+what is no scar."""
 _PHANTOMS_PER_SLICE = 0.4
 """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
 _CONTEXT_SETTINGS = (
-    "context_epochs",
-    "context_rate",
-    "augmentation",
-    "scar_free_share",
-    "phantoms",
-    "phantom_share",
-    "seed",
-    "loss",
-)
+    "anatomy_epochs", "context_epochs", "context_rate", "augmentation", "phantoms", "phantom_share", "seed", "loss",
+)  # fmt: skip
 
 
 @dataclass
@@ -69,11 +69,13 @@ class Patients:
 
     Attributes:
         training, validation: slices of whole patients, no patient in both.
+        anatomy: slices without scar whose ventricles are labeled, for the anatomy phase; none for no such phase.
         heart_of: finds the heart in a patient's slices, for those whose wall is not labeled.
     """
 
     training: Sequence[LabeledSlice]
     validation: Sequence[LabeledSlice] = ()
+    anatomy: Sequence[LabeledSlice] = ()
     heart_of: HeartOf | None = None
 
 
@@ -142,7 +144,8 @@ def fine_tune(
     hooks.stage("embedding")
     training = processes.together(lambda: Training(start, patients, settings, processes, cancel, hooks), cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
-    recipes = {CONTEXT: training.recipe(CONTEXT), PROMPTS: training.recipe(PROMPTS, looks=look is not None)}
+    looks = look is not None
+    recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, PROMPTS)}
     outcome = Outcome(out / f"{name}.safetensors", training.start, main_process=processes.main)
     outcome.best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, outcome.model, resume))
     log = None
@@ -175,6 +178,8 @@ def fine_tune(
         return done
 
     try:
+        if patients.anatomy and settings.anatomy_epochs and "context" in network:
+            network.load_state_dict(train(training.anatomy()).averaged.state_dict())
         if settings.context_epochs and "context" in network:
             network.load_state_dict(train(training.context(cancel)).averaged.state_dict())
         if settings.epochs:
@@ -219,33 +224,40 @@ class Training:
         if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
         self._validation = training_slices(patients.validation, heart_of)
+        self._anatomy = training_slices(patients.anatomy)
         phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
         self._phantoms = phantom_slices_for_training(settings.seed + 1, phantoms)
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
 
-    def _order(self, epoch: int) -> list[int]:
+    def _order(self, epoch: int, scar_free_share: float) -> list[int]:
         settings = self.settings
         return epoch_order(
             self._samples,
             len(self._phantoms),
-            scar_free_share=settings.scar_free_share,
+            scar_free_share=scar_free_share,
             phantom_share=settings.phantom_share,
             seed=(settings.seed, epoch, 3),
         )
+
+    def anatomy(self) -> Phase:
+        """The context network, on the ventricles of studies without scar."""
+        settings = self.settings
+
+        def order(epoch: int) -> list[int]:
+            return [int(n) for n in np.random.default_rng((settings.seed, epoch, 4)).permutation(len(self._anatomy))]
+
+        return Phase(
+            ANATOMY, settings.anatomy_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
+            order, self._context_item(self._anatomy, 4), self._context_loss, choose=False,
+        )  # fmt: skip
 
     def context(self, cancel: CancelToken | None = None) -> Phase:
         """The context network, on windows augmented anew every time."""
         from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start = self.settings, self.start
-        augmenter, plain = Augmenter(settings.augmentation, start.side), Augmenter("none", start.side)
-
-        def item(epoch: int, place: int, number: int) -> Item:
-            return context_window(self._all[number], augmenter, start.window_mm, (settings.seed, epoch, place, 1))
-
-        def loss(network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
-            return context_loss(network, items, settings, seeds)
+        plain = Augmenter("none", start.side)
 
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != settings.context_epochs):
@@ -254,8 +266,24 @@ class Training:
 
         return Phase(
             CONTEXT, settings.context_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
-            self._order, item, loss, validate, choose=False,
+            partial(self._order, scar_free_share=_CONTEXT_SCAR_FREE), self._context_item(self._all, 1), self._context_loss,
+            validate, choose=False,
         )  # fmt: skip
+
+    def _context_item(self, samples: Sequence[TrainingSlice], stream: int) -> Callable[[int, int, int], Item]:
+        """Draws a window of the samples; ``stream`` tells its seeds from those of other phases."""
+        from MyoScarSegLib.training.augmentation import Augmenter
+
+        settings, start = self.settings, self.start
+        augmenter = Augmenter(settings.augmentation, start.side)
+
+        def item(epoch: int, place: int, number: int) -> Item:
+            return context_window(samples[number], augmenter, start.window_mm, (settings.seed, epoch, place, stream))
+
+        return item
+
+    def _context_loss(self, network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
+        return context_loss(network, items, self.settings, seeds)
 
     def prompts(
         self,
@@ -293,7 +321,7 @@ class Training:
 
         return Phase(
             PROMPTS, settings.epochs, settings.batch, settings.seed, self._rates(),
-            self._order, item, loss, validate, patience=settings.patience,
+            partial(self._order, scar_free_share=settings.scar_free_share), item, loss, validate, patience=settings.patience,
         )  # fmt: skip
 
     def _cached_windows(
@@ -332,11 +360,11 @@ class Training:
             looks: whether the validation slices decide, too.
         """
         counted = to_json(replace(self.settings, tensorboard=False))
-        if phase == CONTEXT:
+        if phase in (ANATOMY, CONTEXT):
             counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
         digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
         digest.update(self.start.checkpoint.sha256.encode())
-        for sample in (*self._samples, *(self._validation if looks else ())):
+        for sample in (*self._anatomy, *self._samples, *(self._validation if looks else ())):
             digest.update(f"{sample.patient} {sample.index} {sample.image.shape}".encode())
             digest.update(f"{sample.center} {sample.pixel_mm} {sample.wall_known}".encode())
             digest.update(sample.image.tobytes())

@@ -12,6 +12,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.finetune.fine_tuning import HeartOf, Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -64,12 +65,13 @@ def run_sam(
     hooks.stage("reading")
     used = read_job_data(job, manifest, progress, cancel, hooks.data)
     used.split.write(manifest)
+    anatomy = [] if job.anatomy is None else read_dataset(job.anatomy, progress=progress, cancel=cancel).slices
     detector = load_detector(device=job.device)
     validation = _Validation(job, used.validation, detector, progress, cancel, hooks)
     card = _Card(job, used, settings)
     outcome = fine_tune(
         start,
-        Patients(used.training, used.validation, heart_finder(detector)),
+        Patients(used.training, used.validation, anatomy, heart_finder(detector)),
         settings,
         job.out,
         look=validation.look if used.validation else None,

@@ -20,18 +20,20 @@ NotNegative = Annotated[float, Limits(0)]
 class SamSettings:
     """What can be set for a training, beside the data; it goes into the model card.
 
-    A training has up to two phases. In the *context* one the context network learns to name every pixel's tissue, without
-    prompts and with them. In the *prompts* one SAM learns to answer prompts.
+    A training has up to three phases. In the *context* one the context network learns to name every pixel's tissue, without
+    prompts and with them; in the *anatomy* one before it does so on studies that show ventricles and no scar, where there are
+    such. In the *prompts* one SAM learns to answer prompts.
 
     Attributes:
         mode: what learns in the prompts phase: ``decoder`` SAM but its image encoder, whose embeddings of ``copies``
             augmented copies of each slice are kept on disk; ``full`` all of it.
         context_epochs: passes over all slices in the context phase, in which a start model without context network gets one;
             0 for neither.
+        anatomy_epochs: passes over the slices of the anatomy phase.
         epochs: passes over all slices in the prompts phase.
         augmentation: how far pictures are varied, by name.
         copies: augmented copies of each slice whose embeddings are cached in ``decoder`` mode.
-        scar_free_share: scar-free slices in an epoch, at most, as a share of those with scar.
+        scar_free_share: scar-free slices in an epoch of the prompts phase, at most, as a share of those with scar.
         phantoms: number of phantom slices to draw from, at most four for ten real ones.
         phantom_share: phantom slices in an epoch, as a share of the real ones.
         batch: slices per step of the prompts phase.
@@ -54,6 +56,7 @@ class SamSettings:
 
     mode: Mode = "decoder"
     context_epochs: Index = 45
+    anatomy_epochs: Index = 8
     epochs: Index = 12
     augmentation: Augmentation = "standard"
     copies: Count = 4
