@@ -31,7 +31,7 @@ HEAVY = {
 }
 # Classes of layers have to inherit from torch's; only functions that build networks import these modules.
 NETWORKS = (
-    "MyoScarSegLib.segmentation.detail",
+    "MyoScarSegLib.segmentation.context",
     "MyoScarSegLib.segmentation.mask_decoder",
 )
 PROBE = """

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.segmentation import Segmenter
-from MyoScarSegLib.segmentation.detail import DetailBranch
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, voxels_of_rings
 from Testing.support.sam_factory import litemedsam_state
+from Testing.support.tiny_training import own_state
 
 OVERLOOKED = (10, 12, 20, 16)
 
@@ -41,10 +40,7 @@ class MappedSegmenter(Segmenter):
 
 
 def own_checkpoint() -> Checkpoint:
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        branch = {f"detail.{key}": value for key, value in DetailBranch(8).state_dict().items()}
-    return Checkpoint("own", "d" * 64, litemedsam_state() | branch, "litemedsam", "myoscarseg-1", 32, window_mm=40.0)
+    return Checkpoint("own", "d" * 64, own_state(), "litemedsam", "myoscarseg-1", 32, window_mm=40.0)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
             {"image_encoder": encoder, "prompt_encoder": _prompt_encoder(side, stride), "mask_decoder": _mask_decoder()}
         )
         model.update(build_context(state))
-    except (KeyError, AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
+    except (LookupError, AssertionError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"The tensors do not describe a whole {architecture} network: {error!r}.") from error
     _load(model, state, architecture)
     return model.eval().requires_grad_(False)

@@ -22,26 +22,24 @@ from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS
 
 WIDTHS = (24, 48, 96, 128, 160)
 """Channels of each level, the finest first. The shipped models have these."""
-_DROPPED = 0.2
-"""Share of the coarsest channels that a training step leaves out: patients are few."""
 
 
 class ContextNetwork(nn.Module):
     """A U-Net of five levels with instance normalization, for which neither batch size nor contrast matters.
 
-    Args:
+    Attributes:
         widths: channels of each level, the finest first.
     """
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
+        self.widths = widths
         inputs = (len(SLICES) + len(PROMPT_MAPS), *widths[:-1])
         self.down = nn.ModuleList(_block(a, b) for a, b in zip(inputs, widths, strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairwise(widths))
         self.join = nn.ModuleList(_block(2 * width, width) for width in widths[:-1])
         self.tissue = nn.Conv2d(widths[0], len(TISSUES), 1)
         self.coarse_tissue = nn.Conv2d(widths[1], len(TISSUES), 1)
-        self.drop = nn.Dropout2d(_DROPPED)
 
     def forward(self, slices: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
         """Logits of the tissues, ``[batch, 4, rows, columns]``.
@@ -53,14 +51,23 @@ class ContextNetwork(nn.Module):
         """
         return self.layers(slices, maps)[0]
 
-    def layers(self, slices: torch.Tensor, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of the tissues, and those at half the resolution (for training)."""
+    def layers(
+        self, slices: torch.Tensor, maps: torch.Tensor, factors: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the tissues, and those at half the resolution (for training).
+
+        Args:
+            slices, maps: as above.
+            factors: ``[batch, widths[-1]]`` of the coarsest channels, by which a training step leaves some out.
+        """
         x = torch.cat([slices * 2 - 1, maps], dim=1)
         kept = []
         for level, block in enumerate(self.down):
             x = block(functional.max_pool2d(x, 2) if level else x)
             kept.append(x)
-        x = coarse = self.drop(x)
+        if factors is not None:
+            x = x * factors[:, :, None, None]
+        coarse = x
         for level in reversed(range(len(self.join))):
             x = self.join[level](torch.cat([self.up[level](x), kept[level]], dim=1))
             if level == 1:

@@ -279,7 +279,7 @@ def test_a_training_that_goes_on_from_its_checkpoint_has_one_curve(tmp_path):
 
 def test_each_phase_has_its_curves(tmp_path):
     path = tmp_path / "log.jsonl"
-    write_log(path, *epoch(1, 0.1, "dense"), *epoch(2, 0.2, "dense"), *epoch(1, 0.5))
+    write_log(path, *epoch(1, 0.1, "context"), *epoch(2, 0.2, "context"), *epoch(1, 0.5))
     reader = CurveReader(path)
     reader.read()
     assert reader.values[END_TO_END] == [(1.0, 0.5)]

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from MyoScarSegLib.segmentation.detail import DetailBranch, Refiner
+from MyoScarSegLib.segmentation.context import ContextNetwork
+from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
-from MyoScarSegLib.training.finetune.objective import StepLoss, dense_loss
+from MyoScarSegLib.training.finetune.objective import StepLoss, context_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
-from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
+from MyoScarSegLib.training.finetune.training_slices import context_window, training_slices
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.labeled_factory import labels
@@ -27,9 +28,10 @@ from Testing.support.tiny_models import OWN_METADATA
 
 SIDE = 32
 WINDOW_MM = 45.0
+WIDTHS = (4, 6, 8, 8, 8)
 SETTINGS = SamSettings(
     mode="full",
-    dense_epochs=0,
+    context_epochs=0,
     epochs=2,
     phantoms=0,
     batch=2,
@@ -47,18 +49,22 @@ def slices_of(patient: str, seed: int, count: int = 3, *, scar: bool = True) -> 
     return [LabeledSlice(patient, k, images[k].astype(np.float32), tissue[k], (1.4, 1.4)) for k in range(count)]
 
 
-def write_start(path: Path, *, branch: bool = True, seed: int = 0) -> Path:
-    """A LiteMedSAM with random weights that looks at 32 x 32 windows, with a narrow detail branch and refiner or without."""
+def own_state(seed: int = 0) -> dict[str, torch.Tensor]:
+    """Tensors of a model of ours for 32 x 32 windows: LiteMedSAM's, and those of a narrow context network; all random."""
+    return litemedsam_state(seed) | {
+        f"context.{key}": value for key, value in context_network(seed)["context"].state_dict().items()
+    }
+
+
+def write_start(path: Path, *, context: bool = True, seed: int = 0, **more: str) -> Path:
+    """A LiteMedSAM with random weights that looks at 32 x 32 windows, with a narrow context network or without.
+
+    ``more`` goes into the file's metadata.
+    """
     from safetensors.torch import save_file
 
-    state = litemedsam_state(seed)
-    if branch:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            detail = DetailBranch(4)
-            parts = {"detail": detail, "refiner": Refiner(detail.channels, 4)}
-        state |= {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
-    metadata = {**OWN_METADATA, "input_side": str(SIDE), "window_mm": str(WINDOW_MM)}
+    state = own_state(seed) if context else litemedsam_state(seed)
+    metadata = {**OWN_METADATA, "input_side": str(SIDE), "window_mm": str(WINDOW_MM), **more}
     save_file({key: value.contiguous() for key, value in state.items()}, str(path), metadata)
     return path
 
@@ -72,11 +78,11 @@ def network_of(path: Path) -> nn.ModuleDict:
     return build(checkpoint.state, checkpoint.side)
 
 
-def branch_network(seed: int = 0) -> nn.ModuleDict:
-    """A narrow detail branch alone, which learns in milliseconds."""
+def context_network(seed: int = 0) -> nn.ModuleDict:
+    """A narrow context network alone, which learns in milliseconds."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.ModuleDict({"image_encoder": nn.Identity(), "detail": DetailBranch(4)})
+        return nn.ModuleDict({"image_encoder": nn.Identity(), "context": ContextNetwork(WIDTHS)})
 
 
 def tensors_of(path: Path) -> dict[str, torch.Tensor]:
@@ -89,14 +95,13 @@ def tensors_of(path: Path) -> dict[str, torch.Tensor]:
 Loss = Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLoss]
 
 
-def tissue_loss(network: nn.ModuleDict, items: Sequence[Any], seeds: Sequence[Sequence[int]]) -> StepLoss:
-    """The loss of the dense phase."""
-    del seeds
-    return dense_loss(network, items)
+def phase_loss(network: nn.ModuleDict, items: Sequence[Any], seeds: Sequence[Sequence[int]]) -> StepLoss:
+    """The loss of the context phase."""
+    return context_loss(network, items, SETTINGS, seeds)
 
 
 class TinyPhase:
-    """A dense phase of three epochs of three steps, the last of them with a single window.
+    """A context phase of three epochs of three steps, the last of them with a single window.
 
     Attributes:
         kept: scores or numbers of the weights that were kept, in order.
@@ -109,15 +114,15 @@ class TinyPhase:
         self.messages: list[str] = []
         self._samples = training_slices(slices_of("a", 1, 4) + slices_of("b", 2))
         self._augmenter = Augmenter("none", SIDE)
-        usual: dict[str, Any] = {"epochs": 3, "batch": 3, "seed": 4, "rates": {"detail": 1e-2}, "loss": tissue_loss}
-        self.phase = Phase(name="dense", order=self._order, item=self._item, **usual | changes)
+        usual: dict[str, Any] = {"epochs": 3, "batch": 3, "seed": 4, "rates": {"context": 1e-2}, "loss": phase_loss}
+        self.phase = Phase(name="context", order=self._order, item=self._item, **usual | changes)
         self.steps = 3 * self.phase.epochs
 
     def _order(self, epoch: int) -> list[int]:
         return [int(n) for n in np.random.default_rng(epoch).permutation(len(self._samples))]
 
     def _item(self, epoch: int, place: int, number: int) -> Any:
-        return windowed(self._samples[number], self._augmenter, WINDOW_MM, (epoch, place))
+        return context_window(self._samples[number], self._augmenter, WINDOW_MM, (epoch, place))
 
     def run(
         self,
@@ -130,7 +135,7 @@ class TinyPhase:
     ) -> PhaseTraining:
         """Train a fresh network; ``stop_at`` cancels when that step is reported."""
         token = cancel or CancelToken()
-        network = branch_network()
+        network = context_network()
 
         def progress(done: int, total: int, message: str) -> None:
             self.messages.append(f"{done}/{total} {message}")
@@ -160,6 +165,25 @@ class TinyPhase:
 def weights(network: nn.Module) -> torch.Tensor:
     """All tensors of a network in one."""
     return torch.cat([value.detach().flatten().float() for value in network.state_dict().values()])
+
+
+def assert_learned_alike(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Two context networks, by their :func:`weights`, learned the same from the same start, in sums of another order.
+
+    Not by the weights themselves: those that hardly count have gradients of nothing but rounding, which AdamW makes as large as
+    others.
+    """
+    learned = answers(expected) - answers(weights(context_network()))
+    assert (answers(found) - answers(expected)).norm() < 0.02 * learned.norm()
+
+
+def answers(of: torch.Tensor) -> torch.Tensor:
+    """What the context network with these :func:`weights` says of some noise."""
+    network = context_network()["context"].requires_grad_(False)
+    torch.nn.utils.vector_to_parameters(of, network.parameters())
+    generator = torch.Generator().manual_seed(0)
+    slices = torch.rand(4, 3, SIDE, SIDE, generator=generator)
+    return network(slices, prompt_maps(SIDE, [(8, 8, 20, 22)], [(12, 12, 1), (24, 20, 0)])[None].expand(4, -1, -1, -1))
 
 
 def entries(log: Path) -> list[dict[str, Any]]:

@@ -15,11 +15,12 @@ import torch
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from Testing.support.tiny_training import SETTINGS, TinyPhase, slices_of, tissue_loss, weights
+from MyoScarSegLib.utils import device
+from Testing.support.tiny_training import SETTINGS, TinyPhase, phase_loss, slices_of, weights
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
-DECODER = replace(SETTINGS, mode="decoder", detail=False, epochs=1, batch=3)
+DECODER = replace(SETTINGS, mode="decoder", epochs=1, batch=3)
 # One window a step, and a third of them have no prompt.
 UNPROMPTED = replace(DECODER, batch=1, prompting=replace(DECODER.prompting, empty=0.0, ventricle=0.0))
 
@@ -46,7 +47,7 @@ def memory(folder: Path, rank: int) -> Any:
         asked.append(len(items))
         if rank == 1 and len(items) > 2:
             raise RuntimeError(NO_MEMORY)
-        return tissue_loss(network, items, seeds)
+        return phase_loss(network, items, seeds)
 
     done = TinyPhase(folder, batch=7, loss=loss).run()
     torch.save(weights(done.network), folder / f"weights-{rank}")
@@ -57,7 +58,7 @@ def no_memory(folder: Path, rank: int) -> Any:
     def loss(network: Any, items: Any, seeds: Any) -> Any:
         if rank == 1:
             raise RuntimeError(NO_MEMORY)
-        return tissue_loss(network, items, seeds)
+        return phase_loss(network, items, seeds)
 
     return said(TinyPhase(folder, loss=loss).run)
 
@@ -117,7 +118,7 @@ def killed(folder: Path, rank: int) -> Any:
     def loss(network: Any, items: Any, seeds: Any) -> Any:
         if rank == 1:
             os._exit(7)
-        return tissue_loss(network, items, seeds)
+        return phase_loss(network, items, seeds)
 
     began = time.monotonic()
     return {"said": said(TinyPhase(folder, loss=loss).run), "seconds": time.monotonic() - began}
@@ -134,6 +135,7 @@ def said(work: Callable[[], Any]) -> str:
 def main() -> None:
     """Everything, one after the other; what each gave is written as soon as it is known."""
     folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+    device._native_format = lambda _: torch.float32  # accelerate keeps one precision as long as several processes live
     torch.set_num_threads(1)
     for scene in (same, cancelled, memory, no_memory, failure, full_disk, looks, whole, unprompted, killed):
         own = folder / scene.__name__

@@ -63,12 +63,12 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
 def test_steps_and_ends_of_epochs_are_told_apart_and_a_small_last_batch_counts_less(monkeypatch):
     clock = iter([0.0, 0.0, 1.0, 3.0, 17.0, 21.0])
     monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
-    watch = pace._Watch(9.0, ("prompts", "dense", "Preparing"), 2, None)
+    watch = pace._Watch(9.0, ("prompts", "context", "Preparing"), 2, None)
     watch(1, 1, "Preparing the windows")
     for step in (1, 2, 3, 4):  # two epochs of five windows in batches of four
         watch(step, 4, f"prompts, step {step}")
     assert watch.steps("prompts", 4, epochs=2, windows=5) == pytest.approx((3.0, 2.0))
-    assert watch.steps("dense", 4, epochs=1, windows=5) == (0.0, 0.0)
+    assert watch.steps("context", 4, epochs=1, windows=5) == (0.0, 0.0)
 
 
 def test_every_stage_has_its_part_and_the_line_tells_all(measured):

@@ -21,15 +21,15 @@ def test_one_line_for_every_step_and_epoch(tmp_path):
         ("step", 2, 4), ("step", 2, 5), ("step", 2, 6), ("epoch", 2, 6),
     ]  # fmt: skip
     steps = [e for e in lines if e["event"] == "step"]
-    assert all(e["phase"] == "dense" and e["steps"] == 6 and e["loss"] > 0 and e["tissue"] > 0 and e["rate"] > 0 for e in steps)
+    assert all(e["phase"] == "context" and e["steps"] == 6 and e["loss"] > 0 and e["tissue"] > 0 and e["rate"] > 0 for e in steps)
     assert steps[-1]["seconds_left"] == 0 and steps[0]["seconds_left"] > 0
     assert [e["time"] for e in lines] == sorted(e["time"] for e in lines)
     for n, epoch in enumerate(e for e in lines if e["event"] == "epoch"):
         assert epoch["loss"] == pytest.approx(sum(e["loss"] for e in steps[3 * n : 3 * n + 3]) / 3, rel=1e-4)
-    assert tiny.messages[-1].startswith("6/6 dense: epoch 2 of 2, loss ")
+    assert tiny.messages[-1].startswith("6/6 context: epoch 2 of 2, loss ")
 
 
-@pytest.mark.parametrize("torn", [b'{"event": "step", "phase": "den', b"\xff\xfe\x00\x00", b"[1, 2", b"17\n"])
+@pytest.mark.parametrize("torn", [b'{"event": "step", "phase": "con', b"\xff\xfe\x00\x00", b"[1, 2", b"17\n"])
 def test_a_torn_last_line_is_dropped_when_the_training_goes_on(tmp_path, torn):
     whole = TinyPhase(tmp_path / "whole", epochs=2)
     whole.run()
@@ -58,14 +58,14 @@ def test_what_will_be_done_again_is_dropped(tmp_path):
 def test_events_of_other_phases_are_kept(tmp_path):
     log = StepLog(tmp_path / "log", keep=False)
     log.event(event="embeddings", made=3)
-    log.step("dense", 7, 7, 1, {"loss": 0.5}, rate=1.0, seconds_left=0)
-    log.epoch("dense", 1, {"loss": 0.5})
+    log.step("context", 7, 7, 1, {"loss": 0.5}, rate=1.0, seconds_left=0)
+    log.epoch("context", 1, {"loss": 0.5})
     log.step("prompts", 1, 7, 1, {"loss": 0.25}, rate=1.0, seconds_left=0)
     again = StepLog(tmp_path / "log", keep=True)
     again.continue_at("prompts", 0, 0)
-    assert [e["phase"] for e in entries(tmp_path / "log")] == ["dense", "dense"]
+    assert [e["phase"] for e in entries(tmp_path / "log")] == ["context", "context"]
     assert '"made": 3' in (tmp_path / "log").read_text()
-    assert again.epochs() == [{"phase": "dense", "epoch": 1, "loss": 0.5}]
+    assert again.epochs() == [{"phase": "context", "epoch": 1, "loss": 0.5}]
 
 
 def test_a_new_training_begins_a_new_log(tmp_path):
@@ -76,8 +76,10 @@ def test_a_new_training_begins_a_new_log(tmp_path):
 
 def test_figures_that_are_no_numbers_are_null(tmp_path):
     log = StepLog(tmp_path / "log", keep=False)
-    log.epoch("dense", 1, {"loss": float("nan"), "score": float("inf")})
-    assert entries(tmp_path / "log") == [{"event": "epoch", "phase": "dense", "epoch": 1, "step": 0, "loss": None, "score": None}]
+    log.epoch("context", 1, {"loss": float("nan"), "score": float("inf")})
+    assert entries(tmp_path / "log") == [
+        {"event": "epoch", "phase": "context", "epoch": 1, "step": 0, "loss": None, "score": None}
+    ]
 
 
 def test_a_log_that_cannot_be_written_is_an_error(tmp_path):
@@ -95,12 +97,12 @@ def test_tensorboard_is_written_if_asked_for(tmp_path):
 
     log = StepLog(tmp_path / "log", keep=False, tensorboard=tmp_path / "board")
     for step in (1, 2):
-        log.step("dense", step, 2, 1, {"loss": 1 / step}, rate=1.0, seconds_left=0)
-    log.epoch("dense", 1, {"loss": 0.75})
+        log.step("context", step, 2, 1, {"loss": 1 / step}, rate=1.0, seconds_left=0)
+    log.epoch("context", 1, {"loss": 0.75})
     log.close()
     found = EventAccumulator(str(tmp_path / "board")).Reload()
-    assert [(e.step, e.value) for e in found.Scalars("dense/loss")] == [(1, 1.0), (2, 0.5)]
-    assert [e.value for e in found.Scalars("dense_epoch/loss")] == [0.75]
+    assert [(e.step, e.value) for e in found.Scalars("context/loss")] == [(1, 1.0), (2, 0.5)]
+    assert [e.value for e in found.Scalars("context_epoch/loss")] == [0.75]
 
 
 def test_without_tensorboard_it_says_what_to_install(tmp_path, monkeypatch):

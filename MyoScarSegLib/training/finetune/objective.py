@@ -26,6 +26,8 @@ _SCAR = 0.5
 """Weight of the scar mask's own loss beside that of the tissues."""
 _CONTEXT_SMOOTH_PX = 100.0
 """Of the Dice losses of the context network: about the scar of a slice, so that slices count as in the Dice of a stack."""
+_DROPPED = 0.2
+"""Share of the context network's coarsest channels that a step leaves out of each window: patients are few."""
 _SCORE = 0.05
 """Weight of SAM's own estimate of its overlap, which must not cost masks."""
 
@@ -48,7 +50,8 @@ def context_loss(
 ) -> StepLoss:
     """The context network's tissues, without prompts and with prompts that correct its own answers.
 
-    Each window's prompts are drawn from its own seed, so the loss does not depend on how windows are dealt to steps.
+    Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows are
+    dealt to steps.
 
     Args:
         network: with a context network.
@@ -63,7 +66,6 @@ def context_loss(
     context: Any = network["context"]
     slices = torch.stack([i.image for i in items])
     asked = [ContextPrompts.of(item, seed) for item, seed in zip(items, seeds, strict=True)]
-    context.eval()
     while any(one.turns for one in asked):
         active = [n for n, one in enumerate(asked) if one.turns]
         with torch.no_grad():
@@ -71,8 +73,8 @@ def context_loss(
             probability = context(slices[active], maps).float().softmax(1)[:, TISSUES.index("scar")]
         for n, answer in zip(active, probability, strict=True):
             asked[n].correct(answer)
-    context.train()
-    tissue, coarse = context.layers(slices, torch.stack([one.maps() for one in asked]).to(slices))
+    factors = torch.stack([_dropout(seed, context.widths[-1]) for seed in seeds]).to(slices)
+    tissue, coarse = context.layers(slices, torch.stack([one.maps() for one in asked]).to(slices), factors)
     wanted = torch.stack([torch.from_numpy(one.tissue) for one in asked]).to(slices.device)
     known = torch.tensor([i.wall_known for i in items], device=slices.device)
     fine_loss = tissue_loss(tissue, wanted, known, _CONTEXT_SMOOTH_PX)
@@ -108,9 +110,10 @@ def prompts_loss(
 
     images = torch.stack([i.image for i in items])
     features = [i.features for i in items]
-    cached = [f for f in features if f is not None]
+    # To float32 one by one: the processor's autocast cannot stack what is cached in float16.
+    cached = [f.float() for f in features if f is not None]
     if len(cached) == len(items):
-        encoded = torch.stack(cached).float()
+        encoded = torch.stack(cached)
     else:
         encoded = network["image_encoder"](encoder_input(images, preprocessing(recipe)))
     total = encoded.new_zeros(())
@@ -140,6 +143,14 @@ def prompts_loss(
         answers = logits.detach().float().cpu().numpy()
         current = [p for n, p in enumerate(current) if p.turns > turn + 1 and p.correct(answers[n])]
     return StepLoss(total, sums)
+
+
+def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:
+    """Factors of the coarsest channels: 0 for those left out; the others make up for them."""
+    import torch
+
+    kept = np.random.default_rng([len(seed), *seed]).random(channels) >= _DROPPED
+    return torch.from_numpy(kept / (1 - _DROPPED))
 
 
 def _score_error(logits: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

@@ -134,5 +134,5 @@ def _to_device(item: Any, device: torch.device) -> Any:
     if device.type == "cpu":
         return item
     features = None if item.features is None else item.features.to(device, non_blocking=True)
-    moved = {name: getattr(item, name).to(device) for name in ("image", "heart", "targets")}
+    moved = {name: getattr(item, name).to(device) for name in ("image", "targets")}
     return replace(item, **moved, features=features)

@@ -15,7 +15,7 @@ from MyoScarSegLib.training.finetune import loop
 from MyoScarSegLib.training.finetune.loop import rate_factor
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.tiny_training import TinyPhase, branch_network, entries, tissue_loss, weights
+from Testing.support.tiny_training import TinyPhase, assert_learned_alike, context_network, entries, phase_loss, weights
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_a_crash_while_the_checkpoint_is_written_leaves_the_last_one(
         tiny.phase = replace(tiny.phase, validate=lambda epoch, averaged: broken.setattr(place, name, crash))
         tiny.run(resume=True)
     assert tiny.checkpoint.read_bytes() == before
-    assert {p.name for p in tmp_path.iterdir()} == {"dense.checkpoint", "log.jsonl"}, "nothing half written is left"
+    assert {p.name for p in tmp_path.iterdir()} == {"context.checkpoint", "log.jsonl"}, "nothing half written is left"
     tiny.phase = replace(tiny.phase, validate=None)
     assert_same(tiny, tiny.run(resume=True), uninterrupted)
 
@@ -167,7 +167,7 @@ def test_when_memory_runs_out_the_step_is_divided(tmp_path, uninterrupted):
 
     def small_memory(network, items, seeds):
         asked.append(len(items))
-        loss = tissue_loss(network, items, seeds)
+        loss = phase_loss(network, items, seeds)
         if len(items) > 1:
             loss.total.backward()  # what an attempt has left in the gradients must not count
             raise NO_MEMORY
@@ -176,7 +176,7 @@ def test_when_memory_runs_out_the_step_is_divided(tmp_path, uninterrupted):
     tiny = TinyPhase(tmp_path, loss=small_memory)
     network = tiny.run().network
     assert asked[:3] == [3, 2, 1] and set(asked[2:]) == {1}, "once divided it stays so"
-    torch.testing.assert_close(weights(network), uninterrupted[0], atol=2e-4, rtol=1e-3)
+    assert_learned_alike(weights(network), uninterrupted[0])
     assert losses_in(entries(tiny.log)) == pytest.approx(losses_in(uninterrupted[2]), rel=1e-3)
 
 
@@ -206,7 +206,7 @@ def test_without_averaging_the_last_network_is_kept(tmp_path, monkeypatch):
 
 def test_averaged_weights_follow_the_network(uninterrupted):
     last, averaged, _ = uninterrupted
-    start = weights(branch_network())
+    start = weights(context_network())
     assert not torch.equal(last, averaged)
     assert (averaged - last).norm() < (start - last).norm()
 
@@ -263,12 +263,12 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     steps: list[int] = []
 
     def breaks(network, items, seeds):
-        loss = tissue_loss(network, items, seeds)
+        loss = phase_loss(network, items, seeds)
         steps.append(1)
         return replace(loss, total=loss.total * math.inf) if len(steps) > 4 else loss
 
     tiny = TinyPhase(tmp_path, loss=breaks)
-    with pytest.raises(ModelError, match="epoch 2 of the phase dense: the loss is not finite"):
+    with pytest.raises(ModelError, match="epoch 2 of the phase context: the loss is not finite"):
         tiny.run()
     assert len(tiny.kept) == 1 and tiny.checkpoint.is_file(), "what the first epoch gave is left"
 
@@ -278,8 +278,8 @@ def test_bfloat16_learns_on_a_processor(tmp_path):
     seen: set[torch.dtype] = set()
 
     def loss(network, items, seeds):
-        network["detail"].tissue.register_forward_hook(lambda module, given, made: seen.add(made.dtype))
-        return tissue_loss(network, items, seeds)
+        network["context"].tissue.register_forward_hook(lambda module, given, made: seen.add(made.dtype))
+        return phase_loss(network, items, seeds)
 
     tiny.phase = replace(tiny.phase, loss=loss)
     tiny.run(precision="bf16")
@@ -292,8 +292,8 @@ def test_two_trainings_of_one_process_may_differ_in_precision(tmp_path):
     seen: list[torch.dtype] = []
 
     def loss(network, items, seeds):
-        seen.append(network["detail"].tissue(torch.ones(1, 4, 2, 2)).dtype)
-        return tissue_loss(network, items, seeds)
+        seen.append(network["context"].tissue(torch.ones(1, 4, 2, 2)).dtype)
+        return phase_loss(network, items, seeds)
 
     for precision in ("bf16", "no"):
         TinyPhase(tmp_path / precision, epochs=1, batch=7, loss=loss).run(precision=precision)

@@ -54,7 +54,7 @@ def bare_tensor(path: Path) -> None:
 @pytest.mark.parametrize("damage", [truncated, flipped, one_bit, emptied, someone_elses, bare_tensor])
 def test_a_damaged_checkpoint_is_refused(stopped, damage):
     damage(stopped.checkpoint)
-    with pytest.raises(ModelError, match=r"dense\.checkpoint is damaged and cannot be gone on from\. Train anew"):
+    with pytest.raises(ModelError, match=r"context\.checkpoint is damaged and cannot be gone on from\. Train anew"):
         stopped.run(resume=True)
 
 
@@ -97,15 +97,15 @@ class Dangerous:
 
 @pytest.mark.parametrize("save", [torch.save, lambda document, path: path.write_bytes(pickle.dumps(document))])
 def test_nothing_in_a_checkpoint_is_run(tmp_path, save):
-    save({"format": 1, "recipe": "this", "state": Dangerous(tmp_path / "ran")}, tmp_path / "dense.checkpoint")
+    save({"format": 1, "recipe": "this", "state": Dangerous(tmp_path / "ran")}, tmp_path / "context.checkpoint")
     with pytest.raises(ModelError, match="is damaged"):
-        read_state(tmp_path / "dense.checkpoint", "this")
+        read_state(tmp_path / "context.checkpoint", "this")
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_state_is_read_as_it_was_written(tmp_path):
     state = {"weights": {"a": torch.arange(3.0)}, "step": 3, "best": float("-inf"), "sums": {"loss": 0.1}, "done": False}
-    write_state(tmp_path / "deep" / "dense.checkpoint", "recipe", state)
-    found = read_state(tmp_path / "deep" / "dense.checkpoint", "recipe")
+    write_state(tmp_path / "deep" / "context.checkpoint", "recipe", state)
+    found = read_state(tmp_path / "deep" / "context.checkpoint", "recipe")
     assert torch.equal(found.pop("weights")["a"], state.pop("weights")["a"])
     assert found == state

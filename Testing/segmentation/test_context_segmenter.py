@@ -1,0 +1,387 @@
+"""Our own segmenter: SAM beside a network that sees three slices and the prompts, and what it promises about prompts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from MyoScarSegLib.errors import ModelError, PromptError
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.prompts import BESIDE, FAINT, Box, Point
+from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
+from MyoScarSegLib.segmentation.answers import METADATA_KEY
+from MyoScarSegLib.segmentation.architectures import TISSUES, build
+from MyoScarSegLib.segmentation.context import scar_logits
+from MyoScarSegLib.segmentation.mask_decoder import decode
+from MyoScarSegLib.segmentation.preprocessing import heart_contrast
+from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
+from MyoScarSegLib.segmentation.prompted_objects import PromptedObject
+from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
+from MyoScarSegLib.segmentation.segmenter import Prediction
+from MyoScarSegLib.study.normalization import normalize
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.support.pipeline_factory import BrightestDetector
+from Testing.support.sam_factory import litemedsam_state
+from Testing.support.tiny_training import context_network, own_state
+
+SIDE = 32
+ROWS, COLUMNS = 48, 40
+X0, Y0 = 4, 8
+"""Of the window of 32 mm around the heart, in a slice of 1 mm a pixel."""
+READERS, DETECTORS = Box(0, 9.0, 12.0, 25.0, 30.0), Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")
+CLICKS = [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
+THRESHOLDS = (0.01, 0.1, 0.5, 0.9, 0.99)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return own_state(3)
+
+
+def checkpoint(state: dict[str, torch.Tensor], **answers: object) -> Checkpoint:
+    metadata = {METADATA_KEY: json.dumps(answers)}
+    return Checkpoint("own", "0" * 64, state, "litemedsam", "myoscarseg-1", SIDE, window_mm=32.0, metadata=metadata)
+
+
+@pytest.fixture(scope="module")
+def segmenter(state) -> Segmenter:
+    return Segmenter(checkpoint(state, sam_share=0.3), device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def context(state) -> Segmenter:
+    """The context network alone, since SAM counts nothing."""
+    return Segmenter(checkpoint(state), device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def voxels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 900, (3, ROWS, COLUMNS)).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def image(voxels) -> SegmenterImage:
+    return SegmenterImage(voxels[1], (1.0, 1.0), (20.0, 24.0), voxels[0], voxels[2])
+
+
+def in_window(native: np.ndarray) -> np.ndarray:
+    return native[..., Y0 : Y0 + SIDE, X0 : X0 + SIDE]
+
+
+def unbounded(segmenter: Segmenter, image: SegmenterImage, *prompts: object) -> Prediction:
+    """What would be answered if prompts bounded nothing."""
+    with mock.patch.object(PromptedObject, "allowed", return_value=None):
+        return segmenter.predict(image, *prompts)
+
+
+def context_answer(network, stack, boxes=(), points=(), hint=None, looks=((), (3,))) -> torch.Tensor:
+    """Logarithms of the tissues' probabilities, put together from the parts that training uses."""
+    slices = torch.stack([torch.from_numpy(in_window(normalize(one))) for one in stack])[None]
+    placed = [(b.x0 - X0, b.y0 - Y0, b.x1 - X0, b.y1 - Y0) for b in boxes]
+    maps = prompt_maps(SIDE, placed, [(p.x - X0, p.y - Y0, float(p.positive)) for p in points], hint)[None]
+    with torch.inference_mode():
+        seen = [network(heart_contrast(slices).flip(axes), maps.flip(axes)).softmax(1).flip(axes) for axes in looks]
+    return torch.stack(seen).mean(0)[0].log()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_prediction_is_what_training_sees(state, image, share):
+    """The same window, neighbors, prompts and previous mask give the same logits in use and in training."""
+    hint = np.full(image.shape, -5, dtype=np.float32)
+    hint[10:30, 10:30] = np.random.default_rng(1).normal(0, 3, (20, 20))
+    segmenter = Segmenter(checkpoint(state, sam_share=share), device="cpu", precision="float32")
+    found = in_window(segmenter.predict(image, [READERS], CLICKS, hint).logits)
+
+    network = build(state, SIDE)
+    seen = torch.from_numpy(in_window(hint)).sigmoid()
+    own = scar_logits(context_answer(network["context"], image.stack, [READERS], CLICKS, seen))
+    clicks = np.array([(p.x - X0, p.y - Y0, float(p.positive)) for p in CLICKS])
+    with torch.inference_mode():
+        features = network["image_encoder"](
+            torch.from_numpy(in_window(normalize(image.voxels)))[None, None].expand(-1, 3, -1, -1)
+        )
+        box = (READERS.x0 - X0, READERS.y0 - Y0, READERS.x1 - X0, READERS.y1 - Y0)
+        sam = decode(network, features, [0], [box], [clicks], [None])[0][0]
+    expected = share * sam + (1 - share) * own
+    inside = np.s_[12 - Y0 : 30 - Y0, 9 - X0 : 25 - X0]
+    wrong = np.abs(found[inside] - expected.numpy()[inside]) > 1e-4
+    assert wrong.sum() == 2, "all pixels but those that were clicked on"
+
+
+def test_answers_are_calibrated_as_the_checkpoint_says(state, context, image):
+    calibrated = Segmenter(checkpoint(state, alone=[2.0, -0.5], asked=[0.5, 1.0]), device="cpu", precision="float32")
+    for box, slope, shift in ((DETECTORS, 2.0, -0.5), (READERS, 0.5, 1.0)):
+        plain, found = (in_window(unbounded(one, image, [box]).logits) for one in (context, calibrated))
+        np.testing.assert_allclose(found, slope * plain + shift, atol=1e-4)
+
+
+@pytest.mark.parametrize("said", ["{", '{"sam_share": 2}', '{"alone": [1.0]}', '{"asked": "no"}', '{"speed": 1}'])
+def test_answers_that_are_damaged_are_refused(state, said):
+    damaged = replace(checkpoint(state), metadata={METADATA_KEY: said})
+    with pytest.raises(ModelError, match="answers"):
+        Segmenter(damaged, device="cpu", precision="float32")
+
+
+def test_a_detectors_box_without_clicks_is_answered_by_what_is_seen_unasked(state, context, image):
+    unasked = scar_logits(context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3))))
+    found = context.predict(image, [DETECTORS]).logits
+    where = found > -20
+    assert where[12:30, 9:25].all()
+    np.testing.assert_allclose(in_window(found)[in_window(where)], unasked.numpy()[in_window(where)], atol=1e-4)
+    kept_on_a_hint = [[replace(DETECTORS, source=f"detector{hint}")] for hint in (FAINT, BESIDE)]
+    for boxes, points in (([READERS], []), ([DETECTORS], CLICKS), *((boxes, []) for boxes in kept_on_a_hint)):
+        assert np.abs(context.predict(image, boxes, points).logits - found)[13:27, 15:24].max() > 1e-3, "it was asked"
+
+
+def test_two_boxes_of_the_reader_are_asked_for_together(state, context, image):
+    first, second = Box(0, 8.0, 10.0, 18.0, 20.0), Box(0, 22.0, 22.0, 34.0, 36.0)
+    expected = scar_logits(context_answer(build(state, SIDE)["context"], image.stack, [first, second])).numpy()
+    found = in_window(context.predict(image, [first, second]).logits)
+    for box in (first, second):
+        inside = np.s_[int(box.y0) - Y0 : int(box.y1) - Y0, int(box.x0) - X0 : int(box.x1) - X0]
+        np.testing.assert_allclose(found[inside], expected[inside], atol=1e-4)
+    assert (
+        np.abs(context.predict(image, [first]).logits - context.predict(image, [first, second]).logits)[10:20, 8:18].max() > 1e-4
+    )
+
+
+def test_a_detectors_box_beside_the_readers_is_still_answered_unasked(context, image):
+    theirs = replace(DETECTORS, x0=26.0, x1=34.0)
+    alone, both = (context.predict(image, boxes).logits for boxes in ([theirs], [theirs, replace(READERS, x1=22.0)]))
+    np.testing.assert_allclose(both[12:30, 26:34], alone[12:30, 26:34], atol=1e-5)
+
+
+def test_an_edit_does_not_encode_again(segmenter, image):
+    segmenter.predict(image, [READERS])
+    misses = segmenter.cache.misses
+    segmenter.predict(image, [replace(READERS, x1=27.0)], [Point(0, 12.0, 13.0, True)])
+    segmenter.tissue(image)
+    assert segmenter.cache.misses == misses
+
+
+@pytest.mark.parametrize("neighbor", ["below", "above"])
+def test_a_changed_neighbor_makes_another_embedding(segmenter, image, neighbor):
+    segmenter.encode(image)
+    misses = segmenter.cache.misses
+    segmenter.encode(replace(image))
+    assert segmenter.cache.misses == misses
+    segmenter.encode(replace(image, **{neighbor: getattr(image, neighbor)[::-1].copy()}))
+    segmenter.encode(replace(image, **{neighbor: None}))
+    assert segmenter.cache.misses == misses + 2
+
+
+def test_neighbors_that_change_places_make_another_embedding(segmenter, image):
+    segmenter.encode(image)
+    misses = segmenter.cache.misses
+    segmenter.encode(replace(image, below=image.above, above=image.below))
+    assert segmenter.cache.misses == misses + 1
+
+
+def test_neighbors_are_looked_at(context, image):
+    alone = replace(image, below=None, above=None)
+    assert np.abs(context.tissue(alone) - context.tissue(image)).max() > 1e-3
+
+
+@pytest.mark.parametrize("missing", [("below",), ("above",), ("below", "above")])
+def test_the_slice_itself_stands_for_a_missing_neighbor(context, image, missing):
+    without = replace(image, **dict.fromkeys(missing))
+    doubled = replace(image, **dict.fromkeys(missing, image.voxels))
+    np.testing.assert_array_equal(context.tissue(without), context.tissue(doubled))
+    np.testing.assert_array_equal(context.predict(without, [READERS]).logits, context.predict(doubled, [READERS]).logits)
+
+
+def test_scar_that_was_confirmed_beside_is_looked_at_when_the_reader_asks(context, image):
+    beside = np.zeros(image.shape, bool)
+    beside[14:22, 12:20] = True
+    for box, heeded in ((READERS, True), (DETECTORS, False)):
+        plain, told = (context.predict(image, [box], beside=given).logits for given in (None, beside))
+        assert (np.abs(told - plain).max() > 1e-4) == heeded
+    with pytest.raises(PromptError):
+        context.predict(image, [READERS], beside=beside[1:])
+
+
+def test_scar_beside_is_looked_at_unasked_where_it_is_given(state, context, image):
+    beside = np.zeros(image.shape, bool)
+    beside[14:22, 12:20] = True
+    plain, misses = context.tissue(image), context.cache.misses
+    assert np.abs(context.tissue(image, beside) - plain).max() > 1e-4
+    np.testing.assert_array_equal(context.tissue(image), plain)
+    assert context.cache.misses == misses, "and nothing is encoded for that"
+
+
+def test_tissues_are_probabilities_on_the_native_grid(state, segmenter, image):
+    tissue = segmenter.tissue(image)
+    assert tissue.shape == (4, *image.shape)
+    np.testing.assert_allclose(tissue.sum(axis=0), 1, atol=1e-5)
+    assert (tissue[0, :Y0] > 0.999).all(), "where the network does not look there is background"
+    expected = context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3))).exp()
+    np.testing.assert_allclose(in_window(tissue), expected.numpy(), atol=1e-4)
+
+
+def test_sam_alone_has_no_tissue_map(image):
+    plain = Segmenter(replace(checkpoint(litemedsam_state()), sha256="1" * 64), device="cpu", precision="float32")
+    assert not plain.knows_tissue
+    with pytest.raises(ModelError, match="no map of tissues"):
+        plain.tissue(image)
+
+
+@pytest.mark.parametrize("lost", ["down.0.0.weight", "down.1.0.weight", "down.4.0.weight", "up.0.weight", "tissue.bias"])
+def test_a_torn_network_is_refused(state, lost):
+    torn = {key: value for key, value in state.items() if key != f"context.{lost}"}
+    with pytest.raises(ModelError, match=r"tensors? "):
+        build(torn, SIDE)
+
+
+def test_maps_show_the_prompts():
+    hint, beside = torch.rand(16, 16), torch.rand(16, 16)
+    drawn = prompt_maps(16, [(2.5, 3.0, 8.0, 9.25), (6.0, 8.0, 12.0, 12.0)], [(4.5, 6.5, 1.0), (10.5, 2.5, 0.0)], hint, beside)
+    maps = dict(zip(PROMPT_MAPS, drawn, strict=True))
+    assert maps["box"][5, 2] == 0.5 and maps["box"][9, 5] == 0.25 and maps["box"][8, 7] == 1
+    assert maps["box"].sum() == pytest.approx((8 - 2.5) * (9.25 - 3) + 6 * 4 - 2 * 1.25), "the union of both"
+    assert maps["positive"].argmax() == 6 * 16 + 4 and maps["negative"].argmax() == 2 * 16 + 10
+    assert maps["positive"].max() == maps["negative"].max() == 1
+    assert maps["has_box"].all() and maps["has_hint"].all()
+    assert torch.equal(maps["hint"], hint) and torch.equal(maps["beside"], beside)
+    assert not prompt_maps(16).any(), "nothing is asked"
+
+
+def test_a_checkpoint_without_context_network_leaves_the_masks_to_sam(state, image):
+    sam = {key: value for key, value in state.items() if not key.startswith("context.")}
+    found = Segmenter(replace(checkpoint(sam), sha256="1" * 64), device="cpu", precision="float32").predict(image, [READERS])
+    expected = Segmenter(checkpoint(state, sam_share=1.0), device="cpu", precision="float32").predict(image, [READERS])
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
+
+
+def test_contrast_is_the_hearts_and_not_the_fats():
+    window = torch.full((1, 3, 64, 64), 0.98)
+    y, x = torch.meshgrid(torch.arange(64) + 0.5 - 32, torch.arange(64) + 0.5 - 32, indexing="ij")
+    heart = (y**2 + x**2) < 24**2
+    window[0, :, heart] = 0.30
+    window[0, :, heart & (x > 0)] = 0.34
+    seen = heart_contrast(window)[0]
+    assert seen[:, heart & (x < 0)].max() == pytest.approx(0.1) and seen[:, heart & (x > 0)].min() == pytest.approx(0.8)
+    assert (seen[:, ~heart] == 1).all(), "what is brighter than all the heart is white"
+    window[0, 1] = 0.9
+    assert heart_contrast(window)[0, 0][heart].max() < 0.3, "all slices have one scale"
+    assert heart_contrast(torch.full((1, 3, 32, 32), 0.4)).eq(0.4).all(), "a blank window stays as it is"
+
+
+# What is promised, on random weights: it follows from how answers are made and not from what was learned.
+
+
+@pytest.fixture(scope="module", params=range(4))
+def seeded(request) -> tuple[Segmenter, np.random.Generator]:
+    """A segmenter whose random answers are sure of themselves, scar on a third of the pixels; and a source of prompts."""
+    network = context_network(request.param)["context"].requires_grad_(False)
+    network.tissue.weight *= 30
+    network.tissue.bias[TISSUES.index("scar")] -= scar_logits(
+        network(torch.rand(8, 3, SIDE, SIDE), torch.zeros(8, 7, SIDE, SIDE))
+    ).quantile(0.65)
+    state = own_state(request.param) | {f"context.{key}": value for key, value in network.state_dict().items()}
+    made = Segmenter(replace(checkpoint(state), sha256=f"{request.param + 2}" * 64), device="cpu", precision="float32")
+    return made, np.random.default_rng(request.param)
+
+
+def drawn_box(generator: np.random.Generator, source: str = "user") -> Box:
+    x0, y0 = generator.uniform(0, COLUMNS - 4), generator.uniform(0, ROWS - 4)
+    x1, y1 = x0 + generator.uniform(2, 20), y0 + generator.uniform(2, 20)
+    return Box(0, x0, y0, min(x1, COLUMNS), min(y1, ROWS), source=source)
+
+
+def drawn_points(generator: np.random.Generator, count: int) -> list[Point]:
+    """On pixels of their own, some of them on the picture's border and in its corners."""
+    pixels = generator.choice(ROWS * COLUMNS, count, replace=False)
+    places = {(int(n) % COLUMNS, int(n) // COLUMNS) for n in pixels} | {
+        (COLUMNS - 1, ROWS - 1),
+        (0, int(generator.integers(ROWS))),
+    }
+    ends = {0: 0.0, COLUMNS - 1: float(COLUMNS)}
+    return [
+        Point(
+            0, ends.get(x, x + 0.5), float(ROWS) if y == ROWS - 1 else y + generator.uniform(0, 0.99), bool(generator.integers(2))
+        )
+        for x, y in sorted(places)
+    ]
+
+
+def assert_as_clicked(mask: np.ndarray, points: list[Point]) -> None:
+    for point in points:
+        at = min(int(point.y), mask.shape[0] - 1), min(int(point.x), mask.shape[1] - 1)
+        assert mask[at] == point.positive, point
+
+
+def masks(logits: np.ndarray) -> list[np.ndarray]:
+    return [1 / (1 + np.exp(-logits.astype(np.float64))) >= threshold for threshold in THRESHOLDS]
+
+
+def test_score_is_the_overlap_to_be_expected(seeded, image):
+    segmenter, _ = seeded
+    prediction = unbounded(segmenter, image, [DETECTORS])
+    probability = 1 / (1 + np.exp(-in_window(prediction.logits).astype(float)))
+    inside = probability >= 0.5
+    expected = probability[inside].sum() / (inside.sum() + probability[~inside].sum())
+    assert 0 < prediction.score == pytest.approx(expected, abs=1e-3)
+    assert segmenter.predict(image, [DETECTORS]).score == prediction.score
+
+
+def test_nothing_lies_further_than_a_pixel_outside_the_readers_box(seeded, image):
+    segmenter, generator = seeded
+    y, x = np.mgrid[:ROWS, :COLUMNS] + 0.5
+    kept_in = 0
+    for _ in range(6):
+        boxes = [drawn_box(generator) for _ in range(generator.integers(1, 3))]
+        beyond = np.ones(image.shape, bool)
+        for b in boxes:
+            beyond &= (x < b.x0 - 1) | (x > b.x1 + 1) | (y < b.y0 - 1) | (y > b.y1 + 1)
+        within = Point(0, (boxes[0].x0 + boxes[0].x1) / 2, (boxes[0].y0 + boxes[0].y1) / 2)
+        negative = [replace(p, positive=False) for p in drawn_points(generator, 2)]
+        for points in ([], [within, *negative]):
+            kept_in += (unbounded(segmenter, image, boxes, points).logits > 0)[beyond].sum()
+            for mask in masks(segmenter.predict(image, boxes, points).logits):
+                assert not (mask & beyond).any()
+    assert kept_in > 100, "there is something to be kept in"
+
+
+def test_a_click_counts_at_any_threshold_with_boxes_and_without(seeded, image):
+    segmenter, generator = seeded
+    for _ in range(4):
+        points = drawn_points(generator, 5)
+        some_positive = [replace(points[0], positive=True), *points[1:]]
+        for boxes in ([], [drawn_box(generator)], [drawn_box(generator), drawn_box(generator, "detector")]):
+            for mask in masks(segmenter.predict(image, boxes, some_positive).logits):
+                assert_as_clicked(mask, some_positive)
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_a_click_counts_through_the_pipeline_at_any_threshold(seeded, voxels, threshold):
+    segmenter, generator = seeded
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
+    study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
+    points = [replace(p, slice=1) for p in drawn_points(generator, 4)]
+    points[0] = replace(points[0], positive=True)
+    box = replace(drawn_box(generator), slice=1)
+    for boxes in ([], [box]):
+        result = pipeline.segment(study, boxes, points, threshold=threshold)
+        assert result.complete
+        assert_as_clicked(result.mask[1], points)
+
+
+def test_clicks_alone_mark_only_the_scar_that_they_touch(seeded, image):
+    segmenter, generator = seeded
+    y, x = np.mgrid[:ROWS, :COLUMNS] + 0.5
+    left_out = 0
+    for count in (1, 1, 1, 2):
+        points = [replace(p, positive=True) for p in drawn_points(generator, count)[:count]]
+        near = np.any([np.hypot(x - p.x, y - p.y) <= 2 for p in points], axis=0)
+        faint, usual, sure = masks(segmenter.predict(image, points=points).logits)[::2]
+        pieces, found = ndimage.label(usual | near, structure=np.ones((3, 3)))
+        assert all((near & (pieces == n + 1)).any() for n in range(found)), "each piece is connected with a click's surroundings"
+        assert not (faint & ~usual & ~near).any() and not (sure & ~usual).any()
+        left_out += ((unbounded(segmenter, image, [], points).logits > 0) & ~usual).sum()
+    assert left_out > 20, "there is something to be left out"
