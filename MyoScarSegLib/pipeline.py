@@ -13,7 +13,7 @@ import numpy as np
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
-from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, BoxState, Point, check_box, check_point
+from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
@@ -242,8 +242,8 @@ class Pipeline:
             cancel: honored before each slice.
 
         Returns:
-            Boxes whose source ends with :data:`~MyoScarSegLib.prompts.BESIDE`; they are proposed, and change nothing by
-            themselves. None for a segmenter that does not look at neighbors.
+            Boxes whose source ends with :data:`~MyoScarSegLib.prompts.BESIDE`; they are proposed, and are not segmented before
+            they are accepted. None for a segmenter that does not look at neighbors.
 
         Raises:
             ModelError: a model cannot be loaded.
@@ -287,11 +287,12 @@ class Pipeline:
         progress: Progress = no_progress,
         cancel: CancelToken | None = None,
     ) -> Result:
-        """Segment scar in the boxes that were not rejected, and at the points.
+        """Segment scar in the boxes that count, and at the points.
 
         Args:
             study: the study.
-            boxes: prompts; rejected ones and those with another label than ``scar`` are kept in the result, not segmented.
+            boxes: prompts; those that do not count (:attr:`Box.counts <MyoScarSegLib.prompts.Box.counts>`) and those with
+                another label than ``scar`` are kept in the result, not segmented.
             points: prompts.
             slices: slice indices; prompts on others are kept in the result, not segmented. All slices if None.
             threshold: probability from which on a pixel counts as scar.
@@ -307,7 +308,7 @@ class Pipeline:
         shape, chosen = study.voxels.shape, set(slices_of(study, slices))
         wanted: dict[int, tuple[list[Box], list[Point]]] = {}
         for box in boxes:
-            if box.state is not BoxState.REJECTED and box.label == SCAR:
+            if box.counts and box.label == SCAR:
                 wanted.setdefault(box.slice, ([], []))[0].append(check_box(box, shape))
         for point in points:
             wanted.setdefault(point.slice, ([], []))[1].append(check_point(point, shape))

@@ -23,13 +23,14 @@ USER = "user"
 FAINT = " (faint)"
 """Ends the source of a box that was proposed as rejected: the program rejected it, not the reader."""
 BESIDE = " (beside)"
-"""Ends the source of a box that was suggested because of scar which the reader confirmed on a neighbor."""
+"""Ends the source of a box that was suggested because of scar which the reader confirmed on a neighbor. It is an offer: while it
+is proposed, it is not segmented."""
 PROMPTS_AT_ONCE = 16
 """Boxes and points of a slice that a segmenter takes together: more is faster on a graphics card, and needs more memory."""
 
 
 class BoxState(str, Enum):
-    """What the reader made of a box. Rejected boxes are kept, and never segmented."""
+    """What the reader made of a box. Rejected boxes are kept, and never segmented; see also :attr:`Box.counts`."""
 
     PROPOSED = "proposed"
     ACCEPTED = "accepted"
@@ -63,6 +64,16 @@ class Box:
     def asks(self) -> bool:
         """Whether the box says more than the model sees by itself: the reader drew it, or kept it on the program's hint."""
         return self.by_reader or self.source.endswith((FAINT, BESIDE))
+
+    @property
+    def counts(self) -> bool:
+        """Whether the box is segmented: not if it was rejected, and a suggestion on a neighbor only if it was accepted."""
+        return self.state is BoxState.ACCEPTED or (self.state is BoxState.PROPOSED and not self.source.endswith(BESIDE))
+
+    @property
+    def faint(self) -> bool:
+        """Whether the program itself rejected it as too little and too faint, for the reader to look at and to accept."""
+        return self.state is BoxState.REJECTED and self.source.endswith(FAINT)
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:

@@ -11,6 +11,8 @@ import pytest
 
 from MyoScarSegLib.errors import OutputError, PromptError
 from MyoScarSegLib.prompts import (
+    BESIDE,
+    FAINT,
     Box,
     BoxState,
     Point,
@@ -24,6 +26,21 @@ from MyoScarSegLib.prompts import (
 )
 
 SHAPE = (3, 40, 60)  # slices, rows, columns
+
+
+@pytest.mark.parametrize(
+    ("source", "counting"),
+    [
+        ("yolo", {BoxState.PROPOSED, BoxState.ACCEPTED}),
+        ("user", {BoxState.PROPOSED, BoxState.ACCEPTED}),
+        ("sam" + BESIDE, {BoxState.ACCEPTED}),
+        ("yolo" + FAINT, {BoxState.PROPOSED, BoxState.ACCEPTED}),
+    ],
+)
+def test_rejected_boxes_and_suggestions_that_nobody_accepted_do_not_count(source, counting):
+    boxes = [Box(1, 1, 1, 5, 5, source=source, state=state) for state in BoxState]
+    assert {box.state for box in boxes if box.counts} == counting
+    assert [box.state for box in boxes if box.faint] == ([BoxState.REJECTED] if source.endswith(FAINT) else [])
 
 
 def _file(folder, document):

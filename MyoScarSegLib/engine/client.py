@@ -13,9 +13,11 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import (
@@ -204,6 +206,19 @@ class Engine:
         """
         return self._ask("propose", proposals_of, study)
 
+    def suggest(self, study: Study, confirmed: Mapping[int, np.ndarray]) -> Request:
+        """As :meth:`Pipeline.suggest <MyoScarSegLib.pipeline.Pipeline.suggest>`.
+
+        Returns:
+            A request with :class:`~MyoScarSegLib.result.Boxes` as result.
+
+        Raises:
+            PromptError: a slice is not in the study.
+            StudyError: the study is too large to be sent.
+        """
+        masks = {str(k): np.asarray(confirmed[k], dtype=bool) for k in slices_of(study, confirmed)}
+        return self._ask("suggest", proposals_of, study, arrays=masks)
+
     def segment(
         self,
         study: Study,
@@ -342,20 +357,27 @@ class Engine:
                     return
 
     def _ask(
-        self, what: str, read: Callable[[Message], Any], study: Study | None = None, *, background: bool = False, **fields: Any
+        self,
+        what: str,
+        read: Callable[[Message], Any],
+        study: Study | None = None,
+        *,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        background: bool = False,
+        **fields: Any,
     ) -> Request:
         if study is not None:
             self.open_study(study)
             fields["key"] = self._studies[id(study)].key
         self._number += 1
-        request = Request(self, self._number, {"what": what, **fields}, read, study=study, background=background)
+        request = Request(self, self._number, {"what": what, **fields}, read, study=study, arrays=arrays, background=background)
         if self._process.state == STOPPED:
             self.start()
         if self._process.state == BROKEN:
             request.finish(FAILED, error=EngineError(self.error), log=self._process.log)
             return request
         self._requests[request.id] = request
-        self._process.send(request.fields)
+        self._process.send(request.fields, request.arrays)
         self.wake()
         return request
 
@@ -373,7 +395,7 @@ class Engine:
             if opened.preferred is not None:  # before the requests, which are begun as they come
                 self._process.send({"type": "prefer", "key": opened.key, "slice": opened.preferred})
         for request in self._requests.values():
-            self._process.send(request.fields)
+            self._process.send(request.fields, request.arrays)
 
     def received(self, message: Message) -> None:
         """Take an answer of the worker; of its process."""

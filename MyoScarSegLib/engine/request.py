@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.utils.task import Task
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from MyoScarSegLib.engine.client import Engine
     from MyoScarSegLib.engine.protocol import Message
     from MyoScarSegLib.study.study import Study
@@ -21,7 +23,7 @@ class Request(Task):
         study: that it is about; None where there is none.
         background: nobody waits for it: it gives way to others.
         read: makes the result of the worker's answer.
-        fields: of the frame that asks for it.
+        fields, arrays: of the frame that asks for it.
         crashes: workers that ended while they were at it.
         repeated: whether a worker that had it ended without an answer, whatever it was at.
         cancelling_s: seconds that the worker has taken so far to answer a cancel; None if it was not asked to.
@@ -35,6 +37,7 @@ class Request(Task):
         read: Callable[[Message], Any],
         *,
         study: Study | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
         background: bool = False,
     ) -> None:
         """
@@ -44,6 +47,7 @@ class Request(Task):
             fields: of the frame that asks for it.
             read: makes the result of the worker's answer.
             study: that it is about.
+            arrays: of that frame.
             background: nobody waits for it.
         """
         super().__init__(str(fields["what"]))
@@ -52,6 +56,7 @@ class Request(Task):
         self.background = background
         self.read = read
         self.fields = {"type": "request", "id": number, **fields}
+        self.arrays = dict(arrays or {})
         self.crashes = 0
         self.repeated = False
         self.cancelling_s: float | None = None

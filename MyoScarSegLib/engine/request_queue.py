@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from MyoScarSegLib.utils.progress import CancelToken
 
 #: Small answers that somebody waits for come first, what nobody waits for last.
-PRIORITY = {"models": 0, "segment": 1, "propose": 2, "device_test": 3, "encode": 4}
+PRIORITY = {"models": 0, "segment": 1, "propose": 2, "suggest": 2, "device_test": 3, "encode": 4}
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Asked:
         id: number that the client gave.
         what: one of :data:`PRIORITY`.
         key: of the study; empty where there is none.
-        fields: the rest of the request.
+        fields, arrays: the rest of the request.
         token: set when the client cancels.
         left: slices still to be encoded, the next first; of ``encode`` alone.
         done: slices that were encoded.
@@ -32,6 +34,7 @@ class Asked:
     what: str
     key: str
     fields: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
     token: CancelToken = field(default_factory=CancelToken)
     left: list[int] = field(default_factory=list)
     done: list[int] = field(default_factory=list)

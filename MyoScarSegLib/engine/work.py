@@ -70,6 +70,8 @@ class Work:
             return self._encode(asked, study, queue, report)
         if asked.what == "propose":
             return self._propose(asked, study, report)
+        if asked.what == "suggest":
+            return self._suggest(asked, study, report)
         return self._segment(asked, study, report)
 
     def facts(self) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class Work:
         segmenter, cache = self._segmenter, self._cache
         facts: dict[str, Any] = {"torch": getattr(torch, "__version__", "")}  # empty while it is being imported
         if segmenter is not None and torch is not None:
-            facts["segmenter"] = segmenter.name
+            facts["segmenter"], facts["knows_tissue"] = segmenter.name, segmenter.knows_tissue
             facts["device"] = _in_words(torch, segmenter.device)
         if self._detector is not None:
             facts["detector"] = self._detector.name
@@ -86,7 +88,7 @@ class Work:
             facts["embeddings"] = len(cache)
         return facts
 
-    # ------------------------------------------------------------------ the three that matter
+    # ------------------------------------------------------------------ the four that matter
 
     def _encode(self, asked: Asked, study: Study, queue: RequestQueue, report: Progress) -> Answer | None:
         total = len(asked.left) + len(asked.done) + len(asked.failed)
@@ -107,6 +109,13 @@ class Work:
         found = pipeline.propose(study, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
         _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
+        return proposals_message(found), {}
+
+    def _suggest(self, asked: Asked, study: Study, report: Progress) -> Answer:
+        pipeline = self._ready(report, study.slices)
+        confirmed = {int(k): mask for k, mask in asked.arrays.items()}
+        found = pipeline.suggest(study, confirmed, progress=report, cancel=asked.token)
+        asked.token.raise_if_cancelled()
         return proposals_message(found), {}
 
     def _segment(self, asked: Asked, study: Study, report: Progress) -> Answer:

@@ -115,7 +115,7 @@ class Worker:
             what = str(fields["what"])
             if what not in PRIORITY:
                 raise ProtocolError(f"unknown request {what!r}")
-            asked = Asked(int(fields["id"]), what, str(fields.get("key", "")), fields)
+            asked = Asked(int(fields["id"]), what, str(fields.get("key", "")), fields, message.arrays)
             asked.left = [int(k) for k in fields.get("slices", ())]
             self._queue.add(asked)
         elif message.type == "cancel":
@@ -194,9 +194,10 @@ def _private_pipes() -> tuple[int, int]:
 def _sentence(asked: Asked, error: Exception) -> str:
     from MyoScarSegLib.utils.device import is_out_of_memory
 
-    what = {"encode": "Encoding", "propose": "Proposing boxes", "segment": "Segmenting", "models": "Looking for models"}.get(
-        asked.what, "The device test"
-    )
+    what = {
+        "encode": "Encoding", "propose": "Proposing boxes", "suggest": "Suggesting boxes", "segment": "Segmenting",
+        "models": "Looking for models", "device_test": "The device test",
+    }[asked.what]  # fmt: skip
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "?").partition(".")[0]
         return (

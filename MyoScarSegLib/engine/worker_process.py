@@ -62,6 +62,7 @@ class EngineStatus:
         torch: version, empty before it is loaded.
         device: in words, empty before a model is loaded.
         detector, segmenter: names of the loaded models, empty before.
+        knows_tissue: whether that segmenter has a map of tissues; None before one is loaded.
         embeddings: number of slices encoded and kept in memory.
         restarts: of the worker since the engine was made.
         error: sentence on why there is no worker, or on the last crash; empty if all is well.
@@ -76,6 +77,7 @@ class EngineStatus:
     device: str = ""
     detector: str = ""
     segmenter: str = ""
+    knows_tissue: bool | None = None
     embeddings: int = 0
     restarts: int = 0
     error: str = ""

@@ -68,7 +68,7 @@ class EngineRequests:
 
     @property
     def busy(self) -> str:
-        """``"propose"``, ``"segment"``, ``"process"``, or empty. Live edits and background encoding do not count."""
+        """``"propose"``, ``"suggest"``, ``"segment"``, ``"process"``, or empty; without live edits and background encoding."""
         return "" if self.action is None else self.action.what
 
     @property
@@ -87,16 +87,20 @@ class EngineRequests:
         slices = self.session.study.slices
         return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
 
-    def why_not(self, verb: str) -> str:
-        """Why ``"propose"``, ``"segment"``, ``"segment_slice"``, ``"process"`` or ``"cancel"`` is not possible now, as a sentence
-        for a tooltip; empty if it is, and for all other verbs."""
+    def why_not(self, verb: str, k: int | None = None) -> str:
+        """Why ``"propose"``, ``"suggest"`` (from slice ``k``), ``"segment"``, ``"segment_slice"``, ``"process"`` or ``"cancel"``
+        is not possible now, as a sentence for a tooltip; empty if it is, and for all other verbs."""
         state = self.session.state
         if verb == "cancel":
             return "" if self.busy else _("Nothing is running.")
-        if verb in ("propose", "segment", "segment_slice", "process") and self.action is not None:
+        if verb in ("propose", "suggest", "segment", "segment_slice", "process") and self.action is not None:
             return _("Wait until the running step has ended, or cancel it.")
         if verb == "segment" and not (state.models or any(prompts.ask for prompts in state.prompts.values())):
             return _("There is no box and no + point yet: propose boxes, or draw one.")
+        if verb == "suggest" and (k not in state.confirmed or not state.of(k).drawn):
+            return _("Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.")
+        if verb == "suggest" and self.engine.status().knows_tissue is False:
+            return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
         return ""
 
     # ------------------------------------------------------------------ verbs
@@ -107,6 +111,14 @@ class EngineRequests:
         ``fit`` as of :meth:`StudySession.apply_proposals`. Result: the number of boxes proposed.
         """
         return self._begin("propose", lambda action: self._ask_for_boxes(action, fit))
+
+    def suggest(self, k: int) -> Task:
+        """Suggest boxes where the scar of slice ``k`` continues, which the reader has confirmed, and likewise beside all other
+        slices that he has: see :attr:`StudyState.confirmed`. They are added as of :meth:`StudySession.apply_suggestions`.
+
+        Result: the slice of each box that was suggested.
+        """
+        return self._begin("suggest", lambda action: self._ask_for_suggestions(action, k), k)
 
     def segment(self, slices: Iterable[int] | None = None, *, overwrite_edited: bool = False) -> Task:
         """Segment scar on these slices, on all if None, with the boxes and points they have now.
@@ -147,9 +159,9 @@ class EngineRequests:
             request = self._live_request = self._segment_with(prompts)
             request.on_done(lambda *_: self._on_live_masks(request, prompts))
 
-    def _begin(self, name: str, ask: Callable[[Task], None]) -> Task:
+    def _begin(self, name: str, ask: Callable[[Task], None], k: int | None = None) -> Task:
         self.session.refresh()
-        action, refusal = Task(name, RUNNING), self.why_not(name)
+        action, refusal = Task(name, RUNNING), self.why_not(name, k)
         self.session.notices.say(error=refusal, note="")
         if refusal:
             action.finish(FAILED, error=SceneError(refusal))
@@ -161,6 +173,11 @@ class EngineRequests:
 
     def _ask_for_boxes(self, action: Task, fit: bool) -> None:
         self._send(self.engine.propose(self.session.study), lambda request: self._on_boxes(action, request, fit))
+
+    def _ask_for_suggestions(self, action: Task, k: int) -> None:
+        masks = self.session.mask()
+        confirmed = {n: masks[n] for n in self.session.state.confirmed}
+        self._send(self.engine.suggest(self.session.study, confirmed), lambda request: self._on_suggestions(action, request, k))
 
     def _ask_for_masks(self, action: Task, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
         wanted = set(range(self.session.study.slices)) if slices is None else {int(k) for k in slices}
@@ -204,6 +221,19 @@ class EngineRequests:
             self._ask_for_masks(action, None, False)
         else:
             self._end(action, result=len(found))
+
+    def _on_suggestions(self, action: Task, request: Any, k: int) -> None:
+        if not self._answers(action, request):
+            return
+        found = request.result
+        try:
+            slices = self.session.apply_suggestions(found, found.provenance)
+        except MyoScarSegError as error:
+            self._end(action, error)
+            return
+        remark = _suggested(slices) or _("Nothing continues beside slice {slice} where there is no box yet.").format(slice=k)
+        self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
+        self._end(action, result=slices)
 
     def _on_masks(self, action: Task, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
         if not self._answers(action, request):
@@ -320,6 +350,17 @@ def _asked_again(request: Any) -> str:
     if not request.repeated:
         return ""
     return _("The calculation process ended unexpectedly; it was started again, and asked again.")
+
+
+def _suggested(slices: Sequence[int]) -> str:
+    """What became of a question for suggestions; empty if there are none."""
+    if not slices:
+        return ""
+    if len(slices) == 1:
+        return _("1 box suggested, on slice {slice}. It counts once you accept it.").format(slice=slices[0])
+    return _("{boxes} boxes suggested, on slices {slices}. They count once you accept them.").format(
+        boxes=len(slices), slices=slice_list(set(slices))
+    )
 
 
 def _failures(failed: Mapping[int, str]) -> str:

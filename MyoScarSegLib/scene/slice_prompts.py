@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.prompts import Box, Point
 
 _SCAR = "scar"
 
@@ -34,11 +34,11 @@ NO_PROMPTS = SlicePrompts()
 
 
 def prompts_by_slice(boxes: Iterable[Box], points: Iterable[Point]) -> dict[int, SlicePrompts]:
-    """The prompts that count, per slice: rejected boxes and boxes of another label do not."""
+    """The prompts that count, per slice: boxes of another label do not, nor those of :attr:`Box.counts`."""
     of_boxes: dict[int, set[tuple[float, float, float, float, bool]]] = {}
     of_points: dict[int, set[tuple[float, float, bool]]] = {}
     for box in boxes:
-        if box.state is not BoxState.REJECTED and box.label == _SCAR:
+        if box.counts and box.label == _SCAR:
             of_boxes.setdefault(box.slice, set()).add((*box.xyxy, box.by_reader))
     for point in points:
         of_points.setdefault(point.slice, set()).add((point.x, point.y, point.positive))

@@ -401,6 +401,20 @@ class StudySession:
                 view = fit_to_heart(self.volume_node, self.geometry, self.study.voxels, found, heart)
                 self.state = replace(self.state, view=view)
 
+    def apply_suggestions(self, boxes: Iterable[Box], provenance: Mapping[str, str]) -> list[int]:
+        """Add boxes that were suggested on neighbors, as an offer: nothing that exists changes, and none is segmented before it
+        is accepted, moved or resized (:attr:`Box.counts <MyoScarSegLib.prompts.Box.counts>`).
+
+        Returns:
+            The slice of each box that was added; those that overlap a box that is there were not.
+        """
+        found = [check_box(box, self.geometry.shape) for box in boxes]
+        with self.step(_("Suggest boxes"), segment=False):
+            before = len(self.state.boxes)
+            self._become(self.state.with_suggestions(found, provenance, self.nodes.boxes.next_id))
+            added = self.state.boxes[before:]
+        return sorted(row.box.slice for row in added)
+
     def apply_masks(
         self,
         masks: SliceMasks,

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
+from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, mask_of
 from MyoScarSegLib.scene.slice_prompts import NO_PROMPTS, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.translation import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.view_settings import ViewSettings
+
+_SAME_IOU = 0.7
+"""A proposal that overlaps a box of the reader more than this is that box."""
+_ANOTHER_IOU = 0.5
+"""A suggestion is offered only where no box is: it may overlap none more than this."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,16 @@ class StudyState:
         return {k for k, s in self.slices.items() if s.model and s.model.prompts != self.prompts_on(k) and not s.edited}
 
     @property
+    def confirmed(self) -> list[int]:
+        """Slices whose scar is as the reader left it: painted in, or made up to date of a point, or of a box that he set or
+        accepted."""
+        boxes = {
+            row.box.slice for row in self.boxes if row.box.counts and (row.box.by_reader or row.box.state is BoxState.ACCEPTED)
+        }
+        asked, stale = boxes | {point.slice for point in self.points}, self.stale
+        return [k for k, s in self.slices.items() if s.edited or (k in asked and s.model is not None and k not in stale)]
+
+    @property
     def scores(self) -> dict[int, float]:
         """The model's own estimates of its masks' IoU, by slice."""
         return {k: model.score for k, model in self.models.items() if model.score is not None}
@@ -206,11 +221,22 @@ class StudyState:
         """The state with new proposals, numbered from ``first_id`` on, in place of the old ones.
 
         Boxes that the user accepted, rejected or drew stay, and a proposal that is nearly one of these is left out. Those that
-        were proposed as rejected are proposals still.
+        were proposed as rejected are proposals still, and so are suggestions that nobody has judged.
         """
         kept = [row for row in self.boxes if not _is_proposal(row.box)]
-        new = [box for box in boxes if not any(_alike(box, row.box) for row in kept)]
+        new = [box for box in boxes if not any(_overlap(box, row.box) > _SAME_IOU for row in kept)]
         return replace(self, boxes=(*kept, *(BoxRow(first_id + n, box) for n, box in enumerate(new))))
+
+    def with_suggestions(self, boxes: Iterable[Box], provenance: Mapping[str, str], first_id: int) -> StudyState:
+        """The state with suggested boxes beside all that is there, numbered from ``first_id`` on; the same if none is added.
+
+        One that overlaps a box of its slice (IoU above 0.5), also a rejected one, is left out.
+        """
+        new = [box for box in boxes if not any(_overlap(box, row.box) > _ANOTHER_IOU for row in self.boxes)]
+        if not new:
+            return self
+        rows = (*self.boxes, *(BoxRow(first_id + n, box) for n, box in enumerate(new)))
+        return replace(self, boxes=rows, proposals={**self.proposals, **provenance})
 
     def with_masks(
         self,
@@ -279,20 +305,16 @@ def _with_run(
 
 def _is_proposal(box: Box) -> bool:
     """Whether a box is as the program proposed it: the reader has neither drawn nor judged it."""
-    if box.state is BoxState.REJECTED:
-        return box.source.endswith(FAINT)
-    return box.state is BoxState.PROPOSED and not box.by_reader
+    return box.faint or (box.state is BoxState.PROPOSED and not box.by_reader)
 
 
-def _alike(one: Box, other: Box) -> bool:
-    """Whether two boxes of a slice are nearly the same (IoU above 0.7)."""
+def _overlap(one: Box, other: Box) -> float:
+    """IoU of two boxes; 0 if they are on two slices or of two labels."""
     if one.slice != other.slice or one.label != other.label:
-        return False
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    if width <= 0 or height <= 0:
-        return False
-    return width * height / (one.area_px + other.area_px - width * height) > 0.7
+        return 0.0
+    width = max(min(one.x1, other.x1) - max(one.x0, other.x0), 0.0)
+    height = max(min(one.y1, other.y1) - max(one.y0, other.y0), 0.0)
+    return width * height / (one.area_px + other.area_px - width * height)
 
 
 def same_place(one: Point, other: Point) -> bool:

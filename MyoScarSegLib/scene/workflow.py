@@ -186,9 +186,9 @@ class Workflow:
         """Why something is not possible now, as a sentence for a tooltip; empty if it is. ``verb`` is a method's name."""
         if self.session is None or self.requests is None:
             return _("Nothing is running.") if verb == "cancel" else _("Choose an LGE volume first.")
-        if verb == "segment_slice" and self.displayed_slice is None:
+        if verb in ("segment_slice", "suggest") and self.displayed_slice is None:
             return _("No slice view shows a slice of this volume.")
-        return self.requests.why_not(verb) or self.session.why_not(verb)
+        return self.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
 
     # ------------------------------------------------------------------ choosing a study
 
@@ -373,7 +373,7 @@ class Workflow:
         session = self.session
         if session is None:
             return Situation(engine=self.engine.state)
-        boxes = [row.box for row in session.state.boxes if row.box.state is not BoxState.REJECTED]
+        boxes = [row.box for row in session.state.boxes if row.box.counts]
         burden = session.burden
         return Situation(
             volume=True,

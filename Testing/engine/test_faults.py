@@ -7,10 +7,11 @@ import signal
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from MyoScarSegLib.engine.client import Engine, Timeouts
-from MyoScarSegLib.errors import Cancelled, EngineError, ModelError
+from MyoScarSegLib.errors import Cancelled, EngineError, ModelError, PromptError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.engine_factory import SHORT, FaultyEngine, bright_study, pump_until
@@ -53,6 +54,17 @@ def test_worker_that_dies_is_replaced_and_what_was_asked_is_asked_again(engine, 
     assert request.crashes == 1 and engine.status().restarts == 1
     assert "ended unexpectedly and was started again" in said[0] and words in said[0]
     assert engine.error == "", "it is of no matter once the answer is there"
+
+
+def test_confirmed_scar_is_sent_again_to_another_worker(engine):
+    scar = np.zeros(STUDY.slice_shape, dtype=bool)
+    scar[10:20, 12:24] = True
+    engine.order("suggest", "killed")
+    found = engine.wait(engine.suggest(STUDY, {1: scar, 2: ~scar}), timeout_s=20)
+    assert sorted(box.place for box in found) == [(0, 12, 10, 24, 20), (3, 0, 0, 48, 64)]
+    assert found.provenance == {"suggestions": "numpy"}
+    with pytest.raises(PromptError, match="slices 0 to 3"):
+        engine.suggest(STUDY, {4: scar})
 
 
 @pytest.mark.parametrize("fault", ["killed", "garbage", "nonsense"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import PromptError
-from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
+from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
 from Testing.support.volume_factory import add_transform, add_volume
 
 pytest.importorskip("slicer")
@@ -126,6 +126,34 @@ def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_propos
     session.apply_proposals([faint])
     session.apply_proposals([PROPOSED])
     assert [row.box for row in session.state.boxes] == [PROPOSED]
+
+
+def test_suggestions_come_beside_what_is_there_and_nothing_else_changes(session):
+    accepted = session.add_box(replace(PROPOSED, state=BoxState.ACCEPTED))
+    rejected = session.add_box(replace(PROPOSED, slice=1, state=BoxState.REJECTED))
+    before, entries, pending = session.state, len(session.history.labels), session.pending.slices
+    half = replace(PROPOSED, x1=PROPOSED.x0 + 0.4 * (PROPOSED.x1 - PROPOSED.x0))
+    suggested = [replace(box, source="sam" + BESIDE) for box in (half, replace(half, slice=3), replace(PROPOSED, slice=1, x0=6))]
+    assert session.apply_suggestions(suggested, {"suggestions": "sam"}) == [2, 3]
+    assert [row.id for row in session.state.boxes[:2]] == [accepted, rejected]
+    assert [row.box for row in session.state.boxes[2:]] == suggested[:2]
+    assert session.state.prompts == before.prompts and session.pending.slices == pending, "an offer asks for no mask"
+    assert session.provenance["suggestions"] == "sam"
+    assert session.apply_suggestions(suggested, {"suggestions": "sam"}) == [], "they are there already"
+    assert len(session.history.labels) == entries + 1
+    session.undo()
+    assert session.state.boxes == before.boxes
+
+
+def test_a_suggestion_counts_once_it_is_accepted_or_moved(session):
+    offer = replace(PROPOSED, source="sam" + BESIDE)
+    session.apply_suggestions([offer, replace(offer, slice=3)], {})
+    first, second = session.state.review_order()
+    assert session.state.prompts == {}
+    session.set_box_state(first, BoxState.ACCEPTED)
+    assert session.state.box(first).asks, "it is answered as what the reader asked for"
+    session.nudge_box(second, 1, 0)
+    assert set(session.state.prompts) == {2, 3} and session.pending.slices == [2, 3]
 
 
 def test_boxes_are_clipped_to_the_image_and_refused_outside(session):

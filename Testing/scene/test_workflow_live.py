@@ -10,7 +10,7 @@ import pytest
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.guidance import Situation, next_step
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts, prompts_by_slice
-from MyoScarSegLib.scene.study_state import BoxRow, StudyState
+from MyoScarSegLib.scene.study_state import BoxRow, SliceState, StudyState, pack
 from MyoScarSegLib.scene.translation import set_translator, slice_list
 
 
@@ -101,6 +101,24 @@ def test_rejecting_a_box_takes_its_mask_away_but_segments_nothing_where_none_was
 def test_new_proposals_make_masks_stale():
     before = segmented(state(BOX), 3)
     assert with_boxes(before, Box(3, 1, 2, 9, 9), Box(5, 1, 1, 4, 4)).stale == {3}
+
+
+@pytest.mark.parametrize(
+    ("reader", "confirmed"),
+    [
+        ({"boxes": (BOX,)}, True),
+        ({"boxes": (replace(BOX, source="yolo", state=BoxState.ACCEPTED),)}, True),
+        ({"boxes": (replace(BOX, source="yolo"),)}, False),
+        ({"boxes": (replace(BOX, state=BoxState.REJECTED), replace(BOX, source="yolo"))}, False),
+        ({"boxes": (replace(BOX, source="yolo"),), "points": (Point(3, 4, 4, positive=False),)}, True),
+    ],
+)
+def test_scar_is_confirmed_where_the_reader_set_or_accepted_what_it_was_made_of(reader, confirmed):
+    before = segmented(state(*reader["boxes"], points=reader.get("points", ())), 3)
+    assert before.confirmed == ([3] if confirmed else [])
+    moved = replace(BOX, source="yolo", x1=7)
+    assert with_boxes(before, moved).confirmed == [], "not before the mask is that of the boxes and points of now"
+    assert with_boxes(before.with_slices({3: SliceState(pack(np.eye(4) > 0), before.models[3])}), moved).confirmed == [3]
 
 
 def test_negative_points_alone_ask_for_nothing():

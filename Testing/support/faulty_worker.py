@@ -1,7 +1,8 @@
 """The real worker with a pipeline of numpy alone, and with faults to order: for tests that need what goes wrong, not networks.
 
-``ENGINE_FAULTS`` names a folder. A file in it called like a request (``segment``, ``propose``, ``encode``, ``models``) or
-``start`` holds the name of a fault, which strikes when that is next done; the file is removed first, so that it strikes once.
+``ENGINE_FAULTS`` names a folder. A file in it called like a request (``segment``, ``propose``, ``suggest``, ``encode``,
+``models``) or ``start`` holds the name of a fault, which strikes when that is next done; the file is removed first, so that it
+strikes once.
 A file called ``REQUEST.always`` stays.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from MyoScarSegLib.engine import work, worker
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.prompts import BESIDE, Box, box_of_mask
 from MyoScarSegLib.result import Boxes, Encoded, Result
 
 FAULTS = Path(os.environ["ENGINE_FAULTS"])
@@ -37,6 +38,14 @@ class NumpyPipeline:
     def propose(self, study, *, progress, cancel):
         found = Boxes([Box(k, 2, 2, 8, 8, source="numpy") for k in range(study.slices) if k not in study.bad_slices])
         found.provenance["detector"] = "numpy"
+        return found
+
+    def suggest(self, study, confirmed, *, progress, cancel):
+        (FAULTS / "log").open("a").write(f"suggest beside {sorted(confirmed)}\n")
+        beside = {k for n in confirmed if confirmed[n].any() for k in (n - 1, n + 1)} - confirmed.keys()
+        boxes = [box_of_mask(confirmed[n], k, source=f"numpy{BESIDE}") for k in beside for n in (k - 1, k + 1) if n in confirmed]
+        found = Boxes([box for box in boxes if box is not None and box.slice in range(study.slices)])
+        found.provenance["suggestions"] = "numpy"
         return found
 
     def segment(self, study, boxes, points, *, threshold, progress, cancel):
