@@ -15,8 +15,10 @@ from MyoScarSegLib.training.prompt_boxes import Corners, inside, tight
 from MyoScarSegLib.training.prompt_clicks import correction
 
 _FEWEST_PX = 3
-_ALONE = 0.25
-"""Share of the windows with scar that are shown without any prompt, as a study is before its reader comes."""
+_ALONE = 0.5
+"""Share of the windows with scar that are shown without any prompt, as a study is before its reader comes. Windows without scar
+have hardly ever one, so with a quarter the network learned that no prompt means no scar: after twelve epochs its map had a Dice
+of 0.06 and the answers to boxes 0.67."""
 _CLICKS_ALONE = 0.12
 """Share of the others that get clicks without a box."""
 _CORRECTED = 0.6

@@ -53,7 +53,7 @@ ANATOMY, CONTEXT, PROMPTS = "anatomy", "context", "prompts"
 CONTEXT_BATCH = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
-_CONTEXT_SCAR_FREE = 1.0
+_CONTEXT_SCAR_FREE = 0.7
 """Slices without scar in an epoch of the context phase, at most, as a share of those with scar: it is where the network learns
 what is no scar."""
 _PHANTOMS_PER_SLICE = 0.4

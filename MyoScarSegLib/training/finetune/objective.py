@@ -24,8 +24,8 @@ _COARSE = 0.3
 """Weight of the tissues at half the resolution, which gives the coarse levels gradients of their own."""
 _SCAR = 0.5
 """Weight of the scar mask's own loss beside that of the tissues."""
-_CONTEXT_SMOOTH_PX = 100.0
-"""Of the Dice losses of the context network: about the scar of a slice, so that slices count as in the Dice of a stack."""
+_CONTEXT_SMOOTH_PX = 20.0
+"""Of the Dice losses of the context network: a small scar, so that slices with little or none do not outweigh those with much."""
 _DROPPED = 0.2
 """Share of the context network's coarsest channels that a step leaves out of each window: patients are few."""
 _SCORE = 0.05

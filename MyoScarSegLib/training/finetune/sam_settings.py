@@ -55,7 +55,7 @@ class SamSettings:
     """
 
     mode: Mode = "decoder"
-    context_epochs: Index = 45
+    context_epochs: Index = 54
     anatomy_epochs: Index = 8
     epochs: Index = 12
     augmentation: Augmentation = "standard"

@@ -1,0 +1,138 @@
+"""Five-fold cross-validation of the context network, by the program's own training, pipeline and protocol.
+
+    python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it
+    python -m research.folds.folds train EMIDEC FOLD -o OUT       train on the four other folds; goes on where it was stopped
+    python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
+    python -m research.folds.folds table FOLDER                   all folds together, from the masks
+
+The detector that finds the heart is the shipped one, which was trained on fold 0's training patients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from MyoScarSegLib.networks import image_of
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
+from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.splits import split_patients
+from MyoScarSegLib.utils.files import write_json
+
+SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05)
+CROP = 112
+"""Pixels a side, around the heart, of what is kept of a slice."""
+
+
+def patients(data: Path, fold: int) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
+    """The slices that train and those that validate, of one fold."""
+    found = read_dataset(data)
+    split = split_patients(dict(found.strata), held_out=fold)
+    return [[s for s in found.slices if s.patient in side] for side in (split.training, split.validation)]
+
+
+def train(start: str | Path, slices: list[LabeledSlice], out: Path, name: str, anatomy: list[LabeledSlice]) -> None:
+    """Train, or go on."""
+    fine_tune(start, Patients(slices, (), anatomy), SETTINGS, out / name, name=name, device="cpu", resume=(out / name).exists())
+
+
+def score(data: Path, fold: int, model: Path, out: Path) -> None:
+    """Figures of a fold's patients by the protocol, and their masks."""
+    _, slices = patients(data, fold)
+    pipeline = Pipeline(segmenter=model, device="cpu", precision="float32")
+    kept: dict[str, np.ndarray] = {}
+    centers: dict[str, tuple[int, int]] = {}
+    stacks = stacks_of(slices)
+    segmenter = pipeline.networks.segmenter
+    for stack in stacks:
+        center = pipeline.networks.heart_center(stack.study)
+        x, y = center or (stack.study.slice_shape[1] / 2, stack.study.slice_shape[0] / 2)
+        centers[stack.case] = (int(y) - CROP // 2, int(x) - CROP // 2)
+        tissue = np.stack([segmenter.tissue(image_of(stack.study, k, center)) for k in range(stack.study.slices)])
+        kept[f"{stack.case}/map"] = _cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
+        kept[f"{stack.case}/tissue"] = _cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
+        kept[f"{stack.case}/truth"] = _cropped(stack.scar, centers[stack.case])
+        extents = stack.study.geometry.slice_extents_mm(stack.study.slices)
+        volume_ml = (stack.study.geometry.pixel_area_mm2 or 0.0) * np.asarray(extents) / MM3_PER_ML
+        kept[f"{stack.case}/pixel_g"] = volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
+
+    def on_result(setting, stack, result) -> None:
+        probability = (result.probability * 255).round().astype(np.uint8)
+        kept[f"{stack.case}/{setting}"] = _cropped(probability, centers[stack.case])
+
+    found = evaluate_models(pipeline, slices, settings=(JITTERED, CLICKS, END_TO_END), on_result=on_result)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / f"fold-{fold}.json", json.loads(json.dumps(found.figures(), default=float)))
+    np.savez_compressed(out / f"fold-{fold}.npz", **kept)
+
+
+def _cropped(stack: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """``[slices, CROP, CROP]`` from a corner on, 0 beyond the slice."""
+    result = np.zeros((len(stack), CROP, CROP), stack.dtype)
+    rows, columns = (np.arange(c, c + CROP) for c in corner)
+    inside = np.ix_((rows >= 0) & (rows < stack.shape[1]), (columns >= 0) & (columns < stack.shape[2]))
+    source = np.ix_(range(len(stack)), rows[inside[0].ravel()], columns[inside[1].ravel()])
+    result[:, inside[0], inside[1]] = stack[source]
+    return result
+
+
+def masses(masks: np.lib.npyio.NpzFile, setting: str, threshold: float = 0.5) -> list[tuple[str, float, float, float]]:
+    """Case, Dice, mass and true mass of each case of a fold."""
+    rows = []
+    for key in [k for k in masks.files if k.endswith("/truth")]:
+        case = key.split("/")[0]
+        truth, found = masks[key].astype(bool), masks[f"{case}/{setting}"] > threshold * 255
+        gram = masks[f"{case}/pixel_g"]
+        dice = 2 * (found & truth).sum() / max(1, found.sum() + truth.sum())
+        rows.append((case, float(dice), float(found.sum((1, 2)) @ gram), float(truth.sum((1, 2)) @ gram)))
+    return rows
+
+
+def table(folder: Path) -> None:
+    """Figures over all folds that are there."""
+    folds = [np.load(path) for path in sorted(folder.glob("fold-*.npz"))]
+    for setting in ("map", END_TO_END, JITTERED, f"{CLICKS}_1", f"{CLICKS}_2", f"{CLICKS}_3"):
+        rows = [row for masks in folds for row in masses(masks, setting)]
+        scarred = np.array([row[1:] for row in rows if row[3] > 0])
+        normal = [row[2] for row in rows if row[3] == 0]
+        difference = scarred[:, 1] - scarred[:, 2]
+        challenge = np.concatenate([scarred[:, 0], [float(mass == 0) for mass in normal]])
+        print(
+            f"{setting:11} Dice {scarred[:, 0].mean():.3f} median {np.median(scarred[:, 0]):.3f} bias "
+            f"{difference.sum() / scarred[:, 2].sum():+.1%} limits {difference.mean() - 1.96 * difference.std():+.1f} to "
+            f"{difference.mean() + 1.96 * difference.std():+.1f} g, r {np.corrcoef(scarred[:, 1], scarred[:, 2])[0, 1]:.2f}, "
+            f"challenge {challenge.mean():.3f}, normals {sum(m <= 1 for m in normal)} of {len(normal)}, {len(scarred)} infarcts"
+        )
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("anatomy", "train", "score", "table"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("fold", type=int, nargs="?", default=0)
+    parser.add_argument("-o", "--out", type=Path, default=Path())
+    parser.add_argument("--model", type=Path)
+    told = parser.parse_args()
+    if told.what == "anatomy":
+        train("litemedsam", [], told.out, "anatomy", list(read_dataset(told.data).slices))
+    elif told.what == "train":
+        start = told.out / "anatomy" / "anatomy.safetensors"
+        train(start, patients(told.data, told.fold)[0], told.out, f"fold-{told.fold}", [])
+    elif told.what == "score":
+        name = f"fold-{told.fold}"
+        score(told.data, told.fold, told.model or told.out / name / f"{name}.safetensors", told.out / "scores")
+    else:
+        table(told.data)
+
+
+if __name__ == "__main__":
+    main()
