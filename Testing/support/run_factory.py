@@ -21,6 +21,7 @@ from Testing.support.ring_factory import ring
 from Testing.support.tiny_training import write_start
 
 QUICK = {
+    "context_epochs": 1,
     "phantoms": 0,
     "copies": 1,
     "prompts": 1,

@@ -84,7 +84,7 @@ def test_our_first_segmenter_has_a_recipe(real_cache, tmp_path):
     fields = recipe("myoscarseg-sam-1", "sam")
     settings = sam_settings(TrainJob("sam", tmp_path, tmp_path / "out", **fields), further=False)
     assert fields["start"] == "litemedsam"
-    assert (settings.mode, settings.detail, settings.epochs, settings.batch) == ("full", False, 8, 4)
+    assert (settings.mode, settings.epochs, settings.batch) == ("full", 8, 4)
 
 
 def test_a_missing_or_broken_card_is_said(tmp_path):

@@ -83,10 +83,11 @@ def whole(planned, cache, tmp_path_factory):
     return run
 
 
-# Validation: the third piece is of the second look, the fifth of the calibration, the seventh and ninth of the figures.
+# Steps: the first is of the context network. Validation: the third piece is of the second look, the fifth and seventh are of the
+# figures of both models.
 PLACES = [
-    ("reading", 1), ("embedding", 1), ("steps", 2), ("validation", 1), ("steps", 5), ("validation", 3), ("validation", 5),
-    ("validation", 7), ("validation", 9), ("comparing", 1),
+    ("reading", 1), ("steps", 1), ("embedding", 1), ("steps", 2), ("validation", 1), ("steps", 6), ("validation", 3),
+    ("validation", 5), ("validation", 7), ("comparing", 1),
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from Testing.support.ring_factory import rings, write_rings
 FULL = TrainJob(
     "sam", Path("/home/me/data"), Path("out"), start="/home/me/old.safetensors", mode="full", augmentation="heavy", epochs=3,
     seed=4, split=Path("/home/me/split.json"), folds=4, held_out=3, device="cuda:1", batch=2, name="mine-2",
-    options={"rate": 1e-3, "detail": False, "side": 128}, data_kind="volumes", labels="scar=1", patients="P[0-9]+",
+    options={"rate": 1e-3, "copies": 2, "side": 128}, data_kind="volumes", labels="scar=1", patients="P[0-9]+",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_command_of_a_job_repeats_it_without_telling_of_the_computer():
     assert command.startswith(
         "myoscarseg train sam --data DATA -o OUT --split SPLIT --start old.safetensors --mode full --augmentation heavy"
     )
-    for part in ("--epochs 3", "--held-out 3", "--name mine-2", "--set rate=0.001", "--set detail=False", "--labels scar=1"):
+    for part in ("--epochs 3", "--held-out 3", "--name mine-2", "--set rate=0.001", "--set copies=2", "--labels scar=1"):
         assert part in command
     assert TrainJob("yolo", Path("d"), Path("o")).command() == "myoscarseg train yolo --data DATA -o OUT"
     import argparse

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 from MyoScarSegLib.training.yolo.detector_job import detector_settings
@@ -27,8 +28,8 @@ def test_who_changes_nothing_continues_the_programs_own_segmenter_gently(tmp_pat
     (job,) = jobs_of(TrainSettings(), tmp_path)
     assert (job.kind, job.start, job.mode, job.augmentation) == ("sam", None, "decoder", "standard")
     settings = sam_settings(job, further=True)
-    assert settings.decoder_rate == settings.detail_rate == 5e-5
-    assert settings.evaluate_every == 1 and settings.patience > 0 and not settings.detail
+    assert (settings.decoder_rate, settings.context_rate, settings.context_epochs) == (5e-5, 3e-4, 10)
+    assert settings.evaluate_every == 1 and settings.patience > 0
 
 
 @pytest.mark.parametrize("preset", ["quick", "balanced", "best"])
@@ -49,7 +50,7 @@ def test_better_presets_do_more(tmp_path):
 def test_model_that_knows_no_scar_gets_more_epochs_and_the_rates_of_a_beginner(tmp_path):
     (job,) = jobs_of(TrainSettings(start_segmenter="litemedsam"), tmp_path)
     assert job.epochs == 2 * jobs_of(TrainSettings(), tmp_path)[0].epochs
-    assert job.options["scar_free_share"] < 0.2
+    assert job.options["scar_free_share"] < 0.2 and job.options["context_epochs"] == 0
     assert "scar_free_share" not in jobs_of(TrainSettings(), tmp_path)[0].options
     thorough = TrainSettings(start_segmenter="litemedsam", mode="full")
     assert "encoder_rate" not in jobs_of(thorough, tmp_path)[0].options
@@ -141,7 +142,7 @@ def test_strange_file_of_settings_is_refused_with_a_sentence(document, told):
 
 def test_line_says_what_will_be_done():
     assert TrainSettings().explain(4) == (
-        "Trains the segmenter from myoscarseg-sam-3, quick, at most 20 epochs; preset balanced, augmentation standard, "
+        f"Trains the segmenter from {DEFAULT_SEGMENTER}, quick, at most 20 epochs; preset balanced, augmentation standard, "
         "on the best device here, seed 0."
     )
     line = TrainSettings(what="both", start_segmenter="/somewhere/mine.safetensors", start_detector="fresh", epochs=2).explain()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.finetune.training_slices import BESIDE, LESIONS, TISSUE, Item
 from MyoScarSegLib.training.prompt_boxes import Corners, inside, tight
 from MyoScarSegLib.training.prompt_clicks import correction
+
+if TYPE_CHECKING:
+    import torch
 
 _FEWEST_PX = 3
 _ALONE = 0.5

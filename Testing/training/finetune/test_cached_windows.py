@@ -121,13 +121,13 @@ def test_another_version_of_the_normalization_makes_them_anew(made, monkeypatch)
 
 def test_another_way_of_augmenting_makes_them_anew(made, monkeypatch):
     """Even if no version says so: an embedding of other pixels than the window's would be worse than none."""
-    real = cached_windows.windowed
+    real = cached_windows.sam_window
 
     def darker(*args: Any):
         item = real(*args)
         return replace(item, image=item.image * 0.9)
 
-    monkeypatch.setattr(cached_windows, "windowed", darker)
+    monkeypatch.setattr(cached_windows, "sam_window", darker)
     assert made() == len(SLICES) * COPIES
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -14,20 +15,33 @@ import torch
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.segmentation import SegmenterImage, load_segmenter
+from MyoScarSegLib.segmentation import SegmenterImage, context, load_segmenter
+from MyoScarSegLib.segmentation.answers import Answers
+from MyoScarSegLib.segmentation.context import ContextNetwork
 from MyoScarSegLib.training.augmentation import Augmenter
-from MyoScarSegLib.training.finetune import network
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, Training, fine_tune, segmenter_of
 from MyoScarSegLib.training.finetune.network import save_model
 from MyoScarSegLib.training.finetune.objective import prompts_loss
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
-from MyoScarSegLib.training.finetune.training_slices import training_slices, windowed
+from MyoScarSegLib.training.finetune.training_slices import sam_window, training_slices
 from MyoScarSegLib.training.train_job import MODES
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_models import SEGMENTER_SIDE, write_segmenter
-from Testing.support.tiny_training import SETTINGS, SIDE, WINDOW_MM, entries, network_of, slices_of, tensors_of, write_start
+from Testing.support.tiny_training import (
+    SETTINGS,
+    SIDE,
+    WIDTHS,
+    WINDOW_MM,
+    entries,
+    network_of,
+    slices_of,
+    tensors_of,
+    write_start,
+)
 
-QUICK = replace(SETTINGS, epochs=2, encoder_rate=5e-4, decoder_rate=2e-3, detail_rate=1e-2, refiner_rate=1e-2)
+QUICK = replace(SETTINGS, context_epochs=1, epochs=2, encoder_rate=5e-4, decoder_rate=2e-3, context_rate=1e-2)
+SAM_ALONE = replace(QUICK, context_epochs=0)
 PATIENTS = Patients(slices_of("a", 1), slices_of("b", 2))
 
 
@@ -38,8 +52,8 @@ def start(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory) -> Path:
-    """A start model without detail branch."""
-    return write_start(tmp_path_factory.mktemp("bare") / "bare.safetensors", branch=False)
+    """A start model without context network."""
+    return write_start(tmp_path_factory.mktemp("bare") / "bare.safetensors", context=False)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +124,7 @@ def loss_of(model: Path, side: int = SIDE, window_mm: float = WINDOW_MM) -> floa
     """On the training patient's windows and prompts that are always the same."""
     augmenter = Augmenter("none", side)
     samples = training_slices(PATIENTS.training)
-    items = [windowed(sample, augmenter, window_mm, (0,)) for sample in samples]
+    items = [sam_window(sample, augmenter, window_mm, (0,)) for sample in samples]
     with torch.inference_mode():
         loss = prompts_loss(network_of(model), items, QUICK, [(1, n) for n in range(len(items))], "myoscarseg-1")
     return float(loss.total) / len(items)
@@ -118,29 +132,36 @@ def loss_of(model: Path, side: int = SIDE, window_mm: float = WINDOW_MM) -> floa
 
 @pytest.mark.parametrize("mode", MODES)
 def test_it_learns(trained, start, mode):
-    assert [epoch["epoch"] for epoch in trained(mode).outcome.epochs] == [1, 2]
+    epochs = trained(mode).outcome.epochs
+    assert [(epoch["phase"], epoch["epoch"]) for epoch in epochs] == [("context", 1), ("prompts", 1), ("prompts", 2)]
     assert loss_of(trained(mode).outcome.model) < 0.95 * loss_of(start)
 
 
+def state_of(finished: Finished, phase: str, kind: str = "network") -> dict[str, torch.Tensor]:
+    """The network as a phase left it."""
+    state: dict[str, torch.Tensor] = torch.load(finished.folder / f"{phase}.checkpoint", weights_only=True)["state"][kind]
+    return state
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    assert before.keys() == after.keys()
+    return {key for key in before if not torch.equal(before[key], after[key])}
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_only_what_the_mode_names_learns(trained, start, mode):
-    changed = differing(start, trained(mode).outcome.model)
-    parts = {key.split(".")[0] for key in changed}
-    own = {"detail", "refiner"}
-    assert parts == (own if mode == "decoder" else own | {"image_encoder", "prompt_encoder", "mask_decoder"})
-    encoder = {key.removeprefix("image_encoder.") for key in changed if key.startswith("image_encoder.")}
+@pytest.mark.parametrize("kind", ["network", "averaged"])
+def test_only_what_phase_and_mode_name_learns(trained, start, mode, kind):
+    """What is frozen stays to the last bit."""
+    begun = tensors_of(start)
+    between = state_of(trained(mode), "context", "averaged")
+    assert {key.split(".")[0] for key in changed(begun, state_of(trained(mode), "context", kind))} == {"context"}
+    learned = changed(between, state_of(trained(mode), "prompts", kind))
+    sam = {"prompt_encoder", "mask_decoder"}
+    assert {key.split(".")[0] for key in learned} == (sam if mode == "decoder" else sam | {"image_encoder"})
+    encoder = {key.removeprefix("image_encoder.") for key in learned if key.startswith("image_encoder.")}
     assert not any("running_" in key or "num_batches" in key for key in encoder), "the statistics of batch normalization stay"
     if mode == "full":
         assert {"patch_embed.seq.0.c.weight", "neck.0.weight"} <= encoder
-
-
-def test_frozen_tensors_stay_to_the_last_bit(trained, start):
-    state = torch.load(trained("decoder").folder / "prompts.checkpoint", weights_only=True)["state"]
-    begun = tensors_of(start)
-    for kind in ("network", "averaged"):
-        for key, value in state[kind].items():
-            if key.startswith(("image_encoder.", "prompt_encoder.", "mask_decoder.")):
-                assert torch.equal(value, begun[key]), key
 
 
 @pytest.mark.parametrize(("mode", "step"), [("decoder", 2), ("full", 1)])
@@ -167,26 +188,39 @@ def test_the_file_predicts_what_the_network_predicted(trained, mode):
     np.testing.assert_allclose(after.tissue(image), before.tissue(image), atol=0.01)
 
 
-@pytest.mark.slow
-def test_a_training_of_two_phases_goes_on_in_the_one_where_it_stopped(bare, tmp_path, module_cache, monkeypatch):
-    """The tissues come first, where the branch is new."""
-    monkeypatch.setattr(network, "_DETAIL_WIDTH", 4)
-    settings = replace(QUICK, mode="decoder", dense_epochs=1, epochs=1)
-    whole = fine_tune(bare, PATIENTS, settings, tmp_path / "whole", device="cpu")
-    assert [(e["phase"], "validation_scar_dice" in e) for e in whole.epochs] == [("dense", True), ("prompts", False)]
-    for phase in ("dense", "prompts"):
+def test_a_sam_alone_gets_a_context_network_that_learns_ventricles_first(tmp_path, module_cache, monkeypatch):
+    """And a training that is stopped in any of the phases goes on to the same model."""
+    bare = write_segmenter(tmp_path / "vit.safetensors", window_mm="60.0")
+    monkeypatch.setattr(context, "ContextNetwork", lambda widths=WIDTHS: ContextNetwork(widths))
+    patients = replace(PATIENTS, anatomy=slices_of("c", 3, 2, scar=False))
+    settings = replace(QUICK, mode="decoder", anatomy_epochs=1, epochs=1)
+    whole = fine_tune(bare, patients, settings, tmp_path / "whole", device="cpu")
+    assert [(e["phase"], "validation_scar_dice" in e) for e in whole.epochs] == [
+        ("anatomy", False), ("context", True), ("prompts", False),
+    ]  # fmt: skip
+    for phase in ("anatomy", "context", "prompts"):
         with pytest.raises(Cancelled):
-            fine_tune(bare, PATIENTS, settings, tmp_path / "stopped", device="cpu", resume=True, **stop_at(1, phase))
+            fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True, **stop_at(1, phase))
         assert load_segmenter(tmp_path / "stopped" / "segmenter.safetensors", device="cpu").knows_tissue
-    found = fine_tune(bare, PATIENTS, settings, tmp_path / "stopped", device="cpu", resume=True)
+    found = fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True)
     assert not differing(found.model, whole.model)
     assert entries(tmp_path / "stopped" / "log.jsonl") == entries(tmp_path / "whole" / "log.jsonl")
 
 
+def test_a_model_keeps_how_its_answers_are_put_together(tmp_path, processes):
+    said = Answers(0.2, (1.5, -0.1), (0.9, 0.3))
+    start = write_start(tmp_path / "start.safetensors", answers=json.dumps(to_json(said)))
+    for settings, kept in ((QUICK, said), (replace(QUICK, answers=Answers(0.7)), Answers(0.7))):
+        training = Training(start, PATIENTS, settings, processes)
+        save_model(tmp_path / "saved.safetensors", training.network, training.start, "")
+        assert load_segmenter(tmp_path / "saved.safetensors", device="cpu").answers == kept
+        assert segmenter_of(training.network, training.start, "cpu").answers == kept
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_a_sam_without_branch_trains(tmp_path, module_cache, mode):
+def test_a_sam_alone_trains(tmp_path, module_cache, mode):
     start = write_segmenter(tmp_path / "vit.safetensors", window_mm="60.0")
-    settings = replace(QUICK, mode=mode, detail=False, epochs=3)
+    settings = replace(SAM_ALONE, mode=mode, epochs=3)
     outcome = fine_tune(start, PATIENTS, settings, tmp_path / "out", device="cpu")
     segmenter = load_segmenter(outcome.model, device="cpu")
     assert not segmenter.knows_tissue
@@ -204,7 +238,7 @@ def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, t
         seen.append({key: value.clone() for key, value in segmenter.checkpoint.state.items()})
         return {"score": scores[len(seen) - 1], "dice": scores[len(seen) - 1]}
 
-    settings = replace(QUICK, mode="decoder", epochs=5, evaluate_every=1, patience=2, batch=6)
+    settings = replace(SAM_ALONE, mode="decoder", epochs=5, evaluate_every=1, patience=2, batch=6)
     outcome = fine_tune(start, PATIENTS, settings, tmp_path, look=look, device="cpu")
     assert len(seen) == 4 and outcome.best_epoch == 2
     assert [e["validation_score"] for e in outcome.epochs] == scores[:4]
@@ -235,7 +269,7 @@ def test_cancel_while_the_embeddings_are_made(start, tmp_path, processes):
         if done == 2:
             token.cancel()
 
-    settings = replace(QUICK, mode="decoder", epochs=1)
+    settings = replace(SAM_ALONE, mode="decoder", epochs=1)
     with pytest.raises(Cancelled):
         fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", progress=progress, cancel=token)
     assert seen == ["Preparing the training windows"] * 3
@@ -271,7 +305,7 @@ def copy_of(finished: Finished, folder: Path) -> Path:
 
 
 CHANGES = {
-    "settings": lambda s, p: (replace(s, detail_rate=2e-2), p),
+    "settings": lambda s, p: (replace(s, context_rate=2e-2), p),
     "labels": lambda s, p: (s, Patients([*p.training[:-1], replace(p.training[-1], labels=p.training[0].labels)], p.validation)),
     "patients": lambda s, p: (s, Patients([*p.training, *slices_of("c", 3)], p.validation)),
 }
@@ -290,14 +324,14 @@ def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_wh
     trained, start, tmp_path, module_cache
 ):
     folder = copy_of(trained("decoder"), tmp_path / "out")
-    settings = replace(QUICK, mode="decoder", epochs=1)
+    settings = replace(SAM_ALONE, mode="decoder", epochs=1)
     with pytest.raises(Cancelled):
         fine_tune(start, PATIENTS, settings, folder, device="cpu", **stop_at(0, ""))
     assert not list(folder.glob("*.checkpoint"))
     outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
     assert [e["epoch"] for e in outcome.epochs] == [1]
     assert len(entries(folder / "log.jsonl")) == 3
-    assert len(entries(trained("decoder").folder / "log.jsonl")) == 6
+    assert len(entries(trained("decoder").folder / "log.jsonl")) == 8
 
 
 def test_a_finished_training_is_found_finished_and_cleared_of_what_a_killed_one_was_writing(
@@ -318,24 +352,21 @@ def test_training_without_scar_is_refused(start, tmp_path):
         fine_tune(start, Patients(slices_of("n", 3, scar=False)), QUICK, tmp_path, device="cpu")
 
 
-@pytest.mark.parametrize("branch", [True, False], ids=["branch", "bare"])
-@pytest.mark.parametrize("mode", MODES)
-def test_windows_without_prompt_cost_nothing(start, bare, mode, branch):
-    """Slices without scar mostly have none; the tissues are learned from them all the same."""
-    network = network_of(start if branch else bare).requires_grad_(True)
+def test_windows_without_prompt_cost_nothing(start):
+    """Slices without scar mostly have none."""
+    network = network_of(start).requires_grad_(True)
     samples = [s for s in training_slices(PATIENTS.training) if not s.has_scar]
-    items = [windowed(sample, Augmenter("none", SIDE), WINDOW_MM, (n,)) for n, sample in enumerate(samples * 2)]
-    settings = replace(QUICK, mode=mode, prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0))
+    items = [sam_window(sample, Augmenter("none", SIDE), WINDOW_MM, (n,)) for n, sample in enumerate(samples * 2)]
+    settings = replace(QUICK, prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0))
     loss = prompts_loss(network, items, settings, [(n,) for n in range(len(items))], "myoscarseg-1")
-    assert loss.parts["mask"] == loss.parts["corrected"] == 0.0
-    assert bool(loss.total > 0) == branch
-    assert loss.total.requires_grad == branch
+    assert loss.total == loss.parts["mask"] == loss.parts["corrected"] == 0
+    assert not loss.total.requires_grad
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     settings = replace(
-        QUICK, mode=mode, detail=False, epochs=1, batch=1,
+        SAM_ALONE, mode=mode, epochs=1, batch=1,
         prompting=replace(QUICK.prompting, empty=0.0, ventricle=0.0),
     )  # fmt: skip
     outcome = fine_tune(bare, PATIENTS, settings, tmp_path, device="cpu")

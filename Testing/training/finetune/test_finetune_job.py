@@ -1,4 +1,4 @@
-"""A segmenter's training as a job: from data to a model that is calibrated, measured, described and usable, stopped or not."""
+"""A segmenter's training as a job: from data to a model that is measured, described and usable, stopped or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.finetune import calibration, finetune_job
+from MyoScarSegLib.training.finetune import finetune_job
 from MyoScarSegLib.training.finetune.fine_tuning import Outcome
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -22,7 +22,7 @@ from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import rings, write_rings
 from Testing.support.run_factory import QUICK
 from Testing.support.tiny_models import write_detector
-from Testing.support.tiny_training import tensors_of, write_start
+from Testing.support.tiny_training import write_start
 
 
 @pytest.fixture(scope="module")
@@ -84,38 +84,19 @@ def test_trained_model_is_measured_before_and_after_described_and_usable(job):
     card = card_of(job)
     assert set(card["metrics"]) == {"validation", "validation, start model"}
     assert "end_to_end dice_mean" in card["metrics"]["validation"]
-    assert [e["epoch"] for e in card["losses"]] == [1, 2]
+    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("prompts", 1), ("prompts", 2)]
     assert not any("stopped" in limit for limit in card["limits"])
-    assert card["calibration"] is None  # one validation patient is too few to choose a threshold on
     assert set(card["split"]["training"]).isdisjoint(card["split"]["validation"])
     assert result["card"] == str(job.out / "mine.json")
     assert load_segmenter(result["model"], device="cpu").checkpoint.sha256 == result["sha256"] == card["sha256"]
 
 
-def test_threshold_is_calibrated_where_there_are_patients_enough_to_choose_it_on(job, played, monkeypatch):
-    monkeypatch.setattr(calibration, "FEWEST_PATIENTS", 1)
-    run(job)
-    card = card_of(job)
-    chosen = card["calibration"]
-    assert chosen["patients"] >= 1 and 0.1 <= chosen["threshold"] <= 0.9
-    assert chosen["dice_after"] >= chosen["dice_before"]
-    bias = tensors_of(played[0])["refiner.leave.bias"] - tensors_of(Path(job.start))["refiner.leave.bias"]
-    assert (float(bias[0]) < 0) == (chosen["threshold"] > 0.5)
-    assert card["metrics"]["validation"]["jittered dice_mean"] == pytest.approx(chosen["dice_after"], abs=0.02)
-
-
-def test_calibration_can_be_left_out(job, played, monkeypatch):
-    monkeypatch.setattr(calibration, "FEWEST_PATIENTS", 1)
-    run(replace(job, options={**job.options, "calibrate": False}))
-    assert card_of(job)["calibration"] is None
-
-
 @pytest.mark.slow
 def test_a_stopped_training_leaves_a_card_with_its_model_and_goes_on(job):
     with pytest.raises(Cancelled):
-        run(job, **stop_at("epoch 2 of 2"))
+        run(job, **stop_at("prompts: epoch 2 of 2"))
     card = card_of(job)
-    assert [e["epoch"] for e in card["losses"]] == [1]
+    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("prompts", 1)]
     assert card["metrics"] == {} and "was stopped" in card["limits"][0]
     readable = (job.out / "mine.md").read_text()
     assert "Not measured." in readable and "was stopped" in readable
@@ -135,5 +116,5 @@ def test_a_training_stopped_before_it_has_a_model_does_not_describe_an_older_one
     job.out.mkdir()
     (job.out / "mine.safetensors").write_bytes(b"an older model")
     with pytest.raises(Cancelled):
-        run(job, **stop_at("Preparing the training windows"))
+        run(replace(job, options={**job.options, "context_epochs": 0}), **stop_at("Preparing the training windows"))
     assert not (job.out / "mine.json").exists()
