@@ -15,7 +15,8 @@ from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
 from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
-from MyoScarSegLib.result import DEFAULT_THRESHOLD, Boxes, Encoded, Result, check_threshold, slices_of
+from MyoScarSegLib.quantification.mass_interval import MassError
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR, Boxes, Encoded, Result, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -325,6 +326,9 @@ class Pipeline:
             segmenter = self.networks.segmenter
             segmenter.prompts_at_once = self.prompts_at_once
             provenance |= self.networks.segmenter_provenance()
+            asked = any(box.asks for of_boxes, _ in prompted.values() for box in of_boxes) or bool(points)
+            answers = segmenter.answers
+            provenance[MASS_ERROR] = MassError(*(answers.asked_error if asked else answers.alone_error)).text()
             center = None
             if segmenter.window is not None and usable:
                 try:

@@ -13,9 +13,12 @@ import numpy as np
 from MyoScarSegLib.errors import MyoScarSegError, PromptError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
+from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_mass_g
 from MyoScarSegLib.study.study import Study
 
 DEFAULT_THRESHOLD = 0.5
+MASS_ERROR = "mass_error_g"
+"""Key of the provenance record: how far masses of this kind are off, as :meth:`MassError.text` has it."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,22 @@ class Result:
         """Area, volume and mass of the mask, per slice and in all."""
         return scar_burden(self.mask, self.study.geometry)
 
+    @cached_property
+    def mass_interval(self) -> MassInterval | None:
+        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
+
+        Where the user drew, the model's doubts count no more.
+        """
+        error = MassError.of_text(self.provenance.get(MASS_ERROR, ""))
+        if self.burden.mass_g is None or not error.known:
+            return None
+        by_model = self.probability
+        if self.drawn is not None:
+            drawn = (self.drawn != replace(self, drawn=None).mask).any(axis=(1, 2), keepdims=True)
+            by_model = np.where(drawn, self.drawn, by_model)
+        uncertain_g = uncertain_mass_g(by_model, self.study.geometry)
+        return None if uncertain_g is None else mass_interval(self.burden.mass_g, uncertain_g, error)
+
     @property
     def complete(self) -> bool:
         """Whether every slice was done and the study had no problem."""
@@ -138,7 +157,7 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The result as a JSON-able object: totals, slices, provenance. The tables are made from it."""
-        geometry, failures = self.study.geometry, self.all_failures()
+        geometry, failures, within = self.study.geometry, self.all_failures(), self.mass_interval
         area_mm2 = geometry.pixel_area_mm2
         return {
             "case": self.study.case,
@@ -151,6 +170,9 @@ class Result:
             "scar_area_mm2": None if area_mm2 is None else self.burden.pixels * area_mm2,
             "scar_volume_ml": self.burden.volume_ml,
             "scar_mass_g": self.burden.mass_g,
+            "scar_mass_low_g": None if within is None else within.low_g,
+            "scar_mass_high_g": None if within is None else within.high_g,
+            "likely_wrong": None if within is None else within.doubtful,
             "threshold": self.threshold,
             "reconstruction": self.study.reconstruction.value,
             "reconstruction_reason": self.study.reconstruction_reason,

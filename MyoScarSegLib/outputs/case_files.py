@@ -48,6 +48,9 @@ RESULT_COLUMNS = (
     "program",
     "seconds",
     "notes",
+    "scar_mass_low_g",
+    "scar_mass_high_g",
+    "likely_wrong",
 )
 SLICE_COLUMNS = (
     "case",

@@ -25,11 +25,15 @@ class Answers:
         sam_share: how much SAM's logits weigh.
         alone, asked: slope and shift that bring the logits to where probability 0.5 is the threshold without bias in mass, and
             probabilities are as often right as they say: of what is seen without being asked, and of answers to a reader.
+        alone_error, asked_error: the three numbers of :class:`~MyoScarSegLib.quantification.mass_interval.MassError`, of studies
+            that no reader has looked at, and of those with a reader's prompts.
     """
 
     sam_share: Share = 0.0
     alone: tuple[float, float] = (1.0, 0.0)
     asked: tuple[float, float] = (1.0, 0.0)
+    alone_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    asked_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> Answers:
