@@ -146,6 +146,15 @@ class Result:
             return " ".join(["Cancelled; what was done before is written.", *failures])
         return " ".join([*self.study.problems, *failures])
 
+    @property
+    def faint_places(self) -> str:
+        """How many boxes the program itself rejected as too faint, and on which slices; empty if there are none."""
+        slices = [box.slice for box in self.boxes if box.faint]
+        if not slices:
+            return ""
+        places = "1 faint place" if len(slices) == 1 else f"{len(slices)} faint places"
+        return f"{places} not counted: slice {', '.join(str(k) for k in sorted(set(slices)))}."
+
     def grown(self, growth_mm: float) -> Result:
         """The same result with its mask grown, or below 0 shrunk, by millimeters in the slice."""
         return replace(self, growth_mm=growth_mm, provenance={**self.provenance, "growth_mm": f"{growth_mm:g}"})
@@ -192,7 +201,7 @@ class Result:
                 }
                 for s in self.burden.slices
             ],
-            "notes": list(self.study.notes),
+            "notes": [*self.study.notes, *([self.faint_places] if self.faint_places else [])],
             "problems": [*self.study.problems, *(f"Slice {k}: {why}" for k, why in failures.items())],
             "provenance": dict(self.provenance),
         }

@@ -11,7 +11,7 @@ import pytest
 from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, StudyError
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
-from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.progress import CancelToken
@@ -182,6 +182,19 @@ def test_rejected_boxes_and_other_labels_are_kept_but_not_segmented(pipeline, st
     assert list(result.scores) == [2]
     assert result.boxes == tuple(boxes)
     assert not result.probability[:2].any()
+
+
+def test_faint_places_and_suggestions_count_once_they_are_accepted_and_the_result_tells_of_the_faint_ones(pipeline, study):
+    place = {"x0": 30, "y0": 8, "x1": 45, "y1": 20}
+    faint = [Box(k, **place, source="net" + FAINT, state=BoxState.REJECTED) for k in (3, 0)]
+    offer = Box(1, **place, source="net" + BESIDE)
+    result = pipeline.segment(study, [*faint, offer])
+    assert not result.scores and not result.mask.any()
+    assert result.summary()["notes"] == [*study.notes, "2 faint places not counted: slice 0, 3."]
+    accepted = [replace(box, state=BoxState.ACCEPTED) for box in (faint[0], offer)]
+    result = pipeline.segment(study, [faint[1], *accepted])
+    assert list(result.scores) == [1, 3]
+    assert result.summary()["notes"] == [*study.notes, "1 faint place not counted: slice 0."]
 
 
 def test_a_rejected_box_need_not_even_fit(pipeline, study):

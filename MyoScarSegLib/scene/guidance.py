@@ -17,9 +17,10 @@ class Situation:
         progress: its own sentence.
         engine: state of the engine.
         proposed: proposals were asked for, whatever they gave.
-        boxes: number of boxes that were not rejected.
+        boxes: number of boxes that count.
         box_slices: number of slices with such boxes.
         to_review: boxes that nobody has accepted, rejected or drawn.
+        faint: slice of each box that the program rejected as too faint.
         masks: number of slices that were segmented.
         stale: slices whose prompts changed since they were segmented.
         volume_ml, mass_g: of the scar; None without spacing.
@@ -34,6 +35,7 @@ class Situation:
     boxes: int = 0
     box_slices: int = 0
     to_review: int = 0
+    faint: tuple[int, ...] = ()
     masks: int = 0
     stale: tuple[int, ...] = ()
     volume_ml: float | None = None
@@ -54,14 +56,15 @@ def next_step(now: Situation) -> str:
             slices=slice_list(now.stale)
         )
     if now.masks:
-        return (
-            _found(now) + " " + _("Look through the slices and correct what is wrong; then save the scene or export the numbers.")
-        )
+        advice = _("Look through the slices and correct what is wrong; then save the scene or export the numbers.")
+        return " ".join(part for part in (_found(now), _faint(now), advice) if part)
     if now.boxes:
         sentence = _boxes(now)
         if now.to_review:
             return sentence + " " + _("Look through them, then press Segment all.")
         return sentence + " " + _("Press Segment all.")
+    if now.faint:
+        return _faint(now) + " " + _("Look at them, and accept those that you take for scar.")
     if now.proposed:
         return _("No scar was proposed. Draw a box around scar in a slice view if you see some.")
     return _("Press Propose boxes, or draw a box around scar in a slice view.")
@@ -73,6 +76,14 @@ def _boxes(now: Situation) -> str:
     if now.box_slices == 1:
         return _("{boxes} boxes on 1 slice.").format(boxes=now.boxes)
     return _("{boxes} boxes on {slices} slices.").format(boxes=now.boxes, slices=now.box_slices)
+
+
+def _faint(now: Situation) -> str:
+    if not now.faint:
+        return ""
+    if len(now.faint) == 1:
+        return _("1 faint place is not counted: slice {slice}.").format(slice=now.faint[0])
+    return _("{n} faint places are not counted: slices {slices}.").format(n=len(now.faint), slices=slice_list(set(now.faint)))
 
 
 def _found(now: Situation) -> str:

@@ -186,9 +186,11 @@ class StudyState:
 
     def review_order(self) -> list[int]:
         """Box ids in the order of looking through them: proposals by slice, in a slice the most doubtful first."""
-        rows = [row for row in self.boxes if row.box.state is BoxState.PROPOSED and not row.box.by_reader]
-        rows.sort(key=lambda row: (row.box.slice, row.box.confidence if row.box.confidence is not None else 0.0, row.id))
-        return [row.id for row in rows]
+        return _in_order(row for row in self.boxes if row.box.state is BoxState.PROPOSED and not row.box.by_reader)
+
+    def faint_order(self) -> list[int]:
+        """Ids of the boxes that the program rejected as too faint, likewise."""
+        return _in_order(row for row in self.boxes if row.box.faint)
 
     def masks(self, shape: tuple[int, int, int]) -> np.ndarray:
         """bool ``[k, row, column]`` of all slices."""
@@ -280,6 +282,11 @@ class StudyState:
         """The state without boxes, points and the model's masks; slices that the user edited stay as they are."""
         slices = {k: SliceState(s.drawn) for k, s in self.slices.items() if s.edited and s.drawn}
         return replace(self, boxes=(), points=(), slices=slices, proposals={}, runs=(), failed={})
+
+
+def _in_order(rows: Iterable[BoxRow]) -> list[int]:
+    """Ids by slice, in a slice the most doubtful first."""
+    return [row.id for row in sorted(rows, key=lambda row: (row.box.slice, row.box.confidence or 0.0, row.id))]
 
 
 def _drawn(model: ModelSlice, pixel_spacing_mm: tuple[float, float] | None) -> SliceState:

@@ -384,6 +384,7 @@ class Workflow:
             boxes=len(boxes),
             box_slices=len({box.slice for box in boxes}),
             to_review=sum(box.state is BoxState.PROPOSED and not box.by_reader for box in boxes),
+            faint=tuple(row.box.slice for row in session.state.boxes if row.box.faint),
             masks=len(session.state.segmented),
             stale=tuple(session.stale_slices),
             volume_ml=burden.volume_ml,

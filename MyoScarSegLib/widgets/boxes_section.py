@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.scene.box_views import COLORS
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.study_session import StudySession
@@ -107,8 +107,8 @@ class BoxesSection(SegmentSection):
             self.select(box_id)
 
     def review(self, step: int) -> None:
-        """Go to the next (1) or previous (-1) box that nobody has looked at yet."""
-        order = [] if self.session is None else self.session.state.review_order()
+        """Go to the next (1) or previous (-1) box that nobody has looked at yet; where there is none, to a faint place."""
+        order = [] if self.session is None else self.session.state.review_order() or self.session.state.faint_order()
         if not order:
             return
         if self.selected in order:
@@ -144,15 +144,18 @@ class BoxesSection(SegmentSection):
             button.enabled = row is not None
         ui.rejectBoxButton.text = _("Restore") if row is not None and row.box.state is BoxState.REJECTED else _("Reject")
         ui.drawBoxButton.enabled = self.session is not None
-        waiting = [] if self.session is None else self.session.state.review_order()
+        waiting = 0 if self.session is None else len(self.session.state.review_order())
+        faint = 0 if self.session is None else len(self.session.state.faint_order())
         for button in (ui.nextReviewButton, ui.previousReviewButton):
-            button.enabled = bool(waiting)
-        ui.reviewLabel.text = self._review_text(len(waiting))
+            button.enabled = bool(waiting or faint)
+        ui.reviewLabel.text = self._review_text(waiting, faint)
 
-    def _review_text(self, waiting: int) -> str:
+    def _review_text(self, waiting: int, faint: int) -> str:
         if not self._rows:
             return ""
-        return _("{n} to review").format(n=waiting) if waiting else _("All reviewed")
+        if waiting:
+            return _("{n} to review").format(n=waiting)
+        return _("{n} faint, look here").format(n=faint) if faint else _("All reviewed")
 
     def _fill(self) -> None:
         table = self.ui.boxTable
@@ -186,24 +189,27 @@ class BoxesSection(SegmentSection):
         quietly(table, fill)
 
     def _fill_row(self, number: int, row: BoxRow) -> None:
-        box = row.box
-        states = {
-            BoxState.PROPOSED: _("proposed"), BoxState.ACCEPTED: _("accepted"), BoxState.REJECTED: _("rejected"),
-        }  # fmt: skip
+        box, size = row.box, self._size_in_words(row.box)
         cells: tuple[Any, ...] = (
             box.slice,
             "" if box.confidence is None else f"{box.confidence:.2f}",
-            states[box.state] if not box.by_reader or box.state is not BoxState.PROPOSED else _("drawn"),
+            _("faint, look here: {size}").format(size=size) if box.faint else _state_in_words(box),
             _("you") if box.by_reader else _("model"),
         )
         for column, value in enumerate(cells):
             item = qt.QTableWidgetItem()
             item.setData(qt.Qt.DisplayRole, value)
             item.setData(qt.Qt.UserRole, row.id)
-            item.setToolTip(_("Set by you") if box.by_reader else _("Proposed by {model}").format(model=box.source))
+            item.setToolTip(f"{_origin_in_words(box)}, {size}")
             if column == _STATE:
                 item.setIcon(self._icons[box.state])
             self.ui.boxTable.setItem(number, column, item)
+
+    def _size_in_words(self, box: Box) -> str:
+        pixel_mm2 = self.session.study.geometry.pixel_area_mm2
+        if pixel_mm2 is None:
+            return _("{n:.0f} pixels").format(n=box.area_px)
+        return _("{area:.0f} mm²").format(area=box.area_px * pixel_mm2)
 
     # ------------------------------------------------------------------ slots
 
@@ -247,3 +253,32 @@ class BoxesSection(SegmentSection):
         """By slice, in a slice the most doubtful first, as :meth:`StudyState.review_order` has it."""
         box = self._rows[box_id].box
         return box.slice, box.confidence if box.confidence is not None else 0.0, box_id
+
+
+def _is_offer(box: Box) -> bool:
+    """Whether it was suggested on a neighbor and nobody has judged it."""
+    return box.state is BoxState.PROPOSED and not box.counts
+
+
+def _state_in_words(box: Box) -> str:
+    if _is_offer(box):
+        return _("suggested")
+    if box.by_reader and box.state is BoxState.PROPOSED:
+        return _("drawn")
+    return {BoxState.PROPOSED: _("proposed"), BoxState.ACCEPTED: _("accepted"), BoxState.REJECTED: _("rejected")}[box.state]
+
+
+def _origin_in_words(box: Box) -> str:
+    """Who made it, and why it does not count where that is the program's doing."""
+    if box.by_reader:
+        return _("Set by you")
+    origin = _("Proposed by {model}").format(model=box.source.removesuffix(FAINT).removesuffix(BESIDE))
+    if box.faint:
+        why = _(
+            "Little, and not clearly brighter than healthy wall: more often no scar, so it is not counted. Accept it if it is."
+        )
+    elif _is_offer(box):
+        why = _("Scar that you confirmed on a neighboring slice goes on here. It counts once you accept it.")
+    else:
+        return origin
+    return f"{why}\n{origin}"

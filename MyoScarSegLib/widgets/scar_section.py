@@ -39,6 +39,7 @@ class ScarSection(SegmentSection):
         self._latest = "", 0.0  # the slider whose value was applied last, and when
         ui.segmentAllButton.connect("clicked()", self.segment_all)
         ui.segmentSliceButton.connect("clicked()", self.segment_slice)
+        ui.suggestButton.connect("clicked()", self.suggest)
         ui.addPositiveButton.connect("toggled(bool)", lambda on: tab.mouse.use("positive" if on else None))
         ui.addNegativeButton.connect("toggled(bool)", lambda on: tab.mouse.use("negative" if on else None))
         ui.removePointButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.remove_point))
@@ -70,6 +71,13 @@ class ScarSection(SegmentSection):
         k = self.workflow.displayed_slice
         if k is not None and self.tab.advanced.ready():
             self._segment([k])
+
+    def suggest(self) -> None:
+        """Suggest boxes where the scar of the displayed slice goes on, which the reader has confirmed."""
+        k = self.workflow.displayed_slice
+        if k is not None and self.tab.advanced.ready():
+            self.tab.advanced.configure()
+            self.workflow.attempt(lambda session: session.requests.suggest(k))
 
     def _segment(self, slices: list[int] | None) -> None:
         overwrite = bool(self.ui.overwriteCheckBox.checked)
@@ -107,6 +115,7 @@ class ScarSection(SegmentSection):
         ui, session = self.ui, self.session
         self.allow(ui.segmentAllButton, "segment")
         self.allow(ui.segmentSliceButton, "segment_slice")
+        self.allow(ui.suggestButton, "suggest")
         self.allow(ui.clearButton, "clear")
         segmented = session is not None and bool(session.state.segmented)
         due = session is not None and not self.workflow.busy and (not segmented or bool(session.stale_slices))

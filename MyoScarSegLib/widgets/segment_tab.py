@@ -34,6 +34,7 @@ _SMALL = (
     "reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel", "volumeCaption",
     "massCaption",
 )  # fmt: skip
+_CONFIDENCE_PX = 74
 
 
 class SegmentTab(Tab):
@@ -127,5 +128,8 @@ class SegmentTab(Tab):
         ui.encodedBar.styleSheet = style.THIN_BAR
         for table in (ui.boxTable, ui.sliceTable):
             style.set_table_style(table)
-        ui.boxTable.horizontalHeader().setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
+        header = ui.boxTable.horizontalHeader()
+        header.setSectionResizeMode(1, qt.QHeaderView.Interactive)
+        header.resizeSection(1, _CONFIDENCE_PX)  # the state, in words, has the rest
+        header.setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
         style.align_right(ui.sliceTable, range(1, ui.sliceTable.columnCount - 1))

@@ -116,6 +116,7 @@ class Shortcuts:
             ),
             Key(_("hold H"), _("hide boxes, points and scar"), {"H": self._hold.press}),
             Key("Shift+P", _("propose boxes"), {"Shift+P": boxes.propose}),
+            Key("Shift+C", _("suggest boxes where the scar of this slice, once confirmed, goes on"), {"Shift+C": scar.suggest}),
             Key("Ctrl+Enter", _("segment this slice"), {"Ctrl+Return Ctrl+Enter": scar.segment_slice}),
             Key("Ctrl+Shift+Enter", _("segment all slices"), {"Ctrl+Shift+Return Ctrl+Shift+Enter": scar.segment_all}),
             Key(

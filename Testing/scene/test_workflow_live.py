@@ -139,6 +139,8 @@ def test_boxes_of_other_labels_ask_for_nothing():
         (Situation(volume=True), "Propose boxes"),
         (Situation(volume=True, busy="propose", progress="Proposing boxes: slice 3"), "slice 3"),
         (Situation(volume=True, proposed=True), "No scar was proposed"),
+        (Situation(volume=True, proposed=True, faint=(5, 3)), "2 faint places are not counted: slices 3, 5. Look at them"),
+        (Situation(volume=True, masks=3, pixels=90, faint=(5,)), "1 faint place is not counted: slice 5. Look through"),
         (Situation(volume=True, boxes=1, box_slices=1, to_review=1), "1 box. Look through"),
         (Situation(volume=True, boxes=5, box_slices=3), "5 boxes on 3 slices. Press Segment all"),
         (Situation(volume=True, boxes=5, box_slices=3, masks=3, stale=(2, 4)), "slices 2, 4"),

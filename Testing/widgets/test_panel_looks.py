@@ -82,6 +82,7 @@ def test_keys_are_said_in_the_tooltips(opened):
     for name, key in {
         "proposeButton": "Shift+P", "segmentAllButton": "Ctrl+Shift+Enter", "segmentSliceButton": "Ctrl+Enter",
         "drawBoxButton": "(D)", "acceptBoxButton": "Enter", "deleteBoxButton": "Delete", "copyBoxButton": "(C)",
+        "suggestButton": "(Shift+C)",
         "addPositiveButton": "(A)", "addNegativeButton": "(X)", "thresholdSlider": "J and K", "undoButton": "Ctrl+Z",
     }.items():  # fmt: skip
         assert key in getattr(opened.ui, name).toolTip, name

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from MyoScarSegLib.prompts import BoxState
+from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
+from MyoScarSegLib.result import Boxes
 from Testing.support.panel_kit import add_volume
 
 
@@ -128,6 +131,64 @@ def test_line_of_facts_and_the_reason_are_shown(study):
     assert "4 slices" in study.ui.factsLabel.text
     assert "PSIR" in study.ui.factsLabel.text
     assert not study.ui.encodedBar.visible
+
+
+def texts(module, box_id: int) -> list[str]:
+    """The cells of a box's row."""
+    row = row_of(module, box_id)
+    return [str(module.ui.boxTable.item(row, column).data(0)) for column in range(module.ui.boxTable.columnCount)]
+
+
+def test_faint_places_are_listed_with_place_and_size_and_accepted_by_a_click(study):
+    places = [Box(k, 20, 20, 30, 24, confidence=0.4, source="net" + FAINT, state=BoxState.REJECTED) for k in (0, 3)]
+    study.session.apply_proposals(places)
+    study.settle()
+    first, second = (row.id for row in study.session.state.boxes)
+    assert texts(study, second) == ["3", "0.40", "faint, look here: 90 mm²", "model"]
+    tip = study.ui.boxTable.item(row_of(study, second), 0).toolTip()
+    assert "not clearly brighter than healthy wall" in tip and tip.endswith("Proposed by net, 90 mm²")
+    assert "2 faint, look here" in study.ui.reviewLabel.text
+    assert "2 faint places are not counted: slices 0, 3" in study.ui.statusLabel.text
+    study.click("nextReviewButton")
+    choose(study, second)
+    assert study.workflow.displayed_slice == 3
+    study.click("acceptBoxButton")
+    study.until(lambda: study.session.mask()[3].any(), what="mask")
+    assert texts(study, second)[2] == "accepted"
+    assert study.panel.segment.boxes.selected == first, "the next one to look at"
+    study.until(lambda: not study.workflow.session.pending.slices, what="mask")
+
+
+def test_boxes_are_suggested_beside_confirmed_scar_by_a_click_and_by_a_key(segmented, monkeypatch):
+    from MyoScarSegLib.engine.client import Engine
+
+    engine, session, button = segmented.engine, segmented.session, segmented.ui.suggestButton
+    status = Engine.status
+
+    def answer(study, confirmed):
+        return engine._ask("models", lambda _: Boxes([Box(k + 1, 2, 2, 12, 10, source="net" + BESIDE) for k in confirmed]))
+
+    monkeypatch.setattr(engine, "suggest", answer)
+    box = next(row for row in session.state.boxes if row.box.slice == 1)
+    assert not button.enabled and "Accept or correct the scar of this slice first" in button.toolTip
+    session.set_box_state(box.id, BoxState.ACCEPTED)
+    segmented.settle()
+    assert not button.enabled and "does not look at neighboring slices" in button.toolTip, "the tiny model has no map"
+    monkeypatch.setattr(Engine, "status", lambda engine: replace(status(engine), knows_tissue=True))
+    session.nudge_box(box.id, 1, 0)
+    segmented.until(lambda: not session.pending.slices, what="mask")
+    mask = session.mask()
+    segmented.click("suggestButton")
+    segmented.until(lambda: not segmented.workflow.busy, what="suggestions")
+    offer = session.state.boxes[-1]
+    assert texts(segmented, offer.id)[2:] == ["suggested", "model"] and offer.box.slice == 2
+    assert "1 box suggested, on slice 2" in segmented.ui.noteLabel.text
+    assert np.array_equal(session.mask(), mask)
+    segmented.key("Shift+C")
+    segmented.until(lambda: not segmented.workflow.busy, what="suggestions")
+    assert "Nothing continues beside slice 1" in segmented.ui.noteLabel.text
+    segmented.click("undoButton")
+    assert offer not in session.state.boxes
 
 
 def test_row_click_jumps_to_the_slice_and_selects_the_box(proposed):

@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.errors import SceneError, StudyError
-from MyoScarSegLib.prompts import FAINT, BoxState
+from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
@@ -115,7 +115,7 @@ def reviewed(session: StudySession) -> list[int]:
     included. None if nothing was decided or painted anywhere: then only the reader knows."""
     edited = set(session.state.edited)
     boxes = [row.box for row in session.state.boxes]
-    decided = [box for box in boxes if box.state is not BoxState.PROPOSED and not box.source.endswith(FAINT)]
+    decided = [box for box in boxes if box.state is not BoxState.PROPOSED and not box.faint]
     if not edited and not decided:
         return []
     undecided = {box.slice for box in boxes if box.state is BoxState.PROPOSED}
