@@ -29,6 +29,8 @@ from Testing.support.tiny_models import OWN_METADATA
 SIDE = 32
 WINDOW_MM = 45.0
 WIDTHS = (4, 6, 8, 8, 8)
+ANSWERS = '{"sam_share": 0.5, "alone": [1.0, 2.0], "asked": [1.0, 2.0]}'
+"""Of start models: random networks must mark something, or all figures of a run would be 0."""
 SETTINGS = SamSettings(
     mode="full",
     context_epochs=0,
@@ -64,7 +66,7 @@ def write_start(path: Path, *, context: bool = True, seed: int = 0, **more: str)
     from safetensors.torch import save_file
 
     state = own_state(seed) if context else litemedsam_state(seed)
-    metadata = {**OWN_METADATA, "input_side": str(SIDE), "window_mm": str(WINDOW_MM), **more}
+    metadata = {**OWN_METADATA, "input_side": str(SIDE), "window_mm": str(WINDOW_MM), "answers": ANSWERS, **more}
     save_file({key: value.contiguous() for key, value in state.items()}, str(path), metadata)
     return path
 

@@ -129,6 +129,21 @@ def test_image_and_target_lie_where_the_matrix_says(seed):
     assert float(classes.sum()) == pytest.approx(area, rel=0.12)
 
 
+def test_neighbors_of_a_slice_are_drawn_like_the_slice():
+    stack = np.stack([texture(seed=n) for n in range(3)])
+    targets = disc(stack.shape[1:], 60, 50, 9)[None].astype(np.int16)
+    augmenter = Augmenter("heavy", SIDE)
+    together, classes, inside = augmenter.geometry(stack, targets, (56, 51), seed=5, window_px=(60, 60))
+    assert together.shape == (3, SIDE, SIDE) and inside.shape == (1, SIDE, SIDE)
+    for channel in range(3):
+        alone, same_classes, _ = augmenter.geometry(stack[channel], targets, (56, 51), seed=5, window_px=(60, 60))
+        assert torch.equal(together[channel], alone[0]) and torch.equal(classes, same_classes)
+    for seed in range(8):
+        doubled = augmenter.intensity(together[:1].expand(3, -1, -1), seed=seed, inside=inside)
+        assert doubled.shape == (3, SIDE, SIDE) and 0 <= doubled.min() <= doubled.max() <= 1
+        assert not doubled[:, ~inside[0]].any()
+
+
 def test_an_elastic_deformation_moves_image_and_target_alike(monkeypatch):
     monkeypatch.setattr(augmenter, "_ELASTIC_SHIFT", 0.03)
     mask = disc((90, 130), 66, 44, 14)
@@ -327,7 +342,7 @@ def test_values_are_finite_and_in_range_whatever_comes_in(name):
     ("change", "message"),
     [
         ({"image": np.zeros((50, 60), np.float32)}, "shapes"),
-        ({"image": np.zeros((1, 60, 60), np.float32)}, "shapes"),
+        ({"image": np.zeros((1, 1, 60, 60), np.float32)}, "shapes"),
         ({"image": np.full((60, 60), np.nan, np.float32)}, "not finite"),
         ({"targets": np.zeros((1, 60, 60), np.float32)}, "whole numbers"),
         ({"center": (float("nan"), 3.0)}, "center"),
@@ -352,8 +367,8 @@ def test_bad_input_is_refused_in_plain_words(change, message):
         )
 
 
-def test_a_window_for_intensity_alone_must_be_one_channel():
-    with pytest.raises(StudyError, match=r"\[1, rows, columns\]"):
+def test_a_window_for_intensity_alone_must_have_channels():
+    with pytest.raises(StudyError, match=r"\[channels, rows, columns\]"):
         Augmenter("light", 32).intensity(torch.zeros(32, 32), seed=0)
 
 
