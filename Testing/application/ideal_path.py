@@ -233,6 +233,49 @@ def test_four_undos_bring_back_what_was_segmented(slicer, remembered):
     look(slicer, "11-undone")
 
 
+def test_boxes_are_suggested_beside_scar_that_the_reader_drew_and_count_once_accepted(slicer):
+    number, drawn = next((number, box) for number, box in sorted(study(slicer)["boxes"].items()) if box[6] == "user")
+    select(slicer, number)
+    slicer.until(FINISHED, NETWORK_S)
+    before, entries = study(slicer), "len(panel().workflow.session.history.labels)"
+    steps = slicer.ask(entries)
+    slicer.press("suggestButton")
+    slicer.until(FINISHED, NETWORK_S)
+    after = study(slicer)
+    offers = {n: box for n, box in after["boxes"].items() if n not in before["boxes"]}
+    note = slicer.ask("panel().segment.ui.noteLabel.text")
+    assert "suggested, on slice" in note if offers else f"Nothing continues beside slice {drawn[0]}" in note
+    assert slicer.ask(entries) == steps + bool(offers)
+    assert all(box[5] == "proposed" and box[6].endswith(" (beside)") for box in offers.values())
+    assert after["by_slice"] == before["by_slice"], "they are an offer"
+    look(slicer, "11-suggested")
+    for offer, box in list(offers.items())[:1]:
+        select(slicer, offer)
+        slicer.press("acceptBoxButton")
+        slicer.until(FINISHED, NETWORK_S)
+        assert study(slicer)["boxes"][offer] == [*box[:5], "accepted", box[6]]
+        assert study(slicer)["by_slice"] != before["by_slice"]
+
+
+def test_a_faint_place_is_gone_to_and_accepted_by_a_click(slicer):
+    box = (
+        "__import__('MyoScarSegLib.prompts', fromlist=['x']).Box(0, 90, 90, 104, 100, confidence=0.4, source='net (faint)', "
+        "state=__import__('MyoScarSegLib.prompts', fromlist=['x']).BoxState.REJECTED)"
+    )
+    number = str(slicer.ask(f"panel().workflow.session.add_box({box})"))
+    slicer.until("'1 faint place is not counted: slice 0.' in panel().segment.ui.statusLabel.text")
+    select(slicer, number)
+    slicer.until("study()['slice'] == 0")
+    look(slicer, "11-faint")
+    before = study(slicer)
+    slicer.press("acceptBoxButton")
+    slicer.until(FINISHED, NETWORK_S)
+    after = study(slicer)
+    assert after["boxes"][number][5] == "accepted"
+    assert after["by_slice"][1:] == before["by_slice"][1:]
+    assert "faint" not in slicer.ask("panel().segment.ui.statusLabel.text")
+
+
 def test_a_saved_scene_comes_back_as_it_was(slicer, tmp_path):
     before, grams = study(slicer), slicer.ask("panel().segment.ui.massLabel.text")
     path = str(tmp_path / "scene.mrb")

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import ModelError, PromptError
@@ -18,6 +19,8 @@ from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Encoded
 from Testing.conftest import REPOSITORY
 from Testing.support.engine_factory import bright_study, pump_until
+from Testing.support.tiny_models import OWN_METADATA
+from Testing.support.tiny_training import tensors_of, write_start
 
 STUDY = bright_study(5, bad_slices={2: "not finite"})
 BOXES = [Box(1, 8, 8, 30, 24), Box(3, 5, 5, 20, 28)]
@@ -81,6 +84,26 @@ def test_answers_are_those_of_the_pipeline(engine, tiny_detector, tiny_segmenter
     assert masks.provenance == result.provenance
     assert (masks.boxes, masks.points, masks.threshold) == (result.boxes, result.points, result.threshold)
     assert masks.provenance["segmenter"] == "tiny-sam.safetensors"
+
+
+def test_suggestions_are_those_of_the_pipeline(engine, tiny_settings, tmp_path):
+    model = write_start(tmp_path / "own.safetensors")
+    state = tensors_of(model)
+    state["context.tissue.bias"][-1] += 9  # the random network then sees scar everywhere
+    save_file(state, model, {**OWN_METADATA, "input_side": "32", "window_mm": "45"})
+    scar = np.zeros(STUDY.slice_shape, dtype=bool)
+    scar[10:20, 12:24] = True
+    engine.configure(replace(tiny_settings, segmenter=model))
+    found = engine.wait(engine.suggest(STUDY, {3: scar}), timeout_s=60)
+    expected = Pipeline(detector=tiny_settings.detector, segmenter=model, device="cpu").suggest(STUDY, {3: scar})
+    assert {box.slice for box in expected} == {1, 4}, "slice 2 cannot be used, so 1 is the neighbor"
+    assert [box.place for box in found] == [box.place for box in expected]
+    assert found.provenance == expected.provenance
+    assert engine.status().knows_tissue is True
+    engine.configure(tiny_settings)
+    engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
+    assert engine.status().knows_tissue is False
+    assert engine.wait(engine.suggest(STUDY, {3: scar}), timeout_s=60) == []
 
 
 def test_only_the_slices_asked_for_are_segmented(engine):
