@@ -200,6 +200,35 @@ def test_status_is_not_written_for_each_step(run):
     assert (read_status(run.folder).state, read_status(run.folder).done) == (RunState.PAUSED, 99)
 
 
+def log_entry(event: str, phase: str, **more: float) -> dict[str, object]:
+    return {"event": event, "phase": phase, "epoch": 1, "epochs": 4, "step": 1, "steps": 8, "seconds_left": 30.0, **more}
+
+
+def test_what_the_context_network_learns_first_is_not_all_that_is_left(run):
+    """The steps of the prompts come after it; how long they take is known from the estimate alone."""
+    expected = {"embedding": 100.0, "steps": 500.0, "validation": 40.0, "comparing": 8.0}
+    told = RunReport(run.folder, expected)
+    told.stage("steps")
+    for phase, left in (("anatomy", 648), ("context", 648), ("prompts", 78)):
+        told.logged("segmenter", log_entry("step", phase))
+        assert told.status.seconds_left == pytest.approx(left, abs=5)
+    told.logged("segmenter", log_entry("step", "context", seconds_left=900.0))
+    assert told.status.seconds_left == pytest.approx(948, abs=5), "slower than was estimated"
+    unknown = RunReport(run.folder)
+    unknown.stage("steps")
+    unknown.logged("segmenter", log_entry("step", "context"))
+    assert unknown.status.seconds_left is None
+
+
+def test_the_best_figures_are_those_of_the_last_phase(run):
+    told = RunReport(run.folder)
+    told.logged("segmenter", log_entry("epoch", "context", epoch=3, loss=0.4, validation_score=0.9))
+    assert told.status.best == {}
+    for epoch, score in ((1, 0.5), (4, 0.6), (5, 0.55)):
+        told.logged("segmenter", log_entry("epoch", "prompts", epoch=epoch, validation_score=score))
+    assert told.status.best == {"segmenter": {"epoch": 4, "score": 0.6}}
+
+
 # ---- commands
 
 

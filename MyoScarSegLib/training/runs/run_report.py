@@ -40,6 +40,8 @@ _RECEIVED = {
     STOP: "Stopping: the step in hand ends first, and the best model is kept",
     CANCEL: "Cancelling",
 }
+_EARLIER_PHASES = ("anatomy", "context")
+"""Of a segmenter's training, before SAM learns from prompts."""
 _KEPT_FIGURES = ("end_to_end_dice", "oracle_dice", "dice", "false_g", "score")
 _EVERY_S = 0.5
 
@@ -154,9 +156,17 @@ class RunReport:
         if entry.get("event") == "step":
             self._step = entry
             self.update(epoch=entry["epoch"], epochs=entry.get("epochs", 0))
-            self._tell_time(entry["seconds_left"])
+            self._tell_time(self._steps_left(entry))
         elif entry.get("event") == "epoch":
             self.update(best=best_after(self.status.best, part, entry), now=True)
+
+    def _steps_left(self, step: Mapping[str, Any]) -> float | None:
+        """Seconds that the steps take yet; before the last phase as long as they were expected to, None if they were not."""
+        left: float = step["seconds_left"]
+        if step["phase"] not in _EARLIER_PHASES:
+            return left
+        expected = self._expected.get(STEPS, 0.0) + self._expected.get(EMBEDDING, 0.0)
+        return max(left, expected - (time.monotonic() - self._stage_began)) if expected else None
 
     def _tell_time(self, steps_left: float | None) -> None:
         """How long it will take until the part is finished and compared: by the last look, or else by the estimate.
@@ -182,7 +192,12 @@ class RunReport:
 
 
 def best_after(before: Mapping[str, Mapping[str, float]], part: str, entry: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """The best figures of each part after an epoch: by the score where there is one, else those of the last epoch."""
+    """The best figures of each part after an epoch: by the score where there is one, else those of the last epoch.
+
+    Phases before the last look at other figures, and their epochs are counted from 1, too: they are left out.
+    """
+    if entry["phase"] in _EARLIER_PHASES:
+        return dict(before)
     epoch, score = entry["epoch"], entry.get("validation_score")
     old = before.get(part, {})
     if score is None:
