@@ -327,8 +327,8 @@ class Pipeline:
             segmenter.prompts_at_once = self.prompts_at_once
             provenance |= self.networks.segmenter_provenance()
             asked = any(box.asks for of_boxes, _ in prompted.values() for box in of_boxes) or bool(points)
-            answers = segmenter.answers
-            provenance[MASS_ERROR] = MassError(*(answers.asked_error if asked else answers.alone_error)).text()
+            error = MassError(*(segmenter.answers.asked_error if asked else segmenter.answers.alone_error))
+            provenance |= {MASS_ERROR: error.text()} if error.known else {}
             center = None
             if segmenter.window is not None and usable:
                 try:

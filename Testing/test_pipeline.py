@@ -296,7 +296,7 @@ def test_editing_one_slice_encodes_no_slice_again(pipeline, vit, study):
 def test_another_threshold_uses_the_probabilities_again(pipeline, vit, study):
     result = pipeline.segment(study, [Box(2, 31, 9, 44, 19, source="net")])
     asked = vit.cache.hits + vit.cache.misses
-    middle = float(np.median(result.probability[2]))
+    middle = float(np.median(result.probability[2, 9:19, 31:44]))
     other = result.with_threshold(middle)
     assert other.probability is result.probability
     assert np.array_equal(other.mask, result.probability >= middle)
