@@ -55,6 +55,7 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
     arguments = {"settings": settings.to_json(), "library": str(library), "split": SPLIT.to_json()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
+        patch.setattr(pace, "ENOUGH_S", 0.5)
         patch.setenv("MYOSCARSEG_CACHE", str(folder / "cache"))
         told = estimate_task(arguments, lambda _done, _total, message: messages.append(message))
     return told, messages, folder

@@ -363,6 +363,20 @@ def test_windows_without_prompt_cost_nothing(start):
     assert not loss.total.requires_grad
 
 
+def test_cached_embeddings_are_learned_from_in_half_precision_too(start):
+    """As on processors that compute in bfloat16, while embeddings are kept in float16."""
+    network = network_of(start).requires_grad_(True)
+    items = [sam_window(s, Augmenter("none", SIDE), WINDOW_MM, (0,)) for s in training_slices(PATIENTS.training)]
+    with torch.inference_mode():
+        features = network["image_encoder"](torch.stack([i.image for i in items]).expand(-1, 3, -1, -1)).half()
+    cached = [replace(i, features=f.clone()) for i, f in zip(items, features, strict=True)]
+    seeds = [(1, n) for n in range(len(items))]
+    exact = prompts_loss(network, cached, QUICK, seeds, "myoscarseg-1")
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = prompts_loss(network, cached, QUICK, seeds, "myoscarseg-1")
+    assert float(rough.total.detach()) == pytest.approx(float(exact.total.detach()), rel=0.05)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     settings = replace(

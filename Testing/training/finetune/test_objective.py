@@ -60,12 +60,12 @@ def test_all_of_the_network_learns_and_little_by_little_knows_the_tissues():
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     course = []
     for _ in range(20):
-        loss = context_loss(network, ITEMS, SETTINGS, SEEDS)
+        loss = context_loss(network, ITEMS[:3], SETTINGS, SEEDS[:3])
         loss.total.backward()
         assert all(p.grad is not None for p in network.parameters())
         optimizer.step()
         optimizer.zero_grad()
-        course.append(loss.parts["tissue"] / len(ITEMS))
+        course.append(loss.parts["tissue"])
     assert sum(course[-3:]) < 0.75 * sum(course[:3])
 
 
