@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,13 +20,12 @@ from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
-from MyoScarSegLib.segmentation.prompted_objects import PromptedObject
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
-from MyoScarSegLib.segmentation.segmenter import Prediction
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.support.pipeline_factory import BrightestDetector
 from Testing.support.sam_factory import litemedsam_state
+from Testing.support.segmenter_factory import unbounded
 from Testing.support.tiny_training import context_network, own_state
 
 SIDE = 32
@@ -72,12 +70,6 @@ def image(voxels) -> SegmenterImage:
 
 def in_window(native: np.ndarray) -> np.ndarray:
     return native[..., Y0 : Y0 + SIDE, X0 : X0 + SIDE]
-
-
-def unbounded(segmenter: Segmenter, image: SegmenterImage, *prompts: object) -> Prediction:
-    """What would be answered if prompts bounded nothing."""
-    with mock.patch.object(PromptedObject, "allowed", return_value=None):
-        return segmenter.predict(image, *prompts)
 
 
 def context_answer(network, stack, boxes=(), points=(), hint=None, looks=((), (3,))) -> torch.Tensor:

@@ -28,6 +28,7 @@ from Testing.support.segmenter_factory import (
     SHAPE,
     slice_image,
     tiny_checkpoint,
+    unbounded,
 )
 
 
@@ -83,28 +84,28 @@ def _close(prediction, reference) -> None:
     "image", [slice_image(), slice_image(SHAPE[::-1]), slice_image((64, 64))], ids=["wide", "high", "square"]
 )
 def test_a_box_is_answered_as_by_sam_predictor(vit, image):
-    _close(vit.predict(image, [BOX]), _reference(image, box=BOX))
+    _close(unbounded(vit, image, [BOX]), _reference(image, box=BOX))
 
 
 def test_a_box_with_points_is_answered_as_by_sam_predictor(vit):
     points = [INSIDE, INSIDE_NOT]
-    _close(vit.predict(slice_image(), [BOX], points), _reference(slice_image(), box=BOX, points=points))
+    _close(unbounded(vit, slice_image(), [BOX], points), _reference(slice_image(), box=BOX, points=points))
 
 
 def test_points_are_answered_as_by_sam_predictor(vit):
     points = [INSIDE, ALONE, INSIDE_NOT]
-    _close(vit.predict(slice_image(), points=points), _reference(slice_image(), points=[INSIDE, ALONE, INSIDE_NOT]))
+    _close(unbounded(vit, slice_image(), points=points), _reference(slice_image(), points=[INSIDE, ALONE, INSIDE_NOT]))
 
 
 def test_a_single_click_is_ambiguous_and_sams_own_score_chooses_among_three(vit):
-    _close(vit.predict(slice_image(), points=[INSIDE]), _reference(slice_image(), points=[INSIDE], multimask=True))
+    _close(unbounded(vit, slice_image(), points=[INSIDE]), _reference(slice_image(), points=[INSIDE], multimask=True))
 
 
 def test_a_fine_tuned_model_answers_a_single_click_with_its_one_mask():
     fine_tuned = Segmenter(tiny_checkpoint(preprocessing="yolosam", side=SIDE), device="cpu", precision="float32")
     other = Segmenter(tiny_checkpoint(preprocessing="yolosam"), device="cpu", precision="float32")
     image = slice_image((64, 64))
-    one = fine_tuned.predict(image, points=[INSIDE])
+    one = unbounded(fine_tuned, image, points=[INSIDE])
     features = other.encode(image).features
     with torch.inference_mode():
         sam = tiny_sam()
@@ -121,8 +122,8 @@ def test_a_mask_is_handed_on_as_by_sam_predictor(vit):
     native = np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
     image = slice_image((64, 64))
     hint = torch.nn.functional.interpolate(torch.from_numpy(native)[None, None], (16, 16), mode="bilinear", antialias=True)
-    _close(vit.predict(image, [BOX], mask=native), _reference(image, box=BOX, mask=hint[0].numpy()))
-    _close(vit.predict(image, mask=native), _reference(image, mask=hint[0].numpy()))
+    _close(unbounded(vit, image, [BOX], mask=native), _reference(image, box=BOX, mask=hint[0].numpy()))
+    _close(unbounded(vit, image, mask=native), _reference(image, mask=hint[0].numpy()))
 
 
 def test_a_mask_is_padded_with_what_is_surely_no_scar(vit):
@@ -143,7 +144,7 @@ def test_a_resized_oblong_slice_is_answered_at_the_right_place(vit):
     image = slice_image((90, 131))
     box, point = Box(0, 20.5, 10.0, 77.0, 61.25, source="yolo"), Point(0, 50.0, 33.0)
     rows, columns = 44, 64  # 90 * 64 / 131 = 43.97
-    prediction = vit.predict(image, [box], [point])
+    prediction = unbounded(vit, image, [box], [point])
     sam = tiny_sam()
     scale = np.array([columns / 131, rows / 90])
     corners = torch.tensor(np.array(box.xyxy).reshape(2, 2) * scale - 0.5, dtype=torch.float32).reshape(1, 4)
@@ -199,11 +200,11 @@ def _exceeds(logits: np.ndarray, rows: slice, columns: slice) -> bool:
 
 
 @pytest.mark.parametrize("points", [[], [Point(0, 30.0, 20.0)], [ALONE_NOT]])
-def test_a_box_that_the_reader_set_bounds_the_mask_with_a_pixel_of_grace_and_the_detectors_does_not(vit, points):
+def test_the_readers_box_bounds_the_mask_with_a_pixel_of_grace_and_the_detectors_with_a_quarter_of_its_side(vit, points):
     image, detectors = slice_image(), replace(READERS, source="yolo")
     bounded, free = vit.predict(image, [READERS], points), vit.predict(image, [detectors], points)
     assert not _exceeds(bounded.logits, *WITHIN_A_PIXEL)
-    assert _exceeds(free.logits, *WITHIN_A_PIXEL)
+    assert _exceeds(free.logits, *WITHIN_A_PIXEL) and not _exceeds(free.logits, slice(7, 35), slice(15, 45))
     assert np.array_equal(bounded.logits[WITHIN_A_PIXEL], free.logits[WITHIN_A_PIXEL])
 
 
@@ -223,7 +224,7 @@ def test_a_positive_click_beyond_a_side_of_the_readers_box_opens_that_side_alone
     assert _exceeds(logits, *WITHIN_A_PIXEL)
 
 
-def test_a_positive_click_far_from_the_readers_box_is_an_object_of_its_own_and_not_bounded(vit):
+def test_a_positive_click_far_from_the_readers_box_is_an_object_of_its_own(vit):
     assert _exceeds(vit.predict(slice_image(), [READERS], [ALONE]).logits, *WITHIN_A_PIXEL)
 
 
@@ -396,7 +397,7 @@ def test_foreign_litemedsam_looks_at_the_window_unless_told_otherwise(lite_state
 
 def test_what_the_window_does_not_show_is_surely_no_scar(lite):
     image = SegmenterImage(np.random.default_rng(0).gamma(2, 100, (100, 120)), (1.0, 1.0), (60, 50))
-    logits = lite.predict(image, [Box(0, 50, 45, 65, 60, source="yolo")]).logits
+    logits = unbounded(lite, image, [Box(0, 50, 45, 65, 60, source="yolo")]).logits
     assert (logits[:, :40] == OUTSIDE_LOGIT).all()
     assert (logits[:30] == OUTSIDE_LOGIT).all()
     assert (logits[30:70, 40:80] != OUTSIDE_LOGIT).all()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from unittest import mock
+
 import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation import SegmenterImage
+from MyoScarSegLib.segmentation import Segmenter, SegmenterImage
+from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, prompted_objects
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
+from MyoScarSegLib.segmentation.segmenter import Prediction
 from Testing.support.sam_factory import SIDE, tiny_state
 
 SHAPE = (48, 64)
@@ -37,3 +42,17 @@ def tiny_checkpoint(**changes) -> Checkpoint:
         "side": SIDE,
     }
     return Checkpoint(**{**fields, **changes})
+
+
+def unbounded(
+    segmenter: Segmenter,
+    image: SegmenterImage,
+    boxes: Sequence[Box] = (),
+    points: Sequence[Point] = (),
+    mask: np.ndarray | None = None,
+) -> Prediction:
+    """What the networks answer, before prompts bound it and clicks are written into it."""
+    corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
+    objects = prompted_objects(boxes, points, has_mask=mask is not None)
+    with mock.patch.object(PromptedObject, "allowed", return_value=None):
+        return Prediction(*segmenter._decode(segmenter.encode(image, corners), objects, mask, None))
