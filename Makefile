@@ -12,7 +12,7 @@ help:
 	@echo "make test-application  the self-tests and the ideal path in a real Slicer, by mouse and keyboard (SLICER=program)"
 	@echo "make bench      times and ratios of this computer"
 	@echo "make lint       ruff, mypy, import-linter"
-	@echo "make segmenter  fine-tune the segmenter again, two hours on one core (DATA=folder with EMIDEC's Case_*/Images and Contours)"
+	@echo "make segmenter  train the segmenter again, an hour on one core (DATA=EMIDEC's folder with Case_*, ANATOMY=ACDC's with patient*)"
 	@echo "make detector   train the detector again, 26 minutes (DATA=folder with EMIDEC's Case_*/Images and Contours)"
 
 $(VENV)/installed: pyproject.toml setup.py
@@ -59,16 +59,11 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The recipe of myoscarseg-sam-3, from its predecessor: two runs, the second on other copies of the slices.
-RECIPE := --split Resources/Models/myoscarseg-sam-2.json --device cpu --set refiner=true --set prompts=2 --set corrected=0.6 \
-	--set batch=4 --set scar_free_share=0.4 --set phantoms=20 --set phantom_share=0.05 \
-	--set decoder_rate=0.0002 --set prompting.empty=0.1 --set prompting.ventricle=0.05
+# The shipped segmenter again: the ventricle from cine, then scar, then SAM. A stopped training goes on.
 segmenter: models
-	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter/first --name first --start myoscarseg-sam-2 $(RECIPE) \
-		--epochs 24 --set copies=3 --set evaluate_every=12 --set refiner_rate=0.0012 --set detail_rate=0.0003 --set calibrate=false
-	$(BIN)/myoscarseg train sam --data $(DATA) --out $(OUT)/segmenter --name myoscarseg-sam --seed 1 $(RECIPE) \
-		--start $(OUT)/segmenter/first/first.safetensors \
-		--epochs 16 --set copies=6 --set evaluate_every=4 --set refiner_rate=0.0008 --set detail_rate=0.0002
+	$(BIN)/myoscarseg train sam --data $(DATA) --anatomy $(ANATOMY) --out $(OUT)/segmenter --name myoscarseg-sam --device cpu \
+		--start litemedsam --mode full --epochs 8 --batch 4 --set prompts=3 --set scar_free_share=0.15 --set phantoms=40 \
+		--set phantom_share=0.05 --set evaluate_every=0 $(if $(wildcard $(OUT)/segmenter/log.jsonl),--resume)
 
 # The shipped detector again, with the settings, seed and split of its card.
 detector: $(VENV)/installed

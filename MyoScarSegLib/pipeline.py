@@ -207,7 +207,6 @@ class Pipeline:
                 reconcile(
                     [box for box in detected if box.slice == index],
                     segmenter.tissue(image_of(study, index, center)),
-                    study.voxels[index],
                     slice_index=index,
                     map_name=segmenter.name,
                     pixel_spacing_mm=spacing,
@@ -221,9 +220,10 @@ class Pipeline:
         # What a cancelled study shows so far says little of the whole.
         found.extend([p.box for p in proposals] if found.cancelled else boxes)
         if faint and not found.cancelled:
+            places = "; ".join(f"slice {place.proposals[0].box.slice}, {place.mass_g:.1f} g" for place in faint)
             found.provenance["remark_on_proposals"] = (
-                "Little and faint: nothing proposed is clearly brighter than healthy wall, so all boxes are proposed as "
-                "rejected. Accept those that you take for scar."
+                f"Faint, look here ({places}): too small or too faint for an expert to outline, so proposed as rejected. Accept "
+                "what you take for scar."
             )
 
     def suggest(
@@ -265,7 +265,6 @@ class Pipeline:
             found = reconcile(
                 [],
                 tissue,
-                study.voxels[index],
                 slice_index=index,
                 map_name=segmenter.name + BESIDE,
                 pixel_spacing_mm=study.geometry.pixel_spacing_mm,

@@ -3,8 +3,9 @@
 Where the map is sure, its word counts alone; where it is not, a box of the detector around it decides. So a box that the map
 does not see any scar in is dropped, and scar that the detector overlooked gets a box.
 
-A study in which little scar is proposed, and none of it clearly brighter than the healthy wall beside it, is more often a
-normal heart than an infarct: its boxes are proposed as rejected, for the reader to see and to accept.
+Then the whole ventricle is judged. A normal heart has small bright places, too, which an expert does not outline: where all
+that is proposed is little, and for each place that is very little, the boxes are proposed as rejected, for the reader to see and
+to accept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from MyoScarSegLib.lesions import USUAL_SPACING_MM, boxes_of, lesions
 from MyoScarSegLib.prompts import FAINT, Box, BoxState
-from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.architectures import TISSUES
 
 SURE = 0.5
@@ -25,40 +26,39 @@ PLAUSIBLE = 0.25
 """Probability from which on a pixel in a box of the detector counts."""
 SMALLEST_MM2 = 15.0
 """Smallest lesion that is proposed; a milliliter of scar is 100 mm2 on a slice of 10 mm."""
-FAINT_SD = 3.0
-"""Least contrast, in standard deviations of healthy wall, that makes a small amount of scar worth accepting."""
-LITTLE_G = 10.0
-"""Proposed scar from which on a study is taken for scarred whatever its contrast.
-
-Both were chosen on the 56 training patients of EMIDEC: of 18 normal ones 15 instead of 8 keep at most 1 g, and no patient with
-scar loses any.
-"""
+LEAST_EVIDENCE_G = 1.5
+"""Mass of all proposed scar, weighted by its probability, below which a study is taken for one without infarct."""
+LEAST_OF_A_PLACE_G = 0.2
+"""Likewise of one place in a study with infarct."""
 _USUAL_SLICE_MM = 10.0
-_FEWEST_HEALTHY_PX = 20
-_SD_OF_MAD = 1.4826
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A box, and what the map and the image say of the lesion in it.
-
-    Attributes:
-        box: tight around the lesion.
-        area_mm2: of the lesion.
-        contrast_sd: how far the lesion's mean intensity lies above the slice's healthy wall, in standard deviations of that
-            (median and median deviation, so that a few bright pixels in it do not count); None where the map shows too little
-            healthy wall to compare with.
-    """
+    """A box, tight around a lesion of one slice, and the lesion's area."""
 
     box: Box
     area_mm2: float
-    contrast_sd: float | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Proposals that are one place in the ventricle.
+
+    Attributes:
+        proposals: of it, on one or more slices.
+        mass_g: of its lesions.
+        evidence_g: that mass, each lesion's weighted by its mean probability.
+    """
+
+    proposals: tuple[Proposal, ...]
+    mass_g: float
+    evidence_g: float
 
 
 def reconcile(
     boxes: Sequence[Box],
     tissue: np.ndarray,
-    image: np.ndarray,
     *,
     slice_index: int,
     map_name: str,
@@ -70,7 +70,6 @@ def reconcile(
     Args:
         boxes: the detector's, of any confidence that it thinks worth a mention.
         tissue: float ``[4, rows, columns]``, the map's probabilities on the native grid, in the order of ``TISSUES``.
-        image: ``[rows, columns]``, raw voxel values.
         slice_index: of the slice.
         map_name: source of the boxes that the map alone asks for.
         pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
@@ -81,7 +80,6 @@ def reconcile(
         the detector where one of its boxes holds at least half of the lesion.
     """
     scar = tissue[TISSUES.index("scar")]
-    healthy = image[tissue.argmax(axis=0) == TISSUES.index("myocardium")]
     inside = np.zeros(scar.shape, dtype=bool)
     for box in boxes:
         inside |= _covers(box, scar.shape)
@@ -97,37 +95,55 @@ def reconcile(
         source = max(agreeing, key=lambda box: box.confidence or 0.0).source if agreeing else map_name
         x0, y0, x1, y1 = (float(v) for v in corners)
         box = Box(slice_index, x0, y0, x1, y1, confidence=round(confidence, 4), source=source)
-        proposed.append(Proposal(box, float(lesion.sum() * row_mm * column_mm), _contrast_sd(image[lesion], healthy)))
+        proposed.append(Proposal(box, float(lesion.sum() * row_mm * column_mm)))
     return sorted(proposed, key=lambda p: -(p.box.confidence or 0.0))
 
 
-def accept_or_reject(proposals: Iterable[Proposal], *, slice_distance_mm: float | None = None) -> tuple[list[Box], bool]:
-    """The boxes of a whole study, all of them rejected where they are little and faint.
+def accept_or_reject(proposals: Iterable[Proposal], *, slice_distance_mm: float | None = None) -> tuple[list[Box], list[Finding]]:
+    """The boxes of a whole study; those of what is too small or too faint for an expert to outline are rejected.
 
     Args:
         proposals: of all slices.
         slice_distance_mm: between slice planes, None if unknown.
 
     Returns:
-        The boxes, and whether they were taken for faint; the source of faint ones ends with
-        :data:`~MyoScarSegLib.prompts.FAINT`.
+        The boxes, and the faint places, whose boxes' sources end with :data:`~MyoScarSegLib.prompts.FAINT`.
     """
-    proposals = list(proposals)
-    volume_ml = sum(p.area_mm2 for p in proposals) * (slice_distance_mm or _USUAL_SLICE_MM) / 1000
-    little = volume_ml * MYOCARDIAL_DENSITY_G_PER_ML < LITTLE_G
-    faint = bool(proposals) and little and all(p.contrast_sd is not None and p.contrast_sd < FAINT_SD for p in proposals)
-    boxes = [p.box for p in proposals]
-    if faint:
-        boxes = [replace(box, state=BoxState.REJECTED, source=box.source + FAINT) for box in boxes]
-    return boxes, faint
+    places = findings(proposals, slice_distance_mm)
+    scarred = sum(place.evidence_g for place in places) >= LEAST_EVIDENCE_G
+    boxes: list[Box] = []
+    faint: list[Finding] = []
+    for place in places:
+        if scarred and place.evidence_g >= LEAST_OF_A_PLACE_G:
+            boxes += [p.box for p in place.proposals]
+        else:
+            faint.append(place)
+            boxes += [replace(p.box, state=BoxState.REJECTED, source=p.box.source + FAINT) for p in place.proposals]
+    return sorted(boxes, key=lambda box: (box.slice, -(box.confidence or 0.0))), faint
 
 
-def _contrast_sd(lesion: np.ndarray, healthy: np.ndarray) -> float | None:
-    if healthy.size < _FEWEST_HEALTHY_PX:
-        return None
-    middle = float(np.median(healthy))
-    spread = _SD_OF_MAD * float(np.median(np.abs(healthy - middle)))
-    return (float(lesion.mean()) - middle) / spread if spread > 0 else None
+def findings(proposals: Iterable[Proposal], slice_distance_mm: float | None) -> list[Finding]:
+    """Proposals put together across slices: those of neighboring slices whose boxes overlap are of one place."""
+    groups: list[list[Proposal]] = []
+    for proposal in sorted(proposals, key=lambda p: p.box.slice):
+        touching = [g for g in groups if any(_over(p.box, proposal.box) for p in g)]
+        groups = [g for g in groups if g not in touching] + [[*(p for g in touching for p in g), proposal]]
+    thick_mm = slice_distance_mm or _USUAL_SLICE_MM
+    grams = MYOCARDIAL_DENSITY_G_PER_ML * thick_mm / MM3_PER_ML
+    return [
+        Finding(
+            tuple(group),
+            grams * sum(p.area_mm2 for p in group),
+            grams * sum(p.area_mm2 * (p.box.confidence or 0.0) for p in group),
+        )
+        for group in groups
+    ]
+
+
+def _over(one: Box, other: Box) -> bool:
+    return abs(one.slice - other.slice) == 1 and (
+        min(one.x1, other.x1) > max(one.x0, other.x0) and min(one.y1, other.y1) > max(one.y0, other.y0)
+    )
 
 
 def _covers(box: Box, shape: tuple[int, ...]) -> np.ndarray:

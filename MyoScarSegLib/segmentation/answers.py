@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.utils.json_fields import Share, read
@@ -47,9 +47,11 @@ class Answers:
         except ValueError as error:
             raise ModelError("The checkpoint's answers are not JSON: the file is damaged.") from error
 
-    def logits(self, sam: torch.Tensor, context: torch.Tensor, asked: Sequence[bool]) -> torch.Tensor:
-        """The logits of each object ``[objects, rows, columns]``, from those of both networks."""
-        import torch
+    def seen(self, context: Any) -> Any:
+        """Calibrated logits of scar from the context network's, where nobody asked; an array or a tensor of any shape."""
+        return self.alone[0] * context + self.alone[1]
 
-        lines = torch.tensor([self.asked if one else self.alone for one in asked]).to(context)[:, :, None, None]
-        return (self.sam_share * sam + (1 - self.sam_share) * context) * lines[:, 0] + lines[:, 1]
+    def asked_for(self, context: torch.Tensor, sam: torch.Tensor | None) -> torch.Tensor:
+        """Calibrated logits of answers to a reader, from those of both networks, of the same shape."""
+        mixed = context if sam is None else self.sam_share * sam + (1 - self.sam_share) * context
+        return self.asked[0] * mixed + self.asked[1]

@@ -242,8 +242,11 @@ class Segmenter:
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
         native = np.stack([embedding.frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
-        weights = np.exp(native - native.max(axis=0))
-        return (weights / weights.sum(axis=0)).astype(np.float32)
+        scar = TISSUES.index("scar")
+        rest = np.exp(native[:scar] - native[:scar].max(axis=0))
+        logit = native[scar] - native[:scar].max(axis=0) - np.log(rest.sum(axis=0))
+        probability = 1 / (1 + np.exp(-np.clip(self.answers.seen(logit), -60, 60)))
+        return np.concatenate([rest / rest.sum(axis=0) * (1 - probability), probability[None]]).astype(np.float32)
 
     def _slices(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
         """The slice and its neighbors in the network's input, ``[1, 3, side, side]``."""
@@ -303,46 +306,73 @@ class Segmenter:
     ) -> tuple[np.ndarray, float]:
         """Logits ``[rows, columns]`` on the native grid, and the score."""
         import torch
-        from torch.nn import functional
 
-        from MyoScarSegLib.segmentation.context import scar_logits
-
-        frame, features = embedding.frame, embedding.features
+        frame = embedding.frame
         hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
-            if self._dense_pe is None:
-                self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
             if self._own:
-                features, slices, alone = self._split(features)
-            asked, logits, scores = [], [], []
-            # Prompts that differ in their number of points cannot share a batch; those alike go through together.
-            for alike in _alike(objects):
-                for start in range(0, len(alike), self.prompts_at_once):
-                    batch = alike[start : start + self.prompts_at_once]
-                    batch_logits, batch_scores = self._decode_batch(features, batch, hint, frame)
-                    asked += batch
-                    logits.append(batch_logits)
-                    scores.append(batch_scores)
-            each = torch.cat(logits)
-            self._check_finite(each, torch.cat(scores))
-            score = float(torch.cat(scores).min())
-            if self._own:
-                if each.shape[-1] != self.side:
-                    each = functional.interpolate(each[:, None], (self.side, self.side), mode="bilinear")[:, 0]
-                seen = scar_logits(alone)[0]
-                asking = [one for one in asked if one.asks]
-                answer = self._prompted(slices, asking, hint, beside, frame) if asking else seen
-                own = torch.stack([answer if one.asks else seen for one in asked])
-                each = self.answers.logits(each, own, [one.asks for one in asked])
-                self._check_finite(each)
+                each = self._own_logits(embedding.features, objects, hint, beside, frame)
                 score = float(_expected_overlap(each).min())
+            else:
+                each, scores = self._sam_logits(embedding.features, objects, hint, frame)
+                self._check_finite(scores)
+                score = float(scores.min())
+            self._check_finite(each)
             each = each.cpu()
         parts = []
-        for one, of in zip(asked, each, strict=True):
+        for one, of in zip(objects, each, strict=True):
             native = frame.logits_to_native(of, OUTSIDE_LOGIT)
             allowed = one.allowed(native > 0)
             parts.append(native if allowed is None else np.where(allowed, native, np.float32(OUTSIDE_LOGIT)))
         return np.maximum.reduce(parts), min(max(score, 0.0), 1.0)
+
+    def _own_logits(
+        self,
+        features: torch.Tensor,
+        objects: Sequence[PromptedObject],
+        hint: torch.Tensor | None,
+        beside: np.ndarray | None,
+        frame: Frame,
+    ) -> torch.Tensor:
+        """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader."""
+        from torch.nn import functional
+
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        features, slices, alone = self._split(features)
+        each = scar_logits(alone).expand(len(objects), -1, -1)
+        each = self.answers.seen(each).clone()
+        asking = [n for n, one in enumerate(objects) if one.asks]
+        if asking:
+            asked = [objects[n] for n in asking]
+            answer = self._prompted(slices, asked, hint, beside, frame).expand(len(asked), -1, -1)
+            sam = None
+            if self.answers.sam_share > 0:
+                sam, _ = self._sam_logits(features, asked, hint, frame)
+                if sam.shape[-1] != self.side:
+                    sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
+            each[asking] = self.answers.asked_for(answer, sam)
+        return each
+
+    def _sam_logits(
+        self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """SAM's logits ``[objects, rows, columns]`` and scores ``[objects]``."""
+        import torch
+
+        if self._dense_pe is None:
+            self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
+        order, logits, scores = [], [], []
+        # Prompts that differ in their number of points cannot share a batch; those alike go through together.
+        for alike in _alike(objects):
+            for start in range(0, len(alike), self.prompts_at_once):
+                batch = alike[start : start + self.prompts_at_once]
+                batch_logits, batch_scores = self._decode_batch(features, [objects[n] for n in batch], hint, frame)
+                order += batch
+                logits.append(batch_logits)
+                scores.append(batch_scores)
+        back = torch.as_tensor(np.argsort(order), device=features.device)
+        return torch.cat(logits)[back], torch.cat(scores)[back]
 
     def _prompted(
         self,
@@ -452,9 +482,9 @@ def _check_mask(mask: np.ndarray, shape: tuple[int, int]) -> None:
         raise PromptError("The previous mask holds logits that are not finite.")
 
 
-def _alike(objects: Sequence[PromptedObject]) -> list[list[PromptedObject]]:
-    """Those with as many tokens together, which is what segment-anything's decoder takes at once."""
-    groups: dict[tuple[bool, int], list[PromptedObject]] = {}
-    for one in objects:
-        groups.setdefault((one.box is not None, len(one.points)), []).append(one)
+def _alike(objects: Sequence[PromptedObject]) -> list[list[int]]:
+    """Numbers of those with as many tokens together, which is what segment-anything's decoder takes at once."""
+    groups: dict[tuple[bool, int], list[int]] = {}
+    for number, one in enumerate(objects):
+        groups.setdefault((one.box is not None, len(one.points)), []).append(number)
     return list(groups.values())
