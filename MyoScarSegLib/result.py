@@ -12,8 +12,8 @@ import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError, PromptError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
-from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_mass_g
+from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
+from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_pixels
 from MyoScarSegLib.study.study import Study
 
 DEFAULT_THRESHOLD = 0.5
@@ -85,6 +85,7 @@ class Result:
         provenance: models, checksums, preprocessing, versions: text by key, the same keys in every file written.
         growth_mm: by which the mask is grown (above 0) or shrunk in the slice, see :func:`mask_of`.
         drawn: bool ``[k, j, i]``, the mask as the user left it, where that is not what threshold and growth give.
+        painted: slices in which the user drew: there the model's doubts count no more.
     """
 
     study: Study
@@ -98,6 +99,7 @@ class Result:
     provenance: Mapping[str, str] = field(default_factory=dict)
     growth_mm: float = 0.0
     drawn: np.ndarray | None = None
+    painted: tuple[int, ...] = ()
 
     @cached_property
     def mask(self) -> np.ndarray:
@@ -114,19 +116,10 @@ class Result:
 
     @cached_property
     def mass_interval(self) -> MassInterval | None:
-        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
-
-        Where the user drew, the model's doubts count no more.
-        """
-        error = MassError.of_text(self.provenance.get(MASS_ERROR, ""))
-        if self.burden.mass_g is None or not error.known:
-            return None
-        by_model = self.probability
-        if self.drawn is not None:
-            drawn = (self.drawn != replace(self, drawn=None).mask).any(axis=(1, 2), keepdims=True)
-            by_model = np.where(drawn, self.drawn, by_model)
-        uncertain_g = uncertain_mass_g(by_model, self.study.geometry)
-        return None if uncertain_g is None else mass_interval(self.burden.mass_g, uncertain_g, error)
+        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off."""
+        unsure = [0.0 if k in self.painted else uncertain_pixels(one) for k, one in enumerate(self.probability)]
+        uncertain_g = mass_of_pixels_g(unsure, self.study.geometry)
+        return mass_interval(self.burden.mass_g, uncertain_g, MassError.of_text(self.provenance.get(MASS_ERROR, "")))
 
     @property
     def complete(self) -> bool:
@@ -162,7 +155,7 @@ class Result:
     def with_threshold(self, threshold: float) -> Result:
         """The same result at another threshold, without what the user drew; no network runs."""
         provenance = {**self.provenance, "threshold": f"{check_threshold(threshold):g}"}
-        return replace(self, threshold=threshold, provenance=provenance, drawn=None)
+        return replace(self, threshold=threshold, provenance=provenance, drawn=None, painted=())
 
     def summary(self) -> dict[str, Any]:
         """The result as a JSON-able object: totals, slices, provenance. The tables are made from it."""

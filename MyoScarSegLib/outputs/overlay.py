@@ -251,11 +251,12 @@ def _rectangle(axis: Axes, box: Box, ceiling: float) -> None:
 
 
 def _headline(result: Result, truth: np.ndarray | None) -> tuple[str, str]:
-    burden = result.burden
+    burden, within = result.burden, result.mass_interval
     if burden.mass_g is None:
         amount = f"{burden.pixels} scar pixels (no spacing, so neither mL nor g)"
     else:
-        amount = f"scar {burden.mass_g:.1f} g, {burden.volume_ml:.1f} mL"
+        range_g = "" if within is None else " ({} to {})".format(*within.ends)
+        amount = f"scar {burden.mass_g:.1f} g{range_g}, {burden.volume_ml:.1f} mL"
     title = f"{result.study.case}: {amount}"
     if truth is not None:
         from MyoScarSegLib.quantification.burden import scar_burden
@@ -270,6 +271,8 @@ def _headline(result: Result, truth: np.ndarray | None) -> tuple[str, str]:
         provenance.get("program", ""),
         "research use only",
     ]
+    if within is not None and within.doubtful:
+        parts.insert(0, "LIKELY TO BE WRONG")
     if not result.complete:
         parts.insert(0, "INCOMPLETE")
     return title, "  ·  ".join(part for part in parts if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,19 @@ class ScarBurden:
     mass_g: float | None
 
 
+def mass_of_pixels_g(pixels: Sequence[float] | np.ndarray, geometry: Geometry) -> float | None:
+    """Mass of so many pixels on each slice of the stack, in slice order; None without spacing."""
+    volume_ml = _volume_of_pixels_ml(pixels, geometry)
+    return None if volume_ml is None else volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
+
+
+def _volume_of_pixels_ml(pixels: Sequence[float] | np.ndarray, geometry: Geometry) -> float | None:
+    extents_mm, area_mm2 = geometry.slice_extents_mm(len(pixels)), geometry.pixel_area_mm2
+    if extents_mm is None or area_mm2 is None:
+        return None
+    return float(np.dot(pixels, extents_mm)) * area_mm2 / MM3_PER_ML
+
+
 def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
     """Measure a scar mask.
 
@@ -90,8 +104,6 @@ def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
         volume_ml = area_mm2 * extent_mm / MM3_PER_ML
         slices.append(SliceBurden(index, count, area_mm2, extent_mm, volume_ml, volume_ml * MYOCARDIAL_DENSITY_G_PER_ML))
 
-    total_ml: float | None = None
-    if pixel_area_mm2 is not None and extents_mm is not None:
-        total_ml = float(np.dot(counts, extents_mm)) * pixel_area_mm2 / MM3_PER_ML
-    mass_g = None if total_ml is None else total_ml * MYOCARDIAL_DENSITY_G_PER_ML
-    return ScarBurden(tuple(slices), int(counts.sum()), total_ml, mass_g)
+    return ScarBurden(
+        tuple(slices), int(counts.sum()), _volume_of_pixels_ml(counts, geometry), mass_of_pixels_g(counts, geometry)
+    )

@@ -7,13 +7,15 @@ World (2005): conformal prediction with a normalized error.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.quantification.burden import mass_of_pixels_g
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.utils.json_fields import Limits
 
@@ -47,15 +49,27 @@ class MassError:
 
     @classmethod
     def of_text(cls, text: str) -> MassError:
-        """From :meth:`text`.
+        """From :meth:`text`; of an empty text nothing is known.
 
         Raises:
             MyoScarSegError: it is something else.
         """
         try:
-            return cls(*(float(number) for number in text.split()))
-        except (TypeError, ValueError) as error:
-            raise MyoScarSegError(f"{text!r} does not say how far masses may be off.") from error
+            numbers = [float(number) for number in text.split()]
+        except ValueError:
+            numbers = [math.nan]
+        if len(numbers) not in (0, 3) or not all(0 <= number < math.inf for number in numbers):
+            raise MyoScarSegError(f"{text!r} does not say how far masses may be off.")
+        return cls(*numbers)
+
+    @classmethod
+    def widest(cls, errors: Iterable[MassError]) -> MassError:
+        """One that is large enough for each of some; nothing is known if nothing is known of one of them."""
+        each = list(errors)
+        if not each or not all(error.known for error in each):
+            return cls()
+        doubtful = min((error.doubtful for error in each if error.doubtful > 0), default=0.0)
+        return cls(max(error.offset_g for error in each), max(error.share for error in each), doubtful)
 
 
 @dataclass(frozen=True)
@@ -71,9 +85,24 @@ class MassInterval:
     high_g: float
     doubtful: bool
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Both ends in whole grams, of a small mass with one digit more: as exact as an interval is."""
+        digits = 0 if self.high_g >= 10 else 1
+        return f"{self.low_g:.{digits}f}", f"{self.high_g:.{digits}f}"
+
+
+def uncertain_pixels(probability: np.ndarray) -> float:
+    """Pixels weighted by how unsure the model is of each: 1 at probability 0.5, 0 at 0 and 1.
+
+    Args:
+        probability: float ``[row, column]`` of one slice.
+    """
+    return float((4 * probability.astype(np.float32, copy=False) * (1 - probability)).sum(dtype=np.float64))
+
 
 def uncertain_mass_g(probability: np.ndarray, geometry: Geometry) -> float | None:
-    """Mass of the pixels weighted by how unsure the model is of each: 1 at probability 0.5, 0 at 0 and 1.
+    """Mass of the :func:`uncertain_pixels` of all slices.
 
     Args:
         probability: float ``[k, j, i]``.
@@ -82,21 +111,19 @@ def uncertain_mass_g(probability: np.ndarray, geometry: Geometry) -> float | Non
     Returns:
         None without spacing.
     """
-    extents_mm, area_mm2 = geometry.slice_extents_mm(len(probability)), geometry.pixel_area_mm2
-    if extents_mm is None or area_mm2 is None:
-        return None
-    unsure = (4 * probability.astype(np.float32) * (1 - probability)).sum(axis=(1, 2), dtype=np.float64)
-    return float(unsure @ extents_mm) * area_mm2 / MM3_PER_ML * MYOCARDIAL_DENSITY_G_PER_ML
+    return mass_of_pixels_g([uncertain_pixels(one) for one in probability], geometry)
 
 
-def mass_interval(mass_g: float, uncertain_g: float, error: MassError) -> MassInterval:
-    """The interval of a mass.
+def mass_interval(mass_g: float | None, uncertain_g: float | None, error: MassError) -> MassInterval | None:
+    """The interval of a mass; None where nothing is known of its error, or without spacing.
 
     Args:
         mass_g: the mass.
         uncertain_g: of :func:`uncertain_mass_g`.
         error: of the model.
     """
+    if mass_g is None or uncertain_g is None or not error.known:
+        return None
     half = error.offset_g + error.share * uncertain_g
     doubtful = error.doubtful > 0 and uncertain_g > error.doubtful * max(mass_g, 1.0)
     return MassInterval(max(0.0, mass_g - half), mass_g + half, doubtful)

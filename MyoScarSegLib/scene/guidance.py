@@ -24,6 +24,7 @@ class Situation:
         masks: number of slices that were segmented.
         stale: slices whose prompts changed since they were segmented.
         volume_ml, mass_g: of the scar; None without spacing.
+        within_g: ends of the mass's interval in words, None if it is not known.
         pixels: of the scar.
     """
 
@@ -40,6 +41,7 @@ class Situation:
     stale: tuple[int, ...] = ()
     volume_ml: float | None = None
     mass_g: float | None = None
+    within_g: tuple[str, str] | None = None
     pixels: int = 0
 
 
@@ -91,4 +93,7 @@ def _found(now: Situation) -> str:
         return _("No scar was found.")
     if now.volume_ml is None or now.mass_g is None:
         return _("Scar: {pixels} pixels (the volume has no spacing).").format(pixels=now.pixels)
-    return _("Scar: {ml:.1f} mL, {g:.1f} g.").format(ml=now.volume_ml, g=now.mass_g)
+    if now.within_g is None:
+        return _("Scar: {ml:.1f} mL, {g:.1f} g.").format(ml=now.volume_ml, g=now.mass_g)
+    low, high = now.within_g
+    return _("Scar: {ml:.1f} mL, {g:.1f} g ({low} to {high}).").format(ml=now.volume_ml, g=now.mass_g, low=low, high=high)

@@ -8,12 +8,14 @@ from typing import Any
 import vtk
 
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden
+from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.translation import _
 
 ROLE_RESULTS = "results"
 ROLE_PROVENANCE = "provenance"
 COLUMNS = ("Slice", "Pixels", "Area (mm2)", "Volume (mL)", "Mass (g)", "Score", "Edited by hand")
+INTERVAL_COLUMNS = ("Mass from (g)", "Mass to (g)", "Likely wrong")
 
 
 class ResultTables:
@@ -43,17 +45,23 @@ class ResultTables:
         return any(self._existing(role) is not None for role in (ROLE_RESULTS, ROLE_PROVENANCE))
 
     def show(
-        self, burden: ScarBurden, scores: Mapping[int, float], edited: Collection[int], provenance: Mapping[str, str]
+        self,
+        burden: ScarBurden,
+        within: MassInterval | None,
+        scores: Mapping[int, float],
+        edited: Collection[int],
+        provenance: Mapping[str, str],
     ) -> None:
         """Fill both tables.
 
         Args:
             burden: of the mask as it is.
+            within: its mass's interval, which has columns of its own where it is known.
             scores: slice index to the model's own estimate of its mask's IoU.
             edited: slices that the user has painted in.
             provenance: text by key.
         """
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (
                 str(s.slice),
                 str(s.pixels),
@@ -68,7 +76,12 @@ class ResultTables:
         areas = [s.area_mm2 for s in burden.slices if s.area_mm2 is not None]
         area = _number(sum(areas), 1) if areas else ""
         rows.append((_("all"), str(burden.pixels), area, _number(burden.volume_ml, 3), _number(burden.mass_g, 3), "", ""))
-        _fill(self.node, COLUMNS, rows)
+        columns: tuple[str, ...] = COLUMNS
+        if within is not None:
+            columns += INTERVAL_COLUMNS
+            ends = _number(within.low_g, 3), _number(within.high_g, 3), _("yes") if within.doubtful else ""
+            rows = [row + (ends if row is rows[-1] else ("", "", "")) for row in rows]
+        _fill(self.node, columns, rows)
         facts = {**provenance, "density_g_per_ml": f"{MYOCARDIAL_DENSITY_G_PER_ML:g}"}
         _fill(self.provenance_node, ("Property", "Value"), list(facts.items()))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import ScarBurden
+from MyoScarSegLib.quantification.mass_interval import MassInterval, uncertain_pixels
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
 from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
@@ -137,7 +138,10 @@ class StudyNodes:
                 if axis and checksum == checksum_of(pack(np.flip(unpack(drawn, self.study.slice_shape), axis - 1))):
                     checksum = checksum_of(drawn)
                 prompts = state.prompts_on(k)
-                model = ModelSlice(probability[k], kept.threshold, kept.growth_mm, checksum, kept.score, kept.run, prompts)
+                uncertain_px = uncertain_pixels(probability[k])
+                model = ModelSlice(
+                    probability[k], kept.threshold, kept.growth_mm, checksum, kept.score, kept.run, uncertain_px, prompts
+                )
             slices[k] = SliceState(drawn, model)
         state = state.with_slices(slices)
         if axis is not None:  # noted at once: boxes must not be counted anew a second time
@@ -201,10 +205,10 @@ class StudyNodes:
                     written(now)
                 raise
 
-    def keep(self, state: StudyState, burden: ScarBurden, provenance: Mapping[str, str]) -> None:
+    def keep(self, state: StudyState, burden: ScarBurden, within: MassInterval | None, provenance: Mapping[str, str]) -> None:
         """Bring tables, record and folder in step with a state that has been written."""
         if state.slices or self.results.exist:
-            self.results.show(burden, state.scores, state.edited, provenance)
+            self.results.show(burden, within, state.scores, state.edited, provenance)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self._folder.collect()
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.result import DEFAULT_THRESHOLD
+from MyoScarSegLib.errors import MyoScarSegError, SceneError
+from MyoScarSegLib.quantification.mass_interval import MassError
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR
 from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
 from MyoScarSegLib.scene.study_state import ModelSlice, StudyState
 from MyoScarSegLib.scene.translation import _
@@ -54,6 +55,11 @@ class SavedStudy:
         beyond = sorted(k for k, of_slice in self.slices.items() if of_slice.run >= max(len(self.runs), 1))
         if beyond:
             raise SceneError(_("slice {slice} is of a run that is not there").format(slice=beyond[0]))
+        try:
+            for run in self.runs:
+                MassError.of_text(run.get(MASS_ERROR, ""))
+        except MyoScarSegError as error:
+            raise SceneError(str(error)) from error
 
 
 class StudyRecord:

@@ -16,7 +16,8 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
-from MyoScarSegLib.quantification.burden import ScarBurden, scar_burden
+from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
+from MyoScarSegLib.quantification.mass_interval import MassInterval, mass_interval
 from MyoScarSegLib.result import Result, SliceMasks, check_threshold
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.engine_requests import EngineRequests
@@ -188,6 +189,15 @@ class StudySession:
             self._measured = slices, scar_burden(self.mask(), self.study.geometry)
         return self._measured[1]
 
+    @property
+    def mass_interval(self) -> MassInterval | None:
+        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
+
+        Each slice's share is kept with its probabilities, so that this costs next to nothing.
+        """
+        uncertain_g = mass_of_pixels_g(self.state.uncertain_px(self.study.slices), self.study.geometry)
+        return mass_interval(self.burden.mass_g, uncertain_g, self.state.mass_error)
+
     def to_result(self) -> Result:
         """The study as the command line's result: probabilities, and the mask as it is."""
         boxes, points = self.state.boxes_and_points()
@@ -201,6 +211,7 @@ class StudySession:
             failed_slices=dict(self.state.failed),
             provenance=self.provenance,
             drawn=self.mask(),
+            painted=tuple(self.state.edited),
         )
 
     def why_not(self, verb: str) -> str:
@@ -564,7 +575,7 @@ class StudySession:
         self.state = target
 
     def _keep(self) -> None:
-        self.nodes.keep(self.state, self.burden, self.provenance)
+        self.nodes.keep(self.state, self.burden, self.mass_interval, self.provenance)
 
     @contextmanager
     def _busy_writing(self) -> Iterator[None]:

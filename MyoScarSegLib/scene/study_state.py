@@ -12,7 +12,8 @@ import numpy as np
 
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.result import DEFAULT_THRESHOLD, mask_of
+from MyoScarSegLib.quantification.mass_interval import MassError, uncertain_pixels
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR, mask_of
 from MyoScarSegLib.scene.slice_prompts import NO_PROMPTS, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.translation import _
 
@@ -43,6 +44,7 @@ class ModelSlice:
         checksum: of that mask, see :func:`checksum_of`: a slice whose mask has another one was edited by hand.
         score: the model's own estimate of its mask's IoU, None if unknown.
         run: index of the run that made it in :attr:`StudyState.runs`.
+        uncertain_px: see :func:`~MyoScarSegLib.quantification.mass_interval.uncertain_pixels`.
         prompts: that it was made with.
     """
 
@@ -52,6 +54,7 @@ class ModelSlice:
     checksum: str
     score: float | None
     run: int
+    uncertain_px: float
     prompts: SlicePrompts = NO_PROMPTS
 
 
@@ -154,14 +157,23 @@ class StudyState:
     @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings in force. Slices of several runs: every value is named."""
-        found = dict(self.proposals)
-        used = [self.runs[n] for n in sorted({model.run for model in self.models.values()}) if n < len(self.runs)]
-        for key in {key: None for run in used for key in run}:
+        found, used, error = dict(self.proposals), self._used_runs, self.mass_error
+        for key in {key: None for run in used for key in run if key != MASS_ERROR}:
             found[key] = "; ".join({run[key]: None for run in used if key in run})
+        found |= {MASS_ERROR: error.text()} if error.known else {}
         found["threshold"], found["growth_mm"] = f"{self.threshold:g}", f"{self.growth_mm:g}"
         if self.edited:
             found["edited_slices"] = " ".join(str(k) for k in self.edited)
         return found
+
+    @property
+    def _used_runs(self) -> list[Mapping[str, str]]:
+        return [self.runs[n] for n in sorted({model.run for model in self.models.values()}) if n < len(self.runs)]
+
+    @property
+    def mass_error(self) -> MassError:
+        """How far the mass may be off: the widest of the runs that slices are of."""
+        return MassError.widest(MassError.of_text(run.get(MASS_ERROR, "")) for run in self._used_runs)
 
     @property
     def has_masks(self) -> bool:
@@ -191,6 +203,11 @@ class StudyState:
     def faint_order(self) -> list[int]:
         """Ids of the boxes that the program rejected as too faint, likewise."""
         return _in_order(row for row in self.boxes if row.box.faint)
+
+    def uncertain_px(self, slices: int) -> list[float]:
+        """The uncertain pixels of each of ``slices`` slices; none where the model has not written, or the user has painted."""
+        by_model = {k: s.model.uncertain_px for k, s in self.slices.items() if s.model is not None and not s.edited}
+        return [by_model.get(k, 0.0) for k in range(slices)]
 
     def masks(self, shape: tuple[int, int, int]) -> np.ndarray:
         """bool ``[k, row, column]`` of all slices."""
@@ -264,7 +281,9 @@ class StudyState:
             return replace(self, failed=left)
         runs, run = _with_run(self, provenance, probability.keys())
         models = {
-            k: ModelSlice(array, self.threshold, self.growth_mm, "", scores.get(k), run, prompts.get(k, NO_PROMPTS))
+            k: ModelSlice(
+                array, self.threshold, self.growth_mm, "", scores.get(k), run, uncertain_pixels(array), prompts.get(k, NO_PROMPTS)
+            )
             for k, array in probability.items()
         }
         return self.with_slices({k: _drawn(model, pixel_spacing_mm) for k, model in models.items()}, runs=runs, failed=left)

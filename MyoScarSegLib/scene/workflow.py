@@ -374,7 +374,7 @@ class Workflow:
         if session is None:
             return Situation(engine=self.engine.state)
         boxes = [row.box for row in session.state.boxes if row.box.counts]
-        burden = session.burden
+        burden, within = session.burden, session.mass_interval
         return Situation(
             volume=True,
             busy=self.busy,
@@ -389,5 +389,6 @@ class Workflow:
             stale=tuple(session.stale_slices),
             volume_ml=burden.volume_ml,
             mass_g=burden.mass_g,
+            within_g=None if within is None else within.ends,
             pixels=burden.pixels,
         )

@@ -10,6 +10,7 @@ import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden
+from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
@@ -41,6 +42,7 @@ class NumbersSection(SegmentSection):
         burden = self.session.burden if self.session is not None and self.session.state.has_masks else None
         ui.volumeMlLabel.text = _number(None if burden is None else burden.volume_ml, 1)
         ui.massLabel.text = _number(None if burden is None else burden.mass_g, 1)
+        self._show_interval(None if burden is None else self.session.mass_interval)
         ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0
         self._fill(burden)
 
@@ -49,13 +51,14 @@ class NumbersSection(SegmentSection):
         burden = None if self.session is None else self.session.burden
         if burden is None:
             return
-        lines = ["slice\tpixels\tarea_mm2\tvolume_ml\tmass_g"]
-        lines += [
-            "\t".join([str(s.slice), str(s.pixels), *(_plain(v) for v in (s.area_mm2, s.volume_ml, s.mass_g))])
-            for s in burden.slices
-        ]
-        lines.append("\t".join(["all", str(burden.pixels), "", _plain(burden.volume_ml), _plain(burden.mass_g)]))
-        qt.QApplication.clipboard().setText("\n".join(lines) + "\n")
+        rows = [["slice", "pixels", "area_mm2", "volume_ml", "mass_g"]]
+        rows += [[str(s.slice), str(s.pixels), *(_plain(v) for v in (s.area_mm2, s.volume_ml, s.mass_g))] for s in burden.slices]
+        rows.append(["all", str(burden.pixels), "", _plain(burden.volume_ml), _plain(burden.mass_g)])
+        within = self.session.mass_interval
+        if within is not None:
+            rows[0] += ["mass_low_g", "mass_high_g", "likely_wrong"]
+            rows[-1] += [_plain(within.low_g), _plain(within.high_g), str(within.doubtful)]
+        qt.QApplication.clipboard().setText("".join("\t".join(row) + "\n" for row in rows))
         slicer.util.showStatusMessage(_("The numbers are on the clipboard."), 3000)
 
     def ask_and_export(self) -> None:
@@ -90,7 +93,17 @@ class NumbersSection(SegmentSection):
                     table.setItem(number, column, item)
 
         quietly(table, fill)
-        self.ui.massLabel.toolTip = _("Scar mass: volume times {density} g/mL").format(density=MYOCARDIAL_DENSITY_G_PER_ML)
+
+    def _show_interval(self, within: MassInterval | None) -> None:
+        ui = self.ui
+        tip = _("Scar mass: volume times {density} g/mL").format(density=MYOCARDIAL_DENSITY_G_PER_ML)
+        ui.massCaption.text = _("g scar")
+        if within is not None:
+            low, high = within.ends
+            ui.massCaption.text = _("g ({low} to {high})").format(low=low, high=high)
+            tip += "\n" + _("In nine of ten studies the expert's mass lies within; measured on patients the model never saw.")
+        ui.massLabel.toolTip = ui.massCaption.toolTip = tip
+        ui.doubtLabel.visible = within is not None and within.doubtful
 
     def _segmented(self) -> set[int]:
         return set() if self.session is None else set(self.session.state.segmented)

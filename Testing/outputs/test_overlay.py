@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from MyoScarSegLib.outputs.overlay import _chosen_slices, write_overlay
+from MyoScarSegLib.outputs.overlay import _chosen_slices, _headline, write_overlay
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.result import Result
+from MyoScarSegLib.result import MASS_ERROR, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 
@@ -45,3 +45,13 @@ def test_scar_is_drawn_in_its_color(slices, tmp_path):
         return int(((pixels[..., 0] > 200) & (pixels[..., 1] < 130) & (pixels[..., 2] < 120)).sum())
 
     assert red(tmp_path / "scar.png") > red(empty) + 100
+
+
+def test_headline_tells_the_interval_of_the_mass_where_it_is_known():
+    probability = np.zeros((3, 40, 50), dtype=np.float32)
+    probability[1, 5:35, 5:45] = 0.6
+    title, subtitle = _headline(Result(study(3), probability, 0.5), None)
+    assert title == "case: scar 24.7 g, 23.5 mL" and "WRONG" not in subtitle
+    title, subtitle = _headline(Result(study(3), probability, 0.5, provenance={MASS_ERROR: "1 0.25 0.9"}), None)
+    assert title == "case: scar 24.7 g (18 to 32), 23.5 mL"
+    assert subtitle.startswith("LIKELY TO BE WRONG")

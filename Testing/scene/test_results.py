@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
-from MyoScarSegLib.result import SliceMasks
+from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval, uncertain_mass_g
+from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
+from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
-from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
+from Testing.support.session_factory import add_transform, add_volume, blob, masks, paint, random_matrix
 
 slicer = pytest.importorskip("slicer")
 
@@ -133,3 +135,87 @@ def test_nodes_of_each_study_lie_in_a_folder_of_their_own(scene):
     assert "LGE a" not in found, "the user's volume was moved"
     for session in sessions:
         session.close()
+
+
+ALONE, ASKED = MassError(3.0, 0.5, 0.8), MassError(1.0, 0.75, 0.6)
+
+
+def by(error: MassError, *slices: int, radius: float = 6.0) -> SliceMasks:
+    """Masks of a model that knows its errors."""
+    return masks(*slices, radius=radius, shape=SHAPE[1:], provenance={MASS_ERROR: error.text()} if error.known else {})
+
+
+def expected(session: StudySession, error: MassError, painted: tuple[int, ...] = ()):
+    """The interval as the command line has it, from the whole stack."""
+    probability = session.state.probabilities(SHAPE)
+    probability[list(painted)] = 0
+    return mass_interval(session.burden.mass_g, uncertain_mass_g(probability, session.study.geometry), error)
+
+
+def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene):
+    session = StudySession.open(add_volume(scene, SHAPE))
+    assert session.mass_interval is None, "nothing is segmented yet"
+    session.apply_masks(by(ALONE, 1, 2, 3))
+    first = session.mass_interval
+    assert first == expected(session, ALONE) == session.to_result().mass_interval
+    session.set_growth_mm(2.0)
+    assert session.mass_interval == expected(session, ALONE) == session.to_result().mass_interval
+    assert session.mass_interval.high_g > first.high_g
+    session.undo()
+    assert session.mass_interval == first
+    session.apply_masks(by(ALONE, 2, radius=8.0))
+    assert session.mass_interval == expected(session, ALONE) != first
+    session.close()
+
+
+def test_slice_that_the_reader_painted_is_certain(scene):
+    session = StudySession.open(add_volume(scene, SHAPE))
+    session.apply_masks(by(ALONE, 1, 2))
+    before = session.mass_interval
+    paint(session, 1)
+    after = session.mass_interval
+    assert session.state.edited == [1]
+    assert after == expected(session, ALONE, painted=(1,)) == session.to_result().mass_interval
+    assert after.high_g - after.low_g < before.high_g - before.low_g
+    session.undo()
+    assert session.mass_interval == before
+    session.close()
+
+
+def test_slices_of_several_runs_have_the_widest_interval_and_none_if_one_is_of_an_unknown_model(scene):
+    session = StudySession.open(add_volume(scene, SHAPE))
+    session.apply_masks(by(ALONE, 1, 2))
+    session.apply_masks(by(ASKED, 2))
+    widest = MassError(3.0, 0.75, 0.6)
+    assert session.mass_interval == expected(session, widest) == session.to_result().mass_interval
+    assert session.provenance[MASS_ERROR] == widest.text()
+    session.apply_masks(by(MassError(), 3))
+    assert session.mass_interval is None and session.to_result().mass_interval is None
+    assert MASS_ERROR not in session.provenance
+    session.close()
+
+
+def test_interval_survives_that_the_scene_is_read_anew(scene):
+    volume = add_volume(scene, SHAPE)
+    session = StudySession.open(volume)
+    session.apply_masks(by(ALONE, 1, 2))
+    paint(session, 1)
+    before = session.mass_interval
+    session.close()
+    again = StudySession.open(volume)
+    assert again.mass_interval == before
+    again.close()
+
+
+def test_table_has_columns_of_the_interval_where_it_is_known(scene):
+    session = StudySession.open(add_volume(scene, SHAPE))
+    session.apply_masks(by(ALONE, 1, 2))
+    table, within = session.nodes.results.node.GetTable(), session.mass_interval
+    titles = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    assert titles == [*COLUMNS, *INTERVAL_COLUMNS]
+    rows = cells(session.nodes.results.node)
+    assert rows[-1][-3:] == [f"{within.low_g:.3f}", f"{within.high_g:.3f}", "yes" if within.doubtful else ""]
+    assert all(row[-3:] == ["", "", ""] for row in rows[:-1])
+    session.apply_masks(by(MassError(), 3))
+    assert session.nodes.results.node.GetTable().GetNumberOfColumns() == len(COLUMNS)
+    session.close()

@@ -205,6 +205,7 @@ def test_record_that_makes_no_sense_costs_nothing_that_the_user_had(scene):
         "no json",
         '{"version": 2, "threshold": "high"}',
         f'{{"version": 2, "slices": {{"1": {slice_of_no_run}}}}}',
+        '{"version": 2, "runs": [{"mass_error_g": "1 2"}]}',
         "[]",
     ):
         node.SetParameter("MyoScarSeg.Record", text)

@@ -145,6 +145,10 @@ def test_boxes_of_other_labels_ask_for_nothing():
         (Situation(volume=True, boxes=5, box_slices=3), "5 boxes on 3 slices. Press Segment all"),
         (Situation(volume=True, boxes=5, box_slices=3, masks=3, stale=(2, 4)), "slices 2, 4"),
         (Situation(volume=True, boxes=5, masks=3, volume_ml=12.34, mass_g=12.96, pixels=90), "12.3 mL, 13.0 g"),
+        (
+            Situation(volume=True, boxes=5, masks=3, volume_ml=12.34, mass_g=12.96, within_g=("9", "17"), pixels=90),
+            "12.3 mL, 13.0 g (9 to 17).",
+        ),
         (Situation(volume=True, boxes=5, masks=3, pixels=90), "90 pixels"),
         (Situation(volume=True, boxes=5, masks=3, volume_ml=0.0, mass_g=0.0), "No scar was found"),
     ],

@@ -58,12 +58,18 @@ def blob(shape: tuple[int, int], x: float, y: float, radius: float) -> np.ndarra
     return (1 / (1 + np.exp(np.clip(distance - radius, -30, 30)))).astype(np.float32)
 
 
-def masks(*slices: int, radius: float = 6.0, x: float = 24.0, shape: tuple[int, int] = (40, 48)) -> SliceMasks:
-    """What a segmenter gives for these slices: a round scar."""
+def masks(
+    *slices: int,
+    radius: float = 6.0,
+    x: float = 24.0,
+    shape: tuple[int, int] = (40, 48),
+    provenance: dict[str, str] | None = None,
+) -> SliceMasks:
+    """What a segmenter gives for these slices: a round scar. ``provenance`` beside its name and checksum."""
     return SliceMasks(
         probability={k: blob(shape, x, 20.0, radius) for k in slices},
         scores=dict.fromkeys(slices, 0.8),
-        provenance={"segmenter": "tiny", "segmenter_sha256": "0" * 64},
+        provenance={"segmenter": "tiny", "segmenter_sha256": "0" * 64, **(provenance or {})},
     )
 
 

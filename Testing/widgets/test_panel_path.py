@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
-from MyoScarSegLib.result import Boxes
+from MyoScarSegLib.quantification.mass_interval import MassError
+from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
 from Testing.support.panel_kit import add_volume
 
 
@@ -337,6 +338,34 @@ def test_numbers_are_copied_as_a_table(segmented):
     lines = segmented.application.app.clipboard().text().splitlines()
     assert lines[0].startswith("slice\tpixels")
     assert len(lines) == 1 + 4 + 1
+
+
+def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_likely_to_be_wrong(segmented):
+    ui, session = segmented.ui, segmented.session
+    assert ui.massCaption.text == "g scar" and "nine of ten" not in ui.massLabel.toolTip
+    assert not ui.doubtLabel.visible
+
+    def apply(error: MassError) -> None:
+        given = {k: model.probability for k, model in session.state.models.items()}
+        session.apply_masks(SliceMasks(given, provenance={MASS_ERROR: error.text()}))
+        segmented.settle()
+
+    apply(MassError(2.0, 0.5, doubtful=1000.0))
+    within = session.mass_interval
+    assert ui.massLabel.text == f"{session.burden.mass_g:.1f}"
+    assert ui.massCaption.text == "g ({} to {})".format(*within.ends)
+    assert "In nine of ten studies" in ui.massLabel.toolTip == ui.massCaption.toolTip
+    assert "({} to {})".format(*within.ends) in ui.statusLabel.text
+    assert not ui.doubtLabel.visible
+    segmented.click("copyNumbersButton")
+    lines = [line.split("\t") for line in segmented.application.app.clipboard().text().splitlines()]
+    assert lines[0][-3:] == ["mass_low_g", "mass_high_g", "likely_wrong"]
+    assert lines[-1][-3:] == [f"{within.low_g:.4f}", f"{within.high_g:.4f}", "False"]
+    apply(MassError(2.0, 0.5, doubtful=0.001))
+    assert ui.doubtLabel.visible
+    assert ui.doubtLabel.text.startswith("Likely to be wrong")
+    segmented.click("undoButton")
+    assert not ui.doubtLabel.visible
 
 
 def test_editor_opens_in_the_panel_with_the_study_segment(segmented):
