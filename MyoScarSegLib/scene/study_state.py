@@ -57,6 +57,11 @@ class ModelSlice:
     uncertain_px: float
     prompts: SlicePrompts = NO_PROMPTS
 
+    @property
+    def gave_something(self) -> bool:
+        """Whether the probabilities are not 0 throughout."""
+        return self.uncertain_px > 0 or self.checksum != _NO_PIXELS
+
 
 @dataclass(frozen=True)
 class SliceState:
@@ -157,7 +162,7 @@ class StudyState:
     @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings in force. Slices of several runs: every value is named."""
-        found, used, error = dict(self.proposals), self._used_runs, self.mass_error
+        found, used, error = dict(self.proposals), self._runs_of(self.models.values()), self.mass_error
         for key in {key: None for run in used for key in run if key != MASS_ERROR}:
             found[key] = "; ".join({run[key]: None for run in used if key in run})
         found |= {MASS_ERROR: error.text()} if error.known else {}
@@ -167,13 +172,13 @@ class StudyState:
         return found
 
     @property
-    def _used_runs(self) -> list[Mapping[str, str]]:
-        return [self.runs[n] for n in sorted({model.run for model in self.models.values()}) if n < len(self.runs)]
-
-    @property
     def mass_error(self) -> MassError:
-        """How far the mass may be off: the widest of the runs that slices are of."""
-        return MassError.widest(MassError.of_text(run.get(MASS_ERROR, "")) for run in self._used_runs)
+        """How far the mass may be off: the widest of the runs that scar is of. One that only took scar away asked no model."""
+        gave = self._runs_of(model for model in self.models.values() if model.gave_something)
+        return MassError.widest(MassError.of_text(run.get(MASS_ERROR, "")) for run in gave)
+
+    def _runs_of(self, models: Iterable[ModelSlice]) -> list[Mapping[str, str]]:
+        return [self.runs[n] for n in sorted({model.run for model in models}) if n < len(self.runs)]
 
     @property
     def has_masks(self) -> bool:
@@ -373,6 +378,9 @@ def unpack(drawn: bytes, shape: tuple[int, int]) -> np.ndarray:
 def checksum_of(drawn: bytes) -> str:
     """A short text that is the same for equal masks only."""
     return hashlib.blake2b(drawn, digest_size=12).hexdigest()
+
+
+_NO_PIXELS = checksum_of(b"")
 
 
 def bytes_between(before: StudyState, after: StudyState) -> int:

@@ -189,6 +189,9 @@ def test_slices_of_several_runs_have_the_widest_interval_and_none_if_one_is_of_a
     widest = MassError(3.0, 0.75, 0.6)
     assert session.mass_interval == expected(session, widest) == session.to_result().mass_interval
     assert session.provenance[MASS_ERROR] == widest.text()
+    nothing = SliceMasks({1: np.zeros(SHAPE[1:], dtype=np.float32)}, provenance={"segmenter": "not used: nothing was prompted"})
+    session.apply_masks(nothing)
+    assert session.mass_interval == expected(session, ASKED), "its box was deleted: no model was asked, and none of it is left"
     session.apply_masks(by(MassError(), 3))
     assert session.mass_interval is None and session.to_result().mass_interval is None
     assert MASS_ERROR not in session.provenance
