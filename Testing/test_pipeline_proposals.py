@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from MyoScarSegLib import proposals
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import BoxState
@@ -23,9 +24,8 @@ class MappedSegmenter(Segmenter):
     """A segmenter of ours whose map is told: scar where slices are brighter than 800, but for slice 1, and on slice 4."""
 
     fails_on: int | None = None
-    sees_healthy_wall = False
 
-    def tissue(self, image):
+    def tissue(self, image, beside=None):
         assert image.center is not None, "the map is of the window around the heart"
         number = int(image.voxels[0, 0])
         if number == self.fails_on:
@@ -34,9 +34,7 @@ class MappedSegmenter(Segmenter):
         if number == 4:
             x0, y0, x1, y1 = OVERLOOKED
             scar[y0:y1, x0:x1] = 0.8
-        healthy = np.zeros(image.shape)
-        healthy[30:36] = 1 if self.sees_healthy_wall else 0
-        return np.stack([1 - scar - healthy, 0 * scar, healthy, scar]).astype(np.float32)
+        return np.stack([1 - scar, 0 * scar, 0 * scar, scar]).astype(np.float32)
 
 
 def own_checkpoint() -> Checkpoint:
@@ -87,23 +85,18 @@ def test_a_cancel_between_detector_and_map_is_told(study, segmenter):
     assert {box.slice for box in boxes} <= {0, 1, 2}
 
 
-def faint(study: Study, contrast_sd: float) -> Study:
-    """The only scar is what the detector overlooks on slice 4, this much brighter than the rest."""
-    voxels = np.where(study.voxels == SCAR, RING, study.voxels)
-    x0, y0, x1, y1 = OVERLOOKED
-    voxels[4, y0:y1, x0:x1] = 25 + contrast_sd * 18.5  # the healthy wall is made of noise from 0 to 50
-    return Study("case", voxels, study.geometry, study.reconstruction)
-
-
-@pytest.mark.parametrize(("contrast_sd", "state"), [(1.0, BoxState.REJECTED), (6.0, BoxState.PROPOSED)])
-def test_little_and_faint_scar_is_shown_and_not_segmented(study, segmenter, contrast_sd, state):
-    segmenter.sees_healthy_wall = True
+@pytest.mark.parametrize(("least_g", "state"), [(1000.0, BoxState.REJECTED), (0.01, BoxState.PROPOSED)])
+def test_what_is_too_little_is_shown_and_not_segmented(study, segmenter, monkeypatch, least_g, state):
+    """The only scar is what the detector overlooks on slice 4."""
+    monkeypatch.setattr(proposals, "LEAST_EVIDENCE_G", least_g)
+    monkeypatch.setattr(proposals, "LEAST_OF_A_PLACE_G", 0.0)
+    study = Study("case", np.where(study.voxels == SCAR, RING, study.voxels), study.geometry, study.reconstruction)
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
-    boxes = pipeline.propose(faint(study, contrast_sd))
+    boxes = pipeline.propose(study)
     assert [(box.slice, box.state) for box in boxes] == [(4, state)]
-    assert ("remark_on_proposals" in boxes.provenance) == (state is BoxState.REJECTED)
-    result = pipeline.segment(faint(study, contrast_sd), boxes)
-    assert bool(result.scores) == (state is BoxState.PROPOSED)
+    remark = boxes.provenance.get("remark_on_proposals", "")
+    assert ("Faint, look here (slice 4, " in remark) == (state is BoxState.REJECTED)
+    assert bool(pipeline.segment(study, boxes).scores) == (state is BoxState.PROPOSED)
 
 
 def test_segmenting_what_was_proposed_encodes_no_slice_again(study):

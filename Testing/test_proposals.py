@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import FAINT, Box, BoxState
-from MyoScarSegLib.proposals import FAINT_SD, LITTLE_G, Proposal, accept_or_reject, reconcile
+from MyoScarSegLib.proposals import LEAST_EVIDENCE_G, LEAST_OF_A_PLACE_G, Proposal, accept_or_reject, findings, reconcile
 
 
 def scar_map(*regions: tuple[int, int, int, int, float]) -> np.ndarray:
@@ -22,15 +22,8 @@ def tissues(scar: np.ndarray) -> np.ndarray:
     return np.stack([1 - scar - healthy, 0 * scar, healthy, scar])
 
 
-def image_of(scar: np.ndarray, contrast_sd: float) -> np.ndarray:
-    noise = np.random.default_rng(0).normal(100, 10, scar.shape)
-    return np.where(scar >= 0.5, 100 + 10 * contrast_sd, noise)
-
-
-def facts(boxes, scar, *, contrast_sd=5.0, spacing=(1.5, 1.5), **more) -> list[Proposal]:
-    return reconcile(
-        boxes, tissues(scar), image_of(scar, contrast_sd), slice_index=3, map_name="map", pixel_spacing_mm=spacing, **more
-    )
+def facts(boxes, scar, *, spacing=(1.5, 1.5), **more) -> list[Proposal]:
+    return reconcile(boxes, tissues(scar), slice_index=3, map_name="map", pixel_spacing_mm=spacing, **more)
 
 
 def propose(boxes, scar, **more) -> list[Box]:
@@ -76,56 +69,53 @@ def test_a_wanted_confidence_leaves_out_the_doubtful():
     assert len(propose([], scar, least_confidence=0.8)) == 1
 
 
-@pytest.mark.parametrize("contrast_sd", [1.0, 4.0])
-def test_the_contrast_of_a_lesion_is_told_in_standard_deviations_of_healthy_wall(contrast_sd):
-    (proposal,) = facts([], scar_map((10, 12, 20, 16, 0.9)), contrast_sd=contrast_sd)
-    assert proposal.contrast_sd == pytest.approx(contrast_sd, rel=0.15)
+def test_the_area_of_a_lesion_is_told():
+    (proposal,) = facts([], scar_map((10, 12, 20, 16, 0.9)))
     assert proposal.area_mm2 == pytest.approx(40 * 1.5 * 1.5)
 
 
-def test_without_healthy_wall_the_contrast_is_unknown():
-    scar = scar_map((10, 12, 20, 16, 0.9))
-    nowhere = np.stack([1 - scar, 0 * scar, 0 * scar, scar])
-    (proposal,) = reconcile([], nowhere, image_of(scar, 5), slice_index=0, map_name="map")
-    assert proposal.contrast_sd is None
+def lesion(mass_g: float, slice_index: int = 1, left: float = 2, confidence: float = 0.8) -> Proposal:
+    """On a slice of 10 mm."""
+    return Proposal(Box(slice_index, left, 3, left + 7, 9, confidence=confidence), mass_g * 100 / 1.05)
 
 
-def lesion(area_mm2: float, contrast_sd: float | None) -> Proposal:
-    return Proposal(Box(1, 2, 3, 9, 9, confidence=0.8), area_mm2, contrast_sd)
-
-
-LITTLE = 0.4 * LITTLE_G * 100 / 1.05  # mm2 of a slice of 10 mm
-MUCH = 1.1 * LITTLE_G * 100 / 1.05
-
-
-def test_little_and_faint_scar_is_proposed_as_rejected():
-    boxes, faint = accept_or_reject([lesion(LITTLE, FAINT_SD - 0.5), lesion(LITTLE, 0.5)], slice_distance_mm=10)
-    assert faint
-    assert [box.state for box in boxes] == [BoxState.REJECTED] * 2
-    assert boxes[0].xyxy == (2, 3, 9, 9)
-    assert boxes[0].source.endswith(FAINT)  # so that nobody takes it for the reader's judgment
-
-
-@pytest.mark.parametrize(
-    "proposals",
-    [
-        [lesion(MUCH, 1.0)],
-        [lesion(LITTLE, 1.0), lesion(LITTLE, FAINT_SD + 0.1)],
-        [lesion(LITTLE, None)],
-        [lesion(0.7 * MUCH, 1.0), lesion(0.7 * MUCH, 1.0)],
-    ],
-    ids=["much", "one clear", "contrast unknown", "much together"],
-)
-def test_scar_that_is_much_or_clear_stays_proposed(proposals):
+def judged(*proposals: Proposal) -> list[BoxState]:
     boxes, faint = accept_or_reject(proposals, slice_distance_mm=10)
-    assert not faint
-    assert {box.state for box in boxes} == {BoxState.PROPOSED}
+    assert sum(box.state is BoxState.REJECTED for box in boxes) == sum(len(place.proposals) for place in faint)
+    assert all(box.source.endswith(FAINT) == (box.state is BoxState.REJECTED) for box in boxes), (
+        "nobody takes it for the reader's"
+    )
+    return [box.state for box in boxes]
+
+
+LITTLE, MUCH = 0.5 * LEAST_EVIDENCE_G, 2 * LEAST_EVIDENCE_G
+
+
+def test_where_all_is_little_all_is_proposed_as_rejected():
+    assert judged(lesion(LITTLE)) == [BoxState.REJECTED]
+    assert judged(lesion(MUCH, confidence=0.3)) == [BoxState.REJECTED], "what the map is less sure of is less evidence"
+
+
+def test_where_there_is_much_a_little_beside_it_stays_proposed():
+    assert judged(lesion(MUCH), lesion(LITTLE, left=20)) == [BoxState.PROPOSED] * 2
+    assert judged(lesion(LITTLE * 1.3), lesion(LITTLE * 1.3, left=20)) == [BoxState.PROPOSED] * 2, "evidence adds up"
+
+
+def test_a_very_little_place_is_rejected_also_beside_much():
+    assert judged(lesion(MUCH), lesion(0.9 * LEAST_OF_A_PLACE_G, left=20)) == [BoxState.PROPOSED, BoxState.REJECTED]
+
+
+def test_lesions_over_each_other_on_neighboring_slices_are_one_place():
+    places = findings([lesion(1, 1), lesion(1, 2, left=5), lesion(1, 3, left=8), lesion(1, 3, left=30), lesion(1, 5)], 10)
+    assert sorted(len(place.proposals) for place in places) == [1, 1, 3]
+    assert max(place.mass_g for place in places) == pytest.approx(3)
+    assert max(place.evidence_g for place in places) == pytest.approx(2.4)
 
 
 def test_thin_slices_hold_less_scar():
-    assert accept_or_reject([lesion(MUCH, 1.0)], slice_distance_mm=5)[1]
-    assert not accept_or_reject([lesion(MUCH, 1.0)])[1]
+    assert accept_or_reject([lesion(MUCH)], slice_distance_mm=2)[1]
+    assert not accept_or_reject([lesion(MUCH)])[1]
 
 
 def test_nothing_proposed_is_not_faint():
-    assert accept_or_reject([]) == ([], False)
+    assert accept_or_reject([]) == ([], [])
