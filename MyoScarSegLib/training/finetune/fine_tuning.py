@@ -53,7 +53,7 @@ ANATOMY, CONTEXT, PROMPTS = "anatomy", "context", "prompts"
 CONTEXT_BATCH = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
-_CONTEXT_SCAR_FREE = 0.7
+CONTEXT_SCAR_FREE = 0.7
 """Slices without scar in an epoch of the context phase, at most, as a share of those with scar: it is where the network learns
 what is no scar."""
 _PHANTOMS_PER_SLICE = 0.4
@@ -266,7 +266,7 @@ class Training:
 
         return Phase(
             CONTEXT, settings.context_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
-            partial(self._order, scar_free_share=_CONTEXT_SCAR_FREE), self._context_item(self._all, 1), self._context_loss,
+            partial(self._order, scar_free_share=CONTEXT_SCAR_FREE), self._context_item(self._all, 1), self._context_loss,
             validate, choose=False,
         )  # fmt: skip
 

@@ -221,6 +221,7 @@ def _neighbors(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
 def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> float:
     """Add a segmenter's seconds to the stages; returns those that are not spent if it ends as early as it may."""
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
+    from MyoScarSegLib.training.finetune.fine_tuning import CONTEXT_SCAR_FREE
     from MyoScarSegLib.training.finetune.finetune_job import sam_settings
     from MyoScarSegLib.training.runs.pace import pace_of_segmenter
     from MyoScarSegLib.training.start_models import knows_scar
@@ -230,16 +231,21 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     pace = pace_of_segmenter(start, settings, data.some, data.looked_at, job.device, progress, cancel)
     real = data.scarred + data.free
     phantoms = min(settings.phantoms, math.ceil(0.4 * real)) if settings.phantom_share else 0
-    windows = data.scarred + min(data.free, round(settings.scar_free_share * data.scarred))
-    windows += round(settings.phantom_share * windows) if phantoms else 0
+
+    def an_epochs_windows(scar_free_share: float) -> int:
+        windows = data.scarred + min(data.free, round(scar_free_share * data.scarred))
+        return windows + (round(settings.phantom_share * windows) if phantoms else 0)
+
     looks = settings.epochs // settings.evaluate_every if settings.evaluate_every and data.validation else 0
-    an_epoch = windows * pace.window + pace.epoch
+    an_epoch = an_epochs_windows(settings.scar_free_share) * pace.window + pace.epoch
     a_look = data.validation * pace.look
     figures = 2 * data.validation * (pace.look + _PROMPT_ROUNDS * pace.prompt)
     parts["reading"] += pace.loading
     if settings.mode == "decoder":
         parts["embedding"] += (real + phantoms) * settings.copies * pace.embedding
-    parts["steps"] += settings.epochs * an_epoch + settings.context_epochs * windows * pace.context_window
+    parts["steps"] += (
+        settings.epochs * an_epoch + settings.context_epochs * an_epochs_windows(CONTEXT_SCAR_FREE) * pace.context_window
+    )
     parts["validation"] += looks * a_look + figures
     parts["comparing"] += 2 * a_look
     least = min(settings.epochs, settings.patience + 1) if settings.patience and looks else settings.epochs
