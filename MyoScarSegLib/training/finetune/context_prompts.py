@@ -36,7 +36,7 @@ _CARE = (0.05, 0.1, 0.2)
 """How far each edge of a box may be off, as a share of the box's side: of careful, usual and hasty readers."""
 _HINTED = 0.4
 """Share of corrections that come with the last answer as a hint; the others must do without, as they do in use."""
-_SHOWN_BESIDE = 0.15
+_SHOWN_BESIDE = 0.35
 """Share of the windows that come with the scar of their neighbors, as if a reader had confirmed it."""
 _FALSE_SIZE = (0.1, 0.5)
 _GRACE_PX = 1.5

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _COARSE = 0.3
 """Weight of the tissues at half the resolution, which gives the coarse levels gradients of their own."""
 _SCAR = 0.5
-"""Weight of the scar mask's own loss beside that of the tissues."""
+"""Weight of the scar mask's own loss beside that of the tissues, where there is scar."""
 _CONTEXT_SMOOTH_PX = 20.0
 """Of the Dice losses of the context network: a small scar, so that slices with little or none do not outweigh those with much."""
 _DROPPED = 0.2
@@ -80,7 +80,8 @@ def context_loss(
     fine_loss = tissue_loss(tissue, wanted, known, _CONTEXT_SMOOTH_PX)
     coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, _CONTEXT_SMOOTH_PX / 4)
     scar = (wanted == TISSUES.index("scar")).float()
-    scar_loss = scar_losses(scar_logits(tissue.float()), scar, settings.loss, _CONTEXT_SMOOTH_PX).mean()
+    each = scar_losses(scar_logits(tissue.float()), scar, settings.loss, _CONTEXT_SMOOTH_PX)
+    scar_loss = (each * scar.flatten(1).amax(1)).mean()
     total = fine_loss + _COARSE * coarse_loss + _SCAR * scar_loss
     parts = {"tissue": float(fine_loss.detach()), "scar": float(scar_loss.detach())}
     return StepLoss(total * len(items), {name: value * len(items) for name, value in parts.items()})
