@@ -124,6 +124,18 @@ class Pipeline:
         progress(len(wanted), len(wanted), "Encoding")
         return done
 
+    def beside(self, study: Study, index: int, center: tuple[float, float] | None) -> np.ndarray | None:
+        """bool ``[rows, columns]``: scar that a first look finds on the neighbors of a slice; it depends on the images alone.
+
+        None where there is none, and for a segmenter that does not look at neighbors.
+        """
+        segmenter = self.networks.segmenter
+        if not segmenter.knows_tissue:
+            return None
+        beside = [segmenter.scar_beside(image_of(study, k, center)) for k in neighbors_of(study, index) if k is not None]
+        scar = np.any(beside, axis=0) if beside else np.zeros(study.slice_shape, dtype=bool)
+        return scar if scar.any() else None
+
     def propose(self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Boxes:
         """Propose boxes around scar on every slice.
 
@@ -206,7 +218,7 @@ class Pipeline:
             proposals.extend(
                 reconcile(
                     [box for box in detected if box.slice == index],
-                    segmenter.tissue(image_of(study, index, center)),
+                    segmenter.tissue(image_of(study, index, center), self.beside(study, index, center)),
                     slice_index=index,
                     map_name=segmenter.name,
                     pixel_spacing_mm=spacing,
@@ -338,7 +350,8 @@ class Pipeline:
 
             def segment_slice(index: int) -> None:
                 of_boxes, of_points = prompted[index]
-                prediction = segmenter.predict(image_of(study, index, center), of_boxes, of_points)
+                beside = self.beside(study, index, center)
+                prediction = segmenter.predict(image_of(study, index, center), of_boxes, of_points, beside=beside)
                 probability[index] = sigmoid(prediction.logits)
                 scores[index] = prediction.score
 

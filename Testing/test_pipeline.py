@@ -80,7 +80,10 @@ class Mapped(Segmenter):
 
     knows_tissue = True
 
-    def tissue(self, image):
+    def scar_beside(self, image):
+        return np.zeros(image.shape, dtype=bool)
+
+    def tissue(self, image, beside=None):
         voxels = image.voxels
         scar = np.where(voxels > 800, 0.7 if np.array_equal(voxels, voxels_of_rings()[0]) else 0.4, 0.0)
         return np.stack([1 - scar, 0 * scar, 0 * scar, scar])

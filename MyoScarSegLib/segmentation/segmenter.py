@@ -192,8 +192,8 @@ class Segmenter:
             boxes: in native pixel edges; their ``slice`` is not looked at.
             points: likewise.
             mask: ``[rows, columns]`` of a previous result, bool or logits (float), as a further hint to every object.
-            beside: bool ``[rows, columns]``: scar that the reader confirmed on the neighbors; other models than our own do
-                not look at it.
+            beside: bool ``[rows, columns]``: scar on the neighbors, as :meth:`scar_beside` has it or a reader confirmed it; other
+                models than our own do not look at it.
 
         Raises:
             PromptError: no prompt at all, only negative points, or a prompt outside the image; a mask of another shape or type.
@@ -214,12 +214,20 @@ class Segmenter:
             logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
         return Prediction(logits, score)
 
+    def scar_beside(self, image: SegmenterImage) -> np.ndarray:
+        """bool ``[rows, columns]``: what a first look at this slice can tell its neighbors of.
+
+        A lesion goes on from slice to slice, and is told from noise by that. Raises as :meth:`tissue`.
+        """
+        first = self._seen(image)
+        return np.asarray(first >= math.log(self.answers.first / (1 - self.answers.first)))
+
     def tissue(self, image: SegmenterImage, beside: np.ndarray | None = None) -> np.ndarray:
         """What the network takes every pixel for, without any prompt.
 
         Args:
             image: the slice.
-            beside: bool ``[rows, columns]``: scar that the reader confirmed on the neighbors.
+            beside: bool ``[rows, columns]``: scar on the neighbors, likewise.
 
         Returns:
             float32 ``[4, rows, columns]``: probabilities of background, cavity, normal myocardium and scar, on the slice's
@@ -247,6 +255,17 @@ class Segmenter:
         logit = native[scar] - native[:scar].max(axis=0) - np.log(rest.sum(axis=0))
         probability = 1 / (1 + np.exp(-np.clip(self.answers.seen(logit), -60, 60)))
         return np.concatenate([rest / rest.sum(axis=0) * (1 - probability), probability[None]]).astype(np.float32)
+
+    def _seen(self, image: SegmenterImage) -> np.ndarray:
+        """Logits of scar of the first look, ``[rows, columns]``, as the network gives them."""
+        import torch
+
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        embedding = self.encode(image)
+        with self._lock, torch.inference_mode():
+            logits = scar_logits(self._split(embedding.features)[2])[0].cpu()
+        return embedding.frame.logits_to_native(logits, OUTSIDE_LOGIT)
 
     def _slices(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
         """The slice and its neighbors in the network's input, ``[1, 3, side, side]``."""
@@ -340,6 +359,9 @@ class Segmenter:
         from MyoScarSegLib.segmentation.context import scar_logits
 
         features, slices, alone = self._split(features)
+        if beside is not None and not all(one.asks for one in objects):
+            confirmed = frame.image_to_input(beside.astype(np.float32))
+            alone = self._context(slices, prompt_maps(self.side, beside=confirmed), _LOOKS_ALONE)
         each = scar_logits(alone).expand(len(objects), -1, -1)
         each = self.answers.seen(each).clone()
         asking = [n for n, one in enumerate(objects) if one.asks]

@@ -188,12 +188,22 @@ def test_the_slice_itself_stands_for_a_missing_neighbor(context, image, missing)
     np.testing.assert_array_equal(context.predict(without, [READERS]).logits, context.predict(doubled, [READERS]).logits)
 
 
-def test_scar_that_was_confirmed_beside_is_looked_at_when_the_reader_asks(context, image):
+def test_scar_beside_is_looked_at(context, image):
     beside = np.zeros(image.shape, bool)
     beside[14:22, 12:20] = True
-    for box, heeded in ((READERS, True), (DETECTORS, False)):
+    for box in (READERS, DETECTORS):
         plain, told = (context.predict(image, [box], beside=given).logits for given in (None, beside))
-        assert (np.abs(told - plain).max() > 1e-4) == heeded
+        assert np.abs(told - plain).max() > 1e-4
+
+
+def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_on(context, image):
+    told = context.scar_beside(image)
+    logits = context._seen(image)
+    assert told.dtype == bool and np.array_equal(told, logits >= np.log(context.answers.first / (1 - context.answers.first)))
+
+
+def test_scar_beside_has_the_shape_of_the_slice(context, image):
+    beside = np.zeros(image.shape, bool)
     with pytest.raises(PromptError):
         context.predict(image, [READERS], beside=beside[1:])
 

@@ -56,7 +56,8 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
         center = pipeline.networks.heart_center(stack.study)
         x, y = center or (stack.study.slice_shape[1] / 2, stack.study.slice_shape[0] / 2)
         centers[stack.case] = (int(y) - CROP // 2, int(x) - CROP // 2)
-        tissue = np.stack([segmenter.tissue(image_of(stack.study, k, center)) for k in range(stack.study.slices)])
+        looks = [(image_of(stack.study, k, center), pipeline.beside(stack.study, k, center)) for k in range(stack.study.slices)]
+        tissue = np.stack([segmenter.tissue(image, beside) for image, beside in looks])
         kept[f"{stack.case}/map"] = _cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/tissue"] = _cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/truth"] = _cropped(stack.scar, centers[stack.case])
