@@ -6,7 +6,7 @@ from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
 
 DEFAULT_DETECTOR = "myoscarseg-yolo-2"
-DEFAULT_SEGMENTER = "myoscarseg-sam-3"
+DEFAULT_SEGMENTER = "myoscarseg-sam-4"
 
 __all__ = [
     "CHECKPOINT_ENDINGS",
