@@ -61,7 +61,7 @@ def _points_file(folder, **fields):
 
 def test_boxes_survive_writing_and_reading(tmp_path):
     boxes = [
-        Box(4, 1.25, 2.5, 1 / 3, 40.0, "scar", 0.87, "myoscarseg-yolo-2", BoxState.PROPOSED),
+        Box(4, 1.25, 2.5, 1 / 3, 40.0, "scar", 0.87, "myoscarseg-yolo-3", BoxState.PROPOSED),
         Box(0, 1e-7, 0.0, 3.0, 4.0, "lv", None, "user", BoxState.REJECTED),
         Box(2, -1.0, 0.0, 3.0, 4.0, state=BoxState.ACCEPTED),
     ]

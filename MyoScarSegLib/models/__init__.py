@@ -5,7 +5,7 @@ from MyoScarSegLib.models.hashing import checksum_of
 from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
 
-DEFAULT_DETECTOR = "myoscarseg-yolo-2"
+DEFAULT_DETECTOR = "myoscarseg-yolo-3"
 DEFAULT_SEGMENTER = "myoscarseg-sam-4"
 
 __all__ = [

@@ -112,7 +112,7 @@ def test_wrong_option_and_missing_start_model_are_known_before_anything_begins(t
     with pytest.raises(ModelError, match="no model called"):
         jobs_of(TrainSettings(start_segmenter="nobody"), tmp_path)
     with pytest.raises(ModelError, match="is a detector"):
-        jobs_of(TrainSettings(start_segmenter="myoscarseg-yolo-2"), tmp_path)
+        jobs_of(TrainSettings(start_segmenter="myoscarseg-yolo-3"), tmp_path)
     with pytest.raises(ModelError, match="There is no model"):
         jobs_of(TrainSettings(start_segmenter=str(tmp_path / "gone.safetensors")), tmp_path)
     with pytest.raises(ModelError, match="All weights of the loss are 0"):

@@ -108,7 +108,7 @@ def test_models_that_come_with_the_program_show_theirs(words):
     for entry in registry().entries("segment"):
         if entry.name.startswith("myoscarseg"):
             assert any("on its own" in text for text in words(entry.metrics)), entry.name
-    assert any("of scar" in text for text in words(registry().entry("myoscarseg-yolo-2").metrics))
+    assert any("of scar" in text for text in words(registry().entry("myoscarseg-yolo-3").metrics))
 
 
 def test_file_dialog_offers_what_can_be_loaded(opened):
