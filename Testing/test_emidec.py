@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
+from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models
+from MyoScarSegLib.training.splits import Split
 from Testing.support.command import in_subprocess, table
 
 
@@ -42,3 +47,17 @@ def test_all_70_patients_are_segmented(emidec_folder, real_cache, tmp_path):
     assert len(rows) == 70
     assert {row["status"] for row in rows} == {"done"}
     assert len(table(tmp_path / "out" / "slices.csv")) == 505
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.weights
+def test_the_shipped_models_are_as_good_as_the_registry_says(emidec_folder, real_cache):
+    """On the patients that no shipped model has seen."""
+    entry = registry().entry(DEFAULT_SEGMENTER)
+    split = Split.read(registry().path(DEFAULT_SEGMENTER).with_suffix(".json"))
+    slices = [one for one in read_dataset(emidec_folder).slices if one.patient in split.validation]
+    figures = evaluate_models(Pipeline(device="cpu"), slices).figures()
+    for setting, told in entry.metrics["per_patient_dice"].items():
+        assert figures[setting]["dice_mean"] == pytest.approx(told["dice_mean"], abs=0.02), setting
+    assert figures["clicks_3"]["dice_mean"] > figures["jittered"]["dice_mean"] > figures["end_to_end"]["dice_mean"]
