@@ -176,7 +176,7 @@ def assert_learned_alike(found: torch.Tensor, expected: torch.Tensor) -> None:
     others.
     """
     learned = answers(expected) - answers(weights(context_network()))
-    assert (answers(found) - answers(expected)).norm() < 0.02 * learned.norm()
+    assert (answers(found) - answers(expected)).norm() < 0.05 * learned.norm()
 
 
 def answers(of: torch.Tensor) -> torch.Tensor:

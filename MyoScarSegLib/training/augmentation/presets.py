@@ -99,7 +99,7 @@ _HEAVY = replace(
 
 PRESETS: Mapping[str, Preset] = {
     "none": _NONE,
-    "light": replace(_LIGHT, scale=(0.82, 1.22), stretch=1.3, off_center=0.15),
+    "light": replace(_LIGHT, scale=(0.85, 1.2), stretch=1.1, off_center=0.1),
     # Stretched more, or farther off center, a network learned in as many steps half as much.
     "standard": replace(
         _STANDARD, stretch=1.2, scale=(0.8, 1.25), off_center=0.15, elastic=0.2, psir=0.05, magnitude=0.1, ghosts=0.08,

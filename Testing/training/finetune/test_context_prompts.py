@@ -165,7 +165,7 @@ def test_scar_of_the_neighbors_is_shown_now_and_then():
     with_scar_beside = item((8, 20, 14, 30), beside=True)
     shown = [p.maps()[PROMPT_MAPS.index("beside")] for p in drawn(with_scar_beside)]
     seen = [bool(one.any()) for one in shown]
-    assert 0.08 < np.mean(seen) < 0.25
+    assert 0.25 < np.mean(seen) < 0.45
     assert all(torch.equal(one, with_scar_beside.targets[3].float()) for one in shown if one.any())
     assert not any(p.maps()[PROMPT_MAPS.index("beside")].any() for p in drawn(ONE)[:50])
 
