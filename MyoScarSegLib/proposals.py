@@ -4,7 +4,7 @@ Where the map is sure, its word counts alone; where it is not, a box of the dete
 does not see any scar in is dropped, and scar that the detector overlooked gets a box.
 
 Then the whole ventricle is judged. A normal heart has small bright places, too, which an expert does not outline: where all
-that is proposed is little, and for each place that is very little, the boxes are proposed as rejected, for the reader to see and
+that is proposed is little or scattered, and for each place that is very little, the boxes are proposed as rejected, for the reader to see and
 to accept.
 """
 
@@ -27,9 +27,10 @@ PLAUSIBLE = 0.25
 SMALLEST_MM2 = 15.0
 """Smallest lesion that is proposed; a milliliter of scar is 100 mm2 on a slice of 10 mm."""
 LEAST_EVIDENCE_G = 1.5
-"""Mass of all proposed scar, weighted by its probability, below which a study is taken for one without infarct."""
+"""Mass of one place, weighted by its probability, without which a study is taken for one without infarct: an infarct is one
+coherent place, and what is seen in normal hearts is scattered."""
 LEAST_OF_A_PLACE_G = 0.2
-"""Likewise of one place in a study with infarct."""
+"""Likewise of each further place in a study with infarct."""
 _USUAL_SLICE_MM = 10.0
 
 
@@ -110,7 +111,7 @@ def accept_or_reject(proposals: Iterable[Proposal], *, slice_distance_mm: float 
         The boxes, and the faint places, whose boxes' sources end with :data:`~MyoScarSegLib.prompts.FAINT`.
     """
     places = findings(proposals, slice_distance_mm)
-    scarred = sum(place.evidence_g for place in places) >= LEAST_EVIDENCE_G
+    scarred = max((place.evidence_g for place in places), default=0.0) >= LEAST_EVIDENCE_G
     boxes: list[Box] = []
     faint: list[Finding] = []
     for place in places:

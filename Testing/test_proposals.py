@@ -98,7 +98,8 @@ def test_where_all_is_little_all_is_proposed_as_rejected():
 
 def test_where_there_is_much_a_little_beside_it_stays_proposed():
     assert judged(lesion(MUCH), lesion(LITTLE, left=20)) == [BoxState.PROPOSED] * 2
-    assert judged(lesion(LITTLE * 1.3), lesion(LITTLE * 1.3, left=20)) == [BoxState.PROPOSED] * 2, "evidence adds up"
+    assert judged(lesion(LITTLE * 1.3, 1), lesion(LITTLE * 1.3, 2)) == [BoxState.PROPOSED] * 2, "one place on two slices"
+    assert judged(lesion(LITTLE * 1.3), lesion(LITTLE * 1.3, left=20)) == [BoxState.REJECTED] * 2, "scattered"
 
 
 def test_a_very_little_place_is_rejected_also_beside_much():
