@@ -3,9 +3,9 @@
 Where the map is sure, its word counts alone; where it is not, a box of the detector around it decides. So a box that the map
 does not see any scar in is dropped, and scar that the detector overlooked gets a box.
 
-Then the whole ventricle is judged. A normal heart has small bright places, too, which an expert does not outline: where all
-that is proposed is little or scattered, and for each place that is very little, the boxes are proposed as rejected, for the reader to see and
-to accept.
+Then the whole ventricle is judged. A normal heart has small bright places, too, which an expert does not outline. Where all that
+is proposed is little or scattered, and for each place that is very little, the boxes are proposed as rejected, for the reader to
+see and to accept.
 """
 
 from __future__ import annotations

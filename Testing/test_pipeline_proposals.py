@@ -46,6 +46,13 @@ def segmenter() -> MappedSegmenter:
     return MappedSegmenter(own_checkpoint(), device="cpu", precision="float32")
 
 
+@pytest.fixture(autouse=True)
+def little_is_enough(monkeypatch):
+    """The rings are small."""
+    monkeypatch.setattr(proposals, "LEAST_EVIDENCE_G", 0.01)
+    monkeypatch.setattr(proposals, "LEAST_OF_A_PLACE_G", 0.0)
+
+
 @pytest.fixture
 def study() -> Study:
     return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
@@ -89,7 +96,6 @@ def test_a_cancel_between_detector_and_map_is_told(study, segmenter):
 def test_what_is_too_little_is_shown_and_not_segmented(study, segmenter, monkeypatch, least_g, state):
     """The only scar is what the detector overlooks on slice 4."""
     monkeypatch.setattr(proposals, "LEAST_EVIDENCE_G", least_g)
-    monkeypatch.setattr(proposals, "LEAST_OF_A_PLACE_G", 0.0)
     study = Study("case", np.where(study.voxels == SCAR, RING, study.voxels), study.geometry, study.reconstruction)
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=segmenter)
     boxes = pipeline.propose(study)
