@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import Box, Point
+
+if TYPE_CHECKING:
+    import torch
 
 _GRACE_PX = 1.0
 """How far a mask may reach beyond a box that the reader set."""
@@ -100,6 +104,31 @@ def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask:
     if positive_alone or not objects:
         objects.append(PromptedObject(None, (*positive_alone, *(p for p in points if not p.positive))))
     return objects
+
+
+def changed_by_clicks(before: torch.Tensor, after: torch.Tensor, clicks: Sequence[tuple[float, float, bool]]) -> torch.Tensor:
+    """What clicks change: the pieces of scar that come, or go, where a click of that kind is; nothing elsewhere.
+
+    A network that is asked again answers a little otherwise everywhere, and the reader has asked about one place.
+
+    Args:
+        before, after: logits ``[side, side]`` of the answers without clicks and with them.
+        clicks: x and y in pixel edges, and whether it is positive.
+    """
+    import torch
+    from scipy import ndimage
+
+    old, new = (logits.numpy(force=True) > 0 for logits in (before, after))
+    y, x = np.ogrid[: old.shape[0], : old.shape[1]]
+    kept = old == new
+    for positive in (True, False):
+        near = np.zeros(old.shape, dtype=bool)
+        for at_x, at_y, kind in clicks:
+            if kind == positive:
+                near |= np.hypot(y + 0.5 - at_y, x + 0.5 - at_x) <= _CLICK_REACH_PX
+        pieces, _ = ndimage.label(new & ~old if positive else old & ~new, structure=np.ones((3, 3)))
+        kept |= np.isin(pieces, np.setdiff1d(pieces[near], 0))
+    return torch.where(torch.from_numpy(kept).to(after.device), after, before)
 
 
 def _outside(box: Box, point: Point) -> float:

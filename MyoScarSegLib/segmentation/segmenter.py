@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from MyoScarSegLib.segmentation.heart_window import window_of
 from MyoScarSegLib.segmentation.neighbors import SLICES
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast, preprocessing
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, prompted_objects
+from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, changed_by_clicks, prompted_objects
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.segmentation.segmenter_image import SegmenterImage
 from MyoScarSegLib.study.frame import Frame
@@ -122,6 +122,7 @@ class Segmenter:
         encoder.train().eval()
         self._lock = threading.Lock()
         self._dense_pe: torch.Tensor | None = None
+        self._last: tuple[torch.Tensor, Any, torch.Tensor] | None = None
 
     @property
     def knows_tissue(self) -> bool:
@@ -354,8 +355,6 @@ class Segmenter:
         frame: Frame,
     ) -> torch.Tensor:
         """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader."""
-        from torch.nn import functional
-
         from MyoScarSegLib.segmentation.context import scar_logits
 
         features, slices, alone = self._split(features)
@@ -367,13 +366,45 @@ class Segmenter:
         asking = [n for n, one in enumerate(objects) if one.asks]
         if asking:
             asked = [objects[n] for n in asking]
-            answer = self._prompted(slices, asked, hint, beside, frame).expand(len(asked), -1, -1)
-            sam = None
-            if self.answers.sam_share > 0:
-                sam, _ = self._sam_logits(features, asked, hint, frame)
-                if sam.shape[-1] != self.side:
-                    sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
-            each[asking] = self.answers.asked_for(answer, sam)
+            each[asking] = self._answers(features, slices, asked, hint, beside, frame)
+            clicked = [n for n in asking if objects[n].box is not None and objects[n].points]
+            if clicked:
+                boxed = [replace(one, points=()) for one in asked if one.box is not None]
+                boxes_alone = self._answers(features, slices, boxed, hint, beside, frame)
+                for n, before in zip([n for n in asking if objects[n].box is not None], boxes_alone, strict=True):
+                    if n in clicked:
+                        clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in objects[n].points]
+                        each[n] = changed_by_clicks(before, each[n], clicks)
+        return each
+
+    def _answers(
+        self,
+        features: torch.Tensor,
+        slices: torch.Tensor,
+        asked: Sequence[PromptedObject],
+        hint: torch.Tensor | None,
+        beside: np.ndarray | None,
+        frame: Frame,
+    ) -> torch.Tensor:
+        """Calibrated logits ``[objects, side, side]`` of answers to a reader; the last ones without clicks are remembered.
+
+        So the first click after a box, and every further one, is one answer more and not two.
+        """
+        from torch.nn import functional
+
+        prompts = tuple((one.box, one.points) for one in asked)
+        told = (prompts, None if beside is None else beside.tobytes(), None if hint is None else hint.numpy(force=True).tobytes())
+        if self._last is not None and self._last[0].data_ptr() == features.data_ptr() and self._last[1] == told:
+            return self._last[2]
+        answer = self._prompted(slices, asked, hint, beside, frame).expand(len(asked), -1, -1)
+        sam = None
+        if self.answers.sam_share > 0:
+            sam, _ = self._sam_logits(features, asked, hint, frame)
+            if sam.shape[-1] != self.side:
+                sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
+        each = self.answers.asked_for(answer, sam)
+        if not any(one.points for one in asked):
+            self._last = features, told, each
         return each
 
     def _sam_logits(

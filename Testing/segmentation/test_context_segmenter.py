@@ -20,6 +20,7 @@ from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
+from MyoScarSegLib.segmentation.prompted_objects import changed_by_clicks
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -83,11 +84,12 @@ def context_answer(network, stack, boxes=(), points=(), hint=None, looks=((), (3
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_prediction_is_what_training_sees(state, image, share):
+def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
     """The same window, neighbors, prompts and previous mask give the same logits in use and in training."""
     hint = np.full(image.shape, -5, dtype=np.float32)
     hint[10:30, 10:30] = np.random.default_rng(1).normal(0, 3, (20, 20))
     segmenter = Segmenter(checkpoint(state, sam_share=share), device="cpu", precision="float32")
+    monkeypatch.setattr("MyoScarSegLib.segmentation.segmenter.changed_by_clicks", lambda before, after, clicks: after)
     found = in_window(segmenter.predict(image, [READERS], CLICKS, hint).logits)
 
     network = build(state, SIDE)
@@ -387,3 +389,27 @@ def test_clicks_alone_mark_only_the_scar_that_they_touch(seeded, image):
         assert not (faint & ~usual & ~near).any() and not (sure & ~usual).any()
         left_out += ((unbounded(segmenter, image, [], points).logits > 0) & ~usual).sum()
     assert left_out > 20, "there is something to be left out"
+
+
+def test_a_click_changes_its_own_place_alone():
+    before, after = torch.full((24, 24), -2.0), torch.full((24, 24), -1.0)
+    before[2:6, 2:6] = 3.0  # goes everywhere in the second answer
+    after[10:14, 10:14] = 4.0  # comes, and is clicked
+    after[18:20, 18:20] = 4.0  # comes by itself
+    changed = changed_by_clicks(before, after, [(12.0, 12.0, True)])
+    assert (changed[10:14, 10:14] == 4).all() and (changed[18:20, 18:20] == -2).all()
+    assert (changed[2:6, 2:6] == 3).all(), "a positive click takes nothing away"
+    assert changed[0, 0] == -1, "where both agree the later answer says how sure"
+    taken = changed_by_clicks(before, after, [(4.0, 4.0, False)])
+    assert (taken[2:6, 2:6] == -1).all() and (taken[10:14, 10:14] == -2).all()
+
+
+def test_the_first_click_after_a_box_costs_one_answer(context, image, monkeypatch):
+    asked = []
+    real = Segmenter._prompted
+    monkeypatch.setattr(Segmenter, "_prompted", lambda self, *given: asked.append(1) or real(self, *given))
+    context.predict(image, [READERS])
+    x, y = (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2
+    for n in range(3):
+        context.predict(image, [READERS], [Point(0, x + k, y) for k in range(n + 1)])
+    assert len(asked) == 4
