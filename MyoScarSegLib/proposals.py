@@ -26,10 +26,10 @@ PLAUSIBLE = 0.25
 """Probability from which on a pixel in a box of the detector counts."""
 SMALLEST_MM2 = 15.0
 """Smallest lesion that is proposed; a milliliter of scar is 100 mm2 on a slice of 10 mm."""
-LEAST_EVIDENCE_G = 1.5
+LEAST_EVIDENCE_G = 1.1
 """Mass of one place, weighted by its probability, without which a study is taken for one without infarct: an infarct is one
 coherent place, and what is seen in normal hearts is scattered."""
-LEAST_OF_A_PLACE_G = 0.2
+LEAST_OF_A_PLACE_G = 0.15
 """Likewise of each further place in a study with infarct."""
 _USUAL_SLICE_MM = 10.0
 
