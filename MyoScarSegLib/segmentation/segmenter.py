@@ -245,8 +245,7 @@ class Segmenter:
         with self._lock, torch.inference_mode():
             _, slices, logits = self._split(embedding.features)
             if beside is not None:
-                confirmed = embedding.frame.image_to_input(beside.astype(np.float32))
-                logits = self._context(slices, prompt_maps(self.side, beside=confirmed), _LOOKS_ALONE)
+                logits = self._second_look(slices, beside, embedding.frame)
             logits = logits[0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
@@ -282,6 +281,11 @@ class Segmenter:
         answers = self._model["context"](x[:, : slices.shape[1]], x[:, slices.shape[1] :]).log_softmax(1)
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
+
+    def _second_look(self, slices: torch.Tensor, beside: np.ndarray, frame: Frame) -> torch.Tensor:
+        """As of :meth:`_context`, without prompts but told of scar on the neighbors."""
+        scar = frame.image_to_input(beside.astype(np.float32))
+        return self._context(slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
 
     def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
         """Where the slice lies in this network's input."""
@@ -359,22 +363,19 @@ class Segmenter:
 
         features, slices, alone = self._split(features)
         if beside is not None and not all(one.asks for one in objects):
-            confirmed = frame.image_to_input(beside.astype(np.float32))
-            alone = self._context(slices, prompt_maps(self.side, beside=confirmed), _LOOKS_ALONE)
+            alone = self._second_look(slices, beside, frame)
         each = scar_logits(alone).expand(len(objects), -1, -1)
         each = self.answers.seen(each).clone()
         asking = [n for n, one in enumerate(objects) if one.asks]
         if asking:
             asked = [objects[n] for n in asking]
             each[asking] = self._answers(features, slices, asked, hint, beside, frame)
-            clicked = [n for n in asking if objects[n].box is not None and objects[n].points]
-            if clicked:
-                boxed = [replace(one, points=()) for one in asked if one.box is not None]
-                boxes_alone = self._answers(features, slices, boxed, hint, beside, frame)
-                for n, before in zip([n for n in asking if objects[n].box is not None], boxes_alone, strict=True):
-                    if n in clicked:
-                        clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in objects[n].points]
-                        each[n] = changed_by_clicks(before, each[n], clicks)
+            boxed = [n for n in asking if objects[n].box is not None]
+            if boxed and any(one.points for one in asked):
+                before = self._answers(features, slices, [replace(objects[n], points=()) for n in boxed], hint, beside, frame)
+                for n, of_box in zip(boxed, before, strict=True):
+                    clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in objects[n].points]
+                    each[n] = changed_by_clicks(of_box, each[n], clicks)
         return each
 
     def _answers(

@@ -413,3 +413,13 @@ def test_the_first_click_after_a_box_costs_one_answer(context, image, monkeypatc
     for n in range(3):
         context.predict(image, [READERS], [Point(0, x + k, y) for k in range(n + 1)])
     assert len(asked) == 4
+
+
+def test_a_click_in_one_box_leaves_the_other_boxs_mask(context, image):
+    other = replace(READERS, x0=READERS.x1 + 2, x1=READERS.x1 + 9)
+    x, y = (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2
+    inside = np.s_[int(other.y0) : int(other.y1), int(other.x0) + 2 : int(other.x1)]
+    for positive in (True, False):
+        before = context.predict(image, [READERS, other]).logits[inside] > 0
+        after = context.predict(image, [READERS, other], [Point(0, x, y, positive)]).logits[inside] > 0
+        assert np.array_equal(before, after)

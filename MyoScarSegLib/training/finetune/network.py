@@ -83,7 +83,11 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             network["context"] = ContextNetwork()
-    answers = Answers.of(checkpoint.metadata) if settings.answers == Answers() else settings.answers
+    answers = settings.answers
+    if answers == Answers():
+        # How far masses are off was measured for the start model; of the new one it is not known.
+        unknown = Answers()
+        answers = replace(Answers.of(checkpoint.metadata), alone_error=unknown.alone_error, asked_error=unknown.asked_error)
     return network, StartModel(checkpoint, side, window_mm, preprocessing, answers)
 
 

@@ -46,7 +46,8 @@ class SamSettings:
         patience: looks without a better figure after which the training stops; 0 for never.
         tensorboard: also write TensorBoard's event files.
         seed: of everything that is drawn.
-        answers: how the model puts its networks' answers together; where it is left as it is, as the start model does.
+        answers: how the model puts its networks' answers together; where it is left as it is, as the start model
+            does, but for how far masses are off, which nobody has measured of the new one.
         loss: weights of the terms of the loss.
         prompting: shares of the kinds of prompts.
 
