@@ -176,7 +176,9 @@ def assert_learned_alike(found: torch.Tensor, expected: torch.Tensor) -> None:
     others.
     """
     learned = answers(expected) - answers(weights(context_network()))
-    assert (answers(found) - answers(expected)).norm() < 0.05 * learned.norm()
+    assert (
+        answers(found) - answers(expected)
+    ).norm() < 0.03 * learned.norm()  # measured: 0.0215 between steps of three windows and of one
 
 
 def answers(of: torch.Tensor) -> torch.Tensor:

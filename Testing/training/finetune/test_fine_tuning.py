@@ -209,7 +209,9 @@ def test_a_sam_alone_gets_a_context_network_that_learns_ventricles_first(tmp_pat
 
 def test_a_model_keeps_how_its_answers_are_put_together(tmp_path, processes):
     said = Answers(0.2, (1.5, -0.1), (0.9, 0.3))
-    start = write_start(tmp_path / "start.safetensors", answers=json.dumps(to_json(said)))
+    measured = replace(said, alone_error=(1.0, 0.5, 2.0), asked_error=(2.0, 0.25, 1.0))
+    start = write_start(tmp_path / "start.safetensors", answers=json.dumps(to_json(measured)))
+    # How far masses are off was measured for the start model alone.
     for settings, kept in ((QUICK, said), (replace(QUICK, answers=Answers(0.7)), Answers(0.7))):
         training = Training(start, PATIENTS, settings, processes)
         save_model(tmp_path / "saved.safetensors", training.network, training.start, "")
