@@ -9,29 +9,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden, SliceBurden, scar_burden
+    from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints
+    from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent, ScarBurden, SliceBurden, scar_burden
+    from MyoScarSegLib.quantification.measurements import Measurements, measure
     from MyoScarSegLib.quantification.reference import ReferenceMask, otsu_threshold, reference_masks, remote_myocardium
+    from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 
 _HOMES = {
+    "Extent": "burden",
+    "InsertionPoints": "aha",
     "MYOCARDIAL_DENSITY_G_PER_ML": "burden",
+    "Measurements": "measurements",
     "ReferenceMask": "reference",
+    "SEGMENTS": "aha",
     "ScarBurden": "burden",
     "SliceBurden": "burden",
+    "Ventricle": "ventricle",
+    "measure": "measurements",
     "otsu_threshold": "reference",
     "reference_masks": "reference",
     "remote_myocardium": "reference",
     "scar_burden": "burden",
+    "ventricle_of_labels": "ventricle",
 }
 
 __all__ = [
     "MYOCARDIAL_DENSITY_G_PER_ML",
+    "SEGMENTS",
+    "Extent",
+    "InsertionPoints",
+    "Measurements",
     "ReferenceMask",
     "ScarBurden",
     "SliceBurden",
+    "Ventricle",
+    "measure",
     "otsu_threshold",
     "reference_masks",
     "remote_myocardium",
     "scar_burden",
+    "ventricle_of_labels",
 ]
 
 

@@ -1,4 +1,7 @@
-"""Scar burden: how much scar a mask holds, per slice and in all, in pixels, mm², mL and g."""
+"""How much a mask holds, in pixels, mm², mL and g: of any tissue (:class:`Extent`), and of scar per slice (:class:`ScarBurden`).
+
+What needs the left ventricle's wall beside the scar (percent, segments, transmurality) is in ``measurements.py``, on top of this.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,26 @@ MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 """Density of myocardium; the field's convention for turning a volume of wall or scar into a mass."""
 
 MM3_PER_ML = 1000.0
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a tissue there is.
+
+    Attributes:
+        pixels: number of its pixels.
+        volume_ml: their volume; None without spacing.
+        mass_g: volume times :data:`MYOCARDIAL_DENSITY_G_PER_ML`; None without spacing.
+    """
+
+    pixels: int
+    volume_ml: float | None
+    mass_g: float | None
+
+    @classmethod
+    def of_slices(cls, pixels: Sequence[int] | np.ndarray, geometry: Geometry) -> Extent:
+        """Of so many pixels on each slice of the stack, in slice order; each slice stands for its length along the normal."""
+        return cls(int(np.sum(pixels)), _volume_of_pixels_ml(pixels, geometry), mass_of_pixels_g(pixels, geometry))
 
 
 @dataclass(frozen=True)
@@ -40,7 +63,7 @@ class SliceBurden:
 
 @dataclass(frozen=True)
 class ScarBurden:
-    """Scar in a whole study.
+    """Scar in a whole study, which needs no wall.
 
     Attributes:
         slices: one entry per slice of the stack, in slice order, also for slices without scar.

@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification.burden import mass_of_pixels_g
+from MyoScarSegLib.quantification.burden import Extent, mass_of_pixels_g
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.utils.json_fields import Limits
 
@@ -127,3 +127,22 @@ def mass_interval(mass_g: float | None, uncertain_g: float | None, error: MassEr
     half = error.offset_g + error.share * uncertain_g
     doubtful = error.doubtful > 0 and uncertain_g > error.doubtful * max(mass_g, 1.0)
     return MassInterval(max(0.0, mass_g - half), mass_g + half, doubtful)
+
+
+def percent_interval(
+    interval: MassInterval | None, outside: Extent | None, myocardium: Extent | None
+) -> tuple[float | None, float | None]:
+    """The interval of scar as a percentage of the myocardium, from that of its mass; the wall's own error is not in it.
+
+    Args:
+        interval: of the mass of all scar.
+        outside: the scar outside the wall, which is in no percentage.
+        myocardium: the wall.
+
+    Returns:
+        Both ends within 0 and 100; None twice where the interval or the wall is unknown.
+    """
+    if interval is None or outside is None or outside.mass_g is None or myocardium is None or not myocardium.mass_g:
+        return None, None
+    low, high = ((end - outside.mass_g) / myocardium.mass_g * 100 for end in (interval.low_g, interval.high_g))
+    return min(max(low, 0.0), 100.0), min(max(high, 0.0), 100.0)
