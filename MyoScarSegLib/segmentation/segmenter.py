@@ -16,7 +16,7 @@ from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
-from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey
+from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.heart_window import window_of
 from MyoScarSegLib.segmentation.neighbors import SLICES
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast, preprocessing
@@ -38,6 +38,8 @@ _MASK_LOGIT = 10.0
 _LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 _LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
 """Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
+_SECOND_LOOKS_BYTES = 64 << 20
+"""Most that is kept of second looks: some 200 KiB a slice."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,12 @@ class Embedding:
         features: ``[1, channels, rows, columns]`` of SAM's image encoder; for our own models followed by what the context network
             looks at, and what it sees without prompts, their finer pixels folded into channels.
         frame: from the slice to the network's input.
+        key: in the cache.
     """
 
     features: torch.Tensor
     frame: Frame
+    key: EmbeddingKey
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class Segmenter:
         self._lock = threading.Lock()
         self._dense_pe: torch.Tensor | None = None
         self._last: tuple[torch.Tensor, Any, torch.Tensor] | None = None
+        self._second_looks = EmbeddingCache(_SECOND_LOOKS_BYTES)
 
     @property
     def knows_tissue(self) -> bool:
@@ -169,7 +174,7 @@ class Segmenter:
                     features = torch.cat([features, folded], dim=1)
                 features = features.contiguous()
             self.cache.put(key, features)
-        return Embedding(features.to(self.device), frame)
+        return Embedding(features.to(self.device), frame, key)
 
     def predict(
         self,
@@ -245,7 +250,7 @@ class Segmenter:
         with self._lock, torch.inference_mode():
             _, slices, logits = self._split(embedding.features)
             if beside is not None:
-                logits = self._second_look(slices, beside, embedding.frame)
+                logits = self._second_look(slices, beside, embedding)
             logits = logits[0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
@@ -282,10 +287,15 @@ class Segmenter:
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 
-    def _second_look(self, slices: torch.Tensor, beside: np.ndarray, frame: Frame) -> torch.Tensor:
-        """As of :meth:`_context`, without prompts but told of scar on the neighbors."""
-        scar = frame.image_to_input(beside.astype(np.float32))
-        return self._context(slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
+    def _second_look(self, slices: torch.Tensor, beside: np.ndarray, embedding: Embedding) -> torch.Tensor:
+        """As of :meth:`_context`, without prompts but told of scar on the neighbors; made once for proposals, masks and walls."""
+        key = replace(embedding.key, view=f"{embedding.key.view} beside {content_hash(beside)}")
+        found = self._second_looks.get(key)
+        if found is None:
+            scar = embedding.frame.image_to_input(beside.astype(np.float32))
+            found = self._context(slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
+            self._second_looks.put(key, found)
+        return found.to(self.device)
 
     def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
         """Where the slice lies in this network's input."""
@@ -335,7 +345,7 @@ class Segmenter:
         hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._own:
-                each = self._own_logits(embedding.features, objects, hint, beside, frame)
+                each = self._own_logits(embedding, objects, hint, beside)
                 score = float(_expected_overlap(each).min())
             else:
                 each, scores = self._sam_logits(embedding.features, objects, hint, frame)
@@ -351,19 +361,15 @@ class Segmenter:
         return np.maximum.reduce(parts), min(max(score, 0.0), 1.0)
 
     def _own_logits(
-        self,
-        features: torch.Tensor,
-        objects: Sequence[PromptedObject],
-        hint: torch.Tensor | None,
-        beside: np.ndarray | None,
-        frame: Frame,
+        self, embedding: Embedding, objects: Sequence[PromptedObject], hint: torch.Tensor | None, beside: np.ndarray | None
     ) -> torch.Tensor:
         """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader."""
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        features, slices, alone = self._split(features)
+        frame = embedding.frame
+        features, slices, alone = self._split(embedding.features)
         if beside is not None and not all(one.asks for one in objects):
-            alone = self._second_look(slices, beside, frame)
+            alone = self._second_look(slices, beside, embedding)
         each = scar_logits(alone).expand(len(objects), -1, -1)
         each = self.answers.seen(each).clone()
         asking = [n for n, one in enumerate(objects) if one.asks]

@@ -204,6 +204,21 @@ def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_o
     assert told.dtype == bool and np.array_equal(told, logits >= np.log(context.answers.first / (1 - context.answers.first)))
 
 
+def test_a_second_look_is_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, monkeypatch):
+    beside = np.zeros(image.shape, dtype=bool)
+    beside[20:24, 10:14] = True
+    context.encode(image)
+    looks = []
+    look = Segmenter._context
+    monkeypatch.setattr(Segmenter, "_context", lambda self, *given: (looks.append(given), look(self, *given))[1])
+    first = context.tissue(image, beside)
+    context.predict(image, [DETECTORS], beside=beside)
+    assert np.array_equal(context.tissue(image, beside), first)
+    assert len(looks) == 1
+    context.tissue(image, np.roll(beside, 3, axis=0))
+    assert len(looks) == 2
+
+
 def test_scar_beside_has_the_shape_of_the_slice(context, image):
     beside = np.zeros(image.shape, bool)
     with pytest.raises(PromptError):
