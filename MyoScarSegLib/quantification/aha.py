@@ -5,8 +5,16 @@ Cerqueira et al., Circulation 2002, 105, 539: standardized myocardial segmentati
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.quantification.planes import Planes
+from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.study.study import Geometry
 
 Level = Literal["base", "mid", "apex", "tip"]
 """Which third of the ventricle a slice belongs to; the tip is wall without cavity beyond the apical third."""
@@ -74,3 +82,175 @@ SEGMENTS: tuple[Segment, ...] = (
     Segment(17, "apex", "tip", "LAD", None, None),
 )
 """In order of their numbers."""
+
+
+# The ventricle's tip points to the patient's left, front and feet; the septum's outer side to the right and front. LPS.
+_TOWARDS_APEX = np.array([1.0, -1.0, -0.7]) / np.linalg.norm([1.0, -1.0, -0.7])
+TOWARDS_SEPTUM = np.array([-1.0, -1.0, 0.0]) / np.sqrt(2)
+_CLEAR_TAPER = 0.85
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How angles around the ventricle run in the planes of a stack.
+
+    Attributes:
+        start_rad: direction of the middle of the septum, from u to v.
+        turn: 1 if the segments' numbers rise from u to v, -1 if the other way.
+    """
+
+    start_rad: float
+    turn: int
+
+    def degrees(self, uv: np.ndarray) -> np.ndarray:
+        """Angle from the middle of the septum, 0 to 360, of offsets ``[..., 2]`` from the ventricle's center."""
+        return np.asarray(np.degrees(self.turn * (np.arctan2(uv[..., 1], uv[..., 0]) - self.start_rad)) % 360.0)
+
+    def directions(self, degrees: np.ndarray) -> np.ndarray:
+        """Unit vectors ``[..., 2]`` at such angles."""
+        radians = self.start_rad + self.turn * np.radians(degrees)
+        return np.stack([np.cos(radians), np.sin(radians)], axis=-1)
+
+
+def towards_apex(ventricle: Ventricle, planes: Planes, levels: Mapping[int, Level] | None = None) -> int:
+    """1 if the apex lies along the stack's normal, -1 if against it.
+
+    Levels that a reader gave say it; else the ventricle's shape, which narrows to the apex; where it hardly narrows, as in a
+    stack of few slices, the patient's axes: the apex lies to the left, front and feet.
+    """
+    order: tuple[Level, ...] = ("base", "mid", "apex", "tip")
+    if levels and len(set(levels.values())) > 1:
+        ranks = np.array([order.index(level) for level in levels.values()], dtype=float)
+        return _sign(np.dot(ranks - ranks.mean(), planes.positions_mm[list(levels)]))
+    slices = sorted({*ventricle.closed, *ventricle.solid}, key=lambda k: planes.positions_mm[k])
+    areas = [np.count_nonzero(ventricle.myocardium[k] | ventricle.cavity[k]) for k in slices]
+    third = max(1, len(areas) // 3)
+    first, last = (float(np.mean(areas[:third])), float(np.mean(areas[-third:]))) if areas else (1.0, 1.0)
+    narrow = min(first, last) / max(first, last)
+    along = float(planes.normal @ _TOWARDS_APEX)
+    if narrow > _CLEAR_TAPER and abs(along) > 0.3:
+        return _sign(along)
+    return _sign(first - last) if first != last else _sign(along)
+
+
+def levels_of(ventricle: Ventricle, planes: Planes) -> dict[int, Level]:
+    """Which level each slice belongs to.
+
+    The length from the first to the last slice whose wall is whole, each with the length for which it stands, is cut into
+    thirds; a slice belongs to the third of its center. Partial slices outside that length (the outflow tract) have no level; one
+    inside it is a gap in the drawing, and takes part. A slice with wall and without cavity beyond the apical third is the tip.
+
+    Returns:
+        Slice index to level, in slice order; slices without level are left out, all if no slice is closed.
+    """
+    if not ventricle.closed:
+        return {}
+    apex = towards_apex(ventricle, planes)
+    along = apex * planes.positions_mm
+    half = planes.extents_mm / 2
+    first = min(along[k] - half[k] for k in ventricle.closed)
+    last = max(along[k] + half[k] for k in ventricle.closed)
+    levels: dict[int, Level] = {}
+    thirds: tuple[Level, Level, Level] = ("base", "mid", "apex")
+    for k in ventricle.walls:
+        if first < along[k] < last and k not in ventricle.solid:
+            levels[k] = thirds[min(int(3 * (along[k] - first) / (last - first)), 2)]
+        elif along[k] >= last and k in ventricle.solid:
+            levels[k] = "tip"
+    return levels
+
+
+def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes, apex: int) -> tuple[Frame, str]:
+    """Angles from insertion points, and what is odd about them.
+
+    Each point's angle is taken around the center of wall and cavity in the slice nearest to it. The septum is the shorter way
+    from one to the other, its middle the start; segments are 60 degrees wide from there, whatever the septum's own width. As the
+    numbers run from the anterior point over the septum to the inferior one, the points say which way round they run, also in a
+    stack whose file has lost or mirrored its orientation.
+
+    Args:
+        insertions: the points.
+        ventricle: with at least one slice that has a wall.
+        planes: of its stack.
+        apex: of :func:`towards_apex`.
+
+    Returns:
+        The frame, and a sentence; empty if the points agree with the direction from base to apex.
+    """
+    angles = []
+    for point in (insertions.anterior_mm, insertions.inferior_mm):
+        k = planes.nearest(np.array(point), ventricle.closed or ventricle.walls)
+        offset = planes.in_plane(k, np.array(point)) - center_of(ventricle, planes, k)
+        angles.append(float(np.arctan2(offset[1], offset[0])))
+    septum = (angles[1] - angles[0] + np.pi) % (2 * np.pi) - np.pi
+    turn = _sign(septum)
+    note = ""
+    if turn != apex:
+        note = (
+            "The insertion points and the direction from base to apex contradict each other: the anterior and the inferior point "
+            "are exchanged, or the file has lost the patient's orientation. Check the bullseye against the image."
+        )
+    return Frame(angles[0] + septum / 2, turn), note
+
+
+def frame_of_axes(planes: Planes, apex: int) -> Frame:
+    """Angles from patient axes: the septum lies to the right and front."""
+    try:
+        start = planes.flat(TOWARDS_SEPTUM)
+    except StudyError:
+        # Slices seen from the right and front: no short axis, and any start will do.
+        start = planes.flat(np.array([0.0, 0.0, -1.0]))
+    return Frame(float(np.arctan2(start[1], start[0])), apex)
+
+
+def center_of(ventricle: Ventricle, planes: Planes, k: int) -> np.ndarray:
+    """``(u, v)`` of the center around which angles run: the middle of wall and cavity together."""
+    return planes.centroid(ventricle.myocardium[k] | ventricle.cavity[k])
+
+
+def segments_at(degrees: np.ndarray, level: Level) -> np.ndarray:
+    """uint8 numbers of the segments at angles from the middle of the septum."""
+    if level == "tip":
+        return np.full(np.shape(degrees), 17, dtype=np.uint8)
+    if level == "apex":
+        return np.array([14, 15, 16, 13], dtype=np.uint8)[((degrees + 45) // 90).astype(int) % 4]
+    first = 0 if level == "base" else 6
+    return np.array([3, 4, 5, 6, 1, 2], dtype=np.uint8)[(degrees // 60).astype(int) % 6] + np.uint8(first)
+
+
+def segment_map(
+    ventricle: Ventricle, geometry: Geometry, insertions: InsertionPoints, levels: Mapping[int, Level] | None = None
+) -> np.ndarray:
+    """The segment of each pixel of the wall.
+
+    Args:
+        ventricle: wall and cavity.
+        geometry: of its stack.
+        insertions: ends of the septum.
+        levels: as a reader set them; None takes :func:`levels_of`.
+
+    Returns:
+        uint8 ``[k, j, i]``, 1 to 17, 0 outside the wall and in slices without level.
+
+    Raises:
+        StudyError: the geometry carries no spacing.
+    """
+    planes = Planes.of(geometry, len(ventricle.myocardium))
+    levels = levels_of(ventricle, planes) if levels is None else levels
+    frame, _ = frame_of(insertions, ventricle, planes, towards_apex(ventricle, planes, levels))
+    return map_of(ventricle, planes, frame, levels)
+
+
+def map_of(ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level]) -> np.ndarray:
+    """:func:`segment_map` in a known frame."""
+    numbers = np.zeros(ventricle.myocardium.shape, dtype=np.uint8)
+    for k, level in levels.items():
+        rows, columns = np.nonzero(ventricle.myocardium[k])
+        if len(rows):
+            uv = np.stack([columns, rows], axis=-1) @ planes.to_mm.T - center_of(ventricle, planes, k)
+            numbers[k][rows, columns] = segments_at(frame.degrees(uv), level)
+    return numbers
+
+
+def _sign(value: float) -> int:
+    return 1 if value >= 0 else -1

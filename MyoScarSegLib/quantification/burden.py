@@ -34,9 +34,29 @@ class Extent:
     mass_g: float | None
 
     @classmethod
-    def of_slices(cls, pixels: Sequence[int] | np.ndarray, geometry: Geometry) -> Extent:
-        """Of so many pixels on each slice of the stack, in slice order; each slice stands for its length along the normal."""
-        return cls(int(np.sum(pixels)), _volume_of_pixels_ml(pixels, geometry), mass_of_pixels_g(pixels, geometry))
+    def of_slices(cls, pixels: Sequence[int] | np.ndarray, voxel_ml: np.ndarray | None) -> Extent:
+        """Of so many pixels on each slice of the stack, in slice order.
+
+        Args:
+            pixels: ``[k]``.
+            voxel_ml: ``[k]``, of :func:`voxel_volumes_ml`.
+        """
+        count = int(np.sum(pixels))
+        if voxel_ml is None:
+            return cls(count, None, None)
+        volume_ml = float(np.dot(pixels, voxel_ml))
+        return cls(count, volume_ml, volume_ml * MYOCARDIAL_DENSITY_G_PER_ML)
+
+    def percent_of(self, whole: Extent | None) -> float | None:
+        """Its share of a larger extent, by volume; without spacing by pixels, slices being taken for evenly spaced.
+
+        None if there is no larger extent, or it is empty.
+        """
+        if whole is None or whole.pixels == 0:
+            return None
+        if self.volume_ml is None or whole.volume_ml is None:
+            return 100 * self.pixels / whole.pixels
+        return 100 * self.volume_ml / whole.volume_ml
 
 
 @dataclass(frozen=True)
@@ -78,17 +98,18 @@ class ScarBurden:
     mass_g: float | None
 
 
-def mass_of_pixels_g(pixels: Sequence[float] | np.ndarray, geometry: Geometry) -> float | None:
-    """Mass of so many pixels on each slice of the stack, in slice order; None without spacing."""
-    volume_ml = _volume_of_pixels_ml(pixels, geometry)
-    return None if volume_ml is None else volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
-
-
-def _volume_of_pixels_ml(pixels: Sequence[float] | np.ndarray, geometry: Geometry) -> float | None:
-    extents_mm, area_mm2 = geometry.slice_extents_mm(len(pixels)), geometry.pixel_area_mm2
+def voxel_volumes_ml(geometry: Geometry, slices: int) -> np.ndarray | None:
+    """Volume for which a pixel of each slice stands, ``[k]``: its area times its slice's length; None without spacing."""
+    extents_mm, area_mm2 = geometry.slice_extents_mm(slices), geometry.pixel_area_mm2
     if extents_mm is None or area_mm2 is None:
         return None
-    return float(np.dot(pixels, extents_mm)) * area_mm2 / MM3_PER_ML
+    return np.asarray(extents_mm * area_mm2 / MM3_PER_ML)
+
+
+def mass_of_pixels_g(pixels: Sequence[float] | np.ndarray, geometry: Geometry) -> float | None:
+    """Mass of so many pixels on each slice of the stack, in slice order; None without spacing."""
+    voxel_ml = voxel_volumes_ml(geometry, len(pixels))
+    return None if voxel_ml is None else float(np.dot(pixels, voxel_ml)) * MYOCARDIAL_DENSITY_G_PER_ML
 
 
 def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
@@ -117,16 +138,15 @@ def scar_burden(mask: np.ndarray, geometry: Geometry) -> ScarBurden:
 
     pixel_area_mm2 = geometry.pixel_area_mm2
     extents_mm = geometry.slice_extents_mm(len(mask))
+    voxel_ml = voxel_volumes_ml(geometry, len(mask))
     counts = np.count_nonzero(mask, axis=(1, 2))
     slices = []
     for index, count in enumerate(counts.tolist()):
-        if pixel_area_mm2 is None or extents_mm is None:
+        if pixel_area_mm2 is None or extents_mm is None or voxel_ml is None:
             slices.append(SliceBurden(index, count, None, None, None, None))
             continue
-        area_mm2, extent_mm = count * pixel_area_mm2, float(extents_mm[index])
-        volume_ml = area_mm2 * extent_mm / MM3_PER_ML
-        slices.append(SliceBurden(index, count, area_mm2, extent_mm, volume_ml, volume_ml * MYOCARDIAL_DENSITY_G_PER_ML))
-
-    return ScarBurden(
-        tuple(slices), int(counts.sum()), _volume_of_pixels_ml(counts, geometry), mass_of_pixels_g(counts, geometry)
-    )
+        volume_ml = count * float(voxel_ml[index])
+        mass_g = volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
+        slices.append(SliceBurden(index, count, count * pixel_area_mm2, float(extents_mm[index]), volume_ml, mass_g))
+    total = Extent.of_slices(counts, voxel_ml)
+    return ScarBurden(tuple(slices), total.pixels, total.volume_ml, total.mass_g)

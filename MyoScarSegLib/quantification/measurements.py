@@ -8,11 +8,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.aha import InsertionPoints, Level
-from MyoScarSegLib.quantification.burden import Extent
+from MyoScarSegLib.quantification.aha import (
+    Frame,
+    InsertionPoints,
+    Level,
+    frame_of,
+    frame_of_axes,
+    levels_of,
+    map_of,
+    towards_apex,
+)
+from MyoScarSegLib.quantification.burden import Extent, voxel_volumes_ml
+from MyoScarSegLib.quantification.grey_zone import GreyZone, grey_zone
 from MyoScarSegLib.quantification.mass_interval import MassInterval, percent_interval
+from MyoScarSegLib.quantification.planes import Planes
+from MyoScarSegLib.quantification.scar_lesions import Lesion, measured_lesions
+from MyoScarSegLib.quantification.segment_values import SegmentMeasurement, segment_values
 from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.quantification.wall import Chords, Transmurality
+from MyoScarSegLib.quantification.wall import Chords, Transmurality, chords, transmurality_of
 from MyoScarSegLib.study.study import Geometry
 
 
@@ -44,81 +57,6 @@ class SliceMeasurement:
     transmurality_percent: float | None
     level: Level | None
     wall: str
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """One connected scar (:mod:`MyoScarSegLib.lesions`: gaps of up to 3 mm in a slice, lying over each other between slices).
-
-    Attributes:
-        number: from 1, the largest first.
-        slices: that it lies in.
-        extent: of it.
-        percent_of_scar: its share of all scar's volume.
-        diameter_mm: its largest distance across in any one slice, between pixel centers and one pixel more; None without spacing.
-        length_mm: along the stack's normal, from its first slice to its last, each with its whole length; None without spacing.
-        segments: the segments that it touches; empty if they are not known.
-    """
-
-    number: int
-    slices: tuple[int, ...]
-    extent: Extent
-    percent_of_scar: float
-    diameter_mm: float | None
-    length_mm: float | None
-    segments: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class SegmentMeasurement:
-    """One of the 17 segments. All but the first two are None if no slice shows it: not imaged, which is not 0.
-
-    Attributes:
-        number: 1 to 17; name, artery and place on the bullseye are ``aha.SEGMENTS[number - 1]``.
-        imaged: whether any slice shows it.
-        myocardium: its wall.
-        scar: scar and no-reflow in it.
-        burden_percent: scar over wall, by mass.
-        transmurality_percent: mean over its chords, those without scar too; None for segment 17, which has no chords.
-        transmurality_scar_percent: mean over its chords with scar; None without scar.
-        maximum_percent: its deepest chord.
-        grade: 0 (none), 1 (to 25%), 2 (to 50%), 3 (to 75%), 4: classes of ``transmurality_percent``, of 17 of ``burden_percent``
-            (Kim et al., N Engl J Med 2000, 343, 1445). ``GRADES`` has them in words.
-    """
-
-    number: int
-    imaged: bool
-    myocardium: Extent | None
-    scar: Extent | None
-    burden_percent: float | None
-    transmurality_percent: float | None
-    transmurality_scar_percent: float | None
-    maximum_percent: float | None
-    grade: int | None
-
-
-GRADES = ("0%", "1-25%", "26-50%", "51-75%", "76-100%")
-"""Classes of transmurality, in order."""
-
-
-@dataclass(frozen=True)
-class GreyZone:
-    """Scar parted into its core and the grey zone around it.
-
-    Attributes:
-        definition: in words.
-        core, grey: amounts; no-reflow is core.
-        core_percent, grey_percent: of the myocardium.
-        lower, upper: intensities between which a pixel is grey; ``lower`` is None where the scar's own border is it.
-    """
-
-    definition: str
-    core: Extent
-    grey: Extent
-    core_percent: float | None
-    grey_percent: float | None
-    lower: float | None
-    upper: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +121,8 @@ def measure(
     """Measure scar burden.
 
     Scar is ``scar`` and ``no_reflow`` together. Volume is area times the length along the normal for which a slice stands; an end
-    slice stands for its own length and nothing beyond it is guessed; gaps between slices are filled by their neighbors.
+    slice stands for its own length and nothing beyond it is guessed; gaps between slices are filled by their neighbors. Partial
+    slices at the base count in every amount and percentage, and have no part in segments and transmurality.
 
     Args:
         scar: bool ``[k, j, i]``, with or without the no-reflow.
@@ -196,40 +135,118 @@ def measure(
         interval: of the scar's mass.
 
     Raises:
-        StudyError: a mask is no boolean stack, or its shape or the geometry's number of slices is another.
+        StudyError: a mask is no boolean stack, its shape or the geometry's number of slices is another, or a level is for a slice
+            that is not there.
     """
     scar, no_reflow = _checked(scar, no_reflow, geometry, ventricle, voxels)
     infarct = scar | no_reflow
     missing: dict[str, str] = {}
+    notes: list[str] = []
+    planes = None if geometry.spacing_mm is None else Planes.of(geometry, len(scar))
     amounts = {"scar": _counts(infarct), "no_reflow": _counts(no_reflow)}
+    inside = infarct
     if ventricle is not None:
-        amounts["scar_in_wall"] = _counts(infarct & ventricle.myocardium)
-        amounts["myocardium"], amounts["cavity"] = _counts(ventricle.myocardium), _counts(ventricle.cavity)
-    whole = {name: Extent.of_slices(counts, geometry) for name, counts in amounts.items()}
-    outside = None
-    if ventricle is not None:
-        outside = Extent.of_slices(amounts["scar"] - amounts["scar_in_wall"], geometry)
-    percent = _percent(whole.get("scar_in_wall"), whole.get("myocardium"))
-    if percent is None:
-        missing["percent_of_myocardium"] = (
-            "There is no percentage: the left ventricular myocardium is not segmented. Propose or draw it first."
-        )
-    low, high = percent_interval(interval, outside, whole.get("myocardium"))
-    slices = tuple(_slice(k, amounts, geometry, ventricle) for k in range(len(infarct)))
+        inside = infarct & ventricle.myocardium
+        amounts |= {
+            "scar_in_wall": _counts(inside),
+            "myocardium": _counts(ventricle.myocardium),
+            "cavity": _counts(ventricle.cavity),
+        }
+        amounts["scar_outside_wall"] = amounts["scar"] - amounts["scar_in_wall"]
+    voxel_ml = voxel_volumes_ml(geometry, len(scar))
+    whole = {name: Extent.of_slices(counts, voxel_ml) for name, counts in amounts.items()}
+    outside, wall = whole.get("scar_outside_wall"), whole.get("myocardium")
+    walled = ventricle is not None and bool(ventricle.walls)
+    if not walled:
+        missing["percent_of_myocardium"] = NO_WALL
+    elif outside is not None and outside.pixels:
+        notes.append(f"{outside.pixels} pixels of scar lie outside the myocardium. They are in the mass, and in no percentage.")
+    if planes is None:
+        notes.append("The image carries no spacing: there are pixels and percentages of pixels, slices taken for evenly spaced.")
+
+    found = segments = numbers = depth = None
+    if ventricle is None or not walled or planes is None:
+        reason = NO_WALL if planes is not None else "The image carries no spacing, which chords across the wall need."
+        missing |= {"transmurality": reason, "chords": reason, "segments": reason, "segment_map": reason}
+        levels = {}
+    else:
+        levels = levels_of(ventricle, planes) if levels is None else _checked_levels(levels, ventricle)
+        frame, odd = _frame(insertions, ventricle, planes, levels)
+        notes += [odd] if odd else []
+        left_out = [k for k in ventricle.walls if k not in levels]
+        if left_out:
+            notes.append(
+                f"Slices {', '.join(map(str, left_out))} count in mass and percentage and not in segments and transmurality: "
+                "the wall does not go all round the cavity there, or they are set to no level."
+            )
+        found = chords(inside, ventricle, planes, frame, levels, numbered=insertions is not None)
+        depth = None if found is None else transmurality_of(found, planes.extents_mm)
+        if depth is None:
+            missing |= dict.fromkeys(("transmurality", "chords"), NOT_CLOSED)
+            found = None
+        if not levels:
+            missing |= dict.fromkeys(("segments", "segment_map"), NOT_CLOSED)
+        elif insertions is None:
+            missing |= dict.fromkeys(("segments", "segment_map"), NO_INSERTIONS)
+        else:
+            numbers = map_of(ventricle, planes, frame, levels)
+            segments = segment_values(numbers, inside, found, voxel_ml, planes.extents_mm)
+    grey = _grey_zone(voxels, inside, no_reflow, ventricle, voxel_ml, missing)
+    low, high = percent_interval(interval, outside, wall)
     return Measurements(
         scar=whole["scar"],
         no_reflow=whole["no_reflow"],
-        slices=slices,
+        slices=_slices(amounts, geometry, ventricle, found, levels),
+        lesions=measured_lesions(infarct, geometry, planes, numbers),
         scar_in_wall=whole.get("scar_in_wall"),
         scar_outside_wall=outside,
-        myocardium=whole.get("myocardium"),
+        myocardium=wall,
         cavity=whole.get("cavity"),
-        percent_of_myocardium=percent,
+        percent_of_myocardium=whole["scar_in_wall"].percent_of(wall) if "scar_in_wall" in whole else None,
         percent_low=low,
         percent_high=high,
+        segments=segments,
+        transmurality=depth,
+        chords=found,
+        grey_zone=grey,
+        segment_map=numbers,
+        levels=dict(levels),
         insertions=insertions,
         missing=missing,
+        notes=tuple(notes),
     )
+
+
+NO_WALL = "The left ventricular myocardium is not segmented. Propose or draw it first."
+NOT_CLOSED = "In no slice does the myocardium go all round the cavity. Complete the wall, or set the slices' levels."
+NO_INSERTIONS = "The insertion points of the right ventricle are not set. Propose or place them."
+
+
+def _frame(
+    insertions: InsertionPoints | None, ventricle: Ventricle, planes: Planes, levels: Mapping[int, Level]
+) -> tuple[Frame, str]:
+    apex = towards_apex(ventricle, planes, levels)
+    if insertions is not None:
+        return frame_of(insertions, ventricle, planes, apex)
+    return frame_of_axes(planes, apex), ""
+
+
+def _grey_zone(
+    voxels: np.ndarray | None,
+    inside: np.ndarray,
+    no_reflow: np.ndarray,
+    ventricle: Ventricle | None,
+    voxel_ml: np.ndarray | None,
+    missing: dict[str, str],
+) -> GreyZone | None:
+    if voxels is None:
+        missing["grey_zone"] = "Core and grey zone need the image."
+        return None
+    try:
+        return grey_zone(voxels, inside, no_reflow, None if ventricle is None else ventricle.myocardium, voxel_ml)
+    except StudyError as error:
+        missing["grey_zone"] = str(error)
+        return None
 
 
 def _checked(
@@ -253,46 +270,54 @@ def _checked(
     return scar, no_reflow
 
 
+def _checked_levels(levels: Mapping[int, Level], ventricle: Ventricle) -> dict[int, Level]:
+    count = len(ventricle.myocardium)
+    for k, level in levels.items():
+        if not 0 <= k < count or level not in ("base", "mid", "apex", "tip"):
+            raise StudyError(f"Slice {k} cannot be {level!r}: slices are 0 to {count - 1}, levels base, mid, apex and tip.")
+    return {k: level for k, level in sorted(levels.items()) if k in ventricle.walls}
+
+
 def _counts(mask: np.ndarray) -> np.ndarray:
     return np.count_nonzero(mask, axis=(1, 2))
 
 
-def _percent(part: Extent | None, whole: Extent | None) -> float | None:
-    """By volume; by pixels where there is no spacing, and slices are taken for evenly spaced."""
-    if part is None or whole is None or whole.pixels == 0:
-        return None
-    if part.volume_ml is None or whole.volume_ml is None:
-        return 100 * part.pixels / whole.pixels
-    return 100 * part.volume_ml / whole.volume_ml
-
-
-def _slice(k: int, amounts: dict[str, np.ndarray], geometry: Geometry, ventricle: Ventricle | None) -> SliceMeasurement:
-    slices = len(amounts["scar"])
-    extents_mm = geometry.slice_extents_mm(slices)
-
-    def amount(name: str) -> Extent | None:
-        if name not in amounts:
-            return None
-        alone = np.zeros(slices, dtype=np.int64)
-        alone[k] = amounts[name][k]
-        return Extent.of_slices(alone, geometry)
-
-    scar, no_reflow, wall, inside = amount("scar"), amount("no_reflow"), amount("myocardium"), amount("scar_in_wall")
-    assert scar is not None and no_reflow is not None  # noqa: S101 (for the type checker)
-    kind = ""
+def _slices(
+    amounts: dict[str, np.ndarray],
+    geometry: Geometry,
+    ventricle: Ventricle | None,
+    found: Chords | None,
+    levels: Mapping[int, Level],
+) -> tuple[SliceMeasurement, ...]:
+    count = len(amounts["scar"])
+    extents_mm = geometry.slice_extents_mm(count)
+    kinds: dict[int, str] = {}
     if ventricle is not None:
-        kinds = (("closed", ventricle.closed), ("open", ventricle.open_), ("solid", ventricle.solid))
-        kind = next((name for name, members in kinds if k in members), "none")
-    return SliceMeasurement(
-        slice=k,
-        extent_mm=None if extents_mm is None else float(extents_mm[k]),
-        scar=scar,
-        scar_in_wall=inside,
-        no_reflow=no_reflow,
-        myocardium=wall,
-        cavity=amount("cavity"),
-        percent_of_myocardium=_percent(inside, wall),
-        transmurality_percent=None,
-        level=None,
-        wall=kind,
-    )
+        kinds = dict.fromkeys(range(count), "none")
+        for kind, members in (("closed", ventricle.closed), ("open", ventricle.open_), ("solid", ventricle.solid)):
+            kinds |= dict.fromkeys(members, kind)
+    depths: dict[int, float] = {}
+    if found is not None:
+        there = ~np.isnan(found.transmurality)
+        depths = {k: float(100 * found.transmurality[n][there[n]].mean()) for n, k in enumerate(found.slices) if there[n].any()}
+    voxel_ml = voxel_volumes_ml(geometry, count)
+    alone = np.eye(count, dtype=np.int64)
+    measured = []
+    for k in range(count):
+        of = {name: Extent.of_slices(counts * alone[k], voxel_ml) for name, counts in amounts.items()}
+        measured.append(
+            SliceMeasurement(
+                slice=k,
+                extent_mm=None if extents_mm is None else float(extents_mm[k]),
+                scar=of["scar"],
+                scar_in_wall=of.get("scar_in_wall"),
+                no_reflow=of["no_reflow"],
+                myocardium=of.get("myocardium"),
+                cavity=of.get("cavity"),
+                percent_of_myocardium=of["scar_in_wall"].percent_of(of["myocardium"]) if "myocardium" in of else None,
+                transmurality_percent=depths.get(k),
+                level=levels.get(k),
+                wall=kinds.get(k, ""),
+            )
+        )
+    return tuple(measured)

@@ -84,6 +84,8 @@ def _is_closed(wall: np.ndarray, cavity: np.ndarray) -> bool:
 
     rows, columns = np.nonzero(wall | cavity)
     window = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-    thick = ndimage.binary_dilation(np.pad(wall[window], 2))
-    inside = ndimage.binary_fill_holes(thick)
-    return bool(inside[np.pad(cavity[window], 2)].all() and (inside & ~thick).any())
+    # A margin, so that all that lies outside of the wall is one piece, the first.
+    thick = ndimage.binary_dilation(np.pad(wall[window], 3))
+    outside = ndimage.label(~thick)[0] == 1
+    hollow = ~(outside | thick)
+    return bool(hollow.any() and not (outside & np.pad(cavity[window], 3)).any())

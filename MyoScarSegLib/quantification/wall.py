@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from MyoScarSegLib.quantification.aha import Frame, Level, center_of, segments_at
+from MyoScarSegLib.quantification.planes import Planes
+from MyoScarSegLib.quantification.ventricle import Ventricle
 
 CHORDS = 120
 """Per slice: one every 3 degrees, 20 in a segment of 60 degrees and 30 in one of 90."""
@@ -26,6 +31,7 @@ class Chords:
         thickness_mm: ``[n, 120]`` length of wall; NaN where there is none.
         segments: uint8 ``[n, 120]``, segment in which the chord lies; 0 where it lies in none or insertion points are missing.
         ends: ``[n, 120, 2, 2]`` inner and outer end, each ``(x, y)`` in pixel edges of the slice; NaN where there is no wall.
+        inner_mm: ``[n, 120]`` distance of the inner end from the slice's center.
     """
 
     slices: tuple[int, ...]
@@ -35,6 +41,7 @@ class Chords:
     thickness_mm: np.ndarray
     segments: np.ndarray
     ends: np.ndarray
+    inner_mm: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,3 +66,178 @@ class Transmurality:
     above_75_percent: float
     endocardial_extent_percent: float
     wall_thickness_mm: float
+
+
+#: Distance between samples along a chord.
+_STEP_MM = 0.4
+#: A chord with less scar than this only touches the corner of a pixel.
+LEAST_SHARE = 0.05
+#: The inner part of the wall in which scar counts as endocardial.
+ENDOCARDIAL_DEPTH = 0.1
+
+
+def chords(
+    infarct: np.ndarray, ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level], *, numbered: bool
+) -> Chords | None:
+    """Lay chords across the wall of all slices that have a level above the tip.
+
+    In each slice 120 points are put on the wall's middle line, one every 3 degrees around the center; a chord goes through each,
+    perpendicular to the middle line, so that it is the wall's thickness in oval and thinned ventricles, too (centerline method:
+    Sheehan et al., Circulation 1986, 74, 293). Along it wall and scar are interpolated between pixels and added up, in mm; a
+    chord ends where the wall first ends.
+
+    Args:
+        infarct: bool ``[k, j, i]``, scar and no-reflow.
+        ventricle: wall and cavity.
+        planes: of the stack.
+        frame: of the angles.
+        levels: slice index to level.
+        numbered: whether the frame is that of the septum, so that chords lie in segments.
+
+    Returns:
+        None if no slice has a level above the tip.
+    """
+    slices = tuple(k for k, level in levels.items() if level != "tip" and ventricle.myocardium[k].any())
+    if not slices:
+        return None
+    angles = (np.arange(CHORDS) + 0.5) * (360 / CHORDS)
+    centers = np.stack([center_of(ventricle, planes, k) for k in slices])
+    window, corner = _window(ventricle.myocardium[list(slices)])
+    wall = ventricle.myocardium[list(slices)][:, window[0], window[1]].astype(np.float32)
+    scar = infarct[list(slices)][:, window[0], window[1]].astype(np.float32) * wall
+    to_pixels = np.linalg.inv(planes.to_mm)
+
+    def along(starts: np.ndarray, ways: np.ndarray, steps: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
+        """Each stack's values ``[n, 120, steps]`` from starts ``[n, 120, 2]`` in directions ``[n, 120, 2]``."""
+        first, way = starts @ to_pixels.T - corner, ways @ to_pixels.T
+        x = (first[..., 0, None] + way[..., 0, None] * steps).astype(np.float32)
+        y = (first[..., 1, None] + way[..., 1, None] * steps).astype(np.float32)
+        return _interpolated(x, y, *stacks)
+
+    rays = np.broadcast_to(frame.directions(angles), (len(slices), CHORDS, 2))
+    starts = np.broadcast_to(centers[:, None], rays.shape)
+    steps = np.arange(0.0, _reach_mm(wall, centers, planes, corner) + 1.0, _STEP_MM)
+    (seen,) = along(starts, rays, steps, wall)
+    inside = seen >= 0.5
+    met = inside.any(axis=2)
+    inner = np.argmax(inside, axis=2) * _STEP_MM
+    outer = (len(steps) - 1 - np.argmax(inside[:, :, ::-1], axis=2)) * _STEP_MM
+    middle = np.where(met, (inner + outer) / 2, np.nan)
+    points = centers[:, None] + middle[..., None] * rays
+    normals = _normals(middle, rays)
+
+    half = float(np.nanmax(np.where(met, outer - inner, np.nan))) if met.any() else 0.0
+    steps = (np.arange(2 * int(np.ceil(half / _STEP_MM)) + 9) - int(np.ceil(half / _STEP_MM)) - 4) * _STEP_MM
+    walls, scars = along(np.nan_to_num(points), normals, steps, wall, scar)
+    zero = int(np.argmin(np.abs(steps)))
+    run = walls > 0.02
+    run[:, :, zero:] = np.logical_and.accumulate(run[:, :, zero:], axis=2)
+    run[:, :, zero::-1] = np.logical_and.accumulate(run[:, :, zero::-1], axis=2)
+    walls, scars = walls * run * _STEP_MM, scars * run * _STEP_MM
+    length = walls.sum(axis=2)
+    there = met & (length > 0)
+    safe = np.where(there, length, 1.0)
+    share = np.where(there, scars.sum(axis=2) / safe, np.nan)
+    skin = (np.cumsum(walls, axis=2) - walls) < ENDOCARDIAL_DEPTH * safe[..., None]
+    shallow = (scars * skin).sum(axis=2) >= 0.5 * np.maximum((walls * skin).sum(axis=2), 1e-9)
+    below = walls[:, :, :zero].sum(axis=2) + walls[:, :, zero] / 2
+    ends = np.stack([points - below[..., None] * normals, points + (length - below)[..., None] * normals], axis=2)
+    ends[~there] = np.nan
+    segments = np.zeros(share.shape, dtype=np.uint8)
+    if numbered:
+        for n, k in enumerate(slices):
+            segments[n] = np.where(there[n], segments_at(angles, levels[k]), 0)
+    return Chords(
+        slices=slices,
+        angles_deg=angles,
+        transmurality=share,
+        endocardial=shallow & there & (np.nan_to_num(share) >= LEAST_SHARE),
+        thickness_mm=np.where(there, length, np.nan),
+        segments=segments,
+        ends=planes.pixels(ends),
+        inner_mm=np.linalg.norm(ends[:, :, 0] - centers[:, None], axis=-1),
+    )
+
+
+def transmurality_of(found: Chords, extents_mm: np.ndarray) -> Transmurality | None:
+    """Summarize chords; None if none crosses a wall.
+
+    Args:
+        found: the chords.
+        extents_mm: ``[k]`` length for which each slice of the stack stands.
+    """
+    there = ~np.isnan(found.transmurality)
+    if not there.any():
+        return None
+    weight = np.broadcast_to(extents_mm[list(found.slices)][:, None], there.shape) * there
+    share = np.nan_to_num(found.transmurality)
+
+    def percent(values: np.ndarray, weights: np.ndarray = weight) -> float:
+        return float(100 * (values * weights).sum() / weights.sum())
+
+    scarred = share >= LEAST_SHARE
+    return Transmurality(
+        mean_all_percent=percent(share),
+        mean_scar_percent=percent(share, weight * scarred) if scarred.any() else None,
+        maximum_percent=float(100 * share.max()),
+        above_25_percent=percent(share > 0.25),
+        above_50_percent=percent(share > 0.50),
+        above_75_percent=percent(share > 0.75),
+        endocardial_extent_percent=percent(found.endocardial, weight * np.nan_to_num(found.inner_mm)),
+        wall_thickness_mm=percent(np.nan_to_num(found.thickness_mm)) / 100,
+    )
+
+
+def _window(wall: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
+    """Rows and columns that hold the wall with a margin of two pixels, and ``(x, y)`` of their first pixel."""
+    rows, columns = (np.flatnonzero(wall.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    top, left = max(int(rows[0]) - 2, 0), max(int(columns[0]) - 2, 0)
+    return (slice(top, int(rows[-1]) + 3), slice(left, int(columns[-1]) + 3)), np.array([left, top], dtype=float)
+
+
+def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.ndarray) -> float:
+    """How far from its slice's center any wall lies."""
+    far = 0.0
+    for one, center in zip(wall, centers, strict=True):
+        rows, columns = np.nonzero(one)
+        uv = (np.stack([columns, rows], axis=-1) + corner) @ planes.to_mm.T - center
+        far = max(far, float(np.hypot(uv[:, 0], uv[:, 1]).max()))
+    return far
+
+
+def _interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
+    """Bilinear values of stacks ``[n, row, column]`` at columns x and rows y, ``[n, ...]``; 0 outside."""
+    left, top = np.floor(x), np.floor(y)
+    right_part, lower_part = x - left, y - top
+    count, rows, columns = stacks[0].shape
+    # Two pixels of zeros all round take what lies outside.
+    column = np.clip(left.astype(np.int32) + 2, 0, columns + 2)
+    row = np.clip(top.astype(np.int32) + 2, 0, rows + 2)
+    number = np.arange(count, dtype=np.int32).reshape(-1, *[1] * (x.ndim - 1))
+    width = columns + 4
+    index = (number * (rows + 4) + row) * width + column
+    found = []
+    for stack in stacks:
+        flat = np.pad(stack, ((0, 0), (2, 2), (2, 2))).ravel()
+        upper = flat[index] * (1 - right_part) + flat[index + 1] * right_part
+        lower = flat[index + width] * (1 - right_part) + flat[index + width + 1] * right_part
+        found.append(upper * (1 - lower_part) + lower * lower_part)
+    return found
+
+
+def _normals(middle: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """Outward unit vectors ``[n, 120, 2]`` perpendicular to the smoothed middle line; gaps in it are bridged."""
+    chord = np.arange(CHORDS)
+    smooth = np.empty_like(middle)
+    for n, radii in enumerate(middle):
+        known = np.isfinite(radii)
+        smooth[n] = np.interp(chord, chord[known], radii[known], period=CHORDS) if known.any() else 1.0
+    # A window of 21 degrees: pixels' corners vanish in it, the curve of an oval wall does not.
+    weights = np.hanning(9)[1:-1]
+    smooth = sum(w * np.roll(smooth, shift, axis=1) for w, shift in zip(weights, range(-3, 4), strict=True)) / weights.sum()
+    line = smooth[..., None] * rays
+    tangent = np.roll(line, -1, axis=1) - np.roll(line, 1, axis=1)
+    normal = np.stack([tangent[..., 1], -tangent[..., 0]], axis=-1)
+    normal *= np.sign((normal * rays).sum(axis=-1, keepdims=True))
+    length = np.linalg.norm(normal, axis=-1, keepdims=True)
+    return np.where(length > 0, normal / np.maximum(length, 1e-12), rays)

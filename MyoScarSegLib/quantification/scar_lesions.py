@@ -1,0 +1,81 @@
+"""Number and size of a study's scars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from MyoScarSegLib.lesions import lesions_of_stack
+from MyoScarSegLib.quantification.burden import Extent, voxel_volumes_ml
+from MyoScarSegLib.quantification.planes import Planes
+from MyoScarSegLib.study.study import Geometry
+
+_DIRECTIONS = 36
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One connected scar (:mod:`MyoScarSegLib.lesions`: gaps of up to 3 mm in a slice, lying over each other between slices).
+
+    Attributes:
+        number: from 1, the largest first.
+        slices: that it lies in.
+        extent: of it.
+        percent_of_scar: its share of all scar's volume.
+        diameter_mm: its largest distance across in any one slice, from pixel edge to pixel edge; None without spacing.
+        length_mm: along the stack's normal, from its first slice to its last, each with its whole length; None without spacing.
+        segments: the segments that it touches; empty if they are not known.
+    """
+
+    number: int
+    slices: tuple[int, ...]
+    extent: Extent
+    percent_of_scar: float
+    diameter_mm: float | None
+    length_mm: float | None
+    segments: tuple[int, ...]
+
+
+def measured_lesions(
+    infarct: np.ndarray, geometry: Geometry, planes: Planes | None, segments: np.ndarray | None
+) -> tuple[Lesion, ...]:
+    """The lesions of a stack, largest first; what is smaller than 8 mm² on all slices together is none.
+
+    Args:
+        infarct: bool ``[k, j, i]``, scar and no-reflow.
+        geometry: of the study.
+        planes: of the stack; None without spacing.
+        segments: uint8 ``[k, j, i]`` map of the 17 segments, if known.
+    """
+    if not infarct.any():
+        return ()
+    rows, columns = (np.flatnonzero(infarct.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    window = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    numbers = lesions_of_stack(infarct[window], geometry.pixel_spacing_mm)
+    voxel_ml = voxel_volumes_ml(geometry, len(infarct))
+    total = Extent.of_slices(np.count_nonzero(infarct, axis=(1, 2)), voxel_ml)
+    found = []
+    for number in range(1, int(numbers.max()) + 1):
+        mask = numbers == number
+        extent = Extent.of_slices(np.count_nonzero(mask, axis=(1, 2)), voxel_ml)
+        slices = tuple(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
+        touched = () if segments is None else tuple(n for n in np.unique(segments[window][mask]).tolist() if n)
+        across = None if planes is None else max(_diameter_mm(mask[k], planes) for k in slices)
+        long = None if planes is None else float(planes.extents_mm[slices[0] : slices[-1] + 1].sum())
+        share = extent.percent_of(total)
+        found.append(Lesion(0, slices, extent, 0.0 if share is None else share, across, long, touched))
+    found.sort(key=lambda lesion: (-lesion.percent_of_scar, lesion.slices))
+    return tuple(
+        Lesion(place, a.slices, a.extent, a.percent_of_scar, a.diameter_mm, a.length_mm, a.segments)
+        for place, a in enumerate(found, 1)
+    )
+
+
+def _diameter_mm(mask: np.ndarray, planes: Planes) -> float:
+    """The largest width of the pixels in 36 directions."""
+    rows, columns = np.nonzero(mask)
+    angles = np.arange(_DIRECTIONS) * (np.pi / _DIRECTIONS)
+    ways = np.stack([np.cos(angles), np.sin(angles)]).T @ planes.to_mm
+    along = ways[:, :1] * columns + ways[:, 1:] * rows
+    return float((np.ptp(along, axis=1) + np.abs(ways).sum(axis=1)).max())
