@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints
     from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent, ScarBurden, SliceBurden, scar_burden
     from MyoScarSegLib.quantification.measurements import Measurements, measure
-    from MyoScarSegLib.quantification.reference import ReferenceMask, otsu_threshold, reference_masks, remote_myocardium
+    from MyoScarSegLib.quantification.reference import (
+        ReferenceMask,
+        ReferenceRow,
+        otsu_threshold,
+        reference_masks,
+        reference_table,
+    )
+    from MyoScarSegLib.quantification.remote import Remote, remote_myocardium
     from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 
 _HOMES = {
@@ -21,6 +28,8 @@ _HOMES = {
     "MYOCARDIAL_DENSITY_G_PER_ML": "burden",
     "Measurements": "measurements",
     "ReferenceMask": "reference",
+    "ReferenceRow": "reference",
+    "Remote": "remote",
     "SEGMENTS": "aha",
     "ScarBurden": "burden",
     "SliceBurden": "burden",
@@ -28,7 +37,8 @@ _HOMES = {
     "measure": "measurements",
     "otsu_threshold": "reference",
     "reference_masks": "reference",
-    "remote_myocardium": "reference",
+    "reference_table": "reference",
+    "remote_myocardium": "remote",
     "scar_burden": "burden",
     "ventricle_of_labels": "ventricle",
 }
@@ -40,12 +50,15 @@ __all__ = [
     "InsertionPoints",
     "Measurements",
     "ReferenceMask",
+    "ReferenceRow",
+    "Remote",
     "ScarBurden",
     "SliceBurden",
     "Ventricle",
     "measure",
     "otsu_threshold",
     "reference_masks",
+    "reference_table",
     "remote_myocardium",
     "scar_burden",
     "ventricle_of_labels",

@@ -1,4 +1,4 @@
-"""The field's intensity thresholds for scar in a known wall: n-SD, full width at half maximum, Otsu.
+"""The field's intensity thresholds for scar in a known wall: n-SD, full width at half maximum, Otsu, Gaussian mixture.
 
 They need what a segmenter of scar does not: the contours of the left ventricle. Intensities are raw values, as in
 ``Study.voxels``; half of a maximum means something only where zero means no signal, so FWHM also comes measured from remote
@@ -12,106 +12,210 @@ from dataclasses import dataclass
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.quantification.burden import scar_burden
+from MyoScarSegLib.quantification.mixture import fit_mixture
+from MyoScarSegLib.quantification.overlap import dice
+from MyoScarSegLib.quantification.remote import DRAWN, PROPOSED, Remote, measure_remote, remote_myocardium
+from MyoScarSegLib.study.study import Geometry
 
-SECTORS = 6
-"""Parts into which a slice's wall is cut in search of remote myocardium."""
+__all__ = ["METHODS", "SOURCES", "ReferenceMask", "ReferenceRow", "otsu_threshold", "reference_masks", "reference_table"]
 
-LEAST_REMOTE_PX = 8
+SOURCES = {
+    "2 SD": "Bondarenko et al., J Cardiovasc Magn Reson 2005, 7, 481",
+    "3 SD": "Bondarenko et al., J Cardiovasc Magn Reson 2005, 7, 481",
+    "4 SD": "Bondarenko et al., J Cardiovasc Magn Reson 2005, 7, 481",
+    "5 SD": "Bondarenko et al., J Cardiovasc Magn Reson 2005, 7, 481",
+    "6 SD": "Harrigan et al., Radiology 2011, 258, 128",
+    "FWHM": "Amado et al., J Am Coll Cardiol 2004, 44, 2383",
+    "FWHM from remote": "Engblom et al., J Cardiovasc Magn Reson 2016, table 1",
+    "Otsu": "Otsu, IEEE Trans Syst Man Cybern 1979, 9, 62",
+    "Mixture": "two Gaussian curves by EM, Dempster et al., J R Stat Soc B 1977, 39, 1",
+}
+METHODS = tuple(SOURCES)
+
+SPECKS_PX = 10
+"""Smaller parts of a slice (8 neighbors) are noise of a threshold; the field's usual number."""
+SCAR_SD = 5.0
+"""There is scar if the wall's maximum is more standard deviations than this above remote myocardium."""
+_MAXIMUM_PERCENTILE = 99.5
 _OTSU_BINS = 128
 
-METHODS = ("2 SD", "3 SD", "4 SD", "5 SD", "6 SD", "FWHM", "FWHM from remote", "Otsu")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReferenceMask:
-    """What a threshold finds.
+    """What a method finds, or why it finds nothing out.
 
     Attributes:
-        method: one of :data:`METHODS`.
-        mask: bool ``[k, j, i]``, the wall's pixels at or above their slice's threshold.
-        thresholds: ``[k]`` intensities; NaN where the slice has no wall.
+        method: one of :data:`METHODS`; source: who published it.
+        mask: bool ``[k, j, i]``, the wall's pixels at or above their slice's threshold, without specks and with
+            ``no_reflow``; None if the method has no answer.
+        thresholds: ``[k]`` intensities; NaN where the slice has no wall or the method no answer.
+        no_reflow: bool ``[k, j, i]``, the part of ``mask`` below the threshold that counts as scar; None without an answer.
+        remote: remote myocardium with its mean, standard deviation and size.
+        specks_px: parts smaller than this were dropped; 0 if none were.
+        why: a sentence why there is no answer; empty if there is one.
+        warnings: sentences on the answer.
     """
 
     method: str
-    mask: np.ndarray
+    source: str
+    mask: np.ndarray | None
     thresholds: np.ndarray
+    no_reflow: np.ndarray | None
+    remote: Remote
+    specks_px: int
+    why: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A method's numbers. All but the words are None without an answer, and what needs spacing without it.
+
+    Attributes:
+        method, source, why, warnings: as of :class:`ReferenceMask`.
+        pixels, volume_ml, mass_g: of its mask.
+        percent_of_myocardium: its volume over the wall's.
+        no_reflow_g: the part of the mass that is no-reflow.
+        dice: with the model's mask; mass_difference_g: its mass less the model's. None without a model's mask.
+        threshold_low, threshold_high: the slices' least and greatest threshold.
+    """
+
+    method: str
+    source: str
+    why: str
+    warnings: tuple[str, ...]
+    pixels: int | None = None
+    volume_ml: float | None = None
+    mass_g: float | None = None
+    percent_of_myocardium: float | None = None
+    no_reflow_g: float | None = None
+    dice: float | None = None
+    mass_difference_g: float | None = None
+    threshold_low: float | None = None
+    threshold_high: float | None = None
 
 
 def reference_masks(
-    voxels: np.ndarray, wall: np.ndarray, cavity: np.ndarray | None = None, remote: np.ndarray | None = None
+    voxels: np.ndarray,
+    wall: np.ndarray,
+    cavity: np.ndarray | None = None,
+    remote: np.ndarray | None = None,
+    *,
+    scar: np.ndarray | None = None,
+    no_reflow: np.ndarray | None = None,
+    specks_px: int = SPECKS_PX,
+    fill_no_reflow: bool = True,
 ) -> dict[str, ReferenceMask]:
     """Scar by each of :data:`METHODS`.
 
-    - *n SD*: mean and n standard deviations of remote myocardium, of each slice its own (Kim et al., Circulation 1999, 100,
-      1992; Bondarenko et al., J Cardiovasc Magn Reson 2005, 7, 481).
-    - *FWHM*: half of the brightest wall of the study (Amado et al., J Am Coll Cardiol 2004, 44, 2383, there of the infarct). The
-      study's maximum and not each slice's, or slices without scar would be half scar.
-    - *FWHM from remote*: half way from the mean of remote myocardium to that maximum.
-    - *Otsu*: the threshold that parts the study's wall into two classes best (Otsu, IEEE Trans Syst Man Cybern 1979, 9, 62).
+    - *n SD*: mean and n standard deviations of remote myocardium, of each slice its own.
+    - *FWHM*: half of the brightest wall of the study. The study's maximum and not each slice's, or slices without scar would be
+      half scar.
+    - *FWHM from remote*: half way from the mean of remote myocardium, of each slice its own, to that maximum.
+    - *Otsu*: the threshold that parts the study's wall into two classes best.
+    - *Mixture*: where two Gaussian curves fitted to the study's wall cross (:mod:`~MyoScarSegLib.quantification.mixture`).
 
-    The maximum is the 99.5th percentile of the wall, so that one noisy pixel does not set it. Where a slice has too little
-    remote myocardium, the study's is used. None of them fills in no-reflow, which is dark.
+    The maximum is the 99.5th percentile of the wall, so that one noisy pixel does not set it. FWHM finds half of something in
+    every wall; so it has an answer only if ``scar`` says that there is scar, or the maximum lies more than :data:`SCAR_SD`
+    standard deviations above remote myocardium.
+
+    No-reflow is dark, and readers add it to every threshold by hand. Here it is ``no_reflow``, or without that the wall's pixels
+    below the threshold that scar encloses, alone or with the cavity.
 
     Args:
         voxels: ``[k, j, i]``, raw.
         wall: bool ``[k, j, i]``, left-ventricular myocardium with whatever scar there is.
-        cavity: bool ``[k, j, i]``, for the center of the sectors; None takes the wall's own.
-        remote: bool ``[k, j, i]``, remote myocardium as a reader drew it; None for :func:`remote_myocardium`.
+        cavity: bool ``[k, j, i]``, for the center of the proposed region and for enclosed no-reflow; None if unknown.
+        remote: bool ``[k, j, i]``, remote myocardium as a reader drew it, on one slice or more; None for
+            :func:`~MyoScarSegLib.quantification.remote.remote_myocardium`.
+        scar: bool ``[k, j, i]``, scar as a reader or a model sees it, of which only whether there is any counts.
+        no_reflow: bool ``[k, j, i]``, as a reader or a model sees it; left out of the mixture.
+        specks_px: 2D parts (8 neighbors) under this many pixels are dropped; 0 for none.
+        fill_no_reflow: whether no-reflow counts as scar.
 
     Raises:
         StudyError: the arrays' shapes differ, or there is no wall.
     """
-    for array, name in ((wall, "wall"), (cavity, "cavity"), (remote, "remote myocardium")):
+    given = ((wall, "wall"), (cavity, "cavity"), (remote, "remote myocardium"), (scar, "scar"), (no_reflow, "no-reflow"))
+    for array, name in given:
         if array is not None and array.shape != voxels.shape:
             raise StudyError(f"The {name} has the shape {array.shape}, the image {voxels.shape}.")
     if not wall.any():
         raise StudyError("There is no left-ventricular wall, in which alone thresholds find scar.")
-    remote = (remote_myocardium(voxels, wall, cavity) if remote is None else remote) & wall
-    if np.count_nonzero(remote) < LEAST_REMOTE_PX:
-        raise StudyError(f"There are fewer than {LEAST_REMOTE_PX} pixels of remote myocardium.")
-    mean, spread = _remote_statistics(voxels, remote)
-    brightest = float(np.percentile(voxels[wall], 99.5))
-    slices = len(voxels)
-    thresholds = {f"{n} SD": mean + n * spread for n in (2, 3, 4, 5, 6)}
-    thresholds["FWHM"] = np.full(slices, brightest / 2)
-    thresholds["FWHM from remote"] = (mean + brightest) / 2
-    thresholds["Otsu"] = np.full(slices, otsu_threshold(voxels[wall]))
+    if remote is None:
+        measured = measure_remote(voxels, wall, remote_myocardium(voxels, wall, cavity), PROPOSED)
+    else:
+        measured = measure_remote(voxels, wall, remote, DRAWN)
+    said = scar is not None and bool((scar & wall).any())
+    thresholds = _thresholds(voxels, wall, measured, said, no_reflow)
     walled = wall.any(axis=(1, 2))
-    return {
-        method: ReferenceMask(method, wall & (voxels >= value[:, None, None]), np.where(walled, value, np.nan))
-        for method, value in thresholds.items()
-    }
+    window = _window(wall)
+    found = {}
+    for method, (value, why) in thresholds.items():
+        source = SOURCES[method]
+        if why:
+            nothing = np.full(len(voxels), np.nan)
+            found[method] = ReferenceMask(method, source, None, nothing, None, measured, specks_px, _sentence(method, why))
+            continue
+        mask, dark = np.zeros(wall.shape, dtype=bool), np.zeros(wall.shape, dtype=bool)
+        part = _without_specks(wall[window] & (voxels[window] >= value[:, None, None]), specks_px)
+        if fill_no_reflow:
+            inside = None if cavity is None else cavity[window]
+            known = None if no_reflow is None else no_reflow[window]
+            dark[window] = (_enclosed(part, inside) if known is None else known) & wall[window] & ~part
+        mask[window] = part
+        warnings = measured.warnings if method.endswith(("SD", "from remote")) else ()
+        found[method] = ReferenceMask(
+            method, source, mask | dark, np.where(walled, value, np.nan), dark, measured, specks_px, warnings=warnings
+        )
+    return found
 
 
-def remote_myocardium(voxels: np.ndarray, wall: np.ndarray, cavity: np.ndarray | None = None) -> np.ndarray:
-    """The wall far from scar, found without a reader: in each slice the darkest of six sectors around the cavity's center.
-
-    A reader picks a region that looks normal; so does this. Being the darkest, its mean lies a little low in a slice without
-    scar.
+def reference_table(
+    found: dict[str, ReferenceMask], geometry: Geometry, wall: np.ndarray, model: np.ndarray | None = None
+) -> tuple[ReferenceRow, ...]:
+    """Each method's numbers, in the order of ``found``.
 
     Args:
-        voxels: ``[k, j, i]``, raw.
-        wall: bool ``[k, j, i]``.
-        cavity: bool ``[k, j, i]``; None takes the wall's own center.
-
-    Returns:
-        bool ``[k, j, i]``; empty in slices whose sectors all have fewer than :data:`LEAST_REMOTE_PX` pixels.
+        found: of :func:`reference_masks`.
+        geometry: of the study.
+        wall: bool ``[k, j, i]``, as it was given there.
+        model: bool ``[k, j, i]``, the mask to compare with; None for no comparison.
     """
-    remote = np.zeros(wall.shape, dtype=bool)
-    for k in np.flatnonzero(wall.any(axis=(1, 2))):
-        core = wall[k] if cavity is None or not cavity[k].any() else cavity[k]
-        middle = np.argwhere(core).mean(axis=0)
-        rows, columns = np.nonzero(wall[k])
-        angle = np.arctan2(rows - middle[0], columns - middle[1])
-        sector = np.floor((angle + np.pi) / (2 * np.pi) * SECTORS).astype(int) % SECTORS
-        values = voxels[k][rows, columns]
-        means = [
-            values[sector == n].mean() if np.count_nonzero(sector == n) >= LEAST_REMOTE_PX else np.inf for n in range(SECTORS)
-        ]
-        if np.isfinite(min(means)):
-            chosen = sector == int(np.argmin(means))
-            remote[k][rows[chosen], columns[chosen]] = True
-    return remote
+    of_wall = scar_burden(wall, geometry)
+    of_model = None if model is None else scar_burden(model, geometry)
+    rows = []
+    for method, one in found.items():
+        if one.mask is None or one.no_reflow is None:
+            rows.append(ReferenceRow(method, one.source, one.why, one.warnings))
+            continue
+        burden = scar_burden(one.mask, geometry)
+        if burden.volume_ml is None or of_wall.volume_ml is None:
+            share = burden.pixels / of_wall.pixels  # all slices stand for the same length then
+        else:
+            share = burden.volume_ml / of_wall.volume_ml
+        difference = None
+        if of_model is not None and burden.mass_g is not None and of_model.mass_g is not None:
+            difference = burden.mass_g - of_model.mass_g
+        rows.append(
+            ReferenceRow(
+                method,
+                one.source,
+                one.why,
+                one.warnings,
+                pixels=burden.pixels,
+                volume_ml=burden.volume_ml,
+                mass_g=burden.mass_g,
+                percent_of_myocardium=100 * share,
+                no_reflow_g=scar_burden(one.no_reflow, geometry).mass_g,
+                dice=None if model is None else dice(one.mask, model),
+                mass_difference_g=difference,
+                threshold_low=float(np.nanmin(one.thresholds)),
+                threshold_high=float(np.nanmax(one.thresholds)),
+            )
+        )
+    return tuple(rows)
 
 
 def otsu_threshold(values: np.ndarray) -> float:
@@ -132,13 +236,72 @@ def otsu_threshold(values: np.ndarray) -> float:
     return float(find.GetThreshold())
 
 
-def _remote_statistics(voxels: np.ndarray, remote: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of remote myocardium, ``[k]`` each."""
-    of_study = voxels[remote].astype(np.float64)
-    mean = np.full(len(voxels), of_study.mean())
-    spread = np.full(len(voxels), of_study.std(ddof=1))
-    for k in range(len(voxels)):
-        values = voxels[k][remote[k]].astype(np.float64)
-        if values.size >= LEAST_REMOTE_PX:
-            mean[k], spread[k] = values.mean(), values.std(ddof=1)
-    return mean, spread
+def _thresholds(
+    voxels: np.ndarray, wall: np.ndarray, remote: Remote, said: bool, no_reflow: np.ndarray | None
+) -> dict[str, tuple[np.ndarray, str]]:
+    """Of each method the thresholds ``[k]`` and why there are none, empty if there are."""
+    values = voxels[wall].astype(np.float64)
+    found: dict[str, tuple[np.ndarray, str]] = {}
+    for n in (2, 3, 4, 5, 6):
+        found[f"{n} SD"] = remote.mean + n * remote.sd, remote.missing
+    maximum = float(np.percentile(values, _MAXIMUM_PERCENTILE))
+    no_scar = ""
+    if not said:
+        if remote.missing:
+            no_scar = f"nothing says that there is scar, and {remote.missing}"
+        elif maximum <= remote.study_mean + SCAR_SD * remote.study_sd:
+            above = (maximum - remote.study_mean) / remote.study_sd
+            no_scar = (
+                f"there is no scar: the brightest wall is {above:.1f} SD above remote myocardium, and {SCAR_SD:g} are needed"
+            )
+    found["FWHM"] = np.full(len(voxels), maximum / 2), no_scar or ("the wall has no signal" if maximum <= 0 else "")
+    found["FWHM from remote"] = (remote.mean + maximum) / 2, no_scar or remote.missing
+    even = "the wall has one value throughout" if values.min() == values.max() else ""
+    otsu = otsu_threshold(values)
+    found["Otsu"] = np.full(len(voxels), otsu), even
+    without = values if no_reflow is None else voxels[wall & ~no_reflow].astype(np.float64)
+    crossing, refusal = np.nan, even
+    if not refusal:
+        try:
+            mixture = fit_mixture(without, otsu)
+            crossing, refusal = mixture.crossing or np.nan, mixture.refusal
+        except StudyError as error:
+            refusal = str(error).rstrip(".")
+    found["Mixture"] = np.full(len(voxels), crossing), refusal
+    return found
+
+
+def _sentence(method: str, why: str) -> str:
+    return f"{method} has no answer: {why}."
+
+
+def _window(wall: np.ndarray) -> tuple[slice, slice, slice]:
+    """All slices, and of each the rows and columns around the wall with a border of one pixel where there is one."""
+    where = [np.flatnonzero(wall.any(axis=axes)) for axes in ((0, 2), (0, 1))]
+    rows, columns = (slice(max(0, int(w[0]) - 1), int(w[-1]) + 2) for w in where)
+    return slice(None), rows, columns
+
+
+def _without_specks(mask: np.ndarray, least_px: int) -> np.ndarray:
+    """``mask`` without its 2D parts of fewer pixels."""
+    from scipy import ndimage
+
+    if least_px <= 1 or not mask.any():
+        return mask
+    in_plane = np.zeros((3, 3, 3))
+    in_plane[1] = 1
+    parts, _ = ndimage.label(mask, structure=in_plane)
+    large = np.bincount(parts.ravel()) >= least_px
+    large[0] = False
+    return np.asarray(large[parts])
+
+
+def _enclosed(scar: np.ndarray, cavity: np.ndarray | None) -> np.ndarray:
+    """What scar, alone or with the cavity, encloses in each slice, diagonal neighbors closing the border."""
+    from scipy import ndimage
+
+    inside = np.zeros_like(scar)
+    for k in np.flatnonzero(scar.any(axis=(1, 2))):
+        border = scar[k] if cavity is None else scar[k] | cavity[k]
+        inside[k] = ndimage.binary_fill_holes(border) & ~border
+    return inside

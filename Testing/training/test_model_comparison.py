@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from MyoScarSegLib.errors import Cancelled, StudyError
+from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.training.evaluation.paired import chance_of, paired, verdict
 from MyoScarSegLib.training.runs import model_comparison
 from MyoScarSegLib.training.runs.compared_masks import Predictions, file_of, read_predictions, write_predictions

@@ -16,7 +16,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("accelerate")
 
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.training.evaluation.metrics import dice
+from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.train_settings import TrainSettings
 from Testing.support.panel_kit import open_module

@@ -1,6 +1,6 @@
 """How good masks and models are: scores, intervals, comparisons and their pictures.
 
-- ``metrics``: Dice, surface distances and lesions of two masks.
+- ``lesion_counts``: lesions of two masks that meet; their Dice and distances are in ``quantification/overlap.py``.
 - ``scores``: everything measured on one case; ``summary``: over patients, with intervals from ``bootstrap``; ``paired``: two
   models on the same patients.
 - ``mask_comparison``: masks in files against masks in files; ``model_evaluation``: models on labeled slices, through the

@@ -23,10 +23,10 @@ import numpy as np
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
-from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.prompt_boxes import Corners, tight
@@ -288,8 +288,8 @@ def evaluate_thresholds(
         cancel: honored before each case.
 
     Returns:
-        The scores, each method of :mod:`MyoScarSegLib.quantification.reference` a setting; cases whose wall was not drawn are
-        among the failures.
+        The scores, each method of :mod:`MyoScarSegLib.quantification.reference` a setting; cases whose wall was not drawn, and
+        methods without an answer, are among the failures.
 
     Raises:
         StudyError: there are no slices, or they do not make stacks.
@@ -307,9 +307,13 @@ def evaluate_thresholds(
             failures[f"thresholds, {stack.case}"] = str(error)
             continue
         for method in METHODS:
+            mask = found[method].mask
+            if mask is None:
+                failures[f"{method}, {stack.case}"] = found[method].why
+                continue
             scores[method].append(
                 score_case(
-                    found[method].mask,
+                    mask,
                     stack.scar,
                     stack.grid,
                     case=stack.case,

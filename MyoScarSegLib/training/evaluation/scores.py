@@ -9,8 +9,9 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.quantification.overlap import dice, surface_distances
 from MyoScarSegLib.study.study import Geometry
-from MyoScarSegLib.training.evaluation.metrics import LesionCounts, dice, lesions_2d, lesions_3d, surface_distances
+from MyoScarSegLib.training.evaluation.lesion_counts import LesionCounts, lesions_2d, lesions_3d
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 """Probabilities at which the Dice-threshold curve is measured."""
@@ -94,7 +95,7 @@ class CaseScore:
         truth_volume_ml, predicted_volume_ml, truth_mass_g, predicted_mass_g: of the scar.
         wall_mass_g: of the reference's left-ventricular myocardium, scar included; None if it is not known.
         truth_share, predicted_share: scar as a share of that myocardium, 0 to 1; the predicted one may exceed 1.
-        lesions_2d, lesions_3d: see :class:`~MyoScarSegLib.training.evaluation.metrics.LesionCounts`.
+        lesions_2d, lesions_3d: see :class:`~MyoScarSegLib.training.evaluation.lesion_counts.LesionCounts`.
         scar_free_slices: slices without scar in the reference; false_slices: of these, with predicted scar.
         false_area_mm2, false_mass_g: predicted scar on the scar-free slices.
         spacing_assumed: millimetres and grams rest on a convention, because the data has lost its spacing.

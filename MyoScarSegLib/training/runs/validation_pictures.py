@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.evaluation.metrics import dice
 from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:

@@ -1,14 +1,11 @@
-"""Dice, surface distances and lesions, against values worked out by hand."""
+"""Dice and surface distances, against values worked out by hand and MONAI's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from MyoScarSegLib.training.evaluation import bootstrap
-from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
-from MyoScarSegLib.training.evaluation.metrics import LesionCounts, dice, lesions_2d, lesions_3d, surface_distances
-from MyoScarSegLib.training.evaluation.paired import paired
+from MyoScarSegLib.quantification.overlap import dice, surface_distances
 
 
 def cube(shape: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]) -> np.ndarray:
@@ -90,65 +87,3 @@ def test_distances_agree_with_monai():
     assert surface_distances(a, b, (1, 1, 1)).hd95_mm == pytest.approx(float(hd95), rel=1e-5)
     assd = metrics.compute_average_surface_distance(one, other, include_background=True, symmetric=True)
     assert surface_distances(a, b, (1, 1, 1)).assd_mm == pytest.approx(float(assd), rel=1e-5)
-
-
-def test_lesions_in_2d_count_each_slice_and_in_3d_the_whole():
-    truth, predicted = np.zeros((3, 30, 30), dtype=bool), np.zeros((3, 30, 30), dtype=bool)
-    truth[0:2, 2:6, 2:6] = True  # one infarct through two slices
-    truth[2, 20:24, 20:24] = True  # another, missed
-    predicted[0, 3:6, 3:6] = True  # found in one slice only
-    predicted[1, 15:18, 2:6] = True  # a false one
-    assert lesions_2d(predicted, truth, (1.0, 1.0)) == LesionCounts(true=3, found=1, predicted=2, right=1)
-    assert lesions_3d(predicted, truth, (1.0, 1.0)) == LesionCounts(true=2, found=1, predicted=2, right=1)
-
-
-def test_a_lesion_needs_a_tenth_of_its_pixels_to_be_found():
-    truth, predicted = np.zeros((1, 30, 30), dtype=bool), np.zeros((1, 30, 30), dtype=bool)
-    truth[0, 5:15, 5:15] = True
-    predicted[0, 14, 5:14] = predicted[0, 15:17, 5:14] = True
-    assert lesions_3d(predicted, truth, (1.0, 1.0)).found == 0  # 9 of 100
-    predicted[0, 14, 14] = True
-    assert lesions_3d(predicted, truth, (1.0, 1.0)).found == 1
-
-
-def test_pieces_a_gap_apart_are_one_lesion_and_specks_are_none():
-    mask = np.zeros((1, 20, 20), dtype=bool)
-    mask[0, 4:6, 4:6] = mask[0, 8:10, 4:6] = True  # two pixels between them
-    mask[0, 15, 15] = True
-    assert lesions_2d(mask, mask, (1.0, 1.0)).true == lesions_3d(mask, mask, (1.0, 1.0)).true == 1
-
-
-def test_intervals_cover_the_truth_about_as_often_as_they_say(monkeypatch):
-    monkeypatch.setattr(bootstrap, "DRAWS", 400)
-    generator = np.random.default_rng(0)
-    hits = 0
-    for _ in range(200):
-        low, high = interval(generator.normal(0.7, 0.1, 40))
-        hits += low <= 0.7 <= high
-    assert 0.88 <= hits / 200 <= 0.99
-
-
-def test_intervals_repeat_and_need_two_patients():
-    values = np.random.default_rng(1).random(12)
-    assert interval(values) == interval(list(values))
-    assert interval(values[:1]) is None
-    assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
-
-
-def test_a_ratio_weighs_patients_by_their_size():
-    table = np.array([[1, 2], [30, 40]])
-    assert ratio(table) == pytest.approx(31 / 42)
-    low, high = interval(table, ratio)
-    assert (low, high) == (pytest.approx(0.5), pytest.approx(0.75))
-    # Draws of nothing but patients without a whole say nothing about the ratio.
-    assert interval([[0, 0], [1, 2], [1, 2]], ratio) == (0.5, 0.5)
-
-
-def test_a_paired_difference_is_surer_than_two_intervals():
-    generator = np.random.default_rng(2)
-    first = generator.uniform(0.3, 0.9, 20)
-    found = paired(first + generator.normal(0.02, 0.005, 20), first)
-    mean, (low, high) = found.difference, found.interval_95
-    assert mean == pytest.approx(0.02, abs=0.005)
-    assert 0 < low < mean < high
-    assert high - low < 0.1 * (interval(first)[1] - interval(first)[0])

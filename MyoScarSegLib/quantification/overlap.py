@@ -1,6 +1,6 @@
-"""Agreement of two masks: Dice, surface distances, and lesions found.
+"""How far two masks overlap, and how far their borders lie apart.
 
-Every name says whether it looks at slices (``2d``) or at the whole stack (``3d``). Conventions for empty masks:
+Conventions for empty masks:
 
 - *Dice* is 1 where both masks are empty and 0 where one is, as the EMIDEC challenge's own evaluation has it.
 - *Surface distances* are None where either mask is empty: there is no distance to nothing, and a number in its place (0, or
@@ -13,11 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from MyoScarSegLib.lesions import lesions, lesions_of_stack
-
-LEAST_OVERLAP = 0.1
-"""A lesion counts as found (or a predicted one as right) if at least this share of its pixels lies in the other mask."""
 
 PERCENTILE = 95.0
 
@@ -33,28 +28,6 @@ class SurfaceDistances:
 
     hd95_mm: float
     assd_mm: float
-
-
-@dataclass(frozen=True)
-class LesionCounts:
-    """Lesions of two masks that meet.
-
-    Attributes:
-        true: lesions of the reference.
-        found: of these, with at least :data:`LEAST_OVERLAP` of their pixels in the predicted mask.
-        predicted: lesions of the predicted mask.
-        right: of these, with at least :data:`LEAST_OVERLAP` of their pixels in the reference.
-    """
-
-    true: int
-    found: int
-    predicted: int
-    right: int
-
-    def __add__(self, other: LesionCounts) -> LesionCounts:
-        return LesionCounts(
-            self.true + other.true, self.found + other.found, self.predicted + other.predicted, self.right + other.right
-        )
 
 
 def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
@@ -93,42 +66,6 @@ def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequ
     there, back = to_truth[borders[0]], to_predicted[borders[1]]
     hd95 = max(float(np.percentile(there, PERCENTILE)), float(np.percentile(back, PERCENTILE)))
     return SurfaceDistances(hd95, float(np.concatenate([there, back]).mean()))
-
-
-def lesions_2d(predicted: np.ndarray, truth: np.ndarray, pixel_spacing_mm: tuple[float, float] | None) -> LesionCounts:
-    """Lesions slice by slice, as :func:`~MyoScarSegLib.lesions.lesions` numbers them for the detector.
-
-    Args:
-        predicted, truth: bool ``[slices, rows, columns]``.
-        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
-    """
-    total = LesionCounts(0, 0, 0, 0)
-    for of_predicted, of_truth in zip(predicted, truth, strict=True):
-        numbered = lesions(of_predicted, pixel_spacing_mm), lesions(of_truth, pixel_spacing_mm)
-        total += _counts(*numbered, of_predicted, of_truth)
-    return total
-
-
-def lesions_3d(predicted: np.ndarray, truth: np.ndarray, pixel_spacing_mm: tuple[float, float] | None) -> LesionCounts:
-    """Lesions through the stack, as :func:`~MyoScarSegLib.lesions.lesions_of_stack` numbers them.
-
-    Args:
-        predicted, truth: bool ``[slices, rows, columns]``.
-        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
-    """
-    numbered = lesions_of_stack(predicted, pixel_spacing_mm), lesions_of_stack(truth, pixel_spacing_mm)
-    return _counts(*numbered, predicted, truth)
-
-
-def _counts(predicted_numbers: np.ndarray, true_numbers: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> LesionCounts:
-    return LesionCounts(*_met(true_numbers, predicted), *_met(predicted_numbers, truth))
-
-
-def _met(numbers: np.ndarray, other: np.ndarray) -> tuple[int, int]:
-    """How many lesions there are, and how many the other mask meets."""
-    sizes = np.bincount(numbers.ravel())[1:]
-    shared = np.bincount(numbers[other], minlength=len(sizes) + 1)[1:]
-    return len(sizes), int(np.count_nonzero(shared >= LEAST_OVERLAP * sizes))
 
 
 def _cropped(*masks: np.ndarray) -> tuple[np.ndarray, ...]:
