@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Geometry
@@ -86,7 +85,8 @@ SEGMENTS: tuple[Segment, ...] = (
 
 # The ventricle's tip points to the patient's left, front and feet; the septum's outer side to the right and front. LPS.
 _TOWARDS_APEX = np.array([1.0, -1.0, -0.7]) / np.linalg.norm([1.0, -1.0, -0.7])
-TOWARDS_SEPTUM = np.array([-1.0, -1.0, 0.0]) / np.sqrt(2)
+_TOWARDS_SEPTUM = np.array([-1.0, -1.0, 0.0]) / np.sqrt(2)
+_SHORT_AXIS = 0.6
 _CLEAR_TAPER = 0.85
 
 
@@ -112,6 +112,14 @@ class Frame:
         return np.stack([np.cos(radians), np.sin(radians)], axis=-1)
 
 
+def is_short_axis(planes: Planes) -> bool:
+    """Whether the patient's axes are believable: the slices lie within 53 degrees of across a usual ventricle's axis.
+
+    Slices of the short axis never lie straight across the body. A file says so when it has lost the patient's orientation.
+    """
+    return abs(float(planes.normal @ _TOWARDS_APEX)) > _SHORT_AXIS
+
+
 def towards_apex(ventricle: Ventricle, planes: Planes, levels: Mapping[int, Level] | None = None) -> int:
     """1 if the apex lies along the stack's normal, -1 if against it.
 
@@ -126,11 +134,11 @@ def towards_apex(ventricle: Ventricle, planes: Planes, levels: Mapping[int, Leve
     areas = [np.count_nonzero(ventricle.myocardium[k] | ventricle.cavity[k]) for k in slices]
     third = max(1, len(areas) // 3)
     first, last = (float(np.mean(areas[:third])), float(np.mean(areas[-third:]))) if areas else (1.0, 1.0)
-    narrow = min(first, last) / max(first, last)
     along = float(planes.normal @ _TOWARDS_APEX)
-    if narrow > _CLEAR_TAPER and abs(along) > 0.3:
+    narrow = min(first, last) / max(first, last)
+    if first == last or (narrow > _CLEAR_TAPER and is_short_axis(planes)):
         return _sign(along)
-    return _sign(first - last) if first != last else _sign(along)
+    return _sign(first - last)
 
 
 def levels_of(ventricle: Ventricle, planes: Planes) -> dict[int, Level]:
@@ -160,22 +168,34 @@ def levels_of(ventricle: Ventricle, planes: Planes) -> dict[int, Level]:
     return levels
 
 
-def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes, apex: int) -> tuple[Frame, str]:
-    """Angles from insertion points, and what is odd about them.
+def frame_of_axes(ventricle: Ventricle, planes: Planes) -> Frame:
+    """Angles from patient axes: the septum lies to the right and front; seen from the apex the numbers rise anticlockwise.
+
+    A file that has lost the patient's orientation (:func:`is_short_axis`) is taken for the page of a report, x to the right and y
+    down: septum on the left, anterior wall up, numbers anticlockwise.
+    """
+    if is_short_axis(planes):
+        start, turn = planes.flat(_TOWARDS_SEPTUM), towards_apex(ventricle, planes)
+    else:
+        page = abs(planes.normal[2]) > 0.5
+        start = planes.flat(np.array([-1.0, 0.0, 0.0]) if page else np.array([0.0, 0.0, -1.0]))
+        turn = -_sign(planes.normal[2]) if page else towards_apex(ventricle, planes)
+    return Frame(float(np.arctan2(start[1], start[0])), turn)
+
+
+def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes) -> Frame:
+    """Angles from insertion points.
 
     Each point's angle is taken around the center of wall and cavity in the slice nearest to it. The septum is the shorter way
     from one to the other, its middle the start; segments are 60 degrees wide from there, whatever the septum's own width. As the
     numbers run from the anterior point over the septum to the inferior one, the points say which way round they run, also in a
-    stack whose file has lost or mirrored its orientation.
+    stack whose file has lost or mirrored its orientation. A :class:`Frame` whose turn differs from that of :func:`frame_of_axes`
+    comes of points that were exchanged, or of such a file.
 
     Args:
         insertions: the points.
         ventricle: with at least one slice that has a wall.
         planes: of its stack.
-        apex: of :func:`towards_apex`.
-
-    Returns:
-        The frame, and a sentence; empty if the points agree with the direction from base to apex.
     """
     angles = []
     for point in (insertions.anterior_mm, insertions.inferior_mm):
@@ -183,24 +203,7 @@ def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes, 
         offset = planes.in_plane(k, np.array(point)) - center_of(ventricle, planes, k)
         angles.append(float(np.arctan2(offset[1], offset[0])))
     septum = (angles[1] - angles[0] + np.pi) % (2 * np.pi) - np.pi
-    turn = _sign(septum)
-    note = ""
-    if turn != apex:
-        note = (
-            "The insertion points and the direction from base to apex contradict each other: the anterior and the inferior point "
-            "are exchanged, or the file has lost the patient's orientation. Check the bullseye against the image."
-        )
-    return Frame(angles[0] + septum / 2, turn), note
-
-
-def frame_of_axes(planes: Planes, apex: int) -> Frame:
-    """Angles from patient axes: the septum lies to the right and front."""
-    try:
-        start = planes.flat(TOWARDS_SEPTUM)
-    except StudyError:
-        # Slices seen from the right and front: no short axis, and any start will do.
-        start = planes.flat(np.array([0.0, 0.0, -1.0]))
-    return Frame(float(np.arctan2(start[1], start[0])), apex)
+    return Frame(angles[0] + septum / 2, _sign(septum))
 
 
 def center_of(ventricle: Ventricle, planes: Planes, k: int) -> np.ndarray:
@@ -237,8 +240,7 @@ def segment_map(
     """
     planes = Planes.of(geometry, len(ventricle.myocardium))
     levels = levels_of(ventricle, planes) if levels is None else levels
-    frame, _ = frame_of(insertions, ventricle, planes, towards_apex(ventricle, planes, levels))
-    return map_of(ventricle, planes, frame, levels)
+    return map_of(ventricle, planes, frame_of(insertions, ventricle, planes), levels)
 
 
 def map_of(ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level]) -> np.ndarray:

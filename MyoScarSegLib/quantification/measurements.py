@@ -9,14 +9,12 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.aha import (
-    Frame,
     InsertionPoints,
     Level,
     frame_of,
     frame_of_axes,
     levels_of,
     map_of,
-    towards_apex,
 )
 from MyoScarSegLib.quantification.burden import Extent, voxel_volumes_ml
 from MyoScarSegLib.quantification.grey_zone import GreyZone, grey_zone
@@ -171,8 +169,10 @@ def measure(
         levels = {}
     else:
         levels = levels_of(ventricle, planes) if levels is None else _checked_levels(levels, ventricle)
-        frame, odd = _frame(insertions, ventricle, planes, levels)
-        notes += [odd] if odd else []
+        axes = frame_of_axes(ventricle, planes)
+        frame = axes if insertions is None else frame_of(insertions, ventricle, planes)
+        if frame.turn != axes.turn:
+            notes.append(EXCHANGED)
         left_out = [k for k in ventricle.walls if k not in levels]
         if left_out:
             notes.append(
@@ -220,15 +220,10 @@ def measure(
 NO_WALL = "The left ventricular myocardium is not segmented. Propose or draw it first."
 NOT_CLOSED = "In no slice does the myocardium go all round the cavity. Complete the wall, or set the slices' levels."
 NO_INSERTIONS = "The insertion points of the right ventricle are not set. Propose or place them."
-
-
-def _frame(
-    insertions: InsertionPoints | None, ventricle: Ventricle, planes: Planes, levels: Mapping[int, Level]
-) -> tuple[Frame, str]:
-    apex = towards_apex(ventricle, planes, levels)
-    if insertions is not None:
-        return frame_of(insertions, ventricle, planes, apex)
-    return frame_of_axes(planes, apex), ""
+EXCHANGED = (
+    "The insertion points contradict the patient's axes: the anterior and the inferior one are exchanged, or the file has lost "
+    "or mirrored the patient's orientation. Segments follow the points; check the bullseye against the image."
+)
 
 
 def _grey_zone(

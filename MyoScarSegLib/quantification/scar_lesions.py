@@ -25,7 +25,7 @@ class Lesion:
         percent_of_scar: its share of all scar's volume.
         diameter_mm: its largest distance across in any one slice, from pixel edge to pixel edge; None without spacing.
         length_mm: along the stack's normal, from its first slice to its last, each with its whole length; None without spacing.
-        segments: the segments that it touches; empty if they are not known.
+        segments: in which at least a twentieth of it lies, the one with most of it first; empty if they are not known.
     """
 
     number: int
@@ -60,16 +60,23 @@ def measured_lesions(
         mask = numbers == number
         extent = Extent.of_slices(np.count_nonzero(mask, axis=(1, 2)), voxel_ml)
         slices = tuple(np.flatnonzero(mask.any(axis=(1, 2))).tolist())
-        touched = () if segments is None else tuple(n for n in np.unique(segments[window][mask]).tolist() if n)
+        within = () if segments is None else _segments(segments[window][mask])
         across = None if planes is None else max(_diameter_mm(mask[k], planes) for k in slices)
         long = None if planes is None else float(planes.extents_mm[slices[0] : slices[-1] + 1].sum())
         share = extent.percent_of(total)
-        found.append(Lesion(0, slices, extent, 0.0 if share is None else share, across, long, touched))
+        found.append(Lesion(0, slices, extent, 0.0 if share is None else share, across, long, within))
     found.sort(key=lambda lesion: (-lesion.percent_of_scar, lesion.slices))
     return tuple(
         Lesion(place, a.slices, a.extent, a.percent_of_scar, a.diameter_mm, a.length_mm, a.segments)
         for place, a in enumerate(found, 1)
     )
+
+
+def _segments(numbers: np.ndarray) -> tuple[int, ...]:
+    pixels = np.bincount(numbers)
+    pixels[0] = 0
+    order = np.argsort(-pixels, kind="stable")
+    return tuple(int(n) for n in order if pixels[n] and pixels[n] >= len(numbers) / 20)
 
 
 def _diameter_mm(mask: np.ndarray, planes: Planes) -> float:

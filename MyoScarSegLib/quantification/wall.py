@@ -83,8 +83,8 @@ def chords(
 
     In each slice 120 points are put on the wall's middle line, one every 3 degrees around the center; a chord goes through each,
     perpendicular to the middle line, so that it is the wall's thickness in oval and thinned ventricles, too (centerline method:
-    Sheehan et al., Circulation 1986, 74, 293). Along it wall and scar are interpolated between pixels and added up, in mm; a
-    chord ends where the wall first ends.
+    Sheehan et al., Circulation 1986, 74, 293). Along it wall and scar are interpolated between pixels and added up, in mm; scar
+    is where it fills at least half of what is wall. A chord ends where the wall first ends.
 
     Args:
         infarct: bool ``[k, j, i]``, scar and no-reflow.
@@ -112,7 +112,7 @@ def chords(
         first, way = starts @ to_pixels.T - corner, ways @ to_pixels.T
         x = (first[..., 0, None] + way[..., 0, None] * steps).astype(np.float32)
         y = (first[..., 1, None] + way[..., 1, None] * steps).astype(np.float32)
-        return _interpolated(x, y, *stacks)
+        return interpolated(x, y, *stacks)
 
     rays = np.broadcast_to(frame.directions(angles), (len(slices), CHORDS, 2))
     starts = np.broadcast_to(centers[:, None], rays.shape)
@@ -133,6 +133,7 @@ def chords(
     run = walls > 0.02
     run[:, :, zero:] = np.logical_and.accumulate(run[:, :, zero:], axis=2)
     run[:, :, zero::-1] = np.logical_and.accumulate(run[:, :, zero::-1], axis=2)
+    scars = np.where(2 * scars >= walls, walls, 0)
     walls, scars = walls * run * _STEP_MM, scars * run * _STEP_MM
     length = walls.sum(axis=2)
     there = met & (length > 0)
@@ -205,7 +206,7 @@ def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.
     return far
 
 
-def _interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
+def interpolated(x: np.ndarray, y: np.ndarray, *stacks: np.ndarray) -> list[np.ndarray]:
     """Bilinear values of stacks ``[n, row, column]`` at columns x and rows y, ``[n, ...]``; 0 outside."""
     left, top = np.floor(x), np.floor(y)
     right_part, lower_part = x - left, y - top

@@ -12,6 +12,11 @@ from MyoScarSegLib.study.study import Geometry
 
 INNER_MM, WALL_MM = 20.0, 8.0
 
+_APEX = np.array([1.0, -1.0, -0.7]) / np.linalg.norm([1.0, -1.0, -0.7])
+_SEPTUM = np.array([-1.0, -1.0, 0.0]) / np.sqrt(2)
+SHORT_AXIS = np.stack([_SEPTUM, np.cross(_APEX, _SEPTUM), _APEX], axis=1)
+"""Columns: towards the septum, across it, towards the apex; a usual patient's, right-handed."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rings:
@@ -46,7 +51,9 @@ def rings(
     inner_mm: float = INNER_MM,
     wall_mm: float = WALL_MM,
     stretch: float = 1.0,
-    center: tuple[float, float] = (0.3, -0.4),
+    sway_mm: float = 0.7,
+    gap: tuple[float, float] | None = None,
+    opened: tuple[int, ...] = (),
 ) -> Rings:
     """Make one; slice 0 is the base.
 
@@ -57,30 +64,36 @@ def rings(
         angles: of the scar, from the middle of the septum as the segments' numbers rise.
         scarred: slices with scar; None for all.
         septum_deg: direction of the septum in the plane, from u to v of the patient's frame.
-        tilt: rotation of the stack, 3 x 3; columns are u, v and the direction to the apex.
+        tilt: rotation of the stack, 3 x 3; columns are u, v and the direction to the apex. :data:`SHORT_AXIS` if None.
         shear: drift of the slices in mm per mm.
         solid: slices of wall without cavity added at the apex.
         inner_mm, wall_mm: radius of the cavity, thickness of the wall.
         stretch: of the ring along u, which makes it oval.
-        center: of the ring in the plane, mm from the image's middle.
+        sway_mm: how far the rings' centers stray from slice to slice, so that each slice's pixels sample the ring elsewhere.
+        gap: angles between which the wall is missing in the slices ``opened``.
+        opened: those.
     """
-    tilt = np.eye(3) if tilt is None else tilt
+    tilt = SHORT_AXIS if tilt is None else tilt
     count = slices + solid
     side = [int(2 * (stretch * (inner_mm + wall_mm) + 12) / mm) for mm in pixel_mm]
+    middle = np.array([(side[1] - 1) / 2 * pixel_mm[1], (side[0] - 1) / 2 * pixel_mm[0]])
+    centers = middle + sway_mm * np.random.default_rng(3).uniform(-1, 1, (count, 2))
     rows, columns = np.mgrid[: side[0], : side[1]]
-    u = (columns - (side[1] - 1) / 2) * pixel_mm[1] - center[0]
-    v = (rows - (side[0] - 1) / 2) * pixel_mm[0] - center[1]
-    radius = np.hypot(u / stretch, v)
-    turned = (np.degrees(np.arctan2(v, u)) - septum_deg) % 360
-    part = (radius - inner_mm) / wall_mm
-    wall = (part >= 0) & (part < 1)
-    within = (turned - angles[0]) % 360 < angles[1] - angles[0]
-    scar = wall & (part >= depth[0]) & (part < depth[1]) & within
-    walls = np.stack([wall] * slices + [radius < inner_mm / 2] * solid)
-    cavities = np.stack([radius < inner_mm] * slices + [np.zeros_like(wall)] * solid)
-    scars = np.zeros_like(walls)
-    for k in range(slices) if scarred is None else scarred:
-        scars[k] = (scar if k < slices else within) & walls[k]
+    walls, cavities, scars = (np.zeros((count, *rows.shape), dtype=bool) for _ in range(3))
+    for k in range(count):
+        u, v = columns * pixel_mm[1] - centers[k, 0], rows * pixel_mm[0] - centers[k, 1]
+        radius = np.hypot(u / stretch, v)
+        turned = (np.degrees(np.arctan2(v, u)) - septum_deg) % 360
+        part = (radius - inner_mm) / wall_mm
+        if k < slices:
+            walls[k], cavities[k] = (part >= 0) & (part < 1), part < 0
+        else:
+            walls[k] = radius < inner_mm / 2
+        if gap is not None and k in opened:
+            walls[k] &= (turned - gap[0]) % 360 >= gap[1] - gap[0]
+        if scarred is None or k in scarred:
+            deep = (part >= depth[0]) & (part < depth[1]) if k < slices else np.ones_like(walls[k])
+            scars[k] = walls[k] & deep & ((turned - angles[0]) % 360 < angles[1] - angles[0])
 
     along = tilt @ np.array([*shear, 1.0])
     direction = tilt.copy()
@@ -91,12 +104,11 @@ def rings(
     if positions_mm is not None:
         places = np.array(positions_mm)
         geometry = replace(geometry, slice_positions_mm=places, slice_origins_mm=origin + np.outer(places - places[0], along))
-    middle = np.array([((side[1] - 1) / 2) * pixel_mm[1] + center[0], ((side[0] - 1) / 2) * pixel_mm[0] + center[1]])
     places = np.arange(count) * distance_mm if positions_mm is None else np.array(positions_mm) - positions_mm[0]
     at = places[count // 2]
     points = []
     for turn in (-60.0, 60.0):
         angle = np.radians(septum_deg + turn)
-        flat = middle + (inner_mm + wall_mm) * np.array([stretch * np.cos(angle), np.sin(angle)])
+        flat = centers[count // 2] + (inner_mm + wall_mm) * np.array([stretch * np.cos(angle), np.sin(angle)])
         points.append(tuple((origin + tilt[:, :2] @ flat + at * along).tolist()))
     return Rings(Ventricle(walls, cavities, "labels"), scars, geometry, InsertionPoints(points[0], points[1]))
