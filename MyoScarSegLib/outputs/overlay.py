@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INK, _PAPER, _FAINT = "#e8e6e1", "#15181c", "#8d949c"
-_SCAR, _TRUTH = "#ff5a4f", "#58d68d"
+SCAR_COLOR, _TRUTH = "#ff5a4f", "#58d68d"
 _BOX_COLORS = {BoxState.PROPOSED: "#ffd166", BoxState.ACCEPTED: "#4cc9f0", BoxState.REJECTED: "#d5cfe6"}
 _BOX_DASHES = {BoxState.PROPOSED: (0, (4, 2)), BoxState.ACCEPTED: (0, (4, 2)), BoxState.REJECTED: (0, (1, 2))}
 _POINTS = {True: ("+", "#ffffff"), False: ("x", "#ff8fd6")}
@@ -96,9 +96,9 @@ def _draw(
             aspect=row_mm / column_mm,
         )
         if truth is not None:
-            _outline(axis, truth[index], _TRUTH, 1.0)
+            _draw_outline(axis, truth[index], _TRUTH, 1.0)
         if mask is not None:
-            _outline(axis, mask[index], _SCAR, 1.4)
+            _draw_outline(axis, mask[index], SCAR_COLOR, 1.4)
         for box in boxes:
             if box.slice == index:
                 _rectangle(axis, box, y0 + 0.06 * (y1 - y0))
@@ -137,7 +137,7 @@ def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: b
     """The legend: what is in this picture."""
     from matplotlib.lines import Line2D
 
-    keys = [Line2D([], [], color=_SCAR, lw=1.6, label="scar")] if scar else []
+    keys = [Line2D([], [], color=SCAR_COLOR, lw=1.6, label="scar")] if scar else []
     if truth:
         keys.append(Line2D([], [], color=_TRUTH, lw=1.2, label="truth"))
     for state, color in _BOX_COLORS.items():
@@ -225,17 +225,32 @@ def _view(
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def _outline(axis: Axes, mask: np.ndarray, color: str, width: float) -> None:
-    """The border of the mask's pixels: contour of the doubled mask, so that it runs along pixel edges, slightly rounded."""
+def outline(mask: np.ndarray) -> list[np.ndarray]:
+    """The border of the mask's pixels: contour of the doubled mask, so that it runs along pixel edges, slightly rounded.
+
+    Args:
+        mask: bool ``[row, column]``.
+
+    Returns:
+        Closed lines, ``[points, 2]`` of x and y in pixel edges; none of an empty mask.
+    """
+    from contourpy import contour_generator
+
     if not mask.any():
-        return
+        return []
     times = 4
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     fine = np.kron(np.pad(part, 1), np.ones((times, times)))
-    x = (np.arange(fine.shape[1]) + 0.5) / times - 1 + columns[0]
-    y = (np.arange(fine.shape[0]) + 0.5) / times - 1 + rows[0]
-    axis.contour(x, y, fine, levels=[0.5], colors=[color], linewidths=[width])
+    corner = np.array([columns[0], rows[0]]) - 1
+    lines = contour_generator(z=fine, line_type="Separate").lines(0.5)
+    return [(np.asarray(line) + 0.5) / times + corner for line in lines]
+
+
+def _draw_outline(axis: Axes, mask: np.ndarray, color: str, width: float) -> None:
+    from matplotlib.collections import LineCollection
+
+    axis.add_collection(LineCollection(outline(mask), colors=[color], linewidths=[width]), autolim=False)
 
 
 def _rectangle(axis: Axes, box: Box, ceiling: float) -> None:

@@ -1,0 +1,197 @@
+"""From the measurements of a study to its pictures, one by one for a panel, or each in its place on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MyoScarSegLib.outputs.figures import (
+    FAINT,
+    canvas,
+    draw_bullseye,
+    draw_bullseye_key,
+    draw_histogram,
+    draw_profile,
+    draw_slice_bars,
+    png,
+)
+from MyoScarSegLib.outputs.montage import draw_montage, montage_height, outline_key
+from MyoScarSegLib.quantification.measurements import Measurements
+from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.study.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Box = tuple[float, float, float, float]
+"""A place on a figure in inches: left, bottom, width, height."""
+
+_LEVELS = {"base": "B", "mid": "M", "apex": "A", "tip": "T"}
+_WALLS = ((0.0, "sept."), (0.25, "inferior"), (0.5, "lateral"), (0.75, "anterior"), (1.0, "sept."))
+_TURN = ((0.0, "0°"), (0.25, "90°"), (0.5, "180°"), (0.75, "270°"), (1.0, "360°"))
+_TITLE, _KEY, _OUTLINE_KEY = 0.2, 0.26, 0.17
+
+
+@dataclass(frozen=True, eq=False)
+class Pictured:
+    """What the pictures show.
+
+    Attributes:
+        study: the images.
+        measurements: of it.
+        scar: bool ``[k, j, i]``, with the no-reflow.
+        ventricle: None without a wall.
+        no_reflow: bool ``[k, j, i]``; None if there is none.
+        thresholds: intensity by the name of a method, for the histogram.
+    """
+
+    study: Study
+    measurements: Measurements
+    scar: np.ndarray
+    ventricle: Ventricle | None = None
+    no_reflow: np.ndarray | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def masks(self) -> dict[str, np.ndarray]:
+        """By the names of :data:`~MyoScarSegLib.outputs.montage.OUTLINES`."""
+        masks = {"scar": self.scar}
+        if self.ventricle is not None:
+            masks |= {"LV myocardium": self.ventricle.myocardium, "LV blood pool": self.ventricle.cavity}
+        if self.no_reflow is not None and self.no_reflow.any():
+            masks["no-reflow"] = self.no_reflow
+        return masks
+
+    @property
+    def levels(self) -> list[str]:
+        """A letter per slice for its level; empty where it has none."""
+        return [_LEVELS.get(one.level or "", "") for one in self.measurements.slices]
+
+
+def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
+    """Burden and transmurality of the 17 segments side by side; or why they are not there."""
+    segments = shown.measurements.segments
+    if segments is None:
+        _say(figure, box, "AHA segments", shown.measurements.missing.get("segments", ""))
+        return
+    left, bottom, width, height = box
+    titles = ("Scar, % of the segment", "Transmurality, % (all chords)")
+    burden = [segment.burden_percent for segment in segments]
+    # The tip has no chords; its depth is its burden, as its grade has it.
+    depth = [segment.burden_percent if segment.number == 17 else segment.transmurality_percent for segment in segments]
+    for n, (title, values) in enumerate(zip(titles, (burden, depth), strict=True)):
+        at, graded = left + n * width / 2, n == 1
+        draw_bullseye(_axes(figure, (at, bottom + _KEY, width / 2, height - _KEY - _TITLE)), values, title, graded=graded)
+        key = _axes(figure, (at + 0.08 * width / 2, bottom, 0.86 * width / 2, _KEY))
+        draw_bullseye_key(key, graded=graded, not_imaged=None in values)
+
+
+def draw_bars(figure: Figure, shown: Pictured, box: Box) -> None:
+    """Scar of each slice, as amount and as share of its wall."""
+    left, bottom, width, height = box
+    below = 0.42 if any(shown.levels) else 0.32
+    half = (height - below) / 2
+    upper, lower = (_axes(figure, (left + 0.26, bottom + at, width - 0.26, half - 0.26)) for at in (below + 0.06 + half, below))
+    slices = shown.measurements.slices
+    in_grams = shown.measurements.scar.mass_g is not None
+    amounts = [float((one.scar.mass_g or 0.0) if in_grams else one.scar.pixels) for one in slices]
+    percents = [one.percent_of_myocardium for one in slices]
+    draw_slice_bars(upper, lower, amounts, percents, unit="g" if in_grams else "pixels", levels=shown.levels)
+
+
+def draw_wall(figure: Figure, shown: Pictured, box: Box) -> None:
+    """Transmurality along the wall, or why it is not known."""
+    chords = shown.measurements.chords
+    if chords is None or not chords.slices:
+        _say(figure, box, "Transmurality along the wall", shown.measurements.missing.get("transmurality", ""))
+        return
+    left, bottom, width, height = box
+    axis = _axes(figure, (left + 0.34, bottom + 0.32, width - 0.42, height - 0.32 - _TITLE))
+    rows = np.full((len(shown.measurements.slices), chords.transmurality.shape[1]), np.nan)
+    rows[list(chords.slices)] = chords.transmurality
+    draw_profile(axis, rows, _TURN if shown.measurements.insertions is None else _WALLS, shown.levels)
+
+
+def draw_intensities(figure: Figure, shown: Pictured, box: Box) -> None:
+    """Intensities of the wall with the methods' thresholds, or why there is no wall."""
+    if shown.ventricle is None or not shown.ventricle.myocardium.any():
+        _say(figure, box, "Intensity in the wall", shown.measurements.missing.get("percent_of_myocardium", ""))
+        return
+    left, bottom, width, height = box
+    axis = _axes(figure, (left + 0.08, bottom + 0.32, width - 0.1, height - 0.32 - _TITLE))
+    wall = shown.ventricle.myocardium
+    draw_histogram(axis, shown.study.voxels[wall & ~shown.scar], shown.study.voxels[wall & shown.scar], shown.thresholds)
+
+
+def slices_height(shown: Pictured, width: float, most: float) -> float:
+    """How high :func:`draw_slices` is at that width in inches, if it may be ``most`` high."""
+    return montage_height(shown.study, shown.masks, width, most - _OUTLINE_KEY) + _OUTLINE_KEY
+
+
+def draw_slices(figure: Figure, shown: Pictured, box: Box) -> None:
+    """The slices with outlines."""
+    left, bottom, width, height = box
+    in_grams = shown.measurements.scar.mass_g is not None
+    captions = []
+    for one in shown.measurements.slices:
+        amount = f"{one.scar.mass_g:.1f} g" if in_grams else f"{one.scar.pixels} px"
+        captions.append(amount if one.scar.pixels else "")
+    draw_montage(_axes(figure, (left, bottom + _OUTLINE_KEY, width, height - _OUTLINE_KEY)), shown.study, shown.masks, captions)
+    outline_key(_axes(figure, (left, bottom, width, _OUTLINE_KEY)), shown.masks)
+
+
+PICTURES: Mapping[str, tuple[Callable[[Figure, Pictured, Box], None], float, float]] = {
+    "bullseye": (draw_bullseyes, 5.4, 2.75),
+    "slices": (draw_slices, 5.4, 3.4),
+    "bars": (draw_bars, 5.4, 2.2),
+    "wall": (draw_wall, 5.4, 1.9),
+    "intensities": (draw_intensities, 5.4, 1.9),
+}
+"""Name to what draws it, and its width and height in inches."""
+
+
+def pictures(shown: Pictured, names: Sequence[str] = tuple(PICTURES), dpi: int = 96) -> dict[str, bytes]:
+    """The pictures as PNG files, by name.
+
+    Args:
+        shown: what to show.
+        names: of :data:`PICTURES`.
+        dpi: pixels per inch; 96 gives 518 pixels in width.
+    """
+    made = {}
+    for name in names:
+        draw, width, height = PICTURES[name]
+        made[name] = picture(draw, shown, width, height, dpi)
+    return made
+
+
+def picture(draw: Callable[[Figure, Pictured, Box], None], shown: Pictured, width: float, height: float, dpi: int) -> bytes:
+    """One picture of its own, of that size in inches, as a PNG file."""
+    figure, margin = canvas(width, height), 0.06
+    draw(figure, shown, (margin, margin, width - 2 * margin, height - 2 * margin))
+    return png(figure, dpi)
+
+
+def _axes(figure: Figure, box: Box) -> Axes:
+    width, height = figure.get_size_inches()
+    return figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+
+
+def _say(figure: Figure, box: Box, title: str, why: str) -> None:
+    """The place of a picture that cannot be drawn, with the reason."""
+    import textwrap
+
+    axis = _axes(figure, box)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for spine in axis.spines.values():
+        spine.set(color="#dfe3e7", linewidth=0.8)
+    words = "\n".join(textwrap.wrap(why, max(int(box[2] / 0.068), 12)))
+    axis.text(
+        0.5, 0.5, f"{title}: not measured\n{words}", transform=axis.transAxes, ha="center", va="center", fontsize=7, color=FAINT
+    )
