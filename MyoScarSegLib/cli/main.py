@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.cli import convert, demo, evaluate, info, jobs, library, models, runs, train
+from MyoScarSegLib.cli import agree, convert, demo, evaluate, info, jobs, library, models, runs, train
 from MyoScarSegLib.errors import MyoScarSegError, UnnamedLabelsError
 
 
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     library.add_parser(subparsers)
     convert.add_parser(subparsers)
     evaluate.add_parser(subparsers)
+    agree.add_parser(subparsers)
     train.add_parser(subparsers)
     runs.add_parser(subparsers)
     return parser

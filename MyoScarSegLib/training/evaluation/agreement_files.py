@@ -1,0 +1,167 @@
+"""Agreement of two readers' masks over a cohort: table, summary and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib import __version__
+from MyoScarSegLib.outputs.case_files import write_table
+from MyoScarSegLib.quantification.agreement import Agreement, agreement
+from MyoScarSegLib.training.evaluation.bootstrap import interval
+from MyoScarSegLib.training.evaluation.evaluation_pictures import COLORS, new_figure, save_figure
+from MyoScarSegLib.training.evaluation.scores import CaseScore
+from MyoScarSegLib.utils.files import write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MASS, PERCENT = "scar_mass_g", "scar_percent_of_myocardium"
+
+
+def rows_of(cases: Sequence[CaseScore]) -> list[dict[str, Any]]:
+    """One row per case; differences are b less a. The percentages are of the myocardium in a's file, None without."""
+    return [
+        {
+            "case": c.case,
+            "dice": c.dice_3d,
+            "both_empty": not c.truth_px and not c.predicted_px,
+            "hd95_3d_mm": c.hd95_3d_mm,
+            "hd95_2d_mm": c.hd95_2d_mm,
+            f"{MASS}_a": c.truth_mass_g,
+            f"{MASS}_b": c.predicted_mass_g,
+            f"{MASS}_difference": c.mass_error_g,
+            f"{PERCENT}_a": None if c.truth_share is None else 100 * c.truth_share,
+            f"{PERCENT}_b": None if c.predicted_share is None else 100 * c.predicted_share,
+            f"{PERCENT}_difference": None if c.share_error is None else 100 * c.share_error,
+        }
+        for c in cases
+    ]
+
+
+def summary_of(cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, Any]:
+    """What ``agreement.json`` holds.
+
+    Dice and distances are over the cases in which a or b has scar; those in which neither has are counted apart. Mass and
+    percentage are over all cases that have the number, cases without scar included.
+    """
+    rows = rows_of(cases)
+    scarred = [row for row in rows if not row["both_empty"]]
+    return {
+        "version": __version__,
+        "a": names[0],
+        "b": names[1],
+        "difference": "b less a",
+        "cases": len(rows),
+        "both_empty": len(rows) - len(scarred),
+        **{name: _mean(scarred, name) for name in ("dice", "hd95_3d_mm", "hd95_2d_mm")},
+        **{name: _of(found) if (found := _agreement(rows, name)) is not None else None for name in (MASS, PERCENT)},
+    }
+
+
+def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, Any]:
+    """Write ``agreement.csv`` (a row per case), ``agreement.json`` and ``bland_altman.png`` (of mass).
+
+    Args:
+        folder: where to.
+        cases: of which the reference is a and the predicted mask b.
+        names: what a and b are called.
+
+    Returns:
+        The content of ``agreement.json``.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    rows, summary = rows_of(cases), summary_of(cases, names)
+    write_table(folder / "agreement.csv", rows[0], rows)
+    write_json(folder / "agreement.json", summary)
+    found = _agreement(rows, MASS)
+    if found is not None:
+        pairs = [(row[f"{MASS}_a"], row[f"{MASS}_b"]) for row in rows if row[f"{MASS}_difference"] is not None]
+        save_figure(folder / "bland_altman.png", draw_bland_altman(np.array(pairs), found, "scar mass", "g", names))
+    return summary
+
+
+def text_of(summary: dict[str, Any]) -> str:
+    """The summary as lines for a reader."""
+    lines = [f"{summary['cases']} cases, of which {summary['both_empty']} without scar in both; differences: b less a"]
+    for name, label in (("dice", "Dice"), ("hd95_3d_mm", "HD95 3D (mm)"), ("hd95_2d_mm", "HD95 2D (mm)")):
+        mean = summary[name]
+        if mean["mean"] is not None:
+            lines.append(f"{label:26} {mean['mean']:.2f}{_range(mean['interval_95'], '.2f')}, {mean['cases']} cases")
+    for name, label in ((MASS, "scar mass (g)"), (PERCENT, "scar (% of myocardium)")):
+        if (of := summary[name]) is None:
+            continue
+        bland, icc = of["bland_altman"], of["icc"]
+        limits = f"limits {bland['limits'][0]:+.1f} to {bland['limits'][1]:+.1f}" if bland["limits"] else bland["why"]
+        lines.append(f"{label:26} bias {bland['bias']:+.1f}{_range(bland['bias_interval'], '+.1f')}, {limits}")
+        if bland["proportional"]:
+            lines.append(f"{'':26} the difference changes by {bland['slope']:+.2f} per unit of size (p = {bland['slope_p']:.2g})")
+        if icc is not None:
+            lines.append(
+                f"{'':26} ICC(2,1) {icc['agreement']:.2f}{_range(icc['agreement_interval'], '.2f')} ({icc['words']}), "
+                f"ICC(3,1) {icc['consistency']:.2f}"
+            )
+        cv = "" if of["cv_percent"] is None else f"CV {of['cv_percent']:.1f}%, "
+        lines.append(f"{'':26} {cv}repeatability {of['repeatability']:.1f}")
+    return "\n".join(lines) + "\n"
+
+
+def draw_bland_altman(pairs: np.ndarray, found: Agreement, what: str, unit: str, names: tuple[str, str]) -> Figure:
+    """Difference against mean, with bias and limits; slanted ones where the bias is proportional.
+
+    Args:
+        pairs: ``[cases, 2]`` of a and b.
+        found: their agreement.
+        what: is measured.
+        unit: of it.
+        names: what a and b are called.
+    """
+    figure, axis = new_figure(6.4, 4.2, right=0.95)
+    means, differences = pairs.mean(axis=1), pairs[:, 1] - pairs[:, 0]
+    axis.plot(means, differences, "o", color=COLORS[0], ms=5.5, mec="white", mew=0.8, alpha=0.8)
+    axis.axhline(0, color="#6b7480", lw=0.8)
+    bland = found.bland_altman
+    right = max(float(means.max()), 1e-6) * 1.05
+    axis.set_xlim(min(0.0, float(means.min())), right)
+    if bland.bias_interval is not None:
+        axis.axhspan(*bland.bias_interval, color=COLORS[1], alpha=0.14, lw=0)
+    levels = [(bland.bias, bland.bias, "bias", "-")]
+    ends = bland.limits_at(0.0), bland.limits_at(right)
+    if ends[0] is not None and ends[1] is not None:
+        levels += [(ends[0][1], ends[1][1], "+1.96 SD", "--"), (ends[0][0], ends[1][0], "−1.96 SD", "--")]
+    for start, end, name, style in levels:
+        axis.plot([0, right], [start, end], style, color=COLORS[1], lw=1.4)
+        text = f"{name}\n{end:+.1f} {unit}".replace("-", "−")
+        axis.annotate(
+            text, (1, end), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=8,
+            color=COLORS[1], annotation_clip=False,
+        )  # fmt: skip
+    axis.set_xlabel(f"mean of both: {what} ({unit})")
+    axis.set_ylabel(f"b less a: {what} ({unit})")
+    note = f"a: {names[0]}, b: {names[1]}; {bland.cases} cases" + (f"; {bland.why}" if bland.why else "")
+    axis.set_title(note, fontsize=8.5, color="#6b7480", loc="left")
+    return figure
+
+
+def _agreement(rows: Sequence[dict[str, Any]], name: str) -> Agreement | None:
+    pairs = [(row[f"{name}_a"], row[f"{name}_b"]) for row in rows if row[f"{name}_difference"] is not None]
+    return agreement(*np.array(pairs, dtype=np.float64).T) if pairs else None
+
+
+def _of(found: Agreement) -> dict[str, Any]:
+    return asdict(found)
+
+
+def _mean(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    values = [row[name] for row in rows if row[name] is not None]
+    return {"cases": len(values), "mean": float(np.mean(values)) if values else None, "interval_95": interval(values)}
+
+
+def _range(limits: Sequence[float] | None, form: str) -> str:
+    return "" if limits is None else f" ({limits[0]:{form}} to {limits[1]:{form}})"

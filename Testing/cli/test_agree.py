@@ -1,0 +1,97 @@
+"""``myoscarseg agree`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.writer import write_volume
+from Testing.support.command import table
+
+SHAPE = (3, 40, 40)
+GEOMETRY = Geometry((1.0, 2.0, 10.0))
+
+
+def save(path, mask) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_volume(path, mask.astype(np.uint8), Study("s", np.zeros(SHAPE, dtype=np.float32), GEOMETRY, Reconstruction.PSIR))
+
+
+@pytest.fixture
+def readers(tmp_path):
+    """Twelve cases read twice; the second reader draws a column more, and both see nothing in the last."""
+    one, other = tmp_path / "scar-one", tmp_path / "scar-other"
+    for number in range(12):
+        a, b = np.zeros(SHAPE, dtype=bool), np.zeros(SHAPE, dtype=bool)
+        if number < 11:
+            a[1, 5:15, 5 : 8 + number] = True
+            b[1, 5:15, 5 : 9 + number] = True
+        save(one / f"p{number:02}.nii.gz", a)
+        save(other / f"p{number:02}.nii.gz", b)
+    return one, other
+
+
+def test_two_readers_are_compared_and_everything_is_written(command, readers, tmp_path):
+    ran = command("agree", *readers, "-o", tmp_path / "out")
+    assert ran.status == 0, ran.err
+    assert "12 cases, of which 1 without scar in both" in ran.out and "ICC(2,1)" in ran.out and "limits" in ran.out
+    rows = table(tmp_path / "out" / "agreement.csv")
+    assert [row["case"] for row in rows][:2] == ["p00", "p01"]
+    gram = 10 * 2 * 10 / 1000 * 1.05  # a column of ten pixels
+    assert float(rows[0]["scar_mass_g_a"]) == pytest.approx(3 * gram, rel=1e-4)
+    assert float(rows[0]["scar_mass_g_difference"]) == pytest.approx(gram, rel=1e-4)
+    summary = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    assert (summary["cases"], summary["both_empty"], summary["dice"]["cases"]) == (12, 1, 11)
+    assert summary["scar_mass_g"]["bland_altman"]["bias"] == pytest.approx(gram * 11 / 12)
+    assert summary["scar_mass_g"]["icc"]["consistency"] > summary["scar_mass_g"]["icc"]["agreement"]
+    assert summary["scar_percent_of_myocardium"] is None
+    assert (tmp_path / "out" / "bland_altman.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_change_of_sides_turns_the_sign(command, readers):
+    forth, back = command("agree", *readers, "--json").json, command("agree", *readers[::-1], "--json").json
+    assert forth["scar_mass_g"]["bland_altman"]["bias"] == -back["scar_mass_g"]["bland_altman"]["bias"]
+    assert forth["dice"] == back["dice"]
+
+
+def test_two_files_are_a_pair_and_too_few_for_limits(command, readers):
+    ran = command("agree", readers[0] / "p03.nii.gz", readers[1] / "p04.nii.gz")
+    assert ran.status == 0, ran.err
+    assert "1 cases" in ran.out and "limits of agreement need 10" in ran.out and "ICC" not in ran.out
+
+
+def test_a_case_that_one_reader_lacks_is_told(command, readers):
+    (readers[1] / "p05.nii.gz").unlink()
+    ran = command("agree", *readers)
+    assert ran.status == 1 and "p05: failed" in ran.err and "11 cases" in ran.out
+
+
+def test_labels_with_the_wall_give_a_share_of_the_myocardium(command, readers, tmp_path):
+    folders = []
+    for reader in readers:
+        folder = tmp_path / f"{reader.name}-labels"
+        for file in sorted(reader.iterdir()):
+            scar = sitk.GetArrayFromImage(sitk.ReadImage(str(file))) > 0
+            labels = np.zeros(SHAPE)
+            labels[1, 3:30, 3:30], labels[1, 25:28, 25:28] = 2, 1
+            labels[scar] = 3
+            save(folder / file.name, labels)
+        folders.append(folder)
+    ran = command("agree", *folders, "--labels", "cavity=1 myocardium=2 scar=3", "--json")
+    assert ran.status == 0, ran.err
+    assert ran.json["scar_percent_of_myocardium"]["bland_altman"]["bias"] == pytest.approx(100 * 10 / (27**2 - 9) * 11 / 12)
+
+
+def test_labels_that_cannot_be_read_are_a_bad_argument(command, readers):
+    ran = command("agree", *readers, "--labels", "scar")
+    assert ran.status == 2 and "--labels" in ran.err
+
+
+def test_values_of_the_second_folder_that_nothing_names_are_asked_for_by_the_right_option(command, readers, tmp_path):
+    save(tmp_path / "plain" / "p03.nii.gz", 7 * np.ones(SHAPE))
+    ran = command("agree", readers[0], tmp_path / "plain")
+    assert ran.status == 2 and "--labels-b" in ran.err
