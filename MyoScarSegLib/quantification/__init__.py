@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints
     from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent, ScarBurden, SliceBurden, scar_burden
+    from MyoScarSegLib.quantification.contours import ventricle_of_contours
+    from MyoScarSegLib.quantification.insertions import propose_insertions
     from MyoScarSegLib.quantification.measurements import Measurements, measure
     from MyoScarSegLib.quantification.reference import (
         ReferenceMask,
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
         reference_table,
     )
     from MyoScarSegLib.quantification.remote import Remote, remote_myocardium
-    from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
+    from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels, ventricle_of_tissue
 
 _HOMES = {
     "Extent": "burden",
@@ -36,11 +38,14 @@ _HOMES = {
     "Ventricle": "ventricle",
     "measure": "measurements",
     "otsu_threshold": "reference",
+    "propose_insertions": "insertions",
     "reference_masks": "reference",
     "reference_table": "reference",
     "remote_myocardium": "remote",
     "scar_burden": "burden",
+    "ventricle_of_contours": "contours",
     "ventricle_of_labels": "ventricle",
+    "ventricle_of_tissue": "ventricle",
 }
 
 __all__ = [
@@ -57,11 +62,14 @@ __all__ = [
     "Ventricle",
     "measure",
     "otsu_threshold",
+    "propose_insertions",
     "reference_masks",
     "reference_table",
     "remote_myocardium",
     "scar_burden",
+    "ventricle_of_contours",
     "ventricle_of_labels",
+    "ventricle_of_tissue",
 ]
 
 

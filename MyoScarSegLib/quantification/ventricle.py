@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.lesions import USUAL_SPACING_MM
+from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM
 
 Source = Literal["model", "labels", "contours", "edited"]
@@ -73,6 +75,94 @@ def ventricle_of_labels(labels: np.ndarray) -> Ventricle:
         labels: integers ``[k, j, i]`` by the numbers of :mod:`~MyoScarSegLib.study.tissue`: scar and no-reflow are wall.
     """
     return Ventricle(labels >= MYOCARDIUM, labels == CAVITY, "labels")
+
+
+def ventricle_of_tissue(tissue: np.ndarray, geometry: Geometry) -> Ventricle:
+    """The ventricle that a model's map of tissues shows, cleaned over the whole stack.
+
+    A pixel belongs to the ventricle if background has less than half; within it, to the cavity if cavity has more than wall and
+    scar together. From the slice with the most cavity outwards, each slice keeps the one piece that lies over its neighbor's,
+    its holes filled; in it one cavity, likewise, with what it encloses (papillary muscles); the rest is wall, one piece. It ends
+    where two slices have no such piece. Slices at an end that show less than half a square centimeter of wall are beyond the
+    ventricle, as are those of wall without cavity at the wider end, the base; at the narrower end they are its tip. Partial
+    slices at the base stay as they are, open.
+
+    Args:
+        tissue: float ``[k, 4, j, i]``, probabilities of background, cavity, normal myocardium and scar.
+        geometry: of the study.
+
+    Raises:
+        StudyError: the array has another shape.
+    """
+    if tissue.ndim != 4 or tissue.shape[1] != 4:
+        raise StudyError(f"A map of tissues has the shape [slice, 4, row, column], not {tissue.shape}.")
+    heart = tissue[:, 0] < 0.5
+    blood = heart & (tissue[:, 1] > tissue[:, 2] + tissue[:, 3])
+    wall, cavity = np.zeros_like(heart), np.zeros_like(heart)
+    found = Ventricle(wall, cavity, "model")
+    if not blood.any():
+        return found
+    start = int(np.argmax(np.count_nonzero(blood, axis=(1, 2))))
+    for way in (range(start, len(heart)), range(start - 1, -1, -1)):
+        # The second walk begins beside the slice that the first one began with.
+        last, missed = (None, 0) if way.step > 0 else (start, 0)
+        for k in way:
+            piece = _piece(heart[k], blood[k] if last is None else wall[last] | cavity[last])
+            if piece is None:
+                missed += 1
+                if missed == 2:
+                    break
+                continue
+            pool = _piece(blood[k] & piece, cavity[last] if last is not None and cavity[last].any() else None)
+            cavity[k] = False if pool is None else pool
+            ring = _piece(piece & ~cavity[k], None, hollow=True)
+            wall[k] = False if ring is None else ring
+            last, missed = k, 0
+    _drop_ends(wall, cavity, geometry)
+    return found
+
+
+_LEAST_WALL_MM2 = 50.0
+
+
+def _piece(mask: np.ndarray, over: np.ndarray | None, *, hollow: bool = False) -> np.ndarray | None:
+    """The piece of a slice's mask that lies over most of another mask, or the largest; its holes filled unless it is hollow."""
+    from scipy import ndimage
+
+    if not mask.any():
+        return None
+    rows, columns = np.nonzero(mask)
+    window = (
+        slice(max(int(rows.min()) - 1, 0), int(rows.max()) + 2),
+        slice(max(int(columns.min()) - 1, 0), int(columns.max()) + 2),
+    )
+    pieces, _ = ndimage.label(mask[window], np.ones((3, 3)) if hollow else None)
+    sizes = np.bincount((pieces if over is None else pieces * over[window]).ravel())
+    sizes[0] = 0
+    if not sizes.any():
+        return None
+    kept = pieces == int(np.argmax(sizes))
+    whole = np.zeros_like(mask)
+    whole[window] = kept if hollow else ndimage.binary_fill_holes(kept)
+    return whole
+
+
+def _drop_ends(wall: np.ndarray, cavity: np.ndarray, geometry: Geometry) -> None:
+    """Empty the slices that lie beyond the ventricle's ends; changes both masks in place."""
+    area_mm2 = geometry.pixel_area_mm2 or USUAL_SPACING_MM[0] * USUAL_SPACING_MM[1]
+    small = np.count_nonzero(wall, axis=(1, 2)) * area_mm2 < _LEAST_WALL_MM2
+    with_cavity = np.flatnonzero(cavity.any(axis=(1, 2)) & ~small)
+    if len(with_cavity) == 0:
+        wall[:], cavity[:] = False, False
+        return
+    first, last = int(with_cavity[0]), int(with_cavity[-1])
+    sizes = [np.count_nonzero(wall[k] | cavity[k]) for k in (first, last)]
+    for beyond, is_tip in ((range(first - 1, -1, -1), sizes[0] < sizes[1]), (range(last + 1, len(wall)), sizes[1] < sizes[0])):
+        kept = is_tip
+        for k in beyond:
+            kept = kept and not small[k]
+            if not kept:
+                wall[k], cavity[k] = False, False
 
 
 def _slices(mask: np.ndarray) -> tuple[int, ...]:
