@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification.aha import Frame, InsertionPoints, center_of, frame_of, frame_of_axes, levels_of
+from MyoScarSegLib.quantification.aha import Frame, InsertionPoints, center_of, frame_of, frame_of_axes, levels_of, towards_apex
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.quantification.wall import interpolated
@@ -96,7 +96,8 @@ def _usual(ventricle: Ventricle, geometry: Geometry) -> tuple[Planes, Frame, lis
 
 
 def _points(turned: float, source: str, ventricle: Ventricle, planes: Planes, frame: Frame, slices: list[int]) -> InsertionPoints:
-    k = sorted(slices, key=lambda one: planes.positions_mm[one])[len(slices) // 2]
+    apex = towards_apex(ventricle, planes)
+    k = sorted(slices, key=lambda one: apex * planes.positions_mm[one])[len(slices) // 2]
     ways = frame.directions(np.array([turned - HALF_SEPTUM_DEG, turned + HALF_SEPTUM_DEG]))
     center = center_of(ventricle, planes, k)
     radii = _epicardium_mm(ventricle, planes, k, ways)
