@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= out
+# CPU=1: PyTorch without CUDA, 2 GB instead of 7, for a computer without GPU.
+SMALL_TORCH := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cpu)
+# SYSTEM=linux|windows|macos: that `make wheels` is for; this computer's if it is not said.
+SYSTEM ?=
 
-.PHONY: help demo screen test test-slow test-application bench lint format models detector segmenter clean
+.PHONY: help demo screen test test-slow test-application bench lint format docs wheels models detector segmenter clean
 
 help:
 	@echo "make demo       segment a made study with known scar; look at $(OUT)/demo/phantom/overlay.png"
@@ -12,6 +16,8 @@ help:
 	@echo "make test-application  the self-tests and the ideal path in a real Slicer, by mouse and keyboard (SLICER=program)"
 	@echo "make bench      times and ratios of this computer"
 	@echo "make lint       ruff, mypy, import-linter"
+	@echo "make docs       the pages as a site, to be opened at $(OUT)/site/index.html"
+	@echo "make wheels     all packages for Slicer on a computer without network (SYSTEM=linux|windows|macos)"
 	@echo "make segmenter  train the segmenter again, an hour on one core (DATA=EMIDEC's folder with Case_*, ANATOMY=ACDC's with patient*)"
 	@echo "make detector   train the detector again, 18 minutes (DATA=folder with EMIDEC's Case_*/Images and Contours)"
 
@@ -20,7 +26,7 @@ $(VENV)/installed: pyproject.toml setup.py
 		|| { echo "MyoScarSeg needs Python 3.10 to 3.13; say which: make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) \
 		|| { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --editable ".[train,test]"
+	$(BIN)/python -m pip install --quiet $(SMALL_TORCH) --editable ".[train,test,docs]"
 	@touch $@
 
 models: $(VENV)/installed
@@ -58,6 +64,13 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# A broken link within the repository, or a page that no menu leads to, ends it.
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(abspath $(OUT))/site
+
+wheels: $(VENV)/installed
+	$(BIN)/python docs/list_packages.py --download $(OUT)/wheels $(if $(SYSTEM),--system $(SYSTEM))
 
 # What the shipped segmenter says of its answers, from research/folds.
 ANSWERS := --set answers.sam_share=0.3 --set answers.first=0.2 --set answers.alone=0.54,-0.2 --set answers.asked=0.54,-0.05 \

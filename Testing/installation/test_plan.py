@@ -276,5 +276,5 @@ def test_slicers_own_installation_is_waited_for(tmp_path, monkeypatch):
 
 
 def test_the_guide_names_every_wheel():
-    text = (REPOSITORY / "docs" / "slicer.md").read_text()
+    text = (REPOSITORY / "docs" / "it.md").read_text()
     assert [str(requirement) for requirement in wanted() if f'"{requirement}"' not in text] == []

@@ -1,0 +1,1 @@
+"""Pages are held to the code."""

@@ -1,0 +1,80 @@
+"""Links within the repository lead somewhere, and what pages say of files is held to the files."""
+
+import inspect
+import json
+import re
+
+import pytest
+
+from MyoScarSegLib import errors
+from Testing.conftest import REPOSITORY
+from Testing.docs.pages import PAGES, anchors, links, name_of, without_blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_within_the_repository_lead_to_files_and_headings(page):
+    wrong = []
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        target = page if not name else page.parent / name
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            wrong.append(link)
+    assert wrong == []
+
+
+def test_files_that_the_architecture_page_names_exist():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_/]+(?:\.py|/))`", text)
+    assert len(named) > 40
+    assert [
+        name for name in named if not any((root / name).exists() for root in (REPOSITORY, REPOSITORY / "MyoScarSegLib"))
+    ] == []
+
+
+def test_every_picture_is_shown_on_a_page():
+    shown = {(page.parent / link).resolve() for page in PAGES for link in links(page) if link.endswith((".png", ".svg"))}
+    assert [path.name for path in (REPOSITORY / "docs" / "images").iterdir() if path.resolve() not in shown] == []
+
+
+def test_troubleshooting_has_an_entry_for_every_class_of_error():
+    classes = {name for name, one in vars(errors).items() if inspect.isclass(one) and issubclass(one, Exception)}
+    assert len(classes) > 8
+    page = (REPOSITORY / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^## (\w+)$", page, re.MULTILINE))
+    assert classes - headings == set(), "an error without an entry"
+    assert headings - classes == set(), "an entry for an error that is no more"
+
+
+def test_every_list_of_the_extensions_packages_is_complete():
+    from MyoScarSegLib.installation.requirements import wanted
+
+    table = (REPOSITORY / "docs" / "packages.md").read_text(encoding="utf-8")
+    assert [one.name for one in wanted(training=True) if f"| {one.name} |" not in table] == []
+    assert "| ? |" not in table, "a package without a license"
+    hashed = (REPOSITORY / "docs" / "packages.txt").read_text(encoding="utf-8")
+    pinned = re.findall(r"^[A-Za-z0-9].*==.*\\\n +--hash=sha256:[0-9a-f]{64}", hashed, re.MULTILINE)
+    assert len(pinned) == len(re.findall(r"^[A-Za-z0-9]", hashed, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_accuracy_on_the_pages_is_that_of_the_registry(page):
+    registry = json.loads((REPOSITORY / "MyoScarSegLib" / "models" / "index.json").read_text(encoding="utf-8"))
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    model = re.search(r"`(myoscarseg-sam-\d+)`", text)[1]
+    shipped = [one["name"] for one in registry["models"] if one["name"].startswith("myoscarseg-sam")]
+    assert shipped == [model], "the page speaks of the model that comes with the program"
+    metrics = next(one for one in registry["models"] if one["name"] == model)["metrics"]["per_patient_dice"]
+    rows = {"tight box": "oracle", "edges off": "jittered", "one correcting click": "clicks_1", "end to end": "end_to_end"}
+    for words, setting in rows.items():
+        row = next(line for line in text.splitlines() if line.startswith("|") and words in line)
+        low, high = metrics[setting]["dice_interval_95"]
+        assert f"{metrics[setting]['dice_mean']:.2f} ({low:.2f} to {high:.2f})" in row, words
+
+
+def test_the_readme_is_short_and_has_what_a_visitor_looks_for():
+    text = without_blocks(REPOSITORY / "README.md")
+    assert len(text.splitlines()) < 140
+    for word in ("Research use only", "## Install", "## Five steps", "## What it can and cannot do", "## License"):
+        assert word in text, word
