@@ -95,8 +95,10 @@ def joined(numbers: np.ndarray, pairs: list[np.ndarray]) -> np.ndarray:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = int(numbers.max(initial=0))
     first, second = np.concatenate([np.zeros((0, 2), dtype=np.int64), *pairs]).T
+    if len(first) == 0:
+        return np.asarray(numbers, dtype=np.int32)
+    count = int(numbers.max(initial=0))
     graph = coo_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(count + 1, count + 1))
     # The background, 0, is in no pair, so it stays a component of its own, and the first.
     return np.asarray(connected_components(graph, directed=False)[1][numbers], dtype=np.int32)
@@ -132,4 +134,6 @@ def _shifted(array: np.ndarray, down: int, right: int) -> tuple[np.ndarray, np.n
 def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Which numbers of two arrays meet, ``[pairs, 2]``."""
     meet = (first > 0) & (second > 0) & (first != second)
-    return np.unique(np.stack([first[meet], second[meet]], axis=1), axis=0)
+    # As one number each, which are sorted much faster than rows.
+    keys = np.unique(first[meet].astype(np.int64) << 32 | second[meet])
+    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)

@@ -208,7 +208,7 @@ def frame_of(insertions: InsertionPoints, ventricle: Ventricle, planes: Planes) 
 
 def center_of(ventricle: Ventricle, planes: Planes, k: int) -> np.ndarray:
     """``(u, v)`` of the center around which angles run: the middle of wall and cavity together."""
-    return planes.centroid(ventricle.myocardium[k] | ventricle.cavity[k])
+    return np.asarray(planes.to_mm @ ventricle.middles[k])
 
 
 def segments_at(degrees: np.ndarray, level: Level) -> np.ndarray:
@@ -246,9 +246,11 @@ def segment_map(
 def map_of(ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level]) -> np.ndarray:
     """:func:`segment_map` in a known frame."""
     numbers = np.zeros(ventricle.myocardium.shape, dtype=np.uint8)
+    window = ventricle.window
     for k, level in levels.items():
-        rows, columns = np.nonzero(ventricle.myocardium[k])
+        rows, columns = np.nonzero(ventricle.myocardium[k][window])
         if len(rows):
+            rows, columns = rows + window[0].start, columns + window[1].start
             uv = np.stack([columns, rows], axis=-1) @ planes.to_mm.T - center_of(ventricle, planes, k)
             numbers[k][rows, columns] = segments_at(frame.degrees(uv), level)
     return numbers

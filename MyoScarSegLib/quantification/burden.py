@@ -47,6 +47,12 @@ class Extent:
         volume_ml = float(np.dot(pixels, voxel_ml))
         return cls(count, volume_ml, volume_ml * MYOCARDIAL_DENSITY_G_PER_ML)
 
+    @classmethod
+    def of_pixels(cls, pixels: int, voxel_ml: float | None) -> Extent:
+        """Of so many pixels on one slice."""
+        volume_ml = None if voxel_ml is None else pixels * voxel_ml
+        return cls(pixels, volume_ml, None if volume_ml is None else volume_ml * MYOCARDIAL_DENSITY_G_PER_ML)
+
     def percent_of(self, whole: Extent | None) -> float | None:
         """Its share of a larger extent, by volume; without spacing by pixels, slices being taken for evenly spaced.
 

@@ -108,7 +108,9 @@ def _points(turned: float, source: str, ventricle: Ventricle, planes: Planes, fr
 def _epicardium_mm(ventricle: Ventricle, planes: Planes, k: int, ways: np.ndarray) -> np.ndarray:
     """Distance of the epicardium from the slice's center in directions ``[n, 2]``."""
     heart = ventricle.myocardium[k] | ventricle.cavity[k]
-    steps = np.arange(0.0, np.hypot(*(planes.to_mm @ np.array(heart.shape[::-1]))), 0.5)
+    rows, columns = ventricle.window
+    sides_mm = planes.to_mm @ np.array([columns.stop - columns.start, rows.stop - rows.start])
+    steps = np.arange(0.0, float(np.abs(sides_mm).sum()), 0.5)
     (inside,) = _along(ways, steps, center_of(ventricle, planes, k), planes, heart)
     return np.asarray(steps[len(steps) - 1 - np.argmax(inside[:, ::-1] >= 0.5, axis=1)])
 

@@ -296,10 +296,10 @@ def _slices(
         there = ~np.isnan(found.transmurality)
         depths = {k: float(100 * found.transmurality[n][there[n]].mean()) for n, k in enumerate(found.slices) if there[n].any()}
     voxel_ml = voxel_volumes_ml(geometry, count)
-    alone = np.eye(count, dtype=np.int64)
     measured = []
     for k in range(count):
-        of = {name: Extent.of_slices(counts * alone[k], voxel_ml) for name, counts in amounts.items()}
+        volume_ml = None if voxel_ml is None else float(voxel_ml[k])
+        of = {name: Extent.of_pixels(int(counts[k]), volume_ml) for name, counts in amounts.items()}
         measured.append(
             SliceMeasurement(
                 slice=k,

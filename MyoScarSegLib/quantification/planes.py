@@ -75,11 +75,6 @@ class Planes:
         """``(x, y)`` in pixel edges of ``(u, v)``, ``[..., 2]``."""
         return np.asarray(uv @ np.linalg.inv(self.to_mm).T + 0.5)
 
-    def centroid(self, mask: np.ndarray) -> np.ndarray:
-        """``(u, v)`` of the middle of a slice's mask ``[row, column]``."""
-        rows, columns = np.nonzero(mask)
-        return np.asarray(self.to_mm @ np.array([columns.mean(), rows.mean()]))
-
     def flat(self, direction: np.ndarray) -> np.ndarray:
         """``(u, v)`` of a world direction laid into the planes, of length 1.
 

@@ -45,6 +45,26 @@ class Ventricle:
             raise StudyError(f"{shared} pixels are both myocardium and cavity; take them out of one of the two.")
 
     @cached_property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns that hold all of it; empty if there is nothing."""
+        heart = (self.myocardium | self.cavity).any(axis=0)
+        rows, columns = np.flatnonzero(heart.any(axis=1)), np.flatnonzero(heart.any(axis=0))
+        if len(rows) == 0:
+            return slice(0, 0), slice(0, 0)
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+    @cached_property
+    def middles(self) -> np.ndarray:
+        """``[k, 2]`` mean ``(column, row)`` of wall and cavity together, the center of pixel (0, 0) being 0; NaN without any."""
+        rows, columns = self.window
+        heart = self.myocardium[:, rows, columns] | self.cavity[:, rows, columns]
+        down, right = np.count_nonzero(heart, axis=2), np.count_nonzero(heart, axis=1)
+        total = down.sum(axis=1)
+        sums = np.stack([right @ np.arange(right.shape[1]), down @ np.arange(down.shape[1])], axis=1)
+        middles = sums / np.where(total > 0, total, np.nan)[:, None]
+        return np.asarray(middles + np.array([columns.start, rows.start]))
+
+    @cached_property
     def walls(self) -> tuple[int, ...]:
         """Slices with any wall, in order."""
         return _slices(self.myocardium)
@@ -53,7 +73,9 @@ class Ventricle:
     def closed(self) -> tuple[int, ...]:
         """Slices whose wall goes all round the cavity; gaps of up to two pixels are taken for roughness of the drawing."""
         cavities = set(_slices(self.cavity))
-        return tuple(k for k in self.walls if k in cavities and _is_closed(self.myocardium[k], self.cavity[k]))
+        rows, columns = self.window
+        parts = self.myocardium[:, rows, columns], self.cavity[:, rows, columns]
+        return tuple(k for k in self.walls if k in cavities and _is_closed(parts[0][k], parts[1][k]))
 
     @cached_property
     def open_(self) -> tuple[int, ...]:
@@ -172,10 +194,8 @@ def _slices(mask: np.ndarray) -> tuple[int, ...]:
 def _is_closed(wall: np.ndarray, cavity: np.ndarray) -> bool:
     from scipy import ndimage
 
-    rows, columns = np.nonzero(wall | cavity)
-    window = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
     # A margin, so that all that lies outside of the wall is one piece, the first.
-    thick = ndimage.binary_dilation(np.pad(wall[window], 3))
+    thick = ndimage.binary_dilation(np.pad(wall, 3))
     outside = ndimage.label(~thick)[0] == 1
     hollow = ~(outside | thick)
-    return bool(hollow.any() and not (outside & np.pad(cavity[window], 3)).any())
+    return bool(hollow.any() and not (outside & np.pad(cavity, 3)).any())

@@ -8,7 +8,7 @@ import pytest
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
 from MyoScarSegLib.quantification import measure, propose_insertions, ventricle_of_labels
-from MyoScarSegLib.quantification.aha import frame_of
+from MyoScarSegLib.quantification.aha import center_of, frame_of
 from MyoScarSegLib.quantification.insertions import insertions_at, rotation_of
 from MyoScarSegLib.quantification.planes import Planes
 from Testing.support.analytic_ventricle import rings
@@ -24,7 +24,7 @@ def image_of(made, start_deg: float, half_deg: float = 54.0, blood: float = 100.
     image = np.zeros(made.scar.shape, dtype=np.float32)
     for k in range(COUNT):
         heart = made.ventricle.myocardium[k] | made.ventricle.cavity[k]
-        uv = np.stack([columns, rows], axis=-1) @ planes.to_mm.T - planes.centroid(heart)
+        uv = np.stack([columns, rows], axis=-1) @ planes.to_mm.T - center_of(made.ventricle, planes, k)
         away = np.abs((frame.degrees(uv) + 180) % 360 - 180)
         image[k] = np.where(made.ventricle.cavity[k], 100.0, np.where(heart, 10.0, np.where(away < half_deg, blood, 0.0)))
     return image + np.random.default_rng(0).normal(0, 5, image.shape).astype(np.float32)
@@ -60,7 +60,7 @@ def test_points_lie_on_the_epicardium():
     planes = Planes.of(made.geometry, COUNT)
     k = COUNT // 2
     for point in (found.anterior_mm, found.inferior_mm):
-        offset = planes.in_plane(k, np.array(point)) - planes.centroid(made.ventricle.cavity[k])
+        offset = planes.in_plane(k, np.array(point)) - center_of(made.ventricle, planes, k)
         assert np.linalg.norm(offset) == pytest.approx(28.0, abs=1.0)
 
 
