@@ -13,6 +13,7 @@ class Situation:
 
     Attributes:
         volume: a usable volume is chosen.
+        slices: of the study.
         busy: the running action's name, empty if none.
         progress: its own sentence.
         engine: state of the engine.
@@ -29,6 +30,7 @@ class Situation:
     """
 
     volume: bool = False
+    slices: int = 0
     busy: str = ""
     progress: str = ""
     engine: str = "ready"
@@ -68,7 +70,9 @@ def next_step(now: Situation) -> str:
     if now.faint:
         return _faint(now) + " " + _("Look at them, and accept those that you take for scar.")
     if now.proposed:
-        return _("No scar was proposed. Draw a box around scar in a slice view if you see some.")
+        return _(
+            "All {slices} slices were looked at, and no scar was proposed. If you see some, draw a box around it in a slice view."
+        ).format(slices=now.slices)
     return _("Press Propose boxes, or draw a box around scar in a slice view.")
 
 
@@ -90,7 +94,9 @@ def _faint(now: Situation) -> str:
 
 def _found(now: Situation) -> str:
     if now.pixels == 0:
-        return _("No scar was found.")
+        if now.masks == 1:
+            return _("No scar was found on the one slice that was segmented.")
+        return _("No scar was found on the {n} slices that were segmented.").format(n=now.masks)
     if now.volume_ml is None or now.mass_g is None:
         return _("Scar: {pixels} pixels (the volume has no spacing).").format(pixels=now.pixels)
     if now.within_g is None:

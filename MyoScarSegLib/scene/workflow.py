@@ -377,6 +377,7 @@ class Workflow:
         burden, within = session.burden, session.mass_interval
         return Situation(
             volume=True,
+            slices=session.study.slices,
             busy=self.busy,
             progress=self.progress[2],
             engine=self.engine.state,

@@ -16,6 +16,7 @@ import MyoScarSegLib
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene import terminology
 from MyoScarSegLib.widgets.backend import Backend
+from MyoScarSegLib.widgets.help_window import HelpWindow
 from MyoScarSegLib.widgets.panel_settings import Settings
 from MyoScarSegLib.widgets.segment_tab import SegmentTab
 from MyoScarSegLib.widgets.text import _
@@ -38,6 +39,7 @@ class Panel:
         backend: what works; workflow and engine: its own.
         settings: what outlives the application.
         views: the slice views.
+        help: the pages that come with the program.
         unexpected: what was raised and reached nobody.
         entered: whether the module is shown.
     """
@@ -48,6 +50,7 @@ class Panel:
         self.engine = backend.engine
         self.settings = Settings()
         self.views = Views(self.workflow)
+        self.help = HelpWindow(slicer.util.mainWindow())
         self.entered = False
         self.unexpected = Unexpected(self._say_unexpected)
         _register_terms()
@@ -91,6 +94,7 @@ class Panel:
         """Let go of application and workflow; the form goes with the module's place."""
         self.exit()
         self.unexpected.close()
+        self.help.close()
         self._stop_fitting()
         self.segment.cleanup()
         self.training.cleanup()

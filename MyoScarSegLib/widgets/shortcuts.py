@@ -15,6 +15,7 @@ import qt
 import slicer
 
 from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.widgets.help_window import QUICK_START, TROUBLESHOOTING
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -164,9 +165,19 @@ class Shortcuts:
         label.name = "MyoScarSegHelpText"
         label.textFormat = qt.Qt.RichText
         layout.addWidget(label)
+        row = qt.QHBoxLayout()
+        layout.addLayout(row)
+        for title, name, page in ((_("Quick start"), "quickStartButton", QUICK_START),
+                                  (_("Troubleshooting"), "troubleshootingButton", TROUBLESHOOTING)):  # fmt: skip
+            button = qt.QPushButton(title)
+            button.name = name
+            button.toolTip = _("Opens a page that comes with the program")
+            button.connect("clicked()", lambda page=page: self._tab.panel.help.show(page))
+            row.addWidget(button)
         close = qt.QPushButton(_("Close"))
+        close.toolTip = _("Close this window")
         close.connect("clicked()", dialog.close)
-        layout.addWidget(close)
+        row.addWidget(close)
         dialog.show()
 
     def help_text(self) -> str:

@@ -11,6 +11,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.help_window import TROUBLESHOOTING
 from MyoScarSegLib.widgets.section import Section, SegmentSection
 from MyoScarSegLib.widgets.text import _, in_words
 
@@ -32,6 +33,7 @@ class StatusSection(Section):
         self._extra_is_new = False
         self._widget("cancelButton").connect("clicked()", self.workflow.cancel)
         self._widget("copyLogButton").connect("clicked()", self.copy_log)
+        self._widget("errorHelpButton").connect("clicked()", lambda: tab.panel.help.show(TROUBLESHOOTING))
         self._widget("installButton").connect("clicked()", lambda: tab.packages.show())
 
     def say_error(self, sentence: str) -> None:
@@ -79,7 +81,7 @@ class StatusSection(Section):
             invitation.format(what=self.needs_packages) if missing else "",
         )  # fmt: skip
         self._widget("installButton").visible = missing
-        self._widget("copyLogButton").visible = bool(error)
+        self._widget("copyLogButton").visible = self._widget("errorHelpButton").visible = bool(error)
         self._show_progress()
 
     def how_far(self, done: int, total: int) -> str:

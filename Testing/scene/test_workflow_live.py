@@ -138,7 +138,7 @@ def test_boxes_of_other_labels_ask_for_nothing():
         (Situation(engine="failed"), "Retry"),
         (Situation(volume=True), "Propose boxes"),
         (Situation(volume=True, busy="propose", progress="Proposing boxes: slice 3"), "slice 3"),
-        (Situation(volume=True, proposed=True), "No scar was proposed"),
+        (Situation(volume=True, slices=12, proposed=True), "All 12 slices were looked at, and no scar was proposed"),
         (Situation(volume=True, proposed=True, faint=(5, 3)), "2 faint places are not counted: slices 3, 5. Look at them"),
         (Situation(volume=True, masks=3, pixels=90, faint=(5,)), "1 faint place is not counted: slice 5. Look through"),
         (Situation(volume=True, boxes=1, box_slices=1, to_review=1), "1 box. Look through"),
@@ -150,7 +150,7 @@ def test_boxes_of_other_labels_ask_for_nothing():
             "12.3 mL, 13.0 g (9 to 17).",
         ),
         (Situation(volume=True, boxes=5, masks=3, pixels=90), "90 pixels"),
-        (Situation(volume=True, boxes=5, masks=3, volume_ml=0.0, mass_g=0.0), "No scar was found"),
+        (Situation(volume=True, boxes=5, masks=3, volume_ml=0.0, mass_g=0.0), "No scar was found on the 3 slices"),
     ],
 )
 def test_status_says_what_to_do_next(now, words):
