@@ -12,6 +12,10 @@ class StudyError(MyoScarSegError):
     """An input cannot be read as an LGE study."""
 
 
+class NoStackError(StudyError):
+    """An input is whole, but no stack in it shows that it is LGE."""
+
+
 class UnnamedLabelsError(StudyError):
     """Labels whose meaning nothing says: their values are not guessed.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalization import NORMALIZATION
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -89,6 +90,27 @@ class Networks:
                 cache=self._cache,
             )
         return self._segmenter
+
+    def settings(self) -> dict[str, Any]:
+        """What was chosen beside the models, as far as numbers depend on it."""
+        return {"precision": self._precision, "view": self._view, "preprocessing_id": self._preprocessing_id}
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the files of ``detector`` and ``segmenter``, empty for one that is missing or damaged; neither is loaded."""
+        from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, checksum_of_model
+
+        def checksum(model: str | Path | None, default: str) -> str:
+            try:
+                return checksum_of_model(default if model is None else model)
+            except ModelError:  # whoever needs the model says so
+                return ""
+
+        detector, segmenter = self._detector, self._segmenter
+        plain = (str, Path, type(None))
+        return {
+            "detector": checksum(detector, DEFAULT_DETECTOR) if isinstance(detector, plain) else detector.checksum,
+            "segmenter": checksum(segmenter, DEFAULT_SEGMENTER) if isinstance(segmenter, plain) else segmenter.checkpoint.sha256,
+        }
 
     def heart_center(
         self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,6 +77,10 @@ class Pipeline:
         )
         self.confidence = confidence
         self.prompts_at_once = prompts_at_once
+
+    def settings(self) -> dict[str, Any]:
+        """What was chosen beside the models, as far as numbers depend on it; JSON-ready."""
+        return {"confidence": self.confidence, **self.networks.settings()}
 
     def encode(
         self,

@@ -17,6 +17,9 @@ from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, 
 from MyoScarSegLib.study.study import Study
 
 DEFAULT_THRESHOLD = 0.5
+NUMBERS_VERSION = 1
+"""Raised with every change of the program by which the same image gets other boxes, masks or numbers, its models' apart: a cohort
+that is resumed runs those studies again that were done by another version."""
 MASS_ERROR = "mass_error_g"
 """Key of the provenance record: how far masses of this kind are off, as :meth:`MassError.text` has it."""
 

@@ -118,6 +118,13 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def positive_number(text: str) -> int:
+    """An option's value 1, 2, 3, ..."""
+    if not (value := whole_number(text)):
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return value
+
+
 def device(text: str) -> str:
     """An option's value ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``."""
     known = limits_of(EngineSettings, "device")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.cli import agree, convert, demo, evaluate, info, jobs, library, models, runs, train
+from MyoScarSegLib.cli import agree, batch, convert, demo, evaluate, info, jobs, library, models, runs, train
 from MyoScarSegLib.errors import MyoScarSegError, UnnamedLabelsError
 
 
@@ -18,7 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     args.parser = parser
     # What a user can act on is said by the commands themselves; the log is for whoever looks for a defect.
-    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.CRITICAL, format="%(name)s: %(message)s")
+    shown = logging.StreamHandler()
+    # The handler's level, too: a study's own log may have the library say more than is shown here.
+    shown.setLevel(logging.DEBUG if args.verbose else logging.CRITICAL)
+    logging.basicConfig(level=shown.level, format="%(name)s: %(message)s", handlers=[shown])
     try:
         return int(args.run(args))
     except MyoScarSegError as error:
@@ -42,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="log what happens, with tracebacks of unexpected errors")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     jobs.add_parsers(subparsers)
+    batch.add_parser(subparsers)
     info.add_parser(subparsers)
     models.add_parser(subparsers)
     demo.add_parser(subparsers)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.batch.inputs import study_inputs
+from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve

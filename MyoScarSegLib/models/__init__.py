@@ -2,7 +2,7 @@
 
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Source, UrlSource, WheelSource
 from MyoScarSegLib.models.hashing import checksum_of
-from MyoScarSegLib.models.registry import Registry, VerifyResult, registry
+from MyoScarSegLib.models.registry import Registry, VerifyResult, checksum_of_model, registry
 from MyoScarSegLib.models.trust import is_trusted, trust
 
 DEFAULT_DETECTOR = "myoscarseg-yolo-3"
@@ -21,6 +21,7 @@ __all__ = [
     "VerifyResult",
     "WheelSource",
     "checksum_of",
+    "checksum_of_model",
     "is_trusted",
     "registry",
     "trust",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.models.entry import Entry, OwnSource, ResourceSource, Task, read_index
+from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Task, read_index
 from MyoScarSegLib.models.hashing import Fingerprint, checksum_of, hash_file, record_checksum, recorded_checksum
 from MyoScarSegLib.models.install import Installation, expected_file, model_folder, verified_file
 from MyoScarSegLib.models.own import models_folder, own_entry, own_models
@@ -55,6 +55,17 @@ class VerifyResult:
 def registry() -> Registry:
     """The program's own registry, with the models that the user keeps."""
     return Registry(read_index(_INDEX), own=True)
+
+
+def checksum_of_model(model: str | Path) -> str:
+    """SHA-256 of the checkpoint that a name of the registry or a path stands for; it is not loaded.
+
+    Raises:
+        ModelError: it is missing, or no longer what the registry says.
+    """
+    path = Path(model)
+    by_path = isinstance(model, Path) or len(path.parts) > 1 or path.suffix in CHECKPOINT_ENDINGS["segment"] or path.is_file()
+    return checksum_of(path) if by_path else registry().checksum(str(model))
 
 
 class Registry:

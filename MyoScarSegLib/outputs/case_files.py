@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Container, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +148,63 @@ def _write_boxes(folder: Path, study: Study, boxes: Sequence[Box]) -> None:
         write_boxes(folder / "boxes.json", study.case, boxes)
 
 
-def write_tables(root: Path, ended: Mapping[str, tuple[str, str]], written: Container[str]) -> None:
+class CaseTables:
+    """``results.csv`` and ``slices.csv`` over all cases of a results folder, as one run adds to them.
+
+    They are made anew from the ``result.json`` in each case folder, of which only those that changed are read again; and in a
+    large folder only so often that it takes little of the time, so :meth:`write_rest` ends a run.
+    """
+
+    _SHARE = 0.05
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is read or written yet."""
+        self.root = root
+        self._ended: dict[str, tuple[str, str]] = {}
+        self._written: dict[str, None] = {}  # a set that keeps its order
+        self._rows: dict[tuple[str, int, int], _Rows] = {}
+        self._took_s, self._last_s, self._waits = 0.0, 0.0, False
+
+    def add(
+        self, case: str, status: str, message: str, *, written: bool, alone: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """A case ended.
+
+        Args:
+            case: its name.
+            status, message: how it ended.
+            written: whether this run wrote a result for it.
+            alone: holds the lock of the results folder while the tables are written.
+
+        Raises:
+            OutputError: the tables cannot be written.
+        """
+        if written:
+            self._written.setdefault(case)
+            self._ended.pop(case, None)
+        elif status in _WITHOUT_RESULT:
+            self._ended[case] = status, message
+        self._waits = True
+        if time.monotonic() - self._last_s > self._took_s / self._SHARE:
+            self.write_rest(alone)
+
+    def write_rest(self, alone: Callable[[], AbstractContextManager[None]]) -> None:
+        """Write what is not written yet. Arguments and errors as :meth:`add`."""
+        if not self._waits:
+            return
+        start = time.monotonic()
+        with alone():
+            write_tables(self.root, self._ended, self._written, self._rows)
+        self._last_s, self._waits = time.monotonic(), False
+        self._took_s = self._last_s - start
+
+
+def write_tables(
+    root: Path,
+    ended: Mapping[str, tuple[str, str]],
+    written: Collection[str],
+    known: dict[tuple[str, int, int], _Rows] | None = None,
+) -> None:
     """Make ``results.csv`` and ``slices.csv`` anew from the ``result.json`` in each case folder.
 
     A case whose last run failed or was cancelled says so, beside the numbers of the result that still lies in its folder, if any,
@@ -155,11 +213,13 @@ def write_tables(root: Path, ended: Mapping[str, tuple[str, str]], written: Cont
     Args:
         root: the results folder; whoever calls holds its lock.
         ended: ``(status, message)`` of each case of this run that ended without a result.
-        written: cases whose result this run wrote.
+        written: cases whose result this run wrote, in order.
+        known: rows of results that were read before, by path, time and size; those that are read are added.
 
     Raises:
         OutputError: the tables cannot be written.
     """
+    known = {} if known is None else known
     results = {file.parent.name: file for file in root.glob(f"*/{RESULT}")}
     cases: dict[str, tuple[str, str] | None] = {}
     for row in _read_table(root / "results.csv"):
@@ -168,12 +228,12 @@ def write_tables(root: Path, ended: Mapping[str, tuple[str, str]], written: Cont
             cases[name] = status, row.get("message") or ""
         elif name in results:
             cases[name] = None
-    for name in sorted(results, key=natural_order):
+    for name in (*(name for name in written if name in results), *sorted(results, key=natural_order)):
         cases.setdefault(name, None)
     cases |= ended
     rows, slices = [], []
     for name, last in cases.items():
-        found = _rows(name, results.get(name))
+        found = _known_rows(name, results.get(name), known)
         if found is None:
             continue
         row, of_slices = found
@@ -183,7 +243,23 @@ def write_tables(root: Path, ended: Mapping[str, tuple[str, str]], written: Cont
     write_table(root / "slices.csv", SLICE_COLUMNS, slices)
 
 
-def _rows(case: str, file: Path | None) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+_Rows = tuple[dict[str, Any], list[dict[str, Any]]] | None
+
+
+def _known_rows(case: str, file: Path | None, known: dict[tuple[str, int, int], _Rows]) -> _Rows:
+    try:
+        status = None if file is None else file.stat()
+    except OSError:
+        status = None
+    if file is None or status is None:
+        return _rows(case, file)
+    key = (str(file), status.st_mtime_ns, status.st_size)
+    if key not in known:
+        known[key] = _rows(case, file)
+    return known[key]
+
+
+def _rows(case: str, file: Path | None) -> _Rows:
     """The rows of a case in both tables; None if its ``result.json`` is another program's.
 
     What the file does not say is left empty. ``slices.csv`` has every slice, also those without scar.

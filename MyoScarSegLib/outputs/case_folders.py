@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,13 +22,14 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import sha256_of, write_json
+from MyoScarSegLib.utils.files import is_unfinished, remove_unfinished, sha256_of, write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 
 RECORD = "case.json"
 PROMPTS = ("boxes.json", "points.json")
 _VERSION = 1
+_LOCKS, _LOCKED_APART = ".locks", 64
 _NEVER_A_CASE = ("results.csv", "slices.csv")
 
 
@@ -44,7 +46,7 @@ class Record:
     """What ``case.json`` says.
 
     Attributes:
-        content_sha256: of the input, as :func:`content_of` gives it.
+        content_sha256: of the input, as :func:`content_of` gives it; empty for one that could not be read.
         place_sha256: of the input's path, by which an input that cannot be read is known; empty if it has none.
         prompts_sha256: of each file of prompts as the program wrote it.
         proposed_boxes: slice and corners of the detector's boxes in ``boxes.json`` as the program wrote it; None without one.
@@ -64,8 +66,9 @@ class CaseFolders:
 
     def __init__(self, root: Path, inputs: Sequence[Path] = ()) -> None:
         self.root = Path(root)
-        self._places = {_place(path) for path in inputs}
+        self._places = {place_of(path) for path in inputs}
         self._taken: set[str] = set()
+        self._known: dict[str, Record] = {}
 
     def find(self, wanted_name: str, path: Path | None, content: str | None) -> str | None:
         """The folder that belongs to an input, or None.
@@ -75,17 +78,21 @@ class CaseFolders:
             path: of the input; None if it has none.
             content: as :func:`content_of` gives it; None for an input that cannot be read, which is known by its path alone.
         """
-        place, found = _place(path), []
-        for name in self._names():
-            record = read_record(self.root / name)
-            if (
-                record is None
-                or _key(name) in self._taken
-                or (record.place_sha256 != place and record.place_sha256 in self._places)
-            ):
+        place, found = place_of(path), []
+
+        def belongs(record: Record) -> bool:
+            if record.place_sha256 != place and record.place_sha256 in self._places:
+                return False
+            here = record.place_sha256 == place != ""
+            return here if content is None else record.content_sha256 == content or (here and not record.content_sha256)
+
+        for name, known in self._records().items():
+            if _key(name) in self._taken or not belongs(known):
                 continue
-            if record.content_sha256 == content if content is not None else (record.place_sha256 == place != ""):
-                found.append((record.place_sha256 != place, name != wanted_name, natural_order(name), name))
+            record = read_record(self.root / name)  # another run may have written there since it was read
+            if record is not None and belongs(record):
+                other = content is not None and record.content_sha256 != content
+                found.append((other, record.place_sha256 != place, name != wanted_name, natural_order(name), name))
         return min(found)[-1] if found else None
 
     def name_for(self, wanted_name: str, path: Path | None, content: str | None) -> str:
@@ -119,20 +126,27 @@ class CaseFolders:
             yield
 
     @contextmanager
-    def writing(self, wanted_name: str, path: Path | None, content: str) -> Iterator[Path]:
-        """The input's case folder, claimed for it, while its files are written. Other runs wait meanwhile.
+    def writing(self, wanted_name: str, path: Path | None, content: str | None) -> Iterator[Path]:
+        """The input's case folder, claimed for it, while its files are written. Others who want to write there wait meanwhile.
 
         Prompts that are written in the block are recorded as the program's own.
+
+        Args:
+            wanted_name, path, content: as of :meth:`find`.
 
         Raises:
             OutputError: the folder cannot be made.
         """
         with self.locked():
             folder = self.root / self.name_for(wanted_name, path, content)
-            before = read_record(folder)
-            record = replace(before or Record(content), content_sha256=content, place_sha256=_place(path))
+            before = read_record(folder) or Record("")
+            record = replace(before, content_sha256=content or before.content_sha256, place_sha256=place_of(path))
             write_json(folder / RECORD, to_json(record, version=_VERSION))
+        # Pictures and volumes take long to write: only whoever writes the same case waits for that.
+        with locked(self.root / _LOCKS / f"{zlib.crc32(_key(folder.name).encode()) % _LOCKED_APART:02x}"):
+            record = read_record(folder) or record
             known = _hashes(folder)
+            remove_unfinished(folder)
             try:
                 yield folder
             finally:
@@ -144,6 +158,15 @@ class CaseFolders:
                 if changed:
                     record = replace(record, prompts_sha256={**record.prompts_sha256, **changed})
                     write_json(folder / RECORD, to_json(record, version=_VERSION))
+
+    def _records(self) -> dict[str, Record]:
+        """The records of all case folders. The content that a folder belongs to stays, so they are read once."""
+        known, self._known = self._known, {}
+        for name in self._names():
+            record = known.get(name) or read_record(self.root / name)
+            if record is not None:
+                self._known[name] = record
+        return self._known
 
     def _names(self) -> list[str]:
         try:
@@ -214,14 +237,15 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _is_unclaimed(path: Path) -> bool:
-    """Whether a folder holds nothing, or nothing but prompts that the user laid there for the case."""
+    """Whether a folder holds nothing, or nothing but prompts that the user laid there for the case, or what a kill left."""
     try:
-        return path.is_dir() and {entry.name for entry in path.iterdir()} <= set(PROMPTS)
+        return path.is_dir() and {entry.name for entry in path.iterdir() if not is_unfinished(entry)} <= set(PROMPTS)
     except OSError:
         return False
 
 
-def _place(path: Path | None) -> str:
+def place_of(path: Path | None) -> str:
+    """SHA-256 of an input's path; empty for None."""
     return "" if path is None else hashlib.sha256(str(Path(path).resolve()).encode(errors="surrogateescape")).hexdigest()
 
 

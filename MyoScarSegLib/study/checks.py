@@ -70,7 +70,7 @@ def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) 
     constant = [index for index in good if voxels[index].min() == voxels[index].max()]
     if constant:
         notes.append(f"Slice {_list(constant)} has the same value everywhere: nothing can be found there.")
-    if _looks_like_labels(usable):
+    if looks_like_labels(usable):
         notes.append("The image has only a few whole-number values, as a label map has; is this really the LGE image?")
     return CheckedVoxels(voxels, dict(sorted(bad.items())), tuple(notes))
 
@@ -110,7 +110,8 @@ def recognize_reconstruction(voxels: np.ndarray) -> tuple[Reconstruction, str]:
     )
 
 
-def _looks_like_labels(voxels: np.ndarray) -> bool:
+def looks_like_labels(voxels: np.ndarray) -> bool:
+    """Whether an image has only a few whole-number values, as a label map has."""
     if voxels.max() - voxels.min() > 255 or not np.array_equal(voxels, np.round(voxels)):
         return False
     return len(np.unique(voxels)) <= _MOST_LABELS

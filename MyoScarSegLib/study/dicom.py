@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import NoStackError, StudyError
 from MyoScarSegLib.study.dicom_choice import choose, describe_stacks
 from MyoScarSegLib.study.dicom_files import dicom_files
 from MyoScarSegLib.study.dicom_groups import stacks_of
@@ -55,7 +55,7 @@ def read_dicom(path: Path, series: str | None = None) -> FileStack:
             )
         index, why = choose(entries)
         if index is None:
-            raise StudyError(
+            raise NoStackError(
                 f"{path} has no LGE series that can be taken without asking: {why}. "
                 f"If one is, choose it:\n{_listing(path, entries)}"
             )

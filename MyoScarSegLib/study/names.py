@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".hdr", ".hdr.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+DETACHED_HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
+"""Of volumes whose voxels may lie in a file beside."""
 PICTURE_EXTENSIONS = (".png", ".jpg", ".jpeg")
 DICOM_EXTENSIONS = (".dcm", ".dicom", ".ima")
 ARCHIVE_EXTENSIONS = (".zip", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".rar")

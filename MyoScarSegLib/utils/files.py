@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 
 _HELD = (5, 32, 33)
 """Windows' errors (access denied, sharing and lock violation) for a file that a virus scanner or a reader has open just now."""
+_UNFINISHED = ".writing-"
 _PATIENCE_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
 
 
@@ -107,6 +108,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def is_unfinished(file: Path) -> bool:
+    """Whether a file is one that is being written, or was when its writer was killed."""
+    return file.name.startswith(_UNFINISHED)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers left in a folder who were killed; to be called by whoever alone writes there."""
+    for file in folder.iterdir():
+        if is_unfinished(file):
+            with suppress(OSError):
+                file.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

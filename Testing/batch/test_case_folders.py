@@ -8,41 +8,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from MyoScarSegLib.batch.inputs import study_inputs
+from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.batch.runner import Job, detect_all, segment_all
 from MyoScarSegLib.outputs.case_files import write_tables
 from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of, read_case_boxes, read_record
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, BoxState, Point, write_boxes, write_points
-from MyoScarSegLib.result import Boxes, Result
 from MyoScarSegLib.study import read_study
-from Testing.support.command import array_of, table, voxels, write_image, write_pictures, write_prompts
-
-SHAPE = (2, 12, 10)
-
-
-class Quick(Pipeline):
-    """A pipeline without networks: it proposes one box per slice, and takes all of every box for scar."""
-
-    def __init__(self, x1: float = 6.0) -> None:
-        super().__init__(device="cpu")
-        self.x1 = x1
-
-    def propose(self, study, **_options):
-        return Boxes([Box(k, 2, 3, self.x1, 8, source="quick") for k in range(study.slices)])
-
-    def segment(self, study, boxes, points=(), *, threshold=0.5, progress=lambda *_: None, **_options):
-        progress(0, 1, "")
-        probability = np.zeros(study.voxels.shape, np.float32)
-        for box in boxes:
-            probability[box.slice, int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)] = 1
-        return Result(study, probability, threshold, tuple(boxes), tuple(points), provenance={"segmenter": "quick"})
-
-    def run(self, study, *, points=(), threshold=0.5, progress=lambda *_: None, **_options):
-        return self.segment(study, self.propose(study), points, threshold=threshold, progress=progress)
+from Testing.support.command import array_of, table, voxels, write_pictures, write_prompts
+from Testing.support.quick_pipeline import SHAPE, Quick, small_study
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +33,7 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-def image(path: Path, seed: int = 0) -> Path:
-    return write_image(path, voxels(seed, SHAPE))
+image = small_study
 
 
 def run(out: Path, *inputs: Path, pipeline: Pipeline | None = None, **options) -> list[tuple[str, str]]:

@@ -93,30 +93,30 @@ def test_cancelling_before_the_first_case_writes_the_tables_alone(images, pipeli
 
 
 def test_cancelling_while_reading_leaves_no_half_case(images, pipeline, tmp_path, monkeypatch):
-    from MyoScarSegLib.batch import runner
+    from MyoScarSegLib.batch import study_work
 
-    token, read = CancelToken(), runner.read_study
+    token, read = CancelToken(), study_work.read_study
 
     def slow(path, **options):
         token.cancel()
         return read(path, **options)
 
-    monkeypatch.setattr(runner, "read_study", slow)
+    monkeypatch.setattr(study_work, "read_study", slow)
     outcomes = segment_all(Job(images, tmp_path / "out"), pipeline, cancel=token)
     assert [outcome.status for outcome in outcomes] == ["cancelled", "cancelled"]
     assert table(tmp_path / "out/results.csv")[0]["scar_mass_g"] in ("", "0")
 
 
 def test_cancelling_while_writing_lets_the_case_be_written_whole(images, pipeline, tmp_path, monkeypatch):
-    from MyoScarSegLib.batch import runner
+    from MyoScarSegLib.batch import study_work
 
-    token, write = CancelToken(), runner.write_case
+    token, write = CancelToken(), study_work.write_case
 
     def interrupted(*arguments, **options):
         token.cancel()
         return write(*arguments, **options)
 
-    monkeypatch.setattr(runner, "write_case", interrupted)
+    monkeypatch.setattr(study_work, "write_case", interrupted)
     outcomes = segment_all(Job(images, tmp_path / "out"), pipeline, cancel=token)
     assert [outcome.status for outcome in outcomes] == ["done", "cancelled"]
     assert (tmp_path / "out/a/overlay.png").exists()

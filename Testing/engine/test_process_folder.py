@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MyoScarSegLib.batch.inputs import study_inputs
+from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.process_folder import folder_task
 from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError

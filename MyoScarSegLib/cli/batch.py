@@ -1,0 +1,158 @@
+"""``myoscarseg batch``: a cohort."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.cli.console import cancel_on_interrupt, device, positive_number, probability, spacing
+from MyoScarSegLib.cli.jobs import check_model
+from MyoScarSegLib.utils.progress import CancelToken, duration
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.batch.job import Job, Outcome
+
+_SHOWN = 5
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "batch",
+        help="a cohort: all studies below some folders, resumed where it stopped",
+        description="Find the studies below each INPUT_ROOT, segment those that are not done yet, and write OUT/<case>/ as "
+        "`segment` does, with a record of each study; OUT/results.csv, OUT/slices.csv, and OUT/inputs.csv with what was taken or "
+        "left and why. Without INPUT_ROOT nothing is segmented: --table and --report are made from what OUT holds.",
+    )
+    parser.add_argument("input", metavar="INPUT_ROOT", nargs="*", type=Path, help="folder to look through, or a file")
+    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--resume", action="store_true", help="go on with OUT: run what is missing or has changed since")
+    parser.add_argument("--workers", type=positive_number, default=1, metavar="N", help="processes on this computer (1)")
+    parser.add_argument("--threads", type=positive_number, metavar="N", help="of each worker (cores / workers)")
+    parser.add_argument("--table", choices=("csv", "parquet"), help="write OUT/cohort.csv or .parquet, a row a study")
+    parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
+    parser.add_argument("--segmenter", metavar="NAME|PATH", help="segmenter to use (default: the one of `models list`)")
+    parser.add_argument("--confidence", type=probability, help="least confidence of a proposed box (default: the models' own)")
+    parser.add_argument("--threshold", type=probability, default=0.5, help="probability from which on a pixel is scar (0.5)")
+    parser.add_argument("--boxes", type=Path, metavar="DIR", help="folder with <case>/boxes.json; no detection")
+    parser.add_argument("--points", type=Path, metavar="DIR", help="folder with <case>/points.json")
+    parser.add_argument("--format", choices=("seg.nrrd", "nii.gz", "both"), default="both", help="of the mask (both)")
+    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="of the encoder")
+    parser.add_argument("--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices, for all inputs")
+    parser.add_argument("--trust", action="store_true", help="unpickle a foreign checkpoint; it can run any program")
+    parser.add_argument("--overwrite", action="store_true", help="write also over boxes.json and points.json that were edited")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``batch``. Returns the exit status."""
+    from MyoScarSegLib.batch.cohort import Cohort
+
+    for option, model in (("detector", args.detector), ("segmenter", args.segmenter)):
+        check_model(args.parser, option, model)
+    if not args.input and not args.table:
+        args.parser.error("batch: give INPUT_ROOT, or --table to make it from what OUT holds")
+    cohort = Cohort(args.out)
+    with cohort.alone():
+        outcomes = _segmented(args, cohort) if args.input else []
+        if args.table:
+            from MyoScarSegLib.batch.table import write_cohort_table
+
+            sys.stderr.write(f"Table: {write_cohort_table(cohort, args.table)}\n")
+    return int(any(outcome.status in ("failed", "incomplete", "cancelled") for outcome in outcomes))
+
+
+def _segmented(args: argparse.Namespace, cohort: Any) -> Sequence[Outcome]:
+    found = cohort.find(args.input, resume=args.resume)
+    taken = sum(one.taken for one in found)
+    sys.stderr.write(
+        f"{taken} {'study' if taken == 1 else 'studies'} found; {len(found) - taken} other files and folders are left "
+    )
+    sys.stderr.write(f"(why: {args.out / 'inputs.csv'}).\n")
+    with cancel_on_interrupt("the study in hand") as cancel:
+        outcomes: Sequence[Outcome] = cohort.run(found, _job(args), _work(args, cancel), CohortProgress(taken))
+    _report(outcomes, args.out)
+    return outcomes
+
+
+def _job(args: argparse.Namespace) -> Job:
+    from MyoScarSegLib.batch.job import Job
+
+    return Job(
+        (),
+        args.out,
+        boxes=args.boxes,
+        points=args.points,
+        threshold=args.threshold,
+        formats=args.format,
+        spacing_mm=args.spacing,
+        overwrite=args.overwrite,
+        resume=args.resume,
+    )
+
+
+def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Callable[[Outcome], None]], list[Outcome]]:
+    """What does the studies: this process."""
+    from MyoScarSegLib.batch.networks_choice import NetworksChoice
+    from MyoScarSegLib.batch.runner import segment_all
+
+    choice = NetworksChoice(
+        detector=args.detector,
+        segmenter=args.segmenter,
+        device=args.device,
+        precision=args.precision,
+        confidence=args.confidence,
+        trust=args.trust,
+        threads=args.threads or max(1, (os.cpu_count() or 1) // args.workers),
+    )
+
+    def here(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
+        return segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
+
+    return here
+
+
+class CohortProgress:
+    """A line per study on standard error, with the rate and the time left; what was done before counts for neither."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._run = total, 0, 0
+        self._began = time.monotonic()
+
+    def __call__(self, outcome: Outcome) -> None:
+        """A study ended."""
+        self._done += 1
+        if outcome.before:
+            return
+        self._run += 1
+        seconds = time.monotonic() - self._began
+        per_study = seconds / self._run
+        rate = f"{60 / per_study:.3g} studies/min" if per_study else ""
+        left = self._total - self._done
+        sys.stderr.write(f"[{self._done}/{self._total}] {outcome.case}: {outcome.status}; {rate}, ")
+        sys.stderr.write(f"{duration(left * per_study)} left\n" if left else f"done in {duration(seconds)}\n")
+        sys.stderr.flush()
+
+
+def _report(outcomes: Sequence[Outcome], out: Path) -> None:
+    """How the studies ended, and why some did not end well, by cause."""
+    from MyoScarSegLib.batch.causes import causes
+
+    counts = Counter(outcome.status for outcome in outcomes)
+    before = sum(outcome.before for outcome in outcomes)
+    counted = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    sys.stdout.write(
+        f"{len(outcomes)} studies: {counted}" + (f"; {before} of them were as they are before.\n" if before else ".\n")
+    )
+    for cause in causes(outcomes):
+        more = f" and {len(cause.cases) - _SHOWN} more" if len(cause.cases) > _SHOWN else ""
+        sys.stdout.write(f"  {len(cause.cases)} {cause.status}: {cause.message}\n")
+        sys.stdout.write(f"    {', '.join(cause.cases[:_SHOWN])}{more}\n")
+    sys.stdout.write(f"All of them: {out / 'inputs.csv'}; results: {out / 'results.csv'}\n")

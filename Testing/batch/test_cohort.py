@@ -1,0 +1,215 @@
+"""A cohort in a results folder: what its records say, what is run again, what a kill leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.batch import study_work
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.job import Job
+from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.errors import OutputError
+from Testing.support.command import REPOSITORY, table
+from Testing.support.quick_pipeline import Quick, small_study
+
+HEADER = b"NRRD0004\nbroken"
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda *_: None)
+
+
+@pytest.fixture
+def studies(tmp_path) -> Path:
+    for number in range(3):
+        small_study(tmp_path / f"in/P{number}/study{number}.nrrd", number)
+    return tmp_path / "in"
+
+
+def run(root: Path, out: Path, pipeline: Quick | None = None, *, resume: bool = True, cancel=None, **options) -> dict[str, str]:
+    cohort, pipeline = Cohort(out), pipeline or Quick()
+    with cohort.alone():
+        found = cohort.find([root], resume=resume)
+        outcomes = cohort.run(
+            found,
+            Job((), out, resume=resume, **options),
+            lambda job, ended: segment_all(job, pipeline, ended=ended, cancel=cancel),
+            lambda _outcome: None,
+        )
+    return {outcome.case: outcome.status for outcome in outcomes}
+
+
+def again(root: Path, out: Path, **options) -> list[str]:
+    """Names of the studies that a further run segments."""
+    pipeline = options.pop("pipeline", Quick())
+    run(root, out, pipeline, **options)
+    return sorted(pipeline.runs)
+
+
+ALL = ["study0", "study1", "study2"]
+
+
+def test_a_record_says_what_was_made_of_what(studies, tmp_path):
+    assert run(studies, tmp_path / "out") == dict.fromkeys(ALL, "done")
+    records = Cohort(tmp_path / "out").records()
+    assert [record.case for record in records] == ALL
+    one = records[0]
+    assert (one.state, one.basis.models, one.basis.settings["threshold"]) == ("done", {"detector": "a", "segmenter": "a"}, 0.5)
+    assert one.results["scar_pixels"] == 40 and one.seconds > 0 and {"result.json", "log.txt"} <= set(one.files)
+    assert len({record.basis.image_sha256 for record in records}) == 3
+    assert [row["case"] for row in table(tmp_path / "out/inputs.csv")] == ALL
+
+
+def test_only_what_changed_is_run_again(studies, tmp_path):
+    out = tmp_path / "out"
+    assert again(studies, out) == ALL and again(studies, out) == []
+    os.utime(studies / "P0/study0.nrrd", (1, 1))
+    assert again(studies, out) == [], "touched, but of the same content"
+    assert again(studies, out) == []
+    small_study(studies / "P1/study1.nrrd", 7)
+    assert again(studies, out) == ["study1-2"], "another image is another case"
+    assert again(studies, out, threshold=0.6) == ["study0", "study1-2", "study2"]
+    assert again(studies, out, threshold=0.6) == []
+    assert again(studies, out, threshold=0.6, pipeline=Quick(models="b")) == ["study0", "study1-2", "study2"]
+
+
+def test_another_spacing_of_the_same_voxels_is_a_change(studies, tmp_path):
+    from Testing.support.command import voxels, write_image
+    from Testing.support.quick_pipeline import SHAPE
+
+    out = tmp_path / "out"
+    run(studies, out)
+    write_image(studies / "P2/study2.nrrd", voxels(2, SHAPE), spacing=(1.0, 1.0, 8.0))
+    assert again(studies, out) == ["study2"]
+
+
+def test_a_program_with_other_numbers_runs_all_again(studies, tmp_path, monkeypatch):
+    run(studies, tmp_path / "out")
+    monkeypatch.setattr(study_work, "NUMBERS_VERSION", study_work.NUMBERS_VERSION + 1)
+    assert again(studies, tmp_path / "out") == ALL
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda case: (case / "record.json").write_text("{"),
+        lambda case: (case / "record.json").write_bytes(b""),
+        lambda case: (case / "record.json").unlink(),
+        lambda case: (case / "result.json").unlink(),
+        lambda case: (case / "scar.nii.gz").write_bytes(b""),
+        lambda case: (case / "record.json").write_text('{"version": 99}'),
+    ],
+)
+def test_a_damaged_case_is_made_again(studies, tmp_path, damage):
+    out = tmp_path / "out"
+    run(studies, out)
+    damage(out / "study1")
+    assert again(studies, out) == ["study1"] and again(studies, out) == []
+
+
+def test_edited_boxes_do_not_make_a_study_run_again(studies, tmp_path):
+    out = tmp_path / "out"
+    run(studies, out)
+    boxes = json.loads((out / "study1/boxes.json").read_text())
+    boxes["boxes"][0]["x1"] = 9
+    (out / "study1/boxes.json").write_text(json.dumps(boxes))
+    assert again(studies, out) == []
+    assert again(studies, out, boxes=out) == ALL, "now they are asked for"
+    assert again(studies, out, boxes=out) == []
+
+
+def test_failures_and_what_is_left_have_records_and_are_not_tried_in_vain(studies, tmp_path, monkeypatch):
+    from Testing.support.command import voxels, write_image
+
+    out = tmp_path / "out"
+    (studies / "bad.nrrd").write_bytes(HEADER)
+    write_image(studies / "labels.nii.gz", (voxels() > 500).astype("uint8"))
+    ended = run(studies, out)
+    assert (ended["bad"], ended["labels"], ended["study0"]) == ("failed", "left", "done")
+    states = {record.case: record.state for record in Cohort(out).records()}
+    assert states == ended
+    tried = []
+    monkeypatch.setattr(study_work, "read_study", lambda path, **_options: tried.append(path.name))
+    assert run(studies, out) == ended and tried == []
+    monkeypatch.undo()
+    small_study(studies / "bad.nrrd", 9)
+    assert again(studies, out) == ["bad"], "in the folder that it had"
+
+
+def test_no_record_and_no_log_tells_the_path_of_an_input(tmp_path):
+    small_study(tmp_path / "in/Mueller_Hans/lge.nrrd")
+    (tmp_path / "in/Mueller_Hans/bad.nrrd").write_bytes(HEADER)
+    run(tmp_path / "in", tmp_path / "out")
+    for case in ("lge", "bad"):
+        assert not [file for file in (tmp_path / "out" / case).iterdir() if b"Mueller" in file.read_bytes()]
+
+
+def test_an_earlier_run_is_not_written_over_without_resume(studies, tmp_path):
+    run(studies, tmp_path / "out")
+    with pytest.raises(OutputError, match="--resume"):
+        run(studies, tmp_path / "out", resume=False)
+
+
+def test_two_runs_on_one_folder_exclude_each_other(studies, tmp_path):
+    with Cohort(tmp_path / "out").alone(), pytest.raises(OutputError, match="Another run"):
+        run(studies, tmp_path / "out")
+    assert run(studies, tmp_path / "out") == dict.fromkeys(ALL, "done")
+
+
+def test_a_full_disk_fails_the_study_and_it_is_run_again(studies, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+
+        def full(folder, result, *_arguments, **_options):
+            if result.study.case == "study1":
+                raise OutputError(f"Cannot write {folder}: No space left on device.")
+
+        patch.setattr(study_work, "write_case", full)
+        assert run(studies, out)["study1"] == "failed"
+    assert "study1" in again(studies, out) and run(studies, out) == dict.fromkeys(ALL, "done")
+
+
+_LONG_RUN = """
+import sys, time
+from pathlib import Path
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.job import Job
+from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.outputs import case_files
+from Testing.support.quick_pipeline import Quick
+case_files.write_overlay = lambda *_: time.sleep(0.02)
+cohort = Cohort(Path(sys.argv[2]))
+with cohort.alone():
+    found = cohort.find([Path(sys.argv[1])], resume=True)
+    cohort.run(found, Job((), cohort.out, resume=True), lambda job, ended: segment_all(job, Quick(), ended=ended), lambda o: None)
+"""
+
+
+def test_killing_the_process_at_any_moment_loses_at_most_the_study_in_hand(tmp_path):
+    many, out = 24, tmp_path / "out"
+    for number in range(many):
+        small_study(tmp_path / f"in/study{number}.nrrd", number)
+    done_before: set[str] = set()
+    for wanted in (3, 9, 16):
+        process = subprocess.Popen([sys.executable, "-c", _LONG_RUN, tmp_path / "in", out], cwd=REPOSITORY)
+        while len({record.case for record in Cohort(out).records()}) < wanted:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        whole = {record.case for record in Cohort(out).records() if record.files_are_whole(out / record.case)}
+        assert done_before <= whole and len(whole) >= wanted
+        done_before = whole
+    rest = again(tmp_path / "in", out)
+    assert sorted(rest) == sorted({f"study{n}" for n in range(many)} - done_before), "nothing lost, nothing doubled"
+    assert len(list(out.glob("*/case.json"))) == many == len(table(out / "results.csv"))
+    assert not list(out.glob("*/.writing-*"))
