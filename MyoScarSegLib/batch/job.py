@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
-from MyoScarSegLib.study.names import case_names
+from MyoScarSegLib.study.names import case_name, case_names
 
 DONE, INCOMPLETE, FAILED, CANCELLED, LEFT = "done", "incomplete", "failed", "cancelled", "left"
 
@@ -50,9 +50,12 @@ class Job:
     resume: bool = False
 
     def items(self) -> list[Item]:
-        """The inputs with the names that they would have in an empty results folder, in order."""
-        named = zip(self.inputs, case_names(self.inputs), strict=True)
-        return [Item(number, Path(path), name) for number, (path, name) in enumerate(named)]
+        """The inputs with the names that they would have in an empty results folder, in order.
+
+        In a cohort an input is not known to be a study yet, so all of one name may have it: the first that is one gets it.
+        """
+        names = [case_name(path) for path in self.inputs] if self.cohort else case_names(self.inputs)
+        return [Item(number, Path(path), name) for number, (path, name) in enumerate(zip(self.inputs, names, strict=True))]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 
 STUDY_RECORD = "record.json"
+LEFT_RECORDS = ".left"
+"""Folder in the results folder with a record of each input that was left because it is no LGE stack."""
 _VERSION = 1
 
 

@@ -15,6 +15,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.batch.job import CANCELLED, FAILED, LEFT, Item, Job, Outcome
 from MyoScarSegLib.batch.study_log import StudyLog
 from MyoScarSegLib.batch.study_record import (
+    LEFT_RECORDS,
     STUDY_RECORD,
     Basis,
     StudyRecord,
@@ -132,7 +133,8 @@ class StudyWork:
     def _finished(self, read: Read, work: Any, progress: Progress, cancel: CancelToken | None) -> Outcome:
         item = read.item
         if read.outcome is not None:
-            self.folders.take(read.outcome.case)
+            if read.outcome.status != LEFT:
+                self.folders.take(read.outcome.case)
             return read.outcome
         name = None
         with read.log.listening(item.path):
@@ -151,9 +153,9 @@ class StudyWork:
                 _log.exception("Study %d failed", item.number + 1)  # no name: logs travel
                 message = f"Unexpected {type(error).__name__}: {error}"
                 outcome = self._without_result(read, name, FAILED, message, f"Unexpected {type(error).__name__}")
-        outcome = replace(outcome, number=item.number)
-        self.folders.take(outcome.case)
-        return outcome
+        if outcome.status != LEFT:
+            self.folders.take(outcome.case)
+        return replace(outcome, number=item.number)
 
     def _segment(self, read: Read, case: _Case, progress: Progress, cancel: CancelToken | None) -> Outcome:
         job, start = self.job, time.perf_counter()
@@ -205,6 +207,11 @@ class StudyWork:
             return Outcome(name, status, message)
         try:
             basis = Basis("", self._settings(None, []), {}, NUMBERS_VERSION)
+            if status == LEFT:
+                name = item.wanted_name
+                folder = self._left_folder(item)
+                self._record(folder, read, status, message, basis=basis, seconds=round(read.seconds, 2), cause=cause)
+                return Outcome(name, status, message, {"cause": cause})
             with self.folders.writing(item.wanted_name, item.path, read.content) as folder:
                 self._record(folder, read, status, message, basis=basis, seconds=round(read.seconds, 2), cause=cause)
             name = folder.name
@@ -224,16 +231,18 @@ class StudyWork:
         cause: str = "",
         results: dict[str, Any] | None = None,
     ) -> StudyRecord:
-        read.log.write(folder)
+        if state != LEFT:
+            read.log.write(folder)
         written = [] if results is None else [*folder.iterdir()]
         names = {file.name for file in written if file.is_file() and not file.name.startswith(".")} - {
             RECORD,
+            LEFT_RECORDS,
             STUDY_RECORD,
             *PROMPTS,
         }
         hidden = str(read.item.path)
         record = StudyRecord(
-            case=folder.name,
+            case=read.item.wanted_name if state == LEFT else folder.name,
             state=state,
             message=message.replace(hidden, read.item.path.name),
             cause=cause,
@@ -256,9 +265,7 @@ class StudyWork:
         Without ``read`` by the times of its files alone, which saves reading them.
         """
         name = self.folders.find(item.wanted_name, item.path, None if read is None else read.content)
-        if name is None:
-            return None
-        folder = self.job.out / name
+        folder = self._left_folder(item) if name is None else self.job.out / name
         record = read_study_record(folder)
         if record is None or record.state == CANCELLED or not record.files_are_whole(folder):
             return None
@@ -266,11 +273,12 @@ class StudyWork:
             return None
         if not record.results:
             same = read is None and record.basis == Basis("", self._settings(None, []), {}, NUMBERS_VERSION)
+            name = name or item.wanted_name
             if not same or record.cause in _UNTIL_IT_WORKS or record.cause.startswith("Unexpected") or record.program != _PROGRAM:
                 return None
             return Outcome(name, record.state, record.message, {"cause": record.cause}, before=True, number=item.number)
-        image = record.basis.image_sha256
-        case = None
+        assert name is not None  # noqa: S101 (only what was left has no folder, and that has no results)
+        image, case = record.basis.image_sha256, None
         if read is not None:
             assert read.study is not None  # noqa: S101 (it was read)
             image = image_sha256(read.study)
@@ -283,6 +291,10 @@ class StudyWork:
         if read is not None:
             write_study_record(folder, replace(record, input_sha256=input_sha256, place_sha256=place_of(item.path)))
         return Outcome(name, record.state, record.message, record.results, before=True, number=item.number, why=record.why)
+
+    def _left_folder(self, item: Item) -> Path:
+        """Where the record of an input that was left is: it has no case."""
+        return self.job.out / LEFT_RECORDS / place_of(item.path)[:32]
 
     def _checksums(self) -> dict[str, str]:
         if self._models is None:
