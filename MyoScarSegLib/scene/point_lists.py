@@ -18,7 +18,7 @@ from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.utils.signal import Signal
 
 ROLE_POINTS = {True: "points +", False: "points -"}
-_COLORS = {True: (0.25, 0.85, 1.0), False: (1.0, 0.35, 0.55)}
+POINT_COLORS = {True: (0.25, 0.85, 1.0), False: (1.0, 0.35, 0.55)}
 _ON_SLICE = 1e-3
 _PLACE = "MyoScarSeg.Place"
 """Attribute of a list: the volume's IJK to RAS, row by row, that its positions are for; then these, in the list's own frame."""
@@ -257,8 +257,8 @@ def _is_linear(transform_node: Any) -> bool:
 def _prepare_display(node: Any, positive: bool) -> None:
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    display.SetSelectedColor(*_COLORS[positive])
-    display.SetColor(*_COLORS[positive])
+    display.SetSelectedColor(*POINT_COLORS[positive])
+    display.SetColor(*POINT_COLORS[positive])
     display.SetPointLabelsVisibility(False)
     display.SetGlyphTypeFromString("Cross2D" if positive else "Circle2D")
     display.SetGlyphScale(2.2)

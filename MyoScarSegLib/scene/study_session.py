@@ -281,12 +281,12 @@ class StudySession:
                 raise PromptError(_("Slice {slice} is the last one; there is none to copy the box to.").format(slice=box.slice))
             return self.add_box(replace(set_by_reader(box, slice=box.slice + 1), state=BoxState.ACCEPTED))
 
-    def add_point(self, point: Point) -> Point:
-        """Add a + or - point. Raises PromptError if it is outside the image."""
-        with self.step(_("Add a + point") if point.positive else _("Add a - point")):
-            point = check_point(point, self.geometry.shape)
-            self._become(replace(self.state, points=(*self.state.points, point)))
-        return point
+    def add_point(self, *points: Point) -> Point:
+        """Add a + or - point, or those of a scribble as one step; returns the last. Raises PromptError outside the image."""
+        with self.step(_("Add a + point") if points[-1].positive else _("Add a - point")):
+            checked = [check_point(point, self.geometry.shape) for point in points]
+            self._become(replace(self.state, points=(*self.state.points, *checked)))
+        return checked[-1]
 
     def remove_point(self, point: Point | None = None) -> Point:
         """Take a point away, the one that was placed last if None; returns it. Raises SceneError if it is not there."""

@@ -71,6 +71,21 @@ class Prediction:
     score: float
 
 
+@dataclass(frozen=True)
+class _Answered:
+    """The answers to a slice's boxes and to some of its clicks.
+
+    Attributes:
+        points: the clicks, in the order in which they were made.
+        logits: ``[side, side]`` of each box, calibrated; of None for clicks beyond all boxes.
+        context: the context network's own logits of scar, which the next click corrects; None if nothing was asked for.
+    """
+
+    points: tuple[Point, ...]
+    logits: dict[Box | None, torch.Tensor]
+    context: torch.Tensor | None
+
+
 class Segmenter:
     """A loaded SAM with its embedding cache. Safe to use from several threads; they take turns.
 
@@ -126,7 +141,7 @@ class Segmenter:
         encoder.train().eval()
         self._lock = threading.Lock()
         self._dense_pe: torch.Tensor | None = None
-        self._last: tuple[torch.Tensor, Any, torch.Tensor] | None = None
+        self._last: tuple[torch.Tensor, Any, list[_Answered]] | None = None
         self._second_looks = EmbeddingCache(_SECOND_LOOKS_BYTES)
 
     @property
@@ -214,7 +229,7 @@ class Segmenter:
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
         if mask is not None and (of_mask := box_of_mask(mask > 0, 0)) is not None:
             corners.append(of_mask.xyxy)
-        logits, score = self._decode(self.encode(image, corners), objects, mask, beside)
+        logits, score = self._decode(self.encode(image, corners), objects, points, mask, beside)
         for point in points:
             row, column = (min(int(v), size - 1) for v, size in zip((point.y, point.x), image.shape, strict=True))
             logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
@@ -336,7 +351,12 @@ class Segmenter:
             )
 
     def _decode(
-        self, embedding: Embedding, objects: Sequence[PromptedObject], mask: np.ndarray | None, beside: np.ndarray | None
+        self,
+        embedding: Embedding,
+        objects: Sequence[PromptedObject],
+        points: Sequence[Point],
+        mask: np.ndarray | None,
+        beside: np.ndarray | None,
     ) -> tuple[np.ndarray, float]:
         """Logits ``[rows, columns]`` on the native grid, and the score."""
         import torch
@@ -345,7 +365,7 @@ class Segmenter:
         hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._own:
-                each = self._own_logits(embedding, objects, hint, beside)
+                each = self._own_logits(embedding, objects, points, hint, beside)
                 score = float(_expected_overlap(each).min())
             else:
                 each, scores = self._sam_logits(embedding.features, objects, hint, frame)
@@ -361,58 +381,75 @@ class Segmenter:
         return np.maximum.reduce(parts), min(max(score, 0.0), 1.0)
 
     def _own_logits(
-        self, embedding: Embedding, objects: Sequence[PromptedObject], hint: torch.Tensor | None, beside: np.ndarray | None
+        self,
+        embedding: Embedding,
+        objects: Sequence[PromptedObject],
+        points: Sequence[Point],
+        hint: torch.Tensor | None,
+        beside: np.ndarray | None,
     ) -> torch.Tensor:
-        """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader."""
+        """Logits ``[objects, side, side]`` of our own models: what is seen without being asked, and answers to a reader.
+
+        Clicks are answered one after the other, as they were made, each by correcting the answer before. So a click changes
+        its own place alone, and one more click costs one answer more: those to the clicks before it are remembered.
+        """
+        import torch
+
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        frame = embedding.frame
-        features, slices, alone = self._split(embedding.features)
-        if beside is not None and not all(one.asks for one in objects):
-            alone = self._second_look(slices, beside, embedding)
-        each = scar_logits(alone).expand(len(objects), -1, -1)
-        each = self.answers.seen(each).clone()
-        asking = [n for n, one in enumerate(objects) if one.asks]
-        if asking:
-            asked = [objects[n] for n in asking]
-            each[asking] = self._answers(features, slices, asked, hint, beside, frame)
-            boxed = [n for n in asking if objects[n].box is not None]
-            if boxed and any(one.points for one in asked):
-                before = self._answers(features, slices, [replace(objects[n], points=()) for n in boxed], hint, beside, frame)
-                for n, of_box in zip(boxed, before, strict=True):
-                    clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in objects[n].points]
-                    each[n] = changed_by_clicks(of_box, each[n], clicks)
-        return each
+        features, frame = embedding.features, embedding.frame
+        boxes = tuple(one.box for one in objects)
+        told = (boxes, None if beside is None else beside.tobytes(), None if hint is None else hint.numpy(force=True).tobytes())
+        steps: list[_Answered] = []
+        if self._last is not None and self._last[0].data_ptr() == features.data_ptr() and self._last[1] == told:
+            steps = list(self._last[2])
+            while steps and steps[-1].points != tuple(points[: len(steps) - 1]):
+                steps.pop()
+        kept, slices, alone = self._split(features)
+        if not steps:
+            if beside is not None and any(box is not None and not box.asks for box in boxes):
+                alone = self._second_look(slices, beside, embedding)
+            seen = scar_logits(alone)[0]
+            before = _Answered((), {box: self.answers.seen(seen) for box in boxes}, seen if any(boxes) else None)
+        for count in range(len(steps), len(points) + 1):
+            before = steps[-1] if steps else before
+            steps.append(self._answer(kept, slices, objects, tuple(points[:count]), before, hint, beside, frame))
+        self._last = features, told, steps
+        return torch.stack([steps[-1].logits[box] for box in boxes])
 
-    def _answers(
+    def _answer(
         self,
         features: torch.Tensor,
         slices: torch.Tensor,
-        asked: Sequence[PromptedObject],
+        objects: Sequence[PromptedObject],
+        points: tuple[Point, ...],
+        before: _Answered,
         hint: torch.Tensor | None,
         beside: np.ndarray | None,
         frame: Frame,
-    ) -> torch.Tensor:
-        """Calibrated logits ``[objects, side, side]`` of answers to a reader; the last ones without clicks are remembered.
-
-        So the first click after a box, and every further one, is one answer more and not two.
-        """
+    ) -> _Answered:
+        """The answer to boxes and so many clicks, by the answer to one click less."""
         from torch.nn import functional
 
-        prompts = tuple((one.box, one.points) for one in asked)
-        told = (prompts, None if beside is None else beside.tobytes(), None if hint is None else hint.numpy(force=True).tobytes())
-        if self._last is not None and self._last[0].data_ptr() == features.data_ptr() and self._last[1] == told:
-            return self._last[2]
-        answer = self._prompted(slices, asked, hint, beside, frame).expand(len(asked), -1, -1)
+        now = [replace(one, points=tuple(p for p in one.points if p in points)) for one in objects]
+        asking = [one for one in now if one.asks and (one.box or hint is not None or any(p.positive for p in one.points))]
+        if not asking:
+            return replace(before, points=points)
+        last = hint if not points or before.context is None else before.context
+        context = self._prompted(slices, asking, last, beside, frame)
         sam = None
         if self.answers.sam_share > 0:
-            sam, _ = self._sam_logits(features, asked, hint, frame)
+            sam, _ = self._sam_logits(features, asking, hint, frame)
             if sam.shape[-1] != self.side:
                 sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
-        each = self.answers.asked_for(answer, sam)
-        if not any(one.points for one in asked):
-            self._last = features, told, each
-        return each
+        logits = dict(before.logits)
+        for one, answer in zip(asking, self.answers.asked_for(context.expand(len(asking), -1, -1), sam), strict=True):
+            if one.box is None or not points:
+                logits[one.box] = answer
+            elif points[-1] in one.points:
+                clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in one.points]
+                logits[one.box] = changed_by_clicks(logits[one.box], answer, clicks)
+        return _Answered(points, logits, context)
 
     def _sam_logits(
         self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame

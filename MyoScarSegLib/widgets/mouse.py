@@ -1,4 +1,4 @@
-"""The mouse in the slice views: drawing a box, placing points, choosing a box by pressing on it.
+"""The mouse in the slice views: drawing a box, placing points one by one or by a scribble, choosing a box by pressing on it.
 
 Observers sit on each view's interactor before everything else. They stop an event only while a tool of ours is at work, and
 leave it alone over a handle, which then moves its own box or point; panning, zooming and scrolling go on as always.
@@ -7,6 +7,8 @@ leave it alone over a handle, which then moves its own box or point; panning, zo
 from __future__ import annotations
 
 import contextlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ import vtk
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.box_views import COLORS
+from MyoScarSegLib.scene.point_lists import POINT_COLORS
 from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.text import _
 
@@ -28,16 +31,29 @@ _DOUBLE = "LeftButtonDoubleClickEvent"
 _PRIORITY = 10.0
 _LEAST_PX = 1.5
 """Least side of a box that is drawn, in pixels of the image: less is a click that slipped."""
+_SCRIBBLE_PX = 4.0
+"""Along a scribble a point is placed so often, in pixels of the image; the network sees a point as a bump half as wide."""
 _COMPONENT_NONE = 0
+_LINE_COLORS = {"box": COLORS[BoxState.PROPOSED], "positive": POINT_COLORS[True], "negative": POINT_COLORS[False]}
 
 
 @dataclass
 class _Drag:
+    """What the mouse has drawn since the button went down.
+
+    Attributes:
+        view: in which it began.
+        slice: of the volume.
+        places: in pixel edges of the slice: where it began, for a box; every point of a scribble.
+        trail: the same in the view.
+        line: what shows it.
+    """
+
     view: Any
     slice: int
-    start: tuple[float, float]
-    start_display: tuple[int, int]
-    band: RubberBand
+    places: list[tuple[float, float]]
+    trail: list[tuple[int, int]]
+    line: DrawnLine
 
 
 class Mouse:
@@ -148,10 +164,13 @@ class Mouse:
         if self._drag is None or self._drag.view is not view:
             return False
         at = interactor.GetEventPosition()
-        if event == _MOVE:
-            self._drag.band.stretch(self._drag.start_display, at)
-        else:
+        if event == _RELEASE:
             self._release(view, at, session)
+        elif self._tool == "box":
+            (x0, y0), (x1, y1) = self._drag.trail[0], at
+            self._drag.line.show([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)])
+        else:
+            self._scribble(self._drag, at, session)
         return True
 
     def _press(self, view: Any, interactor: Any, session: Any) -> bool:
@@ -169,27 +188,35 @@ class Mouse:
         k, x, y = session.geometry.position_in_view(slice_node, *at)
         if k is None:
             return True
-        if self._tool == "box":
-            self._drag = _Drag(view, k, (x, y), at, RubberBand(view, COLORS[BoxState.PROPOSED]))
-        else:
-            self._tab.scar.add_point(Point(k, x, y, positive=self._tool == "positive"))
+        self._drag = _Drag(view, k, [(x, y)], [at], DrawnLine(view, _LINE_COLORS[self._tool]))
         return True
 
+    def _scribble(self, drag: _Drag, at: tuple[int, int], session: Any) -> None:
+        """Place one more point if the mouse has gone far enough, within the image."""
+        k, x, y = session.geometry.position_in_view(drag.view.mrmlSliceNode(), *at)
+        if k == drag.slice and math.hypot(x - drag.places[-1][0], y - drag.places[-1][1]) >= _SCRIBBLE_PX:
+            drag.places.append((x, y))
+            drag.trail.append(at)
+        drag.line.show([*drag.trail, at])
+
     def _release(self, view: Any, at: tuple[int, int], session: Any) -> None:
-        drag = self._drag
+        drag, tool = self._drag, self._tool
         self._end_drag()
         if drag is None:
             return
+        if tool != "box":
+            self._tab.scar.add_point(*(Point(drag.slice, x, y, positive=tool == "positive") for x, y in drag.places))
+            return
         _k, x, y = session.geometry.position_in_view(view.mrmlSliceNode(), *at)
-        x0, x1 = sorted((drag.start[0], x))
-        y0, y1 = sorted((drag.start[1], y))
+        x0, x1 = sorted((drag.places[0][0], x))
+        y0, y1 = sorted((drag.places[0][1], y))
         if x1 - x0 >= _LEAST_PX and y1 - y0 >= _LEAST_PX:
             self.use(None)  # one box at a time: the next thing to do is to adjust it
             self._tab.boxes.draw(Box(drag.slice, x0, y0, x1, y1))
 
     def _end_drag(self) -> None:
         if self._drag is not None:
-            self._drag.band.remove()
+            self._drag.line.remove()
         self._drag = None
 
     # ------------------------------------------------------------------ what lies under the mouse
@@ -219,17 +246,14 @@ class Mouse:
 def _hint(tool: str | None) -> str:
     hints = {
         "box": _("Drag a box around scar. Esc ends."),
-        "positive": _("Click on scar that was missed. Esc ends."),
-        "negative": _("Click on what is not scar. Esc ends."),
+        "positive": _("Click on scar that was missed, or scribble over it. Esc ends."),
+        "negative": _("Click on what is not scar, or scribble over it. Esc ends."),
     }
     return hints.get(tool or "", "")
 
 
-class RubberBand:
-    """The rectangle that follows the mouse while a box is drawn: a 2D actor of the view, no node of the scene.
-
-    Its corners are display coordinates of the slice view, with the origin at its bottom left.
-    """
+class DrawnLine:
+    """The line that follows the mouse while something is drawn: a 2D actor of the view, no node of the scene."""
 
     def __init__(self, view: Any, color: tuple[float, float, float]) -> None:
         """
@@ -238,15 +262,7 @@ class RubberBand:
             color: red, green and blue from 0 to 1.
         """
         self._view = view
-        self._points = vtk.vtkPoints()
-        self._points.SetNumberOfPoints(4)
-        lines = vtk.vtkCellArray()
-        lines.InsertNextCell(5)
-        for corner in (0, 1, 2, 3, 0):
-            lines.InsertCellPoint(corner)
         self._shape = vtk.vtkPolyData()
-        self._shape.SetPoints(self._points)
-        self._shape.SetLines(lines)
         mapper = vtk.vtkPolyDataMapper2D()
         mapper.SetInputData(self._shape)
         self._actor = vtk.vtkActor2D()
@@ -257,12 +273,14 @@ class RubberBand:
         if self._renderer is not None:
             self._renderer.AddViewProp(self._actor)
 
-    def stretch(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Span it between two positions."""
-        (x0, y0), (x1, y1) = start, end
-        for number, (x, y) in enumerate(((x0, y0), (x1, y0), (x1, y1), (x0, y1))):
-            self._points.SetPoint(number, x, y, 0.0)
-        self._points.Modified()
+    def show(self, places: Sequence[tuple[int, int]]) -> None:
+        """Draw it through these places, in display coordinates of the view, with the origin at its bottom left."""
+        points, lines = vtk.vtkPoints(), vtk.vtkCellArray()
+        lines.InsertNextCell(len(places))
+        for x, y in places:
+            lines.InsertCellPoint(points.InsertNextPoint(x, y, 0.0))
+        self._shape.SetPoints(points)
+        self._shape.SetLines(lines)
         self._shape.Modified()
         self._view.scheduleRender()
 

@@ -83,9 +83,9 @@ class ScarSection(SegmentSection):
         overwrite = bool(self.ui.overwriteCheckBox.checked)
         self.workflow.attempt(lambda session: session.requests.segment(slices, overwrite_edited=overwrite))
 
-    def add_point(self, point: Point) -> None:
-        """Add a point that was clicked in a view."""
-        self.workflow.attempt(StudySession.add_point, point)
+    def add_point(self, *points: Point) -> None:
+        """Add a point that was clicked in a view, or those of a scribble."""
+        self.workflow.attempt(StudySession.add_point, *points)
 
     def step_threshold(self, steps: int) -> None:
         """Move the threshold, as the keys do."""

@@ -193,6 +193,22 @@ def test_a_point_changes_the_mask_of_its_slice(slicer, remembered, button, posit
     look(slicer, f"08-{button}")
 
 
+def test_a_scribble_is_several_points_and_one_step(slicer):
+    before = study(slicer)
+    i, j = slicer.ask("pixel_of('scar')")
+    slicer.press("addPositiveButton")
+    slicer.drag(*(slicer.ask(f"pixel({x}, {y})") for x, y in ((i, j), (i + 6, j), (i + 6, j + 6))))
+    slicer.key("Escape")
+    slicer.until(FINISHED, NETWORK_S)
+    after = study(slicer)
+    added = after["points"][len(before["points"]) :]
+    assert len(added) in (3, 4) and all(one[0] == after["slice"] and one[3] for one in added)
+    look(slicer, "08-scribble")
+    slicer.press("undoButton")
+    slicer.until(FINISHED, NETWORK_S)
+    assert study(slicer)["points"] == before["points"]
+
+
 def test_the_threshold_key_makes_the_scar_smaller(slicer):
     before = study(slicer)
     slicer.key("k")

@@ -94,7 +94,9 @@ def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
 
     network = build(state, SIDE)
     seen = torch.from_numpy(in_window(hint)).sigmoid()
-    own = scar_logits(context_answer(network["context"], image.stack, [READERS], CLICKS, seen))
+    own = scar_logits(context_answer(network["context"], image.stack, [READERS], (), seen))
+    for count in range(1, len(CLICKS) + 1):
+        own = scar_logits(context_answer(network["context"], image.stack, [READERS], CLICKS[:count], own.sigmoid()))
     clicks = np.array([(p.x - X0, p.y - Y0, float(p.positive)) for p in CLICKS])
     with torch.inference_mode():
         features = network["image_encoder"](
