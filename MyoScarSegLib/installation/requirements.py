@@ -78,6 +78,7 @@ OTHERS = (
     Requirement("safetensors", "0.4.3", "model files", 0.6, 1),
     Requirement("nibabel", "5.2", "image files", 3.3, 12),
     Requirement("pynrrd", "1.0", "image files", 0.1, 0.1),
+    Requirement("highdicom", "0.27", "DICOM export", 5, 30),
     Requirement("opencv-python-headless", "4.7", "detector", 61, 110, _OPENCV),
     Requirement("matplotlib", "3.8", "pictures", 17, 55),
     Requirement("pillow", "10.3", "pictures", 7, 20),

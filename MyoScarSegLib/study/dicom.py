@@ -17,7 +17,7 @@ from MyoScarSegLib.study.dicom_pixels import CannotDecode, forget_frames, pixels
 from MyoScarSegLib.study.dicom_stacks import DicomStack, geometry_of
 from MyoScarSegLib.study.series import Series
 from MyoScarSegLib.study.stack import FileStack
-from MyoScarSegLib.study.study import Reconstruction
+from MyoScarSegLib.study.study import Reconstruction, SliceFile
 
 #: Normals with this cosine are parallel; so few parallel images of another kind are slices gone astray, not a stack.
 _PARALLEL, _FEWEST_SLICES = 0.999, 3
@@ -234,4 +234,5 @@ def _read(path: Path, stack: DicomStack, entry: Series, why: str, notes: list[st
         notes=(*notes, *stack.notes),
         bad_slices=bad,
         padding=padding if padding.any() else None,
+        files=tuple(SliceFile(image.file, image.frame) for image in stack.slices),
     )

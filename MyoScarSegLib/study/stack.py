@@ -11,7 +11,7 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.checks import check_intensities, implausible_size, recognize_reconstruction
 from MyoScarSegLib.study.padding import fill_padding
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.study import Geometry, Reconstruction, SliceFile, Study
 from MyoScarSegLib.study.uneven import regular_grid
 
 #: File axis letters in the order of an array ``[k, j, i]``.
@@ -39,6 +39,7 @@ class FileStack:
         problems: sentences on what makes the stack incomplete.
         bad_slices: index along ``k`` to reason, for slices that could not be decoded.
         padding: bool like ``array``, pixels with the value that the headers declare as padding; None if they declare none.
+        files: the DICOM image of each slice along ``k``; empty for other formats.
     """
 
     array: np.ndarray
@@ -55,6 +56,7 @@ class FileStack:
     problems: tuple[str, ...] = ()
     bad_slices: dict[int, str] = field(default_factory=dict)
     padding: np.ndarray | None = None
+    files: tuple[SliceFile, ...] = ()
 
 
 def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: Sequence[float] | None = None) -> Study:
@@ -122,6 +124,7 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
         notes=(*notes, *geometry_notes(geometry, array.shape[0]), *checked.notes),
         problems=tuple(problems),
         bad_slices=checked.bad_slices,
+        files=stack.files if axes == (0, 1, 2) else (),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 
@@ -81,6 +82,19 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class SliceFile:
+    """The DICOM image that a slice was read from. What its headers say of the patient is not kept, but read when it is needed.
+
+    Attributes:
+        path: of the file.
+        frame: index of the frame in it; None if the file has one image only.
+    """
+
+    path: Path
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
 class Study:
     """One LGE slice stack.
 
@@ -97,6 +111,8 @@ class Study:
         problems: sentences on what makes the study incomplete (a format that ought to carry spacing has none, ...). The
             rest is still processed, and the command line ends with status 1.
         bad_slices: slice index to reason, for slices whose pixels could not be used; they are zero in ``voxels``.
+        files: the DICOM image of each slice, in slice order; empty if the study came from another format, or is not known to
+            have come from DICOM (:func:`~MyoScarSegLib.study.dicom_sources.with_files` finds them again).
     """
 
     case: str
@@ -109,6 +125,7 @@ class Study:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     bad_slices: dict[int, str] = field(default_factory=dict)
+    files: tuple[SliceFile, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or min(self.voxels.shape) < 1:
