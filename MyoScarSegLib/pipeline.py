@@ -16,7 +16,16 @@ from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slic
 from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
 from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
 from MyoScarSegLib.quantification.mass_interval import MassError
-from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR, Boxes, Encoded, Result, check_threshold, slices_of
+from MyoScarSegLib.result import (
+    DEFAULT_THRESHOLD,
+    MASS_ERROR,
+    Boxes,
+    Encoded,
+    ProposedVentricle,
+    Result,
+    check_threshold,
+    slices_of,
+)
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -364,6 +373,44 @@ class Pipeline:
         else:
             provenance["segmenter"] = "not used: cancelled before" if cancelled else "not used: nothing was prompted"
         return Result(study, probability, threshold, boxes, points, scores, failed, cancelled, provenance)
+
+    def ventricle(
+        self, study: Study, *, progress: Progress = no_progress, cancel: CancelToken | None = None
+    ) -> ProposedVentricle:
+        """The left ventricle's wall and cavity, as the segmenter's map of tissues has them.
+
+        After :meth:`propose` and :meth:`segment` it costs next to nothing: the map was looked at already.
+
+        Args:
+            study: the study.
+            progress: called before each slice and at the end.
+            cancel: honored before each slice.
+
+        Raises:
+            ModelError: the segmenter cannot be loaded, or has no map of tissues.
+            Cancelled: ``cancel`` was set.
+        """
+        from MyoScarSegLib.quantification.ventricle import ventricle_of_tissue
+
+        segmenter = self.networks.segmenter
+        if not segmenter.knows_tissue:
+            raise ModelError(
+                f"{segmenter.name} answers boxes and points only; it does not see the wall. Choose one of MyoScarSeg's own "
+                "models, or take the wall from a segmentation or from curves that you draw."
+            )
+        center = self.networks.heart_center(study, progress=progress, cancel=cancel)
+        tissue = np.zeros((study.slices, 4, *study.slice_shape), dtype=np.float32)
+        tissue[:, 0] = 1.0
+
+        def look(index: int) -> None:
+            tissue[index] = segmenter.tissue(image_of(study, index, center), self.beside(study, index, center))
+
+        failed, cancelled = _each_slice(list(usable_slices(study)), look, "Looking for the wall", progress, cancel)
+        if cancelled:
+            raise Cancelled()
+        provenance = {"wall": segmenter.name, "wall_sha256": segmenter.checkpoint.sha256}
+        found = ventricle_of_tissue(tissue, study.geometry)
+        return ProposedVentricle(found.myocardium, found.cavity, found.source, failed, provenance)
 
     def run(
         self,

@@ -14,6 +14,7 @@ from MyoScarSegLib.errors import MyoScarSegError, PromptError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
 from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_pixels
+from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Study
 
 DEFAULT_THRESHOLD = 0.5
@@ -70,6 +71,19 @@ class Boxes(list[Box]):
         self.cancelled = False
         self.provenance: dict[str, str] = {}
         self.heart: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ProposedVentricle(Ventricle):
+    """The left ventricle as a model sees it.
+
+    Attributes:
+        failed_slices: slice index to reason, for slices on which it could not be looked for.
+        provenance: name and checksum of the model.
+    """
+
+    failed_slices: Mapping[int, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_message, picture_of
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import (
     boxes_json,
@@ -29,6 +31,7 @@ from MyoScarSegLib.engine.messages import (
     result_of,
     study_message,
     value_of,
+    ventricle_of,
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.engine.request import Request
@@ -252,6 +255,41 @@ class Engine:
             points=points_json(sent[1]),
             threshold=threshold,
         )
+
+    def ventricle(self, study: Study) -> Request:
+        """As :meth:`Pipeline.ventricle <MyoScarSegLib.pipeline.Pipeline.ventricle>`.
+
+        Returns:
+            A request with a :class:`~MyoScarSegLib.result.ProposedVentricle` as result.
+
+        Raises:
+            StudyError: the study is too large to be sent.
+        """
+        return self._ask("ventricle", ventricle_of, study)
+
+    def picture(self, job: BurdenJob, name: str, dpi: int = 96) -> Request:
+        """Draw a picture of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.draw_picture`.
+
+        Returns:
+            A request with a PNG file, ``bytes``, as result.
+
+        Raises:
+            StudyError: the study is too large to be sent.
+        """
+        fields, arrays = burden_message(replace(job, result=replace(job.result, scores={})))
+        return self._ask("picture", picture_of, job.result.study, arrays=arrays, background=True, name=name, dpi=dpi, **fields)
+
+    def report(self, job: BurdenJob, folder: Path) -> Request:
+        """Write a report of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.write_report_of`.
+
+        Returns:
+            A request with the study's folder, a text, as result.
+
+        Raises:
+            StudyError: the study is too large to be sent.
+        """
+        fields, arrays = burden_message(job)
+        return self._ask("report", value_of, job.result.study, arrays=arrays, folder=str(folder), **fields)
 
     def models(self) -> Request:
         """What models there are. Result: a list of ``{"name", "title", "task", "licence", "size", "metrics", "state", ...}``."""

@@ -16,7 +16,7 @@ from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.result import Boxes, Encoded, Result
+from MyoScarSegLib.result import Boxes, Encoded, ProposedVentricle, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 
@@ -174,6 +174,30 @@ def result_of(message: Message, study: Study, boxes: tuple[Box, ...], points: tu
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ProtocolError(f"Masks cannot be read: {error}.") from error
+
+
+def ventricle_message(found: ProposedVentricle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fields and arrays of a proposed ventricle."""
+    fields = {
+        "source": found.source,
+        "failed": {str(k): why for k, why in found.failed_slices.items()},
+        "provenance": dict(found.provenance),
+    }
+    return fields, {"myocardium": found.myocardium, "cavity": found.cavity}
+
+
+def ventricle_of(message: Message) -> ProposedVentricle:
+    """The inverse of :func:`ventricle_message`.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    fields, arrays = message.fields, message.arrays
+    try:
+        masks = (np.array(arrays[name], dtype=bool) for name in ("myocardium", "cavity"))
+        return ProposedVentricle(*masks, fields["source"], by_slice(fields["failed"]), texts(fields["provenance"]))
+    except (KeyError, TypeError, ValueError, MyoScarSegError) as error:
+        raise ProtocolError(f"A ventricle cannot be read: {error}.") from error
 
 
 def texts(document: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,10 @@ import numpy as np
 from MyoScarSegLib.utils.progress import CancelToken
 
 #: Small answers that somebody waits for come first, what nobody waits for last.
-PRIORITY = {"models": 0, "segment": 1, "propose": 2, "suggest": 2, "device_test": 3, "encode": 4}
+PRIORITY = {
+    "models": 0, "segment": 1, "picture": 1, "propose": 2, "suggest": 2, "ventricle": 2, "report": 2, "device_test": 3,
+    "encode": 4,
+}  # fmt: skip
 
 
 @dataclass

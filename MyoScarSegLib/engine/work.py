@@ -7,12 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.engine.burden_messages import burden_job_of
+from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import boxes_of, encoded_message, points_of, proposals_message, result_message
+from MyoScarSegLib.engine.messages import (
+    boxes_of,
+    encoded_message,
+    points_of,
+    proposals_message,
+    result_message,
+    ventricle_message,
+)
 from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.study.study import Study
@@ -72,6 +82,16 @@ class Work:
             return self._propose(asked, study, report)
         if asked.what == "suggest":
             return self._suggest(asked, study, report)
+        if asked.what == "ventricle":
+            return self._ventricle(asked, study, report)
+        if asked.what == "picture":
+            job = burden_job_of(asked.fields, asked.arrays, study)
+            png = draw_picture(job, str(asked.fields["name"]), int(asked.fields["dpi"]))
+            return {}, {"png": np.frombuffer(png, dtype=np.uint8)}
+        if asked.what == "report":
+            report(0, 1, "Writing the report")
+            job = burden_job_of(asked.fields, asked.arrays, study)
+            return {"value": str(write_report_of(job, Path(asked.fields["folder"])))}, {}
         return self._segment(asked, study, report)
 
     def facts(self) -> dict[str, Any]:
@@ -88,7 +108,7 @@ class Work:
             facts["embeddings"] = len(cache)
         return facts
 
-    # ------------------------------------------------------------------ the four that matter
+    # ------------------------------------------------------------------ the verbs
 
     def _encode(self, asked: Asked, study: Study, queue: RequestQueue, report: Progress) -> Answer | None:
         total = len(asked.left) + len(asked.done) + len(asked.failed)
@@ -117,6 +137,12 @@ class Work:
         found = pipeline.suggest(study, confirmed, progress=report, cancel=asked.token)
         asked.token.raise_if_cancelled()
         return proposals_message(found), {}
+
+    def _ventricle(self, asked: Asked, study: Study, report: Progress) -> Answer:
+        pipeline = self._ready(report, study.slices)
+        found = pipeline.ventricle(study, progress=report, cancel=asked.token)
+        _raise_if_none_went_well(found.failed_slices, study.slices - len(study.bad_slices))
+        return ventricle_message(found)
 
     def _segment(self, asked: Asked, study: Study, report: Progress) -> Answer:
         boxes, points = boxes_of(asked.fields["boxes"]), points_of(asked.fields["points"])

@@ -196,6 +196,8 @@ def _sentence(asked: Asked, error: Exception) -> str:
 
     what = {
         "encode": "Encoding", "propose": "Proposing boxes", "suggest": "Suggesting boxes", "segment": "Segmenting",
+        "ventricle": "Looking for the wall",
+        "picture": "Drawing a picture", "report": "Writing the report",
         "models": "Looking for models", "device_test": "The device test",
     }[asked.what]  # fmt: skip
     if isinstance(error, ModuleNotFoundError):

@@ -1,8 +1,9 @@
-"""What a study asks of the engine: proposals, masks, embeddings, and the masks of edits."""
+"""What a study asks of the engine: proposals, masks, walls, embeddings, and the masks of edits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,20 @@ import numpy as np
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.result import Result, SliceMasks
+from MyoScarSegLib.scene.burden_jobs import burden_job
 from MyoScarSegLib.scene.displayed_slice import nearest_first
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
 from MyoScarSegLib.scene.slice_prompts import SlicePrompts
 from MyoScarSegLib.scene.translation import _, slice_list
+from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
+
+
+_ACTIONS = frozenset({"propose", "suggest", "segment", "segment_slice", "process", "propose_wall", "report"})
+"""What runs one at a time."""
 
 
 class EngineRequests:
@@ -88,17 +95,21 @@ class EngineRequests:
         return (slices if self.encoding.state == DONE else int(self.encoding.progress[0])), slices
 
     def why_not(self, verb: str, k: int | None = None) -> str:
-        """Why ``"propose"``, ``"suggest"`` (from slice ``k``), ``"segment"``, ``"segment_slice"``, ``"process"`` or ``"cancel"``
-        is not possible now, as a sentence for a tooltip; empty if it is, and for all other verbs."""
+        """Why one of :data:`_ACTIONS` (``"suggest"`` from slice ``k``) or ``"cancel"`` is not possible now, as a sentence for a
+        tooltip; empty if it is, and for all other verbs."""
         state = self.session.state
         if verb == "cancel":
             return "" if self.busy else _("Nothing is running.")
-        if verb in ("propose", "suggest", "segment", "segment_slice", "process") and self.action is not None:
+        if verb in _ACTIONS and self.action is not None:
             return _("Wait until the running step has ended, or cancel it.")
+        if verb == "report" and not state.has_masks and not state.ventricle.has_wall:
+            return _("There is nothing to report yet: segment the study first.")
         if verb == "segment" and not (state.models or any(prompts.ask for prompts in state.prompts.values())):
             return _("There is no box and no + point yet: propose boxes, or draw one.")
         if verb == "suggest" and (k not in state.confirmed or not state.of(k).drawn):
             return _("Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.")
+        if verb == "propose_wall" and self.engine.status().knows_tissue is False:
+            return _("The chosen segmenter answers boxes and points only; it does not see the wall.")
         if verb == "suggest" and self.engine.status().knows_tissue is False:
             return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
         return ""
@@ -133,6 +144,21 @@ class EngineRequests:
     def process(self, *, fit: bool = False) -> Task:
         """:meth:`propose`, then :meth:`segment` on all slices, as one action with one cancel. Result as of segment."""
         return self._begin("process", lambda action: self._ask_for_boxes(action, fit))
+
+    def propose_wall(self) -> Task:
+        """Propose the left ventricle's wall and the insertion points. What the reader drew and set stays, see
+        :func:`~MyoScarSegLib.scene.ventricle_steps.apply_ventricle`.
+
+        Result: the slices that were kept because they are the reader's.
+        """
+        return self._begin("propose_wall", self._ask_for_wall)
+
+    def report(self, folder: Path, *, with_name: bool = False) -> Task:
+        """Write the report of the study's scar burden into a folder. Result: the study's own folder in it, a text.
+
+        ``with_name`` prints patient and dates, as the scene says them; without it the report has the case's name alone.
+        """
+        return self._begin("report", lambda action: self._ask_for_report(action, folder, with_name))
 
     def cancel(self) -> None:
         """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
@@ -188,6 +214,13 @@ class EngineRequests:
             return
         prompts = {k: self.session.state.prompts_on(k) for k in wanted}
         self._send(self._segment_with(prompts), lambda request: self._on_masks(action, request, prompts, overwrite_edited))
+
+    def _ask_for_wall(self, action: Task, kept: Sequence[int] = ()) -> None:
+        self._send(self.engine.ventricle(self.session.study), lambda request: self._on_wall(action, request, kept))
+
+    def _ask_for_report(self, action: Task, folder: Path, with_name: bool) -> None:
+        request = self.engine.report(burden_job(self.session, with_name=with_name), folder)
+        self._send(request, lambda request: self._answers(action, request) and self._end(action, result=request.result))
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
@@ -248,7 +281,29 @@ class EngineRequests:
         self.session.notices.note = _sentences(
             before, _asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept)
         )
-        self._end(action, result=kept)
+        # The map of tissues that the wall is made of has been looked at for boxes and masks: it comes with them.
+        whole = len(prompts) == self.session.study.slices
+        if whole and self.engine.status().knows_tissue and not self.session.state.ventricle.has_wall:
+            self._ask_for_wall(action, kept)
+        else:
+            self._end(action, result=kept)
+
+    def _on_wall(self, action: Task, request: Any, kept: Sequence[int]) -> None:
+        alone = action.what == "propose_wall"
+        if not alone and request.state == FAILED and self.action is action:
+            self.session.notices.note = _sentences(self.session.notices.note, request.error)
+            self._end(action, result=kept)
+            return
+        if not self._answers(action, request):
+            return
+        try:
+            drawn = apply_ventricle(self.session, request.result, with_latest=not alone)
+        except MyoScarSegError as error:
+            self._end(action, error)
+            return
+        said = _sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(drawn))
+        self.session.notices.note = said if alone else _sentences(self.session.notices.note, said)
+        self._end(action, result=drawn if alone else kept)
 
     def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
         if self._live_request is not request:

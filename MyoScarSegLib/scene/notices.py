@@ -16,6 +16,7 @@ class Change(str, Enum):
     BOXES = "boxes"
     POINTS = "points"
     MASK = "mask"  # also the numbers
+    VENTRICLE = "ventricle"  # wall, blood pool, no-reflow, landmarks
     SETTINGS = "settings"  # threshold, growth
     HISTORY = "history"  # what undo and redo would do
     SLICE = "slice"  # the displayed slice

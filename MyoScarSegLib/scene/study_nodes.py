@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +13,24 @@ from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval, uncertain_pixels
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
+from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS, LandmarkPoints, reversed_landmarks
+from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
+from MyoScarSegLib.scene.reader_time import ReaderTime
 from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
-from MyoScarSegLib.scene.scar_segment import ROLE_SEGMENTATION, ScarSegment
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
 from MyoScarSegLib.scene.study_folder import StudyFolder
-from MyoScarSegLib.scene.study_record import ROLE_STUDY, StudyRecord
-from MyoScarSegLib.scene.study_state import BoxRow, ModelSlice, SliceState, StudyState, checksum_of, pack, unpack
+from MyoScarSegLib.scene.study_record import ROLE_STUDY, SavedVentricle, StudyRecord
+from MyoScarSegLib.scene.study_state import BoxRow, ModelSlice, SliceState, StudyState
+from MyoScarSegLib.scene.tissue_segment import ROLE_SEGMENTATION, TissueSegment
+from MyoScarSegLib.scene.translation import _, slice_list
+from MyoScarSegLib.scene.ventricle_segments import VentricleSegments
+from MyoScarSegLib.scene.ventricle_state import VentricleSlice, VentricleState
 from MyoScarSegLib.scene.view_settings import change_view
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import Tissue
 
 _ROLES = {
     ROLE_BOXES,
@@ -32,9 +39,10 @@ _ROLES = {
     ROLE_RESULTS,
     ROLE_PROVENANCE,
     ROLE_STUDY,
+    ROLE_LANDMARKS,
     *ROLE_POINTS.values(),
 }
-_PROMPT_VIEWS = {ROLE_VIEW, *ROLE_POINTS.values()}
+_PROMPT_VIEWS = {ROLE_VIEW, ROLE_LANDMARKS, *ROLE_POINTS.values()}
 
 
 class StudyNodes:
@@ -45,7 +53,8 @@ class StudyNodes:
         study: its voxels and geometry.
         geometry: pixels and world.
         record: settings, provenance, and what the model wrote.
-        boxes, points, segmentation, probability, results: the parts.
+        boxes, points, segmentation, ventricle, landmarks, probability, results: the parts.
+        reader: the time that is spent on the study.
         problem: a sentence on what of a loaded scene could not be used, empty if all could.
     """
 
@@ -61,10 +70,13 @@ class StudyNodes:
         self.study = study
         self.geometry = VolumeGeometry(volume_node, study.file_axes)
         self.record = StudyRecord(volume_node)
+        self.reader = ReaderTime(self.record.reader_s)
         self.boxes = BoxTable(volume_node, self.geometry.shape)
         self.points = PointLists(volume_node, self.geometry)
-        self._touched = touched
+        self._touched, self._follow = touched, follow
         self.segmentation = self.segmentation_in(self.record.segmentation_node)
+        self.ventricle = self._ventricle_in(self.record.segmentation_node)
+        self.landmarks = LandmarkPoints(volume_node, self.geometry)
         kept = node_of(volume_node, ROLE_PROBABILITY)
         if kept is not None:
             lay_like(kept, volume_node)
@@ -74,11 +86,25 @@ class StudyNodes:
         self.problem = ""
         if follow:
             self.segmentation.follow_volume()
+            self.ventricle.follow_volume()
             self.probability.follow_volume()
 
-    def segmentation_in(self, node: Any) -> ScarSegment:
+    def segmentation_in(self, node: Any) -> TissueSegment:
         """The study's scar in this segmentation node, in the study's own one if None."""
-        return ScarSegment(self.volume_node, self.geometry, self.record.tag, node, self._touched)
+        return TissueSegment(self.volume_node, self.geometry, self.record.tag, node, self._touched)
+
+    def _ventricle_in(self, node: Any) -> VentricleSegments:
+        """Its other segments there. Of what happens in the node the scar's segment tells."""
+
+        def make(tissue: Tissue, part: str) -> TissueSegment:
+            return TissueSegment(self.volume_node, self.geometry, f"{self.record.tag} {part}", node, tissue=tissue)
+
+        return VentricleSegments(make)
+
+    @property
+    def masks_version(self) -> tuple[Any, ...]:
+        """Changes whenever voxels of the study's segments may have changed."""
+        return self.segmentation.version, self.ventricle.version
 
     def owns(self, node: Any) -> bool:
         """Whether a node, which may just have been deleted, holds a part of this study."""
@@ -97,12 +123,16 @@ class StudyNodes:
             if role in _PROMPT_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
                 node.SetDisplayVisibility(False)
         self.points.set_visible(True)
+        self.landmarks.set_visible(True)
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
+        self.record.keep_time(self.reader.seconds)
         self.boxes.close()
         self.points.close()
         self.segmentation.close()
+        self.ventricle.close()
+        self.landmarks.close()
 
     # ------------------------------------------------------------------ reading
 
@@ -128,6 +158,8 @@ class StudyNodes:
             proposals=saved.proposals,
             runs=saved.runs,
             failed=failed,
+            ventricle=self._load_ventricle(saved.ventricle, axis),
+            method=saved.method,
         )
         probability, slices = self.probability.read(of_slices), {}
         for k, drawn in self.drawn().items():
@@ -135,7 +167,7 @@ class StudyNodes:
             if k in of_slices and k in probability:
                 kept = of_slices[k]
                 checksum = kept.checksum
-                if axis and checksum == checksum_of(pack(np.flip(unpack(drawn, self.study.slice_shape), axis - 1))):
+                if axis and checksum == checksum_of(self._flipped(drawn, axis - 1)):
                     checksum = checksum_of(drawn)
                 prompts = state.prompts_on(k)
                 uncertain_px = uncertain_pixels(probability[k])
@@ -148,6 +180,24 @@ class StudyNodes:
             self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         return state
 
+    def _load_ventricle(self, saved: SavedVentricle, axis: int | None) -> VentricleState:
+        last, slices = self.geometry.shape[0] - 1, {}
+        for k, drawn in self.ventricle.read().items():
+            proposed = saved.proposed.get(last - k if axis == 0 else k, "")
+            if axis and proposed == checksum_of(*(self._flipped(bits, axis - 1) for bits in drawn.masks[:2])):
+                proposed = checksum_of(*drawn.masks[:2])
+            slices[k] = replace(drawn, proposed=proposed)
+        levels = {last - k: level for k, level in saved.levels.items()} if axis == 0 else saved.levels
+        landmarks = saved.landmarks if axis is None else reversed_landmarks(saved.landmarks, axis, self.geometry.shape[axis])
+        if self.record.grid == grid_of(self.volume_node) and self.landmarks.lies_with_volume:
+            landmarks = self.landmarks.read(landmarks)
+        elif self._follow and landmarks is not None:
+            self.landmarks.write(landmarks)
+        return VentricleState(slices, saved.source, saved.provenance, landmarks, levels)
+
+    def _flipped(self, drawn: bytes, axis: int) -> bytes:
+        return pack(np.flip(unpack(drawn, self.study.slice_shape), axis))
+
     def _reversed(self, box: Box, axis: int) -> Box:
         size = self.geometry.shape[axis]
         if axis == 0:
@@ -159,6 +209,33 @@ class StudyNodes:
     def drawn(self) -> dict[int, bytes]:
         """Every slice of the segment as it is, packed."""
         return {k: pack(mask) for k, mask in enumerate(self.segmentation.mask())}
+
+    def read_masks(self, state: StudyState) -> Iterator[tuple[str, StudyState]]:
+        """What others did to the segments since they said ``state``: for each kind of change its name, and the state after it."""
+        if self.segmentation.existing_segment_id:
+            drawn = self.drawn()
+            changes = {k: replace(state.of(k), drawn=bits) for k, bits in drawn.items() if bits != state.of(k).drawn}
+            if changes:
+                state = state.with_slices(changes)
+                yield _("Edit slices {slices} by hand").format(slices=slice_list(changes)), state
+        elif state.slices:
+            # The segment is gone as a whole. That is no hand edit, which a later run should spare.
+            self.probability.write({}, state.models)
+            state = replace(state, slices={}, runs=(), failed={})
+            yield _("Delete the segmentation"), state
+        known = state.ventricle
+        if self.ventricle.exist:
+            found, shape = self.ventricle.read(), self.study.slice_shape
+            slices = {
+                k: known.of(k).with_masks(found.get(k, VentricleSlice()), shape) for k in known.slices.keys() | found.keys()
+            }
+            after = known.with_slices({k: one for k, one in slices.items() if one is not known.of(k)})
+            if after != known:
+                self.ventricle.write(replace(known, slices=found), after, shape)  # where wall and blood pool overlapped
+                edited = [k for k in after.slices.keys() | known.slices.keys() if after.of(k) is not known.of(k)]
+                yield _("Edit the wall on slices {slices}").format(slices=slice_list(edited)), replace(state, ventricle=after)
+        elif known.slices:
+            yield _("Delete the wall"), replace(state, ventricle=replace(known, slices={}, source="", provenance={}))
 
     def read_prompts(self, state: StudyState) -> StudyState:
         """``state`` with the boxes and points that others have left in the scene; points in the order in which they were placed.
@@ -173,7 +250,10 @@ class StudyNodes:
         known = {_position(point): (n, point) for n, point in enumerate(state.points)}
         placed = [known.get(_position(point), (len(known), point)) for point in self.points.read()]
         points = tuple(point for _n, point in sorted(placed, key=lambda found: found[0]))
-        return state if (boxes, points) == (state.boxes, state.points) else replace(state, boxes=boxes, points=points)
+        landmarks = self.landmarks.read(state.ventricle.landmarks)
+        if (boxes, points, landmarks) == (state.boxes, state.points, state.ventricle.landmarks):
+            return state
+        return replace(state, boxes=boxes, points=points, ventricle=replace(state.ventricle, landmarks=landmarks))
 
     # ------------------------------------------------------------------ writing
 
@@ -195,6 +275,10 @@ class StudyNodes:
             parts.append(lambda state: self.boxes.write(state.boxes))
         if target.points != now.points:
             parts.append(lambda state: self.points.write(state.points))
+        if target.ventricle.slices != now.ventricle.slices:
+            parts.append(lambda state: self._write_ventricle(now, target, state))
+        if target.ventricle.landmarks != now.ventricle.landmarks:
+            parts.append(lambda state: self.landmarks.write(state.ventricle.landmarks))
         if target.view != now.view:
             parts.append(lambda state: change_view(self.volume_node, target.view if state is now else now.view, state.view))
         for number, part in enumerate(parts):
@@ -205,11 +289,16 @@ class StudyNodes:
                     written(now)
                 raise
 
+    def _write_ventricle(self, now: StudyState, target: StudyState, state: StudyState) -> None:
+        before = target if state is now else now
+        self.ventricle.write(before.ventricle, state.ventricle, self.study.slice_shape)
+
     def keep(self, state: StudyState, burden: ScarBurden, within: MassInterval | None, provenance: Mapping[str, str]) -> None:
         """Bring tables, record and folder in step with a state that has been written."""
         if state.slices or self.results.exist:
             self.results.show(burden, within, state.scores, state.edited, provenance)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
+        self.record.keep_time(self.reader.seconds)
         self._folder.collect()
 
     def move_segmentation(self, node: Any, state: StudyState) -> None:
@@ -223,8 +312,13 @@ class StudyNodes:
         if not moved.existing_segment_id:
             moved.write_slices({k: unpack(s.drawn, self.study.slice_shape) for k, s in state.slices.items()})
             self.segmentation.remove_segment()
-        self.segmentation.close()
-        self.segmentation = moved
+        ventricle = self._ventricle_in(node)
+        if not ventricle.exist:
+            ventricle.write(VentricleState(), state.ventricle, self.study.slice_shape)
+            self.ventricle.remove()
+        for part in (self.segmentation, self.ventricle):
+            part.close()
+        self.segmentation, self.ventricle = moved, ventricle
         self.record.save(state, node, grid_of(self.volume_node))
 
 

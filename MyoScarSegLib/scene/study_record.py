@@ -15,6 +15,7 @@ from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR
 from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
 from MyoScarSegLib.scene.study_state import ModelSlice, StudyState
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.ventricle_state import Landmarks, VentricleState
 from MyoScarSegLib.utils.json_fields import Index, Limits, read, to_json
 
 ROLE_STUDY = "study"
@@ -25,6 +26,7 @@ _RECORD = "MyoScarSeg.Record"
 _TAG = "MyoScarSeg.Tag"
 _ORDER = "MyoScarSeg.Order"
 """Parameter: the study with the greatest number is the one that was in hand last."""
+_READER_S = "MyoScarSeg.ReaderSeconds"
 _VERSION = 2
 _Probability = Annotated[float, Limits(above=0, below=1)]
 
@@ -41,6 +43,23 @@ class SavedSlice:
 
 
 @dataclass(frozen=True)
+class SavedVentricle:
+    """The fields of a :class:`VentricleState` without its masks; of the slices the checksum of what was proposed."""
+
+    proposed: Mapping[int, str] = field(default_factory=dict)
+    source: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    landmarks: Landmarks | None = None
+    levels: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, state: VentricleState) -> SavedVentricle:
+        """Of a state."""
+        proposed = {k: one.proposed for k, one in state.slices.items() if one.proposed}
+        return cls(proposed, state.source, state.provenance, state.landmarks, state.levels)
+
+
+@dataclass(frozen=True)
 class SavedStudy:
     """What a scene says of a study: fields of a :class:`StudyState`."""
 
@@ -50,6 +69,8 @@ class SavedStudy:
     proposals: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[Mapping[str, str], ...] = ()
     failed: Mapping[int, str] = field(default_factory=dict)
+    ventricle: SavedVentricle = SavedVentricle()
+    method: str = ""
 
     def __post_init__(self) -> None:
         beyond = sorted(k for k, of_slice in self.slices.items() if of_slice.run >= max(len(self.runs), 1))
@@ -108,15 +129,35 @@ class StudyRecord:
                 node.SetParameter(_ORDER, str(latest + 1))
 
     @property
+    def grid(self) -> str:
+        """How the volume lay when the study was kept; empty if it was not."""
+        return "" if self.existing_node is None else str(self._node.GetParameter(GRID))
+
+    @property
     def segmentation_node(self) -> Any:
         """The segmentation node that the study's scar is in, None if there is none."""
         node = self.existing_node
         return None if node is None else node.GetNodeReference(SEGMENTATION)
 
+    @property
+    def reader_s(self) -> float:
+        """Seconds that readers have spent on the study."""
+        text = "" if self.existing_node is None else self._node.GetParameter(_READER_S)
+        return float(text) if text.isdecimal() else 0.0
+
+    def keep_time(self, reader_s: float) -> None:
+        """Keep how many seconds readers have spent, if there is something to keep of the study."""
+        text = f"{reader_s:.0f}"
+        if self.existing_node is not None and self._node.GetParameter(_READER_S) != text and reader_s >= 1:
+            self._node.SetParameter(_READER_S, text)
+
     def save(self, state: StudyState, segmentation_node: Any, grid: str) -> None:
         """Keep the settings, per slice what the model wrote, and how the volume lies (``grid``)."""
         slices = {k: _saved(model) for k, model in state.models.items()}
-        saved = SavedStudy(state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed)
+        ventricle = SavedVentricle.of(state.ventricle)
+        saved = SavedStudy(
+            state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed, ventricle, state.method
+        )
         text = json.dumps(
             to_json(saved, version=_VERSION), allow_nan=False
         )  # ASCII without line breaks: all ways of saving keep it

@@ -16,8 +16,9 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
-from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
-from MyoScarSegLib.quantification.mass_interval import MassInterval, mass_interval
+from MyoScarSegLib.quantification.burden import ScarBurden
+from MyoScarSegLib.quantification.mass_interval import MassInterval
+from MyoScarSegLib.quantification.measurements import Measurements
 from MyoScarSegLib.result import Result, SliceMasks, check_threshold
 from MyoScarSegLib.scene.attributes import volumes_with
 from MyoScarSegLib.scene.engine_requests import EngineRequests
@@ -25,12 +26,13 @@ from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
 from MyoScarSegLib.scene.probability_volume import check_growth, checked
-from MyoScarSegLib.scene.scar_segment import ScarSegment
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
 from MyoScarSegLib.scene.study_nodes import StudyNodes
+from MyoScarSegLib.scene.study_numbers import StudyNumbers
 from MyoScarSegLib.scene.study_record import ROLE_STUDY
 from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between, prompts_label, same_place
-from MyoScarSegLib.scene.translation import _, slice_list
+from MyoScarSegLib.scene.tissue_segment import TissueSegment
+from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
 
 _log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class StudySession:
         geometry: pixels and world.
         state: boxes, points, masks, settings.
         nodes: the scene's nodes that show and keep the state.
+        numbers: measure a state.
         history: what can be undone; it begins when the session is opened.
         notices: tell each :class:`Change`, and hold a sentence on what went wrong in the last step, and one on what it left out:
             slices kept because the user painted in them, slices that failed.
@@ -92,11 +95,12 @@ class StudySession:
         self.state = self.nodes.load()
         self.history: History[StudyState] = History(size=bytes_between)
         self.pending = PendingMasks()
-        self._measured: tuple[Any, ScarBurden] | None = None
-        self._segment_version: tuple[Any, ...] | None = self.segmentation.version
+        self.numbers = StudyNumbers(self.study, self.geometry)
+        self._masks_version: tuple[Any, ...] | None = self.nodes.masks_version
         if watch:
             self.nodes.boxes.changed.connect(prompts_changed)
             self.nodes.points.changed.connect(prompts_changed)
+            self.nodes.landmarks.changed.connect(prompts_changed)
         # The nodes hold on to what observes them: a session that is dropped without a word would be served for ever.
         weakref.finalize(self, self.nodes.close)
 
@@ -163,7 +167,7 @@ class StudySession:
         return self._requests
 
     @property
-    def segmentation(self) -> ScarSegment:
+    def segmentation(self) -> TissueSegment:
         """The scar's segment; another object after :meth:`use_segmentation`."""
         return self.nodes.segmentation
 
@@ -175,7 +179,7 @@ class StudySession:
     @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
-        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance}
+        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance, "reader_s": f"{self.nodes.reader.seconds:.0f}"}
 
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the scar."""
@@ -184,19 +188,17 @@ class StudySession:
     @property
     def burden(self) -> ScarBurden:
         """Area, volume and mass of the scar; measured once after a change of the masks."""
-        slices = {k: state.drawn for k, state in self.state.slices.items()}
-        if self._measured is None or self._measured[0] != slices:
-            self._measured = slices, scar_burden(self.mask(), self.study.geometry)
-        return self._measured[1]
+        return self.numbers.burden(self.state)
 
     @property
     def mass_interval(self) -> MassInterval | None:
-        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
+        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off."""
+        return self.numbers.mass_interval(self.state)
 
-        Each slice's share is kept with its probabilities, so that this costs next to nothing.
-        """
-        uncertain_g = mass_of_pixels_g(self.state.uncertain_px(self.study.slices), self.study.geometry)
-        return mass_interval(self.burden.mass_g, uncertain_g, self.state.mass_error)
+    @property
+    def measurements(self) -> Measurements:
+        """All numbers of scar burden; measured once after a change."""
+        return self.numbers.measurements(self.state)
 
     def to_result(self) -> Result:
         """The study as the command line's result: probabilities, and the mask as it is."""
@@ -298,8 +300,9 @@ class StudySession:
         return near[-1]
 
     def show_points(self, visible: bool) -> None:
-        """Show or hide all points, without a change to them."""
+        """Show or hide all points and landmarks, without a change to them."""
         self.nodes.points.set_visible(visible)
+        self.nodes.landmarks.set_visible(visible)
 
     # ------------------------------------------------------------------ settings, clear, undo
 
@@ -352,7 +355,7 @@ class StudySession:
         if node is None or node is not self.segmentation.existing_node:
             with self._busy_writing():
                 self.nodes.move_segmentation(node, self.state)
-            self._segment_version = None
+            self._masks_version = None
             self._deleted = True  # the masks that come with the node are not to be segmented again
             self.refresh()
             self.notices.tell(Change.MASK, Change.STATUS)
@@ -487,7 +490,7 @@ class StudySession:
         with self._busy_writing():
             if self.state.models and self.nodes.probability.node is None:
                 self.nodes.probability.write(self.state.models, ())
-            self._read_segment()
+            self._read_masks()
             drawn = self.state
             self.state = self.nodes.read_prompts(drawn)
             if self.state is not drawn:
@@ -503,26 +506,17 @@ class StudySession:
         if not deleted and self._requests is not None:
             self._requests.update_masks()
 
-    def _read_segment(self) -> None:
-        version = self.segmentation.version
-        if version == self._segment_version:
+    def _read_masks(self) -> None:
+        if self.nodes.masks_version == self._masks_version:
             return
-        self._segment_version = version
-        before = self.state
-        if version:
-            drawn = self.nodes.drawn()
-            changes = {k: replace(before.of(k), drawn=bits) for k, bits in drawn.items() if bits != before.of(k).drawn}
-            if changes:
-                self.state = before.with_slices(changes)
-                self.history.push(_("Edit slices {slices} by hand").format(slices=slice_list(changes)), before, self.state)
-        elif before.slices:
-            # The segment is gone as a whole. That is no hand edit, which a later run should spare.
-            self.state = replace(before, slices={}, runs=(), failed={})
-            self.nodes.probability.write({}, before.models)
-            self.history.push(_("Delete the segmentation"), before, self.state)
+        for label, after in self.nodes.read_masks(self.state):
+            self.history.push(label, self.state, after)
+            self.state = after
+        self._masks_version = self.nodes.masks_version
 
     def _on_touched(self) -> None:
         if not self._writing:
+            self.nodes.reader.sign()
             self._touched = True
             self._wake()
 
@@ -569,6 +563,11 @@ class StudySession:
         if segment and self._requests is not None:
             self._requests.update_masks()
 
+    def change(self, label: str, to: Callable[[StudyState], StudyState], *, with_latest: bool = False) -> None:
+        """Make the study what ``to`` makes of its state, as a step that asks for no mask; see :meth:`step`."""
+        with self.step(label, segment=False, with_latest=with_latest):
+            self._become(to(self.state))
+
     def _become(self, target: StudyState) -> None:
         """Make the scene say what ``target`` says."""
         self.nodes.write(self.state, target)
@@ -601,7 +600,7 @@ class StudySession:
                     _log.exception("A step failed, and what it had changed could not all be put back")
                 raise
             finally:
-                self._segment_version = self.segmentation.version
+                self._masks_version = self.nodes.masks_version
 
     def _tell(self, before: StudyState) -> None:
         """Emit what differs between a state and the one of now."""
@@ -612,6 +611,8 @@ class StudySession:
             self.notices.tell(Change.POINTS)
         if now.slices != before.slices:
             self.notices.tell(Change.MASK)
+        if now.ventricle != before.ventricle:
+            self.notices.tell(Change.VENTRICLE)
         if (now.threshold, now.growth_mm) != (before.threshold, before.growth_mm):
             self.notices.tell(Change.SETTINGS)
         self.notices.tell(Change.HISTORY, Change.STATUS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,8 +13,10 @@ from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.quantification.mass_interval import MassError, uncertain_pixels
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR, mask_of
+from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 from MyoScarSegLib.scene.slice_prompts import NO_PROMPTS, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.ventricle_state import VentricleState
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.view_settings import ViewSettings
@@ -99,6 +100,8 @@ class StudyState:
         proposals: provenance of the proposed boxes.
         runs: provenance of each run of the segmenter that a slice's mask is of.
         failed: slice index to reason, for slices on which the latest run failed.
+        ventricle: wall, blood pool, no-reflow and landmarks.
+        method: the reference method whose masks were taken over; empty if none were.
     """
 
     boxes: tuple[BoxRow, ...] = ()
@@ -110,6 +113,8 @@ class StudyState:
     proposals: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[Mapping[str, str], ...] = ()
     failed: Mapping[int, str] = field(default_factory=dict)
+    ventricle: VentricleState = field(default_factory=VentricleState)
+    method: str = ""
 
     def of(self, k: int) -> SliceState:
         """The state of a slice."""
@@ -167,6 +172,10 @@ class StudyState:
             found[key] = "; ".join({run[key]: None for run in used if key in run})
         found |= {MASS_ERROR: error.text()} if error.known else {}
         found["threshold"], found["growth_mm"] = f"{self.threshold:g}", f"{self.growth_mm:g}"
+        for key, value in self.ventricle.provenance.items():
+            found.setdefault(key, value)
+        if self.method:
+            found["method"] = self.method
         if self.edited:
             found["edited_slices"] = " ".join(str(k) for k in self.edited)
         return found
@@ -302,10 +311,16 @@ class StudyState:
         }
         return self.with_slices(changes, threshold=threshold, growth_mm=growth_mm)
 
+    def with_method(self, mask: np.ndarray, method: str) -> StudyState:
+        """The state with a reference method's mask, bool ``[k, row, column]``, in place of what is drawn: it counts as edited."""
+        changes = {k: replace(self.of(k), drawn=pack(one)) for k, one in enumerate(mask)}
+        return self.with_slices(changes, method=method)
+
     def cleared(self) -> StudyState:
         """The state without boxes, points and the model's masks; slices that the user edited stay as they are."""
         slices = {k: SliceState(s.drawn) for k, s in self.slices.items() if s.edited and s.drawn}
-        return replace(self, boxes=(), points=(), slices=slices, proposals={}, runs=(), failed={})
+        ventricle = self.ventricle.cleared()
+        return replace(self, boxes=(), points=(), slices=slices, proposals={}, runs=(), failed={}, ventricle=ventricle)
 
 
 def _in_order(rows: Iterable[BoxRow]) -> list[int]:
@@ -355,29 +370,14 @@ def same_place(one: Point, other: Point) -> bool:
 
 
 def prompts_label(before: StudyState, after: StudyState) -> str:
-    """What somebody did who changed boxes or points in the scene."""
+    """What somebody did who changed boxes, points or landmarks in the scene."""
+    if before.ventricle.landmarks != after.ventricle.landmarks:
+        return _("Move an insertion point") if after.ventricle.landmarks else _("Delete the insertion points")
     if before.points != after.points:
         more = len(after.points) - len(before.points)
         return _("Add a point") if more > 0 else _("Remove a point") if more < 0 else _("Move a point")
     more = len(after.boxes) - len(before.boxes)
     return _("Add a box") if more > 0 else _("Delete a box") if more < 0 else _("Change a box")
-
-
-def pack(mask: np.ndarray) -> bytes:
-    """A bool mask ``[row, column]`` as bytes; none if it is empty."""
-    return np.packbits(mask).tobytes() if mask.any() else b""
-
-
-def unpack(drawn: bytes, shape: tuple[int, int]) -> np.ndarray:
-    """The mask that :func:`pack` made bytes of."""
-    if not drawn:
-        return np.zeros(shape, dtype=bool)
-    return np.unpackbits(np.frombuffer(drawn, dtype=np.uint8), count=shape[0] * shape[1]).reshape(shape).astype(bool)
-
-
-def checksum_of(drawn: bytes) -> str:
-    """A short text that is the same for equal masks only."""
-    return hashlib.blake2b(drawn, digest_size=12).hexdigest()
 
 
 _NO_PIXELS = checksum_of(b"")
@@ -393,4 +393,6 @@ def bytes_between(before: StudyState, after: StudyState) -> int:
         cost += len(old.drawn) + len(new.drawn)
         if old.model is not None and (new.model is None or new.model.probability is not old.model.probability):
             cost += old.model.probability.nbytes
-    return cost
+    walls = before.ventricle.slices, after.ventricle.slices
+    changed = [(walls[0].get(k), walls[1].get(k)) for k in walls[0].keys() | walls[1].keys()]
+    return cost + sum(len(b"".join(one.masks)) for pair in changed if pair[0] is not pair[1] for one in pair if one is not None)

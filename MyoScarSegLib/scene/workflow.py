@@ -203,6 +203,7 @@ class Workflow:
             self.notices.say(error=self.why_not("segment"))
             return None
         self.session.notices.begin_step()
+        self.session.nodes.reader.sign()
         try:
             return verb(self.session, *args, **kwargs)
         except MyoScarSegError as error:
@@ -285,6 +286,7 @@ class Workflow:
             self.views.close(hide=hide)
         self._displayed = self._volume_events = self.views = None
         if session is not None:
+            session.nodes.record.keep_time(session.nodes.reader.seconds)
             if hide:
                 session.show_points(False)
             session.detach(why)
@@ -357,6 +359,7 @@ class Workflow:
 
     def _on_displayed(self, k: int) -> None:
         if self.session is not None:
+            self.session.nodes.reader.sign()
             self.engine.prefer(self.session.study, k)
         self.notices.tell(Change.SLICE)
 

@@ -12,10 +12,13 @@ from MyoScarSegLib.utils.resources import resources_folder
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.advanced_section import AdvancedSection
 from MyoScarSegLib.widgets.boxes_section import BoxesSection
+from MyoScarSegLib.widgets.burden_section import BurdenSection
+from MyoScarSegLib.widgets.methods_section import MethodsSection
 from MyoScarSegLib.widgets.mouse import Mouse
 from MyoScarSegLib.widgets.numbers_section import NumbersSection
 from MyoScarSegLib.widgets.packages import Packages
 from MyoScarSegLib.widgets.panel_settings import VIEW_WIDGETS, ViewSettings, fill_form, on_edit, read_form
+from MyoScarSegLib.widgets.picture_section import PictureSection
 from MyoScarSegLib.widgets.scar_section import ScarSection
 from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_section import SegmentStatus
@@ -32,7 +35,7 @@ _ICONS = {
 }  # fmt: skip
 _SMALL = (
     "reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel", "volumeCaption",
-    "massCaption",
+    "massCaption", "examLabel", "wallLabel", "missingLabel", "methodLabel", "levelLabel",
 )  # fmt: skip
 _CONFIDENCE_PX = 74
 
@@ -45,7 +48,7 @@ class SegmentTab(Tab):
         shortcuts: the keys.
         active: whether keys and mouse are ours.
         view: how it shows and answers, as the user wants it.
-        status, study, boxes, scar, numbers, advanced: its sections.
+        status, study, boxes, scar, numbers, burden, methods, picture, advanced: its sections.
     """
 
     workflow: Workflow
@@ -62,13 +65,17 @@ class SegmentTab(Tab):
         self.boxes = BoxesSection(self)
         self.scar = ScarSection(self)
         self.numbers = NumbersSection(self)
+        self.burden = BurdenSection(self)
+        self.methods = MethodsSection(self)
+        self.picture = PictureSection(self)
         self.advanced = AdvancedSection(self)
         self.boxes.show_confidence()
         fill_form(self.ui, VIEW_WIDGETS, self.view)
         on_edit(self.ui, VIEW_WIDGETS, self._view_edited)
-        self.sections = (self.status, self.study, self.boxes, self.scar, self.numbers, self.advanced)
+        of_burden = (self.burden, self.methods, self.picture)
+        self.sections = (self.status, self.study, self.boxes, self.scar, self.numbers, *of_burden, self.advanced)
         self.shortcuts = Shortcuts(self)
-        self.restore_collapsed("study", "boxes", "scar", "numbers", "advanced", closed=("advanced",))
+        self.restore_collapsed("study", "boxes", "scar", "numbers", "burden", "advanced", closed=("advanced",))
         self._apply_view()
         self.flush()
 
@@ -126,10 +133,12 @@ class SegmentTab(Tab):
         for label in (ui.volumeMlLabel, ui.massLabel):
             label.styleSheet = "font-size: 20pt; font-weight: 600;"
         ui.encodedBar.styleSheet = style.THIN_BAR
-        for table in (ui.boxTable, ui.sliceTable):
+        for table in (ui.boxTable, ui.sliceTable, ui.burdenTable, ui.segmentTable, ui.methodTable):
             style.set_table_style(table)
         header = ui.boxTable.horizontalHeader()
         header.setSectionResizeMode(1, qt.QHeaderView.Interactive)
         header.resizeSection(1, _CONFIDENCE_PX)  # the state, in words, has the rest
         header.setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
         style.align_right(ui.sliceTable, range(1, ui.sliceTable.columnCount - 1))
+        style.align_right(ui.segmentTable, range(2, 5))
+        style.align_right(ui.methodTable, range(1, 4))

@@ -10,9 +10,9 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene import attributes
-from MyoScarSegLib.scene.scar_segment import ScarSegment
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.workflow import Workflow
 from Testing.support.session_factory import add_transform, add_volume, blob, random_matrix
 
@@ -177,8 +177,8 @@ def test_a_slider_writes_only_slices_whose_pixels_change_and_the_surface_follows
     node, kind = workflow.session.segmentation.node, "Closed surface"
     node.CreateClosedSurfaceRepresentation()
     shown = node.GetSegmentation().ContainsRepresentation
-    write = ScarSegment.write_slices
-    monkeypatch.setattr(ScarSegment, "write_slices", lambda self, masks: written.append(sorted(masks)) or write(self, masks))
+    write = TissueSegment.write_slices
+    monkeypatch.setattr(TissueSegment, "write_slices", lambda self, masks: written.append(sorted(masks)) or write(self, masks))
     workflow.session.set_threshold(0.75)
     assert written == [[2]] and shown(kind), "one value alone is shown at once"
     for threshold in (0.9, 0.96, 0.985):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.scene.scar_segment import TERMINOLOGY, ScarSegment
+from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from MyoScarSegLib.study.tissue import SCAR
 from Testing.support.session_factory import add_transform, add_volume, random_matrix
 
 slicer = pytest.importorskip("slicer")
@@ -21,8 +22,8 @@ def volume(scene):
 
 
 @pytest.fixture
-def scar(volume) -> ScarSegment:
-    return ScarSegment(volume, VolumeGeometry(volume), "study-a")
+def scar(volume) -> TissueSegment:
+    return TissueSegment(volume, VolumeGeometry(volume), "study-a")
 
 
 def some_mask(seed: int = 0, shape: tuple[int, int] = SHAPE[1:]) -> np.ndarray:
@@ -54,7 +55,7 @@ def test_segment_says_what_it_is(scar, volume):
     scar.write_slices({2: some_mask()})
     segment = scar.node.GetSegmentation().GetSegment(scar.segment_id)
     assert segment.GetName() == "Scar"
-    assert segment.GetTerminology() == TERMINOLOGY
+    assert segment.GetTerminology() == SCAR.terminology
     assert scar.node.GetNodeReference("referenceImageGeometryRef") is volume
     assert scar.node.GetDisplayNode() is not None
 
@@ -70,7 +71,7 @@ def test_slices_land_on_their_voxels_at_any_angle(scene, seed):
     if seed % 3:
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed + 50).GetID())
     geometry = VolumeGeometry(volume, axes)
-    scar = ScarSegment(volume, geometry, "t")
+    scar = TissueSegment(volume, geometry, "t")
     wanted = np.zeros(geometry.shape, dtype=bool)
     for k in rng.choice(geometry.shape[0], 3, replace=False):
         wanted[k] = some_mask(seed, geometry.shape[1:])
@@ -105,7 +106,7 @@ def test_other_segments_of_the_node_stay(scene, volume, overlapping):
     if not overlapping:
         myocardium &= ~pool
     node = user_segmentation(scene, volume, Myocardium=myocardium, Pool=pool)
-    scar = ScarSegment(volume, VolumeGeometry(volume), "t", node)
+    scar = TissueSegment(volume, VolumeGeometry(volume), "t", node)
     for seed in range(3):
         scar.write_slices({k: some_mask(seed + k) for k in range(seed, 6)})
     assert np.array_equal(as_slicer_sees_it(volume, node, "Myocardium"), myocardium)
@@ -118,7 +119,7 @@ def test_segment_that_shares_a_label_map_is_written_alone(scene, volume):
     left = np.zeros(SHAPE, dtype=bool)
     left[:, :, :10] = True
     node = user_segmentation(scene, volume, Left=left)
-    scar = ScarSegment(volume, VolumeGeometry(volume), "t", node)
+    scar = TissueSegment(volume, VolumeGeometry(volume), "t", node)
     scar.write_slices({k: ~left[k] for k in range(6)})
     node.GetSegmentation().CollapseBinaryLabelmaps(False)
     assert node.GetSegmentation().GetNumberOfLayers() == 1
@@ -136,7 +137,7 @@ def test_segment_that_shares_a_label_map_is_written_alone(scene, volume):
 def test_surfaces_that_are_shown_follow(scene, volume):
     node = user_segmentation(scene, volume, Lv=np.pad(np.ones((4, 10, 10), dtype=bool), ((1, 1), (5, 5), (7, 7))))
     node.CreateClosedSurfaceRepresentation()
-    scar = ScarSegment(volume, VolumeGeometry(volume), "t", node)
+    scar = TissueSegment(volume, VolumeGeometry(volume), "t", node)
     scar.write_slices({2: np.pad(np.ones((8, 8), dtype=bool), ((6, 6), (8, 8)))})
     for segment_id in ("Lv", scar.segment_id):
         assert node.GetSegmentation().GetSegment(segment_id).GetRepresentation("Closed surface").GetNumberOfPoints() > 50
@@ -146,7 +147,7 @@ def test_users_own_segment_of_the_same_name_is_not_ours(scene, volume):
     manual = np.zeros(SHAPE, dtype=bool)
     manual[3, 5:9, 5:9] = True
     node = user_segmentation(scene, volume, Scar=manual)
-    scar = ScarSegment(volume, VolumeGeometry(volume), "t", node)
+    scar = TissueSegment(volume, VolumeGeometry(volume), "t", node)
     assert not scar.mask().any()
     scar.write_slices({3: some_mask()})
     assert np.array_equal(as_slicer_sees_it(volume, node, "Scar"), manual)
@@ -155,7 +156,7 @@ def test_users_own_segment_of_the_same_name_is_not_ours(scene, volume):
 
 def test_two_studies_may_share_a_node(scene, volume):
     node = user_segmentation(scene, volume)
-    one, other = (ScarSegment(volume, VolumeGeometry(volume), tag, node) for tag in ("a", "b"))
+    one, other = (TissueSegment(volume, VolumeGeometry(volume), tag, node) for tag in ("a", "b"))
     one.write_slices({1: some_mask(1)})
     other.write_slices({1: some_mask(2)})
     assert np.array_equal(one.mask()[1], some_mask(1))
@@ -227,7 +228,7 @@ def test_part_of_the_volumes_grid_is_the_volumes_grid(scene, volume, scar):
     part = add_volume(scene, (4, 10, 12), matrix)
     node = user_segmentation(scene, part, Lv=np.ones((4, 10, 12), dtype=bool))
     scar.check(node)
-    moved = ScarSegment(volume, VolumeGeometry(volume), "t", node)
+    moved = TissueSegment(volume, VolumeGeometry(volume), "t", node)
     moved.write_slices({0: some_mask(1), 5: some_mask(2)})
     assert np.array_equal(moved.mask()[0], some_mask(1)) and np.array_equal(moved.mask()[5], some_mask(2))
     assert np.array_equal(as_slicer_sees_it(part, node, "Lv"), np.ones((4, 10, 12), dtype=bool))
@@ -236,7 +237,7 @@ def test_part_of_the_volumes_grid_is_the_volumes_grid(scene, volume, scar):
 def test_segmentation_under_another_linear_transform_is_written_in_its_own_coordinates(scene, volume):
     volume.SetAndObserveTransformNodeID(add_transform(scene, 3).GetID())
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "World")
-    scar = ScarSegment(volume, VolumeGeometry(volume), "t", node)
+    scar = TissueSegment(volume, VolumeGeometry(volume), "t", node)
     scar.write_slices({2: some_mask(1)})
     assert node.GetTransformNodeID() is None
     assert np.array_equal(scar.mask()[2], some_mask(1))

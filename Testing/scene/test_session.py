@@ -581,13 +581,13 @@ def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
 
 
 def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkeypatch):
-    from MyoScarSegLib.scene import study_session
+    from MyoScarSegLib.scene import study_numbers
 
     number = session.add_box(BOX)
     session.apply_masks(masks(1, 2, 3))
     measured, written = [], []
-    measure, write = study_session.scar_burden, type(session.segmentation).write_slices
-    monkeypatch.setattr(study_session, "scar_burden", lambda *given: measured.append(1) or measure(*given))
+    measure, write = study_numbers.scar_burden, type(session.segmentation).write_slices
+    monkeypatch.setattr(study_numbers, "scar_burden", lambda *given: measured.append(1) or measure(*given))
     monkeypatch.setattr(
         type(session.segmentation), "write_slices", lambda self, given: written.append(sorted(given)) or write(self, given)
     )

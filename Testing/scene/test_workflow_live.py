@@ -9,8 +9,9 @@ import pytest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.guidance import Situation, next_step
+from MyoScarSegLib.scene.packed_masks import pack
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts, prompts_by_slice
-from MyoScarSegLib.scene.study_state import BoxRow, SliceState, StudyState, pack
+from MyoScarSegLib.scene.study_state import BoxRow, SliceState, StudyState
 from MyoScarSegLib.scene.translation import set_translator, slice_list
 
 

@@ -11,7 +11,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.scene.box_views import COLORS
-from MyoScarSegLib.scene.scar_segment import COLOR as SCAR_COLOR
+from MyoScarSegLib.study.tissue import SCAR
 
 
 def draw_slice(
@@ -49,7 +49,7 @@ def draw_slice(
     renderer.AddViewProp(_image(np.repeat(grey[..., None], 3, axis=2), column_mm, row_mm, 0.0))
     mask = session.mask()[k]
     if mask.any():
-        red, green, blue = (round(255 * part) for part in SCAR_COLOR)
+        red, green, blue = (round(255 * part) for part in SCAR.color)
         fill = np.zeros((rows, columns, 4), dtype=np.uint8)
         fill[mask] = (red, green, blue, 95)
         renderer.AddViewProp(_image(fill, column_mm, row_mm, 0.1))
@@ -113,7 +113,7 @@ def _outline(mask: np.ndarray, column_mm: float, row_mm: float) -> Any:
         line(column, row, column + 1, row)
     for row, column in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):
         line(column, row, column, row + 1)
-    return _lines(points, lines, SCAR_COLOR, 2.0)
+    return _lines(points, lines, SCAR.color, 2.0)
 
 
 def _box(box: Box, column_mm: float, row_mm: float, rows: int, selected: bool) -> list[Any]:

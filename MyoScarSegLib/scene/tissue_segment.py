@@ -1,4 +1,4 @@
-"""The segment "Scar" of a study: made, read and written slice by slice, beside whatever else its segmentation node holds."""
+"""The segment of one tissue of a study: made, read and written slice by slice, beside whatever else its node holds."""
 
 from __future__ import annotations
 
@@ -15,29 +15,27 @@ from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
-from MyoScarSegLib.study.tissue import SCAR
+from MyoScarSegLib.study.tissue import SCAR, Tissue
 
 ROLE_SEGMENTATION = "segmentation"
-SEGMENT_NAME = SCAR.name
 SEGMENT_TAG = "MyoScarSeg.Segment"
-COLOR = SCAR.color
-TERMINOLOGY = SCAR.terminology
 _BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 _SAME_GRID_VOXELS = 1e-2
 """Farthest that two grids' voxels may lie apart and still be one grid; files round matrices to about 1e-6."""
 
 
-class ScarSegment:
+class TissueSegment:
     """One segment of a segmentation node, as boolean slices of the study.
 
     Only this segment is ever changed. The node is the study's own, made when it is first needed, or one that the user chose;
     then its other segments stay as they are, overlapping ones and those that share a label map with ours as well.
 
     Attributes:
-        volume_node: whose scar it is.
+        volume_node: whose tissue it is.
         geometry: of that volume.
         tag: of our segment.
+        tissue: that it shows.
         last_node: the node that was last used, also after it was deleted.
         surface_rests: whether the surfaces, which take long, are to be made by :meth:`make_surface` and not at each write.
     """
@@ -49,6 +47,7 @@ class ScarSegment:
         tag: str,
         node: Any = None,
         touched: Callable[[], None] | None = None,
+        tissue: Tissue = SCAR,
     ) -> None:
         """
         Args:
@@ -57,10 +56,12 @@ class ScarSegment:
             tag: by which our segment is known, also after its node was saved and loaded: unlike that of other studies.
             node: segmentation node that was chosen before; the study's own one if None.
             touched: called when anything of the node was changed, by whomever; :attr:`version` says whether it was our voxels.
+            tissue: name, color and code of the segment.
         """
         self.volume_node = volume_node
         self.geometry = geometry
         self.tag = tag
+        self.tissue = tissue
         self.last_node = node
         self.surface_rests = self._surface_due = False
         self._touched = touched
@@ -79,7 +80,7 @@ class ScarSegment:
             node = self.last_node = self._make_node()
             self._use(node)
         if node.GetSegmentation().GetSegment(self._segment_id) is None:
-            self._segment_id = self._find_segment(node) or _make_segment(node, self.tag)
+            self._segment_id = self._find_segment(node) or _make_segment(node, self.tag, self.tissue)
         return node
 
     @property
@@ -384,15 +385,15 @@ def _between(of_volume: Any, of_node: Any) -> Any:
     return general
 
 
-def _make_segment(node: Any, tag: str) -> str:
-    """A new, empty scar segment. If there is one named like it, that is not ours, and stays."""
+def _make_segment(node: Any, tag: str, tissue: Tissue) -> str:
+    """A new, empty segment. If there is one named like it, that is not ours, and stays."""
     segmentation = node.GetSegmentation()
     taken = {segmentation.GetSegment(segment_id).GetName() for segment_id in segmentation.GetSegmentIDs()}
-    names = [SEGMENT_NAME, *(f"{SEGMENT_NAME} {number}" for number in range(2, len(taken) + 3))]
+    names = [tissue.name, *(f"{tissue.name} {number}" for number in range(2, len(taken) + 3))]
     name = next(name for name in names if name not in taken)
-    segment_id = segmentation.AddEmptySegment("", name, COLOR)
+    segment_id = segmentation.AddEmptySegment("", name, tissue.color)
     segment = segmentation.GetSegment(segment_id)
-    segment.SetTerminology(TERMINOLOGY)
+    segment.SetTerminology(tissue.terminology)
     segment.SetTag(SEGMENT_TAG, tag)
     return str(segment_id)
 

@@ -1,0 +1,59 @@
+"""Whose exam a volume is, as the scene says: shown to the reader, and printed only where he asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+
+_PARTS = {
+    "name": "GetDICOMPatientNameAttributeName",
+    "number": "GetDICOMPatientIDAttributeName",
+    "birth_date": "GetDICOMPatientBirthDateAttributeName",
+    "study_date": "GetDICOMStudyDateAttributeName",
+}
+_PATIENT = "Patient"
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The exam of a volume; texts are empty where the scene does not say them.
+
+    Attributes:
+        name, number, birth_date: of the patient.
+        study_date: of the exam.
+        series: what the chosen volume is called.
+    """
+
+    name: str = ""
+    number: str = ""
+    birth_date: str = ""
+    study_date: str = ""
+    series: str = ""
+
+    @property
+    def line(self) -> str:
+        """All of it in a line."""
+        return " · ".join(part for part in (self.name, self.number, self.study_date, self.series) if part)
+
+
+def exam_of(volume_node: Any) -> Exam:
+    """What the folders of the scene that a volume lies in say of its patient and study, as Slicer's DICOM import makes them."""
+    found: dict[str, str] = {}
+    scene = volume_node.GetScene()
+    tree = None if scene is None else slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if tree is not None:
+        constants = slicer.vtkMRMLSubjectHierarchyConstants
+        names = {part: getattr(constants, getter)() for part, getter in _PARTS.items() if hasattr(constants, getter)}
+        item, top = tree.GetItemByDataNode(volume_node), tree.GetSceneItemID()
+        while item not in (tree.GetInvalidItemID(), top):
+            for part, attribute in names.items():
+                found[part] = found.get(part) or str(tree.GetItemAttribute(item, attribute) or "")
+            if tree.GetItemLevel(item) == _PATIENT:
+                found["name"] = found.get("name", "") or str(tree.GetItemName(item))
+            item = tree.GetItemParent(item)
+    date = found.get("study_date", "")
+    if len(date) == 8 and date.isdecimal():
+        found["study_date"] = f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    return Exam(**found, series=str(volume_node.GetName()))

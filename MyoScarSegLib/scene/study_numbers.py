@@ -1,0 +1,150 @@
+"""The numbers of a study, measured once after each change of what they are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.quantification.aha import InsertionPoints
+from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
+from MyoScarSegLib.quantification.mass_interval import MassInterval, mass_interval
+from MyoScarSegLib.result import mask_of
+from MyoScarSegLib.scene.study_state import StudyState
+from MyoScarSegLib.scene.ventricle_state import NO_LEVEL, Landmarks
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from MyoScarSegLib.study.study import Study
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.quantification.measurements import Measurements
+    from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
+
+RAS_LPS = np.array([-1.0, -1.0, 1.0])
+"""Factors between the scene's world and that of files."""
+
+
+class StudyNumbers:
+    """Measures a state of a study; that of the last one is kept."""
+
+    def __init__(self, study: Study, geometry: VolumeGeometry) -> None:
+        """
+        Args:
+            study: its voxels.
+            geometry: pixels and world.
+        """
+        self._study = study
+        self._geometry = geometry
+        self._burden: tuple[Any, ScarBurden] | None = None
+        self._measured: tuple[Any, Measurements] | None = None
+        self._methods: tuple[Any, dict[str, ReferenceMask]] | None = None
+
+    def burden(self, state: StudyState) -> ScarBurden:
+        """Area, volume and mass of the scar."""
+        slices = _drawn(state)
+        if self._burden is None or self._burden[0] != slices:
+            self._burden = slices, scar_burden(state.masks(self._geometry.shape), self._study.geometry)
+        return self._burden[1]
+
+    def mass_interval(self, state: StudyState) -> MassInterval | None:
+        """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
+
+        Each slice's share is kept with its probabilities, so that this costs next to nothing.
+        """
+        uncertain_g = mass_of_pixels_g(state.uncertain_px(self._study.slices), self._study.geometry)
+        return mass_interval(self.burden(state).mass_g, uncertain_g, state.mass_error)
+
+    def measurements(self, state: StudyState) -> Measurements:
+        """All numbers of scar burden, those that need a wall as far as there is one."""
+        from MyoScarSegLib.quantification.measurements import measure
+
+        interval = self.mass_interval(state)
+        key = _drawn(state), state.ventricle, interval
+        if self._measured is None or self._measured[0] != key:
+            shape, wall = self._geometry.shape, state.ventricle.ventricle(self._geometry.shape)
+            self._measured = (
+                key,
+                measure(
+                    state.masks(shape),
+                    self._study.geometry,
+                    ventricle=wall,
+                    no_reflow=state.ventricle.no_reflow(shape),
+                    insertions=insertion_points(self._geometry, state.ventricle.landmarks),
+                    levels=self.levels(state),
+                    voxels=self._study.voxels,
+                    interval=interval,
+                ),
+            )
+        return self._measured[1]
+
+    def methods(self, state: StudyState, *, specks_px: int, fill_no_reflow: bool) -> dict[str, ReferenceMask]:
+        """What the reference methods find in the wall; nothing without one. See
+        :func:`~MyoScarSegLib.quantification.reference.reference_masks`."""
+        from MyoScarSegLib.quantification.reference import reference_masks
+
+        shape = self._geometry.shape
+        wall = state.ventricle.ventricle(shape)
+        if wall is None:
+            return {}
+        scar = state.masks(shape)
+        key = state.ventricle.slices, bool(scar.any()), specks_px, fill_no_reflow
+        if self._methods is None or self._methods[0] != key:
+            self._methods = (
+                key,
+                reference_masks(
+                    self._study.voxels,
+                    wall.myocardium,
+                    wall.cavity,
+                    scar=scar,
+                    no_reflow=state.ventricle.no_reflow(shape),
+                    specks_px=specks_px,
+                    fill_no_reflow=fill_no_reflow,
+                ),
+            )
+        return self._methods[1]
+
+    def method_rows(self, state: StudyState, found: dict[str, ReferenceMask]) -> tuple[ReferenceRow, ...]:
+        """The numbers of :meth:`methods`, compared with the scar as it is; with the model's where a method's was taken over."""
+        from MyoScarSegLib.quantification.reference import reference_table
+
+        shape = self._geometry.shape
+        wall = state.ventricle.ventricle(shape)
+        if wall is None or not found:
+            return ()
+        mask = state.masks(shape)
+        if state.method and state.models:
+            spacing = self._study.geometry.pixel_spacing_mm
+            mask = np.zeros(shape, dtype=bool)
+            for k, model in state.models.items():
+                mask[k] = mask_of(model.probability, state.threshold, state.growth_mm, spacing)
+        return reference_table(found, self._study.geometry, wall.myocardium, mask)
+
+    def levels(self, state: StudyState) -> dict[int, Any] | None:
+        """Levels of the slices by the rules, with those that the reader has set; None if he has set none."""
+        wall = state.ventricle.ventricle(self._geometry.shape)
+        if not state.ventricle.levels or wall is None or self._study.geometry.spacing_mm is None:
+            return None
+        from MyoScarSegLib.quantification.aha import levels_of
+        from MyoScarSegLib.quantification.planes import Planes
+
+        by_rules = levels_of(wall, Planes.of(self._study.geometry, self._study.slices))
+        return {k: level for k, level in {**by_rules, **state.ventricle.levels}.items() if level != NO_LEVEL}
+
+
+def insertion_points(geometry: VolumeGeometry, landmarks: Landmarks | None) -> InsertionPoints | None:
+    """Landmarks as points of the world."""
+    if landmarks is None:
+        return None
+    ras = geometry.to_world(np.array([landmarks.anterior, landmarks.inferior]))
+    anterior, inferior = ((float(x), float(y), float(z)) for x, y, z in ras * RAS_LPS)
+    return InsertionPoints(anterior, inferior, landmarks.source)
+
+
+def landmarks_of(geometry: VolumeGeometry, points: InsertionPoints) -> Landmarks:
+    """Points of the world as landmarks of a study."""
+    places = geometry.from_world(np.array([points.anterior_mm, points.inferior_mm]) * RAS_LPS)
+    anterior, inferior = ((float(x), float(y), float(k)) for x, y, k in places)
+    return Landmarks(anterior, inferior, points.source)
+
+
+def _drawn(state: StudyState) -> dict[int, bytes]:
+    return {k: one.drawn for k, one in state.slices.items()}

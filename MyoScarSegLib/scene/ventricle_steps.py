@@ -1,0 +1,115 @@
+"""What can be done with a study's left ventricle, and with its scar by methods that need one: each is one undo entry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.errors import SceneError, StudyError
+from MyoScarSegLib.result import ProposedVentricle
+from MyoScarSegLib.scene.drawn_walls import curves_of_scene, labels_of_node
+from MyoScarSegLib.scene.study_numbers import landmarks_of
+from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks, VentricleState
+from MyoScarSegLib.study.tissue import NO_REFLOW
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.scene.study_session import StudySession
+
+
+def apply_ventricle(session: StudySession, found: ProposedVentricle, *, with_latest: bool = False) -> list[int]:
+    """Show the wall that a model proposed, and propose the insertion points with it.
+
+    Args:
+        session: of the study.
+        found: what was proposed.
+        with_latest: it belongs to the latest action, and is undone together with it.
+
+    Returns:
+        The slices that were left as they are, because their wall is the reader's.
+    """
+    kept = session.state.ventricle.edited
+    session.change(
+        _("Propose the wall"),
+        lambda state: replace(state, ventricle=_with_landmarks(session, state.ventricle.proposed(found, found.provenance))),
+        with_latest=with_latest,
+    )
+    return kept
+
+
+def take_wall(session: StudySession, node: Any) -> None:
+    """Take the wall of a segmentation or a label map, with blood pool and no-reflow, in place of the one that is there.
+
+    Raises:
+        SceneError: it has none, or it is the study's own.
+        StudyError: as of :func:`~MyoScarSegLib.scene.drawn_walls.labels_of_node`.
+    """
+    from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
+
+    if node is None:
+        raise SceneError(_("Choose a segmentation or a label map with the wall."))
+    if node is session.segmentation.existing_node:
+        raise SceneError(_("{name} is the study's own segmentation: its wall counts already.").format(name=node.GetName()))
+    labels = labels_of_node(node, session.volume_node, session.geometry)
+    ventricle, no_reflow = ventricle_of_labels(labels), labels == NO_REFLOW
+    session.change(
+        _("Take the wall of {name}").format(name=node.GetName()),
+        lambda state: replace(
+            state,
+            ventricle=_with_landmarks(session, state.ventricle.taken(ventricle, no_reflow if no_reflow.any() else None)),
+        ),
+    )
+
+
+def take_curves(session: StudySession) -> None:
+    """Make the wall of the closed curves that are drawn in the slices; slices between drawn ones are interpolated.
+
+    Raises:
+        SceneError: as of :func:`~MyoScarSegLib.scene.drawn_walls.curves_of_scene`.
+        StudyError: they make no wall.
+    """
+    from MyoScarSegLib.quantification.contours import ventricle_of_contours
+
+    endo, epi = curves_of_scene(session.volume_node.GetScene(), session.geometry)
+    ventricle = ventricle_of_contours(endo, epi, session.geometry.shape, session.study.geometry)
+    session.change(
+        _("Make the wall of curves"),
+        lambda state: replace(state, ventricle=_with_landmarks(session, state.ventricle.taken(ventricle))),
+    )
+
+
+def set_landmarks(session: StudySession, landmarks: Landmarks) -> None:
+    """Set the insertion points."""
+    session.change(
+        _("Set the insertion points"), lambda state: replace(state, ventricle=replace(state.ventricle, landmarks=landmarks))
+    )
+
+
+def set_level(session: StudySession, k: int, level: str) -> None:
+    """Say which third of the ventricle slice ``k`` belongs to, as of :attr:`VentricleState.levels`; empty: the rules do."""
+    levels = {n: of for n, of in session.state.ventricle.levels.items() if n != k} | ({k: level} if level else {})
+    session.change(
+        _("Level of slice {slice}").format(slice=k),
+        lambda state: replace(state, ventricle=replace(state.ventricle, levels=dict(sorted(levels.items())))),
+    )
+
+
+def use_method(session: StudySession, mask: np.ndarray, method: str) -> None:
+    """Take a reference method's mask, bool ``[k, row, column]``, for the scar; it counts as drawn by the reader."""
+    session.change(_("Use {method}").format(method=method), lambda state: state.with_method(mask, method))
+
+
+def _with_landmarks(session: StudySession, ventricle: VentricleState) -> VentricleState:
+    """With insertion points proposed, unless the reader has set them."""
+    from MyoScarSegLib.quantification.insertions import propose_insertions
+
+    of_study = ventricle.ventricle(session.geometry.shape)
+    if of_study is None or (ventricle.landmarks is not None and ventricle.landmarks.source == BY_READER):
+        return ventricle
+    try:
+        points = propose_insertions(session.study.voxels, of_study, session.study.geometry)
+    except StudyError:  # nothing to go by: the measurements say that they are missing
+        return ventricle
+    return replace(ventricle, landmarks=landmarks_of(session.geometry, points))

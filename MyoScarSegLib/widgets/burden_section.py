@@ -1,0 +1,150 @@
+"""The section *Burden*: wall and landmarks, the numbers of scar burden, AHA segments, reference methods, pictures, the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.exam import exam_of
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.ventricle_state import NO_LEVEL
+from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
+from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.quantification.measurements import Measurements
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
+
+_LEVELS = ("", "base", "mid", "apex", "tip", NO_LEVEL)
+"""What the entries of the level's box stand for, in their order."""
+_NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
+
+
+class BurdenSection(SegmentSection):
+    """Wall, numbers, segments and report. Methods and pictures are sections of their own within it."""
+
+    watches = _NUMBERS | {Change.STATUS, Change.PROGRESS, Change.SLICE}
+
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
+        ui = self.ui
+        ui.wallSelector.setMRMLScene(self.workflow.scene)
+        ui.proposeWallButton.connect("clicked()", self.propose_wall)
+        ui.takeWallButton.connect("clicked()", self.take_wall)
+        ui.takeCurvesButton.connect("clicked()", lambda: self.workflow.attempt(take_curves))
+        ui.levelCombo.connect("activated(int)", self._level_chosen)
+        ui.reportButton.connect("clicked()", self.ask_and_report)
+        ui.burdenTable.horizontalHeader().setVisible(False)
+        ui.burdenTable.setWordWrap(True)
+
+    # ------------------------------------------------------------------ what buttons do
+
+    def propose_wall(self) -> None:
+        """Propose wall, blood pool and insertion points."""
+        if self.tab.advanced.ready(self.propose_wall, "propose_wall"):
+            self.tab.advanced.configure()
+            self.workflow.attempt(lambda session: session.requests.propose_wall())
+
+    def take_wall(self) -> None:
+        """Take the wall of the chosen segmentation or label map."""
+        self.workflow.attempt(take_wall, self.ui.wallSelector.currentNode())
+
+    def ask_and_report(self) -> None:
+        """Ask for a folder, and have the report written there."""
+        folder = self.ask_for_folder(_("Folder for the report"), "reportFolder")
+        if folder is None:
+            return
+        with_name = bool(self.ui.patientNameCheckBox.checked)
+        task = self.workflow.attempt(lambda session: session.requests.report(folder, with_name=with_name))
+        if task is not None:
+            task.on_done(lambda *_: self._reported(task))
+
+    def _reported(self, task: Any) -> None:
+        if task.state == "done":
+            slicer.util.showStatusMessage(_("The report is in {folder}.").format(folder=task.result), 8000)
+
+    def _level_chosen(self, number: int) -> None:
+        k = self.workflow.displayed_slice
+        if k is not None:
+            self.workflow.attempt(set_level, k, _LEVELS[int(number)])
+
+    # ------------------------------------------------------------------ showing
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
+        ui, session = self.ui, self.session
+        self.allow(ui.proposeWallButton, "propose_wall")
+        self.allow(ui.reportButton, "report")
+        for widget in (ui.takeWallButton, ui.takeCurvesButton, ui.wallSelector):
+            widget.enabled = session is not None
+        if changes & (_NUMBERS | {Change.SLICE}):
+            self._show_level()
+        if Change.VOLUME in changes:
+            exam = None if session is None else exam_of(session.volume_node)
+            ui.examLabel.text = "" if exam is None else exam.line
+            ui.examLabel.visible = bool(ui.examLabel.text)
+        if changes & _NUMBERS:
+            self._show_numbers()
+
+    def _show_numbers(self) -> None:
+        ui, session = self.ui, self.session
+        measured: Measurements | None = None
+        problem = ""
+        if session is not None and (session.state.has_masks or session.state.ventricle.has_wall):
+            try:
+                measured = session.measurements
+            except MyoScarSegError as error:
+                problem = str(error)
+        ui.wallLabel.text = "" if session is None else wall_sentence(session.state, measured)
+        ui.wallLabel.visible = bool(ui.wallLabel.text)
+        missing = [] if measured is None else [*dict.fromkeys(measured.missing.values()), *measured.notes]
+        ui.missingLabel.text = problem or " ".join(missing)
+        ui.missingLabel.visible = bool(ui.missingLabel.text)
+        rows = [] if measured is None or session is None else burden_rows(measured, session.mass_interval)
+        fill_table(ui.burdenTable, rows)
+        ui.burdenTable.visible = bool(rows)
+        ui.burdenTable.resizeRowsToContents()
+        height = sum(int(ui.burdenTable.rowHeight(n)) for n in range(len(rows)))
+        ui.burdenTable.setFixedHeight(max(height, 1) + 4)
+        segments = [] if measured is None else segment_rows(measured)
+        fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
+        ui.segmentsGroup.visible = bool(segments)
+        style.fit_height(ui.segmentTable, len(segments), 17)
+
+    def _show_level(self) -> None:
+        combo, session, k = self.ui.levelCombo, self.session, self.workflow.displayed_slice
+        combo.enabled = session is not None and k is not None and session.state.ventricle.has_wall
+        level = "" if session is None or k is None else session.state.ventricle.levels.get(k, "")
+        number = _LEVELS.index(level) if level in _LEVELS else 0
+        quietly(combo, lambda: combo.setCurrentIndex(number))
+
+
+def fill_table(table: Any, rows: list[tuple[str, ...]], numbers: tuple[int, ...] = ()) -> None:
+    """Show these cells; only those that have changed are touched.
+
+    Args:
+        table: a ``QTableWidget``.
+        rows: a text for each column.
+        numbers: columns that are aligned to the right.
+    """
+
+    def fill() -> None:
+        if table.rowCount != len(rows):
+            table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            for column, text in enumerate(row):
+                item: Any = table.item(number, column)
+                if item is None:
+                    item = qt.QTableWidgetItem(text)
+                    if column in numbers:
+                        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                    table.setItem(number, column, item)
+                elif item.text() != text:
+                    item.setText(text)
+
+    quietly(table, fill)

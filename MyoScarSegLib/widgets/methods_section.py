@@ -1,0 +1,106 @@
+"""Reference methods beside the scar: their numbers, an outline of the chosen one, and taking it over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.method_overlay import MethodOverlay
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.ventricle_steps import use_method
+from MyoScarSegLib.widgets import style
+from MyoScarSegLib.widgets.burden_section import fill_table
+from MyoScarSegLib.widgets.burden_words import NOTHING, percent
+from MyoScarSegLib.widgets.section import SegmentSection
+from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
+
+
+class MethodsSection(SegmentSection):
+    """The box *Reference methods* of the section *Burden*. It measures only while it is open."""
+
+    watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
+
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
+        ui = self.ui
+        self._found: dict[str, ReferenceMask] = {}
+        self._rows: tuple[ReferenceRow, ...] = ()
+        self._overlay = MethodOverlay()
+        ui.methodsGroup.connect("toggled(bool)", lambda _on: self.tab.changed(Change.VENTRICLE))
+        ui.methodTable.connect("itemSelectionChanged()", self._chosen)
+        ui.useMethodButton.connect("clicked()", self.use)
+        ui.fillNoReflowCheckBox.connect("toggled(bool)", lambda _on: self.tab.changed(Change.VENTRICLE))
+        ui.specksSpinBox.connect("valueChanged(int)", lambda _pixels: self.tab.changed(Change.VENTRICLE))
+
+    @property
+    def chosen(self) -> str:
+        """The selected method, empty if none is."""
+        row = int(self.ui.methodTable.currentRow())
+        return self._rows[row].method if 0 <= row < len(self._rows) else ""
+
+    def use(self) -> None:
+        """Put the selected method's scar in place of the one that is there."""
+        found = self._found.get(self.chosen)
+        if found is not None and found.mask is not None:
+            self.workflow.attempt(use_method, found.mask, found.method)
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
+        ui, session = self.ui, self.session
+        self._found, self._rows, problem = {}, (), ""
+        if session is not None and ui.methodsGroup.checked and session.state.ventricle.has_wall:
+            try:
+                options = {"specks_px": int(ui.specksSpinBox.value), "fill_no_reflow": bool(ui.fillNoReflowCheckBox.checked)}
+                self._found = session.numbers.methods(session.state, **options)
+                self._rows = session.numbers.method_rows(session.state, self._found)
+            except MyoScarSegError as error:
+                problem = str(error)
+        elif ui.methodsGroup.checked:
+            problem = _("Reference methods look for scar within the wall: propose it first.")
+        fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3))
+        for number, row in enumerate(self._rows):
+            for column in range(4):
+                ui.methodTable.item(number, column).setToolTip(_tip(row))
+        style.fit_height(ui.methodTable, len(self._rows), 12)
+        ui.methodTable.visible = bool(self._rows)
+        ui.methodLabel.text = problem or _sentences(self._rows)
+        ui.methodLabel.visible = bool(ui.methodLabel.text)
+        self._chosen()
+
+    def _chosen(self) -> None:
+        found = self._found.get(self.chosen)
+        mask = None if found is None else found.mask
+        self.ui.useMethodButton.enabled = mask is not None
+        session = self.session
+        self._overlay.show(session, mask if session is not None and self.ui.methodsGroup.checked else None)
+
+    def exit(self) -> None:  # noqa: D102 (the base class describes it)
+        self._overlay.show(None, None)
+
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
+        self._overlay.show(None, None)
+
+
+def _cells(row: ReferenceRow) -> tuple[str, ...]:
+    if row.pixels is None:
+        return row.method, NOTHING, NOTHING, NOTHING
+    mass = f"{row.pixels} px" if row.mass_g is None else f"{row.mass_g:.1f}"
+    return row.method, mass, percent(row.percent_of_myocardium), NOTHING if row.dice is None else f"{row.dice:.2f}"
+
+
+def _tip(row: ReferenceRow) -> str:
+    parts = [row.source]
+    if row.threshold_low is not None and row.threshold_high is not None:
+        parts.append(_("threshold {low} to {high}").format(low=f"{row.threshold_low:.4g}", high=f"{row.threshold_high:.4g}"))
+    if row.mass_difference_g is not None:
+        parts.append(_("{difference} g against the scar that is drawn").format(difference=f"{row.mass_difference_g:+.1f}"))
+    return "\n".join([*parts, *([row.why] if row.why else []), *row.warnings])
+
+
+def _sentences(rows: tuple[ReferenceRow, ...]) -> str:
+    """Why methods have no answer, and what to look at, each once."""
+    said: list[Any] = [row.why for row in rows if row.why]
+    return " ".join(dict.fromkeys([*said, *(warning for row in rows for warning in row.warnings)]))

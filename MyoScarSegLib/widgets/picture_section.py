@@ -1,0 +1,109 @@
+"""Pictures of scar burden in the panel, drawn by the worker while the reader edits."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import qt
+
+from MyoScarSegLib.scene.burden_jobs import burden_job
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.utils.task import DONE, FAILED
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
+from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
+
+_NAMES = ("bullseye", "slices", "bars", "wall", "intensities")
+"""Of the pictures, in the order of the box."""
+_INCHES, _LEAST_DPI, _MOST_DPI = 5.4, 60, 220
+_RESTS_S = 0.25
+"""After the last edit of a drag or a stroke, which come one after the other, the picture is asked for."""
+
+
+class PictureSection(SegmentSection):
+    """The box *Picture* of the section *Burden*. Nothing is drawn while it is closed, or before the packages are installed."""
+
+    watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
+
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
+        ui = self.ui
+        self._request: Any = None
+        self._shown: Any = None  # the state that the picture is of, and its name
+        self._due_s: float | None = None
+        titles = (_("Bullseye"), _("Slices"), _("Bars per slice"), _("Along the wall"), _("Intensities"))
+        quietly(ui.pictureCombo, lambda: ui.pictureCombo.addItems(list(titles)))
+        ui.pictureCombo.connect("currentIndexChanged(int)", lambda _n: self._ask_soon())
+        ui.pictureGroup.connect("toggled(bool)", lambda _on: self._ask_soon())
+        ui.pictureLabel.setAlignment(qt.Qt.AlignCenter)
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
+        self._ask_soon()
+
+    def tick(self) -> bool:
+        """Ask for the picture once edits have come to rest and the one before is there. Returns whether to look again soon."""
+        if self._due_s is None:
+            return False
+        drawing = self._request is not None and not self._request.finished
+        if drawing or self.workflow.busy or time.monotonic() < self._due_s:
+            return True
+        self._due_s = None
+        self._ask()
+        return False
+
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
+        self._forget()
+
+    def _ask_soon(self) -> None:
+        self._due_s = time.monotonic() + _RESTS_S
+        self.panel.backend.wake()
+
+    def _ask(self) -> None:
+        session, ui = self.session, self.ui
+        ready = session is not None and session.state.has_masks and ui.pictureGroup.checked and ui.burdenSection.visible
+        if not ready or self.workflow.waits:
+            if session is None or not session.state.has_masks:
+                self._forget()
+                self._say("")
+            elif self.workflow.waits:
+                self._say(_("Pictures need packages that are not installed yet."))
+            return
+        name = _NAMES[max(int(ui.pictureCombo.currentIndex), 0)]
+        width = max(int(ui.pictureGroup.width) - 24, 1)
+        ratio = float(ui.pictureLabel.devicePixelRatioF())
+        dpi = min(max(round(width * ratio / _INCHES), _LEAST_DPI), _MOST_DPI)
+        wanted = session.state.slices, session.state.ventricle, name, dpi
+        if wanted == self._shown:
+            return
+        request = self._request = self.panel.engine.picture(burden_job(session), name, dpi)
+
+        def arrived(*_: Any) -> None:
+            if self._request is not request:
+                return
+            if request.state == DONE:
+                self._shown = wanted
+                self._show(request.result, ratio)
+            elif request.state == FAILED:
+                self._say(str(request.error))
+
+        request.on_done(arrived)
+
+    def _show(self, png: bytes, ratio: float) -> None:
+        pixmap = qt.QPixmap()
+        pixmap.loadFromData(qt.QByteArray(png))
+        pixmap.setDevicePixelRatio(ratio)
+        self.ui.pictureLabel.setPixmap(pixmap)
+        self.ui.pictureLabel.setMinimumHeight(round(pixmap.height() / ratio))
+
+    def _say(self, sentence: str) -> None:
+        self.ui.pictureLabel.setMinimumHeight(0)
+        self.ui.pictureLabel.text = sentence  # which takes the picture away
+        self._shown = None
+
+    def _forget(self) -> None:
+        request, self._request = self._request, None
+        if request is not None and not request.finished:
+            request.cancel()

@@ -1,0 +1,47 @@
+"""A round left ventricle as a model proposes it, and as the scene shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MyoScarSegLib.result import ProposedVentricle
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.scene.study_session import StudySession
+
+PROVENANCE = {"wall": "tiny", "wall_sha256": "1" * 64}
+
+
+def ring_wall(
+    shape: tuple[int, int, int] = (6, 40, 48), slices: tuple[int, ...] = (1, 2, 3, 4), radius: float = 10.0, wall: float = 5.0
+) -> ProposedVentricle:
+    """A ring of wall around a blood pool of ``radius`` pixels on these slices, in the middle of the image."""
+    rows, columns = np.mgrid[: shape[1], : shape[2]] + 0.5
+    distance = np.hypot(columns - shape[2] / 2, rows - shape[1] / 2)
+    myocardium, cavity = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    for k in slices:
+        cavity[k], myocardium[k] = distance < radius, (distance >= radius) & (distance < radius + wall)
+    return ProposedVentricle(myocardium, cavity, "model", provenance=PROVENANCE)
+
+
+def segment_mask(session: StudySession, name: str) -> np.ndarray:
+    """bool ``[k, row, column]``: a segment of the study's node as any other module reads it."""
+    import slicer
+
+    node = session.segmentation.existing_node
+    segment_id = node.GetSegmentation().GetSegmentIdBySegmentName(name)
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, session.volume_node)
+    return np.ascontiguousarray(session.geometry.to_study(array)) > 0
+
+
+def paint_segment(session: StudySession, name: str, mask: np.ndarray) -> None:
+    """Replace a segment of the study's node as the Segment Editor does, and have the session take it up."""
+    import slicer
+
+    node: Any = session.segmentation.existing_node
+    segment_id = node.GetSegmentation().GetSegmentIdBySegmentName(name)
+    array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, session.volume_node)
+    session.pump()
