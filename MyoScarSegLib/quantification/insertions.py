@@ -18,7 +18,7 @@ _DIRECTIONS = 120
 _BAND_MM = (2.0, 18.0)
 _HALF_CONTACT_DEG = 54.0
 _SOFT_DEG = 5.0
-_AXES_WEIGHT = 0.2
+_AXES_WEIGHT = 0.3
 _LEAST_MATCH = 0.5
 
 
@@ -29,7 +29,7 @@ def propose_insertions(voxels: np.ndarray, ventricle: Ventricle, geometry: Geome
     blood beside the wall says it better: in the basal and mid slices, the band from 2 to 18 mm outside the epicardium is
     compared with the ventricle's own blood and wall, the slices are averaged around their centers, and the septum is the arc of
     108 degrees (mean over 100 cine exams: half of it 54 +- 7) whose band is most like blood where the rest is not; the patient's
-    axes count a fifth as much as a perfect match. If no arc matches (correlation under 0.5: poor contrast, or no right ventricle
+    axes count three tenths of a perfect match. If no arc matches (correlation under 0.5: poor contrast, or no right ventricle
     in sight), the axes decide alone, and ``source`` says so.
 
     Args:

@@ -99,3 +99,19 @@ def test_without_a_whole_slice_or_with_another_image_there_is_no_proposal():
         propose_insertions(np.zeros(made.scar.shape), made.ventricle, made.geometry)
     with pytest.raises(StudyError, match="image has the shape"):
         propose_insertions(np.zeros((1, 2, 3)), made.ventricle, made.geometry)
+
+
+def test_file_that_lost_its_orientation_is_read_as_the_page_of_a_report():
+    """Septum left, anterior up, numbers anticlockwise: x runs to the right, y down."""
+    made = rings(tilt=np.eye(3), septum_deg=180.0)
+    found = insertions_at(0.0, made.ventricle, made.geometry)
+    planes = Planes.of(made.geometry, COUNT)
+    middle = planes.world(COUNT // 2, center_of(made.ventricle, planes, COUNT // 2))
+    anterior, inferior = np.array(found.anterior_mm) - middle, np.array(found.inferior_mm) - middle
+    assert anterior[0] < 0 and inferior[0] < 0 and anterior[1] < 0 < inferior[1]
+    numbers = measure(made.scar, made.geometry, ventricle=made.ventricle, insertions=found)
+    assert not any("contradict" in note for note in numbers.notes)
+    rows, columns = np.nonzero(numbers.segment_map[0] == 1)
+    assert rows.mean() < made.scar.shape[1] / 2 - 10
+    rows, columns = np.nonzero(numbers.segment_map[0] == 2)
+    assert columns.mean() < made.scar.shape[2] / 2 - 10
