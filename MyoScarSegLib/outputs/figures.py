@@ -146,9 +146,8 @@ def draw_bullseye_key(axis: Axes, *, graded: bool, not_imaged: bool) -> None:
     if graded:
         step = end / len(_GRADE_COLORS)
         for n, (color, words) in enumerate(zip(_GRADE_COLORS, GRADES, strict=True)):
-            label = words if n == len(GRADES) - 1 else words.rstrip("%")
             axis.add_patch(Rectangle((n * step, 0.5), step, 0.45, fc=color, ec=FAINT, lw=0.5))
-            axis.text((n + 0.5) * step, 0.4, label, ha="center", va="top", fontsize=5.2, color=FAINT)
+            axis.text((n + 0.5) * step, 0.4, words.rstrip("%"), ha="center", va="top", fontsize=5.2, color=FAINT)
     else:
         shades = np.array([[to_rgb(percent_color(percent)) for percent in np.linspace(1, 100, 50)]])
         axis.imshow(shades, extent=(0, end, 0.5, 0.95), aspect="auto", interpolation="nearest")
@@ -262,24 +261,29 @@ def draw_histogram(axis: Axes, wall: np.ndarray, scar: np.ndarray, thresholds: M
         axis.set_xticks([])
         axis.text(0.5, 0.5, "no myocardium", transform=axis.transAxes, ha="center", va="center", fontsize=7, color=FAINT)
         return
-    lines = dict(sorted((thresholds or {}).items(), key=lambda item: item[1]))
-    low, high = np.percentile(values, [0.2, 99.8])
-    low, high = min(low, *lines.values(), high), max(high, *lines.values(), low) if lines else high
+    low, high = (float(value) for value in np.percentile(values, [0.2, 99.8]))
     if high <= low:
-        high = low + 1.0
+        low, high = low - 0.5, high + 0.5
     edges = _edges(values, low, high)
+    low, high = float(edges[0]), float(edges[-1])
     counts = [np.histogram(np.ravel(part), edges)[0] for part in (wall, scar)]
-    axis.stairs(counts[0], edges, fill=True, color=WALL, label="wall without scar")
-    axis.stairs(counts[0] + counts[1], edges, baseline=counts[0], fill=True, color=SCAR, label="scar")
-    top = float((counts[0] + counts[1]).max())
+    axis.stairs(counts[0], edges, fill=True, color=WALL)
+    axis.stairs(counts[0] + counts[1], edges, baseline=counts[0], fill=True, color=SCAR)
+    lines = sorted((thresholds or {}).items(), key=lambda item: item[1])
+    band = 0.04 + 0.085 * len(lines)  # for the names, one below the other
+    top = float((counts[0] + counts[1]).max()) / (1 - band)
     axis.set_xlim(low, high)
-    axis.set_ylim(0, top * (1.12 + 0.13 * min(len(lines), 6)))
-    for n, (name, value) in enumerate(lines.items()):
-        height = top * (1.08 + 0.13 * (len(lines) - 1 - n if len(lines) <= 6 else (len(lines) - 1 - n) % 6))
+    axis.set_ylim(0, top)
+    for n, (name, value) in enumerate(lines):
+        height = top * (0.97 - 0.085 * n)
+        if not low <= value <= high:  # a line far out would leave the histogram no room
+            beyond = (low, f" {name}: below, {value:.4g}") if value < low else (high, f"{name}: above, {value:.4g} ")
+            axis.text(beyond[0], height, beyond[1], ha="left" if value < low else "right", va="center", fontsize=6, color=FAINT)
+            continue
         axis.vlines(value, 0, height, color=INK, lw=0.8, ls=(0, (3, 2)))
-        right = value > low + 0.75 * (high - low)
-        axis.text(value, height, f"{name} " if right else f" {name}", ha="right" if right else "left", va="center",
-                  fontsize=6.5, color=INK)  # fmt: skip
+        right = value > low + 0.5 * (high - low)
+        words, side = (f"{name} ", "right") if right else (f" {name}", "left")
+        axis.text(value, height, words, ha=side, va="center", fontsize=6, color=INK)
     for n, (name, color) in enumerate((("scar", SCAR), ("wall without scar", WALL))):  # a legend would take longer than the rest
         axis.text(1.0, 1.02 + 0.075 * n, f"■ {name}", transform=axis.transAxes, ha="right", va="bottom", fontsize=6, color=color)
     axis.set_xlabel("intensity, as stored", fontsize=7, color=FAINT, labelpad=1)

@@ -65,6 +65,7 @@ def draw_montage(axis: Axes, study: Study, masks: Mapping[str, np.ndarray], capt
         captions: a few words per slice of the study, beside its number.
     """
     from matplotlib.collections import LineCollection
+    from matplotlib.patheffects import withStroke
 
     row_mm, column_mm = study.geometry.pixel_spacing_mm or (1.0, 1.0)
     tiles = _tiles(study, masks, _shape_of(axis))
@@ -89,12 +90,23 @@ def draw_montage(axis: Axes, study: Study, masks: Mapping[str, np.ndarray], capt
             top, left = tiles.corner(number)
             lines += [line + np.array([left, top]) for line in outline(mask[k][tiles.window])]
         axis.add_collection(LineCollection(lines, colors=[color], linewidths=[thickness]), autolim=False)
+    edge = [withStroke(linewidth=1.5, foreground="#000000")]  # fat is as white as the figures
     for number, k in enumerate(tiles.slices):
         top, left = tiles.corner(number)
         words = f"{k}" if k not in study.bad_slices else f"{k} not used"
-        axis.text(left + 0.03 * width, top + 0.03 * height, words, color="#ffffff", fontsize=7, weight="bold", va="top")
+        axis.text(
+            left + 0.03 * width,
+            top + 0.03 * height,
+            words,
+            color="#ffffff",
+            fontsize=7,
+            weight="bold",
+            va="top",
+            path_effects=edge,
+        )
         if captions and captions[k]:
-            axis.text(left + 0.95 * width, top + 0.03 * height, captions[k], color="#ffffff", fontsize=6, ha="right", va="top")
+            axis.text(left + 0.95 * width, top + 0.03 * height, captions[k], color="#ffffff", fontsize=6, ha="right", va="top",
+                      path_effects=edge)  # fmt: skip
 
 
 def outline_key(axis: Axes, masks: Mapping[str, np.ndarray]) -> None:

@@ -14,7 +14,7 @@ _ENDO, _EPI = 12.0, 18.0
 
 
 def round_ventricle(slices: int = 9, *, scar_deg: tuple[float, float] = (240.0, 300.0), seed: int = 0):
-    """Rings of wall 6 pixels thick, the last slice solid; scar in a sector of the middle slices, through the whole wall.
+    """Rings of wall 6 pixels thick, the last slice solid; scar in a sector of two slices in the middle, through the whole wall.
 
     Slices are axial (rows run to the back, columns to the patient's left), the apex is the last slice. Angles are counted as on
     a page, anticlockwise from the right; so 90 is the front, taken for anterior.
@@ -29,8 +29,8 @@ def round_ventricle(slices: int = 9, *, scar_deg: tuple[float, float] = (240.0, 
     cavity = np.repeat((radius < _ENDO)[None], slices, axis=0)
     wall[-1], cavity[-1] = radius < 8, False
     scar = np.zeros_like(wall)
-    first, last = slices // 3, 2 * slices // 3
-    scar[first:last] = wall[first:last] & (angle >= scar_deg[0]) & (angle < scar_deg[1])
+    first = slices // 3
+    scar[first : first + 2] = wall[first : first + 2] & (angle >= scar_deg[0]) & (angle < scar_deg[1])
     voxels = np.random.default_rng(seed).normal(60, 8, wall.shape) + 120 * cavity + 40 * wall + 120 * scar
     # Towards the feet from slice to slice, so that the view is from below as in a usual short axis.
     geometry = Geometry(SPACING, direction=np.diag([1.0, 1.0, -1.0]))
