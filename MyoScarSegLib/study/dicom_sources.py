@@ -28,6 +28,48 @@ def slice_places(study: Study) -> np.ndarray:
     return np.asarray(geometry.origin_mm, dtype=float) + np.outer(np.arange(study.slices), step)
 
 
+def located(study: Study, points: np.ndarray) -> tuple[int, np.ndarray] | None:
+    """The slice in whose plane points lie, and where in it.
+
+    Args:
+        study: with spacing.
+        points: ``[points, 3]``, LPS mm.
+
+    Returns:
+        Slice index, and float ``[points, 2]``, ``(x, y)`` in pixel edges, also outside the image; None if they lie in the plane
+        of no slice.
+
+    Raises:
+        StudyError: the study has no spacing.
+    """
+    geometry, places = study.geometry, slice_places(study)
+    if geometry.spacing_mm is None:
+        raise StudyError(f"{study.case} has no spacing, so nothing can be put on it by its place in the patient.")
+    steps = geometry.direction[:, :2] * geometry.spacing_mm[:2]
+    normal = np.cross(geometry.direction[:, 0], geometry.direction[:, 1])
+    normal = normal / np.linalg.norm(normal)
+    heights, slices = points @ normal, places @ normal
+    k = int(np.abs(slices - heights.mean()).argmin())
+    apart = np.abs(np.diff(slices)).min() if len(slices) > 1 else geometry.spacing_mm[2]
+    if np.abs(heights - slices[k]).max() > max(_SAME_PLACE * apart, _SAME_PLACE_MM):
+        return None
+    return k, (points - places[k]) @ np.linalg.pinv(steps).T + 0.5
+
+
+def check_frame_of_reference(study: Study, uid: str, where: str) -> None:
+    """Refuse what was drawn in another frame of reference than that of the study's images, if both are known.
+
+    Raises:
+        StudyError: they differ.
+    """
+    ours = frame_of_reference(study)
+    if uid and ours and uid != ours:
+        raise StudyError(
+            f"{where} lies in another frame of reference than the images of {study.case}: it was drawn on another examination, "
+            "or on a copy with other UIDs. Give the file that was drawn on these images."
+        )
+
+
 def source_images(study: Study) -> tuple[DicomImage, ...]:
     """What the headers say of the image of each slice, in slice order, read anew from ``study.files``.
 

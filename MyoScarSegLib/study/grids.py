@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.masks import is_blank, read_stored
+from MyoScarSegLib.study.masks import is_blank, is_dicom_mask, read_stored
 from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, case_name, has_extension
 from MyoScarSegLib.study.stack import FileStack, numbers, study_from
 from MyoScarSegLib.study.study import Geometry, Study
@@ -28,9 +28,18 @@ def common_grid(first: Path, second: Path) -> Study:
         first: whose geometry counts.
         second: the other.
 
+    A DICOM segmentation or structure set is put on the grid of the other file, for it need not have one of its own.
+
     Raises:
-        StudyError: a file is missing or cannot be read, or their sizes differ.
+        StudyError: a file is missing or cannot be read, or their sizes differ, or both are DICOM.
     """
+    volumes = [path for path in (first, second) if not is_dicom_mask(path)]
+    if not volumes:
+        raise StudyError(
+            f"{first} and {second} are both DICOM, and do not say the whole grid that they were drawn on. Convert one."
+        )
+    if len(volumes) == 1:
+        first = second = volumes[0]
     stacks = [_stack(path) for path in (first, second)]
     if is_blank(stacks[0].array, stacks[0].geometry, stacks[1].array.shape):
         stacks.reverse()  # a blank file's geometry need not be that of its image

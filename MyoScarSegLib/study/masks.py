@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
-from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension
+from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension
 from MyoScarSegLib.study.stack import numbers
 from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW, SCAR, class_of_segment
@@ -57,7 +57,7 @@ class StoredLabels:
 
 
 def read_mask(path: Path | str, study: Study) -> np.ndarray:
-    """A mask drawn on ``study``, from ``.seg.nrrd``, NIfTI, NRRD or MetaImage.
+    """A mask drawn on ``study``, from ``.seg.nrrd``, NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT.
 
     Returns:
         bool ``[k, j, i]``, shaped like ``study.voxels``. Of a segmentation, the segments called or coded scar, and no-reflow
@@ -81,7 +81,8 @@ def read_mask(path: Path | str, study: Study) -> np.ndarray:
 
 
 def read_labels(path: Path | str, study: Study) -> StoredLabels:
-    """The label values, and the named segments, of a file drawn on ``study``: ``.seg.nrrd``, NIfTI, NRRD or MetaImage.
+    """The label values, and the named segments, of a file drawn on ``study``: ``.seg.nrrd``, NIfTI, NRRD, MetaImage, DICOM SEG or
+    RTSTRUCT.
 
     Where Slicer stored only the part of the grid that is drawn on, the rest is zero.
 
@@ -91,8 +92,11 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
     path = Path(path)
     if not path.is_file():
         raise StudyError(f"There is no mask file {path}.")
+    if is_dicom_mask(path):
+        found = enumerate(_of_dicom(path, study), start=1)
+        return StoredLabels(None, tuple(Segment(name, number, value, mask) for value, (name, number, mask) in found))
     if not has_extension(path, VOLUME_EXTENSIONS):
-        raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD or MHA.")
+        raise StudyError(f"{path} is no mask file: give .seg.nrrd, NIfTI, NRRD, MHA, DICOM SEG or RTSTRUCT.")
     stored, geometry, fields = read_stored(path)
     grids = _grids(study)
     grid = grids[0]
@@ -117,6 +121,35 @@ def read_labels(path: Path | str, study: Study) -> StoredLabels:
 
     segments = tuple(Segment(name, number, value, on_grid(mask)) for name, number, value, mask in _segments(path, stored, fields))
     return StoredLabels(on_grid(stored) if stored.ndim == 3 else None, segments)
+
+
+def is_dicom_mask(path: Path) -> bool:
+    """Whether a file is DICOM, by its name or how it begins."""
+    from MyoScarSegLib.study.dicom_files import is_dicom
+
+    return not has_extension(path, VOLUME_EXTENSIONS) and (has_extension(path, DICOM_EXTENSIONS) or is_dicom(path))
+
+
+def _of_dicom(path: Path, study: Study) -> list[tuple[str, int | None, np.ndarray]]:
+    """Name, class and mask of each segment of a DICOM file.
+
+    Raises:
+        StudyError: it is damaged, of another kind, or was not drawn on this study.
+    """
+    from MyoScarSegLib.study.dicom_rtstruct import read_structure_set
+    from MyoScarSegLib.study.dicom_seg import read_dicom_segmentation
+    from MyoScarSegLib.study.quiet_pydicom import import_pydicom, parsing_errors
+
+    try:
+        dataset = import_pydicom().dcmread(path, force=True)
+        kind = str(dataset.get("Modality") or "").upper()
+    except parsing_errors() as error:
+        raise StudyError(f"{path} cannot be read as DICOM ({error}).") from error
+    if kind == "SEG":
+        return read_dicom_segmentation(path, dataset, study)
+    if kind == "RTSTRUCT":
+        return read_structure_set(path, dataset, study)
+    raise StudyError(f"{path} is a DICOM file of the kind {kind or 'unknown'}; masks are read from SEG and RTSTRUCT.")
 
 
 def read_stored(path: Path) -> tuple[np.ndarray, Geometry, dict[str, str]]:

@@ -103,7 +103,8 @@ WALL = Tissue(
     frozenset(),
     frozenset(
         {"myocardium", "lv myocardium", "left ventricular myocardium", "left ventricle myocardium", "normal myocardium",
-         "healthy myocardium", "myo", "lv myo", "wall", "lv wall", "myokard", "herzmuskel", "myocarde", "miocardio"}
+         "healthy myocardium", "myo", "lv myo", "wall", "lv wall", "myokard", "herzmuskel", "myocarde", "miocardio",
+         "миокард", "心肌", "心筋", "심근"}
     ),
     MYOCARDIUM,
     dicom_category="SCT^91723000^Anatomical Structure",
@@ -115,7 +116,8 @@ BLOOD_POOL = Tissue(
     frozenset({"SCT^87878005", "SRT^T-32600"}),
     frozenset(
         {"cavity", "lv cavity", "left ventricular cavity", "left ventricle cavity", "lv", "left ventricle", "blood pool",
-         "lv blood pool", "blood", "lvc", "lvbp", "hohle", "lv hohle", "blutpool", "kavum", "cavite", "cavite vg", "cavidad"}
+         "lv blood pool", "blood", "lvc", "lvbp", "hohle", "lv hohle", "blutpool", "kavum", "cavite", "cavite vg", "cavidad",
+         "полость лж", "血池", "左室腔", "내강"}
     ),
     CAVITY,
 )  # fmt: skip
@@ -174,6 +176,17 @@ _WALL_WORDS = frozenset(
 )
 _IMAGE_WORD = "lge"
 
+#: How names of the left ventricle's borders begin, in Western languages, Russian, Polish, Chinese, Japanese and Korean.
+_BORDERS = {
+    "endocardium": re.compile(r"(?:sa|lv|vg|vi)?endo(?:$|[ck]ard|contour|kontur|lv|border)|эндокард|wsierdz|.*(?:心内膜|심내막)"),
+    "epicardium": re.compile(r"(?:sa|lv|vg|vi)?epi(?:$|[ck]ard|contour|kontur|lv|border)|эпикард|nasierdz|.*(?:心外膜|심외막)"),
+}
+_NO_BORDER = frozenset(
+    """
+    rv vd right rechts rechter droit derecho destro la ra atrium atrial fat fett graisse grasa grasso
+    """.split()  # noqa: SIM905
+)
+
 _OF_NUMBER = {tissue.number: tissue for tissue in TISSUES}
 _NUMBER_OF_NAME = {name: tissue.number for tissue in TISSUES for name in tissue.names}
 _NUMBER_OF_NAME |= dict.fromkeys(("background", "ignore", "other"), BACKGROUND)
@@ -186,6 +199,21 @@ def class_named(name: str) -> int | None:
     if number is None and says_scar(name):
         return INFARCT
     return number
+
+
+def border_named(name: str) -> str | None:
+    """Which border of the left ventricle a contour's name says (``LV Endo``, ``saepicardialContour``, ``Epikard``).
+
+    Returns:
+        ``"endocardium"``, ``"epicardium"``, or None if it says neither, or means scar, fat or another chamber.
+    """
+    words = set(re.findall(r"[^\W\d_]+", _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))))
+    if words & _NO_BORDER or words & _SCAR_WORDS:
+        return None
+    for border, pattern in _BORDERS.items():
+        if any(pattern.match(word) for word in words):
+            return border
+    return None
 
 
 def says_scar(name: str, *, image: bool = False) -> bool | None:
@@ -248,4 +276,5 @@ def _scheme_and_value(part: str) -> str:
 
 def _plain(name: str) -> str:
     """Lower case, without the accents of Latin letters."""
-    return "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c)).casefold()
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", plain).casefold()  # puts the parts of Korean syllables together again

@@ -7,6 +7,8 @@ Understood are, with any of the names below for the folders and endings:
 - ``a/image.nrrd`` with ``a/segmentation.seg.nrrd``, or several such by their names (ACDC's ``a_frame01.nii.gz`` with
   ``a_frame01_gt.nii.gz``);
 - ``a_lge.nii.gz`` with ``a_labels.nii.gz``.
+
+Images may be folders of DICOM files, and labels in a folder of labels DICOM segmentations or structure sets.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from MyoScarSegLib.study.names import VOLUME_EXTENSIONS, has_extension, natural_order
+from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension, natural_order
 
 IMAGE_FOLDERS = ("images", "imagestr", "image", "volumes", "lge", "scans")
 LABEL_FOLDERS = ("labels", "labelstr", "label", "masks", "mask", "segmentations", "contours", "annotations", "gt", "ground_truth")
@@ -52,8 +54,8 @@ class Pairs:
 def find_pairs(folder: Path) -> Pairs:
     """The images of ``folder`` with their labels; no pair and nothing skipped if it holds no volumes at all."""
     image_folder, label_folder = subfolder(folder, IMAGE_FOLDERS), subfolder(folder, LABEL_FOLDERS)
-    if image_folder is not None and label_folder is not None and any(volumes_in(label_folder)):
-        return _by_name(_images(image_folder), volumes_in(label_folder))
+    if image_folder is not None and label_folder is not None and any(_labels_in(label_folder)):
+        return _by_name(_images(image_folder), _labels_in(label_folder))
     files = volumes_in(folder)
     if files:
         return _by_name(*_told_apart(files))
@@ -79,7 +81,7 @@ def stem(path: Path) -> str:
     name = path.name
     if path.is_dir():
         return name
-    for extension in VOLUME_EXTENSIONS:
+    for extension in (*VOLUME_EXTENSIONS, *DICOM_EXTENSIONS):
         if name.lower().endswith(extension):
             name = name[: -len(extension)]
             break
@@ -89,7 +91,7 @@ def stem(path: Path) -> str:
 def _add_case_folder(case: Path, found: Pairs) -> None:
     image_folder, label_folder = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
     if image_folder is not None and label_folder is not None:
-        images, labels = _images(image_folder), volumes_in(label_folder)
+        images, labels = _images(image_folder), _labels_in(label_folder)
     else:
         images, labels = _told_apart(volumes_in(case))
     if not images and not labels:
@@ -148,6 +150,12 @@ def volumes_in(folder: Path) -> list[Path]:
     """The files in a folder that are named like volumes, in natural order."""
     files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, VOLUME_EXTENSIONS)]
     return sorted(files, key=lambda p: natural_order(p.name))
+
+
+def _labels_in(folder: Path) -> list[Path]:
+    """Volumes, and DICOM segmentations and structure sets, each a file."""
+    dicom = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, DICOM_EXTENSIONS)]
+    return volumes_in(folder) + sorted(dicom, key=lambda p: natural_order(p.name))
 
 
 def _images(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.grids import common_grid
-from MyoScarSegLib.study.masks import StoredLabels, check_cover, read_labels, read_stored
+from MyoScarSegLib.study.masks import StoredLabels, check_cover, is_dicom_mask, read_labels, read_stored
 from MyoScarSegLib.study.names import has_extension, natural_order
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, scar_only_unless_wall
@@ -186,6 +186,8 @@ def _maps(
 
 def _values(path: Path) -> set[int] | None:
     """All values in a plain label volume; None for a segmentation."""
+    if is_dicom_mask(path):
+        return None
     values, _, fields = read_stored(path)
     return None if values.ndim != 3 or fields else {int(v) for v in np.unique(whole_numbers(StoredLabels(values), str(path)))}
 

@@ -1,0 +1,137 @@
+"""Reading DICOM segmentations (SEG), binary, fractional or as a label map, onto a study's grid."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.study.dicom_sources import check_frame_of_reference, located
+from MyoScarSegLib.study.quiet_pydicom import parsing_errors
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import class_of_segment
+
+#: Designators that scheme SRT (SNOMED's codes of before) had.
+_OLD_SCHEMES = ("SNM3", "99SDM")
+#: Rounding of coordinates, as a share of a pixel over the whole frame.
+_SAME_PLACE = 0.1
+
+
+def read_dicom_segmentation(path: Path, dataset: Any, study: Study) -> list[tuple[str, int | None, np.ndarray]]:
+    """The segments of a DICOM segmentation.
+
+    A frame may be cropped, mirrored or turned against the image, as long as its pixels are the image's. Of a fractional one what
+    is at least half counts. Frames without a pixel are not looked at.
+
+    Args:
+        path: of the file.
+        dataset: it, as pydicom reads it.
+        study: that it was drawn on.
+
+    Returns:
+        Name, class (:mod:`~MyoScarSegLib.study.tissue`; None if neither code nor name says it) and bool ``[k, j, i]`` of each
+        segment.
+
+    Raises:
+        StudyError: it cannot be decoded, is damaged, or was not drawn on this study's slices.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_frame_of_reference(study, str(dataset.get("FrameOfReferenceUID") or ""), str(path))
+            described = {int(item.SegmentNumber): item for item in dataset.SegmentSequence if int(item.SegmentNumber) > 0}
+            masks = {number: np.zeros(study.voxels.shape, dtype=bool) for number in described}
+            for number, group, frame in _frames(path, dataset, sorted(described)):
+                if number not in masks:
+                    raise StudyError(f"{path} is damaged: a frame is of segment {number}, which is not described.")
+                _put(path, dataset, group, frame, masks[number], study)
+            return [(_name(item), _class(path, item), masks[number]) for number, item in sorted(described.items())]
+    except StudyError:
+        raise
+    except parsing_errors() as error:
+        raise StudyError(f"{path} is a damaged DICOM segmentation ({error}).") from error
+
+
+def _frames(path: Path, dataset: Any, numbers: list[int]) -> Iterator[tuple[int, Any, np.ndarray]]:
+    """Segment number, functional groups, and bool ``[row, column]`` of each frame that is not empty."""
+    kind = str(dataset.get("SegmentationType") or "BINARY").upper()
+    try:
+        stored = dataset.pixel_array
+    except parsing_errors() as error:
+        raise StudyError(f"The pixels of {path} cannot be decoded ({error}). Write it without compression.") from error
+    stored = stored.reshape(-1, *stored.shape[-2:])
+    least = 0.5 * float(dataset.get("MaximumFractionalValue") or 1) if kind == "FRACTIONAL" else 0.5
+    for frame, group in zip(stored, dataset.PerFrameFunctionalGroupsSequence, strict=True):
+        if kind == "LABELMAP":
+            for number in np.unique(frame[frame > 0]):
+                yield int(number), group, frame == number
+        elif (mask := frame >= least).any():
+            item = _found(dataset, group, "SegmentIdentificationSequence")
+            yield int(numbers[0] if item is None else item.ReferencedSegmentNumber), group, mask
+
+
+def _found(dataset: Any, group: Any, sequence: str) -> Any:
+    """The first item of a sequence, of the frame or of all frames; None if it is in neither."""
+    for place in (group, *(dataset.get("SharedFunctionalGroupsSequence") or ())[:1]):
+        if items := place.get(sequence):
+            return items[0]
+    return None
+
+
+def _put(path: Path, dataset: Any, group: Any, frame: np.ndarray, mask: np.ndarray, study: Study) -> None:
+    """Draw a frame into the mask of the whole study."""
+    names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+    place, plane, measures = (_found(dataset, group, name) for name in names)
+    if place is None or plane is None or measures is None:
+        raise StudyError(f"{path} does not say where its frames lie in the patient, so it cannot be put on {study.case}.")
+    origin = np.array([float(v) for v in place.ImagePositionPatient])
+    row, column = np.array([float(v) for v in plane.ImageOrientationPatient]).reshape(2, 3)
+    between_rows, between_columns = (float(v) for v in measures.PixelSpacing)
+    last_row, last_column = frame.shape[0] - 1, frame.shape[1] - 1
+    corners = origin + np.array([[0, 0], [last_column, 0], [0, last_row]]) @ np.stack(
+        [row * between_columns, column * between_rows]
+    )
+    found = located(study, corners)
+    if found is None:
+        raise StudyError(f"{path} has a frame in none of the slices of {study.case}: it was drawn on other images, or resampled.")
+    k, at = found[0], found[1] - 0.5
+    along_row, along_column = (at[1] - at[0]) / max(last_column, 1), (at[2] - at[0]) / max(last_row, 1)
+    turn = np.round(np.column_stack([along_row, along_column]))
+    start = np.round(at[0])
+    exact = start + np.array([[0, 0], [last_column, 0], [0, last_row]]) @ turn.T
+    if np.abs(exact - at).max() > _SAME_PLACE or abs(round(np.linalg.det(turn))) != 1:
+        raise StudyError(
+            f"{path} has other pixels than the images of {study.case}: another spacing or direction. Resample it to the images, "
+            "or give the segmentation that was drawn on them."
+        )
+    j, i = np.nonzero(frame)
+    x, y = (start[:, None] + turn @ np.stack([i, j])).astype(int)
+    if min(x.min(), y.min()) < 0 or x.max() >= mask.shape[2] or y.max() >= mask.shape[1]:
+        raise StudyError(f"{path} reaches beyond the images of {study.case}: it was drawn on others.")
+    mask[k, y, x] = True
+
+
+def _name(item: Any) -> str:
+    return str(item.get("SegmentLabel") or item.get("SegmentDescription") or f"Segment {item.SegmentNumber}").strip()
+
+
+def _class(path: Path, item: Any) -> int | None:
+    parts = [
+        _code(item.get(name))
+        for name in ("SegmentedPropertyCategoryCodeSequence", "SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
+    ]
+    try:
+        return class_of_segment(_name(item), f"~{parts[0]}~{parts[1]}~^^~~{parts[2]}~^^")
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from error
+
+
+def _code(sequence: Any) -> str:
+    if not sequence:
+        return "^^"
+    scheme = str(sequence[0].get("CodingSchemeDesignator") or "")
+    return f"{'SRT' if scheme in _OLD_SCHEMES else scheme}^{sequence[0].get('CodeValue') or ''}^"
