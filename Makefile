@@ -8,7 +8,7 @@ SMALL_TORCH := $(if $(CPU),--extra-index-url https://download.pytorch.org/whl/cp
 # SYSTEM=linux|windows|macos: that `make wheels` is for; this computer's if it is not said.
 SYSTEM ?=
 
-.PHONY: help demo screen test test-slow test-application bench lint format docs wheels models detector segmenter clean
+.PHONY: help demo screen test test-slow test-application bench lint format docs pages wheels models detector segmenter clean
 
 help:
 	@echo "make demo       segment a made study with known scar; look at $(OUT)/demo/phantom/overlay.png"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench      times and ratios of this computer"
 	@echo "make lint       ruff, mypy, import-linter"
 	@echo "make docs       the pages as a site, to be opened at $(OUT)/site/index.html"
+	@echo "make pages      write anew what is made of the code: keys, help, template for translators"
 	@echo "make wheels     all packages for Slicer on a computer without network (SYSTEM=linux|windows|macos)"
 	@echo "make segmenter  train the segmenter again, an hour on one core (DATA=EMIDEC's folder with Case_*, ANATOMY=ACDC's with patient*)"
 	@echo "make detector   train the detector again, 18 minutes (DATA=folder with EMIDEC's Case_*/Images and Contours)"
@@ -68,6 +69,12 @@ format: $(VENV)/installed
 # A broken link within the repository, or a page that no menu leads to, ends it.
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(abspath $(OUT))/site
+
+# What is made of the code: the list of keys, the help that ships with the extension, the template for translators.
+pages: screen
+	$(BIN)/python -m Testing.support.keys_page
+	$(BIN)/python docs/write_help.py
+	$(BIN)/python docs/write_translations.py
 
 wheels: $(VENV)/installed
 	$(BIN)/python docs/list_packages.py --download $(OUT)/wheels $(if $(SYSTEM),--system $(SYSTEM))

@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
@@ -39,14 +40,27 @@ class MyoScarSeg(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The MyoScarSeg contributors"]
         self.parent.helpText = _(
-            "Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press Propose "
-            "boxes, look through them, press Segment all, and correct what is wrong with boxes, points or brush. Volume and mass "
-            "are measured as you work. The second tab teaches the models with studies that you have corrected. The first use "
-            "shows what has to be installed. For research, not for clinical decisions."
+            "<p>Segments myocardial scar on late gadolinium enhancement (LGE) short-axis MRI. Choose the volume, press "
+            "<i>Propose boxes</i>, look through them, press <i>Segment all</i>, and correct what is wrong with boxes, points or "
+            "brush. Volume and mass are measured as you work. The second tab teaches the models with studies that you have "
+            "corrected. The first use shows what has to be installed.</p>"
+            "<p>Pages that come with the module: the button <b>?</b> has the keys, a quick start, and what helps when something "
+            "is wrong. To try it: <i>Sample data</i>.</p>"
+            "<p><b>For research, not for clinical decisions.</b></p>"
         )
         self.parent.acknowledgementText = _(
-            "Built on 3D Slicer, SAM (Apache-2.0) and ultralytics YOLO (AGPL-3.0). The models were trained on EMIDEC."
+            "<p>Built on 3D Slicer, SAM (Apache-2.0) and ultralytics YOLO (AGPL-3.0); the method is that of YoloSAM (MICCAI "
+            "2025). The models were trained on EMIDEC (Lalande et al., Data 2020, 5, 89; CC BY-NC-SA 4.0) and start from "
+            "LiteMedSAM (Ma et al., Nature Communications 2024, 15, 654; Apache-2.0). CITATION.cff says how to cite.</p>"
         )
+        slicer.app.connect("startupCompleted()", _offer_sample_data)
+
+
+def _offer_sample_data():
+    """Have the phantom in the module Sample Data, once all modules are there."""
+    from MyoScarSegLib.widgets.sample_data import register
+
+    register()
 
 
 class MyoScarSegWidget(ScriptedLoadableModuleWidget):

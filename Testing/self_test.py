@@ -36,6 +36,14 @@ class SelfTest(unittest.TestCase):
         self.assertTrue(panel.segment.ui.errorLabel.text.endswith("."))
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
 
+    def test_sampleData(self):
+        """The module Sample Data offers the phantom, and it is a study."""
+        sources = {source.sampleName: source for source in slicer.modules.sampleDataSources["MyoScarSeg"]}
+        self.assertEqual(sorted(sources), ["LGEEmidec", "LGEPhantom"])
+        (node,) = sources["LGEPhantom"].customDownloader(sources["LGEPhantom"])
+        panel = self._panel()
+        self._until(lambda: panel.workflow.volume_node is node)
+
     def test_consoleCalls(self):
         """Every call of the logic, in the order of the work."""
         self._needNetworks()

@@ -20,7 +20,7 @@ def test_every_page_of_the_help_is_as_its_source():
 
     assert sorted(path.stem for path in HELP.iterdir()) == sorted(PAGES)
     for name in PAGES:
-        assert (HELP / f"{name}.html").read_text(encoding="utf-8") == help_page(name), "python docs/write_help.py"
+        assert (HELP / f"{name}.html").read_text(encoding="utf-8") == help_page(name), "write it anew: make pages"
 
 
 @pytest.mark.parametrize("button", ["errorHelpButton", "trainErrorHelpButton"])
