@@ -400,6 +400,190 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Burden</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Find wall, blood pool and RV insertion points. Slices whose wall you painted, and points that you moved, stay.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Propose walls</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Write the report of this study as a page (PDF, HTML) and as tables (CSV, JSON) into a folder</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Report ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Print name, ID and dates of the patient on the report and in its tables; without it the report has the case name alone</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>With patient name</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar burden, as the segments are now</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>AHA segments</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar in each of the 17 segments</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar of each segment: grams, % of its wall, and mean transmurality in %</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Segment</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>%</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Deep</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Picture</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Pictures of the burden, drawn while you edit</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>What to show</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reference methods</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Thresholds for scar in the known wall: n-SD, FWHM, Otsu, mixture</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar by thresholds inside the wall; select a row to see its outline. Hover over a row for source and threshold.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Method</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>% LV</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Dice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Dark wall that is enclosed by scar, or drawn as no-reflow, counts as scar in these methods</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No-reflow in</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Parts of fewer pixels than this are left out; 0 keeps all</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>from </source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source> px</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Put the selected method's scar in place of the one that is there. It counts as drawn by you; Undo takes it back.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Use this</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Walls from elsewhere, levels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Take the wall from a segmentation or from curves; levels of slices</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A segmentation or label map with the left ventricular myocardium, known by name or code</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Segmentation or label map</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Take wall, blood pool and no-reflow of this node in place of those that are there</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Take</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Make walls of the closed curves that are drawn in the slices (module Markups): endo- and epicardium; slices between drawn ones are interpolated</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Make walls of closed curves</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This slice is</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Which third of the ventricle the displayed slice counts to in the AHA segments</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>by the rules</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>base</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>mid</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>apex</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>tip (segment 17)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>in no segment</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Advanced</source>
       <translation type="unfinished" />
     </message>
@@ -1106,6 +1290,29 @@
     </message>
   </context>
   <context>
+    <name>scene.drawn_walls</name>
+    <message>
+      <source>Nothing in {name} is called left ventricular myocardium. Name the wall's segment or color "LV myocardium" and the blood pool's "LV blood pool", and take it again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There are no closed curves in the slices of this volume. Draw the endo- and epicardium with the module Markups.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>On slice {slice} it is not clear which closed curve is the endocardium and which the epicardium. Have two there, or write "endo" and "epi" into their names.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slices {slices} have an endocardium and no epicardium. Draw it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The label map {name} lies on other voxels than the volume {volume}. Import it into a segmentation with the module Segmentations, and take that.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.engine_requests</name>
     <message>
       <source>Nothing is running.</source>
@@ -1116,11 +1323,19 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>There is nothing to report yet: segment the study first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>There is no box and no + point yet: propose boxes, or draw one.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Accept or correct the scar of this slice first: what you confirmed is looked for on its neighbors.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The chosen segmenter answers boxes and points only; it does not see the wall.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1262,6 +1477,21 @@
     </message>
   </context>
   <context>
+    <name>scene.landmark_points</name>
+    <message>
+      <source>{name} RV insertion points</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV anterior</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV inferior</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.lge_volumes</name>
     <message>
       <source>{slices} slices of {columns} x {rows} pixels</source>
@@ -1389,41 +1619,6 @@
     </message>
   </context>
   <context>
-    <name>scene.scar_segment</name>
-    <message>
-      <source>This is no segmentation. Choose a segmentation node, or none for a new one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segmentation {name} is not in the scene of the volume.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segmentation {name} is locked. Unlock it, or choose another one, or none for a new one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segmentation {name} is made of {kind}, not of voxels. Make binary labelmap its source representation in the module Segmentations, or choose another one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The segmentation {name} lies on another grid than the volume {volume}, so scar would not stay on its voxels. Choose another segmentation, or none for a new one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The volume was deleted. Choose another one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{name} scar</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>A non-linear transform lies between the volume {volume} and the segmentation {name}. Put both under the same transform, or choose another segmentation.</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
     <name>scene.scene_console</name>
     <message>
       <source>Another folder is being processed. Wait for it, or cancel it.</source>
@@ -1438,6 +1633,25 @@
     <name>scene.study_folder</name>
     <message>
       <source>{name} scar</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>scene.study_nodes</name>
+    <message>
+      <source>Edit slices {slices} by hand</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Delete the segmentation</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Edit the wall on slices {slices}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Delete the wall</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -1555,14 +1769,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Edit slices {slices} by hand</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Delete the segmentation</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>The volume was deleted. Choose another one.</source>
       <translation type="unfinished" />
     </message>
@@ -1571,6 +1777,14 @@
     <name>scene.study_state</name>
     <message>
       <source>There is no box {id} any more.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Move an insertion point</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Delete the insertion points</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1599,9 +1813,79 @@
     </message>
   </context>
   <context>
+    <name>scene.tissue_segment</name>
+    <message>
+      <source>This is no segmentation. Choose a segmentation node, or none for a new one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segmentation {name} is not in the scene of the volume.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segmentation {name} is locked. Unlock it, or choose another one, or none for a new one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segmentation {name} is made of {kind}, not of voxels. Make binary labelmap its source representation in the module Segmentations, or choose another one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The segmentation {name} lies on another grid than the volume {volume}, so scar would not stay on its voxels. Choose another segmentation, or none for a new one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The volume was deleted. Choose another one.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>A non-linear transform lies between the volume {volume} and the segmentation {name}. Put both under the same transform, or choose another segmentation.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.translation</name>
     <message>
       <source>{first} and {more} more</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>scene.ventricle_steps</name>
+    <message>
+      <source>Propose the wall</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Choose a segmentation or a label map with the wall.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} is the study's own segmentation: its wall counts already.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Take the wall of {name}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Make the wall of curves</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Set the insertion points</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Level of slice {slice}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Use {method}</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2769,6 +3053,156 @@
     </message>
   </context>
   <context>
+    <name>widgets.burden_section</name>
+    <message>
+      <source>Folder for the report</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The report is in {folder}.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>widgets.burden_words</name>
+    <message>
+      <source>{scar} ({low} to {high} g)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{share} ({low} to {high}%)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Share of LV</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>LV myocardium</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar outside it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{amount}, in no percentage</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>, {mm} mm across</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{n}; largest {amount}{across}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Lesions</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No-reflow</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{amount}, counted in scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>core {core}, grey zone {grey}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Of it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{mean}% where scar is, most {most}%</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{half}% of the wall above 50%, {more}% above 75%</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{percent}% of the endocardium</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Transmurality</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Extent</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>not imaged</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No wall yet: Segment all proposes one. Without it there is no share of the myocardium.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall proposed by the model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall taken from labels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall made of curves</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall drawn by hand</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{source}; closed on {n} slices</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>edited on {slices}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>insertion points set by you</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>insertion points proposed: drag them if they are off</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>insertion points guessed from the patient's axes: drag them</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>insertion points set by an angle</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>no insertion points</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{n} px</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{g} g, {ml} mL</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>widgets.help_window</name>
     <message>
       <source>MyoScarSeg: help</source>
@@ -2843,6 +3277,21 @@
     </message>
   </context>
   <context>
+    <name>widgets.methods_section</name>
+    <message>
+      <source>Reference methods look for scar within the wall: propose it first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>threshold {low} to {high}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{difference} g against the scar that is drawn</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>widgets.model_choice</name>
     <message>
       <source>Checkpoints ({endings});;All files (*)</source>
@@ -2896,11 +3345,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Click on scar that was missed. Esc ends.</source>
+      <source>Click on scar that was missed, or scribble over it. Esc ends.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Click on what is not scar. Esc ends.</source>
+      <source>Click on what is not scar, or scribble over it. Esc ends.</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2963,6 +3412,33 @@
     </message>
     <message>
       <source>Teach the models with corrected studies, and choose the better one</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>widgets.picture_section</name>
+    <message>
+      <source>Bullseye</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slices</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Bars per slice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Along the wall</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Intensities</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Pictures need packages that are not installed yet.</source>
       <translation type="unfinished" />
     </message>
   </context>

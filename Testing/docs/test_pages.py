@@ -58,6 +58,16 @@ def test_every_list_of_the_extensions_packages_is_complete():
     assert len(pinned) == len(re.findall(r"^[A-Za-z0-9]", hashed, re.MULTILINE))
 
 
+def test_every_reference_method_has_its_row_with_its_source():
+    from MyoScarSegLib.quantification.reference import SOURCES
+
+    rows = (REPOSITORY / "docs" / "numbers.md").read_text(encoding="utf-8").splitlines()
+    for name, source in SOURCES.items():
+        named = (row for row in rows if row.startswith("|") and name in row.split("|")[1].strip().split(", "))
+        row = next(named, "")
+        assert source in row, name
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
 def test_accuracy_on_the_pages_is_that_of_the_registry(page):
     registry = json.loads((REPOSITORY / "MyoScarSegLib" / "models" / "index.json").read_text(encoding="utf-8"))
