@@ -79,7 +79,7 @@ def write_structured_report(
         path: of the file, usually ``.dcm``.
         study: with ``files``, as for the segmentation.
         measurements: of it.
-        segmentation: that :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_segmentation` wrote for the same study
+        segmentation: that :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_seg` wrote for the same study
             with the same ``pseudonym``; the report refers to its segments.
         provenance: the result's.
         pseudonym: as for the segmentation.

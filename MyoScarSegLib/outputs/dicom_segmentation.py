@@ -44,7 +44,7 @@ _KEPT = frozenset(
 _NOTE = "MyoScarSeg: patient and dates removed, UIDs kept"
 
 
-def write_dicom_segmentation(
+def write_dicom_seg(
     path: Path,
     study: Study,
     segments: Mapping[Tissue, np.ndarray],

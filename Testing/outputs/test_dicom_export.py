@@ -12,7 +12,7 @@ import pytest
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.dicom_report import own_code, write_structured_report
-from MyoScarSegLib.outputs.dicom_segmentation import coded, write_dicom_segmentation
+from MyoScarSegLib.outputs.dicom_segmentation import coded, write_dicom_seg
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement, SliceMeasurement
 from MyoScarSegLib.quantification.wall import Transmurality
@@ -71,7 +71,7 @@ def on_study(segmentation, number, study):
 def test_every_pixel_of_an_oblique_stack_comes_back_at_its_place(study, tmp_path):
     drawn = masks()
     path = tmp_path / "masks.dcm"
-    write_dicom_segmentation(path, study, drawn, provenance=PROVENANCE)
+    write_dicom_seg(path, study, drawn, provenance=PROVENANCE)
     read = highdicom.seg.segread(path)
     assert [str(item.SegmentLabel) for item in read.SegmentSequence] == ["Scar", "LV myocardium", "LV blood pool", "No-reflow"]
     for number, mask in enumerate(drawn.values(), start=1):
@@ -85,7 +85,7 @@ def test_every_pixel_of_an_oblique_stack_comes_back_at_its_place(study, tmp_path
 
 def test_segments_have_dicoms_codes_and_tell_the_model_with_its_checksum(study, tmp_path):
     path = tmp_path / "masks.dcm"
-    write_dicom_segmentation(path, study, masks(), provenance=PROVENANCE, drawn={WALL})
+    write_dicom_seg(path, study, masks(), provenance=PROVENANCE, drawn={WALL})
     scar, wall, pool, no_reflow = highdicom.seg.segread(path).SegmentSequence
     assert (scar.segmented_property_category.value, scar.segmented_property_type.value) == ("85756007", "12402003")
     assert (wall.segmented_property_category.value, wall.segmented_property_type.value) == ("91723000", "49848007")
@@ -98,7 +98,7 @@ def test_segments_have_dicoms_codes_and_tell_the_model_with_its_checksum(study, 
 
 def test_it_carries_the_sources_patient_and_study_and_refers_to_its_images(study, tmp_path):
     path = tmp_path / "masks.dcm"
-    write_dicom_segmentation(path, study, masks(), provenance=PROVENANCE)
+    write_dicom_seg(path, study, masks(), provenance=PROVENANCE)
     read, source = pydicom.dcmread(path), pydicom.dcmread(study.files[0].path)
     for name in ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID"):
         assert read[name].value == source[name].value
@@ -119,7 +119,7 @@ def test_a_pseudonym_leaves_nothing_of_the_patient_in_either_file(tmp_path):
         "PatientComments": "Doe",
     }
     study = read_study(write_series(tmp_path / "series", VOXELS, FrameOfReferenceUID=FRAME, PatientSex="F", **secrets))
-    write_dicom_segmentation(tmp_path / "a.dcm", study, masks(), provenance=PROVENANCE, pseudonym="P007")
+    write_dicom_seg(tmp_path / "a.dcm", study, masks(), provenance=PROVENANCE, pseudonym="P007")
     write_structured_report(
         tmp_path / "r.dcm", study, measurements(), tmp_path / "a.dcm", provenance=PROVENANCE, pseudonym="P007"
     )
@@ -140,7 +140,7 @@ def test_a_multi_frame_source_with_shuffled_frames_is_referred_to_frame_by_frame
     study = read_study(file)
     assert [order[file.frame] for file in study.files] in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0])
     drawn = masks()
-    write_dicom_segmentation(tmp_path / "m.dcm", study, drawn, provenance=PROVENANCE)
+    write_dicom_seg(tmp_path / "m.dcm", study, drawn, provenance=PROVENANCE)
     read = highdicom.seg.segread(tmp_path / "m.dcm")
     for number, mask in enumerate(drawn.values(), start=1):
         assert np.array_equal(on_study(read, number, study), mask)
@@ -155,7 +155,7 @@ def test_an_uneven_stack_keeps_the_place_of_each_slice(tmp_path):
     offsets = [0.0, 10.0, 20.0, 38.0, 48.0]
     study = read_study(write_series(tmp_path / "series", VOXELS, direction=OBLIQUE, offsets=offsets, FrameOfReferenceUID=FRAME))
     assert study.geometry.slice_positions_mm is not None
-    write_dicom_segmentation(tmp_path / "m.dcm", study, masks(), provenance=PROVENANCE)
+    write_dicom_seg(tmp_path / "m.dcm", study, masks(), provenance=PROVENANCE)
     assert np.array_equal(on_study(highdicom.seg.segread(tmp_path / "m.dcm"), 1, study), masks()[SCAR])
 
 
@@ -164,7 +164,7 @@ def test_a_stack_joined_of_two_series_refers_to_both(study, tmp_path):
         image = pydicom.dcmread(file.path)
         image.SeriesInstanceUID = "1.2.3.99"
         image.save_as(file.path)
-    write_dicom_segmentation(tmp_path / "m.dcm", study, masks(), provenance=PROVENANCE)
+    write_dicom_seg(tmp_path / "m.dcm", study, masks(), provenance=PROVENANCE)
     read = highdicom.seg.segread(tmp_path / "m.dcm")
     assert np.array_equal(on_study(read, 1, study), masks()[SCAR])
     assert sorted(len(item.ReferencedInstanceSequence) for item in read.ReferencedSeriesSequence) == [2, 3]
@@ -197,7 +197,7 @@ def measurements():
 
 @pytest.fixture
 def report(study, tmp_path):
-    write_dicom_segmentation(tmp_path / "masks.dcm", study, masks(), provenance=PROVENANCE)
+    write_dicom_seg(tmp_path / "masks.dcm", study, masks(), provenance=PROVENANCE)
     write_structured_report(tmp_path / "report.dcm", study, measurements(), tmp_path / "masks.dcm", provenance=PROVENANCE)
     return highdicom.sr.srread(tmp_path / "report.dcm")
 
@@ -255,22 +255,22 @@ def test_the_report_names_all_images_and_the_segmentation_as_evidence(report, st
 
 def test_what_cannot_be_exported_is_told(study, tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="not known to come from DICOM"):
-        write_dicom_segmentation(tmp_path / "a.dcm", replace(study, files=()), masks(), provenance=PROVENANCE)
+        write_dicom_seg(tmp_path / "a.dcm", replace(study, files=()), masks(), provenance=PROVENANCE)
     placeless = read_study(write_series(tmp_path / "placeless", VOXELS, direction=OBLIQUE))
     with pytest.raises(OutputError, match="lack the frame of reference"):
-        write_dicom_segmentation(tmp_path / "a.dcm", placeless, masks(), provenance=PROVENANCE)
+        write_dicom_seg(tmp_path / "a.dcm", placeless, masks(), provenance=PROVENANCE)
     study.files[2].path.unlink()
     with pytest.raises(StudyError, match="cannot be read"):
-        write_dicom_segmentation(tmp_path / "a.dcm", study, masks(), provenance=PROVENANCE)
+        write_dicom_seg(tmp_path / "a.dcm", study, masks(), provenance=PROVENANCE)
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(OutputError, match="pip install highdicom"):
-        write_dicom_segmentation(tmp_path / "a.dcm", study, masks(), provenance=PROVENANCE)
+        write_dicom_seg(tmp_path / "a.dcm", study, masks(), provenance=PROVENANCE)
     assert not list(tmp_path.glob("*.dcm"))
 
 
 def test_a_full_disk_leaves_the_former_file(study, tmp_path, monkeypatch):
     path = tmp_path / "masks.dcm"
-    write_dicom_segmentation(path, study, masks(), provenance=PROVENANCE)
+    write_dicom_seg(path, study, masks(), provenance=PROVENANCE)
     before = path.read_bytes()
 
     def full(*_args, **_kwargs):
@@ -278,7 +278,7 @@ def test_a_full_disk_leaves_the_former_file(study, tmp_path, monkeypatch):
 
     monkeypatch.setattr(pydicom.Dataset, "save_as", full)
     with pytest.raises(OutputError, match="No space left"):
-        write_dicom_segmentation(path, study, masks(), provenance=PROVENANCE)
+        write_dicom_seg(path, study, masks(), provenance=PROVENANCE)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir() if p.is_file()] == ["masks.dcm"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_segmentation
+from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
 from MyoScarSegLib.study.dicom_sources import slice_places
 from MyoScarSegLib.study.grids import common_grid
 from MyoScarSegLib.study.masks import read_labels, read_mask
@@ -48,7 +48,7 @@ def study(tmp_path):
 
 def exported(study, path):
     masks = {SCAR: SCAR_MASK, WALL: WALL_MASK, BLOOD_POOL: POOL_MASK, MVO: NONE}
-    write_dicom_segmentation(path, study, masks, provenance={"segmenter": "m"})
+    write_dicom_seg(path, study, masks, provenance={"segmenter": "m"})
     return path
 
 
