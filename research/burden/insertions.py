@@ -148,8 +148,8 @@ def main() -> None:
         single = np.abs([row[key] for row in of for key in ("anterior", "inferior")])
         turns = np.array([row["rotation"] for row in of])
         print(
-            f"| {name} | {len(of)} | {single.mean():.1f} | {np.median(single):.1f} | {single.max():.0f} | {np.abs(turns).mean():.1f} "
-            f"({turns.mean():+.1f}) | {np.median(np.abs(turns)):.1f} | {np.abs(turns).max():.0f} |"
+            f"| {name} | {len(of)} | {single.mean():.1f} | {np.median(single):.1f} | {single.max():.0f} | "
+            f"{np.abs(turns).mean():.1f} ({turns.mean():+.1f}) | {np.median(np.abs(turns)):.1f} | {np.abs(turns).max():.0f} |"
         )
 
 

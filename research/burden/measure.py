@@ -175,8 +175,8 @@ def burden(data: Path) -> None:
             kept[setting, own] = pairs
             print(
                 f"| {setting} | {'own' if own else 'the same'} | {len(chosen)} | {bland.bias:+.1f} "
-                f"({_pair(bland.bias_interval)}) | {_pair(bland.limits)} | {same.agreement:.2f} ({same.agreement_interval[0]:.2f} to "
-                f"{same.agreement_interval[1]:.2f}) | {outside:.0%} |"
+                f"({_pair(bland.bias_interval)}) | {_pair(bland.limits)} | {same.agreement:.2f} "
+                f"({same.agreement_interval[0]:.2f} to {same.agreement_interval[1]:.2f}) | {outside:.0%} |"
             )
     _head("mask", "landmarks", "segments", "imaged in one alone", "bias of burden (95%)", "limits", "mean size", "transmurality")
     for (setting, own), pairs in kept.items():
