@@ -62,14 +62,15 @@ def references(data: Path) -> None:
     _head(
         "wall", "method", "answers", "Dice (95%)", "bias %LV (95%)", "limits %LV", "bias g", "silent in normals", "%LV in others"
     )
-    for whose, some in (("expert", list(exams(data))), ("model", list(exams(data, folds=True)))):
+    unseen = list(exams(data, folds=True))
+    for whose, some in (("expert", list(exams(data))), ("expert, folds", unseen), ("model", unseen)):
         found = [_found(exam, whose) for exam in some]
         for method in found[0]:
             _row(whose, method, some, [one[method] for one in found])
 
 
 def _found(exam: Exam, whose: str) -> dict[str, np.ndarray | None]:
-    ventricle = exam.expert if whose == "expert" else exam.model
+    ventricle = exam.model if whose == "model" else exam.expert
     masks: dict[str, np.ndarray | None] = {}
     if whose == "model":
         masks["(the model's mask)"] = exam.masks[ALONE]
@@ -78,7 +79,7 @@ def _found(exam: Exam, whose: str) -> dict[str, np.ndarray | None]:
     given = exam.voxels, ventricle.myocardium, ventricle.cavity
     masks |= {name: one.mask for name, one in reference_masks(*given).items()}
     # A reader, or the model, who says whether there is scar.
-    says = exam.scar if whose == "expert" else exam.masks[ALONE]
+    says = exam.masks[ALONE] if whose == "model" else exam.scar
     told = reference_masks(*given, scar=says)
     return masks | {name: told[name.split(",")[0]].mask for name in _TOLD}
 
@@ -93,7 +94,7 @@ def _row(whose: str, method: str, some: Sequence[Exam], masks: Sequence[np.ndarr
         if mask is None:
             silent += not exam.scar.any()
             continue
-        wall = exam.expert.myocardium if whose == "expert" else exam.model.myocardium
+        wall = exam.model.myocardium if whose == "model" else exam.expert.myocardium
         percent = _percent(mask & wall, wall, exam)
         if not exam.scar.any():
             normals.append(percent)
