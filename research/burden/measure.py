@@ -164,7 +164,16 @@ def _short(limits: tuple[float, float]) -> str:
 def burden(data: Path) -> None:
     """%LV and burden of the segments: model's mask in model's wall against the expert's in the expert's."""
     some = list(exams(data, folds=True))
-    _head("mask", "landmarks", "exams", "%LV bias (95%)", "limits", "ICC(2,1) (95%)", "scar outside the wall")
+    _head(
+        "mask",
+        "landmarks",
+        "exams",
+        "%LV bias (95%)",
+        "limits",
+        "ICC(2,1) (95%)",
+        "scar outside the wall",
+        "with it added to the wall",
+    )
     kept = {}
     for setting in SETTINGS:
         for own in (False, True):
@@ -174,10 +183,13 @@ def burden(data: Path) -> None:
             bland, same = bland_altman(*percents.T), icc(percents)
             outside = sum(b.scar_outside_wall.mass_g for _, b in pairs) / sum(b.scar.mass_g for _, b in pairs)
             kept[setting, own] = pairs
+            added = [100 * b.scar.mass_g / (b.myocardium.mass_g + b.scar_outside_wall.mass_g) for _, b in pairs]
+            grown = bland_altman(percents[:, 0], added)
             print(
                 f"| {setting} | {'own' if own else 'the same'} | {len(chosen)} | {bland.bias:+.1f} "
                 f"({_pair(bland.bias_interval)}) | {_pair(bland.limits)} | {same.agreement:.2f} "
-                f"({same.agreement_interval[0]:.2f} to {same.agreement_interval[1]:.2f}) | {outside:.0%} |"
+                f"({same.agreement_interval[0]:.2f} to {same.agreement_interval[1]:.2f}) | {outside:.0%} | "
+                f"{grown.bias:+.1f}, {_pair(grown.limits)} |"
             )
     _head("mask", "landmarks", "segments", "imaged in one alone", "bias of burden (95%)", "limits", "mean size", "transmurality")
     for (setting, own), pairs in kept.items():
