@@ -7,19 +7,22 @@ from pathlib import Path
 from MyoScarSegLib.engine.burden_messages import BurdenJob
 from MyoScarSegLib.study.names import case_name
 
+PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (3.4, 3.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
+"""Width and height of the pictures in a panel, which is narrow: their letters have a size of their own."""
 
-def draw_picture(job: BurdenJob, name: str, dpi: int) -> bytes:
-    """One picture as a PNG file.
+
+def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
+    """One picture for a panel as a PNG file.
 
     Args:
         job: what to show.
-        name: of :data:`~MyoScarSegLib.outputs.burden_pictures.PICTURES`.
-        dpi: pixels per inch.
+        name: of :data:`PANEL_INCHES`.
+        width_px: of the picture.
 
     Raises:
         StudyError: the masks do not fit the study.
     """
-    from MyoScarSegLib.outputs.burden_pictures import Pictured, pictures
+    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, picture
     from MyoScarSegLib.quantification.measurements import measure
 
     study, scar = job.result.study, job.result.mask
@@ -45,7 +48,9 @@ def draw_picture(job: BurdenJob, name: str, dpi: int) -> bytes:
             if method in found and found[method].mask is not None
         }
     shown = scar if job.no_reflow is None else scar | job.no_reflow
-    return pictures(Pictured(study, measured, shown, job.ventricle, job.no_reflow, thresholds), [name], dpi)[name]
+    width, height = PANEL_INCHES[name]
+    pictured = Pictured(study, measured, shown, job.ventricle, job.no_reflow, thresholds)
+    return picture(PICTURES[name][0], pictured, width, height, round(width_px / width))
 
 
 def write_report_of(job: BurdenJob, folder: Path) -> Path:

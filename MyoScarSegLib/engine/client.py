@@ -267,7 +267,7 @@ class Engine:
         """
         return self._ask("ventricle", ventricle_of, study)
 
-    def picture(self, job: BurdenJob, name: str, dpi: int = 96) -> Request:
+    def picture(self, job: BurdenJob, name: str, width_px: int) -> Request:
         """Draw a picture of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.draw_picture`.
 
         Returns:
@@ -277,7 +277,9 @@ class Engine:
             StudyError: the study is too large to be sent.
         """
         fields, arrays = burden_message(replace(job, result=replace(job.result, scores={})))
-        return self._ask("picture", picture_of, job.result.study, arrays=arrays, background=True, name=name, dpi=dpi, **fields)
+        return self._ask(
+            "picture", picture_of, job.result.study, arrays=arrays, background=True, name=name, width_px=width_px, **fields
+        )
 
     def report(self, job: BurdenJob, folder: Path) -> Request:
         """Write a report of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.write_report_of`.

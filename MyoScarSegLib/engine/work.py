@@ -86,7 +86,7 @@ class Work:
             return self._ventricle(asked, study, report)
         if asked.what == "picture":
             job = burden_job_of(asked.fields, asked.arrays, study)
-            png = draw_picture(job, str(asked.fields["name"]), int(asked.fields["dpi"]))
+            png = draw_picture(job, str(asked.fields["name"]), int(asked.fields["width_px"]))
             return {}, {"png": np.frombuffer(png, dtype=np.uint8)}
         if asked.what == "report":
             report(0, 1, "Writing the report")

@@ -74,7 +74,8 @@ class Pictured:
 
 
 def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
-    """Burden and transmurality of the 17 segments side by side; or why they are not there."""
+    """Burden and transmurality of the 17 segments side by side, in a place that is higher than wide above each other; or why they
+    are not there."""
     segments = shown.measurements.segments
     if segments is None:
         _say(figure, box, "AHA segments", shown.measurements.missing.get("segments", ""))
@@ -85,9 +86,13 @@ def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
     # The tip has no chords; its depth is its burden, as its grade has it.
     depth = [segment.burden_percent if segment.number == 17 else segment.transmurality_percent for segment in segments]
     for n, (title, values) in enumerate(zip(titles, (burden, depth), strict=True)):
-        at, graded = left + n * width / 2, n == 1
-        draw_bullseye(_axes(figure, (at, bottom + _KEY, width / 2, height - _KEY - _TITLE)), values, title, graded=graded)
-        key = _axes(figure, (at + 0.08 * width / 2, bottom, 0.86 * width / 2, _KEY))
+        graded = n == 1
+        if height > width:
+            x, y, wide, high = left, bottom + (1 - n) * height / 2, width, height / 2
+        else:
+            x, y, wide, high = left + n * width / 2, bottom, width / 2, height
+        draw_bullseye(_axes(figure, (x, y + _KEY, wide, high - _KEY - _TITLE)), values, title, graded=graded)
+        key = _axes(figure, (x + 0.08 * wide, y, 0.86 * wide, _KEY))
         draw_bullseye_key(key, graded=graded, not_imaged=None in values)
 
 

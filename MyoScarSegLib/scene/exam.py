@@ -34,8 +34,9 @@ class Exam:
 
     @property
     def line(self) -> str:
-        """All of it in a line."""
-        return " · ".join(part for part in (self.name, self.number, self.study_date, self.series) if part)
+        """All of it in a line; empty if patient and date are not known."""
+        known = [part for part in (self.name, self.number, self.study_date) if part]
+        return " · ".join([*known, self.series]) if known else ""
 
 
 def exam_of(volume_node: Any) -> Exam:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box
@@ -23,6 +23,9 @@ from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.task import Task
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.quantification.measurements import Measurements
 
 _PAUSE_S = 0.005
 
@@ -105,6 +108,49 @@ class Console:
         session = self._select(volumeNode)
         self._wait(session.requests.process(fit=self.workflow.fit), progress)
         return session.segmentation.node
+
+    def proposeWalls(self, volumeNode: Any, progress: Callable[[int, int, str], None] | None = None) -> Any:
+        """Propose the left ventricle's wall and blood pool and the insertion points; what the reader drew and set stays.
+
+        Returns the segmentation node, with the segments *LV myocardium* and *LV blood pool*; arguments and errors as of
+        :meth:`proposeBoxes`.
+        """
+        session = self._select(volumeNode)
+        self._wait(session.requests.propose_wall(), progress)
+        return session.segmentation.node
+
+    def measurements(self, volumeNode: Any) -> Measurements:
+        """All numbers of scar burden of a volume's study, as it is: see
+        :class:`~MyoScarSegLib.quantification.measurements.Measurements`. What needs a wall is None without one, and ``missing``
+        says why.
+
+        Raises:
+            MyoScarSegError: a sentence on what is wrong.
+        """
+        session = self._select(volumeNode)
+        session.refresh()
+        return session.measurements
+
+    def report(self, volumeNode: Any, folder: str | Path, withPatientName: bool = False) -> Path:
+        """Write the report of a volume's study: ``report.html``, ``report.pdf`` and ``measurements.json`` in a folder of its own,
+        and the tables over all reports of ``folder`` beside it.
+
+        Args:
+            volumeNode: scalar volume of an LGE short-axis stack, segmented.
+            folder: made if it is not there.
+            withPatientName: print name, ID and dates, as the scene says them; the case's name alone if not.
+
+        Returns:
+            The study's folder.
+
+        Raises:
+            MyoScarSegError: there is nothing to report yet.
+            OutputError: the folder cannot be written.
+        """
+        session = self._select(volumeNode)
+        task = session.requests.report(Path(folder), with_name=withPatientName)
+        self._wait(task, None)
+        return Path(str(task.result))
 
     def exportResults(self, folder: str | Path) -> list[Path]:
         """Write the results of all studies in the scene, as ``myoscarseg segment`` writes them.

@@ -43,8 +43,8 @@ def burden_rows(m: Measurements, within: MassInterval | None) -> list[tuple[str,
     if m.no_reflow.pixels:
         rows.append((_("No-reflow"), _("{amount}, counted in scar").format(amount=amount(m.no_reflow))))
     if m.grey_zone is not None:
-        zone = _("core {core}, grey zone {grey}").format(core=amount(m.grey_zone.core), grey=amount(m.grey_zone.grey))
-        rows.append((_("Of it"), zone))
+        core, grey = (grams(part) for part in (m.grey_zone.core, m.grey_zone.grey))
+        rows.append((_("Core, grey"), _("{core} and {grey}").format(core=core, grey=grey)))
     return rows
 
 
@@ -66,7 +66,7 @@ def segment_rows(m: Measurements) -> list[tuple[str, ...]]:
     for one in m.segments or ():
         name = SEGMENTS[one.number - 1].name
         if not one.imaged:
-            rows.append((str(one.number), name, "", _("not imaged"), ""))
+            rows.append((str(one.number), _("{name}: not imaged").format(name=name), NOTHING, NOTHING, NOTHING))
             continue
         scar = "" if one.scar is None else f"{one.scar.pixels}" if one.scar.mass_g is None else f"{one.scar.mass_g:.1f}"
         rows.append((str(one.number), name, scar, percent(one.burden_percent), percent(one.transmurality_percent)))
@@ -103,6 +103,11 @@ def amount(extent: Extent) -> str:
     if extent.mass_g is None or extent.volume_ml is None:
         return _("{n} px").format(n=extent.pixels)
     return _("{g} g, {ml} mL").format(g=f"{extent.mass_g:.1f}", ml=f"{extent.volume_ml:.1f}")
+
+
+def grams(extent: Extent) -> str:
+    """Grams; pixels without spacing."""
+    return _("{n} px").format(n=extent.pixels) if extent.mass_g is None else _("{g} g").format(g=f"{extent.mass_g:.1f}")
 
 
 def percent(value: float | None) -> str:

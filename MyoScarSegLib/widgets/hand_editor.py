@@ -94,6 +94,7 @@ class HandEditor:
         editor.setSegmentationNode(node)
         editor.setSourceVolumeNode(session.volume_node)
         editor.setCurrentSegmentID(session.segmentation.existing_segment_id)
+        editor.mrmlSegmentEditorNode().SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
 
     def _toggled(self, opened: bool) -> None:
         if not opened:
@@ -112,6 +113,7 @@ class HandEditor:
             node.SetSingletonTag("MyoScarSeg")
             node.SetHideFromEditors(True)
             node = scene.AddNode(node)
+        node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)  # scar lies in the wall: both keep their pixels
         editor = slicer.qMRMLSegmentEditorWidget()
         editor.segmentationNodeSelectorVisible = False
         editor.sourceVolumeNodeSelectorVisible = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("bullseye", "slices", "bars", "wall", "intensities")
 """Of the pictures, in the order of the box."""
-_INCHES, _LEAST_DPI, _MOST_DPI = 5.4, 60, 220
+_LEAST_PX, _MOST_PX = 200, 900
 _RESTS_S = 0.25
 """After the last edit of a drag or a stroke, which come one after the other, the picture is asked for."""
 
@@ -74,11 +74,11 @@ class PictureSection(SegmentSection):
         name = _NAMES[max(int(ui.pictureCombo.currentIndex), 0)]
         width = max(int(ui.pictureGroup.width) - 24, 1)
         ratio = float(ui.pictureLabel.devicePixelRatioF())
-        dpi = min(max(round(width * ratio / _INCHES), _LEAST_DPI), _MOST_DPI)
-        wanted = session.state.slices, session.state.ventricle, name, dpi
+        width_px = min(max(round(width * ratio), _LEAST_PX), _MOST_PX)
+        wanted = session.state.slices, session.state.ventricle, name, width_px
         if wanted == self._shown:
             return
-        request = self._request = self.panel.engine.picture(burden_job(session), name, dpi)
+        request = self._request = self.panel.engine.picture(burden_job(session), name, width_px)
 
         def arrived(*_: Any) -> None:
             if self._request is not request:

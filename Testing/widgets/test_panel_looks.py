@@ -24,7 +24,7 @@ def opened(application):
 
 def test_sections_are_in_the_order_of_the_work(opened):
     form = unwrap(opened.panel.form)
-    names = ["studySection", "boxesSection", "scarSection", "numbersSection", "advancedSection"]
+    names = ["studySection", "boxesSection", "scarSection", "numbersSection", "burdenSection", "advancedSection"]
     tops = [unwrap(getattr(opened.ui, name)).mapTo(form, unwrap(getattr(opened.ui, name)).rect().topLeft()).y() for name in names]
     assert tops == sorted(tops)
     assert opened.ui.advancedSection.collapsed
@@ -33,7 +33,8 @@ def test_sections_are_in_the_order_of_the_work(opened):
 def test_panel_fits_into_a_narrow_dock(opened):
     opened.ui.advancedSection.collapsed = False
     opened.settle()
-    for name in ("statusFrame", "studySection", "boxesSection", "scarSection", "numbersSection", "advancedSection"):
+    sections = ("studySection", "boxesSection", "scarSection", "numbersSection", "burdenSection", "advancedSection")
+    for name in ("statusFrame", *sections):
         assert unwrap(getattr(opened.ui, name)).minimumSizeHint().width() <= NARROW_PX, name
     opened.ui.advancedSection.collapsed = True
 

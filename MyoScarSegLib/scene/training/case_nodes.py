@@ -7,7 +7,7 @@ its own; the nodes are made in steps between which the application may go on, fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,14 @@ import slicer
 
 from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.prompts import BoxState
+from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.ventricle_state import VentricleState
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import (
-    BLOOD_POOL,
-    CAVITY,
-    INFARCT,
-    MVO,
-    MYOCARDIUM,
-    NO_REFLOW,
-    WALL,
-    Tissue,
-    class_of_segment,
-)
+from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, Tissue, class_of_segment
 from MyoScarSegLib.training.datasets.case_record import Case
 
 CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
@@ -106,7 +99,8 @@ def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mappi
     for role, number in _CLASSES.items():
         if segment_id := chosen.get(role, ""):
             classes[_mask(session, node, segment_id, node is own)] = number
-    known = bool(chosen.get(MYOCARDIUM_ROLE)) and bool(chosen.get(BLOOD_POOL_ROLE))
+    # A wall that has no voxel yet is not known, whatever segments there are for it.
+    known = bool(chosen.get(MYOCARDIUM_ROLE)) and bool(chosen.get(BLOOD_POOL_ROLE)) and bool((classes == CAVITY).any())
     return classes, known
 
 
@@ -190,17 +184,19 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     yield
     scar = read.labels >= INFARCT
     session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
-    node = session.segmentation.node
-    for tissue in (WALL, BLOOD_POOL, MVO):
-        yield
-        mask = read.labels == tissue.number
-        if tissue is WALL:
-            mask = read.labels >= MYOCARDIUM  # scar is part of the wall
-        if mask.any() if tissue is MVO else read.wall_known:
-            _add_segment(node, volume, session, mask, tissue)
+    yield
+    no_reflow = read.labels == NO_REFLOW
+    if read.wall_known:
+        session.change(_("Open the case"), lambda state: replace(state, ventricle=_ventricle_of(state, read.labels)))
+    elif no_reflow.any():
+        _add_segment(session.segmentation.node, volume, session, no_reflow, MVO)
     yield
     session.refresh()
     yield
+
+
+def _ventricle_of(state: StudyState, labels: np.ndarray) -> VentricleState:
+    return state.ventricle.taken(ventricle_of_labels(labels), labels == NO_REFLOW)
 
 
 def _add_segment(node: Any, volume: Any, session: StudySession, mask: np.ndarray, tissue: Tissue) -> None:
