@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         tests = subprocess.run([sys.executable, "Testing/run_in_slicer.py"], cwd=REPOSITORY, env=own, check=False)
         if tests.returncode != PASSED:
             return FAILED
-    command = [sys.executable, "-m", "pytest", "-x", "-n0", "--timeout=1800", HERE / "first_use.py", HERE / "ideal_path.py"]
+    paths = [HERE / name for name in ("first_use.py", "reader_path.py", "ideal_path.py")]
+    command = [sys.executable, "-m", "pytest", "-x", "-n0", "--timeout=1800", *paths]
     ran = subprocess.run(command, cwd=REPOSITORY, env=variables, check=False)
     print(f"Pictures: {chosen.pictures}")
     return PASSED if ran.returncode == 0 else FAILED

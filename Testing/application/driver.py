@@ -64,6 +64,7 @@ class Slicer:
         display: that it is on.
         pictures: folder that :meth:`shot` writes to.
         log: file with all that it has written.
+        acts: clicks, drags and keys so far, each letter of what was typed a key.
     """
 
     def __init__(self, slicer: Path, display: str, home: Path, pictures: Path, **variables: str) -> None:
@@ -79,6 +80,7 @@ class Slicer:
         self.log = home / "slicer.log"
         self._questions = home / "questions"
         self._asked = 0
+        self.acts = 0
         self._questions.mkdir(parents=True)
         pictures.mkdir(parents=True, exist_ok=True)
         (home / "run").mkdir(mode=0o700)
@@ -185,6 +187,7 @@ class Slicer:
 
     def click_at(self, x: int, y: int) -> None:
         """Click on a place of the screen."""
+        self.acts += 1
         self._xdotool("mousemove", x, y)
         time.sleep(0.1)
         self._xdotool("click", 1)
@@ -192,6 +195,7 @@ class Slicer:
 
     def drag(self, *places: tuple[int, int]) -> None:
         """Press the button at the first place, go to the others one after the other, and let go."""
+        self.acts += 1
         self._xdotool("mousemove", *places[0])
         time.sleep(0.2)
         self._xdotool("mousedown", 1)
@@ -207,11 +211,13 @@ class Slicer:
     def key(self, *keys: str) -> None:
         """Press keys, named as xdotool does: ``"ctrl+z"``, ``"Return"``."""
         for name in keys:
+            self.acts += 1
             self._xdotool("key", name)
             self.rest()
 
     def type(self, text: str) -> None:
         """Write into what has the focus."""
+        self.acts += len(text)
         self._xdotool("type", "--delay", 20, text)
         self.rest()
 
