@@ -11,6 +11,7 @@ from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.study.names import case_name, case_names
 
 DONE, INCOMPLETE, FAILED, CANCELLED, LEFT = "done", "incomplete", "failed", "cancelled", "left"
+NOT_BEGUN = "Cancelled before it was begun."
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.utils.files import cache_folder
+from MyoScarSegLib.utils.locks import locked
 
 _CACHE_BYTES = 128 << 20
 """Embeddings serve within a study: more of them would only be memory that fills up."""
@@ -28,6 +32,22 @@ class NetworksChoice:
     confidence: float | None = None
     trust: bool = False
     threads: int | None = None
+
+    def for_worker(self, number: int) -> NetworksChoice:
+        """The choice of one of several processes: where there are several GPUs they take them in turn."""
+        import torch
+
+        gpus = torch.cuda.device_count() if self.device in ("auto", "cuda") and torch.cuda.is_available() else 0
+        return replace(self, device=f"cuda:{number % gpus}") if gpus else self
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """While a process works on a GPU, others of this computer that share it wait; reading and writing go on meanwhile."""
+        if not self.device.startswith("cuda"):
+            yield
+            return
+        with locked(cache_folder() / f"{self.device.replace(':', '-')}.lock"):
+            yield
 
     def pipeline(self) -> Pipeline:
         """A pipeline with these networks; they are loaded when they are first needed."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.batch.job import CANCELLED, FAILED, LEFT, Item, Job, Outcome
+from MyoScarSegLib.batch.job import CANCELLED, FAILED, LEFT, NOT_BEGUN, Item, Job, Outcome
 from MyoScarSegLib.batch.study_log import StudyLog
 from MyoScarSegLib.batch.study_record import (
     LEFT_RECORDS,
@@ -83,12 +83,14 @@ class StudyWork:
     A failure of one study is its outcome and costs the others nothing.
     """
 
-    def __init__(self, job: Job, pipeline: Pipeline) -> None:
+    def __init__(self, job: Job, pipeline: Pipeline, turn: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         """
         Args:
             job: what to do.
             pipeline: the models.
+            turn: held while the networks work.
         """
+        self._turn = turn
         self.job = job
         self.folders = CaseFolders(job.out, job.inputs)
         self._pipeline = pipeline
@@ -128,7 +130,7 @@ class StudyWork:
     def not_begun(self, item: Item) -> Outcome:
         """The outcome of an input that a cancel came before."""
         name = self.folders.name_for(item.wanted_name, item.path, None)
-        return Outcome(name, CANCELLED, "Cancelled before it was begun.", number=item.number)
+        return Outcome(name, CANCELLED, NOT_BEGUN, number=item.number)
 
     def _finished(self, read: Read, work: Any, progress: Progress, cancel: CancelToken | None) -> Outcome:
         item = read.item
@@ -162,7 +164,8 @@ class StudyWork:
         points = case.points()
         boxes = None if job.boxes is None else read_case_boxes(case.prompt_file(job.boxes, "boxes.json"))
         case.keep_edits(boxes, points)
-        result = self._result(case.study, boxes, points, progress, cancel)
+        with self._turn():
+            result = self._result(case.study, boxes, points, progress, cancel)
         if job.growth_mm:
             result = result.grown(job.growth_mm)
         seconds = round(read.seconds + time.perf_counter() - start, 2)

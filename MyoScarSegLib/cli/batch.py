@@ -34,6 +34,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the results")
     parser.add_argument("--resume", action="store_true", help="go on with OUT: run what is missing or has changed since")
     parser.add_argument("--workers", type=positive_number, default=1, metavar="N", help="processes on this computer (1)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask cluster, instead of processes here")
+    for what in ("ca", "cert", "key"):
+        parser.add_argument(f"--tls-{what}", type=Path, metavar="FILE", help=f"PEM file for the scheduler: {what}")
     parser.add_argument("--threads", type=positive_number, metavar="N", help="of each worker (cores / workers)")
     parser.add_argument("--table", choices=("csv", "parquet"), help="write OUT/cohort.csv or .parquet, a row a study")
     parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
@@ -99,10 +102,15 @@ def _job(args: argparse.Namespace) -> Job:
 
 
 def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Callable[[Outcome], None]], list[Outcome]]:
-    """What does the studies: this process."""
+    """What does the studies: this process, or several."""
+    from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
     from MyoScarSegLib.batch.networks_choice import NetworksChoice
     from MyoScarSegLib.batch.runner import segment_all
 
+    where = ClusterChoice(args.workers, args.scheduler, args.tls_ca, args.tls_cert, args.tls_key)
+    if where.warning:
+        sys.stderr.write(f"warning: {where.warning}\n")
+    shared = None if args.scheduler else max(1, (os.cpu_count() or 1) // args.workers)
     choice = NetworksChoice(
         detector=args.detector,
         segmenter=args.segmenter,
@@ -110,13 +118,16 @@ def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Calla
         precision=args.precision,
         confidence=args.confidence,
         trust=args.trust,
-        threads=args.threads or max(1, (os.cpu_count() or 1) // args.workers),
+        threads=args.threads or shared,
     )
 
     def here(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
         return segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
 
-    return here
+    def on_cluster(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
+        return segment_on_cluster(job, choice, where, cancel=cancel, ended=ended)
+
+    return here if args.workers == 1 and args.scheduler is None else on_cluster
 
 
 class CohortProgress:

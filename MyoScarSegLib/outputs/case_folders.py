@@ -161,12 +161,13 @@ class CaseFolders:
 
     def _records(self) -> dict[str, Record]:
         """The records of all case folders. The content that a folder belongs to stays, so they are read once."""
-        known, self._known = self._known, {}
+        found = {}
         for name in self._names():
-            record = known.get(name) or read_record(self.root / name)
+            record = self._known.get(name) or read_record(self.root / name)
             if record is not None:
-                self._known[name] = record
-        return self._known
+                found[name] = record
+        self._known = found  # as a whole: a study may be read ahead in another thread
+        return found
 
     def _names(self) -> list[str]:
         try:

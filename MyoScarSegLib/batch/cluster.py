@@ -1,0 +1,175 @@
+"""Many processes by Dask distributed, on this computer or on others: it decides who does which study, and what a death means.
+
+Dask and the sockets it needs are used here alone, and only where they are asked for. Local workers listen on loopback, encrypted
+with a certificate made for the run, since whoever can talk to a worker can have it run anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job, Outcome
+from MyoScarSegLib.batch.networks_choice import NetworksChoice
+from MyoScarSegLib.batch.runner import Ended, collected, ignore_outcome
+from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.progress import CancelToken
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+NEEDS_DASK = "Several workers need Dask: pip install 'myoscarseg[cluster]'. One worker (--workers 1) needs nothing."
+_LOOK_S = 0.5
+_CONNECT_S = "20s"
+
+
+@dataclass(frozen=True)
+class ClusterChoice:
+    """Where the workers are.
+
+    Attributes:
+        workers: processes on this computer, if no scheduler is given.
+        scheduler: address of a running Dask scheduler, such as ``tls://host:8786``; its workers need this package and see inputs
+            and results at the same paths.
+        tls_ca, tls_cert, tls_key: PEM files for talking to it.
+    """
+
+    workers: int = 2
+    scheduler: str | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def warning(self) -> str:
+        """What to say before a given scheduler is used; empty if it is encrypted."""
+        if self.scheduler is None or self.tls_ca is not None:
+            return ""
+        return (
+            f"The connection to {self.scheduler} is not encrypted: Dask unpickles what it receives, so whoever reaches its port "
+            "can run programs there. Use --tls-ca, --tls-cert and --tls-key, or a network that is yours alone."
+        )
+
+
+def segment_on_cluster(
+    job: Job, networks: NetworksChoice, where: ClusterChoice, *, cancel: CancelToken | None = None, ended: Ended = ignore_outcome
+) -> list[Outcome]:
+    """As :func:`~MyoScarSegLib.batch.runner.segment_all`, by several processes. The studies end in any order.
+
+    A study whose process dies is given to another one; after Dask's number of deaths (3) it has failed.
+
+    Raises:
+        EngineError: Dask is not installed, the scheduler cannot be reached, or it is lost in the middle.
+    """
+    job = replace(job, inputs=[Path(path).absolute() for path in job.inputs], out=Path(job.out).absolute())
+    with _client(where, networks.threads) as client:
+        from MyoScarSegLib.batch.dask_worker import StudyPlugin
+
+        client.register_plugin(StudyPlugin(job, networks))
+        return collected(job, _outcomes(client, job.items(), cancel), ended)
+
+
+@contextmanager
+def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
+    try:
+        import dask
+        import distributed
+        from distributed.security import Security
+    except ImportError as error:
+        raise EngineError(NEEDS_DASK) from error
+    quiet = logging.getLogger("distributed")
+    quiet.setLevel(logging.CRITICAL)  # what it says of deaths and lost connections is said in our words
+    if where.scheduler is not None:
+        security = None
+        if where.tls_ca is not None:
+            security = Security(
+                require_encryption=True,
+                tls_ca_file=str(where.tls_ca),
+                tls_client_cert=None if where.tls_cert is None else str(where.tls_cert),
+                tls_client_key=None if where.tls_key is None else str(where.tls_key),
+            )
+        try:
+            client = distributed.Client(where.scheduler, security=security, timeout=_CONNECT_S)
+        except (OSError, ValueError, TypeError) as error:
+            raise EngineError(f"The Dask scheduler {where.scheduler} cannot be reached: {error}.") from error
+        with client:
+            yield client
+        return
+    from MyoScarSegLib.batch.dask_worker import AT_ONCE
+
+    try:
+        security = Security.temporary()
+    except ImportError as error:
+        raise EngineError(NEEDS_DASK) from error
+    # Dask always has an HTTP port, on loopback here; without routes nothing answers there.
+    silent = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set(silent):
+        cluster = distributed.LocalCluster(
+            n_workers=where.workers,
+            threads_per_worker=AT_ONCE,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=security,
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            local_directory=scratch,
+            silence_logs=logging.CRITICAL,
+            env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
+        )
+        with cluster, distributed.Client(cluster) as client:
+            yield client
+
+
+def _outcomes(client: Client, items: list[Item], cancel: CancelToken | None) -> Iterator[Outcome]:
+    """The outcomes as they come; no more studies are given out than the workers have room for, so a cancel ends soon."""
+    import distributed
+
+    from MyoScarSegLib.batch.dask_worker import AT_ONCE, cancel_studies, do_study
+
+    waiting, running = list(reversed(items)), dict[Any, Item]()
+    told = False
+    while waiting or running:
+        if cancel is not None and cancel.cancelled and not told:
+            told = True
+            client.run(cancel_studies)
+            yield from (Outcome(item.wanted_name, CANCELLED, NOT_BEGUN, number=item.number) for item in reversed(waiting))
+            waiting.clear()
+        room = AT_ONCE * max(1, len(client.nthreads()))
+        while waiting and len(running) < room:
+            item = waiting.pop()
+            running[client.submit(do_study, item, pure=False, key=f"study-{item.number}-{os.urandom(4).hex()}")] = item
+        if not running:
+            break
+        try:
+            ready = distributed.wait(list(running), timeout=_LOOK_S, return_when="FIRST_COMPLETED").done
+        except (TimeoutError, distributed.TimeoutError):
+            ready = set()
+        if client.status not in ("running", "newly-created"):
+            raise _lost()
+        for future in ready:
+            yield _outcome_of(future, running.pop(future))
+
+
+def _lost() -> EngineError:
+    return EngineError("The connection to the scheduler was lost. What was finished is kept: --resume goes on with it.")
+
+
+def _outcome_of(future: Future, item: Item) -> Outcome:
+    if future.status == "finished":
+        outcome: Outcome = future.result()
+        return outcome
+    if future.status in ("cancelled", "lost"):
+        raise _lost()
+    error = future.exception()
+    name = type(error).__name__
+    if name == "KilledWorker":
+        message = "The process that worked on it was ended each time it was tried; it may need more memory than there is."
+        return Outcome(item.wanted_name, FAILED, message, {"cause": name}, number=item.number)
+    return Outcome(item.wanted_name, FAILED, f"Unexpected {name}: {error}", {"cause": name}, number=item.number)

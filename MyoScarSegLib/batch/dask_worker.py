@@ -1,0 +1,68 @@
+"""What runs in a Dask worker: its networks are loaded once, and its studies take turns."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from distributed import Worker, WorkerPlugin, get_worker
+
+from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job, Outcome
+from MyoScarSegLib.batch.networks_choice import NetworksChoice
+from MyoScarSegLib.batch.study_work import StudyWork
+from MyoScarSegLib.utils.progress import CancelToken, no_progress
+
+AT_ONCE = 2
+"""Studies a worker has in hand: while one is worked on, the next is read."""
+_PLUGIN = "myoscarseg-studies"
+
+
+class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]
+    """What a Dask worker keeps for a job: the networks, loaded once, and whose turn it is. Later workers get it, too."""
+
+    name = _PLUGIN
+
+    def __init__(self, job: Job, networks: NetworksChoice) -> None:
+        self._job, self._networks = job, networks
+
+    def setup(self, worker: Worker) -> None:
+        """Called by Dask on each worker."""
+        self.cancel = CancelToken()
+        self._in_hand = threading.BoundedSemaphore(AT_ONCE)
+        self._alone = threading.Lock()
+        self._work: StudyWork | None = None
+        number = int(worker.name) if str(worker.name).isdigit() else 0
+        self._number, self._threads = number, self._networks.threads or worker.state.nthreads
+
+    def teardown(self, worker: Worker) -> None:
+        """Called by Dask when the worker ends."""
+
+    def do(self, item: Item) -> Outcome:
+        """Read a study, and when it is its turn segment it."""
+        with self._in_hand:
+            with self._alone:
+                work = self._made()
+            if self.cancel.cancelled:
+                return Outcome(item.wanted_name, CANCELLED, NOT_BEGUN, number=item.number)
+            read = work.read(item)
+            with self._alone:
+                if self.cancel.cancelled:
+                    return Outcome(item.wanted_name, CANCELLED, NOT_BEGUN, number=item.number)
+                return work.segment(read, no_progress, self.cancel)
+
+    def _made(self) -> StudyWork:
+        if self._work is None:
+            networks = replace(self._networks.for_worker(self._number), threads=self._threads)
+            self._work = StudyWork(self._job, networks.pipeline(), networks.turn)
+        return self._work
+
+
+def do_study(item: Item) -> Outcome:
+    """The task that Dask gives to a worker."""
+    plugin: StudyPlugin = get_worker().plugins[_PLUGIN]
+    return plugin.do(item)
+
+
+def cancel_studies(dask_worker: Worker) -> None:
+    """Run on each worker: its study ends at the next slice."""
+    dask_worker.plugins[_PLUGIN].cancel.cancel()
