@@ -13,6 +13,7 @@ from typing import Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.batch.job import CANCELLED, FAILED, LEFT, NOT_BEGUN, Item, Job, Outcome
+from MyoScarSegLib.batch.reviews import REVIEW
 from MyoScarSegLib.batch.study_log import StudyLog
 from MyoScarSegLib.batch.study_record import (
     LEFT_RECORDS,
@@ -237,7 +238,7 @@ class StudyWork:
         if state != LEFT:
             read.log.write(folder)
         written = [] if results is None else [*folder.iterdir()]
-        names = {file.name for file in written if file.is_file() and not file.name.startswith(".")} - {
+        names = {file.name for file in written if file.is_file() and not file.name.startswith((".", REVIEW))} - {
             RECORD,
             LEFT_RECORDS,
             STUDY_RECORD,

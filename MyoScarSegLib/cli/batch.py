@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
     for what in ("ca", "cert", "key"):
         parser.add_argument(f"--tls-{what}", type=Path, metavar="FILE", help=f"PEM file for the scheduler: {what}")
     parser.add_argument("--threads", type=positive_number, metavar="N", help="of each worker (cores / workers)")
-    parser.add_argument("--table", choices=("csv", "parquet"), help="write OUT/cohort.csv or .parquet, a row a study")
+    parser.add_argument("--table", choices=("csv", "parquet", "sqlite"), help="write OUT/cohort.KIND, a row a study")
     parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
     parser.add_argument("--segmenter", metavar="NAME|PATH", help="segmenter to use (default: the one of `models list`)")
     parser.add_argument("--confidence", type=probability, help="least confidence of a proposed box (default: the models' own)")
@@ -135,7 +135,7 @@ class CohortProgress:
 
     def __init__(self, total: int) -> None:
         self._total, self._done, self._run = total, 0, 0
-        self._began = time.monotonic()
+        self._began = self._first = time.monotonic()
 
     def __call__(self, outcome: Outcome) -> None:
         """A study ended."""
@@ -143,8 +143,11 @@ class CohortProgress:
         if outcome.before:
             return
         self._run += 1
-        seconds = time.monotonic() - self._began
-        per_study = seconds / self._run
+        now = time.monotonic()
+        seconds = now - self._began
+        # Loading the networks goes into the first study, and says nothing of the others.
+        per_study = (now - self._first) / (self._run - 1) if self._run > 1 else seconds
+        self._first = now if self._run == 1 else self._first
         rate = f"{60 / per_study:.3g} studies/min" if per_study else ""
         left = self._total - self._done
         sys.stderr.write(f"[{self._done}/{self._total}] {outcome.case}: {outcome.status}; {rate}, ")

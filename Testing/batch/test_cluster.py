@@ -1,0 +1,141 @@
+"""Several workers by Dask: what they are allowed to listen on, a death in the middle, cancel, and a scheduler that is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.job import Job
+from MyoScarSegLib.batch.networks_choice import NetworksChoice
+from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.progress import CancelToken
+from Testing.support.command import REPOSITORY, array_of, table, voxels, write_image
+from Testing.support.until import until
+
+
+@pytest.fixture
+def networks(tiny_detector, tiny_segmenter) -> NetworksChoice:
+    return NetworksChoice(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu", threads=1)
+
+
+def studies(folder: Path, number: int) -> list[Path]:
+    return [write_image(folder / f"P{n}.nii.gz", voxels(n, (3, 64, 64))) for n in range(number)]
+
+
+def test_without_dask_the_sentence_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(EngineError, match=r"myoscarseg\[cluster\]"):
+        segment_on_cluster(Job([], tmp_path), NetworksChoice(), ClusterChoice(2))
+
+
+def test_a_given_scheduler_without_tls_is_warned_of():
+    assert "not encrypted" in ClusterChoice(scheduler="tcp://host:8786").warning
+    assert ClusterChoice(scheduler="tls://host:8786", tls_ca=Path("ca.pem")).warning == ClusterChoice(2).warning == ""
+
+
+@pytest.mark.slow
+def test_two_workers_give_what_one_gives_and_a_killed_one_costs_nothing(tmp_path, networks):
+    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("distributed")
+    inputs = studies(tmp_path / "in", 10)
+    segment_all(Job(inputs, tmp_path / "one"), networks.pipeline())
+    killed: list[int] = []
+    listening: set[str] = set()
+
+    def look(_outcome):
+        ours = psutil.Process().children(recursive=True)
+        for process in (psutil.Process(), *ours):
+            listening.update(c.laddr.ip for c in process.net_connections("inet") if c.status == "LISTEN")
+        if not killed:
+            workers = [process for process in ours if "spawn_main" in " ".join(process.cmdline())]
+            killed.append(workers[0].pid)
+            os.kill(workers[0].pid, signal.SIGKILL)
+
+    outcomes = segment_on_cluster(Job(inputs, tmp_path / "two", cohort=True), networks, ClusterChoice(2), ended=look)
+    assert killed and listening == {"127.0.0.1"}
+    assert [(o.case, o.status) for o in outcomes] == [(f"P{n}", "done") for n in range(10)]
+    for n in range(10):
+        for name in ("scar.nii.gz", "probability.nii.gz"):
+            assert (array_of(tmp_path / f"one/P{n}" / name) == array_of(tmp_path / f"two/P{n}" / name)).all()
+    assert len(table(tmp_path / "two/results.csv")) == 10 == len(list((tmp_path / "two").glob("*/record.json")))
+
+
+@pytest.mark.slow
+def test_a_cancel_ends_within_a_study_and_the_rest_is_resumed(tmp_path, networks):
+    pytest.importorskip("distributed")
+    inputs, cancel = studies(tmp_path / "in", 12), CancelToken()
+    outcomes = segment_on_cluster(
+        Job(inputs, tmp_path / "out", cohort=True), networks, ClusterChoice(2), cancel=cancel, ended=lambda _: cancel.cancel()
+    )
+    done = [o.case for o in outcomes if o.status == "done"]
+    assert 1 <= len(done) <= 6 and len(outcomes) == 12 and {o.status for o in outcomes} == {"done", "cancelled"}
+    again = segment_all(Job(inputs, tmp_path / "out", cohort=True, resume=True), networks.pipeline())
+    assert {o.case for o in again if o.before} == set(done) and all(o.status == "done" for o in again)
+
+
+class GivenCluster:
+    """A scheduler and two workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        self.address_file = folder / "scheduler.json"
+        common = ["--scheduler-file", self.address_file]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
+        run = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+        self.scheduler = subprocess.Popen([*run, *common, "--host", "127.0.0.1", "--port", "0", "--no-dashboard"], **quiet)
+        run = [sys.executable, "-m", "distributed.cli.dask_worker"]
+        options = ["--nthreads", "2", "--no-dashboard", "--host", "127.0.0.1", "--local-directory", folder]
+        self.workers = [subprocess.Popen([*run, *common, *options], **quiet) for _ in range(2)]
+        until(self._address, "the scheduler has not started")
+        self.address = self._address()
+
+    def _address(self) -> str:
+        try:
+            return str(json.loads(self.address_file.read_text())["address"])
+        except (OSError, ValueError):  # not there yet, or just being written
+            return ""
+
+    def end(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.terminate()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_given_and_then_killed_loses_nothing_that_was_finished(tmp_path, networks):
+    pytest.importorskip("distributed")
+    (tmp_path / "dask").mkdir()
+    cluster = GivenCluster(tmp_path / "dask")
+    try:
+        where = ClusterChoice(scheduler=cluster.address)
+        few = studies(tmp_path / "few", 4)
+        outcomes = segment_on_cluster(Job(few, tmp_path / "first", cohort=True), networks, where)
+        assert [o.status for o in outcomes] == ["done"] * 4
+        many = studies(tmp_path / "in", 30)
+        job = Job(many, tmp_path / "out", cohort=True)
+
+        def kill_later() -> None:
+            while len(Cohort(job.out).records()) < 4:
+                time.sleep(0.05)
+            cluster.scheduler.kill()
+
+        threading.Thread(target=kill_later, daemon=True).start()
+        with pytest.raises(EngineError, match="--resume"):
+            segment_on_cluster(job, networks, where)
+    finally:
+        cluster.end()
+    finished = {record.case for record in Cohort(job.out).records()}
+    assert 4 <= len(finished) < 30
+    again = segment_all(Job(many, job.out, cohort=True, resume=True), networks.pipeline())
+    assert {o.case for o in again if o.before} >= finished and len(list(job.out.glob("*/case.json"))) == 30

@@ -1,0 +1,130 @@
+"""Reviewing a cohort: shared by readers with leases, or double and blind; what a reader says is kept beside the record."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.job import Job
+from MyoScarSegLib.batch.review_list import ReviewList, reader_agreements
+from MyoScarSegLib.batch.reviews import read_reviews
+from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.study import read_study
+from Testing.support.quick_pipeline import Quick, small_study
+
+CASES = ["P0", "P1", "P2"]
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    return [small_study(tmp_path / f"{case}.nrrd", n) for n, case in enumerate(CASES)]
+
+
+@pytest.fixture
+def cohort(tmp_path, inputs, monkeypatch) -> Cohort:
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda folder, *_: folder.write_bytes(b"png"))
+    segment_all(Job(inputs, tmp_path / "out", cohort=True), Quick())
+    return Cohort(tmp_path / "out")
+
+
+def verdicts(readers_list: ReviewList) -> list[str]:
+    return [entry.verdict for entry in readers_list.entries()]
+
+
+def test_a_reader_goes_through_all_and_finds_them_again(cohort):
+    ann = ReviewList(cohort, "ann")
+    assert [(entry.case, entry.verdict) for entry in ann.entries()] == [(case, "") for case in CASES]
+    assert ann.entries()[0].thumbnail is not None and ann.entries()[0].mass_g > 0
+    ann.open("P0")
+    ann.give("P0", "accept")
+    assert ann.next("P0") == "P1" and ann.next("P0", back=True) == "P2"
+    ann.give("P2", "reject", comment="motion")
+    assert ann.next("P2") == "P1"
+    ann.give("P1", "accept")
+    assert ann.next("P1") is None
+    assert verdicts(ReviewList(cohort, "ann")) == ["accept", "accept", "reject"]
+    assert read_reviews(cohort.out / "P2")[0].comment == "motion"
+
+
+def test_shared_a_study_that_is_open_is_not_given_to_another_until_the_lease_expires(cohort):
+    ann, bob = ReviewList(cohort, "ann"), ReviewList(cohort, "bob")
+    ann.open("P0", lease_s=60)
+    assert bob.next() == "P1" and bob.entries()[0].open_by == "ann"
+    with pytest.raises(OutputError, match="ann"):
+        bob.open("P0")
+    ann.open("P0", lease_s=-1)
+    assert bob.next() == "P0"
+    bob.open("P0")
+    bob.give("P0", "accept")
+    with pytest.raises(OutputError, match="reviewed by bob"):
+        ann.give("P0", "reject")
+    assert [review.reader for review in read_reviews(cohort.out / "P0")] == ["bob"]
+
+
+def test_a_study_that_is_closed_without_a_word_is_free_at_once(cohort):
+    ann, bob = ReviewList(cohort, "ann"), ReviewList(cohort, "bob")
+    ann.open("P0")
+    bob.close("P0")
+    assert bob.next() == "P1", "only who opened it gives it back"
+    ann.close("P0")
+    assert bob.next() == "P0"
+
+
+def test_an_edit_is_kept_with_its_mass_and_replaced_by_a_later_word(cohort, inputs):
+    ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
+    mask = np.zeros(study.voxels.shape, bool)
+    mask[1, 2:5, 2:4] = True
+    review = ann.give("P0", "edit", edited=(study, mask))
+    assert review.mass_g == pytest.approx(6 * 1.5 * 1.25 * 10 * 1.05e-3)
+    assert np.array_equal(ann.mask_of("P0", study), mask)
+    ann.give("P0", "accept")
+    assert ann.mask_of("P0", study).sum() == 40 and len(read_reviews(cohort.out / "P0")) == 1
+    for wrong in ({"verdict": "edit"}, {"verdict": "accept", "edited": (study, mask)}):
+        with pytest.raises(OutputError):
+            ann.give("P0", **wrong)
+
+
+def test_double_readers_are_blind_to_each_other_and_their_agreement_is_told(cohort, inputs):
+    ann, bob = ReviewList(cohort, "ann", "double"), ReviewList(cohort, "bob", "double")
+    for case in CASES:
+        ann.open(case)
+        ann.give(case, "accept")
+    assert verdicts(bob) == ["", "", ""] and bob.next() == "P0"
+    study = read_study(inputs[1])
+    smaller = ann.mask_of("P1", study)
+    smaller[0] = False
+    bob.give("P0", "accept")
+    bob.give("P1", "edit", edited=(study, smaller))
+    bob.give("P2", "reject")
+    found = reader_agreements(cohort)
+    assert [(one.readers, one.cases) for one in found] == [(("ann", "bob"), 3)]
+    assert found[0].same_verdict == pytest.approx(1 / 3)
+    half = ann.entries()[1].mass_g / 2
+    assert found[0].mass.bland_altman.bias == pytest.approx(-half / 2), "of the two that neither rejected"
+
+
+def test_a_study_that_was_run_again_waits_for_review_again(cohort, inputs):
+    ann = ReviewList(cohort, "ann")
+    ann.give("P0", "accept")
+    segment_all(Job(inputs, cohort.out, cohort=True, resume=True), Quick())
+    assert verdicts(ann)[0] == "accept", "nothing changed"
+    segment_all(Job(inputs, cohort.out, cohort=True, resume=True, threshold=0.7), Quick())
+    assert verdicts(ann)[0] == "" and len(read_reviews(cohort.out / "P0")) == 1
+    segment_all(Job(inputs, cohort.out, cohort=True, resume=True), Quick(models="b"))
+    assert verdicts(ann)[0] == ""
+
+
+def test_a_damaged_review_is_none_and_costs_the_others_nothing(cohort):
+    ann, bob = ReviewList(cohort, "ann", "double"), ReviewList(cohort, "bob", "double")
+    ann.give("P0", "accept")
+    bob.give("P0", "reject")
+    (cohort.out / "P0/review-ann.json").write_text("{")
+    assert verdicts(ann)[0] == "" and verdicts(bob)[0] == "reject"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 50])
+def test_names_of_readers_are_fit_for_files(cohort, name):
+    with pytest.raises(OutputError, match="name"):
+        ReviewList(cohort, name)
