@@ -322,7 +322,7 @@ class StudyWork:
             **self._pipeline.settings(),
             **asked,
         }
-        return to_json(settings)  # type: ignore[no-any-return]
+        return to_json(settings)
 
 
 @dataclass(frozen=True)

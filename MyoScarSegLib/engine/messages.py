@@ -194,8 +194,8 @@ def ventricle_of(message: Message) -> ProposedVentricle:
     """
     fields, arrays = message.fields, message.arrays
     try:
-        masks = (np.array(arrays[name], dtype=bool) for name in ("myocardium", "cavity"))
-        return ProposedVentricle(*masks, fields["source"], by_slice(fields["failed"]), texts(fields["provenance"]))
+        wall, cavity = (np.array(arrays[name], dtype=bool) for name in ("myocardium", "cavity"))
+        return ProposedVentricle(wall, cavity, fields["source"], by_slice(fields["failed"]), texts(fields["provenance"]))
     except (KeyError, TypeError, ValueError, MyoScarSegError) as error:
         raise ProtocolError(f"A ventricle cannot be read: {error}.") from error
 

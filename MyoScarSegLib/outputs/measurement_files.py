@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(one) for one in value]
-    return _number(value) if isinstance(value, (float, np.floating)) else value
+    return _number(float(value)) if isinstance(value, (float, np.floating)) else value
 
 
 def _number(value: float | None) -> float | None:

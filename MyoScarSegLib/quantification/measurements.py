@@ -143,6 +143,11 @@ def measure(
     planes = None if geometry.spacing_mm is None else Planes.of(geometry, len(scar))
     amounts = {"scar": _counts(infarct), "no_reflow": _counts(no_reflow)}
     inside = infarct
+    if ventricle is not None and ventricle.source == "model":
+        proposed, ventricle = ventricle, ventricle.with_scar(infarct)
+        if ventricle is not proposed:
+            added = np.count_nonzero(ventricle.myocardium) - np.count_nonzero(proposed.myocardium)
+            notes.append(f"{added} pixels of scar at the borders of the proposed wall count as wall.")
     if ventricle is not None:
         inside = infarct & ventricle.myocardium
         amounts |= {

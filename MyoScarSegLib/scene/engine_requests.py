@@ -219,8 +219,11 @@ class EngineRequests:
         self._send(self.engine.ventricle(self.session.study), lambda request: self._on_wall(action, request, kept))
 
     def _ask_for_report(self, action: Task, folder: Path, with_name: bool) -> None:
-        request = self.engine.report(burden_job(self.session, with_name=with_name), folder)
-        self._send(request, lambda request: self._answers(action, request) and self._end(action, result=request.result))
+        def on_report(request: Any) -> None:
+            if self._answers(action, request):
+                self._end(action, result=request.result)
+
+        self._send(self.engine.report(burden_job(self.session, with_name=with_name), folder), on_report)
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -124,7 +125,7 @@ class BurdenSection(SegmentSection):
         quietly(combo, lambda: combo.setCurrentIndex(number))
 
 
-def fill_table(table: Any, rows: list[tuple[str, ...]], numbers: tuple[int, ...] = ()) -> None:
+def fill_table(table: Any, rows: Sequence[tuple[str, ...]], numbers: tuple[int, ...] = ()) -> None:
     """Show these cells; only those that have changed are touched.
 
     Args:

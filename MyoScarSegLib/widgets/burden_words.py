@@ -62,7 +62,7 @@ def _depth_rows(m: Measurements) -> list[tuple[str, str]]:
 
 def segment_rows(m: Measurements) -> list[tuple[str, ...]]:
     """A row for each of the 17 segments: number, name, scar, share of its wall, transmurality; none without segments."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in m.segments or ():
         name = SEGMENTS[one.number - 1].name
         if not one.imaged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
@@ -53,6 +54,22 @@ def test_scar_outside_the_wall_is_counted_apart_and_in_no_percentage(phantom):
     assert after.scar_outside_wall.pixels == 9 * len(scar)
     assert after.percent_of_myocardium == before.percent_of_myocardium
     assert after.scar.pixels == before.scar.pixels + 9 * len(scar)
+
+
+def test_scar_at_the_border_of_a_proposed_wall_counts_as_wall(phantom):
+    labels, geometry = phantom.labels, phantom.study.geometry
+    drawn = ventricle_of_labels(labels)
+    scar, heart = labels >= 3, labels >= 1
+    beside = ndimage.binary_dilation(scar, np.ones((1, 3, 3))) & ~heart
+    far = np.zeros_like(scar)
+    far[:, :3, :3] = True
+    proposed = Ventricle(drawn.myocardium, drawn.cavity, "model")
+    numbers = measure(scar | beside | far, geometry, ventricle=proposed)
+    assert numbers.scar_outside_wall.pixels == np.count_nonzero(far)
+    assert numbers.myocardium.pixels == np.count_nonzero(drawn.myocardium | beside)
+    assert any(str(np.count_nonzero(beside)) in note and "wall" in note for note in numbers.notes)
+    assert measure(scar | beside, geometry, ventricle=drawn).scar_outside_wall.pixels == np.count_nonzero(beside)
+    assert measure(scar, geometry, ventricle=proposed).myocardium.pixels == np.count_nonzero(drawn.myocardium)
 
 
 def test_without_myocardium_there_is_no_percentage_but_a_sentence(phantom):
