@@ -18,6 +18,8 @@ from pathlib import Path
 from Testing.application.driver import HERE, REPOSITORY, missing_programs, screen
 from Testing.run_in_slicer import FAILED, NO_SLICER, PASSED, find_slicer
 
+TESTS = ("first_use.py", "reader_path.py", "ideal_path.py", "burden.py")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run all of it; the status of the first that fails."""
@@ -40,8 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         tests = subprocess.run([sys.executable, "Testing/run_in_slicer.py"], cwd=REPOSITORY, env=own, check=False)
         if tests.returncode != PASSED:
             return FAILED
-    paths = [HERE / name for name in ("first_use.py", "reader_path.py", "ideal_path.py")]
-    command = [sys.executable, "-m", "pytest", "-x", "-n0", "--timeout=1800", *paths]
+    command = [sys.executable, "-m", "pytest", "-x", "-n0", "--timeout=1800", *(HERE / name for name in TESTS)]
     ran = subprocess.run(command, cwd=REPOSITORY, env=variables, check=False)
     print(f"Pictures: {chosen.pictures}")
     return PASSED if ran.returncode == 0 else FAILED

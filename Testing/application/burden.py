@@ -1,0 +1,144 @@
+"""The section *Burden* in the real application, by mouse: walls, landmarks, a reference method, undo, a saved scene, the report.
+
+Named by ``make test-application``, as :mod:`Testing.application.ideal_path`, whose way it goes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from Testing.application.driver import Slicer, running
+from Testing.application.ideal_path import FINISHED, NETWORK_S, SEGMENT, choose_folder, look, study
+
+STATE = "panel().workflow.session.state"
+LANDMARKS = f"(lambda p: [list(p.anterior), list(p.inferior), p.source])({STATE}.ventricle.landmarks)"
+
+
+@pytest.fixture(scope="module")
+def slicer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slicer]:
+    pictures = Path(os.environ.get("PICTURES", "out/application"))
+    with running(Path(os.environ["SLICER"]), tmp_path_factory.mktemp("home"), pictures) as application:
+        yield application
+
+
+def open_group(slicer: Slicer, name: str) -> None:
+    """Open a box of the section by a click on its heading."""
+    if not slicer.ask(f"{SEGMENT}.{name}.checked"):
+        slicer.ask(f"reveal({SEGMENT}.{name})")
+        slicer.rest()
+        x, y = slicer.ask(f"_global({SEGMENT}.{name}, 40, 8)")
+        slicer.click_at(x, y)
+    assert slicer.ask(f"{SEGMENT}.{name}.checked")
+
+
+def test_segment_all_brings_the_wall_and_the_numbers(slicer):
+    slicer.press("sampleButton")
+    slicer.until("panel().workflow.session is not None")
+    for name in ("boxesSection", "scarSection", "numbersSection"):
+        slicer.ask(f"setattr({SEGMENT}.{name}, 'collapsed', True)")
+    slicer.press("proposeButton")
+    slicer.until(FINISHED, NETWORK_S)
+    slicer.press("segmentAllButton")
+    slicer.until(FINISHED, NETWORK_S)
+    assert slicer.ask(f"{STATE}.ventricle.has_wall and {STATE}.ventricle.source") == "model"
+    slicer.until(f"{SEGMENT}.burdenTable.rowCount > 4")
+    assert "%" in slicer.ask(f"{SEGMENT}.burdenTable.item(1, 1).text()")
+    assert slicer.ask(f"{SEGMENT}.segmentTable.rowCount") == 17
+    slicer.ask(f"reveal({SEGMENT}.segmentTable)")
+    look(slicer, "21-burden")
+
+
+def test_the_picture_is_drawn(slicer):
+    slicer.until("panel().segment.picture._shown is not None", NETWORK_S)
+    for number, name in enumerate(("bullseye", "slices", "bars", "wall", "intensities")):
+        slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex({number})")
+        slicer.until(f"panel().segment.picture._shown is not None and panel().segment.picture._shown[2] == {name!r}", NETWORK_S)
+        slicer.ask(f"reveal({SEGMENT}.pictureLabel)")
+        look(slicer, f"22-picture-{name}")
+    slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(0)")
+
+
+def test_a_landmark_is_dragged_and_the_segments_follow(slicer):
+    before, table = slicer.ask(LANDMARKS), f"[{SEGMENT}.segmentTable.item(n, 3).text() for n in range(16)]"
+    burden = slicer.ask(table)
+    slicer.ask(f"panel().views.jump({round(before[0][2])})")
+    slicer.rest()
+    x, y = before[0][0] - 0.5, before[0][1] - 0.5
+    slicer.drag(slicer.ask(f"pixel({x}, {y})"), slicer.ask(f"pixel({x + 12}, {y - 4})"))
+    after = slicer.ask(LANDMARKS)
+    assert after[2] == "reader"
+    assert after[0][:2] == pytest.approx([before[0][0] + 12, before[0][1] - 4], abs=1.5)
+    assert after[1] == pytest.approx(before[1])
+    slicer.until(f"{table} != {burden!r}")
+    look(slicer, "23-dragged")
+
+
+def test_a_method_is_looked_at_used_and_undone(slicer):
+    before = study(slicer)
+    open_group(slicer, "methodsGroup")
+    slicer.until(f"{SEGMENT}.methodTable.rowCount > 5")
+    methods = slicer.ask(f"[{SEGMENT}.methodTable.item(n, 0).text() for n in range({SEGMENT}.methodTable.rowCount)]")
+    slicer.ask(f"reveal({SEGMENT}.methodTable)")
+    slicer.rest()
+    slicer.click_at(*slicer.ask(f"cell({SEGMENT}.methodTable, {methods.index('5 SD')})"))
+    look(slicer, "24-method")
+    slicer.press("useMethodButton")
+    slicer.rest()
+    used = study(slicer)
+    assert used["by_slice"] != before["by_slice"] and used["painted"]
+    assert slicer.ask("panel().workflow.session.history.undo_label") == "Use 5 SD"
+    look(slicer, "25-used")
+    slicer.press("undoButton")
+    slicer.rest()
+    assert study(slicer)["by_slice"] == before["by_slice"]
+    slicer.press("undoButton")
+    slicer.rest()
+    assert slicer.ask(LANDMARKS)[2] != "reader"
+    slicer.press("redoButton")
+    look(slicer, "26-undone")
+
+
+def test_walls_are_proposed_again_and_a_painted_one_stays(slicer):
+    slicer.ask(
+        "exec('import numpy as np\\n"
+        "s = panel().workflow.session\\n"
+        'i = s.segmentation.node.GetSegmentation().GetSegmentIdBySegmentName("LV myocardium")\\n'
+        "a = slicer.util.arrayFromSegmentBinaryLabelmap(s.segmentation.node, i, s.volume_node)\\n"
+        "a[4, 2:5, 2:5] = 1\\n"
+        "slicer.util.updateSegmentBinaryLabelmapFromArray(a, s.segmentation.node, i, s.volume_node)')"
+    )
+    slicer.until(f"len({STATE}.ventricle.edited) == 1")
+    slicer.press("proposeWallButton")
+    slicer.until(FINISHED, NETWORK_S)
+    assert slicer.ask(f"len({STATE}.ventricle.edited)") == 1
+    assert "kept as you painted" in slicer.ask(f"{SEGMENT}.noteLabel.text")
+    slicer.press("undoButton")
+    slicer.rest()
+
+
+def test_a_saved_scene_has_wall_and_landmarks(slicer, tmp_path):
+    numbers = f"[{SEGMENT}.burdenTable.item(n, 1).text() for n in range({SEGMENT}.burdenTable.rowCount)]"
+    before, landmarks = slicer.ask(numbers), slicer.ask(LANDMARKS)
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.ask(f"slicer.util.saveScene({path!r})")
+    slicer.ask("slicer.mrmlScene.Clear(0)")
+    slicer.until("panel().workflow.session is None")
+    slicer.ask(f"slicer.util.loadScene({path!r})")
+    slicer.until("panel().workflow.session is not None")
+    slicer.until(f"{numbers} == {before!r}")
+    assert slicer.ask(LANDMARKS)[:2] == [pytest.approx(place, abs=0.01) for place in landmarks[:2]]
+    look(slicer, "27-loaded")
+
+
+def test_the_report_is_one_click_and_a_folder(slicer, tmp_path):
+    (tmp_path / "reports").mkdir()
+    slicer.press("reportButton")
+    choose_folder(slicer, tmp_path / "reports")
+    slicer.until(FINISHED, NETWORK_S)
+    written = {file.name for file in (tmp_path / "reports").rglob("*.*")}
+    assert {"report.html", "report.pdf", "measurements.json", "burden.csv"} <= written
+    look(slicer, "28-reported")
