@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def segment_on_cluster(
         from MyoScarSegLib.batch.dask_worker import StudyPlugin
 
         client.register_plugin(StudyPlugin(job, networks))
-        return collected(job, _outcomes(client, job.items(), cancel), ended)
+        return collected(job, _until_lost(_outcomes(client, job.items(), cancel)), ended)
 
 
 @contextmanager
@@ -155,6 +156,14 @@ def _outcomes(client: Client, items: list[Item], cancel: CancelToken | None) -> 
             raise _lost()
         for future in ready:
             yield _outcome_of(future, running.pop(future))
+
+
+def _until_lost(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """The outcomes; that the scheduler does not answer any more is said in a sentence."""
+    try:
+        yield from outcomes
+    except (OSError, CancelledError, TimeoutError) as error:
+        raise _lost() from error
 
 
 def _lost() -> EngineError:

@@ -1,4 +1,6 @@
-"""No command but ``models fetch`` opens a socket, writes outside its output and cache folders, or tells a patient's name."""
+"""No command opens a socket but ``models fetch`` and ``batch`` with several workers; none writes outside its output and cache
+folders, or tells a patient's name.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +85,17 @@ def test_segment_and_detect_open_no_socket_and_write_nowhere_else(alone, places,
         ("detect", nifti, dicom, "-o", places / "out2", "--detector", tiny_detector, "--json"),
     )
     assert [ran.status for ran in runs] == [0, 0], [ran.err for ran in runs]
+    assert files(places / "inputs") == before
+    for place in ("home", "temporary", "work"):
+        assert files(places / place) == [], place
+
+
+@pytest.mark.slow
+def test_a_cohort_of_one_worker_opens_no_socket_and_writes_nowhere_else(alone, places, tiny_segmenter, tiny_detector, dicom):
+    write_image(places / "inputs" / "one.nii.gz")
+    before = files(places / "inputs")
+    ran = alone("batch", places / "inputs", "-o", places / "out", "--segmenter", tiny_segmenter, "--detector", tiny_detector)
+    assert ran.status == 0 and "2 done" in ran.out, ran.err
     assert files(places / "inputs") == before
     for place in ("home", "temporary", "work"):
         assert files(places / place) == [], place

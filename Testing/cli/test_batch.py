@@ -1,0 +1,95 @@
+"""``myoscarseg batch`` as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
+from Testing.support.quick_pipeline import Quick
+
+
+@pytest.fixture
+def batch(capsys, tmp_path, monkeypatch):
+    """Runs the command into ``out`` with a pipeline that needs no networks."""
+    monkeypatch.setattr("MyoScarSegLib.batch.networks_choice.NetworksChoice.pipeline", lambda _self: Quick())
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda *_: None)
+    return lambda *arguments: in_process(capsys, ["batch", *arguments, "-o", tmp_path / "out"])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for number in range(3):
+        write_image(tmp_path / f"in/P{number}/lge{number}.nii.gz", voxels(number, (2, 12, 10)))
+    return tmp_path / "in"
+
+
+def test_a_tree_is_found_segmented_listed_and_resumed(batch, tree, tmp_path):
+    (tree / "more.zip").write_bytes(b"PK")
+    (tree / "bad.nrrd").write_bytes(b"NRRD0004\nbroken")
+    write_pictures(tree / "P9/pictures", voxels(9, (2, 12, 10)))
+    ran = batch(tree)
+    assert ran.status == 1, "one has failed"
+    assert "5 studies found; 1 other" in ran.err and "studies/min" in ran.err and "left" in ran.err
+    assert "5 studies: 4 done" in ran.out and "1 failed" in ran.out and "bad" in ran.out
+    rows = {row["input"].rsplit("/", 1)[-1]: row for row in table(tmp_path / "out/inputs.csv")}
+    assert (rows["more.zip"]["taken"], rows["lge1.nii.gz"]["case"], rows["lge1.nii.gz"]["status"]) == ("no", "lge1", "done")
+    assert "unpack" in rows["more.zip"]["why"] and "pictures" in rows["pictures"]["why"]
+    ran = batch(tree)
+    assert ran.status == 1 and "--resume" in ran.err and ran.out == ""
+    ran = batch(tree, "--resume")
+    assert "5 of them were as they are before" in ran.out and ran.status == 1
+
+
+def test_failures_of_one_cause_are_one_line(batch, tree):
+    for number in range(7):
+        (tree / f"bad{number}.nrrd").write_bytes(b"NRRD0004\nbroken")
+    out = batch(tree).out
+    assert out.count("failed: ") == 1 and "7 failed: " in out and "bad4 and 2 more" in out
+
+
+def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
+    batch(tree)
+    ran = batch("--table", "csv")
+    assert ran.status == 0 and [row["case"] for row in table(tmp_path / "out/cohort.csv")] == ["lge0", "lge1", "lge2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [((), "INPUT_ROOT"), (("in", "--workers", "0"), "1 or more"), (("in", "--segmenter", "nobody"), "nobody")],
+)
+def test_wrong_arguments_are_named(batch, arguments, words):
+    ran = batch(*arguments)
+    assert ran.status == 2 and words in ran.err
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter, tiny_detector):
+    for number in range(40):
+        write_image(tmp_path / f"in/P{number}.nii.gz", voxels(number, (3, 64, 64)))
+    command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out"]
+    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    read = ""
+    while "[3/40]" not in read:
+        line = process.stderr.readline()
+        assert line, read
+        read += line
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Cancelling" in err and "Traceback" not in err and "cancelled" in out
+    done = [row["case"] for row in table(tmp_path / "out/inputs.csv") if row["status"] == "done"]
+    assert 3 <= len(done) < 40
+    ran = subprocess.run([*command, "--resume"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert f"{len(done)} of them were as they are before" in ran.stdout
