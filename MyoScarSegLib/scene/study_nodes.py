@@ -30,7 +30,7 @@ from MyoScarSegLib.scene.ventricle_state import VentricleSlice, VentricleState
 from MyoScarSegLib.scene.view_settings import change_view
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import Tissue
+from MyoScarSegLib.study.tissue import Term
 
 _ROLES = {
     ROLE_BOXES,
@@ -96,7 +96,7 @@ class StudyNodes:
     def _ventricle_in(self, node: Any) -> VentricleSegments:
         """Its other segments there. Of what happens in the node the scar's segment tells."""
 
-        def make(tissue: Tissue, part: str) -> TissueSegment:
+        def make(tissue: Term, part: str) -> TissueSegment:
             return TissueSegment(self.volume_node, self.geometry, f"{self.record.tag} {part}", node, tissue=tissue)
 
         return VentricleSegments(make)

@@ -94,6 +94,7 @@ class StudyNumbers:
                     self._study.voxels,
                     wall.myocardium,
                     wall.cavity,
+                    state.ventricle.remote(shape),
                     scar=scar,
                     no_reflow=state.ventricle.no_reflow(shape),
                     specks_px=specks_px,

@@ -15,7 +15,7 @@ from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
-from MyoScarSegLib.study.tissue import SCAR, Tissue
+from MyoScarSegLib.study.tissue import SCAR, Term
 
 ROLE_SEGMENTATION = "segmentation"
 SEGMENT_TAG = "MyoScarSeg.Segment"
@@ -47,7 +47,7 @@ class TissueSegment:
         tag: str,
         node: Any = None,
         touched: Callable[[], None] | None = None,
-        tissue: Tissue = SCAR,
+        tissue: Term = SCAR,
     ) -> None:
         """
         Args:
@@ -385,7 +385,7 @@ def _between(of_volume: Any, of_node: Any) -> Any:
     return general
 
 
-def _make_segment(node: Any, tag: str, tissue: Tissue) -> str:
+def _make_segment(node: Any, tag: str, tissue: Term) -> str:
     """A new, empty segment. If there is one named like it, that is not ours, and stays."""
     segmentation = node.GetSegmentation()
     taken = {segmentation.GetSegment(segment_id).GetName() for segment_id in segmentation.GetSegmentIDs()}

@@ -1,4 +1,4 @@
-"""The segments of the left ventricle beside the scar: wall, blood pool and no-reflow."""
+"""The segments of the left ventricle beside the scar: wall, blood pool, no-reflow and remote region."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from MyoScarSegLib.scene.packed_masks import pack, unpack
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.ventricle_state import VentricleSlice, VentricleState
-from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, WALL, Tissue
+from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, REMOTE, WALL, Term
 
-_PARTS = {"myocardium": WALL, "cavity": BLOOD_POOL, "no_reflow": MVO}
+_PARTS: dict[str, Term] = {"myocardium": WALL, "cavity": BLOOD_POOL, "no_reflow": MVO, "remote": REMOTE}
 """Fields of a :class:`VentricleSlice`, and the tissues that they show."""
 
 
 class VentricleSegments:
-    """Three segments in the node that the scar is in. They are made together with the first wall."""
+    """Segments in the node that the scar is in, made together with the first wall; the remote region's when it is drawn."""
 
-    def __init__(self, make: Callable[[Tissue, str], TissueSegment]) -> None:
+    def __init__(self, make: Callable[[Term, str], TissueSegment]) -> None:
         """
         Args:
             make: the segment of a tissue, given that and what its tag ends with.
@@ -39,8 +39,8 @@ class VentricleSegments:
         masks = [segment.mask() for segment in self._segments.values()]
         found = {}
         for k in range(len(masks[0])):
-            myocardium, cavity, no_reflow = (pack(mask[k]) for mask in masks)
-            found[k] = VentricleSlice(myocardium, cavity, no_reflow)
+            myocardium, cavity, no_reflow, remote = (pack(mask[k]) for mask in masks)
+            found[k] = VentricleSlice(myocardium, cavity, no_reflow, remote)
         return {k: one for k, one in found.items() if one != VentricleSlice()}
 
     def write(self, now: VentricleState, target: VentricleState, shape: tuple[int, int]) -> None:
@@ -53,7 +53,7 @@ class VentricleSegments:
             changed = [k for k in now.slices.keys() | target.slices.keys() if _bits(now, k, part) != _bits(target, k, part)]
             there = bool(segment.existing_segment_id)
             segment.write_slices({k: unpack(_bits(target, k, part), shape) for k in changed})
-            if not there and target.has_wall:
+            if not there and (segment.existing_segment_id or (target.has_wall and part != "remote")):
                 self._outline(segment)
 
     def follow_volume(self) -> None:

@@ -26,6 +26,7 @@ class VentricleSlice:
         myocardium: the wall, with scar and no-reflow.
         cavity: the blood pool.
         no_reflow: within the wall; drawn by the reader alone.
+        remote: wall that looks normal, for the reference methods; likewise.
         proposed: checksum of the wall and blood pool that a model proposed, see
             :func:`~MyoScarSegLib.scene.packed_masks.checksum_of`; empty if none has.
     """
@@ -33,6 +34,7 @@ class VentricleSlice:
     myocardium: bytes = b""
     cavity: bytes = b""
     no_reflow: bytes = b""
+    remote: bytes = b""
     proposed: str = ""
 
     @cached_property
@@ -56,9 +58,9 @@ class VentricleSlice:
         return replace(now, proposed=self.proposed)
 
     @property
-    def masks(self) -> tuple[bytes, bytes, bytes]:
-        """Wall, blood pool and no-reflow."""
-        return self.myocardium, self.cavity, self.no_reflow
+    def masks(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """Wall, blood pool, no-reflow and remote region."""
+        return self.myocardium, self.cavity, self.no_reflow, self.remote
 
 
 NOTHING = VentricleSlice()
@@ -121,6 +123,10 @@ class VentricleState:
         """bool ``[k, row, column]`` of no-reflow; None if none is drawn."""
         return self._mask("no_reflow", shape) if any(one.no_reflow for one in self.slices.values()) else None
 
+    def remote(self, shape: tuple[int, int, int]) -> np.ndarray | None:
+        """bool ``[k, row, column]`` of the remote region; None if none is drawn."""
+        return self._mask("remote", shape) if any(one.remote for one in self.slices.values()) else None
+
     def _mask(self, part: str, shape: tuple[int, int, int]) -> np.ndarray:
         whole = np.zeros(shape, dtype=bool)
         for k, one in self.slices.items():
@@ -141,8 +147,13 @@ class VentricleState:
         for k in range(len(ventricle.myocardium)):
             if not self.of(k).edited:
                 masks = pack(ventricle.myocardium[k]), pack(ventricle.cavity[k])
-                changes[k] = VentricleSlice(*masks, self.of(k).no_reflow, checksum_of(*masks) if any(masks) else "")
+                checksum = checksum_of(*masks) if any(masks) else ""
+                changes[k] = replace(self.of(k), myocardium=masks[0], cavity=masks[1], proposed=checksum)
         return self.with_slices(changes, source=_FROM_MODEL, provenance=dict(provenance))
+
+    def with_remote(self, remote: np.ndarray) -> VentricleState:
+        """With a remote region, bool ``[k, row, column]``."""
+        return self.with_slices({k: replace(self.of(k), remote=pack(mask)) for k, mask in enumerate(remote)})
 
     def taken(self, ventricle: Ventricle, no_reflow: np.ndarray | None = None) -> VentricleState:
         """With a wall that the reader has from elsewhere, on all slices; ``no_reflow`` bool ``[k, row, column]`` if it has that,
@@ -150,13 +161,14 @@ class VentricleState:
         slices = {}
         for k in range(len(ventricle.myocardium)):
             none = self.of(k).no_reflow if no_reflow is None else pack(no_reflow[k])
-            slices[k] = VentricleSlice(pack(ventricle.myocardium[k]), pack(ventricle.cavity[k]), none)
+            slices[k] = VentricleSlice(pack(ventricle.myocardium[k]), pack(ventricle.cavity[k]), none, self.of(k).remote)
         return self.with_slices(slices, source=ventricle.source, provenance={})
 
     def cleared(self) -> VentricleState:
         """Without what the program proposed; what the reader drew and set stays."""
         slices = {k: replace(one, proposed="") for k, one in self.slices.items() if one.edited}
-        none = {k: VentricleSlice(no_reflow=one.no_reflow) for k, one in self.slices.items() if not one.edited and one.no_reflow}
+        drawn = {k: replace(one, myocardium=b"", cavity=b"", proposed="") for k, one in self.slices.items() if not one.edited}
+        none = {k: one for k, one in drawn.items() if one != NOTHING}
         landmarks = self.landmarks if self.landmarks is not None and self.landmarks.source == BY_READER else None
         source = "" if self.source == _FROM_MODEL else self.source
         return VentricleState({k: (slices | none)[k] for k in sorted(slices | none)}, source, {}, landmarks, self.levels)

@@ -96,6 +96,23 @@ def set_level(session: StudySession, k: int, level: str) -> None:
     )
 
 
+def draw_remote(session: StudySession) -> None:
+    """Put the remote region that the reference methods propose into a segment, to be corrected: it counts from then on.
+
+    Raises:
+        SceneError: there is no wall, or the region is there already.
+    """
+    from MyoScarSegLib.quantification.remote import remote_myocardium
+
+    wall = session.state.ventricle.ventricle(session.geometry.shape)
+    if wall is None:
+        raise SceneError(_("The remote region is a part of the wall: propose that first."))
+    if session.state.ventricle.remote(session.geometry.shape) is not None:
+        raise SceneError(_("The remote region is drawn already: correct its segment, or delete that for a new proposal."))
+    remote = remote_myocardium(session.study.voxels, wall.myocardium, wall.cavity)
+    session.change(_("Draw the remote region"), lambda state: replace(state, ventricle=state.ventricle.with_remote(remote)))
+
+
 def use_method(session: StudySession, mask: np.ndarray, method: str) -> None:
     """Take a reference method's mask, bool ``[k, row, column]``, for the scar; it counts as drawn by the reader."""
     session.change(_("Use {method}").format(method=method), lambda state: state.with_method(mask, method))

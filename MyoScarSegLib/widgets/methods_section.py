@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.method_overlay import MethodOverlay
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.ventricle_steps import use_method
+from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_section import fill_table
 from MyoScarSegLib.widgets.burden_words import NOTHING, percent
@@ -33,6 +33,7 @@ class MethodsSection(SegmentSection):
         ui.methodsGroup.connect("toggled(bool)", lambda _on: self.tab.changed(Change.VENTRICLE))
         ui.methodTable.connect("itemSelectionChanged()", self._chosen)
         ui.useMethodButton.connect("clicked()", self.use)
+        ui.remoteButton.connect("clicked()", lambda: self.workflow.attempt(draw_remote))
         ui.fillNoReflowCheckBox.connect("toggled(bool)", lambda _on: self.tab.changed(Change.VENTRICLE))
         ui.specksSpinBox.connect("valueChanged(int)", lambda _pixels: self.tab.changed(Change.VENTRICLE))
 
@@ -68,6 +69,7 @@ class MethodsSection(SegmentSection):
         ui.methodTable.visible = bool(self._rows)
         ui.methodLabel.text = problem or _sentences(self._rows)
         ui.methodLabel.visible = bool(ui.methodLabel.text)
+        ui.remoteButton.enabled = bool(self._rows)
         self._chosen()
 
     def _chosen(self) -> None:

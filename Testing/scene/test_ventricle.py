@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
-from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, set_landmarks, set_level, use_method
-from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, SCAR, WALL
+from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_landmarks, set_level, use_method
+from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, REMOTE, SCAR, WALL
 from Testing.scene.test_saving import fresh_scene, save_folder, save_mrb
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask
 from Testing.support.session_factory import add_transform, add_volume, masks, paint, random_matrix
@@ -99,6 +100,25 @@ def test_no_reflow_is_drawn_by_the_reader_and_no_proposal_takes_it(session):
     apply_ventricle(session, ring_wall(radius=12.0))
     assert np.array_equal(session.state.ventricle.no_reflow(SHAPE), dark)
     assert session.measurements.no_reflow.pixels == 2
+
+
+def test_the_remote_region_is_proposed_as_a_segment_and_counts_as_corrected(session):
+    with pytest.raises(SceneError, match="propose that first"):
+        draw_remote(session)
+    apply_ventricle(session, ring_wall())
+    options = {"specks_px": 0, "fill_no_reflow": False}
+    proposed = session.numbers.methods(session.state, **options)["5 SD"].remote
+    draw_remote(session)
+    assert session.history.undo_label == "Draw the remote region"
+    region = segment_mask(session, REMOTE.name)
+    assert region.any() and not (region & ~ring_wall().myocardium).any()
+    assert session.state.ventricle.edited == []
+    region[2:] = False
+    paint_segment(session, REMOTE.name, region)
+    corrected = session.numbers.methods(session.state, **options)["5 SD"].remote
+    assert (proposed.source, corrected.source) != (corrected.source, proposed.source)
+    with pytest.raises(SceneError, match="already"):
+        draw_remote(session)
 
 
 def test_a_deleted_wall_is_taken_up_and_comes_back_with_undo(session):

@@ -48,6 +48,19 @@ def test_propose_and_segment_return_when_their_work_is_done(console, scene):
     assert console.turns, "the application's events were not processed meanwhile"
 
 
+def test_measurements_and_report_are_calls(console, scene, tmp_path):
+    volume = add(scene)
+    with pytest.raises(MyoScarSegError, match="nothing to report"):
+        console.report(volume, tmp_path)
+    console.process(volume)
+    m = console.measurements(volume)
+    assert m.scar.pixels == console.workflow.session.burden.pixels and "percent_of_myocardium" in m.missing
+    place = console.report(volume, tmp_path)
+    assert (place / "report.html").is_file() and (place / "measurements.json").is_file()
+    with pytest.raises(MyoScarSegError, match="does not see the wall"):
+        console.proposeWalls(volume)
+
+
 def test_process_is_both_in_one_step(console, scene):
     volume = add(scene)
     node = console.process(volume)

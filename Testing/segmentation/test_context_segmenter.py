@@ -444,3 +444,22 @@ def test_a_click_in_one_box_leaves_the_other_boxs_mask(context, image, monkeypat
     found = context.predict(image, [READERS, other], [click]).logits > 0
     assert found[int(READERS.y0) + 2 : int(READERS.y1) - 2, int(READERS.x0) + 2 : int(READERS.x1) - 2].all()
     assert not found[int(other.y0) : int(other.y1), int(other.x0) : int(other.x1)].any()
+
+
+def test_the_wall_costs_no_look_after_boxes_and_masks(context, voxels, monkeypatch):
+    pipeline = Pipeline(detector=BrightestDetector(), segmenter=context)
+    study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
+    pipeline.segment(study, pipeline.propose(study))
+    looks, look = [], Segmenter._context
+    monkeypatch.setattr(Segmenter, "_context", lambda self, *given: (looks.append(1), look(self, *given))[1])
+    found = pipeline.ventricle(study)
+    assert found.myocardium.shape == study.voxels.shape and found.source == "model"
+    assert found.provenance["wall_sha256"] == context.checkpoint.sha256 and found.failed_slices == {}
+    assert looks == []
+
+
+def test_sam_alone_sees_no_wall(voxels):
+    alone = Segmenter(replace(checkpoint(litemedsam_state()), sha256="1" * 64), device="cpu", precision="float32")
+    study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
+    with pytest.raises(ModelError, match="does not see the wall"):
+        Pipeline(detector=BrightestDetector(), segmenter=alone).ventricle(study)
