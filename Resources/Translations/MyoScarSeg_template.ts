@@ -496,7 +496,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>No-reflow in</source>
+      <source>No-reflow counts as scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Draw the remote region of the n-SD methods as a segment of its own, to be corrected by hand</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Correct the remote region</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -520,7 +528,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Walls from elsewhere, levels</source>
+      <source>Walls and levels</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1885,6 +1893,18 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>The remote region is a part of the wall: propose that first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The remote region is drawn already: correct its segment, or delete that for a new proposal.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Draw the remote region</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Use {method}</source>
       <translation type="unfinished" />
     </message>
@@ -2166,6 +2186,10 @@
     </message>
     <message>
       <source>A segment cannot be put onto the volume's voxels. Make binary labelmap its representation.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open the case</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3114,11 +3138,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>core {core}, grey zone {grey}</source>
+      <source>Core, grey</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Of it</source>
+      <source>{core} and {grey}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3142,7 +3166,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>not imaged</source>
+      <source>{name}: not imaged</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3199,6 +3223,10 @@
     </message>
     <message>
       <source>{g} g, {ml} mL</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{g} g</source>
       <translation type="unfinished" />
     </message>
   </context>

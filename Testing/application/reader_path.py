@@ -32,6 +32,8 @@ def step(slicer: Slicer, number: int, name: str) -> None:
     shot = slicer.shot(f"step-{number}-{name}")
     if folder := os.environ.get("STEPS"):
         picture = Image.open(shot).convert("RGB")
+        if number == 4:
+            picture.quantize(200).save(Path(folder) / "panel.png", optimize=True)
         picture.thumbnail((1200, 750), Image.Resampling.LANCZOS)
         picture.quantize(128).save(Path(folder) / f"step-{number}.png", optimize=True)
 
