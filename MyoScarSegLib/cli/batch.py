@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
         parser.add_argument(f"--tls-{what}", type=Path, metavar="FILE", help=f"PEM file for the scheduler: {what}")
     parser.add_argument("--threads", type=positive_number, metavar="N", help="of each worker (cores / workers)")
     parser.add_argument("--table", choices=("csv", "parquet", "sqlite"), help="write OUT/cohort.KIND, a row a study")
+    parser.add_argument("--report", action="store_true", help="write OUT/cohort.html: distributions, and the strangest studies")
     parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
     parser.add_argument("--segmenter", metavar="NAME|PATH", help="segmenter to use (default: the one of `models list`)")
     parser.add_argument("--confidence", type=probability, help="least confidence of a proposed box (default: the models' own)")
@@ -60,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
     for option, model in (("detector", args.detector), ("segmenter", args.segmenter)):
         check_model(args.parser, option, model)
-    if not args.input and not args.table:
-        args.parser.error("batch: give INPUT_ROOT, or --table to make it from what OUT holds")
+    if not args.input and not args.table and not args.report:
+        args.parser.error("batch: give INPUT_ROOT, or --table or --report to make them from what OUT holds")
     cohort = Cohort(args.out)
     with cohort.alone():
         outcomes = _segmented(args, cohort) if args.input else []
@@ -69,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
             from MyoScarSegLib.batch.table import write_cohort_table
 
             sys.stderr.write(f"Table: {write_cohort_table(cohort, args.table)}\n")
+        if args.report:
+            from MyoScarSegLib.batch.summary import write_summary
+
+            sys.stderr.write(f"Summary: {write_summary(cohort)}\n")
     return int(any(outcome.status in ("failed", "incomplete", "cancelled") for outcome in outcomes))
 
 

@@ -1,7 +1,7 @@
 """Workers by Slurm for ``myoscarseg batch``.
 
 Needs ``pip install 'myoscarseg[cluster]' dask-jobqueue`` in an environment that all nodes see. Start it on a node that the others
-reach, and leave it running; it prints the address for ``--scheduler``. CA, certificate and key are PEM files that only you can read.
+reach, and leave it running; it prints the address for ``--scheduler``. CA, certificate and key are PEM files for you alone.
 """
 
 import signal

@@ -1,0 +1,149 @@
+"""The summary of a cohort as a page: how the studies ended, how the numbers are distributed, which studies are strange, and why.
+
+Outliers of the mass are told by the modified z-score of Iglewicz and Hoaglin (How to detect and handle outliers, ASQC 1993):
+0.6745 times the distance from the median over the median absolute deviation, here of the roots of the masses, which are skewed.
+"""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.review_list import reader_agreements
+from MyoScarSegLib.batch.table import cohort_rows
+from MyoScarSegLib.utils.files import write_bytes
+
+SUMMARY = "cohort.html"
+PICTURES = 20
+_OUTLYING = 3.5
+"""Modified z-score from which on a value is an outlier, as its authors propose."""
+_BINS = 12
+_MEASURES = {
+    "scar_mass_g": "scar, g",
+    "slices": "slices",
+    "slice_distance_mm": "between slices, mm",
+    "seconds": "seconds a study",
+}
+
+
+@dataclass(frozen=True)
+class Strange:
+    """A study that a reader should look at.
+
+    Attributes:
+        case: its name.
+        score: how strange it is, to sort by.
+        reasons: why, each a few words.
+    """
+
+    case: str
+    score: float
+    reasons: Sequence[str]
+
+
+def strangest(rows: Sequence[Mapping[str, Any]]) -> list[Strange]:
+    """The studies with anything odd, the strangest first.
+
+    Args:
+        rows: as of :func:`~MyoScarSegLib.batch.table.cohort_rows`.
+    """
+    masses = {row["case"]: row["scar_mass_g"] for row in rows if row["scar_mass_g"] is not None}
+    scores = dict(zip(masses, _modified_z(np.sqrt(list(masses.values()))), strict=True)) if masses else {}
+    found = []
+    for row in rows:
+        reasons: list[tuple[float, str]] = []
+        z = float(scores.get(row["case"], 0.0))
+        if abs(z) > _OUTLYING:
+            what = "more" if z > 0 else "less"
+            reasons.append((min(abs(z), 20.0), f"{row['scar_mass_g']:.1f} g, much {what} than the others"))
+        if row["likely_wrong"]:
+            reasons.append((5.0, "the model says that its mask is likely to be wrong"))
+        if row["faint_places"]:
+            reasons.append((2.0, "faint places that were not counted"))
+        if row["state"] == "incomplete":
+            reasons.append((4.0, f"incomplete: {row['message']}"))
+        if row["scar_mass_low_g"] is not None and row["scar_mass_g"]:
+            width = (row["scar_mass_high_g"] - row["scar_mass_low_g"]) / row["scar_mass_g"]
+            if width > 1.0:
+                reasons.append(
+                    (min(width, 5.0), f"mass uncertain: {row['scar_mass_low_g']:.1f} to {row['scar_mass_high_g']:.1f} g")
+                )
+        if reasons:
+            found.append(Strange(row["case"], sum(points for points, _ in reasons), [words for _, words in reasons]))
+    return sorted(found, key=lambda one: -one.score)
+
+
+def write_summary(cohort: Cohort) -> Path:
+    """Write ``cohort.html`` into the results folder, with the pictures of the strangest studies by link. Returns its path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    rows = cohort_rows(cohort)
+    counts = Counter(row["state"] for row in rows)
+    parts = [
+        f"<h1>{len(rows)} studies</h1><p>{', '.join(f'{n} {html.escape(state)}' for state, n in counts.most_common())}. "
+        "Research use only.</p>",
+        *(_distribution(title, [row[name] for row in rows if row[name] is not None]) for name, title in _MEASURES.items()),
+        _readers(cohort),
+        _failures(rows),
+        _strange(cohort, strangest(rows)),
+    ]
+    page = f"<!doctype html><meta charset='utf-8'><title>Cohort</title><style>{_STYLE}</style>{''.join(parts)}\n"
+    write_bytes(cohort.out / SUMMARY, page.encode())
+    return cohort.out / SUMMARY
+
+
+def _modified_z(values: np.ndarray) -> np.ndarray:
+    away = values - np.median(values)
+    deviation = float(np.median(np.abs(away)))
+    return np.zeros(len(values)) if deviation == 0 else 0.6745 * away / deviation
+
+
+def _distribution(title: str, values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    counts, edges = np.histogram(values, _BINS)
+    bars = "".join(
+        f"<rect x='{20 * n}' y='{60 - 60 * count / counts.max():.1f}' width='18' height='{60 * count / counts.max():.1f}'>"
+        f"<title>{edges[n]:.3g} to {edges[n + 1]:.3g}: {count}</title></rect>"
+        for n, count in enumerate(counts)
+    )
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    words = f"median {middle:.3g}, quartiles {low:.3g} and {high:.3g}, from {min(values):.3g} to {max(values):.3g}"
+    return f"<h2>{title}</h2><svg width='{20 * _BINS}' height='60'>{bars}</svg><p>{words} ({len(values)} studies)</p>"
+
+
+def _readers(cohort: Cohort) -> str:
+    lines = []
+    for pair in reader_agreements(cohort):
+        names = html.escape(" and ".join(pair.readers))
+        same = "" if pair.same_verdict is None else f", the same verdict on {pair.same_verdict:.0%}"
+        bias = "" if pair.mass is None else f", mass differs by {pair.mass.bland_altman.bias:.2f} g on average"
+        lines.append(f"<li>{names}: {pair.cases} studies both{same}{bias}</li>")
+    return f"<h2>Readers</h2><ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"<li>{html.escape(r['case'])}: {html.escape(r['message'])}</li>" for r in rows if r["state"] == "failed"]
+    return f"<h2>Failed</h2><ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def _strange(cohort: Cohort, found: Sequence[Strange]) -> str:
+    blocks = []
+    for one in found[:PICTURES]:
+        name, why = html.escape(one.case, quote=True), html.escape("; ".join(one.reasons))
+        picture = f"<img src='{name}/overlay.png' loading='lazy'>" if (cohort.out / one.case / "overlay.png").exists() else ""
+        blocks.append(f"<figure>{picture}<figcaption><b>{name}</b>: {why}</figcaption></figure>")
+    rest = f"<p>{len(found) - PICTURES} more are less strange.</p>" if len(found) > PICTURES else ""
+    return f"<h2>To look at</h2>{''.join(blocks)}{rest}" if blocks else ""
+
+
+_STYLE = "body{font:15px sans-serif;max-width:70em;margin:2em auto}img{max-width:100%}rect{fill:#456}figure{margin:1em 0}"

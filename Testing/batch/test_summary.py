@@ -1,0 +1,50 @@
+"""The summary of a cohort: which studies are strange, and that the page says it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.job import Job
+from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.batch.summary import strangest, write_summary
+from MyoScarSegLib.batch.table import COLUMNS
+from Testing.support.quick_pipeline import Quick, small_study
+
+
+def row(case: str, mass_g: float | None, **more) -> dict:
+    return {**dict.fromkeys(COLUMNS), "case": case, "state": "done", "message": "", "scar_mass_g": mass_g, **more}
+
+
+def usual() -> list[dict]:
+    return [row(f"P{n}", mass_g) for n, mass_g in enumerate(np.random.default_rng(0).normal(20, 4, 40))]
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"mass_g": 160.0}, "much more"),
+        ({"mass_g": 20.0, "likely_wrong": True}, "likely to be wrong"),
+        ({"mass_g": 20.0, "faint_places": 2}, "faint"),
+        ({"mass_g": 20.0, "state": "incomplete", "message": "Slice 3"}, "Slice 3"),
+        ({"mass_g": 20.0, "scar_mass_low_g": 2.0, "scar_mass_high_g": 50.0}, "uncertain"),
+    ],
+)
+def test_a_strange_study_is_found_with_its_reason(odd, words):
+    found = strangest([*usual(), row("odd", **odd)])
+    assert found[0].case == "odd" and words in " ".join(found[0].reasons)
+
+
+def test_a_usual_cohort_has_nothing_strange():
+    assert strangest(usual()) == [] == strangest([]) == strangest([row("a", None)])
+
+
+def test_the_page_has_counts_distributions_failures_and_escapes_names(tmp_path, monkeypatch):
+    monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda *_: None)
+    inputs = [small_study(tmp_path / f"P{n}.nrrd", n) for n in range(3)] + [tmp_path / "a<b.nrrd"]
+    inputs[-1].write_bytes(b"NRRD0004\nbroken")
+    segment_all(Job(inputs, tmp_path / "out", cohort=True), Quick())
+    page = write_summary(Cohort(tmp_path / "out")).read_text()
+    assert "4 studies" in page and "3 done" in page and "scar, g" in page and "<svg" in page and "Failed" in page
+    assert "a<b" not in page
