@@ -139,12 +139,18 @@ def download(folder: Path, system: str) -> None:
         SystemExit: pip could not.
     """
     platforms, _markers = SYSTEMS[system]
-    names = [f"{one.name}{one.specifier}" for one in listed(LIST.read_text(encoding="utf-8")) if for_system(one, system)]
-    command = [
-        sys.executable, "-m", "pip", "download", "--only-binary", ":all:", "--no-deps", "--python-version", PYTHON,
-        "--dest", str(folder), *(word for platform in platforms for word in ("--platform", platform)), *names,
-    ]  # fmt: skip
-    raise SystemExit(subprocess.run(command, check=False).returncode)  # noqa: S603
+    entries = re.split(r"(?m)^(?=[A-Za-z0-9])", LIST.read_text(encoding="utf-8"))
+    kept = [entry for entry in entries for one in listed(entry) if for_system(one, system)]
+    with tempfile.TemporaryDirectory() as temporary:
+        wishes = Path(temporary) / "wishes.txt"
+        # pip would ask this computer whether a marker holds.
+        wishes.write_text("".join(re.sub(r" ;[^\\\n]*", " ", entry) for entry in kept), encoding="utf-8")
+        command = [
+            sys.executable, "-m", "pip", "download", "--only-binary", ":all:", "--no-deps", "--require-hashes",
+            "--python-version", PYTHON, "--dest", str(folder),
+            *(word for platform in platforms for word in ("--platform", platform)), "-r", str(wishes),
+        ]  # fmt: skip
+        raise SystemExit(subprocess.run(command, check=False).returncode)  # noqa: S603
 
 
 def main() -> None:

@@ -53,6 +53,10 @@ def test_every_list_of_the_extensions_packages_is_complete():
     table = (REPOSITORY / "docs" / "packages.md").read_text(encoding="utf-8")
     assert [one.name for one in wanted(training=True) if f"| {one.name} |" not in table] == []
     assert "| ? |" not in table, "a package without a license"
+    copyleft = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|") and "GPL" in line]
+    assert copyleft == ["ultralytics-opencv-headless", "ultralytics-platform", "ultralytics-thop"], (
+        "the FAQ on licenses names these"
+    )
     hashed = (REPOSITORY / "docs" / "packages.txt").read_text(encoding="utf-8")
     pinned = re.findall(r"^[A-Za-z0-9].*==.*\\\n +--hash=sha256:[0-9a-f]{64}", hashed, re.MULTILINE)
     assert len(pinned) == len(re.findall(r"^[A-Za-z0-9]", hashed, re.MULTILINE))
@@ -66,6 +70,18 @@ def test_every_reference_method_has_its_row_with_its_source():
         named = (row for row in rows if row.startswith("|") and name in row.split("|")[1].strip().split(", "))
         row = next(named, "")
         assert source in row, name
+
+
+@pytest.mark.parametrize(
+    ("system", "has", "lacks"), [("windows", "colorama", "triton"), ("linux", "triton", "colorama"), ("macos", "torch", "triton")]
+)
+def test_wheels_are_those_of_the_system(system, has, lacks):
+    from docs.list_packages import LIST, for_system, listed
+
+    names = [one.name for one in listed(LIST.read_text(encoding="utf-8")) if for_system(one, system)]
+    assert has in names
+    assert lacks not in names
+    assert len(names) == len(set(names)), "one version each"
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
