@@ -1,0 +1,1 @@
+"""Scripts that make pages from the code. Not installed."""
