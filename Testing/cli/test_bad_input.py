@@ -256,16 +256,16 @@ def test_a_disk_that_fills_up_costs_the_case_that_was_too_large(tmp_path, tiny_s
 
 def test_a_failure_of_ours_is_one_case_and_no_traceback(segment, tmp_path, monkeypatch):
     """Whatever a library raises: here the reader meets a defect on one of two cases."""
-    from MyoScarSegLib.batch import runner
+    from MyoScarSegLib.batch import study_work
 
-    read = runner.read_study
+    read = study_work.read_study
 
     def defective(path, **options):
         if path.name.startswith("bad"):
             raise AssertionError("somewhere deep")
         return read(path, **options)
 
-    monkeypatch.setattr(runner, "read_study", defective)
+    monkeypatch.setattr(study_work, "read_study", defective)
     ran = segment(write_image(tmp_path / "bad.nrrd"), write_image(tmp_path / "good.nrrd"))
     assert ran.status == 1 and "bad: failed: Unexpected AssertionError: somewhere deep" in ran.err
     assert [row["status"] for row in table(tmp_path / "out/results.csv")] == ["failed", "done"]

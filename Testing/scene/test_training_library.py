@@ -38,7 +38,7 @@ def test_a_case_is_opened_corrected_and_put_back(training, pumped, scene, librar
     assert "open already" in training.state.note
     node = session.segmentation.node
     choices = {choice.role: choice.id for choice in segments(node)}
-    assert set(choices) == {"scar", "myocardium", "blood_pool"}
+    assert set(choices) == {"scar", "myocardium", "blood_pool", "no_reflow"}
     mask = session.mask()
     mask[0, 10:14, 10:14] = True
     array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))

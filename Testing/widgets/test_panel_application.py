@@ -93,6 +93,7 @@ def test_a_press_and_a_double_click_for_the_same_click_are_one_point(study):
     study.panel.segment.mouse.use("positive")
     send(study, "LeftButtonPressEvent", 20, 22)
     assert send(study, "LeftButtonDoubleClickEvent", 20, 22)
+    send(study, "LeftButtonReleaseEvent", 20, 22)
     assert len(study.session.state.points) == 1
 
 

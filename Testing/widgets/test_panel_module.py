@@ -26,7 +26,7 @@ def opened(application):
 
 SELF_TESTS = [
     "test_panelWithoutVolume", "test_wrongVolumeIsASentence", "test_consoleCalls", "test_buttons", "test_sceneClosedInMidWork",
-    "test_folderOfStudies", "test_training",
+    "test_folderOfStudies", "test_training", "test_sampleData",
 ]  # fmt: skip
 SLOW = ("test_folderOfStudies", "test_training")
 

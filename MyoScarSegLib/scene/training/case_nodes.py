@@ -182,13 +182,14 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     """
     session = StudySession.open(volume)
     yield
-    scar = read.labels >= INFARCT
-    session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
-    yield
     no_reflow = read.labels == NO_REFLOW
     if read.wall_known:
         session.change(_("Open the case"), lambda state: replace(state, ventricle=_ventricle_of(state, read.labels)))
-    elif no_reflow.any():
+    yield
+    # Last, since a session without scar has no segment of it, and a case without scar has an empty one.
+    scar = read.labels >= INFARCT
+    session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
+    if no_reflow.any() and not read.wall_known:
         _add_segment(session.segmentation.node, volume, session, no_reflow, MVO)
     yield
     session.refresh()
