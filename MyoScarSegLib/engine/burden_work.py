@@ -7,7 +7,7 @@ from pathlib import Path
 from MyoScarSegLib.engine.burden_messages import BurdenJob
 from MyoScarSegLib.study.names import case_name
 
-PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (3.4, 3.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
+PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (5.4, 4.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
 """Width and height of the pictures in a panel, which is narrow: their letters have a size of their own."""
 
 

@@ -40,10 +40,11 @@ def test_segment_all_brings_the_wall_and_the_numbers(slicer):
     slicer.until("panel().workflow.session is not None")
     for name in ("boxesSection", "scarSection", "numbersSection"):
         slicer.ask(f"setattr({SEGMENT}.{name}, 'collapsed', True)")
+    slicer.until("panel().workflow.session.requests.encoded[0] == panel().workflow.session.requests.encoded[1] > 0", NETWORK_S)
     slicer.press("proposeButton")
-    slicer.until(FINISHED, NETWORK_S)
+    slicer.until(f"len({STATE}.boxes) > 0 and {FINISHED}", NETWORK_S)
     slicer.press("segmentAllButton")
-    slicer.until(FINISHED, NETWORK_S)
+    slicer.until(f"{STATE}.has_masks and {FINISHED}", NETWORK_S)
     assert slicer.ask(f"{STATE}.ventricle.has_wall and {STATE}.ventricle.source") == "model"
     slicer.until(f"{SEGMENT}.burdenTable.rowCount > 4")
     assert "%" in slicer.ask(f"{SEGMENT}.burdenTable.item(1, 1).text()")
