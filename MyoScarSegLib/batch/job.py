@@ -31,6 +31,7 @@ class Job:
         axis: the file's axis through the slices: ``auto``, ``i``, ``j`` or ``k``.
         spacing_mm: ``(i, j, k)`` spacing to use instead of the file's.
         overwrite: write also over prompts that were edited in the results folder.
+        report: propose the left ventricle's wall, too, and write it and a report of scar burden.
         cohort: the inputs were found in a tree, not named one by one: what is no LGE stack is left, not failed, and what ends
             without a result has a record, too.
         resume: a study whose record says that nothing changed since is not run again.
@@ -47,6 +48,7 @@ class Job:
     axis: str = "auto"
     spacing_mm: tuple[float, float, float] | None = None
     overwrite: bool = False
+    report: bool = False
     cohort: bool = False
     resume: bool = False
 

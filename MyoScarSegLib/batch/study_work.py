@@ -25,7 +25,7 @@ from MyoScarSegLib.batch.study_record import (
     read_study_record,
     write_study_record,
 )
-from MyoScarSegLib.errors import MyoScarSegError, NoStackError, OutputError, PromptError, StudyError
+from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError, NoStackError, OutputError, PromptError, StudyError
 from MyoScarSegLib.outputs.case_files import write_case, write_proposal
 from MyoScarSegLib.outputs.case_folders import (
     PROMPTS,
@@ -37,8 +37,12 @@ from MyoScarSegLib.outputs.case_folders import (
     place_of,
     read_case_boxes,
 )
+from MyoScarSegLib.outputs.case_walls import Walls
+from MyoScarSegLib.outputs.report import make_report
+from MyoScarSegLib.outputs.report_files import write_report
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, read_points
+from MyoScarSegLib.quantification.insertions import propose_insertions
 from MyoScarSegLib.result import NUMBERS_VERSION, Result
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.checks import looks_like_labels
@@ -169,15 +173,18 @@ class StudyWork:
             result = self._result(case.study, boxes, points, progress, cancel)
         if job.growth_mm:
             result = result.grown(job.growth_mm)
+        walls, without = self._walls(result, progress, cancel) if job.report else (None, "")
         seconds = round(read.seconds + time.perf_counter() - start, 2)
         with case.writing(result.boxes, result.points) as folder:
             result = replace(result, study=replace(case.study, case=folder.name))
-            write_case(folder, result, job.formats, seconds=seconds)
+            write_case(folder, result, job.formats, seconds=seconds, walls=walls)
+            if walls is not None:
+                write_report(folder, make_report(result, walls.ventricle, insertions=walls.insertions))
             summary = {**result.summary(), "seconds": seconds}
             basis = Basis(image_sha256(case.study), self._settings(case, points), self._checksums(), NUMBERS_VERSION)
             _log.info("Segmented in %s s: %s. %s", seconds, result.status, result.message)
             record = self._record(folder, read, result.status, result.message, basis=basis, seconds=seconds, results=summary)
-        summary = {**summary, "notes": [*summary["notes"], *case.notes]}
+        summary = {**summary, "notes": [*summary["notes"], *case.notes, *([without] if without else [])]}
         if job.points is None and (folder / "points.json").exists():
             summary["notes"].append(f"{folder / 'points.json'} was not used; --points {job.out} uses it.")
         return Outcome(folder.name, result.status, result.message, summary, written=True, why=record.why)
@@ -202,6 +209,18 @@ class StudyWork:
         if boxes is None:
             return self._pipeline.run(study, points=points, threshold=threshold, progress=progress, cancel=cancel)
         return self._pipeline.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
+
+    def _walls(self, result: Result, progress: Progress, cancel: CancelToken | None) -> tuple[Walls, str]:
+        """The model's own wall with proposed insertion points, and why there is none; empty if there is one."""
+        study = result.study
+        try:
+            ventricle = self._pipeline.ventricle(study, progress=progress, cancel=cancel)
+        except (ModelError, Cancelled) as error:
+            return Walls(), f"The report has no wall. {error}"
+        insertions = None
+        if ventricle.closed and study.geometry.spacing_mm is not None:
+            insertions = propose_insertions(study.voxels, ventricle, study.geometry)
+        return Walls(ventricle if ventricle.walls else None, None, insertions), ""
 
     def _without_result(self, read: Read, name: str | None, status: str, message: str, cause: str) -> Outcome:
         """The outcome of a study that gave nothing; of a cohort's there is a record, so that it is known without running it."""

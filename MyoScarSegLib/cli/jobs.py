@@ -38,6 +38,9 @@ def add_parsers(subparsers: Any) -> None:
     segment.add_argument("--preprocessing", metavar="ID", help="what a foreign segmenter was trained with, if it is unknown")
     segment.add_argument("--view", choices=("auto", "heart", "slice"), default="auto", help="what the segmenter looks at (auto)")
     segment.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="of its encoder")
+    segment.add_argument(
+        "--report", action="store_true", help="propose the wall of the left ventricle, too; write it and a report of scar burden"
+    )
     segment.set_defaults(run=run_segment)
 
     detect = subparsers.add_parser(
@@ -80,7 +83,7 @@ def run_segment(args: argparse.Namespace) -> int:
     """Run ``segment``. Returns the exit status."""
     from MyoScarSegLib.batch.runner import segment_all
 
-    job = _job(args, boxes=args.boxes, points=args.points, threshold=args.threshold, formats=args.format)
+    job = _job(args, boxes=args.boxes, points=args.points, threshold=args.threshold, formats=args.format, report=args.report)
     pipeline = _pipeline(
         args, segmenter=args.segmenter, precision=args.precision, view=args.view, preprocessing_id=args.preprocessing
     )
@@ -88,6 +91,10 @@ def run_segment(args: argparse.Namespace) -> int:
     with cancel_on_interrupt() as cancel:
         outcomes = segment_all(job, pipeline, progress=progress, cancel=cancel)
     progress.close()
+    if args.report:
+        from MyoScarSegLib.outputs.measurement_files import write_burden_tables
+
+        write_burden_tables(args.out)
     return _report(args, outcomes, _segment_line)
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.cli import agree, batch, convert, demo, evaluate, info, jobs, library, models, runs, train
+from MyoScarSegLib.cli import agree, batch, convert, demo, evaluate, info, jobs, library, models, report, runs, train
 from MyoScarSegLib.errors import MyoScarSegError, UnnamedLabelsError
 
 
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     jobs.add_parsers(subparsers)
     batch.add_parser(subparsers)
+    report.add_parser(subparsers)
     info.add_parser(subparsers)
     models.add_parser(subparsers)
     demo.add_parser(subparsers)

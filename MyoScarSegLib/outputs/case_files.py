@@ -14,6 +14,8 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_folders import read_case_boxes, same_prompts
+from MyoScarSegLib.outputs.case_walls import LABELS, Walls, write_walls
+from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.prompts import Box, read_points, write_boxes, write_points
 from MyoScarSegLib.result import Result
@@ -88,6 +90,7 @@ def write_case(
     *,
     picture: bool = True,
     seconds: float | None = None,
+    walls: Walls | None = None,
 ) -> None:
     """Write all files of a segmented case into ``folder``, each atomically.
 
@@ -101,6 +104,7 @@ def write_case(
         truth: bool ``[k, j, i]``, drawn into the overlay for comparison.
         picture: draw the overlay, which needs matplotlib; else an earlier one is taken away.
         seconds: how long the case took.
+        walls: the ventricle around the scar, written with it, see :func:`~MyoScarSegLib.outputs.case_walls.write_walls`.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -112,24 +116,29 @@ def write_case(
         # Without points a file that is there stays: it may be the user's, for a later run.
         write_points(folder / "points.json", study.case, result.points)
     segmentation, nifti = folder / "scar.seg.nrrd", folder / "scar.nii.gz"
-    if formats in ("seg.nrrd", "both"):
+    if formats in ("seg.nrrd", "both") and walls is None:
         write_segmentation(segmentation, result.mask, study, dict(result.provenance))
-    else:
+    elif formats == "nii.gz":
         _remove(segmentation)
     if formats in ("nii.gz", "both"):
         write_volume(nifti, result.mask.astype(np.uint8), study)
     else:
         _remove(nifti)
     write_volume(folder / "probability.nii.gz", result.probability, study)
-    if study.geometry.slice_positions_mm is not None:
+    if study.geometry.slice_positions_mm is not None and walls is None:
         write_volume(folder / "image.nrrd", study.voxels, study)  # on the even grid of the masks, which no viewer makes by itself
-    else:
+    elif walls is None:
         _remove(folder / "image.nrrd")
     if picture:
         write_overlay(folder / "overlay.png", result, truth)
     else:
         _remove(folder / "overlay.png")
-    write_json(folder / RESULT, {**result.summary(), "seconds": seconds})
+    if walls is None:
+        for name in (LABELS, LANDMARKS):
+            _remove(folder / name)
+    else:
+        write_walls(folder, result, walls, formats)
+    write_json(folder / RESULT, {**result.summary(), "seconds": seconds, **({} if walls is None else walls.facts())})
 
 
 def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:

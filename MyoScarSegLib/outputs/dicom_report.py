@@ -130,6 +130,10 @@ def _segmentation(highdicom: ModuleType, path: Path, sources: Sources) -> Any:
         raise OutputError(f"{path} is the segmentation of another study than the report's.")
     if (masks.PatientID, masks.PatientName) != (first.PatientID, first.PatientName):
         raise OutputError(f"{path} names another patient than the report would: write both with the same pseudonym, or without.")
+    shared = masks.SharedFunctionalGroupsSequence[0]
+    if "SegmentIdentificationSequence" in shared:  # of a single segment; what makes references to it looks at the frames' own
+        for frame in masks.PerFrameFunctionalGroupsSequence:
+            frame.SegmentIdentificationSequence = shared.SegmentIdentificationSequence
     return masks
 
 

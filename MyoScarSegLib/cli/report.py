@@ -1,0 +1,198 @@
+"""``myoscarseg report``: scar burden of cases that were segmented, or of a study with a mask."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MyoScarSegLib.cli.console import spacing
+from MyoScarSegLib.errors import MyoScarSegError, StudyError
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.outputs.case_walls import Walls
+    from MyoScarSegLib.outputs.report import Patient, Report
+    from MyoScarSegLib.result import Result
+    from MyoScarSegLib.study.study import Study
+
+SEGMENTATION_DCM, REPORT_DCM = "segmentation.dcm", "measurements.dcm"
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
+    parser = subparsers.add_parser(
+        "report",
+        help="scar burden as HTML, PDF, JSON and CSV; as DICOM for studies from DICOM",
+        description="Measure each input and write OUT/<case>/report.html, report.pdf and measurements.json, and OUT/burden*.csv "
+        "over all. An input is a case folder of `segment --report`, with what was edited since; or a study, with its --mask.",
+    )
+    parser.add_argument(
+        "input", metavar="CASE_OR_STUDY", nargs="+", type=Path, help="case folder, or study as `segment` takes it"
+    )
+    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the reports")
+    parser.add_argument(
+        "--mask", type=Path, metavar="FILE", help="scar, and the wall if it is there, drawn on the study; or its case folder"
+    )
+    parser.add_argument(
+        "--labels", metavar="MAP", help="what the mask's values mean: 'cavity=1 myocardium=2 scar=3,4', or emidec"
+    )
+    parser.add_argument(
+        "--landmarks", type=Path, metavar="FILE", help="insertion points as .mrk.json, labels anterior and inferior"
+    )
+    parser.add_argument("--format", choices=("html", "pdf", "both"), default="both", help="of the report (both)")
+    parser.add_argument("--dicom", action="store_true", help="write a DICOM segmentation and a structured report, too")
+    parser.add_argument("--pseudonym", metavar="NAME", help="instead of the case's name; replaces the patient in DICOM, too")
+    parser.add_argument("--with-patient-name", action="store_true", help="name the patient on the page (only from DICOM)")
+    parser.add_argument("--minutes", type=float, metavar="N", help="that the reader spent on the study")
+    parser.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")
+    parser.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
+    parser.add_argument(
+        "--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices, for images without"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``report``. Returns the exit status."""
+    from MyoScarSegLib.outputs.measurement_files import write_burden_tables
+    from MyoScarSegLib.study.names import case_name, case_names
+
+    if len(args.input) > 1 and (args.mask or args.landmarks or args.pseudonym):
+        args.parser.error("--mask, --landmarks and --pseudonym are for one CASE_OR_STUDY")
+    if args.with_patient_name and args.pseudonym:
+        args.parser.error("--pseudonym and --with-patient-name exclude each other")
+    if args.minutes is not None and not 0 <= args.minutes < 10000:
+        args.parser.error("--minutes must be from 0 up")
+    if args.pseudonym is not None and case_name(Path(args.pseudonym)) != args.pseudonym:
+        args.parser.error(f"--pseudonym {args.pseudonym!r} must be letters, digits, '_', '-' and '.'")
+    failed = 0
+    for path, name in zip(args.input, case_names(args.input), strict=True):
+        try:
+            folder = args.out / (args.pseudonym or name)
+            report = _report(args, path, folder.name)
+            _write(args, folder, report)
+            tile = report.tiles[0]
+            sys.stdout.write(f"{folder.name}: scar {tile.value} ({tile.note}); {report.tiles[1].value} of the myocardium\n")
+        except MyoScarSegError as error:
+            failed += 1
+            sys.stderr.write(f"{name}: failed: {error}\n")
+    if failed < len(args.input):
+        write_burden_tables(args.out)
+    return int(failed > 0)
+
+
+def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
+    from MyoScarSegLib.outputs.case_folders import is_case_folder
+    from MyoScarSegLib.outputs.case_walls import read_case
+    from MyoScarSegLib.outputs.landmarks import read_landmarks
+    from MyoScarSegLib.outputs.report import make_report
+    from MyoScarSegLib.study import read_study
+
+    source = ""
+    if is_case_folder(path):
+        if args.mask is not None or args.dicom or args.with_patient_name:
+            raise StudyError(
+                f"{path} is a case folder, without the DICOM files. Give the study, and the case as --mask {path}, for "
+                "--dicom and --with-patient-name; a case has its mask."
+            )
+        result, walls = read_case(path)
+    else:
+        if args.mask is None:
+            raise StudyError(f"{path} is no case folder: give the mask that was drawn on it with --mask, or segment it first.")
+        study = read_study(path, series=args.series, axis=args.axis, spacing_mm=args.spacing)
+        if is_case_folder(args.mask):
+            result, walls = read_case(args.mask, study)
+        else:
+            result, walls = _from_mask(args, study)
+            source = f"read from {args.mask.name}"
+    result = replace(result, study=replace(result.study, case=name))
+    return make_report(
+        result,
+        walls.ventricle,
+        walls.no_reflow,
+        insertions=walls.insertions if args.landmarks is None else read_landmarks(args.landmarks),
+        name=name,
+        mask_source=source,
+        reader_minutes=args.minutes,
+        patient=_patient(result.study) if args.with_patient_name else None,
+    )
+
+
+def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Walls]:
+    """What a file of masks or labels shows, drawn by whomever."""
+    import numpy as np
+
+    from MyoScarSegLib.outputs.case_walls import Walls, walls_of
+    from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
+    from MyoScarSegLib.result import Result
+    from MyoScarSegLib.study.masks import read_labels, read_mask
+    from MyoScarSegLib.study.tissue import INFARCT, NO_REFLOW
+    from MyoScarSegLib.training.datasets.labelmaps import classes_on, parse_label_map
+
+    stored = read_labels(args.mask, study)
+    one = stored.values is not None and len(np.unique(stored.values[stored.values != 0])) <= 1
+    if args.labels is None and (stored.segments or one):
+        scar = read_mask(args.mask, study)
+        walls = walls_of(stored, scar)
+    else:
+        label_map = None if args.labels is None else parse_label_map(args.labels)
+        classes, known = classes_on(study, args.mask, label_map, None)
+        scar = classes >= INFARCT
+        walls = Walls(ventricle_of_labels(classes) if known else None, classes == NO_REFLOW)
+    return Result(study, scar.astype(np.float32), 0.5, drawn=scar), walls
+
+
+def _patient(study: Study) -> Patient:
+    """Who the headers of the study's images name.
+
+    Raises:
+        StudyError: the study is not from DICOM.
+    """
+    from MyoScarSegLib.outputs.report import Patient
+    from MyoScarSegLib.study.quiet_pydicom import import_pydicom
+
+    if not study.files:
+        raise StudyError(f"{study.case} did not come from DICOM, so nothing names its patient. Leave out --with-patient-name.")
+    header = import_pydicom().dcmread(study.files[0].path, stop_before_pixels=True)
+
+    def date(keyword: str) -> str:
+        text = str(header.get(keyword, "") or "")
+        return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdecimal() else text
+
+    return Patient(
+        str(header.get("PatientName", "") or "").replace("^", " ").strip(),
+        str(header.get("PatientID", "") or ""),
+        date("PatientBirthDate"),
+        date("StudyDate"),
+    )
+
+
+def _write(args: argparse.Namespace, folder: Path, report: Report) -> None:
+    from MyoScarSegLib.outputs.report_files import write_report
+
+    write_report(folder, report, ("html", "pdf") if args.format == "both" else (args.format,))
+    if not args.dicom:
+        return
+    from MyoScarSegLib.outputs.dicom_report import write_structured_report
+    from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
+    from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, SCAR, WALL
+
+    study = report.result.study
+    segments = {SCAR: report.scar}
+    if report.no_reflow is not None and report.no_reflow.any():
+        segments[MVO] = report.no_reflow
+    if report.ventricle is not None:
+        segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
+    provenance, pseudonym = report.result.provenance, args.pseudonym or ""
+    if not pseudonym:
+        sys.stderr.write(f"{folder.name}: the DICOM files carry the patient and exam of the source; --pseudonym replaces them.\n")
+    # What comes from a mask of elsewhere is no model's of ours.
+    drawn = tuple(segments) if report.mask_source else ()
+    segmentation = folder / SEGMENTATION_DCM
+    write_dicom_seg(segmentation, study, segments, provenance=provenance, drawn=drawn, pseudonym=pseudonym)
+    write_structured_report(
+        folder / REPORT_DCM, study, report.measurements, segmentation, provenance=provenance, pseudonym=pseudonym
+    )

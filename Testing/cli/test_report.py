@@ -1,0 +1,198 @@
+"""``myoscarseg report``, and ``segment --report``: from cases, masks and labels, edited ones too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MyoScarSegLib.outputs.case_files import write_case
+from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
+from MyoScarSegLib.outputs.case_walls import Walls, read_case
+from MyoScarSegLib.outputs.landmarks import read_landmarks, write_landmarks
+from MyoScarSegLib.result import Result
+from MyoScarSegLib.study import write_volume
+from Testing.support.command import array_of, table
+from Testing.support.dicom_factory import write_series
+from Testing.support.ventricle_factory import round_ventricle
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A case folder as ``segment --report`` writes it, its study as a file, and what was written."""
+    study, ventricle, scar, insertions = round_ventricle()
+    result = Result(
+        study, scar * np.float32(0.9), 0.5, provenance={"segmenter": "m", "segmenter_sha256": "ab", "threshold": "0.5"}
+    )
+    with CaseFolders(tmp_path / "out").writing("round", None, content_of(study)) as folder:
+        write_case(folder, result, picture=False, walls=Walls(ventricle, None, insertions))
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    return folder
+
+
+def measured(folder) -> dict:
+    return json.loads((folder / "measurements.json").read_text())
+
+
+def test_a_case_is_reported_from_its_folder_alone(case, command, tmp_path):
+    _, ventricle, scar, _ = round_ventricle()
+    ran = command("report", case, "-o", tmp_path / "reports")
+    assert ran.status == 0, ran.err
+    folder = tmp_path / "reports" / "round"
+    assert {file.name for file in folder.iterdir()} == {"report.html", "report.pdf", "measurements.json"}
+    found = measured(folder)
+    assert found["scar"]["pixels"] == scar.sum() and found["myocardium"]["pixels"] == ventricle.myocardium.sum()
+    assert found["myocardium_source"] == "labels" and found["edited_by_hand"] == "insertion points"
+    assert found["insertion_points"]["source"] == "reader"
+    assert [row["case"] for row in table(tmp_path / "reports" / "burden.csv")] == ["round"]
+    assert f"{found['scar']['mass_g']:.1f} g" in ran.out
+
+
+def test_a_wall_and_scar_that_were_edited_are_read_again_and_said(case, command, tmp_path):
+    image = sitk.ReadImage(str(case / "scar.seg.nrrd"))
+    layers = sitk.GetArrayFromImage(image)
+    layers[4, 36, 57, 0] = 1 - layers[4, 36, 57, 0]
+    layers[2, 36, 59, 1] = 1  # one pixel more of wall
+    edited = sitk.GetImageFromArray(layers, isVector=True)
+    edited.CopyInformation(image)
+    for key in image.GetMetaDataKeys():
+        if not key.startswith("ITK_"):
+            edited.SetMetaData(key, image.GetMetaData(key))
+    sitk.WriteImage(edited, str(case / "scar.seg.nrrd"))
+    result, walls = read_case(case)
+    _, ventricle, _, _ = round_ventricle()
+    assert result.painted == (4,)
+    assert walls.ventricle.source == "edited" and walls.ventricle.myocardium.sum() == ventricle.myocardium.sum() + 1
+    assert command("report", case, "-o", tmp_path / "reports", "--format", "html").status == 0
+    assert measured(tmp_path / "reports" / "round")["edited_by_hand"] == "scar in slice 4, myocardium, insertion points"
+
+
+def test_scar_outside_the_wall_does_not_become_wall_on_the_way_through_the_files(tmp_path):
+    study, ventricle, scar, insertions = round_ventricle()
+    scar[4, :3, :3] = True
+    folder = tmp_path / "case"
+    write_case(folder, Result(study, scar.astype(np.float32), 0.5), picture=False, walls=Walls(ventricle, None, insertions))
+    for removed in ("", "scar.seg.nrrd"):
+        if removed:
+            (folder / removed).unlink()
+        result, walls = read_case(folder)
+        assert np.array_equal(result.mask, scar)
+        assert np.array_equal(walls.ventricle.myocardium, ventricle.myocardium)
+        assert np.array_equal(walls.ventricle.cavity, ventricle.cavity)
+
+
+def test_labels_hold_the_tissues_on_the_images_grid(case):
+    _, ventricle, scar, _ = round_ventricle()
+    labels = array_of(case / "labels.nii.gz")
+    assert np.array_equal(labels == 3, scar) and np.array_equal(labels == 1, ventricle.cavity)
+    assert np.array_equal(labels >= 2, ventricle.myocardium)
+
+
+def test_a_study_with_labels_gives_the_same_numbers_as_its_case(case, command, tmp_path):
+    assert command("report", case, "-o", tmp_path / "a", "--format", "html").status == 0
+    options = ("--landmarks", case / "landmarks.mrk.json", "--format", "html")
+    for number, mask in enumerate(((case / "labels.nii.gz", "--labels", "emidec"), (case / "scar.seg.nrrd",), (case,))):
+        ran = command("report", tmp_path / "round.nrrd", "--mask", *mask, *options, "-o", tmp_path / f"b{number}")
+        assert ran.status == 0, ran.err
+        one, other = measured(tmp_path / "a" / "round"), measured(tmp_path / f"b{number}" / "round")
+        for name in ("scar", "myocardium", "cavity", "segments", "slices", "transmurality", "lesions"):
+            assert one[name] == other[name], name
+
+
+def test_a_mask_alone_has_no_percentage(command, tmp_path):
+    study, _, scar, _ = round_ventricle()
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    write_volume(tmp_path / "scar.nii.gz", scar, study)
+    mask = ("--mask", tmp_path / "scar.nii.gz")
+    ran = command("report", tmp_path / "round.nrrd", *mask, "-o", tmp_path / "out", "--format", "html", "--minutes", "2.5")
+    assert ran.status == 0, ran.err
+    found = measured(tmp_path / "out" / "round")
+    assert found["scar_percent_of_myocardium"] is None and "not segmented" in found["missing"]["percent_of_myocardium"]
+    assert found["mask_source"] == "read from scar.nii.gz" and found["reader_minutes"] == 2.5
+    assert "– of the myocardium" in ran.out
+
+
+def test_what_does_not_fit_fails_with_a_reason_and_the_others_are_written(case, command, tmp_path):
+    study, _, scar, _ = round_ventricle()
+    write_volume(tmp_path / "plain.nrrd", study.voxels, study)
+    ran = command("report", tmp_path / "plain.nrrd", case, "-o", tmp_path / "reports", "--format", "html")
+    assert ran.status == 1 and "--mask" in ran.err
+    assert (tmp_path / "reports" / "round" / "report.html").is_file()
+    other = replace(study, geometry=replace(study.geometry, origin_mm=(500.0, 0.0, 0.0)))
+    write_volume(tmp_path / "other.nii.gz", scar, other)
+    ran = command("report", tmp_path / "plain.nrrd", "--mask", tmp_path / "other.nii.gz", "-o", tmp_path / "reports")
+    assert ran.status == 1 and "another grid" in ran.err
+    write_volume(tmp_path / "noise.nrrd", study.voxels + 1, study)
+    ran = command("report", tmp_path / "noise.nrrd", "--mask", case, "-o", tmp_path / "reports")
+    assert ran.status == 1 and "another image" in ran.err
+    (case / "image.nrrd").unlink()
+    ran = command("report", case, "-o", tmp_path / "reports")
+    assert ran.status == 1 and "--mask" in ran.err and "--report" in ran.err
+
+
+def test_landmarks_are_read_in_either_frame_and_missing_ones_are_named(tmp_path):
+    from MyoScarSegLib.errors import StudyError
+
+    _, _, _, points = round_ventricle()
+    file = tmp_path / "landmarks.mrk.json"
+    write_landmarks(file, points)
+    assert np.allclose(read_landmarks(file).anterior_mm, points.anterior_mm)
+    document = json.loads(file.read_text())
+    document["markups"][0]["coordinateSystem"] = "RAS"
+    file.write_text(json.dumps(document))
+    assert np.allclose(read_landmarks(file).inferior_mm, np.multiply(points.inferior_mm, (-1, -1, 1)))
+    document["markups"][0]["controlPoints"].pop()
+    file.write_text(json.dumps(document))
+    with pytest.raises(StudyError, match="inferior insertion"):
+        read_landmarks(file)
+    file.write_text("{}")
+    with pytest.raises(StudyError, match="no file of markups"):
+        read_landmarks(file)
+
+
+def test_names_come_from_dicom_on_demand_alone_and_a_pseudonym_replaces_them(command, tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("highdicom")
+    _, _, scar, _ = round_ventricle()
+    voxels = np.clip(round_ventricle()[0].voxels, 0, None).astype(np.uint16)
+    folder = write_series(tmp_path / "exam", voxels, spacing=(1.5, 1.5, 10.0), PatientName="Doe^Jane", PatientID="4711",
+                          FrameOfReferenceUID="1.2.3.4.5")  # fmt: skip
+    from MyoScarSegLib.study import read_study
+
+    study = read_study(folder)
+    write_volume(tmp_path / "mask.nii.gz", scar, study)
+    base = ("report", folder, "--mask", tmp_path / "mask.nii.gz", "--format", "html", "-o")
+    assert command(*base, tmp_path / "a").status == 0
+    assert command(*base, tmp_path / "b", "--with-patient-name").status == 0
+    ran = command(*base, tmp_path / "c", "--pseudonym", "P-17", "--dicom")
+    assert ran.status == 0, ran.err
+
+    def header(out, name) -> str:
+        page = (out / name / "report.html").read_text()
+        return page[page.index("<header>") : page.index("</header>")]
+
+    assert "Doe" not in header(tmp_path / "a", "exam") and "4711" not in header(tmp_path / "a", "exam")
+    assert "Doe Jane" in header(tmp_path / "b", "exam") and "4711" in header(tmp_path / "b", "exam")
+    assert "P-17" in header(tmp_path / "c", "P-17")
+    for name in ("segmentation.dcm", "measurements.dcm"):
+        written = pydicom.dcmread(tmp_path / "c" / "P-17" / name)
+        assert written.PatientName == "P-17" and written.PatientID == "P-17"
+    assert command(*base, tmp_path / "d", "--pseudonym", "../x").status == 2
+    assert command(*base, tmp_path / "d", "--pseudonym", "x", "--with-patient-name").status == 2
+
+
+def test_segment_writes_a_report_also_with_a_model_that_sees_no_wall(segment, tmp_path):
+    study, _, _, _ = round_ventricle()
+    write_volume(tmp_path / "round.nrrd", study.voxels, study)
+    ran = segment(tmp_path / "round.nrrd", "--report")
+    assert ran.status == 0, ran.err
+    folder = tmp_path / "out" / "round"
+    assert (folder / "report.html").is_file() and (folder / "report.pdf").is_file()
+    assert measured(folder)["scar_percent_of_myocardium"] is None
+    assert "The report has no wall." in ran.err
+    assert table(tmp_path / "out" / "burden.csv")[0]["case"] == "round"
+    result, walls = read_case(folder)
+    assert walls.ventricle is None and not result.painted
