@@ -109,7 +109,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
     except ImportError as error:
         raise EngineError(NEEDS_DASK) from error
     # Dask always has an HTTP port, on loopback here; without routes nothing answers there.
-    silent = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
+    silent: dict[str, list[str]] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
     with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set(silent):
         cluster = distributed.LocalCluster(
             n_workers=where.workers,

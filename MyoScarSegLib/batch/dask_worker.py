@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 
@@ -59,10 +60,13 @@ class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]
 
 def do_study(item: Item) -> Outcome:
     """The task that Dask gives to a worker."""
-    plugin: StudyPlugin = get_worker().plugins[_PLUGIN]
-    return plugin.do(item)
+    return _plugin_of(get_worker()).do(item)
 
 
 def cancel_studies(dask_worker: Worker) -> None:
     """Run on each worker: its study ends at the next slice."""
-    dask_worker.plugins[_PLUGIN].cancel.cancel()
+    _plugin_of(dask_worker).cancel.cancel()
+
+
+def _plugin_of(worker: Worker) -> StudyPlugin:
+    return cast(StudyPlugin, worker.plugins[_PLUGIN])

@@ -204,7 +204,7 @@ def _drop_ends(wall: np.ndarray, cavity: np.ndarray, geometry: Geometry) -> None
     first, last = int(with_cavity[0]), int(with_cavity[-1])
     sizes = [np.count_nonzero(wall[k] | cavity[k]) for k in (first, last)]
     for beyond, is_tip in ((range(first - 1, -1, -1), sizes[0] < sizes[1]), (range(last + 1, len(wall)), sizes[1] < sizes[0])):
-        kept = is_tip
+        kept = bool(is_tip)
         for k in beyond:
             kept = kept and not bool(small[k])
             if not kept:
