@@ -111,7 +111,7 @@ def reference_masks(
 
     - *n SD*: mean and n standard deviations of remote myocardium, of each slice its own.
     - *FWHM*: half of the brightest wall of the study. The study's maximum and not each slice's, or slices without scar would be
-      half scar.
+      half scar. No answer where that is no more than remote myocardium, as in rescaled pictures and PSIR.
     - *FWHM from remote*: half way from the mean of remote myocardium, of each slice its own, to that maximum.
     - *Otsu*: the threshold that parts the study's wall into two classes best.
     - *Mixture*: where two Gaussian curves fitted to the study's wall cross (:mod:`~MyoScarSegLib.quantification.mixture`).
@@ -254,7 +254,15 @@ def _thresholds(
             no_scar = (
                 f"there is no scar: the brightest wall is {above:.1f} SD above remote myocardium, and {SCAR_SD:g} are needed"
             )
-    found["FWHM"] = np.full(len(voxels), maximum / 2), no_scar or ("the wall has no signal" if maximum <= 0 else "")
+    no_zero = ""
+    if maximum <= 0:
+        no_zero = "the wall has no signal"
+    elif not remote.missing and maximum / 2 <= remote.study_mean:
+        no_zero = (
+            "half of the maximum is no more than remote myocardium: the scar is hardly brighter, or this picture's zero is not where "
+            "there is no signal"
+        )
+    found["FWHM"] = np.full(len(voxels), maximum / 2), no_scar or no_zero
     found["FWHM from remote"] = (remote.mean + maximum) / 2, no_scar or remote.missing
     even = "the wall has one value throughout" if values.min() == values.max() else ""
     otsu = otsu_threshold(values)
