@@ -13,6 +13,7 @@ class Situation:
 
     Attributes:
         volume: a usable volume is chosen.
+        others: number of volumes in the scene, while none is chosen and none is likely to be one.
         slices: of the study.
         busy: the running action's name, empty if none.
         progress: its own sentence.
@@ -30,6 +31,7 @@ class Situation:
     """
 
     volume: bool = False
+    others: int = 0
     slices: int = 0
     busy: str = ""
     progress: str = ""
@@ -52,6 +54,10 @@ def next_step(now: Situation) -> str:
     if now.engine == "failed":
         return _("The segmentation process does not start. See the message above; Retry starts it again.")
     if not now.volume:
+        if now.others:
+            return _("Choose an LGE volume: no volume of the scene ({n}) looks like one by its name and shape.").format(
+                n=now.others
+            )
         return _("Choose an LGE volume, or load the sample data.")
     if now.busy:
         return now.progress or _("Working ...")

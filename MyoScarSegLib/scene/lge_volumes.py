@@ -121,6 +121,15 @@ def likely_lge(scene: Any) -> tuple[Any, str] | None:
     return None if best is None else (best[1], best[2])
 
 
+def images_in(scene: Any) -> int:
+    """How many images a scene has: label maps and volumes that we made ourselves are none."""
+    nodes = (
+        scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
+        for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
+    )
+    return sum(not node.IsA("vtkMRMLLabelMapVolumeNode") and node.GetAttribute("MyoScarSeg.Role") is None for node in nodes)
+
+
 def content_hash(volume_node: Any) -> str:
     """SHA-256 of a volume's voxels and of their place in the world, in hexadecimal."""
     digest = hashlib.sha256()

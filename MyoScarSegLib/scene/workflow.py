@@ -17,7 +17,7 @@ from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.guidance import Situation, next_step
-from MyoScarSegLib.scene.lge_volumes import describe, likely_lge
+from MyoScarSegLib.scene.lge_volumes import describe, images_in, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.scene_events import SceneEvents, VolumeEvents
 from MyoScarSegLib.scene.study_session import StudySession, sessions
@@ -375,7 +375,7 @@ class Workflow:
     def _situation(self) -> Situation:
         session = self.session
         if session is None:
-            return Situation(engine=self.engine.state)
+            return Situation(engine=self.engine.state, others=0 if likely_lge(self.scene) else images_in(self.scene))
         boxes = [row.box for row in session.state.boxes if row.box.counts]
         burden, within = session.burden, session.mass_interval
         return Situation(

@@ -73,6 +73,7 @@ class StudySection(SegmentSection):
         """Work on the volume that looks most like an LGE stack, if none was chosen."""
         if self.workflow.session is None:
             self._reason = self.workflow.select_likely()
+            self.tab.changed(Change.STATUS)  # what it says of a scene without an LGE volume depends on the others
 
     def load_sample(self) -> None:
         """Have the phantom study made in a process of its own, and choose it when it is there."""

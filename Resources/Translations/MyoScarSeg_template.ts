@@ -1397,6 +1397,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Choose an LGE volume: no volume of the scene ({n}) looks like one by its name and shape.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Choose an LGE volume, or load the sample data.</source>
       <translation type="unfinished" />
     </message>

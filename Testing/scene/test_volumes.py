@@ -20,7 +20,7 @@ pytest.importorskip("slicer")
 import slicer
 
 from MyoScarSegLib.scene.attributes import claim
-from MyoScarSegLib.scene.lge_volumes import add_study, content_hash, describe, likely_lge, study_of
+from MyoScarSegLib.scene.lge_volumes import add_study, content_hash, describe, images_in, likely_lge, study_of
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
@@ -226,3 +226,13 @@ def test_a_series_that_slicer_shows_evenly_is_measured_where_its_headers_put_it(
     assert seen.slice_extents_mm(6) == pytest.approx(study.geometry.slice_extents_mm(6), abs=1e-4)
     headers["1.2.3"] = ""
     assert study_of(volume).geometry.slice_positions_mm is None
+
+
+def test_a_scene_without_an_lge_stack_is_said_with_how_many_volumes_it_has(scene):
+    thin = np.eye(4)
+    add_volume(scene, np.zeros((60, 30, 40), dtype=np.int16), thin).SetName("CT thorax")
+    scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    made = add_volume(scene, np.zeros((60, 30, 40), dtype=np.int16), thin)
+    made.SetAttribute("MyoScarSeg.Role", "probability")
+    assert likely_lge(scene) is None
+    assert images_in(scene) == 1

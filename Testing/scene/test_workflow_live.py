@@ -139,6 +139,7 @@ def test_boxes_of_other_labels_ask_for_nothing():
         (Situation(engine="failed"), "Retry"),
         (Situation(volume=True), "Propose boxes"),
         (Situation(volume=True, busy="propose", progress="Proposing boxes: slice 3"), "slice 3"),
+        (Situation(others=2), "Choose an LGE volume: no volume of the scene (2) looks like one"),
         (Situation(volume=True, slices=12, proposed=True), "All 12 slices were looked at, and no scar was proposed"),
         (Situation(volume=True, proposed=True, faint=(5, 3)), "2 faint places are not counted: slices 3, 5. Look at them"),
         (Situation(volume=True, masks=3, pixels=90, faint=(5,)), "1 faint place is not counted: slice 5. Look through"),
