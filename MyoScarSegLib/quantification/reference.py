@@ -259,8 +259,8 @@ def _thresholds(
         no_zero = "the wall has no signal"
     elif not remote.missing and maximum / 2 <= remote.study_mean:
         no_zero = (
-            "half of the maximum is no more than remote myocardium: the scar is hardly brighter, or this picture's zero is not where "
-            "there is no signal"
+            "half of the maximum is no more than remote myocardium: the scar is hardly brighter, or this picture's zero is not "
+            "where there is no signal"
         )
     found["FWHM"] = np.full(len(voxels), maximum / 2), no_scar or no_zero
     found["FWHM from remote"] = (remote.mean + maximum) / 2, no_scar or remote.missing
