@@ -112,6 +112,11 @@ class VentricleState:
         """Slices whose wall is the reader's, which a proposal therefore leaves alone."""
         return [k for k, one in self.slices.items() if one.edited]
 
+    @property
+    def unread(self) -> bool:
+        """Whether all of the wall is a model's proposal that no reader has touched: no label to learn from."""
+        return self.has_wall and self.source == _FROM_MODEL and not self.edited
+
     def ventricle(self, shape: tuple[int, int, int]) -> Ventricle | None:
         """Wall and blood pool as they are; None without a wall."""
         if not self.has_wall:

@@ -13,9 +13,10 @@ from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_session import StudySession, sessions
+from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_landmarks, set_level, use_method
-from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, REMOTE, SCAR, WALL
+from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
 from Testing.scene.test_saving import fresh_scene, save_folder, save_mrb
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask
 from Testing.support.session_factory import add_transform, add_volume, masks, paint, random_matrix
@@ -51,6 +52,18 @@ def test_a_proposed_wall_is_three_segments_beside_the_scar_and_one_undo_entry(se
     assert not session.state.ventricle.has_wall
     session.redo()
     assert np.array_equal(segment_mask(session, WALL.name), found.myocardium)
+
+
+def test_a_wall_that_nobody_has_touched_is_no_label_to_learn_from(session):
+    session.apply_masks(masks(1, 2))
+    apply_ventricle(session, ring_wall())
+    classes, known = case_nodes.classes_of(session, None, None)
+    assert not known and set(np.unique(classes)) == {0, INFARCT}
+    wall = segment_mask(session, WALL.name)
+    wall[1, 0, 0] = True
+    paint_segment(session, WALL.name, wall)
+    classes, known = case_nodes.classes_of(session, None, None)
+    assert known and np.array_equal(classes >= 2, wall | session.mask())
 
 
 def test_a_wall_that_comes_with_the_masks_is_undone_with_them(session):

@@ -88,7 +88,7 @@ def classes_of(session: StudySession, segmentation_node: Any, segment_ids: Mappi
     node = own if segmentation_node is None else segmentation_node
     if node is None:
         raise SceneError(_("Nothing is segmented yet. Segment the study, and correct it, before it is added."))
-    chosen = dict(segment_ids) if segment_ids is not None else _by_name(session, node)
+    chosen = dict(segment_ids) if segment_ids is not None else likely_segments(session, node)
     if unknown := sorted(set(chosen) - set(_CLASSES)):
         raise SceneError(_("There is no role {role}; there are {roles}.").format(role=unknown[0], roles=", ".join(_CLASSES)))
     if not chosen.get(SCAR_ROLE):
@@ -116,11 +116,15 @@ def reviewed(session: StudySession) -> list[int]:
     return [k for k in range(session.study.slices) if k in edited or k not in undecided]
 
 
-def _by_name(session: StudySession, node: Any) -> dict[str, str]:
+def likely_segments(session: StudySession, node: Any) -> dict[str, str]:
+    """Role to segment, as far as names, codes and the study say: no wall that a model proposed and no reader has touched, since
+    a model would learn from itself."""
     chosen = {choice.role: choice.id for choice in segments(node) if choice.role}
-    own = session.segmentation.existing_segment_id
-    if own and node is session.segmentation.existing_node:
-        chosen[SCAR_ROLE] = own  # whatever the user called it
+    if node is session.segmentation.existing_node:
+        if own := session.segmentation.existing_segment_id:
+            chosen[SCAR_ROLE] = own  # whatever the user called it
+        if session.state.ventricle.unread:
+            chosen = {role: segment for role, segment in chosen.items() if role not in (MYOCARDIUM_ROLE, BLOOD_POOL_ROLE)}
     return chosen
 
 

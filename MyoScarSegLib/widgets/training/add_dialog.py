@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.scene.training.case_nodes import segments
+from MyoScarSegLib.scene.training.case_nodes import likely_segments, segments
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.dialogs import window
 
@@ -140,17 +140,15 @@ class AddDialog:
     def _list_segments(self, session: Any) -> None:
         node = None if session is None else session.segmentation.existing_node
         choices = [] if node is None else segments(node)
+        likely = {} if node is None else likely_segments(session, node)
         for role, (label, combo) in self.segments.items():
             combo.clear()
             combo.addItem(_("choose") if role == "scar" else _("not drawn"), "")
             for choice in choices:
                 combo.addItem(choice.name, choice.id)
-            likely = next((choice.id for choice in choices if choice.role == role), "")
-            if role == "scar" and session is not None:
-                likely = str(session.segmentation.existing_segment_id or likely)  # whatever the user called it
-            combo.setCurrentIndex(max(combo.findData(likely), 0))
+            combo.setCurrentIndex(max(combo.findData(likely.get(role, "")), 0))
             # With one segment that is known there is nothing to choose.
-            combo.visible = label.visible = len(choices) > 1 or (role == "scar" and bool(choices) and not likely)
+            combo.visible = label.visible = len(choices) > 1 or (role == "scar" and bool(choices) and role not in likely)
 
     def _say(self, sentence: str) -> None:
         self.problem.text = sentence
