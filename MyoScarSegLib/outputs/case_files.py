@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.outputs.case_folders import read_case_boxes, same_prompts
+from MyoScarSegLib.outputs.case_folders import prompts_path, read_case_boxes, same_prompts
 from MyoScarSegLib.outputs.case_walls import LABELS, Walls, write_walls
 from MyoScarSegLib.outputs.landmarks import LANDMARKS
 from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
@@ -114,7 +114,8 @@ def write_case(
     _write_boxes(folder, study, result.boxes)
     if result.points and not same_prompts(folder / "points.json", result.points, read_points):
         # Without points a file that is there stays: it may be the user's, for a later run.
-        write_points(folder / "points.json", study.case, result.points)
+        with prompts_path(folder / "points.json") as file:
+            write_points(file, study.case, result.points)
     segmentation, nifti = folder / "scar.seg.nrrd", folder / "scar.nii.gz"
     if formats in ("seg.nrrd", "both") and walls is None:
         write_segmentation(segmentation, result.mask, study, dict(result.provenance))
@@ -154,7 +155,8 @@ def write_proposal(folder: Path, study: Study, boxes: Iterable[Box]) -> None:
 
 def _write_boxes(folder: Path, study: Study, boxes: Sequence[Box]) -> None:
     if not same_prompts(folder / "boxes.json", boxes, read_case_boxes):
-        write_boxes(folder / "boxes.json", study.case, boxes)
+        with prompts_path(folder / "boxes.json") as file:
+            write_boxes(file, study.case, boxes)
 
 
 class CaseTables:

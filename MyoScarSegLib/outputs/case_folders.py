@@ -22,7 +22,7 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.prompts import Box, Point, read_boxes, read_points, set_by_reader
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import is_unfinished, remove_unfinished, sha256_of, write_json
+from MyoScarSegLib.utils.files import atomic_path, is_unfinished, remove_unfinished, sha256_of, write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 
@@ -50,12 +50,18 @@ class Record:
         place_sha256: of the input's path, by which an input that cannot be read is known; empty if it has none.
         prompts_sha256: of each file of prompts as the program wrote it.
         proposed_boxes: slice and corners of the detector's boxes in ``boxes.json`` as the program wrote it; None without one.
+        coming_sha256: of each file of prompts that was about to be written; after a kill it is the program's, too.
     """
 
     content_sha256: str
     place_sha256: str = ""
     prompts_sha256: dict[str, str] = field(default_factory=dict)
     proposed_boxes: frozenset[tuple[int, float, float, float, float]] | None = None
+    coming_sha256: dict[str, str] = field(default_factory=dict)
+
+    def wrote(self, name: str, sha256: str) -> bool:
+        """Whether a file of prompts is as the program wrote it."""
+        return sha256 in (self.prompts_sha256.get(name), self.coming_sha256.get(name))
 
 
 class CaseFolders:
@@ -145,7 +151,8 @@ class CaseFolders:
         # Pictures and volumes take long to write: only whoever writes the same case waits for that.
         with locked(self.root / _LOCKS / f"{zlib.crc32(_key(folder.name).encode()) % _LOCKED_APART:02x}"):
             record = read_record(folder) or record
-            known = _hashes(folder)
+            # What a kill left is to be recorded with what is written now.
+            known = {name: sha256 for name, sha256 in _hashes(folder).items() if sha256 != record.coming_sha256.get(name)}
             remove_unfinished(folder)
             try:
                 yield folder
@@ -153,10 +160,9 @@ class CaseFolders:
                 now = _hashes(folder)
                 changed = {name: sha256 for name, sha256 in now.items() if known.get(name) != sha256}
                 if "boxes.json" in changed:
-                    proposed = frozenset(box.place for box in read_boxes(folder / "boxes.json") if not box.by_reader)
-                    record = replace(record, proposed_boxes=proposed)
+                    record = replace(record, proposed_boxes=_proposed(folder / "boxes.json"))
                 if changed:
-                    record = replace(record, prompts_sha256={**record.prompts_sha256, **changed})
+                    record = replace(record, prompts_sha256={**record.prompts_sha256, **changed}, coming_sha256={})
                     write_json(folder / RECORD, to_json(record, version=_VERSION))
 
     def _records(self) -> dict[str, Record]:
@@ -176,6 +182,27 @@ class CaseFolders:
             return []
 
 
+@contextmanager
+def prompts_path(file: Path) -> Iterator[Path]:
+    """A temporary path that replaces a file of prompts in a case folder when the block ends well.
+
+    ``case.json`` tells of the new prompts before they lie there, so that they are not taken for edited after a kill.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    with atomic_path(file) as temporary:
+        yield temporary
+        record = read_record(file.parent)
+        if record is not None:
+            coming = {**record.coming_sha256, file.name: sha256_of(temporary)}
+            proposed = record.proposed_boxes
+            if file.name == "boxes.json" and proposed is not None:
+                proposed |= _proposed(temporary)  # until it is known which of both files lies there
+            record = replace(record, coming_sha256=coming, proposed_boxes=proposed)
+            write_json(file.parent / RECORD, to_json(record, version=_VERSION))
+
+
 def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point]) -> None:
     """Refuse to write over prompts that were edited.
 
@@ -192,7 +219,7 @@ def keep_edits(folder: Path, boxes: Sequence[Box] | None, points: Sequence[Point
         file = folder / name
         if not file.is_file() or (name == "points.json" and not wanted) or same_prompts(file, wanted, read):
             continue
-        if record is None or record.prompts_sha256.get(name) != sha256_of(file):
+        if record is None or not record.wrote(name, sha256_of(file)):
             option = f"--{file.stem}"
             raise OutputError(
                 f"{file} was edited since it was written, so the case is left as it is: {option} {folder.parent} uses the edited "
@@ -231,6 +258,10 @@ def read_record(folder: Path) -> Record | None:
 def is_case_folder(path: Path) -> bool:
     """Whether a folder holds a case's results."""
     return (path / RECORD).is_file()
+
+
+def _proposed(file: Path) -> frozenset[tuple[int, float, float, float, float]]:
+    return frozenset(box.place for box in read_boxes(file) if not box.by_reader)
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -219,7 +221,7 @@ def test_results_of_a_version_without_records_are_not_overwritten(tmp_path, out)
 def test_record_names_neither_the_input_nor_its_place(tmp_path, out):
     run(out, image(tmp_path / "Mueller_Hans/lge.nrrd"))
     assert set(json.loads((out / "lge/case.json").read_text())) == {
-        "version", "content_sha256", "place_sha256", "prompts_sha256", "proposed_boxes",
+        "version", "content_sha256", "coming_sha256", "place_sha256", "prompts_sha256", "proposed_boxes",
     }  # fmt: skip
     assert not [file for file in (out / "lge").iterdir() if b"Mueller" in file.read_bytes()]
 
@@ -428,3 +430,39 @@ def test_a_detectors_box_that_was_edited_in_its_case_folder_is_the_readers(tmp_p
     document["boxes"][0].update(edit)
     file.write_text(json.dumps(document))
     assert read_case_boxes(file)[0] == Box(**{"slice": 4, "x0": 1, "y0": 2, "x1": 3, "y1": 4, "state": BoxState.ACCEPTED, **edit})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked, to be ended at a given moment")
+@pytest.mark.parametrize("again", [Quick(), Quick(x1=7)], ids=["same boxes", "others"])
+def test_a_process_killed_before_or_after_any_file_leaves_a_case_that_can_be_run_again(tmp_path, out, again):
+    source, killed = image(tmp_path / "lge.nrrd"), 0
+    for moment in range(40):
+        process = os.fork()
+        if process == 0:
+            _end_at(moment)
+            run(out, source)
+            os._exit(0)
+        killed = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        assert run(out, source, pipeline=again) == [("lge", "done")], moment
+        boxes = read_case_boxes(out / "lge/boxes.json")
+        assert boxes == list(again.propose(read_study(source))), moment
+        shutil.rmtree(out)
+        if not killed:
+            break
+    assert moment > 15 and not killed
+
+
+def _end_at(moment: int) -> None:
+    """End this process before (even) or after (odd) a file is put in its place."""
+    from MyoScarSegLib.utils import files
+
+    count, move = itertools.count(), files.move
+
+    def ending(source: Path, target: Path) -> None:
+        if next(count) == moment:
+            os._exit(9)
+        move(source, target)
+        if next(count) == moment:
+            os._exit(9)
+
+    files.move = ending
