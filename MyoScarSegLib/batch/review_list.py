@@ -85,6 +85,14 @@ class ReviewList:
         """All studies, in natural order of their names."""
         return [self._entry(record) for record in self.cohort.records()]
 
+    def entry(self, case: str) -> Entry:
+        """One study as it is now.
+
+        Raises:
+            OutputError: it has no record, or the results folder is not to be reached.
+        """
+        return self._entry(self._record(case))
+
     def next(self, after: str | None = None, *, back: bool = False) -> str | None:
         """The next study that waits for this reader, behind ``after`` and then from the start; None if none is left."""
         entries = self.entries()[:: -1 if back else 1]
@@ -149,7 +157,7 @@ class ReviewList:
             record.case,
             record.state,
             record.results.get("scar_mass_g"),
-            flags_of(record),
+            tuple(flags_of(record)),
             picture if picture.exists() else None,
             seen[0].verdict if seen else "",
             seen[0].reader if seen else "",
@@ -157,6 +165,8 @@ class ReviewList:
         )
 
     def _record(self, case: str) -> StudyRecord:
+        if not self.cohort.out.is_dir():
+            raise OutputError(f"The folder {self.cohort.out} is not to be reached. Connect its drive or server, and try again.")
         record = read_study_record(self.cohort.out / case)
         if record is None:
             raise OutputError(f"{self.cohort.out / case} has no record of a study. Run the cohort again with --resume.")

@@ -19,6 +19,7 @@ from MyoScarSegLib.widgets.numbers_section import NumbersSection
 from MyoScarSegLib.widgets.packages import Packages
 from MyoScarSegLib.widgets.panel_settings import VIEW_WIDGETS, ViewSettings, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.picture_section import PictureSection
+from MyoScarSegLib.widgets.review_section import ReviewSection
 from MyoScarSegLib.widgets.scar_section import ScarSection
 from MyoScarSegLib.widgets.shortcuts import Shortcuts
 from MyoScarSegLib.widgets.status_section import SegmentStatus
@@ -36,6 +37,7 @@ _ICONS = {
 _SMALL = (
     "reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel", "volumeCaption",
     "massCaption", "examLabel", "wallLabel", "missingLabel", "methodLabel", "levelLabel",
+    "cohortLabel",
 )  # fmt: skip
 _CONFIDENCE_PX = 74
 
@@ -48,7 +50,7 @@ class SegmentTab(Tab):
         shortcuts: the keys.
         active: whether keys and mouse are ours.
         view: how it shows and answers, as the user wants it.
-        status, study, boxes, scar, numbers, burden, methods, picture, advanced: its sections.
+        status, study, boxes, scar, numbers, burden, methods, picture, review, advanced: its sections.
     """
 
     workflow: Workflow
@@ -68,14 +70,15 @@ class SegmentTab(Tab):
         self.burden = BurdenSection(self)
         self.methods = MethodsSection(self)
         self.picture = PictureSection(self)
+        self.review = ReviewSection(self)
         self.advanced = AdvancedSection(self)
         self.boxes.show_confidence()
         fill_form(self.ui, VIEW_WIDGETS, self.view)
         on_edit(self.ui, VIEW_WIDGETS, self._view_edited)
         of_burden = (self.burden, self.methods, self.picture)
-        self.sections = (self.status, self.study, self.boxes, self.scar, self.numbers, *of_burden, self.advanced)
+        self.sections = (self.status, self.study, self.boxes, self.scar, self.numbers, *of_burden, self.review, self.advanced)
         self.shortcuts = Shortcuts(self)
-        self.restore_collapsed("study", "boxes", "scar", "numbers", "burden", "advanced", closed=("advanced",))
+        self.restore_collapsed("study", "boxes", "scar", "numbers", "burden", "review", "advanced", closed=("review", "advanced"))
         self._apply_view()
         self.flush()
 
@@ -133,7 +136,7 @@ class SegmentTab(Tab):
         for label in (ui.volumeMlLabel, ui.massLabel):
             label.styleSheet = "font-size: 20pt; font-weight: 600;"
         ui.encodedBar.styleSheet = style.THIN_BAR
-        for table in (ui.boxTable, ui.sliceTable, ui.burdenTable, ui.segmentTable, ui.methodTable):
+        for table in (ui.boxTable, ui.sliceTable, ui.burdenTable, ui.segmentTable, ui.methodTable, ui.cohortTable):
             style.set_table_style(table)
         header = ui.boxTable.horizontalHeader()
         header.setSectionResizeMode(1, qt.QHeaderView.Interactive)
@@ -146,3 +149,4 @@ class SegmentTab(Tab):
                 table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         ui.methodTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         style.align_right(ui.methodTable, range(1, 4))
+        style.align_right(ui.cohortTable, (2,))

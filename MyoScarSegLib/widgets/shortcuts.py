@@ -83,7 +83,7 @@ class Shortcuts:
     def table(self) -> list[Key]:
         """All keys, in the order of the help."""
         tab = self._tab
-        boxes, scar, attempt = tab.boxes, tab.scar, tab.workflow.attempt
+        boxes, scar, review, attempt = tab.boxes, tab.scar, tab.review, tab.workflow.attempt
 
         def tool(name: str) -> Callable[[], None]:
             return lambda: tab.mouse.use(None if tab.mouse.tool == name else name)
@@ -125,6 +125,11 @@ class Shortcuts:
                 {"Ctrl+Z": lambda: attempt(StudySession.undo), "Ctrl+Y Ctrl+Shift+Z": lambda: attempt(StudySession.redo)},
                 repeats=True,
             ),
+            Key(
+                _("Ctrl+Right / Ctrl+Left"), _("next / previous study of the cohort that waits for a review"),
+                {"Ctrl+Right": review.next, "Ctrl+Left": review.previous},
+            ),
+            Key("Shift+A", _("accept the study of the cohort, go to the next"), {"Shift+A": review.accept}),
             Key("Esc", _("leave the tool; then cancel what runs"), {"Esc": self.escape}),
             Key("?", _("this help"), {"?": self.show_help}),
         ]  # fmt: skip

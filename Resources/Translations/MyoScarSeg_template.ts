@@ -592,6 +592,90 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Review</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Your code, under which your reviews are kept: letters, digits, dots, dashes and underscores</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reader</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Shared: each study is reviewed once, by whoever opens it first. Double: each reader reviews all and does not see what the others say.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>shared</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>double</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open the results folder of myoscarseg batch, to go through its studies</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open cohort ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The studies of the cohort; double-click one to open it</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Mass (g)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Flags</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Go back to the study before that waits for a review (Ctrl+Left)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Previous</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Go to the next study that waits for a review; what you edited and did not accept stays in the scene (Ctrl+Right)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Next</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accept the scar as it is now, with your edits, and go to the next study (Shift+A)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Why the study is rejected</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reason for a reject</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The study is not to be used, for the reason that you give; go to the next study</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Add the study, as you corrected it, to the training library</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>To library ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Advanced</source>
       <translation type="unfinished" />
     </message>
@@ -1627,6 +1711,17 @@
     </message>
     <message>
       <source>all</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>scene.reviewed_study</name>
+    <message>
+      <source>The image of {case} is coarser in the slice than across: it cannot be shown.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open the case</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3486,6 +3581,120 @@
     </message>
   </context>
   <context>
+    <name>widgets.review_section</name>
+    <message>
+      <source>Results folder of a cohort</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open the results folder of a cohort first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open a study of the list first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reading the list ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reading {case} ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{case} is in hand.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{n} of {total} wait for a review.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>edited, not accepted</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>accepted</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>edited</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>rejected</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{said} by {reader}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>open at {reader}'s</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Double-click to open {case}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>done</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>incomplete</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>failed</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>cancelled</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>likely wrong</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>faint places</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>widgets.review_session</name>
+    <message>
+      <source>No other study waits for a review.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Say why the study is rejected: motion, no scar visible, another series, ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Open a study of the list first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wait until the first tab has done its work.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{case}: accepted.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{case}: edited, {mass} g.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{case}: rejected.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>widgets.sample_data</name>
     <message>
       <source>EMIDEC has LGE studies of 100 patients with the contours of experts, from the University Hospital of Dijon. Its makers hand them out after a registration at {address}, under {license}: for no commercial use, with their citation. Load the file Case_P001/Images/Case_P001.nii.gz of it by Add data. Open the page now?</source>
@@ -3576,6 +3785,18 @@
     </message>
     <message>
       <source>undo / redo</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Ctrl+Right / Ctrl+Left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>next / previous study of the cohort that waits for a review</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>accept the study of the cohort, go to the next</source>
       <translation type="unfinished" />
     </message>
     <message>

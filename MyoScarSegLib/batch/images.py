@@ -1,0 +1,53 @@
+"""The images that a record in a results folder was made of, found again."""
+
+from __future__ import annotations
+
+import csv
+
+from MyoScarSegLib.batch.cohort import INPUTS, Cohort
+from MyoScarSegLib.batch.study_record import StudyRecord, image_sha256
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.outputs.case_walls import IMAGE
+from MyoScarSegLib.study import read_study
+from MyoScarSegLib.study.study import Study
+
+
+def images_of(cohort: Cohort, record: StudyRecord) -> Study | None:
+    """Read the images of a study from where ``inputs.csv`` says that they are.
+
+    Args:
+        cohort: the results folder.
+        record: of the study.
+
+    Returns:
+        The study; None if they are not there any more, but the case folder has a copy.
+
+    Raises:
+        StudyError: they are neither there nor in the case folder, cannot be read, or are not those of the record any more.
+    """
+    path = _input_of(cohort, record)
+    settings = record.basis.settings
+    try:
+        study = (
+            None if path is None else read_study(path, **{name: settings.get(name) for name in ("series", "axis", "spacing_mm")})
+        )
+    except StudyError as error:
+        if (cohort.out / record.case / IMAGE).is_file():
+            return None
+        raise StudyError(f"The images of {record.case} cannot be read. {error}") from error
+    if study is None:
+        if (cohort.out / record.case / IMAGE).is_file():
+            return None
+        raise StudyError(f"{cohort.out / INPUTS} does not say where the images of {record.case} are. Run the cohort again.")
+    if image_sha256(study) != record.basis.image_sha256:
+        raise StudyError(f"The images of {record.case} were changed since it was segmented. Run the cohort again with --resume.")
+    return study
+
+
+def _input_of(cohort: Cohort, record: StudyRecord) -> str | None:
+    try:
+        with (cohort.out / INPUTS).open(encoding="utf-8-sig", newline="") as file:
+            found = [row.get("input") for row in csv.DictReader(file) if row.get("place_sha256") == record.place_sha256]
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return None
+    return found[0] if found else None

@@ -1,0 +1,163 @@
+"""The list of a cohort, and one of its cases, read for a panel that must not wait: the process of a background task."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.images import images_of
+from MyoScarSegLib.batch.review_list import Entry, Mode, ReviewList
+from MyoScarSegLib.batch.study_record import read_study_record
+from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.outputs.case_walls import read_case
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.quantification.aha import InsertionPoints
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
+from MyoScarSegLib.utils.background_task import BackgroundTask, serve
+from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.json_fields import read, to_json
+from MyoScarSegLib.utils.progress import CancelToken, Progress
+
+_MODULE = "MyoScarSegLib.engine.review_case"
+SHOWN, WALL, CAVITY, NO_REFLOW, PROGRAM = 1, 2, 4, 8, 16
+"""Bits of a case's labels: scar as the reader left it last, the ventricle, and scar as the program left it."""
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """What is told of a case beside its voxels.
+
+    Attributes:
+        boxes, points: its prompts.
+        threshold, growth_mm: of the mask.
+        provenance: of the run.
+        wall_source: of the wall; empty without one.
+        insertions: ends of the septum; None if they are not set.
+    """
+
+    boxes: tuple[Box, ...]
+    points: tuple[Point, ...]
+    threshold: float
+    growth_mm: float
+    provenance: dict[str, str] = field(default_factory=dict)
+    wall_source: str = ""
+    insertions: InsertionPoints | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewCase:
+    """A case of a cohort as a process has read it.
+
+    Attributes:
+        study: the stack as its file has it.
+        labels: uint8 ``[k, j, i]`` of the bits above.
+        probability: float32 ``[k, j, i]``.
+        facts: the rest.
+    """
+
+    study: Study
+    labels: np.ndarray
+    probability: np.ndarray
+    facts: CaseFacts
+
+    def has(self, bit: int) -> np.ndarray:
+        """bool ``[k, j, i]`` of one of the bits."""
+        return (self.labels & bit) > 0
+
+
+def list_task(out: Path, reader: str, mode: Mode) -> BackgroundTask:
+    """A task that lists the studies of a results folder for a reader; it is not started yet. See :func:`entries_of`."""
+    return BackgroundTask(_MODULE, {"out": str(out), "reader": reader, "mode": mode, "case": None}, "list")
+
+
+def read_task(out: Path, reader: str, mode: Mode, case: str, file: Path) -> BackgroundTask:
+    """A task that reads a case into ``file``; it is not started yet. See :func:`case_of`."""
+    job = {"out": str(out), "reader": reader, "mode": mode, "case": case, "file": str(file)}
+    return BackgroundTask(_MODULE, job, "case")
+
+
+def entries_of(result: Any) -> list[Entry]:
+    """What a task of :func:`list_task` has found."""
+    return [read(Entry, one, OutputError, "The list of the cohort") for one in result]
+
+
+def case_of(result: Any, file: Path, case: str) -> ReviewCase:
+    """What a task of :func:`read_task` has read.
+
+    Raises:
+        StudyError: the file is missing or damaged.
+    """
+    study, labels = read_handover(file, case)
+    try:
+        probability = np.load(_probabilities(file), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{case} was read, but not passed on: {error}. Open it again.") from error
+    return ReviewCase(study, labels, probability, read(CaseFacts, result, StudyError, case))
+
+
+def forget(file: Path) -> None:
+    """Remove what a task of :func:`read_task` has written, or would have."""
+    for one in (file, _probabilities(file)):
+        one.unlink(missing_ok=True)
+
+
+def _probabilities(file: Path) -> Path:
+    return file.with_suffix(".npy")
+
+
+def _work(job: dict[str, Any], _progress: Progress, _cancel: CancelToken) -> Any:
+    cohort = Cohort(Path(job["out"]))
+    readers_list = ReviewList(cohort, job["reader"], job["mode"])
+    if job["case"] is not None:
+        return _read(readers_list, job["case"], Path(job["file"]))
+    if not cohort.out.is_dir():
+        raise OutputError(f"The folder {cohort.out} is not to be reached. Connect its drive or server, and try again.")
+    entries = readers_list.entries()
+    if not entries:
+        raise OutputError(f"{cohort.out} holds no studies of a cohort. Choose the folder that myoscarseg batch wrote.")
+    return to_json(entries)
+
+
+def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
+    folder = readers_list.cohort.out / case
+    record = read_study_record(folder)
+    if record is None:
+        raise OutputError(f"{folder} has no record of a study. Run the cohort again with --resume.")
+    if not record.results:
+        raise StudyError(f"{case} has no result to be looked at: {record.message}")
+    study = images_of(readers_list.cohort, record)
+    result, walls = read_case(folder, study)
+    study = result.study
+    labels = np.where(result.mask, PROGRAM, 0).astype(np.uint8)
+    labels[readers_list.mask_of(case, study)] |= SHOWN
+    ventricle = walls.ventricle
+    parts = {NO_REFLOW: walls.no_reflow}
+    if ventricle is not None:
+        parts |= {WALL: ventricle.myocardium, CAVITY: ventricle.cavity}
+    for bit, part in parts.items():
+        if part is not None:
+            labels[part] |= bit
+    facts = CaseFacts(
+        result.boxes,
+        result.points,
+        result.threshold,
+        result.growth_mm,
+        dict(result.provenance),
+        "" if ventricle is None else ventricle.source,
+        walls.insertions,
+    )
+    data = io.BytesIO()
+    np.save(data, result.probability.astype(np.float32))
+    write_bytes(_probabilities(file), data.getvalue())
+    write_handover(file, study, labels)
+    return to_json(facts)
+
+
+if __name__ == "__main__":
+    serve(_work)

@@ -1,0 +1,162 @@
+"""A case of a cohort as a study of the scene: put there with all that its folder holds, compared with it, and taken out again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from MyoScarSegLib.engine.review_case import CAVITY, NO_REFLOW, PROGRAM, SHOWN, WALL, ReviewCase
+from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.scene.attributes import VOLUME, our_nodes
+from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.packed_masks import pack
+from MyoScarSegLib.scene.probability_volume import checked
+from MyoScarSegLib.scene.study_numbers import landmarks_of
+from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.study_state import BoxRow, StudyState
+from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.ventricle_state import VentricleState
+from MyoScarSegLib.study.study import Study
+
+_MODELS_WALL = "model"
+_DETECTOR = "detector"
+"""With this begin the keys of a provenance that say where boxes come from."""
+_SETTINGS = ("program", "threshold", "growth_mm", "edited_slices", "reader_s", "method")
+"""Keys of a provenance that a study makes itself."""
+
+
+class ReviewedStudy:
+    """A case of a cohort in the scene.
+
+    Attributes:
+        case: its name.
+        volume_node: its image.
+        session: its study.
+    """
+
+    def __init__(self, scene: Any, read: ReviewCase) -> None:
+        """Put the case into the scene, with boxes, points, probabilities, mask, wall and landmarks as its folder has them.
+
+        What is done from now on can be undone, to what the folder has.
+
+        Raises:
+            StudyError: the image cannot be shown slice by slice.
+        """
+        self.case = read.study.case
+        self._study = read.study
+        self._program = read.has(PROGRAM)
+        self.volume_node = add_study(scene, read.study, self.case)
+        try:
+            self.session = StudySession.open(self.volume_node)
+            # A left-handed stack has its slices the other way round in the scene.
+            self._order = -1 if np.linalg.det(read.study.geometry.direction) < 0 else 1
+            if not np.array_equal(self.session.study.voxels, self._turned(read.study.voxels.astype(np.float32)), equal_nan=True):
+                raise StudyError(
+                    _("The image of {case} is coarser in the slice than across: it cannot be shown.").format(case=self.case)
+                )
+            self.session.change(_("Open the case"), lambda state: self._state(state, read))
+        except BaseException:
+            remove_study(self.volume_node)
+            raise
+        self.session.refresh()
+        self.session.history.clear()
+        self._accepted = self.session.state
+
+    @property
+    def there(self) -> bool:
+        """Whether the volume is still in the scene."""
+        return self.volume_node.GetScene() is not None
+
+    @property
+    def edited(self) -> bool:
+        """Whether anything of the reader's would be lost if it were taken out of the scene; as of the session's last refresh."""
+        if not self.there:
+            return False
+        now, before = self.session.state, self._accepted
+        prompts = now.boxes != before.boxes or now.points != before.points
+        drawn = any(now.of(k).drawn != before.of(k).drawn for k in now.slices.keys() | before.slices.keys())
+        return prompts or drawn or now.ventricle != before.ventricle
+
+    def left_by_reader(self) -> tuple[Study, np.ndarray] | None:
+        """The study as its file has it, and bool ``[k, j, i]`` of the scar as it is now; None if that is the program's."""
+        self.session.refresh()
+        mask = self._turned(self.session.mask())
+        return None if np.array_equal(mask, self._program) else (self._study, mask)
+
+    def accepted(self) -> None:
+        """What it is now is kept elsewhere."""
+        self._accepted = self.session.state
+
+    def remove(self) -> None:
+        """Take it out of the scene, with all that was made for it."""
+        if self.there:
+            remove_study(self.volume_node)
+
+    # ------------------------------------------------------------------ inside
+
+    def _turned(self, stack: np.ndarray) -> np.ndarray:
+        """From the file's order of slices to the scene's, and back."""
+        return np.ascontiguousarray(stack[:: self._order])
+
+    def _slice(self, k: int) -> int:
+        return k if self._order == 1 else self._study.slices - 1 - k
+
+    def _state(self, state: StudyState, read: ReviewCase) -> StudyState:
+        facts, shape, spacing = read.facts, self.session.geometry.shape, read.study.geometry.pixel_spacing_mm
+        boxes = tuple(
+            BoxRow(self.session.nodes.boxes.next_id + n, replace(box, slice=self._slice(box.slice)))
+            for n, box in enumerate(facts.boxes)
+        )
+        points = tuple(replace(point, slice=self._slice(point.slice)) for point in facts.points)
+        made = {key: value for key, value in facts.provenance.items() if key not in _SETTINGS}
+        proposals = {key: value for key, value in made.items() if key.startswith(_DETECTOR)}
+        run = {key: value for key, value in made.items() if key not in proposals}
+        state = replace(
+            state, boxes=boxes, points=points, threshold=facts.threshold, growth_mm=facts.growth_mm, proposals=proposals
+        )
+        probability = {k: checked(k, one, shape) for k, one in enumerate(self._turned(read.probability))}
+        state = state.with_masks(probability, {}, {}, run, state.prompts, spacing)
+        # Slices that somebody painted in, in the case folder or in an earlier review, are not as the model's probabilities say.
+        drawn = {k: pack(one) for k, one in enumerate(self._turned(read.has(SHOWN)))}
+        state = state.with_slices({k: replace(state.of(k), drawn=bits) for k, bits in drawn.items()})
+        return replace(state, ventricle=self._ventricle(state.ventricle, read, run))
+
+    def _ventricle(self, before: VentricleState, read: ReviewCase, run: Mapping[str, str]) -> VentricleState:
+        facts, no_reflow = read.facts, self._turned(read.has(NO_REFLOW))
+        found = before
+        if facts.wall_source:
+            wall = Ventricle(self._turned(read.has(WALL)), self._turned(read.has(CAVITY)), facts.wall_source)  # type: ignore[arg-type]
+            found = found.proposed(wall, run) if facts.wall_source == _MODELS_WALL else found.taken(wall)
+        if no_reflow.any():
+            found = found.with_slices({k: replace(found.of(k), no_reflow=pack(one)) for k, one in enumerate(no_reflow)})
+        if facts.insertions is not None:
+            found = replace(found, landmarks=landmarks_of(self.session.geometry, facts.insertions))
+        return found
+
+
+def remove_study(volume_node: Any) -> None:
+    """Take a volume out of its scene, with the nodes that were made for it and their folder, transform, display and storage."""
+    import slicer
+
+    scene = volume_node.GetScene()
+    ours = [node for node, _role in our_nodes(scene) if node.GetNodeReference(VOLUME) is volume_node]
+    transform = volume_node.GetParentTransformNode()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    items = [] if hierarchy is None else [item for node in ours if (item := hierarchy.GetItemByDataNode(node))]
+    folders = {hierarchy.GetItemParent(item) for item in items} - {0 if hierarchy is None else hierarchy.GetSceneItemID()}
+    for node in [*ours, volume_node, *([] if transform is None else [transform])]:
+        with_it = []
+        if node.IsA("vtkMRMLDisplayableNode"):
+            with_it += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+        if node.IsA("vtkMRMLStorableNode"):
+            with_it.append(node.GetStorageNode())
+        for one in [node, *with_it]:
+            if one is not None and one.GetScene() is scene:
+                scene.RemoveNode(one)
+    for folder in folders:
+        if hierarchy.GetNumberOfItemChildren(folder) == 0:
+            hierarchy.RemoveItem(folder)

@@ -1,0 +1,193 @@
+"""The section *Review*: the studies of a cohort that ``myoscarseg batch`` has run, looked at one after the other."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qt
+
+from MyoScarSegLib.batch.review_list import Entry
+from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.widgets.review_session import ReviewSession
+from MyoScarSegLib.widgets.section import SegmentSection, quietly
+from MyoScarSegLib.widgets.style import fit_height
+from MyoScarSegLib.widgets.text import _
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.widgets.segment_tab import SegmentTab
+
+_MODES = ("shared", "double")
+"""What the entries of the mode's box stand for."""
+_MASS, _ROWS, _PICTURE_PX = 2, 8, 480
+_TRAIN = 1
+"""The second tab."""
+
+
+class ReviewSection(SegmentSection):
+    """The section *Review*.
+
+    Attributes:
+        review: the reader's way through the cohort.
+    """
+
+    watches = frozenset({Change.VOLUME, Change.MASK, Change.BOXES, Change.POINTS, Change.VENTRICLE, Change.STATUS})
+
+    def __init__(self, tab: SegmentTab) -> None:
+        super().__init__(tab)
+        self.review = ReviewSession(self.workflow, self.panel.backend.processes, lambda: self._said())
+        self._shown: list[str] = []
+        self._cells_shown: list[tuple[str, ...]] = []
+        ui = self.ui
+        ui.readerEdit.text = self.settings.text("reader")
+        ui.reviewModeCombo.setCurrentIndex(_MODES.index(self.settings.text("reviewMode", "shared")))
+        ui.openCohortButton.connect("clicked()", self.ask_and_open)
+        ui.cohortTable.connect("cellDoubleClicked(int,int)", lambda row, _column: self.review.show(self._shown[int(row)]))
+        ui.previousStudyButton.connect("clicked()", self.previous)
+        ui.nextStudyButton.connect("clicked()", self.next)
+        ui.acceptStudyButton.connect("clicked()", self.accept)
+        ui.rejectStudyButton.connect("clicked()", self.reject)
+        ui.studyToLibraryButton.connect("clicked()", self.add_to_library)
+
+    # ------------------------------------------------------------------ what buttons and keys do
+
+    def ask_and_open(self) -> None:
+        """Ask for the results folder of a cohort, and open it."""
+        folder = self.ask_for_folder(_("Results folder of a cohort"), "cohortFolder")
+        if folder is not None:
+            self.open(folder)
+
+    def open(self, folder: Path) -> None:
+        """Open a results folder as the reader and in the mode that the form says."""
+        reader, mode = str(self.ui.readerEdit.text).strip(), _MODES[int(self.ui.reviewModeCombo.currentIndex)]
+        self.settings.keep("reader", reader)
+        self.settings.keep("reviewMode", mode)
+        self.review.open(folder, reader, mode)  # type: ignore[arg-type]
+
+    def next(self) -> None:
+        """Go to the next study that waits for a review."""
+        self.review.go()
+
+    def previous(self) -> None:
+        """Go to the one before."""
+        self.review.go(back=True)
+
+    def accept(self) -> None:
+        """Accept the study as it is now, and go on."""
+        if self.review.out is not None:
+            self.review.accept()
+
+    def reject(self) -> None:
+        """Reject the study for the reason that was typed, and go on."""
+        before = self.review.case
+        self.review.reject(str(self.ui.rejectReasonEdit.text))
+        if self.review.entries[before].verdict == "reject":
+            self.ui.rejectReasonEdit.text = ""
+
+    def add_to_library(self) -> None:
+        """Go to the training tab, and ask what is to be known of the study there."""
+        self.panel.show_tab(_TRAIN)
+        self.panel.training.library.ask_and_add()
+
+    # ------------------------------------------------------------------ showing
+
+    def tick(self) -> bool:  # noqa: D102 (the base class describes it)
+        return self.review.poll()
+
+    def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
+        self.review.close()
+
+    def _said(self) -> None:
+        self.tab.changed(Change.STATUS)
+
+    def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
+        ui, review = self.ui, self.review
+        self._show_list()
+        in_hand = review.wanted or review.case
+        if in_hand in self._shown:
+            row = self._shown.index(in_hand)
+            if ui.cohortTable.currentRow() != row:
+                quietly(ui.cohortTable, lambda: ui.cohortTable.selectRow(row))
+        ui.cohortLabel.text = self._sentence()
+        ui.cohortLabel.visible = bool(ui.cohortLabel.text)
+        opened = "" if review.out is not None else _("Open the results folder of a cohort first.")
+        in_hand_too = opened or ("" if review.study is not None else _("Open a study of the list first."))
+        for button, why in (
+            (ui.previousStudyButton, opened),
+            (ui.nextStudyButton, opened),
+            (ui.acceptStudyButton, in_hand_too),
+            (ui.rejectStudyButton, in_hand_too),
+            (ui.studyToLibraryButton, in_hand_too),
+        ):
+            tip = self._tips.setdefault(button.name, button.toolTip)
+            button.enabled = not why
+            button.toolTip = f"{tip}\n{why}" if why else tip
+        ui.rejectReasonEdit.enabled = not in_hand_too
+        ui.openCohortButton.enabled = not review.listing
+
+    def _show_list(self) -> None:
+        """Write the rows that have changed: a cohort may have thousands."""
+        table, entries = self.ui.cohortTable, list(self.review.entries.values())
+        cells = [self._cells(entry) for entry in entries]
+        self._shown = [entry.case for entry in entries]
+        before, self._cells_shown = self._cells_shown, cells
+
+        def write() -> None:
+            if len(before) != len(cells):
+                table.setRowCount(len(cells))
+                fit_height(table, len(cells), _ROWS)
+            for row, (entry, texts) in enumerate(zip(entries, cells, strict=True)):
+                if row >= len(before) or before[row] != texts:
+                    tip = _tip(entry)
+                    for column, text in enumerate(texts):
+                        item = qt.QTableWidgetItem(text)
+                        item.setToolTip(tip)
+                        if column == _MASS:
+                            item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                        table.setItem(row, column, item)
+
+        if before != cells:
+            quietly(table, write)
+        table.visible = bool(cells)
+
+    def _sentence(self) -> str:
+        review = self.review
+        if review.listing:
+            return _("Reading the list ...")
+        parts = [review.error, review.note]
+        if review.wanted:
+            parts.append(_("Reading {case} ...").format(case=review.wanted))
+        elif review.study is not None:
+            parts.append(_("{case} is in hand.").format(case=review.case))
+        if review.entries:
+            parts.append(_("{n} of {total} wait for a review.").format(n=review.waiting, total=len(review.entries)))
+        return " ".join(part for part in parts if part)
+
+    def _cells(self, entry: Entry) -> tuple[str, ...]:
+        mass = "" if entry.mass_g is None else f"{entry.mass_g:.1f}"
+        return entry.case, _state(entry.state), mass, ", ".join(_flag(flag) for flag in entry.flags), self._review_of(entry)
+
+    def _review_of(self, entry: Entry) -> str:
+        if self.review.is_edited(entry.case):
+            return _("edited, not accepted")
+        if entry.verdict:
+            said = {"accept": _("accepted"), "edit": _("edited"), "reject": _("rejected")}[entry.verdict]
+            return _("{said} by {reader}").format(said=said, reader=entry.by)
+        return _("open at {reader}'s").format(reader=entry.open_by) if entry.open_by else ""
+
+
+def _tip(entry: Entry) -> str:
+    """The picture of the result, and what to do."""
+    picture = "" if entry.thumbnail is None else f'<br><img src="{escape(entry.thumbnail.as_uri())}" width="{_PICTURE_PX}">'
+    return f"<p>{escape(_('Double-click to open {case}').format(case=entry.case))}{picture}</p>"
+
+
+def _state(state: str) -> str:
+    return {
+        "done": _("done"), "incomplete": _("incomplete"), "failed": _("failed"), "cancelled": _("cancelled"),
+    }.get(state, state)  # fmt: skip
+
+
+def _flag(flag: str) -> Any:
+    return {"likely wrong": _("likely wrong"), "faint places": _("faint places")}.get(flag, _state(flag))

@@ -1,0 +1,336 @@
+"""A reader's way through the studies of a cohort: one in the scene, the next one read ahead, a word on each."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.review_list import Entry, Mode, ReviewList
+from MyoScarSegLib.batch.reviews import Verdict
+from MyoScarSegLib.engine.review_case import case_of, entries_of, forget, list_task, read_task
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
+from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.utils.background_task import BackgroundTask
+from MyoScarSegLib.utils.task import DONE
+from MyoScarSegLib.widgets.text import _
+
+_NOTHING_TO_SEE = ("failed", "cancelled")
+
+
+class ReviewSession:
+    """What the section *Review* does, without its widgets. Nothing here blocks: studies are read by processes of their own.
+
+    A study with a word on it leaves the scene when the reader goes on. One with edits that were not accepted stays there, and is
+    found as it was left.
+
+    Attributes:
+        entries: case to what the list says of it, in the list's order.
+        case: name of the study in hand; empty without one.
+        wanted: name of the study that will be in hand as soon as it is read; empty if none is awaited.
+        listing: whether a cohort is being opened.
+        error: what went wrong last, as a sentence; note: what was done last.
+    """
+
+    def __init__(self, workflow: Workflow, processes: Mapping[str, Any], changed: Callable[[], None]) -> None:
+        """
+        Args:
+            workflow: whose study in hand is the one to be reviewed.
+            processes: what a background task is started with.
+            changed: called when anything here has changed.
+        """
+        self._workflow, self._processes, self._changed = workflow, processes, changed
+        self._list: ReviewList | None = None
+        self._tasks: dict[str, tuple[BackgroundTask, Path]] = {}  # by case, read or being read
+        self._in_scene: dict[str, ReviewedStudy] = {}
+        self._leaving: list[ReviewedStudy] = []  # the scene, once the panel shows another volume
+        self._opening: BackgroundTask | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files = 0
+        self.entries: dict[str, Entry] = {}
+        self.case = self.wanted = self.error = self.note = ""
+
+    @property
+    def out(self) -> Path | None:
+        """The results folder; None before one was opened."""
+        return None if self._list is None else self._list.cohort.out
+
+    @property
+    def listing(self) -> bool:  # noqa: D102 (see the class)
+        return self._opening is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many studies wait for this reader."""
+        return sum(self._waits(entry) for entry in self.entries.values())
+
+    @property
+    def study(self) -> ReviewedStudy | None:
+        """The study in hand; None if there is none, or another volume was chosen meanwhile."""
+        study = self._in_scene.get(self.case)
+        return study if study is not None and study.there and study.volume_node is self._workflow.volume_node else None
+
+    def is_edited(self, case: str) -> bool:
+        """Whether a study has edits in the scene that were not accepted."""
+        study = self._in_scene.get(case)
+        return study is not None and study.edited
+
+    # ------------------------------------------------------------------ what a reader does
+
+    def open(self, out: Path, reader: str, mode: Mode) -> None:
+        """Open the results folder of a cohort as this reader. Studies of another one leave the scene, unless they were edited."""
+        self._say()
+        try:
+            found = ReviewList(Cohort(out), reader, mode)
+        except MyoScarSegError as error:
+            self._say(error=str(error))
+            return
+        self.close()
+
+        def listed(task: BackgroundTask) -> None:
+            if self._opening is not task:
+                return
+            self._opening = None
+            try:
+                self.entries = {entry.case: entry for entry in entries_of(task.value())}
+            except MyoScarSegError as error:
+                self._say(error=str(error))
+                return
+            self._list = found
+            self._say()
+
+        self._opening = list_task(out, reader, mode)
+        self._opening.on_done(listed)
+        try:
+            self._opening.start(**self._processes)
+        except MyoScarSegError as error:
+            self._opening = None
+            self._say(error=str(error))
+        self._changed()
+
+    def go(self, back: bool = False) -> None:
+        """Go to the next study that waits, or to the one before."""
+        if self._list is None:
+            return
+        tried = self.wanted or self.case
+        for _attempt in range(len(self.entries)):
+            following = self._following(tried, back)
+            if not following:
+                break
+            if self._take(following):
+                return
+            tried = following
+        self._say(error=self.error, note=_("No other study waits for a review."))
+
+    def show(self, case: str) -> None:
+        """Have a study in hand, whatever was said of it before."""
+        if self._list is not None and case in self.entries and case not in (self.wanted, self.case if self.study else ""):
+            self._take(case)
+
+    def accept(self) -> None:
+        """Accept the study in hand as it is, with the reader's edits if there are any, and go on."""
+        study = self._ready()
+        if study is None:
+            return
+        edited = study.left_by_reader()
+        self._give("accept" if edited is None else "edit", "", edited)
+
+    def reject(self, reason: str) -> None:
+        """Reject the study in hand, and go on."""
+        if not reason.strip():
+            self._say(error=_("Say why the study is rejected: motion, no scar visible, another series, ..."))
+        elif self._ready() is not None:
+            self._give("reject", reason.strip(), None)
+
+    def close(self) -> None:
+        """Let go of the cohort: what is read is ended, the study in hand given back. Edited studies stay in the scene."""
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            opening.kill()
+        for case in list(self._tasks):
+            self._forget(case)
+        self._give_back(self.case, self.wanted)
+        self.case = self.wanted = ""
+        for study in self._in_scene.values():
+            study.session.refresh()
+            if not study.edited:
+                self._leaving.append(study)
+        self._in_scene.clear()
+        self._list, self.entries = None, {}
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def poll(self) -> bool:
+        """Take what processes have said, and out of the scene what is done with. Returns whether to call it again soon."""
+        self._clear_scene()
+        tasks = [task for task, _file in self._tasks.values()] + ([self._opening] if self._opening is not None else [])
+        running = [task for task in tasks if not task.poll()]
+        return bool(running or self._leaving)
+
+    # ------------------------------------------------------------------ inside
+
+    def _ready(self) -> ReviewedStudy | None:
+        """The study in hand, if a word can be said on it now."""
+        study = self.study
+        if study is None:
+            self._say(error=_("Open a study of the list first."))
+            return None
+        if self._workflow.busy or study.session.pending.slices:
+            self._say(error=_("Wait until the first tab has done its work."))
+            return None
+        return study
+
+    def _give(self, verdict: Verdict, comment: str, edited: Any) -> None:
+        assert self._list is not None  # noqa: S101 (a study is in hand)
+        case = self.case
+        try:
+            review = self._list.give(case, verdict, comment=comment, edited=edited)
+            self._in_scene[case].accepted()
+        except MyoScarSegError as error:
+            self._refresh_entry(case)
+            self._say(error=str(error))
+            return
+        self._refresh_entry(case)
+        said = {"accept": _("{case}: accepted."), "edit": _("{case}: edited, {mass} g."), "reject": _("{case}: rejected.")}[
+            verdict
+        ]
+        done = said.format(case=case, mass="?" if review.mass_g is None else f"{review.mass_g:.1f}")
+        self.go()
+        self._say(error=self.error, note=f"{done} {self.note}".strip())
+
+    def _take(self, case: str) -> bool:
+        """Have a case for this reader, and in hand as soon as it is read. Returns whether he can have it."""
+        assert self._list is not None  # noqa: S101 (it is of the list)
+        try:
+            self._list.open(case)
+        except MyoScarSegError as error:
+            self._refresh_entry(case)
+            self._say(error=str(error))
+            return False
+        if self.wanted and self.wanted != case:
+            self._give_back(self.wanted)
+        self.wanted = case
+        self._say()
+        if case in self._in_scene and self._in_scene[case].there:
+            self._arrive(self._in_scene[case])
+        else:
+            self._in_scene.pop(case, None)
+            self._read(case)
+            self._take_up(case)
+        return True
+
+    def _read(self, case: str) -> None:
+        """Begin to read a case, unless that has begun."""
+        if case in self._tasks or self._list is None:
+            return
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="myoscarseg-review-")
+        self._files += 1
+        file = Path(self._folder.name) / f"{self._files}.npz"
+        task = read_task(self._list.cohort.out, self._list.reader, self._list.mode, case, file)
+        self._tasks[case] = task, file
+        task.on_done(lambda *_: self._take_up(case))
+        try:
+            task.start(**self._processes)
+        except MyoScarSegError as error:
+            self._failed(case, error)
+
+    def _take_up(self, case: str) -> None:
+        """Put a case that was read into the scene, if it is awaited."""
+        if case != self.wanted or case not in self._tasks:
+            return
+        task, file = self._tasks[case]
+        if not task.finished:
+            return
+        try:
+            study = ReviewedStudy(self._workflow.scene, case_of(task.value(), file, case))
+        except MyoScarSegError as error:
+            self._failed(case, error)
+            return
+        self._forget(case)
+        self._in_scene[case] = study
+        self._arrive(study)
+
+    def _failed(self, case: str, error: MyoScarSegError) -> None:
+        self._forget(case)
+        self._give_back(case)
+        self.wanted = ""
+        self._say(error=str(error))
+
+    def _arrive(self, study: ReviewedStudy) -> None:
+        before, self.case, self.wanted = self.case, study.case, ""
+        self._workflow.select(study.volume_node)
+        if before and before != self.case:
+            self._leave(before)
+        following = self._following(self.case, False)
+        for case in [case for case in self._tasks if case != following]:
+            self._forget(case)
+        if following and following not in self._in_scene:
+            self._read(following)
+        self._changed()
+
+    def _leave(self, case: str) -> None:
+        """The reader goes on: a study that was edited, but not accepted, stays his and in the scene."""
+        study = self._in_scene.get(case)
+        if study is not None:
+            study.session.refresh()
+            if study.edited:
+                return
+        self._give_back(case)
+        if study is not None:
+            del self._in_scene[case]
+            self._leaving.append(study)
+
+    def _clear_scene(self) -> None:
+        """Take out the studies that the reader is done with.
+
+        Not before the panel has shown the change to another one: its list of volumes chooses for itself when the one that it
+        shows is deleted.
+        """
+        leaving, self._leaving = self._leaving, []
+        for study in leaving:
+            if study.there and study.volume_node is self._workflow.volume_node:
+                self._workflow.select(None)
+                self._leaving.append(study)
+            else:
+                study.remove()
+
+    def _give_back(self, *cases: str) -> None:
+        for case in cases:
+            if case and self._list is not None and self._list.cohort.out.is_dir():
+                try:
+                    self._list.close(case)
+                except MyoScarSegError as error:  # the lease runs out by itself
+                    self._say(error=str(error))
+
+    def _forget(self, case: str) -> None:
+        task, file = self._tasks.pop(case)
+        if task.state != DONE:
+            task.kill()
+        forget(file)
+
+    def _refresh_entry(self, case: str) -> None:
+        if self._list is not None:
+            try:
+                self.entries[case] = self._list.entry(case)
+            except MyoScarSegError as error:
+                self._say(error=str(error))
+
+    def _following(self, case: str, back: bool) -> str:
+        """The next case that waits, behind ``case`` and then from the start; empty if none does."""
+        names = list(self.entries)[:: -1 if back else 1]
+        start = names.index(case) + 1 if case in names else 0
+        turned = [*names[start:], *names[:start]]
+        return next((name for name in turned if name != case and self._waits(self.entries[name])), "")
+
+    @staticmethod
+    def _waits(entry: Entry) -> bool:
+        return not entry.verdict and not entry.open_by and entry.state not in _NOTHING_TO_SEE
+
+    def _say(self, *, error: str = "", note: str = "") -> None:
+        self.error, self.note = error, note
+        self._changed()

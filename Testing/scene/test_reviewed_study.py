@@ -1,0 +1,114 @@
+"""A case of a cohort in the scene: as its folder has it, edited, and taken out again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MyoScarSegLib.batch.review_list import ReviewList
+from MyoScarSegLib.engine.review_case import PROGRAM, ReviewCase, case_of, entries_of, list_task, read_task
+from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.study import read_study
+from Testing.support.cohort_factory import run_cohort
+from Testing.support.until import until
+
+
+@pytest.fixture
+def cohort(tmp_path, monkeypatch):
+    return run_cohort(tmp_path, monkeypatch)
+
+
+def done(task):
+    task.start()
+    until(task.poll, lambda: task.state)
+    return task.value()
+
+
+def read(cohort, tmp_path, case="P1", reader="ann") -> ReviewCase:
+    file = tmp_path / "case.npz"
+    return case_of(done(read_task(cohort.out, reader, "shared", case, file)), file, case)
+
+
+def put(scene, case):
+    from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
+
+    return ReviewedStudy(scene, case)
+
+
+def paint(study, k: int, rows: slice, columns: slice) -> None:
+    drawn = study.session.mask()[k]
+    drawn[rows, columns] = True
+    study.session.segmentation.write_slices({k: drawn})
+    study.session.refresh()
+
+
+def test_the_list_is_read_by_a_process(cohort):
+    entries = entries_of(done(list_task(cohort.out, "ann", "shared")))
+    assert entries == ReviewList(cohort, "ann").entries() and len(entries) == 3
+
+
+def test_a_folder_without_studies_is_named(tmp_path):
+    with pytest.raises(MyoScarSegError, match="holds no studies"):
+        done(list_task(tmp_path, "ann", "shared"))
+
+
+def test_a_case_in_the_scene_is_as_its_folder_has_it(scene, cohort, tmp_path):
+    case = read(cohort, tmp_path)
+    study = put(scene, case)
+    state = study.session.state
+    assert [row.box.xyxy for row in state.boxes] == [(2, 3, 6, 8)] * 2
+    assert np.array_equal(study.session.mask(), case.has(PROGRAM)) and case.has(PROGRAM).any()
+    assert state.edited == [] and state.stale == set() and not study.session.history.can_undo
+    assert not study.edited and study.left_by_reader() is None
+
+
+def test_what_is_painted_is_the_readers_and_lies_where_the_file_has_it(scene, cohort, tmp_path):
+    study = put(scene, read(cohort, tmp_path))
+    paint(study, 1, slice(9, 11), slice(8, 10))
+    assert study.edited
+    images, mask = study.left_by_reader()
+    ann = ReviewList(cohort, "ann")
+    ann.give("P1", "edit", edited=(images, mask))
+    on_file = ann.mask_of("P1", read_study(tmp_path / "in" / "P1.nrrd"))
+    assert on_file[1, 9:11, 8:10].all() and not on_file[0, 9:11, 8:10].any()
+    again = put(scene, read(cohort, tmp_path))
+    assert np.array_equal(again.session.mask(), on_file) and again.session.state.edited == [1]
+    assert not again.edited and again.left_by_reader() is not None, "it is still not as the program left it"
+
+
+def test_a_left_handed_stack_keeps_its_slices(scene, cohort, tmp_path):
+    case = read(cohort, tmp_path)
+    geometry = replace(case.study.geometry, direction=np.diag([1.0, 1.0, -1.0]))
+    facts = replace(case.facts, boxes=(Box(0, 2, 3, 6, 8),), points=(Point(0, 4, 5),))
+    labels, probability = case.labels.copy(), case.probability.copy()
+    labels[1], probability[1] = 0, 0
+    study = put(
+        scene, replace(case, study=replace(case.study, geometry=geometry), labels=labels, probability=probability, facts=facts)
+    )
+    assert study.session.mask().any(axis=(1, 2)).tolist() == [False, True]
+    assert study.session.state.boxes[0].box.slice == 1 and study.session.state.points[0].slice == 1
+    paint(study, 0, slice(9, 11), slice(8, 10))
+    _images, mask = study.left_by_reader()
+    assert mask[1, 9:11, 8:10].all() and not mask[0, 9:11, 8:10].any()
+
+
+def test_removing_it_leaves_nothing_behind(scene, cohort, tmp_path):
+    case = read(cohort, tmp_path)
+    put(scene, case).remove()
+    before = sorted(node.GetClassName() for node in scene.GetNodes())
+    put(scene, case).remove()
+    assert sorted(node.GetClassName() for node in scene.GetNodes()) == before
+    assert not [node for node in scene.GetNodes() if node.IsA("vtkMRMLVolumeNode") or node.IsA("vtkMRMLSegmentationNode")]
+
+
+def test_images_that_are_gone_or_changed_are_said(cohort, tmp_path):
+    source = tmp_path / "in" / "P1.nrrd"
+    (tmp_path / "in" / "P2.nrrd").replace(source)
+    with pytest.raises(MyoScarSegError, match="changed since it was segmented"):
+        read(cohort, tmp_path)
+    source.unlink()
+    with pytest.raises(MyoScarSegError, match="images of P1 cannot be read"):
+        read(cohort, tmp_path)

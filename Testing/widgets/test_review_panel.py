@@ -1,0 +1,152 @@
+"""The section *Review* on the real form: a cohort gone through by mouse and keys, edits that go back, another reader."""
+
+from __future__ import annotations
+
+import pytest
+
+from MyoScarSegLib.batch.review_list import ReviewList
+from MyoScarSegLib.batch.reviews import mask_file, read_reviews
+from Testing.support.cohort_factory import run_cohort
+
+
+@pytest.fixture
+def cohort(tmp_path, monkeypatch):
+    return run_cohort(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def opened(module, cohort):
+    """The panel with the cohort's list, read by ann."""
+    module.workflow.live = False
+    module.ui.reviewSection.collapsed = False
+    open_as(module, cohort, "ann")
+    yield module
+    module.panel.segment.review.review.close()
+    module.scene.Clear(0)
+    module.settle()
+
+
+def open_as(module, cohort, reader: str, mode: int = 0) -> None:
+    module.ui.readerEdit.text = reader
+    module.ui.reviewModeCombo.setCurrentIndex(mode)
+    module.panel.segment.review.open(cohort.out)
+    module.until(lambda: not review(module).listing, what="the list")
+
+
+def review(module):
+    return module.panel.segment.review.review
+
+
+def column(module, number: int) -> list[str]:
+    table = module.ui.cohortTable
+    return [table.item(row, number).text() for row in range(table.rowCount)]
+
+
+def in_hand(module, case: str) -> None:
+    module.until(lambda: review(module).case == case and not review(module).wanted, what=f"{case}; {review(module).error}")
+    assert module.session is review(module).study.session and module.session.mask().any()
+
+
+def paint(module) -> None:
+    drawn = module.session.mask()[1]
+    drawn[9:11, 8:10] = True
+    module.session.segmentation.write_slices({1: drawn})
+    module.session.refresh()
+    module.settle()
+
+
+def volumes(module) -> int:
+    return module.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_next_accept_edit_and_reject_by_mouse_and_keys(opened, cohort):
+    assert column(opened, 0) == ["P0", "P1", "P2"] and column(opened, 4) == ["", "", ""]
+    assert not opened.ui.acceptStudyButton.enabled
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    assert len(opened.session.state.boxes) == 2
+    opened.click("acceptStudyButton")
+    in_hand(opened, "P1")
+    assert "P0: accepted." in opened.ui.cohortLabel.text and "2 of 3 wait" in opened.ui.cohortLabel.text
+    paint(opened)
+    opened.key("Shift+A")
+    in_hand(opened, "P2")
+    opened.click("rejectStudyButton")
+    assert "Say why" in opened.ui.cohortLabel.text and review(opened).case == "P2"
+    opened.ui.rejectReasonEdit.text = "motion"
+    opened.click("rejectStudyButton")
+    assert column(opened, 4) == ["accepted by ann", "edited by ann", "rejected by ann"]
+    assert opened.ui.rejectReasonEdit.text == "" and "No other study waits" in opened.ui.cohortLabel.text
+    said = [read_reviews(cohort.out / case)[0] for case in ("P0", "P1", "P2")]
+    assert [one.verdict for one in said] == ["accept", "edit", "reject"] and said[2].comment == "motion"
+    assert said[1].mass_g > said[0].mass_g and mask_file(cohort.out / "P1", "ann").is_file()
+
+
+def test_the_next_study_is_read_ahead_and_a_study_without_edits_leaves_the_scene(opened):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    before = volumes(opened)
+    opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
+    opened.key("Ctrl+Right")
+    assert review(opened).case == "P1", "at once"
+    assert volumes(opened) == before
+    opened.key("Ctrl+Left")
+    in_hand(opened, "P0")
+
+
+def test_edits_that_were_not_accepted_are_kept(opened, cohort):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    paint(opened)
+    mask = opened.session.mask()
+    opened.click("nextStudyButton")
+    in_hand(opened, "P1")
+    assert column(opened, 4) == ["edited, not accepted", "", ""]
+    assert ReviewList(cohort, "bob").entry("P0").open_by == "ann", "it is still his"
+    review(opened).show("P0")
+    in_hand(opened, "P0")
+    assert (opened.session.mask() == mask).all()
+    opened.click("acceptStudyButton")
+    in_hand(opened, "P1")
+    assert read_reviews(cohort.out / "P0")[0].verdict == "edit"
+
+
+def test_a_study_that_another_reader_has_is_left_to_him(opened, cohort):
+    bob = ReviewList(cohort, "bob")
+    bob.open("P0")
+    opened.click("nextStudyButton")
+    in_hand(opened, "P1")
+    assert column(opened, 4)[0] == "open at bob's"
+    assert bob.entry("P1").open_by == "ann"
+    review(opened).show("P0")
+    opened.settle()
+    assert "open at bob's" in opened.ui.cohortLabel.text and review(opened).case == "P1"
+    bob.give("P0", "accept")
+    review(opened).close()
+    assert bob.entry("P1").open_by == "", "given back"
+
+
+def test_a_second_reader_in_the_mode_double_sees_no_word_of_the_first(opened, cohort):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    opened.click("acceptStudyButton")
+    in_hand(opened, "P1")
+    open_as(opened, cohort, "bob", 1)
+    assert column(opened, 4) == ["", "", ""]
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+
+
+def test_what_cannot_be_done_is_a_sentence(opened, cohort, tmp_path):
+    (tmp_path / "in" / "P0.nrrd").unlink()
+    opened.click("nextStudyButton")
+    opened.until(lambda: review(opened).error, what="P0 cannot be read")
+    assert "images of P0 cannot be read" in opened.ui.cohortLabel.text
+    assert ReviewList(cohort, "bob").entry("P0").open_by == ""
+    review(opened).show("P1")
+    in_hand(opened, "P1")
+    cohort.out.rename(tmp_path / "elsewhere")
+    opened.click("acceptStudyButton")
+    assert "not to be reached" in opened.ui.cohortLabel.text and not cohort.out.exists()
+    open_as(opened, cohort, "no name!")
+    assert "no name for a reader" in opened.ui.cohortLabel.text
