@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.reviews import READER, Review, Verdict, mask_file, read_reviews, write_review
+from MyoScarSegLib.batch.reviews import READER, Review, Verdict, basis_sha256, mask_file, read_reviews, write_review
 from MyoScarSegLib.batch.study_record import StudyRecord, read_study_record
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
@@ -123,16 +123,31 @@ class ReviewList:
             if lease is not None and lease.reader == self.reader:
                 self._lease_file(case).unlink(missing_ok=True)
 
-    def give(self, case: str, verdict: Verdict, *, comment: str = "", edited: tuple[Study, np.ndarray] | None = None) -> Review:
+    def give(
+        self,
+        case: str,
+        verdict: Verdict,
+        *,
+        comment: str = "",
+        edited: tuple[Study, np.ndarray] | None = None,
+        basis: str | None = None,
+    ) -> Review:
         """Write this reader's word on a study and close it; see :func:`~MyoScarSegLib.batch.reviews.write_review`.
 
+        Args:
+            case, verdict, comment, edited: what is said.
+            basis: :func:`~MyoScarSegLib.batch.reviews.basis_sha256` of the result that was looked at; None for the one of now.
+
         Raises:
-            OutputError: in the mode ``shared`` another reader was given the study meanwhile; or it cannot be written.
+            OutputError: in the mode ``shared`` another reader was given the study meanwhile; it was run again meanwhile; or the
+                word cannot be written.
         """
         record = self._record(case)
         with self._alone(case):
             if self.mode == "shared":
                 self._check_free(case, record)
+            if basis is not None and basis != basis_sha256(record):
+                raise OutputError(f"{case} was run again since you opened it: delete its volume, and open it again.")
             review = write_review(self.cohort.out / case, record, self.reader, verdict, comment=comment, edited=edited)
             self._lease_file(case).unlink(missing_ok=True)
         return review

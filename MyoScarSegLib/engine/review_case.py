@@ -12,6 +12,7 @@ import numpy as np
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.images import images_of
 from MyoScarSegLib.batch.review_list import Entry, Mode, ReviewList
+from MyoScarSegLib.batch.reviews import basis_sha256
 from MyoScarSegLib.batch.study_record import read_study_record
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_walls import read_case
@@ -34,6 +35,7 @@ class CaseFacts:
     """What is told of a case beside its voxels.
 
     Attributes:
+        basis: of its record, as :func:`~MyoScarSegLib.batch.reviews.basis_sha256` gives it.
         boxes, points: its prompts.
         threshold, growth_mm: of the mask.
         provenance: of the run.
@@ -41,6 +43,7 @@ class CaseFacts:
         insertions: ends of the septum; None if they are not set.
     """
 
+    basis: str
     boxes: tuple[Box, ...]
     points: tuple[Point, ...]
     threshold: float
@@ -144,6 +147,7 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
         if part is not None:
             labels[part] |= bit
     facts = CaseFacts(
+        basis_sha256(record),
         result.boxes,
         result.points,
         result.threshold,

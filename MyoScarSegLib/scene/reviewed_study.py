@@ -34,6 +34,7 @@ class ReviewedStudy:
 
     Attributes:
         case: its name.
+        basis: of the result that is looked at, as of :class:`~MyoScarSegLib.engine.review_case.CaseFacts`.
         volume_node: its image.
         session: its study.
     """
@@ -46,7 +47,7 @@ class ReviewedStudy:
         Raises:
             StudyError: the image cannot be shown slice by slice.
         """
-        self.case = read.study.case
+        self.case, self.basis = read.study.case, read.facts.basis
         self._study = read.study
         self._program = read.has(PROGRAM)
         self.volume_node = add_study(scene, read.study, self.case)

@@ -80,9 +80,7 @@ class ReviewSection(SegmentSection):
 
     def reject(self) -> None:
         """Reject the study for the reason that was typed, and go on."""
-        before = self.review.case
-        self.review.reject(str(self.ui.rejectReasonEdit.text))
-        if self.review.entries[before].verdict == "reject":
+        if self.review.reject(str(self.ui.rejectReasonEdit.text)):
             self.ui.rejectReasonEdit.text = ""
 
     def add_to_library(self) -> None:

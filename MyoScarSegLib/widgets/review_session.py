@@ -25,7 +25,7 @@ class ReviewSession:
     """What the section *Review* does, without its widgets. Nothing here blocks: studies are read by processes of their own.
 
     A study with a word on it leaves the scene when the reader goes on. One with edits that were not accepted stays there, and is
-    found as it was left.
+    found as it was left, also when the cohort is opened again.
 
     Attributes:
         entries: case to what the list says of it, in the list's order.
@@ -46,6 +46,7 @@ class ReviewSession:
         self._list: ReviewList | None = None
         self._tasks: dict[str, tuple[BackgroundTask, Path]] = {}  # by case, read or being read
         self._in_scene: dict[str, ReviewedStudy] = {}
+        self._parked: dict[tuple[Path, str], dict[str, ReviewedStudy]] = {}  # edited studies, by folder and reader
         self._leaving: list[ReviewedStudy] = []  # the scene, once the panel shows another volume
         self._opening: BackgroundTask | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -100,6 +101,7 @@ class ReviewSession:
                 self._say(error=str(error))
                 return
             self._list = found
+            self._in_scene = self._parked.pop((out.resolve(), reader), {})
             self._say()
 
         self._opening = list_task(out, reader, mode)
@@ -138,12 +140,12 @@ class ReviewSession:
         edited = study.left_by_reader()
         self._give("accept" if edited is None else "edit", "", edited)
 
-    def reject(self, reason: str) -> None:
-        """Reject the study in hand, and go on."""
+    def reject(self, reason: str) -> bool:
+        """Reject the study in hand, and go on. Returns whether that was written."""
         if not reason.strip():
             self._say(error=_("Say why the study is rejected: motion, no scar visible, another series, ..."))
-        elif self._ready() is not None:
-            self._give("reject", reason.strip(), None)
+            return False
+        return self._ready() is not None and self._give("reject", reason.strip(), None)
 
     def close(self) -> None:
         """Let go of the cohort: what is read is ended, the study in hand given back. Edited studies stay in the scene."""
@@ -158,7 +160,10 @@ class ReviewSession:
             study.session.refresh()
             if not study.edited:
                 self._leaving.append(study)
-        self._in_scene.clear()
+        if self._list is not None:
+            edited = {case: study for case, study in self._in_scene.items() if study.edited}
+            self._parked[self._list.cohort.out.resolve(), self._list.reader] = edited
+        self._in_scene = {}
         self._list, self.entries = None, {}
         if self._folder is not None:
             self._folder.cleanup()
@@ -184,16 +189,17 @@ class ReviewSession:
             return None
         return study
 
-    def _give(self, verdict: Verdict, comment: str, edited: Any) -> None:
+    def _give(self, verdict: Verdict, comment: str, edited: Any) -> bool:
         assert self._list is not None  # noqa: S101 (a study is in hand)
         case = self.case
         try:
-            review = self._list.give(case, verdict, comment=comment, edited=edited)
-            self._in_scene[case].accepted()
+            study = self._in_scene[case]
+            review = self._list.give(case, verdict, comment=comment, edited=edited, basis=study.basis)
+            study.accepted()
         except MyoScarSegError as error:
             self._refresh_entry(case)
             self._say(error=str(error))
-            return
+            return False
         self._refresh_entry(case)
         said = {"accept": _("{case}: accepted."), "edit": _("{case}: edited, {mass} g."), "reject": _("{case}: rejected.")}[
             verdict
@@ -201,6 +207,7 @@ class ReviewSession:
         done = said.format(case=case, mass="?" if review.mass_g is None else f"{review.mass_g:.1f}")
         self.go()
         self._say(error=self.error, note=f"{done} {self.note}".strip())
+        return True
 
     def _take(self, case: str) -> bool:
         """Have a case for this reader, and in hand as soon as it is read. Returns whether he can have it."""

@@ -8,7 +8,7 @@ import pytest
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.review_list import ReviewList, reader_agreements
-from MyoScarSegLib.batch.reviews import read_reviews
+from MyoScarSegLib.batch.reviews import basis_sha256, read_reviews
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study import read_study
@@ -128,3 +128,12 @@ def test_a_damaged_review_is_none_and_costs_the_others_nothing(cohort):
 def test_names_of_readers_are_fit_for_files(cohort, name):
     with pytest.raises(OutputError, match="name"):
         ReviewList(cohort, name)
+
+
+def test_a_word_on_a_result_that_was_replaced_meanwhile_is_refused(cohort, inputs):
+    ann = ReviewList(cohort, "ann")
+    looked_at = basis_sha256(ann.open("P0"))
+    segment_all(Job(inputs, cohort.out, cohort=True, resume=True), Quick(models="b"))
+    with pytest.raises(OutputError, match="run again"):
+        ann.give("P0", "accept", basis=looked_at)
+    assert read_reviews(cohort.out / "P0") == []

@@ -103,6 +103,7 @@ def test_edits_that_were_not_accepted_are_kept(opened, cohort):
     in_hand(opened, "P1")
     assert column(opened, 4) == ["edited, not accepted", "", ""]
     assert ReviewList(cohort, "bob").entry("P0").open_by == "ann", "it is still his"
+    open_as(opened, cohort, "ann")
     review(opened).show("P0")
     in_hand(opened, "P0")
     assert (opened.session.mask() == mask).all()
