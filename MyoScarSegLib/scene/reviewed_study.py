@@ -147,17 +147,21 @@ def remove_study(volume_node: Any) -> None:
     ours = [node for node, _role in our_nodes(scene) if node.GetNodeReference(VOLUME) is volume_node]
     transform = volume_node.GetParentTransformNode()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    items = [] if hierarchy is None else [item for node in ours if (item := hierarchy.GetItemByDataNode(node))]
-    folders = {hierarchy.GetItemParent(item) for item in items} - {0 if hierarchy is None else hierarchy.GetSceneItemID()}
+    folders = set()
     for node in [*ours, volume_node, *([] if transform is None else [transform])]:
         with_it = []
         if node.IsA("vtkMRMLDisplayableNode"):
             with_it += [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
         if node.IsA("vtkMRMLStorableNode"):
             with_it.append(node.GetStorageNode())
+        item = 0 if hierarchy is None else hierarchy.GetItemByDataNode(node)
+        if item:
+            if node in ours:
+                folders.add(hierarchy.GetItemParent(item))
+            hierarchy.RemoveItem(item)  # its node goes with it
         for one in [node, *with_it]:
             if one is not None and one.GetScene() is scene:
                 scene.RemoveNode(one)
     for folder in folders:
-        if hierarchy.GetNumberOfItemChildren(folder) == 0:
+        if folder != hierarchy.GetSceneItemID() and hierarchy.GetNumberOfItemChildren(folder) == 0:
             hierarchy.RemoveItem(folder)
