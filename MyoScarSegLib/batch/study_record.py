@@ -62,6 +62,7 @@ class StudyRecord:
         seconds: that reading, segmenting and writing took.
         files: of the case folder: name to bytes.
         results: what ``result.json`` says; empty without a result.
+        signal_to_noise: of the image, as :func:`~MyoScarSegLib.study.image_quality.signal_to_noise` gives it.
     """
 
     case: str
@@ -77,6 +78,7 @@ class StudyRecord:
     source: dict[str, str] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+    signal_to_noise: float | None = None
 
     @property
     def why(self) -> str:

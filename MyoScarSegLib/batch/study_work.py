@@ -46,6 +46,7 @@ from MyoScarSegLib.quantification.insertions import propose_insertions
 from MyoScarSegLib.result import NUMBERS_VERSION, Result
 from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.checks import looks_like_labels
+from MyoScarSegLib.study.image_quality import signal_to_noise
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
@@ -171,9 +172,9 @@ class StudyWork:
         case.keep_edits(boxes, points)
         with self._turn():
             result = self._result(case.study, boxes, points, progress, cancel)
+            walls, without = self._walls(case.study, progress, cancel) if job.report else (None, "")
         if job.growth_mm:
             result = result.grown(job.growth_mm)
-        walls, without = self._walls(result, progress, cancel) if job.report else (None, "")
         seconds = round(read.seconds + time.perf_counter() - start, 2)
         with case.writing(result.boxes, result.points) as folder:
             result = replace(result, study=replace(case.study, case=folder.name))
@@ -210,9 +211,8 @@ class StudyWork:
             return self._pipeline.run(study, points=points, threshold=threshold, progress=progress, cancel=cancel)
         return self._pipeline.segment(study, boxes, points, threshold=threshold, progress=progress, cancel=cancel)
 
-    def _walls(self, result: Result, progress: Progress, cancel: CancelToken | None) -> tuple[Walls, str]:
+    def _walls(self, study: Study, progress: Progress, cancel: CancelToken | None) -> tuple[Walls, str]:
         """The model's own wall with proposed insertion points, and why there is none; empty if there is one."""
-        study = result.study
         try:
             ventricle = self._pipeline.ventricle(study, progress=progress, cancel=cancel)
         except (ModelError, Cancelled) as error:
@@ -278,6 +278,7 @@ class StudyWork:
             source={} if read.study is None else read.study.source,
             files={name: (folder / name).stat().st_size for name in sorted(names)},
             results=to_json(results or {}),
+            signal_to_noise=None if results is None or read.study is None else signal_to_noise(read.study),
         )
         write_study_record(folder, record)
         return record
@@ -309,7 +310,10 @@ class StudyWork:
         elif self.job.boxes is not None or self.job.points is not None:
             return None  # which prompts belong to it is known by its content
         points = case.points() if case is not None else []
-        if record.basis != Basis(image, to_json(self._settings(case, points)), self._checksums(), NUMBERS_VERSION):
+        settings = to_json(self._settings(case, points))
+        if record.basis.settings.get("report"):
+            settings["report"] = True  # more than was asked for is as good
+        if record.basis != Basis(image, settings, self._checksums(), NUMBERS_VERSION):
             return None
         if read is not None:
             write_study_record(folder, replace(record, input_sha256=input_sha256, place_sha256=place_of(item.path)))
@@ -329,6 +333,8 @@ class StudyWork:
         job, asked = self.job, {}
         if case is not None and job.boxes is not None:
             asked["boxes_sha256"] = sha256_of(case.prompt_file(job.boxes, "boxes.json"))
+        if job.report:
+            asked["report"] = True
         if points:
             asked["points_sha256"] = hashlib.sha256(repr(list(points)).encode()).hexdigest()
         settings = {

@@ -1,14 +1,15 @@
 """The summary of a cohort as a page: how the studies ended, how the numbers are distributed, which studies are strange, and why.
 
 Outliers of the mass are told by the modified z-score of Iglewicz and Hoaglin (How to detect and handle outliers, ASQC 1993):
-0.6745 times the distance from the median over the median absolute deviation, here of the roots of the masses, which are skewed.
+0.6745 times the distance from the median over the median absolute deviation, here of the roots of the masses, which are skewed;
+likewise the distance from the reference methods' median mass, and the logarithm of the signal-to-noise ratio.
 """
 
 from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _MEASURES = {
     "scar_mass_g": "scar, g",
     "slices": "slices",
     "slice_distance_mm": "between slices, mm",
+    "signal_to_noise": "signal to noise of the image",
     "seconds": "seconds a study",
 }
 
@@ -54,15 +56,22 @@ def strangest(rows: Sequence[Mapping[str, Any]]) -> list[Strange]:
     Args:
         rows: as of :func:`~MyoScarSegLib.batch.table.cohort_rows`.
     """
-    masses = {row["case"]: row["scar_mass_g"] for row in rows if row["scar_mass_g"] is not None}
-    scores = dict(zip(masses, _modified_z(np.sqrt(list(masses.values()))), strict=True)) if masses else {}
+    masses = _scores(rows, lambda row: None if row["scar_mass_g"] is None else np.sqrt(row["scar_mass_g"]))
+    differences = _scores(rows, _from_references)
+    qualities = _scores(rows, lambda row: np.log(row["signal_to_noise"]) if row["signal_to_noise"] else None)
     found = []
     for row in rows:
         reasons: list[tuple[float, str]] = []
-        z = float(scores.get(row["case"], 0.0))
+        z = masses.get(row["case"], 0.0)
         if abs(z) > _OUTLYING:
             what = "more" if z > 0 else "less"
             reasons.append((min(abs(z), 20.0), f"{row['scar_mass_g']:.1f} g, much {what} than the others"))
+        apart = abs(differences.get(row["case"], 0.0))
+        if apart > _OUTLYING:
+            words = f"{row['scar_mass_g']:.1f} g, and {row['reference_mass_g']:.1f} g by {row['reference_methods']} other methods"
+            reasons.append((min(apart, 20.0), f"{words} (median)"))
+        if qualities.get(row["case"], 0.0) < -_OUTLYING:
+            reasons.append((4.0, f"image much noisier than the others (signal to noise {row['signal_to_noise']:.0f})"))
         if row["likely_wrong"]:
             reasons.append((5.0, "the model says that its mask is likely to be wrong"))
         if row["faint_places"]:
@@ -99,6 +108,19 @@ def write_summary(cohort: Cohort) -> Path:
     page = f"<!doctype html><meta charset='utf-8'><title>Cohort</title><style>{_STYLE}</style>{''.join(parts)}\n"
     write_bytes(cohort.out / SUMMARY, page.encode())
     return cohort.out / SUMMARY
+
+
+def _from_references(row: Mapping[str, Any]) -> float | None:
+    """How far the roots of both masses are apart."""
+    if row["scar_mass_g"] is None or row["reference_mass_g"] is None:
+        return None
+    return float(np.sqrt(row["scar_mass_g"]) - np.sqrt(row["reference_mass_g"]))
+
+
+def _scores(rows: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float | None]) -> dict[str, float]:
+    """The modified z-score of each study that has the value."""
+    values = {row["case"]: found for row in rows if (found := value(row)) is not None}
+    return dict(zip(values, _modified_z(np.array(list(values.values()))).tolist(), strict=True)) if values else {}
 
 
 def _modified_z(values: np.ndarray) -> np.ndarray:

@@ -1,20 +1,23 @@
-"""The table over a cohort's records: SQLite as an index to be asked, CSV and Parquet on demand. Each can be made anew."""
+"""The table over a cohort's records, on demand: CSV, Parquet, SQLite. Each can be made anew."""
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.reviews import read_reviews
 from MyoScarSegLib.batch.study_record import StudyRecord
 from MyoScarSegLib.errors import MyoScarSegError, OutputError
 from MyoScarSegLib.outputs.case_files import write_table
-from MyoScarSegLib.utils.files import atomic_path, cache_folder
+from MyoScarSegLib.outputs.measurement_files import MEASUREMENTS
+from MyoScarSegLib.utils.files import atomic_path, read_json, write_bytes
 
 COLUMNS: Mapping[str, str] = {
     "case": "TEXT",
@@ -43,6 +46,9 @@ COLUMNS: Mapping[str, str] = {
     "image_sha256": "TEXT",
     "content_sha256": "TEXT",
     "place_sha256": "TEXT",
+    "signal_to_noise": "REAL",
+    "reference_mass_g": "REAL",
+    "reference_methods": "INTEGER",
 }
 """Names of the columns and their types; a column keeps its meaning, new ones come last."""
 _TABLE = "cohort"
@@ -60,41 +66,26 @@ def _row(cohort: Cohort, record: StudyRecord) -> dict[str, Any]:
     reviews = read_reviews(cohort.out / record.case)
     row = {name: results.get(name) for name in COLUMNS}
     row |= {name: getattr(record, name) for name in ("case", "state", "message", "cause", "seconds", "program")}
-    row |= {name: getattr(record, name) for name in ("content_sha256", "place_sha256")}
+    row |= {name: getattr(record, name) for name in ("content_sha256", "place_sha256", "signal_to_noise")}
     row |= {name: provenance.get(name) for name in ("detector", "segmenter")}
     row["image_sha256"] = record.basis.image_sha256
     row["reviewed"] = " ".join(f"{review.reader}:{review.verdict}" for review in reviews) or None
     row["review_mass_g"] = next((review.mass_g for review in reviews if review.mass_g is not None), None)
     if results:
         row["slices"], row["slices_with_scar"] = len(slices), sum(one["scar_pixels"] > 0 for one in slices)
+        row["reference_mass_g"], row["reference_methods"] = _reference_mass(cohort.out / record.case)
         row["faint_places"] = sum(note.count("faint place") for note in results.get("notes", ()))
     return row
 
 
-def index_file(cohort: Cohort) -> Path:
-    """Where the index is: on a local disk, in the program's cache, since SQLite's locks do not hold on network folders."""
-    name = hashlib.sha256(str(cohort.out.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-    return cache_folder() / "cohorts" / f"{name}.sqlite"
-
-
-def write_index(cohort: Cohort, file: Path | None = None) -> Path:
-    """Make the SQLite index anew from the records; an earlier one is replaced when the new one is whole. Returns its path.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    file = file or index_file(cohort)
-    names = list(COLUMNS)
-    columns = ", ".join(f'"{name}" {kind}' + (" PRIMARY KEY" if name == "case" else "") for name, kind in COLUMNS.items())
-    rows = [tuple(row[name] for name in names) for row in cohort_rows(cohort)]
-    with atomic_path(file) as temporary:
-        try:
-            with closing(sqlite3.connect(temporary)) as base, base:
-                base.execute(f"CREATE TABLE {_TABLE} ({columns})")
-                base.executemany(f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * len(names))})", rows)  # noqa: S608 (our own names)
-        except sqlite3.Error as error:
-            raise OutputError(f"Cannot write {file}: {error}. Free some space, or set MYOSCARSEG_CACHE.") from error
-    return file
+def _reference_mass(folder: Path) -> tuple[float | None, int | None]:
+    """The median mass of the reference methods of a case's report, and how many had an answer; None without a report."""
+    try:
+        methods = read_json(folder / MEASUREMENTS, OutputError)["methods"]
+        masses = [float(one["mass_g"]) for one in methods if one["mass_g"] is not None]
+    except (OutputError, KeyError, TypeError, ValueError):
+        return None, None
+    return (float(np.median(masses)), len(masses)) if masses else (None, None)
 
 
 def write_cohort_table(cohort: Cohort, kind: str) -> Path:
@@ -106,13 +97,27 @@ def write_cohort_table(cohort: Cohort, kind: str) -> Path:
     """
     file = cohort.out / f"cohort.{kind}"
     if kind == "sqlite":
-        return write_index(cohort, file)
-    rows = cohort_rows(cohort)
-    if kind == "csv":
-        write_table(file, COLUMNS, rows)
+        write_bytes(file, _sqlite(cohort_rows(cohort)))
+    elif kind == "csv":
+        write_table(file, COLUMNS, cohort_rows(cohort))
     else:
-        _write_parquet(file, rows)
+        _write_parquet(file, cohort_rows(cohort))
     return file
+
+
+def _sqlite(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A database with the one table. It is made on a local disk, since SQLite's locks do not hold on network folders."""
+    columns = ", ".join(f'"{name}" {kind}' + (" PRIMARY KEY" if name == "case" else "") for name, kind in COLUMNS.items())
+    values = [tuple(row[name] for name in COLUMNS) for row in rows]
+    try:
+        with tempfile.TemporaryDirectory(prefix="myoscarseg-table-") as folder:
+            file = Path(folder, "cohort.sqlite")
+            with closing(sqlite3.connect(file)) as base, base:
+                base.execute(f"CREATE TABLE {_TABLE} ({columns})")
+                base.executemany(f"INSERT INTO {_TABLE} VALUES ({', '.join('?' * len(COLUMNS))})", values)  # noqa: S608 (our own names)
+            return file.read_bytes()
+    except (sqlite3.Error, OSError) as error:
+        raise OutputError(f"Cannot make the table: {error}. Free some space, or set TMPDIR to a disk that has some.") from error
 
 
 def _write_parquet(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -39,7 +39,11 @@ def add_parser(subparsers: Any) -> None:
         parser.add_argument(f"--tls-{what}", type=Path, metavar="FILE", help=f"PEM file for the scheduler: {what}")
     parser.add_argument("--threads", type=positive_number, metavar="N", help="of each worker (cores / workers)")
     parser.add_argument("--table", choices=("csv", "parquet", "sqlite"), help="write OUT/cohort.KIND, a row a study")
-    parser.add_argument("--report", action="store_true", help="write OUT/cohort.html: distributions, and the strangest studies")
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="a report of each study, as `segment --report` writes it, and OUT/cohort.html over all",
+    )
     parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
     parser.add_argument("--segmenter", metavar="NAME|PATH", help="segmenter to use (default: the one of `models list`)")
     parser.add_argument("--confidence", type=probability, help="least confidence of a proposed box (default: the models' own)")
@@ -72,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
             sys.stderr.write(f"Table: {write_cohort_table(cohort, args.table)}\n")
         if args.report:
             from MyoScarSegLib.batch.summary import write_summary
+            from MyoScarSegLib.outputs.measurement_files import write_burden_tables
 
+            write_burden_tables(cohort.out)
             sys.stderr.write(f"Summary: {write_summary(cohort)}\n")
     return int(any(outcome.status in ("failed", "incomplete", "cancelled") for outcome in outcomes))
 
@@ -102,6 +108,7 @@ def _job(args: argparse.Namespace) -> Job:
         formats=args.format,
         spacing_mm=args.spacing,
         overwrite=args.overwrite,
+        report=args.report,
         resume=args.resume,
     )
 

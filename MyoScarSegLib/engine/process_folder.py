@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.batch.finding import study_inputs
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.result import DEFAULT_THRESHOLD
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve
 from MyoScarSegLib.utils.progress import CancelToken, Progress
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.batch.job import Job, Outcome
 
 __all__ = ["folder_task", "study_inputs"]
 
@@ -19,7 +25,14 @@ CANCEL_S = 60.0
 
 
 def folder_task(
-    inputs: Iterable[Path], out: Path, settings: EngineSettings, *, threshold: float = DEFAULT_THRESHOLD, growth_mm: float = 0.0
+    inputs: Iterable[Path],
+    out: Path,
+    settings: EngineSettings,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    growth_mm: float = 0.0,
+    workers: int = 1,
+    resume: bool = False,
 ) -> BackgroundTask:
     """A task that segments every input; it is not started yet.
 
@@ -29,6 +42,8 @@ def folder_task(
         settings: of the networks.
         threshold: probability from which on a pixel counts as scar.
         growth_mm: by which masks are grown, or below 0 shrunk, in the slice.
+        workers: processes on this computer; more than one need Dask.
+        resume: keep a record of each study, and run only what has none or has changed since.
 
     Returns:
         The task. Its result is a list with ``{"case", "status", "message"}`` of each study's
@@ -39,21 +54,47 @@ def folder_task(
         "out": str(out),
         "threshold": threshold,
         "growth_mm": growth_mm,
+        "workers": workers,
+        "resume": resume,
         "settings": settings.to_json(),
     }
     return BackgroundTask("MyoScarSegLib.engine.process_folder", job, "folder", cancel_s=CANCEL_S)
 
 
 def _segment_folder(job: dict[str, Any], progress: Progress, cancel: CancelToken) -> list[dict[str, str]]:
+    from MyoScarSegLib.batch.cohort import Cohort
     from MyoScarSegLib.batch.runner import Job, segment_all
 
-    outcomes = segment_all(
-        Job([Path(path) for path in job["inputs"]], Path(job["out"]), threshold=job["threshold"], growth_mm=job["growth_mm"]),
-        EngineSettings.from_json(job["settings"]).pipeline(),
-        progress=progress,
-        cancel=cancel,
-    )
+    settings = EngineSettings.from_json(job["settings"])
+    inputs, out = [Path(path) for path in job["inputs"]], Path(job["out"])
+    resume = job["resume"]
+    todo = Job(inputs, out, threshold=job["threshold"], growth_mm=job["growth_mm"], cohort=resume, resume=resume)
+    with Cohort(out).alone() if resume else nullcontext():
+        if job["workers"] == 1:
+            outcomes = segment_all(todo, settings.pipeline(), progress=progress, cancel=cancel)
+        else:
+            outcomes = _by_workers(todo, settings, job["workers"], progress, cancel)
     return [{"case": o.case, "status": o.status, "message": o.message} for o in outcomes]
+
+
+def _by_workers(job: Job, settings: EngineSettings, workers: int, progress: Progress, cancel: CancelToken) -> list[Outcome]:
+    from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
+    from MyoScarSegLib.batch.networks_choice import NetworksChoice
+
+    networks = NetworksChoice(
+        detector=settings.detector,
+        segmenter=settings.segmenter,
+        device=settings.device,
+        confidence=settings.confidence,
+        trust=settings.trust,
+        threads=settings.threads or max(1, (os.cpu_count() or 1) // workers),
+    )
+    number = itertools.count(1)
+
+    def ended(outcome: Outcome) -> None:
+        progress(next(number), len(job.inputs), f"{outcome.case}: {outcome.status}")
+
+    return segment_on_cluster(job, networks, ClusterChoice(workers), cancel=cancel, ended=ended)
 
 
 if __name__ == "__main__":

@@ -176,6 +176,8 @@ class Console:
         progress: Callable[[int, int, str], None] | None = None,
         threshold: float | None = None,
         growthMm: float | None = None,
+        workers: int = 1,
+        resume: bool = False,
     ) -> list[dict[str, str]]:
         """Segment every study in a folder, in a process of its own; nothing comes into the scene.
 
@@ -185,6 +187,8 @@ class Console:
             progress: called as ``progress(done, total, message)``.
             threshold: probability from which on a pixel counts as scar; that of the study in the panel if None.
             growthMm: by which masks are grown, or below 0 shrunk, in the slice; that of the study in the panel if None.
+            workers: processes on this computer; more than one need the package ``distributed`` in Slicer's Python.
+            resume: keep a record of each study in ``outputDir``, and segment only what has none there or has changed since.
 
         Returns:
             ``{"case", "status", "message"}`` per study; a failure of one costs the others nothing. After a cancel the later ones
@@ -197,6 +201,8 @@ class Console:
 
         if self._folder_run is not None:
             raise MyoScarSegError(_("Another folder is being processed. Wait for it, or cancel it."))
+        if workers < 1:
+            raise MyoScarSegError(_("workers must be 1 or more."))
         inputs = study_inputs(Path(inputDir))
         shown = StudyState() if self.workflow.session is None else self.workflow.session.state
         run = self._folder_run = folder_task(
@@ -205,6 +211,8 @@ class Console:
             self.workflow.settings,
             threshold=check_threshold(shown.threshold if threshold is None else threshold),
             growth_mm=check_growth(shown.growth_mm if growthMm is None else growthMm),
+            workers=workers,
+            resume=resume,
         )
         try:
             run.start(python=self._python, environment=self._environment, transport=self._transport)

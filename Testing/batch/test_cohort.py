@@ -92,6 +92,18 @@ def test_another_spacing_of_the_same_voxels_is_a_change(studies, tmp_path):
     assert again(studies, out) == ["study2"]
 
 
+def test_a_report_is_made_where_it_is_missing_and_kept_where_it_is_not_asked_for(studies, tmp_path, monkeypatch):
+    from MyoScarSegLib.outputs.case_walls import Walls
+
+    reports = []
+    monkeypatch.setattr(study_work.StudyWork, "_walls", lambda *_: (Walls(), ""))
+    monkeypatch.setattr(study_work, "write_report", lambda folder, _report: reports.append(folder.name))
+    out = tmp_path / "out"
+    assert again(studies, out) == ALL and reports == []
+    assert again(studies, out, report=True) == ALL == sorted(reports)
+    assert again(studies, out) == [] == again(studies, out, report=True)
+
+
 def test_a_program_with_other_numbers_runs_all_again(studies, tmp_path, monkeypatch):
     run(studies, tmp_path / "out")
     monkeypatch.setattr(study_work, "NUMBERS_VERSION", study_work.NUMBERS_VERSION + 1)

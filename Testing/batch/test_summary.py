@@ -18,7 +18,11 @@ def row(case: str, mass_g: float | None, **more) -> dict:
 
 
 def usual() -> list[dict]:
-    return [row(f"P{n}", mass_g) for n, mass_g in enumerate(np.random.default_rng(0).normal(20, 4, 40))]
+    masses = np.random.default_rng(0).normal(20, 4, 40)
+    return [
+        row(f"P{n}", mass_g, reference_mass_g=1.1 * mass_g, reference_methods=9, signal_to_noise=30.0 + n % 5)
+        for n, mass_g in enumerate(masses)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,8 @@ def usual() -> list[dict]:
         ({"mass_g": 20.0, "likely_wrong": True}, "likely to be wrong"),
         ({"mass_g": 20.0, "faint_places": 2}, "faint"),
         ({"mass_g": 20.0, "state": "incomplete", "message": "Slice 3"}, "Slice 3"),
+        ({"mass_g": 20.0, "reference_mass_g": 80.0, "reference_methods": 9}, "80.0 g by 9 other"),
+        ({"mass_g": 20.0, "signal_to_noise": 4.0}, "noisier"),
         ({"mass_g": 20.0, "scar_mass_low_g": 2.0, "scar_mass_high_g": 50.0}, "uncertain"),
     ],
 )

@@ -11,7 +11,7 @@ from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.reviews import write_review
 from MyoScarSegLib.batch.runner import segment_all
-from MyoScarSegLib.batch.table import COLUMNS, cohort_rows, index_file, write_cohort_table, write_index
+from MyoScarSegLib.batch.table import COLUMNS, cohort_rows, write_cohort_table
 from MyoScarSegLib.errors import MyoScarSegError
 from Testing.support.command import table
 from Testing.support.quick_pipeline import Quick, small_study
@@ -27,7 +27,8 @@ def cohort(tmp_path, monkeypatch) -> Cohort:
 
 
 def test_csv_sqlite_and_parquet_say_the_same(cohort):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     wanted = [(row["case"], row["state"], row["scar_pixels"], row["scar_mass_g"]) for row in cohort_rows(cohort)]
     assert [row[:2] for row in wanted] == [("bad", "failed"), ("P2", "done"), ("P10", "done")] and wanted[1][3] > 0
     rows = table(write_cohort_table(cohort, "csv"))
@@ -39,11 +40,9 @@ def test_csv_sqlite_and_parquet_say_the_same(cohort):
     assert [tuple(r[name] for name in ("case", "state", "scar_pixels", "scar_mass_g")) for r in read] == wanted
 
 
-def test_the_index_is_made_anew_from_the_records_alone(cohort):
-    file = write_index(cohort)
-    assert file == index_file(cohort) and not file.is_relative_to(cohort.out)
-    file.write_bytes(b"damaged")
-    with sqlite3.connect(write_index(cohort)) as base:
+def test_a_table_is_made_anew_from_the_records_alone(cohort):
+    write_cohort_table(cohort, "sqlite").write_bytes(b"damaged")
+    with sqlite3.connect(write_cohort_table(cohort, "sqlite")) as base:
         assert base.execute("SELECT count(*) FROM cohort WHERE state = 'done'").fetchone() == (2,)
 
 

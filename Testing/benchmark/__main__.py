@@ -27,7 +27,7 @@ from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.prompts import Box, box_of_mask
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes, write_json
-from Testing.benchmark import workflow
+from Testing.benchmark import cohort, workflow
 
 SLICES, EDITS = 10, 3
 
@@ -65,6 +65,8 @@ def main() -> int:
     if importlib.util.find_spec("slicer") is not None:
         print("measuring the workflow on a real scene ...", file=sys.stderr)  # noqa: T201
         figures["workflow"] = {model: workflow.measure(model) for model in ("litemedsam", DEFAULT_SEGMENTER)}
+    print("measuring a cohort ...", file=sys.stderr)  # noqa: T201
+    figures["cohort"] = cohort.measure()
     figures["ratios"] = _ratios(figures)
     table = _table(figures)
     write_json(args.out / "bench.json", figures)
@@ -227,7 +229,7 @@ def _table(figures: dict[str, Any]) -> str:
     engine = figures["engine"]
     small, own, vit, ratios = figures["litemedsam"], figures[DEFAULT_SEGMENTER], figures["vit_b"], figures["ratios"]
     generate = vit["encode_s"] + vit["decode_s"]
-    machine = figures["machine"]
+    machine, many = figures["machine"], figures["cohort"]
 
     def row(what: str, key: str, theirs: str, ratio: str = "") -> str:
         cells = [_readable(f[key]) for f in (small, own)]
@@ -257,6 +259,8 @@ def _table(figures: dict[str, Any]) -> str:
         f"{_readable(engine['segment_all_encoded_s'])}. From nothing running to the first slice encoded "
         f"{_readable(engine['start_to_first_slice_s'])}, to all {_readable(engine['start_to_all_slices_s'])}.",
         *(_workflow_line(model, found) for model, found in figures.get("workflow", {}).items()),
+        f"A study of {many['slices']} slices takes {many['batch_s']:.1f} s in one `batch` of {many['studies']}, "
+        f"{many['segment_each_s']:.1f} s by a `segment` for each ({many['ratio']:.1f} x).",
         f"Importing the library: {figures['import_s']:.2f} s. Whole `demo` command: {figures['memory']['demo_command_s']:.1f} s, "
         f"peak memory {figures['memory']['peak_gib']:.2f} GiB.",
         "",

@@ -93,6 +93,29 @@ def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path,
     assert run.progress.total == 3
 
 
+def test_a_folder_that_is_resumed_runs_only_what_is_new(tmp_path, tiny_segmenter, tiny_detector):
+    models = EngineSettings(tiny_detector, tiny_segmenter, device="cpu", threads=1)
+    made = []
+    for name in ("a", "b"):
+        inputs = [write_study(tmp_path / "in" / "a.nrrd"), tmp_path / "in" / f"{name}.nrrd"]
+        made += [] if inputs[1].exists() else [write_study(inputs[1], slices=2)]
+        run = folder_task(dict.fromkeys(inputs), tmp_path / "out", models, resume=True).start()
+        finish(run)
+        assert run.error == "" and {o["status"] for o in run.result} == {"done"}
+        made.append((tmp_path / "out/a/result.json").stat().st_mtime_ns)
+    assert made[0] == made[-1] and (tmp_path / "out/b/record.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_folder_is_shared_by_two_workers(tmp_path, tiny_segmenter, tiny_detector):
+    inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=2 + n) for n in range(3)]
+    models = EngineSettings(tiny_detector, tiny_segmenter, device="cpu", threads=1)
+    run = folder_task(inputs, tmp_path / "out", models, workers=2).start()
+    finish(run)
+    assert run.error == "" and [(o["case"], o["status"]) for o in run.result] == [("0", "done"), ("1", "done"), ("2", "done")]
+    assert run.progress.total == 3
+
+
 def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path, tiny_segmenter, tiny_detector):
     inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=40) for n in range(3)]
     run = begin(inputs, tmp_path / "out", tiny_detector, tiny_segmenter)
