@@ -117,6 +117,7 @@ class ReviewSession:
         """Go to the next study that waits, or to the one before."""
         if self._list is None:
             return
+        self._say()
         tried = self.wanted or self.case
         for _attempt in range(len(self.entries)):
             following = self._following(tried, back)

@@ -144,7 +144,7 @@ class SegmentTab(Tab):
         header.setSectionResizeMode(ui.boxTable.columnCount - 1, qt.QHeaderView.ResizeToContents)
         style.align_right(ui.sliceTable, range(1, ui.sliceTable.columnCount - 1))
         style.align_right(ui.segmentTable, range(2, 5))
-        for table, columns in ((ui.segmentTable, range(2, 5)), (ui.methodTable, range(1, 4))):
+        for table, columns in ((ui.segmentTable, range(2, 5)), (ui.methodTable, range(1, 4)), (ui.cohortTable, (1, 2, 4))):
             for column in columns:  # the name has the rest
                 table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         ui.methodTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)

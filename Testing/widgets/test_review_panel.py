@@ -77,6 +77,7 @@ def test_next_accept_edit_and_reject_by_mouse_and_keys(opened, cohort):
     opened.click("rejectStudyButton")
     assert column(opened, 4) == ["accepted by ann", "edited by ann", "rejected by ann"]
     assert opened.ui.rejectReasonEdit.text == "" and "No other study waits" in opened.ui.cohortLabel.text
+    assert "Say why" not in opened.ui.cohortLabel.text
     said = [read_reviews(cohort.out / case)[0] for case in ("P0", "P1", "P2")]
     assert [one.verdict for one in said] == ["accept", "edit", "reject"] and said[2].comment == "motion"
     assert said[1].mass_g > said[0].mass_g and mask_file(cohort.out / "P1", "ann").is_file()
