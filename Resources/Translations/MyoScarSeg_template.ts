@@ -1732,6 +1732,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>workers must be 1 or more.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Give a volume node: there is none.</source>
       <translation type="unfinished" />
     </message>
