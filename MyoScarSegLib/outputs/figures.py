@@ -283,7 +283,8 @@ def draw_histogram(axis: Axes, wall: np.ndarray, scar: np.ndarray, thresholds: M
         axis.vlines(value, 0, height, color=INK, lw=0.8, ls=(0, (3, 2)))
         right = value > low + 0.5 * (high - low)
         words, side = (f"{name} ", "right") if right else (f" {name}", "left")
-        axis.text(value, height, words, ha=side, va="center", fontsize=6, color=INK)
+        behind = {"boxstyle": "square,pad=0.05", "fc": PAPER, "ec": "none"}  # a name may lie over the line of another
+        axis.text(value, height, words, ha=side, va="center", fontsize=6, color=INK, bbox=behind)
     for n, (name, color) in enumerate((("scar", SCAR), ("wall without scar", WALL))):  # a legend would take longer than the rest
         axis.text(1.0, 1.02 + 0.075 * n, f"■ {name}", transform=axis.transAxes, ha="right", va="bottom", fontsize=6, color=color)
     axis.set_xlabel("intensity, as stored", fontsize=7, color=FAINT, labelpad=1)

@@ -90,7 +90,7 @@ def draw_montage(axis: Axes, study: Study, masks: Mapping[str, np.ndarray], capt
             top, left = tiles.corner(number)
             lines += [line + np.array([left, top]) for line in outline(mask[k][tiles.window])]
         axis.add_collection(LineCollection(lines, colors=[color], linewidths=[thickness]), autolim=False)
-    edge = [withStroke(linewidth=1.5, foreground="#000000")]  # fat is as white as the figures
+    edge = [withStroke(linewidth=1.1, foreground="#000000")]  # fat is as white as the figures
     for number, k in enumerate(tiles.slices):
         top, left = tiles.corner(number)
         words = f"{k}" if k not in study.bad_slices else f"{k} not used"

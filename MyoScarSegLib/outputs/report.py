@@ -303,8 +303,11 @@ class Report:
             if checksum:
                 lines.append((role.capitalize(), f"{provenance.get(role, '')}, SHA-256 {checksum[:16]}…"))
         lines.append(("Edited by hand", self.edits))
-        wall = "not segmented" if self.ventricle is None else _SOURCES.get(self.ventricle.source, self.ventricle.source)
-        lines.append(("Myocardium", f"{wall}; with scar and no-reflow in it, without papillary muscles"))
+        if self.ventricle is None:
+            lines.append(("Myocardium", "not segmented"))
+        else:
+            source = _SOURCES.get(self.ventricle.source, self.ventricle.source)
+            lines.append(("Myocardium", f"{source}; with scar and no-reflow in it, without papillary muscles"))
         if self.measurements.insertions is not None:
             lines.append(("Insertion points", _INSERTIONS[self.measurements.insertions.source]))
         lines.append(("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole"))

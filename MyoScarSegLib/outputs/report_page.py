@@ -124,7 +124,7 @@ def _tiles(figure: Figure, report: Report, cursor: _Cursor) -> None:
         _box(figure, x + (0.02 if column else 0), top - height + 0.04, width - 0.04, height - 0.05, "#f5f7f9")
         _text(figure, x + 0.07, top - 0.05, tile.name, 6, color=FAINT)
         _text(figure, x + 0.07, top - 0.155, tile.value, 10.5, weight="bold")
-        _text(figure, x + 0.07, top - 0.34, "\n".join(textwrap.wrap(tile.note, 34)[:2]), 5.6, color=FAINT, linespacing=1.15)
+        _text(figure, x + 0.07, top - 0.34, "\n".join(textwrap.wrap(tile.note, 30)[:2]), 5.6, color=FAINT, linespacing=1.15)
     cursor.down(0.05 + 2 * height)
     missing = [line for why in report.missing for line in _wrapped(why, _INNER, 6.6)]
     if missing:
@@ -137,7 +137,7 @@ def _segments(figure: Figure, report: Report, box: tuple[float, float, float, fl
     if not rows:
         return
     left, bottom, width, height = box
-    places = (0.1, 0.16, 1.13, 1.7, 2.05, 2.5, width)
+    places = (0.1, 0.16, 1.08, 1.67, 2.03, 2.52, width)
     aligned = ("right", "left", "left", "right", "right", "right", "right")
     step = (height - 0.08) / (len(rows) + 1)
     for column, (place, side) in enumerate(zip(places, aligned, strict=True)):
