@@ -18,7 +18,7 @@ from pathlib import Path
 from Testing.application.driver import HERE, REPOSITORY, missing_programs, screen
 from Testing.run_in_slicer import FAILED, NO_SLICER, PASSED, find_slicer
 
-TESTS = ("first_use.py", "reader_path.py", "ideal_path.py", "burden.py")
+TESTS = ("first_use.py", "reader_path.py", "ideal_path.py", "burden.py", "review.py")
 
 
 def main(arguments: list[str] | None = None) -> int:
