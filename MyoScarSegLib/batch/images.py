@@ -27,10 +27,9 @@ def images_of(cohort: Cohort, record: StudyRecord) -> Study | None:
     """
     path = _input_of(cohort, record)
     settings = record.basis.settings
+    asked: dict[str, Any] = {n: settings[n] for n in ("series", "axis", "spacing_mm") if settings.get(n) is not None}
     try:
-        study = (
-            None if path is None else read_study(path, **{name: settings.get(name) for name in ("series", "axis", "spacing_mm")})
-        )
+        study = None if path is None else read_study(path, **asked)
     except StudyError as error:
         if (cohort.out / record.case / IMAGE).is_file():
             return None

@@ -330,7 +330,8 @@ class StudyWork:
 
     def _settings(self, case: _Case | None, points: Sequence[Point]) -> dict[str, Any]:
         """What was asked for, as the record has it."""
-        job, asked = self.job, {}
+        job = self.job
+        asked: dict[str, Any] = {}
         if case is not None and job.boxes is not None:
             asked["boxes_sha256"] = sha256_of(case.prompt_file(job.boxes, "boxes.json"))
         if job.report:

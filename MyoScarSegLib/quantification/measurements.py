@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -181,8 +181,8 @@ def measure(
         left_out = [k for k in ventricle.walls if k not in levels]
         if left_out:
             notes.append(
-                f"Slices {', '.join(map(str, left_out))} count in mass and percentage and not in segments and transmurality: "
-                "the wall does not go all round the cavity there, or they are set to no level."
+                f"{_slices_of(left_out)} in mass and percentage and not in segments and transmurality: "
+                "the wall does not go all round the cavity there, or the reader set it to no level."
             )
         found = chords(inside, ventricle, planes, frame, levels, numbered=insertions is not None)
         depth = None if found is None else transmurality_of(found, planes.extents_mm)
@@ -280,6 +280,11 @@ def _checked_levels(levels: Mapping[int, Level], ventricle: Ventricle) -> dict[i
 
 def _counts(mask: np.ndarray) -> np.ndarray:
     return np.count_nonzero(mask, axis=(1, 2))
+
+
+def _slices_of(indices: Sequence[int]) -> str:
+    """The beginning of a sentence on what counts."""
+    return f"Slice {indices[0]} counts" if len(indices) == 1 else f"Slices {', '.join(map(str, indices))} count"
 
 
 def _slices(
