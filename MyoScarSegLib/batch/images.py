@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 from MyoScarSegLib.batch.cohort import INPUTS, Cohort
 from MyoScarSegLib.batch.study_record import StudyRecord, image_sha256
