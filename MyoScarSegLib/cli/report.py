@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.study import Study
 
-SEGMENTATION_DCM, REPORT_DCM = "segmentation.dcm", "measurements.dcm"
-
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
@@ -171,28 +169,13 @@ def _patient(study: Study) -> Patient:
 
 
 def _write(args: argparse.Namespace, folder: Path, report: Report) -> None:
+    from MyoScarSegLib.outputs.report_dicom import remove_report_dicom, write_report_dicom
     from MyoScarSegLib.outputs.report_files import write_report
 
     write_report(folder, report, ("html", "pdf") if args.format == "both" else (args.format,))
     if not args.dicom:
+        remove_report_dicom(folder)
         return
-    from MyoScarSegLib.outputs.dicom_report import write_structured_report
-    from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
-    from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, SCAR, WALL
-
-    study = report.result.study
-    segments = {SCAR: report.scar}
-    if report.no_reflow is not None and report.no_reflow.any():
-        segments[MVO] = report.no_reflow
-    if report.ventricle is not None:
-        segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
-    provenance, pseudonym = report.result.provenance, args.pseudonym or ""
-    if not pseudonym:
+    if not args.pseudonym:
         sys.stderr.write(f"{folder.name}: the DICOM files carry the patient and exam of the source; --pseudonym replaces them.\n")
-    # What comes from a mask of elsewhere is no model's of ours.
-    drawn = tuple(segments) if report.mask_source else ()
-    segmentation = folder / SEGMENTATION_DCM
-    write_dicom_seg(segmentation, study, segments, provenance=provenance, drawn=drawn, pseudonym=pseudonym)
-    write_structured_report(
-        folder / REPORT_DCM, study, report.measurements, segmentation, provenance=provenance, pseudonym=pseudonym
-    )
+    write_report_dicom(folder, report, report.result.study, pseudonym=args.pseudonym or "")

@@ -34,6 +34,10 @@ class BurdenJob:
         levels: slice index to level, as the reader set them; None for the rules.
         patient: what the report is to print of the patient; empty for the case's name alone.
         reader_s: seconds that the reader spent.
+        images: paths of the DICOM images that the study was loaded from, for a report with DICOM files; an empty one stands for
+            images that are lost. None for a report without.
+        pseudonym: of the report, and in its DICOM files instead of the source's patient; True for the case's name, False for the
+            case's name on the report and the source's patient in DICOM.
     """
 
     result: Result
@@ -43,6 +47,8 @@ class BurdenJob:
     levels: Mapping[int, Any] | None = None
     patient: Mapping[str, str] = field(default_factory=dict)
     reader_s: float | None = None
+    images: tuple[str, ...] | None = None
+    pseudonym: str | bool = False
 
 
 def burden_message(job: BurdenJob) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -50,6 +56,7 @@ def burden_message(job: BurdenJob) -> tuple[dict[str, Any], dict[str, np.ndarray
     result, geometry = job.result, job.result.study.geometry
     fields: dict[str, Any] = {
         "case": result.study.case,
+        "file_axes": list(result.study.file_axes),
         "notes": list(result.study.notes),
         "spacing_mm": None if geometry.spacing_mm is None else [float(v) for v in geometry.spacing_mm],
         "origin_mm": [float(v) for v in geometry.origin_mm],
@@ -66,6 +73,8 @@ def burden_message(job: BurdenJob) -> tuple[dict[str, Any], dict[str, np.ndarray
         "levels": None if job.levels is None else {str(k): level for k, level in job.levels.items()},
         "patient": dict(job.patient),
         "reader_s": job.reader_s,
+        "images": None if job.images is None else list(job.images),
+        "pseudonym": job.pseudonym,
     }
     arrays = {"drawn": result.mask, **{f"p{k}": np.asarray(result.probability[k]) for k in result.scores}}
     if job.ventricle is not None:
@@ -97,8 +106,9 @@ def burden_job_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray], s
         scores = {int(k): float(score) for k, score in fields["scores"].items()}
         for k in scores:
             probability[k] = arrays[f"p{k}"]
+        i, j, k = (int(axis) for axis in fields["file_axes"])
         result = Result(
-            replace(study, case=str(fields["case"]), notes=tuple(fields["notes"]), geometry=geometry),
+            replace(study, case=str(fields["case"]), notes=tuple(fields["notes"]), geometry=geometry, file_axes=(i, j, k)),
             probability,
             float(fields["threshold"]),
             tuple(boxes_of(fields["boxes"])),
@@ -111,7 +121,7 @@ def burden_job_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray], s
         )
         masks = {name: np.array(arrays[name], dtype=bool) for name in _MASKS if name in arrays}
         ventricle = Ventricle(masks["myocardium"], masks["cavity"], fields["source"]) if "myocardium" in masks else None
-        points, levels = fields["insertions"], fields["levels"]
+        points, levels, images = fields["insertions"], fields["levels"], fields["images"]
         return BurdenJob(
             result,
             ventricle,
@@ -120,6 +130,8 @@ def burden_job_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray], s
             None if levels is None else {int(k): level for k, level in levels.items()},
             texts(fields["patient"]),
             fields["reader_s"],
+            None if images is None else tuple(str(path) for path in images),
+            fields["pseudonym"],
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, MyoScarSegError) as error:
         raise ProtocolError(f"A job of scar burden cannot be read: {error}.") from error

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob
+from MyoScarSegLib.errors import MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.study.names import case_name
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.outputs.report import Report
 
 PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (5.4, 4.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
 """Width and height of the pictures in a panel, which is narrow: their letters have a size of their own."""
@@ -56,27 +62,64 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
 def write_report_of(job: BurdenJob, folder: Path) -> Path:
     """Write the report of a study into a folder of its own, and the tables over all reports beside it.
 
+    The folder is the one that belongs to the study's image, see :class:`~MyoScarSegLib.outputs.case_folders.CaseFolders`: two
+    studies of one name have two.
+
     Returns:
         The study's folder.
 
     Raises:
         StudyError: the masks do not fit the study.
-        OutputError: the folder cannot be written, or the disk is full.
+        OutputError: the folder cannot be written, or the disk is full; or the DICOM files that were asked for cannot be written,
+            and everything else is.
     """
+    from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
     from MyoScarSegLib.outputs.measurement_files import write_burden_tables
     from MyoScarSegLib.outputs.report import Patient, make_report
+    from MyoScarSegLib.outputs.report_dicom import remove_report_dicom
     from MyoScarSegLib.outputs.report_files import write_report
 
-    report = make_report(
-        job.result,
-        job.ventricle,
-        job.no_reflow,
-        insertions=job.insertions,
-        levels=job.levels,
-        reader_minutes=None if job.reader_s is None else job.reader_s / 60,
-        patient=Patient(**job.patient) if job.patient else None,
-    )
-    place = folder / case_name(Path(report.name))
-    write_report(place, report)
+    study, named = job.result.study, job.pseudonym if isinstance(job.pseudonym, str) else ""
+    problem: MyoScarSegError | None = None
+    with CaseFolders(folder).writing(case_name(Path(named or study.case)), None, content_of(study)) as place:
+        name = named or place.name
+        report = make_report(
+            job.result,
+            job.ventricle,
+            job.no_reflow,
+            insertions=job.insertions,
+            levels=job.levels,
+            name=name,
+            reader_minutes=None if job.reader_s is None else job.reader_s / 60,
+            patient=Patient(**job.patient) if job.patient else None,
+        )
+        write_report(place, report)
+        remove_report_dicom(place)
+        if job.images is not None:
+            try:
+                _write_dicom(place, report, job.images, name if job.pseudonym else "")
+            except MyoScarSegError as error:
+                problem = error
     write_burden_tables(folder)
+    if problem is not None:
+        raise OutputError(f"The report is in {place}, but without its DICOM files: {problem}") from problem
     return place
+
+
+def _write_dicom(place: Path, report: Report, images: Sequence[str], pseudonym: str) -> None:
+    from MyoScarSegLib.outputs.report_dicom import write_report_dicom
+    from MyoScarSegLib.study.dicom_sources import with_files
+
+    study = report.result.study
+    if not images:
+        raise StudyError(f"{study.case} did not come from Slicer's DICOM database.")
+    if not all(path and Path(path).is_file() for path in images):
+        raise StudyError(
+            f"Images of {study.case} are not where Slicer's DICOM database has them. Import the series there again, load it, and "
+            "take that volume."
+        )
+    try:
+        study = with_files(study, [Path(path) for path in images])
+    except StudyError as error:
+        raise StudyError(f"{error} In 3D Slicer: take the volume as it was loaded, neither moved nor resampled.") from error
+    write_report_dicom(place, report, study, pseudonym=pseudonym)

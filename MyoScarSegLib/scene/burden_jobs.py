@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob
+from MyoScarSegLib.scene.dicom_database import image_files
 from MyoScarSegLib.scene.exam import exam_of
 from MyoScarSegLib.scene.study_numbers import insertion_points
 
@@ -12,12 +13,16 @@ if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
 
 
-def burden_job(session: StudySession, *, with_name: bool = False) -> BurdenJob:
+def burden_job(
+    session: StudySession, *, with_name: bool = False, dicom: bool = False, pseudonym: str | bool = False
+) -> BurdenJob:
     """The study as it is.
 
     Args:
         session: of the study.
         with_name: whether what the scene says of the patient goes along.
+        dicom: whether the paths of the volume's DICOM images go along, for a report with DICOM files.
+        pseudonym: as of :class:`~MyoScarSegLib.engine.burden_messages.BurdenJob`.
     """
     state, shape = session.state, session.geometry.shape
     patient = {}
@@ -32,4 +37,6 @@ def burden_job(session: StudySession, *, with_name: bool = False) -> BurdenJob:
         session.numbers.levels(state),
         patient,
         session.nodes.reader.seconds,
+        image_files(session.volume_node) if dicom else None,
+        pseudonym,
     )

@@ -153,12 +153,14 @@ class EngineRequests:
         """
         return self._begin("propose_wall", self._ask_for_wall)
 
-    def report(self, folder: Path, *, with_name: bool = False) -> Task:
+    def report(self, folder: Path, *, with_name: bool = False, dicom: bool = False, pseudonym: str | bool = False) -> Task:
         """Write the report of the study's scar burden into a folder. Result: the study's own folder in it, a text.
 
         ``with_name`` prints patient and dates, as the scene says them; without it the report has the case's name alone.
+        ``dicom`` adds a DICOM segmentation and a structured report, which carry the patient of the source images, or the
+        ``pseudonym`` (True for the case's name). Where these cannot be written, the rest is, and the error says so.
         """
-        return self._begin("report", lambda action: self._ask_for_report(action, folder, with_name))
+        return self._begin("report", lambda action: self._ask_for_report(action, folder, with_name, dicom, pseudonym))
 
     def cancel(self) -> None:
         """Cancel the running action; nothing of it comes into the scene. It ends at once, the engine's work within a second."""
@@ -218,12 +220,13 @@ class EngineRequests:
     def _ask_for_wall(self, action: Task, kept: Sequence[int] = ()) -> None:
         self._send(self.engine.ventricle(self.session.study), lambda request: self._on_wall(action, request, kept))
 
-    def _ask_for_report(self, action: Task, folder: Path, with_name: bool) -> None:
+    def _ask_for_report(self, action: Task, folder: Path, with_name: bool, dicom: bool, pseudonym: str | bool) -> None:
         def on_report(request: Any) -> None:
             if self._answers(action, request):
                 self._end(action, result=request.result)
 
-        self._send(self.engine.report(burden_job(self.session, with_name=with_name), folder), on_report)
+        job = burden_job(self.session, with_name=with_name, dicom=dicom, pseudonym=pseudonym)
+        self._send(self.engine.report(job, folder), on_report)
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)

@@ -12,6 +12,7 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.scene.dicom_database import database, instance_uids
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear, place_slices
 from MyoScarSegLib.study.series_words import words_of
@@ -219,12 +220,11 @@ def _as_acquired(node: Any, even: Geometry, slices: int) -> Geometry:
 
     Only for the volume as Slicer's DICOM import leaves it, whose files are in Slicer's database; else as it is.
     """
-    database = getattr(slicer, "dicomDatabase", None)
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    if database is None or len(uids) != slices or slices < 3 or node.GetParentTransformNode() is not None:
+    known, uids = database(), instance_uids(node)
+    if known is None or len(uids) != slices or slices < 3 or node.GetParentTransformNode() is not None:
         return even
     try:
-        places = [[float(v) for v in database.instanceValue(uid, "0020,0032").split("\\")] for uid in uids]
+        places = [[float(v) for v in known.instanceValue(uid, "0020,0032").split("\\")] for uid in uids]
     except (ValueError, AttributeError):
         return even
     if any(len(place) != 3 for place in places):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import check_threshold
 from MyoScarSegLib.scene.export import export_scene
@@ -21,6 +21,7 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.utils.task import Task
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
 
@@ -131,7 +132,14 @@ class Console:
         session.refresh()
         return session.measurements
 
-    def report(self, volumeNode: Any, folder: str | Path, withPatientName: bool = False) -> Path:
+    def report(
+        self,
+        volumeNode: Any,
+        folder: str | Path,
+        withPatientName: bool = False,
+        dicom: bool = False,
+        pseudonym: str | bool = False,
+    ) -> Path:
         """Write the report of a volume's study: ``report.html``, ``report.pdf`` and ``measurements.json`` in a folder of its own,
         and the tables over all reports of ``folder`` beside it.
 
@@ -139,16 +147,25 @@ class Console:
             volumeNode: scalar volume of an LGE short-axis stack, segmented.
             folder: made if it is not there.
             withPatientName: print name, ID and dates, as the scene says them; the case's name alone if not.
+            dicom: write ``segmentation.dcm`` and ``report.dcm``, too, for a volume from Slicer's DICOM database. They carry the
+                patient's name and ID of the source, so that they can be archived.
+            pseudonym: names the report instead of the case, and replaces the patient in the DICOM files: letters, digits, ``_``,
+                ``-`` and ``.``; True for the case's name.
 
         Returns:
             The study's folder.
 
         Raises:
-            MyoScarSegError: there is nothing to report yet.
-            OutputError: the folder cannot be written.
+            MyoScarSegError: there is nothing to report yet, or the pseudonym is none.
+            OutputError: the folder cannot be written; or the DICOM files cannot, and the rest of the report is written.
         """
+        if pseudonym and withPatientName:
+            raise SceneError(_("A report has the patient's name or a pseudonym, not both."))
+        if isinstance(pseudonym, str) and pseudonym and case_name(Path(pseudonym)) != pseudonym:
+            sentence = _("The pseudonym {name} must be letters, digits, '_', '-' and '.'.")
+            raise SceneError(sentence.format(name=repr(pseudonym)))
         session = self._select(volumeNode)
-        task = session.requests.report(Path(folder), with_name=withPatientName)
+        task = session.requests.report(Path(folder), with_name=withPatientName, dicom=dicom, pseudonym=pseudonym)
         self._wait(task, None)
         return Path(str(task.result))
 

@@ -9,6 +9,7 @@ import qt
 import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.scene.dicom_database import database, instance_uids
 from MyoScarSegLib.scene.exam import exam_of
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_state import NO_LEVEL
@@ -41,6 +42,8 @@ class BurdenSection(SegmentSection):
         ui.takeCurvesButton.connect("clicked()", lambda: self.workflow.attempt(take_curves))
         ui.levelCombo.connect("activated(int)", self._level_chosen)
         ui.reportButton.connect("clicked()", self.ask_and_report)
+        ui.dicomCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
+        ui.patientNameCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
         ui.burdenTable.horizontalHeader().setVisible(False)
         ui.burdenTable.setWordWrap(True)
 
@@ -58,11 +61,19 @@ class BurdenSection(SegmentSection):
 
     def ask_and_report(self) -> None:
         """Ask for a folder, and have the report written there."""
-        folder = self.ask_for_folder(_("Folder for the report"), "reportFolder")
+        ui = self.ui
+        dicom = bool(ui.dicomCheckBox.enabled and ui.dicomCheckBox.checked)
+        pseudonym = bool(ui.pseudonymCheckBox.enabled and ui.pseudonymCheckBox.checked)
+        title = _("Folder for the report")
+        if dicom:
+            title = _("Folder for the report. Its DICOM files carry the name and ID of the patient, so that they can be archived")
+        if pseudonym:
+            title = _("Folder for the report. Its DICOM files carry the case name instead of the patient")
+        folder = self.ask_for_folder(title, "reportFolder")
         if folder is None:
             return
-        with_name = bool(self.ui.patientNameCheckBox.checked)
-        task = self.workflow.attempt(lambda session: session.requests.report(folder, with_name=with_name))
+        asked = {"with_name": bool(ui.patientNameCheckBox.checked), "dicom": dicom, "pseudonym": pseudonym}
+        task = self.workflow.attempt(lambda session: session.requests.report(folder, **asked))
         if task is not None:
             task.on_done(lambda *_: self._reported(task))
 
@@ -81,6 +92,7 @@ class BurdenSection(SegmentSection):
         ui, session = self.ui, self.session
         self.allow(ui.proposeWallButton, "propose_wall")
         self.allow(ui.reportButton, "report")
+        self._allow_dicom()
         for widget in (ui.takeWallButton, ui.takeCurvesButton, ui.wallSelector):
             widget.enabled = session is not None
         if changes & (_NUMBERS | {Change.SLICE}):
@@ -91,6 +103,18 @@ class BurdenSection(SegmentSection):
             ui.examLabel.visible = bool(ui.examLabel.text)
         if changes & _NUMBERS:
             self._show_numbers()
+
+    def _allow_dicom(self) -> None:
+        ui, session = self.ui, self.session
+        why = ""
+        if session is not None and (database() is None or not instance_uids(session.volume_node)):
+            why = _("This volume did not come from Slicer's DICOM database.")
+        self.allow(ui.dicomCheckBox, "dicom", also=why)
+        if not ui.dicomCheckBox.enabled or not ui.dicomCheckBox.checked:
+            why = why or _("It is for DICOM files; the report itself has the case name unless you ask for the patient's.")
+        elif ui.patientNameCheckBox.checked:
+            why = _("The report is to have the patient's name.")
+        self.allow(ui.pseudonymCheckBox, "dicom", also=why)
 
     def _show_numbers(self) -> None:
         ui, session = self.ui, self.session

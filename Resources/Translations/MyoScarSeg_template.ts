@@ -428,6 +428,22 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Write the segments (DICOM SEG) and the numbers (structured report) beside the report. They carry the name and ID of the patient, so that they can be archived</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>DICOM SEG and SR</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The DICOM files have the case name instead of the patient's name and ID, and no dates</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Pseudonym</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Scar burden, as the segments are now</source>
       <translation type="unfinished" />
     </message>
@@ -1727,6 +1743,14 @@
   </context>
   <context>
     <name>scene.scene_console</name>
+    <message>
+      <source>A report has the patient's name or a pseudonym, not both.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The pseudonym {name} must be letters, digits, '_', '-' and '.'.</source>
+      <translation type="unfinished" />
+    </message>
     <message>
       <source>Another folder is being processed. Wait for it, or cancel it.</source>
       <translation type="unfinished" />
@@ -3186,7 +3210,27 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Folder for the report. Its DICOM files carry the name and ID of the patient, so that they can be archived</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Folder for the report. Its DICOM files carry the case name instead of the patient</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The report is in {folder}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>This volume did not come from Slicer's DICOM database.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>It is for DICOM files; the report itself has the case name unless you ask for the patient's.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The report is to have the patient's name.</source>
       <translation type="unfinished" />
     </message>
   </context>

@@ -177,7 +177,7 @@ def test_names_come_from_dicom_on_demand_alone_and_a_pseudonym_replaces_them(com
     assert "Doe" not in header(tmp_path / "a", "exam") and "4711" not in header(tmp_path / "a", "exam")
     assert "Doe Jane" in header(tmp_path / "b", "exam") and "4711" in header(tmp_path / "b", "exam")
     assert "P-17" in header(tmp_path / "c", "P-17")
-    for name in ("segmentation.dcm", "measurements.dcm"):
+    for name in ("segmentation.dcm", "report.dcm"):
         written = pydicom.dcmread(tmp_path / "c" / "P-17" / name)
         assert written.PatientName == "P-17" and written.PatientID == "P-17"
     assert command(*base, tmp_path / "d", "--pseudonym", "../x").status == 2

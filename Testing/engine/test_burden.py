@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
+import highdicom
 import numpy as np
+import pydicom
 import pytest
 
 from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_job_of, burden_message
 from MyoScarSegLib.engine.burden_work import PANEL_INCHES, draw_picture, write_report_of
 from MyoScarSegLib.engine.messages import study_message, study_of, ventricle_message, ventricle_of
 from MyoScarSegLib.engine.protocol import FrameReader, pack
+from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.measurements import measure
 from MyoScarSegLib.result import Result
+from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from Testing.support.dicom_factory import write_series
 from Testing.support.scene_ventricle_factory import ring_wall
 
 SHAPE = (6, 40, 48)
@@ -43,6 +49,8 @@ def job() -> BurdenJob:
 
 
 def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
+    turned = replace(job.result.study, file_axes=(2, 0, 1))
+    job = replace(job, images=("a.dcm", ""), pseudonym="P-17", result=replace(job.result, study=turned))
     message = sent(*study_message("k", job.result.study))
     of_worker = study_of(message)
     came = burden_job_of(*((m := sent(*burden_message(job))).fields, m.arrays), of_worker)
@@ -52,6 +60,8 @@ def test_a_job_comes_out_as_it_went_in_on_the_workers_study(job):
         before.boxes, before.scores, before.failed_slices, before.provenance,
     )  # fmt: skip
     assert (after.study.case, after.study.notes) == ("case 7", ("a note",))
+    assert (came.images, came.pseudonym, came.result.study.file_axes) == (("a.dcm", ""), "P-17", (2, 0, 1))
+    assert burden_job_of(*((m := sent(*burden_message(BurdenJob(job.result)))).fields, m.arrays), of_worker).images is None
     assert (came.insertions, came.levels, came.patient, came.reader_s) == (
         INSERTIONS,
         {1: "base", 2: "mid"},
@@ -84,3 +94,70 @@ def test_a_report_is_written_beside_the_others_and_names_the_patient_only_where_
     assert "A^B" not in (place / "report.html").read_text()
     write_report_of(job, tmp_path)
     assert "A^B" in (place / "report.html").read_text()
+
+
+@pytest.fixture
+def job_of_dicom(job, tmp_path) -> BurdenJob:
+    """The job on images that lie as DICOM files in a folder, of which the study knows nothing itself."""
+    voxels = np.clip(job.result.study.voxels, 0, 400).astype(np.int16)
+    series = write_series(tmp_path / "series", voxels, spacing=(1.4, 1.4, 8.0), FrameOfReferenceUID="1.2.3.4.5")
+    read = read_study(series)
+    study = replace(read, case="LGE", files=())
+    images = tuple(str(file.path) for file in read.files)
+    return replace(job, result=replace(job.result, study=study), patient={}, images=images)
+
+
+def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_case_name(job_of_dicom, tmp_path):
+    place = write_report_of(job_of_dicom, tmp_path / "out")
+    masks, numbers = (pydicom.dcmread(place / name) for name in ("segmentation.dcm", "report.dcm"))
+    assert (place / "report.pdf").is_file()
+    assert {str(one.PatientName) for one in (masks, numbers)} == {"Doe^Jonathan"} and masks.PatientID == "SECRET4711"
+    assert [item.SegmentLabel for item in masks.SegmentSequence] == ["Scar", "No-reflow", "LV myocardium", "LV blood pool"]
+    assert numbers.Modality == "SR"
+    uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in job_of_dicom.images]
+    drawn = highdicom.seg.segread(place / "segmentation.dcm").get_pixels_by_source_instance(uids).astype(bool)
+    walls = job_of_dicom.ventricle
+    shown = (job_of_dicom.result.mask | job_of_dicom.no_reflow, job_of_dicom.no_reflow, walls.myocardium, walls.cavity)
+    assert np.array_equal(drawn, np.stack(shown, axis=-1))
+    assert write_report_of(replace(job_of_dicom, pseudonym=True), tmp_path / "out") == place
+    for name in ("segmentation.dcm", "report.dcm"):
+        written = pydicom.dcmread(place / name)
+        assert written.PatientName == written.PatientID == "LGE"
+        assert b"Doe" not in (place / name).read_bytes()
+    write_report_of(replace(job_of_dicom, images=None), tmp_path / "out")
+    assert not list(place.glob("*.dcm")), "they would show earlier numbers"
+
+
+def test_what_stands_in_the_way_of_dicom_files_is_said_and_the_rest_is_written(job_of_dicom, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    moved = replace(job_of_dicom.result.study.geometry, origin_mm=(0.0, 300.0, 0.0))
+    study = replace(job_of_dicom.result.study, geometry=moved)
+    for number, (why, job) in enumerate(
+        {
+            "did not come from": replace(job_of_dicom, images=()),
+            "not where Slicer's": replace(job_of_dicom, images=("", *job_of_dicom.images[1:])),
+            "are not where": replace(job_of_dicom, images=(str(tmp_path / "gone.dcm"), *job_of_dicom.images[1:])),
+            "no image lies where slice 0 is.*neither moved": replace(
+                job_of_dicom, result=replace(job_of_dicom.result, study=study)
+            ),
+        }.items()
+    ):
+        with pytest.raises(OutputError, match=f"report is in .*LGE, but without its DICOM files: .*{why}"):
+            write_report_of(job, out / str(number))
+        assert (out / str(number) / "LGE" / "report.pdf").is_file() and (out / str(number) / "burden.csv").is_file()
+        assert not list((out / str(number)).rglob("*.dcm"))
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(OutputError, match="highdicom, which is not installed"):
+        write_report_of(job_of_dicom, out / "none")
+    assert (out / "none" / "LGE" / "report.html").is_file()
+
+
+def test_two_studies_of_one_name_have_two_folders_and_each_comes_to_its_own_again(job, tmp_path):
+    study = job.result.study
+    other = replace(job, result=replace(job.result, study=replace(study, voxels=study.voxels + 1)))
+    places = [write_report_of(one, tmp_path) for one in (job, other, job, other)]
+    assert [place.name for place in places] == ["case_7", "case_7-2"] * 2
+    rows = (tmp_path / "burden.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["case", "case_7", "case_7-2"]
+    named = write_report_of(replace(other, pseudonym="P-17"), tmp_path)
+    assert "P-17" in (named / "report.html").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import SimpleITK
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from Testing.support.dicom_factory import write_series
 from Testing.support.workflow_factory import finish, paint_in_scene, pump_until, scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -59,6 +61,41 @@ def test_measurements_and_report_are_calls(console, scene, tmp_path):
     assert (place / "report.html").is_file() and (place / "measurements.json").is_file()
     with pytest.raises(MyoScarSegError, match="does not see the wall"):
         console.proposeWalls(volume)
+
+
+def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(console, scene, tmp_path, monkeypatch):
+    import pydicom
+    import slicer
+
+    from MyoScarSegLib.scene.lge_volumes import add_study
+    from MyoScarSegLib.study.reader import read_study
+
+    voxels = np.clip(make_phantom(3, settings=SMALL).study.voxels, 0, 4000).astype(np.int16)
+    direction = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    series = write_series(tmp_path / "series", voxels, spacing=(2.4, 2.4, 8.0), direction=direction, origin=(-70, 20, 9),
+                          FrameOfReferenceUID="1.2.3.4.5")  # fmt: skip
+    study = read_study(series)
+    volume = add_study(scene, study, "LGE")
+    files = {str(pydicom.dcmread(file.path).SOPInstanceUID): str(file.path) for file in study.files}
+    volume.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    database = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""), instanceValue=lambda _uid, _tag: "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    console.process(volume)
+    place = console.report(volume, tmp_path / "out", dicom=True)
+    written = pydicom.dcmread(place / "segmentation.dcm")
+    assert written.PatientName == pydicom.dcmread(place / "report.dcm").PatientName == "Doe^Jonathan"
+    scar = scar_in_scene(volume, console.workflow.session.segmentation.node)
+    assert written.pixel_array.sum() == scar.sum() > 0
+    place = console.report(volume, tmp_path / "out", dicom=True, pseudonym="P-17")
+    assert pydicom.dcmread(place / "report.dcm").PatientID == "P-17"
+    for wrong in ({"pseudonym": "../x"}, {"pseudonym": "x", "withPatientName": True}):
+        with pytest.raises(MyoScarSegError, match="pseudonym"):
+            console.report(volume, tmp_path / "out", dicom=True, **wrong)
+    files.popitem()
+    with pytest.raises(MyoScarSegError, match="not where Slicer's DICOM database has them"):
+        console.report(volume, tmp_path / "lost", dicom=True)
+    assert list((tmp_path / "lost").rglob("report.pdf"))
+    assert not console.workflow.busy
 
 
 def test_process_is_both_in_one_step(console, scene):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pydicom
 import pytest
 
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
+from Testing.support.dicom_factory import write_series
 from Testing.support.panel_kit import add_volume
 from Testing.support.scene_ventricle_factory import ring_wall
 
@@ -105,6 +109,51 @@ def test_the_report_asks_for_a_folder_and_writes_it(study, tmp_path, monkeypatch
     study.until(lambda: not study.workflow.busy, what="report")
     assert study.workflow.error == ""
     assert {"report.html", "report.pdf", "measurements.json", "burden.csv"} <= {file.name for file in tmp_path.rglob("*.*")}
+
+
+def test_dicom_files_are_a_choice_for_a_volume_from_slicers_dicom_database(study, tmp_path, monkeypatch):
+    import slicer
+
+    burden, ui, titles = study.panel.segment.burden, study.ui, []
+    assert not ui.dicomCheckBox.checked and not ui.dicomCheckBox.enabled and not ui.pseudonymCheckBox.enabled
+    assert "DICOM database" in ui.dicomCheckBox.toolTip and "name and ID of the patient" in ui.dicomCheckBox.toolTip
+    geometry = study.session.study.geometry
+    series = write_series(tmp_path / "series", np.ones(SHAPE, np.int16), spacing=geometry.spacing_mm,
+                          origin=geometry.origin_mm, direction=geometry.direction, FrameOfReferenceUID="1.2.3.4.5")  # fmt: skip
+    files = {str(pydicom.dcmread(path).SOPInstanceUID): str(path) for path in series.iterdir()}
+    database = SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""), instanceValue=lambda _uid, _tag: "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    study.session.volume_node.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    burden.refresh(frozenset())
+    assert ui.dicomCheckBox.enabled and not ui.pseudonymCheckBox.enabled
+
+    def report_into(folder):
+        monkeypatch.setattr(burden, "ask_for_folder", lambda title, _kept: titles.append(title) or folder)
+        study.click("reportButton")
+        study.until(lambda: not study.workflow.busy, what="report")
+        return {file.name: file for file in folder.rglob("*.dcm")}
+
+    assert report_into(tmp_path / "without") == {}
+    ui.dicomCheckBox.setChecked(True)
+    assert ui.pseudonymCheckBox.enabled and not ui.pseudonymCheckBox.checked
+    written = report_into(tmp_path / "with")
+    assert study.workflow.error == "" and "name and ID of the patient" in titles[-1]
+    assert set(written) == {"segmentation.dcm", "report.dcm"}
+    assert pydicom.dcmread(written["report.dcm"]).PatientID == "SECRET4711"
+    ui.patientNameCheckBox.setChecked(True)
+    assert not ui.pseudonymCheckBox.enabled
+    ui.patientNameCheckBox.setChecked(False)
+    ui.pseudonymCheckBox.setChecked(True)
+    written = report_into(tmp_path / "pseudonym")
+    assert "case name instead of the patient" in titles[-1]
+    assert pydicom.dcmread(written["segmentation.dcm"]).PatientID == written["segmentation.dcm"].parent.name
+    files.clear()
+    assert report_into(tmp_path / "lost") == {}
+    assert str(tmp_path / "lost") in study.workflow.error and "DICOM database" in study.workflow.error
+    assert list((tmp_path / "lost").rglob("report.html"))
+    study.workflow.forget_error()
+    ui.pseudonymCheckBox.setChecked(False)
+    ui.dicomCheckBox.setChecked(False)
 
 
 def test_a_disk_that_is_full_is_said(study, tmp_path, monkeypatch):

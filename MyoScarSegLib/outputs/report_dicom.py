@@ -1,0 +1,60 @@
+"""The DICOM files of a report: its masks as a segmentation, its measurements as a structured report that refers to that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.dicom_report import write_structured_report
+from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
+from MyoScarSegLib.outputs.report import Report
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, SCAR, WALL
+
+SEGMENTATION, STRUCTURED_REPORT = "segmentation.dcm", "report.dcm"
+
+
+def write_report_dicom(folder: Path, report: Report, study: Study, *, pseudonym: str = "") -> list[Path]:
+    """Write ``segmentation.dcm`` (scar, wall, blood pool, no-reflow) and ``report.dcm``.
+
+    Earlier ones are taken away first, so that what is there afterwards shows the report's numbers.
+
+    Args:
+        folder: of the report's other files.
+        report: whose masks and measurements they show.
+        study: the report's, with its ``files``.
+        pseudonym: replaces the source's patient, as of :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_seg`.
+
+    Returns:
+        The files.
+
+    Raises:
+        StudyError: the study did not come from DICOM, or its files are gone.
+        OutputError: highdicom is not installed, the headers lack what is needed, or a file cannot be written.
+    """
+    remove_report_dicom(folder)
+    segments = {SCAR: report.scar}
+    if report.no_reflow is not None and report.no_reflow.any():
+        segments[MVO] = report.no_reflow
+    if report.ventricle is not None:
+        segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
+    provenance = report.result.provenance
+    # What comes from a mask of elsewhere is no model's of ours.
+    drawn = tuple(segments) if report.mask_source else ()
+    segmentation, structured = folder / SEGMENTATION, folder / STRUCTURED_REPORT
+    write_dicom_seg(segmentation, study, segments, provenance=provenance, drawn=drawn, pseudonym=pseudonym)
+    write_structured_report(structured, study, report.measurements, segmentation, provenance=provenance, pseudonym=pseudonym)
+    return [segmentation, structured]
+
+
+def remove_report_dicom(folder: Path) -> None:
+    """Take away the DICOM files of an earlier report, which show other numbers than one that is written without them.
+
+    Raises:
+        OutputError: one cannot be taken away.
+    """
+    for name in (SEGMENTATION, STRUCTURED_REPORT):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot take away {folder / name}, which shows earlier numbers: {error.strerror}.") from error
