@@ -39,8 +39,10 @@ def write_report_dicom(folder: Path, report: Report, study: Study, *, pseudonym:
     if report.ventricle is not None:
         segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
     provenance = report.result.provenance
-    # What comes from a mask of elsewhere is no model's of ours.
-    drawn = tuple(segments) if report.mask_source else ()
+    # What comes from a mask of elsewhere is no model's of ours, nor is no-reflow, which readers draw.
+    drawn = set(segments) if report.mask_source else {MVO}
+    if report.ventricle is not None and report.ventricle.source in ("labels", "contours"):
+        drawn |= {WALL, BLOOD_POOL}
     segmentation, structured = folder / SEGMENTATION, folder / STRUCTURED_REPORT
     write_dicom_seg(segmentation, study, segments, provenance=provenance, drawn=drawn, pseudonym=pseudonym)
     write_structured_report(structured, study, report.measurements, segmentation, provenance=provenance, pseudonym=pseudonym)
