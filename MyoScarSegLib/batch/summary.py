@@ -98,7 +98,8 @@ def write_summary(cohort: Cohort) -> Path:
     rows = cohort_rows(cohort)
     counts = Counter(row["state"] for row in rows)
     parts = [
-        f"<h1>{len(rows)} studies</h1><p>{', '.join(f'{n} {html.escape(state)}' for state, n in counts.most_common())}. "
+        f"<h1>{len(rows)} {'study' if len(rows) == 1 else 'studies'}</h1>"
+        f"<p>{', '.join(f'{n} {html.escape(state)}' for state, n in counts.most_common())}. "
         "Research use only.</p>",
         *(_distribution(title, [row[name] for row in rows if row[name] is not None]) for name, title in _MEASURES.items()),
         _readers(cohort),
@@ -126,12 +127,18 @@ def _scores(rows: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any
 def _modified_z(values: np.ndarray) -> np.ndarray:
     away = values - np.median(values)
     deviation = float(np.median(np.abs(away)))
-    return np.zeros(len(values)) if deviation == 0 else 0.6745 * away / deviation
+    if deviation > 0:
+        return 0.6745 * away / deviation
+    # More than half are the same, as masses of 0 may be: the authors' way for that has the mean deviation instead.
+    deviation = 1.2533 * float(np.mean(np.abs(away)))
+    return np.zeros(len(values)) if deviation == 0 else away / deviation
 
 
 def _distribution(title: str, values: Sequence[float]) -> str:
     if not values:
         return ""
+    if min(values) == max(values):
+        return f"<h2>{title}</h2><p>{values[0]:.3g} in all ({len(values)} studies)</p>"
     counts, edges = np.histogram(values, _BINS)
     bars = "".join(
         f"<rect x='{20 * n}' y='{60 - 60 * count / counts.max():.1f}' width='18' height='{60 * count / counts.max():.1f}'>"
@@ -140,7 +147,8 @@ def _distribution(title: str, values: Sequence[float]) -> str:
     )
     low, middle, high = np.percentile(values, (25, 50, 75))
     words = f"median {middle:.3g}, quartiles {low:.3g} and {high:.3g}, from {min(values):.3g} to {max(values):.3g}"
-    return f"<h2>{title}</h2><svg width='{20 * _BINS}' height='60'>{bars}</svg><p>{words} ({len(values)} studies)</p>"
+    ends = f"<text y='74'>{edges[0]:.3g}</text><text x='{20 * _BINS}' y='74' text-anchor='end'>{edges[-1]:.3g}</text>"
+    return f"<h2>{title}</h2><svg width='{20 * _BINS}' height='78'>{bars}{ends}</svg><p>{words} ({len(values)} studies)</p>"
 
 
 def _readers(cohort: Cohort) -> str:
@@ -168,4 +176,7 @@ def _strange(cohort: Cohort, found: Sequence[Strange]) -> str:
     return f"<h2>To look at</h2>{''.join(blocks)}{rest}" if blocks else ""
 
 
-_STYLE = "body{font:15px sans-serif;max-width:70em;margin:2em auto}img{max-width:100%}rect{fill:#456}figure{margin:1em 0}"
+_STYLE = (
+    "body{font:15px sans-serif;max-width:70em;margin:2em auto}img{max-width:100%}rect{fill:#456}text{font-size:12px}"
+    "figure{margin:1em 0}"
+)

@@ -143,7 +143,7 @@ def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Calla
 
 
 class CohortProgress:
-    """A line per study on standard error, with the rate and the time left; what was done before counts for neither."""
+    """A line per study on standard error, with the rate and the time left; of what was done before, or cancelled, neither."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done, self._run = total, 0, 0
@@ -152,7 +152,7 @@ class CohortProgress:
     def __call__(self, outcome: Outcome) -> None:
         """A study ended."""
         self._done += 1
-        if outcome.before:
+        if outcome.before or outcome.status == "cancelled":
             return
         self._run += 1
         now = time.monotonic()

@@ -46,6 +46,11 @@ def test_a_usual_cohort_has_nothing_strange():
     assert strangest(usual()) == [] == strangest([]) == strangest([row("a", None)])
 
 
+def test_a_heart_with_scar_is_strange_where_most_have_none():
+    found = strangest([*(row(f"P{n}", 0.0 if n else 1.0) for n in range(30)), row("odd", 40.0)])
+    assert [one.case for one in found] == ["odd"]
+
+
 def test_the_page_has_counts_distributions_failures_and_escapes_names(tmp_path, monkeypatch):
     monkeypatch.setattr("MyoScarSegLib.outputs.case_files.write_overlay", lambda *_: None)
     inputs = [small_study(tmp_path / f"P{n}.nrrd", n) for n in range(3)] + [tmp_path / "a<b.nrrd"]
