@@ -126,8 +126,8 @@ class Shortcuts:
                 repeats=True,
             ),
             Key(
-                _("Ctrl+Right / Ctrl+Left"), _("next / previous study of the cohort that waits for a review"),
-                {"Ctrl+Right": review.next, "Ctrl+Left": review.previous},
+                _("PgDown / PgUp"), _("next / previous study of the cohort that waits for a review"),
+                {"PgDown": review.next, "PgUp": review.previous},
             ),
             Key("Shift+A", _("accept the study of the cohort, go to the next"), {"Shift+A": review.accept}),
             Key("Esc", _("leave the tool; then cancel what runs"), {"Esc": self.escape}),

@@ -652,7 +652,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Go back to the study before that waits for a review (Ctrl+Left)</source>
+      <source>Go back to the study before that waits for a review (PgUp)</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -660,7 +660,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Go to the next study that waits for a review; what you edited and did not accept stays in the scene (Ctrl+Right)</source>
+      <source>Go to the next study that waits for a review; what you edited and did not accept stays in the scene (PgDown)</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3836,7 +3836,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Ctrl+Right / Ctrl+Left</source>
+      <source>PgDown / PgUp</source>
       <translation type="unfinished" />
     </message>
     <message>

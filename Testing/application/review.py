@@ -128,8 +128,8 @@ def test_a_second_reader_begins_anew_and_finds_his_way_by_keys(slicer, cohort):
     open_as(slicer, cohort, "bob", 1)
     slicer.until(f"{SEGMENT}.cohortTable.item(0, 4).text() == ''")
     slicer.press("cohortTable")
-    slicer.key("ctrl+Right")
+    slicer.key("Next")
     in_hand(slicer, "P0")
-    slicer.key("ctrl+Right")
+    slicer.key("Next")
     in_hand(slicer, "P1")
     assert slicer.tracebacks() == ""

@@ -88,10 +88,10 @@ def test_the_next_study_is_read_ahead_and_a_study_without_edits_leaves_the_scene
     in_hand(opened, "P0")
     before = volumes(opened)
     opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
-    opened.key("Ctrl+Right")
+    opened.key("PgDown")
     assert review(opened).case == "P1", "at once"
     assert volumes(opened) == before
-    opened.key("Ctrl+Left")
+    opened.key("PgUp")
     in_hand(opened, "P0")
 
 
