@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import convolve
 
 from MyoScarSegLib.study.study import Study
 
@@ -17,6 +16,8 @@ def signal_to_noise(study: Study) -> float | None:
     magnitude of what is left of a slice when planes and edges are taken out of it. An image that was interpolated looks less
     noisy than it is, so the figure compares images of one kind. None for an image without noise.
     """
+    from scipy.ndimage import convolve
+
     ratios = []
     for k, pixels in enumerate(study.voxels):
         if k in study.bad_slices or min(pixels.shape) < 3:
