@@ -444,9 +444,11 @@ class Segmenter:
                 sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
         logits = dict(before.logits)
         for one, answer in zip(asking, self.answers.asked_for(context.expand(len(asking), -1, -1), sam), strict=True):
+            if points and points[-1] not in one.points:
+                continue
             if one.box is None or not points:
                 logits[one.box] = answer
-            elif points[-1] in one.points:
+            else:
                 clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in one.points]
                 logits[one.box] = changed_by_clicks(logits[one.box], answer, clicks)
         return _Answered(points, logits, context)

@@ -463,3 +463,37 @@ def test_sam_alone_sees_no_wall(voxels):
     study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
     with pytest.raises(ModelError, match="does not see the wall"):
         Pipeline(detector=BrightestDetector(), segmenter=alone).ventricle(study)
+
+
+def test_a_click_in_a_box_leaves_the_scar_of_clicks_beyond_all_boxes(context, image, monkeypatch):
+    beyond, inside = Point(0, 30.5, 30.5), Point(0, (READERS.x0 + READERS.x1) / 2, (READERS.y0 + READERS.y1) / 2)
+
+    def answered(self, slices, objects, *rest):
+        clicks = sum(len(one.points) for one in objects)
+        return torch.full((self.side, self.side), -3.0 if clicks > 1 else 3.0)
+
+    monkeypatch.setattr(Segmenter, "_prompted", answered)
+    monkeypatch.setattr(context, "_last", None)
+    monkeypatch.setattr(context, "answers", Answers())
+    before = context.predict(image, [READERS], [beyond]).logits > 0
+    after = context.predict(image, [READERS], [beyond, inside]).logits > 0
+    far = before.copy()
+    far[: int(READERS.y1) + 2, : int(READERS.x1) + 2] = False
+    assert far.any() and after[far].all()
+
+
+def test_a_click_on_a_detectors_box_changes_its_own_place_of_what_the_reader_saw(context, image, monkeypatch):
+    def two_places(self, slices, objects, *rest):
+        logits = torch.full((self.side, self.side), -3.0)
+        for x, y in ((14, 16), (21, 26)):
+            logits[y - Y0 - 1 : y - Y0 + 2, x - X0 - 1 : x - X0 + 2] = 3.0
+        return logits
+
+    seen = context.predict(image, [DETECTORS]).logits > 0
+    monkeypatch.setattr(Segmenter, "_prompted", two_places)
+    monkeypatch.setattr(context, "_last", None)
+    monkeypatch.setattr(context, "answers", Answers())
+    found = context.predict(image, [DETECTORS], [Point(0, 14.5, 16.5)]).logits > 0
+    assert found[15:18, 13:16].all()
+    other = np.s_[24:28, 19:23]
+    assert np.array_equal(found[other], seen[other]), "the other place was not clicked on"
