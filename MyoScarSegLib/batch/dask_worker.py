@@ -18,7 +18,7 @@ AT_ONCE = 2
 _PLUGIN = "myoscarseg-studies"
 
 
-class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]
+class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any where Dask is not installed
     """What a Dask worker keeps for a job: the networks, loaded once, and whose turn it is. Later workers get it, too."""
 
     name = _PLUGIN

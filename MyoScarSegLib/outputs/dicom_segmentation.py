@@ -39,7 +39,7 @@ _KEPT = frozenset(
     """
     SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID Modality Rows Columns
     PatientSex NumberOfFrames
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 (a list of strings is not read more easily)
 )
 _NOTE = "MyoScarSeg: patient and dates removed, UIDs kept"
 
@@ -75,7 +75,7 @@ def write_dicom_seg(
         raise ValueError("a segmentation needs masks that are shaped like the study")
     sources = Sources.of(study, pseudonym)
     positions = [
-        highdicom.PlanePositionSequence("PATIENT", [float(v) for v in image.position])
+        highdicom.PlanePositionSequence("PATIENT", _numbers(image.position))
         for image in sources.slices
         if image.position is not None
     ]
@@ -153,9 +153,9 @@ class Sources:
             )
         for image in slices:
             header = headers[image.file]
-            header.ImagePositionPatient = [float(v) for v in image.position]  # type: ignore[union-attr]
+            header.ImagePositionPatient = _numbers(image.position)
             # Of all slices that of the first: they differ, if at all, in the last decimals.
-            header.ImageOrientationPatient = [float(v) for v in first.orientation]  # type: ignore[union-attr]
+            header.ImageOrientationPatient = _numbers(first.orientation)
             header.PixelSpacing = list(first.pixel_spacing or ())
             header.SliceThickness = thickness_mm
         series = [image.series_uid for image in slices]
@@ -180,6 +180,11 @@ class Sources:
         }
         for source in items.values():
             source.ReferencedFrameNumber = self.frames[int(source.ReferencedFrameNumber) - 1]
+
+
+def _numbers(place: np.ndarray | None) -> list[float]:
+    assert place is not None  # noqa: S101 (the slices were found in the files by their places)
+    return [float(value) for value in place]
 
 
 def _header(path: Path, pseudonym: str) -> Any:
@@ -209,13 +214,12 @@ def _multi_frame(header: Any, slices: Sequence[DicomImage], thickness_mm: float)
     """The header of a multi-frame image as if it had the frames that are slices, in their order; also of the old kinds."""
     first = slices[0]
     shared = _item(
-        PlaneOrientationSequence=[_item(ImageOrientationPatient=[float(v) for v in first.orientation])],  # type: ignore[union-attr]
+        PlaneOrientationSequence=[_item(ImageOrientationPatient=_numbers(first.orientation))],
         PixelMeasuresSequence=[_item(PixelSpacing=list(first.pixel_spacing or ()), SliceThickness=thickness_mm)],
     )
     header.SharedFunctionalGroupsSequence = [shared]
     header.PerFrameFunctionalGroupsSequence = [
-        _item(PlanePositionSequence=[_item(ImagePositionPatient=[float(v) for v in image.position])])  # type: ignore[union-attr]
-        for image in slices
+        _item(PlanePositionSequence=[_item(ImagePositionPatient=_numbers(image.position))]) for image in slices
     ]
     header.NumberOfFrames = len(slices)
     return header

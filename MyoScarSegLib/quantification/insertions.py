@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
@@ -95,14 +97,21 @@ def _usual(ventricle: Ventricle, geometry: Geometry) -> tuple[Planes, Frame, lis
     return planes, frame_of_axes(ventricle, planes), slices or list(ventricle.closed)
 
 
-def _points(turned: float, source: str, ventricle: Ventricle, planes: Planes, frame: Frame, slices: list[int]) -> InsertionPoints:
+def _points(
+    turned: float,
+    source: Literal["image", "axes", "rotation"],
+    ventricle: Ventricle,
+    planes: Planes,
+    frame: Frame,
+    slices: list[int],
+) -> InsertionPoints:
     apex = towards_apex(ventricle, planes)
     k = sorted(slices, key=lambda one: apex * planes.positions_mm[one])[len(slices) // 2]
     ways = frame.directions(np.array([turned - HALF_SEPTUM_DEG, turned + HALF_SEPTUM_DEG]))
     center = center_of(ventricle, planes, k)
     radii = _epicardium_mm(ventricle, planes, k, ways)
-    anterior, inferior = (tuple(point.tolist()) for point in planes.world(k, center + radii[:, None] * ways))
-    return InsertionPoints(anterior, inferior, source)  # type: ignore[arg-type]
+    (a, b, c), (x, y, z) = planes.world(k, center + radii[:, None] * ways).tolist()
+    return InsertionPoints((a, b, c), (x, y, z), source)
 
 
 def _epicardium_mm(ventricle: Ventricle, planes: Planes, k: int, ways: np.ndarray) -> np.ndarray:
