@@ -19,7 +19,7 @@ from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.study import Geometry, Study
 
-_MASKS = ("myocardium", "cavity", "no_reflow")
+_MASKS = ("myocardium", "cavity", "no_reflow", "remote")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class BurdenJob:
             images that are lost. None for a report without.
         pseudonym: of the report, and in its DICOM files instead of the source's patient; True for the case's name, False for the
             case's name on the report and the source's patient in DICOM.
+        remote: bool ``[k, j, i]``, remote myocardium as the reader drew it; None for the proposed one.
     """
 
     result: Result
@@ -49,6 +50,7 @@ class BurdenJob:
     reader_s: float | None = None
     images: tuple[str, ...] | None = None
     pseudonym: str | bool = False
+    remote: np.ndarray | None = None
 
 
 def burden_message(job: BurdenJob) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -81,6 +83,8 @@ def burden_message(job: BurdenJob) -> tuple[dict[str, Any], dict[str, np.ndarray
         arrays |= {"myocardium": job.ventricle.myocardium, "cavity": job.ventricle.cavity}
     if job.no_reflow is not None:
         arrays["no_reflow"] = job.no_reflow
+    if job.remote is not None:
+        arrays["remote"] = job.remote
     for name in ("slice_positions_mm", "slice_origins_mm"):
         if (array := getattr(geometry, name)) is not None:
             arrays[name] = np.asarray(array, dtype=float)
@@ -132,6 +136,7 @@ def burden_job_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray], s
             fields["reader_s"],
             None if images is None else tuple(str(path) for path in images),
             fields["pseudonym"],
+            masks.get("remote"),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, MyoScarSegError) as error:
         raise ProtocolError(f"A job of scar burden cannot be read: {error}.") from error

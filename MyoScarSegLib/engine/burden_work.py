@@ -28,7 +28,7 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     Raises:
         StudyError: the masks do not fit the study.
     """
-    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, picture
+    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, drawn_thresholds, picture
     from MyoScarSegLib.quantification.measurements import measure
 
     study, scar = job.result.study, job.result.mask
@@ -43,16 +43,10 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     )
     thresholds: dict[str, float] = {}
     if name == "intensities" and job.ventricle is not None:
-        import numpy as np
-
         from MyoScarSegLib.quantification.reference import reference_masks
 
-        found = reference_masks(study.voxels, job.ventricle.myocardium, job.ventricle.cavity, scar=scar, no_reflow=job.no_reflow)
-        thresholds = {
-            method: float(np.nanmedian(found[method].thresholds))
-            for method in ("2 SD", "5 SD", "FWHM", "Otsu")
-            if method in found and found[method].mask is not None
-        }
+        wall, cavity = job.ventricle.myocardium, job.ventricle.cavity
+        thresholds = drawn_thresholds(reference_masks(study.voxels, wall, cavity, job.remote, scar=scar, no_reflow=job.no_reflow))
     shown = scar if job.no_reflow is None else scar | job.no_reflow
     width, height = PANEL_INCHES[name]
     pictured = Pictured(study, measured, shown, job.ventricle, job.no_reflow, thresholds)
@@ -89,6 +83,7 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
             job.no_reflow,
             insertions=job.insertions,
             levels=job.levels,
+            remote=job.remote,
             name=name,
             reader_minutes=None if job.reader_s is None else job.reader_s / 60,
             patient=Patient(**job.patient) if job.patient else None,

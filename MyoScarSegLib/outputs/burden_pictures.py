@@ -21,6 +21,7 @@ from MyoScarSegLib.outputs.figures import (
 )
 from MyoScarSegLib.outputs.montage import draw_montage, montage_height, outline_key
 from MyoScarSegLib.quantification.measurements import Measurements
+from MyoScarSegLib.quantification.reference import ReferenceMask
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Study
 
@@ -35,6 +36,18 @@ _LEVELS = {"base": "B", "mid": "M", "apex": "A", "tip": "T"}
 _WALLS = ((0.0, "sept."), (0.25, "inferior"), (0.5, "lateral"), (0.75, "anterior"), (1.0, "sept."))
 _TURN = ((0.0, "0°"), (0.25, "90°"), (0.5, "180°"), (0.75, "270°"), (1.0, "360°"))
 _TITLE, _KEY, _OUTLINE_KEY = 0.2, 0.26, 0.17
+
+
+_DRAWN_METHODS = ("2 SD", "5 SD", "FWHM", "FWHM from remote", "Otsu", "Mixture")
+
+
+def drawn_thresholds(references: Mapping[str, ReferenceMask]) -> dict[str, float]:
+    """The thresholds that the histogram shows: of each of some methods that has an answer the median over slices."""
+    return {
+        name: float(np.nanmedian(found.thresholds))
+        for name, found in references.items()
+        if name in _DRAWN_METHODS and found.mask is not None
+    }
 
 
 @dataclass(frozen=True, eq=False)

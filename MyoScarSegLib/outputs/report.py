@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.outputs.burden_pictures import Pictured
+from MyoScarSegLib.outputs.burden_pictures import Pictured, drawn_thresholds
 from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints, Level
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
 from MyoScarSegLib.quantification.insertions import propose_insertions
@@ -23,7 +23,6 @@ from MyoScarSegLib.result import Result
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 NOT_MEASURED = "–"
-_DRAWN_METHODS = ("2 SD", "5 SD", "FWHM", "FWHM from remote", "Otsu", "Mixture")
 _SOURCES = {
     "model": "proposed by the model",
     "labels": "from labels",
@@ -96,11 +95,7 @@ class Report:
     @cached_property
     def pictured(self) -> Pictured:
         """For the pictures."""
-        lines = {
-            name: float(np.nanmedian(found.thresholds))
-            for name, found in self.references.items()
-            if name in _DRAWN_METHODS and found.mask is not None
-        }
+        lines = drawn_thresholds(self.references)
         return Pictured(self.result.study, self.measurements, self.scar, self.ventricle, self.no_reflow, lines)
 
     @property
@@ -355,6 +350,7 @@ def make_report(
     *,
     insertions: InsertionPoints | None = None,
     levels: Mapping[int, Level] | None = None,
+    remote: np.ndarray | None = None,
     name: str = "",
     **more: Any,
 ) -> Report:
@@ -366,6 +362,7 @@ def make_report(
         no_reflow: bool ``[k, j, i]``.
         insertions: ends of the septum; None proposes them, if there is a wall all round the cavity somewhere.
         levels: slice index to level; None takes the rules.
+        remote: bool ``[k, j, i]``, remote myocardium as a reader drew it; None for the proposed one.
         name: on the report; the case's if empty.
         more: further fields of :class:`Report`.
 
@@ -382,7 +379,9 @@ def make_report(
     )  # fmt: skip
     references: Mapping[str, ReferenceMask] = {}
     if ventricle is not None and walled:
-        references = reference_masks(study.voxels, ventricle.myocardium, ventricle.cavity, scar=result.mask, no_reflow=no_reflow)
+        references = reference_masks(
+            study.voxels, ventricle.myocardium, ventricle.cavity, remote, scar=result.mask, no_reflow=no_reflow
+        )
     return Report(name or study.case, result, measurements, ventricle if walled else None, no_reflow, references, **more)
 
 

@@ -39,4 +39,5 @@ def burden_job(
         session.nodes.reader.seconds,
         image_files(session.volume_node) if dicom else None,
         pseudonym,
+        state.ventricle.remote(shape),
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import qt
 import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
@@ -17,6 +15,7 @@ from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wal
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
+from MyoScarSegLib.widgets.tables import fill_table
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -147,29 +146,3 @@ class BurdenSection(SegmentSection):
         level = "" if session is None or k is None else session.state.ventricle.levels.get(k, "")
         number = _LEVELS.index(level) if level in _LEVELS else 0
         quietly(combo, lambda: combo.setCurrentIndex(number))
-
-
-def fill_table(table: Any, rows: Sequence[tuple[str, ...]], numbers: tuple[int, ...] = ()) -> None:
-    """Show these cells; only those that have changed are touched.
-
-    Args:
-        table: a ``QTableWidget``.
-        rows: a text for each column.
-        numbers: columns that are aligned to the right.
-    """
-
-    def fill() -> None:
-        if table.rowCount != len(rows):
-            table.setRowCount(len(rows))
-        for number, row in enumerate(rows):
-            for column, text in enumerate(row):
-                item: Any = table.item(number, column)
-                if item is None:
-                    item = qt.QTableWidgetItem(text)
-                    if column in numbers:
-                        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                    table.setItem(number, column, item)
-                elif item.text() != text:
-                    item.setText(text)
-
-    quietly(table, fill)

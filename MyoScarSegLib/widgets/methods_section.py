@@ -9,7 +9,6 @@ from MyoScarSegLib.scene.method_overlay import MethodOverlay
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.burden_section import fill_table
 from MyoScarSegLib.widgets.burden_words import NOTHING, percent
 from MyoScarSegLib.widgets.section import SegmentSection
 from MyoScarSegLib.widgets.text import _
@@ -17,6 +16,7 @@ from MyoScarSegLib.widgets.text import _
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
+from MyoScarSegLib.widgets.tables import fill_table
 
 
 class MethodsSection(SegmentSection):
@@ -61,10 +61,8 @@ class MethodsSection(SegmentSection):
                 problem = str(error)
         elif ui.methodsGroup.checked:
             problem = _("Reference methods look for scar within the wall: propose it first.")
-        fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3))
-        for number, row in enumerate(self._rows):
-            for column in range(4):
-                ui.methodTable.item(number, column).setToolTip(_tip(row))
+        tips = [_tip(row) for row in self._rows]
+        fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3), tips=tips)
         style.fit_height(ui.methodTable, len(self._rows), 12)
         ui.methodTable.visible = bool(self._rows)
         ui.methodLabel.text = problem or _sentences(self._rows)

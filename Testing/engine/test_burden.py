@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.measurements import measure
+from MyoScarSegLib.quantification.reference import reference_masks
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -95,6 +97,23 @@ def test_a_report_is_written_beside_the_others_and_names_the_patient_only_where_
     assert "A^B" not in (place / "report.html").read_text()
     write_report_of(job, tmp_path)
     assert "A^B" in (place / "report.html").read_text()
+
+
+def test_the_report_measures_by_the_remote_region_that_the_reader_drew_as_the_panel_does(job, tmp_path):
+    wall, cavity = job.ventricle.myocardium, job.ventricle.cavity
+    drawn = np.zeros(SHAPE, dtype=bool)
+    drawn[2] = wall[2]
+    drawn[2, :, 24:] = False
+    job.result.study.voxels[drawn] += 100
+    job = replace(job, remote=drawn)
+    message = sent(*burden_message(job))
+    came = burden_job_of(message.fields, message.arrays, study_of(sent(*study_message("k", job.result.study))))
+    place = write_report_of(came, tmp_path)
+    told = {one["method"]: one for one in json.loads((place / "measurements.json").read_text())["methods"]}
+    found = reference_masks(job.result.study.voxels, wall, cavity, drawn, scar=job.result.mask, no_reflow=job.no_reflow)["2 SD"]
+    other = reference_masks(job.result.study.voxels, wall, cavity, scar=job.result.mask, no_reflow=job.no_reflow)["2 SD"]
+    assert np.count_nonzero(found.mask) != np.count_nonzero(other.mask)
+    assert told["2 SD"]["pixels"] == np.count_nonzero(found.mask)
 
 
 @pytest.fixture

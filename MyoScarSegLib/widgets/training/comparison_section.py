@@ -9,8 +9,8 @@ import qt
 
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection
+from MyoScarSegLib.widgets.tables import fill_table
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training.tables import fill_table
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.training_tab import TrainingTab
@@ -71,11 +71,18 @@ class ComparisonSection(TrainingSection):
             f"QFrame#verdictFrame {{ border: none; border-left: 4px solid {color}; background: {ground}; }}"
         )
         ui.verdictLabel.text = "\n".join([str(verdict["sentence"]), *map(str, comparison.get("notes", ()))])
-        fill_table(ui.summaryTable, [_summary_row(figure) for figure in comparison["figures"]], numbers_from=1, most=8)
-        fill_table(ui.patientTable, [_patient_row(case) for case in cases], numbers_from=1, most=8)
+        _fill(ui.summaryTable, [_summary_row(figure) for figure in comparison["figures"]])
+        _fill(ui.patientTable, [_patient_row(case) for case in cases])
         ui.patientHintLabel.text = _(
             "A click on a patient shows its worst slice, outlined: blue the reader, orange the new model, green the one in use."
         )
+
+
+def _fill(table: Any, rows: Sequence[tuple[Sequence[str], str]]) -> None:
+    """Cells and tooltips of rows, names on the left and figures on the right."""
+    numbers = range(1, int(table.columnCount))
+    fill_table(table, [cells for cells, _tip in rows], numbers=numbers, tips=[tip for _cells, tip in rows])
+    style.fit_height(table, len(rows), 8)
 
 
 def _patient_row(case: Mapping[str, Any]) -> tuple[Sequence[str], str]:
