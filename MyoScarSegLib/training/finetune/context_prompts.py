@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 _FEWEST_PX = 3
-_ALONE = 0.5
+_ALONE = 0.4
 """Share of the windows with scar that are shown without any prompt, as a study is before its reader comes. Windows without scar
 have hardly ever one, so with a quarter the network learned that no prompt means no scar: after twelve epochs its map had a Dice
 of 0.06 and the answers to boxes 0.67."""
@@ -34,8 +34,8 @@ _FALSE_BOX = 0.06
 """Share of the windows without scar that get a box nevertheless, with the right answer nothing: more makes the network shy."""
 _CARE = (0.05, 0.1, 0.2)
 """How far each edge of a box may be off, as a share of the box's side: of careful, usual and hasty readers."""
-_HINTED = 0.4
-"""Share of corrections that come with the last answer as a hint; the others must do without, as they do in use."""
+_HINTED = 0.9
+"""Share of corrections that come with the last answer as a hint, as in use; the others must do without."""
 _SHOWN_BESIDE = 0.35
 """Share of the windows that come with the scar of their neighbors, as if a reader had confirmed it."""
 _FALSE_SIZE = (0.1, 0.5)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.segmentation.architectures import MEMBERS, TISSUES
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.training.finetune.context_prompts import ContextPrompts
 from MyoScarSegLib.training.finetune.iterated_prompts import IteratedPrompt, iterated_prompts
@@ -46,9 +46,13 @@ class StepLoss:
 
 
 def context_loss(
-    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]]
+    network: nn.ModuleDict,
+    items: Sequence[Item],
+    seeds: Sequence[Sequence[int]],
+    settings: SamSettings,
+    member: str = MEMBERS[0],
 ) -> StepLoss:
-    """The context network's tissues, without prompts and with prompts that correct its own answers.
+    """A context network's tissues, without prompts and with prompts that correct its own answers.
 
     Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows are
     dealt to steps.
@@ -56,14 +60,15 @@ def context_loss(
     Args:
         network: with a context network.
         items: windows on the network's device.
-        settings: how.
         seeds: one per window.
+        settings: how.
+        member: name of the context network.
     """
     import torch
 
     from MyoScarSegLib.segmentation.context import scar_logits
 
-    context: Any = network["context"]
+    context: Any = network[member]
     slices = torch.stack([i.image for i in items])
     asked = [ContextPrompts.of(item, seed) for item, seed in zip(items, seeds, strict=True)]
     while any(one.turns for one in asked):

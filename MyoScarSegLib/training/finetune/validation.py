@@ -25,8 +25,9 @@ def context_figures(
     augmenter: Augmenter,
     window_mm: float,
     cancel: CancelToken | None = None,
+    member: str = "context",
 ) -> dict[str, float]:
-    """How well the context network knows the tissues without prompts.
+    """How well a context network knows the tissues without prompts.
 
     Args:
         network: with a context network.
@@ -34,6 +35,7 @@ def context_figures(
         augmenter: of the preset ``none``.
         window_mm: size of the window.
         cancel: asked at every slice.
+        member: name of the context network.
 
     Returns:
         ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
@@ -45,7 +47,7 @@ def context_figures(
     """
     import torch
 
-    context: Any = network["context"]
+    context: Any = network[member]
     device = next(context.parameters()).device
     no_prompts = prompt_maps(augmenter.side)
     counts: dict[str, np.ndarray] = {}
