@@ -53,14 +53,16 @@ class MyoScarSeg(ScriptedLoadableModule):
             "2025). The models were trained on EMIDEC (Lalande et al., Data 2020, 5, 89; CC BY-NC-SA 4.0) and start from "
             "LiteMedSAM (Ma et al., Nature Communications 2024, 15, 654; Apache-2.0). CITATION.cff says how to cite.</p>"
         )
-        slicer.app.connect("startupCompleted()", _offer_sample_data)
+        slicer.app.connect("startupCompleted()", _join_other_modules)
 
 
-def _offer_sample_data():
-    """Have the phantom in the module Sample Data, once all modules are there."""
+def _join_other_modules():
+    """Have the phantom in Sample Data, and our folders and menu in the tree of data, once all modules are there."""
     from MyoScarSegLib.widgets.sample_data import register
 
     register()
+    plugin = Path(__file__).parent / "SubjectHierarchyPlugins" / "MyoScarSegSubjectHierarchyPlugin.py"
+    slicer.qSlicerSubjectHierarchyScriptedPlugin(None).setPythonSource(str(plugin))
 
 
 class MyoScarSegWidget(ScriptedLoadableModuleWidget):

@@ -162,6 +162,8 @@ class BoxViews:
             if self._shown.get(box_id) != style or self._is_visible(box_id) != visible:
                 self._style(node, *style)
                 self._shown[box_id] = style
+        if made:
+            self._session.nodes.folder.collect()
 
     def close(self, *, hide: bool = False) -> None:
         """Observe nothing any more; the nodes stay in the scene, hidden if ``hide``."""

@@ -73,8 +73,14 @@ class StudyFolder:
         parent = hierarchy.GetItemParent(of_volume) if of_volume else hierarchy.GetSceneItemID()
         folder = hierarchy.CreateFolderItem(parent, _("{name} scar").format(name=self.volume_node.GetName()))
         hierarchy.SetItemAttribute(folder, ROLE, f"{ROLE_FOLDER} {self.tag}")
+        hierarchy.RequestOwnerPluginSearch(folder)  # Slicer took it for any folder
         hierarchy.SetItemExpanded(folder, False)
         return int(folder)
+
+
+def is_study_folder(hierarchy: Any, item: int) -> bool:
+    """Whether an item of the subject hierarchy is the folder of a study."""
+    return bool(item) and str(hierarchy.GetItemAttribute(item, ROLE)).startswith(f"{ROLE_FOLDER} ")
 
 
 def _hierarchy(volume_node: Any) -> Any:

@@ -54,6 +54,7 @@ class StudyNodes:
         geometry: pixels and world.
         record: settings, provenance, and what the model wrote.
         boxes, points, segmentation, ventricle, landmarks, probability, results: the parts.
+        folder: in the tree of data, with all of these nodes and what shows them.
         reader: the time that is spent on the study.
         problem: a sentence on what of a loaded scene could not be used, empty if all could.
     """
@@ -82,7 +83,7 @@ class StudyNodes:
             lay_like(kept, volume_node)
         self.probability = ProbabilityVolume(volume_node, self.geometry)
         self.results = ResultTables(volume_node)
-        self._folder = StudyFolder(volume_node, self.record.tag)
+        self.folder = StudyFolder(volume_node, self.record.tag)
         self.problem = ""
         if follow:
             self.segmentation.follow_volume()
@@ -299,7 +300,7 @@ class StudyNodes:
             self.results.show(burden, within, state.scores, state.edited, provenance)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self.record.keep_time(self.reader.seconds)
-        self._folder.collect()
+        self.folder.collect()
 
     def move_segmentation(self, node: Any, state: StudyState) -> None:
         """Put the scar into another segmentation node; if that has one of this study already, the present one stays in its node.

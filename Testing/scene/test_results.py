@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
 from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval, uncertain_mass_g
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
+from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_transform, add_volume, blob, masks, paint, random_matrix
@@ -135,6 +137,16 @@ def test_nodes_of_each_study_lie_in_a_folder_of_their_own(scene):
     assert "LGE a" not in found, "the user's volume was moved"
     for session in sessions:
         session.close()
+
+
+def test_what_shows_boxes_lies_in_the_folder_at_once(scene):
+    volume = add_volume(scene, SHAPE, name="LGE")
+    session = StudySession.open(volume)
+    views = BoxViews(session, on_edited=lambda *_: None, on_removed=lambda _: None)
+    session.add_box(Box(1, 3.0, 3.0, 9.0, 9.0))
+    assert items_of(scene, volume)["Scar box, slice 1"] == "LGE scar"
+    views.close()
+    session.close()
 
 
 ALONE, ASKED = MassError(3.0, 0.5, 0.8), MassError(1.0, 0.75, 0.6)
