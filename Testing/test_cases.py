@@ -48,6 +48,10 @@ def judge(generated_cases) -> dict[str, Any]:
 
 @pytest.mark.data
 @pytest.mark.skipif(not INPUTS, reason="the generators of odd inputs are not here (cases/ beside the development data)")
-@pytest.mark.parametrize(("name", "wanted"), INPUTS or [("none", "none")])
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    # Those that are judged by a segmented mass take seconds each.
+    [pytest.param(*given, marks=pytest.mark.slow if "mass" in given[1] else []) for given in INPUTS or [("none", "none")]],
+)
 def test_odd_input_is_read_right_or_refused(judge, name, wanted):
     assert judge["verdict"](judge["CASES"] / name, wanted) in wanted.split("|")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -13,11 +13,23 @@ from typing import Literal
 import numpy as np
 
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.reviews import READER, Review, Verdict, basis_sha256, mask_file, read_reviews, write_review
+from MyoScarSegLib.batch.reviews import (
+    READER,
+    Edited,
+    Review,
+    Verdict,
+    basis_sha256,
+    mask_file,
+    read_reviews,
+    wall_file,
+    write_review,
+)
 from MyoScarSegLib.batch.study_record import StudyRecord, read_study_record
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
+from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 from MyoScarSegLib.study import read_mask
+from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
@@ -44,7 +56,7 @@ class Entry:
     Attributes:
         case: its name.
         state: of its record: ``done``, ``incomplete``, ``failed``, ...
-        mass_g: of the scar; None where it is not known.
+        mass_g: of the scar as the program found it, or as the reader of ``by`` left it; None where it is not known.
         flags: why to look: ``likely wrong``, ``faint places``, ``incomplete``, ``failed``.
         thumbnail: picture of the result; None if there is none.
         verdict: of the reader whose list it is, or in the mode ``shared`` of any; empty if there is none yet.
@@ -129,7 +141,7 @@ class ReviewList:
         verdict: Verdict,
         *,
         comment: str = "",
-        edited: tuple[Study, np.ndarray] | None = None,
+        edited: Edited | None = None,
         basis: str | None = None,
     ) -> Review:
         """Write this reader's word on a study and close it; see :func:`~MyoScarSegLib.batch.reviews.write_review`.
@@ -162,6 +174,18 @@ class ReviewList:
         files = (mask_file(folder, self.reader), folder / "scar.nii.gz", folder / "scar.seg.nrrd")
         return read_mask(next((file for file in files if file.exists()), files[1]), study)
 
+    def wall_of(self, case: str, study: Study) -> Ventricle | None:
+        """The wall that this reader left of a study; None where he changed nothing.
+
+        Raises:
+            StudyError: it is of another study.
+        """
+        file = wall_file(self.cohort.out / case, self.reader)
+        if not file.exists():
+            return None
+        values = read_labels(file, study).values
+        return None if values is None else replace(ventricle_of_labels(values), source="edited")
+
     def _entry(self, record: StudyRecord) -> Entry:
         folder = self.cohort.out / record.case
         seen = [r for r in read_reviews(folder) if r.is_of(record) and (self.mode == "shared" or r.reader == self.reader)]
@@ -171,7 +195,7 @@ class ReviewList:
         return Entry(
             record.case,
             record.state,
-            record.results.get("scar_mass_g"),
+            seen[0].mass_g if seen and seen[0].verdict == "edit" else record.results.get("scar_mass_g"),
             tuple(flags_of(record)),
             picture if picture.exists() else None,
             seen[0].verdict if seen else "",

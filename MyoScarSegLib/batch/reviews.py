@@ -14,8 +14,10 @@ import numpy as np
 from MyoScarSegLib.batch.study_record import StudyRecord
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.quantification.burden import scar_burden
+from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import Limits, load, to_json
 
@@ -51,6 +53,21 @@ class Review:
         return self.basis_sha256 == basis_sha256(record)
 
 
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """A study as a reader left it.
+
+    Attributes:
+        study: the stack as its file has it.
+        scar: bool ``[k, j, i]``.
+        ventricle: wall and cavity; None if they are still as the program, or a file, has them.
+    """
+
+    study: Study
+    scar: np.ndarray
+    ventricle: Ventricle | None = None
+
+
 def basis_sha256(record: StudyRecord) -> str:
     """One SHA-256 for all that a result depends on."""
     return hashlib.sha256(json.dumps(to_json(record.basis), sort_keys=True).encode()).hexdigest()
@@ -61,6 +78,11 @@ def mask_file(folder: Path, reader: str) -> Path:
     return folder / f"{REVIEW}{reader}.nii.gz"
 
 
+def wall_file(folder: Path, reader: str) -> Path:
+    """Labels of the wall in a case folder as the reader left it; there where he edited it."""
+    return folder / f"{REVIEW}{reader}-wall.nii.gz"
+
+
 def write_review(
     folder: Path,
     record: StudyRecord,
@@ -68,7 +90,7 @@ def write_review(
     verdict: Verdict,
     *,
     comment: str = "",
-    edited: tuple[Study, np.ndarray] | None = None,
+    edited: Edited | None = None,
 ) -> Review:
     """Write a reader's word; his earlier one is replaced.
 
@@ -78,7 +100,7 @@ def write_review(
         reader: see :data:`READER`.
         verdict: see :class:`Review`.
         comment: of the reader.
-        edited: with ``edit``: the study, and bool ``[k, j, i]`` as the reader left it.
+        edited: with ``edit``: what the reader left.
 
     Raises:
         OutputError: no good name of a reader, ``edit`` without a mask or another verdict with one, or it cannot be written.
@@ -89,13 +111,18 @@ def write_review(
         raise OutputError("An edited study has the mask that the reader left, and no other has one.")
     mass_g = record.results.get("scar_mass_g") if verdict == "accept" else None
     if edited is not None:
-        study, mask = edited
-        write_volume(mask_file(folder, reader), mask.astype(np.uint8), study)
-        mass_g = scar_burden(mask, study.geometry).mass_g
+        write_volume(mask_file(folder, reader), edited.scar.astype(np.uint8), edited.study)
+        if edited.ventricle is not None:
+            wall, cavity = edited.ventricle.myocardium, edited.ventricle.cavity
+            labels = np.where(wall, MYOCARDIUM, np.where(cavity, CAVITY, 0)).astype(np.uint8)
+            write_volume(wall_file(folder, reader), labels, edited.study)
+        mass_g = scar_burden(edited.scar, edited.study.geometry).mass_g
     review = Review(reader, verdict, mass_g, comment, time.time(), basis_sha256(record))
     write_json(folder / f"{REVIEW}{reader}.json", to_json(review, version=_VERSION))
     if edited is None:
         mask_file(folder, reader).unlink(missing_ok=True)
+    if edited is None or edited.ventricle is None:
+        wall_file(folder, reader).unlink(missing_ok=True)
     return review
 
 

@@ -139,7 +139,7 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
     study = result.study
     labels = np.where(result.mask, PROGRAM, 0).astype(np.uint8)
     labels[readers_list.mask_of(case, study)] |= SHOWN
-    ventricle = walls.ventricle
+    ventricle = readers_list.wall_of(case, study) or walls.ventricle
     parts = {NO_REFLOW: walls.no_reflow}
     if ventricle is not None:
         parts |= {WALL: ventricle.myocardium, CAVITY: ventricle.cavity}

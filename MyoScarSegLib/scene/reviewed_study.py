@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.batch.reviews import Edited
 from MyoScarSegLib.engine.review_case import CAVITY, NO_REFLOW, PROGRAM, SHOWN, WALL, ReviewCase
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.ventricle import Ventricle
@@ -20,7 +21,6 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import BoxRow, StudyState
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.ventricle_state import VentricleState
-from MyoScarSegLib.study.study import Study
 
 _MODELS_WALL = "model"
 _DETECTOR = "detector"
@@ -66,6 +66,7 @@ class ReviewedStudy:
         self.session.refresh()
         self.session.history.clear()
         self._accepted = self.session.state
+        self._opened_wall = self._wall()
 
     @property
     def there(self) -> bool:
@@ -82,11 +83,14 @@ class ReviewedStudy:
         drawn = any(now.of(k).drawn != before.of(k).drawn for k in now.slices.keys() | before.slices.keys())
         return prompts or drawn or now.ventricle != before.ventricle
 
-    def left_by_reader(self) -> tuple[Study, np.ndarray] | None:
-        """The study as its file has it, and bool ``[k, j, i]`` of the scar as it is now; None if that is the program's."""
+    def left_by_reader(self) -> Edited | None:
+        """Scar and wall as they are now, as its file has them; None if both are the program's."""
         self.session.refresh()
-        mask = self._turned(self.session.mask())
-        return None if np.array_equal(mask, self._program) else (self._study, mask)
+        scar, wall = self._turned(self.session.mask()), self._wall()
+        edited = wall is not None and (wall.source == "edited" or not _same(wall, self._opened_wall))
+        if not edited and np.array_equal(scar, self._program):
+            return None
+        return Edited(self._study, scar, wall if edited else None)
 
     def accepted(self) -> None:
         """What it is now is kept elsewhere."""
@@ -102,6 +106,11 @@ class ReviewedStudy:
     def _turned(self, stack: np.ndarray) -> np.ndarray:
         """From the file's order of slices to the scene's, and back."""
         return np.ascontiguousarray(stack[:: self._order])
+
+    def _wall(self) -> Ventricle | None:
+        """The wall as it is now, as the file has it."""
+        now = self.session.state.ventricle.ventricle(self.session.geometry.shape)
+        return None if now is None else Ventricle(self._turned(now.myocardium), self._turned(now.cavity), now.source)
 
     def _slice(self, k: int) -> int:
         return k if self._order == 1 else self._study.slices - 1 - k
@@ -137,6 +146,10 @@ class ReviewedStudy:
         if facts.insertions is not None:
             found = replace(found, landmarks=landmarks_of(self.session.geometry, facts.insertions))
         return found
+
+
+def _same(one: Ventricle, other: Ventricle | None) -> bool:
+    return other is not None and np.array_equal(one.myocardium, other.myocardium) and np.array_equal(one.cavity, other.cavity)
 
 
 def remove_study(volume_node: Any) -> None:

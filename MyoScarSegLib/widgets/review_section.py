@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MODES = ("shared", "double")
 """What the entries of the mode's box stand for."""
+_EDITS = frozenset({Change.MASK, Change.BOXES, Change.POINTS, Change.VENTRICLE})
 _MASS, _ROWS, _PICTURE_PX = 2, 8, 480
 _TRAIN = 1
 """The second tab."""
@@ -32,7 +33,7 @@ class ReviewSection(SegmentSection):
         review: the reader's way through the cohort.
     """
 
-    watches = frozenset({Change.VOLUME, Change.MASK, Change.BOXES, Change.POINTS, Change.VENTRICLE, Change.STATUS})
+    watches = _EDITS | {Change.VOLUME, Change.STATUS}
 
     def __init__(self, tab: SegmentTab) -> None:
         super().__init__(tab)
@@ -101,6 +102,8 @@ class ReviewSection(SegmentSection):
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, review = self.ui, self.review
+        if changes & _EDITS:
+            review.keep()
         self._show_list()
         in_hand = review.wanted or review.case
         if in_hand in self._shown:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.review_list import Entry, Mode, ReviewList
+from MyoScarSegLib.batch.review_list import LEASE_S, Entry, Mode, ReviewList
 from MyoScarSegLib.batch.reviews import Verdict
 from MyoScarSegLib.engine.review_case import case_of, entries_of, forget, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
@@ -19,6 +20,8 @@ from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.text import _
 
 _NOTHING_TO_SEE = ("failed", "cancelled")
+_RENEWED_AFTER_S = LEASE_S / 3
+"""A reader who works on a study keeps it; one who has gone home loses it."""
 
 
 class ReviewSession:
@@ -51,6 +54,7 @@ class ReviewSession:
         self._opening: BackgroundTask | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files = 0
+        self._taken_at = 0.0
         self.entries: dict[str, Entry] = {}
         self.case = self.wanted = self.error = self.note = ""
 
@@ -148,6 +152,15 @@ class ReviewSession:
             return False
         return self._ready() is not None and self._give("reject", reason.strip(), None)
 
+    def keep(self) -> None:
+        """The reader does something to the study in hand: it stays his for another while."""
+        if self._list is not None and self.study is not None and time.monotonic() - self._taken_at >= _RENEWED_AFTER_S:
+            self._taken_at = time.monotonic()
+            try:
+                self._list.open(self.case)
+            except MyoScarSegError as error:
+                self._say(error=str(error))
+
     def close(self) -> None:
         """Let go of the cohort: what is read is ended, the study in hand given back. Edited studies stay in the scene."""
         if self._opening is not None:
@@ -219,6 +232,7 @@ class ReviewSession:
             self._refresh_entry(case)
             self._say(error=str(error))
             return False
+        self._taken_at = time.monotonic()
         if self.wanted and self.wanted != case:
             self._give_back(self.wanted)
         self.wanted = case

@@ -432,6 +432,7 @@ def test_a_detectors_box_that_was_edited_in_its_case_folder_is_the_readers(tmp_p
     assert read_case_boxes(file)[0] == Box(**{"slice": 4, "x0": 1, "y0": 2, "x1": 3, "y1": 4, "state": BoxState.ACCEPTED, **edit})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked, to be ended at a given moment")
 @pytest.mark.parametrize("again", [Quick(), Quick(x1=7)], ids=["same boxes", "others"])
 def test_a_process_killed_before_or_after_any_file_leaves_a_case_that_can_be_run_again(tmp_path, out, again):

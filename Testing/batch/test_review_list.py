@@ -8,7 +8,7 @@ import pytest
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.review_list import ReviewList, reader_agreements
-from MyoScarSegLib.batch.reviews import basis_sha256, read_reviews
+from MyoScarSegLib.batch.reviews import Edited, basis_sha256, read_reviews
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study import read_study
@@ -76,12 +76,14 @@ def test_an_edit_is_kept_with_its_mass_and_replaced_by_a_later_word(cohort, inpu
     ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
     mask = np.zeros(study.voxels.shape, bool)
     mask[1, 2:5, 2:4] = True
-    review = ann.give("P0", "edit", edited=(study, mask))
+    review = ann.give("P0", "edit", edited=Edited(study, mask))
     assert review.mass_g == pytest.approx(6 * 1.5 * 1.25 * 10 * 1.05e-3)
     assert np.array_equal(ann.mask_of("P0", study), mask)
+    assert ann.entry("P0").mass_g == review.mass_g, "the list shows what the reader left"
     ann.give("P0", "accept")
+    assert ann.entry("P0").mass_g != review.mass_g
     assert ann.mask_of("P0", study).sum() == 40 and len(read_reviews(cohort.out / "P0")) == 1
-    for wrong in ({"verdict": "edit"}, {"verdict": "accept", "edited": (study, mask)}):
+    for wrong in ({"verdict": "edit"}, {"verdict": "accept", "edited": Edited(study, mask)}):
         with pytest.raises(OutputError):
             ann.give("P0", **wrong)
 
@@ -96,7 +98,7 @@ def test_double_readers_are_blind_to_each_other_and_their_agreement_is_told(coho
     smaller = ann.mask_of("P1", study)
     smaller[0] = False
     bob.give("P0", "accept")
-    bob.give("P1", "edit", edited=(study, smaller))
+    bob.give("P1", "edit", edited=Edited(study, smaller))
     bob.give("P2", "reject")
     found = reader_agreements(cohort)
     assert [(one.readers, one.cases) for one in found] == [(("ann", "bob"), 3)]

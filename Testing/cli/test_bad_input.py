@@ -228,6 +228,7 @@ def test_an_output_folder_that_cannot_be_written_is_named(command, tmp_path, tin
     assert place.startswith("/") or (tmp_path / "taken").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_costs_the_case_that_was_too_large(tmp_path, tiny_segmenter, tiny_detector):
     big = np.random.default_rng(0).integers(0, 1000, (24, 256, 256)).astype(np.int16)
     write_image(tmp_path / "big.nrrd", big)

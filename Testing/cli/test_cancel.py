@@ -18,6 +18,8 @@ from Testing.support.command import BOX, REPOSITORY, array_of, table, voxels, wr
 
 # Two cases of four slices: before each slice of detecting and of segmenting, and at the end of both.
 STEPS = range(1, 2 * 2 * 5 + 1)
+_IN_DEFAULT = (1, 3, 6, 10, 11, 14, 20)
+"""Each kind of step once; the others are the same in other slices."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_steps_are_as_many_as_these_tests_cancel_at(images, pipeline, tmp_path):
     assert counter.calls == len(STEPS)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [pytest.param(step, marks=[] if step in _IN_DEFAULT else pytest.mark.slow) for step in STEPS])
 def test_cancelling_segment_at_any_step_keeps_what_was_done(images, pipeline, tmp_path, step):
     whole = segment_all(Job(images, tmp_path / "whole"), pipeline)
     at = CancelAt(step)

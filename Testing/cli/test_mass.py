@@ -19,6 +19,7 @@ from Testing.support.dicom_factory import write_series
 TIMES = ("seconds", "case", "message", "notes")
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_numbers_in_every_format(segment, tmp_path):
     phantom = make_phantom(
         5, settings=PhantomSettings(slices=5, rows=112, columns=96, pixel_spacing_mm=(1.8, 1.6), slice_spacing_mm=16.0)

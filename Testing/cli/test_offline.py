@@ -75,6 +75,7 @@ def test_the_guard_of_these_tests_notices_a_socket(alone, name):
     assert ran.status == 77 and "FORBIDDEN" in ran.err
 
 
+@pytest.mark.slow
 def test_segment_and_detect_open_no_socket_and_write_nowhere_else(alone, places, tiny_segmenter, tiny_detector, dicom):
     nifti = write_image(places / "inputs" / "one.nii.gz")
     models = ["--segmenter", tiny_segmenter, "--detector", tiny_detector]

@@ -250,6 +250,7 @@ def test_boxes_of_detect_are_those_of_segment(command, segment, inputs, tmp_path
     assert (tmp_path / "detected/nifti/boxes.json").read_text() == (tmp_path / "out/nifti/boxes.json").read_text()
 
 
+@pytest.mark.slow
 def test_module_and_console_script_are_the_same_program(inputs, tmp_path, tiny_detector, tiny_segmenter):
     import shutil
     import sys

@@ -110,6 +110,7 @@ def test_missing_extra_is_named(command, data, tmp_path, monkeypatch):
     assert ran.status == 1 and "pip install" in ran.err and "train" in ran.err, ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_interrupt_keeps_the_epochs_done_and_says_where(data, tmp_path):
     out = tmp_path / "out"

@@ -149,6 +149,7 @@ def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_c
     assert not list(place.glob("*.dcm")), "they would show earlier numbers"
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_way_of_dicom_files_is_said_and_the_rest_is_written(job_of_dicom, tmp_path, monkeypatch):
     out = tmp_path / "out"
     moved = replace(job_of_dicom.result.study.geometry, origin_mm=(0.0, 300.0, 0.0))
@@ -173,6 +174,7 @@ def test_what_stands_in_the_way_of_dicom_files_is_said_and_the_rest_is_written(j
     assert (out / "none" / "LGE" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_two_studies_of_one_name_have_two_folders_and_each_comes_to_its_own_again(job, tmp_path):
     study = job.result.study
     other = replace(job, result=replace(job.result, study=replace(study, voxels=study.voxels + 1)))

@@ -93,6 +93,7 @@ def test_every_study_is_written_and_a_bad_one_costs_the_others_nothing(tmp_path,
     assert run.progress.total == 3
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_resumed_runs_only_what_is_new(tmp_path, tiny_segmenter, tiny_detector):
     models = EngineSettings(tiny_detector, tiny_segmenter, device="cpu", threads=1)
     made = []
@@ -116,6 +117,7 @@ def test_a_folder_is_shared_by_two_workers(tmp_path, tiny_segmenter, tiny_detect
     assert run.progress.total == 3
 
 
+@pytest.mark.slow
 def test_cancel_ends_the_process_and_says_which_studies_were_not_begun(tmp_path, tiny_segmenter, tiny_detector):
     inputs = [write_study(tmp_path / "in" / f"{n}.nrrd", slices=40) for n in range(3)]
     run = begin(inputs, tmp_path / "out", tiny_detector, tiny_segmenter)

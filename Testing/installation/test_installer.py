@@ -99,6 +99,7 @@ def _look(installer: Installer, wheels: Path | None) -> Installer:
     return installer
 
 
+@pytest.mark.slow
 def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(python, wheels):
     seen = []
     installer = _installer(python)

@@ -74,6 +74,7 @@ def test_a_mask_at_the_edge_of_the_image_has_a_border_there():
     assert found.hd95_mm == pytest.approx(3.0)
 
 
+@pytest.mark.slow
 def test_distances_agree_with_monai():
     metrics = pytest.importorskip("monai.metrics")
     import torch

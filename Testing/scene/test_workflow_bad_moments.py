@@ -165,7 +165,7 @@ class Sabotaged:
     ("fault", "words"),
     [
         ("raise MemoryError()", "memory"),
-        ("import os; os._exit(9)", "started again"),
+        pytest.param("import os; os._exit(9)", "started again", marks=pytest.mark.slow),
     ],
     ids=["out of memory", "crash"],
 )

@@ -168,6 +168,7 @@ def test_export_without_a_result_says_what_to_do(console, scene, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_folder_of_studies(console, tmp_path):
     from MyoScarSegLib.study import write_volume
 

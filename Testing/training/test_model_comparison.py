@@ -199,6 +199,7 @@ def test_run_is_compared_with_the_model_that_it_started_from(finished, other_seg
         assert int(masks.masks["truth"][row["worst"]["slice"]].sum()) == row["worst"]["truth_px"]
 
 
+@pytest.mark.slow
 def test_another_model_to_compare_with_can_be_chosen(finished, tiny_segmenter, tiny_detector):
     arguments = {"run": str(finished.folder), "used": str(tiny_segmenter), "used_detector": str(tiny_detector)}
     document = compare_task(arguments)

@@ -111,6 +111,7 @@ def test_start_model_must_be_a_detector_of_ours(tmp_path, tiny_segmenter):
         run(yolo(tmp_path, start=str(tmp_path / "foreign.pt")))
 
 
+@pytest.mark.slow
 def test_job_trains_with_the_split_that_it_is_given_and_its_result_is_used_by_path(tmp_path, tiny_detector):
     from MyoScarSegLib.detection import load_detector
 

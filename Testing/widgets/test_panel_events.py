@@ -130,6 +130,7 @@ def test_deleting_a_box_node_deletes_the_box(study):
     assert study.ui.boxTable.rowCount == 11
 
 
+@pytest.mark.slow
 def test_killed_worker_is_said_and_asked_again(study):
     boxed(study)
     with slowly(study) as quick_again:

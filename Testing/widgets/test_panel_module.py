@@ -201,6 +201,7 @@ def test_installation_that_was_broken_off_is_told_and_gone_on_with(opened, tmp_p
         opened.settle()
 
 
+@pytest.mark.slow
 def test_panel_needs_nothing_that_slicer_lacks(tmp_path):
     """Neither torch, matplotlib nor Pillow is in Slicer's own process; torchvision would even bring it down."""
     environment = {**os.environ, "MYOSCARSEG_CACHE": str(tmp_path / "cache")}

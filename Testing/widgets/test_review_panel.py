@@ -113,6 +113,20 @@ def test_edits_that_were_not_accepted_are_kept(opened, cohort):
     assert read_reviews(cohort.out / "P0")[0].verdict == "edit"
 
 
+def test_whoever_works_on_a_study_keeps_it(opened, cohort, monkeypatch):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    taken = []
+    monkeypatch.setattr(review(opened)._list, "open", taken.append)
+    paint(opened)
+    assert taken == [], "it was taken just now"
+    monkeypatch.setattr("MyoScarSegLib.widgets.review_session._RENEWED_AFTER_S", 0.0)
+    opened.session.segmentation.write_slices({1: ~opened.session.mask()[1]})
+    opened.session.refresh()
+    opened.settle()
+    assert taken and set(taken) == {"P0"}
+
+
 def test_a_study_that_another_reader_has_is_left_to_him(opened, cohort):
     bob = ReviewList(cohort, "bob")
     bob.open("P0")

@@ -188,6 +188,7 @@ def test_the_file_predicts_what_the_network_predicted(trained, mode):
     np.testing.assert_allclose(after.tissue(image), before.tissue(image), atol=0.01)
 
 
+@pytest.mark.slow
 def test_a_sam_alone_gets_a_context_network_that_learns_ventricles_first(tmp_path, module_cache, monkeypatch):
     """Or two, which differ; and a training that is stopped in any of the phases goes on to the same model."""
     bare = write_segmenter(tmp_path / "vit.safetensors", window_mm="60.0")
@@ -236,6 +237,7 @@ def test_a_sam_alone_trains(tmp_path, module_cache, mode):
     assert bool(encoder) == (mode != "decoder")
 
 
+@pytest.mark.slow
 def test_the_best_epoch_end_to_end_is_kept_and_the_training_stops_early(start, tmp_path):
     scores, seen = [0.3, 0.6, 0.5, 0.4, 0.9], []
 
