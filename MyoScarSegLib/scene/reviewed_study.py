@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.batch.reviews import Edited
 from MyoScarSegLib.engine.review_case import CAVITY, NO_REFLOW, PROGRAM, SHOWN, WALL, ReviewCase
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.ventricle import Ventricle
@@ -83,14 +82,17 @@ class ReviewedStudy:
         drawn = any(now.of(k).drawn != before.of(k).drawn for k in now.slices.keys() | before.slices.keys())
         return prompts or drawn or now.ventricle != before.ventricle
 
-    def left_by_reader(self) -> Edited | None:
-        """Scar and wall as they are now, as its file has them; None if both are the program's."""
+    def left_by_reader(self) -> tuple[Study, np.ndarray, Ventricle | None] | None:
+        """The study as its file has it, bool ``[k, j, i]`` of the scar as it is now, and the wall if it was edited.
+
+        None if scar and wall are the program's.
+        """
         self.session.refresh()
         scar, wall = self._turned(self.session.mask()), self._wall()
         edited = wall is not None and (wall.source == "edited" or not _same(wall, self._opened_wall))
         if not edited and np.array_equal(scar, self._program):
             return None
-        return Edited(self._study, scar, wall if edited else None)
+        return self._study, scar, wall if edited else None
 
     def accepted(self) -> None:
         """What it is now is kept elsewhere."""

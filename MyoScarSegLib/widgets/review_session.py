@@ -10,7 +10,7 @@ from typing import Any
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import LEASE_S, Entry, Mode, ReviewList
-from MyoScarSegLib.batch.reviews import Verdict
+from MyoScarSegLib.batch.reviews import Edited, Verdict
 from MyoScarSegLib.engine.review_case import case_of, entries_of, forget, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
@@ -142,8 +142,8 @@ class ReviewSession:
         study = self._ready()
         if study is None:
             return
-        edited = study.left_by_reader()
-        self._give("accept" if edited is None else "edit", "", edited)
+        left = study.left_by_reader()
+        self._give("accept" if left is None else "edit", "", None if left is None else Edited(*left))
 
     def reject(self, reason: str) -> bool:
         """Reject the study in hand, and go on. Returns whether that was written."""
@@ -203,7 +203,7 @@ class ReviewSession:
             return None
         return study
 
-    def _give(self, verdict: Verdict, comment: str, edited: Any) -> bool:
+    def _give(self, verdict: Verdict, comment: str, edited: Edited | None) -> bool:
         assert self._list is not None  # noqa: S101 (a study is in hand)
         case = self.case
         try:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.review_list import ReviewList
+from MyoScarSegLib.batch.reviews import Edited
 from MyoScarSegLib.engine.review_case import PROGRAM, ReviewCase, case_of, entries_of, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
@@ -71,7 +72,7 @@ def test_what_is_painted_is_the_readers_and_lies_where_the_file_has_it(scene, co
     paint(study, 1, slice(9, 11), slice(8, 10))
     assert study.edited
     ann = ReviewList(cohort, "ann")
-    ann.give("P1", "edit", edited=study.left_by_reader())
+    ann.give("P1", "edit", edited=Edited(*study.left_by_reader()))
     on_file = ann.mask_of("P1", read_study(tmp_path / "in" / "P1.nrrd"))
     assert on_file[1, 9:11, 8:10].all() and not on_file[0, 9:11, 8:10].any()
     again = put(scene, read(cohort, tmp_path))
@@ -88,14 +89,14 @@ def test_a_wall_that_was_edited_is_the_readers_too_and_comes_again(scene, cohort
     cavity[1, 6:9, 6:9] = True
     drawn = Ventricle(wall & ~cavity, cavity, "edited")
     study.session.change("Draw", lambda state: replace(state, ventricle=state.ventricle.taken(drawn)))
-    left = study.left_by_reader()
+    left = Edited(*study.left_by_reader())
     assert np.array_equal(left.ventricle.myocardium, drawn.myocardium)
     ann = ReviewList(cohort, "ann")
     ann.give("P1", "edit", edited=left)
     again = put(scene, read(cohort, tmp_path))
     found = again.session.state.ventricle.ventricle(wall.shape)
     assert np.array_equal(found.myocardium, drawn.myocardium) and np.array_equal(found.cavity, cavity)
-    assert not again.edited and again.left_by_reader().ventricle is not None
+    assert not again.edited and again.left_by_reader()[2] is not None
     ann.give("P1", "accept")
     assert ann.wall_of("P1", left.study) is None
 
@@ -112,7 +113,7 @@ def test_a_left_handed_stack_keeps_its_slices(scene, cohort, tmp_path):
     assert study.session.mask().any(axis=(1, 2)).tolist() == [False, True]
     assert study.session.state.boxes[0].box.slice == 1 and study.session.state.points[0].slice == 1
     paint(study, 0, slice(9, 11), slice(8, 10))
-    mask = study.left_by_reader().scar
+    mask = study.left_by_reader()[1]
     assert mask[1, 9:11, 8:10].all() and not mask[0, 9:11, 8:10].any()
 
 
