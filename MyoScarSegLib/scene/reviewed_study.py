@@ -20,6 +20,7 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import BoxRow, StudyState
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.ventricle_state import VentricleState
+from MyoScarSegLib.study.study import Study
 
 _MODELS_WALL = "model"
 _DETECTOR = "detector"
