@@ -19,6 +19,7 @@ class MyoScarSegSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlugin):
         AbstractScriptedSubjectHierarchyPlugin.__init__(self, scriptedPlugin)
         self._icon = qt.QIcon(str(resources_folder() / "Icons" / "MyoScarSeg.svg"))
         self.segment_action = qt.QAction(self._icon, _("Segment scar..."), scriptedPlugin)
+        self.segment_action.name = "segmentScarAction"
         self.segment_action.connect("triggered()", self.open_volume)
 
     def canOwnSubjectHierarchyItem(self, itemID):

@@ -35,6 +35,12 @@ def cell(table, row, column=0):
     return _global(table.viewport(), box.center().x(), box.center().y())
 
 
+def row(tree, item):
+    """Where on the screen the name of an item in the tree of data is."""
+    box = tree.visualRect(tree.sortFilterProxyModel().indexFromSubjectHierarchyItem(item))
+    return _global(tree.viewport(), box.x() + 40, box.center().y())
+
+
 def tab(bar, index):
     """Where on the screen the heading of a tab is."""
     place = bar.tabRect(index).center()
