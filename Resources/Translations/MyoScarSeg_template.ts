@@ -825,6 +825,21 @@
     </message>
   </context>
   <context>
+    <name>MyoScarSegSubjectHierarchyPlugin</name>
+    <message>
+      <source>Segment scar...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>&lt;p&gt;&lt;b&gt;MyoScarSeg&lt;/b&gt;: a study's boxes, points, walls, scar and tables lie together in a folder.&lt;/p&gt;</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>What MyoScarSeg made for this volume</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>MyoScarSegTraining</name>
     <message>
       <source>Choose a folder for the training library.</source>
