@@ -14,6 +14,7 @@ from MyoScarSegLib.errors import MyoScarSegError, StudyError
 if TYPE_CHECKING:
     from MyoScarSegLib.outputs.case_walls import Walls
     from MyoScarSegLib.outputs.report import Patient, Report
+    from MyoScarSegLib.quantification.aha import Level
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.study import Study
 
@@ -39,6 +40,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--landmarks", type=Path, metavar="FILE", help="insertion points as .mrk.json, labels anterior and inferior"
     )
+    parser.add_argument(
+        "--levels",
+        type=levels,
+        metavar="MAP",
+        help="level of each slice, counted from 0, instead of the rules': 'base=0-2 mid=3-5 apex=6,7 tip=8'",
+    )
     parser.add_argument("--format", choices=("html", "pdf", "both"), default="both", help="of the report (both)")
     parser.add_argument("--dicom", action="store_true", help="write a DICOM segmentation and a structured report, too")
     parser.add_argument("--pseudonym", metavar="NAME", help="instead of the case's name; replaces the patient in DICOM, too")
@@ -53,13 +60,37 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def levels(text: str) -> dict[int, Level]:
+    """The value of ``--levels``: slice index to level.
+
+    Raises:
+        argparse.ArgumentTypeError: it cannot be read, or names a slice twice.
+    """
+    from MyoScarSegLib.quantification.aha import LEVELS
+
+    found: dict[int, Level] = {}
+    for part in text.split():
+        level, _, slices = part.partition("=")
+        for span in slices.split(","):
+            ends = span.split("-")
+            if level not in LEVELS or len(ends) > 2 or not all(end.isdecimal() for end in ends):
+                raise argparse.ArgumentTypeError(f"{part!r} must be one of {', '.join(LEVELS)}, '=', and slices such as 0-2,5")
+            for k in range(int(ends[0]), int(ends[-1]) + 1):
+                if k in found:
+                    raise argparse.ArgumentTypeError(f"slice {k} has two levels")
+                found[k] = level  # type: ignore[assignment]  # it is one of LEVELS
+    if not found:
+        raise argparse.ArgumentTypeError("it names no slice")
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Run ``report``. Returns the exit status."""
     from MyoScarSegLib.outputs.measurement_files import write_burden_tables
     from MyoScarSegLib.study.names import case_name, case_names
 
-    if len(args.input) > 1 and (args.mask or args.landmarks or args.pseudonym):
-        args.parser.error("--mask, --landmarks and --pseudonym are for one CASE_OR_STUDY")
+    if len(args.input) > 1 and (args.mask or args.landmarks or args.levels or args.pseudonym):
+        args.parser.error("--mask, --landmarks, --levels and --pseudonym are for one CASE_OR_STUDY")
     if args.with_patient_name and args.pseudonym:
         args.parser.error("--pseudonym and --with-patient-name exclude each other")
     if args.minutes is not None and not 0 <= args.minutes < 10000:
@@ -112,6 +143,7 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
         walls.ventricle,
         walls.no_reflow,
         insertions=walls.insertions if args.landmarks is None else read_landmarks(args.landmarks),
+        levels=args.levels,
         name=name,
         mask_source=source,
         reader_minutes=args.minutes,

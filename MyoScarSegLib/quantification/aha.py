@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Geometry
 
 Level = Literal["base", "mid", "apex", "tip"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 """Which third of the ventricle a slice belongs to; the tip is wall without cavity beyond the apical third."""
 
 Artery = Literal["LAD", "RCA", "LCX"]
@@ -126,9 +127,8 @@ def towards_apex(ventricle: Ventricle, planes: Planes, levels: Mapping[int, Leve
     Levels that a reader gave say it; else the ventricle's shape, which narrows to the apex; where it hardly narrows, as in a
     stack of few slices, the patient's axes: the apex lies to the left, front and feet.
     """
-    order: tuple[Level, ...] = ("base", "mid", "apex", "tip")
     if levels and len(set(levels.values())) > 1:
-        ranks = np.array([order.index(level) for level in levels.values()], dtype=float)
+        ranks = np.array([LEVELS.index(level) for level in levels.values()], dtype=float)
         return _sign(np.dot(ranks - ranks.mean(), planes.positions_mm[list(levels)]))
     slices = sorted({*ventricle.closed, *ventricle.solid}, key=lambda k: planes.positions_mm[k])
     areas = [np.count_nonzero(ventricle.myocardium[k] | ventricle.cavity[k]) for k in slices]

@@ -9,6 +9,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.aha import (
+    LEVELS,
     InsertionPoints,
     Level,
     frame_of,
@@ -273,8 +274,8 @@ def _checked(
 def _checked_levels(levels: Mapping[int, Level], ventricle: Ventricle) -> dict[int, Level]:
     count = len(ventricle.myocardium)
     for k, level in levels.items():
-        if not 0 <= k < count or level not in ("base", "mid", "apex", "tip"):
-            raise StudyError(f"Slice {k} cannot be {level!r}: slices are 0 to {count - 1}, levels base, mid, apex and tip.")
+        if not 0 <= k < count or level not in LEVELS:
+            raise StudyError(f"Slice {k} cannot be {level!r}: slices are 0 to {count - 1}, levels {', '.join(LEVELS)}.")
     return {k: level for k, level in sorted(levels.items()) if k in ventricle.walls}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.quantification.aha import LEVELS
 from MyoScarSegLib.scene.dicom_database import database, instance_uids
 from MyoScarSegLib.scene.exam import exam_of
 from MyoScarSegLib.scene.notices import Change
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.quantification.measurements import Measurements
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
-_LEVELS = ("", "base", "mid", "apex", "tip", NO_LEVEL)
+_LEVELS = ("", *LEVELS, NO_LEVEL)
 """What the entries of the level's box stand for, in their order."""
 _NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 

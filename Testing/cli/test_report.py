@@ -51,6 +51,21 @@ def test_a_case_is_reported_from_its_folder_alone(case, command, tmp_path):
     assert f"{found['scar']['mass_g']:.1f} g" in ran.out
 
 
+def test_levels_that_are_given_replace_the_rules(case, command, tmp_path):
+    ran = command("report", case, "-o", tmp_path / "reports", "--levels", "base=0-2 mid=3,4 apex=5-6")
+    assert ran.status == 0, ran.err
+    found = measured(tmp_path / "reports" / "round")
+    levels = {row["slice"]: row["level"] for row in found["slices"] if row["level"]}
+    assert levels.items() <= {0: "base", 1: "base", 2: "base", 3: "mid", 4: "mid", 5: "apex", 6: "apex"}.items() and levels
+    for wrong, words in (
+        ("base=0-2 mid=2", "slice 2 has two levels"),
+        ("top=1", "'top=1' must be one of base"),
+        ("", "names no slice"),
+    ):
+        ran = command("report", case, "-o", tmp_path / "reports", "--levels", wrong)
+        assert ran.status == 2 and words in ran.err
+
+
 def test_a_wall_and_scar_that_were_edited_are_read_again_and_said(case, command, tmp_path):
     image = sitk.ReadImage(str(case / "scar.seg.nrrd"))
     layers = sitk.GetArrayFromImage(image)
