@@ -64,9 +64,16 @@ def collected(job: Job, outcomes: Iterable[Outcome], ended: Ended = ignore_outco
         job: that they are of.
         outcomes: as the studies end, in any order.
         ended: called with each.
+
+    Raises:
+        OutputError: the results folder of a cohort is gone: nothing that is still to come could be kept.
     """
-    tables, folders, done = CaseTables(job.out), CaseFolders(job.out), []
+    if job.cohort:
+        with CaseFolders(job.out).locked():
+            pass  # from here on the folder is there
+    tables, folders, done = CaseTables(job.out), CaseFolders(job.out, made=job.cohort), []
     for outcome in outcomes:
+        folders.check()
         with_tables = outcome
         if not outcome.before:
             with_tables = _in_tables(tables, folders, outcome)

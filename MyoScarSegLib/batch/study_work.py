@@ -98,7 +98,7 @@ class StudyWork:
         """
         self._turn = turn
         self.job = job
-        self.folders = CaseFolders(job.out, job.inputs)
+        self.folders = CaseFolders(job.out, job.inputs, made=job.cohort)
         self._pipeline = pipeline
         self._models: dict[str, str] | None = None
 
@@ -231,6 +231,7 @@ class StudyWork:
         try:
             basis = Basis("", self._settings(None, []), {}, NUMBERS_VERSION)
             if status == LEFT:
+                self.folders.check()
                 name = item.wanted_name
                 folder = self._left_folder(item)
                 self._record(folder, read, status, message, basis=basis, seconds=round(read.seconds, 2), cause=cause)

@@ -78,7 +78,7 @@ def levels(text: str) -> dict[int, Level]:
             for k in range(int(ends[0]), int(ends[-1]) + 1):
                 if k in found:
                     raise argparse.ArgumentTypeError(f"slice {k} has two levels")
-                found[k] = level  # type: ignore[assignment]  # it is one of LEVELS
+                found[k] = level
     if not found:
         raise argparse.ArgumentTypeError("it names no slice")
     return found

@@ -70,8 +70,15 @@ class CaseFolders:
     No two inputs of a run share a folder, even if they are copies of one image: then each keeps the one that it had.
     """
 
-    def __init__(self, root: Path, inputs: Sequence[Path] = ()) -> None:
+    def __init__(self, root: Path, inputs: Sequence[Path] = (), *, made: bool = False) -> None:
+        """
+        Args:
+            root: the results folder.
+            inputs: of the run.
+            made: the results folder is there already: if it is gone, its drive or server is, and nothing is written in its place.
+        """
         self.root = Path(root)
+        self._made = made
         self._places = {place_of(path) for path in inputs}
         self._taken: set[str] = set()
         self._known: dict[str, Record] = {}
@@ -121,13 +128,26 @@ class CaseFolders:
         """No later input of this run gets this name."""
         self._taken.add(_key(name))
 
+    def check(self) -> None:
+        """Whether the results folder is where it was.
+
+        Raises:
+            OutputError: it is gone.
+        """
+        if self._made and not self.root.is_dir():
+            raise OutputError(
+                f"The results folder {self.root} is gone. Connect its drive or server again, and go on with --resume: what was "
+                "finished is kept there."
+            )
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Alone in the results folder; other runs wait.
 
         Raises:
-            OutputError: the folder cannot be written.
+            OutputError: the folder cannot be written, or is gone.
         """
+        self.check()
         with locked(self.root / ".lock"):
             yield
 

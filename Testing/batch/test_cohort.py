@@ -200,6 +200,38 @@ def test_a_full_disk_fails_the_study_and_it_is_run_again(studies, tmp_path, monk
     assert "study1" in again(studies, out) and run(studies, out) == dict.fromkeys(ALL, "done")
 
 
+class _Gone(Quick):
+    """A folder is not to be reached any more from the second study on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def segment(self, study, *arguments, **options):
+        if len(self.runs) == 1:
+            self.folder.rename(self.folder.with_name("unreachable"))
+        return super().segment(study, *arguments, **options)
+
+
+@pytest.mark.parametrize("which", ["in", "out"])
+def test_a_network_folder_that_is_gone_for_a_while_costs_nothing_but_time(studies, tmp_path, which):
+    folder, out = tmp_path / which, tmp_path / "out"
+    every = [*ALL, "study3", "study4"]  # of which one is read ahead
+    for number in (3, 4):
+        small_study(studies / f"study{number}.nrrd", number)
+    if which == "in":
+        assert set(run(studies, out, _Gone(folder)).values()) == {"done", "failed"}
+    else:
+        with pytest.raises(OutputError, match="is gone"):
+            run(studies, out, _Gone(folder))
+    assert not folder.exists(), "nothing is written where the network's folder was"
+    folder.with_name("unreachable").rename(folder)
+    assert "study0" not in again(studies, out)
+    assert run(studies, out) == dict.fromkeys(every, "done")
+    assert [row["status"] for row in table(out / "results.csv")] == ["done"] * 5
+    assert len(list(out.glob("*/record.json"))) == 5 and not list(out.glob("*/.writing-*"))
+
+
 _LONG_RUN = """
 import sys, time
 from pathlib import Path
