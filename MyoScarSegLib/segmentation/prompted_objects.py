@@ -18,6 +18,8 @@ _GRACE_PX = 1.0
 """How far a mask may reach beyond a box that the reader set."""
 _CLICK_REACH_PX = 2.0
 """How near scar must be to a click outside all boxes to be the scar that is meant."""
+_BORDER_REACH = 2.0
+"""How far a click changes the mask, in ways from the click to the border of the scar."""
 _REACH = 0.25
 """How far beyond its box, as a share of the box's longer side, a positive click still speaks of the box's object."""
 
@@ -106,29 +108,29 @@ def prompted_objects(boxes: Sequence[Box], points: Sequence[Point], *, has_mask:
     return objects
 
 
-def changed_by_clicks(before: torch.Tensor, after: torch.Tensor, clicks: Sequence[tuple[float, float, bool]]) -> torch.Tensor:
-    """What clicks change: the pieces of scar that come, or go, where a click of that kind is; nothing elsewhere.
+def changed_by_click(before: torch.Tensor, after: torch.Tensor, click: tuple[float, float, bool]) -> torch.Tensor:
+    """What a click changes: the piece of scar that comes, or goes, where it is; nothing at all elsewhere.
 
-    A network that is asked again answers a little otherwise everywhere, and the reader has asked about one place.
+    A network that is asked again answers a little otherwise everywhere, and the reader has asked about one place. How large
+    that is, the click says, too: nothing is wrong between it and the border of the scar, so what is wrong there is hardly wider
+    than the way to the border. A click at the border asks for a pixel or two, one far from all scar for a whole lesion.
 
     Args:
-        before, after: logits ``[side, side]`` of the answers without clicks and with them.
-        clicks: x and y in pixel edges, and whether it is positive.
+        before, after: logits ``[side, side]`` of the answers without the click and with it.
+        click: x and y in pixel edges, and whether it is positive.
     """
     import torch
     from scipy import ndimage
 
+    at_x, at_y, positive = click
     old, new = (logits.numpy(force=True) > 0 for logits in (before, after))
     y, x = np.ogrid[: old.shape[0], : old.shape[1]]
-    kept = old == new
-    for positive in (True, False):
-        near = np.zeros(old.shape, dtype=bool)
-        for at_x, at_y, kind in clicks:
-            if kind == positive:
-                near |= np.hypot(y + 0.5 - at_y, x + 0.5 - at_x) <= _CLICK_REACH_PX
-        pieces, _ = ndimage.label(new & ~old if positive else old & ~new, structure=np.ones((3, 3)))
-        kept |= np.isin(pieces, np.setdiff1d(pieces[near], 0))
-    return torch.where(torch.from_numpy(kept).to(after.device), after, before)
+    distance = np.hypot(y + 0.5 - at_y, x + 0.5 - at_x)
+    border = distance[old if positive else ~old]
+    reach = _CLICK_REACH_PX + _BORDER_REACH * border.min() if border.size else np.inf
+    pieces, _ = ndimage.label(new & ~old if positive else old & ~new, structure=np.ones((3, 3)))
+    changed = np.isin(pieces, np.setdiff1d(pieces[distance <= _CLICK_REACH_PX], 0)) & (distance <= reach)
+    return torch.where(torch.from_numpy(changed).to(after.device), after, before)
 
 
 def _outside(box: Box, point: Point) -> float:

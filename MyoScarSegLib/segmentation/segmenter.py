@@ -21,7 +21,7 @@ from MyoScarSegLib.segmentation.heart_window import window_of
 from MyoScarSegLib.segmentation.neighbors import SLICES
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast, preprocessing
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, changed_by_clicks, prompted_objects
+from MyoScarSegLib.segmentation.prompted_objects import PromptedObject, changed_by_click, prompted_objects
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint, read_checkpoint
 from MyoScarSegLib.segmentation.segmenter_image import SegmenterImage
 from MyoScarSegLib.study.frame import Frame
@@ -457,8 +457,8 @@ class Segmenter:
             if one.box is None or not points:
                 logits[one.box] = answer
             else:
-                clicks = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in one.points]
-                logits[one.box] = changed_by_clicks(logits[one.box], answer, clicks)
+                x, y = frame.to_input(np.array([points[-1].x, points[-1].y]))
+                logits[one.box] = changed_by_click(logits[one.box], answer, (x, y, points[-1].positive))
         return _Answered(points, logits, context)
 
     def _sam_logits(

@@ -20,7 +20,7 @@ from MyoScarSegLib.segmentation.context import scar_logits
 from MyoScarSegLib.segmentation.mask_decoder import decode
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
-from MyoScarSegLib.segmentation.prompted_objects import changed_by_clicks
+from MyoScarSegLib.segmentation.prompted_objects import changed_by_click
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -89,7 +89,7 @@ def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
     hint = np.full(image.shape, -5, dtype=np.float32)
     hint[10:30, 10:30] = np.random.default_rng(1).normal(0, 3, (20, 20))
     segmenter = Segmenter(checkpoint(state, sam_share=share), device="cpu", precision="float32")
-    monkeypatch.setattr("MyoScarSegLib.segmentation.segmenter.changed_by_clicks", lambda before, after, clicks: after)
+    monkeypatch.setattr("MyoScarSegLib.segmentation.segmenter.changed_by_click", lambda before, after, click: after)
     found = in_window(segmenter.predict(image, [READERS], CLICKS, hint).logits)
 
     network = build(state, SIDE)
@@ -131,8 +131,8 @@ def test_a_detectors_box_without_clicks_is_answered_by_what_is_seen_unasked(stat
     assert where[12:30, 9:25].all()
     np.testing.assert_allclose(in_window(found)[in_window(where)], unasked.numpy()[in_window(where)], atol=1e-4)
     kept_on_a_hint = [[replace(DETECTORS, source=f"detector{hint}")] for hint in (FAINT, BESIDE)]
-    for boxes, points in (([READERS], []), ([DETECTORS], CLICKS), *((boxes, []) for boxes in kept_on_a_hint)):
-        assert np.abs(context.predict(image, boxes, points).logits - found)[13:27, 15:24].max() > 1e-3, "it was asked"
+    for boxes in ([READERS], *kept_on_a_hint):
+        assert np.abs(context.predict(image, boxes).logits - found)[13:27, 15:24].max() > 1e-3, "it was asked"
 
 
 def test_two_context_networks_share_the_looks(state, image):
@@ -427,12 +427,23 @@ def test_a_click_changes_its_own_place_alone():
     before[2:6, 2:6] = 3.0  # goes everywhere in the second answer
     after[10:14, 10:14] = 4.0  # comes, and is clicked
     after[18:20, 18:20] = 4.0  # comes by itself
-    changed = changed_by_clicks(before, after, [(12.0, 12.0, True)])
+    changed = changed_by_click(before, after, (12.0, 12.0, True))
     assert (changed[10:14, 10:14] == 4).all() and (changed[18:20, 18:20] == -2).all()
     assert (changed[2:6, 2:6] == 3).all(), "a positive click takes nothing away"
-    assert changed[0, 0] == -1, "where both agree the later answer says how sure"
-    taken = changed_by_clicks(before, after, [(4.0, 4.0, False)])
+    assert changed[0, 0] == -2, "nothing at all changes elsewhere"
+    taken = changed_by_click(before, after, (4.0, 4.0, False))
     assert (taken[2:6, 2:6] == -1).all() and (taken[10:14, 10:14] == -2).all()
+
+
+def test_a_click_at_the_border_changes_little_and_one_far_from_it_a_whole_lesion():
+    before, after = torch.full((40, 40), -2.0), torch.full((40, 40), -2.0)
+    before[4:12, 4:12] = after[4:12, 4:12] = 3.0
+    after[12:36, 4:12] = 4.0  # a large piece comes, from the border on
+    near, far = (changed_by_click(before, after, (8.0, y, True)) for y in (12.5, 24.5))
+    assert (near[12:14, 7:9] == 4).all() and (near[17:] == -2).all()
+    assert (far[12:36, 4:12] == 4).all()
+    alone = changed_by_click(torch.full((40, 40), -2.0), after, (8.0, 12.5, True))
+    assert (alone[12:36, 4:12] == 4).all(), "without scar there is no border"
 
 
 def test_the_first_click_after_a_box_costs_one_answer(context, image, monkeypatch):
