@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+_OWN_PARTS = ("context.",)
 _VIT_NAMES = {(768, 12): "sam-vit-b", (1024, 24): "sam-vit-l", (1280, 32): "sam-vit-h"}
 EMBEDDING_CHANNELS = 256
 """Of SAM's image encoders."""
 TISSUES = ("background", "cavity", "myocardium", "scar")
 """What our own context network tells apart, in the order of its channels."""
-MEMBERS = ("context", "context_2")
-"""Names of a model's context networks, which are averaged; a model of ours has the first, or both."""
 
 
 def architecture_of(state: Mapping[str, torch.Tensor]) -> str:
@@ -63,7 +62,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         side: rows and columns of the square input.
 
     Returns:
-        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models :data:`MEMBERS`.
+        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``context``.
 
     Raises:
         ModelError: tensors are missing, superfluous, or of another shape.
@@ -90,8 +89,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
 
 def _load(model: nn.ModuleDict, state: Mapping[str, torch.Tensor], architecture: str) -> None:
     classifier = ("image_encoder.head.", "image_encoder.norm_head.")  # of TinyViT's pre-training; no part of SAM
-    parts = (*_PARTS, *(f"{member}." for member in MEMBERS))
-    given = {key: value for key, value in state.items() if key.startswith(parts) and not key.startswith(classifier)}
+    given = {key: value for key, value in state.items() if key.startswith(_PARTS + _OWN_PARTS) and not key.startswith(classifier)}
     own = model.state_dict()
     missing, surplus = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
     wrong = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)

@@ -4,9 +4,6 @@ SAM's decoder answers a prompt from features that are four pixels wide, of one s
 *context network*, a small U-Net, looks at three slices of one stack at once and at the prompts drawn as maps, and names
 every pixel's tissue: without prompts when a slice is taken in, and again for every answer.
 
-A model may have two of them, trained alike from other draws: each takes half of the looks at the mirrored window, so that their
-mean costs no more time than one network's.
-
 Ronneberger et al., MICCAI 2015 (U-Net); Sofiiuk et al., ICIP 2022 (clicks drawn as maps).
 """
 
@@ -19,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from MyoScarSegLib.segmentation.architectures import MEMBERS, TISSUES
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.neighbors import SLICES
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS
 
@@ -79,15 +76,11 @@ class ContextNetwork(nn.Module):
 
 
 def build_context(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
-    """The members in the size of a checkpoint's tensors, without their weights, as far as it has them."""
-    found: dict[str, nn.Module] = {}
-    for member in MEMBERS:
-        widths: list[int] = []
-        while (first := state.get(f"{member}.down.{len(widths)}.0.weight")) is not None:
-            widths.append(int(first.shape[0]))
-        if widths:
-            found[member] = ContextNetwork(tuple(widths))
-    return found
+    """``context`` in the size of a checkpoint's tensors, without their weights, if it has them."""
+    widths: list[int] = []
+    while (first := state.get(f"context.down.{len(widths)}.0.weight")) is not None:
+        widths.append(int(first.shape[0]))
+    return {"context": ContextNetwork(tuple(widths))} if widths else {}
 
 
 def scar_logits(tissue: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.answers import Answers
-from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, MEMBERS, TISSUES
+from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.heart_window import window_of
 from MyoScarSegLib.segmentation.neighbors import SLICES
@@ -134,8 +134,7 @@ class Segmenter:
         self.window = window_of(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
-        self._members = [self._model[name] for name in MEMBERS if name in self._model]
-        self._own = bool(self._members)
+        self._own = "context" in self._model
         self.answers = Answers.of(checkpoint.metadata)
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
@@ -295,20 +294,13 @@ class Segmenter:
         return torch.stack([frame.image_to_input(self._recipe.intensities(one)) for one in image.stack])[None].to(self.device)
 
     def _context(self, slices: torch.Tensor, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
-        """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window.
-
-        The members take turns at the looks.
-        """
+        """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window."""
         import torch
 
-        x = torch.cat([slices, maps[None].to(slices)], dim=1)
-        back = []
-        for n, member in enumerate(self._members):
-            mine = looks[n :: len(self._members)]
-            mirrored = torch.cat([x.flip(axes) for axes in mine])
-            answers = member(mirrored[:, : slices.shape[1]], mirrored[:, slices.shape[1] :]).log_softmax(1)
-            back += [answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, mine, strict=True)]
-        return (torch.stack(back).logsumexp(0) - math.log(len(looks)))[None]
+        x = torch.cat([torch.cat([slices, maps[None].to(slices)], dim=1).flip(axes) for axes in looks])
+        answers = self._model["context"](x[:, : slices.shape[1]], x[:, slices.shape[1] :]).log_softmax(1)
+        back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
+        return (back.logsumexp(0) - math.log(len(looks)))[None]
 
     def _second_look(self, slices: torch.Tensor, beside: np.ndarray, embedding: Embedding) -> torch.Tensor:
         """As of :meth:`_context`, without prompts but told of scar on the neighbors; made once for proposals, masks and walls."""

@@ -135,20 +135,6 @@ def test_a_detectors_box_without_clicks_is_answered_by_what_is_seen_unasked(stat
         assert np.abs(context.predict(image, boxes).logits - found)[13:27, 15:24].max() > 1e-3, "it was asked"
 
 
-def test_two_context_networks_share_the_looks(state, image):
-    """The first sees the window as it is, the second mirrored; the answer is their mean, in the time of one."""
-    second = {key.replace("context.", "context_2."): value for key, value in own_state(4).items() if key.startswith("context.")}
-    both = Segmenter(checkpoint(state | second), device="cpu", precision="float32")
-    network = build(state | second, SIDE)
-    first, other = (
-        context_answer(network[member], image.stack, [READERS], looks=(axes,))
-        for member, axes in (("context", ()), ("context_2", (3,)))
-    )
-    expected = scar_logits(torch.stack([first.exp(), other.exp()]).mean(0).log())
-    inside = np.s_[12 - Y0 : 30 - Y0, 9 - X0 : 25 - X0]
-    np.testing.assert_allclose(in_window(both.predict(image, [READERS]).logits)[inside], expected.numpy()[inside], atol=1e-4)
-
-
 def test_two_boxes_of_the_reader_are_asked_for_together(state, context, image):
     first, second = Box(0, 8.0, 10.0, 18.0, 20.0), Box(0, 22.0, 22.0, 34.0, 36.0)
     expected = scar_logits(context_answer(build(state, SIDE)["context"], image.stack, [first, second])).numpy()

@@ -99,7 +99,7 @@ Loss = Callable[[nn.ModuleDict, Sequence[Any], Sequence[Sequence[int]]], StepLos
 
 def phase_loss(network: nn.ModuleDict, items: Sequence[Any], seeds: Sequence[Sequence[int]]) -> StepLoss:
     """The loss of the context phase."""
-    return context_loss(network, items, seeds, SETTINGS)
+    return context_loss(network, items, SETTINGS, seeds)
 
 
 class TinyPhase:

@@ -28,7 +28,7 @@ from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 
-SETTINGS = SamSettings(epochs=0, members=2, phantoms=40, phantom_share=0.05)
+SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05)
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.segmentation.architectures import MEMBERS
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
@@ -50,7 +49,7 @@ HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
-ANATOMY, PROMPTS = "anatomy", "prompts"
+ANATOMY, CONTEXT, PROMPTS = "anatomy", "context", "prompts"
 CONTEXT_BATCH = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
@@ -60,7 +59,7 @@ what is no scar."""
 _PHANTOMS_PER_SLICE = 0.4
 """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
 _CONTEXT_SETTINGS = (
-    "anatomy_epochs", "context_epochs", "members", "context_rate", "augmentation", "phantoms", "phantom_share", "seed", "loss",
+    "anatomy_epochs", "context_epochs", "context_rate", "augmentation", "phantoms", "phantom_share", "seed", "loss",
 )  # fmt: skip
 
 
@@ -146,9 +145,7 @@ def fine_tune(
     training = processes.together(lambda: Training(start, patients, settings, processes, cancel, hooks), cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
     looks = look is not None
-    members = [member for member in MEMBERS if member in network]
-    phases = (ANATOMY, *members, PROMPTS)
-    recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in phases}
+    recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, PROMPTS)}
     outcome = Outcome(out / f"{name}.safetensors", training.start, main_process=processes.main)
     outcome.best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, outcome.model, resume))
     log = None
@@ -181,12 +178,10 @@ def fine_tune(
         return done
 
     try:
-        if patients.anatomy and settings.anatomy_epochs and members:
+        if patients.anatomy and settings.anatomy_epochs and "context" in network:
             network.load_state_dict(train(training.anatomy()).averaged.state_dict())
-            for member in members[1:]:
-                network[member].load_state_dict(network[members[0]].state_dict())
-        for member in members if settings.context_epochs else ():
-            network.load_state_dict(train(training.context(member, cancel)).averaged.state_dict())
+        if settings.context_epochs and "context" in network:
+            network.load_state_dict(train(training.context(cancel)).averaged.state_dict())
         if settings.epochs:
             trained = train(training.prompts(look, log, progress, cancel))
             network, outcome.best_epoch = trained.averaged, trained.best_epoch
@@ -235,14 +230,14 @@ class Training:
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
 
-    def _order(self, epoch: int, scar_free_share: float, seed: int) -> list[int]:
+    def _order(self, epoch: int, scar_free_share: float) -> list[int]:
         settings = self.settings
         return epoch_order(
             self._samples,
             len(self._phantoms),
             scar_free_share=scar_free_share,
             phantom_share=settings.phantom_share,
-            seed=(seed, epoch, 3),
+            seed=(settings.seed, epoch, 3),
         )
 
     def anatomy(self) -> Phase:
@@ -253,30 +248,29 @@ class Training:
             return [int(n) for n in np.random.default_rng((settings.seed, epoch, 4)).permutation(len(self._anatomy))]
 
         return Phase(
-            ANATOMY, settings.anatomy_epochs, CONTEXT_BATCH, settings.seed, {MEMBERS[0]: settings.context_rate},
-            order, self._context_item(self._anatomy, settings.seed, 4), partial(context_loss, settings=settings), choose=False,
+            ANATOMY, settings.anatomy_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
+            order, self._context_item(self._anatomy, 4), self._context_loss, choose=False,
         )  # fmt: skip
 
-    def context(self, member: str, cancel: CancelToken | None = None) -> Phase:
-        """A context network, on windows augmented anew every time, and by other draws than the other's."""
+    def context(self, cancel: CancelToken | None = None) -> Phase:
+        """The context network, on windows augmented anew every time."""
         from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start = self.settings, self.start
         plain = Augmenter("none", start.side)
-        seed = settings.seed + MEMBERS.index(member)
 
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
             if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != settings.context_epochs):
                 return None
-            return context_figures(averaged, self._validation, plain, start.window_mm, cancel, member)
+            return context_figures(averaged, self._validation, plain, start.window_mm, cancel)
 
         return Phase(
-            member, settings.context_epochs, CONTEXT_BATCH, seed, {member: settings.context_rate},
-            partial(self._order, scar_free_share=CONTEXT_SCAR_FREE, seed=seed), self._context_item(self._all, seed, 1),
-            partial(context_loss, settings=settings, member=member), validate, choose=False,
+            CONTEXT, settings.context_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
+            partial(self._order, scar_free_share=CONTEXT_SCAR_FREE), self._context_item(self._all, 1), self._context_loss,
+            validate, choose=False,
         )  # fmt: skip
 
-    def _context_item(self, samples: Sequence[TrainingSlice], seed: int, stream: int) -> Callable[[int, int, int], Item]:
+    def _context_item(self, samples: Sequence[TrainingSlice], stream: int) -> Callable[[int, int, int], Item]:
         """Draws a window of the samples; ``stream`` tells its seeds from those of other phases."""
         from MyoScarSegLib.training.augmentation import Augmenter
 
@@ -284,9 +278,12 @@ class Training:
         augmenter = Augmenter(settings.augmentation, start.side)
 
         def item(epoch: int, place: int, number: int) -> Item:
-            return context_window(samples[number], augmenter, start.window_mm, (seed, epoch, place, stream))
+            return context_window(samples[number], augmenter, start.window_mm, (settings.seed, epoch, place, stream))
 
         return item
+
+    def _context_loss(self, network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
+        return context_loss(network, items, self.settings, seeds)
 
     def prompts(
         self,
@@ -324,8 +321,7 @@ class Training:
 
         return Phase(
             PROMPTS, settings.epochs, settings.batch, settings.seed, self._rates(),
-            partial(self._order, scar_free_share=settings.scar_free_share, seed=settings.seed), item, loss, validate,
-            patience=settings.patience,
+            partial(self._order, scar_free_share=settings.scar_free_share), item, loss, validate, patience=settings.patience,
         )  # fmt: skip
 
     def _cached_windows(
@@ -364,7 +360,7 @@ class Training:
             looks: whether the validation slices decide, too.
         """
         counted = to_json(replace(self.settings, tensorboard=False))
-        if phase != PROMPTS:
+        if phase in (ANATOMY, CONTEXT):
             counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
         digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
         digest.update(self.start.checkpoint.sha256.encode())

@@ -64,7 +64,7 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
     """
     import torch
 
-    from MyoScarSegLib.segmentation.architectures import MEMBERS, build, input_side
+    from MyoScarSegLib.segmentation.architectures import build, input_side
     from MyoScarSegLib.segmentation.context import ContextNetwork
 
     checkpoint = read_checkpoint(model)
@@ -82,7 +82,7 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
     if "context" not in network and settings.context_epochs and small:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            network.update({member: ContextNetwork() for member in MEMBERS[: settings.members]})
+            network["context"] = ContextNetwork()
     answers = settings.answers
     if answers == Answers():
         # How far masses are off was measured for the start model; of the new one it is not known.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MyoScarSegLib.segmentation.architectures import MEMBERS, TISSUES
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.training.finetune.context_prompts import ContextPrompts
 from MyoScarSegLib.training.finetune.iterated_prompts import IteratedPrompt, iterated_prompts
@@ -46,13 +46,9 @@ class StepLoss:
 
 
 def context_loss(
-    network: nn.ModuleDict,
-    items: Sequence[Item],
-    seeds: Sequence[Sequence[int]],
-    settings: SamSettings,
-    member: str = MEMBERS[0],
+    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]]
 ) -> StepLoss:
-    """A context network's tissues, without prompts and with prompts that correct its own answers.
+    """The context network's tissues, without prompts and with prompts that correct its own answers.
 
     Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows are
     dealt to steps.
@@ -60,15 +56,14 @@ def context_loss(
     Args:
         network: with a context network.
         items: windows on the network's device.
-        seeds: one per window.
         settings: how.
-        member: name of the context network.
+        seeds: one per window.
     """
     import torch
 
     from MyoScarSegLib.segmentation.context import scar_logits
 
-    context: Any = network[member]
+    context: Any = network["context"]
     slices = torch.stack([i.image for i in items])
     asked = [ContextPrompts.of(item, seed) for item, seed in zip(items, seeds, strict=True)]
     while any(one.turns for one in asked):

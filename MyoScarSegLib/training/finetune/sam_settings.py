@@ -7,7 +7,6 @@ from typing import Annotated
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.segmentation.answers import Answers
-from MyoScarSegLib.segmentation.architectures import MEMBERS
 from MyoScarSegLib.training.losses import LossWeights
 from MyoScarSegLib.training.prompting import Prompting
 from MyoScarSegLib.training.train_job import Augmentation, Mode
@@ -23,15 +22,13 @@ class SamSettings:
 
     A training has up to three phases. In the *context* one the context network learns to name every pixel's tissue, without
     prompts and with them; in the *anatomy* one before it does so on studies that show ventricles and no scar, where there are
-    such. A second context network goes on from the same anatomy in a phase of its own (*context_2*), with other draws. In the
-    *prompts* one SAM learns to answer prompts.
+    such. In the *prompts* one SAM learns to answer prompts.
 
     Attributes:
         mode: what learns in the prompts phase: ``decoder`` SAM but its image encoder, whose embeddings of ``copies``
             augmented copies of each slice are kept on disk; ``full`` all of it.
         context_epochs: passes over all slices in the context phase, in which a start model without context network gets one;
             0 for neither.
-        members: context networks that such a start model gets, 1 or 2; their answers are averaged.
         anatomy_epochs: passes over the slices of the anatomy phase.
         epochs: passes over all slices in the prompts phase.
         augmentation: how far pictures are varied, by name.
@@ -60,7 +57,6 @@ class SamSettings:
 
     mode: Mode = "decoder"
     context_epochs: Index = 54
-    members: Annotated[int, Limits(1, len(MEMBERS))] = 1
     anatomy_epochs: Index = 8
     epochs: Index = 12
     augmentation: Augmentation = "standard"

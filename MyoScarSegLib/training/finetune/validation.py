@@ -25,9 +25,8 @@ def context_figures(
     augmenter: Augmenter,
     window_mm: float,
     cancel: CancelToken | None = None,
-    member: str = "context",
 ) -> dict[str, float]:
-    """How well a context network knows the tissues without prompts.
+    """How well the context network knows the tissues without prompts.
 
     Args:
         network: with a context network.
@@ -35,7 +34,6 @@ def context_figures(
         augmenter: of the preset ``none``.
         window_mm: size of the window.
         cancel: asked at every slice.
-        member: name of the context network.
 
     Returns:
         ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
@@ -47,7 +45,7 @@ def context_figures(
     """
     import torch
 
-    context: Any = network[member]
+    context: Any = network["context"]
     device = next(context.parameters()).device
     no_prompts = prompt_maps(augmenter.side)
     counts: dict[str, np.ndarray] = {}

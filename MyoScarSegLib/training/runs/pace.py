@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.segmentation.architectures import MEMBERS
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 ENOUGH_S = 6.0
 """One of the measurements stops after this time, if it has seen what it is to see."""
 _MOST_ENCODING_S = 2.5
-_PROMPTS, _CONTEXT, _PREPARING, _EPOCH = "prompts", MEMBERS[0], "Preparing", "epoch"
+_PROMPTS, _CONTEXT, _PREPARING, _EPOCH = "prompts", "context", "Preparing", "epoch"
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Pace:
         epoch: what comes at the end of each epoch beside the look: the checkpoint.
         look: one slice looked at; by a segmenter end to end and with tight boxes.
         embedding: one window, drawn and encoded.
-        context_window: one window in a step of the context phase, once for each context network.
+        context_window: one window in a step of the context phase.
         prompt: one slice looked at once more with other prompts.
     """
 
@@ -72,7 +70,7 @@ class _Watch(CancelToken):
 
     def __call__(self, done: int, total: int, message: str) -> None:
         """See :class:`~MyoScarSegLib.utils.progress.Progress`."""
-        kind = next((kind for kind in self._kinds if re.match(rf"{kind}\b", message)), "")
+        kind = next((kind for kind in self._kinds if message.startswith(kind)), "")
         self._events.append((kind, done, total, time.monotonic()))
 
     @property
@@ -179,12 +177,10 @@ def pace_of_segmenter(
     if validation:
         progress(0, 0, "Measuring a look at the validation slices")
         look, prompt = _look_seconds(network, begun, detector, validation, device, cancel)
-    members = sum(member in network for member in MEMBERS)
-    context_epochs = 3 if settings.context_epochs and members else 0
+    context_epochs = 3 if settings.context_epochs and "context" in network else 0
     del network
     progress(0, 0, "Measuring the steps of the training")
     steps = _segmenter_steps(start, settings, training, encoding, context_epochs, device, cancel)
-    steps["context_window"] *= members
     return Pace(loading=loading, look=look, prompt=prompt, **steps)
 
 

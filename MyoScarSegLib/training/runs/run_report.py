@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.segmentation.architectures import MEMBERS
 from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, STOP
 from MyoScarSegLib.training.runs.run_status import (
     COMPARING,
@@ -41,7 +40,7 @@ _RECEIVED = {
     STOP: "Stopping: the step in hand ends first, and the best model is kept",
     CANCEL: "Cancelling",
 }
-_EARLIER_PHASES = ("anatomy", *MEMBERS)
+_EARLIER_PHASES = ("anatomy", "context")
 """Of a segmenter's training, before SAM learns from prompts."""
 _KEPT_FIGURES = ("end_to_end_dice", "oracle_dice", "dice", "false_g", "score")
 _EVERY_S = 0.5

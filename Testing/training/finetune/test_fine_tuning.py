@@ -190,24 +190,21 @@ def test_the_file_predicts_what_the_network_predicted(trained, mode):
 
 @pytest.mark.slow
 def test_a_sam_alone_gets_a_context_network_that_learns_ventricles_first(tmp_path, module_cache, monkeypatch):
-    """Or two, which differ; and a training that is stopped in any of the phases goes on to the same model."""
+    """And a training that is stopped in any of the phases goes on to the same model."""
     bare = write_segmenter(tmp_path / "vit.safetensors", window_mm="60.0")
     monkeypatch.setattr(context, "ContextNetwork", lambda widths=WIDTHS: ContextNetwork(widths))
     patients = replace(PATIENTS, anatomy=slices_of("c", 3, 2, scar=False))
-    settings = replace(QUICK, mode="decoder", anatomy_epochs=1, epochs=1, members=2)
+    settings = replace(QUICK, mode="decoder", anatomy_epochs=1, epochs=1)
     whole = fine_tune(bare, patients, settings, tmp_path / "whole", device="cpu")
     assert [(e["phase"], "validation_scar_dice" in e) for e in whole.epochs] == [
-        ("anatomy", False), ("context", True), ("context_2", True), ("prompts", False),
+        ("anatomy", False), ("context", True), ("prompts", False),
     ]  # fmt: skip
-    for phase in ("anatomy", "context", "context_2", "prompts"):
+    for phase in ("anatomy", "context", "prompts"):
         with pytest.raises(Cancelled):
             fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True, **stop_at(1, phase))
         assert load_segmenter(tmp_path / "stopped" / "segmenter.safetensors", device="cpu").knows_tissue
     found = fine_tune(bare, patients, settings, tmp_path / "stopped", device="cpu", resume=True)
     assert not differing(found.model, whole.model)
-    tensors = tensors_of(whole.model)
-    of_first = [key for key in tensors if key.startswith("context.")]
-    assert any(not torch.equal(tensors[key], tensors[key.replace("context.", "context_2.")]) for key in of_first)
     assert entries(tmp_path / "stopped" / "log.jsonl") == entries(tmp_path / "whole" / "log.jsonl")
 
 

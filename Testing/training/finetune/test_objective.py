@@ -25,7 +25,7 @@ def losses(*parts: range) -> tuple[float, dict[str, float], torch.Tensor]:
     network = context_network().requires_grad_(True)
     total, figures = 0.0, dict.fromkeys(("tissue", "scar"), 0.0)
     for part in parts:
-        loss = context_loss(network, [ITEMS[n] for n in part], [SEEDS[n] for n in part], SETTINGS)
+        loss = context_loss(network, [ITEMS[n] for n in part], SETTINGS, [SEEDS[n] for n in part])
         loss.total.backward()
         total += float(loss.total.detach())
         figures = {name: value + loss.parts[name] for name, value in figures.items()}
@@ -47,7 +47,7 @@ def test_how_windows_are_dealt_changes_nothing(parts):
 
 
 def loss_of(item: Item, seed: tuple[int, ...] = (0, 1), settings: SamSettings = SETTINGS) -> float:
-    return float(context_loss(context_network(), [item], [seed], settings).total.detach())
+    return float(context_loss(context_network(), [item], settings, [seed]).total.detach())
 
 
 def test_each_seed_asks_in_its_own_way():
@@ -60,7 +60,7 @@ def test_all_of_the_network_learns_and_little_by_little_knows_the_tissues():
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     course = []
     for _ in range(20):
-        loss = context_loss(network, ITEMS[:3], SEEDS[:3], SETTINGS)
+        loss = context_loss(network, ITEMS[:3], SETTINGS, SEEDS[:3])
         loss.total.backward()
         assert all(p.grad is not None for p in network.parameters())
         optimizer.step()
