@@ -438,7 +438,8 @@ class Segmenter:
         last = hint if not points or before.context is None else before.context
         context = self._prompted(slices, asking, last, beside, frame)
         sam = None
-        if self.answers.sam_share > 0:
+        # Corrections are the context network's alone: with them it is better without SAM, with a box better together.
+        if self.answers.sam_share > 0 and (not points or before.context is None):
             sam, _ = self._sam_logits(features, asking, hint, frame)
             if sam.shape[-1] != self.side:
                 sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
