@@ -19,7 +19,7 @@ help:
 	@echo "make docs       the pages as a site, to be opened at $(OUT)/site/index.html"
 	@echo "make pages      write anew what is made of the code: keys, help, template for translators"
 	@echo "make wheels     all packages for Slicer on a computer without network (SYSTEM=linux|windows|macos)"
-	@echo "make segmenter  train the segmenter again, an hour on one core (DATA=EMIDEC's folder with Case_*, ANATOMY=ACDC's with patient*)"
+	@echo "make segmenter  train the segmenter again, an hour and a half on one core (DATA=EMIDEC's folder with Case_*, ANATOMY=ACDC's with patient*)"
 	@echo "make detector   train the detector again, 18 minutes (DATA=folder with EMIDEC's Case_*/Images and Contours)"
 
 $(VENV)/installed: pyproject.toml setup.py
