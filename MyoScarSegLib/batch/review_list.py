@@ -25,7 +25,7 @@ from MyoScarSegLib.batch.reviews import (
     write_review,
 )
 from MyoScarSegLib.batch.study_record import StudyRecord, read_study_record
-from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
 from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 from MyoScarSegLib.study import read_mask
@@ -178,13 +178,15 @@ class ReviewList:
         """The wall that this reader left of a study; None where he changed nothing.
 
         Raises:
-            StudyError: it is of another study.
+            StudyError: it is damaged, or of another study.
         """
         file = wall_file(self.cohort.out / case, self.reader)
         if not file.exists():
             return None
         values = read_labels(file, study).values
-        return None if values is None else replace(ventricle_of_labels(values), source="edited")
+        if values is None:
+            raise StudyError(f"{file} holds no label map. Delete it; the program's wall is shown then.")
+        return replace(ventricle_of_labels(values), source="edited")
 
     def _entry(self, record: StudyRecord) -> Entry:
         folder = self.cohort.out / record.case

@@ -41,6 +41,7 @@ class CaseFacts:
         provenance: of the run.
         wall_source: of the wall; empty without one.
         insertions: ends of the septum; None if they are not set.
+        readers_wall: whether the wall is as this reader left it, and not the case's.
     """
 
     basis: str
@@ -51,6 +52,7 @@ class CaseFacts:
     provenance: dict[str, str] = field(default_factory=dict)
     wall_source: str = ""
     insertions: InsertionPoints | None = None
+    readers_wall: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +141,8 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
     study = result.study
     labels = np.where(result.mask, PROGRAM, 0).astype(np.uint8)
     labels[readers_list.mask_of(case, study)] |= SHOWN
-    ventricle = readers_list.wall_of(case, study) or walls.ventricle
+    readers_wall = readers_list.wall_of(case, study)
+    ventricle = walls.ventricle if readers_wall is None else readers_wall
     parts = {NO_REFLOW: walls.no_reflow}
     if ventricle is not None:
         parts |= {WALL: ventricle.myocardium, CAVITY: ventricle.cavity}
@@ -155,6 +158,7 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
         dict(result.provenance),
         "" if ventricle is None else ventricle.source,
         walls.insertions,
+        readers_wall is not None,
     )
     data = io.BytesIO()
     np.save(data, result.probability.astype(np.float32))

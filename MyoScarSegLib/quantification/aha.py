@@ -16,8 +16,9 @@ from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Geometry
 
 Level = Literal["base", "mid", "apex", "tip"]
-LEVELS: tuple[Level, ...] = get_args(Level)
 """Which third of the ventricle a slice belongs to; the tip is wall without cavity beyond the apical third."""
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""From base to tip."""
 
 Artery = Literal["LAD", "RCA", "LCX"]
 

@@ -66,7 +66,7 @@ class ReviewedStudy:
         self.session.refresh()
         self.session.history.clear()
         self._accepted = self.session.state
-        self._opened_wall = self._wall()
+        self._opened_wall, self._readers_wall = self._wall(), read.facts.readers_wall
 
     @property
     def there(self) -> bool:
@@ -90,7 +90,7 @@ class ReviewedStudy:
         """
         self.session.refresh()
         scar, wall = self._turned(self.session.mask()), self._wall()
-        edited = wall is not None and (wall.source == "edited" or not _same(wall, self._opened_wall))
+        edited = self._readers_wall or not _same(wall, self._opened_wall)
         if not edited and np.array_equal(scar, self._program):
             return None
         return self._study, scar, wall if edited else None
@@ -110,10 +110,13 @@ class ReviewedStudy:
         """From the file's order of slices to the scene's, and back."""
         return np.ascontiguousarray(stack[:: self._order])
 
-    def _wall(self) -> Ventricle | None:
-        """The wall as it is now, as the file has it."""
-        now = self.session.state.ventricle.ventricle(self.session.geometry.shape)
-        return None if now is None else Ventricle(self._turned(now.myocardium), self._turned(now.cavity), now.source)
+    def _wall(self) -> Ventricle:
+        """The wall as it is now, as the file has it; empty without one."""
+        shape = self.session.geometry.shape
+        now = self.session.state.ventricle.ventricle(shape)
+        if now is None:
+            return Ventricle(np.zeros(shape, bool), np.zeros(shape, bool), "edited")
+        return Ventricle(self._turned(now.myocardium), self._turned(now.cavity), now.source)
 
     def _slice(self, k: int) -> int:
         return k if self._order == 1 else self._study.slices - 1 - k
@@ -151,8 +154,8 @@ class ReviewedStudy:
         return found
 
 
-def _same(one: Ventricle, other: Ventricle | None) -> bool:
-    return other is not None and np.array_equal(one.myocardium, other.myocardium) and np.array_equal(one.cavity, other.cavity)
+def _same(one: Ventricle, other: Ventricle) -> bool:
+    return np.array_equal(one.myocardium, other.myocardium) and np.array_equal(one.cavity, other.cavity)
 
 
 def remove_study(volume_node: Any) -> None:

@@ -11,12 +11,12 @@ from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import NOTHING, percent
 from MyoScarSegLib.widgets.section import SegmentSection
+from MyoScarSegLib.widgets.tables import fill_table
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
-from MyoScarSegLib.widgets.tables import fill_table
 
 
 class MethodsSection(SegmentSection):

@@ -9,7 +9,7 @@ import pytest
 
 from MyoScarSegLib.batch.review_list import ReviewList
 from MyoScarSegLib.batch.reviews import Edited
-from MyoScarSegLib.engine.review_case import PROGRAM, ReviewCase, case_of, entries_of, list_task, read_task
+from MyoScarSegLib.engine.review_case import PROGRAM, WALL, ReviewCase, case_of, entries_of, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.ventricle import Ventricle
@@ -97,8 +97,18 @@ def test_a_wall_that_was_edited_is_the_readers_too_and_comes_again(scene, cohort
     found = again.session.state.ventricle.ventricle(wall.shape)
     assert np.array_equal(found.myocardium, drawn.myocardium) and np.array_equal(found.cavity, cavity)
     assert not again.edited and again.left_by_reader()[2] is not None
+    again.session.change("Delete", lambda state: replace(state, ventricle=type(state.ventricle)()))
+    assert not again.left_by_reader()[2].myocardium.any(), "a wall that was deleted is an edit, too"
     ann.give("P1", "accept")
     assert ann.wall_of("P1", left.study) is None
+
+
+def test_a_wall_that_was_edited_in_the_case_folder_is_not_this_readers(scene, cohort, tmp_path):
+    case = read(cohort, tmp_path)
+    labels = case.labels.copy()
+    labels[:, 2:9, 2:9] |= WALL
+    study = put(scene, replace(case, labels=labels, facts=replace(case.facts, wall_source="edited")))
+    assert study.session.state.ventricle.has_wall and study.left_by_reader() is None
 
 
 def test_a_left_handed_stack_keeps_its_slices(scene, cohort, tmp_path):

@@ -5,7 +5,7 @@
     python -m research.cohort.simulate draw OUT PICTURE                              memory and speed over the studies
     python -m research.cohort.simulate compare FOLDER OUT [--every 100]              against `segment` one by one
 
-CASES is a folder of further inputs, each of which is linked into the cohort. Workers have one thread each.
+CASES is a folder of further inputs, each of which is copied into the cohort. Workers have one thread each.
 """
 
 from __future__ import annotations
@@ -101,12 +101,12 @@ def compare(folder: Path, out: Path, every: int) -> None:
             with (Path(name) / "results.csv").open() as file:
                 alone = next(csv.DictReader(file))
         record = records[path.stem]
-        same += record is not None and float(alone["mass_g"] or 0) == record.results["mass_g"]
+        same += record is not None and float(alone["scar_mass_g"]) == record.results["scar_mass_g"]
     print(f"{same} of {len(inputs)} have the same mass as by segment alone")
 
 
 def _done(out: Path) -> int:
-    return sum(1 for entry in os.scandir(out) if entry.is_dir() and os.path.exists(f"{entry.path}/record.json"))  # noqa: PTH110
+    return sum(1 for _ in out.glob("*/record.json"))
 
 
 def _largest(pid: int) -> int:
