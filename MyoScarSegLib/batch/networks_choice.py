@@ -10,6 +10,7 @@ from pathlib import Path
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.utils.files import cache_folder
 from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.memory import keep_freed_memory
 
 _CACHE_BYTES = 128 << 20
 """Embeddings serve within a study: more of them would only be memory that fills up."""
@@ -55,6 +56,7 @@ class NetworksChoice:
 
         from MyoScarSegLib.segmentation import EmbeddingCache
 
+        keep_freed_memory()
         if self.threads:
             torch.set_num_threads(self.threads)
         return Pipeline(

@@ -1,9 +1,13 @@
-"""How much memory this process has, with nothing but the standard library."""
+"""How much memory this process has, and what it does with freed memory, with nothing but the standard library."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names of parameters in the C library's malloc.h."""
+_LARGE = 1 << 30
 
 
 def resident_bytes() -> int | None:
@@ -19,6 +23,21 @@ def resident_bytes() -> int | None:
     if sys.platform == "win32":
         return _windows()
     return None
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep the memory it frees, for its next arrays, instead of giving it back to the system each time.
+
+    Networks free and take the same large arrays for every slice, and the system clears every page it hands out: a tenth of the
+    time of a study, and half of it in Dask's workers, which are started with the opposite setting. Only the GNU C library has
+    this choice; elsewhere nothing happens.
+    """
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
+    if mallopt is not None:
+        for parameter, value in ((_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, _LARGE)):
+            mallopt(parameter, value)
 
 
 def _windows() -> int | None:
