@@ -49,12 +49,13 @@ def pipeline(detector, cache) -> Pipeline:
 def test_what_was_encoded_is_all_that_proposing_and_segmenting_need(pipeline, cache):
     study = make_study()
     assert pipeline.encode(study).slices == list(range(study.slices))
-    assert len(cache) == study.slices
+    kept = 2 * study.slices  # SAM's features, and the context network's first look
+    assert len(cache) == kept
     before = cache.misses
     pipeline.propose(study)
     pipeline.segment(study, [BOX], [Point(2, 25, 18)])
     assert cache.misses == before
-    assert len(cache) == study.slices
+    assert len(cache) == kept
 
 
 def test_segmenting_one_slice_looks_for_no_heart_again_whichever_study_is_in_hand(pipeline, detector):

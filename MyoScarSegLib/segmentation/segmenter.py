@@ -15,7 +15,7 @@ import numpy as np
 from MyoScarSegLib.errors import ModelError, PromptError
 from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.answers import Answers
-from MyoScarSegLib.segmentation.architectures import EMBEDDING_CHANNELS, TISSUES
+from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.heart_window import window_of
 from MyoScarSegLib.segmentation.neighbors import SLICES
@@ -47,8 +47,7 @@ class Embedding:
     """What is computed once for a slice, and where the slice lies in it.
 
     Attributes:
-        features: ``[1, channels, rows, columns]`` of SAM's image encoder; for our own models followed by what the context network
-            looks at, and what it sees without prompts, their finer pixels folded into channels.
+        features: ``[1, channels, rows, columns]`` of SAM's image encoder.
         frame: from the slice to the network's input.
         key: in the cache.
     """
@@ -139,9 +138,9 @@ class Segmenter:
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an answer may find that SAM has not seen the slice yet
         self._dense_pe: torch.Tensor | None = None
-        self._last: tuple[torch.Tensor, Any, list[_Answered]] | None = None
+        self._last: tuple[Any, list[_Answered]] | None = None
         self._second_looks = EmbeddingCache(_SECOND_LOOKS_BYTES)
 
     @property
@@ -155,10 +154,10 @@ class Segmenter:
         return self.checkpoint.name
 
     def encode(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]] = ()) -> Embedding:
-        """The embedding of a slice, from the cache or computed.
+        """The embedding of a slice, from the cache or computed; for our own models also what the context network sees first.
 
-        Made before there is any prompt, it is found again by :meth:`predict` and :meth:`tissue`, unless a prompt lies beyond
-        the window.
+        Made before there is any prompt, both are found again by :meth:`predict` and :meth:`tissue`, unless a prompt lies beyond
+        the window. These make what they need themselves: our own models ask SAM about a reader's boxes alone.
 
         Args:
             image: the slice.
@@ -167,29 +166,10 @@ class Segmenter:
         Raises:
             ModelError: the device ran out of memory.
         """
-        import torch
-        from torch.nn import functional
-
         frame = self._frame(image, prompts)
-        key = self._key(image, frame)
-        features = self.cache.get(key)
-        if features is None:
-            tensor = self._recipe.network_input(image.voxels, frame)[None]
-            with self._lock, torch.inference_mode(), self._enough_memory():
-                tensor = tensor.to(self.device, memory_format=torch.channels_last)
-                # Autocast, and not weights in the half format: that keeps sums and normalization layers in float32, without
-                # which LiteMedSAM's mask changes by more than a percent of Dice in bfloat16.
-                with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-                    features = self._model["image_encoder"](tensor)
-                features = features.float()
-                if self._own:
-                    slices = heart_contrast(self._slices(image, frame))
-                    seen = torch.cat([slices, self._context(slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
-                    folded = functional.pixel_unshuffle(seen, self.side // features.shape[-1])
-                    features = torch.cat([features, folded], dim=1)
-                features = features.contiguous()
-            self.cache.put(key, features)
-        return Embedding(features.to(self.device), frame, key)
+        if self._own:
+            self._first_look(image, frame)
+        return Embedding(self._features(image, frame), frame, self._key(image, frame))
 
     def predict(
         self,
@@ -229,7 +209,7 @@ class Segmenter:
         corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
         if mask is not None and (of_mask := box_of_mask(mask > 0, 0)) is not None:
             corners.append(of_mask.xyxy)
-        logits, score = self._decode(self.encode(image, corners), objects, points, mask, beside)
+        logits, score = self._decode(image, corners, objects, points, mask, beside)
         for point in points:
             row, column = (min(int(v), size - 1) for v, size in zip((point.y, point.x), image.shape, strict=True))
             logits[row, column] = -OUTSIDE_LOGIT if point.positive else OUTSIDE_LOGIT
@@ -261,15 +241,15 @@ class Segmenter:
 
         if not self._own:
             raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
-        embedding = self.encode(image)
+        frame = self._frame(image, ())
         with self._lock, torch.inference_mode():
-            _, slices, logits = self._split(embedding.features)
+            slices, logits = self._first_look(image, frame)
             if beside is not None:
-                logits = self._second_look(slices, beside, embedding)
+                logits = self._second_look(image, frame, slices, beside)
             logits = logits[0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
-        native = np.stack([embedding.frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
+        native = np.stack([frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
         scar = TISSUES.index("scar")
         rest = np.exp(native[:scar] - native[:scar].max(axis=0))
         logit = native[scar] - native[:scar].max(axis=0) - np.log(rest.sum(axis=0))
@@ -282,10 +262,42 @@ class Segmenter:
 
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        embedding = self.encode(image)
+        frame = self._frame(image, ())
         with self._lock, torch.inference_mode():
-            logits = scar_logits(self._split(embedding.features)[2])[0].cpu()
-        return embedding.frame.logits_to_native(logits, OUTSIDE_LOGIT)
+            logits = scar_logits(self._first_look(image, frame)[1])[0].cpu()
+        return frame.logits_to_native(logits, OUTSIDE_LOGIT)
+
+    def _features(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
+        """``[1, channels, rows, columns]`` of SAM's image encoder."""
+        import torch
+
+        key = self._key(image, frame)
+        features = self.cache.get(key)
+        if features is None:
+            tensor = self._recipe.network_input(image.voxels, frame)[None]
+            with self._lock, torch.inference_mode(), self._enough_memory():
+                tensor = tensor.to(self.device, memory_format=torch.channels_last)
+                # Autocast, and not weights in the half format: that keeps sums and normalization layers in float32, without
+                # which LiteMedSAM's mask changes by more than a percent of Dice in bfloat16.
+                with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                    features = self._model["image_encoder"](tensor)
+                features = features.float().contiguous()
+            self.cache.put(key, features)
+        return features.to(self.device)
+
+    def _first_look(self, image: SegmenterImage, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the context network looks at, ``[1, 3, side, side]``, and the tissues that it sees there without prompts."""
+        import torch
+
+        key = self._key(image, frame, "seen")
+        seen = self.cache.get(key)
+        if seen is None:
+            with self._lock, torch.inference_mode(), self._enough_memory():
+                slices = heart_contrast(self._slices(image, frame))
+                seen = torch.cat([slices, self._context(slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
+            self.cache.put(key, seen)
+        seen = seen.to(self.device)
+        return seen[:, : len(SLICES)], seen[:, len(SLICES) :]
 
     def _slices(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
         """The slice and its neighbors in the network's input, ``[1, 3, side, side]``."""
@@ -302,12 +314,12 @@ class Segmenter:
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 
-    def _second_look(self, slices: torch.Tensor, beside: np.ndarray, embedding: Embedding) -> torch.Tensor:
+    def _second_look(self, image: SegmenterImage, frame: Frame, slices: torch.Tensor, beside: np.ndarray) -> torch.Tensor:
         """As of :meth:`_context`, without prompts but told of scar on the neighbors; made once for proposals, masks and walls."""
-        key = replace(embedding.key, view=f"{embedding.key.view} beside {content_hash(beside)}")
+        key = self._key(image, frame, f"beside {content_hash(beside)}")
         found = self._second_looks.get(key)
         if found is None:
-            scar = embedding.frame.image_to_input(beside.astype(np.float32))
+            scar = frame.image_to_input(beside.astype(np.float32))
             found = self._context(slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
             self._second_looks.put(key, found)
         return found.to(self.device)
@@ -319,16 +331,8 @@ class Segmenter:
         region = self.window.region(image.shape, image.pixel_spacing_mm, image.center, prompts)
         return Frame.fit(image.shape, (self.side, self.side), region=region, pixel_spacing_mm=image.pixel_spacing_mm)
 
-    def _split(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """SAM's features, and of the context network the slices and the tissues that it sees without prompts."""
-        from torch.nn import functional
-
-        folded = features[:, EMBEDDING_CHANNELS:]
-        seen = functional.pixel_shuffle(folded, self.side // features.shape[-1])
-        return features[:, :EMBEDDING_CHANNELS], seen[:, : len(SLICES)], seen[:, len(SLICES) :]
-
-    def _key(self, image: SegmenterImage, frame: Frame) -> EmbeddingKey:
-        view = f"{frame.region} {frame.content} {frame.size} {self.precision}"
+    def _key(self, image: SegmenterImage, frame: Frame, what: str = "") -> EmbeddingKey:
+        view = f"{frame.region} {frame.content} {frame.size} {self.precision} {what}"
         recipe = f"{self.checkpoint.preprocessing} {NORMALIZATION}"  # foreign ones may use our normalization, too
         return EmbeddingKey(image.content, self.checkpoint.sha256, recipe, view)
 
@@ -352,7 +356,8 @@ class Segmenter:
 
     def _decode(
         self,
-        embedding: Embedding,
+        image: SegmenterImage,
+        corners: Sequence[tuple[float, float, float, float]],
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
         mask: np.ndarray | None,
@@ -361,14 +366,14 @@ class Segmenter:
         """Logits ``[rows, columns]`` on the native grid, and the score."""
         import torch
 
-        frame = embedding.frame
+        frame = self._frame(image, corners)
         hint = None if mask is None else self._hint(mask, frame)
         with self._lock, torch.inference_mode(), self._enough_memory():
             if self._own:
-                each = self._own_logits(embedding, objects, points, hint, beside)
+                each = self._own_logits(image, frame, objects, points, hint, beside)
                 score = float(_expected_overlap(each).min())
             else:
-                each, scores = self._sam_logits(embedding.features, objects, hint, frame)
+                each, scores = self._sam_logits(self._features(image, frame), objects, hint, frame)
                 self._check_finite(scores)
                 score = float(scores.min())
             self._check_finite(each)
@@ -382,7 +387,8 @@ class Segmenter:
 
     def _own_logits(
         self,
-        embedding: Embedding,
+        image: SegmenterImage,
+        frame: Frame,
         objects: Sequence[PromptedObject],
         points: Sequence[Point],
         hint: torch.Tensor | None,
@@ -397,36 +403,40 @@ class Segmenter:
 
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        features, frame = embedding.features, embedding.frame
+        slices, alone = self._first_look(image, frame)
         boxes = tuple(one.box for one in objects)
-        told = (boxes, None if beside is None else beside.tobytes(), None if hint is None else hint.numpy(force=True).tobytes())
+        told = (
+            self._key(image, frame),
+            boxes,
+            None if beside is None else beside.tobytes(),
+            None if hint is None else hint.numpy(force=True).tobytes(),
+        )
         steps: list[_Answered] = []
-        if self._last is not None and self._last[0].data_ptr() == features.data_ptr() and self._last[1] == told:
-            steps = list(self._last[2])
+        if self._last is not None and self._last[0] == told:
+            steps = list(self._last[1])
             while steps and steps[-1].points != tuple(points[: len(steps) - 1]):
                 steps.pop()
-        kept, slices, alone = self._split(features)
         if not steps:
             if beside is not None and any(box is not None and not box.asks for box in boxes):
-                alone = self._second_look(slices, beside, embedding)
+                alone = self._second_look(image, frame, slices, beside)
             seen = scar_logits(alone)[0]
             before = _Answered((), {box: self.answers.seen(seen) for box in boxes}, seen if any(boxes) else None)
         for count in range(len(steps), len(points) + 1):
             before = steps[-1] if steps else before
-            steps.append(self._answer(kept, slices, objects, tuple(points[:count]), before, hint, beside, frame))
-        self._last = features, told, steps
+            steps.append(self._answer(image, frame, slices, objects, tuple(points[:count]), before, hint, beside))
+        self._last = told, steps
         return torch.stack([steps[-1].logits[box] for box in boxes])
 
     def _answer(
         self,
-        features: torch.Tensor,
+        image: SegmenterImage,
+        frame: Frame,
         slices: torch.Tensor,
         objects: Sequence[PromptedObject],
         points: tuple[Point, ...],
         before: _Answered,
         hint: torch.Tensor | None,
         beside: np.ndarray | None,
-        frame: Frame,
     ) -> _Answered:
         """The answer to boxes and so many clicks, by the answer to one click less."""
         from torch.nn import functional
@@ -440,7 +450,7 @@ class Segmenter:
         sam = None
         # Corrections are the context network's alone: with them it is better without SAM, with a box better together.
         if self.answers.sam_share > 0 and (not points or before.context is None):
-            sam, _ = self._sam_logits(features, asking, hint, frame)
+            sam, _ = self._sam_logits(self._features(image, frame), asking, hint, frame)
             if sam.shape[-1] != self.side:
                 sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
         logits = dict(before.logits)

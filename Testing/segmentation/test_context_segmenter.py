@@ -35,6 +35,8 @@ X0, Y0 = 4, 8
 """Of the window of 32 mm around the heart, in a slice of 1 mm a pixel."""
 READERS, DETECTORS = Box(0, 9.0, 12.0, 25.0, 30.0), Box(0, 9.0, 12.0, 25.0, 30.0, source="detector")
 CLICKS = [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
+KEPT = 2
+"""Of a slice: SAM's features, and the context network's first look."""
 THRESHOLDS = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
@@ -168,14 +170,27 @@ def test_a_changed_neighbor_makes_another_embedding(segmenter, image, neighbor):
     assert segmenter.cache.misses == misses
     segmenter.encode(replace(image, **{neighbor: getattr(image, neighbor)[::-1].copy()}))
     segmenter.encode(replace(image, **{neighbor: None}))
-    assert segmenter.cache.misses == misses + 2
+    assert segmenter.cache.misses == misses + 2 * KEPT
+
+
+def test_sam_is_not_asked_about_what_no_reader_asked(segmenter, image, monkeypatch):
+    slices = []
+    encoder = type(segmenter._model["image_encoder"])
+    monkeypatch.setattr(encoder, "forward", lambda self, x, forward=encoder.forward: (slices.append(x), forward(self, x))[1])
+    other = replace(image, voxels=np.flip(image.voxels, 0).copy())
+    segmenter.tissue(other)
+    segmenter.scar_beside(other)
+    segmenter.predict(other, [DETECTORS])
+    assert not slices
+    segmenter.predict(other, [READERS])
+    assert len(slices) == 1
 
 
 def test_neighbors_that_change_places_make_another_embedding(segmenter, image):
     segmenter.encode(image)
     misses = segmenter.cache.misses
     segmenter.encode(replace(image, below=image.above, above=image.below))
-    assert segmenter.cache.misses == misses + 1
+    assert segmenter.cache.misses == misses + KEPT
 
 
 def test_neighbors_are_looked_at(context, image):

@@ -55,4 +55,4 @@ def unbounded(
     corners = [*(b.xyxy for b in boxes), *((p.x, p.y, p.x, p.y) for p in points)]
     objects = prompted_objects(boxes, points, has_mask=mask is not None)
     with mock.patch.object(PromptedObject, "allowed", return_value=None):
-        return Prediction(*segmenter._decode(segmenter.encode(image, corners), objects, points, mask, None))
+        return Prediction(*segmenter._decode(image, corners, objects, points, mask, None))
