@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
-_OWN_PARTS = ("context.",)
+_OWN_PARTS = ("context.", "asked.")
 _VIT_NAMES = {(768, 12): "sam-vit-b", (1024, 24): "sam-vit-l", (1280, 32): "sam-vit-h"}
 EMBEDDING_CHANNELS = 256
 """Of SAM's image encoders."""
@@ -62,7 +62,7 @@ def build(state: Mapping[str, torch.Tensor], side: int) -> nn.ModuleDict:
         side: rows and columns of the square input.
 
     Returns:
-        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``context``.
+        Modules ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, and for our own models ``context`` and ``asked``.
 
     Raises:
         ModelError: tensors are missing, superfluous, or of another shape.

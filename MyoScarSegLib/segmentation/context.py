@@ -2,7 +2,8 @@
 
 SAM's decoder answers a prompt from features that are four pixels wide, of one slice, and scar is often not much wider. The
 *context network*, a small U-Net, looks at three slices of one stack at once and at the prompts drawn as maps, and names
-every pixel's tissue: without prompts when a slice is taken in, and again for every answer.
+every pixel's tissue. One names them without prompts when a slice is taken in; its twin, which went on to learn from prompts
+alone, names them again for every answer to a reader.
 
 Ronneberger et al., MICCAI 2015 (U-Net); Sofiiuk et al., ICIP 2022 (clicks drawn as maps).
 """
@@ -76,11 +77,15 @@ class ContextNetwork(nn.Module):
 
 
 def build_context(state: Mapping[str, torch.Tensor]) -> dict[str, nn.Module]:
-    """``context`` in the size of a checkpoint's tensors, without their weights, if it has them."""
-    widths: list[int] = []
-    while (first := state.get(f"context.down.{len(widths)}.0.weight")) is not None:
-        widths.append(int(first.shape[0]))
-    return {"context": ContextNetwork(tuple(widths))} if widths else {}
+    """``context`` and its twin ``asked`` in the size of a checkpoint's tensors, without their weights, if it has them."""
+    found: dict[str, nn.Module] = {}
+    for name in ("context", "asked"):
+        widths: list[int] = []
+        while (first := state.get(f"{name}.down.{len(widths)}.0.weight")) is not None:
+            widths.append(int(first.shape[0]))
+        if widths:
+            found[name] = ContextNetwork(tuple(widths))
+    return found
 
 
 def scar_logits(tissue: torch.Tensor) -> torch.Tensor:

@@ -134,6 +134,8 @@ class Segmenter:
         self.side = checkpoint.side if self.window is None else self.window.side_px
         self._model: Any = build(checkpoint.state, self.side).to(self.device)
         self._own = "context" in self._model
+        # Of a model without it, the network that looks at slices also answers.
+        self._asked = "asked" if "asked" in self._model else "context"
         self.answers = Answers.of(checkpoint.metadata)
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
@@ -294,7 +296,7 @@ class Segmenter:
         if seen is None:
             with self._lock, torch.inference_mode(), self._enough_memory():
                 slices = heart_contrast(self._slices(image, frame))
-                seen = torch.cat([slices, self._context(slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
+                seen = torch.cat([slices, self._tissues("context", slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
             self.cache.put(key, seen)
         seen = seen.to(self.device)
         return seen[:, : len(SLICES)], seen[:, len(SLICES) :]
@@ -305,22 +307,22 @@ class Segmenter:
 
         return torch.stack([frame.image_to_input(self._recipe.intensities(one)) for one in image.stack])[None].to(self.device)
 
-    def _context(self, slices: torch.Tensor, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    def _tissues(self, network: str, slices: torch.Tensor, maps: torch.Tensor, looks: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """Logarithms of the tissues' probabilities ``[1, 4, side, side]``, the mean of looks at the mirrored window."""
         import torch
 
         x = torch.cat([torch.cat([slices, maps[None].to(slices)], dim=1).flip(axes) for axes in looks])
-        answers = self._model["context"](x[:, : slices.shape[1]], x[:, slices.shape[1] :]).log_softmax(1)
+        answers = self._model[network](x[:, : slices.shape[1]], x[:, slices.shape[1] :]).log_softmax(1)
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 
     def _second_look(self, image: SegmenterImage, frame: Frame, slices: torch.Tensor, beside: np.ndarray) -> torch.Tensor:
-        """As of :meth:`_context`, without prompts but told of scar on the neighbors; made once for proposals, masks and walls."""
+        """As of :meth:`_tissues`, without prompts but told of scar on the neighbors; made once for proposals, masks and walls."""
         key = self._key(image, frame, f"beside {content_hash(beside)}")
         found = self._second_looks.get(key)
         if found is None:
             scar = frame.image_to_input(beside.astype(np.float32))
-            found = self._context(slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
+            found = self._tissues("context", slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
             self._second_looks.put(key, found)
         return found.to(self.device)
 
@@ -500,7 +502,7 @@ class Segmenter:
         points = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in clicked]
         confirmed = None if beside is None else frame.image_to_input(beside.astype(np.float32))
         maps = prompt_maps(self.side, boxes, points, None if hint is None else hint.sigmoid(), confirmed)
-        return scar_logits(self._context(slices, maps, _LOOKS_PROMPTED))[0]
+        return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS_PROMPTED))[0]
 
     def _decode_batch(
         self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame

@@ -173,6 +173,17 @@ def test_a_changed_neighbor_makes_another_embedding(segmenter, image, neighbor):
     assert segmenter.cache.misses == misses + 2 * KEPT
 
 
+def test_the_twin_answers_the_reader_and_nothing_else(state, image):
+    twin = {f"asked.{key}": value for key, value in context_network(7)["context"].state_dict().items()}
+    other = Segmenter(checkpoint(state | twin), device="cpu", precision="float32")
+    alone = Segmenter(checkpoint(state), device="cpu", precision="float32")
+    np.testing.assert_array_equal(other.tissue(image), alone.tissue(image))
+    np.testing.assert_array_equal(other.predict(image, [DETECTORS]).logits, alone.predict(image, [DETECTORS]).logits)
+    as_twin = Segmenter(checkpoint({**state, **{k.replace("asked.", "context."): v for k, v in twin.items()}}), device="cpu")
+    np.testing.assert_array_equal(other.predict(image, [READERS]).logits, as_twin.predict(image, [READERS]).logits)
+    assert np.abs(other.predict(image, [READERS]).logits - alone.predict(image, [READERS]).logits).max() > 0.1
+
+
 def test_sam_is_not_asked_about_what_no_reader_asked(segmenter, image, monkeypatch):
     slices = []
     encoder = type(segmenter._model["image_encoder"])
@@ -225,8 +236,8 @@ def test_a_second_look_is_made_once_for_map_and_mask_and_anew_for_other_scar_bes
     beside[20:24, 10:14] = True
     context.encode(image)
     looks = []
-    look = Segmenter._context
-    monkeypatch.setattr(Segmenter, "_context", lambda self, *given: (looks.append(given), look(self, *given))[1])
+    look = Segmenter._tissues
+    monkeypatch.setattr(Segmenter, "_tissues", lambda self, *given: (looks.append(given), look(self, *given))[1])
     first = context.tissue(image, beside)
     context.predict(image, [DETECTORS], beside=beside)
     assert np.array_equal(context.tissue(image, beside), first)
@@ -475,8 +486,8 @@ def test_the_wall_costs_no_look_after_boxes_and_masks(context, voxels, monkeypat
     pipeline = Pipeline(detector=BrightestDetector(), segmenter=context)
     study = Study("case", voxels.astype(np.float32), Geometry((1.0, 1.0, 10.0)), Reconstruction.MAGNITUDE)
     pipeline.segment(study, pipeline.propose(study))
-    looks, look = [], Segmenter._context
-    monkeypatch.setattr(Segmenter, "_context", lambda self, *given: (looks.append(1), look(self, *given))[1])
+    looks, look = [], Segmenter._tissues
+    monkeypatch.setattr(Segmenter, "_tissues", lambda self, *given: (looks.append(1), look(self, *given))[1])
     found = pipeline.ventricle(study)
     assert found.myocardium.shape == study.voxels.shape and found.source == "model"
     assert found.provenance["wall_sha256"] == context.checkpoint.sha256 and found.failed_slices == {}

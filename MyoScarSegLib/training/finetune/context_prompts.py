@@ -66,8 +66,15 @@ class ContextPrompts:
     beside: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, item: Item, seed: Sequence[int]) -> ContextPrompts:
-        """Those of a window, drawn from its own seed."""
+    def of(cls, item: Item, seed: Sequence[int], *, asked: bool = False) -> ContextPrompts:
+        """Those of a window, drawn from its own seed.
+
+        Args:
+            item: the window.
+            seed: of all that is drawn.
+            asked: whether every window gets prompts, also those without scar.
+        """
+        alone, false_box = (0.0, 1.0) if asked else (_ALONE, _FALSE_BOX)
         generator = np.random.default_rng(seed)
         targets = item.targets.cpu().numpy()
         numbered, tissue = targets[LESIONS], targets[TISSUE].copy()
@@ -76,9 +83,9 @@ class ContextPrompts:
         if targets[BESIDE].any() and generator.random() < _SHOWN_BESIDE:
             beside = item.targets[BESIDE].float()
         if scar.sum() < _FEWEST_PX:
-            boxes = [_false_box(generator, tissue)] if kind < _FALSE_BOX and (tissue > 1).any() else []
+            boxes = [_false_box(generator, tissue)] if kind < false_box and (tissue > 1).any() else []
             return cls(boxes, tissue, int(bool(boxes)), generator, beside=beside)
-        if kind < _ALONE:
+        if kind < alone:
             return cls([], tissue, 0, generator, beside=beside)
         if generator.random() < _CLICKS_ALONE:
             return cls([], tissue, int(generator.integers(1, _CORRECTIONS + 1)), generator, beside=beside)

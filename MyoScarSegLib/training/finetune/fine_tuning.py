@@ -49,13 +49,17 @@ HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
-ANATOMY, CONTEXT, PROMPTS = "anatomy", "context", "prompts"
+ANATOMY, CONTEXT, ASKED, PROMPTS = "anatomy", "context", "asked", "prompts"
 CONTEXT_BATCH = 8
 """Slices per step of the context phase, with which the shipped models were trained."""
 _VALIDATION_EVERY_CONTEXT = 5
 CONTEXT_SCAR_FREE = 0.7
 """Slices without scar in an epoch of the context phase, at most, as a share of those with scar: it is where the network learns
 what is no scar."""
+ASKED_SCAR_FREE = 0.12
+"""Likewise of the asked phase, where each of them has a box round healthy wall."""
+_ASKED_EPOCHS, _ASKED_RATE = 5 / 9, 0.5
+"""Epochs and learning rate of the asked phase, as shares of the context phase's."""
 _PHANTOMS_PER_SLICE = 0.4
 """Enough to draw from; each costs an embedding per copy, which a handful of real slices is not worth."""
 _CONTEXT_SETTINGS = (
@@ -145,7 +149,7 @@ def fine_tune(
     training = processes.together(lambda: Training(start, patients, settings, processes, cancel, hooks), cancel)
     network, settings = training.network.to(processes.accelerator.device), training.settings
     looks = look is not None
-    recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, PROMPTS)}
+    recipes = {phase: training.recipe(phase, looks=looks and phase == PROMPTS) for phase in (ANATOMY, CONTEXT, ASKED, PROMPTS)}
     outcome = Outcome(out / f"{name}.safetensors", training.start, main_process=processes.main)
     outcome.best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, outcome.model, resume))
     log = None
@@ -182,6 +186,9 @@ def fine_tune(
             network.load_state_dict(train(training.anatomy()).averaged.state_dict())
         if settings.context_epochs and "context" in network:
             network.load_state_dict(train(training.context(cancel)).averaged.state_dict())
+            if training.twins:
+                network["asked"].load_state_dict(network["context"].state_dict())
+            network.load_state_dict(train(training.asked()).averaged.state_dict())
         if settings.epochs:
             trained = train(training.prompts(look, log, progress, cancel))
             network, outcome.best_epoch = trained.averaged, trained.best_epoch
@@ -204,6 +211,7 @@ class Training:
 
     Attributes:
         network, start: the network to be trained, and what it starts from.
+        twins: whether the start model has one context network for everything, of which this training makes two.
         settings: how.
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
@@ -219,6 +227,7 @@ class Training:
     ) -> None:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
+        self.twins = not any(key.startswith("asked.") for key in self.start.checkpoint.state)
         heart_of = _cancellable(patients.heart_of, cancel)
         self._samples = training_slices(patients.training, heart_of)
         if settings.epochs and not any(s.has_scar for s in self._samples):
@@ -270,6 +279,19 @@ class Training:
             validate, choose=False,
         )  # fmt: skip
 
+    def asked(self) -> Phase:
+        """The context network's twin, which answers a reader, on prompts and corrections alone."""
+        settings = self.settings
+
+        def order(epoch: int) -> list[int]:
+            seed = (settings.seed, epoch, 3)
+            return epoch_order(self._samples, 0, scar_free_share=ASKED_SCAR_FREE, phantom_share=0.0, seed=seed)
+
+        return Phase(
+            ASKED, asked_epochs(settings), CONTEXT_BATCH, settings.seed, {"asked": _ASKED_RATE * settings.context_rate},
+            order, self._context_item(self._samples, 1), partial(self._context_loss, name="asked"), choose=False,
+        )  # fmt: skip
+
     def _context_item(self, samples: Sequence[TrainingSlice], stream: int) -> Callable[[int, int, int], Item]:
         """Draws a window of the samples; ``stream`` tells its seeds from those of other phases."""
         from MyoScarSegLib.training.augmentation import Augmenter
@@ -282,8 +304,10 @@ class Training:
 
         return item
 
-    def _context_loss(self, network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
-        return context_loss(network, items, self.settings, seeds)
+    def _context_loss(
+        self, network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]], name: str = "context"
+    ) -> StepLoss:
+        return context_loss(network, items, self.settings, seeds, name)
 
     def prompts(
         self,
@@ -360,7 +384,7 @@ class Training:
             looks: whether the validation slices decide, too.
         """
         counted = to_json(replace(self.settings, tensorboard=False))
-        if phase in (ANATOMY, CONTEXT):
+        if phase != PROMPTS:
             counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
         digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
         digest.update(self.start.checkpoint.sha256.encode())
@@ -370,6 +394,11 @@ class Training:
             digest.update(sample.image.tobytes())
             digest.update(sample.targets[TISSUE].tobytes())
         return digest.hexdigest()
+
+
+def asked_epochs(settings: SamSettings) -> int:
+    """Epochs of the asked phase."""
+    return max(1, round(_ASKED_EPOCHS * settings.context_epochs)) if settings.context_epochs else 0
 
 
 def segmenter_of(network: nn.ModuleDict, start: StartModel, device: str) -> Segmenter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -83,6 +84,8 @@ def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             network["context"] = ContextNetwork()
+    if "context" in network and "asked" not in network and settings.context_epochs:
+        network["asked"] = copy.deepcopy(network["context"])
     answers = settings.answers
     if answers == Answers():
         # How far masses are off was measured for the start model; of the new one it is not known.

@@ -46,7 +46,7 @@ class StepLoss:
 
 
 def context_loss(
-    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]]
+    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]], name: str = "context"
 ) -> StepLoss:
     """The context network's tissues, without prompts and with prompts that correct its own answers.
 
@@ -58,14 +58,15 @@ def context_loss(
         items: windows on the network's device.
         settings: how.
         seeds: one per window.
+        name: ``context``, or ``asked`` for its twin, which learns from prompts alone.
     """
     import torch
 
     from MyoScarSegLib.segmentation.context import scar_logits
 
-    context: Any = network["context"]
+    context: Any = network[name]
     slices = torch.stack([i.image for i in items])
-    asked = [ContextPrompts.of(item, seed) for item, seed in zip(items, seeds, strict=True)]
+    asked = [ContextPrompts.of(item, seed, asked=name == "asked") for item, seed in zip(items, seeds, strict=True)]
     while any(one.turns for one in asked):
         active = [n for n, one in enumerate(asked) if one.turns]
         with torch.no_grad():

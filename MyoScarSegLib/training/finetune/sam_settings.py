@@ -20,15 +20,16 @@ NotNegative = Annotated[float, Limits(0)]
 class SamSettings:
     """What can be set for a training, beside the data; it goes into the model card.
 
-    A training has up to three phases. In the *context* one the context network learns to name every pixel's tissue, without
+    A training has up to four phases. In the *context* one the context network learns to name every pixel's tissue, without
     prompts and with them; in the *anatomy* one before it does so on studies that show ventricles and no scar, where there are
-    such. In the *prompts* one SAM learns to answer prompts.
+    such. In the *asked* one its twin, which answers the reader, learns from prompts alone. In the *prompts* one SAM learns to
+    answer prompts.
 
     Attributes:
         mode: what learns in the prompts phase: ``decoder`` SAM but its image encoder, whose embeddings of ``copies``
             augmented copies of each slice are kept on disk; ``full`` all of it.
         context_epochs: passes over all slices in the context phase, in which a start model without context network gets one;
-            0 for neither.
+            0 for neither. The asked phase is five ninths as long.
         anatomy_epochs: passes over the slices of the anatomy phase.
         epochs: passes over all slices in the prompts phase.
         augmentation: how far pictures are varied, by name.

@@ -29,6 +29,8 @@ _SLACK_LOW, _SLACK_HIGH = 0.75, 1.4
 """Other programs, a warmer processor, slices that differ: an estimate that is wrong by so much is a good one."""
 _PROMPT_ROUNDS = 4
 """Beside a look, the figures at the end have jittered boxes and three rounds of clicks."""
+_CORRECTED_WORK = 1.5
+"""Of a window of the asked phase, most of which are corrected, to one of the context phase."""
 _TEST_PHANTOMS = 60
 
 
@@ -221,7 +223,7 @@ def _neighbors(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
 def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> float:
     """Add a segmenter's seconds to the stages; returns those that are not spent if it ends as early as it may."""
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
-    from MyoScarSegLib.training.finetune.fine_tuning import CONTEXT_SCAR_FREE
+    from MyoScarSegLib.training.finetune.fine_tuning import ASKED_SCAR_FREE, CONTEXT_SCAR_FREE, asked_epochs
     from MyoScarSegLib.training.finetune.finetune_job import sam_settings
     from MyoScarSegLib.training.runs.pace import pace_of_segmenter
     from MyoScarSegLib.training.start_models import knows_scar
@@ -243,9 +245,9 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
     parts["reading"] += pace.loading
     if settings.mode == "decoder":
         parts["embedding"] += (real + phantoms) * settings.copies * pace.embedding
-    parts["steps"] += (
-        settings.epochs * an_epoch + settings.context_epochs * an_epochs_windows(CONTEXT_SCAR_FREE) * pace.context_window
-    )
+    looked_at = settings.context_epochs * an_epochs_windows(CONTEXT_SCAR_FREE)
+    answered = asked_epochs(settings) * _CORRECTED_WORK * (1 + ASKED_SCAR_FREE) * data.scarred
+    parts["steps"] += settings.epochs * an_epoch + (looked_at + answered) * pace.context_window
     parts["validation"] += looks * a_look + figures
     parts["comparing"] += 2 * a_look
     least = min(settings.epochs, settings.patience + 1) if settings.patience and looks else settings.epochs

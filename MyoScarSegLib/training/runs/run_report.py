@@ -40,7 +40,7 @@ _RECEIVED = {
     STOP: "Stopping: the step in hand ends first, and the best model is kept",
     CANCEL: "Cancelling",
 }
-_EARLIER_PHASES = ("anatomy", "context")
+_EARLIER_PHASES = ("anatomy", "context", "asked")
 """Of a segmenter's training, before SAM learns from prompts."""
 _KEPT_FIGURES = ("end_to_end_dice", "oracle_dice", "dice", "false_g", "score")
 _EVERY_S = 0.5

@@ -84,7 +84,7 @@ def test_trained_model_is_measured_before_and_after_described_and_usable(job):
     card = card_of(job)
     assert set(card["metrics"]) == {"validation", "validation, start model"}
     assert "end_to_end dice_mean" in card["metrics"]["validation"]
-    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("prompts", 1), ("prompts", 2)]
+    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("asked", 1), ("prompts", 1), ("prompts", 2)]
     assert not any("stopped" in limit for limit in card["limits"])
     assert set(card["split"]["training"]).isdisjoint(card["split"]["validation"])
     assert result["card"] == str(job.out / "mine.json")
@@ -96,7 +96,7 @@ def test_a_stopped_training_leaves_a_card_with_its_model_and_goes_on(job):
     with pytest.raises(Cancelled):
         run(job, **stop_at("prompts: epoch 2 of 2"))
     card = card_of(job)
-    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("prompts", 1)]
+    assert [(e["phase"], e["epoch"]) for e in card["losses"]] == [("context", 1), ("asked", 1), ("prompts", 1)]
     assert card["metrics"] == {} and "was stopped" in card["limits"][0]
     readable = (job.out / "mine.md").read_text()
     assert "Not measured." in readable and "was stopped" in readable
