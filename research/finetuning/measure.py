@@ -23,8 +23,7 @@ from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import INFARCT, MYOCARDIUM, LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
-from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.options import with_options
+from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 
 SHIPPED = "myoscarseg-sam-5"
@@ -62,11 +61,10 @@ def main() -> None:
     told = parser.parse_args()
     teaching, telling = halves(read_dataset(told.data).slices, json.loads(CARD.read_text())["split"]["validation"])
     taught = [wider(s) for s in teaching] if told.wider else teaching
-    settings = TrainSettings(start_segmenter=SHIPPED)
     patients = len({s.patient for s in taught})
-    options = {**settings._segmenter_options(), "evaluate_every": 0, "epochs": settings.planned_epochs(SEGMENTER, patients)}
+    job = TrainSettings(options={"evaluate_every": 0}).job(SEGMENTER, told.data, told.out, told.out, patients)
     begun = time.monotonic()
-    model = fine_tune(SHIPPED, Patients(taught), with_options(SamSettings(), options), told.out, device="cpu").model
+    model = fine_tune(SHIPPED, Patients(taught), sam_settings(job, further=True), told.out, device="cpu").model
     print(f"{patients} patients, {len(taught)} slices, {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
     for name, segmenter in (("before", SHIPPED), ("after", model)):
         if told.wider:
