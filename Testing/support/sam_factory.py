@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import cache, partial
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _litemedsam_state(seed: int, side: int) -> dict[str, Any]:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder, stride = architectures._tiny_vit(side)
+        encoder, stride = unwrap(architectures._tiny_vit)(side)  # with weights of this seed
         model = nn.ModuleDict(
             {
                 "image_encoder": encoder,
