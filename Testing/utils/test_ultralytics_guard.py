@@ -92,6 +92,7 @@ def test_import_says_nothing_opens_no_socket_and_writes_only_in_our_cache(import
     assert (imported.cache / "ultralytics").is_dir()
 
 
+@pytest.mark.slow
 def test_threads_and_their_setting_stay_as_they_were(imported, tmp_path):
     plain = run("import torch; print(torch.get_num_threads())", tmp_path / "p", tmp_path / "c")
     assert imported.told["threads"] == [None, int(plain.stdout.splitlines()[0])]
