@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
+from functools import cache, wraps
 from pathlib import Path
 
 # One thread a process: the tests' networks are tiny, and `make test` runs as many processes as there are cores.
@@ -20,6 +23,18 @@ _USERS_CACHE = os.environ.get("MYOSCARSEG_CACHE")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected stays to the end: no garbage collection need look through it, and trainings ask for many."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def own_cache(request, tmp_path_factory, monkeypatch):
     """Each test gets a cache folder of its own, unless it asks for the user's with :func:`real_cache`; and one for models."""
@@ -29,6 +44,25 @@ def own_cache(request, tmp_path_factory, monkeypatch):
         monkeypatch.setenv("MYOSCARSEG_MODELS", str(folder / "own-models"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def copied_encoders():
+    """LiteMedSAM's encoder is made once of each size and then copied: making one takes a quarter of a second, and tests make
+    hundreds. What is in it does not matter, since weights are loaded into it.
+    """
+    from MyoScarSegLib.segmentation import architectures
+
+    made = cache(architectures._tiny_vit)
+
+    @wraps(architectures._tiny_vit)
+    def copied(side):
+        encoder, stride = made(side)
+        return deepcopy(encoder), stride
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(architectures, "_tiny_vit", copied)
+        yield
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ def check(out: Path, case: str, source: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.weights
-def test_both_sample_exams_are_segmented(emidec_volumes_folder, real_cache, tmp_path):
+def test_both_sample_exams_are_segmented(emidec_volumes_folder, real_cache, command, tmp_path):
     inputs = [emidec_volumes_folder / f"sample{kind}_lge.nii.gz" for kind in ("Positive", "Negative")]
-    ran = in_subprocess(["segment", *inputs, "-o", tmp_path / "out"])
+    ran = command("segment", *inputs, "-o", tmp_path / "out")
     assert ran.status == 0, ran.err
     rows = table(tmp_path / "out" / "results.csv")
     assert [row["status"] for row in rows] == ["done"] * 2

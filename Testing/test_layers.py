@@ -63,6 +63,7 @@ def test_every_module_keeps_to_its_layer():
     assert "0 broken" in ran.stdout
 
 
+@pytest.mark.slow
 def test_the_linter_would_see_an_import_upwards(tmp_path):
     """The layers upside down are broken everywhere: the check above does not pass for want of looking."""
     text = (REPOSITORY / "pyproject.toml").read_text()

@@ -69,7 +69,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
-@pytest.mark.parametrize("name", ["sam-vit-b", "litemedsam"])
+@pytest.mark.parametrize("name", ["sam-vit-b", pytest.param("litemedsam", marks=pytest.mark.slow)])
 def test_the_guard_of_these_tests_notices_a_socket(alone, name):
     ran = alone("models", "fetch", name)
     assert ran.status == 77 and "FORBIDDEN" in ran.err
@@ -118,13 +118,13 @@ def test_failing_commands_open_no_socket_either(alone, places, tmp_path):
     "arguments",
     [
         ("models", "list"),
-        ("models", "list", "--json"),
-        ("models", "verify"),
         ("models", "import", "sam-vit-b", "nothing.pth"),
         ("info", "{exam}"),
-        ("info", "{exam}", "--json"),
-        ("--version",),
-        ("segment", "--help"),
+        pytest.param(("models", "list", "--json"), marks=pytest.mark.slow),
+        pytest.param(("models", "verify"), marks=pytest.mark.slow),
+        pytest.param(("info", "{exam}", "--json"), marks=pytest.mark.slow),
+        pytest.param(("--version",), marks=pytest.mark.slow),
+        pytest.param(("segment", "--help"), marks=pytest.mark.slow),
         pytest.param(("demo", "-o", "{out}"), marks=pytest.mark.slow),
     ],
     ids=" ".join,

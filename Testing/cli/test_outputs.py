@@ -41,7 +41,7 @@ def inputs(tmp_path):
     }
 
 
-def test_every_kind_of_input_gives_all_files_and_one_row_each(inputs, segment, tmp_path):
+def test_every_kind_of_input_gives_all_files_and_one_row_each(drawn, inputs, segment, tmp_path):
     ran = segment(*inputs.values())
     assert ran.status == 0, ran.err
     out = tmp_path / "out"
@@ -173,7 +173,7 @@ def test_a_folder_keeps_its_whole_name(segment, tmp_path):
     assert (tmp_path / "out" / "P01.2024" / "scar.nii.gz").exists()
 
 
-def test_overlay_is_a_picture(inputs, segment, tmp_path):
+def test_overlay_is_a_picture(drawn, inputs, segment, tmp_path):
     segment(inputs["nifti"])
     with Image.open(tmp_path / "out" / "nifti" / "overlay.png") as picture:
         assert picture.format == "PNG" and min(picture.size) > 200

@@ -174,6 +174,7 @@ def test_device_test_says_how_fast_the_device_is(engine):
     assert "tiny-sam.safetensors encodes a slice in" in tested["sentence"]
 
 
+@pytest.mark.slow
 def test_killed_worker_is_replaced_by_one_that_knows_studies_and_settings(engine):
     expected = engine.wait(engine.segment(STUDY, BOXES), timeout_s=60)
     pid = engine.status().pid

@@ -141,7 +141,7 @@ def test_labels_are_nested(seed):
 
 
 def test_ventricle_has_an_adults_size_and_narrows_to_the_apex():
-    for seed in range(5):
+    for seed in range(3):
         labels = make_phantom(seed).labels
         diameters = 2 * np.sqrt((labels > 0).sum(axis=(1, 2)) * 1.4**2 / np.pi)
         assert 55 < diameters[2] < 85
@@ -180,9 +180,10 @@ def test_transmurality_and_extent_set_the_mass():
         infarct = replace(Infarct("RCA", transmurality=0.5, half_width_deg=35.0, half_length=0.25), **changes)
         return make_phantom(9, settings=PhantomSettings(infarcts=(infarct,))).scar_mass_g
 
-    assert mass() < mass(transmurality=0.9)
-    assert mass() < mass(half_width_deg=55.0)
-    assert mass() < mass(half_length=0.45)
+    usual = mass()
+    assert usual < mass(transmurality=0.9)
+    assert usual < mass(half_width_deg=55.0)
+    assert usual < mass(half_length=0.45)
 
 
 @pytest.mark.parametrize(("territory", "side"), [("LAD", (-1, 0)), ("RCx", (0, 1)), ("RCA", (1, 0))])

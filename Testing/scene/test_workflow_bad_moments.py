@@ -161,12 +161,10 @@ class Sabotaged:
         return SubprocessTransport([sys.executable, "-c", program, *command[3:]], environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [
-        ("raise MemoryError()", "memory"),
-        pytest.param("import os; os._exit(9)", "started again", marks=pytest.mark.slow),
-    ],
+    [("raise MemoryError()", "memory"), ("import os; os._exit(9)", "started again")],
     ids=["out of memory", "crash"],
 )
 def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):

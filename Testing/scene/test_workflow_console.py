@@ -288,6 +288,7 @@ def test_displayed_slice_is_followed_and_encoded_first(workflow, scene):
     assert list(finish(workflow, workflow.session.requests.segment([workflow.displayed_slice]))) == []
 
 
+@pytest.mark.slow
 def test_demo_scene_opens_with_everything_in_place(tmp_path, scene, tiny_settings):
     import slicer
 

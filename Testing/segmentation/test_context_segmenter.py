@@ -321,7 +321,7 @@ def test_contrast_is_the_hearts_and_not_the_fats():
 # What is promised, on random weights: it follows from how answers are made and not from what was learned.
 
 
-@pytest.fixture(scope="module", params=range(4))
+@pytest.fixture(scope="module", params=range(2))
 def seeded(request) -> tuple[Segmenter, np.random.Generator]:
     """A segmenter whose random answers are sure of themselves, scar on a third of the pixels; and a source of prompts."""
     network = context_network(request.param)["context"].requires_grad_(False)

@@ -42,7 +42,7 @@ def lite_state():
     return litemedsam_state()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lite(lite_state) -> Segmenter:
     """LiteMedSAM's architecture that looks at 40 mm around the heart in 32 x 32 pixels."""
     checkpoint = tiny_checkpoint(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from copy import deepcopy
+from functools import cache, partial
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,11 @@ PATCH = 16
 
 def tiny_sam(seed: int = 0, side: int = SIDE) -> Any:
     """A ``segment_anything.modeling.Sam``: two blocks, one of them global, no tensor left at its zero initialization."""
+    return deepcopy(_tiny_sam(seed, side))
+
+
+@cache
+def _tiny_sam(seed: int, side: int) -> Any:
     import torch
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
     from torch import nn
@@ -68,6 +75,11 @@ def save(path: Path, document: Any, **options: Any) -> Path:
 
 def litemedsam_state(seed: int = 0, side: int = 32) -> dict[str, Any]:
     """Random tensors of LiteMedSAM's own names and shapes, taken from an empty network of this program."""
+    return {name: tensor.clone() for name, tensor in _litemedsam_state(seed, side).items()}
+
+
+@cache
+def _litemedsam_state(seed: int, side: int) -> dict[str, Any]:
     import torch
     from torch import nn
 
@@ -75,7 +87,7 @@ def litemedsam_state(seed: int = 0, side: int = 32) -> dict[str, Any]:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder, stride = architectures._tiny_vit(side)
+        encoder, stride = unwrap(architectures._tiny_vit)(side)  # with weights of this seed
         model = nn.ModuleDict(
             {
                 "image_encoder": encoder,

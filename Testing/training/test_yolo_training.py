@@ -227,6 +227,7 @@ def _without_times(known):
     return {k: v for k, v in known.items() if k != "seconds"} | {"losses": losses}
 
 
+@pytest.mark.slow
 def test_end_to_end_networks_go_on_to_the_same_result_too(tmp_path):
     """Their loss shifts weight from one head to the other by epoch, which must not begin anew."""
     settings = replace(TINY, architecture="yolo26n", epochs=2)

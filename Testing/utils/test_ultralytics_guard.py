@@ -8,8 +8,9 @@ import re
 import subprocess
 import sys
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROBE = """
@@ -50,48 +51,60 @@ def run(body: str, home: Path, cache: Path, **more: str) -> subprocess.Completed
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=home, check=False)
 
 
-def test_import_says_nothing_opens_no_socket_and_writes_only_in_our_cache(tmp_path):
-    home, cache = tmp_path / "home", tmp_path / "cache"
-    done = run(
-        "from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics; import_ultralytics()\nimport ultralytics.nn.tasks",
-        home,
-        cache,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("WRITTEN")[0] == "" and done.stderr == ""
-    written = json.loads(done.stdout.split("WRITTEN ")[1])
-    outside = [
-        w for w in written if str(cache) not in w and not w.startswith(("/dev/null", str(home / "tmp"), "subprocess.Popen"))
-    ]
-    assert outside == []
-    assert [p for p in home.rglob("*") if p.is_file()] == []
-    assert (cache / "ultralytics").is_dir()
-
-
-def test_threads_and_their_setting_stay_as_they_were(tmp_path):
-    body = """
-from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics; import_ultralytics()
-import torch
-print(os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads())
+IMPORT = """
+    from PIL import Image
+    opens = Image.open
+    from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics; import_ultralytics()
+    import ultralytics.nn.tasks, ultralytics.models.sam.modules.tiny_encoder
+    import json, torch
+    from ultralytics.utils import AUTOINSTALL, ONLINE, SETTINGS
+    from ultralytics.utils.events import events
+    print("TOLD", json.dumps({
+        "threads": [os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads()],
+        "telemetry": [AUTOINSTALL, ONLINE, SETTINGS["sync"], SETTINGS.get("hub", False), events.enabled],
+        "pillow": Image.open is opens,
+    }))
 """
-    with ThreadPoolExecutor(2) as pool:
-        set_to_two = pool.submit(run, body, tmp_path / "b", tmp_path / "c2", OMP_NUM_THREADS="2")
-        plain = run("import torch; print(torch.get_num_threads())", tmp_path / "p", tmp_path / "c")
-        free = run(body, tmp_path / "a", tmp_path / "c")
-    assert free.stdout.splitlines()[0] == f"None {plain.stdout.splitlines()[0]}"
-    assert set_to_two.result().stdout.splitlines()[0] == "2 2"
 
 
-def test_telemetry_is_off(tmp_path):
-    body = """
-from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics; import_ultralytics()
-from ultralytics.utils import AUTOINSTALL, ONLINE, SETTINGS
-from ultralytics.utils.events import events
-print(AUTOINSTALL, ONLINE, SETTINGS["sync"], SETTINGS.get("hub", False), events.enabled)
-"""
-    done = run(body, tmp_path / "h", tmp_path / "c")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "False False False False False", done.stderr
+class Imported:
+    """A process that has imported ultralytics, with what it said, told of itself, and wrote."""
+
+    def __init__(self, folder: Path, **more: str) -> None:
+        self.home, self.cache = folder / "home", folder / "cache"
+        done = run(IMPORT, self.home, self.cache, **more)
+        assert done.returncode == 0, done.stderr
+        before, _, rest = done.stdout.partition("TOLD ")
+        told, _, written = rest.partition("WRITTEN ")
+        self.said, self.told, self.written = before + done.stderr, json.loads(told), json.loads(written)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory) -> Imported:
+    return Imported(tmp_path_factory.mktemp("imported"))
+
+
+def test_import_says_nothing_opens_no_socket_and_writes_only_in_our_cache(imported):
+    assert imported.said == ""
+    allowed = ("/dev/null", str(imported.home / "tmp"), "subprocess.Popen")
+    assert [w for w in imported.written if str(imported.cache) not in w and not w.startswith(allowed)] == []
+    assert [p for p in imported.home.rglob("*") if p.is_file()] == []
+    assert (imported.cache / "ultralytics").is_dir()
+
+
+@pytest.mark.slow
+def test_threads_and_their_setting_stay_as_they_were(imported, tmp_path):
+    plain = run("import torch; print(torch.get_num_threads())", tmp_path / "p", tmp_path / "c")
+    assert imported.told["threads"] == [None, int(plain.stdout.splitlines()[0])]
+    assert Imported(tmp_path / "two", OMP_NUM_THREADS="2").told["threads"] == ["2", 2]
+
+
+def test_telemetry_is_off(imported):
+    assert imported.told["telemetry"] == [False] * 5
+
+
+def test_pillow_opens_pictures_as_before(imported):
+    assert imported.told["pillow"]
 
 
 def test_ultralytics_is_imported_through_the_one_door_only():
@@ -103,15 +116,3 @@ def test_ultralytics_is_imported_through_the_one_door_only():
             offenders.append(path.name)
         assert not re.search(r"^(from|import) ultralytics", text, flags=re.MULTILINE), f"{path} imports ultralytics when it loads"
     assert offenders == []
-
-
-def test_pillow_opens_pictures_as_before(tmp_path):
-    code = """
-from PIL import Image
-before = Image.open
-from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
-import_ultralytics()
-import ultralytics.nn.tasks, ultralytics.models.sam.modules.tiny_encoder
-assert Image.open is before
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)

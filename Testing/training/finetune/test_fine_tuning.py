@@ -172,7 +172,7 @@ def test_only_what_phase_and_mode_name_learns(trained, start, mode, kind):
         assert {"patch_embed.seq.0.c.weight", "neck.0.weight"} <= encoder
 
 
-@pytest.mark.parametrize(("mode", "step"), [("decoder", 2), ("full", 1)])
+@pytest.mark.parametrize(("mode", "step"), [("decoder", 2), pytest.param("full", 1, marks=pytest.mark.slow)])
 def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, module_cache, mode, step):
     """In the middle of an epoch, and between two."""
     settings = replace(QUICK, mode=mode)
@@ -389,7 +389,7 @@ def test_cached_embeddings_are_learned_from_in_half_precision_too(start):
     assert float(rough.total.detach()) == pytest.approx(float(exact.total.detach()), rel=0.05)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [pytest.param(mode, marks=[] if mode == "decoder" else pytest.mark.slow) for mode in MODES])
 def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     settings = replace(
         SAM_ALONE, mode=mode, epochs=1, batch=1,
