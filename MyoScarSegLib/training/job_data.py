@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
-from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
@@ -70,9 +70,8 @@ def read_job_data(
         split = data.given_split
     else:
         split, notes = _new_split(job, data.strata)
-    # A split without validation patients is one for the last training of a recipe, on all that there are.
-    notes += check_split(split, data.slices) if split.validation else []
-    check_leakage(split, data.slices)
+    if split.validation:  # without, it is one for the last training of a recipe, on all that there are
+        notes += check_split(split, data.slices)
     return JobData(data, split, tuple(notes))
 
 

@@ -47,7 +47,7 @@ def compare_masks(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
-    """Compare predicted masks with reference masks, matched by name; see :mod:`.maskfiles` for what folders may hold.
+    """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what folders may hold.
 
     Args:
         predicted: file or folder.
@@ -70,22 +70,22 @@ def compare_masks(
         Cancelled: the token was set.
     """
     predictions, references = find_masks(predicted), find_masks(truth)
-    matches = match(predictions, references)
-    if not matches.pairs:
+    pairs, without_truth, without_prediction = match(predictions, references)
+    if not pairs:
         raise StudyError(
             f"No case is in both {predicted} and {truth}: the one has {_some(predictions.cases)}, the other "
             f"{_some(references.cases)}. Cases are matched by name."
         )
     failures = {**predictions.skipped, **references.skipped}
     if not predictions.single:
-        failures |= dict.fromkeys(matches.without_prediction, f"It has a reference, but no prediction in {predicted}.")
+        failures |= dict.fromkeys(without_prediction, f"It has a reference, but no prediction in {predicted}.")
     patients = _patients(truth)
     truth_files = [(case, file.path) for case, file in references.cases.items()]
-    predicted_files = [(reference.case, prediction.path) for prediction, reference in matches.pairs]
+    predicted_files = [(reference.case, prediction.path) for prediction, reference in pairs]
     truth_maps = _maps(truth_files, truth, labels, None, "--labels", failures)
     pred_maps = _maps(predicted_files, predicted, pred_labels, labels, "--pred-labels", failures)
     scores: list[CaseScore] = []
-    for prediction, reference in steps(matches.pairs, lambda pair: f"comparing {pair[1].case}", progress, cancel):
+    for prediction, reference in steps(pairs, lambda pair: f"comparing {pair[1].case}", progress, cancel):
         if reference.case in failures:
             continue
         try:
@@ -95,7 +95,7 @@ def compare_masks(
             raise
         except StudyError as error:
             failures[reference.case] = str(error)
-    notes = [f"{name} has no reference in {truth} and is not counted." for name in matches.without_truth]
+    notes = [f"{name} has no reference in {truth} and is not counted." for name in without_truth]
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:
         notes.append(f"{_some(unsized)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
@@ -242,15 +242,6 @@ class MaskFiles:
     single: bool = False
 
 
-@dataclass(frozen=True)
-class Matches:
-    """Two folders' cases by name: the pairs, and the cases that only one of them has."""
-
-    pairs: list[tuple[MaskFile, MaskFile]]
-    without_truth: list[str]
-    without_prediction: list[str]
-
-
 def find_masks(path: Path) -> MaskFiles:
     """The mask that ``path`` is, or the masks in the folder.
 
@@ -281,13 +272,16 @@ def find_masks(path: Path) -> MaskFiles:
     return found
 
 
-def match(predicted: MaskFiles, truth: MaskFiles) -> Matches:
+def match(predicted: MaskFiles, truth: MaskFiles) -> tuple[list[tuple[MaskFile, MaskFile]], list[str], list[str]]:
     """Pairs of one name; failing that, of names that differ in letters' case or endings alone (``a_lge`` and ``a_labels``).
 
     Two files that were given as such are a pair whatever their names.
+
+    Returns:
+        The pairs, and names of cases without a reference and of those without a prediction.
     """
     if predicted.single and truth.single:
-        return Matches([(next(iter(predicted.cases.values())), next(iter(truth.cases.values())))], [], [])
+        return list(zip(predicted.cases.values(), truth.cases.values(), strict=True)), [], []
     by_key: dict[str, list[str]] = {}
     for name in truth.cases:
         by_key.setdefault(_key(name), []).append(name)
@@ -301,7 +295,7 @@ def match(predicted: MaskFiles, truth: MaskFiles) -> Matches:
         else:
             without_truth.append(name)
     pairs.sort(key=lambda pair: natural_order(pair[1].case))
-    return Matches(pairs, without_truth, [name for name in truth.cases if name not in used])
+    return pairs, without_truth, [name for name in truth.cases if name not in used]
 
 
 def _add(found: MaskFiles, case: str, files: list[Path]) -> None:

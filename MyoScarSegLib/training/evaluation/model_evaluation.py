@@ -13,8 +13,9 @@ The settings:
 
 from __future__ import annotations
 
+import itertools
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,19 @@ class Stack:
     cavity: np.ndarray | None
     numbers: tuple[int, ...]
     grid: Grid
+
+    def score(self, mask: np.ndarray, probability: np.ndarray | None = None) -> CaseScore:
+        """Of a predicted mask, bool ``[k, j, i]``, and the probabilities behind it."""
+        return score_case(
+            mask,
+            self.scar,
+            self.grid,
+            case=self.case,
+            patient=self.patient,
+            wall=self.wall,
+            probability=probability,
+            slice_numbers=self.numbers,
+        )
 
 
 def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
@@ -161,18 +175,15 @@ def evaluate_models(
     rounds = clicks if CLICKS in settings else 0
     work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
     per_case = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
+    total = len(stacks) * per_case
     for number, stack in enumerate(stacks):
-        done = 0
+        done = itertools.count(number * per_case)
 
-        def report(what: str, number: int = number, case: str = stack.case) -> None:
-            nonlocal done
-            progress(
-                number * per_case + done, len(stacks) * per_case, f"evaluating {case} ({number + 1} of {len(stacks)}): {what}"
-            )
-            done += 1
+        def report(what: str, where: str = f"{stack.case} ({number + 1} of {len(stacks)})", done: Iterator[int] = done) -> None:
+            progress(next(done), total, f"evaluating {where}: {what}")
 
         work.evaluate(stack, report)
-    progress(len(stacks) * per_case, len(stacks) * per_case, "evaluated")
+    progress(total, total, "evaluated")
     how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": BOX_ERROR}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
 
@@ -248,18 +259,7 @@ class _Work:
             self.provenance |= models
         if self.on_result is not None:
             self.on_result(setting, stack, result)
-        self.scores[setting].append(
-            score_case(
-                result.mask,
-                stack.scar,
-                stack.grid,
-                case=stack.case,
-                patient=stack.patient,
-                wall=stack.wall,
-                probability=result.probability,
-                slice_numbers=stack.numbers,
-            )
-        )
+        self.scores[setting].append(stack.score(result.mask, result.probability))
         return result
 
     def _failed(self, setting: str, stack: Stack, failed: Any) -> None:
@@ -275,10 +275,7 @@ class _Work:
 
 
 def evaluate_thresholds(
-    slices: Iterable[LabeledSlice],
-    *,
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
+    slices: Iterable[LabeledSlice], *, progress: Progress = no_progress, cancel: CancelToken | None = None
 ) -> Evaluation:
     """Threshold within the reference's wall, and compare.
 
@@ -307,19 +304,8 @@ def evaluate_thresholds(
             failures[f"thresholds, {stack.case}"] = str(error)
             continue
         for method in METHODS:
-            mask = found[method].mask
-            if mask is None:
+            if (mask := found[method].mask) is None:
                 failures[f"{method}, {stack.case}"] = found[method].why
-                continue
-            scores[method].append(
-                score_case(
-                    mask,
-                    stack.scar,
-                    stack.grid,
-                    case=stack.case,
-                    patient=stack.patient,
-                    wall=stack.wall,
-                    slice_numbers=stack.numbers,
-                )
-            )
+            else:
+                scores[method].append(stack.score(mask))
     return Evaluation({method: tuple(of) for method, of in scores.items()}, failures, notes=(NOTE,))
