@@ -66,19 +66,15 @@ class LibraryState:
         return {row.name: row.problem for row in self.rows() if row.case is not None and row.state == PROBLEM}
 
     def _row(self, name: str, folder: Path, case: Case | None, damage: str, split: Split | None, sums: bool) -> CaseRow:
-        thumbnail = folder / THUMBNAIL
-        shown = thumbnail if thumbnail.is_file() else None
-        if case is None:
-            return CaseRow(None, name, PROBLEM, damage, shown, "")
-        part = "" if split is None else _part(split, case.patient)
-        if problem := self._difference(folder, case, sums):
-            return CaseRow(case, name, PROBLEM, problem, shown, part)
-        if case.unreviewed:
+        problem = damage if case is None else self._difference(folder, case, sums)
+        state = PROBLEM if problem else COMPLETE
+        if case is not None and case.unreviewed and not problem:
             numbers = ", ".join(str(k) for k in case.unreviewed[:12]) + (" ..." if len(case.unreviewed) > 12 else "")
-            word = "slice" if len(case.unreviewed) == 1 else "slices"
-            problem = f"{word.capitalize()} {numbers} not reviewed, and so not used."
-            return CaseRow(case, name, UNREVIEWED, problem, shown, part)
-        return CaseRow(case, name, COMPLETE, "", shown, part)
+            word = "Slice" if len(case.unreviewed) == 1 else "Slices"
+            state, problem = UNREVIEWED, f"{word} {numbers} not reviewed, and so not used."
+        thumbnail = folder / THUMBNAIL if (folder / THUMBNAIL).is_file() else None
+        part = "" if split is None or case is None else _part(split, case.patient)
+        return CaseRow(case, name, state, problem, thumbnail, part)
 
     def _difference(self, folder: Path, case: Case, sums: bool) -> str:
         for name, digest in case.files.items():

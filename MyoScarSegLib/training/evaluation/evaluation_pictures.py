@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 # Okabe and Ito's colors, which color-blind readers can tell apart; dark enough for lines on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
 _INK, _FAINT, _GRID = "#22262b", "#6b7480", "#e3e6ea"
-_DPI = 140
+_DPI, _BOTTOM = 140, 0.62
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
-def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
+def write_pictures(folder: Path, document: dict[str, Any]) -> None:
     """Draw everything that the evaluation gives: ``dice.png``, ``bland_altman.png``, ``clicks.png``, ``thresholds.png``.
 
-    Returns:
-        The files written; those for which there are no data are left out, and an earlier evaluation's taken away.
+    Those for which there are no data are left out, and an earlier evaluation's taken away.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -46,14 +45,14 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
         "clicks.png": clicks([document]),
         "thresholds.png": _thresholds(document),
     }
-    written = []
     for name, figure in drawn.items():
         if figure is not None:
             save_figure(folder / name, figure)
-            written.append(folder / name)
-        else:
-            _remove(folder / name)
-    return written
+            continue
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot replace {folder / name}: {error.strerror}.") from error
 
 
 def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
@@ -74,7 +73,7 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     rows = sum(len(of) for of in shown.values()) + 0.8 * len(names)
     keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
     head = 0.14 + 0.2 * -(-len(keys) // 2)
-    figure, axis = new_figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, bottom=0.62, top=head)
+    figure, axis = new_figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, top=head)
     at, ticks = 0.0, []
     for name, of in shown.items():
         if at > 0:
@@ -292,9 +291,7 @@ def _broken(name: str) -> str:
     return name if len(name) < 7 else "\n".join(name.rsplit(" ", 1))
 
 
-def new_figure(
-    width: float, height: float, *, left: float = 0.72, right: float = 0.16, bottom: float = 0.62, top: float = 0.62
-) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float, *, left: float = 0.72, right: float = 0.16, top: float = 0.62) -> tuple[Figure, Axes]:
     """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -302,7 +299,7 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
-    axis = figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
+    axis = figure.add_axes((left / width, _BOTTOM / height, 1 - (left + right) / width, 1 - (_BOTTOM + top) / height))
     axis.grid(color=_GRID, lw=0.8)
     axis.set_axisbelow(True)
     for side, spine in axis.spines.items():
@@ -341,13 +338,6 @@ def _above(axis: Axes, x: float, text: str) -> None:
 
 def _headed(document: dict[str, Any], line: str) -> str:
     return f"{document['name']}\n{line}" if document["name"] else line
-
-
-def _remove(stale: Path) -> None:
-    try:
-        stale.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot replace {stale}: {error.strerror}.") from error
 
 
 def _key(label: str, number: int) -> Any:
