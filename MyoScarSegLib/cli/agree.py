@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import LABELS_OF_MASKS, add_options, label_map, print_json, say_failures, shown_and_cancellable
+from MyoScarSegLib.cli.console import LABELS_OF_MASKS, add_options, label_map, report, shown_and_cancellable
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 
 
@@ -44,8 +43,6 @@ def run(args: argparse.Namespace) -> int:
     if not cases:
         raise StudyError("No case could be compared: " + "; ".join(f"{name}: {why}" for name, why in found.failures.items()))
     summary = summary_of(cases, names) if args.out is None else write_agreement(args.out, cases, names)
-    print_json(summary) if args.json else sys.stdout.write(text_of(summary))
-    status = say_failures(found.failures, (note.replace("has no reference in", "is not in") for note in found.notes))
-    if args.out is not None and not args.json:
-        sys.stdout.write(f"\nWritten to {args.out}: agreement.csv, agreement.json and bland_altman.png.\n")
-    return status
+    notes = [note.replace("has no reference in", "is not in") for note in found.notes]
+    written = "agreement.csv, agreement.json and bland_altman.png"
+    return report(args, summary, text_of(summary), found.failures, notes, written)

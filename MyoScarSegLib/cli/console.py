@@ -112,6 +112,17 @@ def say_failures(failures: Mapping[str, str], notes: Iterable[str] = (), *, what
     return int(bool(failures))
 
 
+def report(
+    args: argparse.Namespace, document: Any, text: str, failures: Mapping[str, str], notes: Iterable[str], written: str
+) -> int:
+    """Print what was found, as ``--json`` or not, and what could not be; and say which files are in ``--out``, if it is given."""
+    print_json(document) if args.json else sys.stdout.write(text)
+    status = say_failures(failures, notes)
+    if args.out is not None and not args.json:
+        sys.stdout.write(f"\nWritten to {args.out}: {written}.\n")
+    return status
+
+
 def print_json(document: Any) -> None:
     """Write ``document`` to standard output."""
     sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

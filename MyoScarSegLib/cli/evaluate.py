@@ -13,7 +13,7 @@ from MyoScarSegLib.cli.console import (
     add_options,
     label_map,
     print_json,
-    say_failures,
+    report,
     shown_and_cancellable,
     taken,
     whole_number,
@@ -76,9 +76,13 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     if args.compare:
         return _compare(args)
+    from MyoScarSegLib.training.evaluation.evaluation_files import text_of, write_evaluation
+
     with shown_and_cancellable() as (progress, cancel):
         evaluation, name = _models(args, progress, cancel) if args.data else _masks(args, progress, cancel)
-    return _report(args, evaluation, name)
+    document = evaluation.document(name) if args.out is None else write_evaluation(args.out, evaluation, name=name)
+    written = "evaluation.json, evaluation.csv, slices.csv and pictures"
+    return report(args, document, text_of(document), evaluation.failures, evaluation.notes, written)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -146,17 +150,6 @@ def _slices(
     if not slices:
         raise StudyError(f"None of the {len(wanted)} {args.part or 'validation'} patients of the split is in {args.data}.")
     return slices, {**data.skipped, **{patient: f"The split's patient {patient} is not in {args.data}." for patient in missing}}
-
-
-def _report(args: argparse.Namespace, evaluation: Evaluation, name: str) -> int:
-    from MyoScarSegLib.training.evaluation.evaluation_files import text_of, write_evaluation
-
-    document = evaluation.document(name) if args.out is None else write_evaluation(args.out, evaluation, name=name)
-    print_json(document) if args.json else sys.stdout.write(text_of(document))
-    status = say_failures(evaluation.failures, evaluation.notes)
-    if args.out is not None and not args.json:
-        sys.stdout.write(f"\nWritten to {args.out}: evaluation.json, evaluation.csv, slices.csv and pictures.\n")
-    return status
 
 
 def _compare(args: argparse.Namespace) -> int:

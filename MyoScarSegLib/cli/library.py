@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,14 +207,14 @@ def _part(split: Split | None, patient: str) -> str | None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library_check import check_library
+    from MyoScarSegLib.training.datasets.library_state import check_library
 
     library = _open(args)
     with shown_and_cancellable() as (progress, cancel):
         findings = check_library(library, progress=progress, cancel=cancel)
     errors = sum(finding.level == "error" for finding in findings)
     if args.json:
-        print_json({"version": 1, "library": str(args.library), "findings": [finding.to_json() for finding in findings]})
+        print_json({"version": 1, "library": str(args.library), "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             where = f"{finding.case}: " if finding.case else ""

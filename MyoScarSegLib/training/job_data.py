@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobData:
-    """A job's data set and its split.
-
-    Attributes:
-        data: all of it.
-        split: which patients train and which validate.
-        notes: what is to be said of the split.
-    """
+    """A job's whole data set, its split, and what is to be said of the split."""
 
     data: DataSet
     split: Split
@@ -52,8 +46,7 @@ def read_job_data(
     Args:
         job: the job.
         manifest: where the training keeps its split.
-        progress: called while reading.
-        cancel: honored while reading.
+        progress, cancel: while reading.
         source: gives the data, in place of the job's folder.
 
     Raises:

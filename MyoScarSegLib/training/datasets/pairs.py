@@ -14,6 +14,7 @@ Images may be folders of DICOM files, and labels in a folder of labels DICOM seg
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def find_pairs(folder: Path) -> Pairs:
     if files:
         return _by_name(*_told_apart(files))
     found = Pairs()
-    for case in sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
+    for case in in_order(p for p in folder.iterdir() if p.is_dir()):
         _add_case_folder(case, found)
     return found
 
@@ -148,17 +149,23 @@ def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def volumes_in(folder: Path) -> list[Path]:
     """The files in a folder that are named like volumes, in natural order."""
-    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, VOLUME_EXTENSIONS)]
-    return sorted(files, key=lambda p: natural_order(p.name))
+    return in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, VOLUME_EXTENSIONS))
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """By name, numbers by their size."""
+    return sorted(paths, key=lambda p: natural_order(p.name))
+
+
+def _seen(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if not p.name.startswith(".")]
 
 
 def _labels_in(folder: Path) -> list[Path]:
     """Volumes, and DICOM segmentations and structure sets, each a file."""
-    dicom = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, DICOM_EXTENSIONS)]
-    return volumes_in(folder) + sorted(dicom, key=lambda p: natural_order(p.name))
+    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, DICOM_EXTENSIONS))
 
 
 def _images(folder: Path) -> list[Path]:
     """Volumes, and folders (DICOM series or pictures of one stack each)."""
-    folders = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    return volumes_in(folder) + sorted(folders, key=lambda p: natural_order(p.name))
+    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_dir())

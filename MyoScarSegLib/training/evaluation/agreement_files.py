@@ -63,13 +63,7 @@ def summary_of(cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, 
 def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, Any]:
     """Write ``agreement.csv`` (a row per case), ``agreement.json`` and ``bland_altman.png`` (of mass).
 
-    Args:
-        folder: where to.
-        cases: of which the reference is a and the predicted mask b.
-        names: what a and b are called.
-
-    Returns:
-        The content of ``agreement.json``.
+    In ``cases`` the reference is a and the predicted mask b. Returns the content of ``agreement.json``.
 
     Raises:
         OutputError: the folder cannot be written.

@@ -23,7 +23,7 @@ from MyoScarSegLib.training.datasets.labelmaps import (
     unnamed,
     whole_numbers,
 )
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, stem, subfolder, volumes_in
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_order, stem, subfolder, volumes_in
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
@@ -57,8 +57,7 @@ def compare_masks(
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
-        progress: called before each case.
-        cancel: honored before each case.
+        progress, cancel: before each case.
 
     Returns:
         The scores as setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are among
@@ -262,7 +261,7 @@ def find_masks(path: Path) -> MaskFiles:
     flat = _masks_in(path)
     for file in flat:
         _add(found, _name(file), [file])
-    for folder in [] if flat else sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
+    for folder in [] if flat else in_order(p for p in path.iterdir() if p.is_dir()):
         if files := _masks_in(folder):
             _add(found, folder.name, files)
         elif (folder / _RESULT).is_file() or volumes_in(folder):

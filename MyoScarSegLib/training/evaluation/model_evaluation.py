@@ -13,7 +13,6 @@ The settings:
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +31,7 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.prompt_boxes import Corners, tight
 from MyoScarSegLib.training.prompt_clicks import correction
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
@@ -159,8 +158,7 @@ def evaluate_models(
         seed: of box errors.
         settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
         on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
-        progress: called before each case and setting.
-        cancel: honored before each slice.
+        progress, cancel: before each case and setting; ``cancel`` also before each slice.
 
     Raises:
         MyoScarSegError: there is no such setting.
@@ -177,12 +175,9 @@ def evaluate_models(
     per_case = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
     total = len(stacks) * per_case
     for number, stack in enumerate(stacks):
-        done = itertools.count(number * per_case)
-
-        def report(what: str, where: str = f"{stack.case} ({number + 1} of {len(stacks)})", done: Iterator[int] = done) -> None:
-            progress(next(done), total, f"evaluating {where}: {what}")
-
-        work.evaluate(stack, report)
+        for done, what in enumerate(work.evaluated(stack)):
+            where = f"{stack.case} ({number + 1} of {len(stacks)})"
+            progress(number * per_case + done, total, f"evaluating {where}: {what}")
     progress(total, total, "evaluated")
     how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": BOX_ERROR}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
@@ -199,33 +194,29 @@ class _Work:
     settings: frozenset[str]
     cancel: CancelToken | None
     on_result: Callable[[str, Stack, Result], None] | None = None
+    scores: dict[str, list[CaseScore]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        names = [REFERENCE_BOX, JITTERED, *(f"{CLICKS}_{n + 1}" for n in range(self.clicks)), END_TO_END]
-        wanted = self.settings | ({JITTERED} if CLICKS in self.settings else set())
-        self.scores: dict[str, list[CaseScore]] = {n: [] for n in names if n in wanted or n.startswith(CLICKS)}
-
-    def evaluate(self, stack: Stack, report: Callable[[str], None]) -> None:
-        """All settings of one stack."""
+    def evaluated(self, stack: Stack) -> Iterator[str]:
+        """Go through all settings of one stack; each is named before it is begun."""
         boxes = {k: box for k, mask in enumerate(stack.scar) if (box := tight(mask)) is not None}
         if REFERENCE_BOX in self.settings:
-            report("oracle boxes")
+            yield "oracle boxes"
             self._segment(REFERENCE_BOX, stack, [Box(k, *box) for k, box in boxes.items()])
-        if JITTERED in self.scores:
-            report("jittered boxes")
+        if {JITTERED, CLICKS} & self.settings:
+            yield "jittered boxes"
             drawn = [Box(k, *self._jittered(stack, k, box)) for k, box in boxes.items()]
             mask = self._segment(JITTERED, stack, drawn).mask
             points: list[Point] = []
             for number in range(1, self.clicks + 1):
-                report(f"click {number}")
+                yield f"click {number}"
                 for k in boxes:
                     for x, y, positive in correction(None, mask[k], stack.scar[k]):
                         points.append(Point(k, float(x), float(y), bool(positive)))
                 mask = self._segment(f"{CLICKS}_{number}", stack, drawn, points).mask
         if END_TO_END in self.settings:
-            report("end to end")
+            yield "end to end"
             proposed = self.pipeline.propose(stack.study, cancel=self.cancel)
             if proposed.cancelled:
                 raise Cancelled
@@ -242,8 +233,7 @@ class _Work:
         center = networks.heart_center(stack.study, cancel=self.cancel)
         found = np.zeros(stack.scar.shape, dtype=np.uint8)
         for k in range(stack.study.slices):
-            if self.cancel is not None:
-                self.cancel.raise_if_cancelled()
+            check_cancel(self.cancel)
             if k not in proposed.failed_slices and k not in stack.study.bad_slices:
                 found[k] = networks.segmenter.tissue(image_of(stack.study, k, center)).argmax(axis=0)
         wall, cavity = np.asarray(stack.wall), np.asarray(stack.cavity)
@@ -259,7 +249,7 @@ class _Work:
             self.provenance |= models
         if self.on_result is not None:
             self.on_result(setting, stack, result)
-        self.scores[setting].append(stack.score(result.mask, result.probability))
+        self.scores.setdefault(setting, []).append(stack.score(result.mask, result.probability))
         return result
 
     def _failed(self, setting: str, stack: Stack, failed: Any) -> None:
@@ -281,8 +271,7 @@ def evaluate_thresholds(
 
     Args:
         slices: labeled slices of whole patients.
-        progress: called before each case.
-        cancel: honored before each case.
+        progress, cancel: before each case.
 
     Returns:
         The scores, each method of :mod:`MyoScarSegLib.quantification.reference` a setting; cases whose wall was not drawn, and

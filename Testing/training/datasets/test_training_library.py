@@ -24,7 +24,7 @@ from MyoScarSegLib.training.datasets import training_library as module
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledStudy
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC
-from MyoScarSegLib.training.datasets.library_check import check_library
+from MyoScarSegLib.training.datasets.library_state import check_library
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken
@@ -506,14 +506,6 @@ def test_split_of_a_library_with_a_damaged_case_is_refused(library):
 def test_empty_library_says_how_to_fill_it(library):
     with pytest.raises(StudyError, match="myoscarseg library add"):
         read_dataset(library.folder)
-
-
-def test_removing_takes_the_case_with_its_files(library):
-    fill(library, "P1", "P2")
-    library.remove("P1")
-    assert sorted(p.name for p in (library.folder / "cases").iterdir()) == ["P2"]
-    with pytest.raises(StudyError, match=r"no case 'P1'; it has P2"):
-        library.remove("P1")
 
 
 def test_library_that_cannot_be_locked_says_so_and_not_where_models_are_cached(library):
