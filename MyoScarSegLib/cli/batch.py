@@ -108,13 +108,9 @@ def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Calla
     told = taken(args, "detector", "segmenter", "device", "precision", "confidence", "trust")
     choice = NetworksChoice(**told, threads=args.threads or shared)
 
-    def here(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
-        return segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
-
-    def on_cluster(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
-        return segment_on_cluster(job, choice, where, cancel=cancel, ended=ended)
-
-    return here if args.workers == 1 and args.scheduler is None else on_cluster
+    if args.workers == 1 and args.scheduler is None:
+        return lambda job, ended: segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
+    return lambda job, ended: segment_on_cluster(job, choice, where, cancel=cancel, ended=ended)
 
 
 class CohortProgress:

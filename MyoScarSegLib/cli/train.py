@@ -11,12 +11,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from MyoScarSegLib.cli.console import ConsoleProgress, add_options, print_json, shown_and_cancellable, whole_number
+from MyoScarSegLib.cli.console import (
+    ConsoleProgress,
+    add_options,
+    print_json,
+    say_failures,
+    shown_and_cancellable,
+    taken,
+    whole_number,
+)
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.train_job import MODES, Augmentation
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labeled import DataSet
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.utils.progress import CancelToken
 
 _QUIET_S = 10.0
@@ -154,7 +162,7 @@ def run_preview(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.augmentation.preview import preview
 
     with shown_and_cancellable(progress=TrainingProgress()) as (progress, cancel):
-        slices = _read(args, progress, cancel).slices
+        slices = _slices(args, progress, cancel)
     preview(slices, args.out, preset=args.augmentation, seed=args.seed)
     sys.stdout.write(f"{args.out}\n")
     return 0
@@ -168,28 +176,19 @@ def run_boxes(args: argparse.Namespace) -> int:
 
     split = Split.read(args.split)
     with shown_and_cancellable(progress=TrainingProgress()) as (progress, cancel):
-        slices = _read(args, progress, cancel).slices
-        for note in check_split(split, slices):
-            sys.stderr.write(f"note: {note}\n")
-        detector = args.detector or DEFAULT_DETECTOR
-        figures = evaluate(
-            detector, slices, split, confidence=args.confidence, device=args.device, progress=progress, cancel=cancel
-        )
-    if args.json:
-        print_json(figures)
-    else:
-        sys.stdout.write(table(figures))
+        slices = _slices(args, progress, cancel)
+        say_failures({}, check_split(split, slices))
+        told = taken(args, "confidence", "device")
+        figures = evaluate(args.detector or DEFAULT_DETECTOR, slices, split, **told, progress=progress, cancel=cancel)
+    print_json(figures) if args.json else sys.stdout.write(table(figures))
     return 0
 
 
-def _read(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> DataSet:
+def _slices(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> list[LabeledSlice]:
     from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 
-    label_map = None if args.labels is None else parse_label_map(args.labels)
-    return read_dataset(
-        args.data, kind=args.data_kind, label_map=label_map, patient_pattern=args.patients, progress=progress, cancel=cancel
-    )
+    told = {"kind": args.data_kind, "label_map": args.labels, "patient_pattern": args.patients}
+    return read_dataset(args.data, **told, progress=progress, cancel=cancel).slices
 
 
 class TrainingProgress(ConsoleProgress):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
@@ -53,7 +54,11 @@ def read_job_data(
         StudyError: the data or the split cannot be used, or a patient is on both sides.
         Cancelled: the token was set.
     """
-    data = _read(job, progress, cancel) if source is None else source(progress, cancel)
+    if source is None:
+        told = {"kind": job.data_kind, "label_map": job.labels, "patient_pattern": job.patients}
+        data = read_dataset(job.data, **told, progress=progress, cancel=cancel)
+    else:
+        data = source(progress, cancel)
     notes: list[str] = []
     if job.split is not None:
         split = Split.read(job.split)
@@ -66,20 +71,6 @@ def read_job_data(
     if split.validation:  # without, it is one for the last training of a recipe, on all that there are
         notes += check_split(split, data.slices)
     return JobData(data, split, tuple(notes))
-
-
-def _read(job: TrainJob, progress: Progress, cancel: CancelToken | None) -> DataSet:
-    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-
-    return read_dataset(
-        job.data,
-        kind=job.data_kind,
-        label_map=None if job.labels is None else parse_label_map(job.labels),
-        patient_pattern=job.patients,
-        progress=progress,
-        cancel=cancel,
-    )
 
 
 def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[str]]:

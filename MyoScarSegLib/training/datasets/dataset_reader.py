@@ -9,7 +9,7 @@ from pathlib import Path
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, strata_by_content
-from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap, classes_on, unnamed
+from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap, classes_on, parse_label_map, unnamed
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
@@ -24,7 +24,7 @@ def read_dataset(
     folder: Path | str,
     *,
     kind: str | None = None,
-    label_map: LabelMap | None = None,
+    label_map: LabelMap | str | None = None,
     patient_pattern: str | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
@@ -35,9 +35,8 @@ def read_dataset(
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
         kind: one of :data:`KINDS`; None recognizes it by its content.
         label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
-            volumes and masks; None for what is said beside them, see
-            :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`. A user's text is read by
-            :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`.
+            volumes and masks; or a user's text, see :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`; None
+            for what is said beside them, see :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`.
         patient_pattern: regular expression that finds the patient in names of slices or cases, for YoloSAM's layout and volumes;
             see :class:`~MyoScarSegLib.training.datasets.patients.PatientRule` for what is done without.
         progress, cancel: as everywhere.
@@ -51,6 +50,7 @@ def read_dataset(
         Cancelled: ``cancel`` was set.
     """
     folder = Path(folder)
+    label_map = parse_label_map(label_map) if isinstance(label_map, str) else label_map
     if kind is not None and kind not in KINDS:
         raise StudyError(f"There is no kind of data set {kind!r}; there are {', '.join(KINDS)}.")
     if not folder.is_dir():
@@ -87,10 +87,10 @@ def kind_of(folder: Path | str) -> str:
         return "library"
     if parts_of(folder):
         return "yolosam"
-    found = find_pairs(folder)
-    if found.pairs and all(in_emidecs_layout(pair.labels) for pair in found.pairs):
+    pairs, skipped = find_pairs(folder)
+    if pairs and all(in_emidecs_layout(pair.labels) for pair in pairs):
         return "emidec"
-    if found.pairs or found.skipped:
+    if pairs or skipped:
         return "volumes"
     if (folder / "labels" / "train").is_dir():
         raise StudyError(
@@ -110,17 +110,16 @@ def _volumes(
     The label map is the one given, the one that nnU-Net's ``dataset.json`` or a conversion by this program left, or the one
     that a file's place says (:func:`~.labelmaps.named_by_place`); named segments (``.seg.nrrd``) need none.
     """
-    found = find_pairs(folder)
-    if not found.pairs and not found.skipped:
+    pairs, skipped = find_pairs(folder)
+    if not pairs and not skipped:
         raise StudyError(
             f"{folder} holds no image with labels: expected are images/ and labels/ with equal names, a folder per case, or "
             "a_lge.nii.gz beside a_labels.nii.gz."
         )
     sidecar = Sidecar.read(folder)
-    skipped = dict(found.skipped)
     studies: list[LabeledStudy] = []
     unknown: list[UnnamedLabelsError] = []
-    for pair in steps(found.pairs, lambda pair: f"Reading {pair.case}", progress, cancel):
+    for pair in steps(pairs, lambda pair: f"Reading {pair.case}", progress, cancel):
         try:
             studies.append(_volume(pair, rule, sidecar, label_map or sidecar.label_map, folder))
         except UnnamedLabelsError as error:

@@ -26,7 +26,7 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice, by_stack
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.prompt_boxes import Corners, tight
@@ -89,12 +89,10 @@ def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
     Raises:
         StudyError: there are no slices, a stack's slices differ in size or spacing, or one of them is there twice.
     """
-    by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
-    for one in slices:
-        by_stack.setdefault((one.patient, one.stack), []).append(one)
-    if not by_stack:
+    found = by_stack(slices)
+    if not found:
         raise StudyError("There are no labeled slices to evaluate on.")
-    return [_stack(patient, case, of) for (patient, case), of in sorted(by_stack.items())]
+    return [_stack(patient, case, of) for (patient, case), of in sorted(found.items())]
 
 
 def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
