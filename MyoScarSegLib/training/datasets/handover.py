@@ -30,7 +30,7 @@ def write_handover(path: Path, study: Study, labels: np.ndarray) -> None:
     """
     data, bad = io.BytesIO(), {str(k): reason for k, reason in study.bad_slices.items()}
     known = {name: value for name in _GEOMETRY if (value := getattr(study.geometry, name)) is not None}
-    facts = {"reconstruction": study.reconstruction.value, "bad_slices": json.dumps(bad)}
+    facts: dict[str, Any] = {"reconstruction": study.reconstruction.value, "bad_slices": json.dumps(bad)}
     np.savez(data, voxels=study.voxels, labels=labels, **known, **facts)
     write_bytes(path, data.getvalue())
 

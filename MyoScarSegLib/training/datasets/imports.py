@@ -204,7 +204,7 @@ class _Importer:
         data = read_dataset(
             path,
             label_map=self.label_map,
-            patient_pattern=self.pattern and self.pattern.pattern,
+            patient_pattern=None if self.pattern is None else self.pattern.pattern,
             progress=self.progress,
             cancel=self.cancel,
         )

@@ -91,10 +91,9 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
             at += 1
         at += 0.8
     axis.set_yticks(ticks, [setting_name(name) for name in names])
-    axis.set_ylim(at - 0.6, -0.8)
-    axis.set_xlim(0, 1)
     line = "Dice per patient in 3D, patients with scar: mean and 95% interval (patient bootstrap)"
-    axis.set_xlabel(line + "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS)))
+    line += "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS))
+    axis.set(xlim=(0, 1), ylim=(at - 0.6, -0.8), xlabel=line)
     axis.grid(axis="y", visible=False)
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
     figure.legend(handles=keys, frameon=False, fontsize=8.5, **place)
@@ -133,10 +132,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
             if alone and mean is not None:
                 _above(axis, count, f"{mean:.2f}")
     axis.set_xticks(x, ["jittered\nbox alone", *(str(count) for count in x[1:])])
-    axis.set_xlabel("correcting clicks a slice")
-    axis.set_ylabel("Dice per patient (3D)")
-    axis.set_ylim(0, 1)
-    axis.set_xlim(x[0] - 0.25, x[-1] + 0.25)
+    axis.set(xlim=(x[0] - 0.25, x[-1] + 0.25), ylim=(0, 1), xlabel="correcting clicks a slice", ylabel="Dice per patient (3D)")
     if alone:
         line = "above and bold: mean with its 95% interval; thin: each patient"
         axis.set_title(_headed(series[0][0], line), pad=20, **_SUBTITLE)
@@ -163,9 +159,7 @@ def _dice(document: dict[str, Any]) -> Figure | None:
         axis.plot([number + 0.24, number + 0.40], [figures["dice_mean"]] * 2, color=_INK, lw=2.4)
         _above(axis, number, f"{figures['dice_mean']:.2f}")
     axis.set_xticks(range(len(settings)), [_broken(setting_name(name)) for name in settings])
-    axis.set_xlim(-0.5, len(settings) - 0.45)
-    axis.set_ylim(0, 1)
-    axis.set_ylabel("Dice per patient (3D)")
+    axis.set(xlim=(-0.5, len(settings) - 0.45), ylim=(0, 1), ylabel="Dice per patient (3D)")
     axis.grid(axis="x", visible=False)
     count = next(iter(settings.values()))["patients"]
     line = f"{count} patients with scar; above: mean; bar: its 95% interval"
@@ -233,10 +227,7 @@ def draw_bland_altman(
     for level, (name, _, end, _) in zip(_apart(ends, 0.085 * (high - low)), levels, strict=True):
         text = f"{name}\n{end:+.1f} g".replace("-", "−")
         _note(axis, text, (1, level), coords=("axes fraction", "data"), color=COLORS[1], linespacing=1.0)
-    axis.set_xlabel(labels[0])
-    axis.set_ylabel(labels[1])
-    axis.set_xlim(min(0.0, float(means.min())), right)
-    axis.set_ylim(low, high)
+    axis.set(xlim=(min(0.0, float(means.min())), right), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
     if any(groups):
         place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 2, "handletextpad": 0.2}
         axis.legend(frameon=False, fontsize=8, borderaxespad=0.1, **place)
@@ -266,10 +257,7 @@ def _thresholds(document: dict[str, Any]) -> Figure | None:
     if used is not None:
         axis.axvline(used, color=_FAINT, lw=1, ls=":")
         _note(axis, f"used: {used:g}", (used, 1), (4, -4), ("data", "axes fraction"), va="top", color=_FAINT)
-    axis.set_xlabel("probability from which on a pixel is scar")
-    axis.set_ylabel("mean Dice per patient (3D)")
-    axis.set_xlim(0, 1)
-    axis.set_ylim(0, 1)
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability from which on a pixel is scar", ylabel="mean Dice per patient (3D)")
     axis.legend(**_ABOVE, title=document["name"] or None, alignment="left", title_fontproperties={"size": 8.5})
     return figure
 

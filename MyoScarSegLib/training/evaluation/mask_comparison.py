@@ -124,7 +124,8 @@ def _compare(
     check_cover(classes >= INFARCT, str(reference))
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
     mask = _classes(prediction, study, maps[0], "--pred-labels")[0] >= INFARCT
-    probability, geometry = None, study.geometry
+    probability: np.ndarray | None = None
+    geometry = study.geometry
     if (prediction.parent / _RESULT).is_file():  # beside several cases' masks in one folder it would be of nobody knows which
         beside = prediction.parent / _PROBABILITY
         probability = read_labels(beside, study).values if beside.is_file() and beside != prediction else None
@@ -272,7 +273,8 @@ def match(predicted: Iterable[str], truth: Iterable[str]) -> dict[str, str]:
     by_key: dict[str, list[str]] = {}
     for name in truth:
         by_key.setdefault(_key(name), []).append(name)
-    known, pairs = set(truth), {}
+    known = set(truth)
+    pairs: dict[str, str] = {}
     # Equal names first, so that no near one takes their place.
     for name in sorted(predicted, key=lambda n: n not in known):
         candidates = [name] if name in known else by_key.get(_key(name), [])

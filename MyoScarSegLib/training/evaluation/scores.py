@@ -223,7 +223,8 @@ def score_case(
     free = true_px == 0
     with_scar = [s for s in slices if s.truth_px > 0]
     # Without spacing the shares still mean something: slices stand for the same length then.
-    parts, whole = [float(true_px.sum()), float(predicted_px.sum())], None
+    parts = [float(true_px.sum()), float(predicted_px.sum())]
+    whole: float | None = None
     wall_px = np.zeros(len(truth)) if wall is None else np.count_nonzero(wall | truth, axis=(1, 2))
     if wall is not None and wall_px.any():
         whole = float(wall_px.sum())

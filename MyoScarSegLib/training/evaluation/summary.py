@@ -113,11 +113,11 @@ def _means(patients: dict[str, list[CaseScore]], name: str, *, size: bool = Fals
     return [float(np.mean(np.abs(values) if size else values)) for values in found if values]
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean(values: Sequence[float] | np.ndarray) -> float | None:
     return rounded(np.mean(values)) if len(values) else None
 
 
-def _with_interval(name: str, values: Sequence[float]) -> dict[str, Any]:
+def _with_interval(name: str, values: Sequence[float] | np.ndarray) -> dict[str, Any]:
     """The mean by its name, and the interval beside it."""
     return {name: _mean(values), f"{name.removesuffix('_mean')}_interval_95": _pair(interval(values))}
 
