@@ -105,10 +105,11 @@ def test_what_cannot_be_read_is_explained_and_costs_the_others_nothing(segment, 
 
 
 @pytest.mark.parametrize("name", ["empty folder", "one slice", "cut .nii", "missing"])
-def test_detect_and_info_explain_it_too(command, tmp_path, tiny_detector, name):
+def test_detect_and_info_explain_it_too(command, tmp_path, tiny_segmenter, tiny_detector, name):
     make, *said = UNREADABLE[name]
     bad, good = make(tmp_path), write_image(tmp_path / "good.nii.gz")
-    ran = command("detect", bad, good, "-o", tmp_path / "out", "--detector", tiny_detector)
+    models = ("--detector", tiny_detector, "--segmenter", tiny_segmenter)
+    ran = command("detect", bad, good, "-o", tmp_path / "out", *models)
     assert ran.status == 1 and "bad: failed" in ran.err and (tmp_path / "out/good/boxes.json").exists()
     ran = command("info", bad)
     assert ran.status == 1 and any(words in ran.err for words in said)
@@ -179,8 +180,8 @@ def test_an_output_folder_that_cannot_be_written_is_named(command, tmp_path, tin
         (tmp_path / "taken").write_text("mine")
         out = str(tmp_path / "taken") + ("" if place == "a file" else "/out")
     images = [write_image(tmp_path / "a.nii.gz"), write_image(tmp_path / "b.nii.gz")]
-    for name, extra in (("segment", ["--segmenter", tiny_segmenter]), ("detect", [])):
-        ran = command(name, *images, "-o", out, "--detector", tiny_detector, "--json", *extra)
+    for name in ("segment", "detect"):
+        ran = command(name, *images, "-o", out, "--detector", tiny_detector, "--segmenter", tiny_segmenter, "--json")
         assert ran.status == 1
         assert f"a: failed: Cannot write {out}" in ran.err and "another folder" in ran.err
         assert [case["status"] for case in ran.json["cases"]] == ["failed", "failed"]
