@@ -216,8 +216,8 @@ class _Importer:
             self._step(one.case, done, len(studies))
             patient, known = codes[one.patient], {"wall_known": one.wall_known, "reviewed": one.reviewed}
             try:
-                name = self._name(one, patient, data.kind)
-                self._add(one.case, one.study, one.labels, patient, name, source=data.kind, **known)
+                called = self._name(one, patient, data.kind)
+                self._add(one.case, one.study, one.labels, patient, called, source=data.kind, **known)
             except StudyError as error:
                 self._problem(one.case, error)
 
