@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import cancel_on_interrupt, device, positive_number, probability, spacing
-from MyoScarSegLib.cli.jobs import check_model
+from MyoScarSegLib.cli.console import add_options, cancel_on_interrupt, positive_number, taken
+from MyoScarSegLib.cli.jobs import check_models
 from MyoScarSegLib.utils.progress import CancelToken, duration
 
 if TYPE_CHECKING:
@@ -44,18 +44,11 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="a report of each study, as `segment --report` writes it, and OUT/cohort.html over all",
     )
-    parser.add_argument("--detector", metavar="NAME|PATH", help="detector to use (default: the one of `models list`)")
-    parser.add_argument("--segmenter", metavar="NAME|PATH", help="segmenter to use (default: the one of `models list`)")
-    parser.add_argument("--confidence", type=probability, help="least confidence of a proposed box (default: the models' own)")
-    parser.add_argument("--threshold", type=probability, default=0.5, help="probability from which on a pixel is scar (0.5)")
+    add_options(parser, "detector", "segmenter", "confidence", "threshold")
     parser.add_argument("--boxes", type=Path, metavar="DIR", help="folder with <case>/boxes.json; no detection")
     parser.add_argument("--points", type=Path, metavar="DIR", help="folder with <case>/points.json")
-    parser.add_argument("--format", choices=("seg.nrrd", "nii.gz", "both"), default="both", help="of the mask (both)")
-    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="of the encoder")
-    parser.add_argument("--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices, for all inputs")
-    parser.add_argument("--trust", action="store_true", help="unpickle a foreign checkpoint; it can run any program")
-    parser.add_argument("--overwrite", action="store_true", help="write also over boxes.json and points.json that were edited")
+    add_options(parser, "format", "device", "precision", spacing="mm between columns, rows and slices, for all inputs")
+    add_options(parser, "trust", overwrite="write also over boxes.json and points.json that were edited")
     parser.set_defaults(run=run)
 
 
@@ -63,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Run ``batch``. Returns the exit status."""
     from MyoScarSegLib.batch.cohort import Cohort
 
-    for option, model in (("detector", args.detector), ("segmenter", args.segmenter)):
-        check_model(args.parser, option, model)
+    check_models(args.parser.error, args)
     if not args.input and not args.table and not args.report:
         args.parser.error("batch: give INPUT_ROOT, or --table or --report to make them from what OUT holds")
     cohort = Cohort(args.out)
@@ -85,13 +77,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _segmented(args: argparse.Namespace, cohort: Any) -> Sequence[Outcome]:
     found = cohort.find(args.input, resume=args.resume)
-    taken = sum(one.taken for one in found)
+    count = sum(one.taken for one in found)
     sys.stderr.write(
-        f"{taken} {'study' if taken == 1 else 'studies'} found; {len(found) - taken} other files and folders are left "
+        f"{count} {'study' if count == 1 else 'studies'} found; {len(found) - count} other files and folders are left "
+        f"(why: {args.out / 'inputs.csv'}).\n"
     )
-    sys.stderr.write(f"(why: {args.out / 'inputs.csv'}).\n")
     with cancel_on_interrupt("the study in hand") as cancel:
-        outcomes: Sequence[Outcome] = cohort.run(found, _job(args), _work(args, cancel), CohortProgress(taken))
+        outcomes: Sequence[Outcome] = cohort.run(found, _job(args), _work(args, cancel), CohortProgress(count))
     _report(outcomes, args.out)
     return outcomes
 
@@ -99,18 +91,8 @@ def _segmented(args: argparse.Namespace, cohort: Any) -> Sequence[Outcome]:
 def _job(args: argparse.Namespace) -> Job:
     from MyoScarSegLib.batch.job import Job
 
-    return Job(
-        (),
-        args.out,
-        boxes=args.boxes,
-        points=args.points,
-        threshold=args.threshold,
-        formats=args.format,
-        spacing_mm=args.spacing,
-        overwrite=args.overwrite,
-        report=args.report,
-        resume=args.resume,
-    )
+    told = taken(args, "boxes", "points", "threshold", "spacing_mm", "overwrite", "report", "resume")
+    return Job((), args.out, formats=args.format, **told)
 
 
 def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Callable[[Outcome], None]], list[Outcome]]:
@@ -123,23 +105,12 @@ def _work(args: argparse.Namespace, cancel: CancelToken) -> Callable[[Job, Calla
     if where.warning:
         sys.stderr.write(f"warning: {where.warning}\n")
     shared = None if args.scheduler else max(1, (os.cpu_count() or 1) // args.workers)
-    choice = NetworksChoice(
-        detector=args.detector,
-        segmenter=args.segmenter,
-        device=args.device,
-        precision=args.precision,
-        confidence=args.confidence,
-        trust=args.trust,
-        threads=args.threads or shared,
-    )
+    told = taken(args, "detector", "segmenter", "device", "precision", "confidence", "trust")
+    choice = NetworksChoice(**told, threads=args.threads or shared)
 
-    def here(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
-        return segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
-
-    def on_cluster(job: Job, ended: Callable[[Outcome], None]) -> list[Outcome]:
-        return segment_on_cluster(job, choice, where, cancel=cancel, ended=ended)
-
-    return here if args.workers == 1 and args.scheduler is None else on_cluster
+    if args.workers == 1 and args.scheduler is None:
+        return lambda job, ended: segment_all(job, choice.pipeline(), cancel=cancel, ended=ended)
+    return lambda job, ended: segment_on_cluster(job, choice, where, cancel=cancel, ended=ended)
 
 
 class CohortProgress:

@@ -7,38 +7,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import print_json, shown_and_cancellable
-from MyoScarSegLib.cli.library import add_drawing, add_labels, check_drawing
+from MyoScarSegLib.cli.console import add_options, print_json, say_failures, shown_and_cancellable, taken
+from MyoScarSegLib.cli.library import LABELS, add_drawing, check_drawing
 from MyoScarSegLib.utils.json_fields import to_json
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
+    parser = subparsers.add_parser(
         "convert",
         help="turn labeled data from one layout into another",
         description="Read labeled data (a training library, YoloSAM's train|val/images and masks, EMIDEC's folders, other "
         "folders of volumes with labels) and write it in another layout. The destination appears when all of it is written.",
     )
-    parser.add_argument("source", metavar="SOURCE", type=Path)
+    parser.add_argument("folder", metavar="SOURCE", type=Path)
     parser.add_argument("destination", metavar="DEST", type=Path, help="a new folder; or a training library to add to")
     parser.add_argument("--to", required=True, choices=("yolosam", "yolo", "library", "volumes"), help="the layout of DEST")
     parser.add_argument("--from", dest="kind", choices=("emidec", "library", "yolosam", "volumes"), help="the layout of SOURCE")
-    add_labels(parser)
-    parser.add_argument(
-        "--patients", metavar="REGEX", help="finds the patient in names of slices or cases (default: a name up to _slice_ or its "
-        "last number; a volume's whole name)",
-    )  # fmt: skip
+    default = "a name up to _slice_ or its last number; a volume's whole name"
+    add_options(parser, labels=LABELS, patients=f"finds the patient in names of slices or cases (default: {default})")
     parser.add_argument("--boxes", choices=("per-scar", "merged"), default="per-scar", help="of YOLO's labels (per-scar)")
-    parser.add_argument(
-        "--split", type=Path, metavar="FILE", help="manifest that says who trains (default: SOURCE's own, or drawn)"
-    )
+    add_options(parser, split="manifest that says who trains (default: SOURCE's own, or drawn)")
     add_drawing(parser)
-    parser.add_argument("--source-text", metavar="TEXT", default="", help="where the data comes from, for a library's records")
-    parser.add_argument("--reviewer", metavar="TEXT", default="", help="who drew the labels, for a library's records")
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    parser.add_argument(
+        "--source-text", dest="source", metavar="TEXT", default="", help="where the data comes from, for a library's records"
+    )
+    add_options(parser, reviewer="who drew the labels, for a library's records", json="print what was done as JSON")
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,17 +44,10 @@ def run(args: argparse.Namespace) -> int:
 
     check_drawing(args)
     with shown_and_cancellable() as (progress, cancel):
-        options = Options(
-            boxes=args.boxes,
-            split=None if args.split is None else Split.read(args.split),
-            seed=args.seed,
-            folds=args.folds,
-            held_out=args.held_out,
-            source=args.source_text,
-            reviewer=args.reviewer,
-        )
+        told = taken(args, "boxes", "seed", "folds", "held_out", "source", "reviewer")
+        options = Options(**told, split=None if args.split is None else Split.read(args.split))
         data = read_dataset(
-            args.source, kind=args.kind, label_map=args.label_map, patient_pattern=args.patients, progress=progress, cancel=cancel
+            args.folder, kind=args.kind, label_map=args.labels, patient_pattern=args.patients, progress=progress, cancel=cancel
         )
         report = convert(data, args.destination, args.to, options, progress=progress, cancel=cancel)
     if args.json:
@@ -70,8 +58,4 @@ def run(args: argparse.Namespace) -> int:
             f"{args.destination}: {report.cases} cases, {report.slices} slices, {report.slices_with_scar} of them with scar"
             f"{f'; {len(report.known)} cases were there already' if report.known else ''}\n"
         )
-    for warning in report.warnings:
-        sys.stderr.write(f"note: {warning}\n")
-    for name, reason in report.skipped.items():
-        sys.stderr.write(f"{name}: skipped: {reason}\n")
-    return int(bool(report.skipped))
+    return say_failures(report.skipped, report.warnings, what="skipped: ")

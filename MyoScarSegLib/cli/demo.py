@@ -8,30 +8,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, whole_number
+from MyoScarSegLib.cli.console import add_options, shown_and_cancellable, whole_number
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 
 _SEED = 11
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
+    parser = subparsers.add_parser(
         "demo",
         help="segment a made study with known scar",
         description="Make a phantom study, write it as NRRD, segment it from that file with the default models, and compare.",
     )
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, default=Path("out/demo"), help="folder for all files (out/demo)")
     parser.add_argument("--seed", type=whole_number, default=_SEED, help=f"another phantom ({_SEED})")
-    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
-    parser.add_argument(
-        "--scene",
-        metavar="FILE.mrb",
-        type=Path,
-        help="instead write the phantom, its boxes and its scar as a scene for 3D Slicer",
-    )
+    add_options(parser, "device")
+    scene = "instead write the phantom, its boxes and its scar as a scene for 3D Slicer"
+    parser.add_argument("--scene", metavar="FILE.mrb", type=Path, help=scene)
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from MyoScarSegLib.pipeline import Pipeline
     from MyoScarSegLib.prompts import box_of_mask
     from MyoScarSegLib.quantification.burden import scar_burden
+    from MyoScarSegLib.quantification.overlap import dice
     from MyoScarSegLib.study import read_study, write_volume
     from MyoScarSegLib.utils.files import write_json
 
@@ -56,14 +52,12 @@ def run(args: argparse.Namespace) -> int:
     study = read_study(source)
 
     pipeline = Pipeline(device=args.device)
-    progress = ConsoleProgress()
-    with cancel_on_interrupt() as cancel:
+    with shown_and_cancellable() as (progress, cancel):
         start = time.perf_counter()
         result = pipeline.run(study, progress=progress, cancel=cancel)
         seconds = time.perf_counter() - start
         known_boxes = [b for k in range(study.slices) if (b := box_of_mask(phantom.scar[k], k, source="truth")) is not None]
         guided = pipeline.segment(study, known_boxes, progress=progress, cancel=cancel)
-    progress.close()
     if result.cancelled or guided.cancelled:
         raise Cancelled("The demo was cancelled.")
 
@@ -73,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     comparison = {
         "true_mass_g": phantom.scar_mass_g,
         "true_mask_mass_g": scar_burden(phantom.scar, study.geometry).mass_g,
-        "automatic": {"mass_g": result.burden.mass_g, "dice": _dice(result.mask, phantom.scar), "boxes": len(result.boxes)},
-        "with_true_boxes": {"mass_g": guided.burden.mass_g, "dice": _dice(guided.mask, phantom.scar), "boxes": len(known_boxes)},
+        "automatic": {"mass_g": result.burden.mass_g, "dice": dice(result.mask, phantom.scar), "boxes": len(result.boxes)},
+        "with_true_boxes": {"mass_g": guided.burden.mass_g, "dice": dice(guided.mask, phantom.scar), "boxes": len(known_boxes)},
     }
     write_json(args.out / "comparison.json", comparison)
     sys.stdout.write(_text(comparison, args.out))
@@ -94,19 +88,10 @@ def _write_scene(args: argparse.Namespace) -> int:
     from MyoScarSegLib.engine.client import EngineSettings
     from MyoScarSegLib.scene.demo_scene import write_demo_scene
 
-    progress = ConsoleProgress()
-    with cancel_on_interrupt("this step") as cancel:
-        write_demo_scene(
-            args.scene, args.seed, EngineSettings(device=args.device), progress=progress, cancel=cancel
-        )  # fmt: skip
-    progress.close()
+    with shown_and_cancellable("this step") as (progress, cancel):
+        write_demo_scene(args.scene, args.seed, EngineSettings(device=args.device), progress=progress, cancel=cancel)
     sys.stdout.write(f"Open in 3D Slicer: {args.scene}\n")
     return 0
-
-
-def _dice(a: Any, b: Any) -> float:
-    both = int(a.sum()) + int(b.sum())
-    return 1.0 if both == 0 else 2 * int((a & b).sum()) / both
 
 
 def _text(comparison: dict[str, Any], out: Path) -> str:

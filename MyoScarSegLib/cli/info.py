@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
+from MyoScarSegLib.cli.console import add_options, print_json
 from MyoScarSegLib.errors import StudyError
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
     parser = subparsers.add_parser(
         "info",
         help="show the series found, the geometry, PSIR or magnitude, and why this series",
         description="Show what an input holds: every series, the one that would be segmented and why, its geometry and its kind.",
     )
     parser.add_argument("input", metavar="INPUT", help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG slices")
-    parser.add_argument("--series", metavar="KEY", help="the series to look at instead of the one picked")
-    parser.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser, series="the series to look at instead of the one picked")
+    add_options(parser, "axis", "json")
     parser.set_defaults(run=run)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
         entry = describe(args.input, series=args.series, axis=args.axis)
     except StudyError as error:
         entry = {"input": str(args.input), "series": [], "study": None, "error": str(error)}
-    text = json.dumps(entry, indent=2, allow_nan=False) if args.json else as_text(entry)
-    sys.stdout.write(text + "\n")
+    print_json(entry) if args.json else sys.stdout.write(as_text(entry) + "\n")
     if entry["error"]:
         sys.stderr.write(f"{entry['error']}\n")
     return int(bool(entry["error"] or entry["study"]["problems"]))

@@ -5,20 +5,34 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import cancel_on_interrupt, print_json, shown_and_cancellable, spacing, whole_number
+from MyoScarSegLib.cli.console import (
+    add_options,
+    cancel_on_interrupt,
+    print_json,
+    say_failures,
+    shown_and_cancellable,
+    taken,
+    whole_number,
+)
 from MyoScarSegLib.errors import StudyError
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labelmaps import LabelMap
+    from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.training.splits import Split
 
+LABELS = (
+    "what the values in label files mean: 'cavity=1 myocardium=2 scar=3,4', or 'emidec' for just that with no-reflow=4 (default: "
+    "what a record, EMIDEC's layout, or names of files and folders say; segments go by code and name)"
+)
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` default carries it out."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
+    parser = subparsers.add_parser(
         "library",
         help="collect labeled cases to train on",
         description="A training library is a folder of labeled cases. Several programs may add to it at the same time.",
@@ -29,83 +43,52 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         of: argparse.ArgumentParser = actions.add_parser(name, help=text)
         of.add_argument("library", metavar="LIBRARY", type=Path)
         if json:
-            of.add_argument("--json", action="store_true", help=json)
+            add_options(of, json=json)
         of.set_defaults(run=run)
         return of
 
-    adding = action(
-        "add", _add, "add a study with its labels; the library is made if it is missing", json="print the record as JSON"
-    )
+    text = "add a study with its labels; the library is made if it is missing"
+    adding = action("add", _add, text, json="print the record as JSON")
     adding.add_argument("study", metavar="STUDY", type=Path, help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG")
-    adding.add_argument("labels", metavar="LABELS", type=Path, help=".seg.nrrd, NIfTI, NRRD or MHA on the study's grid")
+    adding.add_argument("labels_file", metavar="LABELS", type=Path, help=".seg.nrrd, NIfTI, NRRD or MHA on the study's grid")
     adding.add_argument("--patient", metavar="CODE", required=True, help="code of the patient; never the name")
     adding.add_argument("--case", metavar="NAME", help="name of the case, for a patient's further exams (default: the code)")
     adding.add_argument("--source", metavar="TEXT", default="", help="where the data comes from, for the record")
-    adding.add_argument("--reviewer", metavar="TEXT", default="", help="who drew or checked the labels, for the record")
-    add_labels(adding)
+    add_options(adding, "reviewer", labels=LABELS)
     adding.add_argument("--replace", action="store_true", help="put this in the place of the case that is there")
-    adding.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")
-    adding.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
-    adding.add_argument("--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices")
+    add_options(adding, "series", "axis", "spacing")
     adding.add_argument(
         "--reviewed", type=_slices, metavar="K", help="slices that are right, from 0, such as 2-9,11 (default: all)"
     )
-    adding.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the case by")
+    add_options(adding, "tags")
 
-    importing = action(
-        "import",
-        _import,
-        "add folders of any layout, and scenes that 3D Slicer saved (.mrb, .mrml)",
-        json="print what became of each case as JSON",
-    )
+    text = "add folders of any layout, and scenes that 3D Slicer saved (.mrb, .mrml)"
+    importing = action("import", _import, text, json="print what became of each case as JSON")
     importing.add_argument("paths", metavar="PATH", type=Path, nargs="+")
-    importing.add_argument(
-        "--patients",
-        metavar="PATTERN",
-        help="regular expression that finds the patient's code in file names, such as '.+' (default: what the layout says; but "
-        "scenes, and names that could be a person's, get codes P001, P002, ...)",
+    patients = (
+        "regular expression that finds the patient's code in file names, such as '.+' (default: what the layout says; but "
+        "scenes, and names that could be a person's, get codes P001, P002, ...)"
     )
-    importing.add_argument("--reviewer", default="", metavar="WHO", help="code of who drew or checked the labels")
-    importing.add_argument("--tags", type=_words, default=(), metavar="A,B", help="words to find the cases by")
-    add_labels(importing)
+    add_options(importing, patients=patients, reviewer="code of who drew or checked the labels")
+    add_options(importing, tags="words to find the cases by", labels=LABELS)
 
     exporting = action("export", _export, "copy cases into a folder, as a library of their own")
-    exporting.add_argument("cases", metavar="CASE", nargs="+")
-    exporting.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER")
-
     accepting = action("accept", _accept, "take cases as their files are now: somebody edited them")
-    accepting.add_argument("cases", metavar="CASE", nargs="+")
-
     action("list", _list, "show the cases", json="print JSON")
-
     action("check", _check, "read everything and compare checksums, geometry and split", json="print JSON")
-
     splitting = action("split", _split, "decide which patients train and which validate", json="print the manifest")
     add_drawing(splitting)
     splitting.add_argument("--extend", action="store_true", help="keep the split that is there; patients added since train")
     splitting.add_argument("--replace", action="store_true", help="draw anew; patients may change sides")
-
     removing = action("remove", _remove, "take cases out, with their files")
-    removing.add_argument("cases", metavar="CASE", nargs="+")
-    return parser
-
-
-def add_labels(parser: argparse.ArgumentParser) -> None:
-    """The option that says what the values in label files mean."""
-    parser.add_argument(
-        "--labels",
-        dest="label_map",
-        type=_label_map,
-        metavar="MAP",
-        help="what the values in label files mean: 'cavity=1 myocardium=2 scar=3,4', or 'emidec' for just that with no-reflow=4 "
-        "(default: what a record, EMIDEC's layout, or names of files and folders say; segments go by "
-        "code and name)",
-    )
+    for naming in (exporting, accepting, removing):
+        naming.add_argument("cases", metavar="CASE", nargs="+")
+    exporting.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER")
 
 
 def add_drawing(parser: argparse.ArgumentParser) -> None:
     """The options of a split that is drawn."""
-    parser.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of the draw (0)")
+    add_options(parser, seed="of the draw (0)")
     parser.add_argument("--folds", type=whole_number, default=5, metavar="N", help="parts that the patients are dealt into (5)")
     parser.add_argument("--held-out", type=whole_number, default=0, metavar="N", help="number of the part that validates (0)")
 
@@ -116,13 +99,10 @@ def check_drawing(args: argparse.Namespace) -> None:
         args.parser.error(f"--folds must be at least 2 and --held-out below it, not {args.folds} and {args.held_out}")
 
 
-def _label_map(text: str) -> LabelMap:
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
+def _open(args: argparse.Namespace) -> Library:
+    from MyoScarSegLib.training.datasets.training_library import Library
 
-    try:
-        return parse_label_map(text)
-    except StudyError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return Library.open(args.library)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -130,26 +110,17 @@ def _add(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.case_record import checked_code
     from MyoScarSegLib.training.datasets.training_library import Library
 
-    for code, what in ((args.patient, "patient code"), (args.case, "case name")):
-        if code is not None:
-            _good_code(args, checked_code, code, what)
+    try:
+        checked_code(args.patient, "patient code")
+        if args.case is not None:
+            checked_code(args.case, "case name")
+    except StudyError as error:
+        args.parser.error(str(error))
     with cancel_on_interrupt() as cancel:
-        study = read_study(args.study, series=args.series, axis=args.axis, spacing_mm=args.spacing)
+        study = read_study(args.study, **taken(args, "series", "axis", "spacing_mm"))
         cancel.raise_if_cancelled()
-        library = Library.create(args.library)
-        case = library.add(
-            study,
-            args.labels,
-            patient=args.patient,
-            case=args.case,
-            source=args.source,
-            reviewer=args.reviewer,
-            label_map=args.label_map,
-            reviewed=args.reviewed,
-            tags=args.tags,
-            replace=args.replace,
-            cancel=cancel,
-        )
+        told = taken(args, "patient", "case", "source", "reviewer", "reviewed", "tags", "replace")
+        case = Library.create(args.library).add(study, args.labels_file, label_map=args.labels, **told, cancel=cancel)
     if args.json:
         print_json(case.to_json())
     else:
@@ -162,41 +133,28 @@ def _import(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.imports import PROBLEM, import_cases
     from MyoScarSegLib.training.datasets.training_library import Library
 
+    facts = {"patient_pattern": args.patients, "label_map": args.labels, **taken(args, "reviewer", "tags")}
     with shown_and_cancellable("this case") as (progress, cancel):
-        report = import_cases(
-            Library.create(args.library),
-            args.paths,
-            patient_pattern=args.patients,
-            label_map=args.label_map,
-            reviewer=args.reviewer,
-            tags=args.tags,
-            progress=progress,
-            cancel=cancel,
-        )
+        report = import_cases(Library.create(args.library), args.paths, **facts, progress=progress, cancel=cancel)
     if args.json:
         print_json(report.to_json())
     else:
         for case in report.cases:
             sys.stdout.write(f"{case.source}: {case.message or f'{case.status} as {case.case} of patient {case.patient}'}\n")
-    if report.unnamed is not None:
-        return 2
-    return int(any(case.status == PROBLEM for case in report.cases))
+    return 2 if report.unnamed is not None else int(any(case.status == PROBLEM for case in report.cases))
 
 
 def _export(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.datasets.exports import export_cases
-    from MyoScarSegLib.training.datasets.training_library import Library
 
     with shown_and_cancellable("this case") as (progress, cancel):
-        exported = export_cases(Library.open(args.library), args.cases, args.out, progress, cancel)
+        exported = export_cases(_open(args), args.cases, args.out, progress, cancel)
     sys.stdout.write(f"{len(exported)} cases in {args.out}\n")
     return 0
 
 
 def _accept(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.training_library import Library
-
-    library = Library.open(args.library)
+    library = _open(args)
     with cancel_on_interrupt("this case") as cancel:
         for name in args.cases:
             library.accept(name, cancel=cancel)
@@ -214,45 +172,23 @@ def _slices(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _good_code(args: argparse.Namespace, check: Callable[[str, str], str], code: str, what: str) -> None:
-    try:
-        check(code, what)
-    except StudyError as error:
-        args.parser.error(str(error))
-
-
 def _list(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.training_library import Library
-
-    library = Library.open(args.library)
+    library = _open(args)
     cases, damaged = library.scan()
     split = library.split_manifest()
     if args.json:
-        document = {
-            "version": 1,
-            "cases": [{**case.to_json(), "part": _part(split, case.patient)} for case in cases],
-            "damaged": damaged,
-        }
-        print_json(document)
+        listed = [{**case.to_json(), "part": _part(split, case.patient)} for case in cases]
+        print_json({"version": 1, "cases": listed, "damaged": damaged})
     else:
         width = max((len(case.case) for case in cases), default=0)
         for case in cases:
-            scar = (
-                f"scar on {case.slices_with_scar} of {case.slices} slices"
-                if case.scar_pixels
-                else f"{case.slices} slices, no scar"
-            )
-            part = _part(split, case.patient)
+            of = f"{case.slices} slices"
             notes = [
                 f"patient {case.patient}",
-                scar,
+                f"scar on {case.slices_with_scar} of {of}" if case.scar_pixels else f"{of}, no scar",
                 case.source,
                 case.reviewer and f"by {case.reviewer}",
-                part or "",
+                _part(split, case.patient) or "",
                 "" if case.mass_g is None else f"{case.mass_g:.1f} g",
                 f"{len(case.unreviewed)} slices not reviewed" if case.unreviewed else "",
                 ", ".join(case.tags),
@@ -261,9 +197,7 @@ def _list(args: argparse.Namespace) -> int:
             sys.stdout.write(f"{case.case:<{width}}  {'; '.join(note for note in notes if note)}\n")
         patients = len({case.patient for case in cases})
         sys.stdout.write(f"{len(cases)} cases of {patients} patients\n")
-    for name, reason in damaged.items():
-        sys.stderr.write(f"{name}: {reason}\n")
-    return int(bool(damaged))
+    return say_failures(damaged, what="")
 
 
 def _part(split: Split | None, patient: str) -> str | None:
@@ -273,15 +207,14 @@ def _part(split: Split | None, patient: str) -> str | None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.library_check import check_library
-    from MyoScarSegLib.training.datasets.training_library import Library
+    from MyoScarSegLib.training.datasets.library_state import check_library
 
-    library = Library.open(args.library)
+    library = _open(args)
     with shown_and_cancellable() as (progress, cancel):
         findings = check_library(library, progress=progress, cancel=cancel)
     errors = sum(finding.level == "error" for finding in findings)
     if args.json:
-        print_json({"version": 1, "library": str(args.library), "findings": [finding.to_json() for finding in findings]})
+        print_json({"version": 1, "library": str(args.library), "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             where = f"{finding.case}: " if finding.case else ""
@@ -291,33 +224,20 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.training_library import Library
-
     check_drawing(args)
-    library = Library.open(args.library)
+    told = taken(args, "seed", "folds", "held_out", "extend", "replace")
     with shown_and_cancellable() as (progress, cancel):
-        split = library.split(
-            seed=args.seed,
-            folds=args.folds,
-            held_out=args.held_out,
-            extend=args.extend,
-            replace=args.replace,
-            progress=progress,
-            cancel=cancel,
-        )
+        split = _open(args).split(**told, progress=progress, cancel=cancel)
     if args.json:
         print_json(split.to_json())
     else:
-        sys.stdout.write(f"training ({len(split.training)}): {', '.join(split.training)}\n")
-        sys.stdout.write(f"validation ({len(split.validation)}): {', '.join(split.validation)}\n")
+        for side, patients in (("training", split.training), ("validation", split.validation)):
+            sys.stdout.write(f"{side} ({len(patients)}): {', '.join(patients)}\n")
     return 0
 
 
 def _remove(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.training_library import Library
-
-    library = Library.open(args.library)
-    failed = 0
+    library, failed = _open(args), 0
     with cancel_on_interrupt() as cancel:
         for case in args.cases:
             try:
@@ -325,5 +245,5 @@ def _remove(args: argparse.Namespace) -> int:
                 sys.stdout.write(f"{case}: removed\n")
             except StudyError as error:
                 sys.stderr.write(f"{error}\n")
-                failed += 1
-    return int(failed > 0)
+                failed = 1
+    return failed

@@ -44,16 +44,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"MyoScarSeg {__version__}")
     parser.add_argument("--verbose", action="store_true", help="log what happens, with tracebacks of unexpected errors")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    jobs.add_parsers(subparsers)
-    batch.add_parser(subparsers)
-    report.add_parser(subparsers)
-    info.add_parser(subparsers)
-    models.add_parser(subparsers)
-    demo.add_parser(subparsers)
-    library.add_parser(subparsers)
-    convert.add_parser(subparsers)
-    evaluate.add_parser(subparsers)
-    agree.add_parser(subparsers)
-    train.add_parser(subparsers)
-    runs.add_parser(subparsers)
+    for command in (jobs, batch, report, info, models, demo, library, convert, evaluate, agree, train, runs):
+        command.add_parser(subparsers)
     return parser

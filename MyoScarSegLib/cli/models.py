@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import ConsoleProgress, print_json
+from MyoScarSegLib.cli.console import ConsoleProgress, add_options, print_json
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.utils.files import cache_folder, clear_embeddings, embeddings_bytes
 from MyoScarSegLib.utils.json_fields import to_json
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from MyoScarSegLib.utils.progress import Progress
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command ``models`` to an argument parser's subparsers; its ``run`` default carries it out.
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``.
 
     It returns 0 if all was done; 1 if a model could not be fetched or imported, is damaged, or (if named) is missing; 2 for an
     unknown name.
     """
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = subparsers.add_parser(
         "models", help="list, fetch, import, verify and keep models", description="The models that the program can use."
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|import|verify|keep|export|remove|cache")
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         return of
 
     listing = action("list", _list, "show all models and whether they are installed")
-    listing.add_argument("--json", action="store_true", help="print everything the registry knows, as JSON")
+    add_options(listing, json="print everything the registry knows, as JSON")
 
     fetching = action("fetch", _fetch, "download models; an interrupted download is continued")
     fetching.add_argument("names", nargs="+", metavar="NAME")
@@ -70,7 +70,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
     cache = action("cache", _cache, "what the slices encoded for the panel and for trainings take on disk")
     cache.add_argument("--clear", action="store_true", help="delete them; they are made anew when they are needed")
-    return parser
 
 
 def _cache(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import spacing
+from MyoScarSegLib.cli.console import add_options
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from MyoScarSegLib.study.study import Study
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` default is :func:`run`."""
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
     parser = subparsers.add_parser(
         "report",
         help="scar burden as HTML, PDF, JSON and CSV; as DICOM for studies from DICOM",
@@ -51,13 +51,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--pseudonym", metavar="NAME", help="instead of the case's name; replaces the patient in DICOM, too")
     parser.add_argument("--with-patient-name", action="store_true", help="name the patient on the page (only from DICOM)")
     parser.add_argument("--minutes", type=float, metavar="N", help="that the reader spent on the study")
-    parser.add_argument("--series", metavar="KEY", help="DICOM series to read, as `myoscarseg info` lists them")
-    parser.add_argument("--axis", choices=("auto", "i", "j", "k"), default="auto", help="the file's axis through the slices")
-    parser.add_argument(
-        "--spacing", type=spacing, metavar="X,Y,Z", help="mm between columns, rows and slices, for images without"
-    )
+    add_options(parser, "series", "axis", spacing="mm between columns, rows and slices, for images without")
     parser.set_defaults(run=run)
-    return parser
 
 
 def levels(text: str) -> dict[int, Level]:
@@ -131,7 +126,7 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
     else:
         if args.mask is None:
             raise StudyError(f"{path} is no case folder: give the mask that was drawn on it with --mask, or segment it first.")
-        study = read_study(path, series=args.series, axis=args.axis, spacing_mm=args.spacing)
+        study = read_study(path, series=args.series, axis=args.axis, spacing_mm=args.spacing_mm)
         if is_case_folder(args.mask):
             result, walls = read_case(args.mask, study)
         else:

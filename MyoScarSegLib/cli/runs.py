@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import device, print_json, whole_number
+from MyoScarSegLib.cli.console import add_options, positive_number, print_json, say_failures, whole_number
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 from MyoScarSegLib.utils.json_fields import to_json
@@ -24,48 +25,38 @@ _WAIT_S = 35.0
 """After the time for the step in hand: for the files to be written."""
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` default carries it out."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
+    parser = subparsers.add_parser(
         "runs",
         help="plan, start, watch and stop the trainings of a library",
         description="A run is a folder in the library, worked on by a process of its own. Slicer's panel shows the same runs.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    listing = actions.add_parser("list", help="all runs, newest first")
-    listing.add_argument("library", metavar="LIBRARY", type=Path)
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=_list)
+    def action(name: str, run: Callable[[argparse.Namespace], int], text: str, *before: str, named: bool = True) -> Any:
+        of = actions.add_parser(name, help=text)
+        for argument in before:
+            of.add_argument(argument, metavar="RUN", type=Path, help="the run's folder, as it came back")
+        of.add_argument("library", metavar="LIBRARY", type=Path)
+        if named:
+            of.add_argument("name", metavar="NAME", help="of the run, as `runs list` shows it")
+        of.set_defaults(run=run)
+        return of
 
-    _one(actions, "show", "where a run stands, and what came of it", _show).add_argument(
-        "--json", action="store_true", help="print JSON"
-    )
-    _add_new(actions.add_parser("new", help="plan a run, and start it if wished"))
-    starting = _one(actions, "start", "start a planned run, or go on with one, in a process of its own", _start)
-    starting.add_argument("--processes", type=_positive, default=1, metavar="N", help="that train together (1)")
-    _one(actions, "pause", "end the run's process; `start` goes on to the same result", _send)
-    _one(actions, "stop", "end the training and keep the best model so far", _send)
-    _one(actions, "cancel", "end the training and remove its models; the record stays", _send)
-    _one(actions, "remove", "remove a run with its models and its record", _remove)
-
-    importing = actions.add_parser("import", help="take back a run that was done on another computer")
-    importing.add_argument("folder", metavar="RUN", type=Path, help="the run's folder, as it came back")
-    importing.add_argument("library", metavar="LIBRARY", type=Path)
-    importing.set_defaults(run=_import)
-    return parser
-
-
-def _one(actions: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
-    parser.add_argument("library", metavar="LIBRARY", type=Path)
-    parser.add_argument("name", metavar="NAME", help="of the run, as `runs list` shows it")
-    parser.set_defaults(run=run)
-    return parser
+    add_options(action("list", _list, "all runs, newest first", named=False), "json")
+    add_options(action("show", _show, "where a run stands, and what came of it"), "json")
+    _add_new(action("new", _new, "plan a run, and start it if wished", named=False))
+    starting = action("start", _start, "start a planned run, or go on with one, in a process of its own")
+    starting.add_argument("--processes", type=positive_number, default=1, metavar="N", help="that train together (1)")
+    action("pause", _send, "end the run's process; `start` goes on to the same result")
+    action("stop", _send, "end the training and keep the best model so far")
+    action("cancel", _send, "end the training and remove its models; the record stays")
+    action("remove", _remove, "remove a run with its models and its record")
+    action("import", _import, "take back a run that was done on another computer", "folder", named=False)
 
 
 def _add_new(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("library", metavar="LIBRARY", type=Path)
     helps = {"what": "is trained", "mode": "what learns", "preset": "how long", "augmentation": "how far pictures are varied"}
     for name, choices in CHOICES.items():
         usual = getattr(TrainSettings(), name)
@@ -74,31 +65,13 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start-detector", metavar="NAME|PATH", help="to start from (the default one; fresh for new weights)")
     parser.add_argument("--epochs", type=whole_number, help="passes over the data (as many as the preset says)")
     parser.add_argument("--patience", type=whole_number, help="epochs without a better figure that end the training")
-    parser.add_argument("--seed", type=whole_number, default=0, help="of everything that is drawn (0)")
-    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    add_options(parser, "device", seed="of everything that is drawn (0)")
     parser.add_argument("--model-name", default="", metavar="NAME", help="of the model that is made")
-    parser.add_argument(
-        "--set", dest="options", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="any other setting"
-    )
-    parser.add_argument("--split", type=Path, metavar="FILE", help="split.json or model card (default: the library's split)")
+    add_options(parser, "set", split="split.json or model card (default: the library's split)")
     parser.add_argument("--name", help="of the run (default: the date and what is trained)")
     parser.add_argument("--with-data", action="store_true", help="copy the cases into the run's folder, for another computer")
     parser.add_argument("--go", action="store_true", help="start it at once")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_new)
-
-
-def _positive(text: str) -> int:
-    value = whole_number(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("give at least 1")
-    return value
-
-
-def _setting(text: str) -> tuple[str, str]:
-    from MyoScarSegLib.cli.train import setting
-
-    return setting(text)
+    add_options(parser, "json")
 
 
 # ---- what they do
@@ -126,16 +99,13 @@ def _list(args: argparse.Namespace) -> int:
 
     runs, damaged = runs_of(Library.open(args.library).folder)
     if args.json:
-        document = {"version": 1, "runs": [_document(run) for run in runs], "damaged": damaged}
-        print_json(document)
+        print_json({"version": 1, "runs": [_document(run) for run in runs], "damaged": damaged})
         return 0
     for run in runs:
         sys.stdout.write(f"{run.name}: {line_of(run.status())}\n")
-    for name, reason in damaged.items():
-        sys.stderr.write(f"{name}: {reason}\n")
     if not runs:
         sys.stdout.write("There is no run yet. Plan one with `myoscarseg runs new`.\n")
-    return 1 if damaged else 0
+    return say_failures(damaged, what="")
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -232,9 +202,7 @@ def _import(args: argparse.Namespace) -> int:
 
     run = import_run(args.folder, args.library)
     sys.stdout.write(f"{run.folder}\n{line_of(run.status())}\n")
-    for note in run.status().notes:
-        sys.stderr.write(f"note: {note}\n")
-    return 0
+    return say_failures({}, run.status().notes)
 
 
 # ---- what is shown

@@ -7,27 +7,33 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from MyoScarSegLib.cli.console import ConsoleProgress, cancel_on_interrupt, device, print_json, probability, whole_number
+from MyoScarSegLib.cli.console import (
+    ConsoleProgress,
+    add_options,
+    print_json,
+    say_failures,
+    shown_and_cancellable,
+    taken,
+    whole_number,
+)
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.train_job import MODES, Augmentation
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.training.datasets.labeled import DataSet
+    from MyoScarSegLib.training.datasets.labeled import LabeledSlice
     from MyoScarSegLib.utils.progress import CancelToken
 
 _QUIET_S = 10.0
 """Without a terminal, seconds between lines within an epoch."""
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the command to ``subparsers``; its ``run`` defaults carry it out."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+def add_parser(subparsers: Any) -> None:
+    """Add the command to ``subparsers``."""
+    parser = subparsers.add_parser(
         "train",
         help="fine-tune the segmenter (sam) or the detector (yolo) on labeled data",
         description="Train models on labeled data: a training library, folders of volumes (EMIDEC's too), or YoloSAM's layout.",
@@ -45,18 +51,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     preview = actions.add_parser("preview", help="a picture of what the augmentation does to slices of the data")
     _add_data_options(preview)
     _add_augmentation(preview, default="standard")
-    preview.add_argument("--seed", type=whole_number, default=0, help="of the augmentation (0)")
+    add_options(preview, seed="of the augmentation (0)")
     preview.add_argument("-o", "--out", type=Path, required=True, metavar="PNG", help="the picture to write")
     preview.set_defaults(run=run_preview)
     boxes = actions.add_parser("boxes", help="how well a detector's boxes find the lesions of labeled data")
     _add_data_options(boxes)
     boxes.add_argument("--split", type=Path, required=True, metavar="FILE", help="split.json or model card of the training")
-    boxes.add_argument("--detector", metavar="NAME|PATH", help="detector (default: the one of `models list`)")
-    boxes.add_argument("--confidence", type=probability, help="least confidence of a box (default: the detector's own)")
-    boxes.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
-    boxes.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_options(boxes, confidence="least confidence of a box (default: the detector's own)")
+    add_options(boxes, "detector", "device", json="print JSON instead of a table")
     boxes.set_defaults(run=run_boxes)
-    return parser
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +68,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         "--data-kind", metavar="KIND", help="emidec, library, yolosam or volumes, where the content does not tell"
     )
     parser.add_argument("--labels", metavar="TEXT", help="what label values mean, such as 'cavity=1 myocardium=2 scar=3,4'")
-    parser.add_argument("--patients", metavar="REGEX", help="finds the patient in names of files")
+    add_options(parser, "patients")
 
 
 def _add_augmentation(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -95,17 +98,14 @@ def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--epochs", type=whole_number, help="passes over the data")
     parser.add_argument("--batch", type=whole_number, help="slices per step")
     parser.add_argument("--seed", type=whole_number, help="of everything that is drawn (0)")
-    parser.add_argument("--split", type=Path, metavar="FILE", help="split.json or model card: who trains and who validates")
+    add_options(parser, "split")
     parser.add_argument("--folds", type=whole_number, help="of a new split (5)")
     parser.add_argument("--held-out", type=whole_number, metavar="FOLD", help="number of the fold that validates (0)")
     parser.add_argument("--resume", action="store_true", help="go on with the training that was stopped in the folder")
-    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    add_options(parser, "device")
     parser.add_argument("--licence", help="of the data, for the model card")
     parser.add_argument("--citation", help="of the data, for the model card")
-    parser.add_argument(
-        "--set", dest="options", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any other setting"
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add_options(parser, "set", json="print the result as one JSON object")
 
 
 def run_training(args: argparse.Namespace) -> int:
@@ -126,10 +126,8 @@ def run_training(args: argparse.Namespace) -> int:
         job = TrainJob(**{**usual, **said}, resume=args.resume, options=options)
     except MyoScarSegError as error:
         args.parser.error(str(error))
-    progress = TrainingProgress()
-    with cancel_on_interrupt("this step") as cancel:
+    with shown_and_cancellable("this step", TrainingProgress()) as (progress, cancel):
         result = run(job, progress, cancel)
-    progress.close()
     if args.json:
         print_json({"version": 1, **result})
     else:
@@ -163,8 +161,8 @@ def run_preview(args: argparse.Namespace) -> int:
     """Carry out ``train preview``. Returns the exit status."""
     from MyoScarSegLib.training.augmentation.preview import preview
 
-    with _reading() as (progress, cancel):
-        slices = _read(args, progress, cancel).slices
+    with shown_and_cancellable(progress=TrainingProgress()) as (progress, cancel):
+        slices = _slices(args, progress, cancel)
     preview(slices, args.out, preset=args.augmentation, seed=args.seed)
     sys.stdout.write(f"{args.out}\n")
     return 0
@@ -177,37 +175,20 @@ def run_boxes(args: argparse.Namespace) -> int:
     from MyoScarSegLib.training.yolo.detector_scores import evaluate, table
 
     split = Split.read(args.split)
-    with _reading() as (progress, cancel):
-        slices = _read(args, progress, cancel).slices
-        for note in check_split(split, slices):
-            sys.stderr.write(f"note: {note}\n")
-        detector = args.detector or DEFAULT_DETECTOR
-        figures = evaluate(
-            detector, slices, split, confidence=args.confidence, device=args.device, progress=progress, cancel=cancel
-        )
-    if args.json:
-        print_json(figures)
-    else:
-        sys.stdout.write(table(figures))
+    with shown_and_cancellable(progress=TrainingProgress()) as (progress, cancel):
+        slices = _slices(args, progress, cancel)
+        say_failures({}, check_split(split, slices))
+        told = taken(args, "confidence", "device")
+        figures = evaluate(args.detector or DEFAULT_DETECTOR, slices, split, **told, progress=progress, cancel=cancel)
+    print_json(figures) if args.json else sys.stdout.write(table(figures))
     return 0
 
 
-@contextmanager
-def _reading() -> Iterator[tuple[ConsoleProgress, CancelToken]]:
-    progress = TrainingProgress()
-    with cancel_on_interrupt() as cancel:
-        yield progress, cancel
-    progress.close()
-
-
-def _read(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> DataSet:
+def _slices(args: argparse.Namespace, progress: ConsoleProgress, cancel: CancelToken) -> list[LabeledSlice]:
     from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 
-    label_map = None if args.labels is None else parse_label_map(args.labels)
-    return read_dataset(
-        args.data, kind=args.data_kind, label_map=label_map, patient_pattern=args.patients, progress=progress, cancel=cancel
-    )
+    told = {"kind": args.data_kind, "label_map": args.labels, "patient_pattern": args.patients}
+    return read_dataset(args.data, **told, progress=progress, cancel=cancel).slices
 
 
 class TrainingProgress(ConsoleProgress):
@@ -224,11 +205,3 @@ class TrainingProgress(ConsoleProgress):
         if self._terminal or done >= total or what != self._what or now - self._told >= _QUIET_S:
             self._told, self._what = now, what
             super().__call__(done, total, message)
-
-
-def setting(text: str) -> tuple[str, str]:
-    """An option's value ``NAME=VALUE``."""
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip() or not value.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name.strip(), value.strip()

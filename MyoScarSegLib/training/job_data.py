@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.training.card import EMIDEC_CITATION, EMIDEC_LICENCE, NOT_STATED
-from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.splits import Split, check_split, split_patients
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobData:
-    """A job's data set and its split.
-
-    Attributes:
-        data: all of it.
-        split: which patients train and which validate.
-        notes: what is to be said of the split.
-    """
+    """A job's whole data set, its split, and what is to be said of the split."""
 
     data: DataSet
     split: Split
@@ -52,15 +47,18 @@ def read_job_data(
     Args:
         job: the job.
         manifest: where the training keeps its split.
-        progress: called while reading.
-        cancel: honored while reading.
+        progress, cancel: while reading.
         source: gives the data, in place of the job's folder.
 
     Raises:
         StudyError: the data or the split cannot be used, or a patient is on both sides.
         Cancelled: the token was set.
     """
-    data = _read(job, progress, cancel) if source is None else source(progress, cancel)
+    if source is None:
+        told = {"kind": job.data_kind, "label_map": job.labels, "patient_pattern": job.patients}
+        data = read_dataset(job.data, **told, progress=progress, cancel=cancel)
+    else:
+        data = source(progress, cancel)
     notes: list[str] = []
     if job.split is not None:
         split = Split.read(job.split)
@@ -70,24 +68,9 @@ def read_job_data(
         split = data.given_split
     else:
         split, notes = _new_split(job, data.strata)
-    # A split without validation patients is one for the last training of a recipe, on all that there are.
-    notes += check_split(split, data.slices) if split.validation else []
-    check_leakage(split, data.slices)
+    if split.validation:  # without, it is one for the last training of a recipe, on all that there are
+        notes += check_split(split, data.slices)
     return JobData(data, split, tuple(notes))
-
-
-def _read(job: TrainJob, progress: Progress, cancel: CancelToken | None) -> DataSet:
-    from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-    from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
-
-    return read_dataset(
-        job.data,
-        kind=job.data_kind,
-        label_map=None if job.labels is None else parse_label_map(job.labels),
-        patient_pattern=job.patients,
-        progress=progress,
-        cancel=cancel,
-    )
 
 
 def _new_split(job: TrainJob, strata: Mapping[str, str]) -> tuple[Split, list[str]]:

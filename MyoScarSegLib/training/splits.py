@@ -50,8 +50,7 @@ class Split:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object."""
-        written: dict[str, Any] = to_json(self, version=1)
-        return written
+        return dict(to_json(self, version=1))
 
     def write(self, path: Path) -> None:
         """Write the manifest atomically."""

@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from MyoScarSegLib.study.writer import write_volume
-from Testing.support.command import table
+from Testing.support.command import table, write_image
 
 SHAPE = (3, 40, 40)
-GEOMETRY = Geometry((1.0, 2.0, 10.0))
 
 
 def save(path, mask) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_volume(path, mask.astype(np.uint8), Study("s", np.zeros(SHAPE, dtype=np.float32), GEOMETRY, Reconstruction.PSIR))
+    write_image(path, mask.astype(np.uint8), spacing=(1.0, 2.0, 10.0))
 
 
 @pytest.fixture

@@ -9,133 +9,92 @@ import struct
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 from Testing.support.command import BOX, array_of, in_subprocess, table, voxels, write_image, write_pictures, write_prompts
 from Testing.support.dicom_factory import write_series
 
 
-def empty_folder(folder):
-    folder = folder / "bad"
-    folder.mkdir()
-    return folder
+def noise(shape, high=255, kind=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, high, shape).astype(kind)
 
 
-def folder_of_other_files(folder):
-    (folder / "bad").mkdir()
-    (folder / "bad" / "report.txt").write_text("hello")
-    return folder / "bad"
+def folder_with(files=()):
+    def make(folder):
+        (folder / "bad").mkdir()
+        for name, content in files:
+            (folder / "bad" / name).write_bytes(content)
+        return folder / "bad"
+
+    return make
 
 
 def no_lge_series(folder):
-    rng = np.random.default_rng(0)
-    return write_series(folder / "bad", rng.integers(0, 99, (4, 48, 40)).astype(np.uint16), description="CT CHEST", Modality="CT")
+    return write_series(folder / "bad", noise((4, 48, 40), 99, np.uint16), description="CT CHEST", Modality="CT")
 
 
-def four_dimensional(folder):
-    image = sitk.GetImageFromArray(np.stack([voxels(0), voxels(1)]), isVector=False)
-    sitk.WriteImage(image, str(folder / "bad.nii.gz"))
-    return folder / "bad.nii.gz"
+def simple_itk(ending, array, *, vector=False):
+    def make(folder):
+        path = folder / f"bad{ending}"
+        sitk.WriteImage(sitk.GetImageFromArray(array, isVector=vector), str(path))
+        return path
 
-
-def in_color(folder):
-    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (4, 48, 40, 3)).astype(np.uint8), isVector=True)
-    sitk.WriteImage(image, str(folder / "bad.nrrd"))
-    return folder / "bad.nrrd"
+    return make
 
 
 def colored_pictures(folder):
-    from PIL import Image
-
     (folder / "bad").mkdir()
     for index in range(3):
-        pixels = np.random.default_rng(index).integers(0, 255, (48, 40, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / "bad" / f"{index}.png")
+        Image.fromarray(noise((48, 40, 3), seed=index)).save(folder / "bad" / f"{index}.png")
     return folder / "bad"
 
 
-def one_slice(folder):
-    return write_image(folder / "bad.nrrd", voxels(shape=(1, 48, 40)))
+def image(ending, array=None, *, cut=0):
+    """A volume; the last ``cut`` bytes are missing."""
+
+    def make(folder):
+        path = write_image(folder / f"bad{ending}", array)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) - cut])
+        return path
+
+    return make
 
 
-def all_nan(folder):
-    return write_image(folder / "bad.nrrd", np.full((4, 48, 40), np.nan, np.float32))
+def file(name, content):
+    def make(folder):
+        (folder / name).write_bytes(content)
+        return folder / name
 
-
-def constant(folder):
-    return write_image(folder / "bad.nii.gz", np.full((4, 48, 40), 7, np.int16))
-
-
-def truncated(folder):
-    path = write_image(folder / "bad.nii")
-    path.write_bytes(path.read_bytes()[:-2000])
-    return path
-
-
-def truncated_archive(folder):
-    path = write_image(folder / "bad.nii.gz")
-    path.write_bytes(path.read_bytes()[:-2000])
-    return path
-
-
-def truncated_nrrd(folder):
-    path = write_image(folder / "bad.nrrd")
-    path.write_bytes(path.read_bytes()[:-2000])
-    return path
-
-
-def truncated_mha(folder):
-    path = write_image(folder / "bad.mha")
-    path.write_bytes(path.read_bytes()[:-2000])
-    return path
-
-
-def missing(folder):
-    return folder / "bad.nii.gz"
-
-
-def empty_file(folder):
-    (folder / "bad.nii.gz").write_bytes(b"")
-    return folder / "bad.nii.gz"
-
-
-def garbage(folder):
-    (folder / "bad.nrrd").write_bytes(bytes(range(256)) * 40)
-    return folder / "bad.nrrd"
-
-
-def text_file(folder):
-    (folder / "bad").write_text("hello")
-    return folder / "bad"
+    return make
 
 
 UNREADABLE = {
-    empty_folder: ("is empty",),
-    folder_of_other_files: ("no DICOM file", "report.txt"),
-    no_lge_series: ("CT", "series"),
-    four_dimensional: ("4D", "3D volume"),
-    in_color: ("3 values per voxel", "gray"),
-    colored_pictures: ("color picture", "grey"),
-    one_slice: ("only one slice", "whole stack"),
-    all_nan: ("none of its 4 slices", "NaN"),
-    constant: ("same value", "Check the export"),
-    truncated: ("cut short",),
-    truncated_archive: ("cut short",),
-    truncated_nrrd: ("cut short",),
-    truncated_mha: ("cut short",),
-    missing: ("There is no file or folder",),
-    empty_file: ("bad.nii.gz",),
-    garbage: ("bad.nrrd",),
-    text_file: ("no format that can be read",),
+    "empty folder": (folder_with(), "is empty"),
+    "folder of other files": (folder_with([("report.txt", b"hello")]), "no DICOM file", "report.txt"),
+    "no LGE series": (no_lge_series, "CT", "series"),
+    "four-dimensional": (simple_itk(".nii.gz", np.stack([voxels(0), voxels(1)])), "4D", "3D volume"),
+    "in color": (simple_itk(".nrrd", noise((4, 48, 40, 3)), vector=True), "3 values per voxel", "gray"),
+    "colored pictures": (colored_pictures, "color picture", "grey"),
+    "one slice": (image(".nrrd", voxels(shape=(1, 48, 40))), "only one slice", "whole stack"),
+    "all NaN": (image(".nrrd", np.full((4, 48, 40), np.nan, np.float32)), "none of its 4 slices", "NaN"),
+    "constant": (image(".nii.gz", np.full((4, 48, 40), 7, np.int16)), "same value", "Check the export"),
+    **{f"cut {ending}": (image(ending, cut=2000), "cut short") for ending in (".nii", ".nii.gz", ".nrrd", ".mha")},
+    "missing": (lambda folder: folder / "bad.nii.gz", "There is no file or folder"),
+    "empty file": (file("bad.nii.gz", b""), "bad.nii.gz"),
+    "garbage": (file("bad.nrrd", bytes(range(256)) * 40), "bad.nrrd"),
+    "text file": (file("bad", b"hello"), "no format that can be read"),
 }
 
 
-@pytest.mark.parametrize("make", UNREADABLE, ids=lambda make: make.__name__)
-def test_what_cannot_be_read_is_explained_and_costs_the_others_nothing(segment, tmp_path, make):
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_explained_and_costs_the_others_nothing(segment, tmp_path, name):
+    make, *said = UNREADABLE[name]
     bad = make(tmp_path)
     ran = segment(bad, write_image(tmp_path / "good.nii.gz"))
     assert ran.status == 1
     message = ran.err[ran.err.index("bad: failed: ") :]
-    for words in (*UNREADABLE[make], "bad"):
+    for words in (*said, "bad"):
         assert words in message
     assert "Unexpected" not in message and len(message) < 600
     rows = {row["case"]: row for row in table(tmp_path / "out" / "results.csv")}
@@ -145,15 +104,15 @@ def test_what_cannot_be_read_is_explained_and_costs_the_others_nothing(segment, 
     assert {row["case"] for row in table(tmp_path / "out/slices.csv")} == {"good"}
 
 
-@pytest.mark.parametrize("make", [empty_folder, one_slice, truncated, missing], ids=lambda make: make.__name__)
-def test_detect_and_info_explain_it_too(command, tmp_path, tiny_segmenter, tiny_detector, make):
-    bad = make(tmp_path)
-    good = write_image(tmp_path / "good.nii.gz")
+@pytest.mark.parametrize("name", ["empty folder", "one slice", "cut .nii", "missing"])
+def test_detect_and_info_explain_it_too(command, tmp_path, tiny_segmenter, tiny_detector, name):
+    make, *said = UNREADABLE[name]
+    bad, good = make(tmp_path), write_image(tmp_path / "good.nii.gz")
     models = ("--detector", tiny_detector, "--segmenter", tiny_segmenter)
     ran = command("detect", bad, good, "-o", tmp_path / "out", *models)
     assert ran.status == 1 and "bad: failed" in ran.err and (tmp_path / "out/good/boxes.json").exists()
     ran = command("info", bad)
-    assert ran.status == 1 and any(words in ran.err for words in UNREADABLE[make])
+    assert ran.status == 1 and any(words in ran.err for words in said)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

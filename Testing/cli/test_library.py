@@ -31,7 +31,8 @@ def test_commands_add_list_check_split_and_remove(command, tmp_path):
     checked = command("library", "check", folder)
     assert checked.status == 1 and "error: P1:" in checked.out and "1 errors" in checked.out
     removed = command("library", "remove", folder, "P1", "P7")
-    assert removed.status == 1 and "P1: removed" in removed.out and "no case 'P7'" in removed.err
+    assert removed.status == 1 and "P1: removed" in removed.out and "no case 'P7'; it has P0, P2" in removed.err
+    assert sorted(p.name for p in (folder / "cases").iterdir()) == ["P0", "P2"]
 
 
 def test_cases_are_imported_edited_and_exported(command, tmp_path):

@@ -117,8 +117,7 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object."""
-        document: dict[str, Any] = to_json(self, version=VERSION)
-        return document
+        return dict(to_json(self, version=VERSION))
 
     def write(self, folder: Path) -> None:
         """Write the record into the case's folder.

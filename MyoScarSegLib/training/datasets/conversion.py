@@ -27,7 +27,6 @@ from MyoScarSegLib.utils.files import move, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
-SCAR_CLASS = "scar"
 PER_SCAR, MERGED = "per-scar", "merged"
 
 _DATASET_JSON = {"background": 0, "cavity": 1, "myocardium": 2, "scar": 3, "no-reflow": 4}
@@ -148,6 +147,7 @@ def _to_yolo(
     """Both layouts of pictures. Slices of one case are named ``<case>_slice_003``."""
     given = options.split or data.given_split
     split = given or split_patients(data.strata, seed=options.seed, folds=options.folds, held_out=options.held_out)
+    yolosam = report.layout == "yolosam"
     report.split, report.warnings = split, check_split(split, data.slices)
     part_of = {**dict.fromkeys(split.training, "train"), **dict.fromkeys(split.validation, "val")}
     sidecar = Sidecar()
@@ -158,9 +158,9 @@ def _to_yolo(
         if name in sidecar.slices:
             raise StudyError(f"Two slices would be called {name}; give their cases different names.")
         part = part_of[labeled.patient]
-        homes = {kind: folder / (f"{part}/{kind}" if report.layout == "yolosam" else f"{kind}/{part}") for kind in _KINDS}
+        homes = {kind: folder / (f"{part}/{kind}" if yolosam else f"{kind}/{part}") for kind in ("images", "masks", "labels")}
         write_gray(homes["images"] / f"{name}.png", np.round(normalize(labeled.image) * 255))
-        if report.layout == "yolosam":
+        if yolosam:
             write_gray(homes["masks"] / f"{name}.png", np.where(labeled.scar, 255, 0))
         boxes = scar_boxes(labeled.scar, labeled.pixel_spacing_mm, merged=options.boxes == MERGED)
         write_bytes(homes["labels"] / f"{name}.txt", yolo_text(boxes, labeled.scar.shape).encode())
@@ -169,15 +169,12 @@ def _to_yolo(
         report.slices += 1
         report.slices_with_scar += int(labeled.scar.any())
     report.cases = len(sidecar.cases)
-    places = ("train/images", "val/images") if report.layout == "yolosam" else ("images/train", "images/val")
+    places = ("train/images", "val/images") if yolosam else ("images/train", "images/val")
     # Without a `path`, ultralytics looks beside the file, so the folder may be moved.
-    yaml = f"train: {places[0]}\nval: {places[1]}\nnames:\n  0: {SCAR_CLASS}\n"
+    yaml = f"train: {places[0]}\nval: {places[1]}\nnames:\n  0: scar\n"
     write_bytes(folder / "data.yaml", yaml.encode())
     split.write(folder / SPLIT)
     sidecar.write(folder)
-
-
-_KINDS = ("images", "masks", "labels")
 
 
 def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
@@ -211,20 +208,19 @@ def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = 
     return boxes_of(numbered > 0 if merged else numbered)
 
 
-def yolo_text(boxes: np.ndarray, shape: tuple[int, int], number: int = 0) -> str:
+def yolo_text(boxes: np.ndarray, shape: tuple[int, int]) -> str:
     """The label file of one picture; empty for one without boxes, which YOLO takes as background.
 
     Args:
         boxes: ``[boxes, 4]`` in pixel edges.
         shape: ``(rows, columns)`` of the picture.
-        number: of the class.
     """
     rows, columns = shape
     lines = []
     for x0, y0, x1, y1 in np.asarray(boxes, dtype=np.float64).reshape(-1, 4):
         shares = ((x0 + x1) / 2 / columns, (y0 + y1) / 2 / rows, (x1 - x0) / columns, (y1 - y0) / rows)
         # Eight digits keep an edge to a ten-thousandth of a pixel in any picture.
-        lines.append(f"{number} " + " ".join(f"{share:.8f}" for share in shares) + "\n")
+        lines.append("0 " + " ".join(f"{share:.8f}" for share in shares) + "\n")
     return "".join(lines)
 
 

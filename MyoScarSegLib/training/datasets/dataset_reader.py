@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
+from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, strata_by_content
-from MyoScarSegLib.training.datasets.labeled_volumes import read_volumes
-from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap
-from MyoScarSegLib.training.datasets.pairs import find_pairs, in_emidecs_layout
+from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap, classes_on, parse_label_map, unnamed
+from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
+from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 KINDS = ("emidec", "library", "yolosam", "volumes")
 
@@ -22,7 +24,7 @@ def read_dataset(
     folder: Path | str,
     *,
     kind: str | None = None,
-    label_map: LabelMap | None = None,
+    label_map: LabelMap | str | None = None,
     patient_pattern: str | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
@@ -33,9 +35,8 @@ def read_dataset(
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
         kind: one of :data:`KINDS`; None recognizes it by its content.
         label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
-            volumes and masks; None for what is said beside them, see
-            :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`. A user's text is read by
-            :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`.
+            volumes and masks; or a user's text, see :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`; None
+            for what is said beside them, see :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`.
         patient_pattern: regular expression that finds the patient in names of slices or cases, for YoloSAM's layout and volumes;
             see :class:`~MyoScarSegLib.training.datasets.patients.PatientRule` for what is done without.
         progress, cancel: as everywhere.
@@ -49,6 +50,7 @@ def read_dataset(
         Cancelled: ``cancel`` was set.
     """
     folder = Path(folder)
+    label_map = parse_label_map(label_map) if isinstance(label_map, str) else label_map
     if kind is not None and kind not in KINDS:
         raise StudyError(f"There is no kind of data set {kind!r}; there are {', '.join(KINDS)}.")
     if not folder.is_dir():
@@ -64,9 +66,9 @@ def read_dataset(
             return _of_studies(kind, *library.read(progress=progress, cancel=cancel), library.split_manifest())
         rule = PatientRule(patient_pattern)
         if kind == "yolosam":
-            return read_yolosam(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+            return read_yolosam(folder, label_map, rule, progress, cancel)
         label_map = EMIDEC if label_map is None and kind == "emidec" else label_map
-        studies, skipped = read_volumes(folder, label_map=label_map, patients=rule, progress=progress, cancel=cancel)
+        studies, skipped = _volumes(folder, label_map, rule, progress, cancel)
         return _of_studies(kind, studies, skipped, None)
     except OSError as error:
         raise StudyError(f"Cannot read {error.filename or folder}: {error.strerror or error}.") from error
@@ -85,10 +87,10 @@ def kind_of(folder: Path | str) -> str:
         return "library"
     if parts_of(folder):
         return "yolosam"
-    found = find_pairs(folder)
-    if found.pairs and all(in_emidecs_layout(pair.labels) for pair in found.pairs):
+    pairs, skipped = find_pairs(folder)
+    if pairs and all(in_emidecs_layout(pair.labels) for pair in pairs):
         return "emidec"
-    if found.pairs or found.skipped:
+    if pairs or skipped:
         return "volumes"
     if (folder / "labels" / "train").is_dir():
         raise StudyError(
@@ -98,6 +100,50 @@ def kind_of(folder: Path | str) -> str:
         f"{folder} holds no labeled data that is known: a training library (library.json), YoloSAM's train/images and "
         "train/masks, EMIDEC's Case_*/Images and Contours, or other volumes (images/ and labels/, or a folder per case)."
     )
+
+
+def _volumes(
+    folder: Path, label_map: LabelMap | None, rule: PatientRule, progress: Progress, cancel: CancelToken | None
+) -> tuple[list[LabeledStudy], dict[str, str]]:
+    """All cases of a folder of volumes (NIfTI, NRRD, MetaImage; images also as DICOM), and why others could not be read.
+
+    The label map is the one given, the one that nnU-Net's ``dataset.json`` or a conversion by this program left, or the one
+    that a file's place says (:func:`~.labelmaps.named_by_place`); named segments (``.seg.nrrd``) need none.
+    """
+    pairs, skipped = find_pairs(folder)
+    if not pairs and not skipped:
+        raise StudyError(
+            f"{folder} holds no image with labels: expected are images/ and labels/ with equal names, a folder per case, or "
+            "a_lge.nii.gz beside a_labels.nii.gz."
+        )
+    sidecar = Sidecar.read(folder)
+    studies: list[LabeledStudy] = []
+    unknown: list[UnnamedLabelsError] = []
+    for pair in steps(pairs, lambda pair: f"Reading {pair.case}", progress, cancel):
+        try:
+            studies.append(_volume(pair, rule, sidecar, label_map or sidecar.label_map, folder))
+        except UnnamedLabelsError as error:
+            if error.example is None:  # segments, which are asked for by their names
+                raise
+            unknown.append(error)
+        except StudyError as error:
+            skipped[pair.case] = str(error)
+    if unknown:  # asked for once, for all of the folder
+        asked = unnamed(str(folder), {value for error in unknown for value in error.values})
+        asked.example = unknown[0].example
+        raise asked
+    if not studies:
+        name, reason = next(iter(skipped.items()))
+        raise StudyError(f"None of the {len(skipped)} cases in {folder} can be read; {name}: {reason}")
+    return studies, skipped
+
+
+def _volume(pair: Pair, rule: PatientRule, sidecar: Sidecar, label_map: LabelMap | None, folder: Path) -> LabeledStudy:
+    facts = sidecar.cases.get(pair.case)
+    study = read_study(pair.image) if facts is None else read_written(pair.image, facts)
+    patient = rule.of_stack(pair.case) if facts is None else facts.patient
+    classes, wall_known = classes_on(study, pair.labels, label_map, None if facts is None else facts.wall_known, folder)
+    return LabeledStudy(pair.case, patient, replace(study, case=pair.case), classes, wall_known)
 
 
 def _of_studies(kind: str, studies: Sequence[LabeledStudy], skipped: dict[str, str], split: Split | None) -> DataSet:

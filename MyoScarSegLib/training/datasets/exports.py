@@ -20,22 +20,12 @@ def export_cases(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> list[str]:
-    """Copy cases into a folder that is missing, empty, or a library; each whole or not at all.
-
-    Args:
-        library: that has them.
-        names: of the cases.
-        folder: to copy to.
-        progress: called before each case.
-        cancel: honored between cases; what is copied stays.
-
-    Returns:
-        Names of the copied cases.
+    """Copy cases into a folder that is missing, empty, or a library; each whole or not at all. Returns their names.
 
     Raises:
         StudyError: there is no such case, it is damaged, or the folder holds something else or a case of that name.
         OutputError: a file cannot be written.
-        Cancelled: ``cancel`` was set.
+        Cancelled: ``cancel`` was set between cases; what is copied stays.
     """
     library.check_there()
     cases, damaged = library.scan()

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.errors import MyoScarSegError, StudyError, UnnamedLabelsError
+import numpy as np
+
+from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
@@ -71,7 +73,6 @@ def import_cases(
     *,
     patient_pattern: str | None = None,
     label_map: LabelMap | None = None,
-    source: str = "",
     reviewer: str = "",
     added_by: str = "",
     tags: Iterable[str] = (),
@@ -89,9 +90,8 @@ def import_cases(
             that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose
             names :func:`~MyoScarSegLib.training.datasets.patients.may_be_a_persons`; the report says who got which.
         label_map: what the values in label files mean.
-        source, reviewer, added_by, tags: for the records.
-        progress: called before each case.
-        cancel: honored between cases; what is done stays.
+        reviewer, added_by, tags: for the records.
+        progress, cancel: between cases; what is done stays.
         report: to be filled, for a caller that wants to know what was done before a cancel; a new one if None.
 
     Returns:
@@ -108,7 +108,7 @@ def import_cases(
         raise StudyError(f"{patient_pattern!r} is no pattern: {error}.") from error
     library.check_there()
     facts = {"reviewer": reviewer, "added_by": added_by, "tags": tuple(tags)}
-    importer = _Importer(library, pattern, label_map, source, facts, progress, cancel, report or ImportReport())
+    importer = _Importer(library, pattern, label_map, facts, progress, cancel, report or ImportReport())
     for done, path in enumerate(paths):
         importer.take(Path(path), done, len(paths))
     return importer.report
@@ -128,7 +128,6 @@ class _Importer:
     library: Library
     pattern: re.Pattern[str] | None
     label_map: LabelMap | None
-    source: str
     facts: dict[str, Any]
     progress: Progress
     cancel: CancelToken | None
@@ -153,7 +152,7 @@ class _Importer:
         except StudyError as error:
             self._problem(path.name, error)
         except OSError as error:  # a folder that may not be read, a stick that was pulled out
-            self._problem(path.name, StudyError(f"{path.name} cannot be read: {error.strerror or error}."))
+            self._problem(path.name, f"{path.name} cannot be read: {error.strerror or error}.")
 
     def _scene(self, path: Path, done: int, total: int) -> None:
         self._step(path.name, done, total)
@@ -177,11 +176,8 @@ class _Importer:
         twin = self._twin(study)
         if twin is not None and self.pattern is None:  # imported before: whoever numbers anew would only be refused
             patient = twin.patient
-        added = self.library.add(
-            study, case.segmentation, patient=patient, case=None if twin is not None else self._free_name(patient),
-            source=self.source or "scene", label_map=self.label_map, cancel=self.cancel, **self.facts,
-        )  # fmt: skip
-        self._done(where, added)
+        name = None if twin is not None else self._free_name(patient)
+        self._add(where, study, case.segmentation, patient, name, source="scene", label_map=self.label_map)
         return patient
 
     def _patient_of(self, path: Path) -> str:
@@ -212,25 +208,18 @@ class _Importer:
             progress=self.progress,
             cancel=self.cancel,
         )
-        for name, reason in data.skipped.items():
-            self._problem(name, StudyError(reason))
         studies, failed = data.studies()
-        for name, reason in failed.items():
-            self._problem(name, StudyError(reason))
+        for name, reason in (*data.skipped.items(), *failed.items()):
+            self._problem(name, reason)
         codes = self._codes(data.kind, studies)
         for done, one in enumerate(studies):
             self._step(one.case, done, len(studies))
-            patient = codes[one.patient]
+            patient, known = codes[one.patient], {"wall_known": one.wall_known, "reviewed": one.reviewed}
             try:
-                added = self.library.add(
-                    one.study, one.labels, patient=patient, case=self._name(one, patient, data.kind),
-                    source=self.source or data.kind, wall_known=one.wall_known, reviewed=one.reviewed, cancel=self.cancel,
-                    **self.facts,
-                )  # fmt: skip
+                called = self._name(one, patient, data.kind)
+                self._add(one.case, one.study, one.labels, patient, called, source=data.kind, **known)
             except StudyError as error:
                 self._problem(one.case, error)
-                continue
-            self._done(one.case, added)
 
     def _codes(self, kind: str, studies: Sequence[LabeledStudy]) -> dict[str, str]:
         """Patient in the folder to code in the library."""
@@ -257,11 +246,12 @@ class _Importer:
         check_cancel(self.cancel)
         self.progress(done, total, f"Adding {name}")
 
-    def _done(self, source: str, case: Case) -> None:
-        self.report.cases.append(Imported(source, SAME if case.case in self.known else ADDED, case.case, case.patient))
+    def _add(self, where: str, study: Study, labels: np.ndarray | Path, patient: str, name: str | None, **facts: Any) -> None:
+        case = self.library.add(study, labels, patient=patient, case=name, cancel=self.cancel, **self.facts, **facts)
+        self.report.cases.append(Imported(where, SAME if case.case in self.known else ADDED, case.case, case.patient))
         self.known.add(case.case)
 
-    def _problem(self, source: str, error: MyoScarSegError) -> None:
+    def _problem(self, source: str, error: StudyError | str) -> None:
         if isinstance(error, UnnamedLabelsError) and self.report.unnamed is None:
             self.report.unnamed = error
         self.report.cases.append(Imported(source, PROBLEM, message=str(error)))

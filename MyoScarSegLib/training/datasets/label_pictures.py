@@ -24,10 +24,7 @@ _OPACITY = 0.45
 def write_thumbnail(path: Path, study: Study, scar: np.ndarray) -> None:
     """Write a PNG, :data:`THUMBNAIL_SIDE_PX` on its longer side, of the middle part of the slice, with the scar's outline.
 
-    Args:
-        path: of the PNG.
-        study: the stack.
-        scar: bool ``[k, j, i]``; without any, the middle slice is shown.
+    ``scar`` is bool ``[k, j, i]``; without any, the middle slice is shown.
 
     Raises:
         OutputError: the file cannot be written.

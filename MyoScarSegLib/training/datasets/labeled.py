@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "DataSet", "LabeledSlice", "LabeledStudy",
-    "scar_only_unless_wall", "stacked", "strata_by_content",
+    "by_stack", "scar_only_unless_wall", "stacked", "strata_by_content",
 ]  # fmt: skip
 
 #: Slice numbers that leave more than this factor between them are no numbers of slices.
@@ -140,16 +140,21 @@ class DataSet:
         """The stacks, put together from single pictures where need be; and why others cannot be, by name."""
         if self.stacks:
             return list(self.stacks), {}
-        by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
-        for labeled in self.slices:
-            by_stack.setdefault((labeled.patient, labeled.stack), []).append(labeled)
         studies, failed = [], {}
-        for (_, name), slices in by_stack.items():
+        for (_, name), slices in by_stack(self.slices).items():
             try:
                 studies.append(stacked(slices))
             except StudyError as error:
                 failed[name] = str(error)
         return studies, failed
+
+
+def by_stack(slices: Iterable[LabeledSlice]) -> dict[tuple[str, str], list[LabeledSlice]]:
+    """Patient and stack to its slices."""
+    found: dict[tuple[str, str], list[LabeledSlice]] = {}
+    for labeled in slices:
+        found.setdefault((labeled.patient, labeled.stack), []).append(labeled)
+    return found
 
 
 def stacked(slices: Sequence[LabeledSlice]) -> LabeledStudy:

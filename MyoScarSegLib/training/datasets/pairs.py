@@ -14,8 +14,9 @@ Images may be folders of DICOM files, and labels in a folder of labels DICOM seg
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from MyoScarSegLib.study.names import DICOM_EXTENSIONS, VOLUME_EXTENSIONS, has_extension, natural_order
 
@@ -34,8 +35,7 @@ _EMIDEC_CASE = re.compile(r"Case_[PNE]?\d+")
 _ACDC_LABELS = re.compile(r"patient\d+_frame\d+_gt")
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """The two files of one case."""
 
     case: str
@@ -43,12 +43,8 @@ class Pair:
     labels: Path
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """What a folder holds: the pairs in natural order of their names, and why other cases are none."""
-
-    pairs: list[Pair] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
+Pairs = tuple[list[Pair], dict[str, str]]
+"""The pairs of a folder in natural order of their names, and why other cases are none."""
 
 
 def find_pairs(folder: Path) -> Pairs:
@@ -59,10 +55,13 @@ def find_pairs(folder: Path) -> Pairs:
     files = volumes_in(folder)
     if files:
         return _by_name(*_told_apart(files))
-    found = Pairs()
-    for case in sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
-        _add_case_folder(case, found)
-    return found
+    pairs: list[Pair] = []
+    skipped: dict[str, str] = {}
+    for case in in_order(p for p in folder.iterdir() if p.is_dir()):
+        of_case, reasons = _of_case_folder(case)
+        pairs += of_case
+        skipped |= reasons
+    return pairs, skipped
 
 
 def in_emidecs_layout(labels: Path) -> bool:
@@ -88,24 +87,19 @@ def stem(path: Path) -> str:
     return name[: -len(".seg")] if name.lower().endswith(".seg") else name
 
 
-def _add_case_folder(case: Path, found: Pairs) -> None:
+def _of_case_folder(case: Path) -> Pairs:
     image_folder, label_folder = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
     if image_folder is not None and label_folder is not None:
         images, labels = _images(image_folder), _labels_in(label_folder)
     else:
         images, labels = _told_apart(volumes_in(case))
-    if not images and not labels:
-        return
-    several = _by_name(images, labels)
     if len(images) == len(labels) == 1:
-        found.pairs.append(Pair(case.name, images[0], labels[0]))
-    elif len(several.pairs) == len(images) == len(labels):
-        found.pairs.extend(several.pairs)
-    else:
-        found.skipped[case.name] = (
-            f"{case} holds {len(images)} images and {len(labels)} label files; a case has one of each "
-            "(labels end in _labels, _seg or _mask, or lie in a folder labels/)"
-        )
+        return [Pair(case.name, images[0], labels[0])], {}
+    several = _by_name(images, labels)[0]
+    if len(several) == len(images) == len(labels):  # or none at all
+        return several, {}
+    holds = f"{case} holds {len(images)} images and {len(labels)} label files; a case has one of each "
+    return [], {case.name: holds + "(labels end in _labels, _seg or _mask, or lie in a folder labels/)"}
 
 
 def _told_apart(files: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -115,7 +109,8 @@ def _told_apart(files: list[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _by_name(images: list[Path], labels: list[Path]) -> Pairs:
-    found = Pairs()
+    pairs: list[Pair] = []
+    skipped: dict[str, str] = {}
     images = [p for p in images if not _OTHER_CHANNEL.search(stem(p))]
     by_stem: dict[str, list[Path]] = {}
     for path in labels:
@@ -127,17 +122,17 @@ def _by_name(images: list[Path], labels: list[Path]) -> Pairs:
         case = _IMAGE_ENDING.sub("", full) or full
         fitting = by_stem.get(full) or by_stem.get(case) or []
         if len(fitting) == 1:
-            found.pairs.append(Pair(case, image, fitting[0]))
+            pairs.append(Pair(case, image, fitting[0]))
             used.add(fitting[0])
         elif fitting:
-            found.skipped[case] = f"{image} has several label files: {', '.join(p.name for p in fitting)}"
+            skipped[case] = f"{image} has several label files: {', '.join(p.name for p in fitting)}"
             used.update(fitting)
         else:
-            found.skipped[case] = f"{image} has no labels of the same name"
+            skipped[case] = f"{image} has no labels of the same name"
     for path in labels:
         if path not in used:
-            found.skipped.setdefault(stem(path), f"{path} has no image of the same name")
-    return found
+            skipped.setdefault(stem(path), f"{path} has no image of the same name")
+    return pairs, skipped
 
 
 def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -148,17 +143,23 @@ def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def volumes_in(folder: Path) -> list[Path]:
     """The files in a folder that are named like volumes, in natural order."""
-    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, VOLUME_EXTENSIONS)]
-    return sorted(files, key=lambda p: natural_order(p.name))
+    return in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, VOLUME_EXTENSIONS))
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """By name, numbers by their size."""
+    return sorted(paths, key=lambda p: natural_order(p.name))
+
+
+def _seen(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if not p.name.startswith(".")]
 
 
 def _labels_in(folder: Path) -> list[Path]:
     """Volumes, and DICOM segmentations and structure sets, each a file."""
-    dicom = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".") and has_extension(p, DICOM_EXTENSIONS)]
-    return volumes_in(folder) + sorted(dicom, key=lambda p: natural_order(p.name))
+    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, DICOM_EXTENSIONS))
 
 
 def _images(folder: Path) -> list[Path]:
     """Volumes, and folders (DICOM series or pictures of one stack each)."""
-    folders = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    return volumes_in(folder) + sorted(folders, key=lambda p: natural_order(p.name))
+    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_dir())

@@ -59,7 +59,7 @@ def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list
     if not path.is_file():
         raise StudyError(f"There is no scene {path}.")
     if path.suffix.lower() == ".mrml":
-        yield _cases(path, path.resolve(), _There())
+        yield _cases(path, path.resolve(), None)
         return
     with TemporaryDirectory(prefix="myoscarseg-scene-") as folder:
         unpacked = _unpack(path, Path(folder).resolve(), cancel)
@@ -67,13 +67,6 @@ def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list
         if not scenes:
             raise StudyError(f"{path} is no scene of 3D Slicer: there is no .mrml file in it.")
         yield [case for named in scenes for case in _cases(unpacked[named], named, unpacked)]
-
-
-class _There(dict[Path, Path]):
-    """The files of a scene folder: each is where its name says."""
-
-    def __missing__(self, named: Path) -> Path:
-        return named
 
 
 def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, Path]:
@@ -113,13 +106,13 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
     return files
 
 
-def _cases(scene: Path, named: Path, files: Mapping[Path, Path]) -> list[SceneCase]:
+def _cases(scene: Path, named: Path, files: Mapping[Path, Path] | None) -> list[SceneCase]:
     """The segmentations of one ``.mrml``, in its order.
 
     Args:
         scene: the file.
         named: where it lies by its own name; the names in it are relative to that.
-        files: where each file lies by its own name, and where it really lies.
+        files: where each file lies by its own name, and where it really lies; None if that is the same.
     """
     nodes = _nodes(scene, named.name)
     by_id = {node.get("id", ""): node for node in nodes}
@@ -139,7 +132,7 @@ def _cases(scene: Path, named: Path, files: Mapping[Path, Path]) -> list[SceneCa
     return found
 
 
-def _nodes(scene: Path, name: str) -> list[ElementTree.Element]:
+def _nodes(scene: Path, name: str) -> list[Node]:
     try:
         if scene.stat().st_size > _LARGEST_MRML_BYTES:
             raise StudyError(f"{name} is too large for a scene.")
@@ -156,7 +149,7 @@ def _nodes(scene: Path, name: str) -> list[ElementTree.Element]:
         raise StudyError(f"{name} is damaged: {error}.") from error
 
 
-def _reference(node: ElementTree.Element, role: str) -> str:
+def _reference(node: Node, role: str) -> str:
     """Id of the first node that ``node`` refers to in ``role``; empty if there is none."""
     for part in node.get("references", "").split(";"):
         name, _, ids = part.partition(":")
@@ -165,9 +158,7 @@ def _reference(node: ElementTree.Element, role: str) -> str:
     return ""
 
 
-def _check_transforms(
-    segmentation: ElementTree.Element, volume: ElementTree.Element, by_id: dict[str, ElementTree.Element]
-) -> None:
+def _check_transforms(segmentation: Node, volume: Node, by_id: dict[str, Node]) -> None:
     """Refuse what would put mask and volume, or the slices of the volume, elsewhere than their files say.
 
     Raises:
@@ -185,7 +176,8 @@ def _check_transforms(
         node = by_id.get(above)
         if node is None:
             raise StudyError("It is under a transform that is not in the scene.")
-        if node.tag != "LinearTransform" and not _is_linear(node):
+        linear = node.tag == "LinearTransform" or (node.tag == "Transform" and "matrixTransform" in " ".join(node.attrib))
+        if not linear:
             raise StudyError(
                 "It is under a non-linear transform, such as that of unevenly spaced slices. Open the scene in Slicer and add it "
                 "there."
@@ -193,21 +185,16 @@ def _check_transforms(
         above = _reference(node, _TRANSFORM_ROLE)
 
 
-def _is_linear(node: ElementTree.Element) -> bool:
-    return node.tag == "Transform" and bool(re.search(r"matrixTransform", " ".join(node.attrib)))
-
-
-def _file(node: ElementTree.Element, by_id: dict[str, ElementTree.Element], scene: Path, files: Mapping[Path, Path]) -> Path:
+def _file(node: Node, by_id: dict[str, Node], scene: Path, files: Mapping[Path, Path] | None) -> Path:
     storage = by_id.get(_reference(node, "storage"))
     name = unquote(storage.get("fileName", "")) if storage is not None else ""
     what = "segmentation" if node.tag == "Segmentation" else "volume"
     if not name:
         raise StudyError(f"Its {what} was not saved with the scene.")
     path = (scene.parent / name).resolve()
-    inside = scene.parent.resolve()
-    if not path.is_relative_to(inside):
+    if not path.is_relative_to(scene.parent.resolve()):
         raise StudyError(f"Its {what} lies outside the scene's folder. Save the scene with all its files, as .mrb.")
-    file = files[path] if isinstance(files, _There) or path in files else None
+    file = path if files is None else files.get(path)
     if file is None or not file.is_file():
         raise StudyError(f"Its {what} is missing: {path.name}.")
     if file != path and path.suffix.lower() in _IN_TWO_FILES:

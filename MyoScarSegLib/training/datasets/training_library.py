@@ -171,7 +171,8 @@ class Library:
                 if same is not None and same.content_sha256 == record.content_sha256:
                     return same
                 if same is not None and same.case != record.case:
-                    record = _renamed(record, same.case, temporary)
+                    record = dataclasses.replace(record, case=same.case)
+                    record.write(temporary)
                 put(self.folder, temporary, record.case)
         return record
 
@@ -215,6 +216,12 @@ class Library:
     def folders(self) -> dict[str, Path]:
         """Name of each case to its folder, sorted; a case that a killed run was replacing is still where that run put it."""
         return case_folders(self.folder)
+
+    def _folder_of(self, case: str) -> Path:
+        folders = self.folders()
+        if case not in folders:
+            raise StudyError(f"{self.folder} has no case {case!r}; it has {', '.join(folders) or 'none'}.")
+        return folders[case]
 
     def scan(self) -> tuple[list[Case], dict[str, str]]:
         """All cases whose record can be read, and the others with the reason. Images are not looked at."""
@@ -264,9 +271,7 @@ class Library:
         Raises:
             StudyError: a file is missing, damaged, or not the one that was added.
         """
-        folder = self.folders().get(case.case)
-        if folder is None:
-            raise StudyError(f"{self.folder} has no case {case.case}.")
+        folder = self._folder_of(case.case)
         for name, digest in case.files.items():
             if not (folder / name).is_file():
                 raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
@@ -319,20 +324,11 @@ class Library:
             OutputError: the library cannot be written.
         """
         with self._locked(cancel):
-            folder = self.folders().get(name)
-            if folder is None:
-                raise StudyError(f"{self.folder} has no case {name!r}; it has {', '.join(self.folders()) or 'none'}.")
-            record = Case.read(folder / RECORD)
+            record = Case.read(self._folder_of(name) / RECORD)
             labeled = self.load(record, edited=True)
             with written_aside(self.folder) as temporary:
-                renewed = write_case(
-                    temporary,
-                    labeled,
-                    source=record.source,
-                    reviewer=record.reviewer,
-                    tags=record.tags,
-                    added_by=record.added_by,
-                )
+                kept = {name: getattr(record, name) for name in ("source", "reviewer", "tags", "added_by")}
+                renewed = write_case(temporary, labeled, **kept)
                 put(self.folder, temporary, renewed.case)
         return renewed
 
@@ -361,8 +357,7 @@ class Library:
             OutputError: it cannot be taken out.
         """
         with self._locked(cancel):
-            if case not in self.folders():
-                raise StudyError(f"{self.folder} has no case {case!r}; it has {', '.join(self.folders()) or 'none'}.")
+            self._folder_of(case)
             away = take_away(self.folder, case)
         shutil.rmtree(away, ignore_errors=True)
 
@@ -451,9 +446,3 @@ class Library:
                     "written and that has locks."
                 ) from error
             yield
-
-
-def _renamed(record: Case, case: str, folder: Path) -> Case:
-    record = dataclasses.replace(record, case=case)
-    record.write(folder)
-    return record

@@ -23,7 +23,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, slice_number
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar
 from MyoScarSegLib.training.splits import Split, check_leakage
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 TRAINING_PARTS, VALIDATION_PARTS = ("train",), ("val", "valid", "validation")
 MASK_FOLDERS = ("masks", "labels")
@@ -57,12 +57,7 @@ def parts_of(folder: Path) -> dict[str, Path]:
 
 
 def read_yolosam(
-    folder: Path,
-    *,
-    label_map: LabelMap | None = None,
-    patients: PatientRule | None = None,
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
+    folder: Path, label_map: LabelMap | None, rule: PatientRule, progress: Progress, cancel: CancelToken | None
 ) -> DataSet:
     """All slices of the layout, with its own split if it has ``train`` and ``val``.
 
@@ -80,7 +75,7 @@ def read_yolosam(
     jobs = [(part, path, home) for part, home in parts.items() for path in picture_files(home / "images")]
     if not jobs:
         raise StudyError(f"{folder} holds no pictures in train/images, val/images or images.")
-    rule, sidecar = patients or PatientRule(), Sidecar.read(folder)
+    sidecar = Sidecar.read(folder)
     skipped: dict[str, str] = {}
     read: list[_Read] = []
     for part, path, home in steps(jobs, lambda job: f"Reading {job[1].stem}", progress, cancel):

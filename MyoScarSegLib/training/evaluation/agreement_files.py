@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,9 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
 from MyoScarSegLib.training.evaluation.bootstrap import interval
-from MyoScarSegLib.training.evaluation.evaluation_pictures import COLORS, new_figure, save_figure
+from MyoScarSegLib.training.evaluation.evaluation_pictures import draw_bland_altman, save_figure
 from MyoScarSegLib.training.evaluation.scores import CaseScore
 from MyoScarSegLib.utils.files import write_json
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MASS, PERCENT = "scar_mass_g", "scar_percent_of_myocardium"
 
@@ -59,20 +56,14 @@ def summary_of(cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, 
         "cases": len(rows),
         "both_empty": len(rows) - len(scarred),
         **{name: _mean(scarred, name) for name in ("dice", "hd95_3d_mm", "hd95_2d_mm")},
-        **{name: _of(found) if (found := _agreement(rows, name)) is not None else None for name in (MASS, PERCENT)},
+        **{name: asdict(found) if (found := _agreement(rows, name)) is not None else None for name in (MASS, PERCENT)},
     }
 
 
 def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, Any]:
     """Write ``agreement.csv`` (a row per case), ``agreement.json`` and ``bland_altman.png`` (of mass).
 
-    Args:
-        folder: where to.
-        cases: of which the reference is a and the predicted mask b.
-        names: what a and b are called.
-
-    Returns:
-        The content of ``agreement.json``.
+    In ``cases`` the reference is a and the predicted mask b. Returns the content of ``agreement.json``.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -80,10 +71,18 @@ def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, 
     rows, summary = rows_of(cases), summary_of(cases, names)
     write_table(folder / "agreement.csv", rows[0], rows)
     write_json(folder / "agreement.json", summary)
-    found = _agreement(rows, MASS)
-    if found is not None:
-        pairs = [(row[f"{MASS}_a"], row[f"{MASS}_b"]) for row in rows if row[f"{MASS}_difference"] is not None]
-        save_figure(folder / "bland_altman.png", draw_bland_altman(np.array(pairs), found, "scar mass", "g", names))
+    if (found := _agreement(rows, MASS)) is not None:
+        pairs, bland = _pairs(rows, MASS), found.bland_altman
+        ends = bland.limits_at(0.0), bland.limits_at(1.05 * float(pairs.mean(axis=1).max()))
+        figure = draw_bland_altman(
+            {"": pairs},
+            bland.bias,
+            bland.bias_interval,
+            None if ends[0] is None or ends[1] is None else (ends[0], ends[1]),
+            ("mean of both: scar mass (g)", "b less a: scar mass (g)"),
+            f"a: {names[0]}, b: {names[1]}; {bland.cases} cases" + (f"; {bland.why}" if bland.why else ""),
+        )
+        save_figure(folder / "bland_altman.png", figure)
     return summary
 
 
@@ -112,50 +111,14 @@ def text_of(summary: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw_bland_altman(pairs: np.ndarray, found: Agreement, what: str, unit: str, names: tuple[str, str]) -> Figure:
-    """Difference against mean, with bias and limits; slanted ones where the bias is proportional.
-
-    Args:
-        pairs: ``[cases, 2]`` of a and b.
-        found: their agreement.
-        what: is measured.
-        unit: of it.
-        names: what a and b are called.
-    """
-    figure, axis = new_figure(6.4, 4.2, right=0.95)
-    means, differences = pairs.mean(axis=1), pairs[:, 1] - pairs[:, 0]
-    axis.plot(means, differences, "o", color=COLORS[0], ms=5.5, mec="white", mew=0.8, alpha=0.8)
-    axis.axhline(0, color="#6b7480", lw=0.8)
-    bland = found.bland_altman
-    right = max(float(means.max()), 1e-6) * 1.05
-    axis.set_xlim(min(0.0, float(means.min())), right)
-    if bland.bias_interval is not None:
-        axis.axhspan(*bland.bias_interval, color=COLORS[1], alpha=0.14, lw=0)
-    levels = [(bland.bias, bland.bias, "bias", "-")]
-    ends = bland.limits_at(0.0), bland.limits_at(right)
-    if ends[0] is not None and ends[1] is not None:
-        levels += [(ends[0][1], ends[1][1], "+1.96 SD", "--"), (ends[0][0], ends[1][0], "−1.96 SD", "--")]
-    for start, end, name, style in levels:
-        axis.plot([0, right], [start, end], style, color=COLORS[1], lw=1.4)
-        text = f"{name}\n{end:+.1f} {unit}".replace("-", "−")
-        axis.annotate(
-            text, (1, end), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=8,
-            color=COLORS[1], annotation_clip=False,
-        )  # fmt: skip
-    axis.set_xlabel(f"mean of both: {what} ({unit})")
-    axis.set_ylabel(f"b less a: {what} ({unit})")
-    note = f"a: {names[0]}, b: {names[1]}; {bland.cases} cases" + (f"; {bland.why}" if bland.why else "")
-    axis.set_title(note, fontsize=8.5, color="#6b7480", loc="left")
-    return figure
+def _pairs(rows: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    pairs = [(row[f"{name}_a"], row[f"{name}_b"]) for row in rows if row[f"{name}_difference"] is not None]
+    return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 
 def _agreement(rows: Sequence[dict[str, Any]], name: str) -> Agreement | None:
-    pairs = [(row[f"{name}_a"], row[f"{name}_b"]) for row in rows if row[f"{name}_difference"] is not None]
-    return agreement(*np.array(pairs, dtype=np.float64).T) if pairs else None
-
-
-def _of(found: Agreement) -> dict[str, Any]:
-    return asdict(found)
+    pairs = _pairs(rows, name)
+    return agreement(*pairs.T) if len(pairs) else None
 
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 # Okabe and Ito's colors, which color-blind readers can tell apart; dark enough for lines on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
 _INK, _FAINT, _GRID = "#22262b", "#6b7480", "#e3e6ea"
-_DPI = 140
+_DPI, _BOTTOM = 140, 0.62
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
-def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
+def write_pictures(folder: Path, document: dict[str, Any]) -> None:
     """Draw everything that the evaluation gives: ``dice.png``, ``bland_altman.png``, ``clicks.png``, ``thresholds.png``.
 
-    Returns:
-        The files written; those for which there are no data are left out, and an earlier evaluation's taken away.
+    Those for which there are no data are left out, and an earlier evaluation's taken away.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -46,14 +45,14 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> list[Path]:
         "clicks.png": clicks([document]),
         "thresholds.png": _thresholds(document),
     }
-    written = []
     for name, figure in drawn.items():
         if figure is not None:
             save_figure(folder / name, figure)
-            written.append(folder / name)
-        else:
-            _remove(folder / name)
-    return written
+            continue
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot replace {folder / name}: {error.strerror}.") from error
 
 
 def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
@@ -74,7 +73,7 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
     rows = sum(len(of) for of in shown.values()) + 0.8 * len(names)
     keys = [_key(document["name"] or f"model {n + 1}", n) for n, document in enumerate(documents)]
     head = 0.14 + 0.2 * -(-len(keys) // 2)
-    figure, axis = new_figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, bottom=0.62, top=head)
+    figure, axis = new_figure(7.4, head + 0.7 + 0.24 * rows, left=1.45, top=head)
     at, ticks = 0.0, []
     for name, of in shown.items():
         if at > 0:
@@ -88,14 +87,13 @@ def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
                 if limits is not None:
                     axis.plot(limits, [at, at], color=color, lw=2.2, alpha=0.45, solid_capstyle="round")
                 axis.plot(value, at, marker, color=color, ms=6.5, **({"mew": 2.2} if marker == "|" else _EDGE))
-                _beside(axis, max(limits or [value]), at, f"{value:.2f}")
+                _note(axis, f"{value:.2f}", (max(limits or [value]), at), fontsize=7.5)
             at += 1
         at += 0.8
     axis.set_yticks(ticks, [setting_name(name) for name in names])
-    axis.set_ylim(at - 0.6, -0.8)
-    axis.set_xlim(0, 1)
     line = "Dice per patient in 3D, patients with scar: mean and 95% interval (patient bootstrap)"
-    axis.set_xlabel(line + "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS)))
+    line += "\ngrey: thresholds, which were given the expert's myocardium" * bool(set(names) & set(METHODS))
+    axis.set(xlim=(0, 1), ylim=(at - 0.6, -0.8), xlabel=line)
     axis.grid(axis="y", visible=False)
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.3 / 7.4, 1.0), "ncols": min(2, len(keys))}
     figure.legend(handles=keys, frameon=False, fontsize=8.5, **place)
@@ -134,10 +132,7 @@ def clicks(documents: Sequence[dict[str, Any]]) -> Figure | None:
             if alone and mean is not None:
                 _above(axis, count, f"{mean:.2f}")
     axis.set_xticks(x, ["jittered\nbox alone", *(str(count) for count in x[1:])])
-    axis.set_xlabel("correcting clicks a slice")
-    axis.set_ylabel("Dice per patient (3D)")
-    axis.set_ylim(0, 1)
-    axis.set_xlim(x[0] - 0.25, x[-1] + 0.25)
+    axis.set(xlim=(x[0] - 0.25, x[-1] + 0.25), ylim=(0, 1), xlabel="correcting clicks a slice", ylabel="Dice per patient (3D)")
     if alone:
         line = "above and bold: mean with its 95% interval; thin: each patient"
         axis.set_title(_headed(series[0][0], line), pad=20, **_SUBTITLE)
@@ -164,9 +159,7 @@ def _dice(document: dict[str, Any]) -> Figure | None:
         axis.plot([number + 0.24, number + 0.40], [figures["dice_mean"]] * 2, color=_INK, lw=2.4)
         _above(axis, number, f"{figures['dice_mean']:.2f}")
     axis.set_xticks(range(len(settings)), [_broken(setting_name(name)) for name in settings])
-    axis.set_xlim(-0.5, len(settings) - 0.45)
-    axis.set_ylim(0, 1)
-    axis.set_ylabel("Dice per patient (3D)")
+    axis.set(xlim=(-0.5, len(settings) - 0.45), ylim=(0, 1), ylabel="Dice per patient (3D)")
     axis.grid(axis="x", visible=False)
     count = next(iter(settings.values()))["patients"]
     line = f"{count} patients with scar; above: mean; bar: its 95% interval"
@@ -179,52 +172,66 @@ def _dice(document: dict[str, Any]) -> Figure | None:
 def _bland_altman(document: dict[str, Any], setting: str | None) -> Figure | None:
     """Difference against mean of predicted and true scar mass."""
     cases = [c for c in document["settings"][setting]["cases"] if c["mass_error_g"] is not None] if setting else []
-    scarred = [c for c in cases if c["truth_px"] > 0]
-    if not scarred:
+    if not any(c["truth_px"] for c in cases):
         return None
     figures = document["settings"][setting]["figures"]
-    figure, axis = new_figure(6.4, 4.2, right=0.95)
-    for some, marker, face, label in (
-        (scarred, "o", COLORS[0], "patient with scar"),
-        ([c for c in cases if c["truth_px"] == 0], "D", "white", "patient without scar"),
-    ):
-        if some:
-            x = [(c["truth_mass_g"] + c["predicted_mass_g"]) / 2 for c in some]
-            axis.plot(
-                x, [c["mass_error_g"] for c in some], marker, color=COLORS[0], mfc=face, ms=5.5, mew=1.1, alpha=0.8, label=label
-            )
-    axis.axhline(0, color=_FAINT, lw=0.8)
-    bias, limits, interval = figures["mass_bias_g"], figures["mass_limits_of_agreement_g"], figures["mass_bias_g_interval_95"]
-    if interval is not None:
-        axis.axhspan(*interval, color=COLORS[1], alpha=0.14, lw=0)
-    levels = [(bias, "bias", "-")]
-    if limits is not None:
-        levels += [(limits[1], "+1.96 SD", "--"), (limits[0], "−1.96 SD", "--")]
-    low, high = _padded([c["mass_error_g"] for c in cases] + [level for level, _, _ in levels] + [0.0])
-    axis.set_ylim(low, high)
-    for level, _, style in levels:
-        axis.axhline(level, color=COLORS[1], lw=1.4, ls=style)
-    for level, (value, what, _) in zip(_apart([value for value, _, _ in levels], 0.085 * (high - low)), levels, strict=True):
-        axis.annotate(
-            f"{what}\n{value:+.1f} g".replace("-", "−"),
-            (1, level),
-            (6, 0),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color=COLORS[1],
-            annotation_clip=False,
-            linespacing=1.0,
-        )
-    axis.set_xlabel("mean of predicted and true scar mass (g)")
-    axis.set_ylabel("predicted less true scar mass (g)")
-    axis.set_xlim(left=min(0.0, axis.get_xlim()[0]))
-    axis.legend(
-        frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.1, handletextpad=0.2
-    )
+    with_scar = np.array([c["truth_px"] > 0 for c in cases])
+    pairs = np.array([(c["truth_mass_g"], c["predicted_mass_g"]) for c in cases])
     note = f"{document['name'] + ', ' if document['name'] else ''}{setting_name(setting or '')}"
-    axis.set_title(note + ("; grams by assumed spacing" if figures["spacing_assumed"] else ""), pad=20, **_SUBTITLE)
+    limits = figures["mass_limits_of_agreement_g"]
+    return draw_bland_altman(
+        {"patient with scar": pairs[with_scar], "patient without scar": pairs[~with_scar]},
+        figures["mass_bias_g"],
+        figures["mass_bias_g_interval_95"],
+        None if limits is None else (limits, limits),
+        ("mean of predicted and true scar mass (g)", "predicted less true scar mass (g)"),
+        note + ("; grams by assumed spacing" if figures["spacing_assumed"] else ""),
+    )
+
+
+def draw_bland_altman(
+    groups: dict[str, np.ndarray],
+    bias: float,
+    bias_interval: Sequence[float] | None,
+    limits: tuple[Sequence[float], Sequence[float]] | None,
+    labels: tuple[str, str],
+    note: str,
+) -> Figure:
+    """Difference of masses in g against their mean, with bias and limits of agreement.
+
+    Args:
+        groups: their names in a legend, if they are to have one, to ``[cases, 2]`` of a and b; differences are b less a.
+        bias: mean difference; bias_interval: its interval.
+        limits: ``(low, high)`` at the left end of the plot and at the right one, which differ where the bias is proportional.
+        labels: of the axes.
+        note: title.
+    """
+    figure, axis = new_figure(6.4, 4.2, right=0.95)
+    pairs = np.concatenate(list(groups.values()))
+    means, differences = pairs.mean(axis=1), pairs[:, 1] - pairs[:, 0]
+    right = max(float(means.max()), 1e-6) * 1.05
+    for (name, some), face, marker in zip(groups.items(), (COLORS[0], "white"), ("o", "D"), strict=False):
+        if len(some):
+            style: dict[str, Any] = {"color": COLORS[0], "mfc": face, "ms": 5.5, "mew": 1.1, "alpha": 0.8, "label": name}
+            axis.plot(some.mean(axis=1), some[:, 1] - some[:, 0], marker, **style)
+    axis.axhline(0, color=_FAINT, lw=0.8)
+    if bias_interval is not None:
+        axis.axhspan(*bias_interval, color=COLORS[1], alpha=0.14, lw=0)
+    levels = [("bias", bias, bias, "-")]
+    if limits is not None:
+        levels += [("+1.96 SD", limits[0][1], limits[1][1], "--"), ("−1.96 SD", limits[0][0], limits[1][0], "--")]
+    for _, start, end, line in levels:
+        axis.plot([0, right], [start, end], line, color=COLORS[1], lw=1.4)
+    ends = [end for _, _, end, _ in levels]
+    low, high = _padded([*differences, *ends, *(start for _, start, _, _ in levels), 0.0])
+    for level, (name, _, end, _) in zip(_apart(ends, 0.085 * (high - low)), levels, strict=True):
+        text = f"{name}\n{end:+.1f} g".replace("-", "−")
+        _note(axis, text, (1, level), coords=("axes fraction", "data"), color=COLORS[1], linespacing=1.0)
+    axis.set(xlim=(min(0.0, float(means.min())), right), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
+    if any(groups):
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 2, "handletextpad": 0.2}
+        axis.legend(frameon=False, fontsize=8, borderaxespad=0.1, **place)
+    axis.set_title(note, pad=20 if any(groups) else None, **_SUBTITLE)
     return figure
 
 
@@ -249,32 +256,14 @@ def _thresholds(document: dict[str, Any]) -> Figure | None:
     used = document["how"].get("threshold")
     if used is not None:
         axis.axvline(used, color=_FAINT, lw=1, ls=":")
-        axis.annotate(
-            f"used: {used:g}",
-            (used, 1),
-            (4, -4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-            fontsize=8,
-            color=_FAINT,
-        )
-    axis.set_xlabel("probability from which on a pixel is scar")
-    axis.set_ylabel("mean Dice per patient (3D)")
-    axis.set_xlim(0, 1)
-    axis.set_ylim(0, 1)
+        _note(axis, f"used: {used:g}", (used, 1), (4, -4), ("data", "axes fraction"), va="top", color=_FAINT)
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability from which on a pixel is scar", ylabel="mean Dice per patient (3D)")
     axis.legend(**_ABOVE, title=document["name"] or None, alignment="left", title_fontproperties={"size": 8.5})
     return figure
 
 
-_ABOVE: dict[str, Any] = {
-    "frameon": False,
-    "fontsize": 8.5,
-    "loc": "lower left",
-    "bbox_to_anchor": (-0.015, 1.0),
-    "borderaxespad": 0.1,
-    "labelspacing": 0.3,
-}
+_ABOVE: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "loc": "lower left", "bbox_to_anchor": (-0.015, 1.0)}
+_ABOVE |= {"borderaxespad": 0.1, "labelspacing": 0.3}
 _EDGE: dict[str, Any] = {"mec": "white", "mew": 0.8}
 _SUBTITLE: dict[str, Any] = {"fontsize": 8.5, "color": _FAINT, "loc": "left"}
 
@@ -290,9 +279,7 @@ def _broken(name: str) -> str:
     return name if len(name) < 7 else "\n".join(name.rsplit(" ", 1))
 
 
-def new_figure(
-    width: float, height: float, *, left: float = 0.72, right: float = 0.16, bottom: float = 0.62, top: float = 0.62
-) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float, *, left: float = 0.72, right: float = 0.16, top: float = 0.62) -> tuple[Figure, Axes]:
     """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -300,7 +287,7 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
-    axis = figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
+    axis = figure.add_axes((left / width, _BOTTOM / height, 1 - (left + right) / width, 1 - (_BOTTOM + top) / height))
     axis.grid(color=_GRID, lw=0.8)
     axis.set_axisbelow(True)
     for side, spine in axis.spines.items():
@@ -324,36 +311,21 @@ def _style(number: int) -> tuple[str, str]:
     return COLORS[number % len(COLORS)], _MARKERS[number % len(_MARKERS)]
 
 
-def _beside(axis: Axes, x: float, y: float, text: str) -> None:
-    axis.annotate(text, (x, y), (6, 0), textcoords="offset points", va="center", fontsize=7.5, color=_INK)
+def _note(
+    axis: Axes, text: str, at: tuple[float, float], offset: tuple[float, float] = (6, 0), coords: Any = "data", **style: Any
+) -> None:
+    """A text some points beside a place."""
+    style = {"va": "center", "fontsize": 8, "color": _INK, "annotation_clip": False, **style}
+    axis.annotate(text, at, offset, xycoords=coords, textcoords="offset points", **style)
 
 
 def _above(axis: Axes, x: float, text: str) -> None:
     """A number above the plot, over its place on the x axis."""
-    axis.annotate(
-        text,
-        (x, 1.0),
-        (0, 4),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=9,
-        weight="bold",
-        color=_INK,
-        annotation_clip=False,
-    )
+    _note(axis, text, (x, 1.0), (0, 4), ("data", "axes fraction"), ha="center", va="bottom", fontsize=9, weight="bold")
 
 
 def _headed(document: dict[str, Any], line: str) -> str:
     return f"{document['name']}\n{line}" if document["name"] else line
-
-
-def _remove(stale: Path) -> None:
-    try:
-        stale.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot replace {stale}: {error.strerror}.") from error
 
 
 def _key(label: str, number: int) -> Any:

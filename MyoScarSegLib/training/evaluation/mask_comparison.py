@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from MyoScarSegLib.training.datasets.labelmaps import (
     unnamed,
     whole_numbers,
 )
-from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, stem, subfolder, volumes_in
+from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_order, stem, subfolder, volumes_in
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
@@ -47,7 +47,7 @@ def compare_masks(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
-    """Compare predicted masks with reference masks, matched by name; see :mod:`.maskfiles` for what folders may hold.
+    """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what folders may hold.
 
     Args:
         predicted: file or folder.
@@ -57,8 +57,7 @@ def compare_masks(
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
-        progress: called before each case.
-        cancel: honored before each case.
+        progress, cancel: before each case.
 
     Returns:
         The scores as setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are among
@@ -69,33 +68,36 @@ def compare_masks(
         StudyError: a path is missing or holds no mask, or no case is on both sides.
         Cancelled: the token was set.
     """
-    predictions, references = find_masks(predicted), find_masks(truth)
-    matches = match(predictions, references)
-    if not matches.pairs:
+    (predictions, failures), (references, skipped) = find_masks(predicted), find_masks(truth)
+    failures |= skipped
+    if predicted.is_file() and truth.is_file():  # two files that were given as such are a pair whatever their names
+        predictions = dict(zip(references, predictions.values(), strict=True))
+    matched = match(predictions, references)
+    if not matched:
         raise StudyError(
-            f"No case is in both {predicted} and {truth}: the one has {_some(predictions.cases)}, the other "
-            f"{_some(references.cases)}. Cases are matched by name."
+            f"No case is in both {predicted} and {truth}: the one has {_some(predictions)}, the other {_some(references)}. "
+            "Cases are matched by name."
         )
-    failures = {**predictions.skipped, **references.skipped}
-    if not predictions.single:
-        failures |= dict.fromkeys(matches.without_prediction, f"It has a reference, but no prediction in {predicted}.")
+    if predicted.is_dir():
+        lacking = [case for case in references if case not in matched]
+        failures |= dict.fromkeys(lacking, f"It has a reference, but no prediction in {predicted}.")
     patients = _patients(truth)
-    truth_files = [(case, file.path) for case, file in references.cases.items()]
-    predicted_files = [(reference.case, prediction.path) for prediction, reference in matches.pairs]
-    truth_maps = _maps(truth_files, truth, labels, None, "--labels", failures)
-    pred_maps = _maps(predicted_files, predicted, pred_labels, labels, "--pred-labels", failures)
+    truth_maps = _maps(references, truth, labels, None, "--labels", failures)
+    files = {case: predictions[name] for case, name in matched.items()}
+    pred_maps = _maps(files, predicted, pred_labels, labels, "--pred-labels", failures)
     scores: list[CaseScore] = []
-    for prediction, reference in steps(matches.pairs, lambda pair: f"comparing {pair[1].case}", progress, cancel):
-        if reference.case in failures:
+    for case in steps(matched, lambda case: f"comparing {case}", progress, cancel):
+        if case in failures:
             continue
         try:
-            maps = pred_maps[reference.case], truth_maps[reference.case]
-            scores.append(_compare(prediction, reference, maps, spacing_mm, patients.get(reference.case)))
+            maps = pred_maps[case], truth_maps[case]
+            scores.append(_compare(case, patients.get(case), (files[case], references[case]), maps, spacing_mm))
         except UnnamedLabelsError:
             raise
         except StudyError as error:
-            failures[reference.case] = str(error)
-    notes = [f"{name} has no reference in {truth} and is not counted." for name in matches.without_truth]
+            failures[case] = str(error)
+    without_truth = [name for name in predictions if name not in matched.values()]
+    notes = [f"{name} has no reference in {truth} and is not counted." for name in without_truth]
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:
         notes.append(f"{_some(unsized)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
@@ -109,28 +111,35 @@ def compare_masks(
 
 
 def _compare(
-    prediction: MaskFile,
-    reference: MaskFile,
+    case: str,
+    patient: str | None,
+    files: tuple[Path, Path],
     maps: tuple[LabelMap, LabelMap],
     spacing_mm: tuple[float, float, float] | None,
-    patient: str | None,
 ) -> CaseScore:
-    study = common_grid(reference.path, prediction.path)
-    classes, wall_known = _classes(reference.path, study, maps[1])
-    check_cover(classes >= INFARCT, str(reference.path))
+    """One case's prediction and reference, of which ``files`` and ``maps`` are."""
+    prediction, reference = files
+    study = common_grid(reference, prediction)
+    classes, wall_known = _classes(reference, study, maps[1])
+    check_cover(classes >= INFARCT, str(reference))
     classes, wall_known = scar_only_unless_wall(classes, wall_known)
-    mask = _classes(prediction.path, study, maps[0], "--pred-labels")[0] >= INFARCT
-    probability = None if prediction.probability is None else read_labels(prediction.probability, study).values
+    mask = _classes(prediction, study, maps[0], "--pred-labels")[0] >= INFARCT
+    probability: np.ndarray | None = None
     geometry = study.geometry
+    if (prediction.parent / _RESULT).is_file():  # beside several cases' masks in one folder it would be of nobody knows which
+        beside = prediction.parent / _PROBABILITY
+        probability = read_labels(beside, study).values if beside.is_file() and beside != prediction else None
+        document = read_json(prediction.parent / _RESULT, StudyError)
+        sized = not isinstance(document, dict) or document.get("spacing_mm", ()) is not None
+        if not sized and geometry.spacing_mm == (1.0, 1.0, 1.0):  # the image had no spacing, and 1 mm is only a filler
+            geometry = replace(geometry, spacing_mm=None)
     if spacing_mm is not None:
         geometry = study.with_spacing(spacing_mm).geometry
-    elif not prediction.spacing_known and geometry.spacing_mm == (1.0, 1.0, 1.0):
-        geometry = replace(geometry, spacing_mm=None)
     return score_case(
         mask,
         classes >= INFARCT,
         Grid.of(geometry, study.slices),
-        case=reference.case,
+        case=case,
         patient=patient,
         wall=classes > CAVITY if wall_known else None,
         probability=probability,
@@ -149,7 +158,7 @@ def _classes(path: Path, study: Study, label_map: LabelMap, option: str = "--lab
 
 
 def _maps(
-    files: list[tuple[str, Path]],
+    files: dict[str, Path],
     where: Path,
     given: LabelMap | None,
     other: LabelMap | None,
@@ -163,7 +172,7 @@ def _maps(
     """
     found: dict[str, LabelMap] = {}
     unknown: set[int] = set()
-    for case, path in files:
+    for case, path in files.items():
         try:
             values = _values(path)
         except StudyError as error:
@@ -210,121 +219,68 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 
 
-@dataclass(frozen=True)
-class MaskFile:
-    """A mask of one case.
-
-    Attributes:
-        case: its name.
-        path: the mask or label volume.
-        probability: the probabilities that it was made from; None if they are not beside it.
-        spacing_known: False if it was made from an image without spacing, so that the file's 1 mm is only a filler.
-    """
-
-    case: str
-    path: Path
-    probability: Path | None = None
-    spacing_known: bool = True
-
-
-@dataclass(frozen=True)
-class MaskFiles:
-    """The masks of a file or folder.
-
-    Attributes:
-        cases: by name, in natural order.
-        skipped: name of a case to the reason why it has no mask.
-        single: a file was given, not a folder.
-    """
-
-    cases: dict[str, MaskFile] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-    single: bool = False
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Two folders' cases by name: the pairs, and the cases that only one of them has."""
-
-    pairs: list[tuple[MaskFile, MaskFile]]
-    without_truth: list[str]
-    without_prediction: list[str]
-
-
-def find_masks(path: Path) -> MaskFiles:
+def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """The mask that ``path`` is, or the masks in the folder.
 
     A folder may hold mask files (with images among them only those that are named like masks), a subfolder ``labels`` or the
     like of them, or a folder per case: what ``myoscarseg segment`` writes, EMIDEC's ``Case_P001/Contours/Case_P001.nii.gz``,
     or anything with one mask in it. A training library's cases are found, too.
 
+    Returns:
+        Name of a case to its mask or label volume, and of others to the reason why they have none.
+
     Raises:
         StudyError: there is no such file or folder, or no mask in it.
     """
     if path.is_file():
-        return MaskFiles({_name(path): _mask_file(_name(path), path)}, single=True)
+        return {_name(path): path}, {}
     if not path.is_dir():
         raise StudyError(f"There is no file or folder {path}.")
     if (path / "library.json").is_file():
         path = path / "cases"
-    found = MaskFiles()
+    cases: dict[str, Path] = {}
+    skipped: dict[str, str] = {}
+
+    def add(case: str, files: list[Path]) -> None:
+        # A result is written as a segmentation and as a volume: the same mask twice.
+        best = [f for f in files if has_extension(f, _SEGMENTATION)] or files
+        earlier = cases.get(case)
+        if len(best) > 1 or (earlier is not None and stem(earlier) != stem(best[0])):
+            names = ", ".join(f.name for f in ([earlier] if earlier else []) + best)
+            cases.pop(case, None)
+            skipped[case] = f"{case} has several masks ({names}); leave one."
+        elif case not in skipped and (earlier is None or has_extension(best[0], _SEGMENTATION)):
+            cases[case] = best[0]
+
     flat = _masks_in(path)
     for file in flat:
-        _add(found, _name(file), [file])
-    for folder in [] if flat else sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: natural_order(p.name)):
+        add(_name(file), [file])
+    for folder in [] if flat else in_order(p for p in path.iterdir() if p.is_dir()):
         if files := _masks_in(folder):
-            _add(found, folder.name, files)
+            add(folder.name, files)
         elif (folder / _RESULT).is_file() or volumes_in(folder):
-            found.skipped[folder.name] = f"{folder} holds no mask."
-    if not found.cases and not found.skipped:
+            skipped[folder.name] = f"{folder} holds no mask."
+    if not cases and not skipped:
         raise StudyError(f"{path} holds no masks: expected are .seg.nrrd, NIfTI, NRRD or MHA files, or a folder per case.")
-    return found
+    return cases, skipped
 
 
-def match(predicted: MaskFiles, truth: MaskFiles) -> Matches:
-    """Pairs of one name; failing that, of names that differ in letters' case or endings alone (``a_lge`` and ``a_labels``).
+def match(predicted: Iterable[str], truth: Iterable[str]) -> dict[str, str]:
+    """Reference to prediction of one name; failing that, of names that differ in letters' case or endings alone.
 
-    Two files that were given as such are a pair whatever their names.
+    ``a_lge`` and ``a_labels`` do. The references are in natural order; what has no partner, or several, is left out.
     """
-    if predicted.single and truth.single:
-        return Matches([(next(iter(predicted.cases.values())), next(iter(truth.cases.values())))], [], [])
     by_key: dict[str, list[str]] = {}
-    for name in truth.cases:
+    for name in truth:
         by_key.setdefault(_key(name), []).append(name)
-    pairs, without_truth, used = [], [], set()
+    known = set(truth)
+    pairs: dict[str, str] = {}
     # Equal names first, so that no near one takes their place.
-    for name in sorted(predicted.cases, key=lambda n: n not in truth.cases):
-        candidates = [name] if name in truth.cases else by_key.get(_key(name), [])
-        if len(candidates) == 1 and candidates[0] not in used:
-            used.add(candidates[0])
-            pairs.append((predicted.cases[name], truth.cases[candidates[0]]))
-        else:
-            without_truth.append(name)
-    pairs.sort(key=lambda pair: natural_order(pair[1].case))
-    return Matches(pairs, without_truth, [name for name in truth.cases if name not in used])
-
-
-def _add(found: MaskFiles, case: str, files: list[Path]) -> None:
-    # A result is written as a segmentation and as a volume: the same mask twice.
-    best = [f for f in files if has_extension(f, _SEGMENTATION)] or files
-    earlier = found.cases.get(case)
-    if len(best) > 1 or (earlier is not None and stem(earlier.path) != stem(best[0])):
-        names = ", ".join(f.name for f in ([earlier.path] if earlier else []) + best)
-        found.cases.pop(case, None)
-        found.skipped[case] = f"{case} has several masks ({names}); leave one."
-    elif case not in found.skipped and (earlier is None or has_extension(best[0], _SEGMENTATION)):
-        found.cases[case] = _mask_file(case, best[0])
-
-
-def _mask_file(case: str, path: Path) -> MaskFile:
-    probability, result = path.parent / _PROBABILITY, path.parent / _RESULT
-    known = True
-    if result.is_file():
-        document = read_json(result, StudyError)
-        known = not isinstance(document, dict) or document.get("spacing_mm", ()) is not None
-    # Beside several cases' masks in one folder a probability map would be of nobody knows which.
-    own = probability.is_file() and result.is_file() and probability != path
-    return MaskFile(case, path, probability if own else None, known)
+    for name in sorted(predicted, key=lambda n: n not in known):
+        candidates = [name] if name in known else by_key.get(_key(name), [])
+        if len(candidates) == 1:
+            pairs.setdefault(candidates[0], name)
+    return dict(sorted(pairs.items(), key=lambda pair: natural_order(pair[0])))
 
 
 def _name(path: Path) -> str:

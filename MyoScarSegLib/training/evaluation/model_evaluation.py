@@ -14,7 +14,7 @@ The settings:
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,12 @@ from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.study.study import Geometry, Study
-from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice, by_stack
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.training.prompt_boxes import Corners, tight
 from MyoScarSegLib.training.prompt_clicks import correction
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 if TYPE_CHECKING:
     from MyoScarSegLib.pipeline import Pipeline
@@ -69,6 +69,19 @@ class Stack:
     numbers: tuple[int, ...]
     grid: Grid
 
+    def score(self, mask: np.ndarray, probability: np.ndarray | None = None) -> CaseScore:
+        """Of a predicted mask, bool ``[k, j, i]``, and the probabilities behind it."""
+        return score_case(
+            mask,
+            self.scar,
+            self.grid,
+            case=self.case,
+            patient=self.patient,
+            wall=self.wall,
+            probability=probability,
+            slice_numbers=self.numbers,
+        )
+
 
 def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
     """The stacks that slices belong to, sorted by patient and case, their slices by number.
@@ -76,12 +89,10 @@ def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
     Raises:
         StudyError: there are no slices, a stack's slices differ in size or spacing, or one of them is there twice.
     """
-    by_stack: dict[tuple[str, str], list[LabeledSlice]] = {}
-    for one in slices:
-        by_stack.setdefault((one.patient, one.stack), []).append(one)
-    if not by_stack:
+    found = by_stack(slices)
+    if not found:
         raise StudyError("There are no labeled slices to evaluate on.")
-    return [_stack(patient, case, of) for (patient, case), of in sorted(by_stack.items())]
+    return [_stack(patient, case, of) for (patient, case), of in sorted(found.items())]
 
 
 def _stack(patient: str, case: str, slices: list[LabeledSlice]) -> Stack:
@@ -145,8 +156,7 @@ def evaluate_models(
         seed: of box errors.
         settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
         on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
-        progress: called before each case and setting.
-        cancel: honored before each slice.
+        progress, cancel: before each case and setting; ``cancel`` also before each slice.
 
     Raises:
         MyoScarSegError: there is no such setting.
@@ -161,18 +171,12 @@ def evaluate_models(
     rounds = clicks if CLICKS in settings else 0
     work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
     per_case = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
+    total = len(stacks) * per_case
     for number, stack in enumerate(stacks):
-        done = 0
-
-        def report(what: str, number: int = number, case: str = stack.case) -> None:
-            nonlocal done
-            progress(
-                number * per_case + done, len(stacks) * per_case, f"evaluating {case} ({number + 1} of {len(stacks)}): {what}"
-            )
-            done += 1
-
-        work.evaluate(stack, report)
-    progress(len(stacks) * per_case, len(stacks) * per_case, "evaluated")
+        for done, what in enumerate(work.evaluated(stack)):
+            where = f"{stack.case} ({number + 1} of {len(stacks)})"
+            progress(number * per_case + done, total, f"evaluating {where}: {what}")
+    progress(total, total, "evaluated")
     how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": BOX_ERROR}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
 
@@ -188,33 +192,29 @@ class _Work:
     settings: frozenset[str]
     cancel: CancelToken | None
     on_result: Callable[[str, Stack, Result], None] | None = None
+    scores: dict[str, list[CaseScore]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        names = [REFERENCE_BOX, JITTERED, *(f"{CLICKS}_{n + 1}" for n in range(self.clicks)), END_TO_END]
-        wanted = self.settings | ({JITTERED} if CLICKS in self.settings else set())
-        self.scores: dict[str, list[CaseScore]] = {n: [] for n in names if n in wanted or n.startswith(CLICKS)}
-
-    def evaluate(self, stack: Stack, report: Callable[[str], None]) -> None:
-        """All settings of one stack."""
+    def evaluated(self, stack: Stack) -> Iterator[str]:
+        """Go through all settings of one stack; each is named before it is begun."""
         boxes = {k: box for k, mask in enumerate(stack.scar) if (box := tight(mask)) is not None}
         if REFERENCE_BOX in self.settings:
-            report("oracle boxes")
+            yield "oracle boxes"
             self._segment(REFERENCE_BOX, stack, [Box(k, *box) for k, box in boxes.items()])
-        if JITTERED in self.scores:
-            report("jittered boxes")
+        if {JITTERED, CLICKS} & self.settings:
+            yield "jittered boxes"
             drawn = [Box(k, *self._jittered(stack, k, box)) for k, box in boxes.items()]
             mask = self._segment(JITTERED, stack, drawn).mask
             points: list[Point] = []
             for number in range(1, self.clicks + 1):
-                report(f"click {number}")
+                yield f"click {number}"
                 for k in boxes:
                     for x, y, positive in correction(None, mask[k], stack.scar[k]):
                         points.append(Point(k, float(x), float(y), bool(positive)))
                 mask = self._segment(f"{CLICKS}_{number}", stack, drawn, points).mask
         if END_TO_END in self.settings:
-            report("end to end")
+            yield "end to end"
             proposed = self.pipeline.propose(stack.study, cancel=self.cancel)
             if proposed.cancelled:
                 raise Cancelled
@@ -231,8 +231,7 @@ class _Work:
         center = networks.heart_center(stack.study, cancel=self.cancel)
         found = np.zeros(stack.scar.shape, dtype=np.uint8)
         for k in range(stack.study.slices):
-            if self.cancel is not None:
-                self.cancel.raise_if_cancelled()
+            check_cancel(self.cancel)
             if k not in proposed.failed_slices and k not in stack.study.bad_slices:
                 found[k] = networks.segmenter.tissue(image_of(stack.study, k, center)).argmax(axis=0)
         wall, cavity = np.asarray(stack.wall), np.asarray(stack.cavity)
@@ -248,18 +247,7 @@ class _Work:
             self.provenance |= models
         if self.on_result is not None:
             self.on_result(setting, stack, result)
-        self.scores[setting].append(
-            score_case(
-                result.mask,
-                stack.scar,
-                stack.grid,
-                case=stack.case,
-                patient=stack.patient,
-                wall=stack.wall,
-                probability=result.probability,
-                slice_numbers=stack.numbers,
-            )
-        )
+        self.scores.setdefault(setting, []).append(stack.score(result.mask, result.probability))
         return result
 
     def _failed(self, setting: str, stack: Stack, failed: Any) -> None:
@@ -275,17 +263,13 @@ class _Work:
 
 
 def evaluate_thresholds(
-    slices: Iterable[LabeledSlice],
-    *,
-    progress: Progress = no_progress,
-    cancel: CancelToken | None = None,
+    slices: Iterable[LabeledSlice], *, progress: Progress = no_progress, cancel: CancelToken | None = None
 ) -> Evaluation:
     """Threshold within the reference's wall, and compare.
 
     Args:
         slices: labeled slices of whole patients.
-        progress: called before each case.
-        cancel: honored before each case.
+        progress, cancel: before each case.
 
     Returns:
         The scores, each method of :mod:`MyoScarSegLib.quantification.reference` a setting; cases whose wall was not drawn, and
@@ -307,19 +291,8 @@ def evaluate_thresholds(
             failures[f"thresholds, {stack.case}"] = str(error)
             continue
         for method in METHODS:
-            mask = found[method].mask
-            if mask is None:
+            if (mask := found[method].mask) is None:
                 failures[f"{method}, {stack.case}"] = found[method].why
-                continue
-            scores[method].append(
-                score_case(
-                    mask,
-                    stack.scar,
-                    stack.grid,
-                    case=stack.case,
-                    patient=stack.patient,
-                    wall=stack.wall,
-                    slice_numbers=stack.numbers,
-                )
-            )
+            else:
+                scores[method].append(stack.score(mask))
     return Evaluation({method: tuple(of) for method, of in scores.items()}, failures, notes=(NOTE,))

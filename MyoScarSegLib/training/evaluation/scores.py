@@ -1,22 +1,39 @@
-"""All that is measured on one case: its slices and the whole of it."""
+"""All that is measured on one case: its slices, its lesions and the whole of it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.lesions import lesions, lesions_of_stack
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.quantification.overlap import dice, surface_distances
 from MyoScarSegLib.study.study import Geometry
-from MyoScarSegLib.training.evaluation.lesion_counts import LesionCounts, lesions_2d, lesions_3d
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 """Probabilities at which the Dice-threshold curve is measured."""
 POSITIONS = ("basal", "mid", "apical")
 """Thirds of the slices that hold myocardium or scar."""
+LEAST_OVERLAP = 0.1
+"""A lesion counts as found (or a predicted one as right) if at least this share of its pixels lies in the other mask."""
+
+
+class LesionCounts(NamedTuple):
+    """Lesions of two masks that meet; see :data:`LEAST_OVERLAP`.
+
+    Attributes:
+        true: lesions of the reference; found: of these, those that the predicted mask meets.
+        predicted: lesions of the predicted mask; right: of these, those that the reference meets.
+    """
+
+    true: int
+    found: int
+    predicted: int
+    right: int
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,7 @@ class Grid:
         return float(np.dot(pixels, self.extents_mm)) * self.pixel_area_mm2 / MM3_PER_ML
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SliceScore:
     """One slice. What needs spacing is None without it; distances also where either mask is empty.
 
@@ -71,16 +88,16 @@ class SliceScore:
     truth_px: int
     predicted_px: int
     dice: float
-    hd95_mm: float | None
-    assd_mm: float | None
-    truth_area_mm2: float | None
-    predicted_area_mm2: float | None
-    truth_mass_g: float | None
-    predicted_mass_g: float | None
+    hd95_mm: float | None = None
+    assd_mm: float | None = None
+    truth_area_mm2: float | None = None
+    predicted_area_mm2: float | None = None
+    truth_mass_g: float | None = None
+    predicted_mass_g: float | None = None
     position: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CaseScore:
     """One case. What needs spacing is None without it.
 
@@ -95,7 +112,7 @@ class CaseScore:
         truth_volume_ml, predicted_volume_ml, truth_mass_g, predicted_mass_g: of the scar.
         wall_mass_g: of the reference's left-ventricular myocardium, scar included; None if it is not known.
         truth_share, predicted_share: scar as a share of that myocardium, 0 to 1; the predicted one may exceed 1.
-        lesions_2d, lesions_3d: see :class:`~MyoScarSegLib.training.evaluation.lesion_counts.LesionCounts`.
+        lesions_2d, lesions_3d: counted slice by slice, and through the stack.
         scar_free_slices: slices without scar in the reference; false_slices: of these, with predicted scar.
         false_area_mm2, false_mass_g: predicted scar on the scar-free slices.
         spacing_assumed: millimetres and grams rest on a convention, because the data has lost its spacing.
@@ -112,24 +129,24 @@ class CaseScore:
     predicted_px: int
     dice_3d: float
     dice_2d: float | None
-    hd95_3d_mm: float | None
-    assd_3d_mm: float | None
+    hd95_3d_mm: float | None = None
+    assd_3d_mm: float | None = None
     hd95_2d_mm: float | None
     assd_2d_mm: float | None
-    truth_volume_ml: float | None
-    predicted_volume_ml: float | None
-    truth_mass_g: float | None
-    predicted_mass_g: float | None
-    wall_mass_g: float | None
-    truth_share: float | None
-    predicted_share: float | None
+    truth_volume_ml: float | None = None
+    predicted_volume_ml: float | None = None
+    truth_mass_g: float | None = None
+    predicted_mass_g: float | None = None
+    wall_mass_g: float | None = None
+    truth_share: float | None = None
+    predicted_share: float | None = None
     lesions_2d: LesionCounts
     lesions_3d: LesionCounts
     scar_free_slices: int
     false_slices: int
-    false_area_mm2: float | None
-    false_mass_g: float | None
-    spacing_assumed: bool
+    false_area_mm2: float | None = None
+    false_mass_g: float | None = None
+    spacing_assumed: bool = False
     by_slice: tuple[SliceScore, ...] = field(repr=False)
     curve: np.ndarray | None = field(default=None, repr=False, compare=False)
     myocardium_dice: float | None = None
@@ -160,7 +177,7 @@ class CaseScore:
         row: dict[str, Any] = {}
         for name, value in self.__dict__.items():
             if isinstance(value, LesionCounts):
-                row |= {f"{name}_{key}": count for key, count in asdict(value).items()}
+                row |= {f"{name}_{key}": count for key, count in value._asdict().items()}
             elif name not in ("by_slice", "curve"):
                 row[name] = value
         return {
@@ -202,49 +219,55 @@ def score_case(
     numbers = slice_numbers or tuple(range(len(truth)))
     positions = _positions(wall, truth)
     slices = tuple(_score_slice(predicted[k], truth[k], grid, k, number, positions[k]) for k, number in enumerate(numbers))
-    true_counts, counts = (np.count_nonzero(mask, axis=(1, 2)) for mask in (truth, predicted))
-    free = true_counts == 0
-    distances = None if grid is None else surface_distances(predicted, truth, grid.spacing_mm)
-    volumes = [None if grid is None else grid.volume_ml(pixels) for pixels in (true_counts, counts, np.where(free, counts, 0))]
-    true_g, predicted_g, false_g = (_mass(volume) for volume in volumes)
-    wall_px = None if wall is None else np.count_nonzero(wall | truth, axis=(1, 2))
-    wall_g = None if grid is None or wall_px is None or not wall_px.any() else _mass(grid.volume_ml(wall_px))
-    # Without spacing the shares still mean something: slices stand for the same length then.
-    parts = (true_counts.sum(), counts.sum()) if grid is None else (true_g, predicted_g)
-    whole = wall_g if grid is not None else None if wall_px is None or not wall_px.any() else float(wall_px.sum())
-    shares = [None if whole is None or part is None else float(part) / whole for part in parts]
+    true_px, predicted_px = (np.count_nonzero(mask, axis=(1, 2)) for mask in (truth, predicted))
+    free = true_px == 0
     with_scar = [s for s in slices if s.truth_px > 0]
+    # Without spacing the shares still mean something: slices stand for the same length then.
+    parts = [float(true_px.sum()), float(predicted_px.sum())]
+    whole: float | None = None
+    wall_px = np.zeros(len(truth)) if wall is None else np.count_nonzero(wall | truth, axis=(1, 2))
+    if wall is not None and wall_px.any():
+        whole = float(wall_px.sum())
+    sized: dict[str, Any] = {}
+    if grid is not None:
+        volumes = [grid.volume_ml(pixels) for pixels in (true_px, predicted_px, np.where(free, predicted_px, 0), wall_px)]
+        *parts, false_g, wall_g = (volume * MYOCARDIAL_DENSITY_G_PER_ML for volume in volumes)
+        whole = None if whole is None else wall_g
+        sized = {
+            **_distances(predicted, truth, grid.spacing_mm, "_3d_mm"),
+            "truth_volume_ml": volumes[0],
+            "predicted_volume_ml": volumes[1],
+            "truth_mass_g": parts[0],
+            "predicted_mass_g": parts[1],
+            "wall_mass_g": whole,
+            "false_area_mm2": float(predicted_px[free].sum()) * grid.pixel_area_mm2,
+            "false_mass_g": false_g,
+            "spacing_assumed": grid.assumed,
+        }
     window = _window(predicted | truth)
+    masks = predicted[window], truth[window]
     pixel_spacing = None if grid is None else grid.pixel_spacing_mm
+    by_slice = [_counts(lesions, *pair, pixel_spacing) for pair in zip(*masks, strict=True)]
     return CaseScore(
         case=case,
         patient=patient or case,
         slices=len(truth),
         scar_slices=len(with_scar),
-        truth_px=int(true_counts.sum()),
-        predicted_px=int(counts.sum()),
+        truth_px=int(true_px.sum()),
+        predicted_px=int(predicted_px.sum()),
         dice_3d=dice(predicted, truth),
         dice_2d=_mean([s.dice for s in with_scar]),
-        hd95_3d_mm=None if distances is None else distances.hd95_mm,
-        assd_3d_mm=None if distances is None else distances.assd_mm,
         hd95_2d_mm=_mean([s.hd95_mm for s in slices]),
         assd_2d_mm=_mean([s.assd_mm for s in slices]),
-        truth_volume_ml=volumes[0],
-        predicted_volume_ml=volumes[1],
-        truth_mass_g=true_g,
-        predicted_mass_g=predicted_g,
-        wall_mass_g=wall_g,
-        truth_share=shares[0],
-        predicted_share=shares[1],
-        lesions_2d=lesions_2d(predicted[window], truth[window], pixel_spacing),
-        lesions_3d=lesions_3d(predicted[window], truth[window], pixel_spacing),
+        truth_share=None if whole is None else parts[0] / whole,
+        predicted_share=None if whole is None else parts[1] / whole,
+        lesions_2d=LesionCounts(*map(sum, zip(*by_slice, strict=True))),
+        lesions_3d=_counts(lesions_of_stack, *masks, pixel_spacing),
         scar_free_slices=int(free.sum()),
-        false_slices=int(np.count_nonzero(free & (counts > 0))),
-        false_area_mm2=None if grid is None else float(counts[free].sum()) * grid.pixel_area_mm2,
-        false_mass_g=false_g,
-        spacing_assumed=grid is not None and grid.assumed,
+        false_slices=int(np.count_nonzero(free & (predicted_px > 0))),
         by_slice=slices,
         curve=None if probability is None else _curve(probability, truth),
+        **sized,
     )
 
 
@@ -271,22 +294,35 @@ def _positions(wall: np.ndarray | None, truth: np.ndarray) -> list[str | None]:
 def _score_slice(
     predicted: np.ndarray, truth: np.ndarray, grid: Grid | None, k: int, number: int, position: str | None
 ) -> SliceScore:
-    counts = int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
-    distances = None if grid is None else surface_distances(predicted, truth, grid.pixel_spacing_mm)
-    areas = [None if grid is None else count * grid.pixel_area_mm2 for count in counts]
-    masses = [None if area is None or grid is None else _mass(area * grid.extents_mm[k] / MM3_PER_ML) for area in areas]
-    return SliceScore(
-        number,
-        *counts,
-        dice(predicted, truth),
-        None if distances is None else distances.hd95_mm,
-        None if distances is None else distances.assd_mm,
-        areas[0],
-        areas[1],
-        masses[0],
-        masses[1],
-        position,
-    )
+    true_px, predicted_px = int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
+    sized: dict[str, Any] = {}
+    if grid is not None:
+        sized = _distances(predicted, truth, grid.pixel_spacing_mm, "_mm")
+        for name, pixels in (("truth", true_px), ("predicted", predicted_px)):
+            sized[f"{name}_area_mm2"] = area = pixels * grid.pixel_area_mm2
+            sized[f"{name}_mass_g"] = float(area * grid.extents_mm[k] / MM3_PER_ML) * MYOCARDIAL_DENSITY_G_PER_ML
+    found = dice(predicted, truth)
+    return SliceScore(slice=number, truth_px=true_px, predicted_px=predicted_px, dice=found, position=position, **sized)
+
+
+def _distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, ...], ending: str) -> dict[str, float]:
+    found = surface_distances(predicted, truth, spacing_mm)
+    return {} if found is None else {f"hd95{ending}": found.hd95_mm, f"assd{ending}": found.assd_mm}
+
+
+def _counts(
+    number: Callable[..., np.ndarray], predicted: np.ndarray, truth: np.ndarray, pixel_spacing_mm: tuple[float, float] | None
+) -> LesionCounts:
+    """Of two masks whose lesions are numbered by :func:`~MyoScarSegLib.lesions.lesions` or ``lesions_of_stack``."""
+    met = (_met(number(mask, pixel_spacing_mm), other) for mask, other in ((truth, predicted), (predicted, truth)))
+    return LesionCounts(*(count for both in met for count in both))
+
+
+def _met(numbers: np.ndarray, other: np.ndarray) -> tuple[int, int]:
+    """How many lesions there are, and how many the other mask meets."""
+    sizes = np.bincount(numbers.ravel())[1:]
+    shared = np.bincount(numbers[other], minlength=len(sizes) + 1)[1:]
+    return len(sizes), int(np.count_nonzero(shared >= LEAST_OVERLAP * sizes))
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice, slice]:
@@ -299,10 +335,6 @@ def _window(mask: np.ndarray) -> tuple[slice, slice, slice]:
 def _curve(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
     inside = probability[truth]
     return np.array([(np.count_nonzero(inside >= t), np.count_nonzero(probability >= t)) for t in THRESHOLDS], dtype=np.int64)
-
-
-def _mass(volume_ml: float | None) -> float | None:
-    return None if volume_ml is None else float(volume_ml) * MYOCARDIAL_DENSITY_G_PER_ML
 
 
 def _mean(values: list[Any]) -> float | None:

@@ -33,27 +33,23 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, Any]:
     patients = _by_patient(cases)
     scarred = {p: [c for c in of if c.has_scar] for p, of in patients.items() if any(c.has_scar for c in of)}
     normal = {p: of for p, of in patients.items() if p not in scarred}
-    dices = _means(scarred, lambda c: c.dice_3d)
+    dices = _means(scarred, "dice_3d")
     figures: dict[str, Any] = {
         "patients": len(scarred),
         "scar_free_patients": len(normal),
         "slices": sum(c.slices for c in cases),
         "scar_slices": sum(c.scar_slices for c in cases),
         "spacing_assumed": any(c.spacing_assumed for c in cases),
-        **_mean_with_interval("dice", dices),
+        **_with_interval("dice_mean", dices),
         "dice_median": rounded(np.median(dices)) if dices else None,
-        **_mean_with_interval("dice_2d", _means(scarred, lambda c: c.dice_2d)),
+        **_mean_figures(scarred, "dice_2d"),
         **_positions(scarred),
-        **_mean_with_interval("myocardium_dice", _means(patients, lambda c: c.myocardium_dice)),
-        **_mean_with_interval("cavity_dice", _means(patients, lambda c: c.cavity_dice)),
-        **_mean_with_interval("hd95_3d_mm", _means(scarred, lambda c: c.hd95_3d_mm)),
-        **_mean_with_interval("assd_3d_mm", _means(scarred, lambda c: c.assd_3d_mm)),
-        **_mean_with_interval("hd95_2d_mm", _means(scarred, lambda c: c.hd95_2d_mm)),
-        **_mean_with_interval("assd_2d_mm", _means(scarred, lambda c: c.assd_2d_mm)),
+        **_mean_figures(patients, "myocardium_dice", "cavity_dice"),
+        **_mean_figures(scarred, "hd95_3d_mm", "assd_3d_mm", "hd95_2d_mm", "assd_2d_mm"),
         "patients_with_nothing_predicted": sum(all(c.predicted_px == 0 for c in of) for of in scarred.values()),
         **_mass(scarred),
         **_share(scarred),
-        **_lesions(cases, patients),
+        **_lesions(patients),
         **_false_scar(patients, normal),
         "emidec": _emidec(patients),
         "per_patient_dice": {p: rounded(d) for p, d in zip(scarred, dices, strict=True)},
@@ -105,26 +101,32 @@ def _by_patient(cases: Iterable[CaseScore]) -> dict[str, list[CaseScore]]:
     return patients
 
 
-def _means(patients: dict[str, list[CaseScore]], of: Callable[[CaseScore], float | None]) -> list[float]:
-    """Per patient the mean over the cases; patients without a value are left out."""
-    found = []
-    for cases in patients.values():
-        values = [v for c in cases if (v := of(c)) is not None]
-        if values:
-            found.append(float(np.mean(values)))
-    return found
+def _means(patients: dict[str, list[CaseScore]], name: str, *, size: bool = False) -> list[float]:
+    """Per patient the mean of a number over the cases; patients without it are left out.
+
+    Args:
+        patients: their cases.
+        name: of an attribute of the scores.
+        size: of each case without its sign: errors of several scans would cancel if they were averaged first.
+    """
+    found = ([v for c in cases if (v := getattr(c, name)) is not None] for cases in patients.values())
+    return [float(np.mean(np.abs(values) if size else values)) for values in found if values]
 
 
-def _size(error: float | None, times: float = 1.0) -> float | None:
-    """Of one scan: errors of several scans of a patient would cancel if they were averaged first."""
-    return None if error is None else abs(error) * times
+def _mean(values: Sequence[float] | np.ndarray) -> float | None:
+    return rounded(np.mean(values)) if len(values) else None
 
 
-def _mean_with_interval(name: str, values: list[float]) -> dict[str, Any]:
-    return {
-        f"{name}_mean": rounded(np.mean(values)) if values else None,
-        f"{name}_interval_95": _pair(interval(values)),
-    }
+def _with_interval(name: str, values: Sequence[float] | np.ndarray) -> dict[str, Any]:
+    """The mean by its name, and the interval beside it."""
+    return {name: _mean(values), f"{name.removesuffix('_mean')}_interval_95": _pair(interval(values))}
+
+
+def _mean_figures(patients: dict[str, list[CaseScore]], *names: str) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name in names:
+        figures |= _with_interval(f"{name}_mean", _means(patients, name))
+    return figures
 
 
 def _ratio_with_interval(name: str, table: np.ndarray) -> dict[str, Any]:
@@ -134,6 +136,11 @@ def _ratio_with_interval(name: str, table: np.ndarray) -> dict[str, Any]:
         name: rounded(ratio(table)) if table[:, 1].sum() > 0 else None,
         f"{name}_interval_95": _pair(interval(table, ratio)) if several else None,
     }
+
+
+def _sums(patients: dict[str, list[CaseScore]], *of: Callable[[CaseScore], float]) -> np.ndarray:
+    """Per patient the sums of some numbers over the cases, ``[patients, numbers]``."""
+    return np.array([[sum(one(c) for c in cases) for one in of] for cases in patients.values()]).reshape(-1, len(of))
 
 
 def _pair(limits: tuple[float, float] | None) -> list[float] | None:
@@ -149,7 +156,7 @@ def _positions(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
             if any(s.truth_px for s in of):
                 pixels = [s.truth_px + s.predicted_px for s in of]
                 dices.append(float(np.average([s.dice for s in of], weights=pixels)))
-        figures |= {f"dice_{position}_patients": len(dices), **_mean_with_interval(f"dice_{position}", dices)}
+        figures |= {f"dice_{position}_patients": len(dices), **_with_interval(f"dice_{position}_mean", dices)}
     return figures
 
 
@@ -162,58 +169,45 @@ def _correlation(cases: Iterable[CaseScore]) -> float | None:
 
 
 def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
-    measured = [
-        (sum(c.mass_error_g or 0.0 for c in of), sum(c.truth_mass_g or 0.0 for c in of))
-        for of in scarred.values()
-        if all(c.mass_error_g is not None for c in of)
-    ]
-    table = np.array(measured).reshape(-1, 2)
-    errors = table[:, 0]
+    measured = {p: of for p, of in scarred.items() if all(c.mass_error_g is not None for c in of)}
+    table = _sums(measured, lambda c: c.mass_error_g or 0.0, lambda c: c.truth_mass_g or 0.0)
     limits = bland_altman(c for of in scarred.values() for c in of)
-    sizes = _means(scarred, lambda c: _size(c.mass_error_g))
-    some = len(table) > 0
     return {
-        "truth_mass_g_mean": rounded(table[:, 1].mean()) if some else None,
-        "mass_bias_g": rounded(errors.mean()) if some else None,
-        "mass_bias_g_interval_95": _pair(interval(errors)),
-        "mass_bias_percent": rounded(100 * ratio(table)) if some else None,
+        "truth_mass_g_mean": _mean(table[:, 1]),
+        **_with_interval("mass_bias_g", table[:, 0]),
+        "mass_bias_percent": rounded(100 * ratio(table)) if len(table) else None,
         "mass_bias_percent_interval_95": _pair(interval(table * (100, 1), ratio)),
         "mass_limits_of_agreement_g": None if limits is None else _pair(limits[1:]),
         "mass_pearson_r": _correlation(c for of in scarred.values() for c in of),
-        "mass_mean_absolute_error_g": _rounded_mean(sizes),
-        "mass_mean_absolute_error_g_interval_95": _pair(interval(sizes)),
-        "volume_bias_ml": _rounded_mean(_means(scarred, lambda c: c.volume_error_ml)),
-        "volume_mean_absolute_error_ml": _rounded_mean(_means(scarred, lambda c: _size(c.volume_error_ml))),
+        **_with_interval("mass_mean_absolute_error_g", _means(scarred, "mass_error_g", size=True)),
+        "volume_bias_ml": _mean(_means(scarred, "volume_error_ml")),
+        "volume_mean_absolute_error_ml": _mean(_means(scarred, "volume_error_ml", size=True)),
     }
 
 
 def _share(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
-    errors = [100 * v for v in _means(scarred, lambda c: c.share_error)]
+    sizes = [100 * v for v in _means(scarred, "share_error", size=True)]
     return {
-        "share_bias_percent_points": _rounded_mean(errors),
-        "share_bias_percent_points_interval_95": _pair(interval(errors)),
-        "share_mean_absolute_error_percent_points": _rounded_mean(_means(scarred, lambda c: _size(c.share_error, 100))),
+        **_with_interval("share_bias_percent_points", [100 * v for v in _means(scarred, "share_error")]),
+        "share_mean_absolute_error_percent_points": _mean(sizes),
     }
 
 
-def _lesions(cases: Sequence[CaseScore], patients: dict[str, list[CaseScore]]) -> dict[str, Any]:
+def _lesions(patients: dict[str, list[CaseScore]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for kind in ("3d", "2d"):
-        counts = [[getattr(c, f"lesions_{kind}") for c in of] for of in patients.values()]
-        for name, part, whole in (("recall", "found", "true"), ("precision", "right", "predicted")):
-            table = np.array([[sum(getattr(c, key) for c in of) for key in (part, whole)] for of in counts]).reshape(-1, 2)
-            figures |= _ratio_with_interval(f"lesion_{name}_{kind}", table)
-        figures[f"lesions_{kind}"] = sum(getattr(c, f"lesions_{kind}").true for c in cases)
+        counts = np.array([np.sum([getattr(c, f"lesions_{kind}") for c in of], axis=0) for of in patients.values()])
+        true, found, predicted, right = counts.reshape(-1, 4).T
+        figures |= _ratio_with_interval(f"lesion_recall_{kind}", np.stack([found, true], axis=1))
+        figures |= _ratio_with_interval(f"lesion_precision_{kind}", np.stack([right, predicted], axis=1))
+        figures[f"lesions_{kind}"] = int(true.sum())
     return figures
 
 
 def _false_scar(patients: dict[str, list[CaseScore]], normal: dict[str, list[CaseScore]]) -> dict[str, Any]:
-    slices = np.array([[sum(c.false_slices for c in of), sum(c.scar_free_slices for c in of)] for of in patients.values()])
-    slices = slices.reshape(-1, 2)
+    slices = _sums(patients, lambda c: c.false_slices, lambda c: c.scar_free_slices)
+    areas = _sums(patients, lambda c: c.false_area_mm2 or 0.0, lambda c: c.scar_free_slices)
     known = all(c.false_area_mm2 is not None for of in patients.values() for c in of)
-    areas = np.array(
-        [[sum(c.false_area_mm2 or 0.0 for c in of), sum(c.scar_free_slices for c in of)] for of in patients.values()]
-    )
     some = slices[:, 1].sum() > 0
     grams = {p: max(c.predicted_mass_g for c in of if c.predicted_mass_g is not None) for p, of in normal.items() if known}
     clean = [float(g <= MOST_FALSE_SCAR_G) for g in grams.values()]
@@ -223,28 +217,19 @@ def _false_scar(patients: dict[str, list[CaseScore]], normal: dict[str, list[Cas
         **_ratio_with_interval("scar_free_slices_with_false_scar_share", slices),
         "false_area_mm2_per_scar_free_slice": rounded(ratio(areas)) if some and known else None,
         "scar_free_patients_at_most_1_g": int(sum(clean)) if known else None,
-        "scar_free_patients_at_most_1_g_share": _rounded_mean(clean),
-        "scar_free_patients_at_most_1_g_share_interval_95": _pair(interval(clean)),
-        "false_mass_g_per_scar_free_patient": _rounded_mean(list(grams.values())),
+        **_with_interval("scar_free_patients_at_most_1_g_share", clean),
+        "false_mass_g_per_scar_free_patient": _mean(list(grams.values())),
         "per_scar_free_patient_g": {p: rounded(g) for p, g in grams.items()},
     }
 
 
 def _emidec(patients: dict[str, list[CaseScore]]) -> dict[str, Any]:
-    volumes, shares = (
-        _means(patients, lambda c: _size(c.volume_error_ml, MM3_PER_ML)),
-        _means(patients, lambda c: _size(c.share_error)),
-    )
     return {
         "cases": sum(len(of) for of in patients.values()),
-        **_mean_with_interval("dice_3d", _means(patients, lambda c: c.dice_3d)),
-        "volume_difference_mm3_mean": _rounded_mean(volumes),
-        "ratio_difference_mean": _rounded_mean(shares),
+        **_mean_figures(patients, "dice_3d"),
+        "volume_difference_mm3_mean": _mean([MM3_PER_ML * v for v in _means(patients, "volume_error_ml", size=True)]),
+        "ratio_difference_mean": _mean(_means(patients, "share_error", size=True)),
     }
-
-
-def _rounded_mean(values: list[float]) -> float | None:
-    return rounded(np.mean(values)) if values else None
 
 
 FORMAT_VERSION = 2

@@ -276,7 +276,7 @@ def test_bad_arguments_of_convert_end_with_2(command, tmp_path, bad):
 
 
 def test_leaking_source_is_refused_and_nothing_is_written(command, tmp_path):
-    write_yolosam(tmp_path / "in", {"train": ["A_1", "B_1"], "val": ["A_2"]})
+    write_yolosam(tmp_path / "in", {"train": ["Case_P004_slice_03", "B_1"], "val": ["Case_P004_slice_04", "C_1"]})
     ran = command("convert", tmp_path / "in", tmp_path / "out", "--to", "library")
-    assert ran.status == 1 and "same patients in train and in val: A." in ran.err
+    assert ran.status == 1 and "same patients in train and in val: P004." in ran.err and "--patients" in ran.err
     assert not (tmp_path / "out").exists() and leftovers(tmp_path) == []

@@ -19,8 +19,7 @@ from MyoScarSegLib.training.datasets import exports
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import write_handover
 from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
-from MyoScarSegLib.training.datasets.library_check import check_library
-from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
+from MyoScarSegLib.training.datasets.library_state import LibraryState, check_library, signature
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.utils.background_task import BackgroundTask
@@ -223,13 +222,6 @@ def test_scene_with_any_byte_wrong_is_a_problem_or_right(tmp_path):
     report = import_cases(Library.create(tmp_path / "library"), paths)
     assert len(report.cases) >= len(paths)
     assert all(one.message.endswith(".") for one in report.cases if one.status == "problem")
-
-
-def test_utf16_scene_cannot_smuggle_entities(tmp_path):
-    scene = tmp_path / "scene.mrml"
-    scene.write_bytes('<?xml version="1.0"?><!DOCTYPE M [<!ENTITY a "a">]><MRML>&a;</MRML>'.encode("utf-16"))
-    report = import_cases(Library.create(tmp_path / "library"), [scene])
-    assert "UTF-8" in report.cases[0].message
 
 
 # Names of persons.

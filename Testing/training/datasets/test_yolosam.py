@@ -27,12 +27,6 @@ def test_both_parts_are_read_with_their_split_and_their_scar_free_slices(tmp_pat
     assert not first.wall_known and first.pixel_spacing_mm is None and first.slice_spacing_mm is None
 
 
-def test_patient_in_train_and_val_is_refused_by_name(tmp_path):
-    write_yolosam(tmp_path, {"train": ["Case_P004_slice_03", "A_1"], "val": ["Case_P004_slice_04", "B_1"]})
-    with pytest.raises(StudyError, match=r"same patients in train and in val: P004\. .*--patients"):
-        read_dataset(tmp_path)
-
-
 def test_one_picture_under_two_names_is_refused_even_at_another_bit_depth(tmp_path):
     write_yolosam(tmp_path, PARTS)
     write_grey(tmp_path / "val" / "images" / "C3_slice_01.png", picture(3) // 2 * 2)

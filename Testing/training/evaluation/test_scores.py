@@ -11,7 +11,7 @@ from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.training.evaluation.evaluation_files import read_evaluation, text_of, write_comparison, write_evaluation
-from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore, Grid, score_case
+from MyoScarSegLib.training.evaluation.scores import THRESHOLDS, CaseScore, Grid, LesionCounts, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation, bland_altman, summarize
 
 SHAPE = (4, 40, 40)
@@ -190,6 +190,34 @@ def test_emidecs_figures_are_over_all_patients_with_one_for_nothing_in_nothing(c
     assert figures["dice_3d_mean"] == pytest.approx(((0.4 + 1) / 2 + 0 + 1 + 1 + 0) / 5, rel=1e-4)
     assert figures["volume_difference_mm3_mean"] == pytest.approx((300 / 2 + 400 + 0 + 0 + 200) * 20 / 5, rel=1e-4)
     assert figures["ratio_difference_mean"] is None  # no wall was given
+
+
+def test_lesions_in_2d_count_each_slice_and_in_3d_the_whole():
+    truth, predicted = np.zeros((2, 3, 30, 30), dtype=bool)
+    truth[0:2, 2:6, 2:6] = True  # one infarct through two slices
+    truth[2, 20:24, 20:24] = True  # another, missed
+    predicted[0, 3:6, 3:6] = True  # found in one slice only
+    predicted[1, 15:18, 2:6] = True  # a false one
+    score = scored(predicted, truth)
+    assert score.lesions_2d == LesionCounts(true=3, found=1, predicted=2, right=1)
+    assert score.lesions_3d == LesionCounts(true=2, found=1, predicted=2, right=1)
+
+
+def test_a_lesion_needs_a_tenth_of_its_pixels_to_be_found():
+    truth, predicted = np.zeros((2, 1, 30, 30), dtype=bool)
+    truth[0, 5:15, 5:15] = True
+    predicted[0, 14, 5:14] = predicted[0, 15:17, 5:14] = True
+    assert scored(predicted, truth).lesions_3d.found == 0  # 9 of 100
+    predicted[0, 14, 14] = True
+    assert scored(predicted, truth).lesions_3d.found == 1
+
+
+def test_pieces_a_gap_apart_are_one_lesion_and_specks_are_none():
+    mask = np.zeros((1, 20, 20), dtype=bool)
+    mask[0, 4:6, 4:6] = mask[0, 8:10, 4:6] = True  # two pixels between them
+    mask[0, 15, 15] = True
+    score = scored(mask, mask)
+    assert score.lesions_2d.true == score.lesions_3d.true == 1
 
 
 def test_lesions_are_pooled(cases):
