@@ -20,6 +20,7 @@ import numpy as np
 from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
+from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
@@ -28,7 +29,7 @@ from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
 
-SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05)
+SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
 

@@ -66,15 +66,15 @@ class ContextPrompts:
     beside: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, item: Item, seed: Sequence[int], *, asked: bool = False) -> ContextPrompts:
+    def of(cls, item: Item, seed: Sequence[int], *, always: bool = False) -> ContextPrompts:
         """Those of a window, drawn from its own seed.
 
         Args:
             item: the window.
             seed: of all that is drawn.
-            asked: whether every window gets prompts, also those without scar.
+            always: whether every window gets prompts, also those without scar.
         """
-        alone, false_box = (0.0, 1.0) if asked else (_ALONE, _FALSE_BOX)
+        alone, false_box = (0.0, 1.0) if always else (_ALONE, _FALSE_BOX)
         generator = np.random.default_rng(seed)
         targets = item.targets.cpu().numpy()
         numbered, tissue = targets[LESIONS], targets[TISSUE].copy()

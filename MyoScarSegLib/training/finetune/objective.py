@@ -66,7 +66,7 @@ def context_loss(
 
     context: Any = network[name]
     slices = torch.stack([i.image for i in items])
-    asked = [ContextPrompts.of(item, seed, asked=name == "asked") for item, seed in zip(items, seeds, strict=True)]
+    asked = [ContextPrompts.of(item, seed, always=name == "asked") for item, seed in zip(items, seeds, strict=True)]
     while any(one.turns for one in asked):
         active = [n for n, one in enumerate(asked) if one.turns]
         with torch.no_grad():
