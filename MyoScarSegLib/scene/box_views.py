@@ -174,8 +174,6 @@ class BoxViews:
         self._nodes.clear()
         self._free.clear()
 
-    # ------------------------------------------------------------------ nodes
-
     def _adopt(self) -> None:
         """Take up the nodes that a loaded scene brought."""
         for node in nodes_of(self._volume_node, ROLE_VIEW):
@@ -245,8 +243,6 @@ class BoxViews:
             display.SetVisibility(visible)
         finally:
             display.EndModify(changing)
-
-    # ------------------------------------------------------------------ the user's hands
 
     def _watch(self, node: Any) -> None:
         markups = slicer.vtkMRMLMarkupsNode

@@ -71,8 +71,6 @@ class EngineRequests:
         self.encoding = self._live_request = None
         self.engine.close_study(self.session.study)
 
-    # ------------------------------------------------------------------ asking
-
     @property
     def busy(self) -> str:
         """``"propose"``, ``"suggest"``, ``"segment"``, ``"process"``, or empty; without live edits and background encoding."""
@@ -113,8 +111,6 @@ class EngineRequests:
         if verb == "suggest" and self.engine.status().knows_tissue is False:
             return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
         return ""
-
-    # ------------------------------------------------------------------ verbs
 
     def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.

@@ -135,8 +135,6 @@ class StudyNodes:
         self.ventricle.close()
         self.landmarks.close()
 
-    # ------------------------------------------------------------------ reading
-
     def load(self) -> StudyState:
         """The state that the scene holds. Where an axis of the volume runs the other way than when it was saved, boxes and
         slices are counted anew."""
@@ -255,8 +253,6 @@ class StudyNodes:
         if (boxes, points, landmarks) == (state.boxes, state.points, state.ventricle.landmarks):
             return state
         return replace(state, boxes=boxes, points=points, ventricle=replace(state.ventricle, landmarks=landmarks))
-
-    # ------------------------------------------------------------------ writing
 
     def write(self, now: StudyState, target: StudyState) -> None:
         """Make the nodes say what ``target`` says, by writing what differs from ``now``; if that fails, they say ``now`` again.

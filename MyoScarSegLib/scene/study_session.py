@@ -153,8 +153,6 @@ class StudySession:
         node = self.volume_node
         return not self._closed and node.GetScene() is not None and content_hash(node) == self._hash
 
-    # ------------------------------------------------------------------ asking
-
     @property
     def requests(self) -> EngineRequests:
         """What it asks of the engine.
@@ -230,8 +228,6 @@ class StudySession:
             return _("There is nothing to export yet: segment a study first.")
         return ""
 
-    # ------------------------------------------------------------------ boxes and points
-
     def add_box(self, box: Box) -> int:
         """Add a box, clipped to the image; returns its id. Raises PromptError if it is empty or outside the image."""
         with self.step(_("Add a box")):
@@ -303,8 +299,6 @@ class StudySession:
         """Show or hide all points and landmarks, without a change to them."""
         self.nodes.points.set_visible(visible)
         self.nodes.landmarks.set_visible(visible)
-
-    # ------------------------------------------------------------------ settings, clear, undo
 
     def set_threshold(self, threshold: float, *, dragging: bool = False) -> list[int]:
         """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
@@ -386,8 +380,6 @@ class StudySession:
         self._tell(before)
         return label
 
-    # ------------------------------------------------------------------ what models give
-
     def apply_proposals(
         self,
         boxes: Iterable[Box],
@@ -462,8 +454,6 @@ class StudySession:
             self._become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
         return kept
 
-    # ------------------------------------------------------------------ what others do to the nodes
-
     def node_removed(self, node: Any) -> None:
         """A node was deleted. If it was of this study, the next :meth:`pump` takes that up; what is missing is made anew then."""
         if self.nodes.owns(node):
@@ -529,8 +519,6 @@ class StudySession:
         if self.volume_node.GetScene() is not None:
             with self._busy_writing():
                 self.segmentation.make_surface()
-
-    # ------------------------------------------------------------------ steps
 
     @contextmanager
     def step(

@@ -70,8 +70,6 @@ class TissueSegment:
         self._use(node)
         self._segment_id = ""
 
-    # ------------------------------------------------------------------ node and segment
-
     @property
     def node(self) -> Any:
         """The segmentation node with our segment in it; both are made anew if they are not there."""
@@ -207,8 +205,6 @@ class TissueSegment:
                 return str(segment_id)
         return ""
 
-    # ------------------------------------------------------------------ reading
-
     @property
     def version(self) -> tuple[Any, ...]:
         """Changes whenever the voxels of the segment may have changed; empty if there is no segment."""
@@ -254,8 +250,6 @@ class TissueSegment:
             target.append(slice(low, high))
         whole[tuple(target)] = array[tuple(source)] == label
         return whole
-
-    # ------------------------------------------------------------------ writing
 
     def write_slices(self, masks: Mapping[int, np.ndarray]) -> None:
         """Make these slices of the segment equal to the masks; other slices and other segments stay.
@@ -341,8 +335,6 @@ class TissueSegment:
             return wanted, offset
         image.DeepCopy(wanted)  # the same object, which the segmentation watches
         return image, offset
-
-    # ------------------------------------------------------------------ grids
 
     def _ijk_to_node(self, node: Any) -> Any:
         """``vtkMatrix4x4`` from the volume's IJK to the segmentation node's own coordinates.

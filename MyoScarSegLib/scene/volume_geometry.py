@@ -40,8 +40,6 @@ class VolumeGeometry:
         self.volume_node = volume_node
         self.axes = (int(axes[0]), int(axes[1]), int(axes[2]))
 
-    # ------------------------------------------------------------------ arrays
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """``(slices, rows, columns)`` of the study."""
@@ -56,8 +54,6 @@ class VolumeGeometry:
     def to_volume(self, array: np.ndarray) -> np.ndarray:
         """A view of an array with the study's axes, like the volume's ``[k, j, i]``."""
         return np.transpose(array, np.argsort(self.axes))
-
-    # ------------------------------------------------------------------ points
 
     def to_world(self, points: np.ndarray) -> np.ndarray:
         """RAS ``[n, 3]`` of study positions ``[n, 3]``: x, y in pixel edges, slice index."""
@@ -96,8 +92,6 @@ class VolumeGeometry:
         self.volume_node.GetIJKToRASMatrix(matrix)
         return slicer.util.arrayFromVTKMatrix(matrix)
 
-    # ------------------------------------------------------------------ boxes
-
     def roi_of(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """A box as an oriented ROI in the world, one slice thick: it ends half way to the nearer neighbor, so that it shows in
         no other slice, however unevenly they are spaced.
@@ -133,8 +127,6 @@ class VolumeGeometry:
         study = self.from_world((corners @ np.asarray(matrix, dtype=float).T)[:, :3])
         low, high = study[:4, :2].min(axis=0), study[:4, :2].max(axis=0)
         return int(np.floor(study[4, 2] + 0.5)), (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-
-    # ------------------------------------------------------------------ slice views
 
     def shows_slices(self, slice_node: Any) -> bool:
         """Whether a view lies parallel to the study's slices."""
@@ -183,8 +175,6 @@ class VolumeGeometry:
             at[:3, :3] = np.diag((-1.0, 1.0, 1.0))
             slice_node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(at))
         slice_node.RotateToAxes(slicer.util.vtkMatrixFromArray(matrix), 2)
-
-    # ------------------------------------------------------------------ inside
 
     def _slice_normal(self) -> np.ndarray:
         slices, rows, columns = self.shape

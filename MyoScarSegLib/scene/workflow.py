@@ -104,8 +104,6 @@ class Workflow:
         self._events.stop()
         self.notices.close()
 
-    # ------------------------------------------------------------------ what is
-
     @property
     def changed(self) -> Signal:
         """Emits each :class:`Change`."""
@@ -189,8 +187,6 @@ class Workflow:
         if verb in ("segment_slice", "suggest") and self.displayed_slice is None:
             return _("No slice view shows a slice of this volume.")
         return self.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
-
-    # ------------------------------------------------------------------ choosing a study
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do something with the study in hand: ``attempt(StudySession.add_box, box)``, or ``attempt(segment_it)`` with a function
@@ -297,8 +293,6 @@ class Workflow:
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
-
-    # ------------------------------------------------------------------ what happens around
 
     def _on_engine(self, state: str) -> None:
         if state == "restarting" and self.engine.error and self.session is not None:

@@ -69,8 +69,6 @@ class AdvancedSection(SegmentSection):
             fetching.kill()
         self.tab.packages.close()
 
-    # ------------------------------------------------------------------ settings of the engine
-
     def engine_settings(self) -> EngineSettings:
         """What the widgets say."""
         return read_form(self.ui, ENGINE_WIDGETS, EngineSettings(confidence=self.tab.boxes.confidence))
@@ -104,8 +102,6 @@ class AdvancedSection(SegmentSection):
         if lines:
             self.tab.status.say_error(" ".join(lines))
 
-    # ------------------------------------------------------------------ packages
-
     def ready(self, then: Callable[[], object] | None = None, action: str = "") -> bool:
         """As :meth:`Packages.ready`."""
         ready = self.tab.packages.ready(then, action)
@@ -120,8 +116,6 @@ class AdvancedSection(SegmentSection):
         self.panel.engine.start()
         self.workflow.configure(self.engine_settings())  # which also prepares the slices that could not be until now
         self._show_packages()
-
-    # ------------------------------------------------------------------ models
 
     def ask_for_checkpoint(self, choice: ModelChoice) -> None:
         """Let the user choose a model file."""
@@ -188,8 +182,6 @@ class AdvancedSection(SegmentSection):
         self.ui.dependenciesLabel.text = (
             _("Packages are missing.") if self.tab.packages.missing else _("All packages are installed.")
         )
-
-    # ------------------------------------------------------------------ device and cache
 
     def test_device(self) -> None:
         """Run the scar model once on the chosen device."""

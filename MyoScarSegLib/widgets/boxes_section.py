@@ -51,8 +51,6 @@ class BoxesSection(SegmentSection):
         ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
         ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
 
-    # ------------------------------------------------------------------ what buttons and keys do
-
     def propose(self) -> None:
         """Propose boxes on all slices."""
         if self.session is not None and not self.tab.advanced.ready(self.propose, "propose"):
@@ -127,8 +125,6 @@ class BoxesSection(SegmentSection):
         if jump and self.session is not None and box_id is not None:
             self.panel.views.jump(self.session.state.box(box_id).slice)
         self.tab.changed(Change.BOXES)
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
@@ -210,8 +206,6 @@ class BoxesSection(SegmentSection):
         if pixel_mm2 is None:
             return _("{n:.0f} pixels").format(n=box.area_px)
         return _("{area:.0f} mm²").format(area=box.area_px * pixel_mm2)
-
-    # ------------------------------------------------------------------ slots
 
     def apply_view(self) -> None:
         """Show or hide the boxes in the slice views, as the user wants it."""

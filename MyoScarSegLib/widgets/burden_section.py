@@ -47,8 +47,6 @@ class BurdenSection(SegmentSection):
         ui.burdenTable.horizontalHeader().setVisible(False)
         ui.burdenTable.setWordWrap(True)
 
-    # ------------------------------------------------------------------ what buttons do
-
     def propose_wall(self) -> None:
         """Propose wall, blood pool and insertion points."""
         if self.tab.advanced.ready(self.propose_wall, "propose_wall"):
@@ -85,8 +83,6 @@ class BurdenSection(SegmentSection):
         k = self.workflow.displayed_slice
         if k is not None:
             self.workflow.attempt(set_level, k, _LEVELS[int(number)])
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, session = self.ui, self.session

@@ -75,8 +75,6 @@ class InstallDialog:
         self.installer.cancel()
         self.dialog.deleteLater()
 
-    # ------------------------------------------------------------------ buttons
-
     def start(self) -> None:
         """The user agrees: install."""
         self._before()
@@ -97,8 +95,6 @@ class InstallDialog:
         """Install from a folder of wheels, without network; choosing none goes back to the network."""
         folder = qt.QFileDialog.getExistingDirectory(self.dialog, _("Folder with all packages as wheels"), "")
         self._choose(wheel_folder=Path(str(folder)) if folder else None)
-
-    # ------------------------------------------------------------------ inside
 
     def _build(self, parent: Any) -> None:
         dialog = self.dialog = qt.QDialog(parent)

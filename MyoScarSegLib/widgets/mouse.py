@@ -122,8 +122,6 @@ class Mouse:
                 return positive, int(display.GetActiveComponentIndex())
         return None
 
-    # ------------------------------------------------------------------ observers
-
     def _observe(self, _layout: int = 0) -> None:
         self._unobserve()
         for widget in self._tab.panel.views.widgets:
@@ -218,8 +216,6 @@ class Mouse:
         if self._drag is not None:
             self._drag.line.remove()
         self._drag = None
-
-    # ------------------------------------------------------------------ what lies under the mouse
 
     def _over_a_handle(self) -> bool:
         views = self._tab.workflow.views

@@ -57,8 +57,6 @@ class ScarSection(SegmentSection):
     def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         self.editor.cleanup()
 
-    # ------------------------------------------------------------------ what buttons and keys do
-
     def segment_all(self) -> None:
         """Segment all slices that have prompts."""
         if self.session is not None and not self.tab.advanced.ready(self.segment_all, "segment"):
@@ -109,8 +107,6 @@ class ScarSection(SegmentSection):
         if display is not None:
             display.SetVisibility2D(not hidden)
 
-    # ------------------------------------------------------------------ showing
-
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, session = self.ui, self.session
         self.allow(ui.segmentAllButton, "segment")
@@ -144,8 +140,6 @@ class ScarSection(SegmentSection):
     def _set(slider: Any, value: float) -> None:
         if abs(slider.value - value) > 1e-6:
             slider.value = value
-
-    # ------------------------------------------------------------------ slots
 
     def _slide(self, what: str, value: float) -> None:
         """Apply a slider's value: the first one at once, of those that follow before the next turn only the last."""

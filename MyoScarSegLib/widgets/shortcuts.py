@@ -134,8 +134,6 @@ class Shortcuts:
             Key("?", _("this help"), {"?": self.show_help}),
         ]  # fmt: skip
 
-    # ------------------------------------------------------------------ what keys do that no button does
-
     def escape(self) -> None:
         """Leave the tool or brush in hand; without one, cancel what runs."""
         if self._tab.mouse.tool is not None:

@@ -95,9 +95,6 @@ def hands(session) -> Hands:
     return Hands(session)
 
 
-# ---------------------------------------------------------------- table
-
-
 def test_a_box_comes_back_as_it_was_given(session):
     number = session.add_box(PROPOSED)
     assert session.state.box(number) == PROPOSED
@@ -284,9 +281,6 @@ def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, h
     views = Hands(again).views
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == rois  # the saved nodes were taken up, none made
     assert views.corners(ids[0])[1] == pytest.approx(PROPOSED.xyxy, abs=1e-3)
-
-
-# ---------------------------------------------------------------- nodes in the views
 
 
 def test_each_box_has_a_node_on_its_slice_in_the_color_of_its_state(session, hands):
@@ -484,9 +478,6 @@ def test_closing_the_scene_is_no_edit(scene, session, hands):
     scene.Clear(0)
     assert hands.removed == []
     assert hands.edits == []
-
-
-# ---------------------------------------------------------------- points
 
 
 @pytest.fixture

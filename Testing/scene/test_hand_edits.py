@@ -71,9 +71,6 @@ def cells(session: StudySession, column: str) -> list[str]:
     return [node.GetValueByName(row, column).ToString() for row in range(node.GetNumberOfRows())]
 
 
-# ---------------------------------------------------------------- tables
-
-
 @pytest.mark.parametrize("text", ['a "quoted" name', '"first', "#5", "two\nlines", "a\ttab", "50%", "50%22", "a,b|c", "é 漢"])
 def test_any_label_survives_saving_the_scene(scene, session, tmp_path, text):
     rows = add(session, replace(BOX, label=text, source=text), BOX) and session.state.boxes
@@ -132,9 +129,6 @@ def test_a_table_without_the_columns_of_a_box_keeps_its_rows(session):
     assert cells(session, "slice") == ["4", "2", "3"]
 
 
-# ---------------------------------------------------------------- nodes in the views
-
-
 def views_of(session: StudySession) -> BoxViews:
     return BoxViews(session, on_edited=lambda *_: None, on_removed=lambda *_: None)
 
@@ -162,9 +156,6 @@ def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, session):
     assert original.GetDisplayVisibility()
     assert not copy.GetDisplayVisibility()
     assert views.node(number) is original
-
-
-# ---------------------------------------------------------------- points
 
 
 def places(points: PointLists) -> list[tuple[int, float, float, bool]]:
@@ -245,9 +236,6 @@ def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session)
     volume.SetName("Another name")
     session.close()
     assert StudySession.open(volume).state.boxes == session.state.boxes
-
-
-# ---------------------------------------------------------------- what the user sees of it
 
 
 class IdleEngine(Engine):

@@ -44,9 +44,6 @@ def session(volume):
 BOX = Box(2, 10, 8, 30, 30, confidence=0.7, source="yolo")
 
 
-# ---------------------------------------------------------------------- masks of the model, and the user's
-
-
 def test_masks_go_where_the_model_was_sure_and_nowhere_else(session):
     assert session.apply_masks(masks(1, 2)) == []
     mask = session.mask()
@@ -146,9 +143,6 @@ def test_clear_keeps_what_the_user_painted(session):
     assert session.state.segmented == []
     assert np.array_equal(session.mask()[2], painted)
     assert not session.mask()[1].any()
-
-
-# ---------------------------------------------------------------------- undo
 
 
 def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
@@ -270,9 +264,6 @@ def test_last_point_is_the_one_that_was_placed_last(session):
         session.remove_point()
 
 
-# ---------------------------------------------------------------------- failures leave the scene as it was
-
-
 @pytest.mark.parametrize(
     "fail",
     [
@@ -388,9 +379,6 @@ def test_volume_that_is_no_study_is_refused(scene):
     with pytest.raises(StudyError):
         StudySession.open(add_volume(scene, (1, 30, 30)))
     assert sessions(scene) == []
-
-
-# ---------------------------------------------------------------------- nodes that come and go
 
 
 def test_segmentation_that_was_deleted_comes_back_by_undo_or_by_a_new_run(scene, session):
@@ -543,9 +531,6 @@ def test_study_whose_slices_run_along_another_axis(scene):
     of_volume = slicer.util.arrayFromVolume(session.nodes.probability.node)
     assert np.array_equal(of_volume[:, 2, :], blob(SHAPE[1:], 24, 20, 6))
     session.close()
-
-
-# ---------------------------------------------------------------------- the study as a whole
 
 
 def test_result_holds_the_mask_as_it_is(session):

@@ -40,9 +40,6 @@ def slice_view(scene) -> tuple:
     return view, scene.AddNode(composite)
 
 
-# ---- labels
-
-
 @pytest.mark.parametrize("flip", [False, True], ids=["right-handed", "left-handed"])
 def test_labels_go_with_their_voxels_whatever_the_angle(scene, tmp_path, flip):
     volume = add_volume(scene, (4, 20, 24), random_matrix(3, (1.4, 1.4, 9.0), flip=flip))
@@ -131,9 +128,6 @@ def test_slices_are_reviewed_that_the_reader_has_settled(scene):
     session.segmentation.write_slices({3: mask})
     session.refresh()
     assert case_nodes.reviewed(session) == [0, 1, 2, 3, 4], "painting settles a slice"
-
-
-# ---- cases
 
 
 @pytest.fixture(scope="module")
@@ -232,9 +226,6 @@ def test_what_the_user_has_chosen_meanwhile_stays(scene, library, tmp_path):
     scene.Clear(0)
     compared.forget()
     compared.hide()
-
-
-# ---- curves
 
 
 def write_log(path, *entries: dict, mode: str = "a") -> None:

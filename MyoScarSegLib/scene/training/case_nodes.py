@@ -32,9 +32,6 @@ _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INF
 """In the order in which they are drawn over each other."""
 
 
-# ---- from the scene to a case
-
-
 @dataclass(frozen=True)
 class SegmentChoice:
     """A segment to choose from.
@@ -138,9 +135,6 @@ def _mask(session: StudySession, node: Any, segment_id: str, own: bool) -> np.nd
     if array is None:
         raise SceneError(_("A segment cannot be put onto the volume's voxels. Make binary labelmap its representation."))
     return np.ascontiguousarray(session.geometry.to_study(array)) > 0
-
-
-# ---- from a case to the scene
 
 
 @dataclass(frozen=True)

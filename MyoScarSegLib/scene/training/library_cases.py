@@ -29,8 +29,6 @@ class LibraryCases:
     def __init__(self, training: TrainingWorkflow) -> None:
         self._training = training
 
-    # ---- what is
-
     def case(self, name: str) -> Case | None:
         """A readable case by its name."""
         return next((row.case for row in self._training.state.rows if row.name == name), None) if name else None
@@ -61,8 +59,6 @@ class LibraryCases:
         if workflow.session.segmentation.existing_node is None:
             return _("Segment the study in the first tab, and correct it, before it is added.")
         return _("Wait until the first tab has done its work.") if workflow.busy else ""
-
-    # ---- cases
 
     def add_current(
         self,
@@ -194,8 +190,6 @@ class LibraryCases:
         arguments = {"case": case.case, "out": str(file)}
         return training.begin("library_read", arguments, "open", done, lambda: file.unlink(missing_ok=True))
 
-    # ---- the split
-
     def draw_split(self, seed: int = 0, folds: int = 5, then: Callable[[], object] = lambda: None) -> bool:
         """Draw anew who trains and who validates; ``then()`` is called once there is a split."""
 
@@ -219,8 +213,6 @@ class LibraryCases:
         self._training.say()
         self._training.library.write_split(split)
         return True
-
-    # ---- inside
 
     def _write_study(self, path: Path, volume: Any, segmentation_node: Any, segment_ids: Mapping[str, str] | None) -> bool:
         """Write a study of the scene for the process that adds it. Returns whether its wall was drawn."""

@@ -180,8 +180,6 @@ class LibraryWatch:
         self._signature = None
         self.look(at_once=True)
 
-    # ---- the split
-
     def write_split(self, split: Split) -> None:
         """Show a split, and have it checked and written; what is refused is taken back, with a sentence."""
         training = self._training

@@ -169,8 +169,6 @@ class TrainingWorkflow:
         """Why ``action`` (a method's name) makes no sense now; empty if it does."""
         return refusal(action, self.state) or (self.cases.why_no_study() if action == "add_current" else "")
 
-    # ---- for those who act
-
     def update(self, **values: Any) -> None:
         """Change fields of the state, and tell of those that are another value now."""
         changed = [name for name, value in values.items() if getattr(self.state, name) != value]
@@ -235,8 +233,6 @@ class TrainingWorkflow:
         """A temporary file with a name of its own, to pass something on to a process or back; whoever asks for it deletes it."""
         self._files_passed_on += 1
         return self.folder / f"{self._files_passed_on}-{name}"
-
-    # ---- inside
 
     def _step(self) -> None:
         if not self._steps:

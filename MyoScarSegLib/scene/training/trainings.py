@@ -42,8 +42,6 @@ class Trainings:
         self._compared = ComparedView(training.scene)
         training.changed.connect(self._on_changed)
 
-    # ---- before
-
     def estimate(self, settings: TrainSettings) -> bool:
         """Measure on this computer how long a training with these settings would take: ``measured`` of the state."""
         training = self._training
@@ -76,8 +74,6 @@ class Trainings:
                 before.unlink(missing_ok=True)
 
         return training.begin("augmentation_preview", {"preset": augmentation, "out": str(picture)}, "preview", done)
-
-    # ---- a training
 
     def train(self, settings: TrainSettings, *, name: str | None = None) -> Run | None:
         """Begin a training in a process of its own; without a split one is drawn first.
@@ -173,8 +169,6 @@ class Trainings:
         self._draw_chart()
         self._chart.choose()
 
-    # ---- afterwards
-
     def compare(self, run: Run | None = None) -> bool:
         """Compare a training's model (the shown one's if None) with the models in use, on the validation patients."""
         run = run or self._training.state.run
@@ -240,8 +234,6 @@ class Trainings:
     def forget_scene(self) -> None:
         """The scene is being closed, with all nodes."""
         self._compared.forget()
-
-    # ---- inside
 
     def _on_changed(self, what: str) -> None:
         if what in ("run", "curves") and self._chart.node is not None:

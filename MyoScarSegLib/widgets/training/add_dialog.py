@@ -118,8 +118,6 @@ class AddDialog:
         else:
             self._say(self._tab.workflow.state.error)
 
-    # ------------------------------------------------------------------ inside
-
     def _propose(self) -> None:
         workflow = self._tab.panel.workflow
         session, self._volume = workflow.session, workflow.volume_node

@@ -55,8 +55,6 @@ class LibrarySection(TrainingSection):
         if self.dialog is not None:
             self.dialog.close()
 
-    # ------------------------------------------------------------------ what buttons do
-
     def ask_for_library(self) -> None:
         """Let the user choose the library's folder; an empty or new one becomes a library."""
         folder = qt.QFileDialog.getExistingDirectory(
@@ -121,8 +119,6 @@ class LibrarySection(TrainingSection):
             _("Remove"),
             lambda: self.workflow.cases.remove(chosen),
         )
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, state = self.ui, self.workflow.state

@@ -55,8 +55,6 @@ class ProgressSection(TrainingSection):
             return ""
         return f"{status.epoch}/{status.epochs}" if status.epochs else "…"
 
-    # ------------------------------------------------------------------ what buttons do
-
     def pause_or_resume(self) -> None:
         """Let the training rest, or go on."""
         status = self.workflow.state.status
@@ -74,8 +72,6 @@ class ProgressSection(TrainingSection):
             _("Cancel the training"),
             self.workflow.trainings.cancel_run,
         )
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, run, status = self.ui, self.workflow.state.run, self.workflow.state.status

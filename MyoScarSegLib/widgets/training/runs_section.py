@@ -45,8 +45,6 @@ class RunsSection(TrainingSection):
             button.connect("clicked()", lambda slot=slot: self._with_run(slot))
         ui.importModelButton.connect("clicked()", self.ask_and_import)
 
-    # ------------------------------------------------------------------ what buttons do
-
     def _with_run(self, act: Any) -> None:
         if self.workflow.state.run is not None:
             act(self.workflow.state.run)
@@ -83,8 +81,6 @@ class RunsSection(TrainingSection):
         path = self.ask_for_file(_("Model file"), "modelExportFolder", _("Models (*.safetensors)"))
         if path is not None and self.tab.packages.ready():
             self.workflow.models.import_model(path)
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, state = self.ui, self.workflow.state

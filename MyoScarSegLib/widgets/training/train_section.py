@@ -56,8 +56,6 @@ class TrainSection(TrainingSection):
         ui.previewButton.connect("clicked()", self.preview)
         ui.trainDefaultsButton.connect("clicked()", lambda: self.fill(TrainSettings()))
 
-    # ------------------------------------------------------------------ the settings
-
     @property
     def chosen(self) -> TrainSettings:
         """What the widgets say.
@@ -100,8 +98,6 @@ class TrainSection(TrainingSection):
             choices = [("", _("{name} (usual)").format(name=default)), *((name, name) for name in names), *fresh]
             quietly(combo, partial(_list, combo, choices))
 
-    # ------------------------------------------------------------------ what buttons do
-
     def start(self) -> None:
         """Begin the training."""
         chosen = self._chosen_or_error()
@@ -128,8 +124,6 @@ class TrainSection(TrainingSection):
         except MyoScarSegError as error:
             self.tab.status.say_error(str(error))
             return None
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
