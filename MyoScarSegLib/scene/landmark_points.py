@@ -77,25 +77,24 @@ class LandmarkPoints:
         node = self.existing_node
         if node is None and landmarks is None:
             return
+        if node is None:
+            name = _("{name} RV insertion points").format(name=self.volume_node.GetName())
+            node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", ROLE_LANDMARKS, name)
+            _prepare_display(node)
+            self._use(node)
         self._writing = True
         try:
-            if node is None:
-                name = _("{name} RV insertion points").format(name=self.volume_node.GetName())
-                node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", ROLE_LANDMARKS, name)
-                _prepare_display(node)
-                self._use(node)
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
-            changing = node.StartModify()
             places = [] if landmarks is None else [landmarks.anterior, landmarks.inferior]
-            if node.GetNumberOfControlPoints() != len(places):
-                node.RemoveAllControlPoints()
-            for number, (place, label) in enumerate(zip(places, (_("RV anterior"), _("RV inferior")), strict=False)):
-                ras = self._geometry.to_world(np.array([place]))[0]
-                if number < node.GetNumberOfControlPoints():
-                    node.SetNthControlPointPositionWorld(number, *ras)
-                else:
-                    node.AddControlPointWorld(vtk.vtkVector3d(*ras), label)
-            node.EndModify(changing)
+            with slicer.util.NodeModify(node):
+                if node.GetNumberOfControlPoints() != len(places):
+                    node.RemoveAllControlPoints()
+                for number, (place, label) in enumerate(zip(places, (_("RV anterior"), _("RV inferior")), strict=False)):
+                    ras = self._geometry.to_world(np.array([place]))[0]
+                    if number < node.GetNumberOfControlPoints():
+                        node.SetNthControlPointPositionWorld(number, *ras)
+                    else:
+                        node.AddControlPointWorld(vtk.vtkVector3d(*ras), label)
             self._written_for = self._place()
         finally:
             self._writing = False

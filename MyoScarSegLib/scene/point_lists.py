@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -85,22 +86,17 @@ class PointLists:
     def write(self, points: Iterable[Point]) -> None:
         """Put these points, which lie in the image, in place of all others."""
         wanted = list(points)
-        self._writing += 1
-        try:
-            for positive in (True, False):
-                own = [p for p in wanted if p.positive is positive]
-                if not own and not self.has_node(positive):
-                    continue
-                node = self.node(positive)
-                changing = node.StartModify()
+        for positive in (True, False):
+            own = [p for p in wanted if p.positive is positive]
+            if not own and not self.has_node(positive):
+                continue
+            node = self.node(positive)
+            with self._busy_writing(), slicer.util.NodeModify(node):
                 node.RemoveAllControlPoints()
                 for point in own:
                     ras = self._geometry.to_world(np.array([[point.x, point.y, float(point.slice)]]))[0]
                     node.AddControlPointWorld(vtk.vtkVector3d(*ras), "+" if positive else "-")
                 self._remember(node)
-                node.EndModify(changing)
-        finally:
-            self._writing -= 1
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide all points."""
@@ -158,27 +154,31 @@ class PointLists:
         moved = not np.allclose(before, here, rtol=1e-7, atol=1e-5)
         if known is not None and not moved and parent is old_parent:
             return
-        self._writing += 1
-        changing = node.StartModify()
-        try:
+        with self._busy_writing(), slicer.util.NodeModify(node):
             placed, world = _placed(node), _positions(node)
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
+            local = _positions(node, world=False)
             if moved and parent is not old_parent and not _is_linear(old_parent):
                 # The volume was resampled where it was: the world is what stays.
                 for number, ras in zip(placed, world, strict=True):
                     node.SetNthControlPointPositionWorld(number, *ras)
-            elif moved and (parent is not old_parent or _same(positions, _local(node)) or not self._fits(node)):
+            elif moved and (parent is not old_parent or _same(positions, local) or not self._fits(node)):
                 # Otherwise the list was moved together with the volume.
                 shift = here @ np.linalg.inv(before)
-                for number, position in zip(placed, _local(node), strict=True):
+                for number, position in zip(placed, local, strict=True):
                     node.SetNthControlPointPosition(number, *(shift[:3, :3] @ position + shift[:3, 3]))
             self._remember(node)
+
+    @contextmanager
+    def _busy_writing(self) -> Iterator[None]:
+        self._writing += 1
+        try:
+            yield
         finally:
-            node.EndModify(changing)
             self._writing -= 1
 
     def _remember(self, node: Any) -> None:
-        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), _local(node).ravel()])
+        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), _positions(node, world=False).ravel()])
         node.SetAttribute(_PLACE, " ".join(repr(float(number)) for number in numbers))
 
     def _fits(self, node: Any) -> bool:
@@ -194,8 +194,7 @@ class PointLists:
         A point beside the image counts for nothing, so it is hidden. It goes with the next change of the list; to remove it here
         would be in the way of whoever is placing it.
         """
-        self._writing += 1
-        try:
+        with self._busy_writing():
             for number, (x, y, k) in zip(_placed(node), self._geometry.from_world(_positions(node)), strict=True):
                 inside = self._in_image(x, y, k)
                 if node.GetNthControlPointVisibility(number) != inside:
@@ -206,8 +205,6 @@ class PointLists:
                 if abs(index - k) > _ON_SLICE:
                     node.SetNthControlPointPositionWorld(number, *self._geometry.to_world(np.array([[x, y, index]]))[0])
             self._remember(node)
-        finally:
-            self._writing -= 1
 
 
 def _placed(node: Any) -> list[int]:
@@ -216,21 +213,12 @@ def _placed(node: Any) -> list[int]:
     return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
 
 
-def _positions(node: Any) -> np.ndarray:
-    """RAS ``[n, 3]`` of the placed points."""
-    placed = _placed(node)
-    world = np.zeros((len(placed), 3))
-    for number, ras in zip(placed, world, strict=True):
-        node.GetNthControlPointPositionWorld(number, ras)
-    return world
-
-
-def _local(node: Any) -> np.ndarray:
-    """Positions ``[n, 3]`` of the placed points in the list's own frame."""
+def _positions(node: Any, *, world: bool = True) -> np.ndarray:
+    """RAS ``[n, 3]`` of the placed points, in the world or in the list's own frame."""
     placed = _placed(node)
     positions = np.zeros((len(placed), 3))
     for number, position in zip(placed, positions, strict=True):
-        node.GetNthControlPointPosition(number, position)
+        (node.GetNthControlPointPositionWorld if world else node.GetNthControlPointPosition)(number, position)
     return positions
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import slicer
 import vtk
 
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden
@@ -118,10 +119,9 @@ def _fill(node: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         for place, row in enumerate(rows):
             column.SetValue(place, row[number])
         table.AddColumn(column)
-    changing = node.StartModify()
-    node.GetTable().ShallowCopy(table)
-    node.Modified()
-    node.EndModify(changing)
+    with slicer.util.NodeModify(node):
+        node.GetTable().ShallowCopy(table)
+        node.Modified()
 
 
 def _number(value: float | None, digits: int) -> str:

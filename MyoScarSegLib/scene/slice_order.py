@@ -63,14 +63,11 @@ def lay_like(node: Any, volume_node: Any) -> None:
     image = node.GetImageData()
     if image is None or image.GetDimensions() != size or not is_reverse(matrix, _matrix(node), size[2]):
         return
-    changing = node.StartModify()
-    try:
+    with slicer.util.NodeModify(node):
         array = slicer.util.arrayFromVolume(node)
         array[:] = array[::-1].copy()
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
         slicer.util.arrayFromVolumeModified(node)
-    finally:
-        node.EndModify(changing)
 
 
 def _matrix(node: Any) -> np.ndarray:

@@ -17,7 +17,6 @@ from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS, LandmarkPoints, 
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
-from MyoScarSegLib.scene.reader_time import ReaderTime
 from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
 from MyoScarSegLib.scene.study_folder import StudyFolder
@@ -52,10 +51,9 @@ class StudyNodes:
         volume_node: whose study it is.
         study: its voxels and geometry.
         geometry: pixels and world.
-        record: settings, provenance, and what the model wrote.
+        record: settings, provenance, what the model wrote, and the time that is spent on the study.
         boxes, points, segmentation, ventricle, landmarks, probability, results: the parts.
         folder: in the tree of data, with all of these nodes and what shows them.
-        reader: the time that is spent on the study.
         problem: a sentence on what of a loaded scene could not be used, empty if all could.
     """
 
@@ -71,7 +69,6 @@ class StudyNodes:
         self.study = study
         self.geometry = VolumeGeometry(volume_node, study.file_axes)
         self.record = StudyRecord(volume_node)
-        self.reader = ReaderTime(self.record.reader_s)
         self.boxes = BoxTable(volume_node, self.geometry.shape)
         self.points = PointLists(volume_node, self.geometry)
         self._touched, self._follow = touched, follow
@@ -128,7 +125,7 @@ class StudyNodes:
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
-        self.record.keep_time(self.reader.seconds)
+        self.record.keep_time()
         self.boxes.close()
         self.points.close()
         self.segmentation.close()
@@ -295,7 +292,7 @@ class StudyNodes:
         if state.slices or self.results.exist:
             self.results.show(burden, within, state.scores, state.edited, provenance)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
-        self.record.keep_time(self.reader.seconds)
+        self.record.keep_time()
         self.folder.collect()
 
     def move_segmentation(self, node: Any, state: StudyState) -> None:

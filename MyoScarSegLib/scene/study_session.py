@@ -37,6 +37,11 @@ from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
 
 _log = logging.getLogger(__name__)
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
+_TOLD = {
+    "boxes": Change.BOXES, "points": Change.POINTS, "slices": Change.MASK, "ventricle": Change.VENTRICLE,
+    "threshold": Change.SETTINGS, "growth_mm": Change.SETTINGS,
+}  # fmt: skip
+"""Fields of a state, and what is told when they have changed."""
 _SLIDER_RESTS_S = 0.3
 """After so long without a new value of a slider the surface of the scar, which takes long, is made anew."""
 
@@ -97,11 +102,9 @@ class StudySession:
         self.pending = PendingMasks()
         self.numbers = StudyNumbers(self.study, self.geometry)
         self._masks_version: tuple[Any, ...] | None = self.nodes.masks_version
-        if watch:
-            self.nodes.boxes.changed.connect(prompts_changed)
-            self.nodes.points.changed.connect(prompts_changed)
-            self.nodes.landmarks.changed.connect(prompts_changed)
-        # The nodes hold on to what observes them: a session that is dropped without a word would be served for ever.
+        for prompts in (self.nodes.boxes, self.nodes.points, self.nodes.landmarks) if watch else ():
+            prompts.changed.connect(prompts_changed)
+        # Or the nodes, which hold on to what observes them, would serve a session that was dropped without a word for ever.
         weakref.finalize(self, self.nodes.close)
 
     @classmethod
@@ -177,7 +180,7 @@ class StudySession:
     @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
-        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance, "reader_s": f"{self.nodes.reader.seconds:.0f}"}
+        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance, "reader_s": f"{self.nodes.record.reader_s:.0f}"}
 
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the scar."""
@@ -220,12 +223,12 @@ class StudySession:
         Args:
             verb: ``"undo"``, ``"redo"`` or ``"export"``; all others are possible, but for what :attr:`requests` says.
         """
-        if verb == "undo" and not self.history.can_undo:
-            return _("There is nothing to undo.")
-        if verb == "redo" and not self.history.can_redo:
-            return _("There is nothing to redo.")
-        if verb == "export" and not self.state.has_masks:
-            return _("There is nothing to export yet: segment a study first.")
+        if verb == "undo":
+            return "" if self.history.can_undo else _("There is nothing to undo.")
+        if verb == "redo":
+            return "" if self.history.can_redo else _("There is nothing to redo.")
+        if verb == "export":
+            return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
         return ""
 
     def add_box(self, box: Box) -> int:
@@ -259,9 +262,8 @@ class StudySession:
         box = check_box(replace(before, **changes), self.geometry.shape)
         if box.place != before.place:
             box = set_by_reader(box)
-        self._become(
-            replace(self.state, boxes=tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes))
-        )
+        rows = tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes)
+        self._become(replace(self.state, boxes=rows))
         return box
 
     def remove_box(self, box_id: int) -> Box:
@@ -497,16 +499,15 @@ class StudySession:
             self._requests.update_masks()
 
     def _read_masks(self) -> None:
-        if self.nodes.masks_version == self._masks_version:
-            return
-        for label, after in self.nodes.read_masks(self.state):
-            self.history.push(label, self.state, after)
-            self.state = after
-        self._masks_version = self.nodes.masks_version
+        if self.nodes.masks_version != self._masks_version:
+            for label, after in self.nodes.read_masks(self.state):
+                self.history.push(label, self.state, after)
+                self.state = after
+            self._masks_version = self.nodes.masks_version
 
     def _on_touched(self) -> None:
         if not self._writing:
-            self.nodes.reader.sign()
+            self.nodes.record.sign()
             self._touched = True
             self._wake()
 
@@ -592,18 +593,8 @@ class StudySession:
 
     def _tell(self, before: StudyState) -> None:
         """Emit what differs between a state and the one of now."""
-        now = self.state
-        if now.boxes != before.boxes:
-            self.notices.tell(Change.BOXES)
-        if now.points != before.points:
-            self.notices.tell(Change.POINTS)
-        if now.slices != before.slices:
-            self.notices.tell(Change.MASK)
-        if now.ventricle != before.ventricle:
-            self.notices.tell(Change.VENTRICLE)
-        if (now.threshold, now.growth_mm) != (before.threshold, before.growth_mm):
-            self.notices.tell(Change.SETTINGS)
-        self.notices.tell(Change.HISTORY, Change.STATUS)
+        changed = {name: getattr(self.state, name) != getattr(before, name) for name in _TOLD}
+        self.notices.tell(*dict.fromkeys(_TOLD[name] for name in _TOLD if changed[name]), Change.HISTORY, Change.STATUS)
 
 
 def sessions(scene: Any) -> list[StudySession]:

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.displayed_slice import slice_views
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
@@ -105,11 +106,9 @@ def change_view(volume_node: Any, now: ViewSettings | None, target: ViewSettings
 def _views(volume_node: Any) -> list[Any]:
     """The slice views of the layout that show a volume, or nothing; without an application all count."""
     scene = volume_node.GetScene()
-    other = set()
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
-        composite = scene.GetNthNodeByClass(number, "vtkMRMLSliceCompositeNode")
-        if composite.GetBackgroundVolumeID() not in (None, "", volume_node.GetID()):
-            other.add(composite.GetLayoutName())
+    own = (None, "", volume_node.GetID())
+    composites = nodes_by_class(scene, "vtkMRMLSliceCompositeNode")
+    other = {composite.GetLayoutName() for composite in composites if composite.GetBackgroundVolumeID() not in own}
     nodes = slice_views(scene)
     mapped = [node for node in nodes if node.IsMappedInLayout()]
     return [node for node in mapped or nodes if node.GetLayoutName() not in other]

@@ -16,12 +16,10 @@ from MyoScarSegLib.utils.files import clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.model_choice import ModelChoice
 from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.section import SegmentSection
-from MyoScarSegLib.widgets.text import _, device_text
+from MyoScarSegLib.widgets.text import _, devices
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class AdvancedSection(SegmentSection):
@@ -37,8 +35,8 @@ class AdvancedSection(SegmentSection):
         self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, kept.segmenter)
         self._test: Any = None
         self._fetching: BackgroundTask | None = None
-        for device in _DEVICES:
-            ui.deviceCombo.addItem(device_text(device), device)
+        for device, title in devices().items():
+            ui.deviceCombo.addItem(title, device)
         fill_form(ui, ENGINE_WIDGETS, kept)
         on_edit(ui, ENGINE_WIDGETS, self._edited)
         self._kept = self.engine_settings()

@@ -8,15 +8,13 @@ import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS
-from MyoScarSegLib.scene.dicom_database import database, instance_uids
-from MyoScarSegLib.scene.exam import exam_of
+from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_state import NO_LEVEL
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
-from MyoScarSegLib.widgets.tables import fill_table
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
@@ -127,13 +125,13 @@ class BurdenSection(SegmentSection):
         ui.missingLabel.text = problem or " ".join(missing)
         ui.missingLabel.visible = bool(ui.missingLabel.text)
         rows = [] if measured is None or session is None else burden_rows(measured, session.mass_interval)
-        fill_table(ui.burdenTable, rows)
+        style.fill_table(ui.burdenTable, rows)
         ui.burdenTable.visible = bool(rows)
         ui.burdenTable.resizeRowsToContents()
         height = sum(int(ui.burdenTable.rowHeight(n)) for n in range(len(rows)))
         ui.burdenTable.setFixedHeight(max(height, 1) + 4)
         segments = [] if measured is None else segment_rows(measured)
-        fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
+        style.fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
         ui.segmentsGroup.visible = bool(segments)
         style.fit_height(ui.segmentTable, len(segments), 17)
 

@@ -9,10 +9,9 @@ from MyoScarSegLib.scene.method_overlay import MethodOverlay
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.burden_words import NOTHING, percent
+from MyoScarSegLib.widgets.burden_words import percent
 from MyoScarSegLib.widgets.section import SegmentSection
-from MyoScarSegLib.widgets.tables import fill_table
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.text import UNKNOWN, _, number
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
@@ -62,7 +61,7 @@ class MethodsSection(SegmentSection):
         elif ui.methodsGroup.checked:
             problem = _("Reference methods look for scar within the wall: propose it first.")
         tips = [_tip(row) for row in self._rows]
-        fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3), tips=tips)
+        style.fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3), tips=tips)
         style.fit_height(ui.methodTable, len(self._rows), 12)
         ui.methodTable.visible = bool(self._rows)
         ui.methodLabel.text = problem or _sentences(self._rows)
@@ -86,9 +85,9 @@ class MethodsSection(SegmentSection):
 
 def _cells(row: ReferenceRow) -> tuple[str, ...]:
     if row.pixels is None:
-        return row.method, NOTHING, NOTHING, NOTHING
+        return row.method, UNKNOWN, UNKNOWN, UNKNOWN
     mass = f"{row.pixels} px" if row.mass_g is None else f"{row.mass_g:.1f}"
-    return row.method, mass, percent(row.percent_of_myocardium), NOTHING if row.dice is None else f"{row.dice:.2f}"
+    return row.method, mass, percent(row.percent_of_myocardium), number(row.dice, 2)
 
 
 def _tip(row: ReferenceRow) -> str:

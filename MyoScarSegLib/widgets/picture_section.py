@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 
-from MyoScarSegLib.scene.burden_jobs import burden_job
+from MyoScarSegLib.scene.engine_requests import burden_job
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.task import DONE, FAILED
 from MyoScarSegLib.widgets.section import SegmentSection, quietly

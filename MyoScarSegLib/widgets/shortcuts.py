@@ -89,7 +89,7 @@ class Shortcuts:
             return lambda: tab.mouse.use(None if tab.mouse.tool == name else name)
 
         def nudge(right: int, up: int) -> Callable[[], None]:
-            return lambda: tab.nudge(right, up)
+            return lambda: boxes.nudge(*tab.panel.views.pixel_step(right, up))
 
         return [
             Key("D", _("draw a box: drag in a slice view"), {"D": tool("box")}),

@@ -1,11 +1,13 @@
-"""Colors and sizes that a form cannot say by itself, made from the theme so that they suit a light and a dark one."""
+"""What a form cannot say by itself: colors, made from the theme so that they suit a light and a dark one; tables, their cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import qt
+
+from MyoScarSegLib.widgets.section import quietly
 
 _NEXT = """
 QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px;
@@ -60,6 +62,37 @@ def fit_height(table: Any, rows: int, most: int) -> None:
     """As high as its rows, so that a short table leaves no hole; with more than ``most`` it scrolls."""
     header = int(table.horizontalHeader().sizeHint.height())
     table.setFixedHeight(header + max(min(rows, most), 1) * int(table.verticalHeader().defaultSectionSize) + 4)
+
+
+def fill_table(
+    table: Any, rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), tips: Sequence[str] | None = None
+) -> None:
+    """Show these cells; only those that have changed are touched, so that a table can follow every edit.
+
+    Args:
+        table: a ``QTableWidget``.
+        rows: a text for each column.
+        numbers: columns that are aligned to the right.
+        tips: a tooltip for each row.
+    """
+    quietly(table, lambda: _fill(table, rows, numbers, tips))
+
+
+def _fill(table: Any, rows: Sequence[Sequence[str]], numbers: Collection[int], tips: Sequence[str] | None) -> None:
+    if table.rowCount != len(rows):
+        table.setRowCount(len(rows))
+    for number, row in enumerate(rows):
+        for column, text in enumerate(row):
+            item: Any = table.item(number, column)
+            if item is None:
+                item = qt.QTableWidgetItem(text)
+                if column in numbers:
+                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                table.setItem(number, column, item)
+            elif item.text() != text:
+                item.setText(text)
+            if tips is not None:
+                item.setToolTip(tips[number])
 
 
 def mark_next_step(button: Any, on: bool) -> None:

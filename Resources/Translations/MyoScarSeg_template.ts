@@ -1520,10 +1520,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Working ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Boxes or points changed on slices {slices}: press Segment all to bring their masks up to date.</source>
       <translation type="unfinished" />
     </message>
@@ -2055,6 +2051,10 @@
     <name>scene.workflow</name>
     <message>
       <source>The module was closed.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Working ...</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2663,6 +2663,14 @@
   <context>
     <name>training.progress_section</name>
     <message>
+      <source>Train</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Train · {how_far}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Cancel the training?</source>
       <translation type="unfinished" />
     </message>
@@ -2985,24 +2993,6 @@
     </message>
     <message>
       <source>loss</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
-    <name>training.training_status</name>
-    <message>
-      <source>Training</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
-    <name>training.training_tab</name>
-    <message>
-      <source>Train</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Train · {how_far}</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3408,65 +3398,6 @@
     </message>
   </context>
   <context>
-    <name>widgets.install_dialog</name>
-    <message>
-      <source>Folder with all packages as wheels</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>MyoScarSeg: packages for training</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>MyoScarSeg: packages for segmentation</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Without graphics card support (much smaller download)</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Wheel folder ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Install from a folder of wheels, on a computer without network</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Copy log</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Install</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Close</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Cancel</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Looking at what is installed ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{time} left</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Restart Slicer to use them.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Everything is installed.</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
     <name>widgets.methods_section</name>
     <message>
       <source>Reference methods look for scar within the wall: propose it first.</source>
@@ -3579,6 +3510,65 @@
     </message>
     <message>
       <source>painted</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>widgets.packages</name>
+    <message>
+      <source>Folder with all packages as wheels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>MyoScarSeg: packages for training</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>MyoScarSeg: packages for segmentation</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Without graphics card support (much smaller download)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wheel folder ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install from a folder of wheels, on a computer without network</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Copy log</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Close</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Cancel</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Looking at what is installed ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{time} left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Restart Slicer to use them.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Everything is installed.</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3947,6 +3937,10 @@
     </message>
     <message>
       <source>{done} of {total} slices</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Training</source>
       <translation type="unfinished" />
     </message>
   </context>

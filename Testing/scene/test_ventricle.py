@@ -12,6 +12,7 @@ from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
+from MyoScarSegLib.scene.study_record import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
@@ -275,20 +276,18 @@ def test_numbers_follow_the_scar_and_the_wall(session):
 
 
 def test_time_counts_signs_of_the_reader_and_is_kept(session, scene):
-    from MyoScarSegLib.scene.reader_time import IDLE_S, ReaderTime
-
     now = [0.0]
-    reader = ReaderTime(5.0, lambda: now[0])
+    record = StudyRecord(session.volume_node, lambda: now[0])
     for second in (0.0, 10.0, 10.0 + IDLE_S, 100.0, 101.0):
         now[0] = second
-        reader.sign()
-    assert reader.seconds == 5.0 + 10.0 + IDLE_S + 1.0
-    session.nodes.reader.seconds = 75.0
+        record.sign()
+    assert record.reader_s == 10.0 + IDLE_S + 1.0
+    session.nodes.record.reader_s = 75.0
     session.apply_masks(masks(1))
     assert session.provenance["reader_s"] == "75"
     session.close()
     again = StudySession.open(session.volume_node)
-    assert again.nodes.reader.seconds == 75.0
+    assert again.nodes.record.reader_s == 75.0
     again.close()
 
 

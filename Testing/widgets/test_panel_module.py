@@ -94,7 +94,7 @@ def said(**line: Any) -> bytes:
 def dialog(opened, tmp_path, monkeypatch):
     """The installation dialog on a child process that the test plays."""
     from MyoScarSegLib.installation.installer import Installer
-    from MyoScarSegLib.widgets.install_dialog import InstallDialog
+    from MyoScarSegLib.widgets.packages import InstallDialog
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
     started: list[StandinTransport] = []

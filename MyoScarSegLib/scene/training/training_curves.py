@@ -8,7 +8,7 @@ from typing import Any
 
 import vtk
 
-from MyoScarSegLib.scene.attributes import ROLE
+from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
 from MyoScarSegLib.scene.training.training_state import Curves
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.logreader import LogReader
@@ -127,8 +127,8 @@ class CurveChart:
         selection = self._scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
         if selection is not None:
             selection.SetActivePlotChartID(chart.GetID())
-        for number in range(self._scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")):
-            self._scene.GetNthNodeByClass(number, "vtkMRMLPlotViewNode").SetPlotChartNodeID(chart.GetID())
+        for view in nodes_by_class(self._scene, "vtkMRMLPlotViewNode"):
+            view.SetPlotChartNodeID(chart.GetID())
 
     def _node(self, class_name: str, role: str, name: str) -> tuple[Any, bool]:
         """A node of ours, and whether it had to be made."""
@@ -141,11 +141,7 @@ class CurveChart:
         return node, True
 
     def _find(self, class_name: str, role: str) -> Any:
-        for number in range(self._scene.GetNumberOfNodesByClass(class_name)):
-            node = self._scene.GetNthNodeByClass(number, class_name)
-            if node.GetAttribute(ROLE) == role:
-                return node
-        return None
+        return next((node for node in nodes_by_class(self._scene, class_name) if node.GetAttribute(ROLE) == role), None)
 
 
 def _table_of(points: Sequence[tuple[float, float]]) -> Any:

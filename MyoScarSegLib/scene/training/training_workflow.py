@@ -16,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import slicer
+
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.scene_events import SceneEvents
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.training.advice import next_step, refusal
 from MyoScarSegLib.scene.training.library_cases import LibraryCases
 from MyoScarSegLib.scene.training.library_watch import LibraryWatch
@@ -94,14 +96,13 @@ class TrainingWorkflow:
         self._steps: deque[Iterator[None]] = deque()
         self._pumping = False
         self._stop_following = workflow.changed.connect(self._on_first_tab)
-        self._watcher = SceneEvents(
-            scene, removed=lambda _node: None, closing=self._on_closing, closed=lambda: None, imported=lambda: None
-        )
+        self._observers = Observers()
+        self._observers.add(scene, slicer.vtkMRMLScene.StartCloseEvent, self._on_closing)
 
     def close(self) -> None:
         """End what was begun for the application; trainings go on."""
         self._stop_following()
-        self._watcher.stop()
+        self._observers.clear()
         self._steps.clear()
         self.tasks.close()
         self.changed.clear()
@@ -265,7 +266,7 @@ class TrainingWorkflow:
         if change is Change.VOLUME:
             self.trainings.hide_compared()
 
-    def _on_closing(self) -> None:
+    def _on_closing(self, _scene: Any) -> None:
         self._steps.clear()
         self._tasks_changed()
         self.trainings.forget_scene()

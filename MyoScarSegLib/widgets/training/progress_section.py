@@ -47,13 +47,12 @@ class ProgressSection(TrainingSection):
         ui.showCurvesButton.connect("clicked()", lambda: self.panel.views.show_plot(self.workflow.trainings.show_curves))
         ui.exampleEpochSlider.connect("valueChanged(int)", self._looked_back)
 
-    @property
-    def short(self) -> str:
-        """How far the training is, in a word or two; empty if none runs."""
+    def _title(self) -> str:
+        """What the tab is called: also how far a training is, for whoever looks at the other one."""
         status = self.workflow.state.status
         if status is None or not self.workflow.state.running:
-            return ""
-        return f"{status.epoch}/{status.epochs}" if status.epochs else "…"
+            return _("Train")
+        return _("Train · {how_far}").format(how_far=f"{status.epoch}/{status.epochs}" if status.epochs else "…")
 
     def pause_or_resume(self) -> None:
         """Let the training rest, or go on."""
@@ -75,7 +74,7 @@ class ProgressSection(TrainingSection):
 
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, run, status = self.ui, self.workflow.state.run, self.workflow.state.status
-        self.panel.title_train_tab(self.tab.title)
+        self.panel.title_train_tab(self._title())
         ui.progressSection.visible = run is not None
         self._bring_into_sight()
         if run is None or status is None:

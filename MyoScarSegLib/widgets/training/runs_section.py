@@ -11,7 +11,6 @@ from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, choice
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
-from MyoScarSegLib.widgets.tables import fill_table
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.progress_section import state_word
@@ -102,7 +101,7 @@ class RunsSection(TrainingSection):
         if lines != self._lines:
             self._lines = lines
             rows = [(date, words, state_word(state), dice) for _name, date, words, state, dice in lines]
-            fill_table(table, rows, tips=[line[0] for line in lines])
+            style.fill_table(table, rows, tips=[line[0] for line in lines])
             style.fit_height(table, len(rows), 6)
             for row, line in enumerate(lines):
                 table.item(row, _STATE).setIcon(style.state_icon(line[1 + _STATE]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,12 @@ from MyoScarSegLib.training.train_settings import CHOICES, DETECTOR, FRESH, SEGM
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.panel_settings import fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
-from MyoScarSegLib.widgets.text import _, device_text, in_words
+from MyoScarSegLib.widgets.text import _, devices, in_words
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _KEPT = "trainSettings"
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 _WIDGETS = {
     "what": "whatCombo", "start_segmenter": "startSegmenterCombo", "start_detector": "startDetectorCombo", "mode": "modeCombo",
     "preset": "presetCombo", "seed": "trainSeedSpin", "device": "trainDeviceCombo", "epochs": "epochsSpin",
@@ -47,7 +46,7 @@ class TrainSection(TrainingSection):
         ui.previewPicture.visible = False
         for field, choices in CHOICES.items():
             _list(getattr(ui, _WIDGETS[field]), [(one.name, _(one.title)) for one in choices])
-        _list(ui.trainDeviceCombo, [(device, device_text(device)) for device in _DEVICES])
+        _list(ui.trainDeviceCombo, devices().items())
         self._list_models()
         self.fill(self._kept())
         on_edit(ui, _WIDGETS, self._edited)
@@ -199,7 +198,7 @@ class TrainSection(TrainingSection):
         ui.previewPicture.setFixedHeight(picture.height())
 
 
-def _list(combo: Any, choices: Sequence[tuple[str, str]]) -> None:
+def _list(combo: Any, choices: Iterable[tuple[str, str]]) -> None:
     """Have a list offer these, each a datum and its text. What is chosen stays so."""
     chosen = str(combo.itemData(combo.currentIndex)) if combo.count else ""
     combo.clear()
