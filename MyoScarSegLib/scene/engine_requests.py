@@ -46,14 +46,7 @@ class EngineRequests:
     """
 
     def __init__(self, session: StudySession, engine: Engine) -> None:
-        """
-        Args:
-            session: the study.
-            engine: its caller starts and stops it.
-
-        Raises:
-            StudyError: the study is too large for it.
-        """
+        """The caller starts and stops the engine. Raises StudyError if the study is too large for it."""
         engine.open_study(session.study)
         self.session = session
         self.engine = engine
@@ -386,11 +379,8 @@ def burden_job(
 ) -> BurdenJob:
     """A study as it is, as what the engine draws and reports of its scar burden.
 
-    Args:
-        session: of the study.
-        with_name: whether what the scene says of the patient goes along.
-        dicom: whether the paths of the volume's DICOM images go along, for a report with DICOM files.
-        pseudonym: as of :class:`~MyoScarSegLib.engine.burden_messages.BurdenJob`.
+    ``with_name`` has along what the scene says of the patient, ``dicom`` the paths of the volume's DICOM images, for a report
+    with DICOM files; ``pseudonym`` as of :class:`~MyoScarSegLib.engine.burden_messages.BurdenJob`.
     """
     state, shape = session.state, session.geometry.shape
     patient = {}

@@ -55,12 +55,8 @@ class ResultTables:
     ) -> None:
         """Fill both tables.
 
-        Args:
-            burden: of the mask as it is.
-            within: its mass's interval, which has columns of its own where it is known.
-            scores: slice index to the model's own estimate of its mask's IoU.
-            edited: slices that the user has painted in.
-            provenance: text by key.
+        The mass's interval has columns of its own where it is known (``within``); ``scores`` are the model's own estimates of its
+        masks' IoU, ``edited`` the slices that the user has painted in.
         """
         rows: list[tuple[str, ...]] = [
             (

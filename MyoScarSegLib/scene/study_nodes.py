@@ -13,9 +13,8 @@ from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval, uncertain_pixels
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
-from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS, LandmarkPoints, reversed_landmarks
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
-from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
+from MyoScarSegLib.scene.point_lists import ROLE_LANDMARKS, ROLE_POINTS, LandmarkPoints, PointLists, reversed_landmarks
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
 from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
@@ -58,12 +57,9 @@ class StudyNodes:
     """
 
     def __init__(self, volume_node: Any, study: Study, *, follow: bool, touched: Callable[[], None]) -> None:
-        """
-        Args:
-            volume_node: scalar volume.
-            study: what it holds.
-            follow: put our own nodes where the volume is now, if it was moved without them.
-            touched: called when anything of the scar's node was changed, by whomever.
+        """With ``follow`` our own nodes are put where the volume is now, if it was moved without them.
+
+        ``touched()`` is called when anything of the scar's node was changed, by whomever.
         """
         self.volume_node = volume_node
         self.study = study
@@ -82,10 +78,8 @@ class StudyNodes:
         self.results = ResultTables(volume_node)
         self.folder = StudyFolder(volume_node, self.record.tag)
         self.problem = ""
-        if follow:
-            self.segmentation.follow_volume()
-            self.ventricle.follow_volume()
-            self.probability.follow_volume()
+        for part in (self.segmentation, self.ventricle, self.probability) if follow else ():
+            part.follow_volume()
 
     def segmentation_in(self, node: Any) -> TissueSegment:
         """The study's scar in this segmentation node, in the study's own one if None."""
@@ -126,11 +120,8 @@ class StudyNodes:
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
         self.record.keep_time()
-        self.boxes.close()
-        self.points.close()
-        self.segmentation.close()
-        self.ventricle.close()
-        self.landmarks.close()
+        for part in (self.boxes, self.points, self.segmentation, self.ventricle, self.landmarks):
+            part.close()
 
     def load(self) -> StudyState:
         """The state that the scene holds. Where an axis of the volume runs the other way than when it was saved, boxes and

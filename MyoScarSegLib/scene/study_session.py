@@ -243,8 +243,15 @@ class StudySession:
 
         Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`StudyState.box`.
         """
-        with self.step(_("Change a box")):
-            return self._change_box(box_id, **changes)
+        labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
+        with self.step(labels.get(changes.get("state"), _("Change a box"))):
+            before = self.state.box(box_id)
+            box = check_box(replace(before, **changes), self.geometry.shape)
+            if box.place != before.place:
+                box = set_by_reader(box)
+            rows = tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes)
+            self._become(replace(self.state, boxes=rows))
+        return box
 
     def nudge_box(self, box_id: int, dx: float, dy: float) -> Box:
         """Move a box by pixels; as :meth:`update_box`."""
@@ -253,18 +260,7 @@ class StudySession:
 
     def set_box_state(self, box_id: int, state: BoxState) -> Box:
         """Accept or reject a box, or make it a proposal again."""
-        labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
-        with self.step(labels.get(state, _("Change a box"))):
-            return self._change_box(box_id, state=state)
-
-    def _change_box(self, box_id: int, **changes: Any) -> Box:
-        before = self.state.box(box_id)
-        box = check_box(replace(before, **changes), self.geometry.shape)
-        if box.place != before.place:
-            box = set_by_reader(box)
-        rows = tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes)
-        self._become(replace(self.state, boxes=rows))
-        return box
+        return self.update_box(box_id, state=state)
 
     def remove_box(self, box_id: int) -> Box:
         """Delete a box; returns it."""

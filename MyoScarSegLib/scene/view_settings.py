@@ -51,9 +51,7 @@ def fit_to_heart(
     """Fill the views with the heart and the grey scale with what is in it; a view along the slices stays on its slice.
 
     Args:
-        volume_node: of the study.
-        geometry: of it.
-        voxels: ``[k, row, column]``.
+        volume_node, geometry, voxels: of the study; voxels ``[k, row, column]``.
         boxes: that must be in sight.
         heart: ``(x, y)`` of the left ventricle's middle in pixel edges; the middle of the boxes if None. Without either nothing
             changes.

@@ -46,12 +46,7 @@ class Workflow:
     """
 
     def __init__(self, scene: Any, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """
-        Args:
-            scene: the MRML scene.
-            engine: its caller starts and stops it.
-            clock: seconds.
-        """
+        """The caller starts and stops the engine."""
         self.scene = scene
         self.engine = engine
         self.settings = EngineSettings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import slicer
 
@@ -15,11 +15,8 @@ from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.files import clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.model_choice import ModelChoice
 from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
-from MyoScarSegLib.widgets.section import SegmentSection
+from MyoScarSegLib.widgets.section import SegmentSection, show_text
 from MyoScarSegLib.widgets.text import _, devices
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 
 class AdvancedSection(SegmentSection):
@@ -27,12 +24,12 @@ class AdvancedSection(SegmentSection):
 
     watches = frozenset({Change.ENGINE})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         kept = self.settings.load(EngineSettings)
         self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, kept.detector)
         self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, kept.segmenter)
+        self._choices = self.detector, self.segmenter
         self._test: Any = None
         self._fetching: BackgroundTask | None = None
         for device, title in devices().items():
@@ -91,7 +88,7 @@ class AdvancedSection(SegmentSection):
     def _say_gone(self) -> None:
         """Say once that another model than the chosen one is used: removed, or on a disk that is not connected."""
         lines = []
-        for choice in (self.detector, self.segmenter):
+        for choice in self._choices:
             if choice.gone:
                 lines.append(
                     _("The model {gone} is not there any more; {instead} is used.").format(gone=choice.gone, instead=choice.name)
@@ -126,7 +123,7 @@ class AdvancedSection(SegmentSection):
         if self._fetching is not None:
             self._fetching.kill()  # what came so far stays, and is gone on with
             return
-        names = [choice.name for choice in (self.detector, self.segmenter) if choice.state == "missing"]
+        names = [choice.name for choice in self._choices if choice.state == "missing"]
         if not names:
             return
         self.ui.fetchModelButton.text = _("Stop")
@@ -147,16 +144,15 @@ class AdvancedSection(SegmentSection):
 
     def _edited(self) -> None:
         """The user has changed a setting."""
-        self.detector.show()
-        self.segmenter.show()
+        for choice in self._choices:
+            choice.show()
         self._show_models()
         self.tab.boxes.show_confidence()
         self.configure()
 
     def _show_models(self) -> None:
-        missing = "missing" in (self.detector.state, self.segmenter.state)
-        self.ui.fetchModelButton.visible = missing
-        self.ui.trustCheckBox.visible = self.detector.is_file or self.segmenter.is_file
+        self.ui.fetchModelButton.visible = any(choice.state == "missing" for choice in self._choices)
+        self.ui.trustCheckBox.visible = any(choice.is_file for choice in self._choices)
 
     def _opened(self, collapsed: bool) -> None:
         if not collapsed:
@@ -171,9 +167,8 @@ class AdvancedSection(SegmentSection):
 
     def _states_known(self, request: Any) -> None:
         if request.state == "done":
-            states = {model["name"]: model["state"] for model in request.result}
-            self.detector.show_states(states)
-            self.segmenter.show_states(states)
+            for choice in self._choices:
+                choice.show_states({model["name"]: model["state"] for model in request.result})
             self._show_models()
 
     def _show_packages(self) -> None:
@@ -188,17 +183,13 @@ class AdvancedSection(SegmentSection):
         self.configure()
         self.panel.engine.start()
         self.ui.deviceTestButton.enabled = False
-        self._say_device(_("Testing ..."))
+        show_text(self.ui.deviceInfo, _("Testing ..."))
         self._test = self.panel.engine.device_test()
         self._test.on_done(self._tested)
 
     def _tested(self, request: Any) -> None:
         self.ui.deviceTestButton.enabled = True
-        self._say_device(request.result["sentence"] if request.state == "done" else request.error or _("Cancelled."))
-
-    def _say_device(self, text: str) -> None:
-        self.ui.deviceInfo.text = text
-        self.ui.deviceInfo.visible = bool(text)
+        show_text(self.ui.deviceInfo, request.result["sentence"] if request.state == "done" else request.error or _("Cancelled."))
 
     def clear_cache(self) -> None:
         """Delete the embeddings on disk, those of trainings too; they are made anew when they are needed."""

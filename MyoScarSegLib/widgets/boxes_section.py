@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
@@ -16,9 +16,6 @@ from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
 _SLICE, _CONFIDENCE, _STATE, _SOURCE = range(4)
 
 
@@ -27,8 +24,7 @@ class BoxesSection(SegmentSection):
 
     watches = frozenset({Change.VOLUME, Change.BOXES, Change.STATUS, Change.PROGRESS, Change.SLICE, Change.HISTORY})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self.selected: int | None = None
         self._rows: dict[int, BoxRow] = {}
@@ -43,7 +39,7 @@ class BoxesSection(SegmentSection):
         ui.confidenceResetButton.connect("clicked()", lambda: self._choose_confidence(None))
         ui.boxTable.connect("itemSelectionChanged()", self._row_selected)
         ui.boxTable.connect("cellClicked(int,int)", self._row_clicked)
-        ui.drawBoxButton.connect("toggled(bool)", lambda on: tab.mouse.use("box" if on else None))
+        ui.drawBoxButton.connect("toggled(bool)", lambda on: self.tab.mouse.use("box" if on else None))
         ui.acceptBoxButton.connect("clicked()", self.accept)
         ui.rejectBoxButton.connect("clicked()", self.reject)
         ui.deleteBoxButton.connect("clicked()", self.delete)

@@ -14,12 +14,11 @@ from MyoScarSegLib.scene.ventricle_state import NO_LEVEL
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
-from MyoScarSegLib.widgets.section import SegmentSection, quietly
+from MyoScarSegLib.widgets.section import SegmentSection, quietly, show_text
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.measurements import Measurements
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _LEVELS = ("", *LEVELS, NO_LEVEL)
 """What the entries of the level's box stand for, in their order."""
@@ -31,8 +30,7 @@ class BurdenSection(SegmentSection):
 
     watches = _NUMBERS | {Change.STATUS, Change.PROGRESS, Change.SLICE}
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         ui.wallSelector.setMRMLScene(self.workflow.scene)
         ui.proposeWallButton.connect("clicked()", self.propose_wall)
@@ -93,8 +91,7 @@ class BurdenSection(SegmentSection):
             self._show_level()
         if Change.VOLUME in changes:
             exam = None if session is None else exam_of(session.volume_node)
-            ui.examLabel.text = "" if exam is None else exam.line
-            ui.examLabel.visible = bool(ui.examLabel.text)
+            show_text(ui.examLabel, "" if exam is None else exam.line)
         if changes & _NUMBERS:
             self._show_numbers()
 
@@ -119,11 +116,9 @@ class BurdenSection(SegmentSection):
                 measured = session.measurements
             except MyoScarSegError as error:
                 problem = str(error)
-        ui.wallLabel.text = "" if session is None else wall_sentence(session.state, measured)
-        ui.wallLabel.visible = bool(ui.wallLabel.text)
+        show_text(ui.wallLabel, "" if session is None else wall_sentence(session.state, measured))
         missing = [] if measured is None else [*dict.fromkeys(measured.missing.values()), *measured.notes]
-        ui.missingLabel.text = problem or " ".join(missing)
-        ui.missingLabel.visible = bool(ui.missingLabel.text)
+        show_text(ui.missingLabel, problem or " ".join(missing))
         rows = [] if measured is None or session is None else burden_rows(measured, session.mass_interval)
         style.fill_table(ui.burdenTable, rows)
         ui.burdenTable.visible = bool(rows)

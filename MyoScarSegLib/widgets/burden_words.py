@@ -12,11 +12,8 @@ from MyoScarSegLib.widgets.text import UNKNOWN, _, number
 
 
 def burden_rows(m: Measurements, within: MassInterval | None) -> list[tuple[str, str]]:
-    """What was measured and how much it is, the most important first; what is not known is left out.
-
-    Args:
-        m: of the study.
-        within: the interval of the scar's mass.
+    """What was measured and how much it is, the most important first, with the interval of the scar's mass; what is not known is
+    left out.
     """
     scar = amount(m.scar)
     if within is not None:

@@ -252,11 +252,7 @@ class DrawnLine:
     """The line that follows the mouse while something is drawn: a 2D actor of the view, no node of the scene."""
 
     def __init__(self, view: Any, color: tuple[float, float, float]) -> None:
-        """
-        Args:
-            view: the ``qMRMLSliceView``.
-            color: red, green and blue from 0 to 1.
-        """
+        """In a ``qMRMLSliceView``, of a color in red, green and blue from 0 to 1."""
         self._view = view
         self._shape = vtk.vtkPolyData()
         mapper = vtk.vtkPolyDataMapper2D()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import qt
 import slicer
@@ -17,17 +16,13 @@ from MyoScarSegLib.widgets.section import SegmentSection
 from MyoScarSegLib.widgets.style import fill_table
 from MyoScarSegLib.widgets.text import _, number
 
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
 
 class NumbersSection(SegmentSection):
     """The section *Numbers*."""
 
     watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.STATUS})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._slices: list[int] = []
         self.ui.sliceTable.connect("cellClicked(int,int)", lambda row, _column: self.panel.views.jump(self._slices[int(row)]))
         self.ui.copyNumbersButton.connect("clicked()", self.copy)

@@ -43,9 +43,7 @@ class Packages:
     def ready(self, then: Callable[[], object] | None = None, action: str = "") -> bool:
         """Whether the networks can run; if packages are missing, the window that installs them is shown instead.
 
-        Args:
-            then: what to go on with once they are installed.
-            action: its name, which is remembered if the installation is broken off.
+        ``then()`` is to go on with once they are installed, ``action`` its name, remembered if the installation is broken off.
         """
         if not self.look():
             return True
@@ -119,11 +117,7 @@ class InstallDialog:
         self._build(parent)
 
     def show(self, action: str = "") -> None:
-        """Show what is missing.
-
-        Args:
-            action: what the user wanted to do (``propose``, ``segment``, ``train``), to go on with it afterwards.
-        """
+        """Show what is missing; ``action`` is what the user wanted to do: ``propose``, ``segment``, ``train``."""
         self._action = action
         self._asked = False
         self.dialog.show()

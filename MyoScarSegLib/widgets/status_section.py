@@ -31,14 +31,13 @@ class StatusSection(Section):
     moves_on: frozenset[Any] = frozenset()
     """Changes after which a sentence of :meth:`say_error` is done with."""
 
-    def __init__(self, tab: Any) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._extra_error = ""
         self._extra_is_new = False
         self._widget("cancelButton").connect("clicked()", self.workflow.cancel)
         self._widget("copyLogButton").connect("clicked()", self.copy_log)
-        self._widget("errorHelpButton").connect("clicked()", lambda: tab.panel.help.show(TROUBLESHOOTING))
-        self._widget("installButton").connect("clicked()", lambda: tab.packages.show())
+        self._widget("errorHelpButton").connect("clicked()", lambda: self.panel.help.show(TROUBLESHOOTING))
+        self._widget("installButton").connect("clicked()", lambda: self.tab.packages.show())
 
     def say_error(self, sentence: str) -> None:
         """Show a sentence that is no matter of the workflow, until its next step or ``say_error("")``."""
@@ -119,8 +118,8 @@ class SegmentStatus(StatusSection, SegmentSection):
     change = Change.STATUS
     moves_on = frozenset({Change.PROGRESS, Change.HISTORY, Change.VOLUME})
 
-    def __init__(self, tab: Any) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
+        super().bind()
         self.needs_packages = _("Segmentation")
         self.ui.undoButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.undo))
         self.ui.redoButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.redo))
@@ -166,8 +165,8 @@ class TrainingStatus(StatusSection, TrainingSection):
     prefix = "train"
     change = "error"
 
-    def __init__(self, tab: Any) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
+        super().bind()
         self.needs_packages = _("Training")
 
     @property

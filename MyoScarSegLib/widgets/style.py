@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import qt
@@ -135,14 +136,10 @@ def dot(color: Any, *, filled: bool = True) -> Any:
     return icon
 
 
-_icons: dict[str, Any] = {}
-
-
+@cache
 def state_icon(state: str) -> Any:
     """A dot in the color of a case's or a training's state."""
-    if state not in _icons:
-        _icons[state] = dot(STATE_COLORS.get(state, GREY))
-    return _icons[state]
+    return dot(STATE_COLORS.get(state, GREY))
 
 
 def badge(label: Any, text: str, color: str) -> None:

@@ -1600,21 +1600,6 @@
     </message>
   </context>
   <context>
-    <name>scene.landmark_points</name>
-    <message>
-      <source>{name} RV insertion points</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>RV anterior</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>RV inferior</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
     <name>scene.lge_volumes</name>
     <message>
       <source>{slices} slices of {columns} x {rows} pixels</source>
@@ -1708,6 +1693,18 @@
     </message>
     <message>
       <source>No scar here (-)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} RV insertion points</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV anterior</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV inferior</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -1847,15 +1844,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Change a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Accept a box</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Reject a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Change a box</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1978,10 +1975,6 @@
     </message>
     <message>
       <source>The segmentation {name} lies on another grid than the volume {volume}, so scar would not stay on its voxels. Choose another segmentation, or none for a new one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>The volume was deleted. Choose another one.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2389,10 +2382,6 @@
   <context>
     <name>training.compared_view</name>
     <message>
-      <source>{name} compared</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Reader</source>
       <translation type="unfinished" />
     </message>
@@ -2402,6 +2391,10 @@
     </message>
     <message>
       <source>Model in use</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} compared</source>
       <translation type="unfinished" />
     </message>
   </context>

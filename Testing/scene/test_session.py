@@ -34,13 +34,6 @@ def volume(scene):
     return add_volume(scene, SHAPE, random_matrix(2, (1.4, 1.4, 10.0)))
 
 
-@pytest.fixture
-def session(volume):
-    session = StudySession.open(volume)
-    yield session
-    session.close()
-
-
 BOX = Box(2, 10, 8, 30, 30, confidence=0.7, source="yolo")
 
 
@@ -126,8 +119,9 @@ def test_later_masks_have_the_threshold_and_growth_in_force(session):
 def test_senseless_settings_are_refused(session):
     with pytest.raises(MyoScarSegError):
         session.set_threshold(1.0)
-    with pytest.raises(SceneError):
-        session.set_growth_mm(99)
+    for growth_mm in (21, float("nan")):
+        with pytest.raises(SceneError, match="between -20 and 20 mm"):
+            session.set_growth_mm(growth_mm)
     assert (session.state.threshold, session.state.growth_mm) == (0.5, 0.0)
     assert not session.history.can_undo
 
@@ -273,6 +267,7 @@ def test_last_point_is_the_one_that_was_placed_last(session):
         lambda s: s.update_box(77, x0=3.0),
         lambda s: s.apply_masks(SliceMasks(probability={0: blob(SHAPE[1:], 9, 9, 5), 1: np.zeros((3, 3), np.float32)})),
         lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], np.nan, np.float32)})),
+        lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], 1.5, np.float32), 1: blob(SHAPE[1:], 9, 9, 5)})),
         lambda s: s.apply_masks(SliceMasks(probability={17: blob(SHAPE[1:], 9, 9, 5)})),
         lambda s: s.use_segmentation(s.volume_node),
         lambda s: s.use_segmentation(None),
@@ -374,7 +369,7 @@ def test_volume_that_was_deleted_is_said(scene, volume):
 
 
 def test_volume_that_is_no_study_is_refused(scene):
-    with pytest.raises(StudyError):
+    with pytest.raises(StudyError, match="Load an LGE study"):
         StudySession.open(None)
     with pytest.raises(StudyError):
         StudySession.open(add_volume(scene, (1, 30, 30)))

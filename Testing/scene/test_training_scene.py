@@ -13,6 +13,7 @@ import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
@@ -294,8 +295,7 @@ def test_one_chart_is_used_again_and_mended_and_not_saved(scene, tmp_path):
     selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     chart.choose()
     assert selection.GetActivePlotChartID() == node.GetID()
-    tables = [scene.GetNthNodeByClass(n, "vtkMRMLTableNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTableNode"))]
-    assert sorted(table.GetTable().GetNumberOfRows() for table in tables) == [0, 1, 2]
+    assert sorted(table.GetTable().GetNumberOfRows() for table in nodes_by_class(scene, "vtkMRMLTableNode")) == [0, 1, 2]
     assert CurveChart(scene).show(values, "second run") is node
     assert node.GetTitle() == "second run"
     assert scene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 3
@@ -308,7 +308,7 @@ def test_one_chart_is_used_again_and_mended_and_not_saved(scene, tmp_path):
     assert scene.GetFirstNodeByName("Loss").GetTableNode().GetTable().GetNumberOfRows() == 2
     assert node.GetNumberOfPlotSeriesNodes() == 3
     assert not any(
-        scene.GetNthNodeByClass(n, kind).GetSaveWithScene()
+        node.GetSaveWithScene()
         for kind in ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLTableNode")
-        for n in range(scene.GetNumberOfNodesByClass(kind))
+        for node in nodes_by_class(scene, kind)
     )

@@ -12,16 +12,7 @@ from typing import Any
 
 import pytest
 
-from Testing.support.panel_kit import open_module
-
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def opened(application):
-    """The module with the models that come with the program."""
-    with open_module(application) as module:
-        yield module
 
 
 SELF_TESTS = [

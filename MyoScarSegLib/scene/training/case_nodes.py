@@ -18,6 +18,7 @@ from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.plain_segments import add_segment
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.study.study import Study
@@ -182,10 +183,8 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
     if no_reflow.any() and not read.wall_known:
         node = session.segmentation.node
-        segment_id = node.GetSegmentation().AddEmptySegment("", MVO.meaning, MVO.color)
+        segment_id = add_segment(node, session.geometry, no_reflow, MVO.meaning, MVO.color)
         node.GetSegmentation().GetSegment(segment_id).SetTerminology(MVO.terminology)
-        array = np.ascontiguousarray(session.geometry.to_volume(no_reflow.astype(np.uint8)))
-        slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
     yield
     session.refresh()
     yield

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import slicer
 import vtk
 
 from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_by_class, nodes_of
+from MyoScarSegLib.scene.plain_segments import add_outlines
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
 
@@ -34,15 +34,9 @@ class ComparedView:
         self._volume = ""
 
     def show(self, volume: Any, masks: Mapping[str, np.ndarray], k: int) -> Any:
-        """Show a slice.
+        """Show slice ``k`` of a case, with ``truth``, ``new`` and ``used`` of ``masks``, uint8 ``[k, j, i]`` of the study.
 
-        Args:
-            volume: of the case.
-            masks: ``truth``, ``new`` and ``used`` to uint8 ``[k, j, i]`` of the study.
-            k: the slice.
-
-        Returns:
-            The segmentation node with the three; it is not a study's, and not saved with the scene.
+        Returns the segmentation node with the three; it is not a study's, and not saved with the scene.
 
         Raises:
             StudyError: the volume is no stack of slices.
@@ -50,18 +44,10 @@ class ComparedView:
         session = StudySession(volume, watch=False)
         for old in nodes_of(volume, ROLE_COMPARED):
             self._scene.RemoveNode(old)
-        node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("{name} compared").format(name=volume.GetName()))
+        titles = {TRUTH: _("Reader"), NEW: _("New model"), USED: _("Model in use")}
+        shown = {key: (title, _COLORS[key], masks[key]) for key, title in titles.items() if key in masks}
+        node = add_outlines(session.geometry, _("{name} compared").format(name=volume.GetName()), shown)
         claim(node, volume, ROLE_COMPARED)
-        node.SetSaveWithScene(False)
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        node.CreateDefaultDisplayNodes()
-        for key, title in ((TRUTH, _("Reader")), (NEW, _("New model")), (USED, _("Model in use"))):
-            if key in masks:
-                segment_id = node.GetSegmentation().AddEmptySegment(key, title, _COLORS[key])
-                array = np.ascontiguousarray(session.geometry.to_volume(masks[key]).astype(np.uint8))
-                slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
-        node.GetDisplayNode().SetVisibility2DFill(False)
-        node.GetDisplayNode().SetVisibility2DOutline(True)
         self._hide_others(node)
         self._turn_views(volume, session, k)
         session.close()

@@ -68,7 +68,6 @@ class LibraryCases:
         reviewed: Iterable[int] | None = None,
         tags: Iterable[str] = (),
         segment_ids: Mapping[str, str] | None = None,
-        case: str | None = None,
         replace: bool = False,
         volume_node: Any = None,
         segmentation_node: Any = None,
@@ -81,7 +80,6 @@ class LibraryCases:
             reviewed: numbers of the slices that are right; None for all.
             tags: words to find it by.
             segment_ids: role (``scar``, ``myocardium``, ``blood_pool``, ``no_reflow``) to segment; None for what they are called.
-            case: name of the case; the patient's code if None.
             replace: put it in the place of what the library has of it.
             volume_node, segmentation_node: of another study than the one in hand.
 
@@ -98,7 +96,7 @@ class LibraryCases:
         except MyoScarSegError as error:
             return training.failed(error)
         arguments = {
-            "study": str(study), "patient": patient, "case": case, "reviewer": reviewer, "added_by": reviewer, "tags": list(tags),
+            "study": str(study), "patient": patient, "case": None, "reviewer": reviewer, "added_by": reviewer, "tags": list(tags),
             "reviewed": None if reviewed is None else sorted(int(k) for k in reviewed), "wall_known": wall_known,
             "source": "Slicer", "replace": replace,
         }  # fmt: skip

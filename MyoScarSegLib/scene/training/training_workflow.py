@@ -45,15 +45,10 @@ class TrainingWorkflow:
     Attributes:
         state: all that is shown. Each change makes another value.
         changed: emits the name of every field of the state that has changed.
-        scene: the MRML scene.
         workflow: of the first tab: the study in hand, and the models in use.
-        cases: what is done with cases and split.
-        trainings: what is done with trainings.
-        models: what is done with models.
+        cases, trainings, models: what is done with cases and split, with trainings, with models.
         library: the open library's files, looked at again and again; run_files: those of its trainings.
-        tasks: background tasks.
         last_task: the one that was begun last, for scripts that wait for it.
-        python, environment: of the processes; this process's own if None.
         folder: for files that are passed on to processes or back.
         kept_folder: of the library of the last time, which is opened when it is needed; None if there was none.
         watching: whether somebody sees what is there; if not, files are looked at only while the shown training runs.
@@ -69,14 +64,8 @@ class TrainingWorkflow:
         clock: Callable[[], float] = time.monotonic,
         transport: TransportFactory = SubprocessTransport,
     ) -> None:
-        """
-        Args:
-            scene: the MRML scene.
-            workflow: of the first tab.
-            python: interpreter with the networks; this process's own if None.
-            environment: of that interpreter.
-            clock: seconds.
-            transport: what that interpreter's processes hang on.
+        """Beside the first tab's workflow. ``python`` is the interpreter with the networks (this process's own if None), with its
+        environment and what its processes hang on.
         """
         self.scene, self.workflow = scene, workflow
         self.python, self.environment = python, environment
@@ -111,9 +100,7 @@ class TrainingWorkflow:
     def open_library(self, folder: Path | str, *, create: bool = False) -> bool:
         """Take a library, and attach to its training that runs, or else to the newest. Returns whether there is one.
 
-        Args:
-            folder: of the library.
-            create: make one if the folder is missing or empty.
+        ``create`` makes one if the folder is missing or empty.
         """
         if self.state.busy and Path(folder) != self.state.folder:
             return self.failed(_("Wait for what is being done, or cancel it."))
@@ -201,14 +188,9 @@ class TrainingWorkflow:
         done: Callable[[Any], None] = lambda _result: None,
         ended: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Begin a background task. Always True.
+        """Begin a background task; one on a library is given its folder. Always True.
 
-        Args:
-            name: of the task.
-            arguments: of it; those on a library are given its folder.
-            busy: what the state calls it.
-            done: called with its result.
-            ended: called in any case, after ``done``.
+        Until it has ended the state calls it ``busy``. ``done(result)`` is called if it went well, ``ended()`` in any case.
         """
         self.say()
         folder = self.state.folder

@@ -75,7 +75,7 @@ class Trainings:
 
         return training.begin("augmentation_preview", {"preset": augmentation, "out": str(picture)}, "preview", done)
 
-    def train(self, settings: TrainSettings, *, name: str | None = None) -> Run | None:
+    def train(self, settings: TrainSettings) -> Run | None:
         """Begin a training in a process of its own; without a split one is drawn first.
 
         Patients of the split of whom the library has no readable case any more are left out, and a note says so.
@@ -87,7 +87,7 @@ class Trainings:
         if training.refuses("train"):
             return None
         if training.state.split is None:
-            training.cases.draw_split(then=lambda: self.train(settings, name=name))
+            training.cases.draw_split(then=lambda: self.train(settings))
             return None
         try:
             if training.state.folder is None:
@@ -96,7 +96,7 @@ class Trainings:
             measured = training.state.measured
             same = measured is not None and (measured.settings, measured.split) == (settings, split)
             expected = dict(measured.estimate.parts) if measured is not None and same else None
-            run = Run.create(training.state.folder, settings, split, name=name, expected=expected, compare_with=self._in_use)
+            run = Run.create(training.state.folder, settings, split, expected=expected, compare_with=self._in_use)
             run = training.run_files.take_up(run)
             self._start(run)
         except MyoScarSegError as error:

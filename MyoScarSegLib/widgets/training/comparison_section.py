@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
@@ -11,17 +11,13 @@ from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _, number
 
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
-
 
 class ComparisonSection(TrainingSection):
     """The verdict, the table of means, and the table of patients in the section *Results*."""
 
     watches = frozenset({"run", "statuses", "comparison", "busy"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._shown: tuple[Mapping[str, Any], bool] | None = None  # and whether on a dark ground
         self.ui.compareButton.connect("clicked()", self.compare)
         # Both: a click on the row that is chosen already shows it again, and the arrow keys go through the patients.

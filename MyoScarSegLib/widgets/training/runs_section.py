@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.runs.run import Run
@@ -14,9 +14,6 @@ from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.progress_section import state_word
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _STATE = 2
 _ACTIONS = {
@@ -31,8 +28,7 @@ class RunsSection(TrainingSection):
 
     watches = frozenset({"folder", "gone", "runs", "run", "statuses", "comparison", "models", "in_use"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._lines: list[tuple[str, ...]] = []
         ui.runTable.connect("itemSelectionChanged()", self._selected)

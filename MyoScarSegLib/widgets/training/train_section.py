@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
@@ -18,9 +18,6 @@ from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.panel_settings import fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
 from MyoScarSegLib.widgets.text import _, devices, in_words
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _KEPT = "trainSettings"
 _WIDGETS = {
@@ -37,8 +34,7 @@ class TrainSection(TrainingSection):
 
     watches = frozenset({"folder", "rows", "split", "models", "run", "runs", "statuses", "busy", "measured", "preview"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._filled = TrainSettings()
         self._filling = False
