@@ -244,7 +244,7 @@ class StudySession:
         Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`StudyState.box`.
         """
         labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
-        with self.step(labels.get(changes.get("state"), _("Change a box"))):
+        with self.step(labels.get(changes.get("state", BoxState.PROPOSED), _("Change a box"))):
             before = self.state.box(box_id)
             box = check_box(replace(before, **changes), self.geometry.shape)
             if box.place != before.place:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import vtk
+import numpy as np
+import slicer
 
 from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
 from MyoScarSegLib.scene.training.training_state import Curves
@@ -113,7 +114,9 @@ class CurveChart:
                 series.SetMarkerStyle(series.MarkerStyleNone if name == LOSS else series.MarkerStyleCircle)
             table, _new = self._node("vtkMRMLTableNode", role, label)
             table.SetHideFromEditors(True)
-            table.SetAndObserveTable(_table_of(values.get(name, ())))
+            with slicer.util.NodeModify(table):
+                points = np.array(values.get(name, ()), dtype=float).reshape(-1, 2)
+                slicer.util.updateTableFromArray(table, points, ["epoch", "value"])
             series.SetAndObserveTableNodeID(table.GetID())
             if not chart.HasPlotSeriesNodeID(series.GetID()):
                 chart.AddAndObservePlotSeriesNodeID(series.GetID())
@@ -142,15 +145,3 @@ class CurveChart:
 
     def _find(self, class_name: str, role: str) -> Any:
         return next((node for node in nodes_by_class(self._scene, class_name) if node.GetAttribute(ROLE) == role), None)
-
-
-def _table_of(points: Sequence[tuple[float, float]]) -> Any:
-    table = vtk.vtkTable()
-    for number, title in enumerate(("epoch", "value")):
-        column = vtk.vtkFloatArray()
-        column.SetName(title)
-        column.SetNumberOfTuples(len(points))
-        for row, point in enumerate(points):
-            column.SetValue(row, point[number])
-        table.AddColumn(column)
-    return table
