@@ -52,6 +52,11 @@ def claim(node: Any, volume_node: Any, role: str) -> None:
     node.SetNodeReferenceID(VOLUME, volume_node.GetID())
 
 
+def nodes_by_class(scene: Any, class_name: str) -> list[Any]:
+    """All nodes of a class, whosever they are. (Slicer's own function of this name looks into the application's scene alone.)"""
+    return [scene.GetNthNodeByClass(number, class_name) for number in range(scene.GetNumberOfNodesByClass(class_name))]
+
+
 def volumes_with(scene: Any, role: str) -> list[Any]:
     """The volumes of a scene that have a node of ours with this role, each once."""
     volumes = (node.GetNodeReference(VOLUME) for node, its_role in our_nodes(scene) if its_role == role)

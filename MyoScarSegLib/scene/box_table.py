@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import slicer
 import vtk
 
 from MyoScarSegLib.errors import PromptError
@@ -76,48 +77,44 @@ class BoxTable:
     @property
     def next_id(self) -> int:
         """A number that no box of this table has or had."""
-        node = self.node
-        if node is None:
-            return 1
-        return max([_whole(node.GetAttribute(_NEXT_ID) or "1"), *(row.id + 1 for row in self.read().rows)])
+        return 1 if self.node is None else max([self._following, *(row.id + 1 for row in self.read().rows)])
+
+    @property
+    def _following(self) -> int:
+        """The first number that no box ever had, as far as the node says."""
+        return _whole(self._node.GetAttribute(_NEXT_ID) or "1")
 
     def read(self) -> BoxReading:
         """All boxes, in the order of the table."""
-        node = self.node
-        if node is None:
-            return BoxReading()
-        return _read_table(node.GetTable(), self.shape, _whole(node.GetAttribute(_NEXT_ID) or "1"))
+        return BoxReading() if self.node is None else _read_table(self._node.GetTable(), self.shape, self._following)
 
     def write(self, rows: Iterable[BoxRow]) -> None:
         """Put these rows into the table, in one change."""
-        rows = list(rows)
-        node = self.node
+        rows, node = list(rows), self.node
         if node is None:
             if not rows:
                 return
             node = make_node(self.volume_node, "vtkMRMLTableNode", ROLE_BOXES, _("Scar boxes"))
-            _add_columns(node)
             self._use(node)
         table, reading = node.GetTable(), self.read()
-        following = max([_whole(node.GetAttribute(_NEXT_ID) or "1"), *(row.id + 1 for row in rows)])
         places = [*(reading.places.get(row.id) for row in rows), *reading.strange]
-        self._writing, changing = True, node.StartModify()
+        self._writing = True
         try:
-            _add_columns(node)
-            for index in range(table.GetNumberOfColumns()):
-                column = table.GetColumn(index)
-                old = [vtk.vtkVariant() if place is None else column.GetVariantValue(place) for place in places]
-                column.SetNumberOfTuples(len(places))
-                for place, value in enumerate(old):
-                    if place < len(rows) and column.GetName() in COLUMNS:
-                        column.SetValue(place, _cells(rows[place])[COLUMNS.index(column.GetName())])
-                    else:
-                        column.SetVariantValue(place, value)
-            node.SetAttribute(_NEXT_ID, str(following))
-            table.Modified()
-            node.Modified()
+            with slicer.util.NodeModify(node):
+                _add_columns(node)
+                for index in range(table.GetNumberOfColumns()):
+                    column = table.GetColumn(index)
+                    old = [vtk.vtkVariant() if place is None else column.GetVariantValue(place) for place in places]
+                    column.SetNumberOfTuples(len(places))
+                    for place, value in enumerate(old):
+                        if place < len(rows) and column.GetName() in COLUMNS:
+                            column.SetValue(place, _cells(rows[place])[COLUMNS.index(column.GetName())])
+                        else:
+                            column.SetVariantValue(place, value)
+                node.SetAttribute(_NEXT_ID, str(max([self._following, *(row.id + 1 for row in rows)])))
+                table.Modified()
+                node.Modified()
         finally:
-            node.EndModify(changing)
             self._writing = False
 
     def close(self) -> None:
@@ -139,7 +136,11 @@ class BoxTable:
 def taken_over(rows: Iterable[BoxRow], before: Iterable[BoxRow]) -> tuple[BoxRow, ...]:
     """The rows of a table that others have edited: a proposal that was moved there is the reader's from then on."""
     known = {row.id: row.box for row in before}
-    return tuple(replace(row, box=set_by_reader(row.box)) if _moved(row.box, known.get(row.id)) else row for row in rows)
+
+    def moved(box: Box, was: Box | None) -> bool:
+        return was is not None and box.place != was.place and box.source == was.source != USER
+
+    return tuple(replace(row, box=set_by_reader(row.box)) if moved(row.box, known.get(row.id)) else row for row in rows)
 
 
 def _add_columns(node: Any) -> None:
@@ -201,13 +202,10 @@ def _read_table(table: Any, shape: tuple[int, int, int], following: int) -> BoxR
 
 
 def _ids(texts: list[str], following: int) -> list[int]:
-    """The number of each row. One that has none, or one that an earlier row has, gets a number that no row has or had.
+    """The number of each row, given what rows have for it, and the first number that no box of this table ever had.
 
-    Numbers that rows have stay theirs, and the fresh ones are the same at every reading: views hold on to them.
-
-    Args:
-        texts: what the rows have for it.
-        following: the first number that no box of this table ever had.
+    A row that has none, or one that an earlier row has, gets a number that no row has or had. Numbers that rows have stay
+    theirs, and the fresh ones are the same at every reading: views hold on to them.
     """
     given = [_whole(text) for text in texts]
     fresh = max([following, *(number + 1 for number in given)])
@@ -248,7 +246,3 @@ def _box(text: dict[str, str], shape: tuple[int, int, int]) -> Box:
         state=BoxState(text.get("state") or BoxState.PROPOSED.value),
     )
     return check_box(box, shape)
-
-
-def _moved(box: Box, before: Box | None) -> bool:
-    return before is not None and box.place != before.place and box.source == before.source != USER

@@ -38,6 +38,10 @@ class BoxViews:
 
     The edits are told, not made: ``on_edited(id, slice, (x0, y0, x1, y1))`` when a box was moved or resized, and
     ``on_removed(id)`` when its node was deleted. Whoever listens changes the study, and the views follow its boxes.
+
+    Attributes:
+        pending: whether boxes wait for their nodes.
+        selected: id of the box that stands out, None if none does.
     """
 
     def __init__(
@@ -48,15 +52,10 @@ class BoxViews:
         on_removed: Callable[[int], None],
         at_once_s: float | None = None,
     ) -> None:
-        """
-        Args:
-            session: of the study whose boxes they are.
-            on_edited, on_removed: called as said above.
-            at_once_s: after so many seconds of making nodes, the rest wait for :meth:`refresh` to be called again, see
-                :attr:`pending`; all are made at once if None.
-        """
+        """After ``at_once_s`` seconds of making nodes the rest wait for the next :meth:`refresh`; if None, none waits."""
         self._at_once_s = at_once_s
-        self._pending = False
+        self.pending = False
+        self.selected: int | None = None
         self._session = session
         self._geometry = session.geometry
         self._volume_node = session.volume_node
@@ -67,7 +66,6 @@ class BoxViews:
         self._shown: dict[int, tuple[Any, ...]] = {}
         self._places: dict[int, tuple[float, ...]] = {}
         self._views: tuple[str, ...] | None = None
-        self._selected: int | None = None
         self._visible = True
         self._dragging: set[int] = set()
         self._scene = self._volume_node.GetScene()
@@ -82,20 +80,10 @@ class BoxViews:
         self._adopt()
         self.refresh()
 
-    @property
-    def pending(self) -> bool:
-        """Whether boxes wait for their nodes."""
-        return self._pending
-
-    @property
-    def selected(self) -> int | None:
-        """Id of the box that stands out, None if none does."""
-        return self._selected
-
     def select(self, box_id: int | None) -> None:
         """Let one box stand out."""
-        if box_id != self._selected:
-            self._selected = box_id
+        if box_id != self.selected:
+            self.selected = box_id
             self.refresh()
 
     def set_visible(self, visible: bool) -> None:
@@ -123,14 +111,9 @@ class BoxViews:
 
     def handle_under_mouse(self) -> bool:
         """Whether the mouse is over a handle or center of any box, which a drag would then move."""
-        for node in self._nodes.values():
-            display = node.GetDisplayNode()
-            if display is not None and display.GetActiveComponentType() in (
-                slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint,
-                slicer.vtkMRMLMarkupsDisplayNode.ComponentScaleHandle,
-            ):
-                return True
-        return False
+        handles = slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint, slicer.vtkMRMLMarkupsDisplayNode.ComponentScaleHandle
+        displays = (node.GetDisplayNode() for node in self._nodes.values())
+        return any(display is not None and display.GetActiveComponentType() in handles for display in displays)
 
     def _on_changed(self, what: Change) -> None:
         if what is Change.BOXES:
@@ -140,7 +123,7 @@ class BoxViews:
         """Make the nodes show the study's boxes; ``moved`` says that the volume moved under them."""
         if self._closing or self._volume_node.GetScene() is None:
             return
-        begun, made, self._pending = time.monotonic(), 0, False
+        begun, made, self.pending = time.monotonic(), 0, False
         rows = {row.id: row.box for row in self._session.state.boxes}
         for box_id in [known for known in self._nodes if known not in rows]:
             self._release(box_id)
@@ -148,10 +131,10 @@ class BoxViews:
             if box_id in self._dragging:
                 continue
             visible = self._visible and self._views != ()
-            style = (box.state, box_id == self._selected, visible, self._views)
+            style = (box.state, box_id == self.selected, visible, self._views)
             if box_id not in self._nodes:
                 if not self._free and made and self._at_once_s is not None and time.monotonic() - begun >= self._at_once_s:
-                    self._pending = True
+                    self.pending = True
                     continue
                 made += not self._free
                 self._nodes[box_id] = self._take(box_id)
@@ -173,8 +156,6 @@ class BoxViews:
             node.SetDisplayVisibility(False)
         self._nodes.clear()
         self._free.clear()
-
-    # ------------------------------------------------------------------ nodes
 
     def _adopt(self) -> None:
         """Take up the nodes that a loaded scene brought."""
@@ -221,19 +202,15 @@ class BoxViews:
         there = self._geometry_of(node)
         if node.GetName() == name and np.allclose(there[0], matrix, atol=1e-6) and np.allclose(there[1], size, atol=1e-6):
             return  # the reader's hand has put it there
-        changing = node.StartModify()
-        try:
+        with slicer.util.NodeModify(node):
             node.SetName(name)
             node.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(matrix))
             node.SetSize(*(float(v) for v in size))
-        finally:
-            node.EndModify(changing)
 
     def _style(self, node: Any, state: BoxState, selected: bool, visible: bool, views: tuple[str, ...] | None) -> None:
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
-        changing = display.StartModify()
-        try:
+        with slicer.util.NodeModify(display):
             _prepare_display(node)
             display.SetSelectedColor(*COLORS[state])
             display.SetColor(*COLORS[state])
@@ -243,10 +220,6 @@ class BoxViews:
             if display.GetViewNodeIDs() != (views or ()):
                 display.SetViewNodeIDs(views or ())
             display.SetVisibility(visible)
-        finally:
-            display.EndModify(changing)
-
-    # ------------------------------------------------------------------ the user's hands
 
     def _watch(self, node: Any) -> None:
         markups = slicer.vtkMRMLMarkupsNode

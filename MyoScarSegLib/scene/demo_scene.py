@@ -92,7 +92,6 @@ def write_demo_scene(
     seed: int,
     settings: EngineSettings,
     *,
-    python: str | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Path:
@@ -102,7 +101,6 @@ def write_demo_scene(
         path: ``.mrb`` file.
         seed: of the phantom.
         settings: models and device.
-        python: interpreter of the worker; this process's own if None.
         progress: called per slice.
         cancel: ends the work within a second; nothing is written then.
 
@@ -115,7 +113,7 @@ def write_demo_scene(
         raise MyoScarSegError(f"A scene file ends with .mrb; {path.name} does not.")
     with tempfile.TemporaryDirectory(prefix="myoscarseg-") as folder:
         scene = bootstrap(folder)
-        engine = Engine(SubprocessTransport, python=python)
+        engine = Engine(SubprocessTransport)
         workflow = Workflow(scene, engine)
         workflow.configure(settings)
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import slicer
 import vtk
 
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
@@ -88,7 +89,7 @@ class DisplayedSlice:
 
 def slice_views(scene: Any) -> list[Any]:
     """The nodes of all slice views, also of those that the layout does not show."""
-    return [scene.GetNthNodeByClass(n, "vtkMRMLSliceNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))]
+    return nodes_by_class(scene, "vtkMRMLSliceNode")
 
 
 def _hidden(node: Any) -> bool:

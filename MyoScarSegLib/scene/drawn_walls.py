@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.errors import SceneError
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, class_of_segment
@@ -64,8 +65,7 @@ def curves_of_scene(scene: Any, geometry: VolumeGeometry) -> tuple[dict[int, np.
         SceneError: there are none, or on a slice it is not clear which curve is which.
     """
     on_slice: dict[int, list[tuple[str, np.ndarray]]] = {}
-    for number in range(scene.GetNumberOfNodesByClass(CURVE)):
-        node = scene.GetNthNodeByClass(number, CURVE)
+    for node in nodes_by_class(scene, CURVE):
         if node.GetNumberOfControlPoints() < _LEAST_POINTS:
             continue
         places = geometry.from_world(slicer.util.arrayFromMarkupsCurvePoints(node, world=True))

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.engine.burden_messages import BurdenJob
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, PromptError, SceneError
 from MyoScarSegLib.result import Result, SliceMasks
-from MyoScarSegLib.scene.burden_jobs import burden_job
+from MyoScarSegLib.scene.dicom_origin import exam_of, image_files
 from MyoScarSegLib.scene.displayed_slice import nearest_first
 from MyoScarSegLib.scene.notices import Change, kept_as_painted
 from MyoScarSegLib.scene.slice_prompts import SlicePrompts
+from MyoScarSegLib.scene.study_numbers import insertion_points
 from MyoScarSegLib.scene.translation import _, slice_list
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, Task
@@ -44,14 +46,7 @@ class EngineRequests:
     """
 
     def __init__(self, session: StudySession, engine: Engine) -> None:
-        """
-        Args:
-            session: the study.
-            engine: its caller starts and stops it.
-
-        Raises:
-            StudyError: the study is too large for it.
-        """
+        """The caller starts and stops the engine. Raises StudyError if the study is too large for it."""
         engine.open_study(session.study)
         self.session = session
         self.engine = engine
@@ -70,8 +65,6 @@ class EngineRequests:
                 request.cancel()
         self.encoding = self._live_request = None
         self.engine.close_study(self.session.study)
-
-    # ------------------------------------------------------------------ asking
 
     @property
     def busy(self) -> str:
@@ -113,8 +106,6 @@ class EngineRequests:
         if verb == "suggest" and self.engine.status().knows_tissue is False:
             return _("The chosen segmenter answers boxes and points only; it does not look at neighboring slices.")
         return ""
-
-    # ------------------------------------------------------------------ verbs
 
     def propose(self, *, fit: bool = False) -> Task:
         """Propose boxes on all slices. They replace earlier proposals; accepted, rejected and the user's own boxes stay.
@@ -200,12 +191,13 @@ class EngineRequests:
         return action
 
     def _ask_for_boxes(self, action: Task, fit: bool) -> None:
-        self._send(self.engine.propose(self.session.study), lambda request: self._on_boxes(action, request, fit))
+        self._send(action, self.engine.propose(self.session.study), lambda request: self._on_boxes(action, request, fit))
 
     def _ask_for_suggestions(self, action: Task, k: int) -> None:
         masks = self.session.mask()
         confirmed = {n: masks[n] for n in self.session.state.confirmed}
-        self._send(self.engine.suggest(self.session.study, confirmed), lambda request: self._on_suggestions(action, request, k))
+        request = self.engine.suggest(self.session.study, confirmed)
+        self._send(action, request, lambda request: self._on_suggestions(action, request, k))
 
     def _ask_for_masks(self, action: Task, slices: Iterable[int] | None, overwrite_edited: bool) -> None:
         wanted = set(range(self.session.study.slices)) if slices is None else {int(k) for k in slices}
@@ -215,27 +207,51 @@ class EngineRequests:
             self._end(action, PromptError(sentence.format(last=self.session.study.slices - 1, slices=slice_list(outside))))
             return
         prompts = {k: self.session.state.prompts_on(k) for k in wanted}
-        self._send(self._segment_with(prompts), lambda request: self._on_masks(action, request, prompts, overwrite_edited))
+        request = self._segment_with(prompts)
+        self._send(action, request, lambda request: self._on_masks(action, request, prompts, overwrite_edited))
 
-    def _ask_for_wall(self, action: Task, kept: Sequence[int] = ()) -> None:
-        self._send(self.engine.ventricle(self.session.study), lambda request: self._on_wall(action, request, kept))
+    def _ask_for_wall(self, action: Task, kept: Sequence[int] | None = None) -> None:
+        """With ``kept`` it comes with masks, which are there also if it fails; these slices are the action's result then."""
+
+        def failed(request: Any) -> None:
+            self.session.notices.note = _sentences(self.session.notices.note, request.error)
+            self._end(action, result=kept)
+
+        request = self.engine.ventricle(self.session.study)
+        self._send(action, request, lambda request: self._on_wall(action, request, kept), None if kept is None else failed)
 
     def _ask_for_report(self, action: Task, folder: Path, with_name: bool, dicom: bool, pseudonym: str | bool) -> None:
-        def on_report(request: Any) -> None:
-            if self._answers(action, request):
-                self._end(action, result=request.result)
-
         job = burden_job(self.session, with_name=with_name, dicom=dicom, pseudonym=pseudonym)
-        self._send(self.engine.report(job, folder), on_report)
+        self._send(action, self.engine.report(job, folder), lambda request: self._end(action, result=request.result))
 
     def _segment_with(self, prompts: Mapping[int, SlicePrompts]) -> Any:
         asking = sorted(k for k, of_slice in prompts.items() if of_slice.ask)
         return self.engine.segment(self.session.study, *self.session.state.boxes_and_points(asking), slices=asking)
 
-    def _send(self, request: Any, arrived: Callable[[Any], None]) -> None:
+    def _send(
+        self, action: Task, request: Any, arrived: Callable[[Any], None], failed: Callable[[Any], None] | None = None
+    ) -> None:
+        """Go on with ``arrived(request)`` when the answer is there, if the action still waits for it.
+
+        An error ends the action, the request's own or one of going on; if there is ``failed``, that is called with a request
+        that has failed instead.
+        """
+
+        def on_done(_request: Any) -> None:
+            if self.action is not action or self._request is not request:
+                return
+            if request.state == FAILED and failed is not None:
+                failed(request)
+                return
+            try:
+                request.value()
+                arrived(request)
+            except MyoScarSegError as error:
+                self._end(action, error)
+
         self._request = request
         request.on_progress(lambda *_: self.session.notices.tell(Change.PROGRESS))
-        request.on_done(lambda *_: arrived(request))
+        request.on_done(on_done)
 
     def _on_encoded(self, request: Any) -> None:
         if request is not self.encoding:
@@ -246,14 +262,8 @@ class EngineRequests:
         self.session.notices.tell(Change.ENCODED)
 
     def _on_boxes(self, action: Task, request: Any, fit: bool) -> None:
-        if not self._answers(action, request):
-            return
         found = request.result
-        try:
-            self.session.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
-        except MyoScarSegError as error:
-            self._end(action, error)
-            return
+        self.session.apply_proposals(found, found.provenance, heart=found.heart, fit=fit)
         remark = found.provenance.get("remark_on_proposals", "")
         self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         if action.what == "process":
@@ -262,31 +272,17 @@ class EngineRequests:
             self._end(action, result=len(found))
 
     def _on_suggestions(self, action: Task, request: Any, k: int) -> None:
-        if not self._answers(action, request):
-            return
         found = request.result
-        try:
-            slices = self.session.apply_suggestions(found, found.provenance)
-        except MyoScarSegError as error:
-            self._end(action, error)
-            return
+        slices = self.session.apply_suggestions(found, found.provenance)
         remark = _suggested(slices) or _("Nothing continues beside slice {slice} where there is no box yet.").format(slice=k)
         self.session.notices.say(note=_sentences(_asked_again(request), remark, _failures(found.failed_slices)))
         self._end(action, result=slices)
 
     def _on_masks(self, action: Task, request: Any, prompts: Mapping[int, SlicePrompts], overwrite_edited: bool) -> None:
-        if not self._answers(action, request):
-            return
         both = action.what == "process"
-        try:
-            kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
-        except MyoScarSegError as error:
-            self._end(action, error)
-            return
+        kept = self._take_masks(request.result, prompts, overwrite_edited=overwrite_edited, with_latest=both)
         before = self.session.notices.note if both else ""
-        self.session.notices.note = _sentences(
-            before, _asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept)
-        )
+        self.session.notices.note = _sentences(before, _remarks(request, kept))
         # The map of tissues that the wall is made of has been looked at for boxes and masks: it comes with them.
         whole = len(prompts) == self.session.study.slices
         if whole and self.engine.status().knows_tissue and not self.session.state.ventricle.has_wall:
@@ -294,22 +290,11 @@ class EngineRequests:
         else:
             self._end(action, result=kept)
 
-    def _on_wall(self, action: Task, request: Any, kept: Sequence[int]) -> None:
-        alone = action.what == "propose_wall"
-        if not alone and request.state == FAILED and self.action is action:
-            self.session.notices.note = _sentences(self.session.notices.note, request.error)
-            self._end(action, result=kept)
-            return
-        if not self._answers(action, request):
-            return
-        try:
-            drawn = apply_ventricle(self.session, request.result, with_latest=not alone)
-        except MyoScarSegError as error:
-            self._end(action, error)
-            return
-        said = _sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(drawn))
-        self.session.notices.note = said if alone else _sentences(self.session.notices.note, said)
-        self._end(action, result=drawn if alone else kept)
+    def _on_wall(self, action: Task, request: Any, kept: Sequence[int] | None) -> None:
+        drawn = apply_ventricle(self.session, request.result, with_latest=kept is not None)
+        before = "" if kept is None else self.session.notices.note
+        self.session.notices.note = _sentences(before, _remarks(request, drawn))
+        self._end(action, result=drawn if kept is None else kept)
 
     def _on_live_masks(self, request: Any, prompts: Mapping[int, SlicePrompts]) -> None:
         if self._live_request is not request:
@@ -318,8 +303,7 @@ class EngineRequests:
         try:
             if request.state == DONE:
                 kept = self._take_masks(request.result, prompts, live=True, with_latest=True)
-                note = _sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept))
-                self.session.notices.say(note=note)
+                self.session.notices.say(note=_remarks(request, kept))
             else:
                 self.session.pending.give_up(prompts)
                 self.session.notices.say(error=request.error)
@@ -365,18 +349,6 @@ class EngineRequests:
         self.session.notices.tell(Change.STATUS)
         return kept
 
-    def _answers(self, action: Task, request: Any) -> bool:
-        """Whether a finished request is the running action's and went well; if it failed, the action is ended."""
-        if self.action is not action or self._request is not request:
-            return False
-        if request.state == DONE:
-            return True
-        try:
-            request.value()
-        except MyoScarSegError as error:
-            self._end(action, error)
-        return False
-
     def _end(self, action: Task, cause: MyoScarSegError | None = None, *, result: Any = None) -> None:
         """End the running action, which failed (or was cancelled) if there is a ``cause``."""
         if self.action is action:
@@ -402,8 +374,40 @@ class EngineRequests:
             self.update_masks()
 
 
+def burden_job(
+    session: StudySession, *, with_name: bool = False, dicom: bool = False, pseudonym: str | bool = False
+) -> BurdenJob:
+    """A study as it is, as what the engine draws and reports of its scar burden.
+
+    ``with_name`` has along what the scene says of the patient, ``dicom`` the paths of the volume's DICOM images, for a report
+    with DICOM files; ``pseudonym`` as of :class:`~MyoScarSegLib.engine.burden_messages.BurdenJob`.
+    """
+    state, shape = session.state, session.geometry.shape
+    patient = {}
+    if with_name:
+        exam = exam_of(session.volume_node)
+        patient = {name: getattr(exam, name) for name in ("name", "number", "birth_date", "study_date")}
+    return BurdenJob(
+        session.to_result(),
+        state.ventricle.ventricle(shape),
+        state.ventricle.no_reflow(shape),
+        insertion_points(session.geometry, state.ventricle.landmarks),
+        session.numbers.levels(state),
+        patient,
+        session.nodes.record.reader_s,
+        image_files(session.volume_node) if dicom else None,
+        pseudonym,
+        state.ventricle.remote(shape),
+    )
+
+
 def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
+
+
+def _remarks(request: Any, kept: Sequence[int]) -> str:
+    """What the user is to know of an answer that was written, but for the slices ``kept``."""
+    return _sentences(_asked_again(request), _failures(request.result.failed_slices), kept_as_painted(kept))
 
 
 def _asked_again(request: Any) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.scene.dicom_database import database, instance_uids
+from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
+from MyoScarSegLib.scene.dicom_origin import database, instance_uids
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear, place_slices
 from MyoScarSegLib.study.series_words import words_of
@@ -113,22 +114,17 @@ def describe(study: Study) -> str:
 
 def likely_lge(scene: Any) -> tuple[Any, str] | None:
     """The volume of a scene that looks most like an LGE short-axis stack, and why; None if none has the shape of one."""
-    best: tuple[float, Any, str] | None = None
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
-        node = scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
-        judged = _judge(node)
-        if judged is not None and (best is None or judged[0] > best[0]):
-            best = judged[0], node, judged[1]
-    return None if best is None else (best[1], best[2])
+    judged = [(node, found) for node in nodes_by_class(scene, "vtkMRMLScalarVolumeNode") if (found := _judge(node)) is not None]
+    if not judged:
+        return None
+    node, (_score, why) = max(judged, key=lambda one: one[1][0])
+    return node, why
 
 
 def images_in(scene: Any) -> int:
     """How many images a scene has: label maps and volumes that we made ourselves are none."""
-    nodes = (
-        scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
-        for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
-    )
-    return sum(not node.IsA("vtkMRMLLabelMapVolumeNode") and node.GetAttribute("MyoScarSeg.Role") is None for node in nodes)
+    nodes = nodes_by_class(scene, "vtkMRMLScalarVolumeNode")
+    return sum(not node.IsA("vtkMRMLLabelMapVolumeNode") and node.GetAttribute(ROLE) is None for node in nodes)
 
 
 def content_hash(volume_node: Any) -> str:
@@ -268,7 +264,7 @@ def _judge(node: Any) -> tuple[float, str] | None:
     if min(dimensions) < 2 or not all(math.isfinite(s) and s > 0 for s in spacing):
         return None
     # Volumes that we made ourselves (probabilities) are none.
-    if node.GetAttribute("MyoScarSeg.Role") is not None or node.GetHideFromEditors():
+    if node.GetAttribute(ROLE) is not None or node.GetHideFromEditors():
         return None
     thick = max(range(3), key=lambda axis: (spacing[axis], axis == 2))
     slices = dimensions[thick]

@@ -21,13 +21,9 @@ class Observers:
         self._tags: list[tuple[Any, int]] = []
 
     def add(self, observed: Any, event: Any, method: Callable[..., None], *, with_node: bool = False) -> None:
-        """Call a bound method on an event of ``observed``.
+        """Call a bound method as ``method(observed)`` on an event of a VTK object, given by number or name.
 
-        Args:
-            observed: VTK object.
-            event: number or name.
-            method: called as ``method(observed)``.
-            with_node: the event comes with a node, and the method is called as ``method(node)``.
+        With ``with_node`` the event comes with a node, and it is called as ``method(node)``.
         """
         weak = weakref.WeakMethod(method)
 

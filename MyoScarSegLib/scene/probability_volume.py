@@ -39,10 +39,6 @@ class ProbabilityVolume:
 
     The node has no display of its own and is hidden from the selectors of other modules. It is made when there is something to
     keep, and anew if the user deletes it.
-
-    Attributes:
-        volume_node: whose probabilities these are.
-        geometry: of that volume.
     """
 
     def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:

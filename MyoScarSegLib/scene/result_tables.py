@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import slicer
 import vtk
 
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, ScarBurden
@@ -54,12 +55,8 @@ class ResultTables:
     ) -> None:
         """Fill both tables.
 
-        Args:
-            burden: of the mask as it is.
-            within: its mass's interval, which has columns of its own where it is known.
-            scores: slice index to the model's own estimate of its mask's IoU.
-            edited: slices that the user has painted in.
-            provenance: text by key.
+        The mass's interval has columns of its own where it is known (``within``); ``scores`` are the model's own estimates of its
+        masks' IoU, ``edited`` the slices that the user has painted in.
         """
         rows: list[tuple[str, ...]] = [
             (
@@ -118,10 +115,9 @@ def _fill(node: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         for place, row in enumerate(rows):
             column.SetValue(place, row[number])
         table.AddColumn(column)
-    changing = node.StartModify()
-    node.GetTable().ShallowCopy(table)
-    node.Modified()
-    node.EndModify(changing)
+    with slicer.util.NodeModify(node):
+        node.GetTable().ShallowCopy(table)
+        node.Modified()
 
 
 def _number(value: float | None, digits: int) -> str:

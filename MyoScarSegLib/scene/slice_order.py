@@ -14,25 +14,28 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.study_record import GRID, ROLE_STUDY
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 _SAME_MM = 1e-3
 
 
 def grid_of(volume_node: Any) -> str:
     """How a volume's voxels lie, as text to be kept: dimensions, and the matrix from voxels to RAS by rows."""
-    return json.dumps({"size": list(volume_node.GetImageData().GetDimensions()), "ijk_to_ras": _matrix(volume_node).tolist()})
+    return json.dumps(
+        {
+            "size": list(volume_node.GetImageData().GetDimensions()),
+            "ijk_to_ras": VolumeGeometry(volume_node).ijk_to_ras().tolist(),
+        }
+    )
 
 
 def reversed_axis(volume_node: Any, axes: Sequence[int]) -> int | None:
     """Which axis of the study ``[k, row, column]`` runs the other way than when the study was kept; None if none does.
 
-    Args:
-        volume_node: scalar volume; only read.
-        axes: which axis of the volume's array each axis of the study is.
+    ``axes`` says which axis of the volume's array each axis of the study is. The volume is only read.
     """
     record = None if volume_node.GetScene() is None else node_of(volume_node, ROLE_STUDY)
     noted = "" if record is None else record.GetParameter(GRID)
@@ -44,7 +47,11 @@ def reversed_axis(volume_node: Any, axes: Sequence[int]) -> int | None:
     except (ValueError, TypeError, KeyError):
         return None  # somebody else's text: then nothing is known
     image = volume_node.GetImageData()
-    if image is None or image.GetDimensions() != size or not is_reverse(matrix, _matrix(volume_node), size[2]):
+    if (
+        image is None
+        or image.GetDimensions() != size
+        or not is_reverse(matrix, VolumeGeometry(volume_node).ijk_to_ras(), size[2])
+    ):
         return None
     return list(axes).index(0)
 
@@ -59,21 +66,12 @@ def is_reverse(before: np.ndarray, now: np.ndarray, slices: int) -> bool:
 
 def lay_like(node: Any, volume_node: Any) -> None:
     """Have a volume of our own run the way that the user's does, if it came back in reverse order from its file alone."""
-    matrix, size = _matrix(volume_node), volume_node.GetImageData().GetDimensions()
+    matrix, size = VolumeGeometry(volume_node).ijk_to_ras(), volume_node.GetImageData().GetDimensions()
     image = node.GetImageData()
-    if image is None or image.GetDimensions() != size or not is_reverse(matrix, _matrix(node), size[2]):
+    if image is None or image.GetDimensions() != size or not is_reverse(matrix, VolumeGeometry(node).ijk_to_ras(), size[2]):
         return
-    changing = node.StartModify()
-    try:
+    with slicer.util.NodeModify(node):
         array = slicer.util.arrayFromVolume(node)
         array[:] = array[::-1].copy()
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
         slicer.util.arrayFromVolumeModified(node)
-    finally:
-        node.EndModify(changing)
-
-
-def _matrix(node: Any) -> np.ndarray:
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)

@@ -14,14 +14,12 @@ ROLE_FOLDER = "folder"
 
 
 class StudyFolder:
-    """A folder beside the volume, in the volume's own study where it has one (DICOM); the volume stays where the user has it."""
+    """A folder beside the volume, in the volume's own study where it has one (DICOM); the volume stays where the user has it.
+
+    It is known by a tag, unlike that of other studies.
+    """
 
     def __init__(self, volume_node: Any, tag: str) -> None:
-        """
-        Args:
-            volume_node: whose nodes belong into the folder.
-            tag: by which the folder is known, unlike that of other studies.
-        """
         self.volume_node = volume_node
         self.tag = tag
         self._seen: set[str] = set()

@@ -13,11 +13,9 @@ from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval, uncertain_pixels
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
-from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS, LandmarkPoints, reversed_landmarks
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
-from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
+from MyoScarSegLib.scene.point_lists import ROLE_LANDMARKS, ROLE_POINTS, LandmarkPoints, PointLists, reversed_landmarks
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
-from MyoScarSegLib.scene.reader_time import ReaderTime
 from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
 from MyoScarSegLib.scene.study_folder import StudyFolder
@@ -52,26 +50,21 @@ class StudyNodes:
         volume_node: whose study it is.
         study: its voxels and geometry.
         geometry: pixels and world.
-        record: settings, provenance, and what the model wrote.
+        record: settings, provenance, what the model wrote, and the time that is spent on the study.
         boxes, points, segmentation, ventricle, landmarks, probability, results: the parts.
         folder: in the tree of data, with all of these nodes and what shows them.
-        reader: the time that is spent on the study.
         problem: a sentence on what of a loaded scene could not be used, empty if all could.
     """
 
     def __init__(self, volume_node: Any, study: Study, *, follow: bool, touched: Callable[[], None]) -> None:
-        """
-        Args:
-            volume_node: scalar volume.
-            study: what it holds.
-            follow: put our own nodes where the volume is now, if it was moved without them.
-            touched: called when anything of the scar's node was changed, by whomever.
+        """With ``follow`` our own nodes are put where the volume is now, if it was moved without them.
+
+        ``touched()`` is called when anything of the scar's node was changed, by whomever.
         """
         self.volume_node = volume_node
         self.study = study
         self.geometry = VolumeGeometry(volume_node, study.file_axes)
         self.record = StudyRecord(volume_node)
-        self.reader = ReaderTime(self.record.reader_s)
         self.boxes = BoxTable(volume_node, self.geometry.shape)
         self.points = PointLists(volume_node, self.geometry)
         self._touched, self._follow = touched, follow
@@ -85,10 +78,8 @@ class StudyNodes:
         self.results = ResultTables(volume_node)
         self.folder = StudyFolder(volume_node, self.record.tag)
         self.problem = ""
-        if follow:
-            self.segmentation.follow_volume()
-            self.ventricle.follow_volume()
-            self.probability.follow_volume()
+        for part in (self.segmentation, self.ventricle, self.probability) if follow else ():
+            part.follow_volume()
 
     def segmentation_in(self, node: Any) -> TissueSegment:
         """The study's scar in this segmentation node, in the study's own one if None."""
@@ -128,14 +119,9 @@ class StudyNodes:
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""
-        self.record.keep_time(self.reader.seconds)
-        self.boxes.close()
-        self.points.close()
-        self.segmentation.close()
-        self.ventricle.close()
-        self.landmarks.close()
-
-    # ------------------------------------------------------------------ reading
+        self.record.keep_time()
+        for part in (self.boxes, self.points, self.segmentation, self.ventricle, self.landmarks):
+            part.close()
 
     def load(self) -> StudyState:
         """The state that the scene holds. Where an axis of the volume runs the other way than when it was saved, boxes and
@@ -256,8 +242,6 @@ class StudyNodes:
             return state
         return replace(state, boxes=boxes, points=points, ventricle=replace(state.ventricle, landmarks=landmarks))
 
-    # ------------------------------------------------------------------ writing
-
     def write(self, now: StudyState, target: StudyState) -> None:
         """Make the nodes say what ``target`` says, by writing what differs from ``now``; if that fails, they say ``now`` again.
 
@@ -299,7 +283,7 @@ class StudyNodes:
         if state.slices or self.results.exist:
             self.results.show(burden, within, state.scores, state.edited, provenance)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
-        self.record.keep_time(self.reader.seconds)
+        self.record.keep_time()
         self.folder.collect()
 
     def move_segmentation(self, node: Any, state: StudyState) -> None:

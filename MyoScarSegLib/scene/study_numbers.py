@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.quantification.measurements import Measurements
     from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
 
+T = TypeVar("T")
 RAS_LPS = np.array([-1.0, -1.0, 1.0])
 """Factors between the scene's world and that of files."""
 
@@ -27,23 +29,17 @@ class StudyNumbers:
     """Measures a state of a study; that of the last one is kept."""
 
     def __init__(self, study: Study, geometry: VolumeGeometry) -> None:
-        """
-        Args:
-            study: its voxels.
-            geometry: pixels and world.
-        """
         self._study = study
         self._geometry = geometry
-        self._burden: tuple[Any, ScarBurden] | None = None
-        self._measured: tuple[Any, Measurements] | None = None
-        self._methods: tuple[Any, dict[str, ReferenceMask]] | None = None
+        self._latest: dict[str, tuple[Any, Any]] = {}  # by what was measured: of what, and its numbers
 
     def burden(self, state: StudyState) -> ScarBurden:
         """Area, volume and mass of the scar."""
-        slices = _drawn(state)
-        if self._burden is None or self._burden[0] != slices:
-            self._burden = slices, scar_burden(state.masks(self._geometry.shape), self._study.geometry)
-        return self._burden[1]
+
+        def measured() -> ScarBurden:
+            return scar_burden(state.masks(self._geometry.shape), self._study.geometry)
+
+        return self._once("burden", _drawn(state), measured)
 
     def mass_interval(self, state: StudyState) -> MassInterval | None:
         """The interval of the mass; None where spacing is unknown, or how far the model's masses are off.
@@ -57,24 +53,21 @@ class StudyNumbers:
         """All numbers of scar burden, those that need a wall as far as there is one."""
         from MyoScarSegLib.quantification.measurements import measure
 
-        interval = self.mass_interval(state)
-        key = _drawn(state), state.ventricle, interval
-        if self._measured is None or self._measured[0] != key:
-            shape, wall = self._geometry.shape, state.ventricle.ventricle(self._geometry.shape)
-            self._measured = (
-                key,
-                measure(
-                    state.masks(shape),
-                    self._study.geometry,
-                    ventricle=wall,
-                    no_reflow=state.ventricle.no_reflow(shape),
-                    insertions=insertion_points(self._geometry, state.ventricle.landmarks),
-                    levels=self.levels(state),
-                    voxels=self._study.voxels,
-                    interval=interval,
-                ),
+        shape, interval = self._geometry.shape, self.mass_interval(state)
+
+        def measured() -> Measurements:
+            return measure(
+                state.masks(shape),
+                self._study.geometry,
+                ventricle=state.ventricle.ventricle(shape),
+                no_reflow=state.ventricle.no_reflow(shape),
+                insertions=insertion_points(self._geometry, state.ventricle.landmarks),
+                levels=self.levels(state),
+                voxels=self._study.voxels,
+                interval=interval,
             )
-        return self._measured[1]
+
+        return self._once("measurements", (_drawn(state), state.ventricle, interval), measured)
 
     def methods(self, state: StudyState, *, specks_px: int, fill_no_reflow: bool) -> dict[str, ReferenceMask]:
         """What the reference methods find in the wall; nothing without one. See
@@ -86,22 +79,20 @@ class StudyNumbers:
         if wall is None:
             return {}
         scar = state.masks(shape)
-        key = state.ventricle.slices, bool(scar.any()), specks_px, fill_no_reflow
-        if self._methods is None or self._methods[0] != key:
-            self._methods = (
-                key,
-                reference_masks(
-                    self._study.voxels,
-                    wall.myocardium,
-                    wall.cavity,
-                    state.ventricle.remote(shape),
-                    scar=scar,
-                    no_reflow=state.ventricle.no_reflow(shape),
-                    specks_px=specks_px,
-                    fill_no_reflow=fill_no_reflow,
-                ),
+
+        def found() -> dict[str, ReferenceMask]:
+            return reference_masks(
+                self._study.voxels,
+                wall.myocardium,
+                wall.cavity,
+                state.ventricle.remote(shape),
+                scar=scar,
+                no_reflow=state.ventricle.no_reflow(shape),
+                specks_px=specks_px,
+                fill_no_reflow=fill_no_reflow,
             )
-        return self._methods[1]
+
+        return self._once("methods", (state.ventricle.slices, bool(scar.any()), specks_px, fill_no_reflow), found)
 
     def method_rows(self, state: StudyState, found: dict[str, ReferenceMask]) -> tuple[ReferenceRow, ...]:
         """The numbers of :meth:`methods`, compared with the scar as it is; with the model's where a method's was taken over."""
@@ -129,6 +120,12 @@ class StudyNumbers:
 
         by_rules = levels_of(wall, Planes.of(self._study.geometry, self._study.slices))
         return {k: level for k, level in {**by_rules, **state.ventricle.levels}.items() if level != NO_LEVEL}
+
+    def _once(self, what: str, key: Any, measured: Callable[[], T]) -> T:
+        if what not in self._latest or self._latest[what][0] != key:
+            self._latest[what] = key, measured()
+        numbers: T = self._latest[what][1]
+        return numbers
 
 
 def insertion_points(geometry: VolumeGeometry, landmarks: Landmarks | None) -> InsertionPoints | None:

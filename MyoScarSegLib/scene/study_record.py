@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+
+import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
 from MyoScarSegLib.quantification.mass_interval import MassError
@@ -27,6 +30,8 @@ _TAG = "MyoScarSeg.Tag"
 _ORDER = "MyoScarSeg.Order"
 """Parameter: the study with the greatest number is the one that was in hand last."""
 _READER_S = "MyoScarSeg.ReaderSeconds"
+IDLE_S = 30.0
+"""After so long without a sign of the reader he is taken to do something else, and the time is not counted."""
 _VERSION = 2
 _Probability = Annotated[float, Limits(above=0, below=1)]
 
@@ -88,11 +93,16 @@ class StudyRecord:
 
     Attributes:
         tag: a text unlike that of any other study, by which segment and folder are known in every copy of the scene.
+        reader_s: seconds that readers have spent on the study: between their signs, not while it is open.
     """
 
-    def __init__(self, volume_node: Any) -> None:
+    def __init__(self, volume_node: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self.volume_node = volume_node
         self._node = node_of(volume_node, ROLE_STUDY)
+        kept = "" if self._node is None else self._node.GetParameter(_READER_S)
+        self.reader_s = float(kept) if kept.isdecimal() else 0.0
+        self._clock = clock
+        self._signed_s: float | None = None
         self.tag = (self._node.GetParameter(_TAG) if self._node is not None else "") or uuid.uuid4().hex[:12]
 
     @property
@@ -139,38 +149,30 @@ class StudyRecord:
         node = self.existing_node
         return None if node is None else node.GetNodeReference(SEGMENTATION)
 
-    @property
-    def reader_s(self) -> float:
-        """Seconds that readers have spent on the study."""
-        text = "" if self.existing_node is None else self._node.GetParameter(_READER_S)
-        return float(text) if text.isdecimal() else 0.0
+    def sign(self) -> None:
+        """The reader has done something: a step, painting, scrolling."""
+        now = self._clock()
+        if self._signed_s is not None and now - self._signed_s <= IDLE_S:
+            self.reader_s += now - self._signed_s
+        self._signed_s = now
 
-    def keep_time(self, reader_s: float) -> None:
-        """Keep how many seconds readers have spent, if there is something to keep of the study."""
-        text = f"{reader_s:.0f}"
-        if self.existing_node is not None and self._node.GetParameter(_READER_S) != text and reader_s >= 1:
-            self._node.SetParameter(_READER_S, text)
+    def keep_time(self) -> None:
+        """Keep :attr:`reader_s`, if there is something to keep of the study."""
+        if self.existing_node is not None and self.reader_s >= 1:
+            _set(self._node, _READER_S, f"{self.reader_s:.0f}")
 
     def save(self, state: StudyState, segmentation_node: Any, grid: str) -> None:
         """Keep the settings, per slice what the model wrote, and how the volume lies (``grid``)."""
         slices = {k: _saved(model) for k, model in state.models.items()}
         ventricle = SavedVentricle.of(state.ventricle)
-        saved = SavedStudy(
-            state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed, ventricle, state.method
-        )
-        text = json.dumps(
-            to_json(saved, version=_VERSION), allow_nan=False
-        )  # ASCII without line breaks: all ways of saving keep it
-        node = self.node
-        changing = node.StartModify()
-        if node.GetParameter(_RECORD) != text:
-            node.SetParameter(_RECORD, text)
-        if node.GetParameter(GRID) != grid:
-            node.SetParameter(GRID, grid)
+        fields = state.threshold, state.growth_mm, slices, state.proposals, state.runs, state.failed, ventricle, state.method
+        document = to_json(SavedStudy(*fields), version=_VERSION)
         wanted = None if segmentation_node is None else segmentation_node.GetID()
-        if node.GetNodeReferenceID(SEGMENTATION) != wanted:
-            node.SetNodeReferenceID(SEGMENTATION, wanted)
-        node.EndModify(changing)
+        with slicer.util.NodeModify(self.node) as node:
+            _set(node, _RECORD, json.dumps(document, allow_nan=False))  # ASCII without line breaks: all ways of saving keep it
+            _set(node, GRID, grid)
+            if node.GetNodeReferenceID(SEGMENTATION) != wanted:
+                node.SetNodeReferenceID(SEGMENTATION, wanted)
 
     def load(self) -> tuple[SavedStudy, str]:
         """What the node says; of a node that is not there, a new study's.
@@ -190,6 +192,12 @@ class StudyRecord:
                 "count as drawn by you."
             )
             return SavedStudy(), sentence.format(name=node.GetName(), why=str(error).rstrip("."))
+
+
+def _set(node: Any, name: str, text: str) -> None:
+    """Set a parameter, which is a change of the scene only where it is another one."""
+    if node.GetParameter(name) != text:
+        node.SetParameter(name, text)
 
 
 def _order_of(node: Any) -> int:

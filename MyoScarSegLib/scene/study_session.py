@@ -37,6 +37,11 @@ from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
 
 _log = logging.getLogger(__name__)
 _open: weakref.WeakValueDictionary[tuple[str, str], StudySession] = weakref.WeakValueDictionary()
+_TOLD = {
+    "boxes": Change.BOXES, "points": Change.POINTS, "slices": Change.MASK, "ventricle": Change.VENTRICLE,
+    "threshold": Change.SETTINGS, "growth_mm": Change.SETTINGS,
+}  # fmt: skip
+"""Fields of a state, and what is told when they have changed."""
 _SLIDER_RESTS_S = 0.3
 """After so long without a new value of a slider the surface of the scar, which takes long, is made anew."""
 
@@ -97,11 +102,9 @@ class StudySession:
         self.pending = PendingMasks()
         self.numbers = StudyNumbers(self.study, self.geometry)
         self._masks_version: tuple[Any, ...] | None = self.nodes.masks_version
-        if watch:
-            self.nodes.boxes.changed.connect(prompts_changed)
-            self.nodes.points.changed.connect(prompts_changed)
-            self.nodes.landmarks.changed.connect(prompts_changed)
-        # The nodes hold on to what observes them: a session that is dropped without a word would be served for ever.
+        for prompts in (self.nodes.boxes, self.nodes.points, self.nodes.landmarks) if watch else ():
+            prompts.changed.connect(prompts_changed)
+        # Or the nodes, which hold on to what observes them, would serve a session that was dropped without a word for ever.
         weakref.finalize(self, self.nodes.close)
 
     @classmethod
@@ -153,8 +156,6 @@ class StudySession:
         node = self.volume_node
         return not self._closed and node.GetScene() is not None and content_hash(node) == self._hash
 
-    # ------------------------------------------------------------------ asking
-
     @property
     def requests(self) -> EngineRequests:
         """What it asks of the engine.
@@ -179,7 +180,7 @@ class StudySession:
     @property
     def provenance(self) -> dict[str, str]:
         """Where boxes and masks come from, with the settings they have now: the keys of every file that the program writes."""
-        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance, "reader_s": f"{self.nodes.reader.seconds:.0f}"}
+        return {"program": f"MyoScarSeg {__version__}", **self.state.provenance, "reader_s": f"{self.nodes.record.reader_s:.0f}"}
 
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the scar."""
@@ -222,15 +223,13 @@ class StudySession:
         Args:
             verb: ``"undo"``, ``"redo"`` or ``"export"``; all others are possible, but for what :attr:`requests` says.
         """
-        if verb == "undo" and not self.history.can_undo:
-            return _("There is nothing to undo.")
-        if verb == "redo" and not self.history.can_redo:
-            return _("There is nothing to redo.")
-        if verb == "export" and not self.state.has_masks:
-            return _("There is nothing to export yet: segment a study first.")
+        if verb == "undo":
+            return "" if self.history.can_undo else _("There is nothing to undo.")
+        if verb == "redo":
+            return "" if self.history.can_redo else _("There is nothing to redo.")
+        if verb == "export":
+            return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
         return ""
-
-    # ------------------------------------------------------------------ boxes and points
 
     def add_box(self, box: Box) -> int:
         """Add a box, clipped to the image; returns its id. Raises PromptError if it is empty or outside the image."""
@@ -244,8 +243,15 @@ class StudySession:
 
         Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`StudyState.box`.
         """
-        with self.step(_("Change a box")):
-            return self._change_box(box_id, **changes)
+        labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
+        with self.step(labels.get(changes.get("state", BoxState.PROPOSED), _("Change a box"))):
+            before = self.state.box(box_id)
+            box = check_box(replace(before, **changes), self.geometry.shape)
+            if box.place != before.place:
+                box = set_by_reader(box)
+            rows = tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes)
+            self._become(replace(self.state, boxes=rows))
+        return box
 
     def nudge_box(self, box_id: int, dx: float, dy: float) -> Box:
         """Move a box by pixels; as :meth:`update_box`."""
@@ -254,19 +260,7 @@ class StudySession:
 
     def set_box_state(self, box_id: int, state: BoxState) -> Box:
         """Accept or reject a box, or make it a proposal again."""
-        labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
-        with self.step(labels.get(state, _("Change a box"))):
-            return self._change_box(box_id, state=state)
-
-    def _change_box(self, box_id: int, **changes: Any) -> Box:
-        before = self.state.box(box_id)
-        box = check_box(replace(before, **changes), self.geometry.shape)
-        if box.place != before.place:
-            box = set_by_reader(box)
-        self._become(
-            replace(self.state, boxes=tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes))
-        )
-        return box
+        return self.update_box(box_id, state=state)
 
     def remove_box(self, box_id: int) -> Box:
         """Delete a box; returns it."""
@@ -303,8 +297,6 @@ class StudySession:
         """Show or hide all points and landmarks, without a change to them."""
         self.nodes.points.set_visible(visible)
         self.nodes.landmarks.set_visible(visible)
-
-    # ------------------------------------------------------------------ settings, clear, undo
 
     def set_threshold(self, threshold: float, *, dragging: bool = False) -> list[int]:
         """Count pixels as scar from this probability on, in every slice of the model that was not edited by hand.
@@ -386,8 +378,6 @@ class StudySession:
         self._tell(before)
         return label
 
-    # ------------------------------------------------------------------ what models give
-
     def apply_proposals(
         self,
         boxes: Iterable[Box],
@@ -462,8 +452,6 @@ class StudySession:
             self._become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
         return kept
 
-    # ------------------------------------------------------------------ what others do to the nodes
-
     def node_removed(self, node: Any) -> None:
         """A node was deleted. If it was of this study, the next :meth:`pump` takes that up; what is missing is made anew then."""
         if self.nodes.owns(node):
@@ -507,16 +495,15 @@ class StudySession:
             self._requests.update_masks()
 
     def _read_masks(self) -> None:
-        if self.nodes.masks_version == self._masks_version:
-            return
-        for label, after in self.nodes.read_masks(self.state):
-            self.history.push(label, self.state, after)
-            self.state = after
-        self._masks_version = self.nodes.masks_version
+        if self.nodes.masks_version != self._masks_version:
+            for label, after in self.nodes.read_masks(self.state):
+                self.history.push(label, self.state, after)
+                self.state = after
+            self._masks_version = self.nodes.masks_version
 
     def _on_touched(self) -> None:
         if not self._writing:
-            self.nodes.reader.sign()
+            self.nodes.record.sign()
             self._touched = True
             self._wake()
 
@@ -529,8 +516,6 @@ class StudySession:
         if self.volume_node.GetScene() is not None:
             with self._busy_writing():
                 self.segmentation.make_surface()
-
-    # ------------------------------------------------------------------ steps
 
     @contextmanager
     def step(
@@ -604,18 +589,8 @@ class StudySession:
 
     def _tell(self, before: StudyState) -> None:
         """Emit what differs between a state and the one of now."""
-        now = self.state
-        if now.boxes != before.boxes:
-            self.notices.tell(Change.BOXES)
-        if now.points != before.points:
-            self.notices.tell(Change.POINTS)
-        if now.slices != before.slices:
-            self.notices.tell(Change.MASK)
-        if now.ventricle != before.ventricle:
-            self.notices.tell(Change.VENTRICLE)
-        if (now.threshold, now.growth_mm) != (before.threshold, before.growth_mm):
-            self.notices.tell(Change.SETTINGS)
-        self.notices.tell(Change.HISTORY, Change.STATUS)
+        changed = {name: getattr(self.state, name) != getattr(before, name) for name in _TOLD}
+        self.notices.tell(*dict.fromkeys(_TOLD[name] for name in _TOLD if changed[name]), Change.HISTORY, Change.STATUS)
 
 
 def sessions(scene: Any) -> list[StudySession]:

@@ -242,8 +242,6 @@ class StudyState:
         slices = {k for k in before.prompts.keys() | self.prompts.keys() if before.prompts_on(k) != self.prompts_on(k)}
         return {k for k in slices if self.of(k).model is not None or self.prompts_on(k).adds_to(before.prompts_on(k))}
 
-    # ------------------------------------------------------------------ the same state, changed
-
     def with_slices(self, changes: Mapping[int, SliceState], **fields: object) -> StudyState:
         """The state with some slices changed, in slice order, and with other fields."""
         merged = {**self.slices, **changes}

@@ -21,10 +21,7 @@ def terminology_file() -> Path:
 
 
 def register(logic: Any) -> None:
-    """Offer the terms in Slicer's selector of terms; does nothing the second time.
-
-    Args:
-        logic: ``slicer.modules.terminologies.logic()``.
+    """Offer the terms in Slicer's selector of terms, given ``slicer.modules.terminologies.logic()``; once is enough.
 
     Raises:
         SceneError: Slicer cannot read the file.

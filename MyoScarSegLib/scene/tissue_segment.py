@@ -11,7 +11,7 @@ import vtk
 from vtk.util import numpy_support
 
 from MyoScarSegLib.errors import SceneError
-from MyoScarSegLib.scene.attributes import ROLE, claim, node_of
+from MyoScarSegLib.scene.attributes import ROLE, make_node, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
@@ -34,8 +34,8 @@ class TissueSegment:
     Attributes:
         volume_node: whose tissue it is.
         geometry: of that volume.
-        tag: of our segment.
-        tissue: that it shows.
+        tag: by which our segment is known, also after its node was saved and loaded: unlike that of other studies.
+        tissue: that it shows: name, color and code.
         last_node: the node that was last used, also after it was deleted.
         surface_rests: whether the surfaces, which take long, are to be made by :meth:`make_surface` and not at each write.
     """
@@ -49,14 +49,9 @@ class TissueSegment:
         touched: Callable[[], None] | None = None,
         tissue: Term = SCAR,
     ) -> None:
-        """
-        Args:
-            volume_node: scalar volume.
-            geometry: of it.
-            tag: by which our segment is known, also after its node was saved and loaded: unlike that of other studies.
-            node: segmentation node that was chosen before; the study's own one if None.
-            touched: called when anything of the node was changed, by whomever; :attr:`version` says whether it was our voxels.
-            tissue: name, color and code of the segment.
+        """In the segmentation ``node`` that was chosen before; the study's own one if None.
+
+        ``touched()`` is called when anything of it was changed, by whomever; :attr:`version` says whether it was our voxels.
         """
         self.volume_node = volume_node
         self.geometry = geometry
@@ -69,8 +64,6 @@ class TissueSegment:
         self._node: Any = None
         self._use(node)
         self._segment_id = ""
-
-    # ------------------------------------------------------------------ node and segment
 
     @property
     def node(self) -> Any:
@@ -139,19 +132,21 @@ class TissueSegment:
         node = self.existing_node
         if node is None or node.GetAttribute(ROLE) != ROLE_SEGMENTATION or self._lies_right(node):
             return
-        here = vtk.vtkMatrix4x4()
-        self.volume_node.GetIJKToRASMatrix(here)
-        if all(self._offset(image, here) is not None for image in _images(node)):
+        if all(self._offset(image, self.geometry.ijk_to_ras()) is not None for image in _images(node)):
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
 
     def _lies_right(self, node: Any) -> bool:
         if node.GetParentTransformNode() is self.volume_node.GetParentTransformNode():
             return True
         try:
-            matrix = self._ijk_to_node(node)
+            return self._is_on_grid(node)
         except SceneError:
             return False
-        return all(self._offset(image, matrix) is not None for image in _images(node))
+
+    def _is_on_grid(self, node: Any) -> bool:
+        """Whether all that a segmentation holds lies on the volume's voxels. Raises SceneError as :meth:`_ijk_to_node`."""
+        wanted = self._ijk_to_node(node)
+        return all(self._offset(image, wanted) is not None for image in _images(node))
 
     def check(self, node: Any) -> None:
         """Raise if ``node`` cannot take this volume's scar without harm to it or to what it holds.
@@ -177,22 +172,17 @@ class TissueSegment:
                     "the module Segmentations, or choose another one."
                 ).format(name=name, kind=segmentation.GetSourceRepresentationName().lower())
             )
-        wanted = self._ijk_to_node(node)
-        for image in _images(node):
-            if self._offset(image, wanted) is None:
-                raise SceneError(
-                    _(
-                        "The segmentation {name} lies on another grid than the volume {volume}, so scar would not stay on its "
-                        "voxels. Choose another segmentation, or none for a new one."
-                    ).format(name=name, volume=self.volume_node.GetName())
-                )
+        if not self._is_on_grid(node):
+            raise SceneError(
+                _(
+                    "The segmentation {name} lies on another grid than the volume {volume}, so scar would not stay on its "
+                    "voxels. Choose another segmentation, or none for a new one."
+                ).format(name=name, volume=self.volume_node.GetName())
+            )
 
     def _make_node(self) -> Any:
-        scene = self.volume_node.GetScene()
-        if scene is None:
-            raise SceneError(_("The volume was deleted. Choose another one."))
-        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("{name} scar").format(name=self.volume_node.GetName()))
-        claim(node, self.volume_node, ROLE_SEGMENTATION)
+        name = _("{name} scar").format(name=self.volume_node.GetName())
+        node = make_node(self.volume_node, "vtkMRMLSegmentationNode", ROLE_SEGMENTATION, name)
         node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
         node.SetReferenceImageGeometryParameterFromVolumeNode(self.volume_node)
         node.CreateDefaultDisplayNodes()
@@ -207,8 +197,6 @@ class TissueSegment:
                 return str(segment_id)
         return ""
 
-    # ------------------------------------------------------------------ reading
-
     @property
     def version(self) -> tuple[Any, ...]:
         """Changes whenever the voxels of the segment may have changed; empty if there is no segment."""
@@ -222,13 +210,10 @@ class TissueSegment:
 
     def mask(self) -> np.ndarray:
         """bool ``[k, row, column]`` of the study: the voxels of the segment; none if there is no segment."""
-        segment_id = self.existing_segment_id
-        if not segment_id:
-            return np.zeros(self.geometry.shape, dtype=bool)
-        node = self.existing_node
-        segment = node.GetSegmentation().GetSegment(segment_id)
-        image = segment.GetRepresentation(_BINARY_LABELMAP)
-        if _is_empty(image):
+        node, segment_id = self.existing_node, self.existing_segment_id
+        segment = node.GetSegmentation().GetSegment(segment_id) if segment_id else None
+        image = None if segment is None else segment.GetRepresentation(_BINARY_LABELMAP)
+        if segment is None or _is_empty(image):
             return np.zeros(self.geometry.shape, dtype=bool)
         try:
             offset = self._offset(image, self._ijk_to_node(node))
@@ -255,8 +240,6 @@ class TissueSegment:
         whole[tuple(target)] = array[tuple(source)] == label
         return whole
 
-    # ------------------------------------------------------------------ writing
-
     def write_slices(self, masks: Mapping[int, np.ndarray]) -> None:
         """Make these slices of the segment equal to the masks; other slices and other segments stay.
 
@@ -268,12 +251,6 @@ class TissueSegment:
         """
         if not masks:
             return
-        slices, rows, columns = self.geometry.shape
-        for k, mask in masks.items():
-            if not 0 <= k < slices or mask.shape != (rows, columns):
-                raise SceneError(
-                    f"A mask of {mask.shape} for slice {k} does not fit a study of {slices} slices of ({rows}, {columns})."
-                )
         if self.existing_node is not None:
             self.check(self.existing_node)
         elif not any(mask.any() for mask in masks.values()):
@@ -330,9 +307,7 @@ class TissueSegment:
                 extent[2 * axis + 1] = max(extent[2 * axis + 1], size[axis] - 1 - int(offset[axis]))
             if extent == list(image.GetExtent()):
                 return image, offset
-            placed = vtk.vtkMatrix4x4()
-            image.GetImageToWorldMatrix(placed)
-            wanted = _blank(extent, placed, image.GetScalarType())
+            wanted = _blank(extent, _ijk_to_world(image), image.GetScalarType())
             low = [image.GetExtent()[2 * axis] - extent[2 * axis] for axis in (2, 1, 0)]
             part = _array(image)
             _array(wanted)[tuple(slice(n, n + length) for n, length in zip(low, part.shape, strict=True))] = part
@@ -342,47 +317,41 @@ class TissueSegment:
         image.DeepCopy(wanted)  # the same object, which the segmentation watches
         return image, offset
 
-    # ------------------------------------------------------------------ grids
-
-    def _ijk_to_node(self, node: Any) -> Any:
-        """``vtkMatrix4x4`` from the volume's IJK to the segmentation node's own coordinates.
+    def _ijk_to_node(self, node: Any) -> np.ndarray:
+        """``[4, 4]`` from the volume's IJK to the segmentation node's own coordinates.
 
         Raises:
             SceneError: a non-linear transform lies between the two.
         """
-        matrix = vtk.vtkMatrix4x4()
-        self.volume_node.GetIJKToRASMatrix(matrix)
         of_volume, of_node = self.volume_node.GetParentTransformNode(), node.GetParentTransformNode()
         if of_volume is of_node:
-            return matrix
-        if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(_between(of_volume, of_node)):
+            return self.geometry.ijk_to_ras()
+        between = vtk.vtkGeneralTransform()
+        slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(of_volume, of_node, between)
+        if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(between):
             raise SceneError(
                 _(
                     "A non-linear transform lies between the volume {volume} and the segmentation {name}. Put both under the "
                     "same transform, or choose another segmentation."
                 ).format(volume=self.volume_node.GetName(), name=node.GetName())
             )
-        between = vtk.vtkMatrix4x4()
-        slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(of_volume, of_node, between)
-        vtk.vtkMatrix4x4.Multiply4x4(between, matrix, matrix)
-        return matrix
-
-    def _offset(self, image: Any, ijk_to_node: Any) -> np.ndarray | None:
-        """Whole voxels ``[i, j, k]`` from the image's indices to the volume's; None if they are not on one grid."""
         matrix = vtk.vtkMatrix4x4()
-        image.GetImageToWorldMatrix(matrix)
-        wanted = slicer.util.arrayFromVTKMatrix(ijk_to_node)
-        relative = np.linalg.solve(wanted, slicer.util.arrayFromVTKMatrix(matrix))
+        slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(of_volume, of_node, matrix)
+        return slicer.util.arrayFromVTKMatrix(matrix) @ self.geometry.ijk_to_ras()
+
+    def _offset(self, image: Any, ijk_to_node: np.ndarray) -> np.ndarray | None:
+        """Whole voxels ``[i, j, k]`` from the image's indices to the volume's; None if they are not on one grid."""
+        relative = np.linalg.solve(ijk_to_node, _ijk_to_world(image))
         size = max(self.volume_node.GetImageData().GetDimensions())
         offset = np.round(relative[:3, 3])
         apart = np.abs(relative[:3, :3] - np.eye(3)).max() * size + np.abs(relative[:3, 3] - offset).max()
         return offset.astype(int) if apart <= _SAME_GRID_VOXELS else None
 
 
-def _between(of_volume: Any, of_node: Any) -> Any:
-    general = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(of_volume, of_node, general)
-    return general
+def _ijk_to_world(image: Any) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def _make_segment(node: Any, tag: str, tissue: Term) -> str:
@@ -425,10 +394,10 @@ def _array(image: Any) -> np.ndarray:
     return scalars.reshape([extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0)])
 
 
-def _blank(extent: list[int], ijk_to_node: Any, scalar_type: int = vtk.VTK_UNSIGNED_CHAR) -> Any:
+def _blank(extent: list[int], ijk_to_node: np.ndarray, scalar_type: int = vtk.VTK_UNSIGNED_CHAR) -> Any:
     image = slicer.vtkOrientedImageData()
     image.SetExtent(extent)
     image.AllocateScalars(scalar_type, 1)
-    image.SetImageToWorldMatrix(ijk_to_node)
+    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_node))
     _array(image)[:] = 0
     return image

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+_MOST_LISTED = 6
 _translator: Callable[[str], str] | None = None
 
 
@@ -21,9 +22,9 @@ def _(text: str) -> str:
     return text if _translator is None else _translator(text)
 
 
-def slice_list(slices: Iterable[int], most: int = 6) -> str:
-    """Slice indices for a sentence, counted from 0 as in every table and file: ``2, 5, 6``, shortened after ``most``."""
+def slice_list(slices: Iterable[int]) -> str:
+    """Slice indices for a sentence, counted from 0 as in every table and file: ``2, 5, 6``, shortened after six."""
     numbers = [str(k) for k in sorted(slices)]
-    if len(numbers) <= most:
+    if len(numbers) <= _MOST_LISTED:
         return ", ".join(numbers)
-    return _("{first} and {more} more").format(first=", ".join(numbers[:most]), more=len(numbers) - most)
+    return _("{first} and {more} more").format(first=", ".join(numbers[:_MOST_LISTED]), more=len(numbers) - _MOST_LISTED)

@@ -138,8 +138,6 @@ class VentricleState:
             whole[k] = unpack(getattr(one, part), shape[1:])
         return whole
 
-    # ------------------------------------------------------------------ the same, changed
-
     def with_slices(self, changes: Mapping[int, VentricleSlice], **fields: object) -> VentricleState:
         """With some slices changed, in slice order, and with other fields."""
         merged = {**self.slices, **changes}

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 def apply_ventricle(session: StudySession, found: ProposedVentricle, *, with_latest: bool = False) -> list[int]:
     """Show the wall that a model proposed, and propose the insertion points with it.
 
-    Args:
-        session: of the study.
-        found: what was proposed.
-        with_latest: it belongs to the latest action, and is undone together with it.
+    With ``with_latest`` it belongs to the latest action, and is undone together with it.
 
     Returns:
         The slices that were left as they are, because their wall is the reader's.

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.displayed_slice import slice_views
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
@@ -50,9 +51,7 @@ def fit_to_heart(
     """Fill the views with the heart and the grey scale with what is in it; a view along the slices stays on its slice.
 
     Args:
-        volume_node: of the study.
-        geometry: of it.
-        voxels: ``[k, row, column]``.
+        volume_node, geometry, voxels: of the study; voxels ``[k, row, column]``.
         boxes: that must be in sight.
         heart: ``(x, y)`` of the left ventricle's middle in pixel edges; the middle of the boxes if None. Without either nothing
             changes.
@@ -105,11 +104,9 @@ def change_view(volume_node: Any, now: ViewSettings | None, target: ViewSettings
 def _views(volume_node: Any) -> list[Any]:
     """The slice views of the layout that show a volume, or nothing; without an application all count."""
     scene = volume_node.GetScene()
-    other = set()
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
-        composite = scene.GetNthNodeByClass(number, "vtkMRMLSliceCompositeNode")
-        if composite.GetBackgroundVolumeID() not in (None, "", volume_node.GetID()):
-            other.add(composite.GetLayoutName())
+    own = (None, "", volume_node.GetID())
+    composites = nodes_by_class(scene, "vtkMRMLSliceCompositeNode")
+    other = {composite.GetLayoutName() for composite in composites if composite.GetBackgroundVolumeID() not in own}
     nodes = slice_views(scene)
     mapped = [node for node in nodes if node.IsMappedInLayout()]
     return [node for node in mapped or nodes if node.GetLayoutName() not in other]

@@ -20,6 +20,8 @@ from MyoScarSegLib.prompts import Box
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_CENTER = np.array([0.5, 0.5, 0.0])
+"""Of the first pixel of the first slice, x and y in pixel edges."""
 _PARALLEL = 0.996
 """Least cosine between a view's normal and the slices' for the view to show slices: 5 degrees."""
 _EXACTLY_PARALLEL = 0.99999
@@ -39,15 +41,14 @@ class VolumeGeometry:
     def __init__(self, volume_node: Any, axes: Sequence[int] = (0, 1, 2)) -> None:
         self.volume_node = volume_node
         self.axes = (int(axes[0]), int(axes[1]), int(axes[2]))
-
-    # ------------------------------------------------------------------ arrays
+        self._xyk = [2 - axis for axis in reversed(self.axes)]  # of a study's x, y, k: where it stands in i, j, k
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """``(slices, rows, columns)`` of the study."""
-        i, j, k = self.volume_node.GetImageData().GetDimensions()
-        of_file = (k, j, i)
-        return of_file[self.axes[0]], of_file[self.axes[1]], of_file[self.axes[2]]
+        size = self.volume_node.GetImageData().GetDimensions()
+        columns, rows, slices = (int(size[axis]) for axis in self._xyk)
+        return slices, rows, columns
 
     def to_study(self, array: np.ndarray) -> np.ndarray:
         """A view of an array like the volume's, with the study's axes."""
@@ -57,26 +58,18 @@ class VolumeGeometry:
         """A view of an array with the study's axes, like the volume's ``[k, j, i]``."""
         return np.transpose(array, np.argsort(self.axes))
 
-    # ------------------------------------------------------------------ points
-
     def to_world(self, points: np.ndarray) -> np.ndarray:
         """RAS ``[n, 3]`` of study positions ``[n, 3]``: x, y in pixel edges, slice index."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
         ijk = np.empty_like(points)
-        ijk[:, 2 - self.axes[2]] = points[:, 0] - 0.5
-        ijk[:, 2 - self.axes[1]] = points[:, 1] - 0.5
-        ijk[:, 2 - self.axes[0]] = points[:, 2]
+        ijk[:, self._xyk] = points - _CENTER
         return self._through_parents(_apply(self.ijk_to_ras(), ijk), to_world=True)
 
     def from_world(self, points: np.ndarray) -> np.ndarray:
         """Study positions ``[n, 3]`` (x, y in pixel edges, slice index) of RAS ``[n, 3]``."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
         ijk = _apply(np.linalg.inv(self.ijk_to_ras()), self._through_parents(points, to_world=False))
-        study = np.empty_like(ijk)
-        study[:, 0] = ijk[:, 2 - self.axes[2]] + 0.5
-        study[:, 1] = ijk[:, 2 - self.axes[1]] + 0.5
-        study[:, 2] = ijk[:, 2 - self.axes[0]]
-        return study
+        return ijk[:, self._xyk] + _CENTER
 
     def slice_at(self, ras: Sequence[float]) -> int | None:
         """The slice that a world position lies in, None beyond the stack."""
@@ -95,8 +88,6 @@ class VolumeGeometry:
         matrix = vtk.vtkMatrix4x4()
         self.volume_node.GetIJKToRASMatrix(matrix)
         return slicer.util.arrayFromVTKMatrix(matrix)
-
-    # ------------------------------------------------------------------ boxes
 
     def roi_of(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """A box as an oriented ROI in the world, one slice thick: it ends half way to the nearer neighbor, so that it shows in
@@ -133,8 +124,6 @@ class VolumeGeometry:
         study = self.from_world((corners @ np.asarray(matrix, dtype=float).T)[:, :3])
         low, high = study[:4, :2].min(axis=0), study[:4, :2].max(axis=0)
         return int(np.floor(study[4, 2] + 0.5)), (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-
-    # ------------------------------------------------------------------ slice views
 
     def shows_slices(self, slice_node: Any) -> bool:
         """Whether a view lies parallel to the study's slices."""
@@ -184,8 +173,6 @@ class VolumeGeometry:
             slice_node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(at))
         slice_node.RotateToAxes(slicer.util.vtkMatrixFromArray(matrix), 2)
 
-    # ------------------------------------------------------------------ inside
-
     def _slice_normal(self) -> np.ndarray:
         slices, rows, columns = self.shape
         middle = np.array([columns / 2, rows / 2, (slices - 1) / 2])
@@ -209,12 +196,8 @@ class VolumeGeometry:
 def place_slices(volume_node: Any, origins: np.ndarray) -> Any:
     """Put a volume below a new grid transform that moves each slice, along the volume's K, to where it lies.
 
-    Args:
-        volume_node: evenly spaced, without a transform.
-        origins: RAS ``[slices, 3]`` of the middle of each slice's first pixel.
-
-    Returns:
-        The transform node.
+    The volume is evenly spaced, without a transform; ``origins`` is RAS ``[slices, 3]`` of the middles of the slices' first
+    pixels. Returns the transform node.
     """
     i, j, slices = volume_node.GetImageData().GetDimensions()
     ijk_to_ras = VolumeGeometry(volume_node).ijk_to_ras()

@@ -10,16 +10,17 @@ import time
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import slicer
+
 from MyoScarSegLib.engine.client import Engine, EngineSettings
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.engine_requests import EngineRequests
-from MyoScarSegLib.scene.guidance import Situation, next_step
+from MyoScarSegLib.scene.guidance import next_step
 from MyoScarSegLib.scene.lge_volumes import describe, images_in, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
-from MyoScarSegLib.scene.scene_events import SceneEvents, VolumeEvents
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.utils.signal import Signal
@@ -45,12 +46,7 @@ class Workflow:
     """
 
     def __init__(self, scene: Any, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """
-        Args:
-            scene: the MRML scene.
-            engine: its caller starts and stops it.
-            clock: seconds.
-        """
+        """The caller starts and stops the engine."""
         self.scene = scene
         self.engine = engine
         self.settings = EngineSettings()
@@ -62,14 +58,18 @@ class Workflow:
         self._clock = clock
         self._live, self._waits = True, False
         self._displayed: DisplayedSlice | None = None
-        self._volume_events: VolumeEvents | None = None
+        self._of_volume = Observers()
         self._disconnect: Callable[[], None] = lambda: None
         self._sessions: dict[str, StudySession] = {}  # by id of the volume: undo survives a look at another study
         self._deferred: list[Callable[[], None]] = []
         self._pumping = False
-        self._events = SceneEvents(
-            scene, removed=self._on_removed, closing=self._on_closing, closed=self._on_closed, imported=self._on_imported
-        )
+        self._closing = False
+        self._of_scene = Observers()
+        events = slicer.vtkMRMLScene
+        self._of_scene.add(scene, events.StartCloseEvent, self._on_closing)
+        self._of_scene.add(scene, events.EndCloseEvent, self._on_closed)
+        self._of_scene.add(scene, events.EndImportEvent, self._on_imported)
+        self._of_scene.add(scene, events.NodeRemovedEvent, self._on_removed, with_node=True)
         engine.state_changed.connect(self._on_engine)
 
     def pump(self) -> bool:
@@ -101,10 +101,8 @@ class Workflow:
         """Let go of scene and engine: cancel what runs, stop watching. The scene stays as it is."""
         self._leave(_("The module was closed."))
         self._forget_sessions()
-        self._events.stop()
+        self._of_scene.clear()
         self.notices.close()
-
-    # ------------------------------------------------------------------ what is
 
     @property
     def changed(self) -> Signal:
@@ -133,7 +131,9 @@ class Workflow:
     @property
     def status(self) -> str:
         """Where the work stands, and what to do next."""
-        return next_step(self._situation())
+        others = images_in(self.scene) if self.session is None and likely_lge(self.scene) is None else 0
+        doing = (self.progress[2] or _("Working ...")) if self.busy else ""
+        return next_step(self.session, engine=self.engine.state, doing=doing, others=others)
 
     @property
     def facts(self) -> str:
@@ -190,8 +190,6 @@ class Workflow:
             return _("No slice view shows a slice of this volume.")
         return self.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
 
-    # ------------------------------------------------------------------ choosing a study
-
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do something with the study in hand: ``attempt(StudySession.add_box, box)``, or ``attempt(segment_it)`` with a function
         of the session.
@@ -203,7 +201,7 @@ class Workflow:
             self.notices.say(error=self.why_not("segment"))
             return None
         self.session.notices.begin_step()
-        self.session.nodes.reader.sign()
+        self.session.nodes.record.sign()
         try:
             return verb(self.session, *args, **kwargs)
         except MyoScarSegError as error:
@@ -263,7 +261,8 @@ class Workflow:
         requests.live, requests.waits = self._live, self._waits
         session.notices.error, session.notices.note = "", session.nodes.problem
         self._disconnect = session.notices.changed.connect(self.changed.emit)
-        self._volume_events = VolumeEvents(volume_node, lambda: self._defer(self._reread))
+        for event in (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent):
+            self._of_volume.add(volume_node, event, self._on_volume_changed)
         self._displayed = DisplayedSlice(self.scene, session.geometry, self._on_displayed, self._on_turned)
         self.views = BoxViews(
             session, on_edited=self._on_box_dragged, on_removed=self._on_box_removed, at_once_s=_VIEWS_AT_ONCE_S
@@ -279,14 +278,14 @@ class Workflow:
         ``hide`` its prompts: over another volume, of the same patient perhaps, they would look like that one's.
         """
         session, self.session, self.requests = self.session, None, None
-        for observing in (self._displayed, self._volume_events):
-            if observing is not None:
-                observing.stop()
+        self._of_volume.clear()
+        if self._displayed is not None:
+            self._displayed.stop()
         if self.views is not None:
             self.views.close(hide=hide)
-        self._displayed = self._volume_events = self.views = None
+        self._displayed = self.views = None
         if session is not None:
-            session.nodes.record.keep_time(session.nodes.reader.seconds)
+            session.nodes.record.keep_time()
             if hide:
                 session.show_points(False)
             session.detach(why)
@@ -297,8 +296,6 @@ class Workflow:
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
-
-    # ------------------------------------------------------------------ what happens around
 
     def _on_engine(self, state: str) -> None:
         if state == "restarting" and self.engine.error and self.session is not None:
@@ -316,6 +313,8 @@ class Workflow:
         self._defer(remove)
 
     def _on_removed(self, node: Any) -> None:
+        if node is None or self._closing:
+            return
         session = self.session
         if session is not None and node is session.volume_node:
             self._leave(_("The volume was deleted."), hide=True)
@@ -327,6 +326,9 @@ class Workflow:
         if parked is not None:
             parked.close()
 
+    def _on_volume_changed(self, _volume: Any) -> None:
+        self._defer(self._reread)
+
     def _reread(self) -> None:
         """The volume's voxels or its place changed; often neither did in truth."""
         if self.session is not None and not self.session.is_current():
@@ -335,16 +337,18 @@ class Workflow:
             self._enter(volume_node)
             self.notices.tell(Change.VOLUME, Change.STATUS)
 
-    def _on_closing(self) -> None:
+    def _on_closing(self, _scene: Any) -> None:
+        self._closing = True
         self._leave(_("The scene was closed."))
         self._forget_sessions()
         self._deferred.clear()
 
-    def _on_closed(self) -> None:
+    def _on_closed(self, _scene: Any) -> None:
+        self._closing = False
         self.notices.begin_step()
         self.notices.tell(Change.VOLUME, Change.STATUS)
 
-    def _on_imported(self) -> None:
+    def _on_imported(self, _scene: Any) -> None:
         self._defer(self._continue_loaded)
 
     def _continue_loaded(self) -> None:
@@ -359,7 +363,7 @@ class Workflow:
 
     def _on_displayed(self, k: int) -> None:
         if self.session is not None:
-            self.session.nodes.reader.sign()
+            self.session.nodes.record.sign()
             self.engine.prefer(self.session.study, k)
         self.notices.tell(Change.SLICE)
 
@@ -371,28 +375,3 @@ class Workflow:
         if call not in self._deferred:
             self._deferred.append(call)
         self.engine.wake()
-
-    def _situation(self) -> Situation:
-        session = self.session
-        if session is None:
-            return Situation(engine=self.engine.state, others=0 if likely_lge(self.scene) else images_in(self.scene))
-        boxes = [row.box for row in session.state.boxes if row.box.counts]
-        burden, within = session.burden, session.mass_interval
-        return Situation(
-            volume=True,
-            slices=session.study.slices,
-            busy=self.busy,
-            progress=self.progress[2],
-            engine=self.engine.state,
-            proposed=bool(session.state.proposals),
-            boxes=len(boxes),
-            box_slices=len({box.slice for box in boxes}),
-            to_review=sum(box.state is BoxState.PROPOSED and not box.by_reader for box in boxes),
-            faint=tuple(row.box.slice for row in session.state.boxes if row.box.faint),
-            masks=len(session.state.segmented),
-            stale=tuple(session.stale_slices),
-            volume_ml=burden.volume_ml,
-            mass_g=burden.mass_g,
-            within_g=None if within is None else within.ends,
-            pixels=burden.pixels,
-        )

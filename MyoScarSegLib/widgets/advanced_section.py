@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import slicer
 
@@ -15,13 +15,8 @@ from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.files import clear_embeddings, embeddings_bytes
 from MyoScarSegLib.widgets.model_choice import ModelChoice
 from MyoScarSegLib.widgets.panel_settings import ENGINE_WIDGETS, fill_form, on_edit, read_form
-from MyoScarSegLib.widgets.section import SegmentSection
-from MyoScarSegLib.widgets.text import _, device_text
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
-_DEVICES = ("auto", "cpu", "cuda", "mps")
+from MyoScarSegLib.widgets.section import SegmentSection, show_text
+from MyoScarSegLib.widgets.text import _, devices
 
 
 class AdvancedSection(SegmentSection):
@@ -29,16 +24,16 @@ class AdvancedSection(SegmentSection):
 
     watches = frozenset({Change.ENGINE})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         kept = self.settings.load(EngineSettings)
         self.detector = ModelChoice(ui.detectorCombo, ui.detectorInfo, "detect", DEFAULT_DETECTOR, kept.detector)
         self.segmenter = ModelChoice(ui.segmenterCombo, ui.segmenterInfo, "segment", DEFAULT_SEGMENTER, kept.segmenter)
+        self._choices = self.detector, self.segmenter
         self._test: Any = None
         self._fetching: BackgroundTask | None = None
-        for device in _DEVICES:
-            ui.deviceCombo.addItem(device_text(device), device)
+        for device, title in devices().items():
+            ui.deviceCombo.addItem(title, device)
         fill_form(ui, ENGINE_WIDGETS, kept)
         on_edit(ui, ENGINE_WIDGETS, self._edited)
         self._kept = self.engine_settings()
@@ -69,8 +64,6 @@ class AdvancedSection(SegmentSection):
             fetching.kill()
         self.tab.packages.close()
 
-    # ------------------------------------------------------------------ settings of the engine
-
     def engine_settings(self) -> EngineSettings:
         """What the widgets say."""
         return read_form(self.ui, ENGINE_WIDGETS, EngineSettings(confidence=self.tab.boxes.confidence))
@@ -95,7 +88,7 @@ class AdvancedSection(SegmentSection):
     def _say_gone(self) -> None:
         """Say once that another model than the chosen one is used: removed, or on a disk that is not connected."""
         lines = []
-        for choice in (self.detector, self.segmenter):
+        for choice in self._choices:
             if choice.gone:
                 lines.append(
                     _("The model {gone} is not there any more; {instead} is used.").format(gone=choice.gone, instead=choice.name)
@@ -103,8 +96,6 @@ class AdvancedSection(SegmentSection):
                 choice.gone = ""
         if lines:
             self.tab.status.say_error(" ".join(lines))
-
-    # ------------------------------------------------------------------ packages
 
     def ready(self, then: Callable[[], object] | None = None, action: str = "") -> bool:
         """As :meth:`Packages.ready`."""
@@ -121,8 +112,6 @@ class AdvancedSection(SegmentSection):
         self.workflow.configure(self.engine_settings())  # which also prepares the slices that could not be until now
         self._show_packages()
 
-    # ------------------------------------------------------------------ models
-
     def ask_for_checkpoint(self, choice: ModelChoice) -> None:
         """Let the user choose a model file."""
         path = self.ask_for_file(_("Model file"), "checkpointFolder", choice.file_filter)
@@ -134,7 +123,7 @@ class AdvancedSection(SegmentSection):
         if self._fetching is not None:
             self._fetching.kill()  # what came so far stays, and is gone on with
             return
-        names = [choice.name for choice in (self.detector, self.segmenter) if choice.state == "missing"]
+        names = [choice.name for choice in self._choices if choice.state == "missing"]
         if not names:
             return
         self.ui.fetchModelButton.text = _("Stop")
@@ -155,16 +144,15 @@ class AdvancedSection(SegmentSection):
 
     def _edited(self) -> None:
         """The user has changed a setting."""
-        self.detector.show()
-        self.segmenter.show()
+        for choice in self._choices:
+            choice.show()
         self._show_models()
         self.tab.boxes.show_confidence()
         self.configure()
 
     def _show_models(self) -> None:
-        missing = "missing" in (self.detector.state, self.segmenter.state)
-        self.ui.fetchModelButton.visible = missing
-        self.ui.trustCheckBox.visible = self.detector.is_file or self.segmenter.is_file
+        self.ui.fetchModelButton.visible = any(choice.state == "missing" for choice in self._choices)
+        self.ui.trustCheckBox.visible = any(choice.is_file for choice in self._choices)
 
     def _opened(self, collapsed: bool) -> None:
         if not collapsed:
@@ -179,17 +167,14 @@ class AdvancedSection(SegmentSection):
 
     def _states_known(self, request: Any) -> None:
         if request.state == "done":
-            states = {model["name"]: model["state"] for model in request.result}
-            self.detector.show_states(states)
-            self.segmenter.show_states(states)
+            for choice in self._choices:
+                choice.show_states({model["name"]: model["state"] for model in request.result})
             self._show_models()
 
     def _show_packages(self) -> None:
         self.ui.dependenciesLabel.text = (
             _("Packages are missing.") if self.tab.packages.missing else _("All packages are installed.")
         )
-
-    # ------------------------------------------------------------------ device and cache
 
     def test_device(self) -> None:
         """Run the scar model once on the chosen device."""
@@ -198,17 +183,13 @@ class AdvancedSection(SegmentSection):
         self.configure()
         self.panel.engine.start()
         self.ui.deviceTestButton.enabled = False
-        self._say_device(_("Testing ..."))
+        show_text(self.ui.deviceInfo, _("Testing ..."))
         self._test = self.panel.engine.device_test()
         self._test.on_done(self._tested)
 
     def _tested(self, request: Any) -> None:
         self.ui.deviceTestButton.enabled = True
-        self._say_device(request.result["sentence"] if request.state == "done" else request.error or _("Cancelled."))
-
-    def _say_device(self, text: str) -> None:
-        self.ui.deviceInfo.text = text
-        self.ui.deviceInfo.visible = bool(text)
+        show_text(self.ui.deviceInfo, request.result["sentence"] if request.state == "done" else request.error or _("Cancelled."))
 
     def clear_cache(self) -> None:
         """Delete the embeddings on disk, those of trainings too; they are made anew when they are needed."""

@@ -35,6 +35,7 @@ class Backend:
 
     Attributes:
         attended: whether the user sees the panel.
+        interval_ms: from one turn to the next; 0 if none comes before :meth:`wake`.
         engine: the worker's client.
         workflow: what panel and console act on.
         training: the same for the training library and what is trained from it.
@@ -64,18 +65,13 @@ class Backend:
         self._due: list[Callable[[], object]] = []
         self._last_error = ""
         self._again = self._closed = False
-        self._interval_ms = 0
+        self.interval_ms = 0
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._tick)
         self.engine.woken.connect(self.wake)
         self._unobserve = [watched.changed.connect(lambda _what: self.wake()) for watched in (self.workflow, self.training)]
         self.wake()
         slicer.app.connect("aboutToQuit()", self.close)
-
-    @property
-    def interval_ms(self) -> int:
-        """Milliseconds from one turn to the next; 0 if none comes before :meth:`wake`."""
-        return self._interval_ms
 
     def wake(self) -> None:
         """There is something to do: have a turn, and as many more as are needed."""
@@ -136,13 +132,12 @@ class Backend:
             self._set_interval(_REST_MS if self.attended or self.training.state.running else 0)
 
     def _set_interval(self, milliseconds: int) -> None:
-        if milliseconds == self._interval_ms or self._closed:
-            return
-        self._interval_ms = milliseconds
-        if milliseconds:
-            self._timer.start(milliseconds)
-        else:
-            self._timer.stop()
+        if milliseconds != self.interval_ms and not self._closed:
+            self.interval_ms = milliseconds
+            if milliseconds:
+                self._timer.start(milliseconds)
+            else:
+                self._timer.stop()
 
 
 class DrawingHold:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
@@ -16,9 +16,6 @@ from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
 
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
 _SLICE, _CONFIDENCE, _STATE, _SOURCE = range(4)
 
 
@@ -27,8 +24,7 @@ class BoxesSection(SegmentSection):
 
     watches = frozenset({Change.VOLUME, Change.BOXES, Change.STATUS, Change.PROGRESS, Change.SLICE, Change.HISTORY})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self.selected: int | None = None
         self._rows: dict[int, BoxRow] = {}
@@ -43,15 +39,13 @@ class BoxesSection(SegmentSection):
         ui.confidenceResetButton.connect("clicked()", lambda: self._choose_confidence(None))
         ui.boxTable.connect("itemSelectionChanged()", self._row_selected)
         ui.boxTable.connect("cellClicked(int,int)", self._row_clicked)
-        ui.drawBoxButton.connect("toggled(bool)", lambda on: tab.mouse.use("box" if on else None))
+        ui.drawBoxButton.connect("toggled(bool)", lambda on: self.tab.mouse.use("box" if on else None))
         ui.acceptBoxButton.connect("clicked()", self.accept)
         ui.rejectBoxButton.connect("clicked()", self.reject)
         ui.deleteBoxButton.connect("clicked()", self.delete)
         ui.copyBoxButton.connect("clicked()", self.copy_on)
         ui.nextReviewButton.connect("clicked()", lambda: self.review(1))
         ui.previousReviewButton.connect("clicked()", lambda: self.review(-1))
-
-    # ------------------------------------------------------------------ what buttons and keys do
 
     def propose(self) -> None:
         """Propose boxes on all slices."""
@@ -127,8 +121,6 @@ class BoxesSection(SegmentSection):
         if jump and self.session is not None and box_id is not None:
             self.panel.views.jump(self.session.state.box(box_id).slice)
         self.tab.changed(Change.BOXES)
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
@@ -210,8 +202,6 @@ class BoxesSection(SegmentSection):
         if pixel_mm2 is None:
             return _("{n:.0f} pixels").format(n=box.area_px)
         return _("{area:.0f} mm²").format(area=box.area_px * pixel_mm2)
-
-    # ------------------------------------------------------------------ slots
 
     def apply_view(self) -> None:
         """Show or hide the boxes in the slice views, as the user wants it."""

@@ -8,20 +8,17 @@ import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS
-from MyoScarSegLib.scene.dicom_database import database, instance_uids
-from MyoScarSegLib.scene.exam import exam_of
+from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_state import NO_LEVEL
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
-from MyoScarSegLib.widgets.section import SegmentSection, quietly
-from MyoScarSegLib.widgets.tables import fill_table
+from MyoScarSegLib.widgets.section import SegmentSection, quietly, show_text
 from MyoScarSegLib.widgets.text import _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.measurements import Measurements
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _LEVELS = ("", *LEVELS, NO_LEVEL)
 """What the entries of the level's box stand for, in their order."""
@@ -33,8 +30,7 @@ class BurdenSection(SegmentSection):
 
     watches = _NUMBERS | {Change.STATUS, Change.PROGRESS, Change.SLICE}
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         ui.wallSelector.setMRMLScene(self.workflow.scene)
         ui.proposeWallButton.connect("clicked()", self.propose_wall)
@@ -46,8 +42,6 @@ class BurdenSection(SegmentSection):
         ui.patientNameCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
         ui.burdenTable.horizontalHeader().setVisible(False)
         ui.burdenTable.setWordWrap(True)
-
-    # ------------------------------------------------------------------ what buttons do
 
     def propose_wall(self) -> None:
         """Propose wall, blood pool and insertion points."""
@@ -86,8 +80,6 @@ class BurdenSection(SegmentSection):
         if k is not None:
             self.workflow.attempt(set_level, k, _LEVELS[int(number)])
 
-    # ------------------------------------------------------------------ showing
-
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, session = self.ui, self.session
         self.allow(ui.proposeWallButton, "propose_wall")
@@ -99,8 +91,7 @@ class BurdenSection(SegmentSection):
             self._show_level()
         if Change.VOLUME in changes:
             exam = None if session is None else exam_of(session.volume_node)
-            ui.examLabel.text = "" if exam is None else exam.line
-            ui.examLabel.visible = bool(ui.examLabel.text)
+            show_text(ui.examLabel, "" if exam is None else exam.line)
         if changes & _NUMBERS:
             self._show_numbers()
 
@@ -125,19 +116,17 @@ class BurdenSection(SegmentSection):
                 measured = session.measurements
             except MyoScarSegError as error:
                 problem = str(error)
-        ui.wallLabel.text = "" if session is None else wall_sentence(session.state, measured)
-        ui.wallLabel.visible = bool(ui.wallLabel.text)
+        show_text(ui.wallLabel, "" if session is None else wall_sentence(session.state, measured))
         missing = [] if measured is None else [*dict.fromkeys(measured.missing.values()), *measured.notes]
-        ui.missingLabel.text = problem or " ".join(missing)
-        ui.missingLabel.visible = bool(ui.missingLabel.text)
+        show_text(ui.missingLabel, problem or " ".join(missing))
         rows = [] if measured is None or session is None else burden_rows(measured, session.mass_interval)
-        fill_table(ui.burdenTable, rows)
+        style.fill_table(ui.burdenTable, rows)
         ui.burdenTable.visible = bool(rows)
         ui.burdenTable.resizeRowsToContents()
         height = sum(int(ui.burdenTable.rowHeight(n)) for n in range(len(rows)))
         ui.burdenTable.setFixedHeight(max(height, 1) + 4)
         segments = [] if measured is None else segment_rows(measured)
-        fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
+        style.fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
         ui.segmentsGroup.visible = bool(segments)
         style.fit_height(ui.segmentTable, len(segments), 17)
 

@@ -8,17 +8,12 @@ from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.quantification.measurements import Measurements
 from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import slice_list
-from MyoScarSegLib.widgets.text import _
-
-NOTHING = "–"
+from MyoScarSegLib.widgets.text import UNKNOWN, _, number
 
 
 def burden_rows(m: Measurements, within: MassInterval | None) -> list[tuple[str, str]]:
-    """What was measured and how much it is, the most important first; what is not known is left out.
-
-    Args:
-        m: of the study.
-        within: the interval of the scar's mass.
+    """What was measured and how much it is, the most important first, with the interval of the scar's mass; what is not known is
+    left out.
     """
     scar = amount(m.scar)
     if within is not None:
@@ -66,7 +61,7 @@ def segment_rows(m: Measurements) -> list[tuple[str, ...]]:
     for one in m.segments or ():
         name = SEGMENTS[one.number - 1].name
         if not one.imaged:
-            rows.append((str(one.number), _("{name}: not imaged").format(name=name), NOTHING, NOTHING, NOTHING))
+            rows.append((str(one.number), _("{name}: not imaged").format(name=name), UNKNOWN, UNKNOWN, UNKNOWN))
             continue
         scar = "" if one.scar is None else f"{one.scar.pixels}" if one.scar.mass_g is None else f"{one.scar.mass_g:.1f}"
         rows.append((str(one.number), name, scar, percent(one.burden_percent), percent(one.transmurality_percent)))
@@ -112,4 +107,4 @@ def grams(extent: Extent) -> str:
 
 def percent(value: float | None) -> str:
     """Whole percent."""
-    return NOTHING if value is None else f"{value:.0f}"
+    return number(value, 0)

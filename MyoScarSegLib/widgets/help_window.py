@@ -17,10 +17,6 @@ class HelpWindow:
     """Made when it is first shown; it does not block."""
 
     def __init__(self, parent: Any) -> None:
-        """
-        Args:
-            parent: widget that it belongs to.
-        """
         self._parent = parent
         self.dialog: Any = None
         self.browser: Any = None

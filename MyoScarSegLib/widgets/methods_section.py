@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.scene.method_overlay import MethodOverlay
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.plain_segments import add_outlines
 from MyoScarSegLib.scene.ventricle_steps import draw_remote, use_method
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.burden_words import NOTHING, percent
-from MyoScarSegLib.widgets.section import SegmentSection
-from MyoScarSegLib.widgets.tables import fill_table
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.burden_words import percent
+from MyoScarSegLib.widgets.section import SegmentSection, show_text
+from MyoScarSegLib.widgets.text import UNKNOWN, _, number
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
+
+
+_COLOR = (0.35, 0.95, 0.55)
 
 
 class MethodsSection(SegmentSection):
@@ -24,12 +25,11 @@ class MethodsSection(SegmentSection):
 
     watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._found: dict[str, ReferenceMask] = {}
         self._rows: tuple[ReferenceRow, ...] = ()
-        self._overlay = MethodOverlay()
+        self._outline: Any = None  # the node that shows the chosen one
         ui.methodsGroup.connect("toggled(bool)", lambda _on: self.tab.changed(Change.VENTRICLE))
         ui.methodTable.connect("itemSelectionChanged()", self._chosen)
         ui.useMethodButton.connect("clicked()", self.use)
@@ -62,11 +62,10 @@ class MethodsSection(SegmentSection):
         elif ui.methodsGroup.checked:
             problem = _("Reference methods look for scar within the wall: propose it first.")
         tips = [_tip(row) for row in self._rows]
-        fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3), tips=tips)
+        style.fill_table(ui.methodTable, [_cells(row) for row in self._rows], numbers=(1, 2, 3), tips=tips)
         style.fit_height(ui.methodTable, len(self._rows), 12)
         ui.methodTable.visible = bool(self._rows)
-        ui.methodLabel.text = problem or _sentences(self._rows)
-        ui.methodLabel.visible = bool(ui.methodLabel.text)
+        show_text(ui.methodLabel, problem or _sentences(self._rows))
         ui.remoteButton.enabled = bool(self._rows)
         self._chosen()
 
@@ -74,21 +73,28 @@ class MethodsSection(SegmentSection):
         found = self._found.get(self.chosen)
         mask = None if found is None else found.mask
         self.ui.useMethodButton.enabled = mask is not None
-        session = self.session
-        self._overlay.show(session, mask if session is not None and self.ui.methodsGroup.checked else None)
+        self._hide()
+        if self.session is not None and mask is not None and self.ui.methodsGroup.checked:
+            self._outline = add_outlines(self.session.geometry, "Reference method", {"method": ("method", _COLOR, mask)})
+            self._outline.SetHideFromEditors(True)
+
+    def _hide(self) -> None:
+        node, self._outline = self._outline, None
+        if node is not None and node.GetScene() is not None:
+            node.GetScene().RemoveNode(node)
 
     def exit(self) -> None:  # noqa: D102 (the base class describes it)
-        self._overlay.show(None, None)
+        self._hide()
 
     def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
-        self._overlay.show(None, None)
+        self._hide()
 
 
 def _cells(row: ReferenceRow) -> tuple[str, ...]:
     if row.pixels is None:
-        return row.method, NOTHING, NOTHING, NOTHING
+        return row.method, UNKNOWN, UNKNOWN, UNKNOWN
     mass = f"{row.pixels} px" if row.mass_g is None else f"{row.mass_g:.1f}"
-    return row.method, mass, percent(row.percent_of_myocardium), NOTHING if row.dice is None else f"{row.dice:.2f}"
+    return row.method, mass, percent(row.percent_of_myocardium), number(row.dice, 2)
 
 
 def _tip(row: ReferenceRow) -> str:

@@ -22,12 +22,9 @@ class ModelChoice:
     """
 
     def __init__(self, combo: Any, info: Any, task: Task, default: str, chosen: str | Path | None) -> None:
-        """
-        Args:
-            combo, info: the widgets. The data of the combo box's entries are names and paths, empty for the usual model.
-            task: ``detect`` or ``segment``.
-            default: name of the usual model.
-            chosen: as :attr:`value`.
+        """Of models for a task, of which ``default`` is the usual one; ``chosen`` as :attr:`value`.
+
+        The data of the combo box's entries are names and paths, empty for the usual model.
         """
         self._combo = combo
         self._info = info
@@ -73,11 +70,7 @@ class ModelChoice:
         self._combo.setCurrentIndex(index)
 
     def follow(self, value: str | Path | None) -> None:
-        """List the models that there are now, and show the one that was chosen elsewhere; nothing is told of it.
-
-        Args:
-            value: as of :attr:`value`.
-        """
+        """List the models of now, and show the one that was chosen elsewhere, as :attr:`value`; nothing is told of it."""
         known = {entry.name for entry in registry().entries(self._task)}
         if str(value or "") == (self.value or "") and known == set(self._entries):
             return

@@ -122,8 +122,6 @@ class Mouse:
                 return positive, int(display.GetActiveComponentIndex())
         return None
 
-    # ------------------------------------------------------------------ observers
-
     def _observe(self, _layout: int = 0) -> None:
         self._unobserve()
         for widget in self._tab.panel.views.widgets:
@@ -219,8 +217,6 @@ class Mouse:
             self._drag.line.remove()
         self._drag = None
 
-    # ------------------------------------------------------------------ what lies under the mouse
-
     def _over_a_handle(self) -> bool:
         views = self._tab.workflow.views
         return (views is not None and views.handle_under_mouse()) or self.point_under() is not None
@@ -256,11 +252,7 @@ class DrawnLine:
     """The line that follows the mouse while something is drawn: a 2D actor of the view, no node of the scene."""
 
     def __init__(self, view: Any, color: tuple[float, float, float]) -> None:
-        """
-        Args:
-            view: the ``qMRMLSliceView``.
-            color: red, green and blue from 0 to 1.
-        """
+        """In a ``qMRMLSliceView``, of a color in red, green and blue from 0 to 1."""
         self._view = view
         self._shape = vtk.vtkPolyData()
         mapper = vtk.vtkPolyDataMapper2D()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
@@ -13,13 +12,9 @@ from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Sca
 from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets.section import SegmentSection, quietly
-from MyoScarSegLib.widgets.text import _
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
-_UNKNOWN = "–"
+from MyoScarSegLib.widgets.section import SegmentSection
+from MyoScarSegLib.widgets.style import fill_table
+from MyoScarSegLib.widgets.text import _, number
 
 
 class NumbersSection(SegmentSection):
@@ -27,9 +22,9 @@ class NumbersSection(SegmentSection):
 
     watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.STATUS})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
-        self.ui.sliceTable.connect("cellClicked(int,int)", self._row_clicked)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
+        self._slices: list[int] = []
+        self.ui.sliceTable.connect("cellClicked(int,int)", lambda row, _column: self.panel.views.jump(self._slices[int(row)]))
         self.ui.copyNumbersButton.connect("clicked()", self.copy)
         self.ui.exportButton.connect("clicked()", self.ask_and_export)
 
@@ -40,8 +35,8 @@ class NumbersSection(SegmentSection):
             return
         # Before anything was segmented there is no number, and least of all zero.
         burden = self.session.burden if self.session is not None and self.session.state.has_masks else None
-        ui.volumeMlLabel.text = _number(None if burden is None else burden.volume_ml, 1)
-        ui.massLabel.text = _number(None if burden is None else burden.mass_g, 1)
+        ui.volumeMlLabel.text = number(None if burden is None else burden.volume_ml, 1)
+        ui.massLabel.text = number(None if burden is None else burden.mass_g, 1)
         self._show_interval(None if burden is None else self.session.mass_interval)
         ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0
         self._fill(burden)
@@ -78,21 +73,12 @@ class NumbersSection(SegmentSection):
         slicer.util.showStatusMessage(_("{n} studies written to {folder}.").format(n=len(written), folder=folder), 5000)
 
     def _fill(self, burden: ScarBurden | None) -> None:
-        table = self.ui.sliceTable
-        rows = [] if burden is None else [s for s in burden.slices if s.pixels or s.slice in self._segmented()]
-        edited = set() if self.session is None or not rows else set(self.session.state.edited)
-
-        def fill() -> None:
-            table.setRowCount(len(rows))
-            for number, row in enumerate(rows):
-                for column, text in enumerate(_cells(row, row.slice in edited)):
-                    item = qt.QTableWidgetItem(text)
-                    item.setData(qt.Qt.UserRole, row.slice)
-                    if 0 < column < len(_cells(row, False)) - 1:
-                        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                    table.setItem(number, column, item)
-
-        quietly(table, fill)
+        shown: list[SliceBurden] = []
+        if burden is not None:
+            shown = [one for one in burden.slices if one.pixels or one.slice in self.session.state.models]
+        self._slices = [one.slice for one in shown]
+        cells = [_cells(one, one.slice in self.session.state.edited) for one in shown]
+        fill_table(self.ui.sliceTable, cells, numbers=(1, 2, 3))
 
     def _show_interval(self, within: MassInterval | None) -> None:
         ui = self.ui
@@ -105,22 +91,10 @@ class NumbersSection(SegmentSection):
         ui.massLabel.toolTip = ui.massCaption.toolTip = tip
         ui.doubtLabel.visible = within is not None and within.doubtful
 
-    def _segmented(self) -> set[int]:
-        return set() if self.session is None else set(self.session.state.segmented)
-
-    def _row_clicked(self, row: int, _column: int) -> None:
-        item: Any = self.ui.sliceTable.item(row, 0)
-        if item is not None:
-            self.panel.views.jump(item.data(qt.Qt.UserRole))
-
 
 def _cells(row: SliceBurden, edited: bool) -> tuple[str, ...]:
     first = _("{n} px").format(n=row.pixels) if row.area_mm2 is None else f"{row.area_mm2:.0f}"
-    return str(row.slice), first, _number(row.volume_ml, 2), _number(row.mass_g, 2), _("painted") if edited else ""
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return _UNKNOWN if value is None else f"{value:.{decimals}f}"
+    return str(row.slice), first, number(row.volume_ml, 2), number(row.mass_g, 2), _("painted") if edited else ""
 
 
 def _plain(value: float | None) -> str:

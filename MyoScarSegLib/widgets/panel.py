@@ -147,10 +147,7 @@ class Unexpected:
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
-        """
-        Args:
-            tell: called as ``tell("KeyError: 'k'")`` for each exception that came through this library.
-        """
+        """``tell("KeyError: 'k'")`` is called for each exception that came through this library."""
         self.log = ""
         self._tell: Callable[[str], None] | None = tell
         self._before: Any = sys.excepthook

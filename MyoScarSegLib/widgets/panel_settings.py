@@ -136,17 +136,13 @@ def read_form(ui: Any, widgets: Mapping[str, str], values: _T) -> _T:
 
 def on_edit(ui: Any, widgets: Mapping[str, str], changed: Callable[[], None]) -> None:
     """Call ``changed()`` after each change of one of the widgets."""
+    signals = {
+        "QComboBox": "currentIndexChanged(int)", "QCheckBox": "toggled(bool)", "QLineEdit": "editingFinished()",
+        "QSpinBox": "valueChanged(int)",
+    }  # fmt: skip
     for widget in (getattr(ui, widget) for widget in widgets.values()):
-        if widget.inherits("QComboBox"):
-            widget.connect("currentIndexChanged(int)", lambda _index: changed())
-        elif widget.inherits("QCheckBox"):
-            widget.connect("toggled(bool)", lambda _on: changed())
-        elif widget.inherits("QLineEdit"):
-            widget.connect("editingFinished()", changed)
-        elif widget.inherits("QSpinBox"):
-            widget.connect("valueChanged(int)", lambda _value: changed())
-        else:
-            widget.connect("valueChanged(double)", lambda _value: changed())
+        signal = next((signal for kind, signal in signals.items() if widget.inherits(kind)), "valueChanged(double)")
+        widget.connect(signal, changed)
 
 
 def _may_be_none(values: Any, name: str) -> bool:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
-from MyoScarSegLib.scene.burden_jobs import burden_job
+from MyoScarSegLib.scene.engine_requests import burden_job
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.utils.task import DONE, FAILED
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.text import _
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _NAMES = ("bullseye", "slices", "bars", "wall", "intensities")
 """Of the pictures, in the order of the box."""
@@ -28,8 +25,7 @@ class PictureSection(SegmentSection):
 
     watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._request: Any = None
         self._shown: Any = None  # the state that the picture is of, and its name

@@ -24,11 +24,7 @@ class QProcessTransport:
     """
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        """
-        Args:
-            command: program and arguments.
-            environment: the whole environment of the process.
-        """
+        """For a program with its arguments, and the whole environment of the process."""
         self.on_bytes: Callable[[bytes], None] = ignore_bytes
         self.on_exit: Callable[[int, str], None] = ignore_exit
         self._command = command

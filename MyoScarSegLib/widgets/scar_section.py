@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import slicer
 
@@ -13,9 +13,6 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.hand_editor import HandEditor
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
 
 _THRESHOLD_STEP = 0.05
 _GROWTH_STEP_MM = 0.5
@@ -30,18 +27,17 @@ class ScarSection(SegmentSection):
         {Change.VOLUME, Change.BOXES, Change.POINTS, Change.MASK, Change.SETTINGS, Change.STATUS, Change.PROGRESS, Change.SLICE}
     )
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
-        self.editor = HandEditor(tab)
+        self.editor = HandEditor(self.tab)
         self._slid: dict[str, float | None] = {}  # sliders moved since the last turn, and where to after the first value
         self._slid_on: Any = None
         self._latest = "", 0.0  # the slider whose value was applied last, and when
         ui.segmentAllButton.connect("clicked()", self.segment_all)
         ui.segmentSliceButton.connect("clicked()", self.segment_slice)
         ui.suggestButton.connect("clicked()", self.suggest)
-        ui.addPositiveButton.connect("toggled(bool)", lambda on: tab.mouse.use("positive" if on else None))
-        ui.addNegativeButton.connect("toggled(bool)", lambda on: tab.mouse.use("negative" if on else None))
+        ui.addPositiveButton.connect("toggled(bool)", lambda on: self.tab.mouse.use("positive" if on else None))
+        ui.addNegativeButton.connect("toggled(bool)", lambda on: self.tab.mouse.use("negative" if on else None))
         ui.removePointButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.remove_point))
         ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
         ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
@@ -56,8 +52,6 @@ class ScarSection(SegmentSection):
 
     def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         self.editor.cleanup()
-
-    # ------------------------------------------------------------------ what buttons and keys do
 
     def segment_all(self) -> None:
         """Segment all slices that have prompts."""
@@ -109,8 +103,6 @@ class ScarSection(SegmentSection):
         if display is not None:
             display.SetVisibility2D(not hidden)
 
-    # ------------------------------------------------------------------ showing
-
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, session = self.ui, self.session
         self.allow(ui.segmentAllButton, "segment")
@@ -144,8 +136,6 @@ class ScarSection(SegmentSection):
     def _set(slider: Any, value: float) -> None:
         if abs(slider.value - value) > 1e-6:
             slider.value = value
-
-    # ------------------------------------------------------------------ slots
 
     def _slide(self, what: str, value: float) -> None:
         """Apply a slider's value: the first one at once, of those that follow before the next turn only the last."""

@@ -36,6 +36,10 @@ class Section:
         self.workflow = tab.workflow
         self.settings = tab.panel.settings
         self._tips: dict[str, str] = {}
+        self.bind()
+
+    def bind(self) -> None:
+        """Connect the section's widgets; called once, when it is made."""
 
     def refresh(self, changes: frozenset[Any]) -> None:
         """Show what is now. Called soon after some of :attr:`watches` have changed, many changes at a time."""
@@ -54,13 +58,9 @@ class Section:
         """The panel goes: take back what was connected outside of the form."""
 
     def allow(self, widget: Any, action: str, tip: str = "", *, also: str = "") -> None:
-        """Enable a widget if an action is possible; if not, its tooltip says why.
+        """Enable a widget if the workflow's action is possible; if not, its tooltip says why.
 
-        Args:
-            widget: the button.
-            action: as the workflow calls it.
-            tip: of the button when it can be pressed; that of the form if empty.
-            also: a reason of the panel's own against it; empty for none.
+        ``tip`` is the tooltip when it can be pressed, that of the form if empty; ``also`` a reason of the panel's own against it.
         """
         tip = tip or self._tips.setdefault(widget.name, widget.toolTip)
         why = also or self.workflow.why_not(action)
@@ -101,6 +101,12 @@ class TrainingSection(Section):
 
     tab: TrainingTab
     workflow: TrainingWorkflow
+
+
+def show_text(label: Any, text: str) -> None:
+    """Show a text, or hide the label where there is none."""
+    label.text = text
+    label.visible = bool(text)
 
 
 def quietly(widget: Any, change: Callable[[], None]) -> None:

@@ -113,10 +113,6 @@ class SegmentTab(Tab):
             self.mouse.stop()
             self.shortcuts.remove()
 
-    def nudge(self, right: int, up: int) -> None:
-        """Move the selected box by one pixel, in the direction that the view shows."""
-        self.boxes.nudge(*self.panel.views.pixel_step(right, up))
-
     def _view_edited(self) -> None:
         before, self.view = self.view, read_form(self.ui, VIEW_WIDGETS, self.view)
         self.panel.settings.save(self.view, before)

@@ -89,7 +89,7 @@ class Shortcuts:
             return lambda: tab.mouse.use(None if tab.mouse.tool == name else name)
 
         def nudge(right: int, up: int) -> Callable[[], None]:
-            return lambda: tab.nudge(right, up)
+            return lambda: boxes.nudge(*tab.panel.views.pixel_step(right, up))
 
         return [
             Key("D", _("draw a box: drag in a slice view"), {"D": tool("box")}),
@@ -133,8 +133,6 @@ class Shortcuts:
             Key("Esc", _("leave the tool; then cancel what runs"), {"Esc": self.escape}),
             Key("?", _("this help"), {"?": self.show_help}),
         ]  # fmt: skip
-
-    # ------------------------------------------------------------------ what keys do that no button does
 
     def escape(self) -> None:
         """Leave the tool or brush in hand; without one, cancel what runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -10,10 +11,13 @@ import slicer
 from MyoScarSegLib import __version__
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.training.training_state import FIELDS, TrainingState
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.help_window import TROUBLESHOOTING
-from MyoScarSegLib.widgets.section import Section, SegmentSection
+from MyoScarSegLib.widgets.section import Section, SegmentSection, TrainingSection
 from MyoScarSegLib.widgets.text import _, in_words
+
+_LOG_TAIL_BYTES = 8000
 
 
 class StatusSection(Section):
@@ -27,14 +31,13 @@ class StatusSection(Section):
     moves_on: frozenset[Any] = frozenset()
     """Changes after which a sentence of :meth:`say_error` is done with."""
 
-    def __init__(self, tab: Any) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._extra_error = ""
         self._extra_is_new = False
         self._widget("cancelButton").connect("clicked()", self.workflow.cancel)
         self._widget("copyLogButton").connect("clicked()", self.copy_log)
-        self._widget("errorHelpButton").connect("clicked()", lambda: tab.panel.help.show(TROUBLESHOOTING))
-        self._widget("installButton").connect("clicked()", lambda: tab.packages.show())
+        self._widget("errorHelpButton").connect("clicked()", lambda: self.panel.help.show(TROUBLESHOOTING))
+        self._widget("installButton").connect("clicked()", lambda: self.tab.packages.show())
 
     def say_error(self, sentence: str) -> None:
         """Show a sentence that is no matter of the workflow, until its next step or ``say_error("")``."""
@@ -115,8 +118,8 @@ class SegmentStatus(StatusSection, SegmentSection):
     change = Change.STATUS
     moves_on = frozenset({Change.PROGRESS, Change.HISTORY, Change.VOLUME})
 
-    def __init__(self, tab: Any) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
+        super().bind()
         self.needs_packages = _("Segmentation")
         self.ui.undoButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.undo))
         self.ui.redoButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.redo))
@@ -155,5 +158,43 @@ class SegmentStatus(StatusSection, SegmentSection):
         return _("{done} of {total} slices").format(done=done, total=total)
 
 
+class TrainingStatus(StatusSection, TrainingSection):
+    """The card at the top of the training tab."""
+
+    watches = FIELDS
+    prefix = "train"
+    change = "error"
+
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
+        super().bind()
+        self.needs_packages = _("Training")
+
+    @property
+    def said(self) -> TrainingState:  # noqa: D102 (the base class describes it)
+        return self.workflow.state
+
+    @property
+    def advice(self) -> str:  # noqa: D102 (the base class describes it)
+        return self.workflow.advice
+
+    def log(self) -> list[str]:  # noqa: D102 (the base class describes it)
+        lines = [self.panel.unexpected.log]
+        run = self.workflow.state.run
+        if run is not None:
+            lines += [f"Training: {run.name}", "", _tail(run.folder / "output.txt")]
+        return lines
+
+
 def _tip(what: str, label: str | None, keys: str) -> str:
     return f"{what}: {label} ({keys})" if label else f"{what} ({keys})"
+
+
+def _tail(path: Path) -> str:
+    """The end of a text file; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(file.tell() - _LOG_TAIL_BYTES, 0))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import slicer
@@ -16,12 +16,8 @@ from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import DONE
-from MyoScarSegLib.widgets.section import SegmentSection, quietly
+from MyoScarSegLib.widgets.section import SegmentSection, quietly, show_text
 from MyoScarSegLib.widgets.text import _
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.segment_tab import SegmentTab
-
 
 SAMPLE_SEED = 11
 _LOADING_S = 0.3
@@ -33,8 +29,7 @@ class StudySection(SegmentSection):
 
     watches = frozenset({Change.VOLUME, Change.ENCODED})
 
-    def __init__(self, tab: SegmentTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._reason = ""
         self._shown: Any = None
         self._sample: BackgroundTask | None = None
@@ -117,10 +112,8 @@ class StudySection(SegmentSection):
             if node is not None and node is not self._shown:
                 self.panel.views.show_volume()
             self._shown = node
-            ui.factsLabel.text = self.workflow.facts
-            ui.factsLabel.visible = bool(self.workflow.facts)
-            ui.reasonLabel.text = self._reason if node is not None else ""
-            ui.reasonLabel.visible = bool(ui.reasonLabel.text)
+            show_text(ui.factsLabel, self.workflow.facts)
+            show_text(ui.reasonLabel, self._reason if node is not None else "")
         done, total = (0, 0) if self.workflow.requests is None else self.workflow.requests.encoded
         ui.encodedBar.visible = total > 0 and done < total
         ui.encodedBar.maximum = max(total, 1)

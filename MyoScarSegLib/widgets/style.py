@@ -1,11 +1,14 @@
-"""Colors and sizes that a form cannot say by itself, made from the theme so that they suit a light and a dark one."""
+"""What a form cannot say by itself: colors, made from the theme so that they suit a light and a dark one; tables, their cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import qt
+
+from MyoScarSegLib.widgets.section import quietly
 
 _NEXT = """
 QPushButton {{ background: {fill}; color: {text}; border: 1px solid {edge}; border-radius: 4px;
@@ -62,6 +65,37 @@ def fit_height(table: Any, rows: int, most: int) -> None:
     table.setFixedHeight(header + max(min(rows, most), 1) * int(table.verticalHeader().defaultSectionSize) + 4)
 
 
+def fill_table(
+    table: Any, rows: Sequence[Sequence[str]], *, numbers: Collection[int] = (), tips: Sequence[str] | None = None
+) -> None:
+    """Show these cells; only those that have changed are touched, so that a table can follow every edit.
+
+    Args:
+        table: a ``QTableWidget``.
+        rows: a text for each column.
+        numbers: columns that are aligned to the right.
+        tips: a tooltip for each row.
+    """
+    quietly(table, lambda: _fill(table, rows, numbers, tips))
+
+
+def _fill(table: Any, rows: Sequence[Sequence[str]], numbers: Collection[int], tips: Sequence[str] | None) -> None:
+    if table.rowCount != len(rows):
+        table.setRowCount(len(rows))
+    for number, row in enumerate(rows):
+        for column, text in enumerate(row):
+            item: Any = table.item(number, column)
+            if item is None:
+                item = qt.QTableWidgetItem(text)
+                if column in numbers:
+                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                table.setItem(number, column, item)
+            elif item.text() != text:
+                item.setText(text)
+            if tips is not None:
+                item.setToolTip(tips[number])
+
+
 def mark_next_step(button: Any, on: bool) -> None:
     """Make a button stand out as the next step, or look like any other."""
     style = ""
@@ -102,14 +136,10 @@ def dot(color: Any, *, filled: bool = True) -> Any:
     return icon
 
 
-_icons: dict[str, Any] = {}
-
-
+@cache
 def state_icon(state: str) -> Any:
     """A dot in the color of a case's or a training's state."""
-    if state not in _icons:
-        _icons[state] = dot(STATE_COLORS.get(state, GREY))
-    return _icons[state]
+    return dot(STATE_COLORS.get(state, GREY))
 
 
 def badge(label: Any, text: str, color: str) -> None:

@@ -31,13 +31,7 @@ class Tab:
     packages: Packages
 
     def __init__(self, panel: Panel, form: str, workflow: Any, changes: Iterable[Any]) -> None:
-        """
-        Args:
-            panel: around both tabs.
-            form: name of the ``.ui`` file without its ending.
-            workflow: its signal ``changed`` emits what has changed.
-            changes: all that it may tell.
-        """
+        """Of a ``.ui`` file, by its name without ending; ``changes`` are all that the workflow's signal ``changed`` may tell."""
         self.panel = panel
         self.form = slicer.util.loadUI(str(resources_folder() / "UI" / f"{form}.ui"))
         self.ui = slicer.util.childWidgetVariables(self.form)

@@ -8,6 +8,8 @@ from slicer.i18n import getContext, translate
 
 from MyoScarSegLib.scene.translation import set_translator
 
+UNKNOWN = "–"
+
 
 def _(text: str) -> str:
     """``text`` in the application's language; the context is the file that calls, as Slicer's own translation tools have it."""
@@ -28,11 +30,11 @@ def in_words(seconds: float) -> str:
     return _("{n} min").format(n=round(seconds / 60))
 
 
-def device_text(device: str) -> str:
-    """What a list calls ``auto``, ``cpu``, ``cuda`` or ``mps``."""
-    return {
-        "auto": _("automatic"),
-        "cpu": _("processor"),
-        "cuda": _("graphics card (CUDA)"),
-        "mps": _("graphics (Apple)"),
-    }[device]
+def devices() -> dict[str, str]:
+    """Each device that can be chosen, and what a list calls it."""
+    return {"auto": _("automatic"), "cpu": _("processor"), "cuda": _("graphics card (CUDA)"), "mps": _("graphics (Apple)")}
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A number for a cell or a label; :data:`UNKNOWN` for None."""
+    return UNKNOWN if value is None else f"{value:.{decimals}f}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import slicer
 
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.workflow import Workflow
 
 
@@ -116,11 +117,8 @@ class Views:
 
     @staticmethod
     def _is_shown(volume_node: Any) -> bool:
-        scene = volume_node.GetScene()
-        return any(
-            scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode").GetBackgroundVolumeID() == volume_node.GetID()
-            for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode"))
-        )
+        composites = nodes_by_class(volume_node.GetScene(), "vtkMRMLSliceCompositeNode")
+        return any(composite.GetBackgroundVolumeID() == volume_node.GetID() for composite in composites)
 
 
 def _red_first(widget: Any) -> tuple[bool, str]:

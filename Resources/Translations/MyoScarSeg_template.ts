@@ -1520,10 +1520,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Working ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Boxes or points changed on slices {slices}: press Segment all to bring their masks up to date.</source>
       <translation type="unfinished" />
     </message>
@@ -1600,21 +1596,6 @@
     </message>
     <message>
       <source>There is nothing to redo.</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
-    <name>scene.landmark_points</name>
-    <message>
-      <source>{name} RV insertion points</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>RV anterior</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>RV inferior</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -1712,6 +1693,18 @@
     </message>
     <message>
       <source>No scar here (-)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} RV insertion points</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV anterior</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV inferior</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -1851,15 +1844,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Change a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Accept a box</source>
       <translation type="unfinished" />
     </message>
     <message>
       <source>Reject a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Change a box</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1985,10 +1978,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>The volume was deleted. Choose another one.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>{name} scar</source>
       <translation type="unfinished" />
     </message>
@@ -2055,6 +2044,10 @@
     <name>scene.workflow</name>
     <message>
       <source>The module was closed.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Working ...</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2389,10 +2382,6 @@
   <context>
     <name>training.compared_view</name>
     <message>
-      <source>{name} compared</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Reader</source>
       <translation type="unfinished" />
     </message>
@@ -2402,6 +2391,10 @@
     </message>
     <message>
       <source>Model in use</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} compared</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2662,6 +2655,14 @@
   </context>
   <context>
     <name>training.progress_section</name>
+    <message>
+      <source>Train</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Train · {how_far}</source>
+      <translation type="unfinished" />
+    </message>
     <message>
       <source>Cancel the training?</source>
       <translation type="unfinished" />
@@ -2985,24 +2986,6 @@
     </message>
     <message>
       <source>loss</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
-    <name>training.training_status</name>
-    <message>
-      <source>Training</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
-    <name>training.training_tab</name>
-    <message>
-      <source>Train</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Train · {how_far}</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3408,65 +3391,6 @@
     </message>
   </context>
   <context>
-    <name>widgets.install_dialog</name>
-    <message>
-      <source>Folder with all packages as wheels</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>MyoScarSeg: packages for training</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>MyoScarSeg: packages for segmentation</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Without graphics card support (much smaller download)</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Wheel folder ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Install from a folder of wheels, on a computer without network</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Copy log</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Install</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Close</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Cancel</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Looking at what is installed ...</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{time} left</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Restart Slicer to use them.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Everything is installed.</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
     <name>widgets.methods_section</name>
     <message>
       <source>Reference methods look for scar within the wall: propose it first.</source>
@@ -3579,6 +3503,65 @@
     </message>
     <message>
       <source>painted</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
+    <name>widgets.packages</name>
+    <message>
+      <source>Folder with all packages as wheels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>MyoScarSeg: packages for training</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>MyoScarSeg: packages for segmentation</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Without graphics card support (much smaller download)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wheel folder ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install from a folder of wheels, on a computer without network</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Copy log</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Install</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Close</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Cancel</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Looking at what is installed ...</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{time} left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Restart Slicer to use them.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Everything is installed.</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3947,6 +3930,10 @@
     </message>
     <message>
       <source>{done} of {total} slices</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Training</source>
       <translation type="unfinished" />
     </message>
   </context>

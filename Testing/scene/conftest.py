@@ -12,6 +12,16 @@ from Testing.support.run_factory import environment, write_library
 
 
 @pytest.fixture
+def session(volume):
+    """The study of a test file's ``volume``."""
+    from MyoScarSegLib.scene.study_session import StudySession
+
+    session = StudySession.open(volume)
+    yield session
+    session.close()
+
+
+@pytest.fixture
 def training(scene, tmp_path, monkeypatch):
     """A training workflow whose first tab's engine does nothing."""
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow

@@ -9,13 +9,14 @@ import pytest
 
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
+from Testing.support.session_factory import reload, save_folder, save_mrb
 from Testing.support.volume_factory import add_transform, add_volume
 
 pytest.importorskip("slicer")
 
 import slicer
 
-from MyoScarSegLib.scene.box_table import BoxTable
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_views import COLORS, BoxViews
 from MyoScarSegLib.scene.displayed_slice import DisplayedSlice
 from MyoScarSegLib.scene.lge_volumes import study_of
@@ -33,13 +34,6 @@ OWN = Box(3, 8, 8, 16, 16, state=BoxState.ACCEPTED)
 @pytest.fixture
 def volume(scene):
     return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
-
-
-@pytest.fixture
-def session(volume):
-    session = StudySession.open(volume)
-    yield session
-    session.close()
 
 
 @pytest.fixture
@@ -93,9 +87,6 @@ class Hands:
 @pytest.fixture
 def hands(session) -> Hands:
     return Hands(session)
-
-
-# ---------------------------------------------------------------- table
 
 
 def test_a_box_comes_back_as_it_was_given(session):
@@ -166,12 +157,6 @@ def test_boxes_are_clipped_to_the_image_and_refused_outside(session):
     assert len(session.state.boxes) == 1
 
 
-def test_of_several_boxes_none_is_added_if_one_is_wrong(session):
-    with pytest.raises(PromptError):
-        add(session, PROPOSED, replace(PROPOSED, slice=99))
-    assert session.state.boxes == ()
-
-
 def test_a_copy_on_the_next_slice_is_the_users_own(session):
     number = session.copy_box_to_next(session.add_box(PROPOSED))
     copy = session.state.box(number)
@@ -214,69 +199,15 @@ def test_one_change_is_told_once(session):
     assert len(told) == 1
 
 
-def test_a_row_edited_by_hand_into_nonsense_is_named_and_the_others_stay(session):
-    add(session, PROPOSED, OWN)
-    told = told_of(session)
-    session.nodes.boxes.node.GetTable().GetColumnByName("x0").SetValue(0, "nine")
-    session.nodes.boxes.node.GetTable().Modified()
-    session.nodes.boxes.node.Modified()
-    assert told
-    assert [row.box for row in session.state.boxes] == [OWN]
-    (problem,) = session.nodes.boxes.read().problems
-    assert "Row 1" in problem
-
-
-def test_deleting_the_table_deletes_the_boxes_and_a_new_table_is_made(session, scene):
-    session.add_box(PROPOSED)
-    scene.RemoveNode(session.nodes.boxes.node)
-    session.refresh()
-    assert session.state.boxes == ()
-    session.add_box(OWN)
-    assert [row.box for row in BoxTable(session.volume_node, SHAPE).read().rows] == [OWN]
-
-
-def test_two_volumes_have_boxes_of_their_own(scene, session):
-    other = StudySession.open(add_volume(scene, np.random.default_rng(1).normal(size=SHAPE), PLACE, "LGE 2"))
-    session.add_box(PROPOSED)
-    other.add_box(OWN)
-    assert [row.box for row in session.state.boxes] == [PROPOSED]
-    assert [row.box for row in other.state.boxes] == [OWN]
-
-
-def saved_and_loaded(scene, path) -> None:
-    if path.suffix == ".mrb":
-        assert scene.WriteToMRB(str(path))
-        scene.Clear(0)
-        assert scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
-        return
-    path.mkdir()
-    scene.SetURL(str(path / "scene.mrml"))
-    scene.SetRootDirectory(str(path))
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
-        node = scene.GetNthNodeByClass(number, "vtkMRMLStorableNode")
-        if node.GetSaveWithScene():
-            node.AddDefaultStorageNode()
-            storage = node.GetStorageNode()
-            if storage is not None and not node.IsA("vtkMRMLColorNode"):
-                extension = storage.GetDefaultWriteFileExtension()
-                storage.SetFileName(str(path / f"{node.GetID()}.{extension}"))
-                assert storage.WriteData(node)
-    assert scene.Commit()
-    url = scene.GetURL()
-    scene.Clear(0)
-    scene.SetURL(url)
-    assert scene.Connect()
-
-
-@pytest.mark.parametrize("name", ["scene.mrb", "folder"])
-def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, hands, tmp_path, name):
+@pytest.mark.parametrize("save", [save_mrb, save_folder])
+def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, hands, tmp_path, save):
     ids = add(session, PROPOSED, OWN, replace(PROPOSED, slice=5, state=BoxState.REJECTED))
     wanted = [session.add_point(Point(1, 10.5, 11.5)), session.add_point(Point(4, 20.25, 3.5, positive=False))]
     rows = session.state.boxes
     rois = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
     hands.views.close()
     session.close()
-    saved_and_loaded(scene, tmp_path / name)
+    reload(scene, tmp_path, save)
     again = StudySession.open(scene.GetFirstNodeByName("LGE"))
     assert again.state.boxes == rows
     assert [(p.slice, p.positive) for p in again.state.points] == [(p.slice, p.positive) for p in wanted]
@@ -284,9 +215,6 @@ def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, h
     views = Hands(again).views
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == rois  # the saved nodes were taken up, none made
     assert views.corners(ids[0])[1] == pytest.approx(PROPOSED.xyxy, abs=1e-3)
-
-
-# ---------------------------------------------------------------- nodes in the views
 
 
 def test_each_box_has_a_node_on_its_slice_in_the_color_of_its_state(session, hands):
@@ -358,8 +286,7 @@ def test_nodes_of_deleted_boxes_are_used_again(scene, session, hands):
     numbers = add(session, PROPOSED, OWN)
     made = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
     session.remove_box(numbers[0])
-    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsROINode") for n in range(made)]
-    hidden = [node for node in nodes if not node.GetDisplayNode().GetVisibility()]
+    hidden = [node for node in nodes_by_class(scene, "vtkMRMLMarkupsROINode") if not node.GetDisplayNode().GetVisibility()]
     assert len(hidden) == 1
     again = session.add_box(replace(PROPOSED, slice=4))
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == made
@@ -486,9 +413,6 @@ def test_closing_the_scene_is_no_edit(scene, session, hands):
     assert hands.edits == []
 
 
-# ---------------------------------------------------------------- points
-
-
 @pytest.fixture
 def points(volume, geometry) -> PointLists:
     return PointLists(volume, geometry)
@@ -515,31 +439,6 @@ def test_a_point_removed_by_the_user_is_told(points):
     points.changed.connect(lambda: told.append(points.read()))
     points.node(True).RemoveNthControlPoint(0)
     assert told[-1] == []
-
-
-def test_points_outside_the_image_do_not_count(points, geometry):
-    import vtk
-
-    ras = geometry.to_world(np.array([[500.0, 7.5, 2.0]]))[0]
-    points.node(True).AddControlPointWorld(vtk.vtkVector3d(*ras))
-    assert points.read() == []
-
-
-def test_points_follow_the_volume_when_it_is_moved(scene, volume, points):
-    points.write([Point(2, 5, 5)])
-    matrix = np.eye(4)
-    matrix[:3, 3] = [10, -20, 5]
-    volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
-    (point,) = points.read()
-    assert (point.slice, point.x, point.y) == (2, pytest.approx(5, abs=1e-3), pytest.approx(5, abs=1e-3))
-
-
-def test_a_deleted_list_is_made_anew(scene, points):
-    points.write([Point(2, 5, 5)])
-    scene.RemoveNode(points.node(True))
-    assert points.read() == []
-    points.write([Point(3, 6, 6)])
-    assert len(points.read()) == 1
 
 
 def test_writing_points_to_a_volume_that_has_none_makes_no_nodes(scene, points):

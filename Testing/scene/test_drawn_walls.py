@@ -7,6 +7,7 @@ import pytest
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.scene.drawn_walls import CURVE
+from MyoScarSegLib.scene.plain_segments import add_segment
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.ventricle_steps import take_curves, take_wall
 from MyoScarSegLib.study.tissue import WALL
@@ -19,19 +20,15 @@ SHAPE = (6, 40, 48)
 
 
 @pytest.fixture
-def session(scene):
-    session = StudySession.open(add_volume(scene, SHAPE, random_matrix(4, (1.4, 1.4, 10.0))))
-    yield session
-    session.close()
+def volume(scene):
+    return add_volume(scene, SHAPE, random_matrix(4, (1.4, 1.4, 10.0)))
 
 
 def add_segments(session: StudySession, **named: np.ndarray):
     node = session.volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", "Theirs")
     node.SetReferenceImageGeometryParameterFromVolumeNode(session.volume_node)
     for name, mask in named.items():
-        segment_id = node.GetSegmentation().AddEmptySegment("", name.replace("_", " "))
-        array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
-        slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, session.volume_node)
+        add_segment(node, session.geometry, mask, name.replace("_", " "), (1.0, 1.0, 1.0))
     return node
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from Testing.support.session_factory import reload
 from Testing.support.volume_factory import add_gaps, add_transform, add_volume
 
 pytest.importorskip("slicer")
@@ -17,6 +18,7 @@ pytest.importorskip("slicer")
 import slicer
 import vtk
 
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.box_table import BoxTable
 from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.point_lists import PointLists
@@ -34,13 +36,6 @@ PUSH = np.array([[1.0, 0, 0, 6], [0, 1, 0, -5], [0, 0, 1, 0], [0, 0, 0, 1]])
 @pytest.fixture
 def volume(scene):
     return add_volume(scene, np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE")
-
-
-@pytest.fixture
-def session(volume):
-    session = StudySession.open(volume)
-    yield session
-    session.close()
 
 
 def add(session: StudySession, *boxes: Box) -> list[int]:
@@ -71,16 +66,11 @@ def cells(session: StudySession, column: str) -> list[str]:
     return [node.GetValueByName(row, column).ToString() for row in range(node.GetNumberOfRows())]
 
 
-# ---------------------------------------------------------------- tables
-
-
 @pytest.mark.parametrize("text", ['a "quoted" name', '"first', "#5", "two\nlines", "a\ttab", "50%", "50%22", "a,b|c", "é 漢"])
 def test_any_label_survives_saving_the_scene(scene, session, tmp_path, text):
     rows = add(session, replace(BOX, label=text, source=text), BOX) and session.state.boxes
     session.close()
-    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
-    scene.Clear(0)
-    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True, slicer.vtkMRMLMessageCollection())
+    reload(scene, tmp_path)
     assert StudySession.open(scene.GetFirstNodeByName("LGE")).state.boxes == rows
 
 
@@ -132,15 +122,12 @@ def test_a_table_without_the_columns_of_a_box_keeps_its_rows(session):
     assert cells(session, "slice") == ["4", "2", "3"]
 
 
-# ---------------------------------------------------------------- nodes in the views
-
-
 def views_of(session: StudySession) -> BoxViews:
     return BoxViews(session, on_edited=lambda *_: None, on_removed=lambda *_: None)
 
 
 def test_a_box_shows_in_its_own_slice_alone_in_an_uneven_stack(scene, volume):
-    add_gaps(scene, volume, np.array([0.0, 0.0, 60.0, 60.0, 60.0, 60.0]))
+    add_gaps(volume, np.array([0.0, 0.0, 60.0, 60.0, 60.0, 60.0]))
     geometry = VolumeGeometry(volume)
     for k in range(SHAPE[0]):
         matrix, size = geometry.roi_of(replace(BOX, slice=k))
@@ -164,20 +151,19 @@ def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, session):
     assert views.node(number) is original
 
 
-# ---------------------------------------------------------------- points
-
-
 def places(points: PointLists) -> list[tuple[int, float, float, bool]]:
     return [(p.slice, round(p.x, 3), round(p.y, 3), p.positive) for p in points.read()]
 
 
 @pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
-def test_points_stay_on_their_pixels_when_a_transform_is_applied_for_good(scene, volume, points, matrix):
+@pytest.mark.parametrize("together", [False, True], ids=["the volume's", "a whole folder's in the Data module"])
+def test_points_stay_on_their_pixels_when_a_transform_is_applied_for_good(scene, volume, points, matrix, together):
     before = places(points)
     transform = add_transform(scene, matrix)
     volume.SetAndObserveTransformNodeID(transform.GetID())
     assert places(points) == before
-    volume.HardenTransform()
+    for node in [volume, *([points.node(True), points.node(False)] if together else [])]:
+        node.HardenTransform()
     assert places(points) == before
     assert places(PointLists(volume, VolumeGeometry(volume))) == before
     assert points.node(True).GetTransformNodeID() is None
@@ -190,17 +176,6 @@ def test_points_are_found_on_their_pixels_when_nobody_watched_the_transform(scen
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
     volume.HardenTransform()
     assert places(PointLists(volume, VolumeGeometry(volume))) == before
-
-
-@pytest.mark.parametrize("matrix", [TURN, PUSH], ids=["turned", "pushed in the plane"])
-def test_points_that_were_moved_together_with_their_volume_are_not_moved_twice(scene, volume, points, matrix):
-    before = places(points)
-    transform = add_transform(scene, matrix)
-    volume.SetAndObserveTransformNodeID(transform.GetID())
-    assert places(points) == before
-    for node in (volume, points.node(True), points.node(False)):  # as for a whole folder in the Data module
-        node.HardenTransform()
-    assert places(points) == before
 
 
 def test_points_follow_a_volume_whose_origin_is_set(volume, points):
@@ -247,9 +222,6 @@ def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session)
     assert StudySession.open(volume).state.boxes == session.state.boxes
 
 
-# ---------------------------------------------------------------- what the user sees of it
-
-
 class IdleEngine(Engine):
     """An engine whose worker never answers: nothing here needs a network."""
 
@@ -269,8 +241,7 @@ def workflow(scene):
 
 
 def visible(scene) -> int:
-    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode"))]
-    return sum(bool(node.GetDisplayVisibility()) for node in nodes)
+    return sum(bool(node.GetDisplayVisibility()) for node in nodes_by_class(scene, "vtkMRMLMarkupsNode"))
 
 
 def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):

@@ -65,13 +65,3 @@ def test_restoring_that_fails_leaves_the_history():
     with pytest.raises(SceneError, match="locked"):
         history.redo(fail)
     assert history.can_redo and not history.can_undo
-
-
-def test_empty_history_says_so():
-    history: History[int] = History()
-    with pytest.raises(SceneError, match="nothing to undo"):
-        history.undo(lambda _: None)
-    history.push("a", 0, 1)
-    history.clear()
-    with pytest.raises(SceneError, match="nothing to redo"):
-        history.redo(lambda _: None)

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.result import SliceMasks, mask_of
-from MyoScarSegLib.scene.probability_volume import check_growth
-from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_volume, random_matrix
 
 
@@ -33,23 +30,9 @@ def test_nothing_grows_from_nothing_and_a_full_slice_has_no_edge_to_shrink_from(
     assert mask_of(np.ones((9, 9)), 0.5, -5.0, (1.0, 1.0)).all()
 
 
-def test_senseless_growth_is_refused():
-    with pytest.raises(SceneError, match="between -20 and 20 mm"):
-        check_growth(21)
-    with pytest.raises(SceneError):
-        check_growth(float("nan"))
-
-
 @pytest.fixture
 def volume(scene):
     return add_volume(scene, (5, 12, 16), random_matrix(4, (1.2, 1.5, 8.0)))
-
-
-@pytest.fixture
-def session(volume):
-    session = StudySession.open(volume)
-    yield session
-    session.close()
 
 
 def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volume):
@@ -72,13 +55,6 @@ def test_later_change_of_the_given_array_does_not_reach_what_was_kept(session):
     kept = session.state.models[1].probability
     assert kept.min() == 0.75
     assert not kept.flags.writeable
-
-
-@pytest.mark.parametrize("given", [np.zeros((3, 3), np.float32), np.full((12, 16), 1.5, np.float32), np.full((12, 16), np.nan)])
-def test_what_is_no_probability_of_this_study_is_refused(session, given):
-    with pytest.raises(SceneError):
-        session.apply_masks(SliceMasks(probability={2: given, 3: np.zeros((12, 16), np.float32)}))
-    assert session.state.segmented == []
 
 
 def ijk_to_ras(node):

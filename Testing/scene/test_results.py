@@ -14,6 +14,7 @@ from MyoScarSegLib.scene.box_views import BoxViews
 from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_transform, add_volume, blob, masks, paint, random_matrix
+from Testing.support.volume_factory import add_gaps
 
 slicer = pytest.importorskip("slicer")
 
@@ -55,26 +56,8 @@ def test_volume_and_mass_are_those_of_the_voxels_in_the_world(scene, seed, moved
 
 def test_gaps_between_slices_count_where_the_acquisition_transform_puts_them(scene):
     """Slicer loads a stack with uneven gaps as an even volume under a non-linear transform."""
-    import vtk
-
     volume = add_volume(scene, SHAPE)
-    positions = np.array([0, 10, 20, 45, 55, 65], dtype=float)
-    grid = scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Acquisition")
-    field = vtk.vtkImageData()
-    field.SetDimensions(2, 2, SHAPE[0])
-    field.SetOrigin(-100, -100, 0)
-    field.SetSpacing(300, 300, 10)
-    field.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    shifts = vtk_to_numpy(field.GetPointData().GetScalars()).reshape(SHAPE[0], 2, 2, 3)
-    shifts[:] = 0
-    shifts[..., 2] = (positions - 10.0 * np.arange(SHAPE[0]))[:, None, None]
-    warp = slicer.vtkOrientedGridTransform()
-    warp.SetDisplacementGridData(field)
-    warp.SetInterpolationModeToLinear()
-    grid.SetAndObserveTransformToParent(warp)
-    volume.SetAndObserveTransformNodeID(grid.GetID())
+    grid = add_gaps(volume, np.array([0, 10, 20, 45, 55, 65]) - 10.0 * np.arange(SHAPE[0]))
     session = segmented(volume, 1, 2, 3)
     extents = [10, 10, 17.5, 17.5, 10, 10]
     areas = session.mask().sum(axis=(1, 2)) * 1.4 * 1.4

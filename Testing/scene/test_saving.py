@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,17 @@ from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import StudyState
-from Testing.support.session_factory import add_transform, add_volume, blob, everything, paint, random_matrix
+from Testing.support.session_factory import (
+    add_transform,
+    add_volume,
+    blob,
+    everything,
+    fresh_scene,
+    paint,
+    random_matrix,
+    save_folder,
+    save_mrb,
+)
 
 slicer = pytest.importorskip("slicer")
 
@@ -39,48 +48,9 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
     return session
 
 
-def save_mrb(scene, folder: Path):
-    path = folder / "study.mrb"
-    assert scene.WriteToMRB(str(path))
-
-    def load(into) -> None:
-        assert into.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
-
-    return load
-
-
-def save_folder(scene, folder: Path):
-    """As *Save data* with a .mrml file: each node's file beside it."""
-    files = folder / "scene"
-    files.mkdir()
-    scene.SetRootDirectory(str(files))
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
-        node = scene.GetNthNodeByClass(number, "vtkMRMLStorableNode")
-        if not node.GetSaveWithScene() or (node.GetStorageNode() is None and not node.AddDefaultStorageNode()):
-            continue
-        storage = node.GetStorageNode()
-        extension = storage.GetDefaultWriteFileExtension()
-        storage.SetFileName(str(files / f"{node.GetName().replace(' ', '_')}-{node.GetID()}.{extension}"))
-        assert storage.WriteData(node), node.GetName()
-    path = files / "scene.mrml"
-    assert scene.Commit(str(path))
-
-    def load(into) -> None:
-        into.SetURL(str(path))
-        assert into.Connect()
-
-    return load
-
-
 @pytest.fixture(params=[save_mrb, save_folder], ids=["mrb", "folder"])
 def save(request):
     return request.param
-
-
-def fresh_scene(tmp_path_factory):
-    from MyoScarSegLib.scene.demo_scene import bootstrap
-
-    return bootstrap(tmp_path_factory.mktemp("fresh"))
 
 
 def same(loaded: tuple, saved: tuple) -> None:

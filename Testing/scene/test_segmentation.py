@@ -163,19 +163,6 @@ def test_two_studies_may_share_a_node(scene, volume):
     assert np.array_equal(other.mask()[1], some_mask(2))
 
 
-def test_segment_and_node_that_were_deleted_are_made_again(scene, scar):
-    scar.write_slices({1: some_mask(1)})
-    scar.node.GetSegmentation().RemoveSegment(scar.segment_id)
-    assert scar.version == () and not scar.mask().any()
-    scar.write_slices({2: some_mask(2)})
-    first = scar.node
-    scene.RemoveNode(first)
-    assert scar.existing_node is None and not scar.mask().any()
-    scar.write_slices({2: some_mask(3)})
-    assert scar.node is not first
-    assert np.array_equal(scar.mask()[2], some_mask(3))
-
-
 def test_version_tells_that_someone_painted(scar, volume):
     scar.write_slices({1: some_mask(1)})
     before = scar.version
@@ -206,15 +193,6 @@ def test_node_that_cannot_be_written_is_refused_in_words(scene, volume, scar):
     scar.check(node)
     node.GetSegmentation().SetSourceRepresentationName("Closed surface")
     refused(node, scar, "made of closed surface")
-
-
-def test_locked_node_keeps_what_it_has(scar):
-    scar.write_slices({1: some_mask(1)})
-    scar.node.SetHideFromEditors(True)
-    with pytest.raises(SceneError, match="locked"):
-        scar.write_slices({1: some_mask(2), 2: some_mask(2)})
-    assert np.array_equal(scar.mask()[1], some_mask(1))
-    assert not scar.mask()[2].any()
 
 
 def test_segmentation_on_another_grid_is_refused(scene, volume, scar):

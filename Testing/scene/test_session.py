@@ -34,17 +34,7 @@ def volume(scene):
     return add_volume(scene, SHAPE, random_matrix(2, (1.4, 1.4, 10.0)))
 
 
-@pytest.fixture
-def session(volume):
-    session = StudySession.open(volume)
-    yield session
-    session.close()
-
-
 BOX = Box(2, 10, 8, 30, 30, confidence=0.7, source="yolo")
-
-
-# ---------------------------------------------------------------------- masks of the model, and the user's
 
 
 def test_masks_go_where_the_model_was_sure_and_nowhere_else(session):
@@ -129,8 +119,9 @@ def test_later_masks_have_the_threshold_and_growth_in_force(session):
 def test_senseless_settings_are_refused(session):
     with pytest.raises(MyoScarSegError):
         session.set_threshold(1.0)
-    with pytest.raises(SceneError):
-        session.set_growth_mm(99)
+    for growth_mm in (21, float("nan")):
+        with pytest.raises(SceneError, match="between -20 and 20 mm"):
+            session.set_growth_mm(growth_mm)
     assert (session.state.threshold, session.state.growth_mm) == (0.5, 0.0)
     assert not session.history.can_undo
 
@@ -146,9 +137,6 @@ def test_clear_keeps_what_the_user_painted(session):
     assert session.state.segmented == []
     assert np.array_equal(session.mask()[2], painted)
     assert not session.mask()[1].any()
-
-
-# ---------------------------------------------------------------------- undo
 
 
 def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
@@ -270,9 +258,6 @@ def test_last_point_is_the_one_that_was_placed_last(session):
         session.remove_point()
 
 
-# ---------------------------------------------------------------------- failures leave the scene as it was
-
-
 @pytest.mark.parametrize(
     "fail",
     [
@@ -282,6 +267,7 @@ def test_last_point_is_the_one_that_was_placed_last(session):
         lambda s: s.update_box(77, x0=3.0),
         lambda s: s.apply_masks(SliceMasks(probability={0: blob(SHAPE[1:], 9, 9, 5), 1: np.zeros((3, 3), np.float32)})),
         lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], np.nan, np.float32)})),
+        lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], 1.5, np.float32), 1: blob(SHAPE[1:], 9, 9, 5)})),
         lambda s: s.apply_masks(SliceMasks(probability={17: blob(SHAPE[1:], 9, 9, 5)})),
         lambda s: s.use_segmentation(s.volume_node),
         lambda s: s.use_segmentation(None),
@@ -383,14 +369,11 @@ def test_volume_that_was_deleted_is_said(scene, volume):
 
 
 def test_volume_that_is_no_study_is_refused(scene):
-    with pytest.raises(StudyError):
+    with pytest.raises(StudyError, match="Load an LGE study"):
         StudySession.open(None)
     with pytest.raises(StudyError):
         StudySession.open(add_volume(scene, (1, 30, 30)))
     assert sessions(scene) == []
-
-
-# ---------------------------------------------------------------------- nodes that come and go
 
 
 def test_segmentation_that_was_deleted_comes_back_by_undo_or_by_a_new_run(scene, session):
@@ -543,9 +526,6 @@ def test_study_whose_slices_run_along_another_axis(scene):
     of_volume = slicer.util.arrayFromVolume(session.nodes.probability.node)
     assert np.array_equal(of_volume[:, 2, :], blob(SHAPE[1:], 24, 20, 6))
     session.close()
-
-
-# ---------------------------------------------------------------------- the study as a whole
 
 
 def test_result_holds_the_mask_as_it_is(session):

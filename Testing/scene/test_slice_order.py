@@ -7,6 +7,7 @@ import pytest
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
+from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -35,12 +36,8 @@ def matrix_of(node):
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def reload(scene, path):
-    import slicer
-
-    assert scene.WriteToMRB(str(path))
-    scene.Clear(0)
-    assert scene.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
+def reloaded(scene, folder):
+    reload(scene, folder)
     return scene.GetFirstNodeByName("LGE")
 
 
@@ -58,7 +55,7 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
     session.close()
     probability = probability[::-1]  # the reader reverses the slices, so they are counted from the other end
     for turn in range(2):  # a second time, because they must not be counted anew again
-        volume = reload(scene, tmp_path / f"{turn}.mrb")
+        volume = reloaded(scene, tmp_path)
         as_read, matrix = slicer.util.arrayFromVolume(volume).copy(), matrix_of(volume)
         session = StudySession.open(volume)
         assert np.array_equal(slicer.util.arrayFromVolume(volume), as_read) and np.array_equal(matrix_of(volume), matrix)
@@ -90,7 +87,7 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
     session.apply_masks(SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
     world = session.geometry.to_world(np.array([[5.0, 4.0, 1.0], [12.0, 10.0, 1.0]]))
     session.close()
-    volume = reload(scene, tmp_path / "a.mrb")
+    volume = reloaded(scene, tmp_path)
     as_read = slicer.util.arrayFromVolume(volume).copy()
     session = StudySession.open(volume)
     assert np.array_equal(slicer.util.arrayFromVolume(volume), as_read)

@@ -13,6 +13,7 @@ import slicer
 
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
@@ -38,9 +39,6 @@ def slice_view(scene) -> tuple:
     composite.SetLayoutName("Red")
     composite.SetSingletonTag("Red")
     return view, scene.AddNode(composite)
-
-
-# ---- labels
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["right-handed", "left-handed"])
@@ -131,9 +129,6 @@ def test_slices_are_reviewed_that_the_reader_has_settled(scene):
     session.segmentation.write_slices({3: mask})
     session.refresh()
     assert case_nodes.reviewed(session) == [0, 1, 2, 3, 4], "painting settles a slice"
-
-
-# ---- cases
 
 
 @pytest.fixture(scope="module")
@@ -234,9 +229,6 @@ def test_what_the_user_has_chosen_meanwhile_stays(scene, library, tmp_path):
     compared.hide()
 
 
-# ---- curves
-
-
 def write_log(path, *entries: dict, mode: str = "a") -> None:
     with path.open(mode) as file:
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
@@ -303,8 +295,7 @@ def test_one_chart_is_used_again_and_mended_and_not_saved(scene, tmp_path):
     selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     chart.choose()
     assert selection.GetActivePlotChartID() == node.GetID()
-    tables = [scene.GetNthNodeByClass(n, "vtkMRMLTableNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTableNode"))]
-    assert sorted(table.GetTable().GetNumberOfRows() for table in tables) == [0, 1, 2]
+    assert sorted(table.GetTable().GetNumberOfRows() for table in nodes_by_class(scene, "vtkMRMLTableNode")) == [0, 1, 2]
     assert CurveChart(scene).show(values, "second run") is node
     assert node.GetTitle() == "second run"
     assert scene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 3
@@ -317,7 +308,7 @@ def test_one_chart_is_used_again_and_mended_and_not_saved(scene, tmp_path):
     assert scene.GetFirstNodeByName("Loss").GetTableNode().GetTable().GetNumberOfRows() == 2
     assert node.GetNumberOfPlotSeriesNodes() == 3
     assert not any(
-        scene.GetNthNodeByClass(n, kind).GetSaveWithScene()
+        node.GetSaveWithScene()
         for kind in ("vtkMRMLPlotChartNode", "vtkMRMLPlotSeriesNode", "vtkMRMLTableNode")
-        for n in range(scene.GetNumberOfNodesByClass(kind))
+        for node in nodes_by_class(scene, kind)
     )

@@ -10,16 +10,25 @@ import pytest
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
-from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
+from MyoScarSegLib.scene.point_lists import ROLE_LANDMARKS
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
+from MyoScarSegLib.scene.study_record import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_landmarks, set_level, use_method
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
-from Testing.scene.test_saving import fresh_scene, save_folder, save_mrb
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask
-from Testing.support.session_factory import add_transform, add_volume, masks, paint, random_matrix
+from Testing.support.session_factory import (
+    add_transform,
+    add_volume,
+    fresh_scene,
+    masks,
+    paint,
+    random_matrix,
+    save_folder,
+    save_mrb,
+)
 
 slicer = pytest.importorskip("slicer")
 
@@ -28,10 +37,8 @@ LANDMARKS = Landmarks((10.5, 12.25, 2.0), (9.0, 28.0, 2.0), "image")
 
 
 @pytest.fixture
-def session(scene):
-    session = StudySession.open(add_volume(scene, SHAPE, random_matrix(4, (1.4, 1.4, 10.0))))
-    yield session
-    session.close()
+def volume(scene):
+    return add_volume(scene, SHAPE, random_matrix(4, (1.4, 1.4, 10.0)))
 
 
 def test_a_proposed_wall_is_three_segments_beside_the_scar_and_one_undo_entry(session):
@@ -275,20 +282,18 @@ def test_numbers_follow_the_scar_and_the_wall(session):
 
 
 def test_time_counts_signs_of_the_reader_and_is_kept(session, scene):
-    from MyoScarSegLib.scene.reader_time import IDLE_S, ReaderTime
-
     now = [0.0]
-    reader = ReaderTime(5.0, lambda: now[0])
+    record = StudyRecord(session.volume_node, lambda: now[0])
     for second in (0.0, 10.0, 10.0 + IDLE_S, 100.0, 101.0):
         now[0] = second
-        reader.sign()
-    assert reader.seconds == 5.0 + 10.0 + IDLE_S + 1.0
-    session.nodes.reader.seconds = 75.0
+        record.sign()
+    assert record.reader_s == 10.0 + IDLE_S + 1.0
+    session.nodes.record.reader_s = 75.0
     session.apply_masks(masks(1))
     assert session.provenance["reader_s"] == "75"
     session.close()
     again = StudySession.open(session.volume_node)
-    assert again.nodes.reader.seconds == 75.0
+    assert again.nodes.record.reader_s == 75.0
     again.close()
 
 

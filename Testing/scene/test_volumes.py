@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study import read_mask, write_segmentation
@@ -57,7 +56,7 @@ def test_reading_a_volume_does_not_change_it(scene):
 
 def test_a_stack_with_gaps_has_its_slices_where_the_transform_puts_them(scene):
     volume = add_volume(scene, image(), PLACE)
-    add_gaps(scene, volume, np.array([0.0, 0.0, 0.0, 8.0, 8.0, 8.0]))
+    add_gaps(volume, np.array([0.0, 0.0, 0.0, 8.0, 8.0, 8.0]))
     geometry = study_of(volume).geometry
     assert np.diff(geometry.slice_positions_mm) == pytest.approx([8, 8, 16, 8, 8], abs=1e-3)
     assert geometry.slice_distance_mm == pytest.approx(8, abs=1e-3)
@@ -81,37 +80,6 @@ def test_slices_along_another_axis_are_found_by_the_spacing(scene):
     assert study.file_axes == (1, 0, 2)
     assert study.geometry.spacing_mm == pytest.approx((1.5, 1.25, 9.0))
     assert any("slices run along" in note for note in study.notes)
-
-
-@pytest.mark.parametrize(
-    ("class_name", "shape", "says"),
-    [
-        ("vtkMRMLVectorVolumeNode", (6, 30, 40, 3), "numbers per voxel"),
-        ("vtkMRMLLabelMapVolumeNode", (6, 30, 40), "label map"),
-        ("vtkMRMLScalarVolumeNode", (1, 30, 40), "one slice"),
-        ("vtkMRMLScalarVolumeNode", None, "no image"),
-    ],
-)
-def test_what_is_no_lge_stack_is_refused_with_a_plain_sentence(scene, class_name, shape, says):
-    node = scene.AddNewNodeByClass(class_name, "thing")
-    if shape is not None:
-        slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).integers(0, 99, shape).astype(np.int16))
-    with pytest.raises(StudyError, match=says) as error:
-        study_of(node)
-    assert "thing" in str(error.value)
-
-
-def test_no_volume_is_refused_with_a_plain_sentence():
-    with pytest.raises(StudyError, match="Load an LGE study"):
-        study_of(None)
-
-
-def test_a_volume_with_time_points_is_refused(scene):
-    node = scene.AddNewNodeByClass("vtkMRMLMultiVolumeNode", "perfusion") if hasattr(slicer, "vtkMRMLMultiVolumeNode") else None
-    node = node or scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "perfusion")
-    slicer.util.updateVolumeFromArray(node, np.zeros((4, 10, 10, 7), dtype=np.float32))
-    with pytest.raises(StudyError, match="per voxel"):
-        study_of(node)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("PSIR_SA", Reconstruction.PSIR), ("LGE MAG", Reconstruction.MAGNITUDE)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -18,7 +16,7 @@ from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.utils.transport import SubprocessTransport
-from Testing.support.workflow_factory import catch_up, encode_all, fingerprint, finish, pump_until, scar_in_scene
+from Testing.support.workflow_factory import catch_up, fingerprint, finish, pump_until, scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
@@ -82,25 +80,6 @@ def test_slice_that_is_not_there_is_refused(workflow, volume):
     assert "no slice 9" in fails(workflow, workflow.session.requests.segment([1, 9]))
 
 
-@pytest.mark.slow
-def test_volume_deleted_during_segmentation(workflow, volume, scene):
-    workflow.select(volume)
-    workflow.session.add_box(BOX)
-    catch_up(workflow)
-    action = workflow.session.requests.segment()
-    scene.RemoveNode(volume)
-    before = fingerprint(scene)
-    assert action.state == "cancelled"
-    assert "deleted" in action.error
-    assert "Choose another" in sentence(workflow)
-    assert workflow.session is None
-    for _ in range(50):
-        workflow.pump()
-        time.sleep(0.005)
-    assert fingerprint(scene) == before
-    assert workflow.busy == ""
-
-
 def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_later(workflow, volume, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(protocol, "MOST_BODY_BYTES", 1000)
@@ -125,21 +104,6 @@ def test_scene_closed_during_proposing(workflow, volume, scene):
     assert workflow.session is None
     assert workflow.select(add_study(scene, make_phantom(3, settings=SMALL).study, "LGE"))
     assert finish(workflow, workflow.session.requests.propose()) > 0
-
-
-@pytest.mark.slow
-def test_worker_killed_during_segmentation_is_asked_again_by_itself(workflow, volume):
-    workflow.select(volume)
-    encode_all(workflow)
-    workflow.live = False
-    workflow.session.add_box(BOX)
-    workflow.engine.pump()
-    os.kill(workflow.engine.status().pid, signal.SIGKILL)
-    action = workflow.session.requests.segment()
-    pump_until(workflow, lambda: action.finished, "segment")
-    assert action.state == "done", "it was asked again by itself"
-    assert "asked again" in workflow.note
-    assert scar_in_scene(volume, workflow.session.segmentation.node)[1].any()
 
 
 class Sabotaged:
@@ -211,12 +175,18 @@ def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_
 
 def test_volumes_that_are_no_stack_of_slices(workflow, scene):
     import slicer
+    import vtk
 
     def made(class_name: str, shape: tuple[int, ...]):
         node = scene.AddNewNodeByClass(class_name, "Odd one")
         slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(size=shape).astype(np.float32))
         return node
 
+    colors_in_a_scalar_volume = made("vtkMRMLScalarVolumeNode", (4, 30, 32))
+    image = vtk.vtkImageData()
+    image.SetDimensions(8, 8, 4)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    colors_in_a_scalar_volume.SetAndObserveImageData(image)
     four_dimensional = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 5))
     color = made("vtkMRMLVectorVolumeNode", (4, 30, 32, 3))
     single = made("vtkMRMLScalarVolumeNode", (1, 30, 32))
@@ -224,6 +194,7 @@ def test_volumes_that_are_no_stack_of_slices(workflow, scene):
     labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Odd one")
     before = fingerprint(scene)
     for node, words in (
+        (colors_in_a_scalar_volume, "3 numbers per voxel"),
         (four_dimensional, "5 numbers per voxel"),
         (color, "3 numbers per voxel"),
         (single, "one slice"),
@@ -236,27 +207,6 @@ def test_volumes_that_are_no_stack_of_slices(workflow, scene):
         assert workflow.attempt(lambda session: session.requests.process()) is None
         assert "Choose an LGE volume first" in sentence(workflow)
     assert fingerprint(scene) == before
-
-
-def test_other_segments_of_a_segmentation_stay(workflow, volume, scene):
-    import slicer
-
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Heart")
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    cavity = np.zeros(slicer.util.arrayFromVolume(volume).shape, dtype=np.uint8)
-    cavity[:, 10:60, 10:60] = 1
-    segment = node.GetSegmentation().AddEmptySegment("cavity", "Cavity")
-    slicer.util.updateSegmentBinaryLabelmapFromArray(cavity, node, segment, volume)
-    workflow.select(volume)
-    assert workflow.session.use_segmentation(node), workflow.error
-    workflow.session.add_box(BOX)
-    catch_up(workflow)
-    finish(workflow, workflow.session.requests.segment())
-    assert scar_in_scene(volume, node).any()
-    assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
-    workflow.session.clear()
-    assert not scar_in_scene(volume, node).any()
-    assert np.array_equal(scar_in_scene(volume, node, "Cavity"), cavity > 0)
 
 
 def test_locked_segmentation_is_left_alone(workflow, volume, scene):

@@ -14,6 +14,7 @@ from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from Testing.support.dicom_factory import write_series
+from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import finish, paint_in_scene, pump_until, scar_in_scene
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -203,9 +204,7 @@ def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene
 
 @pytest.mark.parametrize("last", [0, 1])
 def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_prompts_are_hidden(workflow, scene, tmp_path, last):
-    import slicer
-
-    from MyoScarSegLib.scene.attributes import VOLUME
+    from MyoScarSegLib.scene.attributes import VOLUME, nodes_by_class
 
     names = ["First LGE", "Second LGE"]
     for number in (last, 1 - last, last):  # the other one was made later, and left again
@@ -215,19 +214,15 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_pr
             workflow.session.add_box(BOX)
             workflow.session.add_point(Point(1, 20.0, 20.0))
             pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")):
-        scene.GetNthNodeByClass(number, "vtkMRMLMarkupsNode").SetDisplayVisibility(True)  # as a program of before left them
-    assert scene.WriteToMRB(str(tmp_path / "two.mrb"))
-    scene.Clear(0)
-    assert scene.ReadFromMRB(str(tmp_path / "two.mrb"), True, slicer.vtkMRMLMessageCollection())
+    for node in nodes_by_class(scene, "vtkMRMLMarkupsNode"):
+        node.SetDisplayVisibility(True)  # as a program of before left them
+    reload(scene, tmp_path)
     workflow.pump()
     assert workflow.volume_node.GetName() == names[last]
     workflow.session.geometry.align_view(scene.GetNodeByID("vtkMRMLSliceNodeRed"))
     shown = [
         node.GetNodeReference(VOLUME).GetName()
-        for node in (
-            scene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode"))
-        )
+        for node in nodes_by_class(scene, "vtkMRMLMarkupsNode")
         if node.GetDisplayVisibility()
     ]
     assert shown == [names[last]] * 2  # a box and a list of points

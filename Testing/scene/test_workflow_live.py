@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.scene.guidance import Situation, next_step
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, Point
+from MyoScarSegLib.scene.guidance import next_step
 from MyoScarSegLib.scene.packed_masks import pack
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts, prompts_by_slice
 from MyoScarSegLib.scene.study_state import BoxRow, SliceState, StudyState
@@ -132,37 +133,50 @@ def test_boxes_of_other_labels_ask_for_nothing():
     assert prompts(Box(0, 1, 1, 5, 5, label="lv")) == {}
 
 
+def study(*boxes: Box, masks=0, proposed=False, stale=(), volume_ml=None, mass_g=None, within_g=None, pixels=90):
+    """A session, as far as the sentence depends on it."""
+    return SimpleNamespace(
+        state=replace(segmented(state(*boxes), *range(masks)), proposals={"detector": "d"} if proposed else {}),
+        stale_slices=list(stale),
+        study=SimpleNamespace(slices=12),
+        burden=SimpleNamespace(volume_ml=volume_ml, mass_g=mass_g, pixels=pixels),
+        mass_interval=None if within_g is None else SimpleNamespace(ends=within_g),
+    )
+
+
+FIVE = [replace(BOX, slice=k, x1=9 - n) for n, k in enumerate((1, 1, 2, 3, 3))]
+FAINT_BOX = replace(BOX, source="yolo" + FAINT, state=BoxState.REJECTED)
+FAINT_BOXES = [replace(FAINT_BOX, slice=k) for k in (5, 3)]
+
+
 @pytest.mark.parametrize(
-    ("now", "words"),
+    ("now", "around", "words"),
     [
-        (Situation(), "Choose an LGE volume"),
-        (Situation(engine="failed"), "Retry"),
-        (Situation(volume=True), "Propose boxes"),
-        (Situation(volume=True, busy="propose", progress="Proposing boxes: slice 3"), "slice 3"),
-        (Situation(others=2), "Choose an LGE volume: no volume of the scene (2) looks like one"),
-        (Situation(volume=True, slices=12, proposed=True), "All 12 slices were looked at, and no scar was proposed"),
-        (Situation(volume=True, proposed=True, faint=(5, 3)), "2 faint places are not counted: slices 3, 5. Look at them"),
-        (Situation(volume=True, masks=3, pixels=90, faint=(5,)), "1 faint place is not counted: slice 5. Look through"),
-        (Situation(volume=True, boxes=1, box_slices=1, to_review=1), "1 box. Look through"),
-        (Situation(volume=True, boxes=5, box_slices=3), "5 boxes on 3 slices. Press Segment all"),
-        (Situation(volume=True, boxes=5, box_slices=3, masks=3, stale=(2, 4)), "slices 2, 4"),
-        (Situation(volume=True, boxes=5, masks=3, volume_ml=12.34, mass_g=12.96, pixels=90), "12.3 mL, 13.0 g"),
-        (
-            Situation(volume=True, boxes=5, masks=3, volume_ml=12.34, mass_g=12.96, within_g=("9", "17"), pixels=90),
-            "12.3 mL, 13.0 g (9 to 17).",
-        ),
-        (Situation(volume=True, boxes=5, masks=3, pixels=90), "90 pixels"),
-        (Situation(volume=True, boxes=5, masks=3, volume_ml=0.0, mass_g=0.0), "No scar was found on the 3 slices"),
+        (None, {}, "Choose an LGE volume"),
+        (None, {"engine": "failed"}, "Retry"),
+        (None, {"others": 2}, "Choose an LGE volume: no volume of the scene (2) looks like one"),
+        (study(), {}, "Propose boxes"),
+        (study(), {"doing": "Proposing boxes: slice 3"}, "slice 3"),
+        (study(proposed=True), {}, "All 12 slices were looked at, and no scar was proposed"),
+        (study(*FAINT_BOXES, proposed=True), {}, "2 faint places are not counted: slices 3, 5. Look at them"),
+        (study(replace(FAINT_BOX, slice=5), masks=3), {}, "1 faint place is not counted: slice 5. Look through"),
+        (study(replace(BOX, source="yolo")), {}, "1 box. Look through"),
+        (study(*FIVE), {}, "5 boxes on 3 slices. Press Segment all"),
+        (study(*FIVE, masks=3, stale=(2, 4)), {}, "slices 2, 4"),
+        (study(*FIVE, masks=3, volume_ml=12.34, mass_g=12.96), {}, "12.3 mL, 13.0 g"),
+        (study(*FIVE, masks=3, volume_ml=12.34, mass_g=12.96, within_g=("9", "17")), {}, "12.3 mL, 13.0 g (9 to 17)."),
+        (study(*FIVE, masks=3), {}, "90 pixels"),
+        (study(*FIVE, masks=3, volume_ml=0.0, mass_g=0.0, pixels=0), {}, "No scar was found on the 3 slices"),
     ],
 )
-def test_status_says_what_to_do_next(now, words):
-    assert words in next_step(now)
+def test_status_says_what_to_do_next(now, around, words):
+    assert words in next_step(now, **around)
 
 
 def test_sentences_are_shown_in_the_users_language():
     set_translator(lambda text: text.upper())
     try:
-        assert next_step(Situation()).startswith("CHOOSE")
+        assert next_step(None).startswith("CHOOSE")
     finally:
         set_translator(None)
 

@@ -138,6 +138,15 @@ class Module:
         self._held(lambda: QTest.mouseClick(button, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place))
         self.settle()
 
+    def begin(self, *, live: bool = False, **volume: Any) -> None:
+        """Have a fresh study alone in the scene, chosen and shown, and no tool in hand."""
+        self.panel.segment.mouse.use(None)
+        self.scene.Clear(0)
+        self.settle()
+        self.workflow.live = live
+        add_volume(self.scene, **volume)
+        self.panel.segment.study.choose_likely()
+
     def show_train(self) -> None:
         """Go to the training tab, as a click on its heading does."""
         self.panel.tabs.setCurrentIndex(1)

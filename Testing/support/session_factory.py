@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.result import SliceMasks
+from MyoScarSegLib.scene.attributes import nodes_by_class
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
@@ -88,6 +90,55 @@ def replace_segment(session: StudySession, mask: np.ndarray) -> None:
     node = session.segmentation.node
     slicer.util.updateSegmentBinaryLabelmapFromArray(of_volume, node, session.segmentation.segment_id, session.volume_node)
     session.pump()
+
+
+def save_mrb(scene: Any, folder: Path) -> Callable[[Any], None]:
+    """Write a scene as one file. Returns what reads it into another."""
+    import slicer
+
+    path = folder / "study.mrb"
+    assert scene.WriteToMRB(str(path))
+
+    def load(into: Any) -> None:
+        assert into.ReadFromMRB(str(path), True, slicer.vtkMRMLMessageCollection())
+
+    return load
+
+
+def save_folder(scene: Any, folder: Path) -> Callable[[Any], None]:
+    """Likewise as *Save data* with a .mrml file: each node's file beside it."""
+    files = folder / "scene"
+    files.mkdir()
+    scene.SetRootDirectory(str(files))
+    for node in nodes_by_class(scene, "vtkMRMLStorableNode"):
+        if not node.GetSaveWithScene() or (node.GetStorageNode() is None and not node.AddDefaultStorageNode()):
+            continue
+        storage = node.GetStorageNode()
+        extension = storage.GetDefaultWriteFileExtension()
+        storage.SetFileName(str(files / f"{node.GetName().replace(' ', '_')}-{node.GetID()}.{extension}"))
+        assert storage.WriteData(node), node.GetName()
+    path = files / "scene.mrml"
+    assert scene.Commit(str(path))
+
+    def load(into: Any) -> None:
+        into.SetURL(str(path))
+        assert into.Connect()
+
+    return load
+
+
+def reload(scene: Any, folder: Path, save: Callable[[Any, Path], Callable[[Any], None]] = save_mrb) -> None:
+    """Save a scene, close it, and read it again."""
+    load = save(scene, folder)
+    scene.Clear(0)
+    load(scene)
+
+
+def fresh_scene(tmp_path_factory: Any) -> Any:
+    """Another scene, with nothing in it."""
+    from MyoScarSegLib.scene.demo_scene import bootstrap
+
+    return bootstrap(tmp_path_factory.mktemp("fresh"))
 
 
 def everything(session: StudySession) -> tuple[Any, ...]:

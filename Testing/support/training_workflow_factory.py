@@ -14,9 +14,8 @@ from Testing.support.until import until
 
 def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 3, size: int = 64) -> tuple[Any, np.ndarray]:
     """A volume of rings with a segmentation of them, drawn by hand. Returns the volume node and its classes ``[k, j, i]``."""
-    import slicer
-
     from MyoScarSegLib.scene.lge_volumes import add_study
+    from MyoScarSegLib.scene.plain_segments import add_segment
     from MyoScarSegLib.scene.study_session import StudySession
     from MyoScarSegLib.study.stack import FileStack, study_from
     from MyoScarSegLib.study.study import Geometry
@@ -31,9 +30,7 @@ def add_ring_study(scene: Any, number: int, *, scar: bool = True, slices: int = 
     session.segmentation.write_slices({k: labels[k] >= 3 for k in range(slices)})
     node = session.segmentation.node
     for name, mask in (("Myocardium", labels >= 2), ("Blood pool", labels == 1)):
-        segment_id = node.GetSegmentation().AddEmptySegment("", name)
-        array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
-        slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
+        add_segment(node, session.geometry, mask, name, (1.0, 1.0, 1.0))
     session.refresh()
     return volume, labels
 

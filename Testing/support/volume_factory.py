@@ -39,38 +39,15 @@ def add_transform(scene: Any, matrix: np.ndarray) -> Any:
     return node
 
 
-def add_gaps(scene: Any, volume: Any, shifts_mm: np.ndarray) -> Any:
+def add_gaps(volume: Any, shifts_mm: np.ndarray) -> Any:
     """A grid transform that moves each slice (along the volume's K axis) by so many mm along it, as Slicer's DICOM import does
     for stacks with gaps."""
-    import slicer
-    import vtk
-    from vtk.util.numpy_support import vtk_to_numpy
+    from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, place_slices
 
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
-    i, j, _k = volume.GetImageData().GetDimensions()
-    slices = len(shifts_mm)
-    grid = vtk.vtkImageData()
-    grid.SetDimensions(2, 2, slices)
-    spacing = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
-    directions = ijk_to_ras[:3, :3] / spacing
-    grid.SetSpacing(spacing[0] * (i + 1), spacing[1] * (j + 1), spacing[2])
-    grid.AllocateScalars(vtk.VTK_DOUBLE, 3)
-    vectors = vtk_to_numpy(grid.GetPointData().GetScalars()).reshape(slices, 2, 2, 3)
-    vectors[:] = (np.asarray(shifts_mm)[:, None] * directions[:, 2])[:, None, None, :]
-    orientation = np.eye(4)
-    orientation[:3, :3] = directions
-    transform = slicer.vtkOrientedGridTransform()
-    transform.SetInterpolationModeToLinear()
-    transform.SetGridDirectionMatrix(slicer.util.vtkMatrixFromArray(orientation))
-    first = ijk_to_ras @ np.array([-1.0, -1.0, 0.0, 1.0])
-    grid.SetOrigin(*first[:3])
-    transform.SetDisplacementGridData(grid)
-    node = scene.AddNewNodeByClass("vtkMRMLGridTransformNode")
-    node.SetAndObserveTransformToParent(transform)
-    volume.SetAndObserveTransformNodeID(node.GetID())
-    return node
+    ijk_to_ras = VolumeGeometry(volume).ijk_to_ras()
+    along = ijk_to_ras[:3, 2]
+    steps = np.arange(len(shifts_mm)) + np.asarray(shifts_mm) / np.linalg.norm(along)
+    return place_slices(volume, ijk_to_ras[:3, 3] + np.outer(steps, along))
 
 
 def random_parents(scene: Any, volume: Any, kind: str, generator: np.random.Generator) -> None:
@@ -78,7 +55,7 @@ def random_parents(scene: Any, volume: Any, kind: str, generator: np.random.Gene
     if kind == "none":
         return
     if kind == "gaps":
-        add_gaps(scene, volume, np.cumsum(generator.uniform(0, 4, volume.GetImageData().GetDimensions()[2])))
+        add_gaps(volume, np.cumsum(generator.uniform(0, 4, volume.GetImageData().GetDimensions()[2])))
         return
     transform = add_transform(scene, random_ijk_to_ras(generator, (1.0, 1.0, 1.0)))
     if kind == "scaled":

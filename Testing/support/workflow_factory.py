@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-PATIENCE_S = 60.0
+from Testing.support.until import until
 
 
-def pump_until(workflow: Any, condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+def pump_until(workflow: Any, condition: Callable[[], bool], what: str) -> None:
     """Pump a workflow, as the application's timer does, until something is so."""
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, (
-            f"{what}: not within {patience_s:g} s (status {workflow.status!r}, error {workflow.error!r})"
-        )
-        workflow.pump()
-        time.sleep(0.002)
+    until(condition, lambda: f"{what} (status {workflow.status!r}, error {workflow.error!r})", turn=workflow.pump)
 
 
 def finish(workflow: Any, action: Any) -> Any:
@@ -36,14 +29,8 @@ def catch_up(workflow: Any) -> None:
 
 def encode_all(workflow: Any) -> None:
     """Wait until all slices are encoded."""
-    pump_until(
-        workflow,
-        lambda: (
-            workflow.session.requests.encoded[1] > 0
-            and workflow.session.requests.encoded[0] == workflow.session.requests.encoded[1]
-        ),
-        "encoding",
-    )
+    requests = workflow.session.requests
+    pump_until(workflow, lambda: requests.encoded[0] == requests.encoded[1] > 0, "encoding")
 
 
 def scar_in_scene(volume_node: Any, segmentation_node: Any, segment: str = "Scar") -> np.ndarray:

@@ -11,7 +11,6 @@ import pytest
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
 from Testing.support.dicom_factory import write_series
-from Testing.support.panel_kit import add_volume
 from Testing.support.scene_ventricle_factory import ring_wall
 
 SHAPE = (4, 64, 64)
@@ -20,12 +19,7 @@ SHAPE = (4, 64, 64)
 @pytest.fixture
 def study(module):
     """A study with scar and wall, without a network."""
-    module.panel.segment.mouse.use(None)
-    module.scene.Clear(0)
-    module.settle()
-    module.workflow.live = False
-    add_volume(module.scene)
-    module.panel.segment.study.choose_likely()
+    module.begin()
     probability = np.zeros(SHAPE[1:], dtype=np.float32)
     probability[28:36, 44:46] = 0.9
     module.session.apply_masks(SliceMasks({1: probability, 2: probability}, {1: 0.9, 2: 0.9}))
@@ -81,7 +75,7 @@ def test_a_method_is_measured_when_its_box_is_open_shown_and_used(study):
     assert "5 SD" in names and "Otsu" in names
     ui.methodTable.selectRow(names.index("Otsu"))
     study.settle()
-    assert methods.chosen == "Otsu" and methods._overlay._node is not None
+    assert methods.chosen == "Otsu" and methods._outline is not None
     before = study.session.mask()
     study.click("useMethodButton")
     assert study.session.history.undo_label == "Use Otsu"
@@ -90,7 +84,7 @@ def test_a_method_is_measured_when_its_box_is_open_shown_and_used(study):
     assert np.array_equal(study.session.mask(), before)
     ui.methodsGroup.setChecked(False)
     study.settle()
-    assert methods._overlay._node is None
+    assert methods._outline is None
 
 
 def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit(study):

@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from MyoScarSegLib.utils.resources import resources_folder
-from Testing.support.panel_kit import open_module
 from Testing.support.standins.pythonqt import unwrap
-
-
-@pytest.fixture(scope="module")
-def opened(application):
-    with open_module(application) as module:
-        yield module
 
 
 def test_every_page_of_the_help_is_as_its_source():

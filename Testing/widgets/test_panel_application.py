@@ -18,14 +18,9 @@ from Testing.support.standins.pythonqt import slot_errors, unwrap
 @pytest.fixture
 def study(module):
     """A study with a proposal on slice 1, in the red view; no network is needed."""
-    module.panel.segment.mouse.use(None)
-    module.scene.Clear(0)
-    module.settle()
     for name in ("Red", "Yellow", "Green"):
         module.slice_node(name).SetMappedInLayout(1)
-    module.workflow.live = False
-    add_volume(module.scene)
-    module.panel.segment.study.choose_likely()
+    module.begin()
     module.session.apply_proposals([Box(1, 10, 12, 30, 34, confidence=0.5, source="detector")], {})
     module.settle()
     module.show_slice(1)

@@ -21,18 +21,13 @@ from Testing.support.standins.pythonqt import slot_errors, unwrap
 @pytest.fixture
 def study(module):
     """The module with a fresh study of many slices, so that work on it takes a while."""
-    module.panel.segment.mouse.use(None)
     module.panel.segment.status.say_error("")
     for choice, name in (
         (module.panel.segment.advanced.detector, "detect"),
         (module.panel.segment.advanced.segmenter, "segment"),
     ):
         choice.add_file(module.models[name])
-    module.scene.Clear(0)
-    module.settle()
-    module.workflow.live = True
-    add_volume(module.scene, slices=12)
-    module.panel.segment.study.choose_likely()
+    module.begin(live=True, slices=12)
     module.until(lambda: module.engine.state in ("ready", "working"), what="worker")
     module.show_slice(1)
     return module
@@ -100,16 +95,6 @@ def test_cancel_stops_within_a_second_and_leaves_the_scene_as_it_was(study):
     study.engine.start()
 
 
-def test_closing_the_scene_in_mid_work_empties_the_panel(study):
-    study.click("proposeButton")
-    study.scene.Clear(0)
-    study.settle(0.2)
-    assert study.session is None
-    assert study.ui.boxTable.rowCount == 0
-    assert not study.ui.progressPanel.visible
-    assert "Choose an LGE volume" in study.ui.statusLabel.text
-
-
 def test_deleting_the_volume_while_segmenting_says_so(study):
     boxed(study)
     study.click("segmentAllButton")
@@ -118,16 +103,6 @@ def test_deleting_the_volume_while_segmenting_says_so(study):
     assert "deleted" in study.ui.errorLabel.text
     assert study.ui.errorFrame.visible
     assert study.session is None
-
-
-def test_deleting_a_box_node_deletes_the_box(study):
-    boxed(study)
-    row = study.session.state.boxes[3]
-    study.until(lambda: study.workflow.views.node(row.id) is not None, what="ROI")
-    study.scene.RemoveNode(study.workflow.views.node(row.id))
-    study.settle(0.2)
-    assert row.id not in [r.id for r in study.session.state.boxes]
-    assert study.ui.boxTable.rowCount == 11
 
 
 @pytest.mark.slow
@@ -158,32 +133,11 @@ def test_log_can_be_copied(study):
     study.panel.segment.status.say_error("")
 
 
-def test_missing_model_file_is_a_sentence(study, tmp_path):
-    gone = tmp_path / "gone.safetensors"
-    gone.write_bytes(b"")
-    study.panel.segment.advanced.segmenter.add_file(gone)
-    gone.unlink()
-    boxed(study)
-    study.click("segmentAllButton")
-    study.until(lambda: not study.workflow.busy, what="failure")
-    assert "gone.safetensors" in study.ui.errorLabel.text
-    assert not study.session.mask().any()
-
-
-@pytest.mark.parametrize("kind", ["one slice", "colors"])
-def test_unusable_volume_is_said_and_its_name_stays(study, kind):
+def test_unusable_volume_is_said_and_its_name_stays(study):
     import slicer
 
-    node = study.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", kind)
-    if kind == "one slice":
-        slicer.util.updateVolumeFromArray(node, np.zeros((1, 32, 32), dtype=np.float32))
-    else:
-        import vtk
-
-        image = vtk.vtkImageData()
-        image.SetDimensions(8, 8, 4)
-        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
-        node.SetAndObserveImageData(image)
+    node = study.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "one slice")
+    slicer.util.updateVolumeFromArray(node, np.zeros((1, 32, 32), dtype=np.float32))
     study.ui.volumeSelector.setCurrentNode(node)
     study.settle()
     assert study.ui.errorFrame.visible
@@ -266,20 +220,6 @@ def test_locked_segmentation_is_said_and_nothing_changes(study):
     assert study.ui.thresholdSlider.value == pytest.approx(0.5), "the slider shows what holds"
     assert np.array_equal(study.session.mask(), before)
     node.SetSelectable(True)
-
-
-def test_two_studies_keep_their_boxes(study):
-    boxed(study)
-    first = study.workflow.volume_node
-    second = add_volume(study.scene, slices=5, seed=3, name="LGE second")
-    study.settle()
-    study.ui.volumeSelector.setCurrentNode(second)
-    study.settle()
-    assert study.ui.boxTable.rowCount == 0
-    assert "5 slices" in study.ui.factsLabel.text
-    study.ui.volumeSelector.setCurrentNode(first)
-    study.settle()
-    assert study.ui.boxTable.rowCount == 12
 
 
 def test_what_was_chosen_is_there_after_a_restart(study):

@@ -5,18 +5,12 @@ from __future__ import annotations
 import pytest
 
 from MyoScarSegLib.prompts import Box, BoxState, Point
-from Testing.support.panel_kit import add_volume
 
 
 @pytest.fixture
 def study(module):
     """A study with three proposals on slices 0, 1 and 2; nothing is segmented, so the networks are not needed."""
-    module.panel.segment.mouse.use(None)
-    module.scene.Clear(0)
-    module.settle()
-    module.workflow.live = False
-    add_volume(module.scene)
-    module.panel.segment.study.choose_likely()
+    module.begin()
     boxes = [Box(k, 10, 12, 30, 34, confidence=0.5 + k / 10, source="detector") for k in range(3)]
     module.session.apply_proposals(boxes, {})
     module.settle()

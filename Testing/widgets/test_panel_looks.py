@@ -8,18 +8,11 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.models import DEFAULT_SEGMENTER, registry
-from Testing.support.panel_kit import open_module
 from Testing.support.standins.pythonqt import unwrap
 from Testing.training.test_model_import import keep, trained  # noqa: F401 (a fixture)
 
 FORM = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "MyoScarSeg.ui"
 NARROW_PX = 260
-
-
-@pytest.fixture(scope="module")
-def opened(application):
-    with open_module(application) as module:
-        yield module
 
 
 def test_sections_are_in_the_order_of_the_work(opened):

@@ -12,16 +12,7 @@ from typing import Any
 
 import pytest
 
-from Testing.support.panel_kit import open_module
-
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def opened(application):
-    """The module with the models that come with the program."""
-    with open_module(application) as module:
-        yield module
 
 
 SELF_TESTS = [
@@ -94,7 +85,7 @@ def said(**line: Any) -> bytes:
 def dialog(opened, tmp_path, monkeypatch):
     """The installation dialog on a child process that the test plays."""
     from MyoScarSegLib.installation.installer import Installer
-    from MyoScarSegLib.widgets.install_dialog import InstallDialog
+    from MyoScarSegLib.widgets.packages import InstallDialog
 
     monkeypatch.setenv("MYOSCARSEG_CACHE", str(tmp_path))
     started: list[StandinTransport] = []

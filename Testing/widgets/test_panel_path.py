@@ -10,17 +10,12 @@ import pytest
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
-from Testing.support.panel_kit import add_volume
 
 
 @pytest.fixture
 def study(module):
     """The module with a fresh study chosen and shown, and the worker loaded."""
-    module.panel.segment.mouse.use(None)
-    module.scene.Clear(0)
-    module.settle()
-    add_volume(module.scene)
-    module.panel.segment.study.choose_likely()
+    module.begin(live=True)
     module.until(lambda: module.workflow.session.requests.encoded == (4, 4), what="encoding")
     module.show_slice(1)
     module.fit()
@@ -261,13 +256,6 @@ def test_drag_in_a_view_across_the_slices_says_why_nothing_is_drawn(study):
     study.panel.segment.status.say_error("")
 
 
-def test_new_box_shows_its_mask_at_once(study):
-    study.panel.segment.mouse.use("box")
-    study.drag((20, 22), (44, 40))
-    study.until(lambda: not study.workflow.session.stale_slices, what="live mask")
-    assert study.session.state.segmented == [1]
-
-
 def test_points_are_clicked_in_a_view(segmented):
     k = segmented.session.state.boxes[0].box.slice
     segmented.show_slice(k)
@@ -281,31 +269,6 @@ def test_points_are_clicked_in_a_view(segmented):
     assert segmented.session.state.points == ()
 
 
-def test_threshold_slider_acts_at_once_and_a_drag_is_one_undo_step(segmented):
-    before = segmented.session.mask().sum()
-    entries = len(segmented.session.history.labels)
-    slider = segmented.ui.thresholdSlider
-    for value in (0.55, 0.6, 0.7):
-        slider.value = value
-    segmented.settle()
-    assert segmented.session.state.threshold == pytest.approx(0.7)
-    assert segmented.session.mask().sum() <= before
-    assert len(segmented.session.history.labels) == entries + 1
-    segmented.click("undoButton")
-    assert segmented.session.mask().sum() == before
-    assert slider.value == pytest.approx(0.5)
-
-
-def test_growing_and_shrinking_is_reversible(segmented):
-    before = segmented.session.mask()
-    segmented.ui.growthSlider.value = 2.0
-    segmented.settle()
-    assert segmented.session.mask().sum() > before.sum()
-    segmented.ui.growthSlider.value = 0.0
-    segmented.settle()
-    assert np.array_equal(segmented.session.mask(), before)
-
-
 def test_opacity_and_outline_reach_the_segment(segmented):
     segment = segmented.session.segmentation.existing_segment_id
     segmented.ui.opacitySlider.value = 0.2
@@ -315,16 +278,6 @@ def test_opacity_and_outline_reach_the_segment(segmented):
     assert not display.GetSegmentVisibility2DOutline(segment)
     segmented.ui.opacitySlider.value = 0.5
     segmented.ui.outlineCheckBox.checked = True
-
-
-def test_clear_takes_everything_of_the_model_away_and_undo_brings_it_back(segmented):
-    mask, boxes = segmented.session.mask(), segmented.session.state.boxes
-    segmented.click("clearButton")
-    assert not segmented.session.mask().any()
-    assert segmented.ui.boxTable.rowCount == 0
-    segmented.click("undoButton")
-    assert np.array_equal(segmented.session.mask(), mask)
-    assert segmented.session.state.boxes == boxes
 
 
 def test_results_are_exported(segmented, tmp_path):

@@ -29,12 +29,10 @@ OWN_CLASSES = [
 ]
 # What the facts say of Slicer's base classes of scripted modules.
 BASE_CLASSES = {
-    "ScriptedLoadableModule": {"parent", "moduleName", "resourcePath", "runTest", "getDefaultModuleDocumentationLink"},
-    "ScriptedLoadableModuleWidget": {
-        "parent", "layout", "moduleName", "developerMode", "resourcePath", "setup", "cleanup", "onReload", "onReloadAndTest",
-    },
-    "ScriptedLoadableModuleLogic": {"moduleName", "isSingletonParameterNode", "getParameterNode", "createParameterNode"},
-}  # fmt: skip
+    "ScriptedLoadableModule": {"parent", "moduleName"},
+    "ScriptedLoadableModuleWidget": {"parent", "layout", "moduleName", "setup", "cleanup", "onReload"},
+    "ScriptedLoadableModuleLogic": {"moduleName"},
+}
 
 
 def test_form_and_code_use_only_what_the_application_has():

@@ -7,14 +7,6 @@ import types
 
 import pytest
 
-from Testing.support.panel_kit import open_module
-
-
-@pytest.fixture(scope="module")
-def opened(application):
-    with open_module(application) as module:
-        yield module
-
 
 @pytest.fixture
 def offered(opened, monkeypatch):

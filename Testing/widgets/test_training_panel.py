@@ -94,9 +94,6 @@ def cells(table) -> list[list[str]]:
     return [[table.item(row, column).text() for column in range(table.columnCount())] for row in range(table.rowCount())]
 
 
-# ---- library
-
-
 def test_table_says_slices_mass_date_reader_and_state(tab):
     rows = cells(tab.tab.ui.caseTable)
     assert len(rows) == 8
@@ -178,9 +175,6 @@ def test_reason_is_in_the_tooltip_of_a_button_that_cannot_be_pressed(tab):
     assert "Select a case" in tab.tab.ui.openCaseButton.toolTip
 
 
-# ---- adding
-
-
 def test_labels_of_unknown_meaning_are_asked_for_and_the_import_goes_on(tab, tmp_path):
     tab.training.set(question=LabelQuestion((tmp_path,), None, "AB", (1, 2), None))
     tab.settle()
@@ -248,9 +242,6 @@ def test_study_cannot_be_added_without_a_code(tab, dialog):
     assert "code" in dialog.add_button.toolTip
 
 
-# ---- split
-
-
 def test_sides_are_shown_and_patients_moved_by_hand(tab):
     ui = tab.tab.ui
     assert ui.trainingPatientsLabel.text == "Training (5)"
@@ -273,9 +264,6 @@ def test_draw_takes_seed_and_folds(tab):
     tab.tab.ui.splitSeedSpin.value, tab.tab.ui.splitFoldsSpin.value = 7, 4
     tab.click("drawSplitButton")
     assert tab.training.asked == [("draw_split", 7, {"folds": 4})]
-
-
-# ---- training
 
 
 def test_who_changes_nothing_gets_the_defaults(tab):
@@ -369,9 +357,6 @@ def test_missing_packages_are_asked_for_at_the_first_training_only(tab, monkeypa
     assert not tab.tab.ui.trainErrorFrame.visible
 
 
-# ---- progress
-
-
 @pytest.fixture
 def running(tab, tmp_path):
     from PySide6.QtGui import QImage
@@ -453,9 +438,6 @@ def test_training_that_rests_can_be_resumed(running, state):
     assert running.training.asked == [("resume",)]
 
 
-# ---- results
-
-
 @pytest.fixture
 def finished(running):
     done = RunStatus(state=RunState.FINISHED, epoch=20, epochs=20, best=RUNNING.best)
@@ -507,9 +489,6 @@ def test_model_is_used_kept_exported_repeated_and_discarded(finished, monkeypatc
         ("use", run), ("export_model", run, tmp_path), ("keep", run, "ward-3"), ("discard", run),
     ]  # fmt: skip
     finished.settle()
-
-
-# ---- around
 
 
 def test_keys_of_the_first_tab_rest_while_the_second_is_shown(tab):

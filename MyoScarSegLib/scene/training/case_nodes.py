@@ -16,13 +16,13 @@ import slicer
 from MyoScarSegLib.errors import SceneError, StudyError
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
+from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.lge_volumes import add_study
+from MyoScarSegLib.scene.plain_segments import add_segment
 from MyoScarSegLib.scene.study_session import StudySession
-from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.ventricle_state import VentricleState
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, Tissue, class_of_segment
+from MyoScarSegLib.study.tissue import CAVITY, INFARCT, MVO, MYOCARDIUM, NO_REFLOW, class_of_segment
 from MyoScarSegLib.training.datasets.case_record import Case
 
 CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
@@ -30,9 +30,6 @@ CASE, CONTENT = "MyoScarSeg.Case", "MyoScarSeg.CaseContent"
 SCAR_ROLE, MYOCARDIUM_ROLE, BLOOD_POOL_ROLE, NO_REFLOW_ROLE = "scar", "myocardium", "blood_pool", "no_reflow"
 _CLASSES = {MYOCARDIUM_ROLE: MYOCARDIUM, BLOOD_POOL_ROLE: CAVITY, SCAR_ROLE: INFARCT, NO_REFLOW_ROLE: NO_REFLOW}
 """In the order in which they are drawn over each other."""
-
-
-# ---- from the scene to a case
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,8 @@ class SegmentChoice:
 
 def segments(segmentation_node: Any) -> list[SegmentChoice]:
     """The segments of a segmentation node, each role given to the first that is coded or called so."""
-    roles = {number: role for role, number in _CLASSES.items()}
-    found, given = [], set()
+    free = {number: role for role, number in _CLASSES.items()}
+    found = []
     segmentation = segmentation_node.GetSegmentation()
     for segment_id in segmentation.GetSegmentIDs():
         segment = segmentation.GetSegment(segment_id)
@@ -62,11 +59,7 @@ def segments(segmentation_node: Any) -> list[SegmentChoice]:
             number = class_of_segment(name, str(segment.GetTerminology() or ""))
         except StudyError:  # name and code contradict each other: the user chooses
             number = None
-        role = "" if number is None else roles.get(number, "")
-        if role in given:
-            role = ""
-        given.add(role)
-        found.append(SegmentChoice(str(segment_id), name, role))
+        found.append(SegmentChoice(str(segment_id), name, "" if number is None else free.pop(number, "")))
     return found
 
 
@@ -140,9 +133,6 @@ def _mask(session: StudySession, node: Any, segment_id: str, own: bool) -> np.nd
     return np.ascontiguousarray(session.geometry.to_study(array)) > 0
 
 
-# ---- from a case to the scene
-
-
 @dataclass(frozen=True)
 class ReadCase:
     """A case as a process has read it.
@@ -163,11 +153,8 @@ class ReadCase:
 
 def opened_volume(scene: Any, case: Case) -> Any:
     """The volume node of a case that was opened before and is unchanged since; None if there is none."""
-    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
-        node = scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
-        if node.GetAttribute(CASE) == case.case and node.GetAttribute(CONTENT) == case.image_sha256:
-            return node
-    return None
+    wanted, volumes = (case.case, case.image_sha256), nodes_by_class(scene, "vtkMRMLScalarVolumeNode")
+    return next((node for node in volumes if (node.GetAttribute(CASE), node.GetAttribute(CONTENT)) == wanted), None)
 
 
 def add_volume(scene: Any, read: ReadCase) -> Any:
@@ -188,24 +175,16 @@ def add_labels(volume: Any, read: ReadCase) -> Iterator[None]:
     yield
     no_reflow = read.labels == NO_REFLOW
     if read.wall_known:
-        session.change(_("Open the case"), lambda state: replace(state, ventricle=_ventricle_of(state, read.labels)))
+        wall = ventricle_of_labels(read.labels)
+        session.change(_("Open the case"), lambda state: replace(state, ventricle=state.ventricle.taken(wall, no_reflow)))
     yield
     # Last, since a session without scar has no segment of it, and a case without scar has an empty one.
     scar = read.labels >= INFARCT
     session.segmentation.write_slices({k: scar[k] for k in range(read.study.slices)})
     if no_reflow.any() and not read.wall_known:
-        _add_segment(session.segmentation.node, volume, session, no_reflow, MVO)
+        node = session.segmentation.node
+        segment_id = add_segment(node, session.geometry, no_reflow, MVO.meaning, MVO.color)
+        node.GetSegmentation().GetSegment(segment_id).SetTerminology(MVO.terminology)
     yield
     session.refresh()
     yield
-
-
-def _ventricle_of(state: StudyState, labels: np.ndarray) -> VentricleState:
-    return state.ventricle.taken(ventricle_of_labels(labels), labels == NO_REFLOW)
-
-
-def _add_segment(node: Any, volume: Any, session: StudySession, mask: np.ndarray, tissue: Tissue) -> None:
-    segment_id = node.GetSegmentation().AddEmptySegment("", tissue.meaning, tissue.color)
-    node.GetSegmentation().GetSegment(segment_id).SetTerminology(tissue.terminology)
-    array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)

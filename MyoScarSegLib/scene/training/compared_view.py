@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import slicer
 import vtk
 
-from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_of
+from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_by_class, nodes_of
+from MyoScarSegLib.scene.plain_segments import add_outlines
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
 
@@ -34,15 +34,9 @@ class ComparedView:
         self._volume = ""
 
     def show(self, volume: Any, masks: Mapping[str, np.ndarray], k: int) -> Any:
-        """Show a slice.
+        """Show slice ``k`` of a case, with ``truth``, ``new`` and ``used`` of ``masks``, uint8 ``[k, j, i]`` of the study.
 
-        Args:
-            volume: of the case.
-            masks: ``truth``, ``new`` and ``used`` to uint8 ``[k, j, i]`` of the study.
-            k: the slice.
-
-        Returns:
-            The segmentation node with the three; it is not a study's, and not saved with the scene.
+        Returns the segmentation node with the three; it is not a study's, and not saved with the scene.
 
         Raises:
             StudyError: the volume is no stack of slices.
@@ -50,18 +44,10 @@ class ComparedView:
         session = StudySession(volume, watch=False)
         for old in nodes_of(volume, ROLE_COMPARED):
             self._scene.RemoveNode(old)
-        node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("{name} compared").format(name=volume.GetName()))
+        titles = {TRUTH: _("Reader"), NEW: _("New model"), USED: _("Model in use")}
+        shown = {key: (title, _COLORS[key], masks[key]) for key, title in titles.items() if key in masks}
+        node = add_outlines(session.geometry, _("{name} compared").format(name=volume.GetName()), shown)
         claim(node, volume, ROLE_COMPARED)
-        node.SetSaveWithScene(False)
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        node.CreateDefaultDisplayNodes()
-        for key, title in ((TRUTH, _("Reader")), (NEW, _("New model")), (USED, _("Model in use"))):
-            if key in masks:
-                segment_id = node.GetSegmentation().AddEmptySegment(key, title, _COLORS[key])
-                array = np.ascontiguousarray(session.geometry.to_volume(masks[key]).astype(np.uint8))
-                slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, volume)
-        node.GetDisplayNode().SetVisibility2DFill(False)
-        node.GetDisplayNode().SetVisibility2DOutline(True)
         self._hide_others(node)
         self._turn_views(volume, session, k)
         session.close()
@@ -71,18 +57,18 @@ class ComparedView:
         """Show again what was shown before; what the user has chosen meanwhile stays."""
         if not self._volume:
             return
-        for node in self._nodes("vtkMRMLSegmentationNode"):
+        for node in nodes_by_class(self._scene, "vtkMRMLSegmentationNode"):
             if node.GetAttribute(ROLE) == ROLE_COMPARED:
                 node.SetDisplayVisibility(False)
         for node_id in self._hidden:
             node = self._scene.GetNodeByID(node_id)
             if node is not None:
                 node.SetDisplayVisibility(True)
-        for composite in self._nodes("vtkMRMLSliceCompositeNode"):
+        for composite in nodes_by_class(self._scene, "vtkMRMLSliceCompositeNode"):
             before = self._backgrounds.get(composite.GetID(), "")
             if before and composite.GetBackgroundVolumeID() == self._volume and self._scene.GetNodeByID(before) is not None:
                 composite.SetBackgroundVolumeID(before)
-        for view in self._nodes("vtkMRMLSliceNode"):
+        for view in nodes_by_class(self._scene, "vtkMRMLSliceNode"):
             if view.GetID() in self._views:
                 view.GetSliceToRAS().DeepCopy(self._views[view.GetID()])
                 view.UpdateMatrices()
@@ -95,7 +81,7 @@ class ComparedView:
 
     def _hide_others(self, shown: Any) -> None:
         for kind in ("vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode"):
-            for node in self._nodes(kind):
+            for node in nodes_by_class(self._scene, kind):
                 if node is shown or node.GetAttribute(ROLE) is None or not node.GetDisplayVisibility():
                     continue
                 if node.GetAttribute(ROLE) != ROLE_COMPARED:
@@ -105,17 +91,14 @@ class ComparedView:
     def _turn_views(self, volume: Any, session: StudySession, k: int) -> None:
         first = not self._volume
         self._volume = volume.GetID()
-        for composite in self._nodes("vtkMRMLSliceCompositeNode"):
+        for composite in nodes_by_class(self._scene, "vtkMRMLSliceCompositeNode"):
             if first:
                 self._backgrounds[composite.GetID()] = composite.GetBackgroundVolumeID() or ""
             composite.SetBackgroundVolumeID(volume.GetID())
-        views = self._nodes("vtkMRMLSliceNode")
+        views = nodes_by_class(self._scene, "vtkMRMLSliceNode")
         for view in [view for view in views if session.geometry.shows_slices(view)] or views[:1]:
             if first:
                 self._views[view.GetID()] = vtk.vtkMatrix4x4()
                 self._views[view.GetID()].DeepCopy(view.GetSliceToRAS())
             session.geometry.align_view(view)
             session.geometry.center_view(view, k)
-
-    def _nodes(self, class_name: str) -> list[Any]:
-        return [self._scene.GetNthNodeByClass(n, class_name) for n in range(self._scene.GetNumberOfNodesByClass(class_name))]

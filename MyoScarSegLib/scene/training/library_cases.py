@@ -29,8 +29,6 @@ class LibraryCases:
     def __init__(self, training: TrainingWorkflow) -> None:
         self._training = training
 
-    # ---- what is
-
     def case(self, name: str) -> Case | None:
         """A readable case by its name."""
         return next((row.case for row in self._training.state.rows if row.name == name), None) if name else None
@@ -62,8 +60,6 @@ class LibraryCases:
             return _("Segment the study in the first tab, and correct it, before it is added.")
         return _("Wait until the first tab has done its work.") if workflow.busy else ""
 
-    # ---- cases
-
     def add_current(
         self,
         patient: str,
@@ -72,7 +68,6 @@ class LibraryCases:
         reviewed: Iterable[int] | None = None,
         tags: Iterable[str] = (),
         segment_ids: Mapping[str, str] | None = None,
-        case: str | None = None,
         replace: bool = False,
         volume_node: Any = None,
         segmentation_node: Any = None,
@@ -85,7 +80,6 @@ class LibraryCases:
             reviewed: numbers of the slices that are right; None for all.
             tags: words to find it by.
             segment_ids: role (``scar``, ``myocardium``, ``blood_pool``, ``no_reflow``) to segment; None for what they are called.
-            case: name of the case; the patient's code if None.
             replace: put it in the place of what the library has of it.
             volume_node, segmentation_node: of another study than the one in hand.
 
@@ -102,7 +96,7 @@ class LibraryCases:
         except MyoScarSegError as error:
             return training.failed(error)
         arguments = {
-            "study": str(study), "patient": patient, "case": case, "reviewer": reviewer, "added_by": reviewer, "tags": list(tags),
+            "study": str(study), "patient": patient, "case": None, "reviewer": reviewer, "added_by": reviewer, "tags": list(tags),
             "reviewed": None if reviewed is None else sorted(int(k) for k in reviewed), "wall_known": wall_known,
             "source": "Slicer", "replace": replace,
         }  # fmt: skip
@@ -194,8 +188,6 @@ class LibraryCases:
         arguments = {"case": case.case, "out": str(file)}
         return training.begin("library_read", arguments, "open", done, lambda: file.unlink(missing_ok=True))
 
-    # ---- the split
-
     def draw_split(self, seed: int = 0, folds: int = 5, then: Callable[[], object] = lambda: None) -> bool:
         """Draw anew who trains and who validates; ``then()`` is called once there is a split."""
 
@@ -219,8 +211,6 @@ class LibraryCases:
         self._training.say()
         self._training.library.write_split(split)
         return True
-
-    # ---- inside
 
     def _write_study(self, path: Path, volume: Any, segmentation_node: Any, segment_ids: Mapping[str, str] | None) -> bool:
         """Write a study of the scene for the process that adds it. Returns whether its wall was drawn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,28 +31,19 @@ _ANSWERS_S = 3.0
 """A library that takes longer to be looked at does not answer: a network share that is gone."""
 
 
-class _Look:
-    """One look at a library's files, in a thread: a network share that is gone answers after minutes, or never."""
+def _begin_look(folder: Path, library: Library | None) -> Future[tuple[Library, Signature]]:
+    """Look at a library's files in a thread: a network share that is gone answers after minutes, or never."""
+    looked: Future[tuple[Library, Signature]] = Future()
 
-    def __init__(self, folder: Path, library: Library | None) -> None:
-        self._outcome: tuple[Library, Signature] | Exception | None = None
-        self._there = threading.Event()
-        threading.Thread(target=self._run, args=(folder, library), daemon=True, name="look at library").start()
-
-    def outcome(self, seconds: float) -> tuple[Library, Signature] | None:
-        """The library and its files' signature, None if they are not known within ``seconds``. Raises what was raised there."""
-        self._there.wait(seconds)
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome
-
-    def _run(self, folder: Path, library: Library | None) -> None:
+    def look() -> None:
         try:
-            library = library or Library.open(folder)
-            self._outcome = library, signature(library)
+            found = library or Library.open(folder)
+            looked.set_result((found, signature(found)))
         except Exception as error:
-            self._outcome = error
-        self._there.set()
+            looked.set_exception(error)
+
+    threading.Thread(target=look, daemon=True, name="look at library").start()  # not a pool's, for which the end would wait
+    return looked
 
 
 class LibraryWatch:
@@ -68,7 +60,7 @@ class LibraryWatch:
         self._rows: LibraryState | None = None
         self._signature: Signature | None = None
         self._changed_files: dict[str, str] = {}
-        self._look: _Look | None = None
+        self._look: Future[tuple[Library, Signature]] | None = None
         self._looked = self._began = 0.0
         self._checking: QueuedTask | None = None
         self._check_again = math.inf
@@ -106,20 +98,20 @@ class LibraryWatch:
     def look(self, *, at_once: bool = False) -> None:
         """See whether the folder has changed, once a second, and read it anew if so.
 
-        Args:
-            at_once: see it now and to the end; else a look goes on for a moment only, and the next one continues it.
+        With ``at_once`` now and to the end; else for a moment only, and the next look goes on with it.
         """
         folder = self._training.state.folder
         if folder is None or (not at_once and self._look is None and self._clock() - self._looked < _LOOK_S):
             return
         try:
             if self._look is None or at_once:
-                self._look, self._began = _Look(folder, self._library), self._clock()
-            outcome = self._look.outcome(_ANSWERS_S if at_once else _LOOK_AT_ONCE_S)
-            if outcome is None:
+                self._look, self._began = _begin_look(folder, self._library), self._clock()
+            look = self._look
+            wait([look], _ANSWERS_S if at_once else _LOOK_AT_ONCE_S)
+            if not look.done():
                 return
             self._looked, self._look = self._clock(), None
-            self._read(*outcome)
+            self._read(*look.result())
         except (StudyError, OSError) as error:
             self._looked, self._look = self._clock(), None
             if self._library is not None:
@@ -179,8 +171,6 @@ class LibraryWatch:
     def _read_again(self) -> None:
         self._signature = None
         self.look(at_once=True)
-
-    # ---- the split
 
     def write_split(self, split: Split) -> None:
         """Show a split, and have it checked and written; what is refused is taken back, with a sentence."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.training_curves import CurveReader
@@ -28,10 +28,10 @@ class RunWatch:
         self._training, self._clock = training, clock
         self._damaged: dict[str, str] = {}
         self._looked = self._listed = 0.0
-        self._status_times: dict[str, int] = {}
+        self._status_times: dict[str, tuple[int, int] | None] = {}
         self._readers: dict[str, CurveReader] = {}
-        self._examples_time: int | None = None
-        self._comparison_time: tuple[int, int] | None = None
+        self._examples_time: Any = None
+        self._comparison_time: Any = None
 
     def open(self, folder: Path | None) -> None:
         """Take the trainings of the library in ``folder``; the one that runs is shown, else the newest."""
@@ -135,11 +135,7 @@ class RunWatch:
             self._training.update(examples=tuple(run.examples()))
 
     def _read_comparison(self, run: Run) -> None:
-        try:
-            facts = run.comparison.stat()
-            time: tuple[int, int] | None = (facts.st_mtime_ns, facts.st_size)
-        except OSError:
-            time = None
+        time = _time_of(run.comparison)
         if time == self._comparison_time:
             return
         self._comparison_time = time
@@ -150,9 +146,10 @@ class RunWatch:
             self._training.say(error=str(error))
 
 
-def _time_of(path: Path) -> int:
-    """When a file or folder was changed last; 0 if there is none."""
+def _time_of(path: Path) -> tuple[int, int] | None:
+    """When a file or folder was changed last, and its size; None if there is none."""
     try:
-        return path.stat().st_mtime_ns
+        facts = path.stat()
     except OSError:
-        return 0
+        return None
+    return facts.st_mtime_ns, facts.st_size

@@ -49,12 +49,9 @@ class TaskQueue:
         changed: Callable[[], None],
         transport: TransportFactory,
     ) -> None:
-        """
-        Args:
-            python, environment: of the processes; this process's own if None.
-            failed: called with a task that failed or was cancelled, unless it is silent.
-            changed: called when ``current`` or ``progress`` may have changed.
-            transport: what the processes hang on.
+        """``failed(task)`` is called with one that failed or was cancelled, unless it is silent.
+
+        ``changed()`` is called when ``current`` or ``progress`` may have changed.
         """
         self._python, self._environment, self._transport = python, environment, transport
         self._failed, self._changed = failed, changed

@@ -70,8 +70,6 @@ class TrainedModels:
 
         return self._training.begin("model_import", {"file": str(file), "name": name}, "import", done)
 
-    # ---- inside
-
     def _keep(self, run: Run, name: str | None, *, then_use: bool) -> bool:
         files = run.models()
         if not files:

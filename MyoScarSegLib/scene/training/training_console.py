@@ -175,8 +175,6 @@ class TrainingConsole:
         self._refuse()
         return self.training.models.in_use[0]
 
-    # ---- inside
-
     def _open(self, library: Path | str | None, *, create: bool = False) -> None:
         other = library is not None and Path(library) != self.training.state.folder
         if library is not None and other and not self.training.open_library(Path(library), create=create):

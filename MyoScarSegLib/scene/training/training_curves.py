@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import vtk
+import numpy as np
+import slicer
 
-from MyoScarSegLib.scene.attributes import ROLE
+from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
 from MyoScarSegLib.scene.training.training_state import Curves
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.runs.logreader import LogReader
@@ -113,7 +114,9 @@ class CurveChart:
                 series.SetMarkerStyle(series.MarkerStyleNone if name == LOSS else series.MarkerStyleCircle)
             table, _new = self._node("vtkMRMLTableNode", role, label)
             table.SetHideFromEditors(True)
-            table.SetAndObserveTable(_table_of(values.get(name, ())))
+            with slicer.util.NodeModify(table):
+                points = np.array(values.get(name, ()), dtype=float).reshape(-1, 2)
+                slicer.util.updateTableFromArray(table, points, ["epoch", "value"])
             series.SetAndObserveTableNodeID(table.GetID())
             if not chart.HasPlotSeriesNodeID(series.GetID()):
                 chart.AddAndObservePlotSeriesNodeID(series.GetID())
@@ -127,8 +130,8 @@ class CurveChart:
         selection = self._scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
         if selection is not None:
             selection.SetActivePlotChartID(chart.GetID())
-        for number in range(self._scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")):
-            self._scene.GetNthNodeByClass(number, "vtkMRMLPlotViewNode").SetPlotChartNodeID(chart.GetID())
+        for view in nodes_by_class(self._scene, "vtkMRMLPlotViewNode"):
+            view.SetPlotChartNodeID(chart.GetID())
 
     def _node(self, class_name: str, role: str, name: str) -> tuple[Any, bool]:
         """A node of ours, and whether it had to be made."""
@@ -141,20 +144,4 @@ class CurveChart:
         return node, True
 
     def _find(self, class_name: str, role: str) -> Any:
-        for number in range(self._scene.GetNumberOfNodesByClass(class_name)):
-            node = self._scene.GetNthNodeByClass(number, class_name)
-            if node.GetAttribute(ROLE) == role:
-                return node
-        return None
-
-
-def _table_of(points: Sequence[tuple[float, float]]) -> Any:
-    table = vtk.vtkTable()
-    for number, title in enumerate(("epoch", "value")):
-        column = vtk.vtkFloatArray()
-        column.SetName(title)
-        column.SetNumberOfTuples(len(points))
-        for row, point in enumerate(points):
-            column.SetValue(row, point[number])
-        table.AddColumn(column)
-    return table
+        return next((node for node in nodes_by_class(self._scene, class_name) if node.GetAttribute(ROLE) == role), None)

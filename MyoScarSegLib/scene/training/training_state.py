@@ -91,8 +91,6 @@ class TrainingState:
     models: tuple[Entry, ...] = ()
     in_use: tuple[str, str] = ("", "")
 
-    # ---- cases and sides
-
     @property
     def patients(self) -> list[str]:
         """Codes of all patients, sorted."""
@@ -113,8 +111,6 @@ class TrainingState:
         if self.split is None:
             return ""
         return TRAINING if patient in self.split.training else VALIDATION if patient in self.split.validation else ""
-
-    # ---- trainings
 
     @property
     def status(self) -> RunStatus | None:

@@ -16,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import slicer
+
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.scene_events import SceneEvents
+from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.training.advice import next_step, refusal
 from MyoScarSegLib.scene.training.library_cases import LibraryCases
 from MyoScarSegLib.scene.training.library_watch import LibraryWatch
@@ -43,15 +45,10 @@ class TrainingWorkflow:
     Attributes:
         state: all that is shown. Each change makes another value.
         changed: emits the name of every field of the state that has changed.
-        scene: the MRML scene.
         workflow: of the first tab: the study in hand, and the models in use.
-        cases: what is done with cases and split.
-        trainings: what is done with trainings.
-        models: what is done with models.
+        cases, trainings, models: what is done with cases and split, with trainings, with models.
         library: the open library's files, looked at again and again; run_files: those of its trainings.
-        tasks: background tasks.
         last_task: the one that was begun last, for scripts that wait for it.
-        python, environment: of the processes; this process's own if None.
         folder: for files that are passed on to processes or back.
         kept_folder: of the library of the last time, which is opened when it is needed; None if there was none.
         watching: whether somebody sees what is there; if not, files are looked at only while the shown training runs.
@@ -67,14 +64,8 @@ class TrainingWorkflow:
         clock: Callable[[], float] = time.monotonic,
         transport: TransportFactory = SubprocessTransport,
     ) -> None:
-        """
-        Args:
-            scene: the MRML scene.
-            workflow: of the first tab.
-            python: interpreter with the networks; this process's own if None.
-            environment: of that interpreter.
-            clock: seconds.
-            transport: what that interpreter's processes hang on.
+        """Beside the first tab's workflow. ``python`` is the interpreter with the networks (this process's own if None), with its
+        environment and what its processes hang on.
         """
         self.scene, self.workflow = scene, workflow
         self.python, self.environment = python, environment
@@ -94,14 +85,13 @@ class TrainingWorkflow:
         self._steps: deque[Iterator[None]] = deque()
         self._pumping = False
         self._stop_following = workflow.changed.connect(self._on_first_tab)
-        self._watcher = SceneEvents(
-            scene, removed=lambda _node: None, closing=self._on_closing, closed=lambda: None, imported=lambda: None
-        )
+        self._observers = Observers()
+        self._observers.add(scene, slicer.vtkMRMLScene.StartCloseEvent, self._on_closing)
 
     def close(self) -> None:
         """End what was begun for the application; trainings go on."""
         self._stop_following()
-        self._watcher.stop()
+        self._observers.clear()
         self._steps.clear()
         self.tasks.close()
         self.changed.clear()
@@ -110,9 +100,7 @@ class TrainingWorkflow:
     def open_library(self, folder: Path | str, *, create: bool = False) -> bool:
         """Take a library, and attach to its training that runs, or else to the newest. Returns whether there is one.
 
-        Args:
-            folder: of the library.
-            create: make one if the folder is missing or empty.
+        ``create`` makes one if the folder is missing or empty.
         """
         if self.state.busy and Path(folder) != self.state.folder:
             return self.failed(_("Wait for what is being done, or cancel it."))
@@ -169,8 +157,6 @@ class TrainingWorkflow:
         """Why ``action`` (a method's name) makes no sense now; empty if it does."""
         return refusal(action, self.state) or (self.cases.why_no_study() if action == "add_current" else "")
 
-    # ---- for those who act
-
     def update(self, **values: Any) -> None:
         """Change fields of the state, and tell of those that are another value now."""
         changed = [name for name, value in values.items() if getattr(self.state, name) != value]
@@ -202,14 +188,9 @@ class TrainingWorkflow:
         done: Callable[[Any], None] = lambda _result: None,
         ended: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Begin a background task. Always True.
+        """Begin a background task; one on a library is given its folder. Always True.
 
-        Args:
-            name: of the task.
-            arguments: of it; those on a library are given its folder.
-            busy: what the state calls it.
-            done: called with its result.
-            ended: called in any case, after ``done``.
+        Until it has ended the state calls it ``busy``. ``done(result)`` is called if it went well, ``ended()`` in any case.
         """
         self.say()
         folder = self.state.folder
@@ -235,8 +216,6 @@ class TrainingWorkflow:
         """A temporary file with a name of its own, to pass something on to a process or back; whoever asks for it deletes it."""
         self._files_passed_on += 1
         return self.folder / f"{self._files_passed_on}-{name}"
-
-    # ---- inside
 
     def _step(self) -> None:
         if not self._steps:
@@ -269,7 +248,7 @@ class TrainingWorkflow:
         if change is Change.VOLUME:
             self.trainings.hide_compared()
 
-    def _on_closing(self) -> None:
+    def _on_closing(self, _scene: Any) -> None:
         self._steps.clear()
         self._tasks_changed()
         self.trainings.forget_scene()

@@ -42,8 +42,6 @@ class Trainings:
         self._compared = ComparedView(training.scene)
         training.changed.connect(self._on_changed)
 
-    # ---- before
-
     def estimate(self, settings: TrainSettings) -> bool:
         """Measure on this computer how long a training with these settings would take: ``measured`` of the state."""
         training = self._training
@@ -77,9 +75,7 @@ class Trainings:
 
         return training.begin("augmentation_preview", {"preset": augmentation, "out": str(picture)}, "preview", done)
 
-    # ---- a training
-
-    def train(self, settings: TrainSettings, *, name: str | None = None) -> Run | None:
+    def train(self, settings: TrainSettings) -> Run | None:
         """Begin a training in a process of its own; without a split one is drawn first.
 
         Patients of the split of whom the library has no readable case any more are left out, and a note says so.
@@ -91,7 +87,7 @@ class Trainings:
         if training.refuses("train"):
             return None
         if training.state.split is None:
-            training.cases.draw_split(then=lambda: self.train(settings, name=name))
+            training.cases.draw_split(then=lambda: self.train(settings))
             return None
         try:
             if training.state.folder is None:
@@ -100,7 +96,7 @@ class Trainings:
             measured = training.state.measured
             same = measured is not None and (measured.settings, measured.split) == (settings, split)
             expected = dict(measured.estimate.parts) if measured is not None and same else None
-            run = Run.create(training.state.folder, settings, split, name=name, expected=expected, compare_with=self._in_use)
+            run = Run.create(training.state.folder, settings, split, expected=expected, compare_with=self._in_use)
             run = training.run_files.take_up(run)
             self._start(run)
         except MyoScarSegError as error:
@@ -173,8 +169,6 @@ class Trainings:
         self._draw_chart()
         self._chart.choose()
 
-    # ---- afterwards
-
     def compare(self, run: Run | None = None) -> bool:
         """Compare a training's model (the shown one's if None) with the models in use, on the validation patients."""
         run = run or self._training.state.run
@@ -240,8 +234,6 @@ class Trainings:
     def forget_scene(self) -> None:
         """The scene is being closed, with all nodes."""
         self._compared.forget()
-
-    # ---- inside
 
     def _on_changed(self, what: str) -> None:
         if what in ("run", "curves") and self._chart.node is not None:

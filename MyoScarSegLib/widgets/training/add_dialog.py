@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 
 from MyoScarSegLib.scene.training.case_nodes import likely_segments, segments
+from MyoScarSegLib.widgets.section import show_text
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training.dialogs import window
 
@@ -100,7 +101,7 @@ class AddDialog:
         try:
             reviewed = None if self.all_slices.checked else _slices(str(self.slices.text))
         except ValueError as error:
-            self._say(str(error))
+            show_text(self.problem, str(error))
             return
         reader = str(self.reader.text).strip()
         self._tab.panel.settings.keep("reader", reader)
@@ -116,14 +117,12 @@ class AddDialog:
         if begun:
             self.dialog.close()
         else:
-            self._say(self._tab.workflow.state.error)
-
-    # ------------------------------------------------------------------ inside
+            show_text(self.problem, self._tab.workflow.state.error)
 
     def _propose(self) -> None:
         workflow = self._tab.panel.workflow
         session, self._volume = workflow.session, workflow.volume_node
-        self._say("")
+        show_text(self.problem, "")
         name = "" if self._volume is None else str(self._volume.GetName())
         self.study.text = _("Volume {name}, as it is corrected now.").format(name=name) if name else ""
         self.patient.text = self._cases.next_patient
@@ -149,10 +148,6 @@ class AddDialog:
             combo.setCurrentIndex(max(combo.findData(likely.get(role, "")), 0))
             # With one segment that is known there is nothing to choose.
             combo.visible = label.visible = len(choices) > 1 or (role == "scar" and bool(choices) and role not in likely)
-
-    def _say(self, sentence: str) -> None:
-        self.problem.text = sentence
-        self.problem.visible = bool(sentence)
 
 
 def _slices(text: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import qt
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import quietly
 from MyoScarSegLib.widgets.text import _
-from MyoScarSegLib.widgets.training.training_pictures import PictureCache
+from MyoScarSegLib.widgets.training.training_pictures import picture_of
 
 THUMBNAIL_PX = 40
 _AT_ONCE_S = 0.008
@@ -53,18 +53,13 @@ class CaseTable:
     """Shows lines in a ``QTableWidget``; what is selected stays selected, whatever comes and goes around it."""
 
     def __init__(self, table: Any, selected: Callable[[], None]) -> None:
-        """
-        Args:
-            table: the widget.
-            selected: called after the selection has changed.
-        """
+        """``selected()`` is called after the selection has changed."""
         self._table = table
         self._selected = selected
         self._lines: list[CaseLine] = []
         self._shown: list[CaseLine] = []
         self._words: list[str] = []
         self._column, self._down = _CASE, False
-        self._pictures = PictureCache(THUMBNAIL_PX)
         self._unwritten: list[int] = []  # rows whose texts are not in the widget yet
         self._waiting: list[int] = []  # rows whose pictures were not looked for yet
         header = table.horizontalHeader()
@@ -116,7 +111,7 @@ class CaseTable:
             row = self._waiting.pop(0)
             if row >= len(self._shown):
                 continue
-            picture = self._pictures.get(self._shown[row].thumbnail)
+            picture = picture_of(self._shown[row].thumbnail, THUMBNAIL_PX)
             item = self._table.item(row, _CASE)
             if picture is not None and item is not None:
                 icon = qt.QIcon(picture)

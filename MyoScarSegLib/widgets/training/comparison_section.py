@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection
-from MyoScarSegLib.widgets.tables import fill_table
-from MyoScarSegLib.widgets.text import _
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
-
-_UNKNOWN = "–"
+from MyoScarSegLib.widgets.text import _, number
 
 
 class ComparisonSection(TrainingSection):
@@ -23,8 +17,7 @@ class ComparisonSection(TrainingSection):
 
     watches = frozenset({"run", "statuses", "comparison", "busy"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._shown: tuple[Mapping[str, Any], bool] | None = None  # and whether on a dark ground
         self.ui.compareButton.connect("clicked()", self.compare)
         # Both: a click on the row that is chosen already shows it again, and the arrow keys go through the patients.
@@ -81,7 +74,7 @@ class ComparisonSection(TrainingSection):
 def _fill(table: Any, rows: Sequence[tuple[Sequence[str], str]]) -> None:
     """Cells and tooltips of rows, names on the left and figures on the right."""
     numbers = range(1, int(table.columnCount))
-    fill_table(table, [cells for cells, _tip in rows], numbers=numbers, tips=[tip for _cells, tip in rows])
+    style.fill_table(table, [cells for cells, _tip in rows], numbers=numbers, tips=[tip for _cells, tip in rows])
     style.fit_height(table, len(rows), 8)
 
 
@@ -89,14 +82,14 @@ def _patient_row(case: Mapping[str, Any]) -> tuple[Sequence[str], str]:
     new, used, worst = case["new"], case["used"], case["worst"]
     cells = (
         str(case["patient"]) if case["patient"] == case["case"] else f"{case['patient']} {case['case']}",
-        _number(new["end_to_end_dice"], 2),
-        _number(used["end_to_end_dice"], 2),
-        _number(case["truth_mass_g"], 1),
-        _number(new["mass_g"], 1),
-        _number(used["mass_g"], 1),
+        number(new["end_to_end_dice"], 2),
+        number(used["end_to_end_dice"], 2),
+        number(case["truth_mass_g"], 1),
+        number(new["mass_g"], 1),
+        number(used["mass_g"], 1),
     )
     tip = _("Worst slice: {k}, Dice {new} (in use: {used})").format(
-        k=worst["slice"], new=_number(worst["new_dice"], 2), used=_number(worst["used_dice"], 2)
+        k=worst["slice"], new=number(worst["new_dice"], 2), used=number(worst["used_dice"], 2)
     )
     return cells, tip if case["has_scar"] else tip + "\n" + _("A patient without scar: all that is drawn is false.")
 
@@ -108,11 +101,11 @@ def _summary_row(figure: Mapping[str, Any]) -> tuple[Sequence[str], str]:
     if limits is not None:
         difference += f"\n{limits[0]:+.{decimals}f} … {limits[1]:+.{decimals}f}"
     title = _(str(figure["title"])) + (f" ({unit})" if unit else "")
-    cells = title, _number(figure["new"], decimals), _number(figure["used"], decimals), difference
+    cells = title, number(figure["new"], decimals), number(figure["used"], decimals), difference
 
     def with_limits(who: str) -> str:
         limits = figure.get(f"{who}_interval_95")
-        text = _number(figure[who], decimals)
+        text = number(figure[who], decimals)
         return text if limits is None else f"{text} ({limits[0]:.{decimals}f} … {limits[1]:.{decimals}f})"
 
     tip = [
@@ -122,7 +115,3 @@ def _summary_row(figure: Mapping[str, Any]) -> tuple[Sequence[str], str]:
         _("A difference as large comes about by chance in {percent} % of cases").format(percent=f"{100 * figure['chance']:.0f}"),
     ]
     return cells, "\n".join(tip)
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return _UNKNOWN if value is None else f"{value:.{decimals}f}"

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
 from MyoScarSegLib.scene.training.training_state import LabelQuestion
 from MyoScarSegLib.widgets import style
-from MyoScarSegLib.widgets.section import TrainingSection
+from MyoScarSegLib.widgets.section import TrainingSection, show_text
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.add_dialog import AddDialog
 from MyoScarSegLib.widgets.training.case_table import CaseTable, line_of
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 SEGMENT = 0
 """The first tab."""
@@ -27,8 +24,7 @@ class LibrarySection(TrainingSection):
 
     watches = frozenset({"folder", "gone", "rows", "split", "busy", "question", "study"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self.dialog: AddDialog | None = None
         self._asked: LabelQuestion | None = None
@@ -54,8 +50,6 @@ class LibrarySection(TrainingSection):
     def cleanup(self) -> None:  # noqa: D102 (the base class describes it)
         if self.dialog is not None:
             self.dialog.close()
-
-    # ------------------------------------------------------------------ what buttons do
 
     def ask_for_library(self) -> None:
         """Let the user choose the library's folder; an empty or new one becomes a library."""
@@ -122,8 +116,6 @@ class LibrarySection(TrainingSection):
             lambda: self.workflow.cases.remove(chosen),
         )
 
-    # ------------------------------------------------------------------ showing
-
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, state = self.ui, self.workflow.state
         ui.libraryFolderLabel.text = (
@@ -182,8 +174,7 @@ class LibrarySection(TrainingSection):
         self.allow(ui.acceptCaseButton, "accept")
         ui.acceptCaseButton.visible = bool(set(chosen) & self._changed_cases())
         problems = [f"{row.name}: {row.problem}" for row in self.workflow.state.rows if row.name in chosen and row.problem]
-        ui.caseProblemLabel.text = "\n".join(problems[:3])
-        ui.caseProblemLabel.visible = bool(problems)
+        show_text(ui.caseProblemLabel, "\n".join(problems[:3]))
 
     def _changed_cases(self) -> set[str]:
         """Cases whose files were changed outside of the library, and that can be taken as they are."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import qt
 
@@ -14,10 +13,7 @@ from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _, in_words
 from MyoScarSegLib.widgets.training import dialogs
-from MyoScarSegLib.widgets.training.training_pictures import PictureCache, curves_key, draw_curves
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
+from MyoScarSegLib.widgets.training.training_pictures import curves_key, draw_curves, picture_of
 
 EXAMPLES = 6
 _EXAMPLE_PX = 320
@@ -32,11 +28,9 @@ class ProgressSection(TrainingSection):
 
     watches = frozenset({"run", "statuses", "curves", "examples"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._pause_tip = ui.pauseButton.toolTip
-        self._pictures = PictureCache(_EXAMPLE_PX)
         self._epochs: list[int] = []
         self._follow = True  # the newest epoch's examples, until the user looks back
         self._drawn: tuple[int, bool] | None = None  # width of the curves' picture, and whether on a dark ground
@@ -47,15 +41,12 @@ class ProgressSection(TrainingSection):
         ui.showCurvesButton.connect("clicked()", lambda: self.panel.views.show_plot(self.workflow.trainings.show_curves))
         ui.exampleEpochSlider.connect("valueChanged(int)", self._looked_back)
 
-    @property
-    def short(self) -> str:
-        """How far the training is, in a word or two; empty if none runs."""
+    def _title(self) -> str:
+        """What the tab is called: also how far a training is, for whoever looks at the other one."""
         status = self.workflow.state.status
         if status is None or not self.workflow.state.running:
-            return ""
-        return f"{status.epoch}/{status.epochs}" if status.epochs else "…"
-
-    # ------------------------------------------------------------------ what buttons do
+            return _("Train")
+        return _("Train · {how_far}").format(how_far=f"{status.epoch}/{status.epochs}" if status.epochs else "…")
 
     def pause_or_resume(self) -> None:
         """Let the training rest, or go on."""
@@ -75,11 +66,9 @@ class ProgressSection(TrainingSection):
             self.workflow.trainings.cancel_run,
         )
 
-    # ------------------------------------------------------------------ showing
-
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, run, status = self.ui, self.workflow.state.run, self.workflow.state.status
-        self.panel.title_train_tab(self.tab.title)
+        self.panel.title_train_tab(self._title())
         ui.progressSection.visible = run is not None
         self._bring_into_sight()
         if run is None or status is None:
@@ -157,7 +146,7 @@ class ProgressSection(TrainingSection):
             self._show_example(number, by_epoch[epoch][number] if number < len(by_epoch[epoch]) else None, width)
 
     def _show_example(self, number: int, path: Path | None, width: int) -> None:
-        label, picture = getattr(self.ui, f"example{number}"), self._pictures.get(path)
+        label, picture = getattr(self.ui, f"example{number}"), picture_of(path, _EXAMPLE_PX)
         label.visible = picture is not None
         if picture is None or path is None:
             return

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, choice
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
-from MyoScarSegLib.widgets.tables import fill_table
 from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.progress_section import state_word
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _STATE = 2
 _ACTIONS = {
@@ -32,8 +28,7 @@ class RunsSection(TrainingSection):
 
     watches = frozenset({"folder", "gone", "runs", "run", "statuses", "comparison", "models", "in_use"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._lines: list[tuple[str, ...]] = []
         ui.runTable.connect("itemSelectionChanged()", self._selected)
@@ -44,8 +39,6 @@ class RunsSection(TrainingSection):
         ):  # fmt: skip
             button.connect("clicked()", lambda slot=slot: self._with_run(slot))
         ui.importModelButton.connect("clicked()", self.ask_and_import)
-
-    # ------------------------------------------------------------------ what buttons do
 
     def _with_run(self, act: Any) -> None:
         if self.workflow.state.run is not None:
@@ -84,8 +77,6 @@ class RunsSection(TrainingSection):
         if path is not None and self.tab.packages.ready():
             self.workflow.models.import_model(path)
 
-    # ------------------------------------------------------------------ showing
-
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui, state = self.ui, self.workflow.state
         if changes & {"models", "in_use"} and self.tab.ready:
@@ -106,7 +97,7 @@ class RunsSection(TrainingSection):
         if lines != self._lines:
             self._lines = lines
             rows = [(date, words, state_word(state), dice) for _name, date, words, state, dice in lines]
-            fill_table(table, rows, tips=[line[0] for line in lines])
+            style.fill_table(table, rows, tips=[line[0] for line in lines])
             style.fit_height(table, len(rows), 6)
             for row, line in enumerate(lines):
                 table.item(row, _STATE).setIcon(style.state_icon(line[1 + _STATE]))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from MyoScarSegLib.widgets.section import TrainingSection, quietly
+from MyoScarSegLib.widgets.section import TrainingSection, quietly, show_text
 from MyoScarSegLib.widgets.text import _
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
 
 _TRAINING, _VALIDATION, _NEITHER = "training", "validation", ""
 
@@ -20,8 +17,7 @@ class SplitSection(TrainingSection):
 
     watches = frozenset({"folder", "gone", "rows", "split", "busy"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._lists = {_TRAINING: ui.trainingPatients, _VALIDATION: ui.validationPatients, _NEITHER: ui.leftOutPatients}
         self._shown: dict[str, list[str]] = {}
@@ -62,8 +58,7 @@ class SplitSection(TrainingSection):
         ui.leftOutLabel.text = _("Left out ({n})").format(n=len(sides[_NEITHER]))
         left_out = split is not None and bool(sides[_NEITHER])
         ui.leftOutLabel.visible = ui.leftOutPatients.visible = left_out
-        ui.splitNoteLabel.text = self._note(bool(patients), split)
-        ui.splitNoteLabel.visible = bool(ui.splitNoteLabel.text)
+        show_text(ui.splitNoteLabel, self._note(bool(patients), split))
         self.allow(ui.drawSplitButton, "draw_split")
         self._allow_moves()
 

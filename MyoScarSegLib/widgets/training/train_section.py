@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 
@@ -17,13 +17,9 @@ from MyoScarSegLib.training.train_settings import CHOICES, DETECTOR, FRESH, SEGM
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.panel_settings import fill_form, on_edit, read_form
 from MyoScarSegLib.widgets.section import TrainingSection, quietly
-from MyoScarSegLib.widgets.text import _, device_text, in_words
-
-if TYPE_CHECKING:
-    from MyoScarSegLib.widgets.training.training_tab import TrainingTab
+from MyoScarSegLib.widgets.text import _, devices, in_words
 
 _KEPT = "trainSettings"
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 _WIDGETS = {
     "what": "whatCombo", "start_segmenter": "startSegmenterCombo", "start_detector": "startDetectorCombo", "mode": "modeCombo",
     "preset": "presetCombo", "seed": "trainSeedSpin", "device": "trainDeviceCombo", "epochs": "epochsSpin",
@@ -38,8 +34,7 @@ class TrainSection(TrainingSection):
 
     watches = frozenset({"folder", "rows", "split", "models", "run", "runs", "statuses", "busy", "measured", "preview"})
 
-    def __init__(self, tab: TrainingTab) -> None:
-        super().__init__(tab)
+    def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self._filled = TrainSettings()
         self._filling = False
@@ -47,7 +42,7 @@ class TrainSection(TrainingSection):
         ui.previewPicture.visible = False
         for field, choices in CHOICES.items():
             _list(getattr(ui, _WIDGETS[field]), [(one.name, _(one.title)) for one in choices])
-        _list(ui.trainDeviceCombo, [(device, device_text(device)) for device in _DEVICES])
+        _list(ui.trainDeviceCombo, devices().items())
         self._list_models()
         self.fill(self._kept())
         on_edit(ui, _WIDGETS, self._edited)
@@ -55,8 +50,6 @@ class TrainSection(TrainingSection):
         ui.estimateButton.connect("clicked()", self.estimate)
         ui.previewButton.connect("clicked()", self.preview)
         ui.trainDefaultsButton.connect("clicked()", lambda: self.fill(TrainSettings()))
-
-    # ------------------------------------------------------------------ the settings
 
     @property
     def chosen(self) -> TrainSettings:
@@ -100,8 +93,6 @@ class TrainSection(TrainingSection):
             choices = [("", _("{name} (usual)").format(name=default)), *((name, name) for name in names), *fresh]
             quietly(combo, partial(_list, combo, choices))
 
-    # ------------------------------------------------------------------ what buttons do
-
     def start(self) -> None:
         """Begin the training."""
         chosen = self._chosen_or_error()
@@ -128,8 +119,6 @@ class TrainSection(TrainingSection):
         except MyoScarSegError as error:
             self.tab.status.say_error(str(error))
             return None
-
-    # ------------------------------------------------------------------ showing
 
     def refresh(self, changes: frozenset[str]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
@@ -205,7 +194,7 @@ class TrainSection(TrainingSection):
         ui.previewPicture.setFixedHeight(picture.height())
 
 
-def _list(combo: Any, choices: Sequence[tuple[str, str]]) -> None:
+def _list(combo: Any, choices: Iterable[tuple[str, str]]) -> None:
     """Have a list offer these, each a datum and its text. What is chosen stays so."""
     chosen = str(combo.itemData(combo.currentIndex)) if combo.count else ""
     combo.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +21,21 @@ _COLORS = {"loss": ("#8a8a8a", "#9a9a9a"), "end_to_end": ("#1f77b4", "#5db0ea"),
 """Curve to its color on a light and on a dark ground; the scene's plot has the same."""
 
 
-class PictureCache:
-    """Pixmaps by file and the time of its last change, the latest used ones."""
+def picture_of(path: Path | None, side_px: int) -> Any:
+    """A picture of a file within a square, read once while the file stays as it is; None if there is none, or it cannot be read.
 
-    def __init__(self, side_px: int) -> None:
-        """
-        Args:
-            side_px: largest side of what is given out.
-        """
-        self._side_px = side_px
-        self._kept: OrderedDict[tuple[Path, int], Any] = OrderedDict()
-
-    def get(self, path: Path | None) -> Any:
-        """The picture; None if there is none, or it cannot be read. A small one takes about half a millisecond."""
-        version = file_version(path)
-        if version is None:
-            return None
-        if version not in self._kept:
-            pixmap = qt.QPixmap(str(path))
-            if pixmap.isNull():
-                return None
-            self._kept[version] = pixmap.scaled(self._side_px, self._side_px, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(version)
-        return self._kept[version]
-
-
-def file_version(path: Path | None) -> tuple[Path, int] | None:
-    """What tells one state of a file from another; None if there is none."""
+    A small one takes about half a millisecond.
+    """
     try:
-        return None if path is None else (path, path.stat().st_mtime_ns)
+        return None if path is None else _read(path, path.stat().st_mtime_ns, side_px)
     except OSError:
         return None
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _read(path: Path, _changed_ns: int, side_px: int) -> Any:
+    pixmap = qt.QPixmap(str(path))
+    return None if pixmap.isNull() else pixmap.scaled(side_px, side_px, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
 
 
 def draw_curves(label: Any, curves: Curves) -> Any:

@@ -12,8 +12,8 @@ from MyoScarSegLib.scene.training.training_state import FIELDS
 from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.packages import Packages
+from MyoScarSegLib.widgets.status_section import TrainingStatus
 from MyoScarSegLib.widgets.tab import Tab
-from MyoScarSegLib.widgets.text import _
 from MyoScarSegLib.widgets.training import dialogs
 from MyoScarSegLib.widgets.training.case_table import THUMBNAIL_PX
 from MyoScarSegLib.widgets.training.comparison_section import ComparisonSection
@@ -22,7 +22,6 @@ from MyoScarSegLib.widgets.training.progress_section import ProgressSection
 from MyoScarSegLib.widgets.training.runs_section import RunsSection
 from MyoScarSegLib.widgets.training.split_section import SplitSection
 from MyoScarSegLib.widgets.training.train_section import TrainSection
-from MyoScarSegLib.widgets.training.training_status import TrainingStatus
 
 if TYPE_CHECKING:
     from MyoScarSegLib.widgets.panel import Panel
@@ -69,11 +68,6 @@ class TrainingTab(Tab):
             self.workflow.kept_folder = Path(kept)
         self.flush()
         self.ready = True
-
-    @property
-    def title(self) -> str:
-        """What the tab is called: also whether a training runs, for whoever looks at the other one."""
-        return _("Train") if not self.progress.short else _("Train · {how_far}").format(how_far=self.progress.short)
 
     def show(self, on: bool) -> None:  # noqa: D102 (the base class describes it)
         super().show(on)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+import unittest
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,10 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     def begin(self, scene: Any, folder: Path) -> None:
         """Start afresh, as a test does: a process has one Qt application only."""
-        self._folder = folder
         self._layout_manager = slicer_widgets.qSlicerLayoutManager(scene)
         self._settings = QtCore.QSettings(str(folder / "settings.ini"), QtCore.QSettings.Format.IniFormat)
         self.modules_shown: list[str] = []
         self.draws: list[bool] = []  # False where drawing was held back, True where it went on
-
-    temporaryPath = QtCore.Property(str, lambda self: str(self._folder))
 
     def layoutManager(self) -> Any:
         return self._layout_manager
@@ -41,26 +39,17 @@ class qSlicerApplication(QtWidgets.QApplication):
     def settings(self) -> Any:
         return self._settings
 
-    def applicationLogic(self) -> Any:
-        return slicer.util.StandinLogic.GetMRMLApplicationLogic()
-
     def pauseRender(self) -> None:
         self.draws.append(False)
 
     def resumeRender(self) -> None:
         self.draws.append(True)
 
-    def testingEnabled(self) -> bool:
-        return True
-
 
 class ScriptedLoadableModule:
     def __init__(self, parent: Any) -> None:
         self.parent = parent
         self.moduleName = type(self).__name__
-
-    def getDefaultModuleDocumentationLink(self) -> str:
-        return ""
 
 
 class ScriptedLoadableModuleWidget:
@@ -70,10 +59,6 @@ class ScriptedLoadableModuleWidget:
         self.parent = parent
         self.layout = parent.layout()
         self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = True
-
-    def resourcePath(self, name: str) -> str:
-        return str(Path(sys.modules[type(self).__module__].__file__).parent / "Resources" / name)
 
     def setup(self) -> None:
         pass
@@ -90,14 +75,8 @@ class ScriptedLoadableModuleLogic:
         self.moduleName = type(self).__name__.removesuffix("Logic")
 
 
-def _make_test_class() -> type:
-    import unittest
-
-    class ScriptedLoadableModuleTest(unittest.TestCase):
-        def delayDisplay(self, message: str, msec: int | None = None) -> None:
-            slicer.app.processEvents()
-
-    return ScriptedLoadableModuleTest
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    pass
 
 
 class _Loader(QtUiTools.QUiLoader):
@@ -208,7 +187,12 @@ class Application:
         i18n.tr = lambda text: text
         i18n.translate = lambda context, text: text
         i18n.getContext = lambda file: Path(file).stem
-        for cls in (ScriptedLoadableModule, ScriptedLoadableModuleWidget, ScriptedLoadableModuleLogic, _make_test_class()):
+        for cls in (
+            ScriptedLoadableModule,
+            ScriptedLoadableModuleWidget,
+            ScriptedLoadableModuleLogic,
+            ScriptedLoadableModuleTest,
+        ):
             setattr(base, cls.__name__, cls)
         base.__all__ = [name for name in vars(base) if name.startswith("Scripted")]
         for name, module in {

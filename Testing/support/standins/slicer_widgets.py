@@ -97,9 +97,6 @@ class qMRMLSegmentEditorWidget(QWidget):
     def setMRMLSegmentEditorNode(self, node: Any) -> None:
         self._nodes["editor"] = node
 
-    def mrmlSegmentEditorNode(self) -> Any:
-        return self._nodes.get("editor")
-
     def setSegmentationNode(self, node: Any) -> None:
         self._nodes["segmentation"] = node
 
@@ -130,14 +127,12 @@ class qMRMLSegmentEditorWidget(QWidget):
     def updateWidgetFromMRML(self) -> None:
         pass
 
-    segmentationNodeSelectorVisible = Property(bool, lambda self: True, lambda self, on: None)
-    sourceVolumeNodeSelectorVisible = Property(bool, lambda self: True, lambda self, on: None)
-    switchToSegmentationsButtonVisible = Property(bool, lambda self: True, lambda self, on: None)
-    addRemoveSegmentButtonsVisible = Property(bool, lambda self: True, lambda self, on: None)
-    specifyGeometryButtonVisible = Property(bool, lambda self: True, lambda self, on: None)
-    show3DButtonVisible = Property(bool, lambda self: True, lambda self, on: None)
-    unorderedEffectsVisible = Property(bool, lambda self: True, lambda self, on: None)
-    undoEnabled = Property(bool, lambda self: True, lambda self, on: None)
+    for _flag in (
+        "segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible", "switchToSegmentationsButtonVisible",
+        "addRemoveSegmentButtonsVisible", "specifyGeometryButtonVisible", "show3DButtonVisible", "unorderedEffectsVisible",
+        "undoEnabled",
+    ):  # fmt: skip
+        vars()[_flag] = Property(bool, lambda self: True, lambda self, on: None)
 
 
 class qMRMLSliceView(QWidget):
@@ -233,9 +228,6 @@ class qSlicerLayoutManager(QObject):
 
     def sliceWidget(self, name: str) -> Any:
         return self._widgets.get(name)
-
-    def resetSliceViews(self) -> None:
-        pass
 
     def setLayout(self, layout: int) -> None:
         if layout != self._layout:

@@ -1,4 +1,4 @@
-"""Whose exam a volume is, as the scene says: shown to the reader, and printed only where he asks for it."""
+"""Where a volume comes from: whose exam it is, as the scene says, and its images, as Slicer's DICOM database knows them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _PATIENT = "Patient"
 
 @dataclass(frozen=True)
 class Exam:
-    """The exam of a volume; texts are empty where the scene does not say them.
+    """The exam of a volume: shown to the reader, and printed only where he asks for it. Texts are empty where the scene does not
+    say them.
 
     Attributes:
         name, number, birth_date: of the patient.
@@ -58,3 +59,21 @@ def exam_of(volume_node: Any) -> Exam:
     if len(date) == 8 and date.isdecimal():
         found["study_date"] = f"{date[:4]}-{date[4:6]}-{date[6:]}"
     return Exam(**found, series=str(volume_node.GetName()))
+
+
+def database() -> Any:
+    """Slicer's DICOM database; None if there is none."""
+    return getattr(slicer, "dicomDatabase", None)
+
+
+def instance_uids(volume_node: Any) -> list[str]:
+    """SOP instance UIDs of the images that Slicer's DICOM import made the volume of; none for a volume from elsewhere."""
+    return (volume_node.GetAttribute("DICOM.instanceUIDs") or "").split()
+
+
+def image_files(volume_node: Any) -> tuple[str, ...]:
+    """Paths of these images, each file once; an empty path stands for images that the database has lost."""
+    known = database()
+    if known is None:
+        return ()
+    return tuple(dict.fromkeys(str(known.fileForInstance(uid) or "") for uid in instance_uids(volume_node)))
