@@ -127,6 +127,7 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
     from MyoScarSegLib.study import read_study
 
     source, remote, levels = "", None, args.levels
+    case: Path | None = path
     if is_case_folder(path):
         if args.mask is not None or args.dicom or args.with_patient_name:
             raise StudyError(
@@ -139,13 +140,15 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
             raise StudyError(f"{path} is no case folder: give the mask that was drawn on it with --mask, or segment it first.")
         study = read_study(path, series=args.series, axis=args.axis, spacing_mm=args.spacing)
         if is_case_folder(args.mask):
+            case = args.mask
             result, walls = read_case(args.mask, study)
         else:
+            case = None
             if args.reader is not None:
                 raise StudyError(f"--reader {args.reader} needs a case folder, and {args.mask} is none.")
             result, walls = _from_mask(args, study)
             source = f"read from {args.mask.name}"
-    if args.reader is not None and (left := _left(path if is_case_folder(path) else args.mask, args.reader, result.study)):
+    if args.reader is not None and case is not None and (left := _left(case, args.reader, result.study)):
         result, walls, remote = _with_edits(result, walls, left)
         levels = levels or _levels(left, walls)
     result = replace(result, study=replace(result.study, case=name))

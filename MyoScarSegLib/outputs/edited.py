@@ -97,7 +97,9 @@ def replace_edited(folder: Path, name: str, edited: Edited | None) -> None:
 
 def _writers(folder: Path, name: str, edited: Edited) -> dict[Path, Callable[[Path], None]]:
     study = edited.study
-    writers = {scar_file(folder, name): partial(write_volume, array=edited.scar.astype(np.uint8), study=study)}
+    writers: dict[Path, Callable[[Path], None]] = {
+        scar_file(folder, name): partial(write_volume, array=edited.scar.astype(np.uint8), study=study)
+    }
     if edited.ventricle is not None:
         wall, cavity = edited.ventricle.myocardium, edited.ventricle.cavity
         labels = np.where(wall, MYOCARDIUM, np.where(cavity, CAVITY, 0)).astype(np.uint8)
