@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -15,21 +15,19 @@ import numpy as np
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.reviews import (
     READER,
-    Edited,
     Review,
     Verdict,
     basis_sha256,
-    mask_file,
+    read_left,
     read_reviews,
-    wall_file,
     write_review,
 )
 from MyoScarSegLib.batch.study_record import StudyRecord, read_study_record
-from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.case_walls import scar_in
+from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
-from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 from MyoScarSegLib.study import read_mask
-from MyoScarSegLib.study.masks import read_labels
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
@@ -129,7 +127,9 @@ class ReviewList:
         return record
 
     def close(self, case: str) -> None:
-        """Give a study back without a word on it."""
+        """Give a study back without a word on it. In the mode ``double`` nobody has it for himself."""
+        if self.mode == "double":
+            return
         with self._alone(case):
             lease = self._lease(case)
             if lease is not None and lease.reader == self.reader:
@@ -164,29 +164,22 @@ class ReviewList:
             self._lease_file(case).unlink(missing_ok=True)
         return review
 
+    def left_of(self, case: str, study: Study) -> Edited | None:
+        """What this reader left of a study; None where he changed nothing.
+
+        Raises:
+            StudyError: a mask is damaged, or of another study.
+        """
+        return read_left(self.cohort.out / case, self.reader, study)
+
     def mask_of(self, case: str, study: Study) -> np.ndarray:
-        """bool ``[k, j, i]``: what this reader left of a study; the program's mask where he changed nothing.
+        """bool ``[k, j, i]`` of scar and no-reflow: what this reader left of a study; the case's mask where he changed nothing.
 
         Raises:
             StudyError: it is not there, or is of another study.
         """
-        folder = self.cohort.out / case
-        files = (mask_file(folder, self.reader), folder / "scar.nii.gz", folder / "scar.seg.nrrd")
-        return read_mask(next((file for file in files if file.exists()), files[1]), study)
-
-    def wall_of(self, case: str, study: Study) -> Ventricle | None:
-        """The wall that this reader left of a study; None where he changed nothing.
-
-        Raises:
-            StudyError: it is damaged, or of another study.
-        """
-        file = wall_file(self.cohort.out / case, self.reader)
-        if not file.exists():
-            return None
-        values = read_labels(file, study).values
-        if values is None:
-            raise StudyError(f"{file} holds no label map. Delete it; the program's wall is shown then.")
-        return replace(ventricle_of_labels(values), source="edited")
+        left = self.left_of(case, study)
+        return read_mask(scar_in(self.cohort.out / case), study) if left is None else left.infarct
 
     def _entry(self, record: StudyRecord) -> Entry:
         folder = self.cohort.out / record.case

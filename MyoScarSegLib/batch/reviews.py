@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from MyoScarSegLib.batch.study_record import StudyRecord
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs import edited as masks
+from MyoScarSegLib.outputs.edited import Edited, Marks, read_edited, replace_edited
 from MyoScarSegLib.quantification.burden import scar_burden
-from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.study import write_volume
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM
-from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.files import atomic_path, write_json
 from MyoScarSegLib.utils.json_fields import Limits, load, to_json
 
 REVIEW = "review-"
 """With this begin the names of a reader's files in a case folder."""
-READER = Limits(pattern=r"[\w][\w.-]{0,39}", words="a name of letters, digits, dots, dashes and underscores")
+READER = Limits(
+    pattern=r"(?!.*-wall$)\w[\w.-]{0,39}",
+    words="a name of letters, digits, dots, dashes and underscores, without -wall at its end",
+)
+"""Of a reader's name; the file of his wall ends in ``-wall``."""
 Verdict = Literal["accept", "edit", "reject"]
 _VERSION = 1
 
@@ -35,10 +36,11 @@ class Review:
     Attributes:
         reader: who.
         verdict: ``accept``: the mask is right; ``edit``: it is right as the reader left it; ``reject``: it is not to be used.
-        mass_g: of what the reader leaves; None for a rejected study, and without spacing.
+        mass_g: of what the reader leaves, no-reflow counted in; None for a rejected study, and without spacing.
         comment: of the reader.
         at: when, in seconds since 1970.
         basis_sha256: of what the result that was looked at depends on: a study that was run again since must be looked at again.
+        marks: insertion points and levels as the reader left them; None where they are as the case has them.
     """
 
     reader: str
@@ -47,25 +49,11 @@ class Review:
     comment: str
     at: float
     basis_sha256: str
+    marks: Marks | None = None
 
     def is_of(self, record: StudyRecord) -> bool:
         """Whether it is of the result that the record has now."""
         return self.basis_sha256 == basis_sha256(record)
-
-
-@dataclass(frozen=True, eq=False)
-class Edited:
-    """A study as a reader left it.
-
-    Attributes:
-        study: the stack as its file has it.
-        scar: bool ``[k, j, i]``.
-        ventricle: wall and cavity; None if they are still as the program, or a file, has them.
-    """
-
-    study: Study
-    scar: np.ndarray
-    ventricle: Ventricle | None = None
 
 
 def basis_sha256(record: StudyRecord) -> str:
@@ -74,13 +62,8 @@ def basis_sha256(record: StudyRecord) -> str:
 
 
 def mask_file(folder: Path, reader: str) -> Path:
-    """The reader's mask in a case folder, as he left it; there after ``edit`` alone."""
-    return folder / f"{REVIEW}{reader}.nii.gz"
-
-
-def wall_file(folder: Path, reader: str) -> Path:
-    """Labels of the wall in a case folder as the reader left it; there where he edited it."""
-    return folder / f"{REVIEW}{reader}-wall.nii.gz"
+    """The reader's scar in a case folder, as he left it; there after ``edit`` alone."""
+    return masks.scar_file(folder, REVIEW + reader)
 
 
 def write_review(
@@ -110,20 +93,39 @@ def write_review(
     if (verdict == "edit") != (edited is not None):
         raise OutputError("An edited study has the mask that the reader left, and no other has one.")
     mass_g = record.results.get("scar_mass_g") if verdict == "accept" else None
+    marks = None
     if edited is not None:
-        write_volume(mask_file(folder, reader), edited.scar.astype(np.uint8), edited.study)
-        if edited.ventricle is not None:
-            wall, cavity = edited.ventricle.myocardium, edited.ventricle.cavity
-            labels = np.where(wall, MYOCARDIUM, np.where(cavity, CAVITY, 0)).astype(np.uint8)
-            write_volume(wall_file(folder, reader), labels, edited.study)
-        mass_g = scar_burden(edited.scar, edited.study.geometry).mass_g
-    review = Review(reader, verdict, mass_g, comment, time.time(), basis_sha256(record))
-    write_json(folder / f"{REVIEW}{reader}.json", to_json(review, version=_VERSION))
-    if edited is None:
-        mask_file(folder, reader).unlink(missing_ok=True)
-    if edited is None or edited.ventricle is None:
-        wall_file(folder, reader).unlink(missing_ok=True)
+        mass_g, marks = scar_burden(edited.infarct, edited.study.geometry).mass_g, edited.marks
+    review = Review(reader, verdict, mass_g, comment, time.time(), basis_sha256(record), marks)
+    with atomic_path(_review_file(folder, reader)) as temporary:  # it takes its place after the masks
+        write_json(temporary, to_json(review, version=_VERSION))
+        replace_edited(folder, REVIEW + reader, edited)
     return review
+
+
+def read_review(folder: Path, reader: str) -> Review | None:
+    """A reader's word in a case folder; None if there is none, or a damaged one."""
+    try:
+        return _load(_review_file(folder, reader))
+    except OutputError:
+        return None
+
+
+def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
+    """What a reader left of a study; None if he changed nothing, or said nothing of it.
+
+    Args:
+        folder: of the case.
+        reader: his name.
+        study: the stack.
+
+    Raises:
+        StudyError: a mask is damaged, or of another study.
+    """
+    review = read_review(folder, reader)
+    if review is None or review.verdict != "edit" or not mask_file(folder, reader).is_file():
+        return None
+    return read_edited(folder, REVIEW + reader, study, review.marks)
 
 
 def read_reviews(folder: Path) -> list[Review]:
@@ -131,7 +133,15 @@ def read_reviews(folder: Path) -> list[Review]:
     found = []
     for file in folder.glob(f"{REVIEW}*.json"):
         try:
-            found.append(load(Review, file, OutputError, version=_VERSION, ignore=True))
+            found.append(_load(file))
         except OutputError:
             continue
     return sorted(found, key=lambda review: -review.at)
+
+
+def _review_file(folder: Path, reader: str) -> Path:
+    return folder / f"{REVIEW}{reader}.json"
+
+
+def _load(file: Path) -> Review:
+    return load(Review, file, OutputError, version=_VERSION, ignore=True)

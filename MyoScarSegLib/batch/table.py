@@ -63,7 +63,7 @@ def _row(cohort: Cohort, record: StudyRecord) -> dict[str, Any]:
     results = record.results
     slices = results.get("slices") or []
     provenance = results.get("provenance") or {}
-    reviews = read_reviews(cohort.out / record.case)
+    reviews = [review for review in read_reviews(cohort.out / record.case) if review.is_of(record)]
     row = {name: results.get(name) for name in COLUMNS}
     row |= {name: getattr(record, name) for name in ("case", "state", "message", "cause", "seconds", "program")}
     row |= {name: getattr(record, name) for name in ("content_sha256", "place_sha256", "signal_to_noise")}

@@ -12,7 +12,10 @@ from MyoScarSegLib.cli.console import add_options
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from MyoScarSegLib.outputs.case_walls import Walls
+    from MyoScarSegLib.outputs.edited import Edited
     from MyoScarSegLib.outputs.report import Patient, Report
     from MyoScarSegLib.quantification.aha import Level
     from MyoScarSegLib.result import Result
@@ -39,6 +42,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--landmarks", type=Path, metavar="FILE", help="insertion points as .mrk.json, labels anterior and inferior"
+    )
+    parser.add_argument(
+        "--reader", metavar="NAME", help="of a case of `batch`: as this reader left it at the review (review-NAME.json)"
     )
     parser.add_argument(
         "--levels",
@@ -115,7 +121,8 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
     from MyoScarSegLib.outputs.report import make_report
     from MyoScarSegLib.study import read_study
 
-    source = ""
+    source, remote, levels = "", None, args.levels
+    case: Path | None = path
     if is_case_folder(path):
         if args.mask is not None or args.dicom or args.with_patient_name:
             raise StudyError(
@@ -128,22 +135,70 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
             raise StudyError(f"{path} is no case folder: give the mask that was drawn on it with --mask, or segment it first.")
         study = read_study(path, series=args.series, axis=args.axis, spacing_mm=args.spacing_mm)
         if is_case_folder(args.mask):
+            case = args.mask
             result, walls = read_case(args.mask, study)
         else:
+            case = None
+            if args.reader is not None:
+                raise StudyError(f"--reader {args.reader} needs a case folder, and {args.mask} is none.")
             result, walls = _from_mask(args, study)
             source = f"read from {args.mask.name}"
+    if args.reader is not None and case is not None and (left := _left(case, args.reader, result.study)):
+        result, walls, remote = _with_edits(result, walls, left)
+        levels = levels or _levels(left, walls)
     result = replace(result, study=replace(result.study, case=name))
     return make_report(
         result,
         walls.ventricle,
         walls.no_reflow,
         insertions=walls.insertions if args.landmarks is None else read_landmarks(args.landmarks),
-        levels=args.levels,
+        levels=levels,
+        remote=remote,
         name=name,
         mask_source=source,
         reader_minutes=args.minutes,
         patient=_patient(result.study) if args.with_patient_name else None,
     )
+
+
+def _left(case: Path, reader: str, study: Study) -> Edited | None:
+    """What a reader left of a case at its review; None if he accepted it as it is.
+
+    Raises:
+        StudyError: he did not review it, or not this result of it, or he rejected it.
+    """
+    from MyoScarSegLib.batch.reviews import read_left, read_review
+    from MyoScarSegLib.batch.study_record import read_study_record
+
+    review, record = read_review(case, reader), read_study_record(case)
+    if review is None or record is None or not review.is_of(record):
+        raise StudyError(f"{reader} has not reviewed {case}, or it was run again since.")
+    if review.verdict == "reject":
+        raise StudyError(f"{case} was rejected by {reader}: {review.comment or 'no reason given'}")
+    return read_left(case, reader, study)
+
+
+def _with_edits(result: Result, walls: Walls, left: Edited) -> tuple[Result, Walls, np.ndarray | None]:
+    """The case as a reader left it, and the remote region that he drew."""
+    painted = {k for k, (now, before) in enumerate(zip(left.scar, result.mask, strict=True)) if (now != before).any()}
+    result = replace(result, drawn=left.scar, painted=tuple(sorted(painted | set(result.painted))))
+    if left.ventricle is not None:
+        walls = replace(walls, ventricle=left.ventricle)
+    if left.no_reflow is not None:
+        walls = replace(walls, no_reflow=left.no_reflow)
+    if left.marks is not None:
+        walls = replace(walls, insertions=left.marks.insertion_points)
+    return result, walls, left.remote
+
+
+def _levels(left: Edited, walls: Walls) -> dict[int, Level] | None:
+    """The levels by the rules, with those that a reader has set; None if he has set none."""
+    from MyoScarSegLib.quantification.aha import levels_with
+    from MyoScarSegLib.quantification.planes import Planes
+
+    if left.marks is None or not left.marks.levels or walls.ventricle is None or left.study.geometry.spacing_mm is None:
+        return None
+    return levels_with(walls.ventricle, Planes.of(left.study.geometry, left.study.slices), left.marks.levels)
 
 
 def _from_mask(args: argparse.Namespace, study: Study) -> tuple[Result, Walls]:

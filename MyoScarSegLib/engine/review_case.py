@@ -16,6 +16,7 @@ from MyoScarSegLib.batch.reviews import basis_sha256
 from MyoScarSegLib.batch.study_record import read_study_record
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_walls import read_case
+from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.study.study import Study
@@ -26,8 +27,10 @@ from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 _MODULE = "MyoScarSegLib.engine.review_case"
-SHOWN, WALL, CAVITY, NO_REFLOW, PROGRAM = 1, 2, 4, 8, 16
-"""Bits of a case's labels: scar as the reader left it last, the ventricle, and scar as the program left it."""
+SHOWN, WALL, CAVITY, NO_REFLOW, REMOTE = 1, 2, 4, 8, 16
+"""Bits of a case's labels: scar, wall, cavity, no-reflow and remote region as the reader left them last."""
+CASE_SCAR, CASE_NO_REFLOW = 32, 64
+"""Likewise scar and no-reflow as the case's folder has them."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,9 @@ class CaseFacts:
         threshold, growth_mm: of the mask.
         provenance: of the run.
         wall_source: of the wall; empty without one.
-        insertions: ends of the septum; None if they are not set.
+        insertions: ends of the septum in the case's folder; None if they are not set.
         readers_wall: whether the wall is as this reader left it, and not the case's.
+        marks: insertion points and levels as this reader left them; None if they are the case's.
     """
 
     basis: str
@@ -53,6 +57,7 @@ class CaseFacts:
     wall_source: str = ""
     insertions: InsertionPoints | None = None
     readers_wall: bool = False
+    marks: Marks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +144,18 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
     study = images_of(readers_list.cohort, record)
     result, walls = read_case(folder, study)
     study = result.study
-    labels = np.where(result.mask, PROGRAM, 0).astype(np.uint8)
-    labels[readers_list.mask_of(case, study)] |= SHOWN
-    readers_wall = readers_list.wall_of(case, study)
-    ventricle = walls.ventricle if readers_wall is None else readers_wall
-    parts = {NO_REFLOW: walls.no_reflow}
+    left = readers_list.left_of(case, study) or Edited(study, result.mask)
+    ventricle = walls.ventricle if left.ventricle is None else left.ventricle
+    parts = {
+        SHOWN: left.scar,
+        NO_REFLOW: walls.no_reflow if left.no_reflow is None else left.no_reflow,
+        REMOTE: left.remote,
+        CASE_SCAR: result.mask,
+        CASE_NO_REFLOW: walls.no_reflow,
+    }
     if ventricle is not None:
         parts |= {WALL: ventricle.myocardium, CAVITY: ventricle.cavity}
+    labels = np.zeros(study.voxels.shape, np.uint8)
     for bit, part in parts.items():
         if part is not None:
             labels[part] |= bit
@@ -158,7 +168,8 @@ def _read(readers_list: ReviewList, case: str, file: Path) -> Any:
         dict(result.provenance),
         "" if ventricle is None else ventricle.source,
         walls.insertions,
-        readers_wall is not None,
+        left.ventricle is not None,
+        left.marks,
     )
     data = io.BytesIO()
     np.save(data, result.probability.astype(np.float32))

@@ -22,7 +22,7 @@ from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_segmentation, write_volume
 from MyoScarSegLib.study.names import natural_order
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
+from MyoScarSegLib.utils.files import read_json, remove, write_bytes, write_json
 
 RESULT = "result.json"
 
@@ -110,7 +110,7 @@ def write_case(
         OutputError: the folder cannot be written, or the disk is full.
     """
     study = result.study
-    _remove(folder / RESULT)
+    remove(folder / RESULT)
     _write_boxes(folder, study, result.boxes)
     if result.points and not same_prompts(folder / "points.json", result.points, read_points):
         # Without points a file that is there stays: it may be the user's, for a later run.
@@ -120,23 +120,23 @@ def write_case(
     if formats in ("seg.nrrd", "both") and walls is None:
         write_segmentation(segmentation, result.mask, study, dict(result.provenance))
     elif formats == "nii.gz":
-        _remove(segmentation)
+        remove(segmentation)
     if formats in ("nii.gz", "both"):
         write_volume(nifti, result.mask.astype(np.uint8), study)
     else:
-        _remove(nifti)
+        remove(nifti)
     write_volume(folder / "probability.nii.gz", result.probability, study)
     if study.geometry.slice_positions_mm is not None and walls is None:
         write_volume(folder / "image.nrrd", study.voxels, study)  # on the even grid of the masks, which no viewer makes by itself
     elif walls is None:
-        _remove(folder / "image.nrrd")
+        remove(folder / "image.nrrd")
     if picture:
         write_overlay(folder / "overlay.png", result, truth)
     else:
-        _remove(folder / "overlay.png")
+        remove(folder / "overlay.png")
     if walls is None:
         for name in (LABELS, LANDMARKS):
-            _remove(folder / name)
+            remove(folder / name)
     else:
         write_walls(folder, result, walls, formats)
     write_json(folder / RESULT, {**result.summary(), "seconds": seconds, **({} if walls is None else walls.facts())})
@@ -314,11 +314,3 @@ def write_table(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, 
     for row in rows:
         writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
     write_bytes(path, text.getvalue().encode())
-
-
-def _remove(stale: Path) -> None:
-    """Take away an earlier run's file that would contradict this run's."""
-    try:
-        stale.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot replace {stale}: {error.strerror}.") from error

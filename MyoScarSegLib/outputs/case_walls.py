@@ -145,7 +145,7 @@ def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Walls]:
         record = read_record(folder)
         if record is not None and record.content_sha256 != content_of(study):
             raise StudyError(f"{folder} belongs to another image than {study.case}: give that, or another case.")
-    file = folder / SEGMENTATION if (folder / SEGMENTATION).is_file() else folder / NIFTI
+    file = scar_in(folder)
     mask = read_mask(file, study)
     probability = read_labels(folder / "probability.nii.gz", study).values
     if probability is None:
@@ -160,6 +160,11 @@ def read_case(folder: Path, study: Study | None = None) -> tuple[Result, Walls]:
     if painted:
         result = replace(result, drawn=mask, painted=tuple(painted))
     return result, _walls_in(folder, file, study, mask, document)
+
+
+def scar_in(folder: Path) -> Path:
+    """The file that has a case's scar: the segmentation, which Slicer edits, if there is one."""
+    return folder / SEGMENTATION if (folder / SEGMENTATION).is_file() else folder / NIFTI
 
 
 def _image_of(folder: Path, slices: int) -> Study:

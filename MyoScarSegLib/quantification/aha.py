@@ -20,6 +20,11 @@ Level = Literal["base", "mid", "apex", "tip"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From base to tip."""
 
+NO_LEVEL: Literal["none"] = "none"
+"""What a reader says of a slice that is to have no part in the segments."""
+ReadersLevel = Literal["base", "mid", "apex", "tip", "none"]
+"""A level, or :data:`NO_LEVEL`."""
+
 Artery = Literal["LAD", "RCA", "LCX"]
 
 
@@ -167,6 +172,17 @@ def levels_of(ventricle: Ventricle, planes: Planes) -> dict[int, Level]:
         elif along[k] >= last and k in ventricle.solid:
             levels[k] = "tip"
     return levels
+
+
+def levels_with(ventricle: Ventricle, planes: Planes, by_reader: Mapping[int, str]) -> dict[int, Level]:
+    """The levels of :func:`levels_of`, with those that a reader has set.
+
+    Args:
+        ventricle, planes: as there.
+        by_reader: slice index to level, or to :data:`NO_LEVEL`.
+    """
+    levels = {**levels_of(ventricle, planes), **by_reader}
+    return {k: level for k, level in levels.items() if level != NO_LEVEL}  # type: ignore[misc]  # texts of the reader's choice
 
 
 def frame_of_axes(ventricle: Ventricle, planes: Planes) -> Frame:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from MyoScarSegLib.engine.review_case import CAVITY, NO_REFLOW, PROGRAM, SHOWN, WALL, ReviewCase
+from MyoScarSegLib.engine.review_case import CASE_NO_REFLOW, CASE_SCAR, CAVITY, NO_REFLOW, REMOTE, SHOWN, WALL, ReviewCase
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.outputs.edited import Edited, Marks
+from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.scene.attributes import VOLUME, our_nodes
 from MyoScarSegLib.scene.lge_volumes import add_study
 from MyoScarSegLib.scene.packed_masks import pack
 from MyoScarSegLib.scene.probability_volume import checked
-from MyoScarSegLib.scene.study_numbers import landmarks_of
+from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import BoxRow, StudyState
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.ventricle_state import VentricleState
-from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.scene.ventricle_state import Landmarks, VentricleState
 
 _MODELS_WALL = "model"
+_SAME_PX = 0.01
+"""Landmarks nearer than this are at one place: what a file or the scene's world has of them is rounded."""
 _DETECTOR = "detector"
 """With this begin the keys of a provenance that say where boxes come from."""
 _SETTINGS = ("program", "threshold", "growth_mm", "edited_slices", "reader_s", "method")
@@ -40,16 +43,17 @@ class ReviewedStudy:
     """
 
     def __init__(self, scene: Any, read: ReviewCase) -> None:
-        """Put the case into the scene, with boxes, points, probabilities, mask, wall and landmarks as its folder has them.
+        """Put the case into the scene: boxes, points and probabilities as its folder has them, and scar, wall, no-reflow, remote
+        region, landmarks and levels as the reader left them, where he did.
 
-        What is done from now on can be undone, to what the folder has.
+        What is done from now on can be undone, to what is there then.
 
         Raises:
             StudyError: the image cannot be shown slice by slice.
         """
         self.case, self.basis = read.study.case, read.facts.basis
         self._study = read.study
-        self._program = read.has(PROGRAM)
+        self._case_scar, self._case_no_reflow = read.has(CASE_SCAR), read.has(CASE_NO_REFLOW)
         self.volume_node = add_study(scene, read.study, self.case)
         try:
             self.session = StudySession.open(self.volume_node)
@@ -67,6 +71,7 @@ class ReviewedStudy:
         self.session.history.clear()
         self._accepted = self.session.state
         self._opened_wall, self._readers_wall = self._wall(), read.facts.readers_wall
+        self._case_landmarks = self._landmarks(read.facts.insertions)
 
     @property
     def there(self) -> bool:
@@ -83,17 +88,25 @@ class ReviewedStudy:
         drawn = any(now.of(k).drawn != before.of(k).drawn for k in now.slices.keys() | before.slices.keys())
         return prompts or drawn or now.ventricle != before.ventricle
 
-    def left_by_reader(self) -> tuple[Study, np.ndarray, Ventricle | None] | None:
-        """The study as its file has it, bool ``[k, j, i]`` of the scar as it is now, and the wall if it was edited.
-
-        None if scar and wall are the program's.
-        """
+    def left_by_reader(self) -> Edited | None:
+        """What the reader leaves, as the file has it; None if all is as the case's folder has it."""
         self.session.refresh()
         scar, wall = self._turned(self.session.mask()), self._wall()
-        edited = self._readers_wall or not _same(wall, self._opened_wall)
-        if not edited and np.array_equal(scar, self._program):
+        wall_edited = self._readers_wall or not _same(wall, self._opened_wall)
+        no_reflow, remote = self._drawn("no_reflow"), self._drawn("remote")
+        no_reflow_edited = not np.array_equal(no_reflow, self._case_no_reflow)
+        marks = self._marks()
+        edited = wall_edited or no_reflow_edited or remote.any() or marks is not None
+        if not edited and np.array_equal(scar, self._case_scar):
             return None
-        return self._study, scar, wall if edited else None
+        return Edited(
+            self._study,
+            scar,
+            wall if wall_edited else None,
+            no_reflow if no_reflow_edited or no_reflow.any() else None,
+            remote if remote.any() else None,
+            marks,
+        )
 
     def accepted(self) -> None:
         """What it is now is kept elsewhere."""
@@ -117,6 +130,23 @@ class ReviewedStudy:
         if now is None:
             return Ventricle(np.zeros(shape, bool), np.zeros(shape, bool), "edited")
         return Ventricle(self._turned(now.myocardium), self._turned(now.cavity), now.source)
+
+    def _drawn(self, part: Literal["no_reflow", "remote"]) -> np.ndarray:
+        """bool ``[k, j, i]`` of a region as it is now, as the file has it."""
+        shape = self.session.geometry.shape
+        mask = getattr(self.session.state.ventricle, part)(shape)
+        return np.zeros(shape, bool) if mask is None else self._turned(mask)
+
+    def _marks(self) -> Marks | None:
+        """Insertion points and levels as they are now, as the file has them; None if they are the case's."""
+        now = self.session.state.ventricle
+        if not now.levels and _near(now.landmarks, self._case_landmarks):
+            return None
+        levels = {self._slice(k): level for k, level in now.levels.items()}
+        return Marks(insertion_points(self.session.geometry, now.landmarks), dict(sorted(levels.items())))  # type: ignore[arg-type]
+
+    def _landmarks(self, points: InsertionPoints | None) -> Landmarks | None:
+        return None if points is None else landmarks_of(self.session.geometry, points)
 
     def _slice(self, k: int) -> int:
         return k if self._order == 1 else self._study.slices - 1 - k
@@ -149,13 +179,22 @@ class ReviewedStudy:
             found = found.proposed(wall, run) if facts.wall_source == _MODELS_WALL else found.taken(wall)
         if no_reflow.any():
             found = found.with_slices({k: replace(found.of(k), no_reflow=pack(one)) for k, one in enumerate(no_reflow)})
-        if facts.insertions is not None:
-            found = replace(found, landmarks=landmarks_of(self.session.geometry, facts.insertions))
-        return found
+        if (remote := self._turned(read.has(REMOTE))).any():
+            found = found.with_remote(remote)
+        marks = facts.marks or Marks(facts.insertions)
+        levels = {self._slice(k): level for k, level in marks.levels.items()}
+        return replace(found, landmarks=self._landmarks(marks.insertion_points), levels=dict(sorted(levels.items())))
 
 
 def _same(one: Ventricle, other: Ventricle) -> bool:
     return np.array_equal(one.myocardium, other.myocardium) and np.array_equal(one.cavity, other.cavity)
+
+
+def _near(one: Landmarks | None, other: Landmarks | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    apart = np.subtract((one.anterior, one.inferior), (other.anterior, other.inferior))
+    return bool(np.abs(apart).max() < _SAME_PX)
 
 
 def remove_study(volume_node: Any) -> None:

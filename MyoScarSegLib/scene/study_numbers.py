@@ -12,7 +12,7 @@ from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, sc
 from MyoScarSegLib.quantification.mass_interval import MassInterval, mass_interval
 from MyoScarSegLib.result import mask_of
 from MyoScarSegLib.scene.study_state import StudyState
-from MyoScarSegLib.scene.ventricle_state import NO_LEVEL, Landmarks
+from MyoScarSegLib.scene.ventricle_state import Landmarks
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.study import Study
 
@@ -115,11 +115,10 @@ class StudyNumbers:
         wall = state.ventricle.ventricle(self._geometry.shape)
         if not state.ventricle.levels or wall is None or self._study.geometry.spacing_mm is None:
             return None
-        from MyoScarSegLib.quantification.aha import levels_of
+        from MyoScarSegLib.quantification.aha import levels_with
         from MyoScarSegLib.quantification.planes import Planes
 
-        by_rules = levels_of(wall, Planes.of(self._study.geometry, self._study.slices))
-        return {k: level for k, level in {**by_rules, **state.ventricle.levels}.items() if level != NO_LEVEL}
+        return levels_with(wall, Planes.of(self._study.geometry, self._study.slices), state.ventricle.levels)
 
     def _once(self, what: str, key: Any, measured: Callable[[], T]) -> T:
         if what not in self._latest or self._latest[what][0] != key:

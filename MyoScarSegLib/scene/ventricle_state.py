@@ -13,7 +13,6 @@ from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 
 _FROM_MODEL, _EDITED = "model", "edited"
-NO_LEVEL = "none"
 BY_READER: Literal["reader"] = "reader"
 """Source of :class:`Landmarks`."""
 
@@ -89,7 +88,8 @@ class VentricleState:
         source: of the wall as it was last proposed or taken over: ``model``, ``labels`` or ``contours``; empty if it was drawn.
         provenance: of the model.
         landmarks: the insertion points; None before they are proposed or set.
-        levels: slice index to a level of the AHA segments, or to :data:`NO_LEVEL`, where the reader says so.
+        levels: slice index to a level of the AHA segments, or to :data:`~MyoScarSegLib.quantification.aha.NO_LEVEL`, where the
+            reader says so.
     """
 
     slices: Mapping[int, VentricleSlice] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.study.itk import itk_reason, quiet_itk
 from MyoScarSegLib.study.names import has_extension
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import SCAR, Tissue
+from MyoScarSegLib.study.tissue import SCAR, Term
 from MyoScarSegLib.study.uneven import regular_grid
 from MyoScarSegLib.utils.files import atomic_path
 
@@ -60,7 +60,7 @@ def write_segmentation(path: Path | str, mask: np.ndarray, study: Study, provena
 def write_segments(
     path: Path | str,
     labels: np.ndarray,
-    segments: Mapping[int, Tissue],
+    segments: Mapping[int, Term],
     study: Study,
     provenance: dict[str, str] | None = None,
 ) -> None:
@@ -80,7 +80,7 @@ def write_segments(
 
 def write_layers(
     path: Path | str,
-    layers: Sequence[tuple[np.ndarray, Mapping[int, Tissue]]],
+    layers: Sequence[tuple[np.ndarray, Mapping[int, Term]]],
     study: Study,
     provenance: dict[str, str] | None = None,
 ) -> None:

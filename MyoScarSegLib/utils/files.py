@@ -110,6 +110,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove(stale: Path) -> None:
+    """Take away a file, if it is there, that would contradict what is written now.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        stale.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot replace {stale}: {error.strerror}.") from error
+
+
 def is_unfinished(file: Path) -> bool:
     """Whether a file is one that is being written, or was when its writer was killed."""
     return file.name.startswith(_UNFINISHED)

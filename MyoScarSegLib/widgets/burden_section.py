@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification.aha import LEVELS
+from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL
 from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.ventricle_state import NO_LEVEL
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence

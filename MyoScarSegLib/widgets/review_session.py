@@ -10,9 +10,10 @@ from typing import Any
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import LEASE_S, Entry, Mode, ReviewList
-from MyoScarSegLib.batch.reviews import Edited, Verdict
+from MyoScarSegLib.batch.reviews import Verdict
 from MyoScarSegLib.engine.review_case import case_of, entries_of, forget, list_task, read_task
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.outputs.edited import Edited
 from MyoScarSegLib.scene.reviewed_study import ReviewedStudy
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.utils.background_task import BackgroundTask
@@ -143,7 +144,7 @@ class ReviewSession:
         if study is None:
             return
         left = study.left_by_reader()
-        self._give("accept" if left is None else "edit", "", None if left is None else Edited(*left))
+        self._give("accept" if left is None else "edit", "", left)
 
     def reject(self, reason: str) -> bool:
         """Reject the study in hand, and go on. Returns whether that was written."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.review_list import ReviewList, reader_agreements
-from MyoScarSegLib.batch.reviews import Edited, basis_sha256, read_reviews
+from MyoScarSegLib.batch.reviews import basis_sha256, read_reviews
 from MyoScarSegLib.batch.runner import segment_all
+from MyoScarSegLib.batch.table import cohort_rows
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.study import read_study
 from Testing.support.quick_pipeline import Quick, small_study
 
@@ -88,6 +92,49 @@ def test_an_edit_is_kept_with_its_mass_and_replaced_by_a_later_word(cohort, inpu
             ann.give("P0", **wrong)
 
 
+def test_no_reflow_counts_in_the_readers_mass_and_mask(cohort, inputs):
+    ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
+    scar, no_reflow = np.zeros((2, *study.voxels.shape), bool)
+    scar[1, 2:5, 2:4] = no_reflow[1, 4:6, 2:4] = True
+    review = ann.give("P0", "edit", edited=Edited(study, scar, no_reflow=no_reflow))
+    pixels = np.count_nonzero(scar | no_reflow)
+    assert pixels == 8 and review.mass_g == pytest.approx(pixels * 1.5 * 1.25 * 10 * 1.05e-3)
+    assert ann.entry("P0").mass_g == review.mass_g and cohort_rows(cohort)[0]["review_mass_g"] == review.mass_g
+    assert np.array_equal(ann.mask_of("P0", study), scar | no_reflow)
+    left = ann.left_of("P0", study)
+    assert np.array_equal(left.scar, scar) and np.array_equal(left.no_reflow, no_reflow) and left.remote is None
+
+
+def test_a_review_of_before_without_marks_is_read(cohort, inputs):
+    ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
+    scar = np.zeros(study.voxels.shape, bool)
+    scar[0, 2:5, 2:4] = True
+    ann.give("P0", "edit", edited=Edited(study, scar))
+    file = cohort.out / "P0/review-ann.json"
+    document = json.loads(file.read_text())
+    del document["marks"]
+    file.write_text(json.dumps(document))
+    left = ann.left_of("P0", study)
+    assert np.array_equal(left.scar, scar) and left.marks is None and ann.entry("P0").verdict == "edit"
+
+
+def test_a_disk_that_is_full_leaves_the_word_and_the_masks_of_before(cohort, inputs, monkeypatch):
+    ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
+    before, after = np.zeros((2, *study.voxels.shape), bool)
+    before[0, 2:5, 2:4] = after[1, 2:5, 2:4] = True
+    first = ann.give("P0", "edit", edited=Edited(study, before))
+
+    def full(*_args, **_more):
+        raise OutputError("The disk is full.")
+
+    monkeypatch.setattr("MyoScarSegLib.outputs.edited.write_layers", full)
+    with pytest.raises(OutputError, match="full"):
+        ann.give("P0", "edit", edited=Edited(study, after, remote=before, marks=Marks(levels={0: "base"})))
+    assert read_reviews(cohort.out / "P0") == [first] and np.array_equal(ann.mask_of("P0", study), before)
+    assert sorted(file.name for file in (cohort.out / "P0").glob("*review*")) == ["review-ann.json", "review-ann.nii.gz"]
+    assert not list((cohort.out / "P0").glob(".writing-*"))
+
+
 def test_double_readers_are_blind_to_each_other_and_their_agreement_is_told(cohort, inputs):
     ann, bob = ReviewList(cohort, "ann", "double"), ReviewList(cohort, "bob", "double")
     for case in CASES:
@@ -107,6 +154,16 @@ def test_double_readers_are_blind_to_each_other_and_their_agreement_is_told(coho
     assert found[0].mass.bland_altman.bias == pytest.approx(-half / 2), "of the two that neither rejected"
 
 
+def test_double_a_cohort_that_may_only_be_read_is_looked_through(cohort):
+    ann = ReviewList(cohort, "ann", "double")
+    (cohort.out / ".leases").write_text("as in a folder that may only be read")
+    ann.open("P0")
+    ann.close("P0")
+    assert ann.next("P0") == "P1"
+    with pytest.raises(OutputError, match="Cannot write"):
+        ann.give("P0", "accept")
+
+
 def test_a_study_that_was_run_again_waits_for_review_again(cohort, inputs):
     ann = ReviewList(cohort, "ann")
     ann.give("P0", "accept")
@@ -114,6 +171,7 @@ def test_a_study_that_was_run_again_waits_for_review_again(cohort, inputs):
     assert verdicts(ann)[0] == "accept", "nothing changed"
     segment_all(Job(inputs, cohort.out, cohort=True, resume=True, threshold=0.7), Quick())
     assert verdicts(ann)[0] == "" and len(read_reviews(cohort.out / "P0")) == 1
+    assert cohort_rows(cohort)[0]["reviewed"] is None and cohort_rows(cohort)[0]["review_mass_g"] is None
     segment_all(Job(inputs, cohort.out, cohort=True, resume=True), Quick(models="b"))
     assert verdicts(ann)[0] == ""
 
@@ -126,7 +184,7 @@ def test_a_damaged_review_is_none_and_costs_the_others_nothing(cohort):
     assert verdicts(ann)[0] == "" and verdicts(bob)[0] == "reject"
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 50])
+@pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 50, "ann-wall"])
 def test_names_of_readers_are_fit_for_files(cohort, name):
     with pytest.raises(OutputError, match="name"):
         ReviewList(cohort, name)

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MyoScarSegLib.batch.reviews import write_review
+from MyoScarSegLib.batch.study_record import Basis, StudyRecord, write_study_record
 from MyoScarSegLib.outputs.case_files import write_case
 from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
 from MyoScarSegLib.outputs.case_walls import Walls, read_case
+from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.outputs.landmarks import read_landmarks, write_landmarks
+from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study import write_volume
 from Testing.support.command import array_of, table
@@ -83,6 +87,41 @@ def test_a_wall_and_scar_that_were_edited_are_read_again_and_said(case, command,
     assert walls.ventricle.source == "edited" and walls.ventricle.myocardium.sum() == ventricle.myocardium.sum() + 1
     assert command("report", case, "-o", tmp_path / "reports", "--format", "html").status == 0
     assert measured(tmp_path / "reports" / "round")["edited_by_hand"] == "scar in slice 4, myocardium, insertion points"
+
+
+def test_a_case_is_reported_as_a_reader_left_it(case, command, tmp_path):
+    study, ventricle, scar, insertions = round_ventricle()
+    record = StudyRecord("round", "done", "", "", "", "", "", Basis("", {}, {}, 1), "", 1.0, results={"scar_mass_g": 1.0})
+    write_study_record(case, record)
+    no_reflow, less = np.zeros_like(scar), scar.copy()
+    k = int(np.flatnonzero(scar.any(axis=(1, 2)))[0])
+    less[k], no_reflow[k] = False, scar[k]
+    remote = ventricle.myocardium & ~scar
+    marks = Marks(replace(insertions, anterior_mm=insertions.inferior_mm, inferior_mm=insertions.anterior_mm), {3: "none"})
+    edited = Edited(study, less, None, no_reflow, remote, marks)
+    assert write_review(case, record, "ann", "edit", edited=edited).mass_g == scar_burden(scar, study.geometry).mass_g
+    write_review(case, record, "bob", "reject", comment="motion")
+    write_review(case, record, "cy", "accept")
+    found = {}
+    for reader in ("ann", "cy"):
+        ran = command("report", case, "--reader", reader, "--format", "html", "-o", tmp_path / reader)
+        assert ran.status == 0, ran.err
+        found[reader] = measured(tmp_path / reader / "round")
+    assert found["ann"]["scar"] == found["cy"]["scar"] and found["ann"]["no_reflow"]["pixels"] == scar[k].sum()
+    assert found["ann"]["insertion_points"]["anterior_mm"] == pytest.approx(
+        found["cy"]["insertion_points"]["inferior_mm"], abs=1e-3
+    )
+    levels = [{row["slice"]: row["level"] for row in found[reader]["slices"]} for reader in ("ann", "cy")]
+    assert levels[0][3] is None and levels[1][3] is not None
+    assert {n: of for n, of in levels[0].items() if n != 3} == {n: of for n, of in levels[1].items() if n != 3}
+    assert found["ann"]["methods"] != found["cy"]["methods"], "of the remote region that was drawn"
+    assert found["ann"]["edited_by_hand"] == f"scar in slice {k}, insertion points"
+    for reader, words in (("bob", "rejected by bob: motion"), ("dee", "dee has not reviewed")):
+        ran = command("report", case, "--reader", reader, "-o", tmp_path / reader)
+        assert ran.status == 1 and words in ran.err
+    mask = ("--mask", case / "scar.nii.gz")
+    ran = command("report", tmp_path / "round.nrrd", *mask, "--reader", "ann", "-o", tmp_path / "none")
+    assert ran.status == 1 and "needs a case folder" in ran.err
 
 
 def test_scar_outside_the_wall_does_not_become_wall_on_the_way_through_the_files(tmp_path):

@@ -8,12 +8,24 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.review_list import ReviewList
-from MyoScarSegLib.batch.reviews import Edited
-from MyoScarSegLib.engine.review_case import PROGRAM, WALL, ReviewCase, case_of, entries_of, list_task, read_task
+from MyoScarSegLib.engine.review_case import (
+    CASE_NO_REFLOW,
+    CASE_SCAR,
+    NO_REFLOW,
+    WALL,
+    ReviewCase,
+    case_of,
+    entries_of,
+    list_task,
+    read_task,
+)
 from MyoScarSegLib.errors import MyoScarSegError
+from MyoScarSegLib.outputs.edited import Marks
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.quantification.aha import NO_LEVEL, InsertionPoints
 from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.study import read_study
+from MyoScarSegLib.scene.ventricle_steps import set_landmarks, set_level
+from MyoScarSegLib.study import read_study, write_segmentation
 from Testing.support.cohort_factory import run_cohort
 from Testing.support.until import until
 
@@ -62,7 +74,7 @@ def test_a_case_in_the_scene_is_as_its_folder_has_it(scene, cohort, tmp_path):
     study = put(scene, case)
     state = study.session.state
     assert [row.box.xyxy for row in state.boxes] == [(2, 3, 6, 8)] * 2
-    assert np.array_equal(study.session.mask(), case.has(PROGRAM)) and case.has(PROGRAM).any()
+    assert np.array_equal(study.session.mask(), case.has(CASE_SCAR)) and case.has(CASE_SCAR).any()
     assert state.edited == [] and state.stale == set() and not study.session.history.can_undo
     assert not study.edited and study.left_by_reader() is None
 
@@ -72,7 +84,7 @@ def test_what_is_painted_is_the_readers_and_lies_where_the_file_has_it(scene, co
     paint(study, 1, slice(9, 11), slice(8, 10))
     assert study.edited
     ann = ReviewList(cohort, "ann")
-    ann.give("P1", "edit", edited=Edited(*study.left_by_reader()))
+    ann.give("P1", "edit", edited=study.left_by_reader())
     on_file = ann.mask_of("P1", read_study(tmp_path / "in" / "P1.nrrd"))
     assert on_file[1, 9:11, 8:10].all() and not on_file[0, 9:11, 8:10].any()
     again = put(scene, read(cohort, tmp_path))
@@ -89,18 +101,19 @@ def test_a_wall_that_was_edited_is_the_readers_too_and_comes_again(scene, cohort
     cavity[1, 6:9, 6:9] = True
     drawn = Ventricle(wall & ~cavity, cavity, "edited")
     study.session.change("Draw", lambda state: replace(state, ventricle=state.ventricle.taken(drawn)))
-    left = Edited(*study.left_by_reader())
+    left = study.left_by_reader()
     assert np.array_equal(left.ventricle.myocardium, drawn.myocardium)
     ann = ReviewList(cohort, "ann")
     ann.give("P1", "edit", edited=left)
     again = put(scene, read(cohort, tmp_path))
     found = again.session.state.ventricle.ventricle(wall.shape)
     assert np.array_equal(found.myocardium, drawn.myocardium) and np.array_equal(found.cavity, cavity)
-    assert not again.edited and again.left_by_reader()[2] is not None
+    assert not again.edited and again.left_by_reader().ventricle is not None
     again.session.change("Delete", lambda state: replace(state, ventricle=type(state.ventricle)()))
-    assert not again.left_by_reader()[2].myocardium.any(), "a wall that was deleted is an edit, too"
+    assert not again.left_by_reader().ventricle.myocardium.any(), "a wall that was deleted is an edit, too"
     ann.give("P1", "accept")
-    assert ann.wall_of("P1", left.study) is None
+    assert ann.left_of("P1", left.study) is None
+    assert [file.name for file in (cohort.out / "P1").glob("review-*")] == ["review-ann.json"]
 
 
 def test_a_wall_that_was_edited_in_the_case_folder_is_not_this_readers(scene, cohort, tmp_path):
@@ -123,8 +136,51 @@ def test_a_left_handed_stack_keeps_its_slices(scene, cohort, tmp_path):
     assert study.session.mask().any(axis=(1, 2)).tolist() == [False, True]
     assert study.session.state.boxes[0].box.slice == 1 and study.session.state.points[0].slice == 1
     paint(study, 0, slice(9, 11), slice(8, 10))
-    mask = study.left_by_reader()[1]
-    assert mask[1, 9:11, 8:10].all() and not mask[0, 9:11, 8:10].any()
+    set_level(study.session, 0, "apex")
+    left = study.left_by_reader()
+    assert left.scar[1, 9:11, 8:10].all() and not left.scar[0, 9:11, 8:10].any()
+    assert left.marks.levels == {1: "apex"}
+
+
+def test_marks_that_are_set_back_to_the_cases_are_no_edit(scene, cohort, tmp_path):
+    case = read(cohort, tmp_path)
+    points = InsertionPoints((3.0, 2.0, 1.0), (3.0, 9.0, 1.0), "image")
+    study = put(scene, replace(case, facts=replace(case.facts, insertions=points)))
+    assert study.left_by_reader() is None and study.session.state.ventricle.landmarks.source == "image"
+    before = study.session.state.ventricle.landmarks
+    set_landmarks(study.session, replace(before, inferior=(4.0, 4.0, 1.0), source="reader"))
+    set_level(study.session, 0, NO_LEVEL)
+    marks = study.left_by_reader().marks
+    assert marks.insertion_points.anterior_mm == pytest.approx(points.anterior_mm) and marks.levels == {0: NO_LEVEL}
+    assert marks.insertion_points.inferior_mm != pytest.approx(points.inferior_mm)
+    study.session.undo()
+    study.session.undo()
+    assert study.left_by_reader() is None and not study.edited
+    study.session.change("Delete", lambda state: replace(state, ventricle=replace(state.ventricle, landmarks=None)))
+    assert study.left_by_reader().marks == Marks(), "taken away"
+
+
+def test_no_reflow_of_the_case_that_is_taken_away_stays_away(scene, cohort, tmp_path):
+    case = read(cohort, tmp_path)
+    case.labels[1, 4:6, 3:5] |= NO_REFLOW | CASE_NO_REFLOW
+    study = put(scene, case)
+    assert study.session.state.ventricle.no_reflow(case.labels.shape)[1, 4:6, 3:5].all() and study.left_by_reader() is None
+    study.session.change("Delete", lambda state: replace(state, ventricle=type(state.ventricle)()))
+    left = study.left_by_reader()
+    assert not left.no_reflow.any()
+    ann = ReviewList(cohort, "ann")
+    ann.give("P1", "edit", edited=left)
+    assert not ann.left_of("P1", left.study).no_reflow.any(), "which is not the same as none on file"
+
+
+def test_a_scar_that_was_edited_in_the_case_folder_is_no_edit_of_the_readers(scene, cohort, tmp_path):
+    source = read_study(tmp_path / "in" / "P1.nrrd")
+    mask = np.zeros(source.voxels.shape, bool)
+    mask[1, 2:5, 2:5] = True
+    write_segmentation(cohort.out / "P1" / "scar.seg.nrrd", mask, source)
+    study = put(scene, read(cohort, tmp_path))
+    assert np.array_equal(study.session.mask(), mask) and study.left_by_reader() is None
+    assert np.array_equal(ReviewList(cohort, "ann").mask_of("P1", source), mask)
 
 
 def test_removing_it_leaves_nothing_behind(scene, cohort, tmp_path):

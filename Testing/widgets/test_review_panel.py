@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.review_list import ReviewList
 from MyoScarSegLib.batch.reviews import mask_file, read_reviews
+from MyoScarSegLib.quantification.aha import NO_LEVEL
+from MyoScarSegLib.scene.packed_masks import pack
+from MyoScarSegLib.scene.ventricle_state import Landmarks, VentricleState
+from MyoScarSegLib.scene.ventricle_steps import set_landmarks, set_level
 from Testing.support.cohort_factory import run_cohort
 
 
@@ -111,6 +118,111 @@ def test_edits_that_were_not_accepted_are_kept(opened, cohort):
     opened.click("acceptStudyButton")
     in_hand(opened, "P1")
     assert read_reviews(cohort.out / "P0")[0].verdict == "edit"
+
+
+def empty(module) -> np.ndarray:
+    return np.zeros(module.session.geometry.shape, bool)
+
+
+def set_insertion_points(module):
+    wanted = Landmarks((3.0, 2.5, 1.0), (4.0, 9.0, 0.0))
+    set_landmarks(module.session, wanted)
+
+    def found(ventricle):
+        places = (ventricle.landmarks.anterior, ventricle.landmarks.inferior)
+        return np.allclose(places, (wanted.anterior, wanted.inferior), atol=1e-3) and ventricle.landmarks.source == "reader"
+
+    return found
+
+
+def set_levels(module):
+    set_level(module.session, 1, "apex")
+    set_level(module.session, 0, NO_LEVEL)
+    return lambda ventricle: ventricle.levels == {0: NO_LEVEL, 1: "apex"}
+
+
+def draw_no_reflow(module):
+    mask = empty(module)
+    mask[1, 9:11, 1:4] = True
+    module.session.change(
+        "Draw",
+        lambda state: replace(
+            state, ventricle=state.ventricle.with_slices({1: replace(state.ventricle.of(1), no_reflow=pack(mask[1]))})
+        ),
+    )
+    return lambda ventricle: np.array_equal(ventricle.no_reflow(mask.shape), mask)
+
+
+def draw_remote_region(module):
+    mask = empty(module)
+    mask[0, 1:4, 6:9] = True
+    module.session.change("Draw", lambda state: replace(state, ventricle=state.ventricle.with_remote(mask)))
+    return lambda ventricle: np.array_equal(ventricle.remote(mask.shape), mask)
+
+
+@pytest.mark.parametrize("edit", [set_insertion_points, set_levels, draw_no_reflow, draw_remote_region])
+def test_what_else_the_reader_set_comes_again_to_him_alone(opened, cohort, edit):
+    opened.ui.reviewModeCombo.setCurrentIndex(1)
+    open_as(opened, cohort, "ann", 1)
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    before = opened.session.measurements.scar.mass_g
+    there = edit(opened)
+    opened.settle()
+    assert column(opened, 4)[0] == "edited, not accepted"
+    after = opened.session.measurements.scar.mass_g
+    assert (after > before) == (edit is draw_no_reflow)
+    opened.click("acceptStudyButton")
+    in_hand(opened, "P1")
+    assert column(opened, 4)[0] == "edited by ann" and column(opened, 2)[0] == f"{after:.1f}"
+    review(opened).show("P0")
+    in_hand(opened, "P0")
+    assert there(opened.session.state.ventricle) and opened.session.measurements.scar.mass_g == pytest.approx(after)
+    assert column(opened, 4)[0] == "edited by ann" and not opened.session.history.can_undo
+    open_as(opened, cohort, "bob", 1)
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    assert opened.session.state.ventricle == VentricleState(), "blind"
+    open_as(opened, cohort, "ann", 1)
+    review(opened).show("P0")
+    in_hand(opened, "P0")
+    opened.ui.rejectReasonEdit.text = "motion"
+    opened.click("rejectStudyButton")
+    in_hand(opened, "P1")
+    review(opened).show("P0")
+    in_hand(opened, "P0")
+    assert opened.session.state.ventricle == VentricleState() and column(opened, 4)[0] == "rejected by ann"
+
+
+def test_an_acceptance_that_cannot_be_written_keeps_the_edits_in_hand(opened, cohort):
+    open_as(opened, cohort, "ann", 1)
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    paint(opened)
+    (cohort.out / ".leases").write_text("as in a folder that may only be read")
+    opened.click("acceptStudyButton")
+    assert "Cannot write" in opened.ui.cohortLabel.text and review(opened).case == "P0"
+    assert column(opened, 4)[0] == "edited, not accepted" and read_reviews(cohort.out / "P0") == []
+    (cohort.out / ".leases").unlink()
+    opened.click("acceptStudyButton")
+    in_hand(opened, "P1")
+    assert column(opened, 4)[0] == "edited by ann"
+
+
+def test_the_last_study_stays_in_hand_and_what_is_undone_after_its_acceptance_is_an_edit_again(opened, cohort):
+    for case in ("P0", "P1"):
+        ReviewList(cohort, "ann").give(case, "accept")
+    open_as(opened, cohort, "ann")
+    opened.click("nextStudyButton")
+    in_hand(opened, "P2")
+    paint(opened)
+    opened.click("acceptStudyButton")
+    assert column(opened, 4)[2] == "edited by ann" and review(opened).case == "P2"
+    opened.session.undo()
+    opened.settle()
+    assert column(opened, 4)[2] == "edited, not accepted"
+    opened.click("acceptStudyButton")
+    assert column(opened, 4)[2] == "accepted by ann" and not mask_file(cohort.out / "P2", "ann").exists()
 
 
 def test_whoever_works_on_a_study_keeps_it(opened, cohort, monkeypatch):
