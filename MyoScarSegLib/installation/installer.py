@@ -123,10 +123,7 @@ class Installer:
         self._run({}, self._looked)
 
     def install(self, action: str = "") -> None:
-        """Do what the plan says.
-
-        Args:
-            action: what the user wanted to do when something was missing; remembered, to go on with it after a restart.
+        """Do what the plan says; ``action``, which the user wanted to do, is remembered, to go on with it after a restart.
 
         Raises:
             InstallationError: there is no plan, it has problems, or something else is being installed.
@@ -210,7 +207,10 @@ class Installer:
                 return  # cancelled
             self._task = None
             if task.state == DONE:
-                done(task.result)
+                try:
+                    done(task.result)
+                except InstallationError as error:
+                    self._end(FAILED, str(error))
             else:
                 self._write(task.log)
                 self._end(FAILED, task.error)
@@ -229,22 +229,14 @@ class Installer:
             task.finish(FAILED, error=error)
 
     def _looked(self, document: Any) -> None:
-        try:
-            self.report = Report.from_json(document)
-        except InstallationError as error:
-            self._end(FAILED, str(error))
-            return
+        self.report = Report.from_json(document)
         self.plan = make_plan(self.report, self._choices, self._extension)
         if not self.plan.missing:
             self._remember(unfinished=False)
         self._end(WAITING if self.plan.missing else DONE)
 
     def _checked(self, document: Any) -> None:
-        try:
-            after = Report.from_json(document)
-        except InstallationError as error:
-            self._end(FAILED, str(error))
-            return
+        after = Report.from_json(document)
         before, self.report = self.report, after
         assert before is not None  # noqa: S101 (install needs it)
         changed = {
@@ -255,14 +247,12 @@ class Installer:
         slicers = {canonicalize_name(name) for name in changed} & set(SLICERS_MODULES.values())
         if hurt := sorted(slicers | (before.unrecorded & set(after.packages))):
             names = ", ".join(hurt)
-            self._end(
-                FAILED, f"The installation replaced Slicer's own {names}. Install Slicer again; the log shows which package."
+            raise InstallationError(
+                f"The installation replaced Slicer's own {names}. Install Slicer again; the log shows which package."
             )
-            return
         if absent := missing(after.packages, self._choices.training):
             names = ", ".join(requirement.name for requirement in absent)
-            self._end(FAILED, f"pip reported success, but these are still missing: {names}. See the log.")
-            return
+            raise InstallationError(f"pip reported success, but these are still missing: {names}. See the log.")
         loaded = {canonicalize_name(module) for module in self._loaded() if "." not in module}
         self.restart_for = tuple(sorted(name for name in changed if canonicalize_name(name) in loaded))
         self._remember(unfinished=False)

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name
 
 from MyoScarSegLib.installation.choices import Choices
-from MyoScarSegLib.installation.computer import Computer
-from MyoScarSegLib.installation.python_report import PUBLIC_INDEX, Report
+from MyoScarSegLib.installation.python_report import PUBLIC_INDEX, Computer, Report
 from MyoScarSegLib.installation.requirements import SLICERS_OWN, TORCH, Requirement, missing, older
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
@@ -42,13 +41,11 @@ class Step:
         title: for the progress line.
         module: ``pip``, or ``light_the_torch``, which is pip with a choice of torch's build.
         arguments: of the module; the constraints are added when it runs.
-        download_mb: about how much it downloads.
     """
 
     title: str
     module: str
     arguments: tuple[str, ...]
-    download_mb: float
 
 
 @dataclass(frozen=True)
@@ -92,13 +89,7 @@ class Plan:
 
 
 def make_plan(report: Report, choices: Choices, extension_present: bool = False) -> Plan:
-    """The plan for a Python as ``report`` describes it.
-
-    Args:
-        report: what is there.
-        choices: the user's.
-        extension_present: whether Slicer has the PyTorch extension.
-    """
+    """The plan for a Python as ``report`` describes it, which may have the PyTorch extension around it."""
     computer = replace(report.computer, card="") if choices.cpu_only else report.computer
     lacking = missing(report.packages, choices.training)
     torch = [requirement for requirement in lacking if requirement in TORCH]
@@ -114,7 +105,7 @@ def make_plan(report: Report, choices: Choices, extension_present: bool = False)
     disk_mb = sum(size for _, size in others_mb) + (torch_mb[1] if large else 0)
 
     source, options = _source(report, choices, index if torch else "", by_extension)
-    steps = _steps(report, torch, others, options, index, by_extension, computer.build, download_mb)
+    steps = _steps(report, torch, others, options, index, by_extension, computer.build)
     return Plan(
         missing=tuple(lacking),
         steps=tuple(steps),
@@ -175,41 +166,30 @@ def _steps(
     index: str,
     by_extension: bool,
     build: str,
-    download_mb: float,
 ) -> list[Step]:
     pip = ("install", *_PIP, *(("--progress-bar", "raw") if report.reports_bytes else ()), *options)
     steps: list[Step] = []
     broken = [f"{found.name}=={found.version}" for found in report.packages.values() if not found.whole]
     if broken:
         extra = ("--extra-index-url", index) if index else ()
-        steps.append(Step("Repairing", "pip", (*pip, *extra, "--ignore-installed", "--no-deps", *broken), 0))
+        steps.append(Step("Repairing", "pip", (*pip, *extra, "--ignore-installed", "--no-deps", *broken)))
     together = [requirement for requirement in others if not requirement.alone]
     alone = [requirement for requirement in others if requirement.alone]
-    small_mb = sum(requirement.download_mb for requirement in others)
     if torch:
         limit = _TORCH_LIMIT.get(report.computer.system, "")
         names = tuple(str(requirement) + (limit if requirement.name == "torch" else "") for requirement in torch)
         if by_extension:
             if not report.version("light-the-torch"):
-                steps.append(Step("PyTorch extension's installer", "pip", (*pip, "light-the-torch>=0.7"), 0.1))
+                steps.append(Step("PyTorch extension's installer", "pip", (*pip, "light-the-torch>=0.7")))
             backend = ("--pytorch-computation-backend=cpu",) if build == "cpu" else ()
-            steps.append(Step("PyTorch", "light_the_torch", (*pip, *backend, *names), download_mb - small_mb))
+            steps.append(Step("PyTorch", "light_the_torch", (*pip, *backend, *names)))
         else:
             where = ("--index-url", index) if index else ()
-            steps.append(Step("PyTorch", "pip", (*pip, *where, *names), download_mb - small_mb))
+            steps.append(Step("PyTorch", "pip", (*pip, *where, *names)))
     if together:
-        names = tuple(str(requirement) for requirement in together)
-        steps.append(Step("Other packages", "pip", (*pip, *names), sum(requirement.download_mb for requirement in together)))
+        steps.append(Step("Other packages", "pip", (*pip, *map(str, together))))
     if alone:
-        names = tuple(str(requirement) for requirement in alone)
-        steps.append(
-            Step(
-                "Detector and segmenter",
-                "pip",
-                (*pip, "--no-deps", *names),
-                sum(requirement.download_mb for requirement in alone),
-            )
-        )
+        steps.append(Step("Detector and segmenter", "pip", (*pip, "--no-deps", *map(str, alone))))
     return steps
 
 

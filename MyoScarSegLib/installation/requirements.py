@@ -37,8 +37,7 @@ class Requirement:
     Attributes:
         name: as the package index calls it.
         minimum: the oldest version that serves, "" for any.
-        purpose: what it is for, for the user.
-        download_mb: about how much is downloaded for it and for what it needs in turn, megabytes. Of torch, see ``sizes``.
+        download_mb: about how much is downloaded for it and for what it needs in turn, megabytes; of torch, see the plan.
         disk_mb: about how much it takes on the disk then, megabytes.
         instead: packages that bring the same modules; where one is installed, this one must not be put over it.
         alone: installed without what it declares to need, because this list has that.
@@ -46,7 +45,6 @@ class Requirement:
 
     name: str
     minimum: str = ""
-    purpose: str = ""
     download_mb: float = 1
     disk_mb: float = 2
     instead: tuple[str, ...] = ()
@@ -64,8 +62,8 @@ class Requirement:
 
 
 TORCH = (
-    Requirement("torch", "2.6", "networks"),
-    Requirement("torchvision", "0.21", "networks", 8, 15),
+    Requirement("torch", "2.6"),
+    Requirement("torchvision", "0.21", 8, 15),
 )
 
 # ultralytics declares more than inference takes: exclusions of numpy versions on macOS that are Slicer's, and OpenCV by a name
@@ -73,24 +71,24 @@ TORCH = (
 # windows ("headless"), because the other kind brings its own Qt, which breaks Slicer's on Linux.
 _OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 OTHERS = (
-    Requirement("ultralytics-opencv-headless", "8.4", "detector", 2, 11, ("ultralytics",), alone=True),
-    Requirement("segment-anything", "1.0", "segmenter", 0.1, 0.4, alone=True),
-    Requirement("safetensors", "0.4.3", "model files", 0.6, 1),
-    Requirement("nibabel", "5.2", "image files", 3.3, 12),
-    Requirement("pynrrd", "1.0", "image files", 0.1, 0.1),
-    Requirement("highdicom", "0.27", "DICOM export", 5, 30),
-    Requirement("opencv-python-headless", "4.7", "detector", 61, 110, _OPENCV),
-    Requirement("matplotlib", "3.8", "pictures", 17, 55),
-    Requirement("pillow", "10.3", "pictures", 7, 20),
-    Requirement("polars", "0.20", "detector", 55, 180),
-    Requirement("psutil", "5.8", "detector", 0.3, 1),
-    Requirement("pyyaml", "5.3.1", "detector", 0.8, 3),
-    Requirement("nvidia-ml-py", "12.0", "detector", 0.1, 0.5),
-    Requirement("ultralytics-thop", "2.2.3", "detector", 0.1, 0.2),
-    Requirement("ultralytics-platform", "0.1.45", "detector", 0.7, 2),
-    Requirement("tqdm", "4.66", "progress", 0.1, 0.5),
+    Requirement("ultralytics-opencv-headless", "8.4", 2, 11, ("ultralytics",), alone=True),
+    Requirement("segment-anything", "1.0", 0.1, 0.4, alone=True),
+    Requirement("safetensors", "0.4.3", 0.6, 1),
+    Requirement("nibabel", "5.2", 3.3, 12),
+    Requirement("pynrrd", "1.0", 0.1, 0.1),
+    Requirement("highdicom", "0.27", 5, 30),
+    Requirement("opencv-python-headless", "4.7", 61, 110, _OPENCV),
+    Requirement("matplotlib", "3.8", 17, 55),
+    Requirement("pillow", "10.3", 7, 20),
+    Requirement("polars", "0.20", 55, 180),
+    Requirement("psutil", "5.8", 0.3, 1),
+    Requirement("pyyaml", "5.3.1", 0.8, 3),
+    Requirement("nvidia-ml-py", "12.0", 0.1, 0.5),
+    Requirement("ultralytics-thop", "2.2.3", 0.1, 0.2),
+    Requirement("ultralytics-platform", "0.1.45", 0.7, 2),
+    Requirement("tqdm", "4.66", 0.1, 0.5),
 )
-TRAINING = (Requirement("accelerate", "1.0", "training", 1, 5),)
+TRAINING = (Requirement("accelerate", "1.0", 1, 5),)
 
 #: What Slicer brings itself. Too old a version is told to the user; it is never replaced.
 SLICERS_OWN = (
@@ -124,11 +122,8 @@ def missing_now(training: bool = False) -> list[Requirement]:
 def installed_packages(path: Iterable[str] | None = None, names: Iterable[str] | None = None) -> dict[str, Found]:
     """The packages of this Python, or of the folders ``path``, by their canonical names. Nothing is imported.
 
-    The caches of importing are emptied first, so that what another process has installed meanwhile is seen.
-
-    Args:
-        path: folders to look in instead of those that Python imports from.
-        names: look for these packages only: a few milliseconds instead of the hundred and more that all records take.
+    The caches of importing are emptied first, so that what another process has installed meanwhile is seen. To look for some
+    ``names`` only takes a few milliseconds instead of the hundred and more that all records take.
     """
     importlib.invalidate_caches()
     where: dict[str, Any] = {} if path is None else {"path": list(path)}

@@ -21,7 +21,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 _BLOCK = 1 << 18
 _POLL_S = 0.2
@@ -61,16 +61,13 @@ def download(
 ) -> bool:
     """Complete the file ``part`` with the content of ``url``; what an interrupted call left there is continued.
 
-    A beginning is continued only if the server vouches, by its entity tag or date, that the content is still the same,
-    or with ``blind_resume``, which is for callers who know the checksum of the whole.
+    A beginning is continued only if the server vouches, by its entity tag or date, that the content is still the same, or
+    with ``blind_resume``, which is for callers who know the checksum of the whole. ``part`` with ``.json`` added keeps
+    the server's tag meanwhile. A cancel is honored within a second.
 
     Args:
         url: ``https``; ``http`` only to this computer itself.
-        part: where the content goes; ``part`` with ``.json`` added keeps the server's tag while it is incomplete.
-        size: bytes that the content must have, or None.
-        blind_resume: continue without the server's tag.
-        progress: counts bytes; the total is 0 while unknown.
-        cancel: honored within a second; what has arrived is kept.
+        size: bytes that the content must have, or None; then the total that ``progress`` gets is 0 while it is unknown.
 
     Returns:
         Whether the last attempt continued an earlier beginning.
@@ -78,15 +75,13 @@ def download(
     Raises:
         DownloadError: no network, refused, or of another size.
         OutputError: the disk is full or cannot be written.
-        Cancelled: ``cancel`` was set.
     """
     _refuse_insecure(url)
     host = urlsplit(url).hostname
     fetch = _Fetch(url, part, size, blind_resume, progress, cancel)
     furthest, failures = 0, 0
     while True:
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        check_cancel(cancel)
         try:
             return fetch.attempt()
         except _Temporary as error:
@@ -248,8 +243,7 @@ class _Reader:
     def next(self, cancel: CancelToken | None) -> _Message:
         """The next message, or Cancelled as soon as ``cancel`` is set."""
         while True:
-            if cancel is not None:
-                cancel.raise_if_cancelled()
+            check_cancel(cancel)
             try:
                 return self._queue.get(timeout=_POLL_S)
             except queue.Empty:
@@ -320,6 +314,5 @@ def _tag(headers: Any) -> str | None:
 def _sleep(seconds: float, cancel: CancelToken | None) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        check_cancel(cancel)
         time.sleep(min(left, _POLL_S))

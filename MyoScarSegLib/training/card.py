@@ -18,20 +18,15 @@ EMIDEC_CITATION = (
 )
 _INTERVAL = "_interval_95"
 """After a figure's name: that of its interval."""
+_MOST_ROWS = 12
 _NEEDED = ("name", "task", "architecture", "preprocessing", "licence", "citation", "settings", "split", "metrics")
 
 
 def write_card(model: Path, record: Mapping[str, Any]) -> Path:
-    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically.
+    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically. Returns the path of the JSON card.
 
-    Args:
-        model: the checkpoint; its checksum and size are taken from it.
-        record: JSON-ready; at least ``name``, ``task``, ``architecture``, ``preprocessing``, ``licence``, ``citation``,
-            ``settings``, ``split`` and ``metrics``. ``data``, ``job``, ``losses``, ``limits`` and whatever else is known is
-            kept, too.
-
-    Returns:
-        Path of the JSON card.
+    The ``record`` is JSON-ready and has at least what :data:`_NEEDED` names; what else it tells is kept, too. Checksum
+    and size are taken from the file.
 
     Raises:
         ModelError: the record lacks something, or the model cannot be read.
@@ -174,11 +169,11 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
     return rows
 
 
-def _some(rows: Sequence[Any], most: int = 12) -> list[Any]:
+def _some(rows: Sequence[Any]) -> list[Any]:
     """The first, the last, and some between."""
-    if len(rows) <= most:
+    if len(rows) <= _MOST_ROWS:
         return list(rows)
-    return [rows[round(n * (len(rows) - 1) / (most - 1))] for n in range(most)]
+    return [rows[round(n * (len(rows) - 1) / (_MOST_ROWS - 1))] for n in range(_MOST_ROWS)]
 
 
 def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:

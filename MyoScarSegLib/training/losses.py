@@ -54,16 +54,13 @@ class LossWeights:
 
 
 def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights, smooth_px: float = _SMOOTH_PX) -> torch.Tensor:
-    """The weighted sum of the terms for each sample by itself.
+    """The weighted sum of the terms for each sample by itself, float32 ``[batch]``.
 
     Args:
         logits: float ``[batch, rows, columns]``, of any precision.
-        target: ``[batch, rows, columns]``, 0 or 1; float or bool.
+        target: of the same shape, 0 or 1; float or bool.
         weights: of the terms; a term of weight 0 is not computed.
         smooth_px: as of :func:`tissue_loss`.
-
-    Returns:
-        float32 ``[batch]``.
 
     Raises:
         ValueError: the shapes differ.
@@ -80,16 +77,10 @@ def scar_losses(logits: torch.Tensor, target: torch.Tensor, weights: LossWeights
 
 
 def soft_labels(target: torch.Tensor, blur_px: float) -> torch.Tensor:
-    """Each sample's own mask, blurred in its plane and scaled so that its maximum is 1; an empty mask stays empty.
+    """Each sample's own mask ``[batch, rows, columns]``, blurred in its plane by a Gaussian and scaled so that its maximum
+    is 1; an empty mask stays empty, and without blur it is the mask itself.
 
     Scar that reaches the border of the picture goes on behind it: the border itself does not soften it.
-
-    Args:
-        target: ``[batch, rows, columns]``, 0 or 1.
-        blur_px: standard deviation of the Gaussian; 0 gives the mask itself.
-
-    Returns:
-        float32 ``[batch, rows, columns]`` in 0..1, on the mask's device.
     """
     import torch
     from torch.nn import functional

@@ -25,18 +25,13 @@ Corners = tuple[float, float, float, float]
 
 
 def answer_to(box: Corners, numbered: np.ndarray) -> np.ndarray:
-    """The right answer to a box: the lesions of which it holds at least half, and what it holds of others.
+    """The right answer ``[rows, columns]`` to a box: the numbered lesions of which it holds at least half, and what it holds
+    of others.
 
-    It depends on the picture and the box alone, so that a network can learn it: a box that cuts a lesion's corner asks for
-    the lesion, one that touches a neighbor does not ask for all of that, and of a long lesion under two boxes the two
-    answers together are the lesion, or at least what the boxes hold of it.
-
-    Args:
-        box: ``(x0, y0, x1, y1)`` in pixel edges; it holds the pixels whose centers lie in it.
-        numbered: int ``[rows, columns]``: 0, or the number of the lesion.
-
-    Returns:
-        bool ``[rows, columns]``.
+    It depends on the picture and the box alone, so that a network can learn it: a box that cuts a lesion's corner asks
+    for the lesion, one that touches a neighbor does not ask for all of that, and of a long lesion under two boxes the two
+    answers together are the lesion, or at least what the boxes hold of it. A box is in pixel edges, and holds the pixels
+    whose centers lie in it.
     """
     held = np.where(inside(box, numbered.shape), numbered, 0)
     areas = np.bincount(numbered.ravel())
@@ -48,13 +43,8 @@ def answer_to(box: Corners, numbered: np.ndarray) -> np.ndarray:
 def jittered(
     generator: np.random.Generator, box: tuple[float, ...], shape: tuple[int, ...], share: float, px: float = 0.0
 ) -> Corners:
-    """A box with each edge moved by its own error; kept in the image and at least two pixels wide.
-
-    Args:
-        generator: the source of randomness.
-        box: ``(x0, y0, x1, y1)``.
-        shape: ``(rows, columns)`` to keep it in.
-        share, px: standard deviation of an edge's error: a share of the box's side plus some pixels.
+    """A box with each edge moved by its own error, whose standard deviation is a share of the box's side plus some pixels; kept
+    in an image of ``shape`` ``(rows, columns)`` and at least two pixels wide.
     """
     x0, y0, x1, y1 = box
     spread = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0]) * share + px
@@ -82,12 +72,8 @@ def as_reader(generator: np.random.Generator, box: tuple[float, ...], shape: tup
 def smaller_part(generator: np.random.Generator, lesion: np.ndarray) -> np.ndarray | None:
     """What the smaller of two boxes on one lesion holds: a quarter to a half of it, from one end of its long side.
 
-    Args:
-        generator: draws the end and the share.
-        lesion: bool ``[rows, columns]``, not empty.
-
     Returns:
-        bool ``[rows, columns]``; None for a lesion too short for two boxes.
+        bool ``[rows, columns]`` as ``lesion``; None for a lesion too short for two boxes.
     """
     found = tight(lesion)
     if found is None or max(found[2] - found[0], found[3] - found[1]) < _SHORTEST_SPLIT_PX:

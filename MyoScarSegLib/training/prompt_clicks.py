@@ -69,13 +69,11 @@ def negatives(
 ) -> np.ndarray:
     """Negative clicks where readers have to make them: most beside the scar, others in the box or anywhere on the ventricle.
 
-    None is on scar, also not on scar that was not asked for: "here is none" would be false.
+    None is on scar, also not on scar that was not asked for: "here is none" would be false. Fewer than ``count`` come if
+    there is no place for some.
 
     Args:
-        generator: the source of randomness.
-        count: how many; fewer come if there is no place for some.
-        target: bool ``[rows, columns]``, what is asked for.
-        scar, wall: likewise, all scar, and the left ventricle.
+        target, scar, wall: bool ``[rows, columns]``: what is asked for, all scar, and the left ventricle.
         box: of the prompt, if it has one.
         near_px: how far *beside* reaches.
 

@@ -102,11 +102,9 @@ def draw_prompt(
     """Draw one prompt for a window.
 
     Args:
-        generator: the source of all randomness.
         numbered: int ``[rows, columns]``: 0, or the number of the lesion.
         wall: bool ``[rows, columns]``: the left ventricle within the epicardium, where a false box would lie; all False where
             it is not labeled, and then there are neither ventricle's nor empty prompts.
-        how: the shares of the kinds.
 
     Returns:
         The prompt; None if the window shows nothing to prompt for, or none was drawn on a slice without scar.

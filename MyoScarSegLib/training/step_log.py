@@ -1,16 +1,21 @@
-"""The log of a training as JSON lines, one per step and epoch: what live curves are drawn from."""
+"""The log of a training as JSON lines, one per step and epoch: written, and read for live curves while it is written."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.errors import ModelError, OutputError
+from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.utils.files import write_bytes
+
+_PIECE_BYTES = 1 << 20
+_SEEN_BYTES = 256
 
 
 class StepLog:
@@ -20,24 +25,10 @@ class StepLog:
         path: of the log.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        keep: bool,
-        tensorboard: Path | None = None,
-        listener: Callable[[Mapping[str, Any]], None] | None = None,
-    ) -> None:
-        """Open a log.
-
-        Args:
-            path: of the JSON lines.
-            keep: go on with the lines that are there; otherwise they go.
-            tensorboard: folder for TensorBoard's event files too.
-            listener: given each line after it was written.
+    def __init__(self, path: Path, *, keep: bool, listener: Callable[[Mapping[str, Any]], None] | None = None) -> None:
+        """Open a log; with ``keep`` the lines that are there stay. The ``listener`` is given each line after it was written.
 
         Raises:
-            ModelError: TensorBoard is wanted and not installed.
             OutputError: the log cannot be written.
         """
         self.path = Path(path)
@@ -45,21 +36,10 @@ class StepLog:
         self._rewrite(self._entries() if keep else [])
         self._step = 0
         self._listener = listener
-        self._board: Any = None
-        if tensorboard is not None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise ModelError("TensorBoard is not installed: pip install tensorboard.") from error
-            self._board = SummaryWriter(str(tensorboard))
 
     def continue_at(self, phase: str, step: int, epochs: int | None = None) -> None:
-        """Drop what this phase logged before it was stopped and will do again.
-
-        Args:
-            phase: its name.
-            step: the last one to be kept.
-            epochs: how many are to be kept; if None, all that ended by that step.
+        """Drop what this phase logged after this step, and after as many epochs (None: that ended by it), which it will do
+        again.
         """
 
         def holds(entry: Mapping[str, Any]) -> bool:
@@ -96,41 +76,26 @@ class StepLog:
             | {name: _short(value) for name, value in figures.items()}
             | {"rate": _short(rate), "seconds_left": round(seconds_left, 1)}
         )
-        self._draw(phase, figures, step)
 
     def epoch(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
         """One epoch: mean losses, and the figures of the validation patients where they were looked at."""
         shown = {name: _short(value) for name, value in figures.items()}
         self._append({"event": "epoch", "phase": phase, "epoch": epoch, "step": self._step} | shown)
-        self._draw(f"{phase}_epoch", figures, epoch)
 
     def epochs(self) -> list[dict[str, Any]]:
         """What was logged of the epochs, without times."""
         left_out = ("event", "time", "step")
         return [{k: v for k, v in e.items() if k not in left_out} for e in self._entries() if e.get("event") == "epoch"]
 
-    def close(self) -> None:
-        """Flush TensorBoard's files."""
-        if self._board is not None:
-            self._board.close()
-
     def _entries(self) -> list[dict[str, Any]]:
         """What is in the file and whole."""
         try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
+            lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise OutputError(f"Cannot read {self.path}: {error.strerror}. Choose another folder.") from error
-        found = []
-        for line in text.splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # torn
-                continue
-            if isinstance(entry, dict):
-                found.append(entry)
-        return found
+        return _entries(lines)
 
     def _rewrite(self, entries: Sequence[Mapping[str, Any]]) -> None:
         write_bytes(self.path, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
@@ -148,11 +113,71 @@ class StepLog:
         if self._listener is not None:
             self._listener(entry)
 
-    def _draw(self, prefix: str, figures: Mapping[str, float], at: int) -> None:
-        if self._board is not None:
-            for name, value in figures.items():
-                self._board.add_scalar(f"{prefix}/{name}", value, at)
-
 
 def _short(value: float) -> float | None:
     return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+class LogReader:
+    """Gives the lines of a log that were added since the last call.
+
+    A training that goes on may write its log anew, without what it will do again: then all of it is given again.
+
+    Attributes:
+        path: of the log, which need not be there yet.
+        restarted: whether what :meth:`new` gave last begins the log again, so that what was given before no longer holds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.restarted = False
+        self._place = 0
+        self._unread = b""
+        self._end = b""
+        self._which: tuple[int, int] | None = None
+
+    def new(self) -> list[dict[str, Any]]:
+        """The entries since the last call, at most some thousands at a time; none if there is no log.
+
+        A last line that is not whole yet is given when it is.
+        """
+        self.restarted = False
+        try:
+            with self.path.open("rb") as file:
+                self._find_place(file)
+                data = file.read(_PIECE_BYTES)
+        except OSError:
+            if self._place:  # it was there, and is gone
+                self._begin()
+                self.restarted = True
+            return []
+        self._place += len(data)
+        self._end = (self._end + data)[-_SEEN_BYTES:]
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        return _entries(lines)
+
+    def _find_place(self, file: Any) -> None:
+        """Go to what was not read yet; to the beginning if this is not what was read before."""
+        facts = os.fstat(file.fileno())
+        which = (facts.st_dev, facts.st_ino)
+        same = self._which in (None, which) and facts.st_size >= self._place
+        if same and self._end:
+            file.seek(self._place - len(self._end))
+            same = file.read(len(self._end)) == self._end
+        if not same:
+            self._begin()
+            self.restarted = True
+        self._which = which
+        file.seek(self._place)
+
+    def _begin(self) -> None:
+        self._place, self._unread, self._end, self._which = 0, b"", b"", None
+
+
+def _entries(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Those of the lines that are whole: a crash may have torn one."""
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [entry for entry in found if isinstance(entry, dict)]

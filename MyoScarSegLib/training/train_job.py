@@ -6,13 +6,14 @@ import importlib.util
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.utils.device import DeviceName
-from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.json_fields import Count, Index, Limits, check, field_types, from_text
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 
+_T = TypeVar("_T")
 Kind = Literal["sam", "yolo"]
 Mode = Literal["decoder", "full"]
 """What of a segmenter learns: the parts behind the image encoder, whose embeddings are made once, or everything."""
@@ -110,6 +112,12 @@ class TrainJob:
         """What it makes: ``segmenter`` or ``detector``."""
         return PARTS[self.kind]
 
+    @property
+    def said(self) -> dict[str, Option]:
+        """What it says of the training's settings, by their names."""
+        given: dict[str, Option | None] = {"epochs": self.epochs, "batch": self.batch, **self.options}
+        return {name: value for name, value in given.items() if value is not None}
+
     def command(self) -> str:
         """The command that does the same, with DATA, OUT and SPLIT for the paths of this computer."""
         words = ["myoscarseg", "train", self.kind, "--data", "DATA", "-o", "OUT"]
@@ -165,12 +173,6 @@ def run(
 ) -> dict[str, Any]:
     """Carry out a training.
 
-    Args:
-        job: what.
-        progress: called after every step.
-        cancel: honored within one step.
-        hooks: for whoever watches.
-
     Returns:
         ``model``, ``card``, ``log`` and ``split`` (paths), ``name``, ``kind``, ``sha256`` and ``metrics``; JSON-ready.
 
@@ -181,13 +183,50 @@ def run(
         Cancelled: the token was set; the message says what was kept.
     """
     if job.kind == "yolo":
-        from MyoScarSegLib.training.yolo.detector_job import run_yolo
+        from MyoScarSegLib.training.yolo.detector_job import run_yolo as train
+    else:
+        # Of the optional extra ``train``; said before the data is read, which may take minutes.
+        if importlib.util.find_spec("accelerate") is None:
+            raise ModelError("Training a segmenter needs accelerate: pip install 'myoscarseg[train]'.")
+        from MyoScarSegLib.training.finetune.finetune_job import run_sam as train
+    model, metrics = train(job, progress, cancel, hooks)
+    places = {"model": model, "card": model.with_suffix(".json"), "log": job.out / "log.jsonl", "split": job.out / "split.json"}
+    told = {"kind": job.kind, "name": job.name, "sha256": sha256_of(model), "metrics": metrics}
+    return told | {name: str(place) for name, place in places.items()}
 
-        return run_yolo(job, progress, cancel, hooks)
-    # Of the optional extra ``train``; said before the data is read, which may take minutes.
-    if importlib.util.find_spec("accelerate") is None:
-        raise ModelError("Training a segmenter needs accelerate: pip install 'myoscarseg[train]'.")
-    from MyoScarSegLib.training.finetune import run_sam
 
-    result: dict[str, Any] = run_sam(job, progress, cancel, hooks)
-    return result
+def with_options(settings: _T, options: Mapping[str, Any]) -> _T:
+    """Settings, a frozen dataclass whose fields may be further ones, with some values changed by their names.
+
+    A value is given as itself or as text; ``prompting.empty`` reaches into the setting ``prompting``, and a pair is
+    ``"0.5,1.4"``.
+
+    Raises:
+        ModelError: there is no such setting, or the value is not of its kind.
+    """
+    types = field_types(type(settings))
+    changes: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    known = names_of(settings)
+    for name, value in options.items():
+        outer, _, inner = name.partition(".")
+        if name not in known:
+            of = [one for one in known if one.startswith(f"{outer}.")] or known
+            raise ModelError(f"There is no setting {name!r}. There are: {', '.join(of)}.")
+        if inner:
+            nested.setdefault(outer, {})[inner] = value
+        else:
+            text = ",".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+            changes[name] = from_text(types[name], text, ModelError, "The training", name)
+    for outer, inner_options in nested.items():
+        changes[outer] = with_options(getattr(settings, outer), inner_options)
+    return replace(settings, **changes)  # type: ignore[type-var]  # a dataclass, as asked for
+
+
+def names_of(settings: Any) -> list[str]:
+    """The names that can be set; of a setting that is a dataclass those within, as ``outer.inner``."""
+    names = []
+    for name in field_types(type(settings)):
+        value = getattr(settings, name)
+        names += [f"{name}.{inner}" for inner in names_of(value)] if is_dataclass(value) else [name]
+    return names

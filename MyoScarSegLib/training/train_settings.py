@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.start_models import knows_scar, start_names
-from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, Augmentation, Mode, ModelName, Option, TrainJob
+from MyoScarSegLib.training.train_job import DECODER, FRESH, FULL, Augmentation, Mode, ModelName, Option, TrainJob, with_options
 from MyoScarSegLib.utils.device import DeviceName
 from MyoScarSegLib.utils.json_fields import Count, Index, Limits, Text, check, read, to_json
 
@@ -193,14 +193,8 @@ class TrainSettings:
         return epochs if knows_scar(self.start_segmenter) else epochs * _NEW_FACTOR
 
     def job(self, part: str, data: Path, out: Path, split: Path, training_patients: int) -> TrainJob:
-        """The training of the ``segmenter`` or the ``detector``.
-
-        Args:
-            part: which of them.
-            data: the training library.
-            out: folder of model and log.
-            split: manifest of who trains and who validates.
-            training_patients: how many train.
+        """The training of the ``segmenter`` or the ``detector``, as ``part`` says, on the training library ``data``, into the
+        folder ``out``, with the manifest ``split`` of who trains (so many) and who validates.
 
         Raises:
             ModelError: the start model does not exist, or an option is none.
@@ -223,7 +217,6 @@ class TrainSettings:
 
     def _segmenter_options(self) -> dict[str, Option]:
         from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-        from MyoScarSegLib.training.options import with_options
 
         effort = _EFFORTS[self.preset]
         learned = knows_scar(self.start_segmenter)
@@ -244,7 +237,6 @@ class TrainSettings:
         return options
 
     def _detector_options(self) -> dict[str, Option]:
-        from MyoScarSegLib.training.options import with_options
         from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 
         said = self.options.items()

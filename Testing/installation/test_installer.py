@@ -99,6 +99,11 @@ def _look(installer: Installer, wheels: Path | None) -> Installer:
     return installer
 
 
+def _install(installer: Installer) -> None:
+    installer.install()
+    installer.wait(timeout_s=TIMEOUT_S)
+
+
 @pytest.mark.slow
 def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(python, wheels):
     seen = []
@@ -110,8 +115,7 @@ def test_everything_is_installed_offline_and_nothing_of_slicers_is_replaced(pyth
     assert {requirement.name for requirement in installer.plan.missing} == {requirement.name for requirement in wanted()}
     assert python.version("torch") == "", "looking must not install"
 
-    installer.install()
-    installer.wait(timeout_s=TIMEOUT_S)
+    _install(installer)
 
     assert installer.state == "done"
     assert {name: python.version(name) for name in ("torch", "ultralytics-opencv-headless")} == {
@@ -138,9 +142,8 @@ def test_what_slicer_cannot_go_with_is_a_sentence_and_changes_nothing_of_slicers
     make_wheel(greedy, "polars", "99.0", ["numpy>=3"])
     _put_all_but(python, wheels, "tqdm", "polars", "torch")
     installer = _look(_installer(python), greedy)
-    installer.install()
     with pytest.raises(InstallationError, match=r"cannot be combined.*polars.*Nothing of Slicer's was replaced"):
-        installer.wait(timeout_s=TIMEOUT_S)
+        _install(installer)
     assert {name: python.version(name) for name in SLICERS} == SLICERS
     assert "ResolutionImpossible" in installer.log
     assert python.version("torch") == "99.0", "what had been installed before stays"
@@ -155,9 +158,8 @@ def test_vtk_without_a_record_is_not_put_over_slicers(python, wheels, tmp_path):
     make_wheel(greedy, "psutil", "99.0", ["vtk"])
     _put_all_but(python, wheels, "psutil")
     installer = _look(_installer(python), greedy)
-    installer.install()
     with pytest.raises(InstallationError):
-        installer.wait(timeout_s=TIMEOUT_S)
+        _install(installer)
     assert python.version("vtk") == ""
 
 
@@ -169,9 +171,8 @@ def test_a_wheel_that_another_wheel_needs_is_named_when_it_lacks(python, wheels,
     _put_all_but(python, wheels, "torch")
     installer = _look(_installer(python), poor)
     assert installer.plan.problems == ()
-    installer.install()
     with pytest.raises(InstallationError, match=r"poor has no wheel of filelock"):
-        installer.wait(timeout_s=TIMEOUT_S)
+        _install(installer)
 
 
 @pytest.mark.slow
@@ -182,8 +183,7 @@ def test_a_package_whose_installation_was_broken_off_is_repaired(python, wheels)
     installer = _look(_installer(python), wheels)
     assert "torch" in {requirement.name for requirement in installer.plan.missing}
     assert "was not installed to the end" in installer.plan.text()
-    installer.install()
-    installer.wait(timeout_s=TIMEOUT_S)
+    _install(installer)
     assert (python.site_packages / "torch-99.0.dist-info" / "RECORD").is_file()
     assert {name: python.version(name) for name in SLICERS} == SLICERS
 
@@ -194,8 +194,7 @@ def test_a_package_that_is_replaced_while_loaded_asks_for_a_restart(python, whee
     python.put(make_wheel(tmp_path, "pillow", "9.0"))
     installer = _look(_installer(python, loaded=lambda: ("sys", "pillow", "pillow.part")), wheels)
     assert "pillow is replaced: 9.0 is too old" in installer.plan.text()
-    installer.install()
-    installer.wait(timeout_s=TIMEOUT_S)
+    _install(installer)
     assert installer.restart_for == ("pillow",)
 
 

@@ -15,10 +15,9 @@ from packaging.utils import canonicalize_name
 
 from MyoScarSegLib.installation import python_report, requirements
 from MyoScarSegLib.installation.choices import Choices
-from MyoScarSegLib.installation.computer import Computer
 from MyoScarSegLib.installation.pip_output import STEPS, Follower, explain
 from MyoScarSegLib.installation.plan import host, make_plan, size_text
-from MyoScarSegLib.installation.python_report import Report, configured_index
+from MyoScarSegLib.installation.python_report import Computer, Report, configured_index
 from MyoScarSegLib.installation.requirements import (
     SLICERS_OWN,
     TRAINING,
@@ -40,9 +39,7 @@ def _report(*packages: tuple[str, str], computer: Computer = CARD, **changes) ->
     """A Slicer 5.12 with some more packages."""
     slicers = [("numpy", "2.4.6"), ("scipy", "1.17.1"), ("SimpleITK", "2.5.5"), ("pydicom", "3.0.2"), ("pip", "26.1.2")]
     found = {canonicalize_name(name): Found(name, version) for name, version in (*slicers, *packages)}
-    report = Report(
-        found, frozenset({"numpy", "scipy", "SimpleITK", "vtk", "pydicom"}), computer, "", "/s", True, 10**12, "3.12.10"
-    )
+    report = Report(found, frozenset({"numpy", "scipy", "SimpleITK", "vtk", "pydicom"}), computer, "", "/s", True, 10**12)
     return replace(report, **changes)
 
 

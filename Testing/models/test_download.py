@@ -42,17 +42,24 @@ def test_whole_file_arrives_and_progress_ends_at_its_size(part):
     assert list(part.parent.iterdir()) == [part]
 
 
-def test_broken_connection_is_continued_where_it_broke(part):
-    with serving(Behavior(CONTENT, cuts=[250_000])) as server:
-        download(server.url, part, size=len(CONTENT))
-    assert part.read_bytes() == CONTENT
-    assert server.asked == [None, "bytes=250000-"]
+OFTEN = [100_000, 200_000, 300_000, 400_000, 500_000]
 
 
-def test_server_that_ignores_ranges_is_read_from_the_start(part):
-    with serving(Behavior(CONTENT, ranges=False, cuts=[250_000])) as server:
-        download(server.url, part, size=len(CONTENT))
-    assert part.read_bytes() == CONTENT
+@pytest.mark.parametrize(
+    ("behavior", "size", "asked"),
+    [
+        pytest.param({"cuts": [250_000]}, len(CONTENT), [None, "bytes=250000-"], id="continued where it broke"),
+        pytest.param({"ranges": False, "cuts": [250_000]}, len(CONTENT), [None, "bytes=250000-"], id="ranges are ignored"),
+        pytest.param({"tag": None, "cuts": [250_000]}, len(CONTENT), [None, None], id="the server does not vouch for it"),
+        pytest.param({"cuts": OFTEN}, len(CONTENT), [None, *(f"bytes={n}-" for n in OFTEN)], id="breaks often, gets further"),
+        pytest.param({"statuses": [503, 429, 200]}, None, [None] * 3, id="temporary errors are tried again"),
+        pytest.param({"length": False}, None, [None], id="no announced length"),
+    ],
+)
+def test_file_arrives_whole_whatever_comes_between(part, behavior, size, asked):
+    with serving(Behavior(CONTENT, **behavior)) as server:
+        download(server.url, part, size=size)
+    assert part.read_bytes() == CONTENT and server.asked == asked
 
 
 def test_interrupted_call_is_continued_by_the_next(part, attempts):
@@ -77,47 +84,18 @@ def test_beginning_of_a_file_that_changed_meanwhile_is_not_continued(part, attem
     assert part.read_bytes() == other
 
 
-def test_beginning_that_the_server_does_not_vouch_for_is_not_continued(part):
-    with serving(Behavior(CONTENT, tag=None, cuts=[250_000])) as server:
-        download(server.url, part, size=len(CONTENT))
-    assert part.read_bytes() == CONTENT
-    assert server.asked == [None, None]
-
-
-def test_beginning_longer_than_the_file_is_dropped(part):
+@pytest.mark.parametrize(("size", "asked"), [(len(CONTENT), 1), (None, 2)], ids=["known size", "the server refuses the range"])
+def test_beginning_longer_than_the_file_is_dropped(part, size, asked):
     part.write_bytes(CONTENT + b"more")
     with serving(Behavior(CONTENT)) as server:
-        download(server.url, part, size=len(CONTENT), blind_resume=True)
-    assert part.read_bytes() == CONTENT
-
-
-def test_range_that_the_server_cannot_satisfy_starts_again(part):
-    part.write_bytes(CONTENT + b"more")
-    with serving(Behavior(CONTENT)) as server:
-        download(server.url, part, blind_resume=True)
-    assert part.read_bytes() == CONTENT
-    assert len(server.asked) == 2
-
-
-def test_temporary_errors_are_tried_again(part):
-    with serving(Behavior(CONTENT, statuses=[503, 429, 200])) as server:
-        download(server.url, part)
-    assert part.read_bytes() == CONTENT
-    assert len(server.asked) == 3
+        download(server.url, part, size=size, blind_resume=True)
+    assert part.read_bytes() == CONTENT and len(server.asked) == asked
 
 
 def test_temporary_errors_end_after_some_attempts(part):
     with serving(Behavior(CONTENT, statuses=[503] * 9)) as server, pytest.raises(DownloadError, match="503"):
         download(server.url, part)
     assert len(server.asked) == 3
-
-
-def test_connection_that_breaks_often_but_gets_further_is_kept_up(part, attempts):
-    attempts(2)
-    cuts = [100_000, 200_000, 300_000, 400_000, 500_000]
-    with serving(Behavior(CONTENT, cuts=cuts)) as server:
-        download(server.url, part, size=len(CONTENT))
-    assert part.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -138,12 +116,6 @@ def test_answer_that_is_not_the_file_itself_is_refused(part, headers):
     with serving(Behavior(CONTENT, headers=headers)) as server, pytest.raises(DownloadError, match="instead of the file"):
         download(server.url, part)
     assert not part.exists()
-
-
-def test_length_that_is_not_announced_is_no_hindrance(part):
-    with serving(Behavior(CONTENT, length=False)) as server:
-        download(server.url, part)
-    assert part.read_bytes() == CONTENT
 
 
 def test_closed_port_is_a_clear_error(part):

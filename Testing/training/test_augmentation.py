@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from MyoScarSegLib.errors import ModelError, MyoScarSegError, StudyError
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, PRESETS, Augmenter, Preset, augmenter, intensity, preset_of
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
@@ -315,7 +315,7 @@ def test_the_input_is_left_as_it_is_and_may_be_read_only_or_mirrored_or_a_tensor
     assert type(expected[0]) is torch.Tensor and type(expected[1]) is torch.Tensor
 
 
-# Limits and bad input
+# Limits
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -336,40 +336,6 @@ def test_values_are_finite_and_in_range_whatever_comes_in(name):
             window, classes = windows(image, targets, center, seed=(number, seed), window_px=(50, 50))
             assert torch.isfinite(window).all() and window.min() >= 0 and window.max() <= 1
             assert set(classes.unique().tolist()) <= {0, 1}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"image": np.zeros((50, 60), np.float32)}, "shapes"),
-        ({"image": np.zeros((1, 1, 60, 60), np.float32)}, "shapes"),
-        ({"image": np.full((60, 60), np.nan, np.float32)}, "not finite"),
-        ({"targets": np.zeros((1, 60, 60), np.float32)}, "whole numbers"),
-        ({"center": (float("nan"), 3.0)}, "center"),
-        ({"window_px": (0.0, 40.0)}, "positive"),
-        ({"seed": -1}, "negative"),
-        ({"seed": (3, -1)}, "negative"),
-    ],
-)
-def test_bad_input_is_refused_in_plain_words(change, message):
-    good = {
-        "image": np.zeros((60, 60), np.float32), "targets": np.zeros((1, 60, 60), np.int16), "center": (30.0, 30.0),
-        "seed": 0, "window_px": (40.0, 40.0),
-    }  # fmt: skip
-    arguments = good | change
-    with pytest.raises(MyoScarSegError, match=message):
-        Augmenter("none", 32)(
-            arguments["image"],
-            arguments["targets"],
-            arguments["center"],
-            seed=arguments["seed"],
-            window_px=arguments["window_px"],
-        )
-
-
-def test_a_window_for_intensity_alone_must_have_channels():
-    with pytest.raises(StudyError, match=r"\[channels, rows, columns\]"):
-        Augmenter("light", 32).intensity(torch.zeros(32, 32), seed=0)
 
 
 # Grey values
@@ -515,17 +481,6 @@ def test_the_magnitude_look_leaves_black_air_and_its_rim_black():
     smooth = torch.nn.functional.avg_pool2d(image, 3, 1, 1)  # the rim mixes air and body
     look = magnitude_look(smooth, 0.5)[0]
     assert float(look[parts["air"]].max()) < 0.01
-
-
-def test_intensity_alone_is_what_a_whole_call_does():
-    image = np.random.default_rng(1).random((WIDE, WIDE), dtype=np.float32)
-    strong = replace(
-        PRESETS["heavy"], rotation_degrees=0, turned=False, scale=(1, 1), stretch=1, off_center=0, anywhere=0, elastic=0
-    )
-    windows = Augmenter(strong, WIDE)
-    for seed in range(6):
-        window, _ = windows(image, np.zeros((0, WIDE, WIDE), np.int16), (WIDE / 2, WIDE / 2), seed=seed, window_px=(WIDE, WIDE))
-        assert torch.allclose(window, windows.intensity(torch.from_numpy(image)[None], seed=seed), atol=1e-4)
 
 
 @pytest.mark.data

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
+from MyoScarSegLib.training import background_work
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs import pace
-from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, estimate, estimate_task
+from MyoScarSegLib.training.runs.estimate import STAGES, Estimate, estimate
 from MyoScarSegLib.training.runs.pace import Pace
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -57,7 +58,7 @@ def measured(library, settings, tmp_path_factory) -> tuple[dict, list[str], Path
         patch.setattr("tempfile.tempdir", str(folder))
         patch.setattr(pace, "ENOUGH_S", 0.5)
         patch.setenv("MYOSCARSEG_CACHE", str(folder / "cache"))
-        told = estimate_task(arguments, lambda _done, _total, message: messages.append(message))
+        told = background_work.estimate(arguments, lambda _done, _total, message: messages.append(message), CancelToken())
     return told, messages, folder
 
 

@@ -12,15 +12,16 @@ from PIL import Image
 
 from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.quantification.overlap import dice
+from MyoScarSegLib.training import background_work
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.evaluation.paired import chance_of, paired, verdict
 from MyoScarSegLib.training.runs import model_comparison
 from MyoScarSegLib.training.runs.compared_masks import Predictions, file_of, read_predictions, write_predictions
-from MyoScarSegLib.training.runs.model_comparison import Models, compare_models, compare_run, compare_task, read_comparison
+from MyoScarSegLib.training.runs.model_comparison import Models, compare_models, compare_run, read_comparison
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.labeled_factory import labels, study
 from Testing.support.tiny_models import write_segmenter
 from Testing.support.tiny_training import slices_of
@@ -202,7 +203,7 @@ def test_run_is_compared_with_the_model_that_it_started_from(finished, other_seg
 @pytest.mark.slow
 def test_another_model_to_compare_with_can_be_chosen(finished, tiny_segmenter, tiny_detector):
     arguments = {"run": str(finished.folder), "used": str(tiny_segmenter), "used_detector": str(tiny_detector)}
-    document = compare_task(arguments)
+    document = background_work.compare(arguments, no_progress, CancelToken())
     assert document["verdict"]["word"] == "same" and document == read_comparison(finished.comparison)
     compare_run(finished)
 

@@ -14,9 +14,10 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.models import own, registry
 from MyoScarSegLib.models.safetensors_header import read_header
-from MyoScarSegLib.training.model_import import import_model, import_task
+from MyoScarSegLib.training.background_work import model_export, model_import, model_keep
+from MyoScarSegLib.training.model_import import import_model
 from MyoScarSegLib.utils.files import sha256_of
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, no_progress
 from Testing.support.tiny_models import write_segmenter
 
 
@@ -227,10 +228,8 @@ def test_full_disk_keeps_nothing_of_a_model_and_loses_no_other(trained, monkeypa
 
 
 def test_cancelled_keeping_leaves_nothing(trained):
-    token = CancelToken()
-    token.cancel()
     with pytest.raises(Cancelled):
-        own.keep(trained, trained.with_suffix(".json"), "ward-3", cancel=token)
+        own.keep(trained, trained.with_suffix(".json"), "ward-3", cancel=CancelToken(0))
     assert not own.own_models().entries and not left_over()
 
 
@@ -262,10 +261,11 @@ def test_folder_is_no_cache(monkeypatch, tmp_path):
 
 
 def test_background_tasks_do_it_for_the_application(trained, tmp_path):
-    kept = own.keep_task({"model": str(trained), "card": str(trained.with_suffix(".json")), "name": "ward-3"})
+    arguments = {"model": str(trained), "card": str(trained.with_suffix(".json")), "name": "ward-3"}
+    kept = model_keep(arguments, no_progress, CancelToken())
     assert kept == {"name": "ward-3", "sha256": sha256_of(trained)}
-    file = own.export_task({"name": "ward-3", "folder": str(tmp_path / "out")})["file"]
-    assert import_task({"file": file})["name"] == "ward-3-2"
+    file = model_export({"name": "ward-3", "folder": str(tmp_path / "out")}, no_progress, CancelToken())["file"]
+    assert model_import({"file": file, "name": ""}, no_progress, CancelToken())["name"] == "ward-3-2"
 
 
 def test_command_keeps_lists_exports_imports_and_removes(command, trained, tmp_path):

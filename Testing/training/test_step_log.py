@@ -1,14 +1,13 @@
-"""The log of a training: one line per step and epoch, whole whatever happens."""
+"""The log of a training: one line per step and epoch, whole whatever happens, and read while it is written."""
 
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
-from MyoScarSegLib.training.step_log import StepLog
+from MyoScarSegLib.errors import Cancelled, OutputError
+from MyoScarSegLib.training.step_log import LogReader, StepLog
 from Testing.support.tiny_training import TinyPhase, entries
 
 
@@ -91,22 +90,45 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path):
         StepLog(tmp_path / "folder", keep=True)
 
 
-def test_tensorboard_is_written_if_asked_for(tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    log = StepLog(tmp_path / "log", keep=False, tensorboard=tmp_path / "board")
-    for step in (1, 2):
-        log.step("context", step, 2, 1, {"loss": 1 / step}, rate=1.0, seconds_left=0)
-    log.epoch("context", 1, {"loss": 0.75})
-    log.close()
-    found = EventAccumulator(str(tmp_path / "board")).Reload()
-    assert [(e.step, e.value) for e in found.Scalars("context/loss")] == [(1, 1.0), (2, 0.5)]
-    assert [e.value for e in found.Scalars("context_epoch/loss")] == [0.75]
+# ---- read while it is written
 
 
-def test_without_tensorboard_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ModelError, match="pip install tensorboard"):
-        StepLog(tmp_path / "log", keep=False, tensorboard=tmp_path / "board")
-    StepLog(tmp_path / "log", keep=False)
+def test_only_what_is_new_is_given(tmp_path):
+    reader = LogReader(tmp_path / "log.jsonl")
+    assert reader.new() == [] and not reader.restarted
+    log = StepLog(tmp_path / "log.jsonl", keep=False)
+    log.step("prompts", 1, 2, 1, {"loss": 1.0}, rate=1.0, seconds_left=1, epochs=1)
+    assert [e["step"] for e in reader.new()] == [1]
+    assert reader.new() == []
+    log.step("prompts", 2, 2, 1, {"loss": 0.5}, rate=1.0, seconds_left=0)
+    assert [e["step"] for e in reader.new()] == [2]
+    assert not reader.restarted
+
+
+def test_a_torn_line_is_given_when_it_is_whole_and_a_broken_one_never(tmp_path):
+    path = tmp_path / "log.jsonl"
+    reader = LogReader(path)
+    path.write_text('{"a": 1}\n{"b"')
+    assert reader.new() == [{"a": 1}]
+    with path.open("a") as file:
+        file.write(': 2}\nbroken\n[1]\n{"c": 3}\n')
+    assert reader.new() == [{"b": 2}, {"c": 3}]
+
+
+def test_a_log_that_was_written_anew_is_given_again(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = StepLog(path, keep=False)
+    for step in (1, 2, 3):
+        log.step("prompts", step, 3, 1, {"loss": 1.0}, rate=1.0, seconds_left=1)
+    reader = LogReader(path)
+    assert len(reader.new()) == 3
+    StepLog(path, keep=True).continue_at("prompts", 1)
+    assert [e["step"] for e in reader.new()] == [1]
+    assert reader.restarted
+    with path.open("a") as file:
+        file.write(json.dumps({"step": 9}) + "\n")
+    assert reader.new() == [{"step": 9}] and not reader.restarted
+    path.write_text(json.dumps({"other": 1}) + "\n" + json.dumps({"more": "x" * 600}) + "\n")
+    assert reader.new()[0] == {"other": 1} and reader.restarted
+    path.unlink()
+    assert reader.new() == [] and reader.restarted

@@ -55,6 +55,8 @@ def test_picture_shows_both_outlines(slices):
     image = picture(shown, mask, 3)
     assert near(image, TRUTH_COLOR) > 50 and near(image, PREDICTION_COLOR) > 50
     assert near(picture(shown, np.zeros_like(mask), 3), PREDICTION_COLOR) == 0
+    grey = np.asarray(picture(shown, np.zeros_like(mask), 3).convert("L"), dtype=float)[:256]
+    assert 30 < grey.std() < 80 and np.abs(np.diff(grey)).mean() < 6, "the slice itself, enlarged smoothly"
 
 
 def test_place_does_not_move_with_what_is_predicted(slices):

@@ -12,7 +12,7 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
-from MyoScarSegLib.training.options import with_options
+from MyoScarSegLib.training.train_job import with_options
 from MyoScarSegLib.training.yolo.detector_batches import DetectorBatches, detector_batch
 from MyoScarSegLib.training.yolo.detector_samples import NOT_SCAR, DetectorSample, detector_samples, phantom_slices_of
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings

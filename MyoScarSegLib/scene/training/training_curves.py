@@ -12,7 +12,7 @@ import slicer
 from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
 from MyoScarSegLib.scene.training.training_state import Curves
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.training.runs.logreader import LogReader
+from MyoScarSegLib.training.step_log import LogReader
 
 LOSS, END_TO_END, REFERENCE = "loss", "end_to_end", "reference_boxes"
 _COLORS = {LOSS: (0.54, 0.54, 0.54), END_TO_END: (0.12, 0.47, 0.71), REFERENCE: (0.18, 0.62, 0.31)}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.augmentation.intensity import log_uniform, smooth, vary_intensity
 from MyoScarSegLib.training.augmentation.presets import PRESETS, Preset, preset_of
 
@@ -31,18 +30,10 @@ class Augmenter:
     """
 
     def __init__(self, preset: Preset | str, side: int) -> None:
-        """Prepare windows of one size.
-
-        Args:
-            preset: how far things vary, or the name of one of the segmenter's presets.
-            side: rows and columns of the windows.
-
-        Raises:
-            ModelError: there is no such preset, or the side is too small.
+        """Windows of ``side`` rows and columns by a preset, or the name of one of the segmenter's; ModelError if there is
+        none.
         """
         self.preset = preset_of(preset, PRESETS) if isinstance(preset, str) else preset
-        if side < 2:
-            raise ModelError(f"A window must have at least 2 pixels a side; it has {side}.")
         self.side = side
 
     def __call__(
@@ -65,10 +56,6 @@ class Augmenter:
 
         Returns:
             float32 ``[1, side, side]`` in 0..1, and int64 ``[n, side, side]``; both 0 outside the slice.
-
-        Raises:
-            StudyError: image and targets do not fit together, or values, window or center are not finite.
-            ModelError: a seed is negative.
         """
         window, seen, inside = self.geometry(image, targets, center, seed=seed, window_px=window_px)
         return self.intensity(window, seed=seed, inside=inside), seen
@@ -83,7 +70,7 @@ class Augmenter:
         window_px: tuple[float, float],
         heart_px: tuple[float, float] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The window that a call with these arguments draws, before its grey values change; arguments and errors as there.
+        """The window that a call with these arguments draws, before its grey values change; arguments as there.
 
         Args:
             image: may also have values of any range, and several channels: ``[channels, rows, columns]``.
@@ -97,7 +84,6 @@ class Augmenter:
         """
         pixels, classes = np.asarray(image), np.asarray(targets)
         pixels = pixels[None] if pixels.ndim == 2 else pixels
-        _check(pixels, classes, center, window_px)
         shape = (pixels.shape[1], pixels.shape[2])
         generator = _generator(seed, _GEOMETRY)
         matrix = window_matrix(generator, self.preset, shape, center, self.side, window_px, heart_px)
@@ -109,18 +95,12 @@ class Augmenter:
 
         Args:
             image: float32 ``[channels, rows, columns]`` in 0..1: a window.
-            seed: as in a call.
             inside: bool ``[1, rows, columns]``: where it lies within the slice. What lies beyond is 0 in use too, whatever the
                 noise and the grey of air.
 
         Returns:
             A new float32 tensor of the same shape, in 0..1.
-
-        Raises:
-            StudyError: the image has another shape.
         """
-        if image.ndim != 3:
-            raise StudyError(f"A window of shape [channels, rows, columns] is needed; this one has {tuple(image.shape)}.")
         return vary_intensity(_generator(seed, _INTENSITY), self.preset, image, inside)
 
 
@@ -135,14 +115,8 @@ def window_matrix(
 ) -> np.ndarray:
     """A random affine map from the window's pixels to the slice's, both in pixel edges, x first.
 
-    Args:
-        generator: the source of randomness.
-        preset: the ranges.
-        shape: ``(rows, columns)`` of the slice.
-        center: ``(x, y)`` of the heart in the slice.
-        side: rows and columns of the window.
-        window_px: native ``(rows, columns)`` that the window covers at zoom 1.
-        heart_px: see :meth:`Augmenter.geometry`.
+    ``shape`` is the slice's ``(rows, columns)``, ``center`` the heart's ``(x, y)``; the others are as in
+    :meth:`Augmenter.geometry`.
 
     Returns:
         float64 ``[2, 3]``: slice point = matrix[:, :2] @ window point + matrix[:, 2].
@@ -197,12 +171,6 @@ def _sample(
 
     Where the window's pixels are much larger than the slice's, the image is smoothed first, or it would be undersampled.
 
-    Args:
-        image: float32 ``[channels, rows, columns]``.
-        targets: float32 ``[n, rows, columns]``, whole numbers below 2**24.
-        grid: from :func:`_sampling_grid`.
-        matrix: that the grid was made of.
-
     Returns:
         float32 ``[channels, side, side]``, int64 ``[n, side, side]``, and bool ``[1, side, side]``: what lies on the slice.
     """
@@ -224,9 +192,7 @@ def _sample(
 
 def _generator(seed: Sequence[int] | int, part: int) -> np.random.Generator:
     """Geometry and intensity draw from generators of their own: more of the one does not change the other."""
-    numbers = [int(seed)] if isinstance(seed, (int, np.integer)) else [int(number) for number in seed]
-    if any(number < 0 for number in numbers):
-        raise ModelError(f"Seeds must not be negative; these are {numbers}.")
+    numbers = [seed] if isinstance(seed, int) else seed
     return np.random.default_rng([part, *numbers])
 
 
@@ -235,19 +201,3 @@ def _floats(values: np.ndarray) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
-
-
-def _check(image: np.ndarray, targets: np.ndarray, center: tuple[float, float], window_px: tuple[float, float]) -> None:
-    if image.ndim != 3 or targets.ndim != 3 or image.shape[1:] != targets.shape[1:] or image.size == 0:
-        raise StudyError(
-            f"An image [rows, columns], or several channels of it, and targets [n, rows, columns] are needed; these have the "
-            f"shapes {image.shape} and {targets.shape}."
-        )
-    if targets.dtype.kind not in "iub":
-        raise StudyError(f"Targets must be whole numbers; these are {targets.dtype}.")
-    if not np.isfinite(image).all():
-        raise StudyError("The image has values that are not finite.")
-    if not all(np.isfinite(v) and v > 0 for v in window_px):
-        raise StudyError(f"The window must cover a positive number of native pixels; it covers {window_px}.")
-    if not all(np.isfinite(v) for v in center):
-        raise StudyError(f"The heart's center must be finite; it is {center}.")

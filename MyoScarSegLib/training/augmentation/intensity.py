@@ -43,17 +43,7 @@ _TISSUE_LEVEL = 0.1
 def vary_intensity(
     generator: np.random.Generator, preset: Preset, image: torch.Tensor, inside: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Change the grey values, in the order in which a scanner and a reader do.
-
-    Args:
-        generator: the source of randomness.
-        preset: probabilities and ranges.
-        image: float32 ``[channels, rows, columns]`` in 0..1.
-        inside: bool ``[1, rows, columns]``, what lies on the slice; all of it if None.
-
-    Returns:
-        A new tensor of the same shape, in 0..1; what does not lie on the slice is 0.
-    """
+    """Change the grey values, in the order in which a scanner and a reader do; see :meth:`.augmenter.Augmenter.intensity`."""
     import torch
 
     if inside is None:
@@ -97,14 +87,9 @@ def coil_shading(generator: np.random.Generator, amplitude: float, shape: Sequen
 
 
 def smooth(image: torch.Tensor, deviations_px: Sequence[float]) -> torch.Tensor:
-    """Gaussian smoothing, with the image going on beyond its edges rather than black.
+    """Gaussian smoothing of ``[channels, rows, columns]``, with the image going on beyond its edges rather than black.
 
-    Args:
-        image: float32 ``[channels, rows, columns]``.
-        deviations_px: standard deviation along rows and columns; 0 leaves an axis as it is.
-
-    Returns:
-        A new tensor of the same shape.
+    ``deviations_px`` are the standard deviations along rows and columns; 0 leaves an axis as it is.
     """
     from torch.nn import functional
 
@@ -169,19 +154,13 @@ def noisy(generator: np.random.Generator, image: torch.Tensor, deviation: float,
 
 
 def signed_look(image: torch.Tensor, shift: float) -> torch.Tensor:
-    """How a magnitude slice would look as a phase-sensitive one (PSIR) of a shorter inversion time.
+    """How a magnitude slice ``[1, rows, columns]`` would look as a phase-sensitive one (PSIR) of a shorter inversion time;
+    both in 0..1.
 
-    After an inversion pulse, tissue of density p and relaxation time T1 has the signal s = p (1 - 2 exp(-TI / T1)). With a
-    shorter TI it is about s' = s - d (p - s): nulled muscle falls below zero, bright scar and fat hardly change, and air,
-    with p = 0, stays at zero. PSIR keeps the sign and stores the range shifted: muscle is darkest and air is grey.
-    Where air is grey already the map is the identity: a PSIR slice remains as it is.
-
-    Args:
-        image: float32 ``[1, rows, columns]`` in 0..1.
-        shift: d, in 0..1.
-
-    Returns:
-        float32 of the same shape, in 0..1.
+    After an inversion pulse, tissue of density p and relaxation time T1 has the signal s = p (1 - 2 exp(-TI / T1)). With
+    a shorter TI it is about s' = s - d (p - s), d being ``shift``: nulled muscle falls below zero, bright scar and fat
+    hardly change, and air, with p = 0, stays at zero. PSIR keeps the sign and stores the range shifted: muscle is darkest
+    and air is grey. Where air is grey already the map is the identity: a PSIR slice remains as it is.
     """
     # 1 where there is signal in the neighborhood, falling to 0 in black air: the density of tissue is not known.
     density = (smooth(image, (_TISSUE_BLUR_PX, _TISSUE_BLUR_PX)) / _TISSUE_LEVEL).clamp(0, 1)
@@ -190,18 +169,13 @@ def signed_look(image: torch.Tensor, shift: float) -> torch.Tensor:
 
 
 def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
-    """How a PSIR slice would look as a magnitude image: what lies below the null is folded up.
+    """How a PSIR slice ``[1, rows, columns]`` would look as a magnitude image, what lies below the grey value ``null`` being
+    folded up.
 
     With the null at the muscle that is the usual LGE image, dark muscle and dark air. With the null above it, muscle
     appears inverted, brighter than the rim where the signal vanishes: the inversion time was too short. Black areas, of
-    masked air or beyond the picture, are no negative signal: they stay black, their blurred rims too.
-
-    Args:
-        image: float32 ``[1, rows, columns]`` in 0..1.
-        null: the grey value that stands for no signal, in 0..1.
-
-    Returns:
-        float32 of the same shape, in 0..1, with the brightest 2% at 1.
+    masked air or beyond the picture, are no negative signal: they stay black, their blurred rims too. Both are in 0..1,
+    the result with its brightest 2% at 1.
     """
     import torch
     from torch.nn import functional
@@ -215,18 +189,12 @@ def magnitude_look(image: torch.Tensor, null: float) -> torch.Tensor:
 def motion_ghosts(image: torch.Tensor, shift_px: float, cycles: float, phase: float, *, axis: int) -> torch.Tensor:
     """Breathing during the acquisition: the body moves along the phase-encoding axis while k-space is filled line by line.
 
-    A motion of amplitude A gives the line of frequency f, measured at time t in 0..1, the phase -2 pi f A sin(2 pi c t + o):
-    a blurred image with faint copies at multiples of c pixels.
+    A motion of amplitude A (``shift_px``) gives the line of frequency f, measured at time t in 0..1, the phase -2 pi f A
+    sin(2 pi c t + o): a blurred image with faint copies at multiples of c pixels, c being the ``cycles`` of breath.
 
     Args:
-        image: float32 ``[1, rows, columns]``.
-        shift_px: A, in pixels.
-        cycles: c, breaths during the acquisition.
         phase: o, of the breathing, in radians.
-        axis: 1 if rows are phase-encoded (ghosts lie above and below), 2 if columns are.
-
-    Returns:
-        float32 magnitude, of the same shape.
+        axis: of ``[1, rows, columns]``: 1 if rows are phase-encoded (ghosts lie above and below), 2 if columns are.
     """
     import torch
 

@@ -46,13 +46,11 @@ def preview(
         out: PNG file.
         preset: name of the augmentation.
         seed: of the augmentation; the same gives the same picture.
-        side: rows and columns of the windows.
-        window_mm: length of the windows' sides.
-        rows: slices shown, at most.
-        columns: pictures of each, the first of them not augmented.
+        side, window_mm: pixels and length of the windows' sides.
+        rows, columns: slices shown, at most, and pictures of each, the first of them not augmented.
 
     Raises:
-        ModelError: there is no such preset, or the seed is negative.
+        ModelError: there is no such preset.
         StudyError: there are no slices, or nothing to show of them.
         OutputError: the file cannot be written.
     """

@@ -70,17 +70,10 @@ class CachedWindows:
         preprocessing_id: str,
         folder: Path | None,
     ) -> None:
-        """Prepare; nothing is computed yet.
+        """Prepare ``copies`` windows of each slice for a frozen ``encoder``; nothing is computed yet.
 
-        Args:
-            samples: the slices.
-            encoder: the frozen image encoder.
-            augmenter: with the preset and the window's side.
-            copies: windows per slice.
-            seed: of the augmentation.
-            window_mm: size of the window.
-            preprocessing_id: of that checkpoint's successor.
-            folder: where embeddings are kept on disk; None for memory alone.
+        The ``augmenter`` has the windows' side, ``preprocessing_id`` is the new model's; embeddings are kept in ``folder``,
+        None for memory alone.
         """
         self.cache = EmbeddingCache(_MEMORY_BYTES, folder, disk_budget_bytes=_DISK_BYTES)
         self.copies = copies

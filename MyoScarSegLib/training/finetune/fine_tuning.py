@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
     TISSUE,
+    HeartOf,
     Item,
     TrainingSlice,
     context_window,
@@ -36,7 +37,7 @@ from MyoScarSegLib.training.finetune.training_slices import (
 from MyoScarSegLib.training.finetune.validation import context_figures
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
-from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder
+from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.segmentation import Segmenter
 
-HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
-"""Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 Look = Callable[[int, "Segmenter"], dict[str, float]]
 """Figures of the segmenter after an epoch on the validation patients; ``score`` is to be high."""
 ANATOMY, CONTEXT, ASKED, PROMPTS = "anatomy", "context", "asked", "prompts"
@@ -88,9 +87,8 @@ class Outcome:
     """What a training gave.
 
     Attributes:
-        model: path of the best model.
-        start: what it started from.
-        epochs: figures of each epoch of both phases.
+        model: path of the best model, which started from ``start``.
+        epochs: figures of each epoch of all phases.
         best_epoch: of the prompts phase, whose network the model is; 0 if nothing was looked at and it is the last.
         seconds: that this call took.
         main_process: whether this process writes the files.
@@ -135,7 +133,6 @@ def fine_tune(
         stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
             no model of this training yet. With ``hooks.cards`` also each time that a model is kept.
         progress: called after every step, with its message saying which phase it is.
-        cancel: asked at every step.
         hooks: for whoever watches.
 
     Raises:
@@ -154,8 +151,7 @@ def fine_tune(
     outcome.best_epoch = processes.in_main(lambda: _clear_the_way(out, recipes, outcome.model, resume))
     log = None
     if processes.main:
-        board = out / "tensorboard" if settings.tensorboard else None
-        log = StepLog(out / "log.jsonl", keep=resume, tensorboard=board, listener=hooks.log)
+        log = StepLog(out / "log.jsonl", keep=resume, listener=hooks.log)
     else:
         progress = no_progress
     going_on = resume and any(checkpoint_path(out, phase).is_file() for phase in recipes)
@@ -199,9 +195,6 @@ def fine_tune(
         if stopped is not None and processes.main and of_this_training:
             stopped(outcome)
         raise
-    finally:
-        if log is not None:
-            log.close()
     tell()
     return outcome
 
@@ -212,7 +205,6 @@ class Training:
     Attributes:
         network, start: the network to be trained, and what it starts from.
         twins: whether the start model has one context network for everything, of which this training makes two.
-        settings: how.
         looked: epoch of the prompts phase that was looked at last; 0 before the first.
     """
 
@@ -228,11 +220,10 @@ class Training:
         """Load the start model and prepare the slices; see :func:`fine_tune`."""
         self.network, self.start = start_model(start, settings)
         self.twins = not any(key.startswith("asked.") for key in self.start.checkpoint.state)
-        heart_of = _cancellable(patients.heart_of, cancel)
-        self._samples = training_slices(patients.training, heart_of)
+        self._samples = training_slices(patients.training, patients.heart_of, cancel)
         if settings.epochs and not any(s.has_scar for s in self._samples):
             raise ModelError("None of the training slices has scar. Add cases with scar to the training patients.")
-        self._validation = training_slices(patients.validation, heart_of)
+        self._validation = training_slices(patients.validation, patients.heart_of, cancel)
         self._anatomy = training_slices(patients.anatomy)
         phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
         self._phantoms = phantom_slices_for_training(settings.seed + 1, phantoms)
@@ -251,33 +242,27 @@ class Training:
 
     def anatomy(self) -> Phase:
         """The context network, on the ventricles of studies without scar."""
-        settings = self.settings
+        seed, samples = self.settings.seed, self._anatomy
 
         def order(epoch: int) -> list[int]:
-            return [int(n) for n in np.random.default_rng((settings.seed, epoch, 4)).permutation(len(self._anatomy))]
+            return [int(n) for n in np.random.default_rng((seed, epoch, 4)).permutation(len(samples))]
 
-        return Phase(
-            ANATOMY, settings.anatomy_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
-            order, self._context_item(self._anatomy, 4), self._context_loss, choose=False,
-        )  # fmt: skip
+        return self._context_phase(ANATOMY, self.settings.anatomy_epochs, order, samples, 4)
 
     def context(self, cancel: CancelToken | None = None) -> Phase:
         """The context network, on windows augmented anew every time."""
         from MyoScarSegLib.training.augmentation import Augmenter
 
-        settings, start = self.settings, self.start
+        epochs, start = self.settings.context_epochs, self.start
         plain = Augmenter("none", start.side)
 
         def validate(epoch: int, averaged: nn.ModuleDict) -> dict[str, float] | None:
-            if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != settings.context_epochs):
+            if not self._validation or (epoch % _VALIDATION_EVERY_CONTEXT and epoch != epochs):
                 return None
             return context_figures(averaged, self._validation, plain, start.window_mm, cancel)
 
-        return Phase(
-            CONTEXT, settings.context_epochs, CONTEXT_BATCH, settings.seed, {"context": settings.context_rate},
-            partial(self._order, scar_free_share=CONTEXT_SCAR_FREE), self._context_item(self._all, 1), self._context_loss,
-            validate, choose=False,
-        )  # fmt: skip
+        order = partial(self._order, scar_free_share=CONTEXT_SCAR_FREE)
+        return self._context_phase(CONTEXT, epochs, order, self._all, 1, validate)
 
     def asked(self) -> Phase:
         """The context network's twin, which answers a reader, on prompts and corrections alone."""
@@ -287,13 +272,15 @@ class Training:
             seed = (settings.seed, epoch, 3)
             return epoch_order(self._samples, 0, scar_free_share=ASKED_SCAR_FREE, phantom_share=0.0, seed=seed)
 
-        return Phase(
-            ASKED, asked_epochs(settings), CONTEXT_BATCH, settings.seed, {"asked": _ASKED_RATE * settings.context_rate},
-            order, self._context_item(self._samples, 1), partial(self._context_loss, name="asked"), choose=False,
-        )  # fmt: skip
+        return self._context_phase(ASKED, asked_epochs(settings), order, self._samples, 1, part="asked", rate=_ASKED_RATE)
 
-    def _context_item(self, samples: Sequence[TrainingSlice], stream: int) -> Callable[[int, int, int], Item]:
-        """Draws a window of the samples; ``stream`` tells its seeds from those of other phases."""
+    def _context_phase(
+        self, name: str, epochs: int, order: Callable[[int], list[int]], samples: Sequence[TrainingSlice], stream: int,
+        validate: Callable[[int, nn.ModuleDict], dict[str, float] | None] | None = None, part: str = "context", rate: float = 1.0,
+    ) -> Phase:  # fmt: skip
+        """A phase of the context network or of its twin, at this share of its learning rate; ``stream`` tells the seeds of its
+        windows from those of other phases.
+        """
         from MyoScarSegLib.training.augmentation import Augmenter
 
         settings, start = self.settings, self.start
@@ -302,12 +289,11 @@ class Training:
         def item(epoch: int, place: int, number: int) -> Item:
             return context_window(samples[number], augmenter, start.window_mm, (settings.seed, epoch, place, stream))
 
-        return item
+        def loss(network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]]) -> StepLoss:
+            return context_loss(network, items, settings, seeds, part)
 
-    def _context_loss(
-        self, network: nn.ModuleDict, items: Sequence[Item], seeds: Sequence[Sequence[int]], name: str = "context"
-    ) -> StepLoss:
-        return context_loss(network, items, self.settings, seeds, name)
+        rates = {part: rate * settings.context_rate}
+        return Phase(name, epochs, CONTEXT_BATCH, settings.seed, rates, order, item, loss, validate, choose=False)
 
     def prompts(
         self,
@@ -383,7 +369,7 @@ class Training:
             phase: its name.
             looks: whether the validation slices decide, too.
         """
-        counted = to_json(replace(self.settings, tensorboard=False))
+        counted = to_json(self.settings)
         if phase != PROMPTS:
             counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
         digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode())
@@ -418,28 +404,16 @@ def _learning_mode(encoder: nn.Module) -> None:
             module.eval()
 
 
-def _cancellable(heart_of: HeartOf | None, cancel: CancelToken | None) -> HeartOf | None:
-    if heart_of is None or cancel is None:
-        return heart_of
-
-    def find(stack: Sequence[LabeledSlice]) -> tuple[float, float] | None:
-        cancel.raise_if_cancelled()
-        return heart_of(stack)
-
-    return find
-
-
 def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: bool) -> int:
     """Look at what a training that goes on will find: better now than when its first phase is done. A new one finds nothing.
 
-    Returns:
-        The epoch that the best model so far is of; 0 if none was looked at.
+    Returns the epoch that the best model so far is of; 0 if none was looked at.
 
     Raises:
         ModelError: a checkpoint is damaged or of another training, or the best model so far is not there any more.
     """
-    for torn in (*out.glob(".writing-*.checkpoint"), *out.glob(".writing-*.safetensors")):
-        torn.unlink(missing_ok=True)  # what a killed process was writing
+    if out.is_dir():
+        remove_unfinished(out)
     best_epoch = 0
     for phase, recipe in recipes.items():
         path = checkpoint_path(out, phase)

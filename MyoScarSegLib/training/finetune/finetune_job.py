@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.segmentation.sam_checkpoint import read_checkpoint
 from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
-from MyoScarSegLib.training.finetune.fine_tuning import HeartOf, Outcome, Patients, fine_tune
+from MyoScarSegLib.training.finetune.fine_tuning import Outcome, Patients, fine_tune
 from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
-from MyoScarSegLib.training.options import with_options
-from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
-from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks, with_options
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -53,8 +51,8 @@ _FALSE_GRAM = 0.01
 
 def run_sam(
     job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
-) -> dict[str, Any]:
-    """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest."""
+) -> tuple[Path, dict[str, Any]]:
+    """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     from MyoScarSegLib.detection import load_detector
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
 
@@ -87,30 +85,15 @@ def run_sam(
     if outcome.main_process:
         if used.validation:
             hooks.stage("validation")
-            try:
-                with hooks.files:
-                    # What follows takes long, and whatever ends it, the card is to be that of the model.
-                    card.write(outcome, stopped=True)
-                card.metrics = {
-                    "validation": validation.figures(outcome.model),
-                    "validation, start model": validation.figures(start),
-                }
-            except Cancelled:
-                with hooks.files:
-                    card.write(outcome, stopped=True)
-                raise
+            with hooks.files:  # what follows takes long, and whatever ends it, the card is to be that of the model
+                card.write(outcome, stopped=True)
+            card.metrics = {
+                "validation": validation.figures(outcome.model),
+                "validation, start model": validation.figures(start),
+            }
         with hooks.files:
             card.write(outcome)
-    return {
-        "kind": "sam",
-        "name": job.name,
-        "model": str(outcome.model),
-        "card": str(outcome.model.with_suffix(".json")),
-        "log": str(job.out / "log.jsonl"),
-        "split": str(manifest),
-        "sha256": sha256_of(outcome.model),
-        "metrics": card.metrics,
-    }
+    return outcome.model, card.metrics
 
 
 @dataclass
@@ -145,20 +128,13 @@ class _Card:
 
 
 def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
-    """The settings that a job means.
-
-    Args:
-        job: the job; what it says goes before what is usual.
-        further: whether the start model has already learned scar.
+    """The settings that a job means; ``further`` if the start model has already learned scar.
 
     Raises:
         ModelError: an option is none of them, or makes no sense.
     """
-    given: Mapping[str, Any] = {"epochs": job.epochs, "batch": job.batch}
-    own = {"mode": job.mode, "augmentation": job.augmentation, "seed": job.seed}
-    usual = with_options(SamSettings(), _FURTHER if further else {})
-    settings = with_options(usual, own | {name: value for name, value in given.items() if value is not None})
-    return with_options(settings, job.options)
+    usual = SamSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
+    return with_options(usual, {**(_FURTHER if further else {}), **job.said})
 
 
 def heart_finder(detector: Any) -> HeartOf:

@@ -106,20 +106,14 @@ def checkpoint_path(folder: Path, phase: str) -> Path:
 
 @dataclass
 class PhaseTraining:
-    """The training of the parts of a network that a phase names.
+    """The training of the parts of a network, on the accelerator's device and in place, that a phase names.
 
     Attributes:
-        network: on the accelerator's device; changed in place.
-        phase: what is learned.
-        processes: that train together.
         folder: for ``PHASE.checkpoint``, replaced after every epoch and when the training is stopped.
         recipe: what the checkpoint must have been made with to be gone on from (settings, data, start model).
         log: of every step and epoch; the main process has one.
         keep: called in the main process with the averaged network that is the best so far: the one with the best score, or
             as long as there is no score, the one of the last epoch, or the one at which the training was stopped.
-        progress: called after every step.
-        cancel: asked at every step.
-        hooks: for whoever watches.
     """
 
     network: nn.ModuleDict
@@ -161,10 +155,7 @@ class PhaseTraining:
         return self._course.best_epoch
 
     def run(self, *, resume: bool = False) -> None:
-        """All steps that are left.
-
-        Args:
-            resume: go on from the checkpoint, if there is one.
+        """All steps that are left; with ``resume`` from the checkpoint on, if there is one.
 
         Raises:
             ModelError: the loss is not finite, memory does not even suffice for one window, or the checkpoint is damaged or of
@@ -286,11 +277,8 @@ class PhaseTraining:
 
 
 def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The optimizer's groups of the parts that learn; everything else in the network is frozen.
-
-    Args:
-        network: changed in place: what learns requires gradients, the rest does not.
-        rates: peak learning rate of each part, by its name.
+    """The optimizer's groups of the parts that learn, by the peak learning rate of each; everything else in the network is
+    frozen.
     """
     network.requires_grad_(False)
     groups = []

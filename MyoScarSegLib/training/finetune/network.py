@@ -54,11 +54,8 @@ class StartModel:
 
 
 def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
-    """Load a start model and build the network to be trained.
-
-    Args:
-        model: name in the registry, or path.
-        settings: which decide whether a context network is added.
+    """Load a start model, by name or path, and build the network to be trained, with a context network if the settings ask for
+    one.
 
     Raises:
         ModelError: it cannot be loaded, or cannot be trained with these settings.

@@ -11,10 +11,12 @@ import numpy as np
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.training.finetune.context_prompts import ContextPrompts
-from MyoScarSegLib.training.finetune.iterated_prompts import IteratedPrompt, iterated_prompts
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.finetune.training_slices import Item
+from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE, Item
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
+from MyoScarSegLib.training.prompt_boxes import Corners
+from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.prompting import draw_prompt
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,8 @@ _DROPPED = 0.2
 """Share of the context network's coarsest channels that a step leaves out of each window: patients are few."""
 _SCORE = 0.05
 """Weight of SAM's own estimate of its overlap, which must not cost masks."""
+_HINTED = 0.5
+"""Share of corrections that come with the last answer as a hint; the others must do without."""
 
 
 @dataclass
@@ -50,15 +54,9 @@ def context_loss(
 ) -> StepLoss:
     """The context network's tissues, without prompts and with prompts that correct its own answers.
 
-    Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows are
-    dealt to steps.
-
-    Args:
-        network: with a context network.
-        items: windows on the network's device.
-        settings: how.
-        seeds: one per window.
-        name: ``context``, or ``asked`` for its twin, which learns from prompts alone.
+    Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows,
+    which are on the network's device, are dealt to steps. ``name`` is ``context``, or ``asked`` for its twin, which learns
+    from prompts alone.
     """
     import torch
 
@@ -97,14 +95,8 @@ def prompts_loss(
 ) -> StepLoss:
     """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error.
 
-    Each window's prompts are drawn from its own seed, so the loss does not depend on how windows are dealt to steps.
-
-    Args:
-        network: of :func:`~MyoScarSegLib.segmentation.architectures.build`.
-        items: windows on the network's device.
-        settings: how.
-        seeds: one per window.
-        recipe: id of the model's preprocessing.
+    Each window's prompts are drawn from its own seed, so the loss does not depend on how windows, which are on the network's
+    device, are dealt to steps. ``recipe`` is the id of the model's preprocessing.
     """
     import torch
 
@@ -119,9 +111,9 @@ def prompts_loss(
     else:
         encoded = network["image_encoder"](encoder_input(images, preprocessing(recipe)))
     total = encoded.new_zeros(())
-    current: list[IteratedPrompt] = []
+    current: list[_IteratedPrompt] = []
     for number, (item, seed) in enumerate(zip(items, seeds, strict=True)):
-        current += iterated_prompts(number, item, settings, seed)
+        current += _iterated_prompts(number, item, settings, seed)
     sums: dict[str, float] = {"mask": 0.0, "corrected": 0.0}
     counts = np.bincount([p.item for p in current], minlength=len(items))
     for turn in range(settings.corrections + 1):
@@ -145,6 +137,52 @@ def prompts_loss(
         answers = logits.detach().float().cpu().numpy()
         current = [p for n, p in enumerate(current) if p.turns > turn + 1 and p.correct(answers[n])]
     return StepLoss(total, sums)
+
+
+@dataclass
+class _IteratedPrompt:
+    """A prompt in the course of its corrections, as a reader corrects: each click is where the last answer was most wrong.
+
+    Attributes:
+        item: number of its window in the step.
+        box, points, target: as :class:`~MyoScarSegLib.training.prompting.TrainingPrompt` has them.
+        turns: how often it is answered, corrections included.
+        generator: the source of all randomness in its course.
+        hint: logits ``[rows, columns]`` of the last answer, where the next one is to see them.
+    """
+
+    item: int
+    box: Corners | None
+    points: np.ndarray
+    target: np.ndarray
+    turns: int
+    generator: np.random.Generator
+    hint: np.ndarray | None = None
+
+    def correct(self, logits: np.ndarray) -> bool:
+        """Add the next click, by an answer ``[rows, columns]``. Returns False if nothing is left to correct."""
+        click = correction(self.generator, logits > 0, self.target)
+        if len(click) == 0:
+            return False
+        self.points = np.concatenate([self.points, click])
+        self.hint = logits if self.generator.random() < _HINTED else None
+        return True
+
+
+def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequence[int]) -> list[_IteratedPrompt]:
+    """The prompts of a window, the ``number``-th of its step, all drawn from its own seed; none if there is nothing to ask."""
+    generator = np.random.default_rng(seed)
+    targets = item.targets.cpu().numpy()
+    asked = []
+    for _ in range(settings.prompts):
+        prompt = draw_prompt(generator, targets[LESIONS], targets[VENTRICLE] > 0, settings.prompting)
+        if prompt is None:
+            continue
+        turns = 1
+        if settings.corrections and generator.random() < settings.corrected:
+            turns += int(generator.integers(1, settings.corrections + 1))
+        asked.append(_IteratedPrompt(number, prompt.box, prompt.points, prompt.target, turns, generator))
+    return asked
 
 
 def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:

@@ -14,12 +14,7 @@ _FORMAT = 1
 
 
 def write_state(path: Path, recipe: str, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and plain containers.
-
-    Args:
-        path: replaced in one go; a crash in between leaves the old file.
-        recipe: see :func:`read_state`.
-        state: nothing but tensors, numbers, strings and plain containers.
+    """Write tensors, numbers, strings and plain containers of those in one go: a crash in between leaves the old file.
 
     Raises:
         OutputError: the file cannot be written.
@@ -37,11 +32,7 @@ def write_state(path: Path, recipe: str, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path, recipe: str) -> dict[str, Any]:
-    """Read what :func:`write_state` wrote.
-
-    Args:
-        path: of the file.
-        recipe: must be what the file was written with.
+    """Read what :func:`write_state` wrote, with the same ``recipe``.
 
     Raises:
         ModelError: it is damaged, holds more than tensors and plain containers, or is of another recipe.

@@ -45,7 +45,6 @@ class SamSettings:
         encoder_rate, decoder_rate: likewise for SAM's parts in the prompts phase.
         evaluate_every: epochs between looks at the validation patients end to end; 0 for none.
         patience: looks without a better figure after which the training stops; 0 for never.
-        tensorboard: also write TensorBoard's event files.
         seed: of everything that is drawn.
         answers: how the model puts its networks' answers together; where it is left as it is, as the start model
             does, but for how far masses are off, which nobody has measured of the new one.
@@ -74,7 +73,6 @@ class SamSettings:
     decoder_rate: Rate = 2e-4
     evaluate_every: Index = 3
     patience: Index = 0
-    tensorboard: bool = False
     seed: Index = 0
     answers: Answers = field(default_factory=Answers)
     loss: LossWeights = field(default_factory=LossWeights)

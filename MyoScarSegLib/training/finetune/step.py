@@ -35,9 +35,6 @@ class Stepper:
     """Computes the gradients of a network, whatever the number of processes and the memory, to the same result.
 
     Attributes:
-        network: whose gradients are wanted.
-        loss: of the network on some windows and their seeds.
-        processes: that train together.
         note: told when memory runs out.
         parts: that each process's share of a step is worked through in; doubled whenever memory runs out.
     """
@@ -53,10 +50,7 @@ class Stepper:
     ) -> dict[str, float]:
         """Leave this process's gradients in the network; they are still to be summed over the processes.
 
-        Args:
-            places: of the step's windows in the epoch.
-            item: the window of a place.
-            seed: of what is drawn for the window of a place.
+        Of the step's windows ``item`` and ``seed`` give what is at their ``places`` in the epoch.
 
         Returns:
             The mean loss and its parts, over the windows of all processes.

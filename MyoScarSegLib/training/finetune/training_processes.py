@@ -85,11 +85,8 @@ class Processes:
         self.main: bool = accelerator.is_main_process
 
     def check(self, cancel: CancelToken | None = None, error: Exception | None = None) -> None:
-        """Go on only if all processes go on. All of them must call this.
-
-        Args:
-            cancel: of this process.
-            error: what went wrong in this process, if anything; it is raised here.
+        """Go on only if all processes go on: each tells whether it was asked to stop, and what went wrong, which is raised here.
+        All of them must call this.
 
         Raises:
             Cancelled: any process was asked to stop.
@@ -115,11 +112,8 @@ class Processes:
         return list(gather_object([mine]))
 
     def together(self, work: Callable[[], _T], cancel: CancelToken | None = None) -> _T:
-        """What ``work`` returns in this process, if it succeeds in all of them. All of them must call this.
-
-        Raises:
-            Exception: what ``work`` raises here.
-            Cancelled, ModelError: see :meth:`check`.
+        """What ``work`` returns in this process, if it succeeds in all of them, else an error as of :meth:`check`. All of them
+        must call this.
         """
         result: Any = None
         failure: Exception | None = None
@@ -135,9 +129,7 @@ class Processes:
         """What ``work`` returns in the main process, which alone does it, in all of them. All of them must call this.
 
         Raises:
-            Exception: what ``work`` raises in the main process.
-            Cancelled: ``work`` was cancelled there.
-            ModelError: it failed there.
+            Exception: what ``work`` raises, in the main process; in the others Cancelled or ModelError.
         """
         if self.count == 1:
             return work()

@@ -13,12 +13,15 @@ from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
     import torch
 
     from MyoScarSegLib.training.augmentation import Augmenter
 
+HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
+"""Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
 USUAL_PIXEL_MM = 1.4
 LESIONS, VENTRICLE, TISSUE, BESIDE = range(4)
 _NO_NEIGHBORS = 0.15
@@ -79,7 +82,7 @@ class Item:
 
 
 def training_slices(
-    slices: Iterable[LabeledSlice], heart_of: Callable[[Sequence[LabeledSlice]], tuple[float, float] | None] | None = None
+    slices: Iterable[LabeledSlice], heart_of: HeartOf | None = None, cancel: CancelToken | None = None
 ) -> list[TrainingSlice]:
     """Prepare labeled slices of whole patients.
 
@@ -95,6 +98,7 @@ def training_slices(
         known = [c for c in own if c is not None]
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
         if usual is None and heart_of is not None:
+            check_cancel(cancel)
             usual = heart_of(stack)
         images, scars = {s.index: normalize(s.image) for s in stack}, {s.index: s.scar for s in stack}
         for labeled, center in zip(stack, own, strict=True):
@@ -146,11 +150,8 @@ def context_window(
 ) -> Item:
     """One augmented window of a slice and its neighbors for the context network, decided by the seed.
 
-    The heart's contrast comes before noise and shading, so that these keep their strength beside the heart's.
-
-    Args:
-        sample, augmenter, window_mm, seed: as of :func:`sam_window`.
-        vary: whether neighbors may change places or be missing.
+    The heart's contrast comes before noise and shading, so that these keep their strength beside the heart's. ``vary`` if
+    neighbors may change places or be missing.
     """
     generator = np.random.default_rng([len(seed), *seed])
     beside = [sample.below, sample.above]

@@ -9,7 +9,7 @@ import numpy as np
 
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, VENTRICLE, TrainingSlice, context_window
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,22 +26,13 @@ def context_figures(
     window_mm: float,
     cancel: CancelToken | None = None,
 ) -> dict[str, float]:
-    """How well the context network knows the tissues without prompts.
-
-    Args:
-        network: with a context network.
-        samples: slices of whole patients.
-        augmenter: of the preset ``none``.
-        window_mm: size of the window.
-        cancel: asked at every slice.
+    """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the preset
+    ``none``.
 
     Returns:
         ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
         ``false_scar_cm2``: mean area found in patients without scar, over their stack; and ``score``, the first of these
         that there is.
-
-    Raises:
-        Cancelled: the token was set.
     """
     import torch
 
@@ -51,8 +42,7 @@ def context_figures(
     counts: dict[str, np.ndarray] = {}
     walls: dict[str, bool] = {}
     for number, sample in enumerate(samples):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        check_cancel(cancel)
         item = context_window(sample, augmenter, window_mm, (0, number), vary=False)
         with torch.inference_mode():
             found = context(item.image[None].to(device), no_prompts[None].to(device))[0].argmax(dim=0).cpu().numpy()

@@ -52,10 +52,14 @@ class Predictions:
         return whole
 
 
+def plain_name(case: str) -> str:
+    """A case's name, or what stands for it, as a part of a file's name."""
+    return case if _PLAIN.fullmatch(case) else f"case-{zlib.crc32(case.encode()):08x}"
+
+
 def file_of(case: str) -> str:
     """Name of the file of a case, from its folder's parent on."""
-    plain = case if _PLAIN.fullmatch(case) else f"case-{zlib.crc32(case.encode()):08x}"
-    return f"{FOLDER}/{plain}.npz"
+    return f"{FOLDER}/{plain_name(case)}.npz"
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -86,10 +90,8 @@ def read_predictions(path: Path) -> Predictions:
         shape = (len(numbers), *(int(n) for n in arrays.pop("_shape")))
         pixels = int(np.prod(shape))
         masks = {name: np.unpackbits(packed, count=pixels).astype(bool).reshape(shape) for name, packed in arrays.items()}
-    except (OSError, ValueError, KeyError, zlib.error) as error:
-        raise StudyError(f"The masks {path} cannot be read ({error}). Compare again.") from error
-    except Exception as error:  # zipfile.BadZipFile and what else a torn archive raises; said, and nothing is used of it
-        raise StudyError(f"The masks {path} are damaged ({type(error).__name__}). Compare again.") from error
+    except Exception as error:  # what a torn archive raises depends on its bytes; nothing is used of it
+        raise StudyError(f"The masks {path} cannot be read ({error or type(error).__name__}). Compare again.") from error
     if TRUTH not in masks:
         raise StudyError(f"The masks {path} are not of a comparison.")
     return Predictions(numbers, masks)

@@ -13,11 +13,8 @@ _FAINT = "#8d949c"
 
 
 def draw_comparison(path: Path, document: Mapping[str, Any]) -> None:
-    """Draw an arrow for each case, from the Dice of the model in use to that of the new one.
-
-    Args:
-        path: PNG file.
-        document: content of ``comparison.json``.
+    """Draw the content of ``comparison.json`` as a PNG: an arrow for each case, from the Dice of the model in use to the new
+    one's.
 
     Raises:
         OutputError: the file cannot be written.

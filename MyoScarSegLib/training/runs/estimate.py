@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
-from MyoScarSegLib.utils.json_fields import read, to_json
-from MyoScarSegLib.utils.progress import CancelToken, Progress, duration, no_progress
+from MyoScarSegLib.utils.json_fields import read
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, duration, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.case_record import Case
@@ -67,7 +67,7 @@ class Estimate:
 
     @classmethod
     def from_json(cls, document: Any) -> Estimate:
-        """What :func:`estimate_task` gave."""
+        """What a background task gave."""
         return read(cls, document, StudyError, "The estimate")
 
 
@@ -80,17 +80,9 @@ def estimate(
 ) -> Estimate:
     """Measure and extrapolate, in about 15 seconds a model; longer only where one step alone takes longer.
 
-    Args:
-        settings: of the training.
-        library: folder of the training library.
-        split: who trains and who validates.
-        progress: told what is measured.
-        cancel: honored within one step.
-
     Raises:
         StudyError: the library cannot be read, or nobody in it trains.
         ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
-        Cancelled: the token was set.
     """
     began = time.monotonic()
     from MyoScarSegLib.training.datasets.training_library import Library
@@ -113,21 +105,6 @@ def estimate(
         seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
         _cores(), epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
     )  # fmt: skip
-
-
-def estimate_task(
-    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
-) -> dict[str, Any]:
-    """:func:`estimate` for the application, in a process of its own.
-
-    Args:
-        arguments: ``settings`` and ``split`` (JSON objects of theirs), ``library`` (folder).
-        progress, cancel: as everywhere.
-    """
-    split = read(Split, arguments["split"], StudyError, "The split", version=1)
-    settings = TrainSettings.from_json(arguments["settings"])
-    told: dict[str, Any] = to_json(estimate(settings, Path(arguments["library"]), split, progress, cancel))
-    return told
 
 
 def _cores() -> int:
@@ -167,7 +144,7 @@ class _Data:
         seconds: list[float] = []
         some = _load(library, ordered, _MEASURED_SLICES, seconds, cancel)
         seen = _load(library, sorted(validation, key=lambda c: -c.slices_with_scar), 1, seconds, cancel)
-        scarred = sum(_share(c) * c.slices_with_scar for c in training)
+        scarred = sum(_reviewed(c) / c.slices * c.slices_with_scar for c in training if c.slices)
         return cls(
             scarred=round(scarred),
             free=max(0, round(sum(_reviewed(c) for c in training) - scarred)),
@@ -185,8 +162,7 @@ def _load(
     found: list[LabeledSlice] = []
     failed: StudyError | None = None
     for case in cases:
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        check_cancel(cancel)
         began = time.monotonic()
         try:
             found += library.load(case).slices()
@@ -202,12 +178,7 @@ def _load(
 
 
 def _reviewed(case: Case) -> int:
-    reviewed = getattr(case, "reviewed", None)
-    return case.slices if reviewed is None else len(reviewed)
-
-
-def _share(case: Case) -> float:
-    return _reviewed(case) / case.slices if case.slices else 0.0
+    return case.slices if case.reviewed is None else len(case.reviewed)
 
 
 def _neighbors(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:

@@ -60,15 +60,7 @@ def compare_models(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> tuple[dict[str, Any], dict[str, Predictions]]:
-    """Segment the same labeled patients with both, end to end and with reference boxes, and compare.
-
-    Args:
-        new: the models that were trained.
-        used: those to compare with.
-        slices: of whole patients that did not train.
-        device: what to compute on.
-        progress: called before each case and setting, of both models.
-        cancel: honored before each slice.
+    """Segment the same labeled patients, who did not train, with both, end to end and with reference boxes, and compare.
 
     Returns:
         A JSON-ready document and the masks of each case. The document has ``new`` and ``used`` (names, checksums), ``figures``
@@ -78,7 +70,6 @@ def compare_models(
     Raises:
         StudyError: there are no slices.
         ModelError: a model cannot be loaded.
-        Cancelled: the token was set.
     """
     from MyoScarSegLib.pipeline import Pipeline
 
@@ -142,25 +133,19 @@ def compare_run(
 ) -> dict[str, Any]:
     """Compare what a run made with the models in use, on its validation patients, and keep the result in its folder.
 
-    Written are ``comparison.json``, ``comparison.csv`` (a row per case), ``comparison.png``, and the masks in
-    ``predictions/``. What a comparison before has left stays until this one is complete.
+    Written are ``comparison.json``, whose content is returned, ``comparison.csv`` (a row per case), ``comparison.png``, and
+    the masks in ``predictions/``. What a comparison before has left stays until this one is complete.
 
     Args:
         run: with at least one model.
-        progress, cancel: as of :func:`compare_models`.
-        used: segmenter to compare with; None for the one that was in use when the run was planned, if its record says so, else
-            the one that the training started from.
-        used_detector: likewise.
+        used, used_detector: to compare with; None for those that were in use when the run was planned, if its record says so,
+            else those that the training started from.
         library: with the validation patients; None for where the run finds them itself.
-
-    Returns:
-        The content of ``comparison.json``.
 
     Raises:
         StudyError: the run has no model, its patients cannot be read, or there are no validation patients.
         ModelError: a model cannot be loaded.
         OutputError: the folder cannot be written.
-        Cancelled: the token was set; an earlier comparison stays.
     """
     made, settings = run.models(), run.settings
     if not made:
@@ -183,21 +168,6 @@ def compare_run(
     document |= {"run": run.name, "trained": sorted(made)}
     _write(run.folder, document, masks)
     return document
-
-
-def compare_task(
-    arguments: dict[str, Any], progress: Progress = no_progress, cancel: CancelToken | None = None
-) -> dict[str, Any]:
-    """:func:`compare_run` for the application, in a process of its own.
-
-    Args:
-        arguments: ``run`` (folder), and if wished ``used``, ``used_detector`` and ``library``.
-        progress, cancel: as everywhere.
-    """
-    from MyoScarSegLib.training.runs.run import Run
-
-    wished = {key: arguments.get(key) or None for key in ("used", "used_detector", "library")}
-    return compare_run(Run.open(arguments["run"]), progress, cancel, **wished)
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.utils.progress import CancelToken, Progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -50,19 +50,11 @@ class Pace:
 
 
 class _Watch(CancelToken):
-    """Notes when a training reports what, and ends it when time is up and there is enough to go by.
-
-    Attributes:
-        stopped: whether the measurement itself is to end.
-    """
+    """Notes when a training reports what, and ends it when time is up and there is enough to go by."""
 
     def __init__(self, seconds: float, kinds: Sequence[str], enough: int, outer: CancelToken | None) -> None:
-        """
-        Args:
-            seconds: after which it is ended.
-            kinds: what the messages of interest begin with; the first are those of the steps that count.
-            enough: how many of these must be seen.
-            outer: another token that ends it.
+        """Ends the training after ``seconds``, if ``enough`` steps were seen of the first of ``kinds``, with which messages of
+        interest begin; or with ``outer``.
         """
         super().__init__()
         self._measured_at, self._kinds, self._enough, self._outer = time.monotonic() + seconds, kinds, enough, outer
@@ -74,33 +66,20 @@ class _Watch(CancelToken):
         self._events.append((kind, done, total, time.monotonic()))
 
     @property
-    def stopped(self) -> bool:
-        return self._outer is not None and self._outer.cancelled
-
-    @property
     def cancelled(self) -> bool:
         """As of every token."""
         steps = [event for event in self._events if event[0] == self._kinds[0]]
         # After the last step come figures that were measured already.
         over = bool(steps) and steps[-1][1] == steps[-1][2]
-        return super().cancelled or self.stopped or over or (len(steps) >= self._enough and time.monotonic() >= self._measured_at)
-
-    def raise_if_cancelled(self) -> None:
-        """As of every token."""
-        if self.cancelled:
-            raise Cancelled
+        enough = len(steps) >= self._enough and time.monotonic() >= self._measured_at
+        return super().cancelled or over or enough or (self._outer is not None and self._outer.cancelled)
 
     def run(self, training: Callable[..., Any], *args: Any, **named: Any) -> None:
-        """Carry out a training until enough was seen.
-
-        Raises:
-            Cancelled: the measurement itself is to end.
-        """
+        """Carry out a training until enough was seen."""
         try:
             training(*args, **named, progress=self, cancel=self)
         except Cancelled:
-            if self.stopped:
-                raise
+            check_cancel(self._outer)
 
     @property
     def embedding(self) -> float:
@@ -109,13 +88,8 @@ class _Watch(CancelToken):
         return float(np.mean(each[1:] if len(each) > 1 else each)) if len(each) else 0.0
 
     def steps(self, kind: str, batch: int, epochs: int, windows: int | None = None) -> tuple[float, float]:
-        """Seconds of one window in a step, and of an epoch's end.
-
-        Args:
-            kind: of step.
-            batch: windows in a step; the last of an epoch has what is left of ``windows``.
-            epochs: that were planned.
-            windows: in an epoch; None for full batches.
+        """Seconds of one window in a step of a kind, and of an epoch's end; in the last step of an epoch are what is left of
+        ``windows``, None for full batches.
         """
         marks = [(done, when) for k, done, _, when in self._events if k == kind]
         an_epoch = next((total for k, _, total, _ in self._events if k == kind), epochs) // epochs
@@ -146,18 +120,10 @@ def pace_of_segmenter(
 ) -> Pace:
     """Measure on some slices, in ten to twenty seconds; longer only where one step alone takes longer.
 
-    Args:
-        start: the model to start from.
-        settings: of the training.
-        training: slices to take from, some of them with scar.
-        validation: a few slices of one stack; empty if nothing is looked at.
-        device: what to compute on.
-        progress: told what is measured.
-        cancel: honored within one step.
+    Of the ``training`` slices some have scar; ``validation`` is a few of one stack, empty if nothing is looked at.
 
     Raises:
         ModelError: the start model cannot be trained so, or a package is missing.
-        Cancelled: the token was set.
     """
     began = time.monotonic()
     from MyoScarSegLib.detection import load_detector
@@ -172,8 +138,7 @@ def pace_of_segmenter(
     progress(0, 0, "Measuring the image encoder")
     encoding = _encoder_seconds(network["image_encoder"], begun, device)
     look = prompt = 0.0
-    if cancel is not None:
-        cancel.raise_if_cancelled()
+    check_cancel(cancel)
     if validation:
         progress(0, 0, "Measuring a look at the validation slices")
         look, prompt = _look_seconds(network, begun, detector, validation, device, cancel)
@@ -232,7 +197,7 @@ def _segmenter_steps(
     batch = max(1, min(settings.batch, len(chosen) // 2))
     small = replace(
         settings, epochs=2, context_epochs=context_epochs, copies=1, phantoms=0, phantom_share=0.0,
-        scar_free_share=float(len(chosen)), batch=batch, evaluate_every=0, tensorboard=False,
+        scar_free_share=float(len(chosen)), batch=batch, evaluate_every=0,
         # Other windows than those of the training, whose embeddings may be there already.
         seed=int(np.random.default_rng().integers(1 << 30, 1 << 31)),
     )  # fmt: skip
@@ -253,19 +218,10 @@ def pace_of_detector(
     progress: Progress,
     cancel: CancelToken | None,
 ) -> Pace:
-    """Measure on some slices, in about ten seconds.
-
-    Args:
-        start: checkpoint to start from; None for fresh weights.
-        settings: of the training.
-        training: slices to take from, some of them with scar.
-        device: what to compute on.
-        progress: told what is measured.
-        cancel: honored within one step.
+    """Measure on some slices, of which some have scar, in about ten seconds.
 
     Raises:
         ModelError: the start model does not fit.
-        Cancelled: the token was set.
     """
     began = time.monotonic()
     from MyoScarSegLib.models import DEFAULT_DETECTOR

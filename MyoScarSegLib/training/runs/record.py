@@ -36,8 +36,7 @@ class CaseFingerprint:
     @classmethod
     def of(cls, case: Case) -> CaseFingerprint:
         """The fingerprint of a case of a library."""
-        reviewed = getattr(case, "reviewed", None)
-        return cls(case.patient, case.content_sha256, None if reviewed is None else tuple(int(k) for k in reviewed))
+        return cls(case.patient, case.content_sha256, case.reviewed)
 
 
 @dataclass(frozen=True)

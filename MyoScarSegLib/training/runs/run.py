@@ -38,7 +38,7 @@ from MyoScarSegLib.training.runs.record import RunRecord
 from MyoScarSegLib.training.runs.run_cases import cases_of, copy_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT_S, PAUSE, STOP, clear_command, write_command
 from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
-from MyoScarSegLib.training.runs.transfer import REMOVING, put, with_start_models
+from MyoScarSegLib.training.runs.transfer import REMOVING, new_folder, put, with_start_models
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.files import move
 from MyoScarSegLib.utils.locks import is_held, locked
@@ -54,7 +54,6 @@ _STARTING_S = 30.0
 """How long a process may take from its start to its lock."""
 _FRESH_S = 4 * HEARTBEAT_S
 """How old the status of a process that lives may be."""
-_CREATING = ".creating-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -82,12 +81,9 @@ class Run:
         expected: Mapping[str, float] | None = None,
         compare_with: Mapping[str, str] | None = None,
     ) -> Run:
-        """Plan a run on a library's cases; nothing is started.
+        """Plan a run on the cases of a library's folder; nothing is started.
 
         Args:
-            library: folder of the library.
-            settings: what to train, and how.
-            split: who trains and who validates.
             name: of the run; None for the date and what is trained.
             with_data: copy the cases that are used into the run's folder, to be trained on another computer.
             expected: estimated seconds of the stages, to be shown beside what they really take.
@@ -108,9 +104,7 @@ class Run:
                 "with a letter or digit first."
             )
         place = root / (name or f"{created:%Y-%m-%d-%H%M%S}-{settings.what}")
-        making = root / f"{_CREATING}{uuid.uuid4().hex}"
-        try:
-            making.mkdir(parents=True)
+        with new_folder(root) as making:
             split.write(making / SPLIT)
             for part in settings.parts:  # that there is what it starts from
                 settings.job(part, opened.folder, making, making / SPLIT, len(split.training))
@@ -131,12 +125,6 @@ class Run:
             if name is not None and place.exists():
                 raise StudyError(f"There is a run {place.name} in {root} already. Give another name.")
             return cls(put(making, place), record)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write {place}: {error.strerror or error}. Free some space, or check the folder's rights."
-            ) from error
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
@@ -343,8 +331,6 @@ class Run:
                 for path in self.part(part).glob("*"):
                     if path.name != "log.jsonl":
                         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-                for path in self.part(part).glob(".writing-*"):
-                    path.unlink(missing_ok=True)
             for folder in (EXAMPLES, "predictions"):
                 shutil.rmtree(self.folder / folder, ignore_errors=True)
             for path in self.folder.glob("comparison.*"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.runs.record import CaseFingerprint
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
@@ -25,45 +25,31 @@ def read_cases(
     *,
     begun: bool = True,
     write: bool = True,
-    patients: Collection[str] | None = None,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> DataSet:
-    """Read the cases of a run.
+    """Read the cases of a run, from a library if not from where the run finds them itself.
 
-    Args:
-        run: the run.
-        library: with the cases; None for where the run finds them itself.
-        begun: whether something was trained on them already; then all must be there. Otherwise those that cannot be read are
-            left out, which the run's record says from then on.
-        write: whether the record on disk is changed, too.
-        patients: read these alone; None for all.
-        progress, cancel: as everywhere.
+    Once something was trained on them (``begun``) all must be there. Otherwise those that cannot be read are left out,
+    which the run's record says from then on; on disk, too, if it is to ``write``.
 
     Raises:
         StudyError: a case was changed since the run was planned, is missing or cannot be read; it is named. Or nobody is left
             to train or to validate.
         OutputError: the record cannot be written.
-        Cancelled: the token was set.
     """
     opened = Library.open(run.data(library))
     wanted = {name: mark for name, mark in run.record.cases.items() if name not in run.record.left_out}
-    if patients is not None:
-        wanted = {name: mark for name, mark in wanted.items() if mark.patient in patients}
     records, damaged = opened.scan()
     here = {case.case: case for case in records}
     _check_unchanged({name: (mark, CaseFingerprint.of(here[name])) for name, mark in wanted.items() if name in here})
     lost = {name: damaged.get(name, f"{opened.folder} has no case {name}.") for name in wanted if name not in here}
     studies: list[LabeledStudy] = []
-    for done, name in enumerate(sorted(wanted.keys() - lost.keys())):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(done, len(wanted), f"Reading {name}")
+    for name in steps(sorted(wanted.keys() - lost.keys()), "Reading {}".format, progress, cancel):
         try:
             studies.append(opened.load(here[name]))
         except StudyError as error:
             lost[name] = str(error)
-    progress(len(wanted), len(wanted), "Reading")
     if lost and begun:
         name, reason = next(iter(sorted(lost.items())))
         more = f" ({len(lost)} cases in all: {', '.join(sorted(lost))})" if len(lost) > 1 else ""

@@ -5,7 +5,6 @@ A file and no signal: it reaches the process on every system, from another Slice
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -124,8 +123,3 @@ class CommandWatch:
             if time.monotonic() - shown >= HEARTBEAT_S:
                 shown = time.monotonic()
                 self._heartbeat()
-
-
-def end_process(status: int = 0) -> None:
-    """End this process at once, whatever its threads do."""
-    os._exit(status)

@@ -23,12 +23,12 @@ from MyoScarSegLib.training.runs import run_commands
 from MyoScarSegLib.training.runs.record import RECORD
 from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
 from MyoScarSegLib.training.runs.run_cases import read_cases
-from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command, end_process
+from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command
 from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
 from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
-from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.files import remove_unfinished, write_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -53,9 +53,9 @@ def carry_out(
     library: Path | str | None = None,
     launched: bool = False,
     progress: Progress = no_progress,
-    end: Callable[[int], None] = end_process,
+    end: Callable[[int], None] = os._exit,
 ) -> RunStatus:
-    """Work on a run until it is finished, fails, or is asked to end.
+    """Work on a run until it is finished, fails, or is asked to end. Returns how it ended, which is also in the run's status.
 
     Under ``accelerate launch`` or ``torchrun`` every process calls this; they train the segmenter together, and what is to be
     done after that the first one does alone.
@@ -66,9 +66,6 @@ def carry_out(
         launched: a command that is there already is meant for this process, not left from an earlier one.
         progress: called as the run's status is.
         end: ends this process where the training does not end in time.
-
-    Returns:
-        How it ended: finished, paused, stopped, cancelled or failed; the same is in the run's status.
 
     Raises:
         StudyError: another process works on it, or there is nothing to go on with.
@@ -231,14 +228,13 @@ class _Work:
 
     def _sweep_unfinished(self) -> None:
         """Remove what a process was writing when it was ended: nobody else works on the run now."""
-        for folder in (self._run.folder, *map(self._run.part, self._run.parts)):
-            for path in folder.glob(".writing-*"):
-                path.unlink(missing_ok=True)
+        for folder in filter(Path.is_dir, (self._run.folder, *map(self._run.part, self._run.parts))):
+            remove_unfinished(folder)
 
     def _sweep(self) -> None:
         """Remove the folders that writing a file has made anew in a run that was removed."""
         for part in self._run.parts:
-            for path in (*self._run.part(part).glob("*"), *self._run.part(part).glob(".writing-*")):
+            for path in self._run.part(part).glob("*"):
                 if path.is_file():
                     path.unlink(missing_ok=True)
             with suppress(OSError):

@@ -59,11 +59,8 @@ class RunReport:
     def __init__(
         self, folder: Path, expected_seconds: Mapping[str, float] | None = None, progress: Progress = no_progress
     ) -> None:
-        """
-        Args:
-            folder: of the run.
-            expected_seconds: of the stages, as they were estimated.
-            progress: called as the status is.
+        """Of the run in ``folder``, whose stages were estimated to take ``expected_seconds``; ``progress`` is called as the
+        status is.
         """
         before = read_status(folder) or RunStatus()
         self.status = before.starting(pid=os.getpid(), host=socket.gethostname(), memory_bytes=resident_bytes())

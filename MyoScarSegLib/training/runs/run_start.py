@@ -30,9 +30,7 @@ def start(
     """Start a planned run, or go on with a paused, stopped, failed or interrupted one. Returns at once.
 
     Args:
-        run: the run.
-        python: interpreter with torch; this process's own if None.
-        environment: of the process; this process's own if None.
+        python, environment: of the process: interpreter with torch, and variables; this process's own if None.
         processes: that train together, by ``torch.distributed.run``; only the segmenter's training makes use of them.
         library: the data, where it is neither in the run nor around it.
 

@@ -41,11 +41,6 @@ class RunState(str, Enum):
         return self.value
 
     @property
-    def ended(self) -> bool:
-        """Whether nothing more will come of itself and there is nothing to go on with."""
-        return self in (RunState.STOPPED, RunState.CANCELLED, RunState.FINISHED)
-
-    @property
     def can_go_on(self) -> bool:
         """Whether the run can be started, or started again where it was."""
         return self in (RunState.PLANNED, RunState.PAUSED, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)

@@ -1,10 +1,11 @@
-"""Runs that are done on another computer: what they take with them, and how they come back."""
+"""What goes out of a library's runs and comes in: runs that are done on another computer, and exported models."""
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.training.start_models import is_path
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
-from MyoScarSegLib.utils.files import move, read_json, sha256_of
+from MyoScarSegLib.utils.files import atomic_path, move, read_json, sha256_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
@@ -28,9 +30,8 @@ _FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
 
 
 def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
-    """Copy the start models that another computer would not have into a run's folder.
-
-    Those that come with the program or are fetched by it are left out.
+    """Copy the start models that another computer would not have into a run's folder; others come with the program or are
+    fetched.
 
     Returns:
         The settings with the copies' paths, relative to the folder.
@@ -70,13 +71,9 @@ def _own_file(start: str | None) -> Path | None:
 
 
 def import_run(folder: Path | str, library: Path | str) -> Run:
-    """Take a run that was done elsewhere into a library; its data stays where it is.
+    """Take a run that was done elsewhere, and is in ``folder`` as it came back, into a library; its data stays where it is.
 
     If the library has the same run, as it was planned or begun here, the one that got further stays under its name.
-
-    Args:
-        folder: of the run, as it came back.
-        library: where it belongs.
 
     Raises:
         StudyError: there is no run, it is running, it came back incomplete, or the library's own is further on.
@@ -99,31 +96,65 @@ def import_run(folder: Path | str, library: Path | str) -> Run:
             raise StudyError(f"The run {own.name} is running in {opened.folder}. Pause or cancel it there first.")
         if before.state is RunState.FINISHED or before.seconds > status.seconds:
             raise StudyError(f"The library has the run {own.name} already, and it is further on than the one in {given.folder}.")
-    making = root / f".creating-{uuid.uuid4().hex}"
-    try:
-        making.mkdir(parents=True)
+    with new_folder(root) as making:
         _copy(given.folder, making)
         notes = _differences(given.record.cases, opened)
         place = put(making, own.folder if own is not None else root / given.name, replaces=own is not None)
-    except OSError as error:
-        raise OutputError(f"Cannot copy the run to {root}: {error.strerror or error}. Free some space.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     run = Run.open(place)
     run.add_notes(notes)
     return run
 
 
+def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToken) -> list[Path]:
+    """Copy the models that a run has made into a folder, named after run and part, each with its card. Returns the models' files
+    there.
+
+    Raises:
+        StudyError: the run has no model, or there is such a file already. Nothing is copied then.
+        OutputError: the folder cannot be written.
+        Cancelled: models that were copied as a whole stay.
+    """
+    made = {folder / f"{run.name}-{file.name}": file for file in run.models().values()}
+    if not made:
+        raise StudyError(f"The training {run.name} has no model that could be exported.")
+    for target in made:
+        if target.exists():
+            raise StudyError(f"{target} exists already. Choose another folder.")
+    for target, file in steps(made.items(), lambda pair: f"Exporting {pair[1].name}", progress, cancel):
+        # The model itself comes last: a card without its model is harmless, the other way round it would seem complete.
+        for one in (file.with_suffix(".md"), file.with_suffix(".json"), file):
+            if not one.is_file():
+                continue
+            with atomic_path(target.with_suffix(one.suffix)) as temporary:
+                try:
+                    shutil.copyfile(one, temporary)
+                except FileNotFoundError as error:
+                    raise OutputError(f"{one} was deleted while it was copied.") from error
+    return list(made)
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """A folder to fill among the runs, which is to be :func:`put` to its place; else nothing of it stays.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    making = root / f".creating-{uuid.uuid4().hex}"
+    try:
+        making.mkdir(parents=True)
+        yield making
+    except OSError as error:
+        what = f"Cannot write the run into {root}: {error.strerror or error}."
+        raise OutputError(f"{what} Free some space, or check the folder's rights.") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
 def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
-    """Give a complete folder its name among the runs, or that name with a number behind it.
+    """Give a complete folder its name ``place`` beside it, or that name with a number behind it. Returns where it is now.
 
-    Args:
-        making: the folder, beside its place.
-        place: what it is to be.
-        replaces: in the place of the run that is there.
-
-    Returns:
-        Where it is now.
+    With ``replaces`` it takes the place of the run that is there.
 
     Raises:
         OSError: it cannot be renamed.

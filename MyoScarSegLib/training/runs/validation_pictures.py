@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.runs.compared_masks import plain_name
 from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
@@ -27,18 +28,13 @@ _SIDE_PX, _STRIP_PX, _WIDTH_PX = 256, 22, 2
 _WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
 _COLORS = 64
 _NAME = re.compile(r"epoch-(\d+)-.*\.png")
-_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def choose(slices: Sequence[LabeledSlice], most: int = MOST_SLICES) -> list[int]:
+def choose(slices: Sequence[LabeledSlice]) -> list[int]:
     """The numbers of some slices that say most; the same for the same slices.
 
     Patients take turns: first each one's slice with most scar, then the next; at most a third of the pictures are of slices
     without scar, which show false scar, the middle one of each patient without any first.
-
-    Args:
-        slices: to choose from.
-        most: how many, at most.
     """
     by_patient: dict[str, list[int]] = {}
     for n in sorted(range(len(slices)), key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index)):
@@ -54,25 +50,16 @@ def choose(slices: Sequence[LabeledSlice], most: int = MOST_SLICES) -> list[int]
             scarred.append([with_scar[place] for place in places])
         else:
             free.append([numbers[len(numbers) // 2]])
-    without = _in_turns(free)[: most // 3]
-    chosen = _in_turns(scarred)[: most - len(without)] + without
+    without = _in_turns(free)[: MOST_SLICES // 3]
+    chosen = _in_turns(scarred)[: MOST_SLICES - len(without)] + without
     return sorted(chosen, key=lambda n: (slices[n].patient, slices[n].stack, slices[n].index))
 
 
 def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
-    """Draw the chosen slices with what the network makes of them after an epoch.
+    """Draw some of the validation slices with what the network makes of them after an epoch, counted from 1.
 
     Files are called ``epoch-003-P007-04.png``. Of earlier epochs so many are kept, evenly, that there are never more than
-    :data:`MOST_EPOCHS`; the first one stays.
-
-    Args:
-        folder: of the pictures.
-        epoch: the number of the epoch, from 1.
-        slices: of the validation patients, the same ones every time.
-        masks: bool ``[rows, columns]`` for each, what the network drew.
-
-    Returns:
-        The pictures of this epoch.
+    :data:`MOST_EPOCHS`; the first one stays. ``masks`` are bool ``[rows, columns]`` for each slice. Returns the new pictures.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -82,7 +69,7 @@ def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequen
         old.unlink(missing_ok=True)
     written = []
     for n in choose(slices):
-        path = folder / f"epoch-{epoch:03d}-{_fit(slices[n].stack)}-{slices[n].index:02d}.png"
+        path = folder / f"epoch-{epoch:03d}-{plain_name(slices[n].stack)}-{slices[n].index:02d}.png"
         write_bytes(path, _png(picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)))
         written.append(path)
     _thin(folder)
@@ -99,23 +86,15 @@ def examples_of(folder: Path) -> dict[int, list[Path]]:
 
 
 def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> Image:
-    """One slice around the heart, with the outlines of reference and network, and a line below.
-
-    Args:
-        labeled: the slice.
-        mask: bool ``[rows, columns]``, what the network drew.
-        epoch: the number of the epoch.
-    """
+    """One slice around the heart, with the outlines of reference and network (bool ``[rows, columns]``), and a line below."""
     from PIL import Image, ImageDraw, ImageFont
 
-    grey = normalize(labeled.image)
-    truth = labeled.scar
-    window = _window(labeled)
-    view = Image.fromarray(_stretched(_cut(grey, window, 0.0)).astype(np.float32), mode="F")
+    truth, window = labeled.scar, _window(labeled)
+    view = Image.fromarray(_stretched(_cut(normalize(labeled.image), window)).astype(np.float32), mode="F")
     pixels = np.asarray(view.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BICUBIC)).clip(0, 1)
     canvas = np.repeat((255 * pixels).astype(np.uint8)[..., None], 3, axis=2)
     for drawn, color in ((truth, TRUTH_COLOR), (mask, PREDICTION_COLOR)):
-        canvas[_outline(_cut(drawn, window, False))] = color
+        canvas[_outline(_cut(drawn, window) > 0)] = color
     whole = Image.new("RGB", (_SIDE_PX, _SIDE_PX + _STRIP_PX), _PAPER)
     whole.paste(Image.fromarray(canvas), (0, 0))
     pen, font = ImageDraw.Draw(whole), ImageFont.load_default(12)
@@ -126,8 +105,15 @@ def picture(labeled: LabeledSlice, mask: np.ndarray, epoch: int) -> Image:
     return whole
 
 
-def _window(labeled: LabeledSlice) -> tuple[int, int, int]:
-    """First row, first column and side of a square around the heart, in pixels; it may reach beyond the slice."""
+def _cut(array: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+    """The window of a slice as float32, 0 beyond it."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(array.astype(np.float32), mode="F").crop(window))
+
+
+def _window(labeled: LabeledSlice) -> tuple[int, int, int, int]:
+    """``(x0, y0, x1, y1)`` of a square around the heart, in whole pixels; it may reach beyond the slice."""
     rows, columns = labeled.image.shape
     # Only the reference decides: the place must not move from epoch to epoch.
     if labeled.left_ventricle.any():
@@ -138,24 +124,14 @@ def _window(labeled: LabeledSlice) -> tuple[int, int, int]:
     spacing = labeled.pixel_spacing_mm
     side = round(_WINDOW_MM / (_USUAL_PIXEL_MM if spacing is None else max(spacing)))
     side = min(max(side, 24), max(rows, columns))
-    return round(row - side / 2), round(column - side / 2), side
+    x0, y0 = round(column - side / 2), round(row - side / 2)
+    return x0, y0, x0 + side, y0 + side
 
 
 def _stretched(grey: np.ndarray) -> np.ndarray:
     """The window's own contrast: a heart has a fifth of a slice's grey values."""
     low, high = np.percentile(grey, (1, 99.5))
     return grey if high <= low else (grey - low) / (high - low)
-
-
-def _cut(array: np.ndarray, window: tuple[int, int, int], outside: float | bool) -> np.ndarray:
-    top, left, side = window
-    cut = np.full((side, side), outside, dtype=array.dtype)
-    rows, columns = array.shape
-    first, begin = max(0, top), max(0, left)
-    last, end = min(rows, top + side), min(columns, left + side)
-    if first < last and begin < end:
-        cut[first - top : last - top, begin - left : end - left] = array[first:last, begin:end]
-    return cut
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:
@@ -188,12 +164,4 @@ def _thin(folder: Path) -> None:
 
 
 def _in_turns(groups: Sequence[Sequence[int]]) -> list[int]:
-    longest = max((len(group) for group in groups), default=0)
-    return [group[turn] for turn in range(longest) for group in groups if turn < len(group)]
-
-
-def _fit(name: str) -> str:
-    """A case's name as a part of a file's name."""
-    return (
-        name if not _UNFIT.search(name) and len(name) <= 60 else f"{_UNFIT.sub('-', name)[:50]}-{zlib.crc32(name.encode()):08x}"
-    )
+    return [n for turn in itertools.zip_longest(*groups) for n in turn if n is not None]

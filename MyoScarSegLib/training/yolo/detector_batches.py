@@ -33,13 +33,8 @@ class DetectorBatches:
     def __init__(
         self, samples: Sequence[DetectorSample], phantoms: Sequence[DetectorSample], settings: DetectorSettings, batch: int
     ) -> None:
-        """Take the slices.
-
-        Args:
-            samples: the real slices of the training patients; an epoch is as long as they are many.
-            phantoms: phantom slices to mix in; may be empty.
-            settings: how.
-            batch: slices per batch.
+        """Of the real slices of the training patients, as many as which an epoch is long, with some phantom slices mixed in, if
+        any.
         """
         self.epoch = 0
         self.batch_size = batch
@@ -80,14 +75,9 @@ def detector_batch(
 ) -> dict[str, torch.Tensor]:
     """An augmented batch as ultralytics' detection losses take it.
 
-    Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow.
-
-    Args:
-        samples: the slices of the batch; they may differ in size.
-        augmenter: makes the windows.
-        seeds: of each window.
-        second_look_share: share of the slices seen as in the detector's second look: the heart, normalized by itself.
-            Slices without a left ventricle are seen as in the first look.
+    Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow. A share of the slices,
+    which may differ in size, is seen as in the detector's second look: the heart, normalized by itself. Those without a
+    left ventricle are not.
 
     Returns:
         ``img`` float32 ``[batch, 1, side, side]``, ``batch_idx`` ``[boxes]``, ``cls`` ``[boxes, 1]``, ``bboxes``

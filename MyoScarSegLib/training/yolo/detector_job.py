@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.job_data import provenance, read_job_data
-from MyoScarSegLib.training.options import with_options
-from MyoScarSegLib.training.train_job import FRESH, NO_HOOKS, Hooks
+from MyoScarSegLib.training.train_job import FRESH, NO_HOOKS, Hooks, with_options
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -34,8 +32,8 @@ _LICENCE_NOTE = (
 
 def run_yolo(
     job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
-) -> dict[str, Any]:
-    """See :func:`MyoScarSegLib.training.train_job.run`."""
+) -> tuple[Path, dict[str, Any]]:
+    """Carry out the training of a detector; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR
 
     start = start_detector(job.start)
@@ -54,16 +52,7 @@ def run_yolo(
         {**provenance(job, used, _LIMITS), "licence_note": _LICENCE_NOTE},
     )
     known = train_detector(training, resume=job.resume, progress=progress, cancel=cancel, hooks=hooks)
-    return {
-        "kind": "yolo",
-        "name": job.name,
-        "model": str(training.model),
-        "card": str(training.model.with_suffix(".json")),
-        "log": str(training.log),
-        "split": str(training.split_file),
-        "sha256": known["sha256"],
-        "metrics": known["metrics"],
-    }
+    return training.model, known["metrics"]
 
 
 def start_detector(start: str | None) -> Path | None:
@@ -104,7 +93,4 @@ def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
         settings = replace(settings, architecture=record.architecture, size=record.image_size)
         if record.second_look is not None:
             settings = replace(settings, window=record.second_look.size)
-        settings = with_options(settings, _FURTHER)
-    given: Mapping[str, Any] = {"epochs": job.epochs, "batch": job.batch}
-    settings = with_options(settings, {name: value for name, value in given.items() if value is not None})
-    return with_options(settings, job.options)
+    return with_options(settings, {**(_FURTHER if start is not None else {}), **job.said})

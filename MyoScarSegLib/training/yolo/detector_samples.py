@@ -16,7 +16,7 @@ from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUES
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 NOT_SCAR = len(TISSUES)
 """In the tissue map: healthy, but nobody labeled what it is."""
@@ -46,13 +46,10 @@ class DetectorSample:
 
     @classmethod
     def of(cls, labeled: LabeledSlice, size: int, *, ventricle: Corners | None = None) -> DetectorSample:
-        """Prepare one labeled slice at the scale that it has in the detector's input.
+        """Prepare one labeled slice at the scale that it has in the detector's input, whose longest side is ``size``.
 
-        Args:
-            labeled: the slice.
-            size: longest side of the detector's input.
-            ventricle: where only scar is labeled, ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges;
-                None for none in view.
+        Where only scar is labeled, ``ventricle`` is ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges;
+        None for none in view.
         """
         ventricle_mask, tissue = labeled.left_ventricle, np.minimum(labeled.labels, 3)
         if not labeled.wall_known:
@@ -100,27 +97,17 @@ def detector_samples(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> list[DetectorSample]:
-    """Samples for the training of a detector.
+    """Samples for the training of a detector, whose input's longest side is ``size``.
 
     Where only scar is labeled, the ventricle is the most confident box of ``detector`` there, or, on a slice with scar
     where it finds none, the median of those in the same stack: so that training keeps what the detector knows of the
     ventricle. Slices with scar of stacks in which it finds none are left out: they would teach that there is none.
-
-    Args:
-        slices: the labeled slices.
-        size: longest side of the detector's input.
-        detector: one that knows the ventricle; needed only where a wall is not labeled.
-        progress, cancel: as everywhere.
-
-    Raises:
-        Cancelled: the token was set.
     """
     unknown = [s for s in slices if not s.wall_known]
     found = {} if detector is None or not unknown else _ventricles(unknown, detector, progress, cancel)
     samples: list[DetectorSample] = []
     for labeled in slices:
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        check_cancel(cancel)
         ventricle = found.get((labeled.stack, labeled.index))
         if labeled.wall_known or ventricle is not None or not labeled.scar.any():
             samples.append(DetectorSample.of(labeled, size, ventricle=ventricle))
@@ -137,10 +124,7 @@ def _ventricles(
     for labeled in slices:
         stacks[labeled.stack].append(labeled)
     boxes: dict[tuple[str, int], Corners] = {}
-    for number, (stack, members) in enumerate(stacks.items()):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        progress(number, len(stacks), _WHAT)
+    for stack, members in steps(stacks.items(), lambda _: _WHAT, progress, cancel):
         proposed = detector.detect_many(
             [s.image for s in members],
             pixel_spacing_mm=members[0].pixel_spacing_mm,
@@ -152,7 +136,6 @@ def _ventricles(
         if best:
             x0, y0, x1, y1 = np.median(np.array(list(best.values())), axis=0).tolist()
             boxes |= {(stack, s.index): (x0, y0, x1, y1) for s in members if s.index not in best and s.scar.any()}
-    progress(len(stacks), len(stacks), _WHAT)
     return boxes
 
 

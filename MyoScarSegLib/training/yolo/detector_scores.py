@@ -15,10 +15,11 @@ from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
+from MyoScarSegLib.training.prompt_boxes import inside
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.yolo.detector_samples import phantom_slices_of
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 LEAST_CONFIDENCE = 0.02
 TEST_PHANTOM_SEED = 900_001
@@ -65,13 +66,7 @@ def evaluate(
 ) -> dict[str, dict[str, Any]]:
     """Figures of a detector on the validation patients, the training patients, and phantoms that it has not seen.
 
-    Args:
-        detector: name or path.
-        slices: all slices of the data.
-        split: which of them are which.
-        confidence: threshold; None for the detector's own.
-        device: where it runs.
-        progress, cancel: as everywhere.
+    ``confidence`` is the threshold; None for the detector's own.
     """
     loaded = own_detector(detector, device)
     threshold = loaded.confidence if confidence is None else confidence
@@ -106,11 +101,7 @@ def find_on(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> list[SliceFindings]:
-    """Run a detector on labeled slices.
-
-    Raises:
-        Cancelled: the token was set.
-    """
+    """Run a detector on labeled slices."""
     slices = list(slices)
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for number, labeled in enumerate(slices):
@@ -118,8 +109,7 @@ def find_on(
     results: dict[int, SliceFindings] = {}
     for spacing, numbers in by_spacing.items():
         for first in range(0, len(numbers), _AT_ONCE):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
+            check_cancel(cancel)
             progress(len(results), len(slices), "Looking for scar on labeled slices")
             chosen = numbers[first : first + _AT_ONCE]
             proposed = detector.detect_many(
@@ -131,15 +121,11 @@ def find_on(
 
 
 def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, Any]:
-    """Figures at one threshold.
+    """Figures at one threshold: boxes above it count. The findings are of whole patients.
 
     A box is matched to at most one lesion, and a lesion to at most one box, most confident box first. A box is *false*
     if it is matched to no lesion at an IoU of 0.3; a second box on a lesion is false, too. A patient without any lesion
     in these slices is *normal*.
-
-    Args:
-        findings: of whole patients.
-        confidence: boxes above it count.
 
     Returns:
         JSON-ready figures, None where there is nothing to measure; ``..._interval_95`` has the interval of the figure before
@@ -252,12 +238,8 @@ def choose_confidence(findings: Sequence[SliceFindings]) -> float:
 
 
 def matches(reference: np.ndarray, boxes: Sequence[Box], least_iou: float) -> int:
-    """How many boxes can be matched one to one, most confident first, with an IoU of at least ``least_iou``.
-
-    Args:
-        reference: ``[lesions, 4]``.
-        boxes: most confident first.
-        least_iou: 0 to 1.
+    """How many boxes, most confident first, can be matched one to one to ``reference`` boxes ``[lesions, 4]`` with at least this
+    IoU.
     """
     free = np.ones(len(reference), dtype=bool)
     count = 0
@@ -292,11 +274,10 @@ def table(named: dict[str, dict[str, Any]]) -> str:
 def _covered(findings: SliceFindings, boxes: Sequence[Box]) -> int:
     """Scar pixels whose center is in some box."""
     scar = findings.labeled.scar
-    inside = np.zeros(scar.shape, dtype=bool)
-    y, x = (np.arange(length) + 0.5 for length in scar.shape)
+    held = np.zeros(scar.shape, dtype=bool)
     for box in boxes:
-        inside |= ((y > box.y0) & (y < box.y1))[:, None] & ((x > box.x0) & (x < box.x1))
-    return int(np.count_nonzero(scar & inside))
+        held |= inside(box.xyxy, scar.shape)
+    return int(np.count_nonzero(scar & held))
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -100,8 +100,6 @@ class TrainingPlan:
         each_epoch: called with the state and the averaged network (with painter) after every epoch.
         each_step: called after every step with its number (from 1), the number of all, the epoch (from 1), the losses, the
             learning rate as a share of its peak, and the seconds left.
-        progress: called after every step.
-        cancel: honored before every step.
     """
 
     network: Any
@@ -117,12 +115,7 @@ class TrainingPlan:
 
 
 def train_network(plan: TrainingPlan, *, device: torch.device, batch: int) -> nn.Module:
-    """Train a detection network.
-
-    Args:
-        plan: what, with what, and who is told.
-        device: where.
-        batch: slices per step.
+    """Train a detection network with ``batch`` slices per step.
 
     Returns:
         The averaged network, with painter, in evaluation mode.

@@ -86,16 +86,6 @@ class DetectorTraining:
         return self.folder / f"{self.name}.safetensors"
 
     @property
-    def split_file(self) -> Path:
-        """Which patients trained and which validated."""
-        return self.folder / "split.json"
-
-    @property
-    def log(self) -> Path:
-        """A JSON object per line: steps and epochs."""
-        return self.folder / "log.jsonl"
-
-    @property
     def state(self) -> Path:
         """What a stopped training goes on from; there while one is not finished."""
         return self.folder / f"{_PHASE}.checkpoint"
@@ -114,13 +104,6 @@ def train_detector(
     After every epoch the model file is the best so far (the averaged weights, with a preliminary threshold) and the
     state is written, from which ``resume`` goes on to the same result as if it had not been stopped.
 
-    Args:
-        training: what, and how.
-        resume: go on with what was stopped in the same folder.
-        progress: called after every step of training, and while it evaluates.
-        cancel: honored within one step.
-        hooks: for whoever watches.
-
     Returns:
         What is known of the model: settings, split, losses, figures; JSON-ready.
 
@@ -136,7 +119,7 @@ def train_detector(
     learning = [s for s in training.slices if s.patient in set(training.split.training)]
     if not learning:
         raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
-    training.split.write(training.split_file)
+    training.split.write(training.folder / "split.json")
     hooks.stage("embedding")
     network, started_from = _network(training)
     samples = _samples(training, learning, progress, cancel)
@@ -147,7 +130,7 @@ def train_detector(
             f"The training in {training.folder} was another one ({'; '.join(different)}). Resume it with the same settings "
             "and data, or choose another folder."
         )
-    log = StepLog(training.log, keep=state is not None, listener=hooks.log)
+    log = StepLog(training.folder / "log.jsonl", keep=state is not None, listener=hooks.log)
     if state is not None:
         log.continue_at(_PHASE, -(-len(samples) // state.batch) * state.epochs)
     files = _Files(training, started_from, hooks, time.monotonic(), [] if state is None else state.history)
@@ -177,21 +160,11 @@ def train_detector(
         return known
     except Cancelled as stop:
         raise Cancelled(_what_is_kept(training, len(files.history))) from stop
-    finally:
-        log.close()
 
 
 @dataclass
 class _Files:
-    """Writes model and card, which belong together.
-
-    Attributes:
-        training: what is trained.
-        started_from: name and checksum of the start model.
-        hooks: for whoever watches.
-        began: when the training did.
-        history: losses of each epoch so far.
-    """
+    """Writes model and card, which belong together: of a training that ``began`` then and has the losses ``history`` so far."""
 
     training: DetectorTraining
     started_from: Mapping[str, Any] | None
@@ -218,10 +191,7 @@ class _Files:
     def card(self, record: DetectorRecord, chosen_on: str, metrics: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the card says of the detector whose file has just been written.
 
-        Args:
-            record: of the checkpoint.
-            chosen_on: what the threshold was chosen on; empty if it was not chosen yet.
-            metrics: its figures; None if nobody has measured it yet.
+        The threshold may not be chosen yet (``chosen_on`` is empty then), nor the detector measured (no ``metrics``).
         """
         training = self.training
         return {

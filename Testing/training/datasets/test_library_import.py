@@ -14,7 +14,6 @@ from PIL import Image
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.writer import SCAR, write_segments, write_volume
-from MyoScarSegLib.training import background_work
 from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
@@ -271,14 +270,6 @@ def test_library_task_in_a_process_of_its_own(tmp_path):
     until(again.poll)
     assert again.result is None and "no case 'P009'" in again.error
     assert [case.case for case in Library.open(tmp_path / "library").cases()] == ["P001"]
-
-
-def test_every_task_is_there():
-    import importlib
-
-    for place in background_work.TASKS.values():
-        module, _, function = place.partition(":")
-        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_an_import_reads_each_record_a_few_times_however_many_cases_there_are(tmp_path, monkeypatch):

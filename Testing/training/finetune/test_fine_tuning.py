@@ -353,8 +353,7 @@ def test_a_finished_training_is_found_finished_and_cleared_of_what_a_killed_one_
     torn = [folder / ".writing-0a.checkpoint", folder / ".writing-0b.safetensors"]
     for file in torn:
         file.write_bytes(b"half")
-    settings = replace(QUICK, mode="decoder", tensorboard=True)  # which makes it no other training
-    outcome = fine_tune(start, PATIENTS, settings, folder, device="cpu", resume=True)
+    outcome = fine_tune(start, PATIENTS, replace(QUICK, mode="decoder"), folder, device="cpu", resume=True)
     assert outcome.epochs == trained("decoder").outcome.epochs
     assert not any(file.exists() for file in torn)
 

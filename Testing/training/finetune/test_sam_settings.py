@@ -10,8 +10,7 @@ import pytest
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
-from MyoScarSegLib.training.options import with_options
-from MyoScarSegLib.training.train_job import TrainJob
+from MyoScarSegLib.training.train_job import TrainJob, with_options
 from Testing.conftest import REPOSITORY
 
 
