@@ -47,15 +47,15 @@ def test_the_hearts_center_is_that_of_the_left_ventricle_whatever_the_prompts(de
     pipeline = Pipeline(detector=detector, segmenter=lite)
     assert pipeline.networks.heart_center(study) == (30.0, 18.0)
     views = set()
-    encode = lite.encode
+    framed = lite._frame
 
-    def encode_seen(image, prompts=()):
-        embedding = encode(image, prompts)
-        views.add(embedding.frame.region)
-        return embedding
+    def framed_seen(image, prompts):
+        frame = framed(image, prompts)
+        views.add(frame.region)
+        return frame
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lite, "encode", encode_seen)
+        patch.setattr(lite, "_frame", framed_seen)
         pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
         pipeline.segment(study, [Box(3, 25, 10, 42, 25)], [Point(1, 20, 10)])
     assert len(views) == 1
