@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 GAP_MM = 3.0
+"""Largest gap between two pieces of one lesion; pieces that touch at a corner have none."""
 SMALLEST_MM2 = 8.0
 USUAL_SPACING_MM = (1.4, 1.4)
 """Rows and columns of an LGE slice whose spacing is unknown."""
@@ -24,7 +25,6 @@ def lesions(
     scar: np.ndarray,
     pixel_spacing_mm: tuple[float, float] | None,
     *,
-    gap_mm: float = GAP_MM,
     smallest_mm2: float = SMALLEST_MM2,
 ) -> np.ndarray:
     """Number the lesions of one slice.
@@ -32,7 +32,6 @@ def lesions(
     Args:
         scar: ``[rows, columns]``, non-zero where there is scar.
         pixel_spacing_mm: ``(row, column)`` spacing; :data:`USUAL_SPACING_MM` if None.
-        gap_mm: largest gap between two pieces of one lesion; pieces that touch at a corner have none.
         smallest_mm2: smallest lesion.
 
     Returns:
@@ -47,7 +46,7 @@ def lesions(
         return numbers
     window = ndimage.find_objects(scar.astype(np.int8))[0]
     pieces, count = ndimage.label(scar[window], structure=np.ones((3, 3)))
-    near = [_pairs(*_shifted(pieces, *offset)) for offset in _offsets(spacing, gap_mm, pieces.shape)] if count > 1 else []
+    near = [_pairs(*_shifted(pieces, *offset)) for offset in _offsets(spacing, pieces.shape)] if count > 1 else []
     numbers[window] = joined(pieces, near)
     return large(numbers, spacing, smallest_mm2)
 
@@ -112,14 +111,14 @@ def large(numbers: np.ndarray, pixel_spacing_mm: tuple[float, float], smallest_m
     return np.asarray(np.where(kept, np.cumsum(kept), 0)[numbers], dtype=np.int32)
 
 
-def _offsets(spacing: tuple[float, float], gap_mm: float, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+def _offsets(spacing: tuple[float, float], shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Half of the offsets ``(rows, columns)`` from a pixel to those within the gap; the others are these turned around."""
-    reach = [min(length - 1, 1 + math.floor(gap_mm / one + _ROUNDING)) for one, length in zip(spacing, shape, strict=True)]
+    reach = [min(length - 1, 1 + math.floor(GAP_MM / one + _ROUNDING)) for one, length in zip(spacing, shape, strict=True)]
     found = []
     for down in range(reach[0] + 1):
         for right in range(-reach[1] if down else 1, reach[1] + 1):
             between = (max(down - 1, 0) * spacing[0], max(abs(right) - 1, 0) * spacing[1])
-            if math.hypot(*between) <= gap_mm * (1 + _ROUNDING):
+            if math.hypot(*between) <= GAP_MM * (1 + _ROUNDING):
                 found.append((down, right))
     return found
 

@@ -42,8 +42,8 @@ _log = logging.getLogger(__name__)
 class Pipeline:
     """The verbs; with one set of networks for the studies that follow each other.
 
-    One bad slice does not stop a study: it is listed in the result. A set cancel token ends the work within one slice; what
-    was finished is returned.
+    One bad slice does not stop a study: it is listed in the result. ``progress`` is called before each slice and at the end. A
+    ``cancel`` token that is set ends the work within one slice; what was finished is returned.
 
     Attributes:
         networks: that it works with.
@@ -106,8 +106,6 @@ class Pipeline:
         Args:
             study: the study.
             slices: slice indices, the most urgent first; all if None.
-            progress: called before each slice and at the end.
-            cancel: honored before each slice.
 
         Raises:
             PromptError: a slice is not in the study.
@@ -154,11 +152,6 @@ class Pipeline:
 
         They are the detector's; if the segmenter has a map of tissues, they are reconciled with that, see
         :mod:`~MyoScarSegLib.proposals`.
-
-        Args:
-            study: the study.
-            progress: called before each slice and at the end.
-            cancel: honored before each slice.
 
         Returns:
             The boxes in slice order, with the slices that failed and whether the caller cancelled.
@@ -264,8 +257,6 @@ class Pipeline:
         Args:
             study: the study.
             confirmed: slice index to bool ``[rows, columns]``: scar that the reader has looked at. These slices get no box.
-            progress: called before each slice and at the end.
-            cancel: honored before each slice.
 
         Returns:
             Boxes whose source ends with :data:`~MyoScarSegLib.prompts.BESIDE`; they are proposed, and are not segmented before
@@ -321,8 +312,6 @@ class Pipeline:
             points: prompts.
             slices: slice indices; prompts on others are kept in the result, not segmented. All slices if None.
             threshold: probability from which on a pixel counts as scar.
-            progress: called before each slice and at the end.
-            cancel: honored before each slice.
 
         Raises:
             PromptError: a box, point or slice is outside the study, or a box is empty.
@@ -380,11 +369,6 @@ class Pipeline:
         """The left ventricle's wall and cavity, as the segmenter's map of tissues has them.
 
         After :meth:`propose` and :meth:`segment` it costs next to nothing: the map was looked at already.
-
-        Args:
-            study: the study.
-            progress: called before each slice and at the end.
-            cancel: honored before each slice.
 
         Raises:
             ModelError: the segmenter cannot be loaded, or has no map of tissues.

@@ -16,6 +16,7 @@ from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, sc
 from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_pixels
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.windows import window_of
 
 DEFAULT_THRESHOLD = 0.5
 NUMBERS_VERSION = 1
@@ -268,20 +269,11 @@ def mask_of(
     if growth_mm == 0 or not mask.any():
         return mask
     spacing = pixel_spacing_mm or (1.0, 1.0)
-    window = _surroundings(mask, abs(growth_mm), spacing)
+    # Beyond this nothing changes; for a usual scar it is a small part of the slice.
+    window = window_of(mask, margin=[int(abs(growth_mm) / side) + 1 for side in spacing])
     part = mask[window]
     mask[window] = _grown(part, growth_mm, spacing) if growth_mm > 0 else ~_grown(~part, -growth_mm, spacing)
     return mask
-
-
-def _surroundings(mask: np.ndarray, distance_mm: float, spacing_mm: tuple[float, float]) -> tuple[slice, slice]:
-    """The rectangle beyond which nothing changes; for a usual scar a small part of the slice."""
-    found = []
-    for axis, side in ((0, spacing_mm[0]), (1, spacing_mm[1])):
-        taken = np.flatnonzero(mask.any(axis=1 - axis))
-        reach = int(distance_mm / side) + 1
-        found.append(slice(max(int(taken[0]) - reach, 0), int(taken[-1]) + reach + 1))
-    return found[0], found[1]
 
 
 def _grown(mask: np.ndarray, radius_mm: float, spacing_mm: tuple[float, float]) -> np.ndarray:

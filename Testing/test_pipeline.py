@@ -13,15 +13,15 @@ from MyoScarSegLib.errors import ModelError, MyoScarSegError, PromptError, Study
 from MyoScarSegLib.pipeline import Pipeline, sigmoid
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
 from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter, SegmenterImage
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
-from Testing.support.sam_factory import litemedsam_state
+from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, lite_segmenter, ring_study, voxels_of_rings
+from Testing.support.segmenter_factory import tiny_checkpoint
 
 
 @pytest.fixture
 def study() -> Study:
-    return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+    return ring_study()
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +31,7 @@ def vit() -> Segmenter:
 
 @pytest.fixture(scope="module")
 def lite() -> Segmenter:
-    checkpoint = tiny_checkpoint(
-        state=litemedsam_state(),
-        architecture="litemedsam",
-        preprocessing="myoscarseg-1",
-        side=32,
-        window_mm=40.0,
-        sha256="c" * 64,
-    )
-    return Segmenter(checkpoint, device="cpu", precision="float32")
+    return lite_segmenter()
 
 
 @pytest.fixture
@@ -49,7 +41,7 @@ def detector() -> BrightestDetector:
 
 @pytest.fixture
 def pipeline(detector, vit) -> Pipeline:
-    vit.cache.clear()
+    vit.cache = EmbeddingCache()
     return Pipeline(detector=detector, segmenter=vit)
 
 

@@ -1,4 +1,4 @@
-"""Where a pipeline looks: the heart is found once a study, whatever the prompts and whatever fails."""
+"""Where a pipeline looks: the heart is found once a study, whatever the prompts and whatever fails; and encoding ahead."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import pytest
 from MyoScarSegLib.errors import Cancelled, ModelError, StudyError
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.segmentation import Segmenter
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
-from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, tiny_checkpoint, voxels_of_rings
-from Testing.support.sam_factory import litemedsam_state
+from MyoScarSegLib.segmentation import EmbeddingCache, Segmenter
+from MyoScarSegLib.study.study import Study
+from Testing.support.pipeline_factory import SLICES, BrightestDetector, Told, lite_segmenter, ring_study
+from Testing.support.segmenter_factory import tiny_checkpoint
+from Testing.test_pipeline_proposals import own_checkpoint
 
 
 @pytest.fixture
 def study() -> Study:
-    return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+    return ring_study()
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +29,7 @@ def vit() -> Segmenter:
 
 @pytest.fixture(scope="module")
 def lite() -> Segmenter:
-    checkpoint = tiny_checkpoint(
-        state=litemedsam_state(),
-        architecture="litemedsam",
-        preprocessing="myoscarseg-1",
-        side=32,
-        window_mm=40.0,
-        sha256="c" * 64,
-    )
-    return Segmenter(checkpoint, device="cpu", precision="float32")
+    return lite_segmenter()
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def detector() -> BrightestDetector:
 
 @pytest.fixture
 def pipeline(detector, vit) -> Pipeline:
-    vit.cache.clear()
+    vit.cache = EmbeddingCache()
     return Pipeline(detector=detector, segmenter=vit)
 
 
@@ -54,15 +47,15 @@ def test_the_hearts_center_is_that_of_the_left_ventricle_whatever_the_prompts(de
     pipeline = Pipeline(detector=detector, segmenter=lite)
     assert pipeline.networks.heart_center(study) == (30.0, 18.0)
     views = set()
-    encode = lite.encode
+    framed = lite._frame
 
-    def encode_seen(image, prompts=()):
-        embedding = encode(image, prompts)
-        views.add(embedding.frame.region)
-        return embedding
+    def framed_seen(image, prompts):
+        frame = framed(image, prompts)
+        views.add(frame.region)
+        return frame
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lite, "encode", encode_seen)
+        patch.setattr(lite, "_frame", framed_seen)
         pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
         pipeline.segment(study, [Box(3, 25, 10, 42, 25)], [Point(1, 20, 10)])
     assert len(views) == 1
@@ -114,3 +107,42 @@ def test_a_segmenter_of_whole_slices_needs_no_heart(pipeline, detector, study):
     result = pipeline.segment(study, [Box(0, 36, 10, 42, 25)])
     assert detector.calls == []
     assert "heart_centre_px" not in result.provenance
+
+
+@pytest.fixture
+def own(detector) -> Pipeline:
+    return Pipeline(detector=detector, segmenter=Segmenter(own_checkpoint(), device="cpu", precision="float32"))
+
+
+ON_THE_HEART = Box(1, 18, 10, 28, 18)
+
+
+def test_what_was_encoded_is_all_that_proposing_and_segmenting_need(own, study):
+    cache = own.networks.segmenter.cache
+    assert own.encode(study).slices == list(range(study.slices))
+    kept = 2 * study.slices  # SAM's features, and the context network's first look
+    assert len(cache) == kept
+    before = cache.misses
+    own.propose(study)
+    own.segment(study, [ON_THE_HEART], [Point(2, 25, 18)])
+    assert cache.misses == before
+    assert len(cache) == kept
+
+
+def test_segmenting_one_slice_looks_for_no_heart_again_whichever_study_is_in_hand(own, detector, study):
+    other = replace(study, voxels=study.voxels + 3.0)
+    own.encode(study, [0])
+    own.encode(other, [0])
+    assert [call[1] for call in detector.calls] == [("lv",)] * (study.slices + other.slices)
+    for one in (study, other, study):
+        own.segment(one, [ON_THE_HEART])
+    assert len(detector.calls) == study.slices + other.slices
+
+
+def test_memory_that_runs_out_on_a_slice_is_said_in_words(own, study, monkeypatch):
+    def predict(*_args, **_options):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 3.00 GiB total capacity)")
+
+    monkeypatch.setattr(own.networks.segmenter, "predict", predict)
+    result = own.segment(study, [ON_THE_HEART])
+    assert result.failed_slices[1].startswith("segmenting scar failed: there is too little memory. Close other programs")

@@ -11,10 +11,9 @@ from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import BoxState
 from MyoScarSegLib.segmentation import Segmenter
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
-from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, voxels_of_rings
-from Testing.support.sam_factory import litemedsam_state
+from Testing.support.pipeline_factory import RING, SCAR, SLICES, BrightestDetector, lite_segmenter, ring_study
 from Testing.support.tiny_training import own_state
 
 OVERLOOKED = (10, 12, 20, 16)
@@ -55,7 +54,7 @@ def little_is_enough(monkeypatch):
 
 @pytest.fixture
 def study() -> Study:
-    return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+    return ring_study()
 
 
 def test_proposals_say_where_the_heart_is(study, segmenter):
@@ -116,11 +115,6 @@ def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
 
 
 def test_a_segmenter_without_a_map_leaves_the_detectors_boxes(study):
-    plain = Segmenter(
-        Checkpoint("lite", "e" * 64, litemedsam_state(), "litemedsam", "myoscarseg-1", 32, window_mm=40.0),
-        device="cpu",
-        precision="float32",
-    )
-    boxes = Pipeline(detector=BrightestDetector(), segmenter=plain).propose(study)
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=lite_segmenter()).propose(study)
     assert {box.slice for box in boxes} == {0, 1, 2, 3}
     assert "proposals" not in boxes.provenance

@@ -251,8 +251,7 @@ def _patient(study: Study) -> Patient:
 
 
 def _write(args: argparse.Namespace, folder: Path, report: Report) -> None:
-    from MyoScarSegLib.outputs.report_dicom import remove_report_dicom, write_report_dicom
-    from MyoScarSegLib.outputs.report_files import write_report
+    from MyoScarSegLib.outputs.report_files import remove_report_dicom, write_report, write_report_dicom
 
     write_report(folder, report, ("html", "pdf") if args.format == "both" else (args.format,))
     if not args.dicom:

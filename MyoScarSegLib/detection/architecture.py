@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics, package_folder
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,13 +31,13 @@ def build_network(architecture: str, *, channels: int, classes: int) -> nn.Modul
     match = _NAME.fullmatch(architecture)
     if match is None:
         raise ModelError(f"{architecture!r} is no detection architecture known here; examples are yolo11n and yolov8s.")
-    import_ultralytics()
+    package = Path(import_ultralytics().__path__[0])
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
     from ultralytics.utils import YAML
 
     family, scale = match.groups()
-    path = package_folder() / "cfg" / "models" / family.removeprefix("yolo") / f"{family}.yaml"
+    path = package / "cfg" / "models" / family.removeprefix("yolo") / f"{family}.yaml"
     try:
         definition: dict[str, Any] = YAML.load(path)
     except OSError as error:

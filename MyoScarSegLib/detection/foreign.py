@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 PREPROCESSING = "ultralytics"
+#: Networks for another task may be opened, too, to be refused for what they are.
+_NETWORKS = re.compile(
+    r"ultralytics\.nn\.tasks\.(?:Detection|Segmentation|Pose|OBB|Classification|World|RTDETRDetection|YOLOE)Model"
+)
 _LAYERS = re.compile(r"(?:torch\.nn\.modules|ultralytics\.nn\.modules)(?:\.[a-z0-9_]+)?")
 _TRAINING_ONLY = re.compile(r"ultralytics\.utils\.(?:loss|tal)\.[A-Za-z0-9]+")
 _PATHS = re.compile(r"pathlib(?:\._local)?\.(?:Posix|Windows|PurePosix|PureWindows)Path")
@@ -140,21 +144,13 @@ def _layer(name: str) -> type | None:
     from torch import nn
 
     module, _, attribute = name.rpartition(".")
-    if not (_LAYERS.fullmatch(module) or name == "ultralytics.nn.tasks.DetectionModel" or _other_task(name)):
+    if not (_LAYERS.fullmatch(module) or _NETWORKS.fullmatch(name)):
         return None
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except ImportError:
         return None
     return found if isinstance(found, type) and issubclass(found, nn.Module) else None
-
-
-def _other_task(name: str) -> bool:
-    """Whether it is a network for another task: it may be opened, to be refused for what it is."""
-    return (
-        re.fullmatch(r"ultralytics\.nn\.tasks\.(?:Segmentation|Pose|OBB|Classification|World|RTDETRDetection|YOLOE)Model", name)
-        is not None
-    )
 
 
 def _refuse_call(self: Any, *arguments: Any, **named: Any) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.detection import foreign
-from MyoScarSegLib.detection.decode import predict
 from MyoScarSegLib.detection.detector import SCAR_ONLY
 from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, SecondLook, load_checkpoint
 from MyoScarSegLib.errors import ModelError, StudyError
@@ -20,6 +19,7 @@ from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.utils.device import resolve_device
+from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _BATCH = 16
 """Slices in one pass of the network on an accelerator. On a processor it is one: a batch is hardly quicker there, and one
 slice's boxes would change in the seventh digit with the slices beside it."""
+_MOST_BOXES = 50
 _VENTRICLE = "lv"
 _FOREIGN_CONFIDENCE = 0.25
 _FOREIGN_IOU = 0.7
@@ -217,7 +218,7 @@ class YoloDetector:
                 inputs = [self._input(normalizers[n](images[n]), *frames[n]) for n in chosen]
                 batch = self._torch_batch(inputs)
                 with self._lock:
-                    results = predict(self._network, batch, confidence=confidence, iou=iou, classes=sorted(wanted))
+                    results = _predict(self._network, batch, confidence, iou, sorted(wanted))
                 for number, result in zip(chosen, results, strict=True):
                     found[number] = self._boxes(result.numpy(), *frames[number], indices[number], wanted)
         return found
@@ -274,6 +275,40 @@ class YoloDetector:
             if x1 > x0 and y1 > y0:
                 boxes.append(Box(slice_index, x0, y0, x1, y1, wanted[int(row[5])], float(row[4]), self.name))
         return boxes
+
+
+def _predict(network: nn.Module, batch: torch.Tensor, confidence: float, iou: float, classes: list[int]) -> list[torch.Tensor]:
+    """For each image float32 ``[boxes, 6]``: x0, y0, x1, y1 in pixel edges of the input, confidence, class; most confident first.
+
+    Raises:
+        ModelError: the network's output is NaN or infinite.
+    """
+    import torch
+
+    import_ultralytics()
+    from ultralytics.utils.nms import non_max_suppression
+
+    with torch.inference_mode():
+        output: Any = network(batch)
+        raw = output[0] if isinstance(output, (list, tuple)) else output
+        if not bool(raw.isfinite().all()):
+            # The suppression below would drop such boxes without a word.
+            raise ModelError(
+                "The detector's output is not finite (NaN or infinite): its weights are damaged or do not suit the image."
+            )
+        found = non_max_suppression(
+            output,
+            confidence,
+            iou,
+            classes=classes,
+            # An anchor may stand for a lesion and for the ventricle around it at once.
+            multi_label=True,
+            max_det=_MOST_BOXES,
+            # ultralytics gives up after a time, which would make the result depend on the machine's load.
+            max_time_img=3600.0,
+            end2end=bool(getattr(network, "end2end", False)),
+        )
+    return [boxes.float().cpu()[boxes[:, 4].cpu().argsort(descending=True, stable=True)] for boxes in found]
 
 
 def _at_least(box: Box, confidence: float) -> bool:

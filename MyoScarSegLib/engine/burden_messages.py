@@ -6,20 +6,22 @@ The worker has the voxels of the study. Of the patient only what a report is to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.engine.messages import boxes_json, boxes_of, by_slice, points_json, points_of, texts
-from MyoScarSegLib.engine.protocol import Message, ProtocolError
+from MyoScarSegLib.engine.protocol import ProtocolError
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification.aha import InsertionPoints
-from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.quantification.aha import InsertionPoints, Level
+from MyoScarSegLib.quantification.ventricle import Source, Ventricle
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.study import Geometry, Study
+from MyoScarSegLib.utils.json_fields import read, to_json
 
 _MASKS = ("myocardium", "cavity", "no_reflow", "remote")
+_Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,42 +55,48 @@ class BurdenJob:
     remote: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """What travels of a job beside its arrays, each as study, geometry, result, ventricle or job have it."""
+
+    case: str
+    file_axes: tuple[int, int, int]
+    notes: tuple[str, ...]
+    spacing_mm: _Place | None
+    origin_mm: _Place
+    direction: tuple[_Place, _Place, _Place]
+    threshold: float
+    boxes: tuple[Box, ...]
+    points: tuple[Point, ...]
+    scores: Mapping[int, float]
+    failed_slices: Mapping[int, str]
+    provenance: Mapping[str, str]
+    painted: tuple[int, ...]
+    source: Source | None
+    insertions: InsertionPoints | None
+    levels: Mapping[int, Level] | None
+    patient: Mapping[str, str]
+    reader_s: float | None
+    images: tuple[str, ...] | None
+    pseudonym: str | bool
+
+
 def burden_message(job: BurdenJob) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Fields and arrays of a job."""
-    result, geometry = job.result, job.result.study.geometry
-    fields: dict[str, Any] = {
-        "case": result.study.case,
-        "file_axes": list(result.study.file_axes),
-        "notes": list(result.study.notes),
-        "spacing_mm": None if geometry.spacing_mm is None else [float(v) for v in geometry.spacing_mm],
-        "origin_mm": [float(v) for v in geometry.origin_mm],
-        "direction": np.asarray(geometry.direction, dtype=float).tolist(),
-        "threshold": result.threshold,
-        "boxes": boxes_json(result.boxes),
-        "points": points_json(result.points),
-        "scores": {str(k): float(score) for k, score in result.scores.items()},
-        "failed": {str(k): why for k, why in result.failed_slices.items()},
-        "provenance": dict(result.provenance),
-        "painted": [int(k) for k in result.painted],
-        "source": None if job.ventricle is None else job.ventricle.source,
-        "insertions": None if job.insertions is None else asdict(job.insertions),
-        "levels": None if job.levels is None else {str(k): level for k, level in job.levels.items()},
-        "patient": dict(job.patient),
-        "reader_s": job.reader_s,
-        "images": None if job.images is None else list(job.images),
-        "pseudonym": job.pseudonym,
-    }
+    result, study, geometry, ventricle = job.result, job.result.study, job.result.study.geometry, job.ventricle
+    sent = _Sent(
+        study.case, study.file_axes, study.notes, geometry.spacing_mm, geometry.origin_mm, geometry.direction.tolist(),
+        result.threshold, result.boxes, result.points, result.scores, result.failed_slices, result.provenance, result.painted,
+        None if ventricle is None else ventricle.source,
+        job.insertions, job.levels, job.patient, job.reader_s, job.images, job.pseudonym,
+    )  # fmt: skip
     arrays = {"drawn": result.mask, **{f"p{k}": np.asarray(result.probability[k]) for k in result.scores}}
-    if job.ventricle is not None:
-        arrays |= {"myocardium": job.ventricle.myocardium, "cavity": job.ventricle.cavity}
-    if job.no_reflow is not None:
-        arrays["no_reflow"] = job.no_reflow
-    if job.remote is not None:
-        arrays["remote"] = job.remote
+    masks = (*((None, None) if ventricle is None else (ventricle.myocardium, ventricle.cavity)), job.no_reflow, job.remote)
+    arrays |= {name: mask for name, mask in zip(_MASKS, masks, strict=True) if mask is not None}
     for name in ("slice_positions_mm", "slice_origins_mm"):
         if (array := getattr(geometry, name)) is not None:
             arrays[name] = np.asarray(array, dtype=float)
-    return fields, arrays
+    return to_json(sent), arrays
 
 
 def burden_job_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray], study: Study) -> BurdenJob:
@@ -97,56 +105,38 @@ def burden_job_of(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray], s
     Raises:
         ProtocolError: it is none.
     """
+    sent = read(_Sent, fields, ProtocolError, "A job of scar burden", ignore=True)
     try:
-        spacing, origin = fields["spacing_mm"], fields["origin_mm"]
-        geometry = Geometry(
-            None if spacing is None else (float(spacing[0]), float(spacing[1]), float(spacing[2])),
-            (float(origin[0]), float(origin[1]), float(origin[2])),
-            np.array(fields["direction"], dtype=float).reshape(3, 3),
-            arrays.get("slice_positions_mm"),
-            arrays.get("slice_origins_mm"),
-        )
+        positions, origins = arrays.get("slice_positions_mm"), arrays.get("slice_origins_mm")
+        geometry = Geometry(sent.spacing_mm, sent.origin_mm, np.array(sent.direction), positions, origins)
         probability = np.zeros(study.voxels.shape, dtype=np.float32)
-        scores = {int(k): float(score) for k, score in fields["scores"].items()}
-        for k in scores:
+        for k in sent.scores:
             probability[k] = arrays[f"p{k}"]
-        i, j, k = (int(axis) for axis in fields["file_axes"])
         result = Result(
-            replace(study, case=str(fields["case"]), notes=tuple(fields["notes"]), geometry=geometry, file_axes=(i, j, k)),
+            replace(study, case=sent.case, notes=sent.notes, geometry=geometry, file_axes=sent.file_axes),
             probability,
-            float(fields["threshold"]),
-            tuple(boxes_of(fields["boxes"])),
-            tuple(points_of(fields["points"])),
-            scores,
-            by_slice(fields["failed"]),
-            provenance=texts(fields["provenance"]),
+            sent.threshold,
+            sent.boxes,
+            sent.points,
+            sent.scores,
+            sent.failed_slices,
+            provenance=sent.provenance,
             drawn=np.array(arrays["drawn"], dtype=bool),
-            painted=tuple(int(k) for k in fields["painted"]),
+            painted=sent.painted,
         )
-        masks = {name: np.array(arrays[name], dtype=bool) for name in _MASKS if name in arrays}
-        ventricle = Ventricle(masks["myocardium"], masks["cavity"], fields["source"]) if "myocardium" in masks else None
-        points, levels, images = fields["insertions"], fields["levels"], fields["images"]
-        return BurdenJob(
-            result,
-            ventricle,
-            masks.get("no_reflow"),
-            None if points is None else _insertions(points),
-            None if levels is None else {int(k): level for k, level in levels.items()},
-            texts(fields["patient"]),
-            fields["reader_s"],
-            None if images is None else tuple(str(path) for path in images),
-            fields["pseudonym"],
-            masks.get("remote"),
-        )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, MyoScarSegError) as error:
+        wall, cavity, no_reflow, remote = (np.array(arrays[m], dtype=bool) if m in arrays else None for m in _MASKS)
+        ventricle = None if wall is None or cavity is None or sent.source is None else Ventricle(wall, cavity, sent.source)
+    except (KeyError, ValueError, IndexError, MyoScarSegError) as error:
         raise ProtocolError(f"A job of scar burden cannot be read: {error}.") from error
-
-
-def picture_of(message: Message) -> bytes:
-    """The PNG file of a picture's answer."""
-    return message.arrays["png"].tobytes()
-
-
-def _insertions(points: Mapping[str, Any]) -> InsertionPoints:
-    anterior, inferior = (tuple(float(v) for v in points[name]) for name in ("anterior_mm", "inferior_mm"))
-    return InsertionPoints(anterior, inferior, points["source"])  # type: ignore[arg-type]  # three numbers each
+    return BurdenJob(
+        result,
+        ventricle,
+        no_reflow,
+        sent.insertions,
+        sent.levels,
+        sent.patient,
+        sent.reader_s,
+        sent.images,
+        sent.pseudonym,
+        remote,
+    )

@@ -70,8 +70,7 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
     from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
     from MyoScarSegLib.outputs.measurement_files import write_burden_tables
     from MyoScarSegLib.outputs.report import Patient, make_report
-    from MyoScarSegLib.outputs.report_dicom import remove_report_dicom
-    from MyoScarSegLib.outputs.report_files import write_report
+    from MyoScarSegLib.outputs.report_files import remove_report_dicom, write_report
 
     study, named = job.result.study, job.pseudonym if isinstance(job.pseudonym, str) else ""
     problem: MyoScarSegError | None = None
@@ -102,7 +101,7 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
 
 
 def _write_dicom(place: Path, report: Report, images: Sequence[str], pseudonym: str) -> None:
-    from MyoScarSegLib.outputs.report_dicom import write_report_dicom
+    from MyoScarSegLib.outputs.report_files import write_report_dicom
     from MyoScarSegLib.study.dicom_sources import with_files
 
     study = report.result.study

@@ -20,17 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_message, picture_of
+from MyoScarSegLib.engine.burden_messages import BurdenJob, burden_message
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.engine.messages import (
-    boxes_json,
-    encoded_of,
     error_of,
-    points_json,
     proposals_of,
     result_of,
     study_message,
-    value_of,
     ventricle_of,
 )
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
@@ -47,9 +43,10 @@ from MyoScarSegLib.engine.worker_process import (
 )
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.result import DEFAULT_THRESHOLD, check_threshold, slices_of
+from MyoScarSegLib.result import DEFAULT_THRESHOLD, Encoded, check_threshold, slices_of
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.background_task import environment_with_us
+from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.signal import Signal
 from MyoScarSegLib.utils.task import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from MyoScarSegLib.utils.transport import SubprocessTransport, TransportFactory
@@ -63,6 +60,9 @@ _log = logging.getLogger(__name__)
 
 class Engine:
     """A worker process and everything asked of it; see the module's docstring.
+
+    What asks for something gives a :class:`Request` at once. It raises StudyError if the study is too large to be sent, and
+    PromptError for a slice that is not in it.
 
     Attributes:
         state: ``stopped``, ``starting``, ``ready``, ``working``, ``restarting`` or ``failed``.
@@ -189,36 +189,16 @@ class Engine:
     def encode(self, study: Study, slices: Iterable[int] | None = None) -> Request:
         """As :meth:`Pipeline.encode <MyoScarSegLib.pipeline.Pipeline.encode>`, in the background of all that somebody waits for.
 
-        Returns:
-            A request with an :class:`~MyoScarSegLib.result.Encoded` as result.
-
-        Raises:
-            PromptError: a slice is not in the study.
-            StudyError: the study is too large to be sent.
+        Result: an :class:`~MyoScarSegLib.result.Encoded`.
         """
-        return self._ask("encode", encoded_of, study, background=True, slices=slices_of(study, slices))
+        return self._ask("encode", _encoded_of, study, background=True, slices=slices_of(study, slices))
 
     def propose(self, study: Study) -> Request:
-        """As :meth:`Pipeline.propose <MyoScarSegLib.pipeline.Pipeline.propose>`.
-
-        Returns:
-            A request with :class:`~MyoScarSegLib.result.Boxes` as result.
-
-        Raises:
-            StudyError: the study is too large to be sent.
-        """
+        """As :meth:`Pipeline.propose <MyoScarSegLib.pipeline.Pipeline.propose>`. Result: :class:`~MyoScarSegLib.result.Boxes`."""
         return self._ask("propose", proposals_of, study)
 
     def suggest(self, study: Study, confirmed: Mapping[int, np.ndarray]) -> Request:
-        """As :meth:`Pipeline.suggest <MyoScarSegLib.pipeline.Pipeline.suggest>`.
-
-        Returns:
-            A request with :class:`~MyoScarSegLib.result.Boxes` as result.
-
-        Raises:
-            PromptError: a slice is not in the study.
-            StudyError: the study is too large to be sent.
-        """
+        """As :meth:`Pipeline.suggest <MyoScarSegLib.pipeline.Pipeline.suggest>`. Result: :class:`~MyoScarSegLib.result.Boxes`."""
         masks = {str(k): np.asarray(confirmed[k], dtype=bool) for k in slices_of(study, confirmed)}
         return self._ask("suggest", proposals_of, study, arrays=masks)
 
@@ -233,13 +213,10 @@ class Engine:
     ) -> Request:
         """As :meth:`Pipeline.segment <MyoScarSegLib.pipeline.Pipeline.segment>`.
 
-        Returns:
-            A request with a :class:`~MyoScarSegLib.result.Result` as result; ``scores`` names the slices that were segmented.
+        Result: a :class:`~MyoScarSegLib.result.Result`, whose ``scores`` name the slices that were segmented.
 
         Raises:
-            PromptError: a slice is not in the study.
             MyoScarSegError: ``threshold`` is no probability.
-            StudyError: the study is too large to be sent.
         """
         boxes, points, chosen = tuple(boxes), tuple(points), set(slices_of(study, slices))
         check_threshold(threshold)
@@ -251,55 +228,39 @@ class Engine:
             "segment",
             lambda message: result_of(message, study, boxes, points, threshold),
             study,
-            boxes=boxes_json(sent[0]),
-            points=points_json(sent[1]),
+            boxes=to_json(sent[0]),
+            points=to_json(sent[1]),
             threshold=threshold,
         )
 
     def ventricle(self, study: Study) -> Request:
         """As :meth:`Pipeline.ventricle <MyoScarSegLib.pipeline.Pipeline.ventricle>`.
 
-        Returns:
-            A request with a :class:`~MyoScarSegLib.result.ProposedVentricle` as result.
-
-        Raises:
-            StudyError: the study is too large to be sent.
+        Result: a :class:`~MyoScarSegLib.result.ProposedVentricle`.
         """
         return self._ask("ventricle", ventricle_of, study)
 
     def picture(self, job: BurdenJob, name: str, width_px: int) -> Request:
-        """Draw a picture of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.draw_picture`.
-
-        Returns:
-            A request with a PNG file, ``bytes``, as result.
-
-        Raises:
-            StudyError: the study is too large to be sent.
-        """
+        """Draw a picture of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.draw_picture`. Result: a PNG, ``bytes``."""
         fields, arrays = burden_message(replace(job, result=replace(job.result, scores={})))
-        return self._ask(
-            "picture", picture_of, job.result.study, arrays=arrays, background=True, name=name, width_px=width_px, **fields
-        )
+        given = {**fields, "name": name, "width_px": width_px}
+        return self._ask("picture", _picture_of, job.result.study, arrays=arrays, background=True, **given)
 
     def report(self, job: BurdenJob, folder: Path) -> Request:
         """Write a report of scar burden, see :func:`~MyoScarSegLib.engine.burden_work.write_report_of`.
 
-        Returns:
-            A request with the study's folder, a text, as result.
-
-        Raises:
-            StudyError: the study is too large to be sent.
+        Result: the study's folder, a text.
         """
         fields, arrays = burden_message(job)
-        return self._ask("report", value_of, job.result.study, arrays=arrays, folder=str(folder), **fields)
+        return self._ask("report", _value_of, job.result.study, arrays=arrays, folder=str(folder), **fields)
 
     def models(self) -> Request:
         """What models there are. Result: a list of ``{"name", "title", "task", "licence", "size", "metrics", "state", ...}``."""
-        return self._ask("models", value_of)
+        return self._ask("models", _value_of)
 
     def device_test(self) -> Request:
         """Try the chosen device with the chosen segmenter. Result: ``{"sentence", "device", "torch", "encode_ms", ...}``."""
-        return self._ask("device_test", value_of)
+        return self._ask("device_test", _value_of)
 
     def wait(self, request: Request, process_events: Callable[[], Any] | None = None, timeout_s: float | None = None) -> Any:
         """Pump until a request has finished: for scripts.
@@ -484,6 +445,18 @@ class Engine:
                 self._finish(request, CANCELLED)
             else:
                 request.state = WAITING
+
+
+def _encoded_of(message: Message) -> Encoded:
+    return read(Encoded, message.fields, ProtocolError, "What was encoded", ignore=True)
+
+
+def _picture_of(message: Message) -> bytes:
+    return message.arrays["png"].tobytes()
+
+
+def _value_of(message: Message) -> Any:
+    return message.fields["value"]
 
 
 @dataclass

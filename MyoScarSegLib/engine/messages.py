@@ -5,8 +5,7 @@ Of a study only what inference needs travels: voxels, spacing, directions, unusa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from MyoScarSegLib import errors
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.protocol import Message, ProtocolError
 from MyoScarSegLib.errors import EngineError, MyoScarSegError, StudyError
-from MyoScarSegLib.prompts import Box, BoxState, Point
-from MyoScarSegLib.result import Boxes, Encoded, ProposedVentricle, Result
+from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.result import Boxes, ProposedVentricle, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.json_fields import read, to_json
 
 
 def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -37,10 +37,10 @@ def study_message(key: str, study: Study) -> tuple[dict[str, Any], dict[str, np.
     fields = {
         "type": "study",
         "key": key,
-        "spacing_mm": None if geometry.spacing_mm is None else [float(v) for v in geometry.spacing_mm],
+        "spacing_mm": to_json(geometry.spacing_mm),
         "direction": np.asarray(geometry.direction, dtype=float).tolist(),
         "reconstruction": study.reconstruction.value,
-        "bad_slices": {str(int(k)): why for k, why in study.bad_slices.items()},
+        "bad_slices": to_json(study.bad_slices),
     }
     return fields, {"voxels": study.voxels}
 
@@ -68,64 +68,29 @@ def study_of(message: Message) -> Study:
         raise ProtocolError(f"A study cannot be read: {error}.") from error
 
 
-def boxes_json(boxes: Iterable[Box]) -> list[dict[str, Any]]:
-    """Boxes as JSON objects."""
-    return [
-        {
-            **asdict(box),
-            "slice": int(box.slice),
-            **{name: float(getattr(box, name)) for name in ("x0", "y0", "x1", "y1")},
-            "confidence": None if box.confidence is None else float(box.confidence),
-            "state": box.state.value,
-        }
-        for box in boxes
-    ]
-
-
-def boxes_of(entries: Iterable[Mapping[str, Any]]) -> list[Box]:
-    """The inverse of :func:`boxes_json`.
+def boxes_of(entries: Any) -> list[Box]:
+    """The boxes that :func:`~MyoScarSegLib.utils.json_fields.to_json` wrote.
 
     Raises:
         ProtocolError: an entry is no box.
     """
-    try:
-        return [Box(**{**entry, "state": BoxState(entry["state"])}) for entry in entries]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"A box cannot be read: {error}.") from error
+    return read(list[Box], entries, ProtocolError, "The boxes")
 
 
-def points_json(points: Iterable[Point]) -> list[dict[str, Any]]:
-    """Points as JSON objects."""
-    return [{"slice": int(p.slice), "x": float(p.x), "y": float(p.y), "positive": bool(p.positive)} for p in points]
-
-
-def points_of(entries: Iterable[Mapping[str, Any]]) -> list[Point]:
-    """The inverse of :func:`points_json`.
+def points_of(entries: Any) -> list[Point]:
+    """The points that :func:`~MyoScarSegLib.utils.json_fields.to_json` wrote.
 
     Raises:
         ProtocolError: an entry is no point.
     """
-    try:
-        return [Point(**entry) for entry in entries]
-    except TypeError as error:
-        raise ProtocolError(f"A point cannot be read: {error}.") from error
-
-
-def encoded_message(slices: Iterable[int], failed: Mapping[int, str]) -> dict[str, Any]:
-    """Fields of what was encoded."""
-    return {"encoded": list(slices), "failed": {str(k): why for k, why in failed.items()}}
-
-
-def encoded_of(message: Message) -> Encoded:
-    """The inverse of :func:`encoded_message`."""
-    return Encoded([int(k) for k in message.fields["encoded"]], by_slice(message.fields["failed"]))
+    return read(list[Point], entries, ProtocolError, "The points")
 
 
 def proposals_message(found: Boxes) -> dict[str, Any]:
     """Fields of proposed boxes."""
     return {
-        "boxes": boxes_json(found),
-        "failed": {str(k): why for k, why in found.failed_slices.items()},
+        "boxes": to_json(found),
+        "failed": to_json(found.failed_slices),
         "provenance": found.provenance,
         "heart": found.heart,
     }
@@ -144,8 +109,8 @@ def proposals_of(message: Message) -> Boxes:
 def result_message(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Fields and arrays of a result: of its probabilities the slices that were segmented alone travel."""
     fields = {
-        "scores": {str(k): float(score) for k, score in result.scores.items()},
-        "failed": {str(k): why for k, why in result.failed_slices.items()},
+        "scores": to_json(result.scores),
+        "failed": to_json(result.failed_slices),
         "provenance": dict(result.provenance),
     }
     return fields, {str(k): np.asarray(result.probability[k], dtype=np.float32) for k in result.scores}
@@ -180,7 +145,7 @@ def ventricle_message(found: ProposedVentricle) -> tuple[dict[str, Any], dict[st
     """Fields and arrays of a proposed ventricle."""
     fields = {
         "source": found.source,
-        "failed": {str(k): why for k, why in found.failed_slices.items()},
+        "failed": to_json(found.failed_slices),
         "provenance": dict(found.provenance),
     }
     return fields, {"myocardium": found.myocardium, "cavity": found.cavity}
@@ -215,8 +180,3 @@ def error_of(fields: Mapping[str, Any]) -> MyoScarSegError:
     kind = getattr(errors, str(fields["kind"]), EngineError)
     known = isinstance(kind, type) and issubclass(kind, MyoScarSegError)
     return (kind if known else EngineError)(str(fields["error"]))
-
-
-def value_of(message: Message) -> Any:
-    """The answer to what is asked of no study."""
-    return message.fields["value"]

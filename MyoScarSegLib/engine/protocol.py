@@ -28,7 +28,7 @@ _ARRAYS = "arrays"
 _KINDS = "biuf"
 
 
-class ProtocolError(Exception):
+class ProtocolError(EngineError):
     """What came in is no frame of ours."""
 
 

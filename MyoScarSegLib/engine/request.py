@@ -40,16 +40,6 @@ class Request(Task):
         arrays: Mapping[str, np.ndarray] | None = None,
         background: bool = False,
     ) -> None:
-        """
-        Args:
-            engine: that made it.
-            number: its own.
-            fields: of the frame that asks for it.
-            read: makes the result of the worker's answer.
-            study: that it is about.
-            arrays: of that frame.
-            background: nobody waits for it.
-        """
         super().__init__(str(fields["what"]))
         self.id = number
         self.study = study

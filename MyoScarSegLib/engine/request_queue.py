@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.result import Encoded
 from MyoScarSegLib.utils.progress import CancelToken
 
 #: Small answers that somebody waits for come first, what nobody waits for last.
@@ -29,8 +30,7 @@ class Asked:
         fields, arrays: the rest of the request.
         token: set when the client cancels.
         left: slices still to be encoded, the next first; of ``encode`` alone.
-        done: slices that were encoded.
-        failed: slice to reason, for those that could not be.
+        encoded: what of them was done.
     """
 
     id: int
@@ -40,8 +40,7 @@ class Asked:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     token: CancelToken = field(default_factory=CancelToken)
     left: list[int] = field(default_factory=list)
-    done: list[int] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
+    encoded: Encoded = field(default_factory=Encoded)
 
 
 class RequestQueue:

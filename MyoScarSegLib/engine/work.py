@@ -15,17 +15,11 @@ import numpy as np
 from MyoScarSegLib.engine.burden_messages import burden_job_of
 from MyoScarSegLib.engine.burden_work import draw_picture, write_report_of
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import (
-    boxes_of,
-    encoded_message,
-    points_of,
-    proposals_message,
-    result_message,
-    ventricle_message,
-)
+from MyoScarSegLib.engine.messages import boxes_of, points_of, proposals_message, result_message, ventricle_message
 from MyoScarSegLib.engine.request_queue import Asked, RequestQueue
 from MyoScarSegLib.errors import EngineError, ModelError
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -111,18 +105,19 @@ class Work:
     # ------------------------------------------------------------------ the verbs
 
     def _encode(self, asked: Asked, study: Study, queue: RequestQueue, report: Progress) -> Answer | None:
-        total = len(asked.left) + len(asked.done) + len(asked.failed)
+        done = asked.encoded
+        total = len(asked.left) + len(done.slices) + len(done.failed_slices)
         if asked.left:
             pipeline = self._ready(report, total)
             k = queue.next_slice(asked)
             report(total - len(asked.left) - 1, total, f"Encoding: slice {k}")
             encoded = pipeline.encode(study, [k], cancel=asked.token)
-            asked.done += encoded.slices
-            asked.failed |= encoded.failed_slices
+            done.slices.extend(encoded.slices)
+            done.failed_slices.update(encoded.failed_slices)
             report(total - len(asked.left), total, "Encoding")
         if asked.left:
             return None
-        return encoded_message(asked.done, asked.failed), {}
+        return to_json(done), {}
 
     def _propose(self, asked: Asked, study: Study, report: Progress) -> Answer:
         pipeline = self._ready(report, study.slices)

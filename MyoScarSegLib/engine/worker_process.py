@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine import protocol
@@ -16,6 +16,9 @@ from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.exit_status import how_it_ended
 from MyoScarSegLib.utils.processes import birth_of, end_process
 from MyoScarSegLib.utils.transport import Transport, TransportFactory, ignore_bytes, ignore_exit
+
+if TYPE_CHECKING:
+    from MyoScarSegLib.engine.client import Engine
 
 STOPPED = "stopped"
 STARTING = "starting"
@@ -84,49 +87,6 @@ class EngineStatus:
     log: str = ""
 
 
-class Listener(Protocol):
-    """Who owns a :class:`WorkerProcess`.
-
-    Attributes:
-        python: interpreter of the worker.
-    """
-
-    python: str
-
-    def command(self) -> list[str]:
-        """Program and arguments that start a worker."""
-
-    def environment(self) -> dict[str, str]:
-        """The whole environment of a worker."""
-
-    def later(self, call: Callable[[], None]) -> None:
-        """Do ``call`` at the next turn of the owner's ``pump``."""
-
-    def wake(self) -> None:
-        """Something has arrived."""
-
-    def greeted(self) -> None:
-        """A worker is ready for what is sent to it."""
-
-    def received(self, message: Message) -> None:
-        """An answer of the worker that lives.
-
-        Raises:
-            ProtocolError, KeyError, TypeError, ValueError: it is no answer.
-        """
-
-    def lost(self, at: int | None, *, started: bool) -> None:
-        """The worker is gone, ``error`` says why; a new one is started after this.
-
-        Args:
-            at: id of the request that it was at, None if it was at none.
-            started: it had greeted.
-        """
-
-    def given_up(self) -> None:
-        """There is no worker and there will be none, ``error`` says why."""
-
-
 class WorkerProcess:
     """One worker at a time, replaced when it crashes or hangs. What an earlier one still sends is never heard.
 
@@ -140,7 +100,7 @@ class WorkerProcess:
         loading: it loads libraries or models just now.
     """
 
-    def __init__(self, owner: Listener, factory: TransportFactory, timeouts: Timeouts, clock: Callable[[], float]) -> None:
+    def __init__(self, owner: Engine, factory: TransportFactory, timeouts: Timeouts, clock: Callable[[], float]) -> None:
         self.state = STOPPED
         self.error = ""
         self.facts: dict[str, Any] = {}

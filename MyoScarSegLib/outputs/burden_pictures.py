@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -171,21 +171,6 @@ PICTURES: Mapping[str, tuple[Callable[[Figure, Pictured, Box], None], float, flo
     "intensities": (draw_intensities, 5.4, 1.9),
 }
 """Name to what draws it, and its width and height in inches."""
-
-
-def pictures(shown: Pictured, names: Sequence[str] = tuple(PICTURES), dpi: int = 96) -> dict[str, bytes]:
-    """The pictures as PNG files, by name.
-
-    Args:
-        shown: what to show.
-        names: of :data:`PICTURES`.
-        dpi: pixels per inch; 96 gives 518 pixels in width.
-    """
-    made = {}
-    for name in names:
-        draw, width, height = PICTURES[name]
-        made[name] = picture(draw, shown, width, height, dpi)
-    return made
 
 
 def picture(draw: Callable[[Figure, Pictured, Box], None], shown: Pictured, width: float, height: float, dpi: int) -> bytes:

@@ -26,6 +26,17 @@ from MyoScarSegLib.utils.files import read_json, remove, write_bytes, write_json
 
 RESULT = "result.json"
 
+_PROVENANCE = (
+    "threshold",
+    "detector",
+    "detector_sha256",
+    "detector_confidence",
+    "segmenter",
+    "segmenter_sha256",
+    "preprocessing",
+    "precision",
+    "program",
+)
 RESULT_COLUMNS = (
     "case",
     "status",
@@ -41,15 +52,7 @@ RESULT_COLUMNS = (
     "pixel_spacing_column_mm",
     "slice_distance_mm",
     "reconstruction",
-    "threshold",
-    "detector",
-    "detector_sha256",
-    "detector_confidence",
-    "segmenter",
-    "segmenter_sha256",
-    "preprocessing",
-    "precision",
-    "program",
+    *_PROVENANCE,
     "seconds",
     "notes",
     "scar_mass_low_g",
@@ -67,17 +70,6 @@ SLICE_COLUMNS = (
     "scar_mass_g",
     "score",
     "message",
-)
-_PROVENANCE = (
-    "threshold",
-    "detector",
-    "detector_sha256",
-    "detector_confidence",
-    "segmenter",
-    "segmenter_sha256",
-    "preprocessing",
-    "precision",
-    "program",
 )
 _WITHOUT_RESULT = ("failed", "cancelled")
 

@@ -175,17 +175,17 @@ def _of_tissues(highdicom: ModuleType, measurements: Measurements, masks: Any, p
         tissue, extent = amounts.get(str(item.SegmentLabel), (None, None))
         if tissue is None or extent is None:
             continue
-        values = [_measured(sr, coded(_VOLUME), extent.volume_ml, _ML, coded(_SUM_OF_VOXELS))]
+        values: list[_Value] = [(_VOLUME, extent.volume_ml, _ML)]
         if tissue is not BLOOD_POOL:
-            values.append(_measured(sr, coded(_MASS), extent.mass_g, _G))
+            values.append((_MASS, extent.mass_g, _G))
         if tissue is SCAR:
             outside = measurements.scar_outside_wall
             values += [
-                _measured(sr, coded(_LESIONS), len(measurements.lesions), _COUNT),
-                _measured(sr, own_code("SCARPCT"), measurements.percent_of_myocardium, _PERCENT),
-                _measured(sr, own_code("SCARPCTLOW"), measurements.percent_low, _PERCENT),
-                _measured(sr, own_code("SCARPCTHIGH"), measurements.percent_high, _PERCENT),
-                _measured(sr, own_code("SCAROUTSIDE"), None if outside is None else outside.mass_g, _G),
+                (_LESIONS, len(measurements.lesions), _COUNT),
+                ("SCARPCT", measurements.percent_of_myocardium, _PERCENT),
+                ("SCARPCTLOW", measurements.percent_low, _PERCENT),
+                ("SCARPCTHIGH", measurements.percent_high, _PERCENT),
+                ("SCAROUTSIDE", None if outside is None else outside.mass_g, _G),
             ]
         yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=sr.TrackingIdentifier(item.TrackingUID, tissue.name),
@@ -194,57 +194,70 @@ def _of_tissues(highdicom: ModuleType, measurements: Measurements, masks: Any, p
             finding_type=coded(tissue.dicom_code or tissue.code),
             finding_sites=[sr.FindingSite(coded(LEFT_VENTRICLE))],
             algorithm_id=_algorithm(sr, provenance) if item.SegmentAlgorithmType != "MANUAL" else None,
-            measurements=[value for value in values if value is not None],
+            measurements=_measured(sr, values),
         )
 
 
 def _of_ventricle(highdicom: ModuleType, measurements: Measurements, provenance: Mapping[str, str]) -> Any:
     sr, depth, grey = highdicom.sr, measurements.transmurality, measurements.grey_zone
-    values = [] if depth is None else [
-        _measured(sr, own_code("TRANSMEANALL"), depth.mean_all_percent, _PERCENT),
-        _measured(sr, own_code("TRANSMEANSCAR"), depth.mean_scar_percent, _PERCENT),
-        _measured(sr, own_code("TRANSMAX"), depth.maximum_percent, _PERCENT),
-        _measured(sr, own_code("TRANS25"), depth.above_25_percent, _PERCENT),
-        _measured(sr, own_code("TRANS50"), depth.above_50_percent, _PERCENT),
-        _measured(sr, own_code("TRANS75"), depth.above_75_percent, _PERCENT),
-        _measured(sr, own_code("ENDOEXTENT"), depth.endocardial_extent_percent, _PERCENT),
-    ]  # fmt: skip
-    if grey is not None:
+    values: list[_Value] = []
+    if depth is not None:
         values += [
-            _measured(sr, own_code("COREMASS"), grey.core.mass_g, _G),
-            _measured(sr, own_code("GREYMASS"), grey.grey.mass_g, _G),
+            ("TRANSMEANALL", depth.mean_all_percent, _PERCENT),
+            ("TRANSMEANSCAR", depth.mean_scar_percent, _PERCENT),
+            ("TRANSMAX", depth.maximum_percent, _PERCENT),
+            ("TRANS25", depth.above_25_percent, _PERCENT),
+            ("TRANS50", depth.above_50_percent, _PERCENT),
+            ("TRANS75", depth.above_75_percent, _PERCENT),
+            ("ENDOEXTENT", depth.endocardial_extent_percent, _PERCENT),
         ]
+    if grey is not None:
+        values += [("COREMASS", grey.core.mass_g, _G), ("GREYMASS", grey.grey.mass_g, _G)]
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(highdicom.UID(), "Left ventricle"),
         finding_type=own_code("BURDEN"),
         finding_sites=[sr.FindingSite(coded(LEFT_VENTRICLE))],
         algorithm_id=_algorithm(sr, provenance),
-        measurements=[value for value in values if value is not None],
+        measurements=_measured(sr, values),
     )
 
 
 def _of_segment(highdicom: ModuleType, segment: SegmentMeasurement) -> Any:
     sr = highdicom.sr
-    values = [
-        _measured(sr, own_code("SEGBURDEN"), segment.burden_percent, _PERCENT),
-        _measured(sr, coded(_MASS), None if segment.scar is None else segment.scar.mass_g, _G),
-        _measured(sr, own_code("TRANSMEANALL"), segment.transmurality_percent, _PERCENT),
-        _measured(sr, own_code("TRANSMEANSCAR"), segment.transmurality_scar_percent, _PERCENT),
-        _measured(sr, own_code("TRANSMAX"), segment.maximum_percent, _PERCENT),
+    values: list[_Value] = [
+        ("SEGBURDEN", segment.burden_percent, _PERCENT),
+        (_MASS, None if segment.scar is None else segment.scar.mass_g, _G),
+        ("TRANSMEANALL", segment.transmurality_percent, _PERCENT),
+        ("TRANSMEANSCAR", segment.transmurality_scar_percent, _PERCENT),
+        ("TRANSMAX", segment.maximum_percent, _PERCENT),
     ]
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(highdicom.UID(), f"Segment {segment.number}"),
         finding_type=coded(SCAR.dicom_code or SCAR.code),
         finding_sites=[sr.FindingSite(coded(AHA_SITES[segment.number - 1]))],
-        measurements=[value for value in values if value is not None],
+        measurements=_measured(sr, values),
         qualitative_evaluations=[
             sr.QualitativeEvaluation(own_code("IMAGED"), own_code("SHOWN" if segment.imaged else "NOTIMAGED"))
         ],
     )
 
 
-def _measured(sr: ModuleType, name: Any, value: float | None, unit: str, method: Any = None) -> Any:
-    return None if value is None else sr.Measurement(name=name, value=float(value), unit=coded(unit), method=method)
+_Value = tuple[str, float | None, str]
+"""A code of :data:`OWN_CODES` or of a public scheme, the value, and its unit."""
+
+
+def _measured(sr: ModuleType, values: list[_Value]) -> list[Any]:
+    """The values that are there."""
+    return [
+        sr.Measurement(
+            name=coded(name) if "^" in name else own_code(name),
+            value=float(value),
+            unit=coded(unit),
+            method=coded(_SUM_OF_VOXELS) if name == _VOLUME else None,
+        )
+        for name, value, unit in values
+        if value is not None
+    ]
 
 
 def _algorithm(sr: ModuleType, provenance: Mapping[str, str]) -> Any:

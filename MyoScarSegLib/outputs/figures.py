@@ -33,13 +33,13 @@ _RADII = {"base": (0.74, 1.0), "mid": (0.48, 0.74), "apex": (0.22, 0.48), "tip":
 """Inner and outer radius of a bullseye's rings: the base is outside (Cerqueira et al., Circulation 2002, 105, 539)."""
 
 
-def canvas(width_inches: float, height_inches: float) -> Figure:
+def canvas(width_inches: float, height_inches: float, paper: str = PAPER) -> Figure:
     """An empty figure that is drawn by Agg."""
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_inches, height_inches), facecolor=PAPER)
+    figure = Figure(figsize=(width_inches, height_inches), facecolor=paper)
     FigureCanvasAgg(figure)
     return figure
 

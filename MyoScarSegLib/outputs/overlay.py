@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.outputs.figures import canvas
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.utils.files import cache_folder, write_bytes
+from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.windows import window_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,18 +153,11 @@ def _keys(boxes: Sequence[Box], points: Sequence[Point], *, scar: bool, truth: b
 
 
 def _canvas(tiles: int, shape: float, title: str, subtitle: str, keys: list[Any]) -> tuple[Figure, list[Axes]]:
-    import os
-
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(tiles, 5 if tiles <= 20 else 8)
     rows = math.ceil(tiles / columns)
     width, head = max(columns * _TILE_INCHES, 3 * _TILE_INCHES), 0.95
     height = rows * (_TILE_INCHES * shape + 0.28) + head
-    figure = Figure(figsize=(width, height), facecolor=_PAPER)
-    FigureCanvasAgg(figure)
+    figure = canvas(width, height, _PAPER)
     grid = figure.add_gridspec(
         rows,
         columns,
@@ -239,10 +234,9 @@ def outline(mask: np.ndarray) -> list[np.ndarray]:
     if not mask.any():
         return []
     times = 4
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    fine = np.kron(np.pad(part, 1), np.ones((times, times)))
-    corner = np.array([columns[0], rows[0]]) - 1
+    rows, columns = window_of(mask)
+    fine = np.kron(np.pad(mask[rows, columns], 1), np.ones((times, times)))
+    corner = np.array([columns.start, rows.start]) - 1
     lines = contour_generator(z=fine, line_type="Separate").lines(0.5)
     return [(np.asarray(line) + 0.5) / times + corner for line in lines]
 

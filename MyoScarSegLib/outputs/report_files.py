@@ -1,4 +1,6 @@
-"""Writing a report: all of its files or none."""
+"""Writing a report: all of its files or none; and its DICOM files, the masks as a segmentation, the measurements as a structured
+report that refers to that.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.dicom_report import write_structured_report
+from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
 from MyoScarSegLib.outputs.measurement_files import MEASUREMENTS, document_of
 from MyoScarSegLib.outputs.report import Report
 from MyoScarSegLib.outputs.report_html import html_page
 from MyoScarSegLib.outputs.report_page import pdf_page
+from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, SCAR, WALL
 from MyoScarSegLib.utils.files import atomic_path
 
 HTML, PDF = "report.html", "report.pdf"
+SEGMENTATION, STRUCTURED_REPORT = "segmentation.dcm", "report.dcm"
 
 
 def write_report(folder: Path, report: Report, formats: Collection[str] = ("html", "pdf")) -> list[Path]:
@@ -42,9 +49,57 @@ def write_report(folder: Path, report: Report, formats: Collection[str] = ("html
         # Entered first, moved last: where measurements.json lies, the others do, too.
         for name, data in made.items():
             stack.enter_context(atomic_path(folder / name)).write_bytes(data)
-    for name in {HTML, PDF} - set(made):
+    _remove(folder, {HTML, PDF} - set(made))
+    return [folder / name for name in made]
+
+
+def write_report_dicom(folder: Path, report: Report, study: Study, *, pseudonym: str = "") -> list[Path]:
+    """Write ``segmentation.dcm`` (scar, wall, blood pool, no-reflow) and ``report.dcm``.
+
+    Earlier ones are taken away first, so that what is there afterwards shows the report's numbers.
+
+    Args:
+        folder: of the report's other files.
+        report: whose masks and measurements they show.
+        study: the report's, with its ``files``.
+        pseudonym: replaces the source's patient, as of :func:`~MyoScarSegLib.outputs.dicom_segmentation.write_dicom_seg`.
+
+    Returns:
+        The files.
+
+    Raises:
+        StudyError: the study did not come from DICOM, or its files are gone.
+        OutputError: highdicom is not installed, the headers lack what is needed, or a file cannot be written.
+    """
+    remove_report_dicom(folder)
+    segments = {SCAR: report.scar}
+    if report.no_reflow is not None and report.no_reflow.any():
+        segments[MVO] = report.no_reflow
+    if report.ventricle is not None:
+        segments |= {WALL: report.ventricle.myocardium, BLOOD_POOL: report.ventricle.cavity}
+    provenance = report.result.provenance
+    # What comes from a mask of elsewhere is no model's of ours, nor is no-reflow, which readers draw.
+    drawn = set(segments) if report.mask_source else {MVO}
+    if report.ventricle is not None and report.ventricle.source in ("labels", "contours"):
+        drawn |= {WALL, BLOOD_POOL}
+    segmentation, structured = folder / SEGMENTATION, folder / STRUCTURED_REPORT
+    write_dicom_seg(segmentation, study, segments, provenance=provenance, drawn=drawn, pseudonym=pseudonym)
+    write_structured_report(structured, study, report.measurements, segmentation, provenance=provenance, pseudonym=pseudonym)
+    return [segmentation, structured]
+
+
+def remove_report_dicom(folder: Path) -> None:
+    """Take away the DICOM files of an earlier report, which show other numbers than one that is written without them.
+
+    Raises:
+        OutputError: one cannot be taken away.
+    """
+    _remove(folder, (SEGMENTATION, STRUCTURED_REPORT))
+
+
+def _remove(folder: Path, names: Collection[str]) -> None:
+    for name in names:
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"Cannot take away {folder / name}, which shows earlier numbers: {error.strerror}.") from error
-    return [folder / name for name in made]

@@ -8,7 +8,7 @@ integral that owes nothing to pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,9 +43,6 @@ class Heart:
         outflow: bool, where the wall is open into the aortic root.
         papillary: ``[k, muscles, 3]`` right, down (from the axis) and radius in mm; radius 0 where there is none.
         infarcts: that were made.
-        radius_mm: of the epicardium at its widest.
-        wall_mm: its thickness there.
-        length_mm: base to apex.
     """
 
     level: np.ndarray
@@ -58,10 +55,6 @@ class Heart:
     outflow: np.ndarray
     papillary: np.ndarray
     infarcts: tuple[Infarct, ...]
-    radius_mm: float
-    wall_mm: float
-    length_mm: float
-    _degrees: np.ndarray = field(default_factory=lambda: np.linspace(0.0, 360.0, ANGLES + 1), repr=False)
 
     def scar_areas_mm2(self) -> np.ndarray:
         """``[k]`` exact area of the infarct, its core included."""
@@ -149,9 +142,7 @@ def make_heart(grid: Grid, shape_rng: np.random.Generator, infarct_rng: np.rando
     core_outer = np.maximum(core_outer, core_inner)
 
     papillary = _papillary_muscles(level, endocardium, scale, shape_rng)
-    return Heart(
-        level, axis, epicardium, endocardium, scar, core_inner, core_outer, outflow, papillary, infarcts, radius, wall, length
-    )
+    return Heart(level, axis, epicardium, endocardium, scar, core_inner, core_outer, outflow, papillary, infarcts)
 
 
 def _taper(level: np.ndarray, end: float) -> np.ndarray:

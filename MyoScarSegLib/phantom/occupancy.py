@@ -9,9 +9,7 @@ import numpy as np
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.phantom.grid import Grid
 from MyoScarSegLib.phantom.heart import ANGLES, Heart, radius_at
-
-BACKGROUND, CAVITY, MYOCARDIUM, INFARCT, NO_REFLOW = range(5)
-"""Codes of the label map; EMIDEC's."""
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW
 
 _SUPERSAMPLING = 4
 """Samples per pixel and direction: masses of labels and truth then agree within 1%."""
@@ -39,7 +37,7 @@ class Occupancy:
     papillary: np.ndarray
 
     def labels(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """uint8 ``[k, j, i]``, the codes of this module.
+        """uint8 ``[k, j, i]``, the classes of :mod:`~MyoScarSegLib.study.tissue`.
 
         Infarct and core are the pixels that they fill most, as many in each slice as they fill in all: half full or more,
         but for the one pixel or two that keep a slice's area from drifting with the chance of where borders fall.

@@ -10,11 +10,12 @@ import numpy as np
 from MyoScarSegLib.phantom.acquisition import BLOOD_VALUE, acquire, paint_heart
 from MyoScarSegLib.phantom.grid import make_grid
 from MyoScarSegLib.phantom.heart import make_heart
-from MyoScarSegLib.phantom.occupancy import INFARCT, sample_heart
+from MyoScarSegLib.phantom.occupancy import sample_heart
 from MyoScarSegLib.phantom.phantom_settings import Infarct, PhantomSettings
 from MyoScarSegLib.phantom.torso import Tissue, paint_torso
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.study.study import Reconstruction, Study
+from MyoScarSegLib.study.tissue import INFARCT
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ right ventricle and front of the chest to the left, lung above, diaphragm, liver
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -166,50 +167,26 @@ Organ = tuple[tuple[float, float], tuple[float, float], float, float, list[Layer
 def _organs(rng: np.random.Generator, tissue: Tissue) -> list[Organ]:
     """Organs below the diaphragm, in the order of painting."""
 
-    def place(right: float, down: float, spread: float = 5.0) -> tuple[float, float]:
+    def place(right: float, down: float, spread: float) -> tuple[float, float]:
         return float(rng.normal(right, spread)), float(rng.normal(down, spread))
 
+    # Center and its spread, bounds of both radii, turn and its spread, waviness, layers.
+    usual: tuple[tuple[Any, ...], ...] = (
+        ((25.0, 118.0, 9.0), (45.0, 65.0), (28.0, 40.0), (0.0, 15.0), 0.16,
+         [(0.0, tissue.bowel, 0.3, 4.0), (7.0, 1.2 * tissue.bowel, 0.5, 7.0)]),
+        ((66.0, 26.0, 5.0), (26.0, 34.0), (11.0, 17.0), (25.0, 14.0), 0.12,
+         [(-1.0, tissue.muscle, 0.0, 7.0), (0.5, tissue.spleen, 0.05, 4.0)]),
+        ((88.0, 76.0, 6.0), (27.0, 34.0), (20.0, 25.0), (65.0, 15.0), 0.06,
+         [(-1.5, tissue.muscle, 0.0, 7.0), (0.5, tissue.kidney, 0.06, 4.0), (8.0, 0.85 * tissue.kidney, 0.08, 4.0),
+          (15.0, tissue.fat, 0.7, 4.0)]),
+        ((-38.0, 84.0, 6.0), (48.0, 64.0), (24.0, 34.0), (-38.0, 8.0), 0.09,
+         [(-1.0, tissue.muscle, 0.0, 7.0), (0.5, tissue.liver, 0.05, 4.0)]),
+        ((28.0, 58.0, 6.0), (20.0, 30.0), (11.0, 17.0), (-42.0, 14.0), 0.18,
+         [(0.0, 0.8 * tissue.liver, 0.06, 4.0), (6.0, tissue.stomach, 0.22, 4.0)]),
+    )  # fmt: skip
     organs: list[Organ] = [
-        (
-            place(25.0, 118.0, 9.0),
-            (float(rng.uniform(45.0, 65.0)), float(rng.uniform(28.0, 40.0))),
-            float(rng.normal(0.0, 15.0)),
-            0.16,
-            [(0.0, tissue.bowel, 0.3, 4.0), (7.0, 1.2 * tissue.bowel, 0.5, 7.0)],
-        ),
-        (
-            place(66.0, 26.0),
-            (float(rng.uniform(26.0, 34.0)), float(rng.uniform(11.0, 17.0))),
-            float(rng.normal(25.0, 14.0)),
-            0.12,
-            [(-1.0, tissue.muscle, 0.0, 7.0), (0.5, tissue.spleen, 0.05, 4.0)],
-        ),
-        (
-            place(88.0, 76.0, 6.0),
-            (float(rng.uniform(27.0, 34.0)), float(rng.uniform(20.0, 25.0))),
-            float(rng.normal(65.0, 15.0)),
-            0.06,
-            [
-                (-1.5, tissue.muscle, 0.0, 7.0),
-                (0.5, tissue.kidney, 0.06, 4.0),
-                (8.0, 0.85 * tissue.kidney, 0.08, 4.0),
-                (15.0, tissue.fat, 0.7, 4.0),
-            ],
-        ),
-        (
-            place(-38.0, 84.0, 6.0),
-            (float(rng.uniform(48.0, 64.0)), float(rng.uniform(24.0, 34.0))),
-            float(rng.normal(-38.0, 8.0)),
-            0.09,
-            [(-1.0, tissue.muscle, 0.0, 7.0), (0.5, tissue.liver, 0.05, 4.0)],
-        ),
-        (
-            place(28.0, 58.0, 6.0),
-            (float(rng.uniform(20.0, 30.0)), float(rng.uniform(11.0, 17.0))),
-            float(rng.normal(-42.0, 14.0)),
-            0.18,
-            [(0.0, 0.8 * tissue.liver, 0.06, 4.0), (6.0, tissue.stomach, 0.22, 4.0)],
-        ),
+        (place(*center), (float(rng.uniform(*long)), float(rng.uniform(*wide))), float(rng.normal(*turn)), waviness, layers)
+        for center, long, wide, turn, waviness, layers in usual
     ]
     if rng.random() < 0.4:
         # Gas in the stomach or colon: no signal, and a fringe where it disturbs the field.

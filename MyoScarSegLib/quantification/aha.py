@@ -13,7 +13,6 @@ import numpy as np
 
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.study.study import Geometry
 
 Level = Literal["base", "mid", "apex", "tip"]
 """Which third of the ventricle a slice belongs to; the tip is wall without cavity beyond the apical third."""
@@ -238,30 +237,8 @@ def segments_at(degrees: np.ndarray, level: Level) -> np.ndarray:
     return np.array([3, 4, 5, 6, 1, 2], dtype=np.uint8)[(degrees // 60).astype(int) % 6] + np.uint8(first)
 
 
-def segment_map(
-    ventricle: Ventricle, geometry: Geometry, insertions: InsertionPoints, levels: Mapping[int, Level] | None = None
-) -> np.ndarray:
-    """The segment of each pixel of the wall.
-
-    Args:
-        ventricle: wall and cavity.
-        geometry: of its stack.
-        insertions: ends of the septum.
-        levels: as a reader set them; None takes :func:`levels_of`.
-
-    Returns:
-        uint8 ``[k, j, i]``, 1 to 17, 0 outside the wall and in slices without level.
-
-    Raises:
-        StudyError: the geometry carries no spacing.
-    """
-    planes = Planes.of(geometry, len(ventricle.myocardium))
-    levels = levels_of(ventricle, planes) if levels is None else levels
-    return map_of(ventricle, planes, frame_of(insertions, ventricle, planes), levels)
-
-
 def map_of(ventricle: Ventricle, planes: Planes, frame: Frame, levels: Mapping[int, Level]) -> np.ndarray:
-    """:func:`segment_map` in a known frame."""
+    """The segment of each pixel of the wall: uint8 ``[k, j, i]``, 1 to 17, 0 outside the wall and in slices without level."""
     numbers = np.zeros(ventricle.myocardium.shape, dtype=np.uint8)
     window = ventricle.window
     for k, level in levels.items():

@@ -15,8 +15,7 @@ from typing import Annotated
 import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification.burden import Extent, mass_of_pixels_g
-from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.utils.json_fields import Limits
 
 COVERAGE = 0.9
@@ -101,25 +100,12 @@ def uncertain_pixels(probability: np.ndarray) -> float:
     return float((4 * probability.astype(np.float32, copy=False) * (1 - probability)).sum(dtype=np.float64))
 
 
-def uncertain_mass_g(probability: np.ndarray, geometry: Geometry) -> float | None:
-    """Mass of the :func:`uncertain_pixels` of all slices.
-
-    Args:
-        probability: float ``[k, j, i]``.
-        geometry: of the study.
-
-    Returns:
-        None without spacing.
-    """
-    return mass_of_pixels_g([uncertain_pixels(one) for one in probability], geometry)
-
-
 def mass_interval(mass_g: float | None, uncertain_g: float | None, error: MassError) -> MassInterval | None:
     """The interval of a mass; None where nothing is known of its error, or without spacing.
 
     Args:
         mass_g: the mass.
-        uncertain_g: of :func:`uncertain_mass_g`.
+        uncertain_g: mass of the :func:`uncertain_pixels` of all slices; None without spacing.
         error: of the model.
     """
     if mass_g is None or uncertain_g is None or not error.known:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MyoScarSegLib.utils.windows import window_of
+
 PERCENTILE = 95.0
 
 
@@ -70,6 +72,5 @@ def surface_distances(predicted: np.ndarray, truth: np.ndarray, spacing_mm: Sequ
 
 def _cropped(*masks: np.ndarray) -> tuple[np.ndarray, ...]:
     """The part of all masks that holds every one of them, with a border of one pixel that is outside."""
-    where = np.nonzero(np.any(masks, axis=0))
-    window = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in where)
+    window = window_of(np.any(masks, axis=0))
     return tuple(np.pad(mask[window], 1) for mask in masks)

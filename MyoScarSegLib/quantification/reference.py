@@ -15,8 +15,9 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.quantification.mixture import fit_mixture
 from MyoScarSegLib.quantification.overlap import dice
-from MyoScarSegLib.quantification.remote import DRAWN, PROPOSED, Remote, measure_remote, remote_myocardium
+from MyoScarSegLib.quantification.remote import Remote, measure_remote, remote_myocardium
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.utils.windows import window_of
 
 __all__ = ["METHODS", "SOURCES", "ReferenceMask", "ReferenceRow", "otsu_threshold", "reference_masks", "reference_table"]
 
@@ -46,24 +47,21 @@ class ReferenceMask:
     """What a method finds, or why it finds nothing out.
 
     Attributes:
-        method: one of :data:`METHODS`; source: who published it.
+        method: one of :data:`METHODS`.
         mask: bool ``[k, j, i]``, the wall's pixels at or above their slice's threshold, without specks and with
             ``no_reflow``; None if the method has no answer.
         thresholds: ``[k]`` intensities; NaN where the slice has no wall or the method no answer.
         no_reflow: bool ``[k, j, i]``, the part of ``mask`` below the threshold that counts as scar; None without an answer.
         remote: remote myocardium with its mean, standard deviation and size.
-        specks_px: parts smaller than this were dropped; 0 if none were.
         why: a sentence why there is no answer; empty if there is one.
         warnings: sentences on the answer.
     """
 
     method: str
-    source: str
     mask: np.ndarray | None
     thresholds: np.ndarray
     no_reflow: np.ndarray | None
     remote: Remote
-    specks_px: int
     why: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -73,7 +71,7 @@ class ReferenceRow:
     """A method's numbers. All but the words are None without an answer, and what needs spacing without it.
 
     Attributes:
-        method, source, why, warnings: as of :class:`ReferenceMask`.
+        method, why, warnings: as of :class:`ReferenceMask`; source: who published it.
         pixels, volume_ml, mass_g: of its mask.
         percent_of_myocardium: its volume over the wall's.
         no_reflow_g: the part of the mass that is no-reflow.
@@ -143,20 +141,16 @@ def reference_masks(
             raise StudyError(f"The {name} has the shape {array.shape}, the image {voxels.shape}.")
     if not wall.any():
         raise StudyError("There is no left-ventricular wall, in which alone thresholds find scar.")
-    if remote is None:
-        measured = measure_remote(voxels, wall, remote_myocardium(voxels, wall, cavity), PROPOSED)
-    else:
-        measured = measure_remote(voxels, wall, remote, DRAWN)
+    measured = measure_remote(voxels, wall, remote_myocardium(voxels, wall, cavity) if remote is None else remote)
     said = scar is not None and bool((scar & wall).any())
     thresholds = _thresholds(voxels, wall, measured, said, no_reflow)
     walled = wall.any(axis=(1, 2))
-    window = _window(wall)
+    window = (slice(None), *window_of(np.any(wall, axis=0), margin=1))
     found = {}
     for method, (value, why) in thresholds.items():
-        source = SOURCES[method]
         if why:
             nothing = np.full(len(voxels), np.nan)
-            found[method] = ReferenceMask(method, source, None, nothing, None, measured, specks_px, _sentence(method, why))
+            found[method] = ReferenceMask(method, None, nothing, None, measured, f"{method} has no answer: {why}.")
             continue
         mask, dark = np.zeros(wall.shape, dtype=bool), np.zeros(wall.shape, dtype=bool)
         part = _without_specks(wall[window] & (voxels[window] >= value[:, None, None]), specks_px)
@@ -166,9 +160,7 @@ def reference_masks(
             dark[window] = (_enclosed(part, inside) if known is None else known) & wall[window] & ~part
         mask[window] = part
         warnings = measured.warnings if method.endswith(("SD", "from remote")) else ()
-        found[method] = ReferenceMask(
-            method, source, mask | dark, np.where(walled, value, np.nan), dark, measured, specks_px, warnings=warnings
-        )
+        found[method] = ReferenceMask(method, mask | dark, np.where(walled, value, np.nan), dark, measured, warnings=warnings)
     return found
 
 
@@ -188,7 +180,7 @@ def reference_table(
     rows = []
     for method, one in found.items():
         if one.mask is None or one.no_reflow is None:
-            rows.append(ReferenceRow(method, one.source, one.why, one.warnings))
+            rows.append(ReferenceRow(method, SOURCES[method], one.why, one.warnings))
             continue
         burden = scar_burden(one.mask, geometry)
         if burden.volume_ml is None or of_wall.volume_ml is None:
@@ -201,7 +193,7 @@ def reference_table(
         rows.append(
             ReferenceRow(
                 method,
-                one.source,
+                SOURCES[method],
                 one.why,
                 one.warnings,
                 pixels=burden.pixels,
@@ -277,17 +269,6 @@ def _thresholds(
             refusal = str(error).rstrip(".")
     found["Mixture"] = np.full(len(voxels), crossing), refusal
     return found
-
-
-def _sentence(method: str, why: str) -> str:
-    return f"{method} has no answer: {why}."
-
-
-def _window(wall: np.ndarray) -> tuple[slice, slice, slice]:
-    """All slices, and of each the rows and columns around the wall with a border of one pixel where there is one."""
-    where = [np.flatnonzero(wall.any(axis=axes)) for axes in ((0, 2), (0, 1))]
-    rows, columns = (slice(max(0, int(w[0]) - 1), int(w[-1]) + 2) for w in where)
-    return slice(None), rows, columns
 
 
 def _without_specks(mask: np.ndarray, least_px: int) -> np.ndarray:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PROPOSED, DRAWN = "proposed", "drawn"
-
 WINDOW_DEG, STEP_DEG = 60.0, 30.0
 """Width of the part of a slice's wall that is proposed, and how far apart the candidates lie."""
 
@@ -28,7 +26,6 @@ class Remote:
         pixels: int ``[k]``, of each slice's own region.
         of_study: bool ``[k]``, slices with wall that take the study's.
         study_mean, study_sd: of the whole region; NaN if it has fewer than :data:`LEAST_PX` pixels.
-        source: :data:`PROPOSED` or :data:`DRAWN`.
     """
 
     region: np.ndarray
@@ -38,7 +35,6 @@ class Remote:
     of_study: np.ndarray
     study_mean: float
     study_sd: float
-    source: str
 
     @property
     def missing(self) -> str:
@@ -61,14 +57,13 @@ class Remote:
         )
 
 
-def measure_remote(voxels: np.ndarray, wall: np.ndarray, region: np.ndarray, source: str) -> Remote:
+def measure_remote(voxels: np.ndarray, wall: np.ndarray, region: np.ndarray) -> Remote:
     """Mean and standard deviation of remote myocardium, of each slice its own where it has enough.
 
     Args:
         voxels: ``[k, j, i]``, raw.
         wall: bool ``[k, j, i]``.
         region: bool ``[k, j, i]``; what lies outside the wall is left out.
-        source: :data:`PROPOSED` or :data:`DRAWN`.
     """
     region = region & wall
     counts = np.count_nonzero(region, axis=(1, 2))
@@ -84,7 +79,7 @@ def measure_remote(voxels: np.ndarray, wall: np.ndarray, region: np.ndarray, sou
             mean[k], sd[k] = float(values.mean()), spread
         else:
             own[k] = False
-    return Remote(region, mean, sd, counts, (walls > 0) & ~own, *study, source)
+    return Remote(region, mean, sd, counts, (walls > 0) & ~own, *study)
 
 
 def enough(wall_px: int) -> int:

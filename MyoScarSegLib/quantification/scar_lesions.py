@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from MyoScarSegLib.lesions import lesions_of_stack
 from MyoScarSegLib.quantification.burden import Extent, voxel_volumes_ml
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.utils.windows import window_of
 
 _DIRECTIONS = 36
 
@@ -50,8 +51,7 @@ def measured_lesions(
     """
     if not infarct.any():
         return ()
-    rows, columns = (np.flatnonzero(infarct.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    window = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    window = (slice(None), *window_of(np.any(infarct, axis=0)))
     numbers = lesions_of_stack(infarct[window], geometry.pixel_spacing_mm)
     voxel_ml = voxel_volumes_ml(geometry, len(infarct))
     total = Extent.of_slices(np.count_nonzero(infarct, axis=(1, 2)), voxel_ml)
@@ -66,10 +66,7 @@ def measured_lesions(
         share = extent.percent_of(total)
         found.append(Lesion(0, slices, extent, 0.0 if share is None else share, across, long, within))
     found.sort(key=lambda lesion: (-lesion.percent_of_scar, lesion.slices))
-    return tuple(
-        Lesion(place, a.slices, a.extent, a.percent_of_scar, a.diameter_mm, a.length_mm, a.segments)
-        for place, a in enumerate(found, 1)
-    )
+    return tuple(replace(lesion, number=place) for place, lesion in enumerate(found, 1))
 
 
 def _segments(numbers: np.ndarray) -> tuple[int, ...]:

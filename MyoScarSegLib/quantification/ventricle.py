@@ -12,6 +12,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.lesions import USUAL_SPACING_MM
 from MyoScarSegLib.study.study import Geometry
 from MyoScarSegLib.study.tissue import CAVITY, MYOCARDIUM
+from MyoScarSegLib.utils.windows import window_of
 
 Source = Literal["model", "labels", "contours", "edited"]
 BORDER_PX = 2
@@ -71,11 +72,8 @@ class Ventricle:
     @cached_property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns that hold all of it; empty if there is nothing."""
-        heart = (self.myocardium | self.cavity).any(axis=0)
-        rows, columns = np.flatnonzero(heart.any(axis=1)), np.flatnonzero(heart.any(axis=0))
-        if len(rows) == 0:
-            return slice(0, 0), slice(0, 0)
-        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+        rows, columns = window_of((self.myocardium | self.cavity).any(axis=0))
+        return rows, columns
 
     @cached_property
     def middles(self) -> np.ndarray:
@@ -177,11 +175,7 @@ def _piece(mask: np.ndarray, over: np.ndarray | None, *, hollow: bool = False) -
 
     if not mask.any():
         return None
-    rows, columns = np.nonzero(mask)
-    window = (
-        slice(max(int(rows.min()) - 1, 0), int(rows.max()) + 2),
-        slice(max(int(columns.min()) - 1, 0), int(columns.max()) + 2),
-    )
+    window = window_of(mask, margin=1)
     pieces, _ = ndimage.label(mask[window], np.ones((3, 3)) if hollow else None)
     sizes = np.bincount((pieces if over is None else pieces * over[window]).ravel())
     sizes[0] = 0

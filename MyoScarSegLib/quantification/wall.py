@@ -10,6 +10,7 @@ import numpy as np
 from MyoScarSegLib.quantification.aha import Frame, Level, center_of, segments_at
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.ventricle import Ventricle
+from MyoScarSegLib.utils.windows import window_of
 
 CHORDS = 120
 """Per slice: one every 3 degrees, 20 in a segment of 60 degrees and 30 in one of 90."""
@@ -19,13 +20,12 @@ CHORDS = 120
 class Chords:
     """The wall of some slices along chords from endo- to epicardium.
 
-    Chord ``c`` stands at ``angles_deg[c]``: from the middle of the septum (the border of segments 2 and 3), rising as the
+    Chord ``c`` stands at ``3 * c + 1.5`` degrees: from the middle of the septum (the border of segments 2 and 3), rising as the
     segments' numbers do: to the inferior, lateral and anterior wall. On a bullseye it is at 180 degrees more. Without insertion
     points the angles start at the patient's right and front, and turn the same way.
 
     Attributes:
         slices: ``k`` of each of n slices.
-        angles_deg: ``[120]``.
         transmurality: ``[n, 120]``, 0..1: length of scar and no-reflow over the wall's length; NaN where there is no wall.
         endocardial: bool ``[n, 120]``, scar within the inner tenth of the wall.
         thickness_mm: ``[n, 120]`` length of wall; NaN where there is none.
@@ -35,7 +35,6 @@ class Chords:
     """
 
     slices: tuple[int, ...]
-    angles_deg: np.ndarray
     transmurality: np.ndarray
     endocardial: np.ndarray
     thickness_mm: np.ndarray
@@ -150,7 +149,6 @@ def chords(
             segments[n] = np.where(there[n], segments_at(angles, levels[k]), 0)
     return Chords(
         slices=slices,
-        angles_deg=angles,
         transmurality=share,
         endocardial=shallow & there & (np.nan_to_num(share) >= LEAST_SHARE),
         thickness_mm=np.where(there, length, np.nan),
@@ -191,9 +189,8 @@ def transmurality_of(found: Chords, extents_mm: np.ndarray) -> Transmurality | N
 
 def _window(wall: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
     """Rows and columns that hold the wall with a margin of two pixels, and ``(x, y)`` of their first pixel."""
-    rows, columns = (np.flatnonzero(wall.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    top, left = max(int(rows[0]) - 2, 0), max(int(columns[0]) - 2, 0)
-    return (slice(top, int(rows[-1]) + 3), slice(left, int(columns[-1]) + 3)), np.array([left, top], dtype=float)
+    rows, columns = window_of(np.any(wall, axis=0), margin=2)
+    return (rows, columns), np.array([columns.start, rows.start], dtype=float)
 
 
 def _reach_mm(wall: np.ndarray, centers: np.ndarray, planes: Planes, corner: np.ndarray) -> float:

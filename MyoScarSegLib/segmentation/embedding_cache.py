@@ -100,15 +100,6 @@ class EmbeddingCache:
         if self.folder is not None:
             self._write(key.digest, embedding)
 
-    def clear(self) -> None:
-        """Forget all, in memory and on disk."""
-        with self._lock:
-            self._held.clear()
-            self._bytes = 0
-        for file, _, _ in self._files():
-            _remove(file)
-        self._disk_bytes = None
-
     def _hold(self, digest: str, embedding: torch.Tensor) -> None:
         old = self._held.pop(digest, None)
         if old is not None:

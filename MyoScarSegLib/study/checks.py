@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
@@ -24,22 +22,13 @@ _FIELD_MM, _PIXEL_MM, _DISTANCE_MM = (40.0, 1000.0), (0.25, 15.0), (0.2, 50.0)
 _WHOLE_PICTURE = 48
 
 
-@dataclass(frozen=True)
-class CheckedVoxels:
-    """Voxels fit for processing, and what was found on the way."""
-
-    voxels: np.ndarray
-    bad_slices: dict[int, str]
-    notes: tuple[str, ...]
-
-
-def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) -> CheckedVoxels:
-    """Finite float32 voxels ``[k, j, i]``; slices that hold NaN or infinite values become zero and are listed.
+def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) -> tuple[np.ndarray, dict[int, str], list[str]]:
+    """Finite float32 voxels ``[k, j, i]``, the unusable slices, which become zero, with the reason, and notes.
 
     Args:
         case: for messages.
         array: ``[k, j, i]`` of a real type.
-        bad_slices: slices known to be unusable already.
+        bad_slices: slices known to be unusable already; those that hold NaN or infinite values are added.
 
     Raises:
         StudyError: the values are complex, no slice is usable, or the whole image is constant.
@@ -72,7 +61,7 @@ def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) 
         notes.append(f"Slice {_list(constant)} has the same value everywhere: nothing can be found there.")
     if looks_like_labels(usable):
         notes.append("The image has only a few whole-number values, as a label map has; is this really the LGE image?")
-    return CheckedVoxels(voxels, dict(sorted(bad.items())), tuple(notes))
+    return voxels, dict(sorted(bad.items())), notes
 
 
 def implausible_size(shape: tuple[int, ...], pixel_mm: tuple[float, float], distance_mm: float) -> str:

@@ -43,7 +43,6 @@ class DicomImage:
         sequence: the sequence's name.
         protocol: the protocol's name, which some vendors give to the whole examination; never shown.
         exam: what the headers say of the examination and the part of the body; never shown.
-        body_part: BodyPartExamined.
         modality, image_type, samples, rows, columns, photometric: as in the file.
         kind: ``"PSIR"``, ``"magnitude"``, ``"phase"``, ``"imaginary"`` or ``""`` where the headers do not say.
         kind_reason: which header says so.
@@ -76,7 +75,6 @@ class DicomImage:
     sequence: str
     protocol: str
     exam: str
-    body_part: str
     modality: str
     image_type: tuple[str, ...]
     samples: int
@@ -223,7 +221,6 @@ def _image(file: Path, frame: int | None, header: Any, places: list[Any]) -> Dic
         # On GE it is the name of the examination.
         protocol="" if _text(header, "Manufacturer").upper().startswith("GE") else names["ProtocolName"],
         exam=" ".join(filter(None, (names[name] for name in ("ProtocolName", *_OF_EXAM)))),
-        body_part=_text(header, "BodyPartExamined"),
         modality=_text(header, "Modality").upper(),
         image_type=image_type,
         samples=_integer(header, "SamplesPerPixel") or 1,

@@ -28,7 +28,7 @@ class Normalization:
 NORMALIZATION = Normalization()
 
 
-def normalize(image: np.ndarray, normalization: Normalization = NORMALIZATION) -> np.ndarray:
+def normalize(image: np.ndarray) -> np.ndarray:
     """Map one slice to 0..1 by its own robust intensity range.
 
     Signed (PSIR) and unsigned (magnitude) images are treated alike: only the order and relative distance of values
@@ -36,14 +36,13 @@ def normalize(image: np.ndarray, normalization: Normalization = NORMALIZATION) -
 
     Args:
         image: ``[rows, columns]``, raw voxel values of any real type, finite.
-        normalization: the parameters; leave the default except to reproduce an older checkpoint.
 
     Returns:
         float32 ``[rows, columns]`` in 0..1; all zero for a constant slice.
     """
     # In double precision, or a large offset or a tiny scale would cost the contrast.
     values = np.asarray(image, dtype=np.float64)
-    low, high = np.percentile(values, (normalization.low_percentile, normalization.high_percentile))
+    low, high = np.percentile(values, (NORMALIZATION.low_percentile, NORMALIZATION.high_percentile))
     if high <= low:
         low, high = values.min(), values.max()
     if high <= low:

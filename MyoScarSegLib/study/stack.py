@@ -104,26 +104,26 @@ def study_from(case: str, stack: FileStack, *, axis: str = "auto", spacing_mm: S
             )
         elif odd:
             problems.append(f"The spacing that was given cannot be a heart's: {odd}.")
-    checked = check_intensities(case, array, stack.bad_slices if axes[0] == 0 else {})
-    usable = [index for index in range(len(array)) if index not in checked.bad_slices]
+    voxels, bad, found = check_intensities(case, array, stack.bad_slices if axes[0] == 0 else {})
+    usable = [index for index in range(len(array)) if index not in bad]
     declared = None if stack.padding is None else np.transpose(stack.padding, axes)
-    padding = fill_padding(checked.voxels, declared, usable)
+    padding = fill_padding(voxels, declared, usable)
     if padding is not None:
         notes.append(f"{100 * padding.mean():.0f}% of the pixels are padding outside the measured field; they are shown dark.")
     reconstruction, reason = stack.reconstruction, stack.reconstruction_reason
     if reconstruction is None:
-        reconstruction, reason = recognize_reconstruction(checked.voxels if padding is None else checked.voxels[~padding])
+        reconstruction, reason = recognize_reconstruction(voxels if padding is None else voxels[~padding])
     return Study(
         case=case,
-        voxels=checked.voxels,
+        voxels=voxels,
         geometry=geometry,
         reconstruction=reconstruction,
         reconstruction_reason=reason,
         file_axes=axes,
         source={"format": stack.format, **stack.source},
-        notes=(*notes, *geometry_notes(geometry, array.shape[0]), *checked.notes),
+        notes=(*notes, *geometry_notes(geometry, array.shape[0]), *found),
         problems=tuple(problems),
-        bad_slices=checked.bad_slices,
+        bad_slices=bad,
         files=stack.files if axes == (0, 1, 2) else (),
     )
 

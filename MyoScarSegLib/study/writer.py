@@ -18,6 +18,7 @@ from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import SCAR, Term
 from MyoScarSegLib.study.uneven import regular_grid
 from MyoScarSegLib.utils.files import atomic_path
+from MyoScarSegLib.utils.windows import window_of
 
 #: In NIfTI's header: types of voxels; the byte where they begin in one file; and the unit of length.
 _NIFTI_TYPES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280}
@@ -54,28 +55,7 @@ def write_segmentation(path: Path | str, mask: np.ndarray, study: Study, provena
     Raises:
         OutputError: the file cannot be written.
     """
-    write_segments(path, np.asarray(mask) != 0, {1: SCAR}, study, provenance)
-
-
-def write_segments(
-    path: Path | str,
-    labels: np.ndarray,
-    segments: Mapping[int, Term],
-    study: Study,
-    provenance: dict[str, str] | None = None,
-) -> None:
-    """Write ``labels`` as a ``.seg.nrrd`` of several segments that do not overlap.
-
-    Args:
-        path: ends in ``.seg.nrrd``.
-        labels: ``[k, j, i]``, shaped like ``study.voxels``; bool or uint8.
-        segments: label value to its segment; one without a voxel becomes an empty segment.
-        study, provenance: as :func:`write_segmentation` takes them; the tags go to the first segment.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    write_layers(path, [(np.asarray(labels), segments)], study, provenance)
+    write_layers(path, [(np.asarray(mask) != 0, {1: SCAR})], study, provenance)
 
 
 def write_layers(
@@ -88,8 +68,9 @@ def write_layers(
 
     Args:
         path: ends in ``.seg.nrrd``.
-        layers: labels ``[k, j, i]`` with their segments, as of :func:`write_segments`; segments of one layer do not overlap.
-        study, provenance: as of :func:`write_segments`.
+        layers: labels ``[k, j, i]`` (bool or uint8, shaped like ``study.voxels``), each with the segments of its values, which do
+            not overlap; one without a voxel becomes an empty segment.
+        study, provenance: as :func:`write_segmentation` takes them; the tags go to the first segment.
 
     Raises:
         OutputError: the file cannot be written.
@@ -228,14 +209,8 @@ def _extent(image: Any, label: int) -> str:
     """Slicer's ``i0 i1 j0 j1 k0 k1`` of the voxels with this label; ``0 -1`` in each axis if there are none."""
     import SimpleITK as sitk
 
-    stored = sitk.GetArrayViewFromImage(image) == label
-    if not stored.any():
-        return "0 -1 0 -1 0 -1"
-    bounds = []
-    for axis in (2, 1, 0):
-        used = np.flatnonzero(stored.any(axis=tuple(other for other in range(3) if other != axis)))
-        bounds += [int(used[0]), int(used[-1])]
-    return " ".join(str(value) for value in bounds)
+    used = window_of(sitk.GetArrayViewFromImage(image) == label)
+    return " ".join(f"{axis.start} {axis.stop - 1}" for axis in reversed(used))
 
 
 def _conversion_parameters(image: Any) -> str:

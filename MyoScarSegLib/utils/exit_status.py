@@ -10,11 +10,6 @@ _LAUNCHER = "exit abnormally - Report the problem."
 _NATIVE = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE")
 
 
-def died(code: int, stderr_tail: str) -> bool:
-    """Whether a process was ended, by a signal or a crash, in place of ending by itself; arguments as of :func:`how_it_ended`."""
-    return code < 0 or bool(_signal_name(code)) or (code & 0xFFFFFFFF) in _WINDOWS or _LAUNCHER in stderr_tail
-
-
 def how_it_ended(code: int, stderr_tail: str) -> str:
     """A sentence on an exit status.
 

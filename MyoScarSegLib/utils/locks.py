@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 _POLL_S = 0.1
 
@@ -27,6 +27,20 @@ else:
 
     def _try_lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _taken(handle: int, path: Path) -> bool:
+    """Take the lock, if it is free. Returns whether it was."""
+    try:
+        _try_lock(handle)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return False
+        raise OutputError(
+            f"Cannot lock {path}: {error.strerror}. Its folder (set by MYOSCARSEG_CACHE, if it is the program's own) must be on "
+            "a disk with locks."
+        ) from error
+    return True
 
 
 @contextmanager
@@ -48,19 +62,10 @@ def locked(path: Path, cancel: CancelToken | None = None) -> Iterator[None]:
             "program's own)."
         ) from error
     try:
-        while True:
-            if cancel is not None:
-                cancel.raise_if_cancelled()
-            try:
-                _try_lock(handle)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                    raise OutputError(
-                        f"Cannot lock {path}: {error.strerror}. Its folder (set by MYOSCARSEG_CACHE, if it is the "
-                        "program's own) must be on a disk with locks."
-                    ) from error
+        check_cancel(cancel)
+        while not _taken(handle, path):
             time.sleep(_POLL_S)
+            check_cancel(cancel)
         yield
     finally:
         os.close(handle)
@@ -80,11 +85,6 @@ def is_held(path: Path) -> bool:
     except OSError as error:
         raise OutputError(f"Cannot open {path}: {error.strerror}. You need the right to write in its folder.") from error
     try:
-        _try_lock(handle)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            return True
-        raise OutputError(f"Cannot lock {path}: {error.strerror}. Its folder must be on a disk with locks.") from error
+        return not _taken(handle, path)
     finally:
         os.close(handle)
-    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 
@@ -14,7 +15,7 @@ class Signal:
     """
 
     def __init__(self) -> None:
-        self._callbacks: list[_Connection] = []
+        self._connections: list[partial[None]] = []
 
     def connect(self, callback: Callable[..., None]) -> Callable[[], None]:
         """Call ``callback`` at every :meth:`emit`, with its arguments.
@@ -22,33 +23,21 @@ class Signal:
         Returns:
             The function that ends this; calling it again does nothing.
         """
-        # Wrapped, so that the same function may be connected twice and each connection ends alone.
-        connection = _Connection(callback)
-        self._callbacks.append(connection)
+        connection = partial(callback)  # an object of its own, so that the same function may be connected twice
+        self._connections.append(connection)
 
         def disconnect() -> None:
-            connection.callback = None
-            if connection in self._callbacks:
-                self._callbacks.remove(connection)
+            if connection in self._connections:
+                self._connections.remove(connection)
 
         return disconnect
 
     def emit(self, *arguments: Any) -> None:
         """Call every function that is connected. One that is disconnected meanwhile is not called any more."""
-        for callback in tuple(self._callbacks):
-            callback(*arguments)
+        for connection in tuple(self._connections):
+            if connection in self._connections:
+                connection(*arguments)
 
     def clear(self) -> None:
         """Disconnect all."""
-        for connection in self._callbacks:
-            connection.callback = None
-        self._callbacks.clear()
-
-
-class _Connection:
-    def __init__(self, callback: Callable[..., None]) -> None:
-        self.callback: Callable[..., None] | None = callback
-
-    def __call__(self, *arguments: Any) -> None:
-        if self.callback is not None:
-            self.callback(*arguments)
+        self._connections.clear()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from pathlib import Path
 from types import ModuleType
 
 from MyoScarSegLib.errors import ModelError
@@ -19,18 +18,8 @@ from MyoScarSegLib.utils.files import cache_folder
 
 # What ultralytics may send or fetch on its own; each is a key of its settings.
 _OUTWARD_SETTINGS = (
-    "sync",
-    "hub",
-    "clearml",
-    "comet",
-    "dvc",
-    "mlflow",
-    "neptune",
-    "raytune",
-    "tensorboard",
-    "wandb",
-    "vscode_msg",
-)
+    "sync", "hub", "clearml", "comet", "dvc", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "vscode_msg",
+)  # fmt: skip
 _lock = threading.Lock()
 
 
@@ -61,7 +50,9 @@ def import_ultralytics() -> ModuleType:
         except ImportError as error:
             raise ModelError(f"The detector needs the package ultralytics, which cannot be imported here: {error}.") from error
         finally:
-            _restore("OMP_NUM_THREADS", threads)
+            os.environ.pop("OMP_NUM_THREADS", None)
+            if threads is not None:
+                os.environ["OMP_NUM_THREADS"] = threads
         # dict.update rather than SETTINGS.update: the latter writes the file again and checks the values' spelling.
         dict.update(SETTINGS, {key: False for key in _OUTWARD_SETTINGS if key in SETTINGS})
         return ultralytics
@@ -93,15 +84,3 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
-
-
-def package_folder() -> Path:
-    """Folder of the installed ultralytics package."""
-    return Path(import_ultralytics().__path__[0])

@@ -12,11 +12,12 @@ from hypothesis.extra import numpy as arrays
 
 from MyoScarSegLib.engine import protocol
 from MyoScarSegLib.engine.engine_settings import EngineSettings
-from MyoScarSegLib.engine.messages import boxes_json, boxes_of, points_json, points_of, study_message, study_of
+from MyoScarSegLib.engine.messages import boxes_of, points_of, study_message, study_of
 from MyoScarSegLib.engine.protocol import LENGTHS, FrameReader, Message, ProtocolError, pack
 from MyoScarSegLib.errors import EngineError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
+from MyoScarSegLib.utils.json_fields import to_json
 
 TYPES = ("bool", "uint8", "int16", ">i2", "float32", ">f8", "float64", "float16", "int64")
 
@@ -129,7 +130,7 @@ def test_prompts_and_settings_travel_unchanged():
     boxes = [Box(np.int64(2), np.float32(1.5), 2, 8, 9, confidence=0.25, source="x", state=BoxState.REJECTED), Box(0, 1, 1, 2, 2)]
     points = [Point(1, 2.5, 3.5, positive=False)]
     chosen = EngineSettings(detector="a", device="cpu", confidence=0.2, threads=2)
-    data = pack({"b": boxes_json(boxes), "p": points_json(points), "s": chosen.to_json()})
+    data = pack({"b": to_json(boxes), "p": to_json(points), "s": chosen.to_json()})
     fields = next(FrameReader().feed(data)).fields
     assert boxes_of(fields["b"]) == boxes
     assert points_of(fields["p"]) == points

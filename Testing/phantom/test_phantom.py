@@ -11,7 +11,7 @@ from scipy import ndimage
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom, phantom_slices
 from MyoScarSegLib.phantom.heart import ANGLES, sector_area
-from MyoScarSegLib.quantification import scar_burden
+from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.study import Reconstruction
 
 BIG = (Infarct("LAD", transmurality=0.9, half_width_deg=55.0, half_length=0.4, no_reflow=True),)

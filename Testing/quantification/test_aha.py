@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification import SEGMENTS, InsertionPoints, Ventricle, measure
-from MyoScarSegLib.quantification.aha import levels_of
-from MyoScarSegLib.quantification.measurements import EXCHANGED, NO_INSERTIONS, NO_WALL, NOT_CLOSED
+from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints, levels_of
+from MyoScarSegLib.quantification.measurements import EXCHANGED, NO_INSERTIONS, NO_WALL, NOT_CLOSED, measure
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.segment_values import grade
+from MyoScarSegLib.quantification.ventricle import Ventricle
 from Testing.support.analytic_ventricle import Rings, rings
 
 BASE, MID, APEX, TIP = (0, 1, 2), (3, 4, 5), (6, 7, 8), (9,)

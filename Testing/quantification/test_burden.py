@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
+from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
 from MyoScarSegLib.study.study import Geometry
 
 

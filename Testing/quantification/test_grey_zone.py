@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.quantification import measure
+from MyoScarSegLib.quantification.measurements import measure
 from Testing.support.analytic_ventricle import Rings, rings
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
-from MyoScarSegLib.quantification import measure, propose_insertions, ventricle_of_labels
 from MyoScarSegLib.quantification.aha import center_of, frame_of
-from MyoScarSegLib.quantification.insertions import insertions_at, rotation_of
+from MyoScarSegLib.quantification.insertions import insertions_at, propose_insertions, rotation_of
+from MyoScarSegLib.quantification.measurements import measure
 from MyoScarSegLib.quantification.planes import Planes
+from MyoScarSegLib.quantification.ventricle import ventricle_of_labels
 from Testing.support.analytic_ventricle import rings
 
 COUNT = 9

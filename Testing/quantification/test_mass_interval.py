@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification import scar_burden
-from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_mass_g
+from MyoScarSegLib.quantification.burden import mass_of_pixels_g, scar_burden
+from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_pixels
 from MyoScarSegLib.result import MASS_ERROR, Result
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 
 EVEN = Geometry((1.5, 2.0, 8.0))
 POSITIONS = np.array([0.0, 10.0, 30.0, 36.0])
 UNEVEN = Geometry((1.0, 1.0, 10.0), slice_positions_mm=POSITIONS, slice_origins_mm=np.outer(POSITIONS, [0.0, 0.0, 1.0]))
+
+
+def uncertain_mass_g(probability: np.ndarray, geometry: Geometry) -> float | None:
+    return mass_of_pixels_g([uncertain_pixels(one) for one in probability], geometry)
 
 
 @pytest.mark.parametrize("geometry", [EVEN, UNEVEN])

@@ -8,8 +8,10 @@ from scipy import ndimage
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.phantom import Infarct, PhantomSettings, make_phantom
-from MyoScarSegLib.quantification import Ventricle, measure, scar_burden, ventricle_of_labels
+from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.quantification.mass_interval import MassInterval
+from MyoScarSegLib.quantification.measurements import measure
+from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels
 from MyoScarSegLib.study.study import Geometry
 
 GEOMETRY = Geometry((1.5, 1.5, 8.0))

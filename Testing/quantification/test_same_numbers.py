@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MyoScarSegLib.quantification import Ventricle, measure, propose_insertions
+from MyoScarSegLib.quantification.insertions import propose_insertions
+from MyoScarSegLib.quantification.measurements import measure
+from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Geometry
 from Testing.support.analytic_ventricle import Rings, rings
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MyoScarSegLib.quantification import measure
+from MyoScarSegLib.quantification.measurements import measure
 from MyoScarSegLib.study.study import Geometry
 
 GEOMETRY = Geometry((1.0, 2.0, 8.0))

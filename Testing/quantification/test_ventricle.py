@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.quantification import (
-    Ventricle,
-    measure,
-    ventricle_of_contours,
-    ventricle_of_labels,
-    ventricle_of_tissue,
-)
+from MyoScarSegLib.quantification.contours import ventricle_of_contours
+from MyoScarSegLib.quantification.measurements import measure
+from MyoScarSegLib.quantification.ventricle import Ventricle, ventricle_of_labels, ventricle_of_tissue
 from MyoScarSegLib.study.study import Geometry
 from Testing.support.analytic_ventricle import Rings, rings
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MyoScarSegLib.quantification import measure
+from MyoScarSegLib.quantification.measurements import measure
 from Testing.support.analytic_ventricle import INNER_MM, WALL_MM, Rings, rings
 
 PIXELS_MM = ((0.9, 0.9), (1.5, 1.5), (1.5, 1.1))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, scar_burden
-from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval, uncertain_mass_g
+from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, mass_of_pixels_g, scar_burden
+from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval, uncertain_pixels
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.box_views import BoxViews
@@ -144,7 +144,8 @@ def expected(session: StudySession, error: MassError, painted: tuple[int, ...] =
     """The interval as the command line has it, from the whole stack."""
     probability = session.state.probabilities(SHAPE)
     probability[list(painted)] = 0
-    return mass_interval(session.burden.mass_g, uncertain_mass_g(probability, session.study.geometry), error)
+    uncertain_g = mass_of_pixels_g([uncertain_pixels(one) for one in probability], session.study.geometry)
+    return mass_interval(session.burden.mass_g, uncertain_g, error)
 
 
 def test_interval_of_the_mass_follows_each_edit_and_is_that_of_the_result(scene):

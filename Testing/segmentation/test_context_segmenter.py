@@ -118,13 +118,6 @@ def test_answers_are_calibrated_as_the_checkpoint_says(state, context, image):
         np.testing.assert_allclose(found, slope * plain + shift, atol=1e-4)
 
 
-@pytest.mark.parametrize("said", ["{", '{"sam_share": 2}', '{"alone": [1.0]}', '{"asked": "no"}', '{"speed": 1}'])
-def test_answers_that_are_damaged_are_refused(state, said):
-    damaged = replace(checkpoint(state), metadata={METADATA_KEY: said})
-    with pytest.raises(ModelError, match="answers"):
-        Segmenter(damaged, device="cpu", precision="float32")
-
-
 def test_a_detectors_box_without_clicks_is_answered_by_what_is_seen_unasked(state, context, image):
     unasked = scar_logits(context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3))))
     found = context.predict(image, [DETECTORS]).logits

@@ -168,7 +168,9 @@ MENTIONS = """cine post lge|scout for LGE|LGE planning localizer|TI scout LGE|T1
     Frühaufnahme KA|кино короткая ось|シネ短軸|电影短轴|T1マップ 短軸|карта Т1 SA|T2 map SA|PSIR pre contrast SA|LGE 4ch
     DE 3CV|PSIR LAX|LGE lange Achse|realce tardio 4 cámaras|rehaussement tardif 4 cavités|延迟强化四腔|遅延造影 長軸
         지연조영 장축|4-камерная LGE
-    uzun aks LGE|langakse LGE|LGE axial|MDE coronal|LGE4ch|SAX DIR T1|perfusion late SA|T1 TSE SA delayed"""
+    uzun aks LGE|langakse LGE|LGE axial|MDE coronal|LGE4ch|SAX DIR T1|perfusion late SA|T1 TSE SA delayed|LGE 2ch|PSIR_4CHAMBER
+    LGE LAX|t1map_shmolli_sax|TI scout|stir_sax|rest perfusion sax|early enhancement sax|coupes de repérage|cine_trufi_sax
+    venc150 flow"""
 
 
 @pytest.mark.parametrize("name", split(MENTIONS))
@@ -213,8 +215,13 @@ def test_a_protocol_of_its_own_names_a_series_without_description(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["nécrose PA", "necrosi SA", "laattijdige aankleuring KA", "SAX TI 320", "LGE SA loc 35", "LGE_SA_loc-35"]
-)
+    "name",
+    [
+        "nécrose PA", "necrosi SA", "laattijdige aankleuring KA", "SAX TI 320", "LGE SA loc 35", "LGE_SA_loc-35", "LGE_SAX",
+        "DE_tfi2d1_psir_SA", "delayed enhancement short axis", "2D PSIR TFE SA", "MDE short axis", "3D LGE navigator",
+        "rehaussement tardif petit axe",
+    ],
+)  # fmt: skip
 def test_a_bare_name_that_says_lge_is_enough(tmp_path, name):
     exam = Exam(tmp_path)
     exam.add("cine SA", each=4)

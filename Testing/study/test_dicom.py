@@ -277,35 +277,6 @@ def test_multi_frame_cine_is_not_taken(tmp_path):
         read_study(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("description", "taken"),
-    [
-        ("LGE_SAX", True),
-        ("DE_tfi2d1_psir_SA", True),
-        ("delayed enhancement short axis", True),
-        ("2D PSIR TFE SA", True),
-        ("MDE short axis", True),
-        ("3D LGE navigator", True),
-        ("rehaussement tardif petit axe", True),
-        ("LGE 2ch", False),
-        ("PSIR_4CHAMBER", False),
-        ("LGE LAX", False),
-        ("t1map_shmolli_sax", False),
-        ("TI scout", False),
-        ("stir_sax", False),
-        ("rest perfusion sax", False),
-        ("early enhancement sax", False),
-        ("coupes de repérage", False),
-        ("cine_trufi_sax", False),
-        ("venc150 flow", False),
-    ],
-)
-def test_names_of_series_that_scanners_give(tmp_path, description, taken):
-    (entry,) = list_series(write_series(tmp_path, voxels(), description=description, SpecificCharacterSet="ISO_IR 192"))
-    assert entry.chosen == taken, (entry.reasons, entry.rejected)
-    assert not taken or entry.evidence
-
-
 def test_psir_stored_with_an_offset_is_known_by_its_description(tmp_path):
     study = read_study(write_series(tmp_path, voxels() + np.uint16(2048), description="tfi_psir_sax"))
     assert study.reconstruction is Reconstruction.PSIR and "description" in study.reconstruction_reason
@@ -319,14 +290,6 @@ def test_repeated_slice_takes_the_last_acquisition_and_says_so(tmp_path):
     study = read_study(tmp_path)
     assert np.array_equal(study.voxels[3], again[0]) and np.array_equal(study.voxels[4], array[4])
     assert any("Slice 3" in note for note in study.notes) and study.slices == 8
-
-
-def test_copies_of_a_file_count_once(tmp_path):
-    folder = write_series(tmp_path / "a", voxels())
-    for file in list(folder.iterdir()):
-        (folder / f"{file.name}_copy").write_bytes(file.read_bytes())
-    study = read_study(tmp_path)
-    assert np.array_equal(study.voxels, voxels()) and not study.notes
 
 
 def test_mixed_matrices_and_orientations_in_one_series_are_split_and_reported(tmp_path):

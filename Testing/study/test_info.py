@@ -99,12 +99,3 @@ def test_importing_the_package_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_every_public_name_can_be_imported():
-    import MyoScarSegLib.study as package
-
-    for name in package.__all__:
-        assert type(getattr(package, name)).__name__ != "module", name
-    with pytest.raises(AttributeError):
-        _ = package.nothing

@@ -26,14 +26,6 @@ def test_the_parameters_are_those_that_checkpoints_record():
     assert Normalization(version=1, low_percentile=0.5, high_percentile=99.8) == NORMALIZATION
 
 
-def test_an_older_checkpoints_percentiles_can_be_given():
-    image = np.arange(1001, dtype=np.float64).reshape(7, 143)
-    result = normalize(image, Normalization(0, 10.0, 90.0))
-    assert result.ravel()[100] == 0.0
-    assert result.ravel()[900] == 1.0
-    assert result.ravel()[500] == pytest.approx(0.5)
-
-
 @settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 1000), factor=st.floats(1e-30, 1e30), shift=st.floats(-100, 100))
 def test_scaling_and_shifting_the_input_change_nothing(seed, factor, shift):

@@ -8,9 +8,11 @@ import numpy as np
 
 from MyoScarSegLib.detection import Detector
 from MyoScarSegLib.prompts import Box, box_of_mask
-from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
+from MyoScarSegLib.segmentation import Segmenter
+from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from MyoScarSegLib.utils.progress import CancelToken
-from Testing.support.sam_factory import SIDE, tiny_state
+from Testing.support.sam_factory import litemedsam_state
+from Testing.support.segmenter_factory import tiny_checkpoint
 
 SLICES, ROWS, COLUMNS = 5, 40, 52
 SCAR, RING = 900.0, 400.0
@@ -73,10 +75,14 @@ def voxels_of_rings() -> np.ndarray:
     return voxels
 
 
-def tiny_checkpoint(**changes) -> Checkpoint:
-    """A ViT of two blocks."""
-    fields = {"name": "tiny", "sha256": "a" * 64, "architecture": "sam-vit-32x2", "preprocessing": "sam", "side": SIDE}
-    return Checkpoint(**{"state": tiny_state(), **fields, **changes})
+def ring_study() -> Study:
+    return Study("case", voxels_of_rings(), Geometry((1.5, 1.25, 8.0)), Reconstruction.MAGNITUDE)
+
+
+def lite_segmenter() -> Segmenter:
+    """LiteMedSAM's architecture that looks at 40 mm around the heart in 32 x 32 pixels."""
+    lite = {"architecture": "litemedsam", "preprocessing": "myoscarseg-1", "side": 32, "window_mm": 40.0, "sha256": "c" * 64}
+    return Segmenter(tiny_checkpoint(state=litemedsam_state(), **lite), device="cpu", precision="float32")
 
 
 class Told:

@@ -25,7 +25,7 @@ from MyoScarSegLib.quantification.measurements import Measurements, measure
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
-from MyoScarSegLib.quantification.remote import PROPOSED, measure_remote, remote_myocardium
+from MyoScarSegLib.quantification.remote import measure_remote, remote_myocardium
 from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
 from research.burden.cohort import ALONE, SETTINGS, Exam, exams, find_corners
 
@@ -130,7 +130,7 @@ def fit(data: Path) -> None:
         if not exam.scar.any():
             continue
         wall, cavity = exam.expert.myocardium, exam.expert.cavity
-        remote = measure_remote(exam.voxels, wall, remote_myocardium(exam.voxels, wall, cavity), PROPOSED)
+        remote = measure_remote(exam.voxels, wall, remote_myocardium(exam.voxels, wall, cavity))
         height = ((exam.voxels - remote.mean[:, None, None]) / remote.sd[:, None, None])[wall]
         fitted.append(np.quantile(height, 1 - exam.scar.sum() / wall.sum()))
     low, middle, high = np.percentile(fitted, (25, 50, 75))

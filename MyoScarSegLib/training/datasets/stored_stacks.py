@@ -13,7 +13,7 @@ from MyoScarSegLib.study.stack import study_from
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import BLOOD_POOL, MVO, NO_REFLOW, SCAR, WALL
 from MyoScarSegLib.study.volumes import read_volume
-from MyoScarSegLib.study.writer import write_segments, write_volume
+from MyoScarSegLib.study.writer import write_layers, write_volume
 from MyoScarSegLib.utils.files import write_json
 from MyoScarSegLib.utils.json_fields import Index, load, to_json
 
@@ -143,7 +143,7 @@ def write_label_segments(path: Path, labels: np.ndarray, wall_known: bool, study
         OutputError: the file cannot be written.
     """
     tissues = [SCAR, *((BLOOD_POOL, WALL) if wall_known else ()), *((MVO,) if (labels == NO_REFLOW).any() else ())]
-    write_segments(path, labels.astype(np.uint8), {tissue.number: tissue for tissue in tissues}, straight(study))
+    write_layers(path, [(labels.astype(np.uint8), {tissue.number: tissue for tissue in tissues})], straight(study))
     return tuple(tissue.name for tissue in tissues)
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.study.writer import SCAR, write_segments, write_volume
+from MyoScarSegLib.study.writer import write_segmentation, write_volume
 from MyoScarSegLib.training.datasets.case_record import Case
 from MyoScarSegLib.training.datasets.exports import export_cases
 from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
@@ -39,7 +39,7 @@ def write_scene(
     data.mkdir(parents=True)
     one = study(seed)
     write_volume(data / f"{name}.nrrd", one.voxels, one)
-    write_segments(data / f"{name} scar.seg.nrrd", (labels(seed) >= 3).astype(np.uint8), {1: SCAR}, one)
+    write_segmentation(data / f"{name} scar.seg.nrrd", labels(seed) >= 3, one)
 
     def node(tag: str, key: str, references: str = "", file: str = "") -> str:
         return NODE.format(tag=tag, id=key, name=name, references=references, file=quote(file))
