@@ -55,6 +55,7 @@ def paint_in_scene(volume_node: Any, segmentation_node: Any, mask: np.ndarray, s
 def fingerprint(scene: Any) -> dict[str, Any]:
     """All nodes of a scene, with what they hold where that is ours to spoil: to compare before and after."""
     import slicer
+    from vtk.util.numpy_support import vtk_to_numpy
 
     found: dict[str, Any] = {}
     for number in range(scene.GetNumberOfNodes()):
@@ -74,7 +75,8 @@ def fingerprint(scene: Any) -> dict[str, Any]:
                 value = segmentation.GetSegment(segment_id).GetLabelValue()
                 held[segment_id] = 0 if labels is None else int((labels == value).sum())
         elif node.IsA("vtkMRMLScalarVolumeNode") and node.GetImageData() is not None:
-            held = float(slicer.util.arrayFromVolume(node).astype(np.float64).sum())
+            scalars = node.GetImageData().GetPointData().GetScalars()
+            held = float(vtk_to_numpy(scalars).astype(np.float64).sum())
         elif node.IsA("vtkMRMLMarkupsNode"):
             held = slicer.util.arrayFromMarkupsControlPoints(node).round(4).tolist()
         found[node.GetID()] = held

@@ -71,7 +71,7 @@ def report(missing: bool) -> bytes:
     names = [] if missing else [requirement.name for requirement in wanted()]
     found = {
         "packages": {name: {"name": name, "version": "99.0", "whole": True} for name in ["numpy", "simpleitk", *names]},
-        "modules": [], "index": "", "folder": "/here", "writable": True, "free_bytes": 10**12, "python": "3.12.10",
+        "modules": [], "index": "", "folder": "/here", "writable": True, "free_bytes": 10**12,
         "computer": {"system": "Linux", "machine": "x86_64"},
     }  # fmt: skip
     return said(result=found)
