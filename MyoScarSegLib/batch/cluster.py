@@ -20,6 +20,7 @@ from MyoScarSegLib.batch.job import CANCELLED, FAILED, NOT_BEGUN, Item, Job, Out
 from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.runner import Ended, collected, ignore_outcome
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -109,8 +110,10 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
     except ImportError as error:
         raise EngineError(NEEDS_DASK) from error
     # Dask always has an HTTP port, on loopback here; without routes nothing answers there.
-    silent: dict[str, list[str]] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
-    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set(silent):
+    silent: dict[str, Any] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
+    # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
+    heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**silent, **heap}):
         cluster = distributed.LocalCluster(
             n_workers=where.workers,
             threads_per_worker=AT_ONCE,

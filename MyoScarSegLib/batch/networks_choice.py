@@ -12,7 +12,7 @@ from MyoScarSegLib.utils.files import cache_folder
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.memory import keep_freed_memory
 
-_CACHE_BYTES = 128 << 20
+_CACHE_BYTES = 16 << 20
 """Embeddings serve within a study: more of them would only be memory that fills up."""
 
 

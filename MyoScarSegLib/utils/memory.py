@@ -8,6 +8,8 @@ from pathlib import Path
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of parameters in the C library's malloc.h."""
 _LARGE = 1 << 30
+HEAP_ENVIRONMENT = {"MALLOC_ARENA_MAX": 1, "MALLOC_MMAP_THRESHOLD_": _LARGE, "MALLOC_TRIM_THRESHOLD_": _LARGE}
+"""For a process that is not yet started: as :func:`keep_freed_memory`, with one heap for all its threads."""
 
 
 def resident_bytes() -> int | None:

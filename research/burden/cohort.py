@@ -1,4 +1,4 @@
-"""The exams of EMIDEC with the experts' labels and, of folds 0 to 2, masks and tissues by networks that had not seen them."""
+"""The exams of EMIDEC with the experts' labels and, of the five folds, masks and tissues by networks that had not seen them."""
 
 from __future__ import annotations
 

@@ -102,6 +102,9 @@ def _row(whose: str, method: str, some: Sequence[Exam], masks: Sequence[np.ndarr
         dices.append(dice(mask, exam.scar))
         percents.append((_percent(exam.scar, exam.expert.myocardium, exam), percent))
         grams.append(scar_burden(mask, exam.geometry).mass_g - scar_burden(exam.scar, exam.geometry).mass_g)
+    if not dices:
+        print(f"| {whose} | {method} | 0 of {scarred} | | | | | {silent} of {silent + len(normals)} | |")
+        return
     low, high = interval(dices)
     bland = bland_altman(*np.array(percents).T)
     print(
