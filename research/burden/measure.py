@@ -63,10 +63,10 @@ def references(data: Path) -> None:
         "wall", "method", "answers", "Dice (95%)", "bias %LV (95%)", "limits %LV", "bias g", "silent in normals", "%LV in others"
     )
     unseen = list(exams(data, folds=True))
-    for whose, some in (("expert", list(exams(data))), ("expert, folds", unseen), ("model", unseen)):
-        found = [_found(exam, whose) for exam in some]
+    for whose in ("expert", "model"):
+        found = [_found(exam, whose) for exam in unseen]
         for method in found[0]:
-            _row(whose, method, some, [one[method] for one in found])
+            _row(whose, method, unseen, [one[method] for one in found])
 
 
 def _found(exam: Exam, whose: str) -> dict[str, np.ndarray | None]:
