@@ -12,8 +12,8 @@ from MyoScarSegLib.utils.files import cache_folder
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.memory import keep_freed_memory
 
-_CACHE_BYTES = 16 << 20
-"""Embeddings serve within a study: more of them would only be memory that fills up."""
+_CACHE_BYTES = 64 << 20
+"""Embeddings serve within a study: some 260 KiB a slice of our own models, so two hundred slices."""
 
 
 @dataclass(frozen=True)

@@ -181,10 +181,11 @@ class StudyWork:
             write_case(folder, result, job.formats, seconds=seconds, walls=walls)
             if walls is not None:
                 write_report(folder, make_report(result, walls.ventricle, insertions=walls.insertions))
-            summary = {**result.summary(), "seconds": seconds}
-            basis = Basis(image_sha256(case.study), self._settings(case, points), self._checksums(), NUMBERS_VERSION)
-            _log.info("Segmented in %s s: %s. %s", seconds, result.status, result.message)
-            record = self._record(folder, read, result.status, result.message, basis=basis, seconds=seconds, results=summary)
+        summary = {**result.summary(), "seconds": seconds}
+        basis = Basis(image_sha256(case.study), self._settings(case, points), self._checksums(), NUMBERS_VERSION)
+        _log.info("Segmented in %s s: %s. %s", seconds, result.status, result.message)
+        # The last that is written: with a record nothing of the study is still to come that a kill could leave half done.
+        record = self._record(folder, read, result.status, result.message, basis=basis, seconds=seconds, results=summary)
         summary = {**summary, "notes": [*summary["notes"], *case.notes, *([without] if without else [])]}
         if job.points is None and (folder / "points.json").exists():
             summary["notes"].append(f"{folder / 'points.json'} was not used; --points {job.out} uses it.")

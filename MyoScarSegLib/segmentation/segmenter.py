@@ -38,8 +38,8 @@ _MASK_LOGIT = 10.0
 _LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 _LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
 """Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
-_SECOND_LOOKS_BYTES = 16 << 20
-"""Most that is kept of second looks: some 150 KiB a slice, so those of a hundred slices."""
+_SECOND_LOOKS_BYTES = 64 << 20
+"""Most that is kept of second looks: some 150 KiB a slice."""
 
 
 @dataclass(frozen=True)
