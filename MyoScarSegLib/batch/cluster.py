@@ -111,6 +111,8 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
         raise EngineError(NEEDS_DASK) from error
     # Dask always has an HTTP port, on loopback here; without routes nothing answers there.
     silent: dict[str, Any] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
+    # What its profiler keeps of every worker grows by a quarter of a MiB a study, for a dashboard that is not there.
+    silent["distributed.worker.profile.enabled"] = False
     # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
     heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
     with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**silent, **heap}):

@@ -143,7 +143,7 @@ class Segmenter:
         self._lock = threading.RLock()  # an answer may find that SAM has not seen the slice yet
         self._dense_pe: torch.Tensor | None = None
         self._last: tuple[Any, list[_Answered]] | None = None
-        self._second_looks = EmbeddingCache(_SECOND_LOOKS_BYTES)
+        self._second_looks = EmbeddingCache(min(_SECOND_LOOKS_BYTES, self.cache.budget_bytes // 2))
 
     @property
     def knows_tissue(self) -> bool:

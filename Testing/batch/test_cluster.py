@@ -15,12 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from MyoScarSegLib.batch.cluster import ClusterChoice, segment_on_cluster
+from MyoScarSegLib.batch.cluster import ClusterChoice, _client, segment_on_cluster
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import EngineError
+from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.command import REPOSITORY, array_of, table, voxels, write_image
 from Testing.support.until import until
@@ -44,6 +45,22 @@ def test_without_dask_the_sentence_says_what_to_install(tmp_path, monkeypatch):
 def test_a_given_scheduler_without_tls_is_warned_of():
     assert "not encrypted" in ClusterChoice(scheduler="tcp://host:8786").warning
     assert ClusterChoice(scheduler="tls://host:8786", tls_ca=Path("ca.pem")).warning == ClusterChoice(2).warning == ""
+
+
+def test_a_worker_keeps_no_profile_and_has_one_heap_that_keeps_its_memory():
+    """Both grew with every study, or cleared the same pages for each; see research/cohort."""
+    with _client(ClusterChoice(1), 1) as client:
+        (told,) = client.run(_told_in_worker).values()
+    assert told == {"profile": False, **{name: str(value) for name, value in HEAP_ENVIRONMENT.items()}}
+
+
+def _told_in_worker() -> dict:
+    import os
+
+    import dask
+
+    heap = {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")}
+    return {"profile": dask.config.get("distributed.worker.profile.enabled"), **heap}
 
 
 @pytest.mark.slow
