@@ -173,7 +173,7 @@ def levels_of(ventricle: Ventricle, planes: Planes) -> dict[int, Level]:
     return levels
 
 
-def levels_with(ventricle: Ventricle, planes: Planes, by_reader: Mapping[int, str]) -> dict[int, Level]:
+def levels_with(ventricle: Ventricle, planes: Planes, by_reader: Mapping[int, ReadersLevel]) -> dict[int, Level]:
     """The levels of :func:`levels_of`, with those that a reader has set.
 
     Args:
@@ -181,7 +181,7 @@ def levels_with(ventricle: Ventricle, planes: Planes, by_reader: Mapping[int, st
         by_reader: slice index to level, or to :data:`NO_LEVEL`.
     """
     levels = {**levels_of(ventricle, planes), **by_reader}
-    return {k: level for k, level in levels.items() if level != NO_LEVEL}  # type: ignore[misc]  # texts of the reader's choice
+    return {k: level for k, level in levels.items() if level != NO_LEVEL}
 
 
 def frame_of_axes(ventricle: Ventricle, planes: Planes) -> Frame:

@@ -143,7 +143,7 @@ class ReviewedStudy:
         if not now.levels and _near(now.landmarks, self._case_landmarks):
             return None
         levels = {self._slice(k): level for k, level in now.levels.items()}
-        return Marks(insertion_points(self.session.geometry, now.landmarks), dict(sorted(levels.items())))  # type: ignore[arg-type]
+        return Marks(insertion_points(self.session.geometry, now.landmarks), dict(sorted(levels.items())))
 
     def _landmarks(self, points: InsertionPoints | None) -> Landmarks | None:
         return None if points is None else landmarks_of(self.session.geometry, points)

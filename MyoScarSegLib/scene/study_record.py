@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError, SceneError
+from MyoScarSegLib.quantification.aha import ReadersLevel
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import DEFAULT_THRESHOLD, MASS_ERROR
 from MyoScarSegLib.scene.attributes import make_node, node_of, volumes_with
@@ -55,7 +56,7 @@ class SavedVentricle:
     source: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     landmarks: Landmarks | None = None
-    levels: Mapping[int, str] = field(default_factory=dict)
+    levels: Mapping[int, ReadersLevel] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: VentricleState) -> SavedVentricle:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from MyoScarSegLib.quantification.aha import ReadersLevel
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 
@@ -96,7 +97,7 @@ class VentricleState:
     source: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     landmarks: Landmarks | None = None
-    levels: Mapping[int, str] = field(default_factory=dict)
+    levels: Mapping[int, ReadersLevel] = field(default_factory=dict)
 
     def of(self, k: int) -> VentricleSlice:
         """One slice."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import SceneError, StudyError
+from MyoScarSegLib.quantification.aha import ReadersLevel
 from MyoScarSegLib.result import ProposedVentricle
 from MyoScarSegLib.scene.drawn_walls import curves_of_scene, labels_of_node
 from MyoScarSegLib.scene.study_numbers import landmarks_of
@@ -84,9 +85,11 @@ def set_landmarks(session: StudySession, landmarks: Landmarks) -> None:
     )
 
 
-def set_level(session: StudySession, k: int, level: str) -> None:
-    """Say which third of the ventricle slice ``k`` belongs to, as of :attr:`VentricleState.levels`; empty: the rules do."""
-    levels = {n: of for n, of in session.state.ventricle.levels.items() if n != k} | ({k: level} if level else {})
+def set_level(session: StudySession, k: int, level: ReadersLevel | None) -> None:
+    """Say which third of the ventricle slice ``k`` belongs to, as of :attr:`VentricleState.levels`; None: the rules do."""
+    levels = {n: of for n, of in session.state.ventricle.levels.items() if n != k}
+    if level:
+        levels[k] = level
     session.change(
         _("Level of slice {slice}").format(slice=k),
         lambda state: replace(state, ventricle=replace(state.ventricle, levels=dict(sorted(levels.items())))),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
-from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL
+from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
 from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
@@ -19,7 +19,7 @@ from MyoScarSegLib.widgets.text import _
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.measurements import Measurements
 
-_LEVELS = ("", *LEVELS, NO_LEVEL)
+_LEVELS: tuple[ReadersLevel | None, ...] = (None, *LEVELS, NO_LEVEL)
 """What the entries of the level's box stand for, in their order."""
 _NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
@@ -132,6 +132,6 @@ class BurdenSection(SegmentSection):
     def _show_level(self) -> None:
         combo, session, k = self.ui.levelCombo, self.session, self.workflow.displayed_slice
         combo.enabled = session is not None and k is not None and session.state.ventricle.has_wall
-        level = "" if session is None or k is None else session.state.ventricle.levels.get(k, "")
-        number = _LEVELS.index(level) if level in _LEVELS else 0
+        level = None if session is None or k is None else session.state.ventricle.levels.get(k)
+        number = _LEVELS.index(level)
         quietly(combo, lambda: combo.setCurrentIndex(number))

@@ -1,6 +1,7 @@
 """What a model says of its answers, from patients of the folds that it was not trained on.
 
     python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py
+    python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by the other folds' numbers
 
 One rule for all: the shift of the logits is the one with which the masses of infarct patients have no bias at probability 0.5;
 the slope is the one with which probabilities are as often right as they say (maximum likelihood, with that shift's threshold
@@ -19,6 +20,8 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
+from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED
+from research.folds.folds import CARD
 
 
 def logits(probability: np.ndarray) -> np.ndarray:
@@ -88,12 +91,38 @@ def masses(case: dict[str, Any], slope: float, shift: float) -> tuple[float, flo
     )
 
 
+def coverage(folder: Path) -> None:
+    """How often masses lie in the interval that the other folds say: all exams without a human, with a box infarct patients."""
+    shipped = json.loads(CARD.read_text())["settings"]["answers"]
+    for name, setting in (("alone", END_TO_END), ("asked", JITTERED)):
+        slope, shift = shipped[name]
+        inside, widths, off = [], [], []
+        for fold in range(len(list(folder.glob("fold-*.npz")))):
+            known = cases(folder, setting, fold)
+            names = {case["case"] for case in known}
+            some = [known, [case for case in cases(folder, setting, None) if case["case"] not in names]]
+            others, own = ([c for c in of if name == "alone" or c["t"].any()] for of in some)
+            offset, share, _ = error(others, slope, shift)
+            for mass, uncertain, true in (masses(case, slope, shift) for case in own):
+                widths.append(offset + share * uncertain)
+                off.append(abs(mass - true))
+                inside.append(off[-1] <= widths[-1])
+        print(
+            f"{name}: {np.mean(inside):.0%} of {len(inside)} inside, half width {np.median(widths):.1f} g in the median; "
+            f"a constant one would need {np.quantile(off, COVERAGE):.1f} g"
+        )
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--without", type=int)
+    parser.add_argument("--coverage", action="store_true")
     told = parser.parse_args()
+    if told.coverage:
+        coverage(told.folder)
+        return
     answers: dict[str, Any] = {}
     for name, setting in (("alone", "map"), ("asked", "jittered")):
         of = cases(told.folder, setting, told.without)

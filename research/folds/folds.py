@@ -3,7 +3,8 @@
     python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it
     python -m research.folds.folds train EMIDEC FOLD -o OUT       train on the four other folds; goes on where it was stopped
     python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
-    python -m research.folds.folds table FOLDER                   all folds together, from the masks
+    python -m research.folds.folds table FOLDER [--shipped]       all folds together, from the masks; at the shipped thresholds
+    python -m research.folds.folds ask EMIDEC FOLD --model FILE [--sam-share S]   box and clicks alone, unshifted; writes nothing
 
 The detector that finds the heart is the shipped one, which was trained on fold 0's training patients.
 """
@@ -12,17 +13,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.evaluation.bootstrap import interval
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
@@ -32,6 +37,9 @@ from MyoScarSegLib.utils.files import write_json
 SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
+CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{DEFAULT_SEGMENTER}.json"
+ALONE = ("map", END_TO_END)
+ASKED = (JITTERED, *(f"{CLICKS}_{n}" for n in (1, 2, 3)))
 
 
 def patients(data: Path, fold: int) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
@@ -99,46 +107,84 @@ def masses(masks: np.lib.npyio.NpzFile, setting: str, threshold: float = 0.5) ->
     return rows
 
 
-def table(folder: Path) -> None:
-    """Figures over all folds that are there."""
+def thresholds(shipped: bool) -> dict[str, float]:
+    """Of each setting, on the masks' unshifted probabilities."""
+    answers = json.loads(CARD.read_text())["settings"]["answers"]
+    of = {"alone": 0.5, "asked": 0.5}
+    if shipped:
+        of = {name: 1 / (1 + np.exp(answers[name][1] / answers[name][0])) for name in of}
+    return dict.fromkeys(ALONE, of["alone"]) | dict.fromkeys(ASKED, of["asked"])
+
+
+def table(folder: Path, shipped: bool) -> None:
+    """Figures over all folds that are there, and the bias of each."""
     folds = [np.load(path) for path in sorted(folder.glob("fold-*.npz"))]
-    for setting in ("map", END_TO_END, JITTERED, f"{CLICKS}_1", f"{CLICKS}_2", f"{CLICKS}_3"):
-        rows = [row for masks in folds for row in masses(masks, setting)]
-        scarred = np.array([row[1:] for row in rows if row[3] > 0])
-        normal = [row[2] for row in rows if row[3] == 0]
+    for setting, threshold in thresholds(shipped).items():
+        each = [np.array([row[1:] for row in masses(masks, setting, threshold)]) for masks in folds]
+        rows = np.concatenate(each)
+        scarred, normal = rows[rows[:, 2] > 0], rows[rows[:, 2] == 0]
         difference = scarred[:, 1] - scarred[:, 2]
-        challenge = np.concatenate([scarred[:, 0], [float(mass == 0) for mass in normal]])
+        low, high = interval(scarred[:, 0])
+        biases = [of[of[:, 2] > 0][:, 1].sum() / of[:, 2].sum() - 1 for of in each]
         print(
-            f"{setting:11} Dice {scarred[:, 0].mean():.3f} median {np.median(scarred[:, 0]):.3f} bias "
+            f"{setting:11} Dice {scarred[:, 0].mean():.3f} ({low:.2f} to {high:.2f}) median {np.median(scarred[:, 0]):.3f} bias "
             f"{difference.sum() / scarred[:, 2].sum():+.1%} limits {difference.mean() - 1.96 * difference.std():+.1f} to "
             f"{difference.mean() + 1.96 * difference.std():+.1f} g, r {np.corrcoef(scarred[:, 1], scarred[:, 2])[0, 1]:.2f}, "
-            f"challenge {challenge.mean():.3f}, normals {sum(m <= 1 for m in normal)} of {len(normal)}, {len(scarred)} infarcts"
+            f"challenge {np.concatenate([scarred[:, 0], normal[:, 1] == 0]).mean():.3f}, normals {sum(normal[:, 1] <= 1)} of "
+            f"{len(normal)}, {len(scarred)} infarcts; bias by fold {', '.join(f'{bias:+.0%}' for bias in biases)}"
         )
+    found = [
+        worsened(({s: masks[f"{case}/{s}"] > 127 for s in ASKED}, truth.astype(bool)) for case, truth in truths(masks))
+        for masks in folds
+    ]
+    print(f"{sum(w for w, _ in found)} of {sum(n for _, n in found)} clicks made their slice worse")
 
 
-def worsened(folder: Path) -> str:
-    """In how many slices a click made the mask worse, by more than a hundredth of Dice."""
+def truths(masks: np.lib.npyio.NpzFile) -> list[tuple[str, np.ndarray]]:
+    """Each case of a fold with its reference."""
+    return [(key.split("/")[0], masks[key]) for key in masks.files if key.endswith("/truth")]
+
+
+def worsened(cases: Iterable[tuple[dict[str, np.ndarray], np.ndarray]]) -> tuple[int, int]:
+    """Of masks by setting and their reference: how many clicks made a slice worse by over a hundredth of Dice, of how many."""
     worse = clicked = 0
-    for masks in (np.load(path) for path in sorted(folder.glob("fold-*.npz"))):
-        for key in [k for k in masks.files if k.endswith("/truth")]:
-            case, truth = key.split("/")[0], masks[key].astype(bool)
-            steps = [masks[f"{case}/{name}"] > 127 for name in (JITTERED, *(f"{CLICKS}_{n}" for n in (1, 2, 3)))]
-            dices = [2 * (m & truth).sum((1, 2)) / np.maximum(1, m.sum((1, 2)) + truth.sum((1, 2))) for m in steps]
-            for before, after in pairwise(dices):
-                changed = truth.any((1, 2)) & (before < 1)
-                clicked += int(changed.sum())
-                worse += int((changed & (after < before - 0.01)).sum())
-    return f"{worse} of {clicked} clicks made their slice worse"
+    for masks, truth in cases:
+        steps = [masks[setting] for setting in ASKED]
+        dices = [2 * (m & truth).sum((1, 2)) / np.maximum(1, m.sum((1, 2)) + truth.sum((1, 2))) for m in steps]
+        for before, after in pairwise(dices):
+            changed = truth.any((1, 2)) & (before < 1)
+            clicked += int(changed.sum())
+            worse += int((changed & (after < before - 0.01)).sum())
+    return worse, clicked
+
+
+def ask(data: Path, fold: int, model: Path | None, sam_share: float | None) -> None:
+    """Answers to box and clicks of a fold's infarct patients, at an unshifted threshold, with another share of SAM's."""
+    slices = [s for s in patients(data, fold)[1] if s.patient.startswith("P")]
+    pipeline = Pipeline(segmenter=model, device="cpu", precision="float32")
+    segmenter = pipeline.networks.segmenter
+    share = segmenter.answers.sam_share if sam_share is None else sam_share
+    segmenter.answers = replace(segmenter.answers, sam_share=share, asked=(1.0, 0.0))
+    kept: dict[str, tuple[dict[str, np.ndarray], np.ndarray]] = {}
+
+    def on_result(setting, stack, result) -> None:
+        kept.setdefault(stack.case, ({}, stack.scar))[0][setting] = result.probability > 0.5
+
+    for setting, figures in evaluate_models(pipeline, slices, settings=(JITTERED, CLICKS), on_result=on_result).figures().items():
+        print(f"{setting:11} Dice {figures['dice_mean']:.3f}, mass {figures['mass_bias_percent']:+.0f}%")
+    print("{} of {} clicks made their slice worse".format(*worsened(kept.values())))
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("anatomy", "train", "score", "table"))
+    parser.add_argument("what", choices=("anatomy", "train", "score", "table", "ask"))
     parser.add_argument("data", type=Path)
     parser.add_argument("fold", type=int, nargs="?", default=0)
     parser.add_argument("-o", "--out", type=Path, default=Path())
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--shipped", action="store_true")
+    parser.add_argument("--sam-share", type=float)
     told = parser.parse_args()
     if told.what == "anatomy":
         train("litemedsam", [], told.out, "anatomy", list(read_dataset(told.data).slices))
@@ -148,9 +194,10 @@ def main() -> None:
     elif told.what == "score":
         name = f"fold-{told.fold}"
         score(told.data, told.fold, told.model or told.out / name / f"{name}.safetensors", told.out / "scores")
+    elif told.what == "ask":
+        ask(told.data, told.fold, told.model, told.sam_share)
     else:
-        table(told.data)
-        print(worsened(told.data))
+        table(told.data, told.shipped)
 
 
 if __name__ == "__main__":
