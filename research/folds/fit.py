@@ -1,7 +1,7 @@
 """What a model says of its answers, from patients of the folds that it was not trained on.
 
     python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py
-    python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by the other folds' numbers
+    python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by others' numbers
 
 One rule for all: the shift of the logits is the one with which the masses of infarct patients have no bias at probability 0.5;
 the slope is the one with which probabilities are as often right as they say (maximum likelihood, with that shift's threshold
