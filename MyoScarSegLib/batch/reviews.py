@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from MyoScarSegLib.batch.study_record import StudyRecord
-from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs import edited as masks
 from MyoScarSegLib.outputs.edited import Edited, Marks, read_edited, replace_edited
 from MyoScarSegLib.quantification.burden import scar_burden
@@ -120,11 +120,16 @@ def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
         study: the stack.
 
     Raises:
-        StudyError: a mask is damaged, or of another study.
+        StudyError: a mask is gone, damaged, or of another study.
     """
-    review = read_review(folder, reader)
-    if review is None or review.verdict != "edit" or not mask_file(folder, reader).is_file():
+    review, scar = read_review(folder, reader), mask_file(folder, reader)
+    if review is None or review.verdict != "edit":
         return None
+    if not scar.is_file():
+        raise StudyError(
+            f"{scar} is gone, which {reader} left at the review. Put it back, or delete {_review_file(folder, reader)} and "
+            "review the study anew."
+        )
     return read_edited(folder, REVIEW + reader, study, review.marks)
 
 

@@ -1,10 +1,9 @@
-"""Point lists of a volume: point prompts, one for "scar is here" and one for "it is not", and the two insertion points."""
+"""Point lists of a volume: the point prompts, one list for "scar is here" and one for "it is not"."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,11 @@ from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.slice_order import is_reverse
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.utils.signal import Signal
 
 ROLE_POINTS = {True: "points +", False: "points -"}
 POINT_COLORS = {True: (0.25, 0.85, 1.0), False: (1.0, 0.35, 0.55)}
-ROLE_LANDMARKS = "landmarks"
-_LANDMARK_COLOR = (0.95, 0.85, 0.2)
-_MOVED_PX = 0.01
-"""A landmark that came back from the world nearer than this has not been moved."""
 _ON_SLICE = 1e-3
 _PLACE = "MyoScarSeg.Place"
 """Attribute of a list: the volume's IJK to RAS, row by row, that its positions are for; then these, in the list's own frame."""
@@ -63,7 +57,7 @@ class PointLists:
                 name = _("Scar is here (+)") if positive else _("No scar here (-)")
                 node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", ROLE_POINTS[positive], name)
                 node.SetControlPointLabelFormat("+" if positive else "-")
-                display = _prepare_display(node, POINT_COLORS[positive], "Cross2D" if positive else "Circle2D")
+                display = prepare_point_display(node, POINT_COLORS[positive], "Cross2D" if positive else "Circle2D")
                 display.SetPointLabelsVisibility(False)
             self._nodes[positive] = node
             self._watch(node)
@@ -80,7 +74,7 @@ class PointLists:
         found: list[Point] = []
         for positive in (True, False):
             if self.has_node(positive):  # a preview that follows the mouse is no point
-                places = self._geometry.from_world(_positions(self.node(positive)))
+                places = self._geometry.from_world(point_positions(self.node(positive)))
                 found += [point for place in places if (point := self._point(place, positive)) is not None]
         return found
 
@@ -162,9 +156,9 @@ class PointLists:
         if known is not None and not moved and parent is old_parent:
             return
         with self._busy_writing(), slicer.util.NodeModify(node):
-            placed, world = _placed(node), _positions(node)
+            placed, world = placed_points(node), point_positions(node)
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
-            local = _positions(node, world=False)
+            local = point_positions(node, world=False)
             if moved and parent is not old_parent and not _is_linear(old_parent):
                 # The volume was resampled where it was: the world is what stays.
                 for number, ras in zip(placed, world, strict=True):
@@ -185,14 +179,14 @@ class PointLists:
             self._writing -= 1
 
     def _remember(self, node: Any) -> None:
-        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), _positions(node, world=False).ravel()])
+        numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), point_positions(node, world=False).ravel()])
         node.SetAttribute(_PLACE, " ".join(repr(float(number)) for number in numbers))
 
     def _fits(self, node: Any) -> bool:
         """Whether all points lie on slices of the image."""
         return all(
             self._in_image(x, y, k) and abs(k - np.floor(k + 0.5)) < 10 * _ON_SLICE
-            for x, y, k in self._geometry.from_world(_positions(node))
+            for x, y, k in self._geometry.from_world(point_positions(node))
         )
 
     def _snap(self, node: Any) -> None:
@@ -202,7 +196,7 @@ class PointLists:
         would be in the way of whoever is placing it.
         """
         with self._busy_writing():
-            for number, (x, y, k) in zip(_placed(node), self._geometry.from_world(_positions(node)), strict=True):
+            for number, (x, y, k) in zip(placed_points(node), self._geometry.from_world(point_positions(node)), strict=True):
                 inside = self._in_image(x, y, k)
                 if node.GetNthControlPointVisibility(number) != inside:
                     node.SetNthControlPointVisibility(number, inside)
@@ -214,130 +208,15 @@ class PointLists:
             self._remember(node)
 
 
-class LandmarkPoints:
-    """The two insertion points of a study, the anterior one first: to be seen, and dragged. They follow the volume's transforms.
-
-    Attributes:
-        changed: emitted without arguments after a point was dragged to the end, or one was removed by others.
-    """
-
-    def __init__(self, volume_node: Any, geometry: VolumeGeometry) -> None:
-        self.volume_node = volume_node
-        self.changed = Signal()
-        self._geometry = geometry
-        self._observers = Observers()
-        self._writing = False
-        self._node: Any = None
-        self._written_for: tuple[bytes, str] | None = None
-        self._use(node_of(volume_node, ROLE_LANDMARKS))
-
-    @property
-    def existing_node(self) -> Any:
-        """The list if it is in the scene."""
-        if self._node is not None and self._node.GetScene() is None:
-            self._use(None)
-        return self._node
-
-    @property
-    def lies_with_volume(self) -> bool:
-        """Whether the list is below the transform that its volume is below."""
-        node = self.existing_node
-        return node is None or node.GetParentTransformNode() is self.volume_node.GetParentTransformNode()
-
-    def read(self, known: Landmarks | None) -> Landmarks | None:
-        """The points as they are in the scene; ``known`` itself where they have not been moved, None where one is missing.
-
-        If the volume has got another place, they are put back on their pixels.
-        """
-        node = self.existing_node
-        if node is None or len(_placed(node)) < 2:
-            return None
-        if known is not None and self._written_for not in (None, self._place()):
-            self.write(known)
-            return known
-        places = self._geometry.from_world(_positions(node)[:2])
-        if known is not None and np.abs(places - np.array([known.anterior, known.inferior])).max() < _MOVED_PX:
-            return known
-        anterior, inferior = ((float(x), float(y), float(k)) for x, y, k in places)
-        return Landmarks(anterior, inferior, BY_READER)
-
-    def write(self, landmarks: Landmarks | None) -> None:
-        """Show these points, or none."""
-        node = self.existing_node
-        if node is None and landmarks is None:
-            return
-        if node is None:
-            name = _("{name} RV insertion points").format(name=self.volume_node.GetName())
-            node = make_node(self.volume_node, "vtkMRMLMarkupsFiducialNode", ROLE_LANDMARKS, name)
-            display = _prepare_display(node, _LANDMARK_COLOR, "Diamond2D")
-            display.SetTextScale(2.6)
-            display.SetSliceProjection(True)  # they count for all slices, so they show in all
-            display.SetSliceProjectionOpacity(0.6)
-            self._use(node)
-        self._writing = True
-        try:
-            node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
-            places = [] if landmarks is None else [landmarks.anterior, landmarks.inferior]
-            with slicer.util.NodeModify(node):
-                if node.GetNumberOfControlPoints() != len(places):
-                    node.RemoveAllControlPoints()
-                for number, (place, label) in enumerate(zip(places, (_("RV anterior"), _("RV inferior")), strict=False)):
-                    ras = self._geometry.to_world(np.array([place]))[0]
-                    if number < node.GetNumberOfControlPoints():
-                        node.SetNthControlPointPositionWorld(number, *ras)
-                    else:
-                        node.AddControlPointWorld(vtk.vtkVector3d(*ras), label)
-            self._written_for = self._place()
-        finally:
-            self._writing = False
-
-    def set_visible(self, visible: bool) -> None:
-        """Show or hide them."""
-        if self.existing_node is not None:
-            self._node.SetDisplayVisibility(visible)
-
-    def close(self) -> None:
-        """Observe nothing any more; the list stays."""
-        self.changed.clear()
-        self._observers.clear()
-
-    def _place(self) -> tuple[bytes, str]:
-        return self._geometry.ijk_to_ras().tobytes(), self.volume_node.GetTransformNodeID() or ""
-
-    def _use(self, node: Any) -> None:
-        self._observers.clear()
-        self._node = node
-        if node is not None:
-            for event in (slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent, slicer.vtkMRMLMarkupsNode.PointRemovedEvent):
-                self._observers.add(node, event, self._on_changed)
-
-    def _on_changed(self, _node: Any) -> None:
-        if not self._writing:
-            self.changed.emit()
-
-
-def reversed_landmarks(landmarks: Landmarks | None, axis: int, size: int) -> Landmarks | None:
-    """The landmarks of a study whose axis (0: slices, 1: rows, 2: columns) of this size is counted from the other end."""
-    if landmarks is None:
-        return None
-    at, last = (2, size - 1) if axis == 0 else (1, size) if axis == 1 else (0, size)
-
-    def turned(place: tuple[float, float, float]) -> tuple[float, float, float]:
-        x, y, k = (last - v if n == at else v for n, v in enumerate(place))
-        return x, y, k
-
-    return replace(landmarks, anterior=turned(landmarks.anterior), inferior=turned(landmarks.inferior))
-
-
-def _placed(node: Any) -> list[int]:
+def placed_points(node: Any) -> list[int]:
     """The points of a list that are placed; a preview that follows the mouse is not, nor is one without a position."""
     defined = slicer.vtkMRMLMarkupsNode.PositionDefined
     return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
 
 
-def _positions(node: Any, *, world: bool = True) -> np.ndarray:
+def point_positions(node: Any, *, world: bool = True) -> np.ndarray:
     """RAS ``[n, 3]`` of the placed points, in the world or in the list's own frame."""
-    placed = _placed(node)
+    placed = placed_points(node)
     positions = np.zeros((len(placed), 3))
     for number, position in zip(placed, positions, strict=True):
         (node.GetNthControlPointPositionWorld if world else node.GetNthControlPointPosition)(number, position)
@@ -364,7 +243,7 @@ def _is_linear(transform_node: Any) -> bool:
     return transform_node is None or bool(transform_node.IsTransformToWorldLinear())
 
 
-def _prepare_display(node: Any, color: tuple[float, float, float], glyph: str) -> Any:
+def prepare_point_display(node: Any, color: tuple[float, float, float], glyph: str) -> Any:
     """Flat glyphs in the slice views. Returns the display node."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()

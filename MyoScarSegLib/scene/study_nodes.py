@@ -13,8 +13,9 @@ from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval, uncertain_pixels
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
+from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS, LandmarkPoints, reversed_landmarks
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
-from MyoScarSegLib.scene.point_lists import ROLE_LANDMARKS, ROLE_POINTS, LandmarkPoints, PointLists, reversed_landmarks
+from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
 from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis

@@ -13,7 +13,7 @@ from MyoScarSegLib.result import ProposedVentricle
 from MyoScarSegLib.scene.drawn_walls import curves_of_scene, labels_of_node
 from MyoScarSegLib.scene.study_numbers import landmarks_of
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks, VentricleState
+from MyoScarSegLib.scene.ventricle_state import BY_READER, VentricleState
 from MyoScarSegLib.study.tissue import NO_REFLOW
 
 if TYPE_CHECKING:
@@ -75,13 +75,6 @@ def take_curves(session: StudySession) -> None:
     session.change(
         _("Make the wall of curves"),
         lambda state: replace(state, ventricle=_with_landmarks(session, state.ventricle.taken(ventricle))),
-    )
-
-
-def set_landmarks(session: StudySession, landmarks: Landmarks) -> None:
-    """Set the insertion points."""
-    session.change(
-        _("Set the insertion points"), lambda state: replace(state, ventricle=replace(state.ventricle, landmarks=landmarks))
     )
 
 

@@ -10,10 +10,10 @@ import pytest
 from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.review_list import ReviewList, reader_agreements
-from MyoScarSegLib.batch.reviews import basis_sha256, read_reviews
+from MyoScarSegLib.batch.reviews import basis_sha256, mask_file, read_reviews
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.batch.table import cohort_rows
-from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.study import read_study
 from Testing.support.quick_pipeline import Quick, small_study
@@ -103,6 +103,14 @@ def test_no_reflow_counts_in_the_readers_mass_and_mask(cohort, inputs):
     assert np.array_equal(ann.mask_of("P0", study), scar | no_reflow)
     left = ann.left_of("P0", study)
     assert np.array_equal(left.scar, scar) and np.array_equal(left.no_reflow, no_reflow) and left.remote is None
+
+
+def test_an_edited_mask_that_is_gone_is_said_and_not_replaced_by_the_programs(cohort, inputs):
+    ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
+    ann.give("P0", "edit", edited=Edited(study, np.zeros(study.voxels.shape, bool)))
+    mask_file(cohort.out / "P0", "ann").unlink()
+    with pytest.raises(StudyError, match="is gone, which ann left"):
+        ann.left_of("P0", study)
 
 
 def test_a_review_of_before_without_marks_is_read(cohort, inputs):

@@ -24,9 +24,10 @@ from MyoScarSegLib.outputs.edited import Marks
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.aha import NO_LEVEL, InsertionPoints
 from MyoScarSegLib.quantification.ventricle import Ventricle
-from MyoScarSegLib.scene.ventricle_steps import set_landmarks, set_level
+from MyoScarSegLib.scene.ventricle_steps import set_level
 from MyoScarSegLib.study import read_study, write_segmentation
 from Testing.support.cohort_factory import run_cohort
+from Testing.support.scene_ventricle_factory import set_landmarks
 from Testing.support.until import until
 
 

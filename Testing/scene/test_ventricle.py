@@ -10,15 +10,15 @@ import pytest
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
-from MyoScarSegLib.scene.point_lists import ROLE_LANDMARKS
+from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
 from MyoScarSegLib.scene.study_record import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
-from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_landmarks, set_level, use_method
+from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, use_method
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
-from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask
+from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask, set_landmarks
 from Testing.support.session_factory import (
     add_transform,
     add_volume,

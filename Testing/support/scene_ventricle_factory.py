@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from MyoScarSegLib.result import ProposedVentricle
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.study_session import StudySession
+    from MyoScarSegLib.scene.ventricle_state import Landmarks
 
 PROVENANCE = {"wall": "tiny", "wall_sha256": "1" * 64}
 
@@ -45,3 +47,10 @@ def paint_segment(session: StudySession, name: str, mask: np.ndarray) -> None:
     array = np.ascontiguousarray(session.geometry.to_volume(mask.astype(np.uint8)))
     slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segment_id, session.volume_node)
     session.pump()
+
+
+def set_landmarks(session: StudySession, landmarks: Landmarks) -> None:
+    """Set the insertion points, as one step."""
+    session.change(
+        "Set the insertion points", lambda state: replace(state, ventricle=replace(state.ventricle, landmarks=landmarks))
+    )

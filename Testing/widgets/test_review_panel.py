@@ -12,8 +12,9 @@ from MyoScarSegLib.batch.reviews import mask_file, read_reviews
 from MyoScarSegLib.quantification.aha import NO_LEVEL
 from MyoScarSegLib.scene.packed_masks import pack
 from MyoScarSegLib.scene.ventricle_state import Landmarks, VentricleState
-from MyoScarSegLib.scene.ventricle_steps import set_landmarks, set_level
+from MyoScarSegLib.scene.ventricle_steps import set_level
 from Testing.support.cohort_factory import run_cohort
+from Testing.support.scene_ventricle_factory import set_landmarks
 
 
 @pytest.fixture
