@@ -39,6 +39,10 @@ CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{DEFAULT_SEGMENTER}.json"
 ALONE = ("map", END_TO_END)
+DETAILS = (
+    "hd95_3d_mm_mean", "dice_basal_mean", "dice_mid_mean", "dice_apical_mean", "myocardium_dice_mean", "cavity_dice_mean",
+)  # fmt: skip
+"""Of a fold's figures, which ``table`` shows beside what it computes from the masks."""
 ASKED = (JITTERED, *(f"{CLICKS}_{n}" for n in (1, 2, 3)))
 
 
@@ -138,6 +142,18 @@ def table(folder: Path, shipped: bool) -> None:
         for masks in folds
     ]
     print(f"{sum(w for w, _ in found)} of {sum(n for _, n in found)} clicks made their slice worse")
+    documents = [json.loads(path.read_text()) for path in sorted(folder.glob("fold-*.json"))]
+    for setting in (END_TO_END, *ASKED):
+        said = (f"{name} {mean_of([document[setting] for document in documents], name):.2f}" for name in DETAILS)
+        print(f"{setting:11} " + ", ".join(said))
+
+
+def mean_of(figures: list[dict], name: str) -> float:
+    """A figure's mean over all folds' patients that have one; of 0 patients it is nothing."""
+    place = name.split("_")[1]
+    counts = [of[f"dice_{place}_patients" if f"dice_{place}_patients" in of else "patients"] for of in figures]
+    known = [(of[name], count) for of, count in zip(figures, counts, strict=True) if of[name] is not None]
+    return float(np.average([of for of, _ in known], weights=[count for _, count in known])) if known else float("nan")
 
 
 def truths(masks: np.lib.npyio.NpzFile) -> list[tuple[str, np.ndarray]]:
