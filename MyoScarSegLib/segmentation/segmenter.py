@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError, PromptError
-from MyoScarSegLib.prompts import PROMPTS_AT_ONCE, Box, Point, box_of_mask, check_box, check_point
+from MyoScarSegLib.prompts import Box, Point, box_of_mask, check_box, check_point
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
@@ -94,7 +94,6 @@ class Segmenter:
         precision: number format of the image encoder's products; the rest and the small decoder run in float32.
         cache: embeddings by slice content, model, preprocessing and view.
         window: the window around the heart that it looks at; None if it looks at whole slices.
-        prompts_at_once: how many boxes or points the decoder takes together; fewer need less memory.
         answers: how the answers of our own models are put together.
     """
 
@@ -123,12 +122,12 @@ class Segmenter:
         import torch
 
         from MyoScarSegLib.segmentation.architectures import build
+        from MyoScarSegLib.segmentation.sam_decoder import SamDecoder
 
         self.checkpoint = checkpoint
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.cache = EmbeddingCache() if cache is None else cache
-        self.prompts_at_once = PROMPTS_AT_ONCE
         self._recipe = preprocessing(checkpoint.preprocessing)
         self.window = window_of(checkpoint, view)
         self.side = checkpoint.side if self.window is None else self.window.side_px
@@ -140,10 +139,19 @@ class Segmenter:
         encoder = self._model["image_encoder"].to(memory_format=torch.channels_last)
         # TinyViT derives its attention biases when it is put into evaluation mode; they must follow to the device.
         encoder.train().eval()
+        self._sam = SamDecoder(self._model, own=self._own, three_masks=checkpoint.preprocessing == "sam")
         self._lock = threading.RLock()  # an answer may find that SAM has not seen the slice yet
-        self._dense_pe: torch.Tensor | None = None
         self._last: tuple[Any, list[_Answered]] | None = None
         self._second_looks = EmbeddingCache(min(_SECOND_LOOKS_BYTES, self.cache.budget_bytes // 2))
+
+    @property
+    def prompts_at_once(self) -> int:
+        """How many boxes or points SAM's decoder takes together; fewer need less memory."""
+        return self._sam.prompts_at_once
+
+    @prompts_at_once.setter
+    def prompts_at_once(self, count: int) -> None:
+        self._sam.prompts_at_once = count
 
     @property
     def knows_tissue(self) -> bool:
@@ -375,7 +383,7 @@ class Segmenter:
                 each = self._own_logits(image, frame, objects, points, hint, beside)
                 score = float(_expected_overlap(each).min())
             else:
-                each, scores = self._sam_logits(self._features(image, frame), objects, hint, frame)
+                each, scores = self._sam.logits(self._features(image, frame), objects, hint, frame)
                 self._check_finite(scores)
                 score = float(scores.min())
             self._check_finite(each)
@@ -452,7 +460,7 @@ class Segmenter:
         sam = None
         # Corrections are the context network's alone: with them it is better without SAM, with a box better together.
         if self.answers.sam_share > 0 and (not points or before.context is None):
-            sam, _ = self._sam_logits(self._features(image, frame), asking, hint, frame)
+            sam, _ = self._sam.logits(self._features(image, frame), asking, hint, frame)
             if sam.shape[-1] != self.side:
                 sam = functional.interpolate(sam[:, None], (self.side, self.side), mode="bilinear")[:, 0]
         logits = dict(before.logits)
@@ -465,26 +473,6 @@ class Segmenter:
                 x, y = frame.to_input(np.array([points[-1].x, points[-1].y]))
                 logits[one.box] = changed_by_click(logits[one.box], answer, (x, y, points[-1].positive))
         return _Answered(points, logits, context)
-
-    def _sam_logits(
-        self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """SAM's logits ``[objects, rows, columns]`` and scores ``[objects]``."""
-        import torch
-
-        if self._dense_pe is None:
-            self._dense_pe = self._model["prompt_encoder"].get_dense_pe()
-        order, logits, scores = [], [], []
-        # Prompts that differ in their number of points cannot share a batch; those alike go through together.
-        for alike in _alike(objects):
-            for start in range(0, len(alike), self.prompts_at_once):
-                batch = alike[start : start + self.prompts_at_once]
-                batch_logits, batch_scores = self._decode_batch(features, [objects[n] for n in batch], hint, frame)
-                order += batch
-                logits.append(batch_logits)
-                scores.append(batch_scores)
-        back = torch.as_tensor(np.argsort(order), device=features.device)
-        return torch.cat(logits)[back], torch.cat(scores)[back]
 
     def _prompted(
         self,
@@ -503,48 +491,6 @@ class Segmenter:
         confirmed = None if beside is None else frame.image_to_input(beside.astype(np.float32))
         maps = prompt_maps(self.side, boxes, points, None if hint is None else hint.sigmoid(), confirmed)
         return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS_PROMPTED))[0]
-
-    def _decode_batch(
-        self, features: torch.Tensor, objects: Sequence[PromptedObject], hint: torch.Tensor | None, frame: Frame
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """SAM's logits ``[objects, rows, columns]`` and scores ``[objects]``, of objects with as many points each."""
-        import torch
-        from torch.nn import functional
-
-        count = len(objects)
-        corners = [frame.box_to_input(p.box.xyxy) for p in objects if p.box is not None]
-        boxes = self._sam_coordinates(np.stack(corners)) if corners else None
-        points = None
-        if objects[0].points:
-            xy = np.stack([frame.to_input(np.array([(q.x, q.y) for q in p.points])) for p in objects])
-            kinds = np.array([[int(q.positive) for q in p.points] for p in objects])
-            points = (self._sam_coordinates(xy), torch.as_tensor(kinds, device=self.device))
-        masks = None
-        # Our own SAM was not taught to look at a previous mask; the context network was.
-        if hint is not None and (not self._own or (boxes is None and points is None)):
-            size = self._model["prompt_encoder"].mask_input_size
-            masks = functional.interpolate(hint[None, None], size, mode="bilinear", antialias=True).expand(count, -1, -1, -1)
-        sparse, dense = self._model["prompt_encoder"](points=points, boxes=boxes, masks=masks)
-        # A single click is ambiguous: the original SAM was trained to answer with three masks, and its own score chooses.
-        # Those fine-tuned from it were trained on one mask; their other three would be leftovers.
-        single_click = boxes is None and hint is None and len(objects[0].points) == 1
-        ambiguous = single_click and self.checkpoint.preprocessing == "sam"
-        logits, scores = self._model["mask_decoder"](
-            image_embeddings=features,
-            image_pe=self._dense_pe,
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=ambiguous,
-        )
-        best = scores.argmax(dim=1)
-        each = torch.arange(count, device=logits.device)
-        return logits[each, best], scores[each, best]
-
-    def _sam_coordinates(self, edges: np.ndarray) -> torch.Tensor:
-        """Pixel edges of the input to SAM's own frame, in which whole numbers are pixel centers."""
-        import torch
-
-        return torch.as_tensor(edges - 0.5, dtype=torch.float32, device=self.device)
 
     def _hint(self, mask: np.ndarray, frame: Frame) -> torch.Tensor:
         """Logits of a previous mask over the input, ``[side, side]``."""
@@ -592,11 +538,3 @@ def _check_mask(mask: np.ndarray, shape: tuple[int, int]) -> None:
         raise PromptError(f"The previous mask must be bool, or logits as floating point numbers, not {mask.dtype}.")
     if not np.isfinite(mask).all():
         raise PromptError("The previous mask holds logits that are not finite.")
-
-
-def _alike(objects: Sequence[PromptedObject]) -> list[list[int]]:
-    """Numbers of those with as many tokens together, which is what segment-anything's decoder takes at once."""
-    groups: dict[tuple[bool, int], list[int]] = {}
-    for number, one in enumerate(objects):
-        groups.setdefault((one.box is not None, len(one.points)), []).append(number)
-    return list(groups.values())
