@@ -85,6 +85,8 @@ def markdown(card: Mapping[str, Any]) -> str:
     parts.append(f"{counts}; the manifest is `split` in the JSON card.")
     parts += ["## How it was made", *_making(card)]
     parts += ["## Figures", *_figures(card["metrics"])]
+    if ablation := card.get("ablation"):
+        parts += ["## What each network brings", str(ablation["note"]), _table(ablation["columns"], ablation["rows"])]
     if card.get("limits"):
         parts += ["## Limits and known failures", "\n".join(f"- {limit}" for limit in card["limits"])]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -27,7 +27,7 @@ from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.prompts import Box, box_of_mask
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes, write_json
-from Testing.benchmark import cohort, workflow
+from Testing.benchmark import burden, cohort, workflow
 
 SLICES, EDITS = 10, 3
 
@@ -65,6 +65,8 @@ def main() -> int:
     if importlib.util.find_spec("slicer") is not None:
         print("measuring the workflow on a real scene ...", file=sys.stderr)  # noqa: T201
         figures["workflow"] = {model: workflow.measure(model) for model in ("litemedsam", DEFAULT_SEGMENTER)}
+    print("measuring scar burden ...", file=sys.stderr)  # noqa: T201
+    figures["burden"] = burden.measure()
     print("measuring a cohort ...", file=sys.stderr)  # noqa: T201
     figures["cohort"] = cohort.measure()
     figures["ratios"] = _ratios(figures)
@@ -259,6 +261,7 @@ def _table(figures: dict[str, Any]) -> str:
         f"{_readable(engine['segment_all_encoded_s'])}. From nothing running to the first slice encoded "
         f"{_readable(engine['start_to_first_slice_s'])}, to all {_readable(engine['start_to_all_slices_s'])}.",
         *(_workflow_line(model, found) for model, found in figures.get("workflow", {}).items()),
+        _burden_line(figures["burden"]),
         f"A study of {many['slices']} slices takes {many['batch_s']:.1f} s in one `batch` of {many['studies']}, "
         f"{many['segment_each_s']:.1f} s by a `segment` for each ({many['ratio']:.1f} x).",
         f"Importing the library: {figures['import_s']:.2f} s. Whole `demo` command: {figures['memory']['demo_command_s']:.1f} s, "
@@ -274,6 +277,16 @@ def _workflow_line(model: str, found: dict[str, Any]) -> str:
         f"In a Slicer scene, {model}: from an edit to its mask {edit['median']:.0f} ms (slowest {edit['longest']:.0f} ms); from "
         f"Segment all to the segment, already encoded, {_readable(found['segment_all_s'])}; the panel's thread was kept busy for "
         f"{blocked:.0f} ms at most."
+    )
+
+
+def _burden_line(found: dict[str, Any]) -> str:
+    numbers, pictures = found["numbers_ms"], found["pictures_ms"]
+    slowest = max(pictures, key=pictures.__getitem__)
+    return (
+        f"Scar burden of twelve slices: numbers {numbers['median']:.0f} ms after an edit (longest "
+        f"{numbers['longest']:.0f} ms), reference methods {found['methods_ms']:.0f} ms; a picture {pictures[slowest]:.0f} ms at "
+        f"most ({slowest})."
     )
 
 

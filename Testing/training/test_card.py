@@ -68,6 +68,12 @@ def test_card_to_read_says_what_matters(model):
     assert len(epochs) == 2, "the first, the last and some between"
 
 
+def test_a_card_may_say_what_each_network_brings():
+    shares = {"note": "Fold 0.", "columns": ["", "box"], "rows": [["SAM alone", 0.66], ["both", 0.74]]}
+    text = markdown({**RECORD, "ablation": shares, "file": "f", "sha256": "0", "size": 1})
+    assert "## What each network brings\n\nFold 0.\n\n|  | box |\n|---|---|\n| SAM alone | 0.66 |\n| both | 0.74 |" in text
+
+
 def test_cells_of_a_table_cannot_break_it(model):
     text = markdown({**RECORD, "citation": "a | b\nc", "file": "f", "sha256": "0", "size": 1})
     assert r"| Cite | a \| b c |" in text
