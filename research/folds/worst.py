@@ -1,4 +1,4 @@
-"""The patients whose masks are worst without a human, as a picture: three slices each, the expert's outline beside ours.
+"""The patients whose masks are worst without a human, as a picture: up to three slices each, the expert's outline beside ours.
 
 python -m research.folds.worst EMIDEC research/folds -o PICTURE.png
 """
@@ -42,7 +42,8 @@ def draw(data: Path, folder: Path) -> bytes:
         ours, truth = masks[f"{case}/{END_TO_END}"] > threshold * 255, masks[f"{case}/truth"].astype(bool)
         top, left = corner_of(truth, stacks[case].scar)
         errors = (ours ^ truth).sum(axis=(1, 2))
-        for column, k in enumerate(sorted(np.argsort(-errors, kind="stable")[:SLICES].tolist())):
+        worst = [k for k in np.argsort(-errors, kind="stable")[:SLICES].tolist() if errors[k]]
+        for column, k in enumerate(sorted(worst)):
             axis = figure.add_axes((column / SLICES, 1 - (row + 1) / PATIENTS, 0.98 / SLICES, 0.89 / PATIENTS))
             axis.set_axis_off()
             image = stacks[case].study.voxels[k].astype(np.float32)
