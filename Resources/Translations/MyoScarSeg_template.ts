@@ -1600,6 +1600,21 @@
     </message>
   </context>
   <context>
+    <name>scene.landmark_points</name>
+    <message>
+      <source>{name} RV insertion points</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV anterior</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>RV inferior</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.lge_volumes</name>
     <message>
       <source>{slices} slices of {columns} x {rows} pixels</source>
@@ -1693,18 +1708,6 @@
     </message>
     <message>
       <source>No scar here (-)</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{name} RV insertion points</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>RV anterior</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>RV inferior</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -2013,10 +2016,6 @@
     </message>
     <message>
       <source>Make the wall of curves</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Set the insertion points</source>
       <translation type="unfinished" />
     </message>
     <message>
