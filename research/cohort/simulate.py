@@ -78,6 +78,8 @@ def draw(out: Path, picture: Path) -> None:
 
     with (out / "memory.csv").open() as file:
         seconds, done, held = np.array([[float(v) for v in row.values()] for row in csv.DictReader(file)]).T
+    there = held > held.max() / 2  # before the workers start, and after they end, what is largest is the command itself
+    seconds, done, held = seconds[there], done[there], held[there]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
     left.plot(done, held / 2**20)
     left.set(xlabel="studies done", ylabel="largest process (MiB)", ylim=(0, None))
