@@ -33,6 +33,7 @@ HEAVY = {
 NETWORKS = (
     "MyoScarSegLib.segmentation.context",
     "MyoScarSegLib.segmentation.mask_decoder",
+    "MyoScarSegLib.segmentation.sam_decoder",
 )
 PROBE = """
     import importlib, json, pkgutil, sys
