@@ -56,6 +56,7 @@ def test_the_exit_status_says_whether_all_passed(slicer, name):
     assert _run(slicer, body) == expected
 
 
+@pytest.mark.slow
 def test_a_slicer_that_hangs_is_ended_with_all_that_it_started(slicer):
     pids = slicer.parent / "pids"
     body = (

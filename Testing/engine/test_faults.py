@@ -179,6 +179,7 @@ def test_python_that_is_missing_is_a_sentence(tmp_path):
     assert engine.state == "failed"
 
 
+@pytest.mark.slow
 def test_slow_start_is_waited_for(engine):
     engine.order("start", "sleep 2.0")  # longer than the silence that a running worker is allowed
     request = engine.segment(STUDY, [BOX])
@@ -331,6 +332,7 @@ def gone(pid: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_worker_behind_a_launcher_is_ended_too(tmp_path):
     """Slicer's PythonSlicer is a program that starts the interpreter: ending it alone would leave a hanging worker behind."""
 

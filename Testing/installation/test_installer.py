@@ -208,7 +208,7 @@ def silent_index(monkeypatch):
         yield
 
 
-@pytest.mark.parametrize("moment", ["looking", "installing"])
+@pytest.mark.parametrize("moment", ["looking", pytest.param("installing", marks=pytest.mark.slow)])
 def test_cancel_ends_pip_within_a_second_and_the_installation_can_begin_again(python, silent_index, moment):
     started = []
 

@@ -193,6 +193,7 @@ def test_threads_that_fetch_one_model_download_it_once(web, server):
     assert len(server.asked) == 1
 
 
+@pytest.mark.slow
 def test_processes_that_fetch_one_model_download_it_once(web, server, tmp_path):
     server.pause_s = 0.2
     web(**PINNED)

@@ -32,7 +32,7 @@ def test_large_stack_shows_all_slices_with_something_on_them_first():
     assert len(_chosen_slices(200, [], [], [full])) == 60
 
 
-@pytest.mark.parametrize("slices", [2, 75])
+@pytest.mark.parametrize("slices", [2, pytest.param(75, marks=pytest.mark.slow)])
 def test_scar_is_drawn_in_its_color(slices, tmp_path):
     probability = np.zeros((slices, 40, 50), dtype=np.float32)
     empty = tmp_path / "empty.png"

@@ -113,6 +113,7 @@ def test_a_training_whose_process_dies_goes_on_once(training, pumped, library, s
     assert training.trainings.resume() and len(started) == 3
 
 
+@pytest.mark.slow
 def test_runs_of_others_are_noticed(training, pumped, library):
     training.open_library(library.folder)
     assert training.state.run is None

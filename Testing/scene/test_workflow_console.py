@@ -64,6 +64,7 @@ def test_measurements_and_report_are_calls(console, scene, tmp_path):
         console.proposeWalls(volume)
 
 
+@pytest.mark.slow
 def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(console, scene, tmp_path, monkeypatch):
     import pydicom
     import slicer

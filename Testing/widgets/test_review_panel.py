@@ -161,7 +161,13 @@ def draw_remote_region(module):
     return lambda ventricle: np.array_equal(ventricle.remote(mask.shape), mask)
 
 
-@pytest.mark.parametrize("edit", [set_insertion_points, set_levels, draw_no_reflow, draw_remote_region])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        set_levels,
+        *(pytest.param(of, marks=pytest.mark.slow) for of in (set_insertion_points, draw_no_reflow, draw_remote_region)),
+    ],
+)
 def test_what_else_the_reader_set_comes_again_to_him_alone(opened, cohort, edit):
     opened.ui.reviewModeCombo.setCurrentIndex(1)
     open_as(opened, cohort, "ann", 1)

@@ -130,7 +130,7 @@ def loss_of(model: Path, side: int = SIDE, window_mm: float = WINDOW_MM) -> floa
     return float(loss.total) / len(items)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["decoder", pytest.param("full", marks=pytest.mark.slow)])
 def test_it_learns(trained, start, mode):
     epochs = trained(mode).outcome.epochs
     assert [(epoch["phase"], epoch["epoch"]) for epoch in epochs] == [
