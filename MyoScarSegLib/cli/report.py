@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.outputs.case_walls import Walls
     from MyoScarSegLib.outputs.edited import Edited
     from MyoScarSegLib.outputs.report import Patient, Report
-    from MyoScarSegLib.quantification.aha import Level
+    from MyoScarSegLib.quantification.aha import InsertionPoints, Level
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.study import Study
 
@@ -40,8 +40,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--labels", metavar="MAP", help="what the mask's values mean: 'cavity=1 myocardium=2 scar=3,4', or emidec"
     )
-    parser.add_argument(
+    insertions = parser.add_mutually_exclusive_group()
+    insertions.add_argument(
         "--landmarks", type=Path, metavar="FILE", help="insertion points as .mrk.json, labels anterior and inferior"
+    )
+    insertions.add_argument(
+        "--rotation",
+        type=float,
+        metavar="DEGREES",
+        help="insertion points by an angle from where the patient's axes have the septum; positive turns it to the inferior wall",
     )
     parser.add_argument(
         "--reader", metavar="NAME", help="of a case of `batch`: as this reader left it at the review (review-NAME.json)"
@@ -117,7 +124,6 @@ def run(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
     from MyoScarSegLib.outputs.case_folders import is_case_folder
     from MyoScarSegLib.outputs.case_walls import read_case
-    from MyoScarSegLib.outputs.landmarks import read_landmarks
     from MyoScarSegLib.outputs.report import make_report
     from MyoScarSegLib.study import read_study
 
@@ -151,7 +157,7 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
         result,
         walls.ventricle,
         walls.no_reflow,
-        insertions=walls.insertions if args.landmarks is None else read_landmarks(args.landmarks),
+        insertions=_insertions(args, walls, result.study),
         levels=levels,
         remote=remote,
         name=name,
@@ -159,6 +165,24 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
         reader_minutes=args.minutes,
         patient=_patient(result.study) if args.with_patient_name else None,
     )
+
+
+def _insertions(args: argparse.Namespace, walls: Walls, study: Study) -> InsertionPoints | None:
+    """The insertion points that were given, or the case's; None for those to be proposed.
+
+    Raises:
+        StudyError: an angle was given, and there is no wall or no spacing to measure it in.
+    """
+    from MyoScarSegLib.outputs.landmarks import read_landmarks
+    from MyoScarSegLib.quantification.insertions import insertions_at
+
+    if args.landmarks is not None:
+        return read_landmarks(args.landmarks)
+    if args.rotation is None:
+        return walls.insertions
+    if walls.ventricle is None:
+        raise StudyError(f"--rotation turns the septum of a wall, and {study.case} has none.")
+    return insertions_at(args.rotation, walls.ventricle, study.geometry)
 
 
 def _left(case: Path, reader: str, study: Study) -> Edited | None:

@@ -70,6 +70,22 @@ def test_levels_that_are_given_replace_the_rules(case, command, tmp_path):
         assert ran.status == 2 and words in ran.err
 
 
+def test_insertion_points_by_an_angle_turn_the_segments(case, command, tmp_path):
+    masses = {}
+    for degrees in (0, 60):
+        ran = command("report", case, "-o", tmp_path / str(degrees), "--rotation", degrees)
+        assert ran.status == 0, ran.err
+        found = measured(tmp_path / str(degrees) / "round")
+        assert found["insertion_points"]["source"] == "rotation"
+        masses[degrees] = [row["scar"]["pixels"] for row in found["segments"]]
+    assert masses[0] != masses[60]
+    both = command("report", case, "-o", tmp_path / "both", "--rotation", 0, "--landmarks", case / "landmarks.mrk.json")
+    assert both.status == 2 and "not allowed with" in both.err
+    labels = ("--mask", case / "scar.nii.gz")
+    ran = command("report", tmp_path / "round.nrrd", *labels, "--rotation", 10, "-o", tmp_path / "none")
+    assert ran.status == 1 and "has none" in ran.err
+
+
 def test_a_wall_and_scar_that_were_edited_are_read_again_and_said(case, command, tmp_path):
     image = sitk.ReadImage(str(case / "scar.seg.nrrd"))
     layers = sitk.GetArrayFromImage(image)
