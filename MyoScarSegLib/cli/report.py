@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     )
     insertions.add_argument(
         "--rotation",
-        type=float,
+        type=_degrees,
         metavar="DEGREES",
         help="insertion points by an angle from where the patient's axes have the septum; positive turns it to the inferior wall",
     )
@@ -165,6 +166,17 @@ def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
         reader_minutes=args.minutes,
         patient=_patient(result.study) if args.with_patient_name else None,
     )
+
+
+def _degrees(text: str) -> float:
+    """A finite angle."""
+    degrees = float(text)
+    if not math.isfinite(degrees):
+        raise ValueError(text)
+    return degrees
+
+
+_degrees.__name__ = "number of degrees"  # as argparse says it
 
 
 def _insertions(args: argparse.Namespace, walls: Walls, study: Study) -> InsertionPoints | None:

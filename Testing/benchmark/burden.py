@@ -1,6 +1,7 @@
 """What a reader waits for in the section *Burden*: the numbers after an edit, and the pictures that the worker draws.
 
-``python -m Testing.benchmark.burden`` prints it alone. Aims: numbers and tables within 100 ms, a picture within half a second.
+``python -m Testing.benchmark.burden`` prints it alone. Aims: numbers within 100 ms, a picture within half a second.
+Filling the cells of the panel's tables is not in it: that is Qt's.
 """
 
 from __future__ import annotations

@@ -78,7 +78,12 @@ def test_insertion_points_by_an_angle_turn_the_segments(case, command, tmp_path)
         found = measured(tmp_path / str(degrees) / "round")
         assert found["insertion_points"]["source"] == "rotation"
         masses[degrees] = [row["scar"]["pixels"] for row in found["segments"]]
-    assert masses[0] != masses[60]
+    # The septum lies a segment farther on, so each piece of the mid ring has the number before.
+    mid = {degrees: np.array(pixels[6:12]) for degrees, pixels in masses.items()}
+    assert mid[0].any() and np.array_equal(np.roll(mid[0], -1), mid[60]) and not np.array_equal(mid[0], mid[60])
+    for wrong in ("nan", "inf", "left"):
+        ran = command("report", case, "-o", tmp_path / "wrong", "--rotation", wrong)
+        assert ran.status == 2 and "invalid number of degrees" in ran.err
     both = command("report", case, "-o", tmp_path / "both", "--rotation", 0, "--landmarks", case / "landmarks.mrk.json")
     assert both.status == 2 and "not allowed with" in both.err
     labels = ("--mask", case / "scar.nii.gz")
