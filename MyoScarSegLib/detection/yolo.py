@@ -17,6 +17,7 @@ from MyoScarSegLib.detection.detector_checkpoint import PREPROCESSING, SecondLoo
 from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.utils.device import resolve_device
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
@@ -163,6 +164,7 @@ class YoloDetector:
         iou = _threshold("IoU", self.iou if iou is None else iou)
         for index, image in zip(indices, images, strict=True):
             _check_slice(image, index)
+        images = [quieted(image) for image in images]
         look = self._second_look
         first_labels = wanted
         if look is not None and SCAR_ONLY[0] in wanted.values():

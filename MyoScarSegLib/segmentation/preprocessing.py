@@ -14,6 +14,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import NORMALIZATION, normalize
 
 if TYPE_CHECKING:
@@ -164,6 +165,10 @@ def _z_score(image: np.ndarray) -> np.ndarray:
     return ((values - values.mean()) / values.std()).astype(np.float32)
 
 
+def _own(image: np.ndarray) -> np.ndarray:
+    return normalize(quieted(image))
+
+
 def _grey_255(image: np.ndarray) -> np.ndarray:
     return normalize(image) * np.float32(255)
 
@@ -171,10 +176,10 @@ def _grey_255(image: np.ndarray) -> np.ndarray:
 _KNOWN = {
     p.id: p
     for p in (
-        Preprocessing("myoscarseg-1", normalize, None, physical=True),
+        Preprocessing("myoscarseg-1", _own, None, physical=True),
         Preprocessing(
             "myoscarseg-1-sam",
-            normalize,
+            _own,
             None,
             physical=True,
             mean=(_SAM_MEAN[0] / 255, _SAM_MEAN[1] / 255, _SAM_MEAN[2] / 255),

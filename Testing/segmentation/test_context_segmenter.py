@@ -22,6 +22,7 @@ from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS, prompt_maps
 from MyoScarSegLib.segmentation.prompted_objects import changed_by_click
 from MyoScarSegLib.segmentation.sam_checkpoint import Checkpoint
+from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.support.pipeline_factory import BrightestDetector
@@ -77,7 +78,7 @@ def in_window(native: np.ndarray) -> np.ndarray:
 
 def context_answer(network, stack, boxes=(), points=(), hint=None, looks=((), (3,))) -> torch.Tensor:
     """Logarithms of the tissues' probabilities, put together from the parts that training uses."""
-    slices = torch.stack([torch.from_numpy(in_window(normalize(one))) for one in stack])[None]
+    slices = torch.stack([torch.from_numpy(in_window(normalize(quieted(one)))) for one in stack])[None]
     placed = [(b.x0 - X0, b.y0 - Y0, b.x1 - X0, b.y1 - Y0) for b in boxes]
     maps = prompt_maps(SIDE, placed, [(p.x - X0, p.y - Y0, float(p.positive)) for p in points], hint)[None]
     with torch.inference_mode():
@@ -99,7 +100,7 @@ def test_prediction_is_what_training_sees(state, image, share, monkeypatch):
     own = scar_logits(context_answer(network["context"], image.stack, [READERS], (), seen))
     with torch.inference_mode():
         features = network["image_encoder"](
-            torch.from_numpy(in_window(normalize(image.voxels)))[None, None].expand(-1, 3, -1, -1)
+            torch.from_numpy(in_window(normalize(quieted(image.voxels))))[None, None].expand(-1, 3, -1, -1)
         )
         box = (READERS.x0 - X0, READERS.y0 - Y0, READERS.x1 - X0, READERS.y1 - Y0)
         sam = decode(network, features, [0], [box], [np.zeros((0, 3))], [None])[0][0]

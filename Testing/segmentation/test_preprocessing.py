@@ -9,6 +9,8 @@ from PIL import Image
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.segmentation.preprocessing import check_normalization, preprocessing
+from MyoScarSegLib.study.image_quality import quieted
+from MyoScarSegLib.study.normalization import normalize
 
 SHAPE = (60, 100)
 MEAN = np.array([123.675, 116.28, 103.53])
@@ -100,8 +102,9 @@ def test_yolosam_gets_the_z_score_of_the_stretched_square(image):
 def test_ours_keeps_the_aspect_ratio_in_millimetres(image):
     tensor, content = _input("myoscarseg-1", image, 64, spacing=(2.0, 1.0))
     assert content == (64, 53)  # 120 mm high, 100 mm wide
-    low, high = _percentiles(image, 0.5, 99.8)
-    grey = np.clip((image - low) / (high - low), 0, 1)
+    seen = quieted(image)
+    low, high = _percentiles(seen, 0.5, 99.8)
+    grey = np.clip((seen - low) / (high - low), 0, 1)
     assert tensor.min() >= 0
     assert tensor.max() <= 1
     assert np.abs(tensor[0, :, :53] - _resized(grey, 64, 53)).max() < 1e-5
@@ -150,3 +153,11 @@ def test_every_preprocessing_of_the_registry_is_known():
 
 def test_the_record_of_this_programs_normalization_is_accepted():
     check_normalization({"normalisation_version": "1", "low_percentile": "0.5", "high_percentile": "99.8", "more": "x"})
+
+
+@pytest.mark.parametrize("name", ["myoscarseg-1", "myoscarseg-1-sam", "medsam", "litemedsam", "yolosam"])
+def test_ours_alone_sees_a_noisy_slice_quieted(image, name):
+    noisy = image + np.random.default_rng(6).normal(0, 40, image.shape)
+    assert quieted(noisy) is not noisy
+    recipe = preprocessing(name)
+    assert np.allclose(recipe.intensities(noisy), normalize(quieted(noisy))) == name.startswith("myoscarseg")

@@ -11,6 +11,7 @@ import numpy as np
 from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
+from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
@@ -100,7 +101,7 @@ def training_slices(
         if usual is None and heart_of is not None:
             check_cancel(cancel)
             usual = heart_of(stack)
-        images, scars = {s.index: normalize(s.image) for s in stack}, {s.index: s.scar for s in stack}
+        images, scars = {s.index: normalize(quieted(s.image)) for s in stack}, {s.index: s.scar for s in stack}
         for labeled, center in zip(stack, own, strict=True):
             rows, columns = labeled.image.shape
             beside = _beside(labeled, {index: image.shape for index, image in images.items()})

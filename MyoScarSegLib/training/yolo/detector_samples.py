@@ -13,6 +13,7 @@ import numpy as np
 from MyoScarSegLib.detection.detector import Detector
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.frame import Frame
+from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUES
@@ -60,8 +61,9 @@ class DetectorSample:
         targets = np.stack([np.minimum(numbered, _MOST_LESIONS), ventricle_mask, tissue]).astype(np.uint8)
         frame = Frame.fit(targets.shape[1:], (size, size), pixel_spacing_mm=labeled.pixel_spacing_mm)
         rows, columns = frame.content
-        image = frame.image_to_input(normalize(labeled.image))[:rows, :columns].numpy()
-        raw = frame.image_to_input(np.asarray(labeled.image, dtype=np.float32))[:rows, :columns].numpy()
+        seen = quieted(labeled.image)
+        image = frame.image_to_input(normalize(seen))[:rows, :columns].numpy()
+        raw = frame.image_to_input(np.asarray(seen, dtype=np.float32))[:rows, :columns].numpy()
         nearest_rows, nearest_columns = (_nearest(n, length) for n, length in zip(frame.content, frame.shape, strict=True))
         return cls(
             np.ascontiguousarray(image),

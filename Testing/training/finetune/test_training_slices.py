@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
+from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -34,7 +35,7 @@ def stack(count: int, spacing_mm: float | None, **changes: object) -> list[Label
 
 def neighbors_of(prepared: TrainingSlice, of: list[LabeledSlice]) -> tuple[int | None, ...]:
     """Numbers of the slices whose images a slice has beside it."""
-    images = [normalize(s.image) for s in of]
+    images = [normalize(quieted(s.image)) for s in of]
     found = []
     for one in (prepared.below, prepared.above):
         found.append(None if one is None else next(s.index for s, i in zip(of, images, strict=True) if np.array_equal(one, i)))
