@@ -34,7 +34,7 @@ coherent place, and what is seen in normal hearts is scattered. In the folds (re
 are seen have 1.19 and 1.25 g."""
 LEAST_CONTRAST_SD = 3.0
 """So many standard deviations of healthy wall must the brightest fifth of that place lie above its mean. In the folds all
-infarcts have at least 3.3, four of the eight normal hearts with mass enough 2.3 to 2.8 (``fit --faint``)."""
+infarcts have at least 3.25, four of the eight normal hearts with mass enough 2.3 to 2.8 (``fit --faint``)."""
 LARGE_G = 8.0
 """Evidence from which on contrast is not asked. In the folds normal hearts have up to 7.1 g in a place, and a large infarct
 leaves little healthy wall to compare it with."""
