@@ -14,7 +14,7 @@ from MyoScarSegLib import __version__
 from MyoScarSegLib.errors import Cancelled, ModelError, MyoScarSegError
 from MyoScarSegLib.networks import Networks, image_of, neighbors_of, usable_slices
 from MyoScarSegLib.prompts import BESIDE, PROMPTS_AT_ONCE, Box, Point, check_box, check_point
-from MyoScarSegLib.proposals import Proposal, accept_or_reject, reconcile
+from MyoScarSegLib.proposals import Proposal, above_healthy, accept_or_reject, reconcile, wall_and_healthy
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import (
     DEFAULT_THRESHOLD,
@@ -219,12 +219,15 @@ class Pipeline:
         }
 
         proposals: list[Proposal] = []
+        wall, healthy = np.zeros((2, *study.voxels.shape), dtype=bool)
 
         def agree(index: int) -> None:
+            tissue = segmenter.tissue(image_of(study, index, center), self.beside(study, index, center))
+            wall[index], healthy[index] = wall_and_healthy(tissue)
             proposals.extend(
                 reconcile(
                     [box for box in detected if box.slice == index],
-                    segmenter.tissue(image_of(study, index, center), self.beside(study, index, center)),
+                    tissue,
                     slice_index=index,
                     map_name=segmenter.name,
                     pixel_spacing_mm=spacing,
@@ -234,7 +237,8 @@ class Pipeline:
 
         failed, found.cancelled = _each_slice(indices, agree, "Looking at tissue", progress, cancel)
         found.failed_slices |= failed
-        boxes, faint = accept_or_reject(proposals, slice_distance_mm=study.geometry.slice_distance_mm)
+        contrast_sd = above_healthy(study.voxels, wall, healthy)
+        boxes, faint = accept_or_reject(proposals, contrast_sd, slice_distance_mm=study.geometry.slice_distance_mm)
         # What a cancelled study shows so far says little of the whole.
         found.extend([p.box for p in proposals] if found.cancelled else boxes)
         if faint and not found.cancelled:

@@ -104,6 +104,27 @@ def test_what_is_too_little_is_shown_and_not_segmented(study, segmenter, monkeyp
     assert bool(pipeline.segment(study, boxes).scores) == (state is BoxState.PROPOSED)
 
 
+@pytest.mark.parametrize(("wall_value", "state"), [(50, BoxState.PROPOSED), (RING, BoxState.REJECTED)])
+def test_scar_is_compared_with_the_healthy_wall_in_the_picture(study, segmenter, monkeypatch, wall_value, state):
+    """What the detector overlooks on slice 4 has the intensity of a ring; it is scar if the wall around it is darker."""
+    voxels = np.where(study.voxels == SCAR, RING, study.voxels)
+    x0, y0, x1, y1 = OVERLOOKED
+    generator = np.random.default_rng(0)
+    noise = generator.normal(0, 10, voxels[4].shape)
+    voxels[4] = wall_value + noise
+    voxels[4, y0:y1, x0:x1] = RING + noise[y0:y1, x0:x1]
+    voxels[4, 0, 0] = 4
+    study = Study("case", voxels, study.geometry, study.reconstruction)
+
+    def with_wall(image, beside=None):
+        scar = MappedSegmenter.tissue(segmenter, image, beside)[3]
+        return np.stack([0 * scar, 0 * scar, 1 - scar, scar])
+
+    monkeypatch.setattr(segmenter, "tissue", with_wall)
+    boxes = Pipeline(detector=BrightestDetector(), segmenter=segmenter).propose(study)
+    assert {box.state for box in boxes if box.slice == 4} == {state}
+
+
 def test_segmenting_what_was_proposed_encodes_no_slice_again(study):
     """The map comes with the embedding that the prompts need."""
     segmenter = Segmenter(own_checkpoint(), device="cpu", precision="float32")

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.prompts import FAINT, Box, BoxState
-from MyoScarSegLib.proposals import LEAST_EVIDENCE_G, LEAST_OF_A_PLACE_G, Proposal, accept_or_reject, findings, reconcile
+from MyoScarSegLib.proposals import (
+    LARGE_G,
+    LEAST_CONTRAST_SD,
+    LEAST_EVIDENCE_G,
+    LEAST_OF_A_PLACE_G,
+    Proposal,
+    above_healthy,
+    accept_or_reject,
+    findings,
+    reconcile,
+    wall_and_healthy,
+)
 
 
 def scar_map(*regions: tuple[int, int, int, int, float]) -> np.ndarray:
@@ -74,13 +85,19 @@ def test_the_area_of_a_lesion_is_told():
     assert proposal.area_mm2 == pytest.approx(40 * 1.5 * 1.5)
 
 
+SHAPE = (8, 40, 50)
+
+
 def lesion(mass_g: float, slice_index: int = 1, left: float = 2, confidence: float = 0.8) -> Proposal:
     """On a slice of 10 mm."""
-    return Proposal(Box(slice_index, left, 3, left + 7, 9, confidence=confidence), mass_g * 100 / 1.05)
+    box = Box(slice_index, left, 3, left + 7, 9, confidence=confidence)
+    pixels = np.zeros(SHAPE[1:], dtype=bool)
+    pixels[3:9, int(left) : int(left) + 7] = True
+    return Proposal(box, mass_g * 100 / 1.05, pixels)
 
 
-def judged(*proposals: Proposal) -> list[BoxState]:
-    boxes, faint = accept_or_reject(proposals, slice_distance_mm=10)
+def judged(*proposals: Proposal, contrast_sd: np.ndarray | None = None) -> list[BoxState]:
+    boxes, faint = accept_or_reject(proposals, contrast_sd, slice_distance_mm=10)
     assert sum(box.state is BoxState.REJECTED for box in boxes) == sum(len(place.proposals) for place in faint)
     assert all(box.source.endswith(FAINT) == (box.state is BoxState.REJECTED) for box in boxes), (
         "nobody takes it for the reader's"
@@ -106,17 +123,74 @@ def test_a_very_little_place_is_rejected_also_beside_much():
     assert judged(lesion(MUCH), lesion(0.9 * LEAST_OF_A_PLACE_G, left=20)) == [BoxState.PROPOSED, BoxState.REJECTED]
 
 
+@pytest.mark.parametrize(("above", "state"), [(-0.1, BoxState.REJECTED), (0.1, BoxState.PROPOSED)])
+def test_much_that_is_not_clearly_brighter_than_healthy_wall_is_rejected(above, state):
+    contrast = np.full(SHAPE, LEAST_CONTRAST_SD + above, dtype=np.float32)
+    assert judged(lesion(MUCH), lesion(LITTLE, left=20), contrast_sd=contrast) == [state] * 2
+
+
+def test_a_large_place_is_an_infarct_whatever_its_contrast():
+    assert judged(lesion(1.3 * LARGE_G), contrast_sd=np.zeros(SHAPE, dtype=np.float32)) == [BoxState.PROPOSED]
+
+
+def test_what_is_much_and_what_is_bright_must_be_one_place():
+    contrast = np.zeros(SHAPE, dtype=np.float32)
+    contrast[..., 20:] = 2 * LEAST_CONTRAST_SD
+    assert judged(lesion(MUCH), lesion(LITTLE, left=20), contrast_sd=contrast) == [BoxState.REJECTED] * 2
+
+
+@pytest.mark.parametrize(("columns", "state"), [(1, BoxState.REJECTED), (2, BoxState.PROPOSED)])
+def test_a_place_is_as_bright_as_its_brightest_fifth(columns, state):
+    contrast = np.zeros(SHAPE, dtype=np.float32)
+    contrast[..., 2 : 2 + columns] = 2 * LEAST_CONTRAST_SD
+    assert judged(lesion(MUCH), contrast_sd=contrast) == [state], f"{columns} of 7 columns are bright"
+
+
+def test_each_slice_is_compared_with_its_own_healthy_wall():
+    generator = np.random.default_rng(0)
+    voxels = generator.normal(100, 5, (2, 40, 50))
+    voxels[1] = voxels[1] * 3 + 400
+    wall = np.ones(voxels.shape, dtype=bool)
+    healthy = wall.copy()
+    voxels[0, 5, 5], voxels[1, 5, 5] = 150, 850
+    healthy[:, 5, 5] = False
+    contrast = above_healthy(voxels, wall, healthy)
+    assert contrast is not None
+    assert contrast[:, 5, 5] == pytest.approx([10, 10], abs=0.6)
+
+
+def test_without_healthy_wall_there_is_no_contrast():
+    wall = np.ones((2, 40, 50), dtype=bool)
+    assert above_healthy(np.zeros(wall.shape), wall, ~wall) is None
+    assert above_healthy(np.zeros(wall.shape), wall, wall) is None, "wall of one value has no spread"
+
+
+def test_wall_that_may_be_scar_is_not_surely_healthy():
+    scar = scar_map((5, 5, 10, 10, 0.9), (15, 5, 20, 10, 0.2))
+    wall, healthy = wall_and_healthy(tissues(scar))
+    assert wall[7, 7] and not healthy[7, 7]
+    assert wall[7, 17] and not healthy[7, 17]
+    assert wall[20, 10] and healthy[20, 10]
+    assert not wall[20, 40] and not healthy[20, 40]
+
+
+def test_lesions_of_the_map_know_their_pixels():
+    (proposal,) = facts([], scar_map((10, 12, 20, 16, 0.9)))
+    assert np.array_equal(proposal.lesion, scar_map((10, 12, 20, 16, 0.9)) > 0.5)
+
+
 def test_lesions_over_each_other_on_neighboring_slices_are_one_place():
-    places = findings([lesion(1, 1), lesion(1, 2, left=5), lesion(1, 3, left=8), lesion(1, 3, left=30), lesion(1, 5)], 10)
+    lesions = [lesion(1, 1), lesion(1, 2, left=5), lesion(1, 3, left=8), lesion(1, 3, left=30), lesion(1, 5)]
+    places = findings(lesions, None, 10)
     assert sorted(len(place.proposals) for place in places) == [1, 1, 3]
     assert max(place.mass_g for place in places) == pytest.approx(3)
     assert max(place.evidence_g for place in places) == pytest.approx(2.4)
 
 
 def test_thin_slices_hold_less_scar():
-    assert accept_or_reject([lesion(MUCH)], slice_distance_mm=2)[1]
-    assert not accept_or_reject([lesion(MUCH)])[1]
+    assert accept_or_reject([lesion(MUCH)], None, slice_distance_mm=2)[1]
+    assert not accept_or_reject([lesion(MUCH)], None)[1]
 
 
 def test_nothing_proposed_is_not_faint():
-    assert accept_or_reject([]) == ([], [])
+    assert accept_or_reject([], None) == ([], [])

@@ -265,7 +265,7 @@ def _origin_in_words(box: Box) -> str:
     origin = _("Proposed by {model}").format(model=box.source.removesuffix(FAINT).removesuffix(BESIDE))
     if box.faint:
         why = _(
-            "Little, and not clearly brighter than healthy wall: more often no scar, so it is not counted. Accept it if it is."
+            "Little, or not clearly brighter than healthy wall: more often no scar, so it is not counted. Accept it if it is."
         )
     elif _is_offer(box):
         why = _("Scar that you confirmed on a neighboring slice goes on here. It counts once you accept it.")

@@ -3192,7 +3192,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Little, and not clearly brighter than healthy wall: more often no scar, so it is not counted. Accept it if it is.</source>
+      <source>Little, or not clearly brighter than healthy wall: more often no scar, so it is not counted. Accept it if it is.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -2,26 +2,44 @@
 
     python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py
     python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by others' numbers
+    python -m research.folds.fit FOLDER --faint EMIDEC       which studies have an infarct, by which limit of contrast
 
 One rule for all: the shift of the logits is the one with which the masses of infarct patients have no bias at probability 0.5;
 the slope is the one with which probabilities are as often right as they say (maximum likelihood, with that shift's threshold
 kept); the interval is conformal, normalized by the uncertain mass. For the figures of a fold the numbers come from the other
-folds (`--without`).
+folds (`--without`). The limit of contrast lies in the middle between the faintest infarct with mass enough and the next normal
+heart below it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
+from MyoScarSegLib.detection.detector import detect_slices
+from MyoScarSegLib.networks import usable_slices
+from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.proposals import (
+    LARGE_G,
+    LEAST_CONTRAST_SD,
+    LEAST_EVIDENCE_G,
+    LEAST_OF_A_PLACE_G,
+    above_healthy,
+    findings,
+    reconcile,
+    wall_and_healthy,
+)
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
-from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED
-from research.folds.folds import CARD
+from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
+from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, stacks_of
+from research.folds.folds import CARD, corner_of, cropped, truths
 
 
 def logits(probability: np.ndarray) -> np.ndarray:
@@ -113,13 +131,96 @@ def coverage(folder: Path) -> None:
         )
 
 
+def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
+    """What the program sees in every study without a human, at the shipped threshold: its places, before they are judged.
+
+    The maps are the folds'; detector and heart are the shipped ones.
+    """
+    slope, shift = json.loads(CARD.read_text())["settings"]["answers"]["alone"]
+    stacks = {stack.case: stack.study for stack in stacks_of(read_dataset(data).slices)}
+    networks = Pipeline(device="cpu", precision="float32").networks
+    detector, scar_of = networks.detector, TISSUES.index("scar")
+    found = []
+    for path in sorted(folder.glob("fold-*.npz")):
+        masks = np.load(path)
+        for case, truth in truths(masks):
+            study = stacks[case]
+            scar = np.where(masks[f"{case}/map"] > 0, 1 / (1 + np.exp(-slope * logits(masks[f"{case}/map"]) - shift)), 0)
+            tissue = (masks[f"{case}/tissue"][:, None] == np.arange(len(TISSUES))[:, None, None]) * (1 - scar[:, None])
+            tissue[:, scar_of] = scar
+            top, left = corner_of(networks.heart_center(study), study.slice_shape)
+            spacing = study.geometry.pixel_spacing_mm
+            proposals = []
+            for k, boxes in detect_slices(detector, usable_slices(study), pixel_spacing_mm=spacing).boxes.items():
+                moved = [replace(b, x0=b.x0 - left, x1=b.x1 - left, y0=b.y0 - top, y1=b.y1 - top) for b in boxes]
+                proposals += reconcile(moved, tissue[k], slice_index=k, map_name="map", pixel_spacing_mm=spacing)
+            walls, healthy = np.array([wall_and_healthy(of) for of in tissue]).swapaxes(0, 1)
+            contrast = above_healthy(cropped(study.voxels, (top, left)), walls, healthy)
+            places = findings(proposals, contrast, study.geometry.slice_distance_mm)
+            mask = np.zeros(truth.shape, dtype=bool)
+            for one in (p for place in places if place.evidence_g >= LEAST_OF_A_PLACE_G for p in place.proposals):
+                mask[one.box.slice] |= one.lesion & (scar[one.box.slice] >= 0.5)
+            of = {"case": case, "fold": path.stem, "places": places, "mask": mask, "truth": truth.astype(bool)}
+            found.append(of | {"gram": masks[f"{case}/pixel_g"]})
+    return found
+
+
+def brightest(of: dict[str, Any]) -> float:
+    """Contrast of a study's brightest place with evidence enough, which decides; of none minus infinity."""
+    return max((place.contrast_sd for place in of["places"] if place.evidence_g >= LEAST_EVIDENCE_G), default=-np.inf)
+
+
+def contrast_limit(of: list[dict[str, Any]]) -> float:
+    """The middle between the faintest infarct with evidence enough and the next normal heart below it."""
+    infarct = min(b for c in of if c["truth"].any() and (b := brightest(c)) > -np.inf)
+    return (infarct + max(b for c in of if not c["truth"].any() and (b := brightest(c)) < infarct)) / 2
+
+
+def faint(data: Path, folder: Path) -> None:
+    """Figures by limit: none, that of all studies, that of the other folds, that of the other patients."""
+    studies = seen(data, folder)
+    for of in studies:
+        if any(place.evidence_g >= LEAST_EVIDENCE_G for place in of["places"]):
+            most = max(place.evidence_g for place in of["places"])
+            print(f"{of['case']}: up to {most:.1f} g, {brightest(of):.2f} SD; true {of['truth'].sum((1, 2)) @ of['gram']:.1f} g")
+    limits = {
+        "no limit of contrast": [0.0 for _ in studies],
+        "of all studies": [contrast_limit(studies) for _ in studies],
+        "of other folds": [contrast_limit([c for c in studies if c["fold"] != of["fold"]]) for of in studies],
+        "of other patients": [contrast_limit([c for c in studies if c is not of]) for of in studies],
+        "shipped": [LEAST_CONTRAST_SD for _ in studies],
+    }
+    for name, each in limits.items():
+        dices, masses, true, missed = [], [], [], []
+        for of, limit in zip(studies, each, strict=True):
+            large = any(place.evidence_g >= LARGE_G for place in of["places"])
+            mask = of["mask"] & (large or brightest(of) >= limit)
+            dices.append(2 * (mask & of["truth"]).sum() / max(1, mask.sum() + of["truth"].sum()))
+            masses.append(float(mask.sum((1, 2)) @ of["gram"]))
+            true.append(float(of["truth"].sum((1, 2)) @ of["gram"]))
+            if true[-1] > 0 and not mask.any():
+                missed.append(f"{of['case']} ({true[-1]:.1f} g)")
+        dice, mass, truth = np.array(dices), np.array(masses), np.array(true)
+        scarred = truth > 0
+        print(
+            f"{name} ({min(each):.2f} to {max(each):.2f} SD): normals with at most 1 g {(mass[~scarred] <= 1).sum()} of "
+            f"{(~scarred).sum()}, their mass together {mass[~scarred].sum():.1f} g; Dice {dice[scarred].mean():.3f}, "
+            f"bias {mass[scarred].sum() / truth[scarred].sum() - 1:+.1%}, "
+            f"challenge {np.where(scarred, dice, mass == 0).mean():.3f}; without any mass: {', '.join(missed)}"
+        )
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--without", type=int)
     parser.add_argument("--coverage", action="store_true")
+    parser.add_argument("--faint", type=Path, metavar="EMIDEC")
     told = parser.parse_args()
+    if told.faint:
+        faint(told.faint, told.folder)
+        return
     if told.coverage:
         coverage(told.folder)
         return

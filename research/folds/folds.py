@@ -68,20 +68,19 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
     segmenter = pipeline.networks.segmenter
     for stack in stacks:
         center = pipeline.networks.heart_center(stack.study)
-        x, y = center or (stack.study.slice_shape[1] / 2, stack.study.slice_shape[0] / 2)
-        centers[stack.case] = (int(y) - CROP // 2, int(x) - CROP // 2)
+        centers[stack.case] = corner_of(center, stack.study.slice_shape)
         looks = [(image_of(stack.study, k, center), pipeline.beside(stack.study, k, center)) for k in range(stack.study.slices)]
         tissue = np.stack([segmenter.tissue(image, beside) for image, beside in looks])
-        kept[f"{stack.case}/map"] = _cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
-        kept[f"{stack.case}/tissue"] = _cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
-        kept[f"{stack.case}/truth"] = _cropped(stack.scar, centers[stack.case])
+        kept[f"{stack.case}/map"] = cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
+        kept[f"{stack.case}/tissue"] = cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
+        kept[f"{stack.case}/truth"] = cropped(stack.scar, centers[stack.case])
         extents = stack.study.geometry.slice_extents_mm(stack.study.slices)
         volume_ml = (stack.study.geometry.pixel_area_mm2 or 0.0) * np.asarray(extents) / MM3_PER_ML
         kept[f"{stack.case}/pixel_g"] = volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
 
     def on_result(setting, stack, result) -> None:
         probability = (result.probability * 255).round().astype(np.uint8)
-        kept[f"{stack.case}/{setting}"] = _cropped(probability, centers[stack.case])
+        kept[f"{stack.case}/{setting}"] = cropped(probability, centers[stack.case])
 
     found = evaluate_models(pipeline, slices, settings=(JITTERED, CLICKS, END_TO_END), on_result=on_result)
     out.mkdir(parents=True, exist_ok=True)
@@ -89,7 +88,13 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
     np.savez_compressed(out / f"fold-{fold}.npz", **kept)
 
 
-def _cropped(stack: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+def corner_of(center: tuple[float, float] | None, shape: tuple[int, int]) -> tuple[int, int]:
+    """Row and column at which the crop around a heart begins; around the middle of a slice of that shape where none was found."""
+    x, y = center or (shape[1] / 2, shape[0] / 2)
+    return int(y) - CROP // 2, int(x) - CROP // 2
+
+
+def cropped(stack: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
     """``[slices, CROP, CROP]`` from a corner on, 0 beyond the slice."""
     result = np.zeros((len(stack), CROP, CROP), stack.dtype)
     rows, columns = (np.arange(c, c + CROP) for c in corner)
