@@ -237,7 +237,7 @@ class Pipeline:
 
         failed, found.cancelled = _each_slice(indices, agree, "Looking at tissue", progress, cancel)
         found.failed_slices |= failed
-        contrast_sd = above_healthy(study.voxels, wall, healthy)
+        contrast_sd = above_healthy(study.voxels, wall, healthy, spacing)
         boxes, faint = accept_or_reject(proposals, contrast_sd, slice_distance_mm=study.geometry.slice_distance_mm)
         # What a cancelled study shows so far says little of the whole.
         found.extend([p.box for p in proposals] if found.cancelled else boxes)
