@@ -26,7 +26,6 @@ from MyoScarSegLib.result import (
     check_threshold,
     slices_of,
 )
-from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.device import is_out_of_memory
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
@@ -238,8 +237,7 @@ class Pipeline:
 
         failed, found.cancelled = _each_slice(indices, agree, "Looking at tissue", progress, cancel)
         found.failed_slices |= failed
-        # As networks see it: noise makes healthy wall look uneven, and scar in it faint.
-        contrast_sd = above_healthy(np.stack([quieted(one) for one in study.voxels]), wall, healthy)
+        contrast_sd = above_healthy(study.voxels, wall, healthy, spacing)
         boxes, faint = accept_or_reject(proposals, contrast_sd, slice_distance_mm=study.geometry.slice_distance_mm)
         # What a cancelled study shows so far says little of the whole.
         found.extend([p.box for p in proposals] if found.cancelled else boxes)

@@ -146,17 +146,40 @@ def test_a_place_is_as_bright_as_its_brightest_fifth(columns, state):
     assert judged(lesion(MUCH), contrast_sd=contrast) == [state], f"{columns} of 7 columns are bright"
 
 
+def uneven_wall() -> tuple[np.ndarray, np.ndarray]:
+    """A slice whose wall gets slowly brighter, with a place of scar, and what of it is healthy."""
+    voxels = np.tile(np.linspace(90, 110, 50), (1, 40, 1))
+    healthy = np.ones(voxels.shape, dtype=bool)
+    voxels[0, 10:20, 20:30], healthy[0, 5:25, 15:35] = 140, False
+    return voxels, healthy
+
+
 def test_each_slice_is_compared_with_its_own_healthy_wall():
-    generator = np.random.default_rng(0)
-    voxels = generator.normal(100, 5, (2, 40, 50))
+    voxels, healthy = (np.repeat(of, 2, axis=0) for of in uneven_wall())
     voxels[1] = voxels[1] * 3 + 400
-    wall = np.ones(voxels.shape, dtype=bool)
-    healthy = wall.copy()
-    voxels[0, 5, 5], voxels[1, 5, 5] = 150, 850
-    healthy[:, 5, 5] = False
-    contrast = above_healthy(voxels, wall, healthy)
+    contrast = above_healthy(voxels, np.ones(voxels.shape, dtype=bool), healthy)
     assert contrast is not None
-    assert contrast[:, 5, 5] == pytest.approx([10, 10], abs=0.6)
+    assert contrast[:, 15, 25] == pytest.approx([40 / 6] * 2, rel=0.15)
+    assert np.allclose(contrast[0], contrast[1], atol=1e-4)
+
+
+def test_noise_of_single_pixels_lowers_contrast_little():
+    voxels, healthy = uneven_wall()
+    noisy = voxels + np.random.default_rng(0).normal(0, 10, voxels.shape)
+    clean, measured = (above_healthy(of, np.ones(of.shape, dtype=bool), healthy) for of in (voxels, noisy))
+    assert clean is not None and measured is not None
+    place = np.s_[0, 12:18, 22:28]
+    assert measured[place].mean() == pytest.approx(clean[place].mean(), rel=0.2), "10 of noise beside 6 of spread would halve it"
+
+
+def test_contrast_is_that_of_millimeters_not_of_pixels():
+    voxels, healthy = uneven_wall()
+    noisy = voxels + np.random.default_rng(0).normal(0, 10, voxels.shape)
+    coarse = above_healthy(noisy, np.ones(noisy.shape, dtype=bool), healthy, (1.5, 1.5))
+    twice = [np.kron(of, np.ones((1, 2, 2), of.dtype)) for of in (noisy, healthy)]
+    fine = above_healthy(twice[0], np.ones(twice[0].shape, dtype=bool), twice[1], (0.75, 0.75))
+    assert coarse is not None and fine is not None
+    assert fine[0, 30:34, 50:54].mean() == pytest.approx(coarse[0, 15:17, 25:27].mean(), rel=0.1)
 
 
 def test_without_healthy_wall_there_is_no_contrast():

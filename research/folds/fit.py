@@ -155,7 +155,7 @@ def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
                 moved = [replace(b, x0=b.x0 - left, x1=b.x1 - left, y0=b.y0 - top, y1=b.y1 - top) for b in boxes]
                 proposals += reconcile(moved, tissue[k], slice_index=k, map_name="map", pixel_spacing_mm=spacing)
             walls, healthy = np.array([wall_and_healthy(of) for of in tissue]).swapaxes(0, 1)
-            contrast = above_healthy(cropped(study.voxels, (top, left)), walls, healthy)
+            contrast = above_healthy(cropped(study.voxels, (top, left)), walls, healthy, spacing)
             places = findings(proposals, contrast, study.geometry.slice_distance_mm)
             mask = np.zeros(truth.shape, dtype=bool)
             for one in (p for place in places if place.evidence_g >= LEAST_OF_A_PLACE_G for p in place.proposals):
