@@ -91,6 +91,11 @@ class Networks:
             )
         return self._segmenter
 
+    def forget(self) -> None:
+        """Drop what is kept of the studies that were seen; the networks stay loaded."""
+        if self._segmenter is not None and not isinstance(self._segmenter, (str, Path)):
+            self._segmenter.forget()
+
     def settings(self) -> dict[str, Any]:
         """What was chosen beside the models, as far as numbers depend on it."""
         return {"precision": self._precision, "view": self._view, "preprocessing_id": self._preprocessing_id}

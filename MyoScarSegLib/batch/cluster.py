@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 NEEDS_DASK = "Several workers need Dask: pip install 'myoscarseg[cluster]'. One worker (--workers 1) needs nothing."
+DASK_SETTINGS: dict[str, Any] = {
+    # Dask always has an HTTP port; without routes nothing answers there.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # What its profiler keeps of every worker grows by a quarter of a MiB a study, for a dashboard that is not there.
+    "distributed.worker.profile.enabled": False,
+}
+"""Of scheduler and workers."""
+WORKER_ENVIRONMENT = {f"DASK_{name.upper().replace('.', '__')}": str(value) for name, value in DASK_SETTINGS.items()} | {
+    name: str(value) for name, value in HEAP_ENVIRONMENT.items()
+}
+"""The same, and the heap's, for scheduler and workers that are started elsewhere."""
 _LOOK_S = 0.5
 _CONNECT_S = "20s"
 
@@ -109,13 +121,9 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
         security = Security.temporary()
     except ImportError as error:
         raise EngineError(NEEDS_DASK) from error
-    # Dask always has an HTTP port, on loopback here; without routes nothing answers there.
-    silent: dict[str, Any] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
-    # What its profiler keeps of every worker grows by a quarter of a MiB a study, for a dashboard that is not there.
-    silent["distributed.worker.profile.enabled"] = False
     # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
     heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
-    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**silent, **heap}):
+    with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
         cluster = distributed.LocalCluster(
             n_workers=where.workers,
             threads_per_worker=AT_ONCE,

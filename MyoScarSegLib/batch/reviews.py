@@ -120,16 +120,20 @@ def read_left(folder: Path, reader: str, study: Study) -> Edited | None:
         study: the stack.
 
     Raises:
-        StudyError: a mask is gone, damaged, or of another study.
+        StudyError: his word is damaged; or a mask is gone, damaged, or of another study.
     """
-    review, scar = read_review(folder, reader), mask_file(folder, reader)
-    if review is None or review.verdict != "edit":
+    word, scar = _review_file(folder, reader), mask_file(folder, reader)
+    if not word.is_file():
+        return None
+    anew = f"Put it back as it was, or delete {word} and review the study anew."
+    try:
+        review = _load(word)
+    except OutputError as error:
+        raise StudyError(f"What {reader} said of the study is damaged: {error} {anew}") from error
+    if review.verdict != "edit":
         return None
     if not scar.is_file():
-        raise StudyError(
-            f"{scar} is gone, which {reader} left at the review. Put it back, or delete {_review_file(folder, reader)} and "
-            "review the study anew."
-        )
+        raise StudyError(f"{scar} is gone, which {reader} left at the review. {anew}")
     return read_edited(folder, REVIEW + reader, study, review.marks)
 
 

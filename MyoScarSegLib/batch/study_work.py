@@ -161,6 +161,9 @@ class StudyWork:
                 _log.exception("Study %d failed", item.number + 1)  # no name: logs travel
                 message = f"Unexpected {type(error).__name__}: {error}"
                 outcome = self._without_result(read, name, FAILED, message, f"Unexpected {type(error).__name__}")
+            finally:
+                # What is kept of a study serves no other, and would be scattered over a heap that grows for hundreds of them.
+                self._pipeline.networks.forget()
         if outcome.status != LEFT:
             self.folders.take(outcome.case)
         return replace(outcome, number=item.number)

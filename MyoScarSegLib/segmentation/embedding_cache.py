@@ -100,6 +100,12 @@ class EmbeddingCache:
         if self.folder is not None:
             self._write(key.digest, embedding)
 
+    def clear(self) -> None:
+        """Drop what is in memory; what is on disk stays."""
+        with self._lock:
+            self._held.clear()
+            self._bytes = 0
+
     def _hold(self, digest: str, embedding: torch.Tensor) -> None:
         old = self._held.pop(digest, None)
         if old is not None:

@@ -144,6 +144,13 @@ class Segmenter:
         self._last: tuple[Any, list[_Answered]] | None = None
         self._second_looks = EmbeddingCache(min(_SECOND_LOOKS_BYTES, self.cache.budget_bytes // 2))
 
+    def forget(self) -> None:
+        """Drop what is kept of the slices that were seen."""
+        with self._lock:
+            self.cache.clear()
+            self._second_looks.clear()
+            self._last = None
+
     @property
     def prompts_at_once(self) -> int:
         """How many boxes or points SAM's decoder takes together; fewer need less memory."""

@@ -10,7 +10,7 @@ import qt
 
 from MyoScarSegLib.batch.review_list import Entry
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets.review_session import ReviewSession
+from MyoScarSegLib.widgets.review_session import GONE, ReviewSession
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
 from MyoScarSegLib.widgets.style import fit_height
 from MyoScarSegLib.widgets.text import _
@@ -187,6 +187,7 @@ def _tip(entry: Entry) -> str:
 def _state(state: str) -> str:
     return {
         "done": _("done"), "incomplete": _("incomplete"), "failed": _("failed"), "cancelled": _("cancelled"),
+        GONE: _("gone"),
     }.get(state, state)  # fmt: skip
 
 

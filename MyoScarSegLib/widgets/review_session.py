@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from MyoScarSegLib.utils.background_task import BackgroundTask
 from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets.text import _
 
-_NOTHING_TO_SEE = ("failed", "cancelled")
+GONE = "gone"
+"""State of a study whose folder is not there any more."""
+_NOTHING_TO_SEE = ("failed", "cancelled", GONE)
 _RENEWED_AFTER_S = LEASE_S / 3
 """A reader who works on a study keeps it; one who has gone home loses it."""
 
@@ -58,6 +61,7 @@ class ReviewSession:
         self._taken_at = 0.0
         self.entries: dict[str, Entry] = {}
         self.case = self.wanted = self.error = self.note = ""
+        self._at = ""  # where the reader is in the list: also at a study that could not be read
 
     @property
     def out(self) -> Path | None:
@@ -123,7 +127,7 @@ class ReviewSession:
         if self._list is None:
             return
         self._say()
-        tried = self.wanted or self.case
+        tried = self._at
         for _attempt in range(len(self.entries)):
             following = self._following(tried, back)
             if not following:
@@ -170,7 +174,7 @@ class ReviewSession:
         for case in list(self._tasks):
             self._forget(case)
         self._give_back(self.case, self.wanted)
-        self.case = self.wanted = ""
+        self.case = self.wanted = self._at = ""
         for study in self._in_scene.values():
             study.session.refresh()
             if not study.edited:
@@ -236,7 +240,7 @@ class ReviewSession:
         self._taken_at = time.monotonic()
         if self.wanted and self.wanted != case:
             self._give_back(self.wanted)
-        self.wanted = case
+        self.wanted = self._at = case
         self._say()
         if case in self._in_scene and self._in_scene[case].there:
             self._arrive(self._in_scene[case])
@@ -282,6 +286,7 @@ class ReviewSession:
         self._forget(case)
         self._give_back(case)
         self.wanted = ""
+        self._refresh_entry(case)
         self._say(error=str(error))
 
     def _arrive(self, study: ReviewedStudy) -> None:
@@ -341,6 +346,8 @@ class ReviewSession:
             try:
                 self.entries[case] = self._list.entry(case)
             except MyoScarSegError as error:
+                if self._list.cohort.out.is_dir():
+                    self.entries[case] = replace(self.entries[case], state=GONE)
                 self._say(error=str(error))
 
     def _following(self, case: str, back: bool) -> str:

@@ -3700,6 +3700,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>gone</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>likely wrong</source>
       <translation type="unfinished" />
     </message>

@@ -113,6 +113,15 @@ def test_an_edited_mask_that_is_gone_is_said_and_not_replaced_by_the_programs(co
         ann.left_of("P0", study)
 
 
+def test_a_damaged_review_is_said_to_its_reader_and_his_mask_not_replaced_by_the_programs(cohort, inputs):
+    ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
+    ann.give("P0", "edit", edited=Edited(study, np.zeros(study.voxels.shape, bool)))
+    (cohort.out / "P0/review-ann.json").write_text("{")
+    with pytest.raises(StudyError, match=r"ann said of the study is damaged: .*review-ann.json.*review the study anew"):
+        ann.left_of("P0", study)
+    assert ReviewList(cohort, "bob").left_of("P0", study) is None
+
+
 def test_a_review_of_before_without_marks_is_read(cohort, inputs):
     ann, study = ReviewList(cohort, "ann"), read_study(inputs[0])
     scar = np.zeros(study.voxels.shape, bool)

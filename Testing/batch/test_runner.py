@@ -16,6 +16,7 @@ from MyoScarSegLib.outputs.overlay import write_boxes_picture, write_overlay
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import Result
+from MyoScarSegLib.study import read_study
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
 from Testing.support.command import table, voxels, write_image
 
@@ -50,6 +51,17 @@ def test_tables_are_written_after_every_case(tmp_path, tiny_segmenter, tiny_dete
     pipeline = Pipeline(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu")
     segment_all(Job(images, tmp_path / "out"), pipeline, progress=look)
     assert seen and seen[0] == ["a"]
+
+
+def test_embeddings_serve_within_a_study_and_none_is_kept_for_the_next(tmp_path, tiny_segmenter, tiny_detector):
+    """They were kept up to their budget, scattered over a heap that grew for hundreds of studies; see research/cohort."""
+    pipeline = Pipeline(detector=tiny_detector, segmenter=tiny_segmenter, device="cpu")
+    kept = []
+    cache = pipeline.networks.segmenter.cache
+    pipeline.encode(read_study(write_image(tmp_path / "a.nrrd")))
+    assert len(cache) and cache.hits == 0
+    segment_all(Job([tmp_path / "a.nrrd"], tmp_path / "out"), pipeline, ended=lambda _outcome: kept.append(len(cache)))
+    assert cache.hits and kept == [0]
 
 
 def test_a_table_survives_commas_quotes_and_lines(tmp_path):

@@ -238,6 +238,11 @@ def test_a_second_look_is_made_once_for_map_and_mask_and_anew_for_other_scar_bes
     assert len(looks) == 1
     context.tissue(image, np.roll(beside, 3, axis=0))
     assert len(looks) == 2
+    context.forget()
+    assert len(context.cache) == 0
+    context.encode(image)
+    looks.clear()
+    assert np.array_equal(context.tissue(image, beside), first) and len(looks) == 1, "made anew, and the same"
 
 
 def test_scar_beside_has_the_shape_of_the_slice(context, image):

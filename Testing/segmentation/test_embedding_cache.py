@@ -93,6 +93,16 @@ def test_putting_a_key_again_replaces_it_and_its_bytes():
     assert (len(cache), cache.held_bytes) == (1, BYTES)
 
 
+def test_a_cleared_cache_holds_nothing_in_memory_and_finds_what_is_on_disk(tmp_path):
+    memory, disk = EmbeddingCache(), EmbeddingCache(folder=tmp_path / "new")
+    for cache in (memory, disk):
+        cache.put(KEY, _embedding(3))
+        cache.clear()
+        assert (len(cache), cache.held_bytes) == (0, 0)
+    assert memory.get(KEY) is None
+    assert torch.equal(disk.get(KEY), _embedding(3))
+
+
 def test_a_new_cache_finds_what_another_left_on_disk(tmp_path):
     EmbeddingCache(folder=tmp_path / "new").put(KEY, _embedding(3))
     assert _files(tmp_path / "new") == [f"{KEY.digest}.safetensors"]

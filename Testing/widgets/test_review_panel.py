@@ -272,13 +272,93 @@ def test_a_second_reader_in_the_mode_double_sees_no_word_of_the_first(opened, co
     in_hand(opened, "P0")
 
 
+def lose_mask(folder):
+    mask_file(folder, "ann").unlink()
+
+
+def damage_review(folder):
+    (folder / "review-ann.json").write_text("{")
+
+
+@pytest.mark.parametrize(("harm", "said"), [(lose_mask, "is gone, which ann left"), (damage_review, "is damaged")])
+def test_a_review_that_is_not_whole_is_said_and_the_others_are_gone_through(opened, cohort, harm, said):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    opened.click("nextStudyButton")
+    in_hand(opened, "P1")
+    paint(opened)
+    opened.click("acceptStudyButton")
+    in_hand(opened, "P2")
+    harm(cohort.out / "P1")
+    open_as(opened, cohort, "ann")
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    before = volumes(opened)
+    review(opened).show("P1")
+    opened.until(lambda: review(opened).error, what="P1 cannot be shown")
+    label = opened.ui.cohortLabel.text
+    assert said in label and "review the study anew" in label and "P0 is in hand" in label
+    assert review(opened).case == "P0" and not review(opened).wanted and volumes(opened) == before
+    left = {file.name: file.read_bytes() for file in (cohort.out / "P1").glob("review-ann*")}
+    opened.click("nextStudyButton")
+    in_hand(opened, "P2")
+    assert said not in opened.ui.cohortLabel.text
+    review(opened).show("P1")
+    opened.until(lambda: review(opened).error, what="P1 cannot be shown")
+    opened.click("previousStudyButton")
+    in_hand(opened, "P0")
+    assert {file.name: file.read_bytes() for file in (cohort.out / "P1").glob("review-ann*")} == left
+    assert ReviewList(cohort, "bob").entry("P1").open_by == "", "given back"
+    (cohort.out / "P1/review-ann.json").unlink()
+    review(opened).show("P1")
+    in_hand(opened, "P1")
+    assert not review(opened).is_edited("P1"), "as the program has it"
+
+
+def test_a_study_whose_folder_is_gone_since_it_was_listed_is_said_and_passed_over(opened, cohort, tmp_path):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    (cohort.out / "P1").rename(tmp_path / "elsewhere")
+    review(opened).show("P1")
+    opened.settle()
+    assert "P1 has no record" in opened.ui.cohortLabel.text and review(opened).case == "P0"
+    assert column(opened, 1) == ["done", "gone", "done"] and "2 of 3 wait" in opened.ui.cohortLabel.text
+    opened.click("nextStudyButton")
+    in_hand(opened, "P2")
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    (tmp_path / "elsewhere").rename(cohort.out / "P1")
+    review(opened).show("P1")
+    in_hand(opened, "P1")
+
+
+def test_a_study_whose_folder_goes_while_it_is_read_is_said_and_passed_over(opened, cohort, tmp_path, monkeypatch):
+    opened.click("nextStudyButton")
+    in_hand(opened, "P0")
+    opened.until(lambda: review(opened)._tasks["P1"][0].finished, what="P1 is read ahead")
+    review(opened)._forget("P1")
+    taken = review(opened)._list.open
+
+    def taken_and_gone(case):
+        taken(case)
+        if case == "P1":
+            (cohort.out / case).rename(tmp_path / "elsewhere")
+
+    monkeypatch.setattr(review(opened)._list, "open", taken_and_gone)
+    opened.click("nextStudyButton")
+    opened.until(lambda: review(opened).error, what="P1 is gone")
+    assert "P1 has no record" in opened.ui.cohortLabel.text and column(opened, 1)[1] == "gone"
+    opened.click("nextStudyButton")
+    in_hand(opened, "P2")
+
+
 def test_what_cannot_be_done_is_a_sentence(opened, cohort, tmp_path):
     (tmp_path / "in" / "P0.nrrd").unlink()
     opened.click("nextStudyButton")
     opened.until(lambda: review(opened).error, what="P0 cannot be read")
     assert "images of P0 cannot be read" in opened.ui.cohortLabel.text
     assert ReviewList(cohort, "bob").entry("P0").open_by == ""
-    review(opened).show("P1")
+    opened.click("nextStudyButton")
     in_hand(opened, "P1")
     cohort.out.rename(tmp_path / "elsewhere")
     opened.click("acceptStudyButton")
