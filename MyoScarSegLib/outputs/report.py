@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.outputs.burden_pictures import Pictured, drawn_thresholds
+from MyoScarSegLib.outputs.burden_pictures import Pictured
+from MyoScarSegLib.outputs.figure_data import drawn_thresholds
 from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints, Level
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
 from MyoScarSegLib.quantification.insertions import propose_insertions
