@@ -17,8 +17,7 @@ BARS, WALL, INTENSITIES = "bars", "wall", "intensities"
 PLOTS = (BARS, WALL, INTENSITIES)
 """The pictures for which Slicer has a plot."""
 _SCAR, _WALL = (0.82, 0.29, 0.36), (0.44, 0.53, 0.61)
-_BASE, _APEX = np.array([0.10, 0.25, 0.55]), np.array([0.95, 0.60, 0.15])
-_LINES = ((0.15, 0.15, 0.15), (0.12, 0.47, 0.71), (0.18, 0.62, 0.31), (0.58, 0.40, 0.74), (0.55, 0.34, 0.29), (0.90, 0.47, 0.0))
+_LINES = ((0.15, 0.15, 0.15), (0.12, 0.47, 0.71), (0.18, 0.62, 0.31), (0.90, 0.47, 0.0), (0.58, 0.40, 0.74), (0.55, 0.34, 0.29))
 
 
 class BurdenChart(PlotChart):
@@ -42,7 +41,7 @@ class BurdenChart(PlotChart):
         if name == WALL:
             profile = wall_profile(session.measurements)
             drawn, x_title = ({}, "") if profile is None else (_lines(profile), _degrees(profile))
-            return self.draw(_title(_("Transmurality along the wall"), drawn), x_title, "%", drawn)
+            return self.draw(_title(_("Transmurality along the wall, by level"), drawn), x_title, "%", drawn)
         bars = slice_bars(session.measurements)
         points = np.array(list(enumerate(bars.amounts)))
         drawn = {BARS: Drawn(_("Scar"), points, _SCAR, "bars")}
@@ -54,19 +53,20 @@ def _title(title: str, drawn: dict[str, Drawn]) -> str:
 
 
 def _lines(profile: WallProfile) -> dict[str, Drawn]:
-    """A line for each slice with wall, from blue at the first one to orange at the last."""
+    """A line for each level: the mean of its slices."""
     chords = profile.transmurality.shape[1]
-    degrees, slices = (np.arange(chords) + 0.5) * 360 / chords, np.flatnonzero(np.isfinite(profile.transmurality).any(axis=1))
-    drawn = {}
-    for n, k in enumerate(slices.tolist()):
-        red, green, blue = (_BASE + (_APEX - _BASE) * n / max(len(slices) - 1, 1)).tolist()
-        label = f"{k} {profile.levels[k]}".strip()
-        drawn[str(k)] = Drawn(label, np.column_stack([degrees, 100 * profile.transmurality[k]]), (red, green, blue))
+    degrees, drawn = (np.arange(chords) + 0.5) * 360 / chords, {}
+    for level, label, color in zip("BMA", (_("base"), _("mid"), _("apex")), _LINES[1:], strict=False):
+        rows = profile.transmurality[np.array(profile.levels) == level]
+        walled = np.isfinite(rows).sum(axis=0)
+        if walled.any():
+            mean = 100 * np.nansum(rows, axis=0) / np.where(walled, walled, np.nan)
+            drawn[level] = Drawn(label, np.column_stack([degrees, mean]), color)
     return drawn
 
 
 def _degrees(profile: WallProfile) -> str:
-    walls = ", ".join(f"{name} {360 * place:.0f}" for place, name in profile.walls if not name.endswith("°"))
+    walls = ", ".join(f"{name} {360 * place:.0f}" for place, name in profile.walls[:-1] if not name.endswith("°"))
     return _("Degrees ({walls})").format(walls=walls) if walls else _("Degrees")
 
 

@@ -100,9 +100,9 @@ class ResultTables:
         facts = {**provenance, "density_g_per_ml": f"{MYOCARDIAL_DENSITY_G_PER_ML:g}"}
         _fill(self.provenance_node, ("Property", "Value"), list(facts.items()))
 
-    def show_burden(self, measured: Measurements | None, within: MassInterval | None = None, problem: str = "") -> None:
+    def show_burden(self, measured: Measurements | None, problem: str = "") -> None:
         """Fill the tables of burden and segments; without ``measured`` they say the ``problem``, or nothing if there is none."""
-        rows = [] if measured is None else [(name, value, unit, "") for name, value, unit in _quantities(measured, within)]
+        rows = [] if measured is None else [(name, value, unit, "") for name, value, unit in _quantities(measured)]
         notes = [problem] if measured is None else [*dict.fromkeys(measured.missing.values()), *measured.notes]
         rows += [(_("Note"), "", "", note) for note in notes if note]
         self._show(ROLE_BURDEN, _("{name} scar burden"), BURDEN_COLUMNS, rows)
@@ -151,8 +151,8 @@ def _fill(node: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     there = node.GetTable()
     titles = [there.GetColumnName(n) for n in range(there.GetNumberOfColumns())]
     if titles == list(columns) and there.GetNumberOfRows() == len(rows):
-        cells = [[there.GetValue(row, column).ToString() for column in range(len(columns))] for row in range(len(rows))]
-        if cells == [list(row) for row in rows]:
+        same = (there.GetValue(n, column).ToString() == cell for n, row in enumerate(rows) for column, cell in enumerate(row))
+        if all(same):  # the first that differs ends it
             return
     table = vtk.vtkTable()
     for number, title in enumerate(columns):
@@ -171,7 +171,7 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _quantities(m: Measurements, within: MassInterval | None) -> Iterator[tuple[str, str, str]]:
+def _quantities(m: Measurements) -> Iterator[tuple[str, str, str]]:
     """Name, value and unit of each number; what is not known is left out."""
     grey, largest = m.grey_zone, m.lesions[0] if m.lesions else None
     extents: tuple[tuple[str, Extent | None], ...] = (
@@ -194,8 +194,6 @@ def _quantities(m: Measurements, within: MassInterval | None) -> Iterator[tuple[
                 yield name, _number(extent.mass_g, 2), "g"
     depth = m.transmurality
     plain: list[tuple[str, float | None, str]] = [
-        (_("Scar, from"), None if within is None else within.low_g, "g"),
-        (_("Scar, to"), None if within is None else within.high_g, "g"),
         (_("Scar, share of LV"), m.percent_of_myocardium, "%"),
         (_("Scar, share of LV, from"), m.percent_low, "%"),
         (_("Scar, share of LV, to"), m.percent_high, "%"),

@@ -282,17 +282,18 @@ class StudyNodes:
     def keep(self, state: StudyState, numbers: StudyNumbers, provenance: Mapping[str, str]) -> None:
         """Bring tables, record and folder in step with a state that has been written."""
         if state.slices or self.results.exist:
-            self.results.show(numbers.burden(state), numbers.mass_interval(state), state.scores, state.edited, provenance)
-        self.keep_numbers(state, numbers)
+            within = numbers.mass_interval(state)
+            self.results.show(numbers.burden(state), within, state.scores, state.edited, provenance)
+        self.keep_burden(state, numbers)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self.record.keep_time()
         self.folder.collect()
 
-    def keep_numbers(self, state: StudyState, numbers: StudyNumbers) -> None:
+    def keep_burden(self, state: StudyState, numbers: StudyNumbers) -> None:
         """Bring the tables of burden, segments and reference methods in step, the last while they are followed."""
         if state.has_masks or state.ventricle.has_wall:
             try:
-                self.results.show_burden(numbers.measurements(state), numbers.mass_interval(state))
+                self.results.show_burden(numbers.measurements(state))
             except MyoScarSegError as error:
                 self.results.show_burden(None, problem=str(error))
         else:

@@ -210,7 +210,7 @@ class StudySession:
             self.numbers.method_options = options
             if options is not None:
                 with self._busy_writing():
-                    self.nodes.keep_numbers(self.state, self.numbers)
+                    self.nodes.keep_burden(self.state, self.numbers)
                     self.nodes.folder.collect()
 
     def to_result(self) -> Result:

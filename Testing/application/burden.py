@@ -70,7 +70,7 @@ CHARTS = "[n.GetTitle() for n in slicer.util.getNodesByClass('vtkMRMLPlotChartNo
 def test_a_plot_beside_the_slices_follows_an_edit_and_leaves_nothing(slicer):
     layout, nodes = slicer.ask(LAYOUT), slicer.ask("slicer.mrmlScene.GetNumberOfNodesByClass('vtkMRMLPlotSeriesNode')")
     width = slicer.ask("panel().form.width")
-    titles = {2: "Scar of each slice", 3: "Transmurality along the wall", 4: "Intensity in the wall"}
+    titles = {2: "Scar of each slice", 3: "Transmurality along the wall, by level", 4: "Intensity in the wall"}
     for number, title in titles.items():
         slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex({number})")
         if number == 2:
@@ -81,7 +81,8 @@ def test_a_plot_beside_the_slices_follows_an_edit_and_leaves_nothing(slicer):
         look(slicer, f"22-plot-{number}")
     slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(2)")
     slicer.until(f"{CHARTS} == ['Scar of each slice']")
-    grams = "[round(r, 3) for r in slicer.util.arrayFromTableColumn(slicer.util.getNode('Scar').GetTableNode(), 'g').tolist()]"
+    bars = "slicer.util.getNodesByClass('vtkMRMLPlotSeriesNode')[0].GetTableNode()"
+    grams = f"[round(r, 3) for r in slicer.util.arrayFromTableColumn({bars}, 'g').tolist()]"
     measured = "[round(s.scar.mass_g, 3) for s in panel().workflow.session.measurements.slices]"
     before = slicer.ask(grams)
     assert before == slicer.ask(measured) and max(before) > 0
@@ -119,6 +120,7 @@ def test_the_septum_is_turned_in_its_box_and_back_with_undo(slicer):
     place = slicer.ask(f"[float(v) for v in {node}.GetNthControlPointPositionWorld(0)]")
     wanted = slicer.ask(f"{session}.geometry.to_world(__import__('numpy').array([{LANDMARKS}[0]]))[0].tolist()")
     assert place == pytest.approx(wanted)
+    slicer.ask(f"reveal({box})")
     look(slicer, "23-turned")
     slicer.press("undoButton")
     slicer.until(f"{LANDMARKS} == {before!r}")
@@ -189,17 +191,28 @@ def test_a_saved_scene_has_wall_and_landmarks(slicer, tmp_path):
     tables = "sorted(n.GetName() for n in slicer.util.getNodesByClass('vtkMRMLTableNode') if n.GetName().startswith('LGE'))"
     kept = slicer.ask(tables)
     assert {"burden", "methods", "segments"} <= {name.split()[-1] for name in kept}
-    before, landmarks = slicer.ask(numbers), slicer.ask(LANDMARKS)
+    before, landmarks, layout = slicer.ask(numbers), slicer.ask(LANDMARKS), slicer.ask(LAYOUT)
+    slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(2)")
+    slicer.press("plotButton")
     path = str(tmp_path / "scene.mrb")
     assert slicer.ask(f"slicer.util.saveScene({path!r})")
     slicer.ask("slicer.mrmlScene.Clear(0)")
     slicer.until("panel().workflow.session is None")
+    slicer.until(f"{LAYOUT} == {layout}")
+    assert slicer.ask(CHARTS) == [], "a plot goes with its study"
     slicer.ask(f"slicer.util.loadScene({path!r})")
     slicer.until("panel().workflow.session is not None")
     slicer.until(f"{numbers} == {before!r}")
     assert slicer.ask(tables) == kept
     assert slicer.ask(LANDMARKS)[:2] == [pytest.approx(place, abs=0.01) for place in landmarks[:2]]
     look(slicer, "27-loaded")
+    assert slicer.ask(CHARTS) == [], "and is not saved"
+    slicer.press("plotButton")
+    assert slicer.ask(CHARTS) == ["Scar of each slice"]
+    look(slicer, "27-plot-again")
+    slicer.press("plotButton")
+    assert slicer.ask(CHARTS) == [] and not slicer.ask(f"{SEGMENT}.plotButton.checked")
+    look(slicer, "27-plot-left")
 
 
 def test_the_report_is_one_click_and_a_folder(slicer, tmp_path):

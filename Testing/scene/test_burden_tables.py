@@ -140,13 +140,14 @@ def test_bars_are_the_scar_of_each_slice(walled, scene):
     assert edited > 0 and points(chart, BARS)[4, 1] == pytest.approx(edited)
 
 
-def test_profile_has_a_line_for_each_slice_with_wall_and_says_which_wall_lies_where(walled, scene):
+def test_profile_has_the_mean_of_each_level_and_says_which_wall_lies_where(walled, scene):
     chart = BurdenChart(scene)
     chart.show(walled, WALL)
-    chords = walled.measurements.chords
-    assert len(series_names(chart)) == len(chords.slices) == 4
-    found = points(chart, str(chords.slices[1]))
-    assert found[0, 0] == 1.5 and np.allclose(found[:, 1], 100 * chords.transmurality[1])
+    chords, levels = walled.measurements.chords, walled.measurements.levels
+    assert series_names(chart) == ["base", "mid", "apex"]
+    found, of_mid = points(chart, "M"), [levels[k] == "mid" for k in chords.slices]
+    assert sum(of_mid) > 1 and found[0, 0] == 1.5
+    assert np.allclose(found[:, 1], 100 * chords.transmurality[of_mid].mean(axis=0)) and found[:, 1].max() > 0
     assert "inferior 90" in chart.node.GetXAxisTitle()
 
 

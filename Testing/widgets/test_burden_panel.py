@@ -123,10 +123,10 @@ def test_a_slicer_plot_is_there_while_it_is_shown_follows_the_edits_and_gives_th
     study.until(lambda: float(bars.GetTable().GetValue(1, 1).ToString()) > grams[1], what="another plot")
     assert manager.plotWidget(0).plotView()._fitted > fitted, "axes do not follow by themselves"
     ui.pictureCombo.setCurrentIndex(3)
-    study.until(lambda: plots(study) == ["Transmurality along the wall"], what="the plot of the chosen picture")
+    study.until(lambda: plots(study) == ["Transmurality along the wall, by level"], what="the plot of the chosen picture")
     ui.pictureCombo.setCurrentIndex(0)
     study.settle(0.4)
-    assert plots(study) == ["Transmurality along the wall"] and ui.plotButton.enabled, "or it could not be left"
+    assert plots(study) == ["Transmurality along the wall, by level"] and ui.plotButton.enabled, "or it could not be left"
     study.click("plotButton")
     assert manager.layout == before and not ui.plotButton.checked and plots(study) == []
     monkeypatch.setattr(picture._chart, "show", lambda *_: pytest.fail("drawn for nobody"))
