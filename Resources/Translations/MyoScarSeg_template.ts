@@ -1443,7 +1443,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Transmurality along the wall</source>
+      <source>Transmurality along the wall, by level</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1460,6 +1460,18 @@
     </message>
     <message>
       <source>{title}: not measured, the wall is missing</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>base</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>mid</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>apex</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1857,14 +1869,6 @@
     </message>
     <message>
       <source>Largest lesion</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Scar, from</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Scar, to</source>
       <translation type="unfinished" />
     </message>
     <message>
