@@ -28,7 +28,8 @@ def draw_picture(job: BurdenJob, name: str, width_px: int) -> bytes:
     Raises:
         StudyError: the masks do not fit the study.
     """
-    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, drawn_thresholds, picture
+    from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured, picture
+    from MyoScarSegLib.outputs.figure_data import drawn_thresholds
     from MyoScarSegLib.quantification.measurements import measure
 
     study, scar = job.result.study, job.result.mask

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from MyoScarSegLib.outputs.figure_data import slice_bars, study_histogram, wall_profile
 from MyoScarSegLib.outputs.figures import (
     FAINT,
     canvas,
@@ -21,7 +22,6 @@ from MyoScarSegLib.outputs.figures import (
 )
 from MyoScarSegLib.outputs.montage import draw_montage, montage_height, outline_key
 from MyoScarSegLib.quantification.measurements import Measurements
-from MyoScarSegLib.quantification.reference import ReferenceMask
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Study
 
@@ -32,22 +32,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 """A place on a figure in inches: left, bottom, width, height."""
 
-_LEVELS = {"base": "B", "mid": "M", "apex": "A", "tip": "T"}
-_WALLS = ((0.0, "sept."), (0.25, "inferior"), (0.5, "lateral"), (0.75, "anterior"), (1.0, "sept."))
-_TURN = ((0.0, "0°"), (0.25, "90°"), (0.5, "180°"), (0.75, "270°"), (1.0, "360°"))
 _TITLE, _KEY, _OUTLINE_KEY = 0.2, 0.26, 0.17
-
-
-_DRAWN_METHODS = ("2 SD", "5 SD", "FWHM", "FWHM from remote", "Otsu", "Mixture")
-
-
-def drawn_thresholds(references: Mapping[str, ReferenceMask]) -> dict[str, float]:
-    """The thresholds that the histogram shows: of each of some methods that has an answer the median over slices."""
-    return {
-        name: float(np.nanmedian(found.thresholds))
-        for name, found in references.items()
-        if name in _DRAWN_METHODS and found.mask is not None
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +65,6 @@ class Pictured:
             masks["no-reflow"] = self.no_reflow
         return masks
 
-    @property
-    def levels(self) -> list[str]:
-        """A letter per slice for its level; empty where it has none."""
-        return [_LEVELS.get(one.level or "", "") for one in self.measurements.slices]
-
 
 def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
     """Burden and transmurality of the 17 segments side by side, in a place that is higher than wide above each other; or why they
@@ -112,38 +92,33 @@ def draw_bullseyes(figure: Figure, shown: Pictured, box: Box) -> None:
 def draw_bars(figure: Figure, shown: Pictured, box: Box) -> None:
     """Scar of each slice, as amount and as share of its wall."""
     left, bottom, width, height = box
-    below = 0.42 if any(shown.levels) else 0.32
+    bars = slice_bars(shown.measurements)
+    below = 0.42 if any(bars.levels) else 0.32
     half = (height - below) / 2
     upper, lower = (_axes(figure, (left + 0.26, bottom + at, width - 0.26, half - 0.26)) for at in (below + 0.06 + half, below))
-    slices = shown.measurements.slices
-    in_grams = shown.measurements.scar.mass_g is not None
-    amounts = [float((one.scar.mass_g or 0.0) if in_grams else one.scar.pixels) for one in slices]
-    percents = [one.percent_of_myocardium for one in slices]
-    draw_slice_bars(upper, lower, amounts, percents, unit="g" if in_grams else "pixels", levels=shown.levels)
+    draw_slice_bars(upper, lower, bars)
 
 
 def draw_wall(figure: Figure, shown: Pictured, box: Box) -> None:
     """Transmurality along the wall, or why it is not known."""
-    chords = shown.measurements.chords
-    if chords is None or not chords.slices:
+    profile = wall_profile(shown.measurements)
+    if profile is None:
         _say(figure, box, "Transmurality along the wall", shown.measurements.missing.get("transmurality", ""))
         return
     left, bottom, width, height = box
     axis = _axes(figure, (left + 0.34, bottom + 0.32, width - 0.42, height - 0.32 - _TITLE))
-    rows = np.full((len(shown.measurements.slices), chords.transmurality.shape[1]), np.nan)
-    rows[list(chords.slices)] = chords.transmurality
-    draw_profile(axis, rows, _TURN if shown.measurements.insertions is None else _WALLS, shown.levels)
+    draw_profile(axis, profile)
 
 
 def draw_intensities(figure: Figure, shown: Pictured, box: Box) -> None:
     """Intensities of the wall with the methods' thresholds, or why there is no wall."""
-    if shown.ventricle is None or not shown.ventricle.myocardium.any():
+    histogram = study_histogram(shown.study.voxels, shown.ventricle, shown.scar, shown.thresholds)
+    if histogram is None:
         _say(figure, box, "Intensity in the wall", shown.measurements.missing.get("percent_of_myocardium", ""))
         return
     left, bottom, width, height = box
     axis = _axes(figure, (left + 0.08, bottom + 0.32, width - 0.1, height - 0.32 - _TITLE))
-    wall = shown.ventricle.myocardium
-    draw_histogram(axis, shown.study.voxels[wall & ~shown.scar], shown.study.voxels[wall & shown.scar], shown.thresholds)
+    draw_histogram(axis, histogram)
 
 
 def slices_height(shown: Pictured, width: float, most: float) -> float:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MyoScarSegLib.outputs.figure_data import SliceBars, WallHistogram, WallProfile
 from MyoScarSegLib.quantification.aha import SEGMENTS
 from MyoScarSegLib.quantification.segment_values import GRADES, grade
 from MyoScarSegLib.utils.files import cache_folder
@@ -170,24 +171,10 @@ def draw_bullseye_key(axis: Axes, *, graded: bool, not_imaged: bool) -> None:
         axis.text(end + 0.105, 0.72, NOT_IMAGED, va="center", fontsize=6, color=FAINT)
 
 
-def draw_slice_bars(
-    upper: Axes,
-    lower: Axes,
-    amounts: Sequence[float],
-    percents: Sequence[float | None],
-    *,
-    unit: str = "g",
-    levels: Sequence[str] = (),
-) -> None:
-    """Scar of each slice: its amount above, its share of the slice's wall below.
-
-    Args:
-        upper, lower: axes, one above the other.
-        amounts: of each slice, in slice order.
-        percents: of each slice; None where there is no wall to compare with.
-        unit: of the amounts.
-        levels: a letter or two per slice (basal, mid, apical), written below its number; none if they are not known.
-    """
+def draw_slice_bars(upper: Axes, lower: Axes, bars: SliceBars) -> None:
+    """Scar of each slice: its amount on the axes ``upper``, its share of the slice's wall on those below; levels below its
+    number."""
+    amounts, percents, levels = bars.amounts, bars.percents, bars.levels
     slices = np.arange(len(amounts))
     upper.bar(slices, amounts, color=SCAR, width=0.72)
     known = {k: percent for k, percent in enumerate(percents) if percent is not None}
@@ -206,7 +193,7 @@ def draw_slice_bars(
         axis.set_xticks(slices[::every])
     upper.set_xticklabels([])
     lower.set_xticklabels([f"{k}\n{levels[k]}" if levels and levels[k] else str(k) for k in slices[::every]])
-    upper.set_title(f"Scar of each slice, {unit}", fontsize=8.5, color=INK, pad=3, loc="left")
+    upper.set_title(f"Scar of each slice, {bars.unit}", fontsize=8.5, color=INK, pad=3, loc="left")
     lower.set_title("Share of the slice's wall, %", fontsize=8.5, color=INK, pad=3, loc="left")
     upper.set_ylim(0, max(1.12 * max(amounts, default=0.0), 1e-3 if max(amounts, default=0.0) > 0 else 1.0))
     most = max(known.values(), default=0.0)
@@ -214,18 +201,11 @@ def draw_slice_bars(
     lower.set_xlabel("slice", fontsize=7, color=FAINT, labelpad=1)
 
 
-def draw_profile(axis: Axes, transmurality: np.ndarray, walls: Sequence[tuple[float, str]], levels: Sequence[str] = ()) -> None:
-    """Transmurality along the wall, a row per slice.
-
-    Args:
-        axis: plain axes.
-        transmurality: float ``[slices, chords]``, 0 to 1, NaN where there is no wall; chords run evenly round the wall.
-        walls: position of a wall along the chords, 0 to 1, and its name; written below.
-        levels: as :func:`draw_slice_bars` takes them, written beside the rows.
-    """
+def draw_profile(axis: Axes, profile: WallProfile) -> None:
+    """Transmurality along the wall, a row per slice; the walls' names below, levels beside the rows."""
     from matplotlib.colors import to_rgb
 
-    percent = 100 * np.asarray(transmurality, dtype=float)
+    percent, levels = 100 * profile.transmurality, profile.levels
     slices = len(percent)
     rounded = np.round(np.nan_to_num(percent))
     grades = np.where(rounded < 1, 0, np.minimum(-(-rounded // 25), 4)).astype(int)  # as grade(), which takes one number
@@ -236,42 +216,29 @@ def draw_profile(axis: Axes, transmurality: np.ndarray, walls: Sequence[tuple[fl
     every = max(1, -(-slices // 16))
     axis.set_yticks(range(0, slices, every))
     axis.set_yticklabels([f"{levels[k]} {k}" if levels and levels[k] else str(k) for k in range(0, slices, every)])
-    axis.set_xticks([place for place, _ in walls])
-    axis.set_xticklabels([name for _, name in walls])
+    axis.set_xticks([place for place, _ in profile.walls])
+    axis.set_xticklabels([name for _, name in profile.walls])
     for k in range(1, slices):
         axis.axhline(k - 0.5, color="#ffffff", lw=0.6)
     axis.set_ylabel("slice", fontsize=7, color=FAINT, labelpad=1)
     axis.set_title("Transmurality along the wall", fontsize=8.5, color=INK, pad=3, loc="left")
 
 
-def draw_histogram(axis: Axes, wall: np.ndarray, scar: np.ndarray, thresholds: Mapping[str, float] | None = None) -> None:
-    """How bright the wall is, with and without scar, and where the methods draw their lines.
-
-    Args:
-        axis: plain axes.
-        wall: intensities of the wall without scar.
-        scar: intensities of scar.
-        thresholds: intensity by the name of a method; several slices' thresholds as their median.
-    """
-    values = np.concatenate([np.ravel(wall), np.ravel(scar)]).astype(float)
+def draw_histogram(axis: Axes, histogram: WallHistogram) -> None:
+    """How bright the wall is, with and without scar, and where the methods draw their lines."""
+    edges, wall, scar, lines = histogram.edges, histogram.wall, histogram.scar, list(histogram.thresholds.items())
     plain(axis)
     axis.set_title("Intensity in the wall", fontsize=8.5, color=INK, pad=3, loc="left")
     axis.set_yticks([])
-    if values.size == 0:
+    if edges.size == 0:
         axis.set_xticks([])
         axis.text(0.5, 0.5, "no myocardium", transform=axis.transAxes, ha="center", va="center", fontsize=7, color=FAINT)
         return
-    low, high = (float(value) for value in np.percentile(values, [0.2, 99.8]))
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    edges = _edges(values, low, high)
     low, high = float(edges[0]), float(edges[-1])
-    counts = [np.histogram(np.ravel(part), edges)[0] for part in (wall, scar)]
-    axis.stairs(counts[0], edges, fill=True, color=WALL)
-    axis.stairs(counts[0] + counts[1], edges, baseline=counts[0], fill=True, color=SCAR)
-    lines = sorted((thresholds or {}).items(), key=lambda item: item[1])
+    axis.stairs(wall, edges, fill=True, color=WALL)
+    axis.stairs(wall + scar, edges, baseline=wall, fill=True, color=SCAR)
     band = 0.04 + 0.085 * len(lines)  # for the names, one below the other
-    top = float((counts[0] + counts[1]).max()) / (1 - band)
+    top = float((wall + scar).max()) / (1 - band)
     axis.set_xlim(low, high)
     axis.set_ylim(0, top)
     for n, (name, value) in enumerate(lines):
@@ -288,14 +255,6 @@ def draw_histogram(axis: Axes, wall: np.ndarray, scar: np.ndarray, thresholds: M
     for n, (name, color) in enumerate((("scar", SCAR), ("wall without scar", WALL))):  # a legend would take longer than the rest
         axis.text(1.0, 1.02 + 0.075 * n, f"■ {name}", transform=axis.transAxes, ha="right", va="bottom", fontsize=6, color=color)
     axis.set_xlabel("intensity, as stored", fontsize=7, color=FAINT, labelpad=1)
-
-
-def _edges(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Some 60 bins; those of whole numbers hold as many of them each, or the histogram would have teeth."""
-    if not np.array_equal(values, np.round(values)):
-        return np.linspace(low, high, 61)
-    width = max(1, round((high - low) / 60))
-    return np.arange(np.floor(low) - 0.5, high + width, width)
 
 
 def plain(axis: Axes) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.outputs.burden_pictures import Pictured, drawn_thresholds
-from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints, Level
+from MyoScarSegLib.outputs.burden_pictures import Pictured
+from MyoScarSegLib.outputs.figure_data import drawn_thresholds
+from MyoScarSegLib.quantification.aha import BY_HAND, SEGMENTS, InsertionPoints, Level
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
 from MyoScarSegLib.quantification.insertions import propose_insertions
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
@@ -338,7 +339,7 @@ class Report:
             done.append(f"{len(self.result.points)} {'point' if len(self.result.points) == 1 else 'points'}")
         if self.ventricle is not None and self.ventricle.source == "edited":
             done.append("myocardium")
-        if self.measurements.insertions is not None and self.measurements.insertions.source == "reader":
+        if self.measurements.insertions is not None and self.measurements.insertions.source in BY_HAND:
             done.append("insertion points")
         return ", ".join(done) or "nothing"
 

@@ -23,6 +23,8 @@ NO_LEVEL: Literal["none"] = "none"
 """What a reader says of a slice that is to have no part in the segments."""
 ReadersLevel = Literal["base", "mid", "apex", "tip", "none"]
 """A level, or :data:`NO_LEVEL`."""
+BY_HAND = ("reader", "rotation")
+"""Sources of :class:`InsertionPoints` that a reader has set, and no proposal replaces."""
 
 Artery = Literal["LAD", "RCA", "LCX"]
 

@@ -20,6 +20,7 @@ from MyoScarSegLib.scene.probability_volume import check_growth
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.study_state import StudyState
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.scene.ventricle_steps import turn_septum
 from MyoScarSegLib.scene.workflow import Workflow
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.utils.task import Task
@@ -119,6 +120,19 @@ class Console:
         session = self._select(volumeNode)
         self._wait(session.requests.propose_wall(), progress)
         return session.segmentation.node
+
+    def rotateInsertionPoints(self, volumeNode: Any, degrees: float) -> None:
+        """Set the right ventricle's insertion points by an angle, as ``myoscarseg report --rotation`` does. One step to undo.
+
+        Args:
+            volumeNode: scalar volume of an LGE short-axis stack whose study has a wall.
+            degrees: from where the patient's axes have the septum; positive turns it towards the inferior wall.
+
+        Raises:
+            MyoScarSegError: there is no wall, none that is whole on a slice, or no spacing.
+        """
+        session = self._select(volumeNode)
+        turn_septum(session, degrees)
 
     def measurements(self, volumeNode: Any) -> Measurements:
         """All numbers of scar burden of a volume's study, as it is: see

@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.prompts import Box, Point
-from MyoScarSegLib.quantification.burden import ScarBurden
-from MyoScarSegLib.quantification.mass_interval import MassInterval, uncertain_pixels
+from MyoScarSegLib.quantification.mass_interval import uncertain_pixels
 from MyoScarSegLib.scene.attributes import ROLE, ROLE_VIEW, VOLUME, node_of, our_nodes
 from MyoScarSegLib.scene.box_table import ROLE_BOXES, BoxTable, taken_over
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS, LandmarkPoints, reversed_landmarks
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
-from MyoScarSegLib.scene.result_tables import ROLE_PROVENANCE, ROLE_RESULTS, ResultTables
+from MyoScarSegLib.scene.result_tables import RESULT_ROLES, ResultTables
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
 from MyoScarSegLib.scene.study_folder import StudyFolder
+from MyoScarSegLib.scene.study_numbers import StudyNumbers
 from MyoScarSegLib.scene.study_record import ROLE_STUDY, SavedVentricle, StudyRecord
 from MyoScarSegLib.scene.study_state import BoxRow, ModelSlice, SliceState, StudyState
 from MyoScarSegLib.scene.tissue_segment import ROLE_SEGMENTATION, TissueSegment
@@ -35,8 +36,7 @@ _ROLES = {
     ROLE_BOXES,
     ROLE_SEGMENTATION,
     ROLE_PROBABILITY,
-    ROLE_RESULTS,
-    ROLE_PROVENANCE,
+    *RESULT_ROLES,
     ROLE_STUDY,
     ROLE_LANDMARKS,
     *ROLE_POINTS.values(),
@@ -279,13 +279,29 @@ class StudyNodes:
         before = target if state is now else now
         self.ventricle.write(before.ventricle, state.ventricle, self.study.slice_shape)
 
-    def keep(self, state: StudyState, burden: ScarBurden, within: MassInterval | None, provenance: Mapping[str, str]) -> None:
+    def keep(self, state: StudyState, numbers: StudyNumbers, provenance: Mapping[str, str]) -> None:
         """Bring tables, record and folder in step with a state that has been written."""
         if state.slices or self.results.exist:
-            self.results.show(burden, within, state.scores, state.edited, provenance)
+            within = numbers.mass_interval(state)
+            self.results.show(numbers.burden(state), within, state.scores, state.edited, provenance)
+        self.keep_burden(state, numbers)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self.record.keep_time()
         self.folder.collect()
+
+    def keep_burden(self, state: StudyState, numbers: StudyNumbers) -> None:
+        """Bring the tables of burden, segments and reference methods in step, the last while they are followed."""
+        if state.has_masks or state.ventricle.has_wall:
+            try:
+                self.results.show_burden(numbers.measurements(state))
+            except MyoScarSegError as error:
+                self.results.show_burden(None, problem=str(error))
+        else:
+            self.results.show_burden(None)
+        try:
+            self.results.show_methods(numbers.followed_methods(state))
+        except MyoScarSegError as error:
+            self.results.show_methods(None, problem=str(error))
 
     def move_segmentation(self, node: Any, state: StudyState) -> None:
         """Put the scar into another segmentation node; if that has one of this study already, the present one stays in its node.

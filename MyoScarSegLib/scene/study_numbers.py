@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 from MyoScarSegLib.study.study import Study
 
 if TYPE_CHECKING:
+    from MyoScarSegLib.outputs.figure_data import WallHistogram
     from MyoScarSegLib.quantification.measurements import Measurements
     from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow
 
@@ -26,11 +27,16 @@ RAS_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 class StudyNumbers:
-    """Measures a state of a study; that of the last one is kept."""
+    """Measures a state of a study; that of the last one is kept.
+
+    Attributes:
+        method_options: of :meth:`methods` while a reader looks at the reference methods; None while nobody does.
+    """
 
     def __init__(self, study: Study, geometry: VolumeGeometry) -> None:
         self._study = study
         self._geometry = geometry
+        self.method_options: Mapping[str, Any] | None = None
         self._latest: dict[str, tuple[Any, Any]] = {}  # by what was measured: of what, and its numbers
 
     def burden(self, state: StudyState) -> ScarBurden:
@@ -108,7 +114,42 @@ class StudyNumbers:
             mask = np.zeros(shape, dtype=bool)
             for k, model in state.models.items():
                 mask[k] = mask_of(model.probability, state.threshold, state.growth_mm, spacing)
-        return reference_table(found, self._study.geometry, wall.myocardium, mask)
+        key = found, mask.tobytes()
+        return self._once("method_rows", key, lambda: reference_table(found, self._study.geometry, wall.myocardium, mask))
+
+    def followed_methods(self, state: StudyState) -> tuple[ReferenceRow, ...] | None:
+        """The numbers of the reference methods while a reader looks at them, None while nobody does."""
+        if self.method_options is None:
+            return None
+        return self.method_rows(state, self.methods(state, **self.method_options))
+
+    def histogram(self, state: StudyState) -> WallHistogram | None:
+        """Intensities of the wall, with the thresholds of some methods; None without a wall."""
+        from MyoScarSegLib.outputs.figure_data import drawn_thresholds, study_histogram
+        from MyoScarSegLib.quantification.reference import reference_masks
+
+        shape, voxels = self._geometry.shape, self._study.voxels
+        wall, no_reflow, scar = state.ventricle.ventricle(shape), state.ventricle.no_reflow(shape), state.masks(shape)
+        if wall is None or not wall.myocardium.any():
+            return None
+
+        def found() -> dict[str, float]:
+            remote = state.ventricle.remote(shape)
+            return drawn_thresholds(reference_masks(voxels, wall.myocardium, wall.cavity, remote, scar=scar, no_reflow=no_reflow))
+
+        thresholds = self._once("thresholds", (state.ventricle.slices, bool((scar & wall.myocardium).any())), found)
+        return study_histogram(voxels, wall, scar if no_reflow is None else scar | no_reflow, thresholds)
+
+    def rotation(self, state: StudyState) -> float | None:
+        """By how many degrees the insertion points turn the septum from where the patient's axes have it; None without points,
+        spacing, or a slice whose wall is whole."""
+        from MyoScarSegLib.quantification.insertions import rotation_of
+
+        insertions = insertion_points(self._geometry, state.ventricle.landmarks)
+        wall = state.ventricle.ventricle(self._geometry.shape)
+        if insertions is None or wall is None or not wall.closed or self._study.geometry.spacing_mm is None:
+            return None
+        return self._once("rotation", state.ventricle, lambda: rotation_of(insertions, wall, self._study.geometry))
 
     def levels(self, state: StudyState) -> dict[int, Any] | None:
         """Levels of the slices by the rules, with those that the reader has set; None if he has set none."""

@@ -201,6 +201,18 @@ class StudySession:
         """All numbers of scar burden; measured once after a change."""
         return self.numbers.measurements(self.state)
 
+    def follow_methods(self, options: Mapping[str, Any] | None) -> None:
+        """Measure the reference methods with each change from now on, and keep their table with it; no longer if None.
+
+        ``options`` are those of :meth:`StudyNumbers.methods`.
+        """
+        if options != self.numbers.method_options:
+            self.numbers.method_options = options
+            if options is not None:
+                with self._busy_writing():
+                    self.nodes.keep_burden(self.state, self.numbers)
+                    self.nodes.folder.collect()
+
     def to_result(self) -> Result:
         """The study as the command line's result: probabilities, and the mask as it is."""
         boxes, points = self.state.boxes_and_points()
@@ -548,9 +560,17 @@ class StudySession:
         if segment and self._requests is not None:
             self._requests.update_masks()
 
-    def change(self, label: str, to: Callable[[StudyState], StudyState], *, with_latest: bool = False) -> None:
+    def change(
+        self,
+        label: str,
+        to: Callable[[StudyState], StudyState],
+        *,
+        key: str = "",
+        join: bool = False,
+        with_latest: bool = False,
+    ) -> None:
         """Make the study what ``to`` makes of its state, as a step that asks for no mask; see :meth:`step`."""
-        with self.step(label, segment=False, with_latest=with_latest):
+        with self.step(label, key=key, join=join, segment=False, with_latest=with_latest):
             self._become(to(self.state))
 
     def _become(self, target: StudyState) -> None:
@@ -559,7 +579,7 @@ class StudySession:
         self.state = target
 
     def _keep(self) -> None:
-        self.nodes.keep(self.state, self.burden, self.mass_interval, self.provenance)
+        self.nodes.keep(self.state, self.numbers, self.provenance)
 
     @contextmanager
     def _busy_writing(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from MyoScarSegLib.quantification.aha import ReadersLevel
+from MyoScarSegLib.quantification.aha import BY_HAND, ReadersLevel
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 
@@ -72,7 +72,7 @@ class Landmarks:
 
     Attributes:
         anterior, inferior: ``(x, y, k)``, x and y in pixel edges of slice ``k``, which need not be whole.
-        source: as of :class:`~MyoScarSegLib.quantification.aha.InsertionPoints`; those of the ``reader`` no proposal replaces.
+        source: as of :class:`~MyoScarSegLib.quantification.aha.InsertionPoints`; those ``BY_HAND`` no proposal replaces.
     """
 
     anterior: tuple[float, float, float]
@@ -173,6 +173,6 @@ class VentricleState:
         slices = {k: replace(one, proposed="") for k, one in self.slices.items() if one.edited}
         drawn = {k: replace(one, myocardium=b"", cavity=b"", proposed="") for k, one in self.slices.items() if not one.edited}
         none = {k: one for k, one in drawn.items() if one != NOTHING}
-        landmarks = self.landmarks if self.landmarks is not None and self.landmarks.source == BY_READER else None
+        landmarks = self.landmarks if self.landmarks is not None and self.landmarks.source in BY_HAND else None
         source = "" if self.source == _FROM_MODEL else self.source
         return VentricleState({k: (slices | none)[k] for k in sorted(slices | none)}, source, {}, landmarks, self.levels)

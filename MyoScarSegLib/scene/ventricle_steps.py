@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MyoScarSegLib.errors import SceneError, StudyError
-from MyoScarSegLib.quantification.aha import ReadersLevel
+from MyoScarSegLib.quantification.aha import BY_HAND, ReadersLevel
 from MyoScarSegLib.result import ProposedVentricle
 from MyoScarSegLib.scene.drawn_walls import curves_of_scene, labels_of_node
 from MyoScarSegLib.scene.study_numbers import landmarks_of
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.ventricle_state import BY_READER, VentricleState
+from MyoScarSegLib.scene.ventricle_state import VentricleState
 from MyoScarSegLib.study.tissue import NO_REFLOW
 
 if TYPE_CHECKING:
@@ -89,6 +90,34 @@ def set_level(session: StudySession, k: int, level: ReadersLevel | None) -> None
     )
 
 
+def turn_septum(session: StudySession, degrees: float, *, join: bool = False) -> None:
+    """Set the insertion points by an angle, as :func:`~MyoScarSegLib.quantification.insertions.insertions_at` has it.
+
+    Args:
+        session: whose study has a wall.
+        degrees: from where the patient's axes have the septum; positive turns it towards the inferior wall.
+        join: it is another value of the box that gave the one before: both are one step.
+
+    Raises:
+        SceneError: there is no wall, or ``degrees`` is no angle.
+        StudyError: no slice's wall is whole, or the image carries no spacing.
+    """
+    from MyoScarSegLib.quantification.insertions import insertions_at
+
+    wall = session.state.ventricle.ventricle(session.geometry.shape)
+    if wall is None:
+        raise SceneError(_("The insertion points lie on the wall: propose that first."))
+    if not math.isfinite(degrees):
+        raise SceneError(_("An angle is a number of degrees, not {degrees}.").format(degrees=degrees))
+    landmarks = landmarks_of(session.geometry, insertions_at(degrees, wall, session.study.geometry))
+    session.change(
+        _("Turn the insertion points"),
+        lambda state: replace(state, ventricle=replace(state.ventricle, landmarks=landmarks)),
+        key="rotation",
+        join=join,
+    )
+
+
 def draw_remote(session: StudySession) -> None:
     """Put the remote region that the reference methods propose into a segment, to be corrected: it counts from then on.
 
@@ -116,7 +145,7 @@ def _with_landmarks(session: StudySession, ventricle: VentricleState) -> Ventric
     from MyoScarSegLib.quantification.insertions import propose_insertions
 
     of_study = ventricle.ventricle(session.geometry.shape)
-    if of_study is None or (ventricle.landmarks is not None and ventricle.landmarks.source == BY_READER):
+    if of_study is None or (ventricle.landmarks is not None and ventricle.landmarks.source in BY_HAND):
         return ventricle
     try:
         points = propose_insertions(session.study.voxels, of_study, session.study.geometry)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -10,17 +12,18 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
 from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall
+from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall, turn_septum
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
 from MyoScarSegLib.widgets.section import SegmentSection, quietly, show_text
-from MyoScarSegLib.widgets.text import _
+from MyoScarSegLib.widgets.text import UNKNOWN, _
 
 if TYPE_CHECKING:
     from MyoScarSegLib.quantification.measurements import Measurements
 
 _LEVELS: tuple[ReadersLevel | None, ...] = (None, *LEVELS, NO_LEVEL)
 """What the entries of the level's box stand for, in their order."""
+_SAME_TURN_S = 1.0
 _NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
 
@@ -31,11 +34,13 @@ class BurdenSection(SegmentSection):
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
+        self._turned_s = -math.inf  # when the insertion points were turned last
         ui.wallSelector.setMRMLScene(self.workflow.scene)
         ui.proposeWallButton.connect("clicked()", self.propose_wall)
         ui.takeWallButton.connect("clicked()", self.take_wall)
         ui.takeCurvesButton.connect("clicked()", lambda: self.workflow.attempt(take_curves))
         ui.levelCombo.connect("activated(int)", self._level_chosen)
+        ui.rotationSpinBox.connect("valueChanged(int)", self._turned)
         ui.reportButton.connect("clicked()", self.ask_and_report)
         ui.dicomCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
         ui.patientNameCheckBox.connect("toggled(bool)", lambda _on: self._allow_dicom())
@@ -79,6 +84,12 @@ class BurdenSection(SegmentSection):
         if k is not None:
             self.workflow.attempt(set_level, k, _LEVELS[int(number)])
 
+    def _turned(self, degrees: int) -> None:
+        """Turn the insertion points; angles that follow each other at once, as from an arrow that is held, are one step."""
+        joined, self._turned_s = time.monotonic() - self._turned_s <= _SAME_TURN_S, time.monotonic()
+        self.workflow.attempt(turn_septum, int(degrees), join=joined)
+        self.tab.changed(Change.VENTRICLE)  # if it failed, the box goes back to what holds
+
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui, session = self.ui, self.session
         self.allow(ui.proposeWallButton, "propose_wall")
@@ -88,6 +99,8 @@ class BurdenSection(SegmentSection):
             widget.enabled = session is not None
         if changes & (_NUMBERS | {Change.SLICE}):
             self._show_level()
+        if changes & {Change.VOLUME, Change.VENTRICLE}:
+            self._show_rotation()
         if Change.VOLUME in changes:
             exam = None if session is None else exam_of(session.volume_node)
             show_text(ui.examLabel, "" if exam is None else exam.line)
@@ -128,6 +141,18 @@ class BurdenSection(SegmentSection):
         style.fill_table(ui.segmentTable, segments, numbers=(2, 3, 4))
         ui.segmentsGroup.visible = bool(segments)
         style.fit_height(ui.segmentTable, len(segments), 17)
+
+    def _show_rotation(self) -> None:
+        box, session = self.ui.rotationSpinBox, self.session
+        rotation = None if session is None else session.numbers.rotation(session.state)
+        box.enabled = session is not None and session.state.ventricle.has_wall
+
+        def show() -> None:
+            box.minimum = -180 if rotation is not None else -1  # below 0 stands what holds before there are points
+            box.specialValueText = "" if rotation is not None else UNKNOWN
+            box.value = box.minimum if rotation is None else round(rotation)
+
+        quietly(box, show)
 
     def _show_level(self) -> None:
         combo, session, k = self.ui.levelCombo, self.session, self.workflow.displayed_slice

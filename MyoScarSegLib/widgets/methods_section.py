@@ -55,10 +55,13 @@ class MethodsSection(SegmentSection):
         if session is not None and ui.methodsGroup.checked and session.state.ventricle.has_wall:
             try:
                 options = {"specks_px": int(ui.specksSpinBox.value), "fill_no_reflow": bool(ui.fillNoReflowCheckBox.checked)}
+                session.follow_methods(options)
                 self._found = session.numbers.methods(session.state, **options)
                 self._rows = session.numbers.method_rows(session.state, self._found)
             except MyoScarSegError as error:
                 problem = str(error)
+        elif session is not None and not ui.methodsGroup.checked:
+            session.follow_methods(None)
         elif ui.methodsGroup.checked:
             problem = _("Reference methods look for scar within the wall: propose it first.")
         tips = [_tip(row) for row in self._rows]

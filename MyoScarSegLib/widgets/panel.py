@@ -98,6 +98,7 @@ class Panel:
         self._stop_fitting()
         self.segment.cleanup()
         self.training.cleanup()
+        self.views.close()
         self.form.deleteLater()
 
     def _say_unexpected(self, why: str) -> None:

@@ -37,7 +37,7 @@ _ICONS = {
 _SMALL = (
     "reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel", "volumeCaption",
     "massCaption", "examLabel", "wallLabel", "missingLabel", "methodLabel", "levelLabel",
-    "cohortLabel",
+    "septumLabel", "cohortLabel",
 )  # fmt: skip
 _CONFIDENCE_PX = 74
 

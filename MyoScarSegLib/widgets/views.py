@@ -1,4 +1,4 @@
-"""The application's slice views: showing the volume in them, and scrolling them to a slice."""
+"""The application's views: showing the volume in those of slices, scrolling them to a slice, and a plot beside them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,34 @@ import slicer
 
 from MyoScarSegLib.scene.attributes import nodes_by_class
 from MyoScarSegLib.scene.workflow import Workflow
+from MyoScarSegLib.utils.signal import Signal
+
+_PLOT_LAYOUT = slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+_PLAIN_LAYOUT = slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
 
 
 class Views:
-    """What the panel does to the slice views. Without a main window there are none, and nothing happens."""
+    """What the panel does to the application's views. Without a main window there are none, and nothing happens.
+
+    Attributes:
+        plot_changed: emitted without arguments when another plot is shown, or none any more.
+    """
 
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
         self._layout_before: int | None = None
+        self._plotted = ""
+        self.plot_changed = Signal()
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.connect("layoutChanged(int)", self._on_layout)
+
+    def close(self) -> None:
+        """Follow the application's layout no longer."""
+        self.plot_changed.clear()
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.disconnect("layoutChanged(int)", self._on_layout)
 
     @property
     def widgets(self) -> list[Any]:
@@ -60,33 +80,43 @@ class Views:
             session.geometry.show_slice(widget.mrmlSliceNode(), k)
 
     @property
-    def plot_shown(self) -> bool:
-        """Whether the layout has the plot view that :meth:`show_plot` asked for."""
-        manager = slicer.app.layoutManager()
-        return manager is not None and int(manager.layout) == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+    def plotted(self) -> str:
+        """The plot that :meth:`show_plot` was asked for, while the layout has its view; else empty."""
+        return self._plotted
 
-    def show_plot(self, choose: Callable[[], None]) -> None:
-        """Take the layout with a plot view, and show a chart in it; if it is shown already, go back to the layout before.
+    def show_plot(self, name: str, choose: Callable[[], None]) -> None:
+        """Take the layout with a plot view, and show a chart in it.
 
         Args:
+            name: of the plot.
             choose: makes the chart the one to be shown.
         """
         manager = slicer.app.layoutManager()
         if manager is None:
             return
-        if self.plot_shown and self._layout_before is not None:
-            manager.setLayout(self._layout_before)
-            self._layout_before = None
-            return
-        if not self.plot_shown:
+        if int(manager.layout) != _PLOT_LAYOUT:
             self._layout_before = int(manager.layout)
-            manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+            manager.setLayout(_PLOT_LAYOUT)
+        self._plotted = name
         choose()
+        self.plot_changed.emit()
+
+    def leave_plot(self, name: str) -> None:
+        """Go back to the layout before this plot, if it is the one that is shown."""
+        manager = slicer.app.layoutManager()
+        if manager is not None and self._plotted == name:
+            # A scene that was saved with the plot comes with its layout.
+            manager.setLayout(_PLAIN_LAYOUT if self._layout_before is None else self._layout_before)
+
+    def _on_layout(self, layout: int) -> None:
+        if int(layout) != _PLOT_LAYOUT:
+            self._plotted, self._layout_before = "", None
+            self.plot_changed.emit()
 
     def fit_plot(self) -> None:
         """Have the shown plot's axes follow its curves, which they do not do by themselves."""
         manager = slicer.app.layoutManager()
-        if manager is None or not self.plot_shown:
+        if manager is None or not self._plotted:
             return
         for number in range(int(manager.plotViewCount)):
             manager.plotWidget(number).plotView().fitToContent()

@@ -484,6 +484,14 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>Show this picture beside the slices as a Slicer plot, which follows your edits; press again for the views as they were</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slicer plot</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Reference methods</source>
       <translation type="unfinished" />
     </message>
@@ -544,11 +552,11 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Walls and levels</source>
+      <source>Walls, septum, levels</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Take the wall from a segmentation or from curves; levels of slices</source>
+      <source>Take the wall from a segmentation or from curves; turn the insertion points; levels of slices</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -573,6 +581,14 @@
     </message>
     <message>
       <source>Make walls of closed curves</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Septum turned by</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Set the RV insertion points by an angle instead of dragging them: 0 is where the patient's axes have the septum, more turns it towards the inferior wall</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1413,6 +1429,65 @@
     </message>
   </context>
   <context>
+    <name>scene.burden_plots</name>
+    <message>
+      <source>Intensity in the wall</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Intensity</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Pixels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Transmurality along the wall, by level</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar of each slice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{title}: not measured, the wall is missing</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>base</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>mid</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>apex</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Degrees ({walls})</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Degrees</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall without scar</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.drawn_walls</name>
     <message>
       <source>Nothing in {name} is called left ventricular myocardium. Name the wall's segment or color "LV myocardium" and the blood pool's "LV blood pool", and take it again.</source>
@@ -1740,6 +1815,114 @@
       <source>all</source>
       <translation type="unfinished" />
     </message>
+    <message>
+      <source>Note</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar burden</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar segments</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Not measured after the latest changes: open Reference methods in the panel.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar by reference methods</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar within the wall</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar outside the wall</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>LV myocardium</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>LV blood pool</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>No-reflow</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Core</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Grey zone</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Largest lesion</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar, share of LV</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar, share of LV, from</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Scar, share of LV, to</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Lesions</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Transmurality, all chords</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Transmurality, where scar is</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Transmurality, deepest chord</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall with more than 25%</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall with more than 50%</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall with more than 75%</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Extent along the endocardium</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Wall thickness</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name}: not imaged</source>
+      <translation type="unfinished" />
+    </message>
   </context>
   <context>
     <name>scene.reviewed_study</name>
@@ -2020,6 +2203,18 @@
     </message>
     <message>
       <source>Level of slice {slice}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The insertion points lie on the wall: propose that first.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>An angle is a number of degrees, not {degrees}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Turn the insertion points</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2949,18 +3144,6 @@
   <context>
     <name>training.training_curves</name>
     <message>
-      <source>Training</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Epoch</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Dice, loss</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <source>Loss</source>
       <translation type="unfinished" />
     </message>
@@ -2970,6 +3153,14 @@
     </message>
     <message>
       <source>Dice with the reader's boxes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Epoch</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Dice, loss</source>
       <translation type="unfinished" />
     </message>
   </context>
@@ -3607,6 +3798,10 @@
     </message>
     <message>
       <source>Intensities</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slicer has no plot for this picture.</source>
       <translation type="unfinished" />
     </message>
     <message>

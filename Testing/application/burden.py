@@ -63,6 +63,71 @@ def test_the_picture_is_drawn(slicer):
     slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(0)")
 
 
+LAYOUT = "slicer.app.layoutManager().layout"
+CHARTS = "[n.GetTitle() for n in slicer.util.getNodesByClass('vtkMRMLPlotChartNode')]"
+
+
+def test_a_plot_beside_the_slices_follows_an_edit_and_leaves_nothing(slicer):
+    layout, nodes = slicer.ask(LAYOUT), slicer.ask("slicer.mrmlScene.GetNumberOfNodesByClass('vtkMRMLPlotSeriesNode')")
+    width = slicer.ask("panel().form.width")
+    titles = {2: "Scar of each slice", 3: "Transmurality along the wall, by level", 4: "Intensity in the wall"}
+    for number, title in titles.items():
+        slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex({number})")
+        if number == 2:
+            slicer.press("plotButton")
+        slicer.until(f"{CHARTS} == [{title!r}]", NETWORK_S)
+        assert slicer.ask(f"{SEGMENT}.plotButton.checked") and slicer.ask(LAYOUT) != layout
+        slicer.ask(f"reveal({SEGMENT}.plotButton)")
+        look(slicer, f"22-plot-{number}")
+    slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(2)")
+    slicer.until(f"{CHARTS} == ['Scar of each slice']")
+    bars = "slicer.util.getNodesByClass('vtkMRMLPlotSeriesNode')[0].GetTableNode()"
+    grams = f"[round(r, 3) for r in slicer.util.arrayFromTableColumn({bars}, 'g').tolist()]"
+    measured = "[round(s.scar.mass_g, 3) for s in panel().workflow.session.measurements.slices]"
+    before = slicer.ask(grams)
+    assert before == slicer.ask(measured) and max(before) > 0
+    slicer.ask("panel().workflow.session.set_growth_mm(2.0)")
+    slicer.until(f"{grams} == {measured}")
+    assert slicer.ask(grams) != before
+    look(slicer, "22-plot-edited")
+    slicer.press("undoButton")
+    slicer.until(f"{grams} == {before!r}")
+    slicer.press("plotButton")
+    slicer.rest()
+    assert slicer.ask(LAYOUT) == layout and slicer.ask(CHARTS) == []
+    assert slicer.ask("slicer.mrmlScene.GetNumberOfNodesByClass('vtkMRMLPlotSeriesNode')") == nodes
+    assert slicer.ask("panel().form.width") == width
+    slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(0)")
+
+
+def test_the_septum_is_turned_in_its_box_and_back_with_undo(slicer):
+    before, table = slicer.ask(LANDMARKS), f"[{SEGMENT}.segmentTable.item(n, 3).text() for n in range(16)]"
+    burden = slicer.ask(table)
+    open_group(slicer, "wallGroup")
+    box = f"{SEGMENT}.rotationSpinBox"
+    shown = slicer.ask(f"{box}.value")
+    slicer.ask(f"reveal({box})")
+    slicer.rest()
+    slicer.click_at(*slicer.ask(f"center({box}, {box}.width // 2 - 60)"))
+    slicer.key("ctrl+a")
+    slicer.type(str(shown + 40))
+    slicer.key("Return")
+    slicer.until(f"{LANDMARKS}[2] == 'rotation'")
+    assert slicer.ask(f"{box}.value") == shown + 40
+    slicer.until(f"{table} != {burden!r}")
+    assert slicer.ask("panel().workflow.session.history.undo_label") == "Turn the insertion points"
+    node, session = "panel().workflow.session.nodes.landmarks.existing_node", "panel().workflow.session"
+    place = slicer.ask(f"[float(v) for v in {node}.GetNthControlPointPositionWorld(0)]")
+    wanted = slicer.ask(f"{session}.geometry.to_world(__import__('numpy').array([{LANDMARKS}[0]]))[0].tolist()")
+    assert place == pytest.approx(wanted)
+    slicer.ask(f"reveal({box})")
+    look(slicer, "23-turned")
+    slicer.press("undoButton")
+    slicer.until(f"{LANDMARKS} == {before!r}")
+    assert slicer.ask(f"{box}.value") == shown
+    open_group(slicer, "wallGroup")
+
+
 def test_a_landmark_is_dragged_and_the_segments_follow(slicer):
     before, table = slicer.ask(LANDMARKS), f"[{SEGMENT}.segmentTable.item(n, 3).text() for n in range(16)]"
     burden = slicer.ask(table)
@@ -123,16 +188,31 @@ def test_walls_are_proposed_again_and_a_painted_one_stays(slicer):
 
 def test_a_saved_scene_has_wall_and_landmarks(slicer, tmp_path):
     numbers = f"[{SEGMENT}.burdenTable.item(n, 1).text() for n in range({SEGMENT}.burdenTable.rowCount)]"
-    before, landmarks = slicer.ask(numbers), slicer.ask(LANDMARKS)
+    tables = "sorted(n.GetName() for n in slicer.util.getNodesByClass('vtkMRMLTableNode') if n.GetName().startswith('LGE'))"
+    kept = slicer.ask(tables)
+    assert {"burden", "methods", "segments"} <= {name.split()[-1] for name in kept}
+    before, landmarks, layout = slicer.ask(numbers), slicer.ask(LANDMARKS), slicer.ask(LAYOUT)
+    slicer.ask(f"{SEGMENT}.pictureCombo.setCurrentIndex(2)")
+    slicer.press("plotButton")
     path = str(tmp_path / "scene.mrb")
     assert slicer.ask(f"slicer.util.saveScene({path!r})")
     slicer.ask("slicer.mrmlScene.Clear(0)")
     slicer.until("panel().workflow.session is None")
+    slicer.until(f"{LAYOUT} == {layout}")
+    assert slicer.ask(CHARTS) == [], "a plot goes with its study"
     slicer.ask(f"slicer.util.loadScene({path!r})")
     slicer.until("panel().workflow.session is not None")
     slicer.until(f"{numbers} == {before!r}")
+    assert slicer.ask(tables) == kept
     assert slicer.ask(LANDMARKS)[:2] == [pytest.approx(place, abs=0.01) for place in landmarks[:2]]
     look(slicer, "27-loaded")
+    assert slicer.ask(CHARTS) == [], "and is not saved"
+    slicer.press("plotButton")
+    assert slicer.ask(CHARTS) == ["Scar of each slice"]
+    look(slicer, "27-plot-again")
+    slicer.press("plotButton")
+    assert slicer.ask(CHARTS) == [] and not slicer.ask(f"{SEGMENT}.plotButton.checked")
+    look(slicer, "27-plot-left")
 
 
 def test_the_report_is_one_click_and_a_folder(slicer, tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from MyoScarSegLib.outputs.burden_pictures import PICTURES, Pictured
 from MyoScarSegLib.outputs.burden_pictures import picture as png_of
+from MyoScarSegLib.outputs.figure_data import SliceBars, WallProfile, wall_histogram
 from MyoScarSegLib.outputs.figures import canvas, draw_bullseye, draw_histogram, draw_profile, draw_slice_bars, percent_color, png
 from MyoScarSegLib.outputs.montage import montage_height, shown_slices
 from MyoScarSegLib.quantification.measurements import measure
@@ -85,7 +86,7 @@ def test_a_bullseye_of_another_number_of_segments_is_refused():
 def test_bars_stand_for_amounts_and_shares_and_a_slice_without_wall_has_none():
     figure = canvas(3, 2)
     upper, lower = figure.add_subplot(211), figure.add_subplot(212)
-    draw_slice_bars(upper, lower, [0.0, 2.0, 4.0], [None, 10.0, 20.0], levels=["", "B", "A"])
+    draw_slice_bars(upper, lower, SliceBars((0.0, 2.0, 4.0), (None, 10.0, 20.0), levels=("", "B", "A")))
     assert [patch.get_height() for patch in upper.patches] == [0.0, 2.0, 4.0]
     assert [(round(p.get_x() + p.get_width() / 2), p.get_height()) for p in lower.patches] == [(1, 10.0), (2, 20.0)]
     assert [label.get_text() for label in lower.get_xticklabels()] == ["0", "1\nB", "2\nA"]
@@ -97,7 +98,7 @@ def test_profile_has_a_row_per_slice_and_leaves_out_what_has_no_wall():
     depths[1, :60] = 0.9
     figure = canvas(3, 2)
     axis = figure.add_subplot()
-    draw_profile(axis, depths, [(0.0, "sept.")])
+    draw_profile(axis, WallProfile(depths, ((0.0, "sept."),)))
     shown = axis.images[0].get_array()
     assert shown.shape == (3, 120, 3)
     assert (shown[0] == 1).all()
@@ -108,7 +109,7 @@ def test_profile_has_a_row_per_slice_and_leaves_out_what_has_no_wall():
 def test_thresholds_are_drawn_where_they_lie():
     figure = canvas(3, 2)
     axis = figure.add_subplot()
-    draw_histogram(axis, np.arange(100), np.arange(150, 200), {"5 SD": 120.0, "Otsu": 140.0})
+    draw_histogram(axis, wall_histogram(np.arange(100), np.arange(150, 200), {"5 SD": 120.0, "Otsu": 140.0}))
     found = {tuple(np.unique(line.get_segments()[0][:, 0])) for line in axis.collections}
     assert found == {(120.0,), (140.0,)}
     assert {text.get_text().strip() for text in axis.texts} >= {"5 SD", "Otsu"}
@@ -116,8 +117,8 @@ def test_thresholds_are_drawn_where_they_lie():
 
 def test_histogram_of_one_value_and_of_none_is_drawn():
     figure = canvas(3, 2)
-    draw_histogram(figure.add_subplot(121), np.full(9, 7.0), np.zeros(0))
-    draw_histogram(figure.add_subplot(122), np.zeros(0), np.zeros(0))
+    draw_histogram(figure.add_subplot(121), wall_histogram(np.full(9, 7.0), np.zeros(0)))
+    draw_histogram(figure.add_subplot(122), wall_histogram(np.zeros(0), np.zeros(0)))
     assert png(figure)
 
 

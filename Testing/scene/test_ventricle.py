@@ -16,7 +16,7 @@ from MyoScarSegLib.scene.study_record import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
-from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, use_method
+from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, draw_remote, set_level, turn_septum, use_method
 from MyoScarSegLib.study.tissue import BLOOD_POOL, INFARCT, MVO, REMOTE, SCAR, WALL
 from Testing.support.scene_ventricle_factory import paint_segment, ring_wall, segment_mask, set_landmarks
 from Testing.support.session_factory import (
@@ -225,6 +225,41 @@ def test_a_deleted_landmark_takes_both_and_comes_back_with_undo(session):
     assert session.history.undo_label == "Delete the insertion points"
     session.undo()
     assert node_of(session.volume_node, ROLE_LANDMARKS).GetNumberOfControlPoints() == 2
+
+
+def test_the_septum_is_turned_by_an_angle_as_one_entry_and_a_new_proposal_leaves_it(session):
+    with pytest.raises(SceneError, match="propose that first"):
+        turn_septum(session, 10.0)
+    apply_ventricle(session, ring_wall())
+    proposed = session.state.ventricle.landmarks
+    turn_septum(session, 40.0)
+    assert session.history.undo_label == "Turn the insertion points"
+    assert session.numbers.rotation(session.state) == pytest.approx(40.0, abs=0.5)
+    places = session.geometry.from_world(
+        slicer.util.arrayFromMarkupsControlPoints(node_of(session.volume_node, ROLE_LANDMARKS), world=True)
+    )
+    turned = session.state.ventricle.landmarks
+    assert np.allclose(places, [turned.anterior, turned.inferior]) and turned.source == "rotation"
+    apply_ventricle(session, ring_wall(radius=12.0))
+    assert session.state.ventricle.landmarks == turned, "the reader's"
+    session.clear()
+    assert session.state.ventricle.landmarks == turned
+    for _ in range(3):
+        session.undo()
+    assert session.state.ventricle.landmarks == proposed
+    with pytest.raises(SceneError, match="not nan"):
+        turn_septum(session, float("nan"))
+
+
+def test_angles_of_one_turn_are_one_entry_and_a_dragged_point_begins_another(session):
+    apply_ventricle(session, ring_wall())
+    for degrees in (5.0, 6.0, 7.0):
+        turn_septum(session, degrees, join=True)
+    assert session.history.labels == ["Propose the wall", "Turn the insertion points"]
+    drag(session, 1, (12.0, 30.0, 3.0))
+    turn_septum(session, 8.0, join=True)
+    assert len(session.history.labels) == 4
+    assert session.numbers.rotation(session.state) == pytest.approx(8.0, abs=0.5)
 
 
 def test_landmarks_stay_on_their_pixels_when_the_volume_is_moved(session, scene):

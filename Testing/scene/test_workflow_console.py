@@ -64,6 +64,26 @@ def test_measurements_and_report_are_calls(console, scene, tmp_path):
         console.proposeWalls(volume)
 
 
+def test_insertion_points_are_set_by_an_angle(console, scene):
+    from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
+    from Testing.support.scene_ventricle_factory import ring_wall
+
+    volume = add(scene)
+    with pytest.raises(MyoScarSegError, match="propose that first"):
+        console.rotateInsertionPoints(volume, 15)
+    session = console.workflow.session
+    apply_ventricle(session, ring_wall(session.geometry.shape, (0, 1, 2, 3)))
+    before = console.measurements(volume).insertions
+    console.rotateInsertionPoints(volume, 15)
+    console.rotateInsertionPoints(volume, 20)
+    assert console.measurements(volume).insertions.source == "rotation"
+    assert session.numbers.rotation(session.state) == pytest.approx(20, abs=0.5)
+    session.undo()
+    assert session.numbers.rotation(session.state) == pytest.approx(15, abs=0.5), "each call is a step of its own"
+    session.undo()
+    assert console.measurements(volume).insertions == before
+
+
 @pytest.mark.slow
 def test_the_report_of_a_volume_from_slicers_dicom_database_has_dicom_files(console, scene, tmp_path, monkeypatch):
     import pydicom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +10,10 @@ import pydicom
 import pytest
 
 from MyoScarSegLib.result import SliceMasks
-from MyoScarSegLib.scene.ventricle_steps import apply_ventricle
+from MyoScarSegLib.scene.attributes import nodes_by_class
+from MyoScarSegLib.scene.ventricle_steps import apply_ventricle, turn_septum
 from Testing.support.dicom_factory import write_series
+from Testing.support.panel_kit import add_volume
 from Testing.support.scene_ventricle_factory import ring_wall
 
 SHAPE = (4, 64, 64)
@@ -27,6 +30,11 @@ def study(module):
     module.show_slice(1)
     module.settle()
     return module
+
+
+def node_of_class(study, class_name: str):
+    (node,) = nodes_by_class(study.scene, class_name)
+    return node
 
 
 def cells(table, column: int) -> list[str]:
@@ -93,6 +101,89 @@ def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit(study):
     shown = picture._shown
     study.session.set_growth_mm(2.0)
     study.until(lambda: picture._shown is not None and picture._shown is not shown, what="another picture")
+
+
+def plots(study) -> list[str]:
+    """Titles of the charts in the scene."""
+    return [node.GetTitle() for node in nodes_by_class(study.scene, "vtkMRMLPlotChartNode")]
+
+
+def test_a_slicer_plot_is_there_while_it_is_shown_follows_the_edits_and_gives_the_layout_back(study, monkeypatch):
+    ui, manager, picture = study.ui, study.application.app.layoutManager(), study.panel.segment.picture
+    before = manager.layout
+    assert not ui.plotButton.enabled and "no plot for this picture" in ui.plotButton.toolTip, "the bullseye"
+    ui.pictureCombo.setCurrentIndex(2)
+    study.click("plotButton")
+    assert manager.layout != before and ui.plotButton.checked and plots(study) == ["Scar of each slice"]
+    bars = node_of_class(study, "vtkMRMLPlotSeriesNode").GetTableNode()
+    grams = [float(bars.GetTable().GetValue(n, 1).ToString()) for n in range(4)]
+    assert grams == pytest.approx([one.scar.mass_g for one in study.session.measurements.slices])
+    fitted = manager.plotWidget(0).plotView()._fitted
+    study.session.set_growth_mm(2.0)
+    study.until(lambda: float(bars.GetTable().GetValue(1, 1).ToString()) > grams[1], what="another plot")
+    assert manager.plotWidget(0).plotView()._fitted > fitted, "axes do not follow by themselves"
+    ui.pictureCombo.setCurrentIndex(3)
+    study.until(lambda: plots(study) == ["Transmurality along the wall, by level"], what="the plot of the chosen picture")
+    ui.pictureCombo.setCurrentIndex(0)
+    study.settle(0.4)
+    assert plots(study) == ["Transmurality along the wall, by level"] and ui.plotButton.enabled, "or it could not be left"
+    study.click("plotButton")
+    assert manager.layout == before and not ui.plotButton.checked and plots(study) == []
+    monkeypatch.setattr(picture._chart, "show", lambda *_: pytest.fail("drawn for nobody"))
+    study.session.undo()
+    study.settle(0.4)
+
+
+def test_a_plot_ends_with_another_layout_another_plot_and_with_its_study(study):
+    ui, manager, views = study.ui, study.application.app.layoutManager(), study.panel.views
+    before = manager.layout
+    ui.pictureCombo.setCurrentIndex(4)
+    study.click("plotButton")
+    assert plots(study) == ["Intensity in the wall"]
+    manager.setLayout(before + 1)
+    assert plots(study) == [] and not ui.plotButton.checked and manager.layout == before + 1
+    manager.setLayout(before)
+    study.click("plotButton")
+    views.show_plot("curves", lambda: None)
+    assert plots(study) == [] and not ui.plotButton.checked
+    study.click("plotButton")
+    other = add_volume(study.scene, name="LGE other")
+    study.workflow.select(other)
+    study.settle()
+    assert plots(study) == [] and manager.layout == before, "nothing is segmented there"
+    study.workflow.select(next(node for node in nodes_by_class(study.scene, "vtkMRMLScalarVolumeNode") if node is not other))
+    study.settle()
+    study.click("plotButton")
+    study.scene.Clear(0)
+    study.settle()
+    assert manager.layout == before and not ui.plotButton.enabled
+
+
+def test_the_septum_is_turned_in_its_box_which_follows_a_dragged_point_and_undo(study):
+    ui, box = study.ui, study.ui.rotationSpinBox
+    ui.wallGroup.setChecked(True)
+    proposed = study.session.state.ventricle.landmarks
+    shown = box.value
+    assert shown == round(study.session.numbers.rotation(study.session.state))
+    segments = cells(ui.segmentTable, 3)
+    for degrees in (shown + 30, shown + 31):  # as an arrow that is held
+        box.value = degrees
+    study.settle()
+    assert study.session.history.undo_label == "Turn the insertion points" and box.value == shown + 31
+    assert cells(ui.segmentTable, 3) != segments and "set by an angle" in ui.wallLabel.text
+    turn_septum(study.session, -170.0)
+    study.settle()
+    assert box.value == -170
+    study.session.undo()
+    study.session.undo()
+    study.settle()
+    assert study.session.state.ventricle.landmarks == proposed and box.value == shown
+    study.session.change("Delete", lambda state: replace(state, ventricle=replace(state.ventricle, landmarks=None)))
+    study.settle()
+    assert box.text == "–", "no points are not points at 0"
+    box.stepUp()
+    study.settle()
+    assert box.text == "0°" and study.session.numbers.rotation(study.session.state) == pytest.approx(0, abs=0.5)
 
 
 def test_the_report_asks_for_a_folder_and_writes_it(study, tmp_path, monkeypatch):

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
 
-from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
+from MyoScarSegLib.scene.plot_chart import Drawn, PlotChart
 from MyoScarSegLib.scene.training.training_state import Curves
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.step_log import LogReader
@@ -18,7 +17,6 @@ LOSS, END_TO_END, REFERENCE = "loss", "end_to_end", "reference_boxes"
 _COLORS = {LOSS: (0.54, 0.54, 0.54), END_TO_END: (0.12, 0.47, 0.71), REFERENCE: (0.18, 0.62, 0.31)}
 _DICE = {END_TO_END: "validation_end_to_end_dice", REFERENCE: "validation_oracle_dice"}
 _MOST_POINTS = 240
-_ROLE_CHART = "training curves"
 
 
 class CurveReader:
@@ -84,64 +82,17 @@ class CurveReader:
         return {LOSS: losses, **{name: list(points) for name, points in self._dice.items()}}
 
 
-class CurveChart:
-    """A chart, its series and their tables: one set of nodes, used again, mended, and not saved with the scene."""
+class CurveChart(PlotChart):
+    """The chart of the training that is shown."""
 
     def __init__(self, scene: Any) -> None:
-        self._scene = scene
-
-    @property
-    def node(self) -> Any:
-        """The chart, None before the first :meth:`show` and after the scene was closed."""
-        return self._find("vtkMRMLPlotChartNode", _ROLE_CHART)
+        super().__init__(scene, "training curves")
 
     def show(self, values: Curves, title: str) -> Any:
-        """Draw the curves, in nodes that are made if they are not there. Returns the chart."""
-        chart, _new = self._node("vtkMRMLPlotChartNode", _ROLE_CHART, _("Training"))
-        chart.SetTitle(title)
-        chart.SetXAxisTitle(_("Epoch"))
-        chart.SetYAxisTitle(_("Dice, loss"))
-        chart.SetLegendVisibility(True)
+        """Draw the curves. Returns the chart."""
         titles = {LOSS: _("Loss"), END_TO_END: _("Dice end to end"), REFERENCE: _("Dice with the reader's boxes")}
-        for name, label in titles.items():
-            role = f"{_ROLE_CHART}: {name}"
-            series, new = self._node("vtkMRMLPlotSeriesNode", role, label)
-            if new:
-                series.SetPlotType(series.PlotTypeScatter)
-                series.SetXColumnName("epoch")
-                series.SetYColumnName("value")
-                series.SetColor(*_COLORS[name])
-                series.SetMarkerStyle(series.MarkerStyleNone if name == LOSS else series.MarkerStyleCircle)
-            table, _new = self._node("vtkMRMLTableNode", role, label)
-            table.SetHideFromEditors(True)
-            with slicer.util.NodeModify(table):
-                points = np.array(values.get(name, ()), dtype=float).reshape(-1, 2)
-                slicer.util.updateTableFromArray(table, points, ["epoch", "value"])
-            series.SetAndObserveTableNodeID(table.GetID())
-            if not chart.HasPlotSeriesNodeID(series.GetID()):
-                chart.AddAndObservePlotSeriesNodeID(series.GetID())
-        return chart
-
-    def choose(self) -> None:
-        """Make the chart the one that plot views show."""
-        chart = self.node
-        if chart is None:
-            return
-        selection = self._scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
-        if selection is not None:
-            selection.SetActivePlotChartID(chart.GetID())
-        for view in nodes_by_class(self._scene, "vtkMRMLPlotViewNode"):
-            view.SetPlotChartNodeID(chart.GetID())
-
-    def _node(self, class_name: str, role: str, name: str) -> tuple[Any, bool]:
-        """A node of ours, and whether it had to be made."""
-        node = self._find(class_name, role)
-        if node is not None:
-            return node, False
-        node = self._scene.AddNewNodeByClass(class_name, name)
-        node.SetAttribute(ROLE, role)
-        node.SetSaveWithScene(False)
-        return node, True
-
-    def _find(self, class_name: str, role: str) -> Any:
-        return next((node for node in nodes_by_class(self._scene, class_name) if node.GetAttribute(ROLE) == role), None)
+        drawn = {
+            name: Drawn(label, np.array(values.get(name, ())), _COLORS[name], "line" if name == LOSS else "points")
+            for name, label in titles.items()
+        }
+        return self.draw(title, _("Epoch"), _("Dice, loss"), drawn)

@@ -19,6 +19,7 @@ EXAMPLES = 6
 _EXAMPLE_PX = 320
 _EPOCH = re.compile(r"epoch-(\d+)-(.+)-(\d+)")
 _MIB = 2**20
+_CURVES = "curves"  # the plot beside the slices
 _READER, _MODEL = "#56b4e9", "#e69f00"
 """Colors of the outlines in the examples."""
 
@@ -38,7 +39,7 @@ class ProgressSection(TrainingSection):
         ui.pauseButton.connect("clicked()", self.pause_or_resume)
         ui.stopButton.connect("clicked()", self.workflow.trainings.stop)
         ui.cancelRunButton.connect("clicked()", self.ask_and_cancel)
-        ui.showCurvesButton.connect("clicked()", lambda: self.panel.views.show_plot(self.workflow.trainings.show_curves))
+        ui.showCurvesButton.connect("clicked()", self._toggle_plot)
         ui.exampleEpochSlider.connect("valueChanged(int)", self._looked_back)
 
     def _title(self) -> str:
@@ -112,6 +113,13 @@ class ProgressSection(TrainingSection):
 
     def _picture_size(self) -> tuple[int, bool]:
         return int(self.ui.curvePicture.width), style.is_dark(self.ui.curvePicture)
+
+    def _toggle_plot(self) -> None:
+        views = self.panel.views
+        if views.plotted == _CURVES:
+            views.leave_plot(_CURVES)
+        else:
+            views.show_plot(_CURVES, self.workflow.trainings.show_curves)
 
     def _show_curves(self) -> None:
         ui, curves = self.ui, self.workflow.state.curves
