@@ -116,7 +116,7 @@ def test_statuses_reach_the_shell(tmp_path):
 
 
 def test_models_are_listed_as_text_and_json(command):
-    names = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam-vit-b", "litemedsam", "myoscarseg-yolo-3", "myoscarseg-sam-6"}
+    names = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam-vit-b", "litemedsam", "myoscarseg-yolo-3", "myoscarseg-sam-7"}
     text = command("models", "list")
     assert text.status == 0 and all(name in text.out for name in names)
     listed = command("models", "list", "--json").json["models"]

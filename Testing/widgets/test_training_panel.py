@@ -26,7 +26,7 @@ FORM = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "Training.ui"
 NARROW_PX = 290
 SECTIONS = ("librarySection", "splitSection", "trainSection", "progressSection", "runsSection")
 COMPARISON = {
-    "new": {"name": "segmenter"}, "used": {"name": "myoscarseg-sam-6"}, "notes": [],
+    "new": {"name": "segmenter"}, "used": {"name": "myoscarseg-sam-7"}, "notes": [],
     "verdict": {"word": "better", "sentence": "The new model is better on these 5 patients."},
     "figures": [
         {

@@ -26,7 +26,7 @@ from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 
-SHIPPED = "myoscarseg-sam-6"
+SHIPPED = "myoscarseg-sam-7"
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{SHIPPED}.json"
 
 
