@@ -1,4 +1,7 @@
-"""Model cards: what a model was trained on and how, what it can and cannot do, as JSON and to read."""
+"""Model cards: what a model was trained on and how, what it can and cannot do, as JSON and to read.
+
+A card is also the recipe of the model: the same training can be run again by it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.registry import registry
+from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
 
 USE = "research only; not a medical device"
@@ -20,6 +25,10 @@ _INTERVAL = "_interval_95"
 """After a figure's name: that of its interval."""
 _MOST_ROWS = 12
 _NEEDED = ("name", "task", "architecture", "preprocessing", "licence", "citation", "settings", "split", "metrics")
+_FIELDS = ("mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out")
+_TASKS = {"sam": "segment", "yolo": "detect"}
+_LAYOUTS = ("data_kind", "labels", "patients")
+"""How the data that it was trained on is read; for other data, what differs is said beside."""
 
 
 def write_card(model: Path, record: Mapping[str, Any]) -> Path:
@@ -27,10 +36,6 @@ def write_card(model: Path, record: Mapping[str, Any]) -> Path:
 
     The ``record`` is JSON-ready and has at least what :data:`_NEEDED` names; what else it tells is kept, too. Checksum
     and size are taken from the file.
-
-    Raises:
-        ModelError: the record lacks something, or the model cannot be read.
-        OutputError: a card cannot be written.
     """
     if missing := [name for name in _NEEDED if name not in record]:
         raise ModelError(f"A model card needs {', '.join(missing)}.")
@@ -46,12 +51,7 @@ def write_card(model: Path, record: Mapping[str, Any]) -> Path:
 
 
 def mend_card(model: Path) -> None:
-    """Write the card of a model anew if it is of another file: a crash may have come between the two.
-
-    Raises:
-        ModelError: there is no card that can be read.
-        OutputError: the card cannot be written.
-    """
+    """Write the card of a model anew if it is of another file: a crash may have come between the two."""
     path = model.with_suffix(".json")
     try:
         if path.stat().st_mtime_ns >= model.stat().st_mtime_ns:
@@ -183,3 +183,58 @@ def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
     return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])
+
+
+def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[str, Any]:
+    """What a :class:`~.train_job.TrainJob` needs, beside data and folder, to train a model of the registry, of a file or of a
+    card again: start model (``start``, or the card's), settings, seed, and the card as the ``split``, which says who trained.
+
+    Raises:
+        ModelError: there is no such card, it is of another kind of model than ``kind`` (``sam`` or ``yolo``), does not say how
+            the model was trained or tells of several trainings, or the start model is not there or is another of that name.
+    """
+    path = _card_of(model)
+    card = read_json(path, ModelError)
+    job = card.get("job") if isinstance(card, Mapping) else None
+    if not isinstance(job, Mapping):
+        raise ModelError(f"The card {path.name} does not say by which training the model was made, so it cannot be repeated.")
+    if card.get("stages"):
+        raise ModelError(f"{path.stem} was made by several trainings, which its card tells; a recipe is a single one.")
+    if card.get("task") != _TASKS[kind] or job.get("kind") != kind:
+        raise ModelError(f"{path.stem} is made by `train {job.get('kind')}`, not by `train {kind}`.")
+    fields = {name: job[name] for name in (*_FIELDS, *_LAYOUTS) if job.get(name) is not None}
+    options = job.get("options")
+    return {
+        **fields,
+        "start": start or _start_of(card, job, path.name),
+        "options": dict(options) if isinstance(options, Mapping) else {},
+        "split": path if isinstance(card.get("split"), Mapping) else None,
+    }
+
+
+def _card_of(model: str | Path) -> Path:
+    path = Path(model)
+    if path.suffix not in (".json", ".safetensors"):
+        path = registry().path(str(model))
+    path = path.with_suffix(".json")
+    if not path.is_file():
+        raise ModelError(f"There is no card {path}. A recipe is the card that a training wrote beside its model.")
+    return path
+
+
+def _start_of(card: Mapping[str, Any], job: Mapping[str, Any], name: str) -> str:
+    """The model that it was trained from, by name: the default one of that time may be another one now."""
+    if job.get("start") == FRESH:
+        return FRESH
+    told = card.get("started_from")
+    start = str(told.get("name") or "") if isinstance(told, Mapping) else str(told or "")
+    expected = told.get("sha256") if isinstance(told, Mapping) else None
+    try:
+        found = registry().checksum(start)
+    except ModelError as error:
+        said = f"By the card {name} the model was trained from {start or 'one that it does not name'}."
+        raise ModelError(f"{said} {error} Or say which to start from.") from error
+    if expected and found != expected:
+        said = f"By the card {name} the model was trained from another {start} than the one that is there now."
+        raise ModelError(f"{said} Say which to start from.")
+    return start

@@ -37,28 +37,19 @@ def preview(
     rows: int = 4,
     columns: int = 6,
 ) -> None:
-    """Draw slices, each as it is and in augmented versions, with the outline of the scar, atomically.
+    """Draw slices, each as it is and in augmented versions, with the outline of the scar, as the PNG ``out``.
 
-    Slices with scar come first; of those, some spread over all patients.
-
-    Args:
-        slices: to choose from.
-        out: PNG file.
-        preset: name of the augmentation.
-        seed: of the augmentation; the same gives the same picture.
-        side, window_mm: pixels and length of the windows' sides.
-        rows, columns: slices shown, at most, and pictures of each, the first of them not augmented.
+    Slices with scar come first; of those, some spread over all patients. There are at most ``rows`` slices, and ``columns``
+    pictures of each, the first of them not augmented; windows have ``side`` pixels and ``window_mm``.
 
     Raises:
         ModelError: there is no such preset.
-        StudyError: there are no slices, or nothing to show of them.
+        StudyError: there are no slices.
         OutputError: the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if rows < 1 or columns < 1:
-        raise StudyError(f"A preview needs at least one row and one column; {rows} and {columns} were asked for.")
     plain, augmented = Augmenter("none", side), Augmenter(preset, side)
     chosen = _chosen(slices, rows)
     figure = Figure((columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55), facecolor=_PAPER)

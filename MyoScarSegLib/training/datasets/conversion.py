@@ -96,12 +96,10 @@ def convert(
             one whole case after the other.
         layout: one of :data:`LAYOUTS`.
         options: see :class:`Options`.
-        progress, cancel: as everywhere.
 
     Raises:
         StudyError: the destination is taken, the options make no sense, or no case can be converted.
         OutputError: a file cannot be written.
-        Cancelled: ``cancel`` was set.
     """
     options = options or Options()
     destination = Path(destination)
@@ -194,26 +192,18 @@ def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
 
 
 def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:
-    """Boxes around the lesions of one slice, for YOLO's label files, see :func:`~MyoScarSegLib.lesions.lesions`.
+    """Boxes around the :func:`~MyoScarSegLib.lesions.lesions` of a slice ``[rows, columns]``, or one (``merged``) around all of
+    it.
 
-    Args:
-        scar: ``[rows, columns]``, non-zero where there is scar.
-        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
-        merged: one box around all of it, instead of one for each scar.
-
-    Returns:
-        float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.
+    Returns float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.
     """
     numbered = lesions(scar, pixel_spacing_mm)
     return boxes_of(numbered > 0 if merged else numbered)
 
 
 def yolo_text(boxes: np.ndarray, shape: tuple[int, int]) -> str:
-    """The label file of one picture; empty for one without boxes, which YOLO takes as background.
-
-    Args:
-        boxes: ``[boxes, 4]`` in pixel edges.
-        shape: ``(rows, columns)`` of the picture.
+    """The label file of a picture of ``shape`` ``(rows, columns)`` with boxes ``[boxes, 4]`` in pixel edges; empty without boxes,
+    which YOLO takes as background.
     """
     rows, columns = shape
     lines = []

@@ -10,9 +10,9 @@ from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.evaluation_pictures import compare, write_pictures
-from MyoScarSegLib.training.evaluation.paired import paired
 from MyoScarSegLib.training.evaluation.scores import POSITIONS
-from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, rounded, setting_name
+from MyoScarSegLib.training.evaluation.statistics import paired, rounded
+from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, setting_name
 from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
 
 _HEADERS = (
@@ -23,10 +23,8 @@ _PLACES = ("Dice of", "basal scar", "mid", "apical", "all patients", "myocardium
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, *, name: str = "") -> dict[str, Any]:
-    """Write ``evaluation.json``, ``evaluation.csv`` (a row per setting and case), ``slices.csv`` and the pictures.
-
-    Returns:
-        The content of ``evaluation.json``.
+    """Write ``evaluation.json``, whose content is returned, ``evaluation.csv`` (a row per setting and case), ``slices.csv`` and
+    the pictures.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -47,11 +45,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, *, name: str = "") ->
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """An ``evaluation.json``, or the one in the folder ``path``.
-
-    Raises:
-        MyoScarSegError: it is missing or none.
-    """
+    """An ``evaluation.json``, or the one in the folder ``path``; MyoScarSegError if it is missing or none."""
     path = Path(path)
     path = path / "evaluation.json" if path.is_dir() else path
     document = read_json(path, MyoScarSegError)
@@ -65,17 +59,11 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 
 def write_comparison(folder: Path, documents: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Put evaluations side by side: ``comparison.json``, ``comparison.md``, ``comparison.png``, ``clicks.png``.
+    """Put evaluations (contents of ``evaluation.json``, with names) side by side: ``comparison.json`` and ``comparison.md``,
+    whose contents are returned, ``comparison.png``, ``clicks.png``.
 
-    Besides each one's figures there is, per setting, the mean difference of Dice to the *first* evaluation over the patients
-    that both have, with its interval: patients differ more than models do, so only the paired difference tells models apart.
-
-    Args:
-        folder: where the files go.
-        documents: contents of ``evaluation.json``, with names.
-
-    Returns:
-        The content of ``comparison.json``, and of ``comparison.md``.
+    Besides each one's figures there is, per setting, the mean difference of Dice to the *first* evaluation over the patients that
+    both have, with its interval: patients differ more than models do, so only the paired difference tells models apart.
 
     Raises:
         OutputError: the folder cannot be written.

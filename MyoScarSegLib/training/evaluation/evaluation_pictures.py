@@ -34,9 +34,6 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> None:
     """Draw everything that the evaluation gives: ``dice.png``, ``bland_altman.png``, ``clicks.png``, ``thresholds.png``.
 
     Those for which there are no data are left out, and an earlier evaluation's taken away.
-
-    Raises:
-        OutputError: the folder cannot be written.
     """
     settings = document["settings"]
     drawn = {
@@ -56,14 +53,8 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> None:
 
 
 def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
-    """Draw several models' evaluations side by side: mean Dice with its interval in every setting.
-
-    Args:
-        path: PNG file; another, ``clicks.png`` beside it, has their Dice by the number of clicks.
-        documents: contents of ``evaluation.json``; their names are the legend.
-
-    Raises:
-        OutputError: the file cannot be written.
+    """Draw several models' evaluations (contents of ``evaluation.json``, with names) side by side as the PNG ``path``: mean Dice
+    with its interval in every setting. Their Dice by the number of clicks comes as ``clicks.png`` beside it.
     """
     names = list(dict.fromkeys(name for document in documents for name in document["settings"]))
     # Thresholds are no model's: they are the same in every evaluation of the same patients, and shown once.
@@ -197,14 +188,10 @@ def draw_bland_altman(
     labels: tuple[str, str],
     note: str,
 ) -> Figure:
-    """Difference of masses in g against their mean, with bias and limits of agreement.
+    """Difference (b less a) of masses in g against their mean, with bias, its interval, and limits of agreement.
 
-    Args:
-        groups: their names in a legend, if they are to have one, to ``[cases, 2]`` of a and b; differences are b less a.
-        bias: mean difference; bias_interval: its interval.
-        limits: ``(low, high)`` at the left end of the plot and at the right one, which differ where the bias is proportional.
-        labels: of the axes.
-        note: title.
+    ``groups`` are ``[cases, 2]`` by the names for a legend, empty for none. ``limits`` are ``(low, high)`` at the left end of the
+    plot and at the right one, which differ where the bias is proportional; ``labels`` are of the axes, ``note`` is the title.
     """
     figure, axis = new_figure(6.4, 4.2, right=0.95)
     pairs = np.concatenate(list(groups.values()))

@@ -66,7 +66,6 @@ def compare_masks(
     Raises:
         UnnamedLabelsError: nothing says what values mean.
         StudyError: a path is missing or holds no mask, or no case is on both sides.
-        Cancelled: the token was set.
     """
     (predictions, failures), (references, skipped) = find_masks(predicted), find_masks(truth)
     failures |= skipped
@@ -165,11 +164,7 @@ def _maps(
     option: str,
     failures: dict[str, str],
 ) -> dict[str, LabelMap]:
-    """The label map of each case: the one given, that of the file's place, or the other side's if it has a value that is scar.
-
-    Raises:
-        UnnamedLabelsError: there is none of these.
-    """
+    """The label map of each case: the one given, that of the file's place, or the other side's if it has a value that is scar."""
     found: dict[str, LabelMap] = {}
     unknown: set[int] = set()
     for case, path in files.items():
@@ -220,17 +215,11 @@ def _some(names: Iterable[str]) -> str:
 
 
 def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """The mask that ``path`` is, or the masks in the folder.
+    """Name of a case to the mask that ``path`` is, or to those in the folder; and of others to the reason why they have none.
 
-    A folder may hold mask files (with images among them only those that are named like masks), a subfolder ``labels`` or the
-    like of them, or a folder per case: what ``myoscarseg segment`` writes, EMIDEC's ``Case_P001/Contours/Case_P001.nii.gz``,
-    or anything with one mask in it. A training library's cases are found, too.
-
-    Returns:
-        Name of a case to its mask or label volume, and of others to the reason why they have none.
-
-    Raises:
-        StudyError: there is no such file or folder, or no mask in it.
+    A folder may hold mask files (with images among them only those that are named like masks), a subfolder ``labels`` or the like
+    of them, or a folder per case: what ``myoscarseg segment`` writes, EMIDEC's ``Case_P001/Contours/Case_P001.nii.gz``, or
+    anything with one mask in it. A training library's cases are found, too.
     """
     if path.is_file():
         return {_name(path): path}, {}

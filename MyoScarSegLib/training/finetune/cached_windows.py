@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.step import too_little_memory
+from MyoScarSegLib.training.finetune.loop import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, sam_window
 from MyoScarSegLib.utils.device import is_out_of_memory
@@ -70,10 +70,8 @@ class CachedWindows:
         preprocessing_id: str,
         folder: Path | None,
     ) -> None:
-        """Prepare ``copies`` windows of each slice for a frozen ``encoder``; nothing is computed yet.
-
-        The ``augmenter`` has the windows' side, ``preprocessing_id`` is the new model's; embeddings are kept in ``folder``,
-        None for memory alone.
+        """Prepare ``copies`` windows, of the augmenter's side, of each slice for a frozen ``encoder``; nothing is computed yet.
+        Embeddings are kept in ``folder``, None for memory alone.
         """
         self.cache = EmbeddingCache(_MEMORY_BYTES, folder, disk_budget_bytes=_DISK_BYTES)
         self.copies = copies
@@ -90,12 +88,7 @@ class CachedWindows:
         self._held_bytes = 0
 
     def fill(self, processes: Processes, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
-        """Make all embeddings that are not there yet, each process its share of them.
-
-        Raises:
-            Cancelled: the token was set; what was made is kept.
-            ModelError: memory does not suffice for one window.
-        """
+        """Make all embeddings that are not there yet, each process its share of them. A cancel keeps what is made."""
         total = len(self._samples) * self.copies
         for first in range(0, total, processes.count):
             processes.check(cancel)

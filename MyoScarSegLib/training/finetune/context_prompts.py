@@ -11,8 +11,7 @@ import numpy as np
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
 from MyoScarSegLib.training.finetune.training_slices import BESIDE, LESIONS, TISSUE, Item
-from MyoScarSegLib.training.prompt_boxes import Corners, inside, tight
-from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.reader_prompts import Corners, correction, inside, tight
 
 if TYPE_CHECKING:
     import torch
@@ -67,13 +66,7 @@ class ContextPrompts:
 
     @classmethod
     def of(cls, item: Item, seed: Sequence[int], *, always: bool = False) -> ContextPrompts:
-        """Those of a window, drawn from its own seed.
-
-        Args:
-            item: the window.
-            seed: of all that is drawn.
-            always: whether every window gets prompts, also those without scar.
-        """
+        """Those of a window, all drawn from its own seed; ``always`` if windows without scar get prompts, too."""
         alone, false_box = (0.0, 1.0) if always else (_ALONE, _FALSE_BOX)
         generator = np.random.default_rng(seed)
         targets = item.targets.cpu().numpy()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
 from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
@@ -30,7 +30,6 @@ from MyoScarSegLib.training.finetune.training_slices import (
     TrainingSlice,
     context_window,
     epoch_order,
-    phantom_slices_for_training,
     sam_window,
     training_slices,
 )
@@ -226,7 +225,7 @@ class Training:
         self._validation = training_slices(patients.validation, patients.heart_of, cancel)
         self._anatomy = training_slices(patients.anatomy)
         phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
-        self._phantoms = phantom_slices_for_training(settings.seed + 1, phantoms)
+        self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms))
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
 
@@ -363,12 +362,7 @@ class Training:
         return rates
 
     def recipe(self, phase: str, *, looks: bool = False) -> str:
-        """Checksum of what decides a phase's course.
-
-        Args:
-            phase: its name.
-            looks: whether the validation slices decide, too.
-        """
+        """Checksum of what decides a phase's course; ``looks`` if the validation slices do, too."""
         counted = to_json(self.settings)
         if phase != PROMPTS:
             counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
@@ -408,9 +402,6 @@ def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: b
     """Look at what a training that goes on will find: better now than when its first phase is done. A new one finds nothing.
 
     Returns the epoch that the best model so far is of; 0 if none was looked at.
-
-    Raises:
-        ModelError: a checkpoint is damaged or of another training, or the best model so far is not there any more.
     """
     if out.is_dir():
         remove_unfinished(out)

@@ -128,11 +128,7 @@ class _Card:
 
 
 def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
-    """The settings that a job means; ``further`` if the start model has already learned scar.
-
-    Raises:
-        ModelError: an option is none of them, or makes no sense.
-    """
+    """The settings that a job means; ``further`` if the start model has already learned scar. ModelError names a wrong option."""
     usual = SamSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
     return with_options(usual, {**(_FURTHER if further else {}), **job.said})
 

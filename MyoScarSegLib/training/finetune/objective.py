@@ -14,9 +14,8 @@ from MyoScarSegLib.training.finetune.context_prompts import ContextPrompts
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE, Item
 from MyoScarSegLib.training.losses import scar_losses, tissue_loss
-from MyoScarSegLib.training.prompt_boxes import Corners
-from MyoScarSegLib.training.prompt_clicks import correction
 from MyoScarSegLib.training.prompting import draw_prompt
+from MyoScarSegLib.training.reader_prompts import Corners, correction
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +53,8 @@ def context_loss(
 ) -> StepLoss:
     """The context network's tissues, without prompts and with prompts that correct its own answers.
 
-    Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows,
-    which are on the network's device, are dealt to steps. ``name`` is ``context``, or ``asked`` for its twin, which learns
-    from prompts alone.
+    All is drawn from each window's own seed, so the loss does not depend on how windows are dealt to steps. ``name`` is
+    ``context``, or ``asked`` for its twin, which learns from prompts alone.
     """
     import torch
 
@@ -93,10 +91,8 @@ def prompts_loss(
     seeds: Sequence[Sequence[int]],
     recipe: str,
 ) -> StepLoss:
-    """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error.
-
-    Each window's prompts are drawn from its own seed, so the loss does not depend on how windows, which are on the network's
-    device, are dealt to steps. ``recipe`` is the id of the model's preprocessing.
+    """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error; drawn as in
+    :func:`context_loss`. ``recipe`` is the id of the model's preprocessing.
     """
     import torch
 

@@ -12,7 +12,7 @@ from MyoScarSegLib.lesions import lesions
 from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
@@ -89,11 +89,8 @@ def training_slices(
     The heart's center is the ventricle's on the slice, else the mean of the stack's other slices, else what ``heart_of``
     finds in the stack's images, else the middle.
     """
-    stacks: dict[str, list[LabeledSlice]] = {}
-    for labeled in slices:
-        stacks.setdefault(labeled.stack, []).append(labeled)
     prepared = []
-    for stack in stacks.values():
+    for stack in by_stack(slices).values():
         own = [_center(s.left_ventricle) if s.wall_known else None for s in stack]
         known = [c for c in own if c is not None]
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
@@ -120,14 +117,6 @@ def training_slices(
                 )
             )
     return prepared
-
-
-def phantom_slices_for_training(seed: int, count: int) -> list[TrainingSlice]:
-    """Slices of numerical phantoms, prepared like real ones."""
-    from MyoScarSegLib.phantom import phantom_slices
-
-    made = enumerate(phantom_slices(seed, count))
-    return training_slices(LabeledSlice(f"phantom-{seed}-{n}", n, image, labels) for n, (image, labels) in made)
 
 
 def _beside(labeled: LabeledSlice, shapes: Mapping[int, tuple[int, ...]]) -> tuple[int | None, int | None]:

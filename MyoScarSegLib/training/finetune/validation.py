@@ -29,10 +29,8 @@ def context_figures(
     """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the preset
     ``none``.
 
-    Returns:
-        ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
-        ``false_scar_cm2``: mean area found in patients without scar, over their stack; and ``score``, the first of these
-        that there is.
+    ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
+    ``false_scar_cm2``: mean area in patients without scar, over their stack; and ``score``, the first of these that there is.
     """
     import torch
 

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.training import train_job
 from MyoScarSegLib.training.runs import run_commands
-from MyoScarSegLib.training.runs.record import RECORD
+from MyoScarSegLib.training.runs.record import RECORD, read_cases
 from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
-from MyoScarSegLib.training.runs.run_cases import read_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command
 from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
@@ -69,7 +68,6 @@ def carry_out(
 
     Raises:
         StudyError: another process works on it, or there is nothing to go on with.
-        OutputError: the run's folder cannot be written to say how it ended.
     """
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if rank > 0:

@@ -56,10 +56,8 @@ def run_yolo(
 
 
 def start_detector(start: str | None) -> Path | None:
-    """The checkpoint to start from; None for fresh weights.
-
-    Raises:
-        ModelError: there is no such detector, or it is not MyoScarSeg's own.
+    """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector, or it is not MyoScarSeg's
+    own.
     """
     from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 
@@ -80,11 +78,7 @@ def start_detector(start: str | None) -> Path | None:
 
 
 def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
-    """The settings that a job means, with the architecture and input of the model that it starts from.
-
-    Raises:
-        ModelError: an option is no setting, or makes no sense.
-    """
+    """The settings that a job means, with the architecture and input of the model that it starts from."""
     from MyoScarSegLib.detection.detector_checkpoint import read_record
 
     settings = DetectorSettings(seed=job.seed, augmentation=job.augmentation)

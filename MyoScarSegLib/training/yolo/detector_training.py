@@ -24,15 +24,14 @@ from MyoScarSegLib.detection.detector_checkpoint import (
 )
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
-from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples, phantom_slices_of
+from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
-from MyoScarSegLib.training.yolo.detector_trainer import TrainingPlan, TrainingState, train_network
-from MyoScarSegLib.training.yolo.tissue_head import PAINTER, add_painter
+from MyoScarSegLib.training.yolo.detector_trainer import PAINTER, TrainingPlan, TrainingState, add_painter, train_network
 from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
@@ -99,19 +98,10 @@ def train_detector(
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> dict[str, Any]:
-    """Train a detector, choose its threshold, save and evaluate it.
+    """Train a detector, choose its threshold, save and evaluate it: what is known of the model, JSON-ready.
 
-    After every epoch the model file is the best so far (the averaged weights, with a preliminary threshold) and the
-    state is written, from which ``resume`` goes on to the same result as if it had not been stopped.
-
-    Returns:
-        What is known of the model: settings, split, losses, figures; JSON-ready.
-
-    Raises:
-        StudyError: the split cannot be used with the data.
-        ModelError: training broke down, ``start`` does not fit, or there is nothing to resume.
-        OutputError: the files cannot be written.
-        Cancelled: the token was set; the message says what is kept.
+    After every epoch the model file is the best so far (the averaged weights, with a preliminary threshold) and the state is
+    written, from which ``resume`` goes on to the same result as if it had not been stopped.
     """
     settings = training.settings
     device = resolve_device(training.device)
@@ -123,7 +113,7 @@ def train_detector(
     hooks.stage("embedding")
     network, started_from = _network(training)
     samples = _samples(training, learning, progress, cancel)
-    phantoms = detector_samples(phantom_slices_of(settings.seed + 1, settings.phantoms), settings.size)
+    phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     identity = _identity(settings, samples, started_from)
     if state is not None and (different := _differences(state.identity, identity)):
         raise ModelError(
