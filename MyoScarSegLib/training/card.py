@@ -5,7 +5,7 @@ A card is also the recipe of the model: the same training can be run again by it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ _LAYOUTS = ("data_kind", "labels", "patients")
 """How the data that it was trained on is read; for other data, what differs is said beside."""
 
 
-def write_card(model: Path, record: Mapping[str, Any]) -> Path:
-    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically. Returns the path of the JSON card.
+def write_card(model: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically. Returns the JSON card.
 
     The ``record`` is JSON-ready and has at least what :data:`_NEEDED` names; what else it tells is kept, too. Checksum
     and size are taken from the file.
@@ -44,10 +44,9 @@ def write_card(model: Path, record: Mapping[str, Any]) -> Path:
     except OSError as error:
         raise ModelError(f"The model {model} cannot be read: {error.strerror}.") from error
     card = {**record, **facts}
-    path = model.with_suffix(".json")
-    write_json(path, card)
+    write_json(model.with_suffix(".json"), card)
     write_bytes(model.with_suffix(".md"), markdown(card).encode())
-    return path
+    return card
 
 
 def mend_card(model: Path) -> None:
@@ -79,14 +78,14 @@ def markdown(card: Mapping[str, Any]) -> str:
         "Cite": card["citation"],
         "Use": f"`myoscarseg segment INPUT -o OUT {option} {card['file']}`",
     }
-    parts = [f"# {card['name']}", f"**{USE.capitalize()}.**", _table(("", ""), [(k, v) for k, v in facts.items() if v])]
+    parts = [f"# {card['name']}", f"**{USE.capitalize()}.**", markdown_table(("", ""), [(k, v) for k, v in facts.items() if v])]
     parts += ["## Data", _data(card)]
     counts = f"{len(split['training'])} patients trained, {len(split['validation'])} validated"
     parts.append(f"{counts}; the manifest is `split` in the JSON card.")
     parts += ["## How it was made", *_making(card)]
     parts += ["## Figures", *_figures(card["metrics"])]
     if ablation := card.get("ablation"):
-        parts += ["## What each network brings", str(ablation["note"]), _table(ablation["columns"], ablation["rows"])]
+        parts += ["## What each network brings", str(ablation["note"]), markdown_table(ablation["columns"], ablation["rows"])]
     if card.get("limits"):
         parts += ["## Limits and known failures", "\n".join(f"- {limit}" for limit in card["limits"])]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -120,12 +119,12 @@ def _making(card: Mapping[str, Any]) -> list[str]:
         name = started.get("name") if isinstance(started, Mapping) else started
         parts.append(f"Started from {name}.")
     known = [(key.replace("_", " "), card[key]) for key in ("program", "seed", "seconds", "cores", "device") if key in card]
-    parts.append(_table(("Setting", "Value"), [*known, *_flat(card["settings"])]))
+    parts.append(markdown_table(("Setting", "Value"), [*known, *_flat(card["settings"])]))
     losses = card.get("losses") or ()
     if losses:
         names = [name for name in losses[-1] if name != "epoch"]
         rows = [(row.get("epoch", ""), *(_text(row.get(name)) for name in names)) for row in _some(losses)]
-        parts.append(_table(("Epoch", *(name.replace("_", " ") for name in names)), rows))
+        parts.append(markdown_table(("Epoch", *(name.replace("_", " ") for name in names)), rows))
     return parts
 
 
@@ -145,7 +144,7 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
         limits = [figures.get(name.removesuffix("_mean") + _INTERVAL) for figures in sets.values()]
         rows.append((name.replace("_", " "), *(_with_limits(v, pair) for v, pair in zip(values, limits, strict=True))))
     note = "In brackets: 95% intervals by drawing patients anew. What is not in the table is in the JSON card."
-    return [_table(("", *(name.replace("_", " ") for name in sets)), rows), note]
+    return [markdown_table(("", *(name.replace("_", " ") for name in sets)), rows), note]
 
 
 def _with_limits(value: Any, limits: Any) -> str:
@@ -178,7 +177,9 @@ def _some(rows: Sequence[Any]) -> list[Any]:
     return [rows[round(n * (len(rows) - 1) / (_MOST_ROWS - 1))] for n in range(_MOST_ROWS)]
 
 
-def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
+def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table, without a line's end."""
+
     def line(cells: Sequence[Any]) -> str:
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 

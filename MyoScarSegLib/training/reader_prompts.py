@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from MyoScarSegLib.utils.windows import window_of
+
 HELD = 0.5
 """A box that holds this share of a lesion's pixels asks for all of the lesion."""
 JITTER = 0.1
@@ -150,11 +152,8 @@ def _depth(wrong: np.ndarray) -> np.ndarray:
     """Of each wrong pixel the distance to the nearest right one, the picture's surroundings being right; 0 elsewhere."""
     from scipy import ndimage
 
-    depth = np.zeros(wrong.shape)
-    box = tight(wrong)
-    if box is not None:
-        x0, y0, x1, y1 = (int(v) for v in box)
-        depth[y0:y1, x0:x1] = ndimage.distance_transform_edt(np.pad(wrong[y0:y1, x0:x1], 1))[1:-1, 1:-1]
+    depth, place = np.zeros(wrong.shape), window_of(wrong)
+    depth[place] = ndimage.distance_transform_edt(np.pad(wrong[place], 1))[1:-1, 1:-1]
     return depth
 
 
@@ -198,11 +197,7 @@ def _around(region: np.ndarray, reach_px: float) -> np.ndarray:
     from scipy import ndimage
 
     around = np.zeros_like(region)
-    box = tight(region)
-    if box is None:
-        return around
-    x0, y0, x1, y1 = (int(v) for v in box)
-    reach = math.ceil(reach_px)
-    place = np.s_[max(y0 - reach, 0) : y1 + reach, max(x0 - reach, 0) : x1 + reach]
-    around[place] = ndimage.distance_transform_edt(~region[place]) <= reach_px
+    if region.any():
+        place = window_of(region, math.ceil(reach_px))
+        around[place] = ndimage.distance_transform_edt(~region[place]) <= reach_px
     return around

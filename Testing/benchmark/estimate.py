@@ -26,7 +26,7 @@ def main() -> int:
         told = estimate(chosen, library, SPLIT)
         job = chosen.job("segmenter", library, place / "out", place / "split.json", len(SPLIT.training))
         began = time.monotonic()
-        run(job, hooks=Hooks(reference_boxes=True))
+        run(job, hooks=Hooks(of_run=True))
         really = time.monotonic() - began
     expected = told.seconds - told.parts["comparing"]  # a job alone compares nothing
     print(f"estimated {expected:.1f} s, took {really:.1f} s, estimating took {told.measured_s:.1f} s")  # noqa: T201

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT, DataSet
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
-from MyoScarSegLib.utils.files import move, write_bytes, write_json
+from MyoScarSegLib.utils.files import folder_aside, move, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
@@ -122,12 +120,7 @@ def _new_folder(destination: Path) -> Iterator[Path]:
     """A folder beside ``destination`` that takes its name when the block ends well, and goes away when it does not."""
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise StudyError(f"{destination} exists and is not empty. Choose a new folder; nothing is overwritten.")
-    temporary = destination.absolute().parent / f".converting-{uuid.uuid4().hex}"
-    try:
-        try:
-            temporary.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"Cannot write to {temporary.parent}: {error.strerror}. Choose another folder.") from error
+    with folder_aside(destination.absolute().parent, ".converting-", parents=True) as temporary:
         yield temporary
         try:
             if destination.exists():
@@ -135,8 +128,6 @@ def _new_folder(destination: Path) -> Iterator[Path]:
             move(temporary, destination)
         except OSError as error:
             raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _to_yolo(

@@ -6,8 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
@@ -22,20 +21,6 @@ ADDING, REPLACED, REMOVING = ".adding-", ".replaced-", ".removing-"
 _KEY = 32
 _FORGOTTEN_S = 24 * 3600.0
 """After that time nobody is writing a case any more: its writer was killed."""
-
-
-@contextmanager
-def written_aside(library: Path) -> Iterator[Path]:
-    """An empty folder beside the cases, to write one into; deleted at the end if it was not :func:`put` into its place."""
-    temporary = library / f"{ADDING}{uuid.uuid4().hex}"
-    try:
-        temporary.mkdir()  # not its parents: a library that was deleted meanwhile stays so
-    except OSError as error:
-        raise OutputError(f"Cannot write into {library}: {error.strerror}. Choose another place, or free some space.") from error
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def put(library: Path, temporary: Path, case: str) -> None:

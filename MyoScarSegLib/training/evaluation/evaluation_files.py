@@ -9,6 +9,7 @@ from typing import Any
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.reference import METHODS
+from MyoScarSegLib.training.card import markdown_table
 from MyoScarSegLib.training.evaluation.evaluation_pictures import compare, write_pictures
 from MyoScarSegLib.training.evaluation.scores import POSITIONS
 from MyoScarSegLib.training.evaluation.statistics import paired, rounded
@@ -132,18 +133,16 @@ def text_of(document: dict[str, Any]) -> str:
 
 def markdown_of(documents: Iterable[dict[str, Any]]) -> str:
     """Evaluations as one Markdown table, a row per model and setting, thresholds once and last: for cards and the README."""
-    lines = ["| " + " | ".join(("model", "setting", *_HEADERS[1:])) + " |", "|" + "---|" * (len(_HEADERS) + 1)]
+    rows: list[tuple[str, ...]] = []
     thresholds: dict[str, Any] = {}
     for document in documents:
         for name, entry in document["settings"].items():
             if name in METHODS:
                 thresholds.setdefault(name, entry["figures"])
                 continue
-            _, *cells = _row(name, entry["figures"])
-            lines.append("| " + " | ".join((document["name"] or "-", setting_name(name), *cells)) + " |")
-    for name, figures in thresholds.items():
-        lines.append("| " + " | ".join(("threshold in the expert's wall", *_row(name, figures))) + " |")
-    return "\n".join(lines) + "\n"
+            rows.append((document["name"] or "-", *_row(name, entry["figures"])))
+    rows += [("threshold in the expert's wall", *_row(name, figures)) for name, figures in thresholds.items()]
+    return markdown_table(("model", "setting", *_HEADERS[1:]), rows) + "\n"
 
 
 def _row(name: str, f: dict[str, Any]) -> tuple[str, ...]:

@@ -5,9 +5,7 @@ They are drawn from the content of ``evaluation.json`` alone, so that they can b
 
 from __future__ import annotations
 
-import io
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.figures import canvas, png
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.summary import setting_name
-from MyoScarSegLib.utils.files import cache_folder, write_bytes
+from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -268,12 +267,7 @@ def _broken(name: str) -> str:
 
 def new_figure(width: float, height: float, *, left: float = 0.72, right: float = 0.16, top: float = 0.62) -> tuple[Figure, Axes]:
     """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = canvas(width, height)
     axis = figure.add_axes((left / width, _BOTTOM / height, 1 - (left + right) / width, 1 - (_BOTTOM + top) / height))
     axis.grid(color=_GRID, lw=0.8)
     axis.set_axisbelow(True)
@@ -288,9 +282,7 @@ def new_figure(width: float, height: float, *, left: float = 0.72, right: float 
 
 def save_figure(path: Path, figure: Figure) -> None:
     """Write a plot as PNG, atomically."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": "MyoScarSeg"})
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, png(figure, _DPI))
 
 
 def _style(number: int) -> tuple[str, str]:

@@ -17,10 +17,11 @@ import numpy as np
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
+from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
+from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, StepLoss, checkpoint_path
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
-from MyoScarSegLib.training.finetune.objective import StepLoss, context_loss, prompts_loss
 from MyoScarSegLib.training.finetune.phase_state import read_state
+from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
@@ -33,7 +34,6 @@ from MyoScarSegLib.training.finetune.training_slices import (
     sam_window,
     training_slices,
 )
-from MyoScarSegLib.training.finetune.validation import context_figures
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
@@ -130,7 +130,7 @@ def fine_tune(
         license: written into the file.
         name: of the model.
         stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
-            no model of this training yet. With ``hooks.cards`` also each time that a model is kept.
+            no model of this training yet. With ``hooks.of_run`` also each time that a model is kept.
         progress: called after every step, with its message saying which phase it is.
         hooks: for whoever watches.
 
@@ -162,7 +162,7 @@ def fine_tune(
             save_model(outcome.model, averaged, training.start, license)
             of_this_training = True
             outcome.best_epoch = training.looked
-            if hooks.cards and stopped is not None:
+            if hooks.of_run and stopped is not None:
                 tell()
                 stopped(outcome)
 

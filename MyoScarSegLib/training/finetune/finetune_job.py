@@ -155,7 +155,7 @@ class _Validation:
     def look(self, epoch: int, segmenter: Segmenter) -> dict[str, float]:
         """The figure that a training is stopped by: Dice of the patients with scar, less a little for scar where there is none.
 
-        With ``hooks.reference_boxes`` the Dice is told with the reference's tight boxes, too.
+        With ``hooks.of_run`` the Dice is told with the reference's tight boxes, too.
         """
         from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX
 
@@ -165,12 +165,12 @@ class _Validation:
             if setting == END_TO_END:
                 masks.update({(stack.case, number): result.mask[k] for k, number in enumerate(stack.numbers)})
 
-        settings = (REFERENCE_BOX, END_TO_END) if self.hooks.reference_boxes else (END_TO_END,)
-        told = self.progress if self.hooks.reference_boxes else no_progress
+        settings = (REFERENCE_BOX, END_TO_END) if self.hooks.of_run else (END_TO_END,)
+        told = self.progress if self.hooks.of_run else no_progress
         all_figures = self._evaluate(segmenter, settings=settings, progress=told, on_result=seen).figures()
         figures = all_figures[END_TO_END]
         kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
-        if self.hooks.reference_boxes:
+        if self.hooks.of_run:
             kept |= {f"{setting}_dice": all_figures[setting]["dice_mean"] for setting in settings}
         known = {name: float(value) for name, value in kept.items() if value is not None}
         if self.hooks.looked is not None:

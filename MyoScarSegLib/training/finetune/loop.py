@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.finetune.objective import StepLoss
 from MyoScarSegLib.training.finetune.phase_state import damaged, read_state, write_state
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.step_log import StepLog
@@ -41,6 +40,19 @@ _LAST_RATE = 0.02
 AVERAGING = 0.995
 """Share of the averaged weights that stays at each step. They do better on new patients than those of the last step. Early on
 less stays, or the average would be the start model's for hundreds of steps."""
+
+
+@dataclass
+class StepLoss:
+    """The losses of some windows.
+
+    Attributes:
+        total: sum over the windows, to be divided by the step's number of windows.
+        parts: what it is made of, for the log; sums likewise.
+    """
+
+    total: torch.Tensor
+    parts: dict[str, float]
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.lesions import lesions
+from MyoScarSegLib.lesions import USUAL_SPACING_MM, lesions
 from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.normalization import normalize
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
-USUAL_PIXEL_MM = 1.4
 LESIONS, VENTRICLE, TISSUE, BESIDE = range(4)
 _NO_NEIGHBORS = 0.15
 """Share of the windows that the context network learns without neighbors, since some stacks have none near enough."""
@@ -111,7 +110,7 @@ def training_slices(
                     images[labeled.index],
                     targets.astype(np.int16),
                     center or usual or (columns / 2, rows / 2),
-                    labeled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
+                    labeled.pixel_spacing_mm or USUAL_SPACING_MM,
                     labeled.wall_known,
                     *(None if k is None else images[k] for k in beside),
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import uuid
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ import numpy as np
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.training.evaluation.evaluation_pictures import COLORS, new_figure, save_figure
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, write_json
+from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, write_json
 
 FORMAT_VERSION = 1
 FOLDER, RESULT, TABLE, PICTURE = "predictions", "comparison.json", "comparison.csv", "comparison.png"
 TRUTH, NEW, USED = "truth", "new", "used"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+_MAKING = ".comparing-"
 _MOST_NAMES = 40
 _FAINT = "#8d949c"
 
@@ -138,23 +138,20 @@ def read_comparison(path: Path) -> dict[str, Any]:
 
 def write_comparison(folder: Path, document: dict[str, Any], masks: dict[str, Predictions]) -> None:
     """Write all files of a comparison; what one before has left stays until this one is complete."""
-    making = folder / f".comparing-{uuid.uuid4().hex}"
-    for left in folder.glob(".comparing-*"):
+    for left in folder.glob(f"{_MAKING}*"):
         shutil.rmtree(left, ignore_errors=True)
     try:
-        for case, of_case in masks.items():
-            write_predictions(making / Path(file_of(case)).name, of_case)
-        rows = [_flat(row) for row in document["cases"]]
-        write_table(folder / TABLE, list(rows[0]), rows)
-        draw_comparison(folder / PICTURE, document)
-        if making.is_dir():
+        with folder_aside(folder, _MAKING) as making:
+            for case, of_case in masks.items():
+                write_predictions(making / Path(file_of(case)).name, of_case)
+            rows = [_flat(row) for row in document["cases"]]
+            write_table(folder / TABLE, list(rows[0]), rows)
+            draw_comparison(folder / PICTURE, document)
             shutil.rmtree(folder / FOLDER, ignore_errors=True)
             move(making, folder / FOLDER)
         write_json(folder / RESULT, document)
     except OSError as error:
         raise OutputError(f"Cannot write the comparison in {folder}: {error.strerror or error}. Free some space.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

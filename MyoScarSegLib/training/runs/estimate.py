@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.json_fields import read
+from MyoScarSegLib.utils.processes import usable_cores
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, duration, no_progress
 
 if TYPE_CHECKING:
@@ -103,13 +103,8 @@ def estimate(
     seconds = sum(parts.values())
     return Estimate(
         seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
-        _cores(), epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
+        usable_cores(), epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
     )  # fmt: skip
-
-
-def _cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass

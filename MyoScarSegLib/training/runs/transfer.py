@@ -16,7 +16,7 @@ from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.training.start_models import is_path
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, sha256_of
+from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 if TYPE_CHECKING:
@@ -124,15 +124,12 @@ def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToke
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:
     """A folder to fill among the runs, which is to be :func:`put` to its place; else nothing of it stays."""
-    making = root / f".creating-{uuid.uuid4().hex}"
     try:
-        making.mkdir(parents=True)
-        yield making
+        with folder_aside(root, ".creating-", parents=True) as making:
+            yield making
     except OSError as error:
         what = f"Cannot write the run into {root}: {error.strerror or error}."
         raise OutputError(f"{what} Free some space, or check the folder's rights.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def put(making: Path, place: Path, *, replaces: bool = False) -> Path:

@@ -20,6 +20,7 @@ from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
+from MyoScarSegLib.training.reader_prompts import Corners
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE, TISSUES, DetectorSettings
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
@@ -34,7 +35,6 @@ _VENTRICLE_CONFIDENCE = 0.25
 """Of a ventricle that stands for one that nobody labeled."""
 _WHAT = "Looking for the ventricle where it is not labeled"
 _log = logging.getLogger(__name__)
-Corners = tuple[float, float, float, float]
 SECOND_LOOK_SHARE = 0.6
 """Share of the windows that train the second look, which sees the heart alone: it is the one that finds scar."""
 _SMALLEST_SIDE_PX = 2.0

@@ -13,6 +13,7 @@ from MyoScarSegLib.detection.detector import Detector, load_detector
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
+from MyoScarSegLib.training.card import markdown_table
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.evaluation.statistics import interval, ratio
 from MyoScarSegLib.training.reader_prompts import inside
@@ -253,13 +254,12 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def table(named: dict[str, dict[str, Any]]) -> str:
     """Figures of several sets as a Markdown table, one column per set."""
-    rows = [row for row in next(iter(named.values())) if not row.endswith("_interval_95")]
-    lines = ["| | " + " | ".join(named) + " |", "|---|" + "---|" * len(named)]
-    for row in rows:
-        cells = [figures.get(row) for figures in named.values()]
-        text = ["-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells]
-        lines.append(f"| {row.replace('_', ' ')} | " + " | ".join(text) + " |")
-    return "\n".join(lines) + "\n"
+    rows = []
+    for name in (name for name in next(iter(named.values())) if not name.endswith("_interval_95")):
+        cells = [figures.get(name) for figures in named.values()]
+        text = ("-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells)
+        rows.append((name.replace("_", " "), *text))
+    return markdown_table(("", *named), rows) + "\n"
 
 
 def _covered(findings: SliceFindings, boxes: Sequence[Box]) -> int:

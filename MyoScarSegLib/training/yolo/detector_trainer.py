@@ -89,8 +89,8 @@ class PaintingCriterion:
 
 
 def tissue_loss(painted: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
-    """Weighted cross-entropy of painted tissues, logits ``[batch, 4, rows, columns]``; ``tissue`` are int64 ``[batch, n rows, n
-    columns]`` numbers of the tissues, or :data:`NOT_SCAR` for any but scar.
+    """Weighted cross-entropy of painted tissues, which are logits ``[batch, 4, rows, columns]``; ``tissue``, int64 ``[batch, n
+    rows, n columns]``, has the numbers of the tissues, or :data:`NOT_SCAR` for any but scar.
     """
     import torch
 

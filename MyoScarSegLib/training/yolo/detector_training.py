@@ -145,7 +145,7 @@ def train_detector(
         hooks.stage("validation")
         known = _finish(files, _without_painter(averaged), learning, progress, cancel)
         # Only now: until all files are written there is something to go on from.
-        if not hooks.keep_state:
+        if not hooks.of_run:
             training.state.unlink(missing_ok=True)
         return known
     except Cancelled as stop:
@@ -167,7 +167,7 @@ class _Files:
         record = self.record(confidence)
         with self.hooks.files:
             save_checkpoint(self.training.model, network, record)
-            if self.hooks.cards:
+            if self.hooks.of_run:
                 card = self.card(record, chosen_on)
                 write_card(self.training.model, {**card, "limits": [_STOPPED, *card.get("limits", ())]})
 
@@ -186,11 +186,8 @@ class _Files:
         training = self.training
         return {
             "name": training.name,
-            "file": training.model.name,
             "task": "detect",
             "program": __version__,
-            "sha256": sha256_of(training.model),
-            "size": training.model.stat().st_size,
             "architecture": record.architecture,
             "preprocessing": PREPROCESSING,
             "classes": list(CLASSES),
@@ -225,8 +222,7 @@ def _finish(
     metrics = evaluate(training.model, training.slices, training.split, device=training.device, progress=progress, cancel=cancel)
     card = files.card(files.record(confidence), chosen_on, metrics)
     with files.hooks.files:
-        write_card(training.model, card)
-    return card
+        return write_card(training.model, card)
 
 
 def _train(plan: TrainingPlan, device: torch.device, state_path: Path, hooks: Hooks) -> Any:
