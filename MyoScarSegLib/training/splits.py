@@ -17,6 +17,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
+from MyoScarSegLib.utils.words import listed
 
 #: A slice with fewer grey levels shows nothing by which it could be recognized.
 _FEWEST_GREYS = 16
@@ -158,6 +159,4 @@ def picture_digest(image: np.ndarray) -> str | None:
 
 def _some(patients: Collection[str]) -> str:
     """The first few names, for a sentence."""
-    ordered = sorted(patients)
-    more = f", and {len(ordered) - 5} more" if len(ordered) > 5 else ""
-    return f" ({', '.join(ordered[:5])}{more})" if ordered else ""
+    return f" ({listed(sorted(patients), 5)})" if patients else ""

@@ -24,9 +24,7 @@ class StepLog:
     """
 
     def __init__(self, path: Path, *, keep: bool, listener: Callable[[Mapping[str, Any]], None] | None = None) -> None:
-        """Open a log; with ``keep`` the lines that are there stay. The ``listener`` is given each line after it was written.
-        OutputError if the log cannot be written.
-        """
+        """Open a log, in which with ``keep`` the old lines stay. The ``listener`` is given each line after it was written."""
         self.path = Path(path)
         # What a crash left of its last line would spoil the next one.
         self._rewrite(self._entries() if keep else [])
@@ -34,9 +32,7 @@ class StepLog:
         self._listener = listener
 
     def continue_at(self, phase: str, step: int, epochs: int | None = None) -> None:
-        """Drop what this phase logged after this step, and after as many epochs (None: that ended by it), which it will do
-        again.
-        """
+        """Drop what this phase will do again: after this step, and after as many epochs (None: that ended by it)."""
 
         def holds(entry: Mapping[str, Any]) -> bool:
             if entry.get("phase") != phase:

@@ -30,9 +30,7 @@ class Augmenter:
     """
 
     def __init__(self, preset: Preset | str, side: int) -> None:
-        """Windows of ``side`` rows and columns by a preset, or the name of one of the segmenter's; ModelError if there is
-        none.
-        """
+        """Windows of ``side`` rows and columns by a preset, or by the name of one of the segmenter's."""
         self.preset = preset_of(preset, PRESETS) if isinstance(preset, str) else preset
         self.side = side
 

@@ -17,6 +17,7 @@ from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT,
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.utils.files import read_json
+from MyoScarSegLib.utils.words import listed
 
 #: Value in a file to class.
 LabelMap = Mapping[int, int]
@@ -142,9 +143,10 @@ def apply_label_map(values: np.ndarray, label_map: LabelMap, where: str) -> np.n
     found = np.unique(values)
     unknown = [int(value) for value in found if int(value) not in label_map]
     if unknown:
+        there, strange = (listed(some, _MOST_SHOWN) for some in (found, unknown))
         raise StudyError(
-            f"{where} has the label values {listed(found)}, of which {listed(unknown)} belong to no class. Give every value a "
-            f"class with --labels (background=... for what is to be ignored), for example {EXAMPLE}."
+            f"{where} has the label values {there}, of which {strange} belong to no class. Give every value a class with "
+            f"--labels (background=... for what is to be ignored), for example {EXAMPLE}."
         )
     classes = np.zeros(values.shape, dtype=np.uint8)
     for value in found:
@@ -249,10 +251,3 @@ def classes_on(
     classes = apply_label_map(values, label_map, str(labels))
     check_cover(classes >= INFARCT, str(labels))
     return scar_only_unless_wall(classes, known)
-
-
-def listed(values: Collection[int]) -> str:
-    """Numbers for a sentence, the first dozen of many."""
-    ordered = sorted(int(value) for value in values)
-    more = f" and {len(ordered) - _MOST_SHOWN} more" if len(ordered) > _MOST_SHOWN else ""
-    return ", ".join(map(str, ordered[:_MOST_SHOWN])) + more

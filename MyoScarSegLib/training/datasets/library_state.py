@@ -93,9 +93,7 @@ class LibraryState:
 
 
 def signature(library: Library) -> Signature:
-    """What differs when a case was added, removed or changed, or the split was; without reading any file. StudyError if the
-    library is gone.
-    """
+    """What differs when a case or the split was added, removed or changed, no file being read; StudyError without library."""
     folder = library.folder
     library.check_there()
     found = [_facts(folder, path) for path in (folder / SPLIT, *folder.glob(f"{REPLACED}*"))]

@@ -28,6 +28,7 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.words import listed
 
 MASKS = "masks"
 _OF_MASKS = r"labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|truth|scar|pred|predictions?"
@@ -74,8 +75,8 @@ def compare_masks(
     matched = match(predictions, references)
     if not matched:
         raise StudyError(
-            f"No case is in both {predicted} and {truth}: the one has {_some(predictions)}, the other {_some(references)}. "
-            "Cases are matched by name."
+            f"No case is in both {predicted} and {truth}: the one has {listed(predictions, 3)}, the other "
+            f"{listed(references, 3)}. Cases are matched by name."
         )
     if predicted.is_dir():
         lacking = [case for case in references if case not in matched]
@@ -99,7 +100,7 @@ def compare_masks(
     notes = [f"{name} has no reference in {truth} and is not counted." for name in without_truth]
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:
-        notes.append(f"{_some(unsized)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
+        notes.append(f"{listed(unsized, 3)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
     how = {
         "predicted": predicted.name,
         "truth": truth.name,
@@ -207,11 +208,6 @@ def _patients(truth: Path) -> dict[str, str]:
     if not (truth / MARK).is_file():
         return {}
     return {record.case: record.patient for record in Library.open(truth).scan()[0]}
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 
 
 def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:

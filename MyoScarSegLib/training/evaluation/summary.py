@@ -250,9 +250,7 @@ class Evaluation:
         return {setting: summarize(cases) for setting, cases in self.settings.items()}
 
     def document(self, name: str = "") -> dict[str, Any]:
-        """All of it, JSON-ready: the content of ``evaluation.json``, from which tables and pictures are made. Legends call it
-        ``name``.
-        """
+        """The content of ``evaluation.json``, from which tables and pictures are made, too. Legends call it ``name``."""
         return {
             "version": FORMAT_VERSION,
             "name": name,

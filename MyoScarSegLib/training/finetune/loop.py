@@ -400,9 +400,7 @@ class PhaseTraining:
 
 
 def parameter_groups(network: nn.ModuleDict, rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The optimizer's groups of the parts that learn, by the peak learning rate of each; everything else in the network is
-    frozen.
-    """
+    """The optimizer's groups of the parts that learn, by each one's peak learning rate; all else in the network is frozen."""
     network.requires_grad_(False)
     groups = []
     for part, rate in rates.items():

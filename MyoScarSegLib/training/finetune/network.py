@@ -54,9 +54,7 @@ class StartModel:
 
 
 def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
-    """Load a start model, by name or path, and build the network to be trained, with a context network if the settings ask for
-    one.
-    """
+    """Load a start model and build the network to be trained, with a context network if the settings ask for one."""
     import torch
 
     from MyoScarSegLib.segmentation.architectures import build, input_side

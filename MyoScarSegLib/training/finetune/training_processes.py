@@ -104,9 +104,7 @@ class Processes:
         return list(gather_object([mine]))
 
     def together(self, work: Callable[[], _T], cancel: CancelToken | None = None) -> _T:
-        """What ``work`` returns in this process, if it succeeds in all of them, else an error as of :meth:`check`. All of them
-        must call this.
-        """
+        """What ``work`` returns here if it succeeds in all, else an error as of :meth:`check`. All of them must call this."""
         result: Any = None
         failure: Exception | None = None
         try:

@@ -15,6 +15,7 @@ from MyoScarSegLib.training.train_settings import TrainSettings
 from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.words import listed
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.case_record import Case
@@ -153,11 +154,10 @@ def copy_cases(library: Library, cases: Mapping[str, CaseFingerprint], to: Path)
 def _check_unchanged(marks: dict[str, tuple[CaseFingerprint, CaseFingerprint]]) -> None:
     changed = sorted(name for name, (then, now) in marks.items() if then != now)
     if changed:
-        named = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         back = "was changed since the run was planned; start a new run, or put it back as it was."
         if len(changed) > 1:
             back = "were changed since the run was planned; start a new run, or put them back as they were."
-        raise StudyError(f"{named} {back}")
+        raise StudyError(f"{listed(changed, 5)} {back}")
 
 
 def _leave_out(run: Run, lost: dict[str, str], left: set[str], *, write: bool) -> None:

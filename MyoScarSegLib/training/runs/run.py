@@ -344,9 +344,7 @@ class Run:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
     def settle(self, command: str, tell: Callable[..., None]) -> None:
-        """Leave a run whose training has ended as a command says; its lock must be held. ``tell`` is given the changes of the
-        status.
-        """
+        """Leave a run, whose lock is held, as a command says; ``tell`` is given the changes of its status."""
         if command == CANCEL:
             self.clear()
         models = self.models()

@@ -59,9 +59,7 @@ class RunReport:
     def __init__(
         self, folder: Path, expected_seconds: Mapping[str, float] | None = None, progress: Progress = no_progress
     ) -> None:
-        """Of the run in ``folder``, whose stages were estimated to take ``expected_seconds``; ``progress`` is called as the
-        status is.
-        """
+        """Of the run in ``folder``; ``expected_seconds`` are of its stages, and ``progress`` is called as the status is."""
         before = read_status(folder) or RunStatus()
         self.status = before.starting(pid=os.getpid(), host=socket.gethostname(), memory_bytes=resident_bytes())
         self._folder, self._expected, self._progress = folder, expected_seconds or {}, progress

@@ -99,8 +99,8 @@ def import_run(folder: Path | str, library: Path | str) -> Run:
 
 
 def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToken) -> list[Path]:
-    """Copy the models that a run has made into a folder, named after run and part, each with its card. Returns the models' files
-    there. Models that were copied as a whole when it is cancelled stay. Nothing is copied if there is such a file already.
+    """Copy the models that a run has made into a folder, named after run and part, each whole with its card; none if there is
+    such a file already. Returns their files there.
     """
     made = {folder / f"{run.name}-{file.name}": file for file in run.models().values()}
     if not made:

@@ -56,9 +56,7 @@ def run_yolo(
 
 
 def start_detector(start: str | None) -> Path | None:
-    """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector, or it is not MyoScarSeg's
-    own.
-    """
+    """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 
     if start == FRESH:

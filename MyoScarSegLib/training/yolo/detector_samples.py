@@ -170,9 +170,7 @@ class DetectorBatches:
     def __init__(
         self, samples: Sequence[DetectorSample], phantoms: Sequence[DetectorSample], settings: DetectorSettings, batch: int
     ) -> None:
-        """Of the real slices of the training patients, as many as which an epoch is long, with some phantom slices mixed in, if
-        any.
-        """
+        """Of the training patients' real slices, as many as an epoch is long, with some phantoms mixed in, if any."""
         self.epoch = 0
         self.batch_size = batch
         # The trainer asks for the lengths of both.

@@ -230,9 +230,7 @@ def choose_confidence(findings: Sequence[SliceFindings]) -> float:
 
 
 def matches(reference: np.ndarray, boxes: Sequence[Box], least_iou: float) -> int:
-    """How many boxes, most confident first, can be matched one to one to ``reference`` boxes ``[lesions, 4]`` with at least this
-    IoU.
-    """
+    """How many boxes, most confident first, match one to one ``reference`` boxes ``[lesions, 4]`` at this IoU."""
     free = np.ones(len(reference), dtype=bool)
     count = 0
     for box in boxes:
