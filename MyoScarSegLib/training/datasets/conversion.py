@@ -82,18 +82,14 @@ def convert(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Conversion:
-    """Write a data set in another layout.
+    """Write a data set in another layout, one of :data:`LAYOUTS`.
 
     ``yolosam`` gives ``train|val`` with ``images`` (8-bit PNG, normalized), ``masks`` (0 and 255) and ``labels``; ``yolo`` gives
     ``images|labels`` with ``train`` and ``val``; both with a ``data.yaml`` for ultralytics. ``volumes`` gives ``images`` and
     ``labels`` with a NIfTI file per case. ``library`` makes a training library or adds to one.
 
-    Args:
-        data: what :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` read.
-        destination: a folder that is missing or empty, or a library to add to. All of it is written, or nothing; to a library,
-            one whole case after the other.
-        layout: one of :data:`LAYOUTS`.
-        options: see :class:`Options`.
+    The destination is missing, empty, or a library to add to. All of it is written, or nothing; to a library, one whole case
+    after the other.
 
     Raises:
         StudyError: the destination is taken, the options make no sense, or no case can be converted.

@@ -27,19 +27,16 @@ def read_dataset(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> DataSet:
-    """Read a folder of labeled images.
+    """All slices of a folder of labeled images, scar or not; what could not be read is in its ``skipped``.
 
     Args:
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
         kind: one of :data:`KINDS`; None recognizes it by its content.
-        label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
-            volumes and masks; or a user's text, see :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`; None
-            for what is said beside them, see :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`.
+        label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), or a
+            user's text of that, see :func:`~.labelmaps.parse_label_map`; None for what is said beside them, see
+            :func:`~.labelmaps.named_by_place`.
         patient_pattern: regular expression that finds the patient in names of slices or cases, for YoloSAM's layout and volumes;
-            see :class:`~MyoScarSegLib.training.datasets.patients.PatientRule` for what is done without.
-
-    Returns:
-        All slices, scar or not; what could not be read is in its ``skipped``.
+            see :class:`~.patients.PatientRule` for what is done without.
 
     Raises:
         UnnamedLabelsError: nothing says what the label values mean.

@@ -85,22 +85,12 @@ def import_cases(
     cancel: CancelToken | None = None,
     report: ImportReport | None = None,
 ) -> ImportReport:
-    """Add the cases of files and folders.
+    """Add the cases of scenes (``.mrb``, ``.mrml``), of folders of scenes, and of folders that
+    :func:`~.dataset_reader.read_dataset` reads. What is done stays when it is cancelled; a ``report`` that is given tells of it.
 
-    Args:
-        library: to add to.
-        paths: scenes (``.mrb``, ``.mrml``), folders of scenes, and folders that
-            :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` reads.
-        patient_pattern: regular expression that finds the patient's code in file names. Without one, scenes get the codes
-            that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose
-            names :func:`~MyoScarSegLib.training.datasets.patients.may_be_a_persons`; the report says who got which.
-        label_map: what the values in label files mean.
-        reviewer, added_by, tags: for the records.
-        progress, cancel: between cases; what is done stays.
-        report: to be filled, for a caller that wants to know what was done before a cancel; a new one if None.
-
-    Returns:
-        What became of each.
+    A ``patient_pattern`` is a regular expression that finds the patient's code in file names. Without one, scenes get the codes
+    that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose names
+    :func:`~.patients.may_be_a_persons`; the report says who got which.
 
     Raises:
         StudyError: the pattern is none.

@@ -210,17 +210,13 @@ def classes_on(
     wall_known: bool | None,
     root: Path | None = None,
 ) -> tuple[np.ndarray, bool]:
-    """The classes of labels that were drawn on one study.
+    """The classes of labels that were drawn on one study, uint8 ``[k, j, i]``, and whether the wall is known.
 
     Args:
-        study: the study.
-        labels: bool (scar) or classes, ``[k, j, i]`` shaped like the study's voxels; or a file on the study's grid.
+        labels: bool (scar) or classes, shaped like the study's voxels; or a file on the study's grid.
         label_map: what the values in a file without named segments mean; None for what its place says (:func:`named_by_place`).
         wall_known: whether cavity and myocardium are labeled; None looks whether they are there.
         root: of a data set that the file belongs to; the names of folders above it say nothing of the labels.
-
-    Returns:
-        uint8 ``[k, j, i]``, and whether the wall is known.
 
     Raises:
         UnnamedLabelsError: nothing says what the values mean; of a file without segments it has an ``example``.

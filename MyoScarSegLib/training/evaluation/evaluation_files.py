@@ -192,8 +192,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _one(value: float | None, form: str, otherwise: str = "-") -> str:
-    return otherwise if value is None else form.format(value)
+def _one(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
 
 
 def _with_interval(value: float | None, limits: list[float] | None, form: str, of_limits: str) -> str:

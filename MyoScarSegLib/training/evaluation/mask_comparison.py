@@ -48,21 +48,17 @@ def compare_masks(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
-    """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what folders may hold.
+    """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what files and folders may be.
+
+    The scores are those of the setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are
+    among the failures; predictions without a reference are noted.
 
     Args:
-        predicted: file or folder.
-        truth: file or folder.
         labels: value to class in plain label volumes of ``truth``, values without a class being background; None for what each
             file's place says. Named segments need none. The reference's myocardium is taken from there, too, if it is labeled.
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
-        progress, cancel: before each case.
-
-    Returns:
-        The scores as setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are among
-        its failures; predictions without a reference are noted.
 
     Raises:
         UnnamedLabelsError: nothing says what values mean.

@@ -139,21 +139,16 @@ def evaluate_models(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
-    """Segment labeled patients in several settings, and compare.
+    """Segment labeled slices of whole patients in several of the :data:`SETTINGS`, and compare.
 
-    Each slice draws its box errors from a generator of its own, seeded by ``seed``, case and slice: two models evaluated with
-    one seed get the same boxes, whatever else they are evaluated on. Where the data has lost its spacing,
-    :data:`~MyoScarSegLib.training.evaluation.model_evaluation.ASSUMED_PIXEL_MM` and its like stand in, and the scores say so.
+    Each slice draws its box errors from a generator of its own, seeded by ``seed``, case and slice: two models evaluated with one
+    seed get the same boxes, whatever else they are evaluated on. Where the data has lost its spacing, :data:`ASSUMED_PIXEL_MM`
+    and its like stand in, and the scores say so.
 
     Args:
-        pipeline: the models.
-        slices: labeled slices of whole patients.
-        clicks: how many are made on a slice, one after the other.
+        clicks: how many are made on a slice, one after the other; the setting ``clicks`` does the jittered boxes, too.
         threshold: probability from which on a pixel counts as scar.
-        seed: of box errors.
-        settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
         on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
-        progress, cancel: before each case and setting; ``cancel`` also before each slice.
 
     Raises:
         MyoScarSegError: there is no such setting.

@@ -117,22 +117,17 @@ def fine_tune(
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> Outcome:
-    """Fine-tune a segmenter and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into a folder.
+    """Fine-tune a segmenter, by name or path, and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into the folder
+    ``out``.
 
     Args:
-        start: name or path of the model to start from.
-        patients: what to learn from, and what to look at on the way.
-        settings: how.
-        out: the folder.
         look: called in the main process every few epochs; None looks at nothing.
         resume: go on with a training that was stopped in this folder; otherwise its checkpoints and its log go.
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         license: written into the file.
-        name: of the model.
         stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
             no model of this training yet. With ``hooks.of_run`` also each time that a model is kept.
         progress: called after every step, with its message saying which phase it is.
-        hooks: for whoever watches.
 
     Raises:
         ModelError: the start model cannot be trained, or the training broke down.

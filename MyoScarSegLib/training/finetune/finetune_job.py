@@ -17,7 +17,7 @@ from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
-from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks, with_options
+from MyoScarSegLib.training.train_job import Hooks, with_options
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -49,9 +49,7 @@ _FALSE_GRAM = 0.01
 """What a gram of scar in a patient without any costs in the score, in Dice."""
 
 
-def run_sam(
-    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
-) -> tuple[Path, dict[str, Any]]:
+def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     from MyoScarSegLib.detection import load_detector
     from MyoScarSegLib.models import DEFAULT_SEGMENTER

@@ -65,7 +65,7 @@ def compare_models(
 
     Returns:
         A JSON-ready document and the masks of each case. The document has ``new`` and ``used`` (names, checksums), ``figures``
-        (each with both means, the paired difference and intervals; see :class:`~.paired.Difference`), ``cases`` (a row each,
+        (each with both means, the paired difference and intervals; see :class:`~.statistics.Difference`), ``cases`` (a row each,
         with the worst slice and every slice), ``verdict`` (``word``, ``sentence``), ``failures`` and ``notes``.
     """
     from MyoScarSegLib.pipeline import Pipeline

@@ -83,10 +83,9 @@ class Run:
         expected: Mapping[str, float] | None = None,
         compare_with: Mapping[str, str] | None = None,
     ) -> Run:
-        """Plan a run on the cases of a library's folder; nothing is started.
+        """Plan a run on the cases of a library's folder; nothing is started. Without a name it is called by the date.
 
         Args:
-            name: of the run; None for the date and what is trained.
             with_data: copy the cases that are used into the run's folder, to be trained on another computer.
             expected: estimated seconds of the stages, to be shown beside what they really take.
             compare_with: the models in use now, ``segmenter`` and ``detector``, which the new one is compared with.

@@ -60,7 +60,6 @@ def carry_out(
     done after that the first one does alone.
 
     Args:
-        run: planned, paused, stopped, failed or interrupted.
         library: the data, where it is neither in the run nor around it.
         launched: a command that is there already is meant for this process, not left from an earlier one.
         progress: called as the run's status is.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.job_data import provenance, read_job_data
-from MyoScarSegLib.training.train_job import FRESH, NO_HOOKS, Hooks, with_options
+from MyoScarSegLib.training.train_job import FRESH, Hooks, with_options
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.train_job import TrainJob
@@ -30,9 +30,7 @@ _LICENCE_NOTE = (
 )
 
 
-def run_yolo(
-    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
-) -> tuple[Path, dict[str, Any]]:
+def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a detector; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR
 
