@@ -46,7 +46,6 @@ class Estimate:
         cores: of the processor.
         epochs: ``segmenter`` and ``detector``, as far as trained, to the number of epochs.
         patients: that train, and that validate.
-        measured_s: what the measurement took.
     """
 
     seconds: float
@@ -57,7 +56,6 @@ class Estimate:
     cores: int
     epochs: Mapping[str, int]
     patients: tuple[int, int]
-    measured_s: float
 
     def line(self) -> str:
         """One line for a panel."""
@@ -84,7 +82,6 @@ def estimate(
         StudyError: the library cannot be read, or nobody in it trains.
         ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
     """
-    began = time.monotonic()
     from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.utils.device import resolve_device
 
@@ -103,7 +100,7 @@ def estimate(
     seconds = sum(parts.values())
     return Estimate(
         seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
-        usable_cores(), epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
+        usable_cores(), epochs, (len(split.training), len(split.validation)),
     )  # fmt: skip
 
 
