@@ -11,12 +11,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.utils.json_fields import limits_of
+from MyoScarSegLib.utils.processes import on_interrupt
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def cancel_on_interrupt(after: str = "this slice") -> Iterator[CancelToken]:
     """
     token = CancelToken()
 
-    def ask(number: int, _frame: FrameType | None) -> None:
+    def ask(number: int) -> None:
         if token.cancelled and number == signal.SIGINT:
             raise KeyboardInterrupt
         token.cancel()
@@ -82,12 +82,8 @@ def cancel_on_interrupt(after: str = "this slice") -> Iterator[CancelToken]:
         with suppress(OSError):
             os.write(2, f"\nCancelling after {after}; press Ctrl-C again to stop at once.\n".encode())
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_interrupt(ask):
         yield token
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.imports import PROBLEM, import_cases
+    from MyoScarSegLib.training.datasets.import_export import PROBLEM, import_cases
     from MyoScarSegLib.training.datasets.training_library import Library
 
     facts = {"patient_pattern": args.patients, "label_map": args.labels, **taken(args, "reviewer", "tags")}
@@ -145,7 +145,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.datasets.exports import export_cases
+    from MyoScarSegLib.training.datasets.import_export import export_cases
 
     with shown_and_cancellable("this case") as (progress, cancel):
         exported = export_cases(_open(args), args.cases, args.out, progress, cancel)

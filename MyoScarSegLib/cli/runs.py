@@ -125,7 +125,7 @@ def _show(args: argparse.Namespace) -> int:
         lines.append(f"Best {part}: " + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in best.items()))
     lines += [f"{part}: {path}" for part, path in run.models().items()]
     if run.comparison.is_file():
-        from MyoScarSegLib.training.runs.model_comparison import read_comparison
+        from MyoScarSegLib.training.runs.comparison_files import read_comparison
 
         lines.append(read_comparison(run.comparison)["verdict"]["sentence"])
     sys.stdout.write("\n".join(lines) + "\n")
@@ -133,7 +133,6 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.runs import run_start
     from MyoScarSegLib.training.runs.run import Run
 
     try:
@@ -143,7 +142,7 @@ def _new(args: argparse.Namespace) -> int:
         args.parser.error(str(error))
     run = Run.create(args.library, settings, _split(args), name=args.name, with_data=args.with_data)
     if args.go:
-        run_start.start(run)
+        run.start()
     if args.json:
         print_json(_document(run))
         return 0
@@ -167,10 +166,9 @@ def _split(args: argparse.Namespace) -> Split:
 
 
 def _start(args: argparse.Namespace) -> int:
-    from MyoScarSegLib.training.runs import run_start
 
     run = open_run(args.library, args.name)
-    run_start.start(run, processes=args.processes)
+    run.start(processes=args.processes)
     sys.stdout.write(f"{run.name} is started. `myoscarseg runs show {args.library} {run.name}` says where it stands.\n")
     return 0
 

@@ -116,7 +116,7 @@ def run_training(args: argparse.Namespace) -> int:
     said = {name: value for name in names if (value := getattr(args, name, None)) is not None}
     usual: dict[str, Any] = {}
     if args.recipe is not None:
-        from MyoScarSegLib.training.recipe import recipe
+        from MyoScarSegLib.training.card import recipe
 
         usual = recipe(args.recipe, args.kind, start=args.start)
         if args.folds is not None or args.held_out is not None:

@@ -20,7 +20,7 @@ from MyoScarSegLib.outputs.edited import Edited, Marks
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
+from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.utils.background_task import BackgroundTask, serve
 from MyoScarSegLib.utils.files import write_bytes
 from MyoScarSegLib.utils.json_fields import read, to_json

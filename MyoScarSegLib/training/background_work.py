@@ -16,12 +16,11 @@ import numpy as np
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.models import own
 from MyoScarSegLib.models.entry import Entry
-from MyoScarSegLib.training.datasets.exports import export_cases
-from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
-from MyoScarSegLib.training.datasets.imports import ImportReport, import_cases
+from MyoScarSegLib.training.datasets.import_export import ImportReport, export_cases, import_cases
 from MyoScarSegLib.training.datasets.label_pictures import write_label_preview
 from MyoScarSegLib.training.datasets.labelmaps import parse_label_map
 from MyoScarSegLib.training.datasets.library_state import LibraryState
+from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.model_import import import_model
 from MyoScarSegLib.training.runs.run import Run
@@ -44,11 +43,7 @@ def task(work: Task) -> Task:
 
 
 def carry_out(job: Arguments, progress: Progress, cancel: CancelToken) -> Any:
-    """Do the task that a job names.
-
-    Raises:
-        MyoScarSegError: there is no such task, or it failed.
-    """
+    """Do the task that a job names."""
     name = job.get("task")
     if name not in TASKS:
         raise MyoScarSegError(f"There is no task {name!r}; there are {', '.join(TASKS)}.")
@@ -60,7 +55,7 @@ def carry_out(job: Arguments, progress: Progress, cancel: CancelToken) -> Any:
 
 @task
 def library_add(arguments: Arguments, progress: Progress, cancel: CancelToken) -> Arguments:
-    """:meth:`Library.add` of the study in the file ``study`` (:mod:`~.datasets.handover`) to ``library``...: its record."""
+    """:meth:`Library.add` of the study in the file ``study`` (:mod:`~.datasets.stored_stacks`) to ``library``...: its record."""
     given = dict(arguments)
     library, file = Library.open(given.pop("library")), Path(given.pop("study"))
     name = given.get("case") or given["patient"]
@@ -73,12 +68,8 @@ def library_add(arguments: Arguments, progress: Progress, cancel: CancelToken) -
 
 @task
 def library_import(arguments: Arguments, progress: Progress, cancel: CancelToken) -> Arguments:
-    """:func:`import_cases` of ``paths`` into ``library``, with ``labels`` as a text...
-
-    If nothing says what some labels mean, a picture of them is written to ``preview``.
-
-    Returns:
-        :meth:`ImportReport.to_json`, and whether it was ``cancelled`` before the last one.
+    """:func:`import_cases` of ``paths`` into ``library``, with ``labels`` as a text...: :meth:`ImportReport.to_json`, and whether
+    it was ``cancelled`` before the last one. If nothing says what some labels mean, they are drawn as the picture ``preview``.
     """
     given = dict(arguments)
     library, paths = Library.open(given.pop("library")), [Path(path) for path in given.pop("paths")]
@@ -149,10 +140,8 @@ def split_write(arguments: Arguments, progress: Progress, cancel: CancelToken) -
 
 @task
 def library_read(arguments: Arguments, progress: Progress, cancel: CancelToken) -> Arguments:
-    """Read the case ``case`` of ``library`` as its files are now, and write it to ``out`` (:mod:`~.datasets.handover`).
-
-    Returns:
-        ``wall_known``, and the grey values ``window`` between which a picture of it shows most.
+    """Read the case ``case`` of ``library`` as its files are now, and write it to ``out`` (:mod:`~.datasets.stored_stacks`):
+    ``wall_known``, and the grey values ``window`` between which a picture of it shows most.
     """
     library, name = Library.open(arguments["library"]), arguments["case"]
     case = next((case for case in library.scan()[0] if case.case == name), None)

@@ -1,12 +1,17 @@
-"""Model cards: what a model was trained on and how, what it can and cannot do, as JSON and to read."""
+"""Model cards: what a model was trained on and how, what it can and cannot do, as JSON and to read.
+
+A card is also the recipe of the model: the same training can be run again by it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.models.registry import registry
+from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
 
 USE = "research only; not a medical device"
@@ -20,17 +25,17 @@ _INTERVAL = "_interval_95"
 """After a figure's name: that of its interval."""
 _MOST_ROWS = 12
 _NEEDED = ("name", "task", "architecture", "preprocessing", "licence", "citation", "settings", "split", "metrics")
+_FIELDS = ("mode", "augmentation", "epochs", "batch", "seed", "folds", "held_out")
+_TASKS = {"sam": "segment", "yolo": "detect"}
+_LAYOUTS = ("data_kind", "labels", "patients")
+"""How the data that it was trained on is read; for other data, what differs is said beside."""
 
 
-def write_card(model: Path, record: Mapping[str, Any]) -> Path:
-    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically. Returns the path of the JSON card.
+def write_card(model: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``MODEL.json`` and ``MODEL.md`` beside a model file, each atomically. Returns the JSON card.
 
     The ``record`` is JSON-ready and has at least what :data:`_NEEDED` names; what else it tells is kept, too. Checksum
     and size are taken from the file.
-
-    Raises:
-        ModelError: the record lacks something, or the model cannot be read.
-        OutputError: a card cannot be written.
     """
     if missing := [name for name in _NEEDED if name not in record]:
         raise ModelError(f"A model card needs {', '.join(missing)}.")
@@ -39,19 +44,13 @@ def write_card(model: Path, record: Mapping[str, Any]) -> Path:
     except OSError as error:
         raise ModelError(f"The model {model} cannot be read: {error.strerror}.") from error
     card = {**record, **facts}
-    path = model.with_suffix(".json")
-    write_json(path, card)
+    write_json(model.with_suffix(".json"), card)
     write_bytes(model.with_suffix(".md"), markdown(card).encode())
-    return path
+    return card
 
 
 def mend_card(model: Path) -> None:
-    """Write the card of a model anew if it is of another file: a crash may have come between the two.
-
-    Raises:
-        ModelError: there is no card that can be read.
-        OutputError: the card cannot be written.
-    """
+    """Write the card of a model anew if it is of another file: a crash may have come between the two."""
     path = model.with_suffix(".json")
     try:
         if path.stat().st_mtime_ns >= model.stat().st_mtime_ns:
@@ -79,14 +78,14 @@ def markdown(card: Mapping[str, Any]) -> str:
         "Cite": card["citation"],
         "Use": f"`myoscarseg segment INPUT -o OUT {option} {card['file']}`",
     }
-    parts = [f"# {card['name']}", f"**{USE.capitalize()}.**", _table(("", ""), [(k, v) for k, v in facts.items() if v])]
+    parts = [f"# {card['name']}", f"**{USE.capitalize()}.**", markdown_table(("", ""), [(k, v) for k, v in facts.items() if v])]
     parts += ["## Data", _data(card)]
     counts = f"{len(split['training'])} patients trained, {len(split['validation'])} validated"
     parts.append(f"{counts}; the manifest is `split` in the JSON card.")
     parts += ["## How it was made", *_making(card)]
     parts += ["## Figures", *_figures(card["metrics"])]
     if ablation := card.get("ablation"):
-        parts += ["## What each network brings", str(ablation["note"]), _table(ablation["columns"], ablation["rows"])]
+        parts += ["## What each network brings", str(ablation["note"]), markdown_table(ablation["columns"], ablation["rows"])]
     if card.get("limits"):
         parts += ["## Limits and known failures", "\n".join(f"- {limit}" for limit in card["limits"])]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -120,12 +119,12 @@ def _making(card: Mapping[str, Any]) -> list[str]:
         name = started.get("name") if isinstance(started, Mapping) else started
         parts.append(f"Started from {name}.")
     known = [(key.replace("_", " "), card[key]) for key in ("program", "seed", "seconds", "cores", "device") if key in card]
-    parts.append(_table(("Setting", "Value"), [*known, *_flat(card["settings"])]))
+    parts.append(markdown_table(("Setting", "Value"), [*known, *_flat(card["settings"])]))
     losses = card.get("losses") or ()
     if losses:
         names = [name for name in losses[-1] if name != "epoch"]
         rows = [(row.get("epoch", ""), *(_text(row.get(name)) for name in names)) for row in _some(losses)]
-        parts.append(_table(("Epoch", *(name.replace("_", " ") for name in names)), rows))
+        parts.append(markdown_table(("Epoch", *(name.replace("_", " ") for name in names)), rows))
     return parts
 
 
@@ -145,7 +144,7 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
         limits = [figures.get(name.removesuffix("_mean") + _INTERVAL) for figures in sets.values()]
         rows.append((name.replace("_", " "), *(_with_limits(v, pair) for v, pair in zip(values, limits, strict=True))))
     note = "In brackets: 95% intervals by drawing patients anew. What is not in the table is in the JSON card."
-    return [_table(("", *(name.replace("_", " ") for name in sets)), rows), note]
+    return [markdown_table(("", *(name.replace("_", " ") for name in sets)), rows), note]
 
 
 def _with_limits(value: Any, limits: Any) -> str:
@@ -178,8 +177,65 @@ def _some(rows: Sequence[Any]) -> list[Any]:
     return [rows[round(n * (len(rows) - 1) / (_MOST_ROWS - 1))] for n in range(_MOST_ROWS)]
 
 
-def _table(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
+def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table, without a line's end."""
+
     def line(cells: Sequence[Any]) -> str:
         return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
     return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])
+
+
+def recipe(model: str | Path, kind: str, *, start: str | None = None) -> dict[str, Any]:
+    """What a :class:`~.train_job.TrainJob` needs, beside data and folder, to train a model of the registry, of a file or of a
+    card again: start model (``start``, or the card's), settings, seed, and the card as the ``split``, which says who trained.
+
+    Raises:
+        ModelError: there is no such card, it is of another kind of model than ``kind`` (``sam`` or ``yolo``), does not say how
+            the model was trained or tells of several trainings, or the start model is not there or is another of that name.
+    """
+    path = _card_of(model)
+    card = read_json(path, ModelError)
+    job = card.get("job") if isinstance(card, Mapping) else None
+    if not isinstance(job, Mapping):
+        raise ModelError(f"The card {path.name} does not say by which training the model was made, so it cannot be repeated.")
+    if card.get("stages"):
+        raise ModelError(f"{path.stem} was made by several trainings, which its card tells; a recipe is a single one.")
+    if card.get("task") != _TASKS[kind] or job.get("kind") != kind:
+        raise ModelError(f"{path.stem} is made by `train {job.get('kind')}`, not by `train {kind}`.")
+    fields = {name: job[name] for name in (*_FIELDS, *_LAYOUTS) if job.get(name) is not None}
+    options = job.get("options")
+    return {
+        **fields,
+        "start": start or _start_of(card, job, path.name),
+        "options": dict(options) if isinstance(options, Mapping) else {},
+        "split": path if isinstance(card.get("split"), Mapping) else None,
+    }
+
+
+def _card_of(model: str | Path) -> Path:
+    path = Path(model)
+    if path.suffix not in (".json", ".safetensors"):
+        path = registry().path(str(model))
+    path = path.with_suffix(".json")
+    if not path.is_file():
+        raise ModelError(f"There is no card {path}. A recipe is the card that a training wrote beside its model.")
+    return path
+
+
+def _start_of(card: Mapping[str, Any], job: Mapping[str, Any], name: str) -> str:
+    """The model that it was trained from, by name: the default one of that time may be another one now."""
+    if job.get("start") == FRESH:
+        return FRESH
+    told = card.get("started_from")
+    start = str(told.get("name") or "") if isinstance(told, Mapping) else str(told or "")
+    expected = told.get("sha256") if isinstance(told, Mapping) else None
+    try:
+        found = registry().checksum(start)
+    except ModelError as error:
+        said = f"By the card {name} the model was trained from {start or 'one that it does not name'}."
+        raise ModelError(f"{said} {error} Or say which to start from.") from error
+    if expected and found != expected:
+        said = f"By the card {name} the model was trained from another {start} than the one that is there now."
+        raise ModelError(f"{said} Say which to start from.")
+    return start

@@ -42,17 +42,8 @@ class JobData:
 def read_job_data(
     job: TrainJob, manifest: Path, progress: Progress, cancel: CancelToken | None, source: Source | None = None
 ) -> JobData:
-    """Read a job's data and decide the split: the job's own, that of the training gone on with, the data's, or a new one.
-
-    Args:
-        job: the job.
-        manifest: where the training keeps its split.
-        progress, cancel: while reading.
-        source: gives the data, in place of the job's folder.
-
-    Raises:
-        StudyError: the data or the split cannot be used, or a patient is on both sides.
-        Cancelled: the token was set.
+    """Read a job's data, from its folder if there is no ``source``, and decide the split: the job's own, that in ``manifest`` of
+    the training gone on with, the data's, or a new one.
     """
     if source is None:
         told = {"kind": job.data_kind, "label_map": job.labels, "patient_pattern": job.patients}

@@ -14,8 +14,8 @@ from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no
 def import_model(file: Path, name: str = "", *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> Entry:
     """Keep a copy of a model and of the card beside it among the user's own; see :func:`MyoScarSegLib.models.own.take_over`.
 
-    It must load as a segmenter or detector of MyoScarSeg, which needs torch: the application has it done in another process.
-    ``file`` may also be the card; without ``name`` it gets the card's or the file's, with a number if that is taken.
+    It must load as a segmenter or detector of MyoScarSeg, which needs torch. ``file`` may also be the card; without ``name`` it
+    gets the card's or the file's, with a number if that is taken.
 
     Raises:
         ModelError: it is no model of MyoScarSeg, is damaged, or is not what its card says, or the name is taken.
@@ -37,11 +37,7 @@ def import_model(file: Path, name: str = "", *, progress: Progress = no_progress
 
 
 def check_model(file: Path) -> dict[str, str]:
-    """Load a file as a model, and say what it is: ``task``, ``architecture`` and ``preprocessing``.
-
-    Raises:
-        ModelError: it is none, or is damaged.
-    """
+    """Load a file as a model, and say what it is: ``task``, ``architecture`` and ``preprocessing``."""
     if any(key.startswith("image_encoder.") for key in read_header(file).tensors):
         from MyoScarSegLib.segmentation.segmenter import load_segmenter
 

@@ -1,6 +1,6 @@
 """Prompts for training that look like real ones: boxes as detectors and jittered readers draw them, false alarms, and clicks.
 
-What a box asks for depends on the picture and the box alone (:func:`~MyoScarSegLib.training.prompt_boxes.answer_to`):
+What a box asks for depends on the picture and the box alone (:func:`~MyoScarSegLib.training.reader_prompts.answer_to`):
 
 - the lesions of which it holds at least half, all of them, for readers and detectors cut corners;
 - of other lesions the part that it holds. So the smaller of two *split* boxes on one long lesion asks for its own part, and
@@ -17,8 +17,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.prompt_boxes import Corners, answer_to, as_reader, fitted, inside, smaller_part, tight
-from MyoScarSegLib.training.prompt_clicks import clicks, few, negatives
+from MyoScarSegLib.training.reader_prompts import (
+    Corners,
+    answer_to,
+    as_reader,
+    clicks,
+    few,
+    fitted,
+    inside,
+    negatives,
+    smaller_part,
+    tight,
+)
 from MyoScarSegLib.utils.json_fields import Share, check
 
 _FEWEST_PX = 3
@@ -99,15 +109,10 @@ def draw_prompt(
     wall: np.ndarray,
     how: Prompting,
 ) -> TrainingPrompt | None:
-    """Draw one prompt for a window.
+    """Draw one prompt for a window; None if it shows nothing to prompt for, or none was drawn on a slice without scar.
 
-    Args:
-        numbered: int ``[rows, columns]``: 0, or the number of the lesion.
-        wall: bool ``[rows, columns]``: the left ventricle within the epicardium, where a false box would lie; all False where
-            it is not labeled, and then there are neither ventricle's nor empty prompts.
-
-    Returns:
-        The prompt; None if the window shows nothing to prompt for, or none was drawn on a slice without scar.
+    ``numbered`` is int ``[rows, columns]``: 0, or the number of the lesion. ``wall`` is bool: the left ventricle within the
+    epicardium; all False where it is not labeled, and then there are neither ventricle's nor empty prompts.
     """
     numbers = np.flatnonzero(np.bincount(numbered.ravel())[1:] >= _FEWEST_PX) + 1
     window = _Window(numbered, numbered > 0, wall, tight(wall))

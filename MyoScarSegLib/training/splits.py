@@ -17,6 +17,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
+from MyoScarSegLib.utils.words import listed
 
 #: A slice with fewer grey levels shows nothing by which it could be recognized.
 _FEWEST_GREYS = 16
@@ -58,11 +59,7 @@ class Split:
 
     @classmethod
     def read(cls, path: Path) -> Split:
-        """Read a manifest, alone or in a model card (its ``split``).
-
-        Raises:
-            StudyError: it is no manifest, or has a patient on both sides.
-        """
+        """A manifest, alone or in a model card (its ``split``); StudyError if it is none, or has a patient on both sides."""
         document = read_json(path, StudyError)
         if isinstance(document, Mapping):
             document = document.get("split", document)
@@ -70,13 +67,8 @@ class Split:
 
 
 def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, held_out: int = 0) -> Split:
-    """Deal patients into folds, each stratum spread evenly, and hold one fold out.
-
-    Args:
-        strata: patient to stratum (for example ``"P"`` infarct, ``"N"`` normal).
-        seed: of the shuffle; the same seed and patients give the same split whatever their order.
-        folds: number of folds, at least 2.
-        held_out: the fold that validates, 0 to ``folds`` - 1.
+    """Deal patients into ``folds``, each stratum (such as infarct and normal) spread evenly, and hold the one numbered
+    ``held_out`` out. The same seed and patients give the same split whatever their order.
 
     Raises:
         StudyError: there are fewer patients than folds, or the numbers make no sense.
@@ -106,10 +98,7 @@ def _sorted(patients: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_split(split: Split, slices: Iterable[LabeledSlice]) -> list[str]:
-    """Whether a split fits the data it is to divide.
-
-    Returns:
-        Sentences on patients that only one of both knows; each says what to do.
+    """Whether a split fits the data it is to divide: sentences on patients that only one of both knows, each says what to do.
 
     Raises:
         StudyError: nobody trains or nobody validates, or one picture would be on both sides.
@@ -144,9 +133,6 @@ def check_leakage(split: Split, slices: Iterable[LabeledSlice]) -> None:
 
     No split has a patient on both sides: :class:`Split` refuses to be made so. Pictures are compared as the networks see them
     (normalized), so another bit depth or scale does not hide one. Blank slices are left out.
-
-    Raises:
-        StudyError: there is such a picture; the message names the slices.
     """
     side = {**dict.fromkeys(split.training, "trained on"), **dict.fromkeys(split.validation, "validated")}
     seen: dict[str, LabeledSlice] = {}
@@ -164,11 +150,7 @@ def check_leakage(split: Split, slices: Iterable[LabeledSlice]) -> None:
 
 
 def picture_digest(image: np.ndarray) -> str | None:
-    """SHA-256 of a slice as the networks see it; None for a blank one, which is like any other.
-
-    Args:
-        image: ``[rows, columns]``, raw values.
-    """
+    """SHA-256 of a slice ``[rows, columns]`` as the networks see it; None for a blank one, which is like any other."""
     seen = np.round(normalize(image) * 255).astype(np.uint8)
     if len(np.unique(seen)) < _FEWEST_GREYS:
         return None
@@ -177,6 +159,4 @@ def picture_digest(image: np.ndarray) -> str | None:
 
 def _some(patients: Collection[str]) -> str:
     """The first few names, for a sentence."""
-    ordered = sorted(patients)
-    more = f", and {len(ordered) - 5} more" if len(ordered) > 5 else ""
-    return f" ({', '.join(ordered[:5])}{more})" if ordered else ""
+    return f" ({listed(sorted(patients), 5)})" if patients else ""

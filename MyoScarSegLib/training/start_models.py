@@ -19,11 +19,7 @@ def is_path(model: str) -> bool:
 
 
 def knows_scar(start: str | None) -> bool:
-    """Whether a segmenter to start from has learned scar already; the default one has.
-
-    Raises:
-        ModelError: there is no such model.
-    """
+    """Whether a segmenter to start from has learned scar already; the default one has."""
     if start is None:
         return True
     if not is_path(start):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,6 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.utils.files import write_bytes
 
 _PIECE_BYTES = 1 << 20
-_SEEN_BYTES = 256
 
 
 class StepLog:
@@ -26,11 +24,7 @@ class StepLog:
     """
 
     def __init__(self, path: Path, *, keep: bool, listener: Callable[[Mapping[str, Any]], None] | None = None) -> None:
-        """Open a log; with ``keep`` the lines that are there stay. The ``listener`` is given each line after it was written.
-
-        Raises:
-            OutputError: the log cannot be written.
-        """
+        """Open a log, in which with ``keep`` the old lines stay. The ``listener`` is given each line after it was written."""
         self.path = Path(path)
         # What a crash left of its last line would spoil the next one.
         self._rewrite(self._entries() if keep else [])
@@ -38,9 +32,7 @@ class StepLog:
         self._listener = listener
 
     def continue_at(self, phase: str, step: int, epochs: int | None = None) -> None:
-        """Drop what this phase logged after this step, and after as many epochs (None: that ended by it), which it will do
-        again.
-        """
+        """Drop what this phase will do again: after this step, and after as many epochs (None: that ended by it)."""
 
         def holds(entry: Mapping[str, Any]) -> bool:
             if entry.get("phase") != phase:
@@ -131,47 +123,24 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.restarted = False
-        self._place = 0
-        self._unread = b""
-        self._end = b""
-        self._which: tuple[int, int] | None = None
+        self._seen = b""
 
     def new(self) -> list[dict[str, Any]]:
         """The entries since the last call, at most some thousands at a time; none if there is no log.
 
         A last line that is not whole yet is given when it is.
         """
-        self.restarted = False
         try:
-            with self.path.open("rb") as file:
-                self._find_place(file)
-                data = file.read(_PIECE_BYTES)
+            data = self.path.read_bytes()
         except OSError:
-            if self._place:  # it was there, and is gone
-                self._begin()
-                self.restarted = True
-            return []
-        self._place += len(data)
-        self._end = (self._end + data)[-_SEEN_BYTES:]
-        *lines, self._unread = (self._unread + data).split(b"\n")
-        return _entries(lines)
-
-    def _find_place(self, file: Any) -> None:
-        """Go to what was not read yet; to the beginning if this is not what was read before."""
-        facts = os.fstat(file.fileno())
-        which = (facts.st_dev, facts.st_ino)
-        same = self._which in (None, which) and facts.st_size >= self._place
-        if same and self._end:
-            file.seek(self._place - len(self._end))
-            same = file.read(len(self._end)) == self._end
-        if not same:
-            self._begin()
-            self.restarted = True
-        self._which = which
-        file.seek(self._place)
-
-    def _begin(self) -> None:
-        self._place, self._unread, self._end, self._which = 0, b"", b"", None
+            data = b""
+        self.restarted = not data.startswith(self._seen)
+        if self.restarted:
+            self._seen = b""
+        added = data[len(self._seen) :][:_PIECE_BYTES]
+        whole = added[: added.rfind(b"\n") + 1]
+        self._seen += whole
+        return _entries(whole.splitlines())
 
 
 def _entries(lines: Iterable[bytes]) -> list[dict[str, Any]]:

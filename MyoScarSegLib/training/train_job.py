@@ -148,9 +148,8 @@ class Hooks:
         note: given sentences on what is worth knowing, such as memory that ran short.
         looked: called in a segmenter's training after each look at the validation patients, with the number of the epoch, the
             slices, and the masks ``[rows, columns]`` drawn on them end to end.
-        reference_boxes: look with the reference's tight boxes, too.
-        cards: write a card with each model that is kept on the way, so that whenever the training ends the last one has its.
-        keep_state: leave what an interrupted training goes on from where it is when the training is complete.
+        of_run: look with the reference's tight boxes, too; write a card with each model that is kept on the way, so that whenever
+            the training ends the last one has its; and leave what an interrupted training goes on from where it is at the end.
         files: held while a model and its card are replaced.
     """
 
@@ -159,9 +158,7 @@ class Hooks:
     log: Callable[[Mapping[str, Any]], None] | None = None
     note: Callable[[str], None] = _nothing
     looked: Callable[[int, Sequence[LabeledSlice], Sequence[np.ndarray]], None] | None = None
-    reference_boxes: bool = False
-    cards: bool = False
-    keep_state: bool = False
+    of_run: bool = False
     files: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
 

@@ -156,11 +156,7 @@ class TrainSettings:
 
     @classmethod
     def from_json(cls, document: Any) -> TrainSettings:
-        """The settings of a JSON object; what is left out has its default.
-
-        Raises:
-            ModelError: it is none, of another version, or has a field that is unknown or makes no sense; it is named.
-        """
+        """The settings of a JSON object, left-out ones with their default; ModelError names a field that makes no sense."""
         return read(cls, document, ModelError, "The training", version=VERSION)
 
     # ---- what it means

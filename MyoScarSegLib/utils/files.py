@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 import time
 import uuid
@@ -108,6 +109,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_aside(parent: Path, prefix: str, *, parents: bool = False) -> Iterator[Path]:
+    """A new folder in ``parent``, to be filled and then moved to its place; deleted at the end if it is still there.
+
+    With ``parents`` missing parents are made, too; else a folder that somebody deleted meanwhile stays so.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    aside = parent / f"{prefix}{uuid.uuid4().hex}"
+    try:
+        aside.mkdir(parents=parents)
+    except OSError as error:
+        raise OutputError(f"Cannot write into {parent}: {error.strerror}. Choose another folder, or free some space.") from error
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove(stale: Path) -> None:

@@ -1,4 +1,4 @@
-"""Other processes: whether a number still means the process that it meant."""
+"""This process and others: its cores, its signals, and whether a number still means the process that it meant."""
 
 from __future__ import annotations
 
@@ -6,8 +6,29 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def on_interrupt(ask: Callable[[int], None]) -> Iterator[None]:
+    """Call ``ask`` with the signal's number when Ctrl-C or SIGTERM comes; in the main thread, which alone can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda number, _frame: ask(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def birth_of(pid: int) -> str:

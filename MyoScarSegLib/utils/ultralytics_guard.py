@@ -15,6 +15,7 @@ from types import ModuleType
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.utils.files import cache_folder
+from MyoScarSegLib.utils.processes import usable_cores
 
 # What ultralytics may send or fetch on its own; each is a key of its settings.
 _OUTWARD_SETTINGS = (
@@ -77,10 +78,4 @@ def _prepare_environment() -> None:
         os.environ["MPLCONFIGDIR"] = str(matplotlib)
     # Set, though to what torch would choose anyway, or ultralytics sets it to 1 before torch reads it.
     if not os.environ.get("OMP_NUM_THREADS"):
-        os.environ["OMP_NUM_THREADS"] = str(_usable_cores())
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        os.environ["OMP_NUM_THREADS"] = str(usable_cores())

@@ -81,7 +81,7 @@ def test_what_makes_no_sense_is_raised(console, filled, tmp_path):
 def test_training_draws_the_split_that_is_not_there(console, filled, tmp_path, monkeypatch):
     library = shutil.copytree(filled, tmp_path / "library")
     started: list[Run] = []
-    monkeypatch.setattr(trainings, "start", lambda run, **_how: started.append(run))
+    monkeypatch.setattr(trainings.Run, "start", lambda run, **_how: started.append(run))
     run = console.train({"preset": "quick"}, library=library)
     assert started == [run]
     assert run.settings.preset == "quick"

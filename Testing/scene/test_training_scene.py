@@ -18,7 +18,7 @@ from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
 from MyoScarSegLib.scene.training.training_curves import END_TO_END, LOSS, REFERENCE, CurveChart, CurveReader
-from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
+from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from Testing.support.run_factory import write_library
 from Testing.support.session_factory import add_transform, add_volume, random_matrix

@@ -43,7 +43,7 @@ def networks(training, start, tiny_detector):
 def started(monkeypatch):
     """Runs whose process would have been started."""
     runs: list[Run] = []
-    monkeypatch.setattr(trainings, "start", lambda run, **_how: runs.append(run))
+    monkeypatch.setattr(trainings.Run, "start", lambda run, **_how: runs.append(run))
     return runs
 
 

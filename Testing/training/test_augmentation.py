@@ -24,7 +24,6 @@ from MyoScarSegLib.training.augmentation.intensity import (
     signed_look,
     smooth,
 )
-from MyoScarSegLib.utils.json_fields import read, to_json
 
 SIDE, WIDE = 96, 112
 NONE = PRESETS["none"]
@@ -56,7 +55,6 @@ def test_both_networks_have_the_same_four_presets_from_none_to_heavy(presets):
     assert list(presets) == ["none", "light", "standard", "heavy"]
     for name, settings in presets.items():
         assert preset_of(name, presets) is settings and settings.name == name
-        assert read(Preset, to_json(settings), ModelError, "card") == settings
     light, standard, heavy = (presets[name] for name in ("light", "standard", "heavy"))
     for name in ("rotation_degrees", "stretch", "off_center", "elastic", "psir", "magnitude", "bias", "noise", "ghosts"):
         assert getattr(light, name) <= getattr(standard, name) <= getattr(heavy, name), name
@@ -68,25 +66,6 @@ def test_both_networks_have_the_same_four_presets_from_none_to_heavy(presets):
 def test_an_unknown_preset_is_named_with_those_there_are():
     with pytest.raises(ModelError, match=r"'strong'.*none, light, standard, heavy"):
         Augmenter("strong", SIDE)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"off_center": 1.5},
-        {"noise": -0.1},
-        {"scale": (1.2, 0.8)},
-        {"scale": (0.0, 1.0)},
-        {"stretch": 0.5},
-        {"stretch": float("nan")},
-        {"rotation_degrees": float("inf")},
-        {"window_low": (0.0, 0.95)},
-        {"gamma": (float("nan"), 1.0)},
-    ],
-)
-def test_senseless_ranges_are_refused_by_name(wrong):
-    with pytest.raises(ModelError, match=next(iter(wrong))):
-        replace(NONE, **wrong)
 
 
 # Geometry

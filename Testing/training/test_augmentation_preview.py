@@ -64,8 +64,6 @@ def test_what_cannot_be_shown_is_an_error(tmp_path):
         preview([], out, preset="light", seed=0)
     with pytest.raises(ModelError, match="'strong'"):
         preview(SLICES, out, preset="strong", seed=0)
-    with pytest.raises(StudyError, match="at least one row"):
-        preview(SLICES, out, preset="light", seed=0, rows=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Cannot write"):
         preview(SLICES, tmp_path / "file" / "preview.png", preset="none", seed=0, side=16, rows=1, columns=1)

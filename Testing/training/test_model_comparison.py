@@ -14,10 +14,16 @@ from MyoScarSegLib.errors import Cancelled, StudyError
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.training import background_work
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.evaluation.paired import chance_of, paired, verdict
-from MyoScarSegLib.training.runs import model_comparison
-from MyoScarSegLib.training.runs.compared_masks import Predictions, file_of, read_predictions, write_predictions
-from MyoScarSegLib.training.runs.model_comparison import Models, compare_models, compare_run, read_comparison
+from MyoScarSegLib.training.evaluation.statistics import chance_of, paired, verdict
+from MyoScarSegLib.training.runs import comparison_files
+from MyoScarSegLib.training.runs.comparison_files import (
+    Predictions,
+    file_of,
+    read_comparison,
+    read_predictions,
+    write_predictions,
+)
+from MyoScarSegLib.training.runs.model_comparison import Models, compare_models, compare_run
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -232,7 +238,7 @@ def test_full_disk_leaves_the_earlier_one(finished, monkeypatch):
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_comparison, "write_predictions", full)
+    monkeypatch.setattr(comparison_files, "write_predictions", full)
     with pytest.raises(OutputError, match="No space left"):
         compare_run(finished)
     assert finished.comparison.read_bytes() == before and not list(finished.folder.glob(".comparing-*"))

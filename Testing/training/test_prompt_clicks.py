@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MyoScarSegLib.training.prompt_clicks import clicks, correction
+from MyoScarSegLib.training.reader_prompts import clicks, correction
 
 
 def area(*rectangles: tuple[int, int, int, int]) -> np.ndarray:

@@ -9,9 +9,9 @@ import pytest
 from scipy import ndimage
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training import prompt_boxes, prompting
-from MyoScarSegLib.training.prompt_boxes import answer_to, as_reader, jittered
+from MyoScarSegLib.training import prompting, reader_prompts
 from MyoScarSegLib.training.prompting import Prompting, TrainingPrompt, draw_prompt
+from MyoScarSegLib.training.reader_prompts import answer_to, as_reader, jittered
 
 SHAPE = (64, 64)
 NOTHING = np.zeros(SHAPE, dtype=np.int32)
@@ -26,7 +26,7 @@ def set_to(monkeypatch):
 
     def change(**constants: float) -> None:
         for name, value in constants.items():
-            monkeypatch.setattr(prompting if hasattr(prompting, name) else prompt_boxes, name, value)
+            monkeypatch.setattr(prompting if hasattr(prompting, name) else reader_prompts, name, value)
 
     return change
 

@@ -9,8 +9,8 @@ import pytest
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.models.registry import registry
+from MyoScarSegLib.training.card import recipe
 from MyoScarSegLib.training.finetune.finetune_job import sam_settings
-from MyoScarSegLib.training.recipe import recipe
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.training.yolo.detector_job import detector_settings

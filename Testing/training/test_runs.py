@@ -13,9 +13,9 @@ import pytest
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs import run_start, run_status
+from MyoScarSegLib.training.runs import run_status
+from MyoScarSegLib.training.runs.record import read_cases
 from MyoScarSegLib.training.runs.run import Run, runs_of
-from MyoScarSegLib.training.runs.run_cases import read_cases
 from MyoScarSegLib.training.runs.run_commands import CommandWatch, read_command, write_command
 from MyoScarSegLib.training.runs.run_report import RunReport
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus, read_status, write_status
@@ -141,7 +141,7 @@ def test_running_is_who_holds_the_lock_and_nobody_else(run):
         with pytest.raises(StudyError, match="running"):
             run.remove()
         with pytest.raises(StudyError, match="running already"):
-            run_start.start(run)
+            run.start()
     assert run.status().state is RunState.INTERRUPTED
     assert run.why_not("start") == ""
 
@@ -159,9 +159,9 @@ def test_an_interpreter_that_cannot_be_started_or_ends_at_once_is_told(run, tmp_
     from MyoScarSegLib.errors import EngineError
 
     with pytest.raises(EngineError, match="Python cannot be started"):
-        run_start.start(run, python=str(tmp_path / "none"))
+        run.start(python=str(tmp_path / "none"))
     assert run.status().state is RunState.PLANNED
-    run_start.start(run, python=shutil.which("false"))
+    run.start(python=shutil.which("false"))
     until(lambda: run.status().state is RunState.INTERRUPTED)
     assert run.why_not("start") == ""
 
@@ -278,7 +278,7 @@ def test_what_does_not_run_is_stopped_or_cancelled_here_and_now(run):
     with pytest.raises(StudyError, match="cancelled already"):
         run.send("stop")
     with pytest.raises(StudyError, match="cancelled"):
-        run_start.start(run)
+        run.start()
 
 
 def test_stopping_an_interrupted_run_mends_the_card_of_a_model_that_was_just_replaced(run):

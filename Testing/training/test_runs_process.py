@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from MyoScarSegLib.segmentation import load_segmenter
-from MyoScarSegLib.training.runs import run_start
-from MyoScarSegLib.training.runs.model_comparison import read_comparison
+from MyoScarSegLib.training.runs.comparison_files import read_comparison
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_process import carry_out
 from MyoScarSegLib.training.runs.run_status import RunState, read_status
@@ -116,14 +115,11 @@ def test_what_is_finished_is_not_done_again(whole):
 def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(planned, whole, cache, tmp_path):
     run = copy_of(planned, tmp_path)
     surroundings = {**environment(tmp_path), "MYOSCARSEG_CACHE": str(cache)}
-    starter = (
-        "import sys\nfrom MyoScarSegLib.training.runs import run_start\nfrom MyoScarSegLib.training.runs.run import Run\n"
-        "run_start.start(Run.open(sys.argv[1]))\n"
-    )
+    starter = "import sys\nfrom MyoScarSegLib.training.runs.run import Run\nRun.open(sys.argv[1]).start()\n"
     subprocess.run([sys.executable, "-c", starter, str(run.folder)], env=surroundings, cwd=REPOSITORY, check=True)
     assert run.status().state is RunState.RUNNING
     with pytest.raises(Exception, match="running already"):
-        run_start.start(run)
+        run.start()
     until(lambda: run.status().epoch == 2)
     pid = run.status().pid
     os.kill(pid, signal.SIGKILL)
@@ -132,7 +128,7 @@ def test_run_outlives_its_parent_is_killed_goes_on_is_paused_and_ends_the_same(p
     card = json.loads((run.part("segmenter") / "segmenter.json").read_text())
     assert card["best_epoch"] == 1 and any("stopped" in limit for limit in card["limits"])
 
-    run_start.start(run, environment=surroundings)
+    run.start(environment=surroundings)
     until(lambda: run.status().pid not in (0, pid) and run.status().stage in ("steps", "validation"))
     run.send("pause")
     until(lambda: run.status().state is not RunState.RUNNING)
@@ -158,7 +154,7 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     library.folder.rename(hidden)  # the other computer has neither library nor start model
     (tmp_path / "start.safetensors").rename(tmp_path / "kept.safetensors")
 
-    run_start.start(there, python=sys.executable, environment=environment(tmp_path), processes=2)
+    there.start(python=sys.executable, environment=environment(tmp_path), processes=2)
     until(lambda: there.status().state is not RunState.RUNNING, timeout_s=280)
     status = there.status()
     output = (there.folder / "output.txt").read_text()
@@ -172,7 +168,7 @@ def test_two_processes_elsewhere_train_what_one_here_would_and_it_comes_back(tmp
     back = import_run(there.folder, library.folder)
     assert (back.name, back.status().state) == ("run", RunState.FINISHED)
     assert load_segmenter(back.models()["segmenter"], device="cpu")
-    run_start.start(alone, python=sys.executable, environment=environment(tmp_path))
+    alone.start(python=sys.executable, environment=environment(tmp_path))
     until(lambda: alone.status().state is not RunState.RUNNING, timeout_s=280)
     ours, theirs = (tensors_of(one.models()["segmenter"]) for one in (back, alone))
     assert all(bool(((ours[name] - theirs[name]).float().abs() < 2e-3).all()) for name in ours)

@@ -12,11 +12,17 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of
 from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
 from MyoScarSegLib.training.augmentation.augmenter import window_matrix
+from MyoScarSegLib.training.datasets.labeled import labeled_phantoms
 from MyoScarSegLib.training.train_job import with_options
-from MyoScarSegLib.training.yolo.detector_batches import DetectorBatches, detector_batch
-from MyoScarSegLib.training.yolo.detector_samples import NOT_SCAR, DetectorSample, detector_samples, phantom_slices_of
+from MyoScarSegLib.training.yolo.detector_samples import (
+    NOT_SCAR,
+    DetectorBatches,
+    DetectorSample,
+    detector_batch,
+    detector_samples,
+)
 from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUE, DetectorSettings
-from MyoScarSegLib.training.yolo.tissue_head import tissue_loss
+from MyoScarSegLib.training.yolo.detector_trainer import tissue_loss
 from Testing.support.ring_factory import ring, rings
 
 STANDARD = DETECTOR_PRESETS["standard"]
@@ -157,7 +163,7 @@ def test_an_epoch_shows_each_slice_once_but_for_the_share_of_phantoms():
 
 
 def test_phantom_slices_have_both_classes():
-    samples = detector_samples(phantom_slices_of(1, 12), 256)
+    samples = detector_samples(labeled_phantoms(1, 12), 256)
     assert len(samples) == 12
     assert all(len(boxes_of(s.targets[LEFT_VENTRICLE].astype(int))) == 1 for s in samples)
     assert sum(s.has_scar for s in samples) >= 4

@@ -17,9 +17,8 @@ from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.yolo import detector_scores, detector_trainer, detector_training
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
-from MyoScarSegLib.training.yolo.detector_trainer import TrainingState
+from MyoScarSegLib.training.yolo.detector_trainer import PAINTER, TrainingState
 from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
-from MyoScarSegLib.training.yolo.tissue_head import PAINTER
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import rings
 
@@ -48,10 +47,10 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(YAML, "load", shallow)
     patch.setattr(detector_scores, "TEST_PHANTOMS", 2)
-    patch.setattr(detector_scores, "phantom_slices_of", _phantoms)
+    patch.setattr(detector_scores, "labeled_phantoms", _phantoms)
 
 
-_phantoms = functools.cache(detector_scores.phantom_slices_of)
+_phantoms = functools.cache(detector_scores.labeled_phantoms)
 
 
 @pytest.fixture(autouse=True)

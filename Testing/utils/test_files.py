@@ -70,3 +70,15 @@ def test_nothing_takes_its_place_by_another_way_than_the_patient_one():
         if any(call in line for call in calls)
     ]
     assert not found
+
+
+def test_folder_aside_goes_away_unless_it_was_moved_to_its_place(tmp_path):
+    with files.folder_aside(tmp_path, ".making-") as made:
+        (made / "a.txt").write_text("a")
+        files.move(made, tmp_path / "done")
+    with pytest.raises(ValueError), files.folder_aside(tmp_path, ".making-") as made:
+        raise ValueError(made)
+    assert [p.name for p in tmp_path.iterdir()] == ["done"] and (tmp_path / "done" / "a.txt").is_file()
+    with pytest.raises(OutputError, match="Cannot write into"), files.folder_aside(tmp_path / "gone", ".making-"):
+        pass
+    assert not (tmp_path / "gone").exists()

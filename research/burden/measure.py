@@ -26,7 +26,7 @@ from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.quantification.planes import Planes
 from MyoScarSegLib.quantification.reference import METHODS, reference_masks
 from MyoScarSegLib.quantification.remote import measure_remote, remote_myocardium
-from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
+from MyoScarSegLib.training.evaluation.statistics import interval, ratio
 from research.burden.cohort import ALONE, SETTINGS, Exam, exams, find_corners
 
 

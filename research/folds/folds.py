@@ -27,8 +27,8 @@ from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.evaluation.bootstrap import interval
 from MyoScarSegLib.training.evaluation.model_evaluation import CLICKS, END_TO_END, JITTERED, evaluate_models, stacks_of
+from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.splits import split_patients

@@ -12,8 +12,8 @@ from MyoScarSegLib.scene.training.case_nodes import CASE, ReadCase, add_labels, 
 from MyoScarSegLib.scene.training.training_state import LabelQuestion
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.datasets.case_record import Case, checked_code
-from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
 from MyoScarSegLib.training.datasets.library_state import TRAINING, VALIDATION
+from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.splits import Split
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class LibraryCases:
     def import_cases(
         self, paths: Sequence[Path], patient_pattern: str | None = None, *, labels: str | None = None, reviewer: str = ""
     ) -> bool:
-        """Add the cases of folders and saved scenes; see :func:`~MyoScarSegLib.training.datasets.imports.import_cases`."""
+        """Add the cases of folders and saved scenes; see :func:`~MyoScarSegLib.training.datasets.import_export.import_cases`."""
         training = self._training
         if training.refuses("import_cases"):
             return False

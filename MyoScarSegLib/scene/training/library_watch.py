@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.task_queue import QueuedTask
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.training.datasets.imports import next_code
+from MyoScarSegLib.training.datasets.import_export import next_code
 from MyoScarSegLib.training.datasets.library_state import PROBLEM, CaseRow, LibraryState, Signature, signature
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split

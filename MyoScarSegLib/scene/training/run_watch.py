@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.scene.training.training_curves import CurveReader
-from MyoScarSegLib.training.runs.model_comparison import read_comparison
+from MyoScarSegLib.training.runs.comparison_files import read_comparison
 from MyoScarSegLib.training.runs.run import EXAMPLES, RUNS, Run, runs_of
 from MyoScarSegLib.training.runs.run_status import STATUS, RunState
 

@@ -14,10 +14,9 @@ from MyoScarSegLib.scene.training.compared_view import NEW, TRUTH, USED, Compare
 from MyoScarSegLib.scene.training.training_curves import CurveChart
 from MyoScarSegLib.scene.training.training_state import Measured
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.training.runs.compared_masks import file_of, read_predictions
+from MyoScarSegLib.training.runs.comparison_files import file_of, read_predictions
 from MyoScarSegLib.training.runs.estimate import Estimate
 from MyoScarSegLib.training.runs.run import Run
-from MyoScarSegLib.training.runs.run_start import start
 from MyoScarSegLib.training.runs.run_status import RunState
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import TrainSettings
@@ -273,8 +272,8 @@ class Trainings:
         return (replace(split, training=training, validation=validation) if left else split), left
 
     def _start(self, run: Run) -> None:
-        """Start or resume a training. Raises what :func:`start` does."""
-        start(run, python=self._training.python, environment=self._training.environment)
+        """Start or resume a training. Raises what :meth:`Run.start` does."""
+        run.start(python=self._training.python, environment=self._training.environment)
         self.last_run, self._may_resume = run, True
         self._training.run_files.look(at_once=True)
 

@@ -30,9 +30,7 @@ class Augmenter:
     """
 
     def __init__(self, preset: Preset | str, side: int) -> None:
-        """Windows of ``side`` rows and columns by a preset, or the name of one of the segmenter's; ModelError if there is
-        none.
-        """
+        """Windows of ``side`` rows and columns by a preset, or by the name of one of the segmenter's."""
         self.preset = preset_of(preset, PRESETS) if isinstance(preset, str) else preset
         self.side = side
 
@@ -70,17 +68,11 @@ class Augmenter:
         window_px: tuple[float, float],
         heart_px: tuple[float, float] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The window that a call with these arguments draws, before its grey values change; arguments as there.
+        """The window of :meth:`__call__` before its grey values change; also of an image of several channels, of any range.
 
-        Args:
-            image: may also have values of any range, and several channels: ``[channels, rows, columns]``.
-            targets, center, seed, window_px: as in a call.
-            heart_px: native (columns, rows) of the left ventricle around ``center``: it then fills the window as in the
-                detector's second look, by the preset's ``heart_share`` and ``heart_shift``.
-
-        Returns:
-            What a call returns, with as many channels as were given, and bool ``[1, side, side]``: where the window lies within
-            the slice.
+        ``heart_px`` are native (columns, rows) of the left ventricle around ``center``: it then fills the window as in the
+        detector's second look, by the preset's ``heart_share`` and ``heart_shift``. Besides what a call returns there is bool
+        ``[1, side, side]``: where the window lies within the slice.
         """
         pixels, classes = np.asarray(image), np.asarray(targets)
         pixels = pixels[None] if pixels.ndim == 2 else pixels
@@ -91,15 +83,9 @@ class Augmenter:
         return _sample(_floats(pixels), _floats(classes), grid, matrix)
 
     def intensity(self, image: torch.Tensor, *, seed: Sequence[int] | int, inside: torch.Tensor | None = None) -> torch.Tensor:
-        """Change the grey values alone, as a call with this seed does.
+        """A window ``[channels, rows, columns]`` in 0..1 with its grey values changed as a call with this seed does.
 
-        Args:
-            image: float32 ``[channels, rows, columns]`` in 0..1: a window.
-            inside: bool ``[1, rows, columns]``: where it lies within the slice. What lies beyond is 0 in use too, whatever the
-                noise and the grey of air.
-
-        Returns:
-            A new float32 tensor of the same shape, in 0..1.
+        ``inside`` is bool ``[1, rows, columns]``: where it lies within the slice. What lies beyond is 0 in use too.
         """
         return vary_intensity(_generator(seed, _INTENSITY), self.preset, image, inside)
 
@@ -113,13 +99,10 @@ def window_matrix(
     window_px: tuple[float, float],
     heart_px: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """A random affine map from the window's pixels to the slice's, both in pixel edges, x first.
+    """A random affine map from the window's pixels to the slice's, both in pixel edges, x first; float64 ``[2, 3]``.
 
-    ``shape`` is the slice's ``(rows, columns)``, ``center`` the heart's ``(x, y)``; the others are as in
-    :meth:`Augmenter.geometry`.
-
-    Returns:
-        float64 ``[2, 3]``: slice point = matrix[:, :2] @ window point + matrix[:, 2].
+    Slice point = matrix[:, :2] @ window point + matrix[:, 2]. ``shape`` is the slice's ``(rows, columns)``, ``center`` the
+    heart's ``(x, y)``; the others are as in :meth:`Augmenter.geometry`.
     """
     # All is drawn always and in one order, so that changing one range leaves the other draws as they were.
     angle = math.radians(preset.rotation_degrees) * generator.uniform(-1, 1)
@@ -167,12 +150,8 @@ def _sampling_grid(
 def _sample(
     image: torch.Tensor, targets: torch.Tensor, grid: torch.Tensor, matrix: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Look at a slice along a grid: bilinear for the image, the nearest pixel for the targets, 0 outside the slice.
-
-    Where the window's pixels are much larger than the slice's, the image is smoothed first, or it would be undersampled.
-
-    Returns:
-        float32 ``[channels, side, side]``, int64 ``[n, side, side]``, and bool ``[1, side, side]``: what lies on the slice.
+    """Look at a slice along a grid: bilinear for the image, the nearest pixel for the targets, 0 outside the slice; and bool
+    ``[1, side, side]``: what lies on the slice.
     """
     import torch
     from torch.nn.functional import grid_sample

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.lesions import USUAL_SPACING_MM
+from MyoScarSegLib.outputs.figures import canvas, png
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.augmentation.augmenter import Augmenter
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 _INK, _PAPER, _FAINT, _SCAR = "#e8e6e1", "#15181c", "#8d949c", "#ff5a4f"
 _TILE_INCHES = 1.7
-_DPI = 110
-_USUAL_PIXEL_MM = 1.4
-"""Where the data have lost the spacing."""
 
 
 def preview(
@@ -37,32 +35,19 @@ def preview(
     rows: int = 4,
     columns: int = 6,
 ) -> None:
-    """Draw slices, each as it is and in augmented versions, with the outline of the scar, atomically.
+    """Draw slices, each as it is and in augmented versions, with the outline of the scar, as the PNG ``out``.
 
-    Slices with scar come first; of those, some spread over all patients.
-
-    Args:
-        slices: to choose from.
-        out: PNG file.
-        preset: name of the augmentation.
-        seed: of the augmentation; the same gives the same picture.
-        side, window_mm: pixels and length of the windows' sides.
-        rows, columns: slices shown, at most, and pictures of each, the first of them not augmented.
+    Slices with scar come first; of those, some spread over all patients. There are at most ``rows`` slices, and ``columns``
+    pictures of each, the first of them not augmented; windows have ``side`` pixels and ``window_mm``.
 
     Raises:
         ModelError: there is no such preset.
-        StudyError: there are no slices, or nothing to show of them.
+        StudyError: there are no slices.
         OutputError: the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if rows < 1 or columns < 1:
-        raise StudyError(f"A preview needs at least one row and one column; {rows} and {columns} were asked for.")
     plain, augmented = Augmenter("none", side), Augmenter(preset, side)
     chosen = _chosen(slices, rows)
-    figure = Figure((columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55), facecolor=_PAPER)
-    FigureCanvasAgg(figure)
+    figure = canvas(columns * _TILE_INCHES + 0.2, len(chosen) * (_TILE_INCHES + 0.16) + 0.55, _PAPER)
     axes = figure.subplots(len(chosen), columns, squeeze=False)
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / height, top=1 - 0.62 / height, wspace=0.04, hspace=0.12)
@@ -72,7 +57,7 @@ def preview(
     )  # fmt: skip
     for row, (number, labeled) in enumerate(chosen):
         image, targets, center = normalize(labeled.image), labeled.scar[None].astype(np.int16), _heart(labeled)
-        row_mm, column_mm = labeled.pixel_spacing_mm or (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
+        row_mm, column_mm = labeled.pixel_spacing_mm or USUAL_SPACING_MM
         window_px = (window_mm / row_mm, window_mm / column_mm)
         for column, axis in enumerate(axes[row]):
             augmenter = augmented if column else plain
@@ -82,9 +67,7 @@ def preview(
                 axis.set_title(f"{labeled.patient}, slice {labeled.index}", color=_FAINT, fontsize=7, loc="left", pad=2)
             elif row == 0 and column == 1:
                 axis.set_title("augmented", color=_FAINT, fontsize=7, loc="left", pad=2)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=_PAPER, metadata={"Software": "MyoScarSeg"})
-    write_bytes(out, buffer.getvalue())
+    write_bytes(out, png(figure))
 
 
 def _show(axis: Axes, window: torch.Tensor, classes: torch.Tensor) -> None:

@@ -120,20 +120,12 @@ class Case:
         return dict(to_json(self, version=VERSION))
 
     def write(self, folder: Path) -> None:
-        """Write the record into the case's folder.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Write the record into the case's folder."""
         write_json(folder / RECORD, self.to_json())
 
     @classmethod
     def read(cls, path: Path) -> Case:
-        """Read a record.
-
-        Raises:
-            StudyError: it is missing, damaged, or of another version.
-        """
+        """A record; StudyError if it is missing, damaged, or of another version."""
         try:
             return load(cls, path, StudyError, version=VERSION)
         except StudyError as error:
@@ -143,11 +135,8 @@ class Case:
 def write_case(
     folder: Path, labeled: LabeledStudy, *, source: str, reviewer: str, tags: Iterable[str] = (), added_by: str = ""
 ) -> Case:
-    """Write image, segmentation, thumbnail and record into an existing, empty folder, and read back what was written.
-
-    Raises:
-        OutputError: a file cannot be written.
-        StudyError: what was written cannot be read, or is not what was to be written (a full or failing disk).
+    """Write image, segmentation, thumbnail and record into an existing, empty folder, and read back what was written: StudyError
+    if that differs (a full or failing disk).
     """
     study, scar = labeled.study, labeled.labels >= INFARCT
     write_image(folder / VOLUME, study)
@@ -209,11 +198,7 @@ def content_digest(labeled: LabeledStudy) -> str:
 
 
 def checked_code(code: str, what: str) -> str:
-    """A patient code or case name that is fit for a file name on every system.
-
-    Raises:
-        StudyError: it is not; codes are no place for names of persons either.
-    """
+    """A patient code or case name, which must be fit for a file name on every system and no name of a person; else StudyError."""
     if not _CODE.fullmatch(code) or case_name(code) != code:
         raise StudyError(
             f"{code!r} is no {what}: use 1 to 64 letters without accents, digits, dots, hyphens and underscores, with a letter "
@@ -228,11 +213,7 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_slices(reviewed: Iterable[int] | None, slices: int) -> tuple[int, ...] | None:
-    """Numbers of slices in order, each once; None if they are all of the stack's.
-
-    Raises:
-        StudyError: there is no such slice, or none at all.
-    """
+    """Numbers of slices in order, each once; None if they are all of the stack's."""
     if reviewed is None:
         return None
     numbers = tuple(sorted({int(k) for k in reviewed}))

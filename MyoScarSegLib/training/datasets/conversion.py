@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from MyoScarSegLib.training.datasets.labeled import BACKGROUND, INFARCT, DataSet
 from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, Sidecar, straight, write_image
 from MyoScarSegLib.training.datasets.training_library import MARK, SPLIT, Library
 from MyoScarSegLib.training.splits import Split, check_split, split_patients
-from MyoScarSegLib.utils.files import move, write_bytes, write_json
+from MyoScarSegLib.utils.files import folder_aside, move, write_bytes, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 LAYOUTS = ("yolosam", "yolo", "library", "volumes")
@@ -84,24 +82,18 @@ def convert(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Conversion:
-    """Write a data set in another layout.
+    """Write a data set in another layout, one of :data:`LAYOUTS`.
 
     ``yolosam`` gives ``train|val`` with ``images`` (8-bit PNG, normalized), ``masks`` (0 and 255) and ``labels``; ``yolo`` gives
     ``images|labels`` with ``train`` and ``val``; both with a ``data.yaml`` for ultralytics. ``volumes`` gives ``images`` and
     ``labels`` with a NIfTI file per case. ``library`` makes a training library or adds to one.
 
-    Args:
-        data: what :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` read.
-        destination: a folder that is missing or empty, or a library to add to. All of it is written, or nothing; to a library,
-            one whole case after the other.
-        layout: one of :data:`LAYOUTS`.
-        options: see :class:`Options`.
-        progress, cancel: as everywhere.
+    The destination is missing, empty, or a library to add to. All of it is written, or nothing; to a library, one whole case
+    after the other.
 
     Raises:
         StudyError: the destination is taken, the options make no sense, or no case can be converted.
         OutputError: a file cannot be written.
-        Cancelled: ``cancel`` was set.
     """
     options = options or Options()
     destination = Path(destination)
@@ -124,12 +116,7 @@ def _new_folder(destination: Path) -> Iterator[Path]:
     """A folder beside ``destination`` that takes its name when the block ends well, and goes away when it does not."""
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise StudyError(f"{destination} exists and is not empty. Choose a new folder; nothing is overwritten.")
-    temporary = destination.absolute().parent / f".converting-{uuid.uuid4().hex}"
-    try:
-        try:
-            temporary.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"Cannot write to {temporary.parent}: {error.strerror}. Choose another folder.") from error
+    with folder_aside(destination.absolute().parent, ".converting-", parents=True) as temporary:
         yield temporary
         try:
             if destination.exists():
@@ -137,8 +124,6 @@ def _new_folder(destination: Path) -> Iterator[Path]:
             move(temporary, destination)
         except OSError as error:
             raise OutputError(f"Cannot write {destination}: {error.strerror}. Choose another folder.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _to_yolo(
@@ -194,26 +179,18 @@ def _facts_of_pictures(data: DataSet) -> dict[str, CaseFacts]:
 
 
 def scar_boxes(scar: np.ndarray, pixel_spacing_mm: tuple[float, float] | None = None, *, merged: bool = False) -> np.ndarray:
-    """Boxes around the lesions of one slice, for YOLO's label files, see :func:`~MyoScarSegLib.lesions.lesions`.
+    """Boxes around the :func:`~MyoScarSegLib.lesions.lesions` of a slice ``[rows, columns]``, or one (``merged``) around all of
+    it.
 
-    Args:
-        scar: ``[rows, columns]``, non-zero where there is scar.
-        pixel_spacing_mm: ``(row, column)`` spacing, None if unknown.
-        merged: one box around all of it, instead of one for each scar.
-
-    Returns:
-        float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.
+    Returns float64 ``[boxes, 4]``, ``(x0, y0, x1, y1)`` in pixel edges; none where there is no scar.
     """
     numbered = lesions(scar, pixel_spacing_mm)
     return boxes_of(numbered > 0 if merged else numbered)
 
 
 def yolo_text(boxes: np.ndarray, shape: tuple[int, int]) -> str:
-    """The label file of one picture; empty for one without boxes, which YOLO takes as background.
-
-    Args:
-        boxes: ``[boxes, 4]`` in pixel edges.
-        shape: ``(rows, columns)`` of the picture.
+    """The label file of a picture of ``shape`` ``(rows, columns)`` with boxes ``[boxes, 4]`` in pixel edges; empty without boxes,
+    which YOLO takes as background.
     """
     rows, columns = shape
     lines = []

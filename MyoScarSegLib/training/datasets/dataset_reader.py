@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.reader import read_study
-from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledStudy
 from MyoScarSegLib.training.datasets.labelmaps import EMIDEC, LabelMap, classes_on, parse_label_map, unnamed
 from MyoScarSegLib.training.datasets.pairs import Pair, find_pairs, in_emidecs_layout
 from MyoScarSegLib.training.datasets.patients import PatientRule
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar, read_written
 from MyoScarSegLib.training.datasets.yolosam import parts_of, read_yolosam
-from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 KINDS = ("emidec", "library", "yolosam", "volumes")
@@ -29,25 +27,20 @@ def read_dataset(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> DataSet:
-    """Read a folder of labeled images.
+    """All slices of a folder of labeled images, scar or not; what could not be read is in its ``skipped``.
 
     Args:
         folder: EMIDEC's folders, a training library, YoloSAM's layout, or any folder of image and label volumes.
         kind: one of :data:`KINDS`; None recognizes it by its content.
-        label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), for
-            volumes and masks; or a user's text, see :func:`~MyoScarSegLib.training.datasets.labelmaps.parse_label_map`; None
-            for what is said beside them, see :func:`~MyoScarSegLib.training.datasets.labelmaps.named_by_place`.
+        label_map: value in the label files to class (0 background, 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow), or a
+            user's text of that, see :func:`~.labelmaps.parse_label_map`; None for what is said beside them, see
+            :func:`~.labelmaps.named_by_place`.
         patient_pattern: regular expression that finds the patient in names of slices or cases, for YoloSAM's layout and volumes;
-            see :class:`~MyoScarSegLib.training.datasets.patients.PatientRule` for what is done without.
-        progress, cancel: as everywhere.
-
-    Returns:
-        All slices, scar or not; what could not be read is in its ``skipped``.
+            see :class:`~.patients.PatientRule` for what is done without.
 
     Raises:
         UnnamedLabelsError: nothing says what the label values mean.
         StudyError: the folder is of no known kind, nothing in it can be read, or a patient is both trained on and validated.
-        Cancelled: ``cancel`` was set.
     """
     folder = Path(folder)
     label_map = parse_label_map(label_map) if isinstance(label_map, str) else label_map
@@ -63,23 +56,20 @@ def read_dataset(
             from MyoScarSegLib.training.datasets.training_library import Library
 
             library = Library.open(folder)
-            return _of_studies(kind, *library.read(progress=progress, cancel=cancel), library.split_manifest())
+            studies, skipped = library.read(progress=progress, cancel=cancel)
+            return DataSet.of_studies(kind, studies, skipped, library.split_manifest())
         rule = PatientRule(patient_pattern)
         if kind == "yolosam":
             return read_yolosam(folder, label_map, rule, progress, cancel)
         label_map = EMIDEC if label_map is None and kind == "emidec" else label_map
         studies, skipped = _volumes(folder, label_map, rule, progress, cancel)
-        return _of_studies(kind, studies, skipped, None)
+        return DataSet.of_studies(kind, studies, skipped)
     except OSError as error:
         raise StudyError(f"Cannot read {error.filename or folder}: {error.strerror or error}.") from error
 
 
 def kind_of(folder: Path | str) -> str:
-    """What kind of data set ``folder`` holds, one of :data:`KINDS`.
-
-    Raises:
-        StudyError: it is missing, or of no kind that can be recognized.
-    """
+    """What kind of data set ``folder`` holds, one of :data:`KINDS`; StudyError if none that can be recognized."""
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"There is no folder {folder}.")
@@ -107,8 +97,7 @@ def _volumes(
 ) -> tuple[list[LabeledStudy], dict[str, str]]:
     """All cases of a folder of volumes (NIfTI, NRRD, MetaImage; images also as DICOM), and why others could not be read.
 
-    The label map is the one given, the one that nnU-Net's ``dataset.json`` or a conversion by this program left, or the one
-    that a file's place says (:func:`~.labelmaps.named_by_place`); named segments (``.seg.nrrd``) need none.
+    The label map is the one given, the data set's own, or what a file's place says (:func:`~.labelmaps.named_by_place`).
     """
     pairs, skipped = find_pairs(folder)
     if not pairs and not skipped:
@@ -144,14 +133,3 @@ def _volume(pair: Pair, rule: PatientRule, sidecar: Sidecar, label_map: LabelMap
     patient = rule.of_stack(pair.case) if facts is None else facts.patient
     classes, wall_known = classes_on(study, pair.labels, label_map, None if facts is None else facts.wall_known, folder)
     return LabeledStudy(pair.case, patient, replace(study, case=pair.case), classes, wall_known)
-
-
-def _of_studies(kind: str, studies: Sequence[LabeledStudy], skipped: dict[str, str], split: Split | None) -> DataSet:
-    bad = {
-        f"{one.case} slice {index}": reason
-        for one in studies
-        for index, reason in one.study.bad_slices.items()
-    }  # fmt: skip
-    ordered = sorted(studies, key=lambda one: (one.patient, one.case))
-    slices = [labeled for one in ordered for labeled in one.slices()]
-    return DataSet(kind, slices, {**skipped, **bad}, strata_by_content(slices), split, tuple(ordered))

@@ -25,9 +25,6 @@ def write_thumbnail(path: Path, study: Study, scar: np.ndarray) -> None:
     """Write a PNG, :data:`THUMBNAIL_SIDE_PX` on its longer side, of the middle part of the slice, with the scar's outline.
 
     ``scar`` is bool ``[k, j, i]``; without any, the middle slice is shown.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
     from PIL import Image
     from scipy.ndimage import binary_erosion
@@ -47,11 +44,7 @@ def write_thumbnail(path: Path, study: Study, scar: np.ndarray) -> None:
 
 
 def write_label_preview(path: Path, image: np.ndarray, labels: np.ndarray, values: Sequence[int]) -> None:
-    """Write a PNG of a slice ``[row, column]`` and, over it, its label values in :data:`COLORS`.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write a PNG of a slice ``[row, column]`` and, over it, its label values in :data:`COLORS`."""
     from PIL import Image
 
     shown = np.repeat(normalize(image)[..., None] * 255, 3, axis=-1)
@@ -65,11 +58,7 @@ def write_label_preview(path: Path, image: np.ndarray, labels: np.ndarray, value
 
 
 def write_gray(path: Path, pixels: np.ndarray) -> None:
-    """Write ``[row, column]`` values from 0 to 255 as an 8-bit PNG.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write ``[row, column]`` values from 0 to 255 as an 8-bit PNG."""
     from PIL import Image
 
     _write_png(path, Image.fromarray(pixels.astype(np.uint8)))

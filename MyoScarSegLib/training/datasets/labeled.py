@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKGROUND", "CAVITY", "INFARCT", "MYOCARDIUM", "NO_REFLOW", "DataSet", "LabeledSlice", "LabeledStudy",
-    "by_stack", "scar_only_unless_wall", "stacked", "strata_by_content",
+    "by_stack", "labeled_phantoms", "scar_only_unless_wall", "stacked", "strata_by_content",
 ]  # fmt: skip
 
 #: Slice numbers that leave more than this factor between them are no numbers of slices.
@@ -131,6 +131,16 @@ class DataSet:
     given_split: Split | None = None
     stacks: tuple[LabeledStudy, ...] = ()
 
+    @classmethod
+    def of_studies(
+        cls, kind: str, studies: Iterable[LabeledStudy], skipped: Mapping[str, str], given_split: Split | None = None
+    ) -> DataSet:
+        """The slices of studies; those that cannot be read are ``skipped``, too."""
+        stacks = tuple(sorted(studies, key=lambda one: (one.patient, one.case)))
+        bad = {f"{one.case} slice {index}": reason for one in stacks for index, reason in one.study.bad_slices.items()}
+        slices = [labeled for one in stacks for labeled in one.slices()]
+        return cls(kind, slices, {**skipped, **bad}, strata_by_content(slices), given_split, stacks)
+
     @property
     def patients(self) -> tuple[str, ...]:
         """Codes of the patients, sorted."""
@@ -149,6 +159,14 @@ class DataSet:
         return studies, failed
 
 
+def labeled_phantoms(seed: int, count: int) -> list[LabeledSlice]:
+    """Slices of numerical phantoms, of one made patient, each a stack of its own."""
+    from MyoScarSegLib.phantom import phantom_slices
+
+    name, made = f"phantom-{seed}", enumerate(phantom_slices(seed, count))
+    return [LabeledSlice(name, n, image, labels, case=f"{name}-{n}") for n, (image, labels) in made]
+
+
 def by_stack(slices: Iterable[LabeledSlice]) -> dict[tuple[str, str], list[LabeledSlice]]:
     """Patient and stack to its slices."""
     found: dict[tuple[str, str], list[LabeledSlice]] = {}
@@ -158,11 +176,7 @@ def by_stack(slices: Iterable[LabeledSlice]) -> dict[tuple[str, str], list[Label
 
 
 def stacked(slices: Sequence[LabeledSlice]) -> LabeledStudy:
-    """The study that single slices of one stack make up. Those missing in between are blank and count as unreadable.
-
-    Raises:
-        StudyError: they differ in size, two have the same number, or none shows anything.
-    """
+    """The study that single slices of one stack make up. Those missing in between are blank and count as unreadable."""
     ordered = sorted(slices, key=lambda s: s.index)
     first, name = ordered[0], ordered[0].stack
     shapes = {s.image.shape for s in ordered}
@@ -207,14 +221,8 @@ def strata_by_content(slices: Sequence[LabeledSlice]) -> dict[str, str]:
 
 
 def scar_only_unless_wall(labels: np.ndarray, wall_known: bool) -> tuple[np.ndarray, bool]:
-    """Labels of one case in which the wall counts only where cavity and myocardium are both drawn.
-
-    Args:
-        labels: uint8 classes of any shape.
-        wall_known: whether the data set's labels can tell them.
-
-    Returns:
-        The labels, with everything but scar set to background if the wall is not known; and whether it is.
+    """Labels of one case in which the wall counts only where cavity and myocardium are both drawn, which the data set's labels
+    must be able to tell (``wall_known``): otherwise everything but scar is background. And whether the wall is known.
     """
     known = wall_known and bool((labels == CAVITY).any()) and bool((labels == MYOCARDIUM).any())
     return (labels if known else np.where(labels >= INFARCT, labels, 0).astype(np.uint8)), known

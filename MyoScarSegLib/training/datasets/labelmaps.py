@@ -17,6 +17,7 @@ from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT,
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
 from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.utils.files import read_json
+from MyoScarSegLib.utils.words import listed
 
 #: Value in a file to class.
 LabelMap = Mapping[int, int]
@@ -40,11 +41,8 @@ _MOST_SHOWN = 12
 
 
 def parse_label_map(text: str) -> LabelMap:
-    """A label map from a user's text.
-
-    Args:
-        text: ``"emidec"``, or classes with their values: ``"cavity=1 myocardium=2 scar=3,4"`` (separated by blanks or
-            semicolons; classes are background, cavity, myocardium, scar, no-reflow). Zero is background unless it says otherwise.
+    """A label map from a user's text: ``"emidec"``, or classes with their values: ``"cavity=1 myocardium=2 scar=3,4"`` (separated
+    by blanks or semicolons; background, cavity, myocardium, scar, no-reflow). Zero is background unless it says otherwise.
 
     Raises:
         StudyError: it is neither, a value is given twice, or there is no scar.
@@ -70,16 +68,11 @@ def parse_label_map(text: str) -> LabelMap:
 
 
 def named_by_place(path: Path, values: Collection[int], root: Path | None = None) -> LabelMap | None:
-    """What the values of a plain label file mean by where it lies; None if that does not say.
+    """What the ``values`` in a plain label file mean by where it lies; None if that does not say.
 
-    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its
-    folder; and, if there is one value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Nothing but 0 is no
-    scar.
-
-    Args:
-        path: of the file.
-        values: that occur in it.
-        root: the folder above which folders' names do not count; the file's own if None.
+    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its folder; and,
+    if there is one value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Names of folders above ``root``
+    (the file's own if None) do not count. Nothing but 0 is no scar.
     """
     drawn = set(values) - {0}
     if not drawn:
@@ -127,10 +120,7 @@ def _says_scar(path: Path, root: Path | None) -> bool:
 
 
 def _of_nnunet(folder: Path) -> LabelMap | None:
-    """The label map in nnU-Net's ``dataset.json``, if there is one and it says what is scar.
-
-    Its version 2 has name to value, version 1 value to name.
-    """
+    """The label map in nnU-Net's ``dataset.json``, if it says scar: version 2 has name to value, version 1 value to name."""
     path = folder / "dataset.json"
     if not path.is_file():
         return None
@@ -149,17 +139,14 @@ def _of_nnunet(folder: Path) -> LabelMap | None:
 
 
 def apply_label_map(values: np.ndarray, label_map: LabelMap, where: str) -> np.ndarray:
-    """Classes, uint8, shaped like ``values``.
-
-    Raises:
-        StudyError: a value is in no class.
-    """
+    """Classes, uint8, shaped like ``values``."""
     found = np.unique(values)
     unknown = [int(value) for value in found if int(value) not in label_map]
     if unknown:
+        there, strange = (listed(some, _MOST_SHOWN) for some in (found, unknown))
         raise StudyError(
-            f"{where} has the label values {listed(found)}, of which {listed(unknown)} belong to no class. Give every value a "
-            f"class with --labels (background=... for what is to be ignored), for example {EXAMPLE}."
+            f"{where} has the label values {there}, of which {strange} belong to no class. Give every value a class with "
+            f"--labels (background=... for what is to be ignored), for example {EXAMPLE}."
         )
     classes = np.zeros(values.shape, dtype=np.uint8)
     for value in found:
@@ -173,11 +160,7 @@ def knows_wall(label_map: LabelMap) -> bool:
 
 
 def whole_numbers(labels: StoredLabels, where: str) -> np.ndarray:
-    """The stored values ``[k, j, i]`` in the smallest type of whole numbers that holds them.
-
-    Raises:
-        StudyError: there are several per voxel, or they are not whole numbers.
-    """
+    """The stored values ``[k, j, i]`` in the smallest type of whole numbers that holds them."""
     values = labels.values
     if values is None:
         raise StudyError(f"{where} has several values per voxel and names no segments: these are no labels.")
@@ -194,20 +177,11 @@ def whole_numbers(labels: StoredLabels, where: str) -> np.ndarray:
 def classes_of_segments(
     segments: Sequence[Segment], where: str, label_map: LabelMap | None = None, option: str = "--labels"
 ) -> tuple[np.ndarray, bool]:
-    """Classes from named segments, of which scar lies over the myocardium that it is part of.
+    """Classes from named segments of one file (``where``, for messages), of which scar lies over the myocardium that it is part
+    of.
 
-    Args:
-        segments: of one file.
-        where: the file, for messages.
-        label_map: what segments mean whose names and codes say nothing, by their value.
-        option: that says so, for the message.
-
-    Returns:
-        uint8 ``[k, j, i]``, and whether cavity and myocardium have segments of their own.
-
-    Raises:
-        UnnamedLabelsError: none is called or coded scar, and there are some that nothing is known of.
-        StudyError: none is called or coded scar, or several have one name.
+    What segments mean whose names and codes say nothing, ``label_map`` says by their value; ``option`` is how a user gives it.
+    Returns uint8 ``[k, j, i]``, and whether cavity and myocardium have segments of their own.
     """
     if label_map is not None:
         segments = [s if s.number is not None else replace(s, number=label_map.get(s.value)) for s in segments]
@@ -236,17 +210,13 @@ def classes_on(
     wall_known: bool | None,
     root: Path | None = None,
 ) -> tuple[np.ndarray, bool]:
-    """The classes of labels that were drawn on one study.
+    """The classes of labels that were drawn on one study, uint8 ``[k, j, i]``, and whether the wall is known.
 
     Args:
-        study: the study.
-        labels: bool (scar) or classes, ``[k, j, i]`` shaped like the study's voxels; or a file on the study's grid.
+        labels: bool (scar) or classes, shaped like the study's voxels; or a file on the study's grid.
         label_map: what the values in a file without named segments mean; None for what its place says (:func:`named_by_place`).
         wall_known: whether cavity and myocardium are labeled; None looks whether they are there.
         root: of a data set that the file belongs to; the names of folders above it say nothing of the labels.
-
-    Returns:
-        uint8 ``[k, j, i]``, and whether the wall is known.
 
     Raises:
         UnnamedLabelsError: nothing says what the values mean; of a file without segments it has an ``example``.
@@ -277,10 +247,3 @@ def classes_on(
     classes = apply_label_map(values, label_map, str(labels))
     check_cover(classes >= INFARCT, str(labels))
     return scar_only_unless_wall(classes, known)
-
-
-def listed(values: Collection[int]) -> str:
-    """Numbers for a sentence, the first dozen of many."""
-    ordered = sorted(int(value) for value in values)
-    more = f" and {len(ordered) - _MOST_SHOWN} more" if len(ordered) > _MOST_SHOWN else ""
-    return ", ".join(map(str, ordered[:_MOST_SHOWN])) + more

@@ -51,11 +51,8 @@ class LibraryState:
         self._sums: dict[Path, tuple[int, int, str]] = {}
 
     def rows(self, *, sums: bool = True) -> list[CaseRow]:
-        """All cases, sorted by name; an unreadable one too.
-
-        Args:
-            sums: compare checksums of files that were not compared yet; some 5 ms for each case, so not in an application's
-                main thread.
+        """All cases, sorted by name; an unreadable one too. With ``sums`` files are compared that were not yet: some 5 ms for
+        each case, so not in an application's main thread.
         """
         cases, damaged = self.library.scan()
         folders = self.library.folders()
@@ -96,11 +93,7 @@ class LibraryState:
 
 
 def signature(library: Library) -> Signature:
-    """What differs when a case was added, removed or changed, or the split was; without reading any file.
-
-    Raises:
-        StudyError: the library is gone.
-    """
+    """What differs when a case or the split was added, removed or changed, no file being read; StudyError without library."""
     folder = library.folder
     library.check_there()
     found = [_facts(folder, path) for path in (folder / SPLIT, *folder.glob(f"{REPLACED}*"))]
@@ -125,11 +118,7 @@ class Finding:
 
 
 def check_library(library: Library, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> list[Finding]:
-    """Read everything in a library and say what is wrong; an empty list if nothing is.
-
-    Raises:
-        Cancelled: ``cancel`` was set.
-    """
+    """Read everything in a library and say what is wrong; an empty list if nothing is."""
     cases, damaged = library.scan()
     findings = [Finding("error", case, reason) for case, reason in damaged.items()]
     studies: list[LabeledStudy] = []

@@ -58,11 +58,7 @@ class PatientRule:
             raise StudyError(f"{pattern!r} is no regular expression: {error}.") from error
 
     def of_slice(self, name: str) -> str:
-        """The patient of the slice in a file called ``name`` (without extension).
-
-        Raises:
-            StudyError: the name does not say.
-        """
+        """The patient of the slice in a file called ``name`` (without extension); StudyError if it does not say."""
         if self._pattern is not None:
             return self._matched(name)
         match = _BEFORE_SLICE.match(name) or _BEFORE_LAST_NUMBER.match(name)
@@ -75,11 +71,7 @@ class PatientRule:
         return _plain(patient)
 
     def of_stack(self, name: str) -> str:
-        """The patient of the stack called ``name``.
-
-        Raises:
-            StudyError: the name does not fit the pattern.
-        """
+        """The patient of the stack called ``name``."""
         return _plain(name) if self._pattern is None else self._matched(name)
 
     def _matched(self, name: str) -> str:

@@ -6,8 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from MyoScarSegLib.errors import OutputError
@@ -24,30 +23,8 @@ _FORGOTTEN_S = 24 * 3600.0
 """After that time nobody is writing a case any more: its writer was killed."""
 
 
-@contextmanager
-def written_aside(library: Path) -> Iterator[Path]:
-    """An empty folder beside the cases, to write one into; deleted at the end if it was not :func:`put` into its place.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    temporary = library / f"{ADDING}{uuid.uuid4().hex}"
-    try:
-        temporary.mkdir()  # not its parents: a library that was deleted meanwhile stays so
-    except OSError as error:
-        raise OutputError(f"Cannot write into {library}: {error.strerror}. Choose another place, or free some space.") from error
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def put(library: Path, temporary: Path, case: str) -> None:
-    """Give a written folder its place, instead of the case that may be there. The library's lock is held by the caller.
-
-    Raises:
-        OutputError: it cannot take its place; what was there stays.
-    """
+    """Give a written folder its place, instead of the case that may be there; the lock is held. What fails leaves the old one."""
     place = library / CASES / case
     old = library / f"{REPLACED}{uuid.uuid4().hex}-{case}"
     try:
@@ -70,11 +47,7 @@ def put(library: Path, temporary: Path, case: str) -> None:
 
 
 def take_away(library: Path, case: str) -> Path:
-    """Move a case that is there out of its place, the lock being held. Returns the folder, which is to be deleted.
-
-    Raises:
-        OutputError: it cannot be moved.
-    """
+    """Move a case that is there out of its place, the lock being held. Returns the folder, which is to be deleted."""
     place = library / CASES / case
     away = library / f"{REMOVING}{uuid.uuid4().hex}"
     try:
@@ -120,11 +93,7 @@ def _age_s(folder: Path) -> float:
 
 
 def _flush_to_disk(folder: Path) -> None:
-    """Have a folder and its files reach the disk, so that a power cut after a rename leaves no case of empty files.
-
-    Raises:
-        OSError: they cannot be written, such as on a disk that is full.
-    """
+    """Have a folder and its files reach the disk, so that a power cut after a rename leaves no case of empty files."""
     for path in folder.iterdir():
         if path.is_file():
             handle = os.open(path, os.O_RDWR)

@@ -46,16 +46,7 @@ class SceneCase:
 
 @contextmanager
 def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list[SceneCase]]:
-    """The segmentations of a scene; files of a ``.mrb`` are there until the block ends.
-
-    Args:
-        path: a ``.mrb``, or a ``.mrml`` beside its files.
-        cancel: honored while unpacking.
-
-    Raises:
-        StudyError: it is no scene, is damaged, or holds what no scene has (paths that lead out of it, far too much).
-        Cancelled: ``cancel`` was set.
-    """
+    """The segmentations of a ``.mrb``, whose files are there until the block ends, or of a ``.mrml`` beside its files."""
     if not path.is_file():
         raise StudyError(f"There is no scene {path}.")
     if path.suffix.lower() == ".mrml":
@@ -70,10 +61,8 @@ def opened_scene(path: Path, cancel: CancelToken | None = None) -> Iterator[list
 
 
 def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, Path]:
-    """Unpack an archive, under numbers for names: Slicer names files after its nodes, and these often after the patient.
-
-    Returns:
-        For each file where it would lie under its own name, and where it lies.
+    """Unpack an archive, under numbers for names: Slicer names files after its nodes, and these often after the patient. For each
+    file where it would lie under its own name, and where it lies.
     """
     files: dict[Path, Path] = {}
     try:
@@ -107,12 +96,8 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
 
 
 def _cases(scene: Path, named: Path, files: Mapping[Path, Path] | None) -> list[SceneCase]:
-    """The segmentations of one ``.mrml``, in its order.
-
-    Args:
-        scene: the file.
-        named: where it lies by its own name; the names in it are relative to that.
-        files: where each file lies by its own name, and where it really lies; None if that is the same.
+    """The segmentations of the ``.mrml`` ``scene``, in its order. The names in it are relative to its own name ``named``;
+    ``files`` says where each of them really lies, None if just there.
     """
     nodes = _nodes(scene, named.name)
     by_id = {node.get("id", ""): node for node in nodes}
@@ -159,11 +144,7 @@ def _reference(node: Node, role: str) -> str:
 
 
 def _check_transforms(segmentation: Node, volume: Node, by_id: dict[str, Node]) -> None:
-    """Refuse what would put mask and volume, or the slices of the volume, elsewhere than their files say.
-
-    Raises:
-        StudyError: they are under different transforms, or under one that is not linear.
-    """
+    """Refuse what would put mask and volume, or the slices of the volume, elsewhere than their files say."""
     ids = _reference(segmentation, _TRANSFORM_ROLE), _reference(volume, _TRANSFORM_ROLE)
     if ids[0] != ids[1]:
         raise StudyError(

@@ -43,10 +43,10 @@ from MyoScarSegLib.training.datasets.case_record import (
 )
 from MyoScarSegLib.training.datasets.labeled import LabeledStudy, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
-from MyoScarSegLib.training.datasets.places import CASES, case_folders, put, take_away, written_aside
+from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import sha256_of, write_json
+from MyoScarSegLib.utils.files import folder_aside, sha256_of, write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
@@ -162,7 +162,7 @@ class Library:
         same = self._same(labeled, name, replace)
         if same is not None and same.content_sha256 == content_digest(labeled):
             return same
-        with written_aside(self.folder) as temporary:
+        with folder_aside(self.folder, ADDING) as temporary:
             check_cancel(cancel)
             record = write_case(temporary, labeled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
             check_cancel(cancel)
@@ -299,7 +299,6 @@ class Library:
 
         Raises:
             StudyError: the library is empty, or no case can be read.
-            Cancelled: ``cancel`` was set.
         """
         self.check_there()
         cases, skipped = self.scan()
@@ -326,7 +325,7 @@ class Library:
         with self._locked(cancel):
             record = Case.read(self._folder_of(name) / RECORD)
             labeled = self.load(record, edited=True)
-            with written_aside(self.folder) as temporary:
+            with folder_aside(self.folder, ADDING) as temporary:
                 kept = {name: getattr(record, name) for name in ("source", "reviewer", "tags", "added_by")}
                 renewed = write_case(temporary, labeled, **kept)
                 put(self.folder, temporary, renewed.case)
@@ -342,7 +341,7 @@ class Library:
             Cancelled: ``cancel`` was set while another changed the library.
         """
         self.check_there()
-        with written_aside(self.folder) as temporary:
+        with folder_aside(self.folder, ADDING) as temporary:
             yield temporary
             with self._locked(cancel):
                 if case in self.folders():
@@ -387,13 +386,11 @@ class Library:
             seed, folds, held_out: as :func:`~MyoScarSegLib.training.splits.split_patients` takes them.
             extend: keep everybody of the split that is there on their side, and let patients added since train.
             replace: draw anew although there is a split; patients may change sides.
-            progress, cancel: as everywhere.
 
         Raises:
             StudyError: there is a split already, there are too few patients, a case cannot be read, or one picture would be on
                 both sides.
             OutputError: the manifest cannot be written.
-            Cancelled: ``cancel`` was set.
         """
         before = self.split_manifest() if not replace else None
         if before is not None and not extend:
@@ -424,7 +421,6 @@ class Library:
         Raises:
             StudyError: a side has nobody, a case cannot be read, or one picture would be on both sides.
             OutputError: the manifest cannot be written.
-            Cancelled: ``cancel`` was set.
         """
         studies, _skipped = self.read(progress=progress, cancel=cancel)
         notes = check_split(split, [labeled for one in studies for labeled in one.slices()])

@@ -64,12 +64,6 @@ def read_yolosam(
     The patient of a slice is what its name says (:class:`~MyoScarSegLib.training.datasets.patients.PatientRule`). What the masks'
     values mean is said by ``label_map``, by our own record, by ``data.yaml``, or by names of files and folders; a JPEG mask has
     0 and, from 128 on, 255; of a mask with a palette the indices count.
-
-    Raises:
-        UnnamedLabelsError: nothing says what the masks' values mean.
-        StudyError: nothing can be read, or a patient (or the same picture under
-            two names) is in both parts.
-        Cancelled: ``cancel`` was set.
     """
     parts = parts_of(folder)
     jobs = [(part, path, home) for part, home in parts.items() for path in picture_files(home / "images")]

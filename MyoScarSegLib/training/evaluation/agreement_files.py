@@ -12,9 +12,9 @@ import numpy as np
 from MyoScarSegLib import __version__
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.agreement import Agreement, agreement
-from MyoScarSegLib.training.evaluation.bootstrap import interval
 from MyoScarSegLib.training.evaluation.evaluation_pictures import draw_bland_altman, save_figure
 from MyoScarSegLib.training.evaluation.scores import CaseScore
+from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.utils.files import write_json
 
 MASS, PERCENT = "scar_mass_g", "scar_percent_of_myocardium"
@@ -61,9 +61,8 @@ def summary_of(cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, 
 
 
 def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, str]) -> dict[str, Any]:
-    """Write ``agreement.csv`` (a row per case), ``agreement.json`` and ``bland_altman.png`` (of mass).
-
-    In ``cases`` the reference is a and the predicted mask b. Returns the content of ``agreement.json``.
+    """Write ``agreement.csv`` (a row per case), ``agreement.json``, whose content is returned, and ``bland_altman.png`` (of
+    mass). In ``cases`` the reference is a and the predicted mask b.
 
     Raises:
         OutputError: the folder cannot be written.

@@ -9,10 +9,11 @@ from typing import Any
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.outputs.case_files import write_table
 from MyoScarSegLib.quantification.reference import METHODS
+from MyoScarSegLib.training.card import markdown_table
 from MyoScarSegLib.training.evaluation.evaluation_pictures import compare, write_pictures
-from MyoScarSegLib.training.evaluation.paired import paired
 from MyoScarSegLib.training.evaluation.scores import POSITIONS
-from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, rounded, setting_name
+from MyoScarSegLib.training.evaluation.statistics import paired, rounded
+from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, setting_name
 from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
 
 _HEADERS = (
@@ -23,10 +24,8 @@ _PLACES = ("Dice of", "basal scar", "mid", "apical", "all patients", "myocardium
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, *, name: str = "") -> dict[str, Any]:
-    """Write ``evaluation.json``, ``evaluation.csv`` (a row per setting and case), ``slices.csv`` and the pictures.
-
-    Returns:
-        The content of ``evaluation.json``.
+    """Write ``evaluation.json``, whose content is returned, ``evaluation.csv`` (a row per setting and case), ``slices.csv`` and
+    the pictures.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -47,11 +46,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, *, name: str = "") ->
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """An ``evaluation.json``, or the one in the folder ``path``.
-
-    Raises:
-        MyoScarSegError: it is missing or none.
-    """
+    """An ``evaluation.json``, or the one in the folder ``path``; MyoScarSegError if it is missing or none."""
     path = Path(path)
     path = path / "evaluation.json" if path.is_dir() else path
     document = read_json(path, MyoScarSegError)
@@ -65,17 +60,11 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 
 def write_comparison(folder: Path, documents: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Put evaluations side by side: ``comparison.json``, ``comparison.md``, ``comparison.png``, ``clicks.png``.
+    """Put evaluations (contents of ``evaluation.json``, with names) side by side: ``comparison.json`` and ``comparison.md``,
+    whose contents are returned, ``comparison.png``, ``clicks.png``.
 
-    Besides each one's figures there is, per setting, the mean difference of Dice to the *first* evaluation over the patients
-    that both have, with its interval: patients differ more than models do, so only the paired difference tells models apart.
-
-    Args:
-        folder: where the files go.
-        documents: contents of ``evaluation.json``, with names.
-
-    Returns:
-        The content of ``comparison.json``, and of ``comparison.md``.
+    Besides each one's figures there is, per setting, the mean difference of Dice to the *first* evaluation over the patients that
+    both have, with its interval: patients differ more than models do, so only the paired difference tells models apart.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -144,18 +133,16 @@ def text_of(document: dict[str, Any]) -> str:
 
 def markdown_of(documents: Iterable[dict[str, Any]]) -> str:
     """Evaluations as one Markdown table, a row per model and setting, thresholds once and last: for cards and the README."""
-    lines = ["| " + " | ".join(("model", "setting", *_HEADERS[1:])) + " |", "|" + "---|" * (len(_HEADERS) + 1)]
+    rows: list[tuple[str, ...]] = []
     thresholds: dict[str, Any] = {}
     for document in documents:
         for name, entry in document["settings"].items():
             if name in METHODS:
                 thresholds.setdefault(name, entry["figures"])
                 continue
-            _, *cells = _row(name, entry["figures"])
-            lines.append("| " + " | ".join((document["name"] or "-", setting_name(name), *cells)) + " |")
-    for name, figures in thresholds.items():
-        lines.append("| " + " | ".join(("threshold in the expert's wall", *_row(name, figures))) + " |")
-    return "\n".join(lines) + "\n"
+            rows.append((document["name"] or "-", *_row(name, entry["figures"])))
+    rows += [("threshold in the expert's wall", *_row(name, figures)) for name, figures in thresholds.items()]
+    return markdown_table(("model", "setting", *_HEADERS[1:]), rows) + "\n"
 
 
 def _row(name: str, f: dict[str, Any]) -> tuple[str, ...]:
@@ -205,8 +192,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _one(value: float | None, form: str, otherwise: str = "-") -> str:
-    return otherwise if value is None else form.format(value)
+def _one(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
 
 
 def _with_interval(value: float | None, limits: list[float] | None, form: str, of_limits: str) -> str:

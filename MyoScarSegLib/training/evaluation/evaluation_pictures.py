@@ -5,9 +5,7 @@ They are drawn from the content of ``evaluation.json`` alone, so that they can b
 
 from __future__ import annotations
 
-import io
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import OutputError
+from MyoScarSegLib.outputs.figures import canvas, png
 from MyoScarSegLib.quantification.reference import METHODS
 from MyoScarSegLib.training.evaluation.summary import setting_name
-from MyoScarSegLib.utils.files import cache_folder, write_bytes
+from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,9 +33,6 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> None:
     """Draw everything that the evaluation gives: ``dice.png``, ``bland_altman.png``, ``clicks.png``, ``thresholds.png``.
 
     Those for which there are no data are left out, and an earlier evaluation's taken away.
-
-    Raises:
-        OutputError: the folder cannot be written.
     """
     settings = document["settings"]
     drawn = {
@@ -56,14 +52,8 @@ def write_pictures(folder: Path, document: dict[str, Any]) -> None:
 
 
 def compare(path: Path, documents: Sequence[dict[str, Any]]) -> None:
-    """Draw several models' evaluations side by side: mean Dice with its interval in every setting.
-
-    Args:
-        path: PNG file; another, ``clicks.png`` beside it, has their Dice by the number of clicks.
-        documents: contents of ``evaluation.json``; their names are the legend.
-
-    Raises:
-        OutputError: the file cannot be written.
+    """Draw several models' evaluations (contents of ``evaluation.json``, with names) side by side as the PNG ``path``: mean Dice
+    with its interval in every setting. Their Dice by the number of clicks comes as ``clicks.png`` beside it.
     """
     names = list(dict.fromkeys(name for document in documents for name in document["settings"]))
     # Thresholds are no model's: they are the same in every evaluation of the same patients, and shown once.
@@ -197,14 +187,10 @@ def draw_bland_altman(
     labels: tuple[str, str],
     note: str,
 ) -> Figure:
-    """Difference of masses in g against their mean, with bias and limits of agreement.
+    """Difference (b less a) of masses in g against their mean, with bias, its interval, and limits of agreement.
 
-    Args:
-        groups: their names in a legend, if they are to have one, to ``[cases, 2]`` of a and b; differences are b less a.
-        bias: mean difference; bias_interval: its interval.
-        limits: ``(low, high)`` at the left end of the plot and at the right one, which differ where the bias is proportional.
-        labels: of the axes.
-        note: title.
+    ``groups`` are ``[cases, 2]`` by the names for a legend, empty for none. ``limits`` are ``(low, high)`` at the left end of the
+    plot and at the right one, which differ where the bias is proportional; ``labels`` are of the axes, ``note`` is the title.
     """
     figure, axis = new_figure(6.4, 4.2, right=0.95)
     pairs = np.concatenate(list(groups.values()))
@@ -281,12 +267,7 @@ def _broken(name: str) -> str:
 
 def new_figure(width: float, height: float, *, left: float = 0.72, right: float = 0.16, top: float = 0.62) -> tuple[Figure, Axes]:
     """One plot of ``width`` by ``height`` inches, with the margins given in inches."""
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = canvas(width, height)
     axis = figure.add_axes((left / width, _BOTTOM / height, 1 - (left + right) / width, 1 - (_BOTTOM + top) / height))
     axis.grid(color=_GRID, lw=0.8)
     axis.set_axisbelow(True)
@@ -301,9 +282,7 @@ def new_figure(width: float, height: float, *, left: float = 0.72, right: float 
 
 def save_figure(path: Path, figure: Figure) -> None:
     """Write a plot as PNG, atomically."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": "MyoScarSeg"})
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, png(figure, _DPI))
 
 
 def _style(number: int) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
+from MyoScarSegLib.utils.words import listed
 
 MASKS = "masks"
 _OF_MASKS = r"labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|truth|scar|pred|predictions?"
@@ -47,26 +48,21 @@ def compare_masks(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
-    """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what folders may hold.
+    """Compare predicted masks with reference masks, matched by name; see :func:`find_masks` for what files and folders may be.
+
+    The scores are those of the setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are
+    among the failures; predictions without a reference are noted.
 
     Args:
-        predicted: file or folder.
-        truth: file or folder.
         labels: value to class in plain label volumes of ``truth``, values without a class being background; None for what each
             file's place says. Named segments need none. The reference's myocardium is taken from there, too, if it is labeled.
         pred_labels: the same of ``predicted``; None for what each file's place says, and for files that hold a value which is
             scar in ``labels``, those.
         spacing_mm: ``(i, j, k)`` for files without spacing, or instead of theirs.
-        progress, cancel: before each case.
-
-    Returns:
-        The scores as setting :data:`MASKS`. Cases that cannot be compared, and references without a prediction, are among
-        its failures; predictions without a reference are noted.
 
     Raises:
         UnnamedLabelsError: nothing says what values mean.
         StudyError: a path is missing or holds no mask, or no case is on both sides.
-        Cancelled: the token was set.
     """
     (predictions, failures), (references, skipped) = find_masks(predicted), find_masks(truth)
     failures |= skipped
@@ -75,8 +71,8 @@ def compare_masks(
     matched = match(predictions, references)
     if not matched:
         raise StudyError(
-            f"No case is in both {predicted} and {truth}: the one has {_some(predictions)}, the other {_some(references)}. "
-            "Cases are matched by name."
+            f"No case is in both {predicted} and {truth}: the one has {listed(predictions, 3)}, the other "
+            f"{listed(references, 3)}. Cases are matched by name."
         )
     if predicted.is_dir():
         lacking = [case for case in references if case not in matched]
@@ -100,7 +96,7 @@ def compare_masks(
     notes = [f"{name} has no reference in {truth} and is not counted." for name in without_truth]
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:
-        notes.append(f"{_some(unsized)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
+        notes.append(f"{listed(unsized, 3)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")
     how = {
         "predicted": predicted.name,
         "truth": truth.name,
@@ -165,11 +161,7 @@ def _maps(
     option: str,
     failures: dict[str, str],
 ) -> dict[str, LabelMap]:
-    """The label map of each case: the one given, that of the file's place, or the other side's if it has a value that is scar.
-
-    Raises:
-        UnnamedLabelsError: there is none of these.
-    """
+    """The label map of each case: the one given, that of the file's place, or the other side's if it has a value that is scar."""
     found: dict[str, LabelMap] = {}
     unknown: set[int] = set()
     for case, path in files.items():
@@ -214,23 +206,12 @@ def _patients(truth: Path) -> dict[str, str]:
     return {record.case: record.patient for record in Library.open(truth).scan()[0]}
 
 
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
-
-
 def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """The mask that ``path`` is, or the masks in the folder.
+    """Name of a case to the mask that ``path`` is, or to those in the folder; and of others to the reason why they have none.
 
-    A folder may hold mask files (with images among them only those that are named like masks), a subfolder ``labels`` or the
-    like of them, or a folder per case: what ``myoscarseg segment`` writes, EMIDEC's ``Case_P001/Contours/Case_P001.nii.gz``,
-    or anything with one mask in it. A training library's cases are found, too.
-
-    Returns:
-        Name of a case to its mask or label volume, and of others to the reason why they have none.
-
-    Raises:
-        StudyError: there is no such file or folder, or no mask in it.
+    A folder may hold mask files (with images among them only those that are named like masks), a subfolder ``labels`` or the like
+    of them, or a folder per case: what ``myoscarseg segment`` writes, EMIDEC's ``Case_P001/Contours/Case_P001.nii.gz``, or
+    anything with one mask in it. A training library's cases are found, too.
     """
     if path.is_file():
         return {_name(path): path}, {}

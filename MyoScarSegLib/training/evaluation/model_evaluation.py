@@ -7,7 +7,7 @@ The settings:
 - ``jittered``: one box on each slice that has scar, round all its scar, each edge moved by an independent uniform draw within
   10% of the box's side. No box on other slices. It counts as drawn by the reader, whose boxes bound the mask.
 - ``clicks_1``, ``clicks_2``, ...: after that box a click a round on the slices with scar: deepest in the last mask's largest
-  error (:func:`~MyoScarSegLib.training.prompt_clicks.correction`), positive or negative; none where all is right.
+  error (:func:`~MyoScarSegLib.training.reader_prompts.correction`), positive or negative; none where all is right.
 - ``oracle``: that one box with its edges where the scar ends.
 """
 
@@ -29,8 +29,7 @@ from MyoScarSegLib.study.study import Geometry, Study
 from MyoScarSegLib.training.datasets.labeled import CAVITY, LabeledSlice, by_stack
 from MyoScarSegLib.training.evaluation.scores import CaseScore, Grid, score_case
 from MyoScarSegLib.training.evaluation.summary import Evaluation
-from MyoScarSegLib.training.prompt_boxes import Corners, tight
-from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.reader_prompts import Corners, correction, tight
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 if TYPE_CHECKING:
@@ -84,10 +83,8 @@ class Stack:
 
 
 def stacks_of(slices: Iterable[LabeledSlice]) -> list[Stack]:
-    """The stacks that slices belong to, sorted by patient and case, their slices by number.
-
-    Raises:
-        StudyError: there are no slices, a stack's slices differ in size or spacing, or one of them is there twice.
+    """The stacks that slices belong to, sorted by patient and case, their slices by number. StudyError if there are none, or a
+    stack's differ in size or spacing, or one is there twice.
     """
     found = by_stack(slices)
     if not found:
@@ -142,27 +139,21 @@ def evaluate_models(
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
-    """Segment labeled patients in several settings, and compare.
+    """Segment labeled slices of whole patients in several of the :data:`SETTINGS`, and compare.
 
-    Each slice draws its box errors from a generator of its own, seeded by ``seed``, case and slice: two models evaluated with
-    one seed get the same boxes, whatever else they are evaluated on. Where the data has lost its spacing,
-    :data:`~MyoScarSegLib.training.evaluation.model_evaluation.ASSUMED_PIXEL_MM` and its like stand in, and the scores say so.
+    Each slice draws its box errors from a generator of its own, seeded by ``seed``, case and slice: two models evaluated with one
+    seed get the same boxes, whatever else they are evaluated on. Where the data has lost its spacing, :data:`ASSUMED_PIXEL_MM`
+    and its like stand in, and the scores say so.
 
     Args:
-        pipeline: the models.
-        slices: labeled slices of whole patients.
-        clicks: how many are made on a slice, one after the other.
+        clicks: how many are made on a slice, one after the other; the setting ``clicks`` does the jittered boxes, too.
         threshold: probability from which on a pixel counts as scar.
-        seed: of box errors.
-        settings: some of :data:`SETTINGS`; ``clicks`` needs the jittered boxes and does them, too.
         on_result: called with setting, case and what the pipeline made of it, for those who want the masks.
-        progress, cancel: before each case and setting; ``cancel`` also before each slice.
 
     Raises:
         MyoScarSegError: there is no such setting.
         StudyError: there are no slices, or they do not make stacks.
         ModelError: a model cannot be loaded.
-        Cancelled: the token was set.
     """
     unknown = [name for name in settings if name not in SETTINGS]
     if unknown or not settings:
@@ -265,19 +256,11 @@ class _Work:
 def evaluate_thresholds(
     slices: Iterable[LabeledSlice], *, progress: Progress = no_progress, cancel: CancelToken | None = None
 ) -> Evaluation:
-    """Threshold within the reference's wall, and compare.
-
-    Args:
-        slices: labeled slices of whole patients.
-        progress, cancel: before each case.
-
-    Returns:
-        The scores, each method of :mod:`MyoScarSegLib.quantification.reference` a setting; cases whose wall was not drawn, and
-        methods without an answer, are among the failures.
+    """Threshold within the reference's wall, and compare: each method of :mod:`MyoScarSegLib.quantification.reference` is a
+    setting. Cases whose wall was not drawn, and methods without an answer, are among the failures.
 
     Raises:
         StudyError: there are no slices, or they do not make stacks.
-        Cancelled: the token was set.
     """
     scores: dict[str, list[CaseScore]] = {method: [] for method in METHODS}
     failures: dict[str, str] = {}

@@ -199,19 +199,14 @@ def score_case(
     probability: np.ndarray | None = None,
     slice_numbers: tuple[int, ...] | None = None,
 ) -> CaseScore:
-    """Compare two masks of one case.
+    """Compare two masks of one case, bool ``[k, j, i]``; of unknown sizes (no ``grid``) in pixels alone.
 
     Args:
-        predicted, truth: bool ``[k, j, i]``.
-        grid: sizes; None if unknown.
-        case: its name.
+        predicted, truth, grid, case: the masks, their sizes, the name.
         patient: whose it is; the case's own name if None.
-        wall: bool ``[k, j, i]``, the reference's left-ventricular myocardium with its scar; None if unknown.
-        probability: float ``[k, j, i]`` behind ``predicted``, for the Dice-threshold curve.
+        wall: bool, the reference's left-ventricular myocardium with its scar; None if unknown.
+        probability: float, behind ``predicted``, for the Dice-threshold curve.
         slice_numbers: what the data set calls the slices; 0, 1, ... if None.
-
-    Raises:
-        StudyError: the arrays' shapes differ.
     """
     for other, name in ((predicted, "predicted mask"), (wall, "wall"), (probability, "probability map")):
         if other is not None and other.shape != truth.shape:

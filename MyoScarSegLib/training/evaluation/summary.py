@@ -10,8 +10,8 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.quantification.burden import MM3_PER_ML
-from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
 from MyoScarSegLib.training.evaluation.scores import POSITIONS, THRESHOLDS, CaseScore
+from MyoScarSegLib.training.evaluation.statistics import interval, ratio, rounded
 
 MOST_FALSE_SCAR_G = 1.0
 """A patient without scar counts as read rightly up to this mass."""
@@ -89,11 +89,6 @@ def bland_altman(cases: Iterable[CaseScore]) -> tuple[float, float, float] | Non
     return mean, mean - spread, mean + spread
 
 
-def rounded(value: Any) -> float:
-    """Five significant digits, as a float that JSON can hold."""
-    return float(f"{float(value):.5g}")
-
-
 def _by_patient(cases: Iterable[CaseScore]) -> dict[str, list[CaseScore]]:
     patients: dict[str, list[CaseScore]] = {}
     for case in sorted(cases, key=lambda c: (c.patient, c.case)):
@@ -102,12 +97,8 @@ def _by_patient(cases: Iterable[CaseScore]) -> dict[str, list[CaseScore]]:
 
 
 def _means(patients: dict[str, list[CaseScore]], name: str, *, size: bool = False) -> list[float]:
-    """Per patient the mean of a number over the cases; patients without it are left out.
-
-    Args:
-        patients: their cases.
-        name: of an attribute of the scores.
-        size: of each case without its sign: errors of several scans would cancel if they were averaged first.
+    """Per patient the mean of an attribute of the scores over the cases; patients without it are left out. With ``size`` of each
+    without its sign: errors of several scans would cancel if they were averaged first.
     """
     found = ([v for c in cases if (v := getattr(c, name)) is not None] for cases in patients.values())
     return [float(np.mean(np.abs(values) if size else values)) for values in found if values]
@@ -259,11 +250,7 @@ class Evaluation:
         return {setting: summarize(cases) for setting, cases in self.settings.items()}
 
     def document(self, name: str = "") -> dict[str, Any]:
-        """All of it, JSON-ready: the content of ``evaluation.json``, from which tables and pictures are made.
-
-        Args:
-            name: what legends call it, such as the model's name.
-        """
+        """The content of ``evaluation.json``, from which tables and pictures are made, too. Legends call it ``name``."""
         return {
             "version": FORMAT_VERSION,
             "name": name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from MyoScarSegLib.segmentation.embedding_cache import EmbeddingCache, EmbeddingKey, content_hash
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
 from MyoScarSegLib.study.normalization import NORMALIZATION
-from MyoScarSegLib.training.finetune.step import too_little_memory
+from MyoScarSegLib.training.finetune.loop import too_little_memory
 from MyoScarSegLib.training.finetune.training_processes import Processes
 from MyoScarSegLib.training.finetune.training_slices import Item, TrainingSlice, sam_window
 from MyoScarSegLib.utils.device import is_out_of_memory
@@ -25,25 +24,14 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.training.augmentation import Augmenter
 
+    _Window = tuple[torch.Tensor, torch.Tensor, EmbeddingKey]
+
 PREPARING = "Preparing the training windows"
 _SEED_DIGITS = 12
 _MEMORY_BYTES, _WINDOW_BYTES = 3 << 30, 1 << 30
 """Of embeddings and of windows that are held in memory, at most; other windows are drawn again. A laptop has room for both."""
 _DISK_BYTES = 16 << 30
 """Of embeddings on disk, at most: some forty thousand windows of LiteMedSAM."""
-
-
-@dataclass(frozen=True)
-class _Window:
-    """A drawn window, in small numbers, and what its embedding is found by."""
-
-    image: torch.Tensor
-    targets: torch.Tensor
-    key: EmbeddingKey
-
-    @property
-    def nbytes(self) -> int:
-        return self.image.nbytes + self.targets.nbytes
 
 
 class CachedWindows:
@@ -70,10 +58,8 @@ class CachedWindows:
         preprocessing_id: str,
         folder: Path | None,
     ) -> None:
-        """Prepare ``copies`` windows of each slice for a frozen ``encoder``; nothing is computed yet.
-
-        The ``augmenter`` has the windows' side, ``preprocessing_id`` is the new model's; embeddings are kept in ``folder``,
-        None for memory alone.
+        """Prepare ``copies`` windows, of the augmenter's side, of each slice for a frozen ``encoder``; nothing is computed yet.
+        Embeddings are kept in ``folder``, None for memory alone.
         """
         self.cache = EmbeddingCache(_MEMORY_BYTES, folder, disk_budget_bytes=_DISK_BYTES)
         self.copies = copies
@@ -90,12 +76,7 @@ class CachedWindows:
         self._held_bytes = 0
 
     def fill(self, processes: Processes, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
-        """Make all embeddings that are not there yet, each process its share of them.
-
-        Raises:
-            Cancelled: the token was set; what was made is kept.
-            ModelError: memory does not suffice for one window.
-        """
+        """Make all embeddings that are not there yet, each process its share of them. A cancel keeps what is made."""
         total = len(self._samples) * self.copies
         for first in range(0, total, processes.count):
             processes.check(cancel)
@@ -119,19 +100,20 @@ class CachedWindows:
         """Window ``copy`` of slice ``number`` with its embedding."""
         import torch
 
-        window = self._window(number, copy)
+        half, targets, key = self._window(number, copy)
         # What is kept in half precision is what is encoded, so that the first pass sees the very same as later ones.
-        image = window.image.float()
-        features = self.cache.get(window.key)
+        image = half.float()
+        features = self.cache.get(key)
         if features is None:
             device = next(self._encoder.parameters()).device
             with torch.inference_mode():
                 features = self._encoder(encoder_input(image[None].to(device), self._preprocessing))[0].half().cpu()
-            self.cache.put(window.key, features)
+            self.cache.put(key, features)
         # A copy that autograd may keep: inference tensors cannot be saved for a backward pass.
-        return Item(image, window.targets.long(), self._samples[number].wall_known, features.clone())
+        return Item(image, targets.long(), self._samples[number].wall_known, features.clone())
 
     def _window(self, number: int, copy: int) -> _Window:
+        """A drawn window and its targets, in small numbers, and what its embedding is found by."""
         import torch
 
         held = self._windows.get((number, copy))
@@ -141,11 +123,12 @@ class CachedWindows:
         made = sam_window(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
         image = made.image.half()
         key = EmbeddingKey(content_hash(image.numpy()), self._encoder_sha256, self._recipe, "training window")
-        window = _Window(image, made.targets.to(torch.int16), key)
+        window = image, made.targets.to(torch.int16), key
         self._windows[number, copy] = window
-        self._held_bytes += window.nbytes
+        self._held_bytes += image.nbytes + window[1].nbytes
         while self._held_bytes > _WINDOW_BYTES and len(self._windows) > 1:
-            self._held_bytes -= self._windows.popitem(last=False)[1].nbytes
+            image, targets, _ = self._windows.popitem(last=False)[1]
+            self._held_bytes -= image.nbytes + targets.nbytes
         return window
 
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.finetune.cached_windows import CachedWindows
-from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, checkpoint_path
+from MyoScarSegLib.training.finetune.context_phase import context_figures, context_loss
+from MyoScarSegLib.training.finetune.loop import Phase, PhaseTraining, StepLoss, checkpoint_path
 from MyoScarSegLib.training.finetune.network import StartModel, as_checkpoint, save_model, start_model
-from MyoScarSegLib.training.finetune.objective import StepLoss, context_loss, prompts_loss
 from MyoScarSegLib.training.finetune.phase_state import read_state
+from MyoScarSegLib.training.finetune.prompts_phase import prompts_loss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_processes import Processes, open_accelerator
 from MyoScarSegLib.training.finetune.training_slices import (
@@ -30,11 +31,9 @@ from MyoScarSegLib.training.finetune.training_slices import (
     TrainingSlice,
     context_window,
     epoch_order,
-    phantom_slices_for_training,
     sam_window,
     training_slices,
 )
-from MyoScarSegLib.training.finetune.validation import context_figures
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
 from MyoScarSegLib.utils.files import TRAINING_EMBEDDINGS, cache_folder, remove_unfinished
@@ -118,22 +117,17 @@ def fine_tune(
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> Outcome:
-    """Fine-tune a segmenter and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into a folder.
+    """Fine-tune a segmenter, by name or path, and write ``NAME.safetensors``, ``log.jsonl`` and the checkpoints into the folder
+    ``out``.
 
     Args:
-        start: name or path of the model to start from.
-        patients: what to learn from, and what to look at on the way.
-        settings: how.
-        out: the folder.
         look: called in the main process every few epochs; None looks at nothing.
         resume: go on with a training that was stopped in this folder; otherwise its checkpoints and its log go.
         device: ``auto``, ``cpu``, ``cuda``...; under ``accelerate launch``, accelerate's choice.
         license: written into the file.
-        name: of the model.
         stopped: called in the main process when the training is cancelled, with what there is by then; not where there is
-            no model of this training yet. With ``hooks.cards`` also each time that a model is kept.
+            no model of this training yet. With ``hooks.of_run`` also each time that a model is kept.
         progress: called after every step, with its message saying which phase it is.
-        hooks: for whoever watches.
 
     Raises:
         ModelError: the start model cannot be trained, or the training broke down.
@@ -163,7 +157,7 @@ def fine_tune(
             save_model(outcome.model, averaged, training.start, license)
             of_this_training = True
             outcome.best_epoch = training.looked
-            if hooks.cards and stopped is not None:
+            if hooks.of_run and stopped is not None:
                 tell()
                 stopped(outcome)
 
@@ -226,7 +220,7 @@ class Training:
         self._validation = training_slices(patients.validation, patients.heart_of, cancel)
         self._anatomy = training_slices(patients.anatomy)
         phantoms = min(settings.phantoms, math.ceil(_PHANTOMS_PER_SLICE * len(self._samples))) if settings.phantom_share else 0
-        self._phantoms = phantom_slices_for_training(settings.seed + 1, phantoms)
+        self._phantoms = training_slices(labeled_phantoms(settings.seed + 1, phantoms))
         self._all = [*self._samples, *self._phantoms]
         self.settings, self._processes, self._hooks, self.looked = settings, processes, hooks, 0
 
@@ -363,12 +357,7 @@ class Training:
         return rates
 
     def recipe(self, phase: str, *, looks: bool = False) -> str:
-        """Checksum of what decides a phase's course.
-
-        Args:
-            phase: its name.
-            looks: whether the validation slices decide, too.
-        """
+        """Checksum of what decides a phase's course; ``looks`` if the validation slices do, too."""
         counted = to_json(self.settings)
         if phase != PROMPTS:
             counted = {name: counted[name] for name in _CONTEXT_SETTINGS}
@@ -408,9 +397,6 @@ def _clear_the_way(out: Path, recipes: Mapping[str, str], model: Path, resume: b
     """Look at what a training that goes on will find: better now than when its first phase is done. A new one finds nothing.
 
     Returns the epoch that the best model so far is of; 0 if none was looked at.
-
-    Raises:
-        ModelError: a checkpoint is damaged or of another training, or the best model so far is not there any more.
     """
     if out.is_dir():
         remove_unfinished(out)

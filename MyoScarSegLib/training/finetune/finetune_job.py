@@ -17,7 +17,7 @@ from MyoScarSegLib.training.finetune.network import start_model
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import HeartOf
 from MyoScarSegLib.training.job_data import JobData, provenance, read_job_data
-from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks, with_options
+from MyoScarSegLib.training.train_job import Hooks, with_options
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
@@ -49,9 +49,7 @@ _FALSE_GRAM = 0.01
 """What a gram of scar in a patient without any costs in the score, in Dice."""
 
 
-def run_sam(
-    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
-) -> tuple[Path, dict[str, Any]]:
+def run_sam(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a segmenter; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     from MyoScarSegLib.detection import load_detector
     from MyoScarSegLib.models import DEFAULT_SEGMENTER
@@ -128,11 +126,7 @@ class _Card:
 
 
 def sam_settings(job: TrainJob, *, further: bool) -> SamSettings:
-    """The settings that a job means; ``further`` if the start model has already learned scar.
-
-    Raises:
-        ModelError: an option is none of them, or makes no sense.
-    """
+    """The settings that a job means; ``further`` if the start model has already learned scar. ModelError names a wrong option."""
     usual = SamSettings(mode=job.mode, augmentation=job.augmentation, seed=job.seed)
     return with_options(usual, {**(_FURTHER if further else {}), **job.said})
 
@@ -159,7 +153,7 @@ class _Validation:
     def look(self, epoch: int, segmenter: Segmenter) -> dict[str, float]:
         """The figure that a training is stopped by: Dice of the patients with scar, less a little for scar where there is none.
 
-        With ``hooks.reference_boxes`` the Dice is told with the reference's tight boxes, too.
+        With ``hooks.of_run`` the Dice is told with the reference's tight boxes, too.
         """
         from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX
 
@@ -169,12 +163,12 @@ class _Validation:
             if setting == END_TO_END:
                 masks.update({(stack.case, number): result.mask[k] for k, number in enumerate(stack.numbers)})
 
-        settings = (REFERENCE_BOX, END_TO_END) if self.hooks.reference_boxes else (END_TO_END,)
-        told = self.progress if self.hooks.reference_boxes else no_progress
+        settings = (REFERENCE_BOX, END_TO_END) if self.hooks.of_run else (END_TO_END,)
+        told = self.progress if self.hooks.of_run else no_progress
         all_figures = self._evaluate(segmenter, settings=settings, progress=told, on_result=seen).figures()
         figures = all_figures[END_TO_END]
         kept = {"dice": figures["dice_mean"], "false_g": figures["false_mass_g_per_scar_free_patient"]}
-        if self.hooks.reference_boxes:
+        if self.hooks.of_run:
             kept |= {f"{setting}_dice": all_figures[setting]["dice_mean"] for setting in settings}
         known = {name: float(value) for name, value in kept.items() if value is not None}
         if self.hooks.looked is not None:

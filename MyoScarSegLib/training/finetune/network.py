@@ -54,12 +54,7 @@ class StartModel:
 
 
 def start_model(model: str | Path, settings: SamSettings) -> tuple[nn.ModuleDict, StartModel]:
-    """Load a start model, by name or path, and build the network to be trained, with a context network if the settings ask for
-    one.
-
-    Raises:
-        ModelError: it cannot be loaded, or cannot be trained with these settings.
-    """
+    """Load a start model and build the network to be trained, with a context network if the settings ask for one."""
     import torch
 
     from MyoScarSegLib.segmentation.architectures import build, input_side
@@ -112,11 +107,7 @@ def as_checkpoint(network: nn.ModuleDict, start: StartModel, name: str) -> Check
 
 
 def save_model(path: Path, network: nn.ModuleDict, start: StartModel, license: str) -> None:
-    """Write a network as half-precision safetensors with what loading needs to know, atomically.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write a network as half-precision safetensors with what loading needs to know, atomically."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 

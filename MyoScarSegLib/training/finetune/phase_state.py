@@ -14,11 +14,7 @@ _FORMAT = 1
 
 
 def write_state(path: Path, recipe: str, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings and plain containers of those in one go: a crash in between leaves the old file.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write tensors, numbers, strings and plain containers of those in one go: a crash in between leaves the old file."""
     import torch
 
     with atomic_path(path) as temporary:

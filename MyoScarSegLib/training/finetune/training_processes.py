@@ -24,12 +24,8 @@ _WELL, _CANCELLED, _FAILED = range(3)
 
 
 def open_accelerator(device: str, precision: str) -> Accelerator:
-    """Accelerate's view of this process.
-
-    Args:
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; one of several processes gets its device from accelerate.
-        precision: ``auto`` (what ``accelerate launch`` was told, else bf16 on devices that compute in it), ``no``, ``bf16`` or
-            ``fp16``.
+    """Accelerate's view of this process, whose ``device`` and ``precision`` (``no``, ``bf16``, ``fp16``) ``auto`` leaves to what
+    ``accelerate launch`` was told, else to what is there; one of several processes gets its device from accelerate.
 
     Raises:
         ModelError: accelerate is not installed, or the device is not there or cannot do this precision.
@@ -85,12 +81,8 @@ class Processes:
         self.main: bool = accelerator.is_main_process
 
     def check(self, cancel: CancelToken | None = None, error: Exception | None = None) -> None:
-        """Go on only if all processes go on: each tells whether it was asked to stop, and what went wrong, which is raised here.
-        All of them must call this.
-
-        Raises:
-            Cancelled: any process was asked to stop.
-            ModelError: another process failed.
+        """Go on only if all processes go on: each tells whether it was asked to stop, and what went wrong (``error``), which is
+        raised here. All of them must call this. Raises Cancelled if any was asked to stop, ModelError if another one failed.
         """
         mine = _WELL if cancel is None or not cancel.cancelled else _CANCELLED
         if error is not None:
@@ -112,9 +104,7 @@ class Processes:
         return list(gather_object([mine]))
 
     def together(self, work: Callable[[], _T], cancel: CancelToken | None = None) -> _T:
-        """What ``work`` returns in this process, if it succeeds in all of them, else an error as of :meth:`check`. All of them
-        must call this.
-        """
+        """What ``work`` returns here if it succeeds in all, else an error as of :meth:`check`. All of them must call this."""
         result: Any = None
         failure: Exception | None = None
         try:
@@ -126,10 +116,8 @@ class Processes:
         return done
 
     def in_main(self, work: Callable[[], _T]) -> _T:
-        """What ``work`` returns in the main process, which alone does it, in all of them. All of them must call this.
-
-        Raises:
-            Exception: what ``work`` raises, in the main process; in the others Cancelled or ModelError.
+        """What ``work`` returns in the main process, which alone does it, in all of them, or its error: in the others Cancelled
+        or ModelError. All of them must call this.
         """
         if self.count == 1:
             return work()
@@ -155,8 +143,7 @@ class Processes:
     def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
         """Sum the gradients over the processes, in one message; a parameter without one has zeros.
 
-        Done here and not by DistributedDataParallel: a process may have no window in a step's last part, and windows without a
-        prompt use other weights than those with one.
+        Not by DistributedDataParallel: a process may have no window in a step's last part, and windows differ in what they use.
         """
         import torch
 

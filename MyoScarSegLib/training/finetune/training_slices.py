@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.lesions import lesions
+from MyoScarSegLib.lesions import USUAL_SPACING_MM, lesions
 from MyoScarSegLib.segmentation.neighbors import neighbors
 from MyoScarSegLib.segmentation.preprocessing import heart_contrast
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
 from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HeartOf = Callable[[Sequence[LabeledSlice]], "tuple[float, float] | None"]
 """Finds the ``(x, y)`` of the heart in pixel edges in the images of a stack, or nothing."""
-USUAL_PIXEL_MM = 1.4
 LESIONS, VENTRICLE, TISSUE, BESIDE = range(4)
 _NO_NEIGHBORS = 0.15
 """Share of the windows that the context network learns without neighbors, since some stacks have none near enough."""
@@ -90,11 +89,8 @@ def training_slices(
     The heart's center is the ventricle's on the slice, else the mean of the stack's other slices, else what ``heart_of``
     finds in the stack's images, else the middle.
     """
-    stacks: dict[str, list[LabeledSlice]] = {}
-    for labeled in slices:
-        stacks.setdefault(labeled.stack, []).append(labeled)
     prepared = []
-    for stack in stacks.values():
+    for stack in by_stack(slices).values():
         own = [_center(s.left_ventricle) if s.wall_known else None for s in stack]
         known = [c for c in own if c is not None]
         usual = (float(np.mean([c[0] for c in known])), float(np.mean([c[1] for c in known]))) if known else None
@@ -115,20 +111,12 @@ def training_slices(
                     images[labeled.index],
                     targets.astype(np.int16),
                     center or usual or (columns / 2, rows / 2),
-                    labeled.pixel_spacing_mm or (USUAL_PIXEL_MM, USUAL_PIXEL_MM),
+                    labeled.pixel_spacing_mm or USUAL_SPACING_MM,
                     labeled.wall_known,
                     *(None if k is None else images[k] for k in beside),
                 )
             )
     return prepared
-
-
-def phantom_slices_for_training(seed: int, count: int) -> list[TrainingSlice]:
-    """Slices of numerical phantoms, prepared like real ones."""
-    from MyoScarSegLib.phantom import phantom_slices
-
-    made = enumerate(phantom_slices(seed, count))
-    return training_slices(LabeledSlice(f"phantom-{seed}-{n}", n, image, labels) for n, (image, labels) in made)
 
 
 def _beside(labeled: LabeledSlice, shapes: Mapping[int, tuple[int, ...]]) -> tuple[int | None, int | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.json_fields import read
+from MyoScarSegLib.utils.processes import usable_cores
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, duration, no_progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ class Estimate:
         cores: of the processor.
         epochs: ``segmenter`` and ``detector``, as far as trained, to the number of epochs.
         patients: that train, and that validate.
-        measured_s: what the measurement took.
     """
 
     seconds: float
@@ -57,7 +56,6 @@ class Estimate:
     cores: int
     epochs: Mapping[str, int]
     patients: tuple[int, int]
-    measured_s: float
 
     def line(self) -> str:
         """One line for a panel."""
@@ -84,7 +82,6 @@ def estimate(
         StudyError: the library cannot be read, or nobody in it trains.
         ModelError: a start model cannot be used, a setting makes no sense, or a package is missing.
     """
-    began = time.monotonic()
     from MyoScarSegLib.training.datasets.training_library import Library
     from MyoScarSegLib.utils.device import resolve_device
 
@@ -103,13 +100,8 @@ def estimate(
     seconds = sum(parts.values())
     return Estimate(
         seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
-        _cores(), epochs, (len(split.training), len(split.validation)), time.monotonic() - began,
+        usable_cores(), epochs, (len(split.training), len(split.validation)),
     )  # fmt: skip
-
-
-def _cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.errors import OutputError, StudyError
+from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, REFERENCE_BOX, Evaluation, evaluate_models
-from MyoScarSegLib.training.evaluation.paired import Difference, paired, verdict
 from MyoScarSegLib.training.evaluation.scores import CaseScore
-from MyoScarSegLib.training.evaluation.summary import rounded
-from MyoScarSegLib.training.runs.compared_masks import FOLDER, TRUTH, Predictions, file_of, write_predictions
+from MyoScarSegLib.training.evaluation.statistics import Difference, paired, rounded, verdict
+from MyoScarSegLib.training.runs.comparison_files import (
+    FORMAT_VERSION,
+    NEW,
+    TRUTH,
+    USED,
+    Predictions,
+    file_of,
+    write_comparison,
+)
 from MyoScarSegLib.training.start_models import start_names
-from MyoScarSegLib.utils.files import move, read_json, write_json
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -31,10 +35,7 @@ if TYPE_CHECKING:
     from MyoScarSegLib.training.evaluation.model_evaluation import Stack
     from MyoScarSegLib.training.runs.run import Run
 
-FORMAT_VERSION = 1
 _SETTINGS, _THRESHOLD = (REFERENCE_BOX, END_TO_END), 0.5
-RESULT, TABLE, PICTURE = "comparison.json", "comparison.csv", "comparison.png"
-NEW, USED = "new", "used"
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,8 @@ def compare_models(
 
     Returns:
         A JSON-ready document and the masks of each case. The document has ``new`` and ``used`` (names, checksums), ``figures``
-        (each with both means, the paired difference and intervals; see :class:`~.paired.Difference`), ``cases`` (a row each,
+        (each with both means, the paired difference and intervals; see :class:`~.statistics.Difference`), ``cases`` (a row each,
         with the worst slice and every slice), ``verdict`` (``word``, ``sentence``), ``failures`` and ``notes``.
-
-    Raises:
-        StudyError: there are no slices.
-        ModelError: a model cannot be loaded.
     """
     from MyoScarSegLib.pipeline import Pipeline
 
@@ -131,21 +128,11 @@ def compare_run(
     used_detector: str | Path | None = None,
     library: Path | str | None = None,
 ) -> dict[str, Any]:
-    """Compare what a run made with the models in use, on its validation patients, and keep the result in its folder.
+    """Compare what a run made with the models in use, on its validation patients, and keep the result in its folder: the files of
+    :mod:`.comparison_files`, of which ``comparison.json`` is returned.
 
-    Written are ``comparison.json``, whose content is returned, ``comparison.csv`` (a row per case), ``comparison.png``, and
-    the masks in ``predictions/``. What a comparison before has left stays until this one is complete.
-
-    Args:
-        run: with at least one model.
-        used, used_detector: to compare with; None for those that were in use when the run was planned, if its record says so,
-            else those that the training started from.
-        library: with the validation patients; None for where the run finds them itself.
-
-    Raises:
-        StudyError: the run has no model, its patients cannot be read, or there are no validation patients.
-        ModelError: a model cannot be loaded.
-        OutputError: the folder cannot be written.
+    It is compared with ``used`` and ``used_detector``; None for those that were in use when the run was planned, if its record
+    says so, else those that the training started from. ``library`` has the patients; None for where the run finds them itself.
     """
     made, settings = run.models(), run.settings
     if not made:
@@ -166,31 +153,12 @@ def compare_run(
         cancel=cancel,
     )
     document |= {"run": run.name, "trained": sorted(made)}
-    _write(run.folder, document, masks)
-    return document
-
-
-def read_comparison(path: Path) -> dict[str, Any]:
-    """A ``comparison.json`` of a run.
-
-    Raises:
-        StudyError: it is missing, damaged or of another version.
-    """
-    document = read_json(path, StudyError)
-    needed = ("figures", "cases", "verdict", NEW, USED)
-    if not isinstance(document, dict) or any(key not in document for key in needed):
-        raise StudyError(f"{path} is not a comparison of a run. Compare again.")
-    if document.get("version") != FORMAT_VERSION:
-        raise StudyError(f"{path} is of version {document.get('version')!r}; this program reads {FORMAT_VERSION}. Compare again.")
+    write_comparison(run.folder, document, masks)
     return document
 
 
 def validation_slices(run: Run, library: Path | str | None, progress: Progress, cancel: CancelToken | None) -> list[LabeledSlice]:
-    """The labeled slices of a run's validation patients, as its library has them now.
-
-    Raises:
-        StudyError: there are none, or the library cannot be read.
-    """
+    """The labeled slices of a run's validation patients, as its library has them now."""
     from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 
     validation = set(run.split.validation)
@@ -328,32 +296,3 @@ def _used_name(made: dict[str, Path], other: dict[str, Any]) -> str:
     part = "segmenter" if "segmenter" in made else "detector"
     model = other[part]
     return start_names(part, None if model is None else str(model))
-
-
-def _write(folder: Path, document: dict[str, Any], masks: dict[str, Predictions]) -> None:
-    from MyoScarSegLib.outputs.case_files import write_table
-    from MyoScarSegLib.training.runs.comparison_picture import draw_comparison
-
-    making = folder / f".comparing-{uuid.uuid4().hex}"
-    for left in folder.glob(".comparing-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    try:
-        for case, of_case in masks.items():
-            write_predictions(making / Path(file_of(case)).name, of_case)
-        rows = [_flat(row) for row in document["cases"]]
-        write_table(folder / TABLE, list(rows[0]), rows)
-        draw_comparison(folder / PICTURE, document)
-        if making.is_dir():
-            shutil.rmtree(folder / FOLDER, ignore_errors=True)
-            move(making, folder / FOLDER)
-        write_json(folder / RESULT, document)
-    except OSError as error:
-        raise OutputError(f"Cannot write the comparison in {folder}: {error.strerror or error}. Free some space.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    plain = {key: value for key, value in row.items() if not isinstance(value, (dict, list))}
-    of_models = {f"{who}_{key}": value for who in (NEW, USED) for key, value in row[who].items()}
-    return {**plain, **of_models, "worst_slice": row["worst"]["slice"]}

@@ -121,9 +121,6 @@ def pace_of_segmenter(
     """Measure on some slices, in ten to twenty seconds; longer only where one step alone takes longer.
 
     Of the ``training`` slices some have scar; ``validation`` is a few of one stack, empty if nothing is looked at.
-
-    Raises:
-        ModelError: the start model cannot be trained so, or a package is missing.
     """
     began = time.monotonic()
     from MyoScarSegLib.detection import load_detector
@@ -218,11 +215,7 @@ def pace_of_detector(
     progress: Progress,
     cancel: CancelToken | None,
 ) -> Pace:
-    """Measure on some slices, of which some have scar, in about ten seconds.
-
-    Raises:
-        ModelError: the start model does not fit.
-    """
+    """Measure on some slices, of which some have scar, in about ten seconds."""
     began = time.monotonic()
     from MyoScarSegLib.models import DEFAULT_DETECTOR
     from MyoScarSegLib.training.splits import Split

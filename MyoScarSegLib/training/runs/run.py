@@ -22,6 +22,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -31,15 +32,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib import __version__
-from MyoScarSegLib.errors import Cancelled, OutputError, StudyError
+from MyoScarSegLib.errors import Cancelled, EngineError, OutputError, StudyError
 from MyoScarSegLib.training.card import mend_card
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.training.runs.record import RunRecord
-from MyoScarSegLib.training.runs.run_cases import cases_of, copy_cases
+from MyoScarSegLib.training.runs.record import RunRecord, cases_of, copy_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, COMMANDS, HEARTBEAT_S, PAUSE, STOP, clear_command, write_command
 from MyoScarSegLib.training.runs.run_status import STARTING, RunState, RunStatus, read_status, write_status
 from MyoScarSegLib.training.runs.transfer import REMOVING, new_folder, put, with_start_models
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.utils.background_task import environment_with_us
 from MyoScarSegLib.utils.files import move
 from MyoScarSegLib.utils.locks import is_held, locked
 from MyoScarSegLib.utils.progress import CancelToken
@@ -54,6 +55,7 @@ _STARTING_S = 30.0
 """How long a process may take from its start to its lock."""
 _FRESH_S = 4 * HEARTBEAT_S
 """How old the status of a process that lives may be."""
+_DETACHED = ("DETACHED_PROCESS", "CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -81,10 +83,9 @@ class Run:
         expected: Mapping[str, float] | None = None,
         compare_with: Mapping[str, str] | None = None,
     ) -> Run:
-        """Plan a run on the cases of a library's folder; nothing is started.
+        """Plan a run on the cases of a library's folder; nothing is started. Without a name it is called by the date.
 
         Args:
-            name: of the run; None for the date and what is trained.
             with_data: copy the cases that are used into the run's folder, to be trained on another computer.
             expected: estimated seconds of the stages, to be shown beside what they really take.
             compare_with: the models in use now, ``segmenter`` and ``detector``, which the new one is compared with.
@@ -128,11 +129,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
-        """The run in ``folder``.
-
-        Raises:
-            StudyError: there is none, or its record is damaged.
-        """
+        """The run in ``folder``; StudyError if there is none, or its record is damaged."""
         folder = Path(folder)
         return cls(folder, RunRecord.read(folder))
 
@@ -161,19 +158,11 @@ class Run:
 
     @property
     def split(self) -> Split:
-        """Who trains and who validates.
-
-        Raises:
-            StudyError: the manifest is damaged.
-        """
+        """Who trains and who validates; StudyError if the manifest is damaged."""
         return Split.read(self.folder / SPLIT)
 
     def data(self, library: Path | str | None = None) -> Path:
-        """The library that it trains on: the one given, else the copy in its folder, else the one that it is in.
-
-        Raises:
-            StudyError: there is none of these.
-        """
+        """The library that it trains on: the one given, the copy in its folder, or the one that it is in; else StudyError."""
         if library is not None:
             return Library.open(library).folder
         if (self.folder / DATA).is_dir():
@@ -275,12 +264,63 @@ class Run:
             return f"The run {self.name} was cancelled, and its models are removed. Repeat it as a new run."
         return ""
 
+    def start(
+        self,
+        *,
+        python: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        processes: int = 1,
+        library: Path | str | None = None,
+    ) -> None:
+        """Start a planned run, or go on with a paused, stopped, failed or interrupted one, in a process of its own that outlives
+        whoever started it. Returns at once.
+
+        Args:
+            python, environment: of the process: interpreter with torch, and variables; this process's own if None.
+            processes: that train together, by ``torch.distributed.run``; only the segmenter's training makes use of them.
+            library: the data, where it is neither in the run nor around it.
+
+        Raises:
+            StudyError: it is running, or there is nothing to go on with.
+            EngineError: the interpreter cannot be started.
+            OutputError: the run's folder cannot be written.
+        """
+        if reason := self.why_not("start"):
+            raise StudyError(reason)
+        data = self.data(library)
+        clear_command(self.folder)
+        before = read_status(self.folder) or RunStatus()
+        write_status(self.folder, before.starting(pid=0, host=socket.gethostname(), memory_bytes=None, updated=time.time()))
+        interpreter = python or sys.executable
+        command = ["-m", "MyoScarSegLib.training.runs", str(self.folder), "--launched"]
+        if processes > 1:
+            command = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *command]
+        if library is not None:
+            command += ["--data", str(data)]
+        environment = {**environment_with_us(environment), "PYTHONUNBUFFERED": "1"}
+        detached: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            detached = {"creationflags": sum(getattr(subprocess, name, 0) for name in _DETACHED), "close_fds": True}
+        try:
+            with (self.folder / OUTPUT).open("ab") as output:
+                process = subprocess.Popen(  # noqa: S603 - our own module
+                    [interpreter, *command],
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, **detached,
+                )  # fmt: skip
+        except OSError as error:
+            write_status(self.folder, before)
+            if isinstance(error, FileNotFoundError) and not self.folder.is_dir():
+                raise OutputError(f"The folder {self.folder} of the run is gone.") from error
+            raise EngineError(f"Python cannot be started for the training ({interpreter}): {error.strerror}.") from error
+        for folder in [folder for folder, one in STARTED.items() if one.poll() is not None]:
+            del STARTED[folder]
+        STARTED[self.folder] = process
+
     def send(self, command: str) -> None:
         """Have a run ``pause``, ``stop`` or ``cancel``.
 
-        A running run's process does it at its next safe place, after the step in hand; see
-        :data:`~.run_commands.SAFE_PLACE_S`. Of one that does not run it is done here and now: ``stop`` of a paused or interrupted
-        one keeps its best model, ``cancel`` removes its models and keeps its record.
+        A running run's process does it after the step in hand; see :data:`~.run_commands.SAFE_PLACE_S`. Of one that does not run
+        it is done here and now: ``stop`` keeps its best model, ``cancel`` removes its models and keeps its record.
 
         Raises:
             StudyError: it makes no sense now; the message says why.
@@ -303,12 +343,7 @@ class Run:
             raise StudyError(f"The run {self.name} is just starting or ending. Try again in a moment.") from None
 
     def settle(self, command: str, tell: Callable[..., None]) -> None:
-        """Leave a run whose training has ended as a command says; its lock must be held.
-
-        Args:
-            command: which.
-            tell: given the changes of the status.
-        """
+        """Leave a run, whose lock is held, as a command says; ``tell`` is given the changes of its status."""
         if command == CANCEL:
             self.clear()
         models = self.models()
@@ -321,11 +356,7 @@ class Run:
         clear_command(self.folder)
 
     def clear(self) -> None:
-        """Remove models, checkpoints, examples and comparison; record, split and logs stay.
-
-        Raises:
-            OutputError: something cannot be removed.
-        """
+        """Remove models, checkpoints, examples and comparison; record, split and logs stay."""
         try:
             for part in self.parts:
                 for path in self.part(part).glob("*"):
@@ -339,11 +370,7 @@ class Run:
             raise OutputError(f"Cannot remove {error.filename}: {error.strerror}. Close what has it open.") from error
 
     def add_notes(self, notes: Iterable[str]) -> None:
-        """Have the status of a run that nobody works on say more.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Have the status of a run that nobody works on say more."""
         status = read_status(self.folder) or RunStatus()
         if new := [note for note in notes if note not in status.notes]:
             write_status(self.folder, replace(status, notes=(*status.notes, *new)))

@@ -28,11 +28,7 @@ AT_ONCE_S = 1.0
 
 
 def write_command(folder: Path, command: str) -> None:
-    """Leave a command for the process of the run in ``folder``.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Leave a command for the process of the run in ``folder``."""
     write_json(folder / CONTROL, {"command": command, "time": round(time.time(), 3)})
 
 
@@ -47,11 +43,7 @@ def read_command(folder: Path) -> str | None:
 
 
 def clear_command(folder: Path) -> None:
-    """Take back the command.
-
-    Raises:
-        OutputError: its file cannot be removed.
-    """
+    """Take back the command."""
     try:
         (folder / CONTROL).unlink(missing_ok=True)
     except OSError as error:
@@ -75,15 +67,11 @@ class CommandWatch:
         received: Callable[[str], None] = lambda _command: None,
         heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare; :meth:`start` begins to look.
+        """Prepare; :meth:`start` begins to look. All that is given is called in the thread.
 
-        Args:
-            folder: of the run.
-            hard_end: called in the thread with the command, when the training has not ended ``timeout_s`` after it. It ends
-                the process and does not return; or it does, and is called again a little later.
-            timeout_s: how many seconds the training may take to end by itself, for a command; asked again and again.
-            received: called in the thread with each new command.
-            heartbeat: called in the thread every few seconds, to show that the process lives.
+        ``hard_end`` is called with a command when the training has not ended ``timeout_s(command)`` seconds after it; it ends the
+        process, or else is called again a little later. ``received`` is called with each new command, and ``heartbeat`` every few
+        seconds, to show that the process lives.
         """
         self.cancel = CancelToken()
         self.command: str | None = None

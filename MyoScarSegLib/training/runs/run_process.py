@@ -7,12 +7,11 @@ take their places in one go. So a process that does not end in time can be ended
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.training import train_job
 from MyoScarSegLib.training.runs import run_commands
-from MyoScarSegLib.training.runs.record import RECORD
+from MyoScarSegLib.training.runs.record import RECORD, read_cases
 from MyoScarSegLib.training.runs.run import EXAMPLES, SPLIT, Run
-from MyoScarSegLib.training.runs.run_cases import read_cases
 from MyoScarSegLib.training.runs.run_commands import CANCEL, PAUSE, CommandWatch, clear_command
 from MyoScarSegLib.training.runs.run_report import RunReport, device_name
 from MyoScarSegLib.training.runs.run_status import COMPARING, EMBEDDING, READING, STARTING, RunState, RunStatus, read_status
@@ -30,6 +28,7 @@ from MyoScarSegLib.training.train_job import Hooks, TrainJob
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER
 from MyoScarSegLib.utils.files import remove_unfinished, write_json
 from MyoScarSegLib.utils.locks import locked
+from MyoScarSegLib.utils.processes import on_interrupt
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -61,7 +60,6 @@ def carry_out(
     done after that the first one does alone.
 
     Args:
-        run: planned, paused, stopped, failed or interrupted.
         library: the data, where it is neither in the run nor around it.
         launched: a command that is there already is meant for this process, not left from an earlier one.
         progress: called as the run's status is.
@@ -69,7 +67,6 @@ def carry_out(
 
     Raises:
         StudyError: another process works on it, or there is nothing to go on with.
-        OutputError: the run's folder cannot be written to say how it ended.
     """
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if rank > 0:
@@ -107,7 +104,8 @@ class _Work:
         self._sweep_unfinished()
         self._told.heartbeat()
         self._watch.start()
-        with _signals(self._watch):
+        # A computer that is shut down or a queue whose time is over lose nothing.
+        with on_interrupt(lambda _number: self._watch.receive(PAUSE)):
             try:
                 for part in self._run.parts:
                     self._train(part)
@@ -157,9 +155,7 @@ class _Work:
             log=lambda entry: self._told.logged(part, entry),
             note=self._told.note,
             looked=self._looked,
-            reference_boxes=True,
-            cards=True,
-            keep_state=True,
+            of_run=True,
             files=self._files,
         )
 
@@ -266,8 +262,8 @@ def _help(run: Run, library: Path | str | None) -> RunStatus:
         return read_cases(run, library, begun=begun, write=False, progress=progress, cancel=cancel)
 
     token = CancelToken()
-    with _signals(token), suppress(Cancelled):
-        train_job.run(_job(run, SEGMENTER), no_progress, token, Hooks(data=data, reference_boxes=True))
+    with on_interrupt(lambda _number: token.cancel()), suppress(Cancelled):
+        train_job.run(_job(run, SEGMENTER), no_progress, token, Hooks(data=data, of_run=True))
     return status
 
 
@@ -285,27 +281,6 @@ def _state_files(run: Run, part: str) -> list[Path]:
 def _begun(run: Run) -> bool:
     """Whether anything has learned from the cases by now."""
     return any((run.part(part) / RESULT).is_file() or _state_files(run, part) for part in run.parts)
-
-
-@contextmanager
-def _signals(watch: CommandWatch | CancelToken) -> Iterator[None]:
-    """SIGTERM and Ctrl-C pause the run: a computer that is shut down or a queue whose time is over lose nothing."""
-
-    def ask(number: int, _frame: object) -> None:
-        if isinstance(watch, CancelToken):
-            watch.cancel()
-        else:
-            watch.receive(PAUSE)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(sentence: str) -> None:

@@ -59,9 +59,7 @@ class RunReport:
     def __init__(
         self, folder: Path, expected_seconds: Mapping[str, float] | None = None, progress: Progress = no_progress
     ) -> None:
-        """Of the run in ``folder``, whose stages were estimated to take ``expected_seconds``; ``progress`` is called as the
-        status is.
-        """
+        """Of the run in ``folder``; ``expected_seconds`` are of its stages, and ``progress`` is called as the status is."""
         before = read_status(folder) or RunStatus()
         self.status = before.starting(pid=os.getpid(), host=socket.gethostname(), memory_bytes=resident_bytes())
         self._folder, self._expected, self._progress = folder, expected_seconds or {}, progress
@@ -88,11 +86,7 @@ class RunReport:
                     return
 
     def close(self, **changes: Any) -> None:
-        """The last word: nothing is written after it.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """The last word: nothing is written after it. OutputError if it cannot be written."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -166,10 +160,8 @@ class RunReport:
         return max(left, expected - (time.monotonic() - self._stage_began)) if expected else None
 
     def _tell_time(self, steps_left: float | None) -> None:
-        """How long it will take until the part is finished and compared: by the last look, or else by the estimate.
-
-        Args:
-            steps_left: seconds that the steps take yet, with the looks between them; None outside of the steps.
+        """How long it will take until the part is finished and compared: by the last look, or else by the estimate;
+        ``steps_left`` seconds of it are steps with the looks between them, None outside of the steps.
         """
         stage, in_stage = self.status.stage, time.monotonic() - self._stage_began
         if self._look_s is not None:
@@ -208,11 +200,7 @@ def best_after(before: Mapping[str, Mapping[str, float]], part: str, entry: Mapp
 
 
 def device_name(name: str) -> str:
-    """What a device is called, with the name of a GPU.
-
-    Raises:
-        ModelError: it is not there.
-    """
+    """What a device is called, with the name of a GPU."""
     import torch
 
     from MyoScarSegLib.utils.device import resolve_device

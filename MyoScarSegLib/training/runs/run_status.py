@@ -110,11 +110,7 @@ def read_status(folder: Path) -> RunStatus | None:
 
 
 def write_status(folder: Path, status: RunStatus) -> None:
-    """Write the status file atomically; on a disk without a free block, into the blocks that it has.
-
-    Raises:
-        OutputError: it cannot be written, or the run's folder is gone (which is not made anew).
-    """
+    """Write the status file atomically; on a disk without a free block, into the blocks that it has."""
     path = folder / STATUS
     if not folder.is_dir():
         raise OutputError(f"The folder {folder} of the run is gone.")

@@ -16,7 +16,7 @@ from MyoScarSegLib.training.runs.record import CaseFingerprint
 from MyoScarSegLib.training.start_models import is_path
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.training.train_settings import DETECTOR, SEGMENTER, TrainSettings
-from MyoScarSegLib.utils.files import atomic_path, move, read_json, sha256_of
+from MyoScarSegLib.utils.files import atomic_path, folder_aside, move, read_json, sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, steps
 
 if TYPE_CHECKING:
@@ -30,15 +30,8 @@ _FOLDERS = (SEGMENTER, DETECTOR, "examples", "predictions", START)
 
 
 def with_start_models(settings: TrainSettings, folder: Path) -> TrainSettings:
-    """Copy the start models that another computer would not have into a run's folder; others come with the program or are
-    fetched.
-
-    Returns:
-        The settings with the copies' paths, relative to the folder.
-
-    Raises:
-        ModelError: a model cannot be read.
-        OutputError: it cannot be copied.
+    """The settings with copies in a run's folder, relative to it, of the start models that another computer would not have;
+    others come with the program or are fetched.
     """
     copied = {}
     for part in settings.parts:
@@ -106,13 +99,8 @@ def import_run(folder: Path | str, library: Path | str) -> Run:
 
 
 def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToken) -> list[Path]:
-    """Copy the models that a run has made into a folder, named after run and part, each with its card. Returns the models' files
-    there.
-
-    Raises:
-        StudyError: the run has no model, or there is such a file already. Nothing is copied then.
-        OutputError: the folder cannot be written.
-        Cancelled: models that were copied as a whole stay.
+    """Copy the models that a run has made into a folder, named after run and part, each whole with its card; none if there is
+    such a file already. Returns their files there.
     """
     made = {folder / f"{run.name}-{file.name}": file for file in run.models().values()}
     if not made:
@@ -135,29 +123,18 @@ def export_models(run: Run, folder: Path, progress: Progress, cancel: CancelToke
 
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:
-    """A folder to fill among the runs, which is to be :func:`put` to its place; else nothing of it stays.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    making = root / f".creating-{uuid.uuid4().hex}"
+    """A folder to fill among the runs, which is to be :func:`put` to its place; else nothing of it stays."""
     try:
-        making.mkdir(parents=True)
-        yield making
+        with folder_aside(root, ".creating-", parents=True) as making:
+            yield making
     except OSError as error:
         what = f"Cannot write the run into {root}: {error.strerror or error}."
         raise OutputError(f"{what} Free some space, or check the folder's rights.") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
-    """Give a complete folder its name ``place`` beside it, or that name with a number behind it. Returns where it is now.
-
-    With ``replaces`` it takes the place of the run that is there.
-
-    Raises:
-        OSError: it cannot be renamed.
+    """Give a complete folder its name ``place`` beside it, or that name with a number behind it, or with ``replaces`` that of the
+    run that is there. Returns where it is now.
     """
     old = place.with_name(f"{REMOVING}{uuid.uuid4().hex}")
     if replaces and place.exists():
@@ -180,11 +157,7 @@ def put(making: Path, place: Path, *, replaces: bool = False) -> Path:
 
 
 def check_whole(run: Run) -> None:
-    """Whether a run's models are those that their cards are of.
-
-    Raises:
-        StudyError: a file is missing or was damaged on the way.
-    """
+    """Whether a run's models are those that their cards are of."""
     for part, model in run.models().items():
         card = read_json(model.with_suffix(".json"), StudyError)
         if not isinstance(card, dict) or card.get("sha256") != sha256_of(model):

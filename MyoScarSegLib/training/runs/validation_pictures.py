@@ -14,7 +14,7 @@ import numpy as np
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.runs.compared_masks import plain_name
+from MyoScarSegLib.training.runs.comparison_files import plain_name
 from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def choose(slices: Sequence[LabeledSlice]) -> list[int]:
 
 
 def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequence[np.ndarray]) -> list[Path]:
-    """Draw some of the validation slices with what the network makes of them after an epoch, counted from 1.
+    """Draw some of the validation slices with what the network makes of them (bool ``[rows, columns]`` each) after an epoch,
+    counted from 1: ``epoch-003-P007-04.png``. Returns the new pictures.
 
-    Files are called ``epoch-003-P007-04.png``. Of earlier epochs so many are kept, evenly, that there are never more than
-    :data:`MOST_EPOCHS`; the first one stays. ``masks`` are bool ``[rows, columns]`` for each slice. Returns the new pictures.
+    Of earlier epochs so many are kept, evenly, that there are never more than :data:`MOST_EPOCHS`; the first one stays.
 
     Raises:
         OutputError: the folder cannot be written.

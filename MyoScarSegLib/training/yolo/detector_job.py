@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.job_data import provenance, read_job_data
-from MyoScarSegLib.training.train_job import FRESH, NO_HOOKS, Hooks, with_options
+from MyoScarSegLib.training.train_job import FRESH, Hooks, with_options
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
-from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.train_job import TrainJob
@@ -30,9 +30,7 @@ _LICENCE_NOTE = (
 )
 
 
-def run_yolo(
-    job: TrainJob, progress: Progress = no_progress, cancel: CancelToken | None = None, hooks: Hooks = NO_HOOKS
-) -> tuple[Path, dict[str, Any]]:
+def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a detector; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR
 
@@ -56,11 +54,7 @@ def run_yolo(
 
 
 def start_detector(start: str | None) -> Path | None:
-    """The checkpoint to start from; None for fresh weights.
-
-    Raises:
-        ModelError: there is no such detector, or it is not MyoScarSeg's own.
-    """
+    """The checkpoint to start from; None for fresh weights. ModelError if there is no such detector of ours."""
     from MyoScarSegLib.models import DEFAULT_DETECTOR, registry
 
     if start == FRESH:
@@ -80,11 +74,7 @@ def start_detector(start: str | None) -> Path | None:
 
 
 def detector_settings(job: TrainJob, start: Path | None) -> DetectorSettings:
-    """The settings that a job means, with the architecture and input of the model that it starts from.
-
-    Raises:
-        ModelError: an option is no setting, or makes no sense.
-    """
+    """The settings that a job means, with the architecture and input of the model that it starts from."""
     from MyoScarSegLib.detection.detector_checkpoint import read_record
 
     settings = DetectorSettings(seed=job.seed, augmentation=job.augmentation)

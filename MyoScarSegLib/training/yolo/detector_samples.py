@@ -1,12 +1,16 @@
-"""What the detector learns from: slices at its input's scale with numbered lesions, the left ventricle and the tissues."""
+"""What the detector learns from: slices at its input's scale with numbered lesions, ventricle and tissues, in augmented batches.
+
+Each window of a batch is drawn from its own seed: the same after any resumption, in batches of any size.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +19,14 @@ from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.study.frame import Frame
 from MyoScarSegLib.study.image_quality import quieted
 from MyoScarSegLib.study.normalization import normalize
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, SCAR, TISSUES
+from MyoScarSegLib.training.augmentation import DETECTOR_PRESETS, Augmenter
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, by_stack
+from MyoScarSegLib.training.reader_prompts import Corners
+from MyoScarSegLib.training.yolo.detector_settings import LEFT_VENTRICLE, PHANTOM_SHARE, SCAR, TISSUE, TISSUES, DetectorSettings
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
+
+if TYPE_CHECKING:
+    import torch
 
 NOT_SCAR = len(TISSUES)
 """In the tissue map: healthy, but nobody labeled what it is."""
@@ -27,7 +36,11 @@ _VENTRICLE_CONFIDENCE = 0.25
 """Of a ventricle that stands for one that nobody labeled."""
 _WHAT = "Looking for the ventricle where it is not labeled"
 _log = logging.getLogger(__name__)
-Corners = tuple[float, float, float, float]
+SECOND_LOOK_SHARE = 0.6
+"""Share of the windows that train the second look, which sees the heart alone: it is the one that finds scar."""
+_SMALLEST_SIDE_PX = 2.0
+_LOOK = 2
+"""Beside the numbers that geometry and intensity draw from."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +60,9 @@ class DetectorSample:
 
     @classmethod
     def of(cls, labeled: LabeledSlice, size: int, *, ventricle: Corners | None = None) -> DetectorSample:
-        """Prepare one labeled slice at the scale that it has in the detector's input, whose longest side is ``size``.
-
-        Where only scar is labeled, ``ventricle`` is ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges;
-        None for none in view.
+        """Prepare a labeled slice at the scale that it has in the detector's input, whose longest side is ``size``. Where only
+        scar is labeled, ``ventricle`` is ``(x0, y0, x1, y1)`` around the left ventricle in native pixel edges; None for none in
+        view.
         """
         ventricle_mask, tissue = labeled.left_ventricle, np.minimum(labeled.labels, 3)
         if not labeled.wall_known:
@@ -101,9 +113,9 @@ def detector_samples(
 ) -> list[DetectorSample]:
     """Samples for the training of a detector, whose input's longest side is ``size``.
 
-    Where only scar is labeled, the ventricle is the most confident box of ``detector`` there, or, on a slice with scar
-    where it finds none, the median of those in the same stack: so that training keeps what the detector knows of the
-    ventricle. Slices with scar of stacks in which it finds none are left out: they would teach that there is none.
+    Where only scar is labeled, the ventricle is the most confident box of ``detector`` there, or, on a slice with scar where it
+    finds none, the median of those in the same stack. Slices with scar of stacks in which it finds none are left out: they would
+    teach that there is none.
     """
     unknown = [s for s in slices if not s.wall_known]
     found = {} if detector is None or not unknown else _ventricles(unknown, detector, progress, cancel)
@@ -122,11 +134,8 @@ def _ventricles(
     slices: Sequence[LabeledSlice], detector: Detector, progress: Progress, cancel: CancelToken | None
 ) -> Mapping[tuple[str, int], Corners]:
     """Box of the ventricle by stack and slice, as :func:`detector_samples` takes it."""
-    stacks: dict[str, list[LabeledSlice]] = defaultdict(list)
-    for labeled in slices:
-        stacks[labeled.stack].append(labeled)
     boxes: dict[tuple[str, int], Corners] = {}
-    for stack, members in steps(stacks.items(), lambda _: _WHAT, progress, cancel):
+    for (_, stack), members in steps(by_stack(slices).items(), lambda _: _WHAT, progress, cancel):
         proposed = detector.detect_many(
             [s.image for s in members],
             pixel_spacing_mm=members[0].pixel_spacing_mm,
@@ -141,14 +150,6 @@ def _ventricles(
     return boxes
 
 
-def phantom_slices_of(seed: int, count: int) -> list[LabeledSlice]:
-    """Slices of numerical phantoms as labeled slices of one made patient."""
-    from MyoScarSegLib.phantom import phantom_slices
-
-    pairs = enumerate(phantom_slices(seed, count))
-    return [LabeledSlice(f"phantom-{seed}", number, image, labels) for number, (image, labels) in pairs]
-
-
 def _ellipse(shape: tuple[int, int], box: Corners) -> np.ndarray:
     """The ellipse in a box: turned, its bounding box stays about the ventricle's, which that of the whole box would not."""
     x0, y0, x1, y1 = box
@@ -160,3 +161,104 @@ def _ellipse(shape: tuple[int, int], box: Corners) -> np.ndarray:
 def _nearest(count: int, length: int) -> np.ndarray:
     """Of ``count`` pixels laid over ``length`` native ones, the native pixel under each center."""
     return np.minimum(((np.arange(count) + 0.5) * length / count).astype(int), length - 1)
+
+
+class DetectorBatches:
+    """The batches of one epoch, as ultralytics' trainer takes a ``DataLoader``: iterating gives those of :attr:`epoch`."""
+
+    drop_last = False
+    num_workers = 0
+
+    def __init__(
+        self, samples: Sequence[DetectorSample], phantoms: Sequence[DetectorSample], settings: DetectorSettings, batch: int
+    ) -> None:
+        """Of the training patients' real slices, as many as an epoch is long, with some phantoms mixed in, if any."""
+        self.epoch = 0
+        self.batch_size = batch
+        # The trainer asks for the lengths of both.
+        self.dataset = self.sampler = range(len(samples))
+        self._samples = [*samples, *phantoms]
+        self._settings = settings
+        self._augmenter = Augmenter(DETECTOR_PRESETS[settings.augmentation], settings.window)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        order = self.order(self.epoch)
+        for first in range(0, len(order), self.batch_size):
+            chosen = range(first, min(first + self.batch_size, len(order)))
+            yield detector_batch(
+                [self._samples[order[n]] for n in chosen],
+                self._augmenter,
+                [(self._settings.seed, self.epoch, n) for n in chosen],
+            )
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Which slices are in the epoch, in which order; phantoms are numbered after the real ones."""
+        generator = np.random.default_rng((self._settings.seed, epoch))
+        count, phantoms = len(self.dataset), len(self._samples) - len(self.dataset)
+        made = round(count * PHANTOM_SHARE) if phantoms else 0
+        real = generator.permutation(count)[: count - made]
+        drawn = np.concatenate([real, count + generator.integers(0, max(1, phantoms), made)])
+        return np.asarray(generator.permutation(drawn))
+
+
+def detector_batch(
+    samples: Sequence[DetectorSample],
+    augmenter: Augmenter,
+    seeds: Sequence[tuple[int, ...]],
+    second_look_share: float = SECOND_LOOK_SHARE,
+) -> dict[str, torch.Tensor]:
+    """An augmented batch as ultralytics' detection losses take it: ``img`` float32 ``[batch, 1, side, side]``, ``batch_idx``
+    ``[boxes]``, ``cls`` ``[boxes, 1]``, ``bboxes`` ``[boxes, 4]`` (center x, center y, width, height as parts of the side); and
+    ``tissue`` int64 ``[batch, side, side]``.
+
+    Boxes are drawn tightly around the *warped* masks, so a turned lesion's box does not grow. A share of the slices that show a
+    left ventricle is seen as in the detector's second look: the heart, normalized by itself.
+    """
+    import torch
+
+    images, tissues, owners, classes, boxes = [], [], [], [], []
+    for number, (sample, seed) in enumerate(zip(samples, seeds, strict=True)):
+        second = np.random.default_rng((_LOOK, *seed)).random() < second_look_share
+        image, targets = _window(sample, augmenter, seed, second)
+        images.append(image)
+        tissues.append(targets[TISSUE])
+        for label in (SCAR, LEFT_VENTRICLE):
+            for box in boxes_of(targets[label].numpy().astype(np.int32)):
+                if min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST_SIDE_PX:
+                    owners.append(number)
+                    classes.append(label)
+                    boxes.append(box)
+    corners = torch.from_numpy(np.array(boxes, dtype=np.float32).reshape(-1, 4) / augmenter.side)
+    return {
+        "img": torch.stack(images),
+        "batch_idx": torch.tensor(owners, dtype=torch.float32),
+        "cls": torch.tensor(classes, dtype=torch.float32)[:, None],
+        "tissue": torch.stack(tissues),
+        "bboxes": torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1),
+    }
+
+
+def _window(
+    sample: DetectorSample, augmenter: Augmenter, seed: tuple[int, ...], second: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One window ``[1, side, side]`` of a slice and its targets, in the second look where that is asked for and possible."""
+    import torch
+
+    covered = (float(augmenter.side), float(augmenter.side))
+    if not second or sample.ventricle is None:
+        return augmenter(sample.image, sample.targets, sample.center, seed=seed, window_px=covered)
+    x0, y0, x1, y1 = sample.ventricle
+    window, targets, inside = augmenter.geometry(
+        sample.raw,
+        sample.targets,
+        ((x0 + x1) / 2, (y0 + y1) / 2),
+        seed=seed,
+        window_px=covered,
+        heart_px=(x1 - x0, y1 - y0),
+    )
+    if inside.any():
+        window[inside] = torch.from_numpy(normalize(window[inside].numpy()[None])[0])
+    return augmenter.intensity(window, seed=seed, inside=inside), targets

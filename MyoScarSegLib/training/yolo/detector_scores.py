@@ -13,11 +13,11 @@ from MyoScarSegLib.detection.detector import Detector, load_detector
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.lesions import boxes_of, lesions
 from MyoScarSegLib.prompts import Box
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
-from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
-from MyoScarSegLib.training.prompt_boxes import inside
+from MyoScarSegLib.training.card import markdown_table
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
+from MyoScarSegLib.training.evaluation.statistics import interval, ratio
+from MyoScarSegLib.training.reader_prompts import inside
 from MyoScarSegLib.training.splits import Split
-from MyoScarSegLib.training.yolo.detector_samples import phantom_slices_of
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
@@ -73,7 +73,7 @@ def evaluate(
     sets = {
         "validation": [s for s in slices if s.patient in set(split.validation)],
         "training": [s for s in slices if s.patient in set(split.training)],
-        "phantoms": phantom_slices_of(TEST_PHANTOM_SEED, TEST_PHANTOMS),
+        "phantoms": labeled_phantoms(TEST_PHANTOM_SEED, TEST_PHANTOMS),
     }
     return {
         name: measure(find_on(loaded, chosen, progress=progress, cancel=cancel), threshold)
@@ -83,11 +83,7 @@ def evaluate(
 
 
 def own_detector(name_or_path: str | Path, device: str = "cpu") -> Detector:
-    """A detector of scar and left ventricle.
-
-    Raises:
-        ModelError: it finds something else, or cannot be loaded.
-    """
+    """A detector of scar and left ventricle."""
     loaded = load_detector(name_or_path, device=device)
     if loaded.labels != CLASSES:
         raise ModelError(f"{name_or_path} finds {', '.join(loaded.labels)}, not {' and '.join(CLASSES)}.")
@@ -121,15 +117,11 @@ def find_on(
 
 
 def measure(findings: Sequence[SliceFindings], confidence: float) -> dict[str, Any]:
-    """Figures at one threshold: boxes above it count. The findings are of whole patients.
+    """Figures of whole patients at one threshold, JSON-ready, None where there is nothing to measure: boxes above it count.
 
-    A box is matched to at most one lesion, and a lesion to at most one box, most confident box first. A box is *false*
-    if it is matched to no lesion at an IoU of 0.3; a second box on a lesion is false, too. A patient without any lesion
-    in these slices is *normal*.
-
-    Returns:
-        JSON-ready figures, None where there is nothing to measure; ``..._interval_95`` has the interval of the figure before
-        it, by drawing patients anew.
+    A box is matched to at most one lesion, and a lesion to at most one box, most confident box first. A box is *false* if it is
+    matched to no lesion at an IoU of 0.3; a second box on a lesion is false, too. A patient without any lesion in these slices is
+    *normal*. ``..._interval_95`` is the interval of the figure before it, by drawing patients anew.
     """
     counts = {**_counts(findings, confidence), **_ventricle_counts(findings)}
     normal = _normal(findings)
@@ -216,11 +208,11 @@ def _with_intervals(patients: Sequence[str], counts: Mapping[str, np.ndarray]) -
 def choose_confidence(findings: Sequence[SliceFindings]) -> float:
     """The threshold with the best trade between lesions found and false boxes; of those nearly as good, the lowest.
 
-    The trade is the mean of the recalls at IoU 0.3 and 0.5 less 0.15 of the false boxes per slice and 0.15 of those per
-    slice of normal patients, among the thresholds with at most :data:`FALSE_BOXES_PER_SLICE`. False boxes weigh less than
-    lesions because a reader deletes a box more easily than finds a lesion. Its maximum is flat, and where it lies is chance:
-    the same training in two installations had it at 0.07 and 0.10, with recalls of 0.57 and 0.41. So the lowest threshold
-    within 0.01 of the best is taken, which is 0.07 for both. Where all have too many false boxes, it is the highest.
+    The trade is the mean of the recalls at IoU 0.3 and 0.5 less 0.15 of the false boxes per slice and 0.15 of those per slice of
+    normal patients, among the thresholds with at most :data:`FALSE_BOXES_PER_SLICE`: a reader deletes a box more easily than
+    finds a lesion. Its maximum is flat, and where it lies is chance: the same training in two installations had it at 0.07 and
+    0.10, with recalls of 0.57 and 0.41; so within 0.01 of the best the lowest is taken, 0.07 for both. Where all have too many
+    false boxes, it is the highest.
     """
     values: dict[float, float] = {}
     thresholds = [round(float(confidence), 2) for confidence in np.arange(0.03, 0.95, 0.01)]
@@ -238,9 +230,7 @@ def choose_confidence(findings: Sequence[SliceFindings]) -> float:
 
 
 def matches(reference: np.ndarray, boxes: Sequence[Box], least_iou: float) -> int:
-    """How many boxes, most confident first, can be matched one to one to ``reference`` boxes ``[lesions, 4]`` with at least this
-    IoU.
-    """
+    """How many boxes, most confident first, match one to one ``reference`` boxes ``[lesions, 4]`` at this IoU."""
     free = np.ones(len(reference), dtype=bool)
     count = 0
     for box in boxes:
@@ -262,13 +252,12 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def table(named: dict[str, dict[str, Any]]) -> str:
     """Figures of several sets as a Markdown table, one column per set."""
-    rows = [row for row in next(iter(named.values())) if not row.endswith("_interval_95")]
-    lines = ["| | " + " | ".join(named) + " |", "|---|" + "---|" * len(named)]
-    for row in rows:
-        cells = [figures.get(row) for figures in named.values()]
-        text = ["-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells]
-        lines.append(f"| {row.replace('_', ' ')} | " + " | ".join(text) + " |")
-    return "\n".join(lines) + "\n"
+    rows = []
+    for name in (name for name in next(iter(named.values())) if not name.endswith("_interval_95")):
+        cells = [figures.get(name) for figures in named.values()]
+        text = ("-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells)
+        rows.append((name.replace("_", " "), *text))
+    return markdown_table(("", *named), rows) + "\n"
 
 
 def _covered(findings: SliceFindings, boxes: Sequence[Box]) -> int:

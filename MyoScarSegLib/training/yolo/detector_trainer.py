@@ -20,17 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.training.finetune.phase_state import read_state, write_state
-from MyoScarSegLib.training.yolo.detector_batches import DetectorBatches
-from MyoScarSegLib.training.yolo.detector_samples import DetectorSample
-from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
-from MyoScarSegLib.training.yolo.tissue_head import PAINTER, PaintingCriterion
-from MyoScarSegLib.utils.progress import CancelToken, Progress
+from MyoScarSegLib.training.yolo.detector_samples import NOT_SCAR, DetectorBatches, DetectorSample
+from MyoScarSegLib.training.yolo.detector_settings import CLASSES, TISSUES, DetectorSettings
+from MyoScarSegLib.utils.progress import CancelToken, Progress, duration
 from MyoScarSegLib.utils.ultralytics_guard import import_ultralytics
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+PAINTER = "tissue_painter"
+"""Attribute of the training network that holds the painting head."""
+_PAINTED = 4
+"""Times that the painted tissue map is finer than the features."""
+_WEIGHTS = (0.3, 1.0, 1.0, 2.0)
+_HEALTHY_WEIGHT = 1.0
 _STATE = "detector"
 _WEIGHT_DECAY = 0.02
 _CLASS_GAIN = 1.0
@@ -43,6 +47,63 @@ _AVERAGING_RAMP = 500
 """Steps over which the average grows long."""
 _SECOND_MOMENT = 0.99
 """Of AdamW; ultralytics' 0.999 forgets too slowly for a few thousand steps."""
+
+
+def add_painter(network: Any) -> None:
+    """Give a detection network a head that draws the tissues from its finest features, at half the input's resolution.
+
+    A few hundred slices have too few boxes to learn from what scar looks like; they have many thousand labeled pixels.
+    """
+    from torch import nn
+
+    channels = network.model[-1].cv2[0][0].conv.in_channels
+    painter = nn.Sequential(
+        nn.Conv2d(channels, 64, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(64, len(TISSUES) * _PAINTED**2, 1),
+        nn.PixelShuffle(_PAINTED),
+    )
+    setattr(network, PAINTER, painter)
+
+
+class PaintingCriterion:
+    """ultralytics' detection loss, per slice, plus the loss of the painted tissues."""
+
+    def __init__(self, detection: Any, painter: nn.Module, gain: float) -> None:
+        """Add ``gain`` times the loss of ``painter`` to the loss ``detection``."""
+        self.detection = detection
+        self._painter = painter
+        self._gain = gain
+
+    def __call__(self, predictions: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss of a batch with its ``tissue``, and its parts."""
+        losses, parts = self.detection(predictions, batch)
+        features = predictions.get("one2many", predictions)["feats"][0]
+        tissue = tissue_loss(self._painter(features), batch["tissue"])
+        return losses.sum() / len(batch["img"]) + self._gain * tissue, {**parts, "tissue_loss": tissue.detach()}
+
+    def update(self) -> None:
+        """Called after each epoch; end-to-end networks shift weight between their two heads then."""
+        if hasattr(self.detection, "update"):
+            self.detection.update()
+
+
+def tissue_loss(painted: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
+    """Weighted cross-entropy of painted tissues, which are logits ``[batch, 4, rows, columns]``; ``tissue``, int64 ``[batch, n
+    rows, n columns]``, has the numbers of the tissues, or :data:`NOT_SCAR` for any but scar.
+    """
+    import torch
+
+    step = tissue.shape[-1] // painted.shape[-1]
+    wanted = tissue[:, ::step, ::step]
+    logs = painted.log_softmax(dim=1)
+    healthy = logs[:, :-1].logsumexp(dim=1, keepdim=True)
+    of_wanted = torch.cat([logs, healthy], dim=1).gather(1, wanted[:, None])[:, 0]
+    weights = torch.tensor((*_WEIGHTS, _HEALTHY_WEIGHT), device=painted.device)[wanted]
+    return -(weights * of_wanted).sum() / weights.sum()
+
+
+assert len(_WEIGHTS) == NOT_SCAR  # noqa: S101 - one weight for each tissue
 
 
 @dataclass(frozen=True)
@@ -69,20 +130,12 @@ class TrainingState:
     history: list[dict[str, float]]
 
     def write(self, path: Path) -> None:
-        """Write atomically: a crash while writing leaves the one before.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Write atomically: a crash while writing leaves the one before."""
         write_state(path, _STATE, {f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> TrainingState:
-        """Read what :meth:`write` wrote.
-
-        Raises:
-            ModelError: the file is damaged, or of something else.
-        """
+        """What :meth:`write` wrote; ModelError if it is damaged, or of something else."""
         return cls(**read_state(path, _STATE))
 
 
@@ -115,15 +168,7 @@ class TrainingPlan:
 
 
 def train_network(plan: TrainingPlan, *, device: torch.device, batch: int) -> nn.Module:
-    """Train a detection network with ``batch`` slices per step.
-
-    Returns:
-        The averaged network, with painter, in evaluation mode.
-
-    Raises:
-        ModelError: there is nothing to train on, the loss is no longer finite, or several processes were launched.
-        Cancelled: the token was set; the states of whole epochs were handed out before.
-    """
+    """Train a detection network with ``batch`` slices per step; the averaged one, with painter, in evaluation mode."""
     if not plan.samples:
         raise ModelError("There are no slices to train the detector on.")
     if os.environ.get("RANK", "-1") != "-1":
@@ -285,7 +330,7 @@ def _trainer_class() -> Any:
             parts = {"loss": loss, **{name: float(value) for name, value in self.loss_items.items()}}
             rate = self.optimizer.param_groups[0]["lr"] / plan.settings.rate
             plan.each_step(self._step, steps, self.epoch + 1, parts, rate, left)
-            message = f"epoch {self.epoch + 1} of {self.epochs}, loss {loss:.3f}, {_duration(left)} left"
+            message = f"epoch {self.epoch + 1} of {self.epochs}, loss {loss:.3f}, {duration(left)} left"
             plan.progress(self._step, steps, message)
 
         # ---- after an epoch, and at the end
@@ -321,9 +366,3 @@ def _trainer_class() -> Any:
             )
 
     return ScarTrainer
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -24,15 +24,14 @@ from MyoScarSegLib.detection.detector_checkpoint import (
 )
 from MyoScarSegLib.errors import Cancelled, ModelError
 from MyoScarSegLib.training.card import NOT_STATED, write_card
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.step_log import StepLog
 from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
-from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples, phantom_slices_of
+from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
-from MyoScarSegLib.training.yolo.detector_trainer import TrainingPlan, TrainingState, train_network
-from MyoScarSegLib.training.yolo.tissue_head import PAINTER, add_painter
+from MyoScarSegLib.training.yolo.detector_trainer import PAINTER, TrainingPlan, TrainingState, add_painter, train_network
 from MyoScarSegLib.utils.device import is_out_of_memory, resolve_device
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.json_fields import to_json
@@ -99,19 +98,10 @@ def train_detector(
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> dict[str, Any]:
-    """Train a detector, choose its threshold, save and evaluate it.
+    """Train a detector, choose its threshold, save and evaluate it: what is known of the model, JSON-ready.
 
-    After every epoch the model file is the best so far (the averaged weights, with a preliminary threshold) and the
-    state is written, from which ``resume`` goes on to the same result as if it had not been stopped.
-
-    Returns:
-        What is known of the model: settings, split, losses, figures; JSON-ready.
-
-    Raises:
-        StudyError: the split cannot be used with the data.
-        ModelError: training broke down, ``start`` does not fit, or there is nothing to resume.
-        OutputError: the files cannot be written.
-        Cancelled: the token was set; the message says what is kept.
+    After every epoch the model file is the best so far (the averaged weights, with a preliminary threshold) and the state is
+    written, from which ``resume`` goes on to the same result as if it had not been stopped.
     """
     settings = training.settings
     device = resolve_device(training.device)
@@ -123,7 +113,7 @@ def train_detector(
     hooks.stage("embedding")
     network, started_from = _network(training)
     samples = _samples(training, learning, progress, cancel)
-    phantoms = detector_samples(phantom_slices_of(settings.seed + 1, settings.phantoms), settings.size)
+    phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     identity = _identity(settings, samples, started_from)
     if state is not None and (different := _differences(state.identity, identity)):
         raise ModelError(
@@ -155,7 +145,7 @@ def train_detector(
         hooks.stage("validation")
         known = _finish(files, _without_painter(averaged), learning, progress, cancel)
         # Only now: until all files are written there is something to go on from.
-        if not hooks.keep_state:
+        if not hooks.of_run:
             training.state.unlink(missing_ok=True)
         return known
     except Cancelled as stop:
@@ -177,7 +167,7 @@ class _Files:
         record = self.record(confidence)
         with self.hooks.files:
             save_checkpoint(self.training.model, network, record)
-            if self.hooks.cards:
+            if self.hooks.of_run:
                 card = self.card(record, chosen_on)
                 write_card(self.training.model, {**card, "limits": [_STOPPED, *card.get("limits", ())]})
 
@@ -196,11 +186,8 @@ class _Files:
         training = self.training
         return {
             "name": training.name,
-            "file": training.model.name,
             "task": "detect",
             "program": __version__,
-            "sha256": sha256_of(training.model),
-            "size": training.model.stat().st_size,
             "architecture": record.architecture,
             "preprocessing": PREPROCESSING,
             "classes": list(CLASSES),
@@ -235,8 +222,7 @@ def _finish(
     metrics = evaluate(training.model, training.slices, training.split, device=training.device, progress=progress, cancel=cancel)
     card = files.card(files.record(confidence), chosen_on, metrics)
     with files.hooks.files:
-        write_card(training.model, card)
-    return card
+        return write_card(training.model, card)
 
 
 def _train(plan: TrainingPlan, device: torch.device, state_path: Path, hooks: Hooks) -> Any:

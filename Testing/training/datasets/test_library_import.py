@@ -15,11 +15,10 @@ from PIL import Image
 from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.study.writer import write_segmentation, write_volume
 from MyoScarSegLib.training.datasets.case_record import Case
-from MyoScarSegLib.training.datasets.exports import export_cases
-from MyoScarSegLib.training.datasets.handover import read_handover, write_handover
-from MyoScarSegLib.training.datasets.imports import import_cases, next_code
+from MyoScarSegLib.training.datasets.import_export import export_cases, import_cases, next_code
 from MyoScarSegLib.training.datasets.library_state import LibraryState, signature
 from MyoScarSegLib.training.datasets.scenes import opened_scene
+from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
 from MyoScarSegLib.training.datasets.training_library import Library
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.utils.background_task import BackgroundTask

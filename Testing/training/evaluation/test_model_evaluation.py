@@ -18,7 +18,7 @@ from MyoScarSegLib.training.datasets.labeled import CAVITY, INFARCT, MYOCARDIUM,
 from MyoScarSegLib.training.evaluation import model_evaluation
 from MyoScarSegLib.training.evaluation.model_evaluation import evaluate_models, evaluate_thresholds, stacks_of
 from MyoScarSegLib.training.evaluation.summary import Evaluation
-from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.reader_prompts import correction
 from MyoScarSegLib.utils.progress import CancelToken
 
 SIDE = 64

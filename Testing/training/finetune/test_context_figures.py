@@ -10,8 +10,8 @@ from torch import nn
 
 from MyoScarSegLib.errors import Cancelled
 from MyoScarSegLib.training.augmentation import Augmenter
+from MyoScarSegLib.training.finetune.context_phase import context_figures
 from MyoScarSegLib.training.finetune.training_slices import TISSUE, context_window, training_slices
-from MyoScarSegLib.training.finetune.validation import context_figures
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.tiny_training import SIDE, WINDOW_MM, slices_of
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from MyoScarSegLib.segmentation.prompt_maps import PROMPT_MAPS
-from MyoScarSegLib.training.finetune.context_prompts import ContextPrompts
+from MyoScarSegLib.training.finetune.context_phase import ContextPrompts
 from MyoScarSegLib.training.finetune.training_slices import Item
-from MyoScarSegLib.training.prompt_boxes import inside, tight
+from MyoScarSegLib.training.reader_prompts import inside, tight
 
 SIDE = 48
 WALL, SCAR = 2, 3

@@ -1,21 +1,37 @@
-"""What the context network is asked in training: nothing, boxes, clicks, and corrections of its own answers."""
+"""What the context network learns from: its windows' prompts (nothing, boxes, clicks, corrections of its own answers), its loss,
+and its figures on the validation patients.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.prompt_maps import prompt_maps
-from MyoScarSegLib.training.finetune.training_slices import BESIDE, LESIONS, TISSUE, Item
-from MyoScarSegLib.training.prompt_boxes import Corners, inside, tight
-from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.finetune.loop import StepLoss
+from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+from MyoScarSegLib.training.finetune.training_slices import (
+    BESIDE,
+    LESIONS,
+    TISSUE,
+    VENTRICLE,
+    Item,
+    TrainingSlice,
+    context_window,
+)
+from MyoScarSegLib.training.losses import scar_losses, tissue_loss
+from MyoScarSegLib.training.reader_prompts import Corners, correction, inside, tight
+from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
+
+    from MyoScarSegLib.training.augmentation import Augmenter
 
 _FEWEST_PX = 3
 _ALONE = 0.4
@@ -41,6 +57,14 @@ _SHOWN_BESIDE = 0.35
 _FALSE_SIZE = (0.1, 0.5)
 _GRACE_PX = 1.5
 """How far beyond a box scar still counts as asked for, since the mask is cut off there."""
+_COARSE = 0.3
+"""Weight of the tissues at half the resolution, which gives the coarse levels gradients of their own."""
+_SCAR = 0.5
+"""Weight of the scar mask's own loss beside that of the tissues, where there is scar."""
+_CONTEXT_SMOOTH_PX = 20.0
+"""Of the Dice losses of the context network: a small scar, so that slices with little or none do not outweigh those with much."""
+_DROPPED = 0.2
+"""Share of the context network's coarsest channels that a step leaves out of each window: patients are few."""
 
 
 @dataclass
@@ -67,13 +91,7 @@ class ContextPrompts:
 
     @classmethod
     def of(cls, item: Item, seed: Sequence[int], *, always: bool = False) -> ContextPrompts:
-        """Those of a window, drawn from its own seed.
-
-        Args:
-            item: the window.
-            seed: of all that is drawn.
-            always: whether every window gets prompts, also those without scar.
-        """
+        """Those of a window, all drawn from its own seed; ``always`` if windows without scar get prompts, too."""
         alone, false_box = (0.0, 1.0) if always else (_ALONE, _FALSE_BOX)
         generator = np.random.default_rng(seed)
         targets = item.targets.cpu().numpy()
@@ -113,6 +131,99 @@ class ContextPrompts:
         if len(click):
             self.points = np.concatenate([self.points, click])
             self.hint = probability if self.generator.random() < _HINTED else None
+
+
+def context_loss(
+    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]], name: str = "context"
+) -> StepLoss:
+    """The context network's tissues, without prompts and with prompts that correct its own answers.
+
+    All is drawn from each window's own seed, so the loss does not depend on how windows are dealt to steps. ``name`` is
+    ``context``, or ``asked`` for its twin, which learns from prompts alone.
+    """
+    import torch
+
+    from MyoScarSegLib.segmentation.context import scar_logits
+
+    context: Any = network[name]
+    slices = torch.stack([i.image for i in items])
+    asked = [ContextPrompts.of(item, seed, always=name == "asked") for item, seed in zip(items, seeds, strict=True)]
+    while any(one.turns for one in asked):
+        active = [n for n, one in enumerate(asked) if one.turns]
+        with torch.no_grad():
+            maps = torch.stack([asked[n].maps() for n in active]).to(slices)
+            probability = context(slices[active], maps).float().softmax(1)[:, TISSUES.index("scar")]
+        for n, answer in zip(active, probability, strict=True):
+            asked[n].correct(answer)
+    factors = torch.stack([_dropout(seed, context.widths[-1]) for seed in seeds]).to(slices)
+    tissue, coarse = context.layers(slices, torch.stack([one.maps() for one in asked]).to(slices), factors)
+    wanted = torch.stack([torch.from_numpy(one.tissue) for one in asked]).to(slices.device)
+    known = torch.tensor([i.wall_known for i in items], device=slices.device)
+    fine_loss = tissue_loss(tissue, wanted, known, _CONTEXT_SMOOTH_PX)
+    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, _CONTEXT_SMOOTH_PX / 4)
+    scar = (wanted == TISSUES.index("scar")).float()
+    each = scar_losses(scar_logits(tissue.float()), scar, settings.loss, _CONTEXT_SMOOTH_PX)
+    scar_loss = (each * scar.flatten(1).amax(1)).mean()
+    total = fine_loss + _COARSE * coarse_loss + _SCAR * scar_loss
+    parts = {"tissue": float(fine_loss.detach()), "scar": float(scar_loss.detach())}
+    return StepLoss(total * len(items), {name: value * len(items) for name, value in parts.items()})
+
+
+def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:
+    """Factors of the coarsest channels: 0 for those left out; the others make up for them."""
+    import torch
+
+    kept = np.random.default_rng([len(seed), *seed]).random(channels) >= _DROPPED
+    return torch.from_numpy(kept / (1 - _DROPPED))
+
+
+def context_figures(
+    network: nn.ModuleDict,
+    samples: Sequence[TrainingSlice],
+    augmenter: Augmenter,
+    window_mm: float,
+    cancel: CancelToken | None = None,
+) -> dict[str, float]:
+    """How well the context network knows the tissues of whole patients without prompts; the ``augmenter`` is of the preset
+    ``none``.
+
+    ``scar_dice``: mean per-patient Dice of the patients with scar; ``ventricle_dice``: of those whose wall is labeled;
+    ``false_scar_cm2``: mean area in patients without scar, over their stack; and ``score``, the first of these that there is.
+    """
+    import torch
+
+    context: Any = network["context"]
+    scar_number = TISSUES.index("scar")
+    device = next(context.parameters()).device
+    no_prompts = prompt_maps(augmenter.side)
+    counts: dict[str, np.ndarray] = {}
+    walls: dict[str, bool] = {}
+    for number, sample in enumerate(samples):
+        check_cancel(cancel)
+        item = context_window(sample, augmenter, window_mm, (0, number), vary=False)
+        with torch.inference_mode():
+            found = context(item.image[None].to(device), no_prompts[None].to(device))[0].argmax(dim=0).cpu().numpy()
+        true = item.targets.numpy()
+        scar, ventricle = true[TISSUE] == scar_number, true[VENTRICLE] > 0
+        of_slice = [
+            (found == scar_number)[scar].sum(), (found == scar_number).sum(), scar.sum(),
+            (found > 0)[ventricle].sum(), (found > 0).sum(), ventricle.sum(),
+        ]  # fmt: skip
+        counts[sample.patient] = counts.get(sample.patient, np.zeros(6)) + np.array(of_slice, dtype=float)
+        walls[sample.patient] = sample.wall_known
+    pixel_cm2 = (window_mm / augmenter.side / 10) ** 2
+    with_scar = [c for c in counts.values() if c[2] > 0]
+    without = [c for c in counts.values() if c[2] == 0]
+    known = [c for p, c in counts.items() if walls[p] and c[5] > 0]
+    figures: dict[str, float] = {}
+    if with_scar:
+        figures["scar_dice"] = float(np.mean([2 * c[0] / (c[1] + c[2]) for c in with_scar]))
+    if known:
+        figures["ventricle_dice"] = float(np.mean([2 * c[3] / (c[4] + c[5]) for c in known]))
+    if without:
+        figures["false_scar_cm2"] = float(np.mean([c[1] for c in without])) * pixel_cm2
+    figures["score"] = figures.get("scar_dice", figures.get("ventricle_dice", 0.0))
+    return figures
 
 
 def _boxes(generator: np.random.Generator, numbered: np.ndarray, scar: np.ndarray) -> tuple[list[Corners], np.ndarray]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MyoScarSegLib.training.evaluation import bootstrap
-from MyoScarSegLib.training.evaluation.bootstrap import interval, ratio
-from MyoScarSegLib.training.evaluation.paired import paired
+from MyoScarSegLib.training.evaluation import statistics
+from MyoScarSegLib.training.evaluation.statistics import interval, paired, ratio
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say(monkeypatch):
-    monkeypatch.setattr(bootstrap, "DRAWS", 400)
+    monkeypatch.setattr(statistics, "DRAWS", 400)
     generator = np.random.default_rng(0)
     hits = 0
     for _ in range(200):

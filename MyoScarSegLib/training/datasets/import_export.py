@@ -1,8 +1,12 @@
-"""Many cases into a training library at once: folders in any layout, and saved scenes. One bad case never stops the others."""
+"""Many cases into a training library at once, from folders in any layout and saved scenes, and out of it into another.
+
+One bad case never stops the import of the others.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
+from MyoScarSegLib.errors import OutputError, StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.training.datasets.case_record import Case, image_digest
+from MyoScarSegLib.training.datasets.case_record import RECORD, THUMBNAIL, Case, image_digest
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.datasets.labeled import LabeledStudy
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import may_be_a_persons
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
+from MyoScarSegLib.utils.files import sha256_of
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
 
@@ -80,27 +85,16 @@ def import_cases(
     cancel: CancelToken | None = None,
     report: ImportReport | None = None,
 ) -> ImportReport:
-    """Add the cases of files and folders.
+    """Add the cases of scenes (``.mrb``, ``.mrml``), of folders of scenes, and of folders that
+    :func:`~.dataset_reader.read_dataset` reads. What is done stays when it is cancelled; a ``report`` that is given tells of it.
 
-    Args:
-        library: to add to.
-        paths: scenes (``.mrb``, ``.mrml``), folders of scenes, and folders that
-            :func:`~MyoScarSegLib.training.datasets.dataset_reader.read_dataset` reads.
-        patient_pattern: regular expression that finds the patient's code in file names. Without one, scenes get the codes
-            that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose
-            names :func:`~MyoScarSegLib.training.datasets.patients.may_be_a_persons`; the report says who got which.
-        label_map: what the values in label files mean.
-        reviewer, added_by, tags: for the records.
-        progress, cancel: between cases; what is done stays.
-        report: to be filled, for a caller that wants to know what was done before a cancel; a new one if None.
-
-    Returns:
-        What became of each.
+    A ``patient_pattern`` is a regular expression that finds the patient's code in file names. Without one, scenes get the codes
+    that :func:`next_code` gives, one per scene: their names may be those of persons. So do patients in folders whose names
+    :func:`~.patients.may_be_a_persons`; the report says who got which.
 
     Raises:
         StudyError: the pattern is none.
         OutputError: the library cannot be written.
-        Cancelled: ``cancel`` was set.
     """
     try:
         pattern = re.compile(patient_pattern) if patient_pattern else None
@@ -255,3 +249,60 @@ class _Importer:
         if isinstance(error, UnnamedLabelsError) and self.report.unnamed is None:
             self.report.unnamed = error
         self.report.cases.append(Imported(source, PROBLEM, message=str(error)))
+
+
+def export_cases(
+    library: Library,
+    names: Sequence[str],
+    folder: Path,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> list[str]:
+    """Copy cases into a folder that is missing, empty, or a library; each whole or not at all. Returns their names. What is
+    copied when it is cancelled stays.
+
+    Raises:
+        StudyError: there is no such case, it is damaged, or the folder holds something else or a case of that name.
+        OutputError: a file cannot be written.
+    """
+    library.check_there()
+    cases, damaged = library.scan()
+    known = {case.case: case for case in cases}
+    for name in names:
+        if name not in known:
+            raise StudyError(damaged.get(name) or f"{library.folder} has no case {name!r}.")
+    target = Library.create(folder)
+    there = target.folders()
+    for name in names:
+        if name in there:
+            raise StudyError(f"{folder} has a case {name} already. Choose another folder.")
+    exported: list[str] = []
+    for name in steps(names, lambda name: f"Exporting {name}", progress, cancel):
+        with target.place_for(name, cancel) as place:
+            _copy(library.folders().get(name), place, known[name])
+        exported.append(name)
+    return exported
+
+
+def _copy(source: Path | None, place: Path, case: Case) -> None:
+    """The files that a record names, and no others that may lie beside them; checked after copying."""
+    if source is None:
+        raise StudyError(f"Case {case.case} was removed meanwhile.")
+    for name in (*case.files, RECORD, THUMBNAIL):
+        if name == THUMBNAIL and not (source / name).is_file():
+            continue
+        try:
+            shutil.copyfile(source / name, place / name)
+        except FileNotFoundError as error:
+            raise StudyError(f"{source / name} is missing. Remove the case and add it again.") from error
+        except OSError as error:
+            raise OutputError(
+                f"Cannot copy {source / name} to {place.parent}: {error.strerror}. Choose another folder, or free some space."
+            ) from error
+    # Of the copy, so that what another Slicer changed while it was made is noticed too.
+    for name, digest in case.files.items():
+        if sha256_of(place / name) != digest:
+            raise StudyError(
+                f"{source / name} is not the file that was added (its checksum differs). Accept the change, or add the case "
+                "again."
+            )

@@ -1,89 +1,29 @@
-"""What a step minimizes: what the context network and SAM answer to prompts and to the corrections that follow."""
+"""What SAM learns from: prompts, its loss on the answers to them, and the corrections that follow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.segmentation.preprocessing import encoder_input, preprocessing
-from MyoScarSegLib.training.finetune.context_prompts import ContextPrompts
+from MyoScarSegLib.training.finetune.loop import StepLoss
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.finetune.training_slices import LESIONS, VENTRICLE, Item
-from MyoScarSegLib.training.losses import scar_losses, tissue_loss
-from MyoScarSegLib.training.prompt_boxes import Corners
-from MyoScarSegLib.training.prompt_clicks import correction
+from MyoScarSegLib.training.losses import scar_losses
 from MyoScarSegLib.training.prompting import draw_prompt
+from MyoScarSegLib.training.reader_prompts import Corners, correction
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_COARSE = 0.3
-"""Weight of the tissues at half the resolution, which gives the coarse levels gradients of their own."""
-_SCAR = 0.5
-"""Weight of the scar mask's own loss beside that of the tissues, where there is scar."""
-_CONTEXT_SMOOTH_PX = 20.0
-"""Of the Dice losses of the context network: a small scar, so that slices with little or none do not outweigh those with much."""
-_DROPPED = 0.2
-"""Share of the context network's coarsest channels that a step leaves out of each window: patients are few."""
 _SCORE = 0.05
 """Weight of SAM's own estimate of its overlap, which must not cost masks."""
 _HINTED = 0.5
 """Share of corrections that come with the last answer as a hint; the others must do without."""
-
-
-@dataclass
-class StepLoss:
-    """The losses of some windows.
-
-    Attributes:
-        total: sum over the windows, to be divided by the step's number of windows.
-        parts: what it is made of, for the log; sums likewise.
-    """
-
-    total: torch.Tensor
-    parts: dict[str, float]
-
-
-def context_loss(
-    network: nn.ModuleDict, items: Sequence[Item], settings: SamSettings, seeds: Sequence[Sequence[int]], name: str = "context"
-) -> StepLoss:
-    """The context network's tissues, without prompts and with prompts that correct its own answers.
-
-    Each window's prompts and the channels left out are drawn from its own seed, so the loss does not depend on how windows,
-    which are on the network's device, are dealt to steps. ``name`` is ``context``, or ``asked`` for its twin, which learns
-    from prompts alone.
-    """
-    import torch
-
-    from MyoScarSegLib.segmentation.context import scar_logits
-
-    context: Any = network[name]
-    slices = torch.stack([i.image for i in items])
-    asked = [ContextPrompts.of(item, seed, always=name == "asked") for item, seed in zip(items, seeds, strict=True)]
-    while any(one.turns for one in asked):
-        active = [n for n, one in enumerate(asked) if one.turns]
-        with torch.no_grad():
-            maps = torch.stack([asked[n].maps() for n in active]).to(slices)
-            probability = context(slices[active], maps).float().softmax(1)[:, TISSUES.index("scar")]
-        for n, answer in zip(active, probability, strict=True):
-            asked[n].correct(answer)
-    factors = torch.stack([_dropout(seed, context.widths[-1]) for seed in seeds]).to(slices)
-    tissue, coarse = context.layers(slices, torch.stack([one.maps() for one in asked]).to(slices), factors)
-    wanted = torch.stack([torch.from_numpy(one.tissue) for one in asked]).to(slices.device)
-    known = torch.tensor([i.wall_known for i in items], device=slices.device)
-    fine_loss = tissue_loss(tissue, wanted, known, _CONTEXT_SMOOTH_PX)
-    coarse_loss = tissue_loss(coarse, wanted[:, ::2, ::2], known, _CONTEXT_SMOOTH_PX / 4)
-    scar = (wanted == TISSUES.index("scar")).float()
-    each = scar_losses(scar_logits(tissue.float()), scar, settings.loss, _CONTEXT_SMOOTH_PX)
-    scar_loss = (each * scar.flatten(1).amax(1)).mean()
-    total = fine_loss + _COARSE * coarse_loss + _SCAR * scar_loss
-    parts = {"tissue": float(fine_loss.detach()), "scar": float(scar_loss.detach())}
-    return StepLoss(total * len(items), {name: value * len(items) for name, value in parts.items()})
 
 
 def prompts_loss(
@@ -93,10 +33,8 @@ def prompts_loss(
     seeds: Sequence[Sequence[int]],
     recipe: str,
 ) -> StepLoss:
-    """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error.
-
-    Each window's prompts are drawn from its own seed, so the loss does not depend on how windows, which are on the network's
-    device, are dealt to steps. ``recipe`` is the id of the model's preprocessing.
+    """SAM's answers to drawn prompts, and to correcting clicks in the middle of the largest error; drawn as in
+    :func:`context_loss`. ``recipe`` is the id of the model's preprocessing.
     """
     import torch
 
@@ -183,14 +121,6 @@ def _iterated_prompts(number: int, item: Item, settings: SamSettings, seed: Sequ
             turns += int(generator.integers(1, settings.corrections + 1))
         asked.append(_IteratedPrompt(number, prompt.box, prompt.points, prompt.target, turns, generator))
     return asked
-
-
-def _dropout(seed: Sequence[int], channels: int) -> torch.Tensor:
-    """Factors of the coarsest channels: 0 for those left out; the others make up for them."""
-    import torch
-
-    kept = np.random.default_rng([len(seed), *seed]).random(channels) >= _DROPPED
-    return torch.from_numpy(kept / (1 - _DROPPED))
 
 
 def _score_error(logits: torch.Tensor, targets: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

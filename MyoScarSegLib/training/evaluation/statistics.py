@@ -1,21 +1,59 @@
-"""Whether one model is better than another on the same patients, said as honestly as few patients allow."""
+"""Figures of few patients: intervals by drawing patients anew, and whether one model is better than another on the same ones.
+
+Patients are independent of each other, their slices are not.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from MyoScarSegLib.training.evaluation.bootstrap import interval
-from MyoScarSegLib.training.evaluation.summary import rounded
+DRAWS = 2000
+"""How often as many patients are drawn, each time with replacement; always the same draws."""
+LEVEL = 0.95
+"""Share of the draws between the two limits."""
 
+Statistic = Callable[..., Any]
+"""Called as ``statistic(values, axis=axis)``, like :func:`numpy.mean`; must reduce that axis and leave all before it."""
 BETTER, WORSE, UNDECIDED, SAME, UNKNOWN = "better", "worse", "undecided", "same", "unknown"
 CHANCE = 0.05
 _EXACT_UP_TO = 13
 _FLIPS = 20_000
+
+
+def rounded(value: Any) -> float:
+    """Five significant digits, as a float that JSON can hold."""
+    return float(f"{float(value):.5g}")
+
+
+def interval(values: Sequence[Any] | np.ndarray, statistic: Statistic = np.mean) -> tuple[float, float] | None:
+    """95% percentile interval of a statistic over patients (Efron, Annals of Statistics 1979, 7, 1).
+
+    ``values`` are ``[patients]``, or ``[patients, columns]`` for a statistic of several numbers of each, such as :func:`ratio`.
+    None for fewer than two patients, whose scatter says nothing. Draws of which the statistic is not finite (a ratio to nothing)
+    are left out.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return None
+    chosen = np.random.default_rng(0).integers(0, len(values), (DRAWS, len(values)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn = np.asarray(statistic(values[chosen], axis=1), dtype=np.float64)
+    drawn = drawn[np.isfinite(drawn)]
+    if drawn.size == 0:
+        return None
+    low, high = np.percentile(drawn, (50 * (1 - LEVEL), 50 * (1 + LEVEL)))
+    return float(low), float(high)
+
+
+def ratio(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Sum of the first column over that of the second, of ``[..., patients, 2]``: patients weigh by their size."""
+    sums = values.sum(axis=axis)
+    return np.asarray(sums[..., 0] / sums[..., 1])
 
 
 @dataclass(frozen=True)
@@ -68,10 +106,8 @@ def paired(new: Sequence[float], used: Sequence[float]) -> Difference | None:
 
 
 def chance_of(differences: np.ndarray) -> float:
-    """Two-sided sign-flip test of the mean (Fisher, The Design of Experiments, 1935); exact for up to 13 patients, else drawn.
-
-    Args:
-        differences: ``[patients]``.
+    """Two-sided sign-flip test of the mean of ``[patients]`` differences (Fisher, The Design of Experiments, 1935); exact for up
+    to 13 patients, else drawn.
     """
     n = len(differences)
     if n <= _EXACT_UP_TO:
@@ -84,15 +120,8 @@ def chance_of(differences: np.ndarray) -> float:
 
 
 def verdict(dice: Difference | None, false_g: Difference | None, *, same_models: bool = False) -> dict[str, Any]:
-    """What is to be concluded, as a word and a sentence.
-
-    Args:
-        dice: end to end, of the patients with scar.
-        false_g: false scar in grams, of the patients without.
-        same_models: whether there are no two models at all.
-
-    Returns:
-        ``word`` (``better``, ``worse``, ``undecided``, ``same`` or ``unknown``), ``sentence``, and ``patients``.
+    """What is to be concluded from the end-to-end Dice of the patients with scar and the false scar in grams of those without:
+    ``word`` (``better``, ``worse``, ``undecided``, ``same`` or ``unknown``), ``sentence``, and ``patients``.
     """
     if same_models:
         return {"word": SAME, "sentence": "Both are the same model.", "patients": 0}
