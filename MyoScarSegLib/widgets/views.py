@@ -109,7 +109,8 @@ class Views:
             manager.setLayout(_PLAIN_LAYOUT if self._layout_before is None else self._layout_before)
 
     def _on_layout(self, layout: int) -> None:
-        if int(layout) != _PLOT_LAYOUT:
+        # While a scene is closed or loaded there is none, and then the one before again.
+        if int(layout) not in (_PLOT_LAYOUT, slicer.vtkMRMLLayoutNode.SlicerLayoutNone):
             self._plotted, self._layout_before = "", None
             self.plot_changed.emit()
 

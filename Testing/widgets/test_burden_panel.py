@@ -135,6 +135,8 @@ def test_a_slicer_plot_is_there_while_it_is_shown_follows_the_edits_and_gives_th
 
 
 def test_a_plot_ends_with_another_layout_another_plot_and_with_its_study(study):
+    import slicer
+
     ui, manager, views = study.ui, study.application.app.layoutManager(), study.panel.views
     before = manager.layout
     ui.pictureCombo.setCurrentIndex(4)
@@ -154,6 +156,9 @@ def test_a_plot_ends_with_another_layout_another_plot_and_with_its_study(study):
     study.workflow.select(next(node for node in nodes_by_class(study.scene, "vtkMRMLScalarVolumeNode") if node is not other))
     study.settle()
     study.click("plotButton")
+    shown = manager.layout
+    for layout in (slicer.vtkMRMLLayoutNode.SlicerLayoutNone, shown):  # as the application does while a scene is closed
+        manager.setLayout(layout)
     study.scene.Clear(0)
     study.settle()
     assert manager.layout == before and not ui.plotButton.enabled
