@@ -13,7 +13,7 @@ from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.memory import keep_freed_memory
 
 _CACHE_BYTES = 64 << 20
-"""Embeddings serve within a study: some 260 KiB a slice of our own models, so two hundred slices."""
+"""Embeddings serve within a study, and are dropped at its end."""
 
 
 @dataclass(frozen=True)
