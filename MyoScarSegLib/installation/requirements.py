@@ -130,7 +130,10 @@ def installed_packages(path: Iterable[str] | None = None, names: Iterable[str] |
     asked: list[dict[str, Any]] = [{}] if names is None else [{"name": name} for name in names]
     found: dict[str, Found] = {}
     for distribution in chain.from_iterable(importlib.metadata.distributions(**where, **one) for one in asked):
-        record = distribution.metadata  # is read from the file each time that it is asked for
+        try:
+            record = distribution.metadata  # is read from the file each time that it is asked for
+        except FileNotFoundError:  # from the package importlib_metadata, which takes the place of Python's own once imported
+            continue
         name, version = record["Name"], record["Version"]
         if name and version:  # else a folder that lost its record; importlib.metadata gives None then
             # pip writes the list of files last, so a package without one was not finished.

@@ -216,6 +216,16 @@ def test_looking_for_the_wanted_packages_finds_all_that_looking_at_every_package
     assert missing_now(training) == [every[0]]
 
 
+def test_a_folder_that_lost_its_record_is_passed_over_by_another_reader_of_records_too(monkeypatch):
+    class Lost:
+        @property
+        def metadata(self):
+            raise FileNotFoundError("No package metadata was found.")
+
+    monkeypatch.setattr("importlib.metadata.distributions", lambda **_: iter([Lost()]))
+    assert installed_packages() == {}
+
+
 @pytest.mark.parametrize(
     ("log", "sentence"),
     [

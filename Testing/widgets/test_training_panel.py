@@ -327,7 +327,7 @@ def test_estimate_is_of_the_settings_that_it_was_made_for(tab):
     assert tab.training.asked == [("estimate", TrainSettings())]
     tab.training.set(
         measured=Measured(
-            TrainSettings(), tab.training.state.split, Estimate(740.0, 560.0, 1000.0, {"steps": 700.0}, "cpu", 2, {}, (5, 2), 9.0)
+            TrainSettings(), tab.training.state.split, Estimate(740.0, 560.0, 1000.0, {"steps": 700.0}, "cpu", 2, {}, (5, 2))
         )
     )
     tab.settle()
