@@ -168,7 +168,8 @@ def long_run(tmp_path, tiny_segmenter):
     run.process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_within_one_slice_and_keeps_the_finished_slices(long_run, tmp_path, number, monkeypatch):
     long_run.wait_for("slice 2\n")
     long_run.process.send_signal(number)

@@ -55,6 +55,7 @@ def test_a_case_is_reported_from_its_folder_alone(case, command, tmp_path):
     assert f"{found['scar']['mass_g']:.1f} g" in ran.out
 
 
+@pytest.mark.slow
 def test_levels_that_are_given_replace_the_rules(case, command, tmp_path):
     ran = command("report", case, "-o", tmp_path / "reports", "--levels", "base=0-2 mid=3,4 apex=5-6")
     assert ran.status == 0, ran.err
@@ -166,6 +167,7 @@ def test_labels_hold_the_tissues_on_the_images_grid(case):
     assert np.array_equal(labels >= 2, ventricle.myocardium)
 
 
+@pytest.mark.slow
 def test_a_study_with_labels_gives_the_same_numbers_as_its_case(case, command, tmp_path):
     assert command("report", case, "-o", tmp_path / "a", "--format", "html").status == 0
     options = ("--landmarks", case / "landmarks.mrk.json", "--format", "html")

@@ -108,6 +108,7 @@ def test_half_a_frame_is_not_waited_for_for_ever(engine):
     assert engine.status().restarts == 1
 
 
+@pytest.mark.slow
 def test_hanging_work_is_ended(tmp_path):
     engine = FaultyEngine(tmp_path, Timeouts(step_s=1.0))
     try:
@@ -189,6 +190,7 @@ def test_slow_start_is_waited_for(engine):
     assert engine.status().restarts == 0
 
 
+@pytest.mark.slow
 def test_start_that_never_ends_is_given_up(tmp_path):
     engine = FaultyEngine(tmp_path, Timeouts(start_s=0.3))
     engine.order("start.always", "hang")

@@ -83,6 +83,7 @@ def test_labels_of_unknown_meaning_are_a_question_and_no_error(training, pumped,
     assert "gone.mrb" in training.state.error and "--labels" not in training.state.error
 
 
+@pytest.mark.slow
 def test_deleted_library_is_said_and_comes_back(training, pumped, library):
     training.open_library(library.folder)
     library.folder.rename(library.folder.with_name("away"))
@@ -120,6 +121,7 @@ def test_codes_that_could_be_names_are_refused(training, library, scene):
     assert not training.state.busy
 
 
+@pytest.mark.slow
 def test_who_is_added_trains_and_who_came_otherwise_is_asked_about(training, pumped, library, scene):
     training.open_library(library.folder)
     library.write_split(SPLIT)

@@ -89,6 +89,7 @@ def test_volume_that_is_too_large_is_refused_with_what_to_do_and_can_be_chosen_l
     assert workflow.select(volume)
 
 
+@pytest.mark.slow
 def test_scene_closed_during_proposing(workflow, volume, scene):
     from MyoScarSegLib.scene.lge_volumes import add_study
 

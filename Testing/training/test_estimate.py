@@ -73,6 +73,7 @@ def test_steps_and_ends_of_epochs_are_told_apart_and_a_small_last_batch_counts_l
     assert watch.steps("context", 4, epochs=1, windows=5) == (0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_every_stage_has_its_part_and_the_line_tells_all(measured):
     told = Estimate.from_json(measured[0])
     assert set(told.parts) == set(STAGES) and all(s > 0 for s in told.parts.values())

@@ -191,6 +191,7 @@ def finished(tmp_path_factory, tiny_segmenter, other_segmenter, tiny_detector):
     return run
 
 
+@pytest.mark.slow
 def test_run_is_compared_with_the_model_that_it_started_from(finished, other_segmenter):
     document = read_comparison(finished.comparison)
     assert (document["new"]["name"], document["used"]["name"]) == ("ward", other_segmenter.name)

@@ -201,6 +201,7 @@ def test_the_report_asks_for_a_folder_and_writes_it(study, tmp_path, monkeypatch
     assert {"report.html", "report.pdf", "measurements.json", "burden.csv"} <= {file.name for file in tmp_path.rglob("*.*")}
 
 
+@pytest.mark.slow
 def test_dicom_files_are_a_choice_for_a_volume_from_slicers_dicom_database(study, tmp_path, monkeypatch):
     import slicer
 

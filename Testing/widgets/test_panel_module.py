@@ -19,7 +19,7 @@ SELF_TESTS = [
     "test_panelWithoutVolume", "test_wrongVolumeIsASentence", "test_consoleCalls", "test_buttons", "test_sceneClosedInMidWork",
     "test_folderOfStudies", "test_training",
 ]  # fmt: skip
-SLOW = ("test_consoleCalls", "test_folderOfStudies", "test_training")
+SLOW = ("test_buttons", "test_consoleCalls", "test_folderOfStudies", "test_training")
 IN_THE_APPLICATION = {"test_sampleData"}
 """The module Sample Data is no stand-in's; see test_sample_data.py for what is asked of it."""
 

@@ -103,6 +103,7 @@ def test_the_next_study_is_read_ahead_and_a_study_without_edits_leaves_the_scene
     in_hand(opened, "P0")
 
 
+@pytest.mark.slow
 def test_edits_that_were_not_accepted_are_kept(opened, cohort):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
@@ -168,6 +169,7 @@ def draw_remote_region(module):
         *(pytest.param(of, marks=pytest.mark.slow) for of in (set_insertion_points, draw_no_reflow, draw_remote_region)),
     ],
 )
+@pytest.mark.slow
 def test_what_else_the_reader_set_comes_again_to_him_alone(opened, cohort, edit):
     opened.ui.reviewModeCombo.setCurrentIndex(1)
     open_as(opened, cohort, "ann", 1)
@@ -261,6 +263,7 @@ def test_a_study_that_another_reader_has_is_left_to_him(opened, cohort):
     assert bob.entry("P1").open_by == "", "given back"
 
 
+@pytest.mark.slow
 def test_a_second_reader_in_the_mode_double_sees_no_word_of_the_first(opened, cohort):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
@@ -281,6 +284,7 @@ def damage_review(folder):
 
 
 @pytest.mark.parametrize(("harm", "said"), [(lose_mask, "is gone, which ann left"), (damage_review, "is damaged")])
+@pytest.mark.slow
 def test_a_review_that_is_not_whole_is_said_and_the_others_are_gone_through(opened, cohort, harm, said):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")
@@ -332,6 +336,7 @@ def test_a_study_whose_folder_is_gone_since_it_was_listed_is_said_and_passed_ove
     in_hand(opened, "P1")
 
 
+@pytest.mark.slow
 def test_a_study_whose_folder_goes_while_it_is_read_is_said_and_passed_over(opened, cohort, tmp_path, monkeypatch):
     opened.click("nextStudyButton")
     in_hand(opened, "P0")

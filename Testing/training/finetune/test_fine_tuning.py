@@ -332,6 +332,7 @@ def test_a_checkpoint_of_another_training_is_refused(trained, start, bare, tmp_p
         fine_tune(model, patients, replace(settings, mode="decoder"), folder, device="cpu", resume=True)
 
 
+@pytest.mark.slow
 def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_when_stopped(
     trained, start, tmp_path, module_cache
 ):
@@ -346,6 +347,7 @@ def test_a_new_training_finds_nothing_of_the_old_one_and_leaves_nothing_of_it_wh
     assert len(entries(trained("decoder").folder / "log.jsonl")) == 10
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_found_finished_and_cleared_of_what_a_killed_one_was_writing(
     trained, start, tmp_path, module_cache
 ):
