@@ -280,11 +280,10 @@ class StudyNodes:
         self.ventricle.write(before.ventricle, state.ventricle, self.study.slice_shape)
 
     def keep(self, state: StudyState, numbers: StudyNumbers, provenance: Mapping[str, str]) -> None:
-        """Bring tables, record and folder in step with a state that has been written."""
+        """Bring tables, record and folder in step with a state that has been written; those of burden: :meth:`keep_burden`."""
         if state.slices or self.results.exist:
             within = numbers.mass_interval(state)
             self.results.show(numbers.burden(state), within, state.scores, state.edited, provenance)
-        self.keep_burden(state, numbers)
         self.record.save(state, self.segmentation.existing_node, grid_of(self.volume_node))
         self.record.keep_time()
         self.folder.collect()
@@ -302,6 +301,7 @@ class StudyNodes:
             self.results.show_methods(numbers.followed_methods(state))
         except MyoScarSegError as error:
             self.results.show_methods(None, problem=str(error))
+        self.folder.collect()
 
     def move_segmentation(self, node: Any, state: StudyState) -> None:
         """Put the scar into another segmentation node; if that has one of this study already, the present one stays in its node.

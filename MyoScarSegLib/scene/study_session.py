@@ -42,8 +42,9 @@ _TOLD = {
     "threshold": Change.SETTINGS, "growth_mm": Change.SETTINGS,
 }  # fmt: skip
 """Fields of a state, and what is told when they have changed."""
-_SLIDER_RESTS_S = 0.3
-"""After so long without a new value of a slider the surface of the scar, which takes long, is made anew."""
+_RESTS_S = 0.3
+"""After so long without a new value of a slider the surface of the scar, which takes long, is made anew; likewise the tables of
+burden after an edit."""
 
 
 class StudySession:
@@ -85,6 +86,8 @@ class StudySession:
         self._writing = 0
         self._touched = self._deleted = False
         self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
+        self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
+        self._more_to_come = False  # a step of a drag is taken, or the mask of an edit, which the reader waits for
         this = weakref.ref(self)
 
         def touched() -> None:
@@ -150,6 +153,7 @@ class StudySession:
             requests, self._requests = self._requests, None
             requests.close(why)
             self._make_surface()
+            self._keep_burden_if_behind()
 
     def is_current(self) -> bool:
         """Whether the volume still is what it was when the session was opened, voxels and place alike."""
@@ -209,9 +213,7 @@ class StudySession:
         if options != self.numbers.method_options:
             self.numbers.method_options = options
             if options is not None:
-                with self._busy_writing():
-                    self.nodes.keep_burden(self.state, self.numbers)
-                    self.nodes.folder.collect()
+                self._keep_burden()
 
     def to_result(self) -> Result:
         """The study as the command line's result: probabilities, and the mask as it is."""
@@ -477,9 +479,11 @@ class StudySession:
                 self.refresh()
             finally:
                 self._touched = self._deleted = False  # also if it failed: it would fail again at every turn
-        if self._slid_s is not None and self._clock() - self._slid_s >= _SLIDER_RESTS_S:
+        if self._slid_s is not None and self._clock() - self._slid_s >= _RESTS_S:
             self._make_surface()
-        return self._slid_s is not None or self._touched or self._deleted
+        if self._edited_s is not None and self._clock() - self._edited_s >= _RESTS_S:
+            self._keep_burden_if_behind()
+        return self._slid_s is not None or self._edited_s is not None or self._touched or self._deleted
 
     def refresh(self) -> None:
         """Take up what was changed outside: hand edits, boxes and points, deleted nodes. Each kind becomes an entry."""
@@ -550,8 +554,12 @@ class StudySession:
         self.refresh()
         with_latest = with_latest and self.history.labels == latest
         before = self.state
-        with self._all_or_nothing():
-            yield
+        self._more_to_come = join or with_latest
+        try:
+            with self._all_or_nothing():
+                yield
+        finally:
+            self._more_to_come = False
         if self.state != before and not (with_latest and self.history.extend(self.state)):
             self.history.push(label, before, self.state, key, join=join)
         if segment:
@@ -580,6 +588,21 @@ class StudySession:
 
     def _keep(self) -> None:
         self.nodes.keep(self.state, self.numbers, self.provenance)
+        if self._more_to_come and self._requests is not None:
+            self._edited_s = self._clock()
+            self._wake()
+        else:
+            self._keep_burden()
+
+    def _keep_burden(self) -> None:
+        self._edited_s = None
+        with self._busy_writing():
+            self.nodes.keep_burden(self.state, self.numbers)
+
+    def _keep_burden_if_behind(self) -> None:
+        scene = self.volume_node.GetScene()
+        if self._edited_s is not None and scene is not None and not scene.IsClosing():
+            self._keep_burden()
 
     @contextmanager
     def _busy_writing(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.scene.attributes import ROLE, node_of, nodes_by_class
 from MyoScarSegLib.scene.burden_plots import BARS, INTENSITIES, PLOTS, WALL, BurdenChart
 from MyoScarSegLib.scene.result_tables import ROLE_BURDEN, ROLE_METHODS, ROLE_SEGMENTS
@@ -189,3 +190,42 @@ def test_a_plot_is_of_the_study_that_it_is_asked_for(walled, scene):
     assert chart.show(other, BARS) is node
     assert np.flatnonzero(points(chart, BARS)[:, 1]).tolist() == [4] and first[4, 1] == 0
     other.close()
+
+
+@pytest.fixture
+def in_hand(walled):
+    """The study while a reader edits it; ``seconds[0]`` is the time."""
+    seconds = [0.0]
+    walled.attach(Engine(), clock=lambda: seconds[0])
+    walled.requests.waits = True
+    yield walled, seconds
+    walled.detach("the test is over")
+
+
+def test_the_mask_of_an_edit_does_not_wait_for_the_tables_of_burden_which_come_when_the_reader_rests(in_hand, monkeypatch):
+    session, seconds = in_hand
+    measured = []
+    measure = session.numbers.measurements
+    monkeypatch.setattr(session.numbers, "measurements", lambda state: measured.append(state) or measure(state))
+    before = table(session, ROLE_BURDEN)
+    for k in (1, 2, 3):
+        seconds[0] += 0.2
+        session.apply_masks(masks(k, radius=3.0), with_latest=True)
+        session.set_threshold(0.4 + k / 100, dragging=True)
+        assert session.pump(), "it is to be called again soon"
+    assert measured == [] and table(session, ROLE_BURDEN) == before
+    seconds[0] += 0.31
+    assert not session.pump()
+    assert measured == [session.state] and table(session, ROLE_BURDEN) != before
+
+
+@pytest.mark.parametrize("end", ["another step", "let go", "closed"])
+def test_tables_of_burden_are_not_behind_after_the_next_step_or_when_the_study_is_let_go(in_hand, end):
+    session, _ = in_hand
+    session.apply_masks(masks(4, radius=3.0), with_latest=True)
+    before = table(session, ROLE_BURDEN)
+    {"another step": lambda: session.apply_masks(masks(1)), "let go": lambda: session.detach("over"), "closed": session.close}[
+        end
+    ]()
+    assert value(session, "Scar", "g") == pytest.approx(session.burden.mass_g, abs=0.005)
+    assert table(session, ROLE_BURDEN) != before
