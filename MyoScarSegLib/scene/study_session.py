@@ -87,7 +87,7 @@ class StudySession:
         self._touched = self._deleted = False
         self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
         self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
-        self._more_to_come = False  # a step of a drag is taken, or the mask of an edit, which the reader waits for
+        self._more_to_come = False  # the step in hand is of a drag, an edit or its mask, which a reader waits for
         this = weakref.ref(self)
 
         def touched() -> None:
@@ -554,7 +554,7 @@ class StudySession:
         self.refresh()
         with_latest = with_latest and self.history.labels == latest
         before = self.state
-        self._more_to_come = join or with_latest
+        self._more_to_come = join or with_latest or segment
         try:
             with self._all_or_nothing():
                 yield
