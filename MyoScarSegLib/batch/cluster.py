@@ -39,6 +39,7 @@ WORKER_ENVIRONMENT = {f"DASK_{name.upper().replace('.', '__')}": str(value) for 
     name: str(value) for name, value in HEAP_ENVIRONMENT.items()
 }
 """The same, and the heap's, for scheduler and workers that are started elsewhere."""
+WORKER_ENDED = "Cancelled, as the process that worked on it had ended."
 _LOOK_S = 0.5
 _CONNECT_S = "20s"
 
@@ -135,6 +136,7 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
             worker_dashboard_address=None,
             local_directory=scratch,
             silence_logs=logging.CRITICAL,
+            preload="MyoScarSegLib.batch.dask_worker",
             env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
         )
         with cluster, distributed.Client(cluster) as client:
@@ -167,6 +169,9 @@ def _outcomes(client: Client, items: list[Item], cancel: CancelToken | None) -> 
             ready = set()
         if client.status not in ("running", "newly-created"):
             raise _lost()
+        if told and not ready and not client.nthreads():  # nobody is left who could end them
+            yield from (Outcome(item.wanted_name, CANCELLED, WORKER_ENDED, number=item.number) for item in running.values())
+            break
         for future in ready:
             yield _outcome_of(future, running.pop(future))
 

@@ -68,11 +68,12 @@ def test_wrong_arguments_are_named(batch, arguments, words):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter, tiny_detector):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter, tiny_detector, workers):
     for number in range(40):
         write_image(tmp_path / f"in/P{number}.nii.gz", voxels(number, (3, 64, 64)))
     command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out"]
-    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
+    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector, "--workers", str(workers)]
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
@@ -80,16 +81,18 @@ def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
     read = ""
     while "[3/40]" not in read:
         line = process.stderr.readline()
         assert line, read
         read += line
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers, too
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1 and "Cancelling" in err and "Traceback" not in err and "cancelled" in out
     done = [row["case"] for row in table(tmp_path / "out/inputs.csv") if row["status"] == "done"]
+    assert "had ended" not in out  # no process was lost
     assert 3 <= len(done) < 40
     ran = subprocess.run([*command, "--resume"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert f"{len(done)} of them were as they are before" in ran.stdout
