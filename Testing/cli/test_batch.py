@@ -60,7 +60,12 @@ def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [((), "INPUT_ROOT"), (("in", "--workers", "0"), "1 or more"), (("in", "--segmenter", "nobody"), "nobody")],
+    [
+        ((), "INPUT_ROOT"),
+        (("in", "--workers", "0"), "1 or more"),
+        (("in", "--segmenter", "nobody"), "nobody"),
+        (("in", "-o", __file__), "is a file; give a folder"),
+    ],
 )
 def test_wrong_arguments_are_named(batch, arguments, words):
     ran = batch(*arguments)
