@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     if not cases:
         raise StudyError("No case could be compared: " + "; ".join(f"{name}: {why}" for name, why in found.failures.items()))
     summary = summary_of(cases, names) if args.out is None else write_agreement(args.out, cases, names)
-    notes = [note.replace("has no reference in", "is not in") for note in found.notes]
+    notes = [
+        note.replace("has no reference in", "is not in").replace("have no reference in", "are not in") for note in found.notes
+    ]
     written = "agreement.csv, agreement.json and bland_altman.png"
     return report(args, summary, text_of(summary), found.failures, notes, written)
