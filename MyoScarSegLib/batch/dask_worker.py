@@ -65,7 +65,10 @@ def do_study(item: Item) -> Outcome:
 
 
 def dask_setup(_worker: Worker) -> None:
-    """Run by Dask as a local worker starts: Ctrl-C in a terminal comes to every process, and the first tells the workers."""
+    """Run by Dask as a local worker starts: Ctrl-C in a terminal comes to every process, and the first tells the workers.
+
+    Where signals can be held back, ``interrupt_waits`` does so from a worker's first moment on.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

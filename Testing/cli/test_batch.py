@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
@@ -70,6 +72,23 @@ def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
 def test_wrong_arguments_are_named(batch, arguments, words):
     ran = batch(*arguments)
     assert ran.status == 2 and words in ran.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_while_the_workers_start_is_no_crash(tmp_path, tiny_segmenter, tiny_detector):
+    write_image(tmp_path / "in/P.nii.gz", voxels(0, (3, 64, 64)))
+    command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out", "--workers", "2"]
+    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while len(psutil.Process(process.pid).children()) < 2:  # one keeps count of what the others share
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1 and "1 cancelled" in out and "Traceback" not in err, err
 
 
 @pytest.mark.slow
