@@ -27,6 +27,7 @@ $(VENV)/installed: pyproject.toml setup.py
 		|| { echo "MyoScarSeg needs Python 3.10 to 3.13; say which: make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) \
 		|| { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV), about $(if $(CPU),2,7) GB; pip says nothing for the minutes that it takes."
 	$(BIN)/python -m pip install --quiet $(SMALL_TORCH) --editable ".[train,test,docs]"
 	@touch $@
 

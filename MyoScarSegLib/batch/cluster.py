@@ -21,6 +21,7 @@ from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.runner import Ended, collected, ignore_outcome
 from MyoScarSegLib.errors import EngineError
 from MyoScarSegLib.utils.memory import HEAP_ENVIRONMENT
+from MyoScarSegLib.utils.processes import interrupt_waits
 from MyoScarSegLib.utils.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ WORKER_ENVIRONMENT = {f"DASK_{name.upper().replace('.', '__')}": str(value) for 
     name: str(value) for name, value in HEAP_ENVIRONMENT.items()
 }
 """The same, and the heap's, for scheduler and workers that are started elsewhere."""
+WORKER_ENDED = "Cancelled, as the process that worked on it had ended."
 _LOOK_S = 0.5
 _CONNECT_S = "20s"
 
@@ -124,19 +126,21 @@ def _client(where: ClusterChoice, threads: int | None) -> Iterator[Client]:
     # What keep_freed_memory() does, before a worker's threads have heaps of their own, which would fragment and grow.
     heap = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in HEAP_ENVIRONMENT.items()}
     with tempfile.TemporaryDirectory(prefix="myoscarseg-workers-") as scratch, dask.config.set({**DASK_SETTINGS, **heap}):
-        cluster = distributed.LocalCluster(
-            n_workers=where.workers,
-            threads_per_worker=AT_ONCE,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=security,
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            local_directory=scratch,
-            silence_logs=logging.CRITICAL,
-            env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
-        )
+        with interrupt_waits():
+            cluster = distributed.LocalCluster(
+                n_workers=where.workers,
+                threads_per_worker=AT_ONCE,
+                processes=True,
+                host="127.0.0.1",
+                protocol="tls://",
+                security=security,
+                dashboard_address=None,
+                worker_dashboard_address=None,
+                local_directory=scratch,
+                silence_logs=logging.CRITICAL,
+                preload="MyoScarSegLib.batch.dask_worker",
+                env={"OMP_NUM_THREADS": str(threads or 1), "MKL_NUM_THREADS": str(threads or 1)},
+            )
         with cluster, distributed.Client(cluster) as client:
             yield client
 
@@ -167,6 +171,9 @@ def _outcomes(client: Client, items: list[Item], cancel: CancelToken | None) -> 
             ready = set()
         if client.status not in ("running", "newly-created"):
             raise _lost()
+        if told and not ready and not client.nthreads():  # nobody is left who could end them
+            yield from (Outcome(item.wanted_name, CANCELLED, WORKER_ENDED, number=item.number) for item in running.values())
+            break
         for future in ready:
             yield _outcome_of(future, running.pop(future))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from dataclasses import replace
 from typing import cast
@@ -61,6 +62,14 @@ class StudyPlugin(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any wher
 def do_study(item: Item) -> Outcome:
     """The task that Dask gives to a worker."""
     return _plugin_of(get_worker()).do(item)
+
+
+def dask_setup(_worker: Worker) -> None:
+    """Run by Dask as a local worker starts: Ctrl-C in a terminal comes to every process, and the first tells the workers.
+
+    Where signals can be held back, ``interrupt_waits`` does so from a worker's first moment on.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def cancel_studies(dask_worker: Worker) -> None:

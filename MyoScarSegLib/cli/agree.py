@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import LABELS_OF_MASKS, add_options, label_map, report, shown_and_cancellable
+from MyoScarSegLib.cli.console import LABELS_OF_MASKS, add_options, folder, label_map, report, shown_and_cancellable
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 
 
@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("a", metavar="A", type=Path, help="mask or label volume, or folder of them or of `segment`'s results")
     parser.add_argument("b", metavar="B", type=Path, help="the same of the other reader")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, help="folder for the files (default: the figures alone)")
+    parser.add_argument("-o", "--out", metavar="OUT", type=folder, help="folder for the files (default: the figures alone)")
     add_options(parser, json="print the summary as JSON", labels=LABELS_OF_MASKS)
     parser.add_argument("--labels-b", metavar="MAP", type=label_map, help="of B (default: as --labels)")
     add_options(parser, spacing="mm between columns, rows and slices, for files without")
@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     if not cases:
         raise StudyError("No case could be compared: " + "; ".join(f"{name}: {why}" for name, why in found.failures.items()))
     summary = summary_of(cases, names) if args.out is None else write_agreement(args.out, cases, names)
-    notes = [note.replace("has no reference in", "is not in") for note in found.notes]
+    notes = [
+        note.replace("has no reference in", "is not in").replace("have no reference in", "are not in") for note in found.notes
+    ]
     written = "agreement.csv, agreement.json and bland_altman.png"
     return report(args, summary, text_of(summary), found.failures, notes, written)

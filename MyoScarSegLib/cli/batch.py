@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import add_options, cancel_on_interrupt, positive_number, taken
+from MyoScarSegLib.cli.console import add_options, cancel_on_interrupt, folder, positive_number, taken
 from MyoScarSegLib.cli.jobs import check_models
 from MyoScarSegLib.utils.progress import CancelToken, duration
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "left and why. Without INPUT_ROOT nothing is segmented: --table and --report are made from what OUT holds.",
     )
     parser.add_argument("input", metavar="INPUT_ROOT", nargs="*", type=Path, help="folder to look through, or a file")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the results")
+    parser.add_argument("-o", "--out", metavar="OUT", type=folder, required=True, help="folder for the results")
     parser.add_argument("--resume", action="store_true", help="go on with OUT: run what is missing or has changed since")
     parser.add_argument("--workers", type=positive_number, default=1, metavar="N", help="processes on this computer (1)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask cluster, instead of processes here")

@@ -139,6 +139,14 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def folder(text: str) -> Path:
+    """An option's value that is a folder, or will be one."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file; give a folder")
+    return path
+
+
 def positive_number(text: str) -> int:
     """An option's value 1, 2, 3, ..."""
     if not (value := whole_number(text)):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from MyoScarSegLib.cli.console import add_options, shown_and_cancellable, whole_number
+from MyoScarSegLib.cli.console import add_options, folder, shown_and_cancellable, whole_number
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
 
 _SEED = 11
@@ -21,7 +21,9 @@ def add_parser(subparsers: Any) -> None:
         help="segment a made study with known scar",
         description="Make a phantom study, write it as NRRD, segment it from that file with the default models, and compare.",
     )
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, default=Path("out/demo"), help="folder for all files (out/demo)")
+    parser.add_argument(
+        "-o", "--out", metavar="OUT", type=folder, default=Path("out/demo"), help="folder for all files (out/demo)"
+    )
     parser.add_argument("--seed", type=whole_number, default=_SEED, help=f"another phantom ({_SEED})")
     add_options(parser, "device")
     scene = "instead write the phantom, its boxes and its scar as a scene for 3D Slicer"

@@ -11,6 +11,7 @@ from MyoScarSegLib.cli.console import (
     LABELS_OF_MASKS,
     ConsoleProgress,
     add_options,
+    folder,
     label_map,
     print_json,
     report,
@@ -42,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("pred", metavar="PRED", nargs="?", type=Path, help="mask, or folder of masks or of `segment`'s results")
     parser.add_argument("truth", metavar="TRUTH", nargs="?", type=Path, help="reference mask or label volume, or folder of them")
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, help="folder for the files (default: the table alone)")
+    parser.add_argument("-o", "--out", metavar="OUT", type=folder, help="folder for the files (default: the table alone)")
     add_options(parser, json="print the evaluation as JSON instead of a table")
     parser.add_argument("--name", default="", help="what legends call it")
     add_options(parser, labels=LABELS_OF_MASKS)

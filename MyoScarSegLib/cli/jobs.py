@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import add_options, print_json, shown_and_cancellable, taken
+from MyoScarSegLib.cli.console import add_options, folder, print_json, shown_and_cancellable, taken
 from MyoScarSegLib.errors import ModelError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", metavar="INPUT", nargs="+", type=Path, help="DICOM folder, NIfTI, NRRD or MHA file, or folder of PNG/JPEG slices"
     )
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the results")
+    parser.add_argument("-o", "--out", metavar="OUT", type=folder, required=True, help="folder for the results")
     confidence = "least confidence of a proposed box, as boxes.json tells it (default: the models' own)"
     add_options(parser, "detector", confidence=confidence)
     add_options(parser, "device", "trust", "series", "axis", spacing="mm between columns, rows and slices, for images without")

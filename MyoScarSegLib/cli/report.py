@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MyoScarSegLib.cli.console import add_options
+from MyoScarSegLib.cli.console import add_options, folder
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "input", metavar="CASE_OR_STUDY", nargs="+", type=Path, help="case folder, or study as `segment` takes it"
     )
-    parser.add_argument("-o", "--out", metavar="OUT", type=Path, required=True, help="folder for the reports")
+    parser.add_argument("-o", "--out", metavar="OUT", type=folder, required=True, help="folder for the reports")
     parser.add_argument(
         "--mask", type=Path, metavar="FILE", help="scar, and the wall if it is there, drawn on the study; or its case folder"
     )

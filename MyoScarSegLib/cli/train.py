@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from MyoScarSegLib.cli.console import (
     ConsoleProgress,
     add_options,
+    folder,
     print_json,
     say_failures,
     shown_and_cancellable,
@@ -81,7 +82,7 @@ def _add_augmentation(parser: argparse.ArgumentParser, default: str | None = Non
 
 def _add_job_options(parser: argparse.ArgumentParser, kind: str) -> None:
     _add_data_options(parser)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="folder for model, card, split and log")
+    parser.add_argument("-o", "--out", type=folder, required=True, metavar="FOLDER", help="folder for model, card, split and log")
     fresh = "; fresh for new weights" if kind == "yolo" else ""
     parser.add_argument(
         "--recipe",

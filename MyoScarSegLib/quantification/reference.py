@@ -147,7 +147,7 @@ def reference_masks(
     walled = wall.any(axis=(1, 2))
     window = (slice(None), *window_of(np.any(wall, axis=0), margin=1))
     found = {}
-    for method, (value, why) in thresholds.items():
+    for method, (value, why, warnings) in thresholds.items():
         if why:
             nothing = np.full(len(voxels), np.nan)
             found[method] = ReferenceMask(method, None, nothing, None, measured, f"{method} has no answer: {why}.")
@@ -159,7 +159,6 @@ def reference_masks(
             known = None if no_reflow is None else no_reflow[window]
             dark[window] = (_enclosed(part, inside) if known is None else known) & wall[window] & ~part
         mask[window] = part
-        warnings = measured.warnings if method.endswith(("SD", "from remote")) else ()
         found[method] = ReferenceMask(method, mask | dark, np.where(walled, value, np.nan), dark, measured, warnings=warnings)
     return found
 
@@ -230,12 +229,12 @@ def otsu_threshold(values: np.ndarray) -> float:
 
 def _thresholds(
     voxels: np.ndarray, wall: np.ndarray, remote: Remote, said: bool, no_reflow: np.ndarray | None
-) -> dict[str, tuple[np.ndarray, str]]:
-    """Of each method the thresholds ``[k]`` and why there are none, empty if there are."""
+) -> dict[str, tuple[np.ndarray, str, tuple[str, ...]]]:
+    """Of each method the thresholds ``[k]``, why there are none (empty if there are), and warnings on them."""
     values = voxels[wall].astype(np.float64)
-    found: dict[str, tuple[np.ndarray, str]] = {}
+    found: dict[str, tuple[np.ndarray, str, tuple[str, ...]]] = {}
     for n in (2, 3, 4, 5, 6):
-        found[f"{n} SD"] = remote.mean + n * remote.sd, remote.missing
+        found[f"{n} SD"] = remote.mean + n * remote.sd, remote.missing, remote.warnings
     maximum = float(np.percentile(values, _MAXIMUM_PERCENTILE))
     no_scar = ""
     if not said:
@@ -254,11 +253,11 @@ def _thresholds(
             "half of the maximum is no more than remote myocardium: the scar is hardly brighter, or this picture's zero is not "
             "where there is no signal"
         )
-    found["FWHM"] = np.full(len(voxels), maximum / 2), no_scar or no_zero
-    found["FWHM from remote"] = (remote.mean + maximum) / 2, no_scar or remote.missing
+    found["FWHM"] = np.full(len(voxels), maximum / 2), no_scar or no_zero, ()
+    found["FWHM from remote"] = (remote.mean + maximum) / 2, no_scar or remote.missing, remote.warnings
     even = "the wall has one value throughout" if values.min() == values.max() else ""
     otsu = otsu_threshold(values)
-    found["Otsu"] = np.full(len(voxels), otsu), even
+    found["Otsu"] = np.full(len(voxels), otsu), even, ()
     without = values if no_reflow is None else voxels[wall & ~no_reflow].astype(np.float64)
     crossing, refusal = np.nan, even
     if not refusal:
@@ -267,7 +266,7 @@ def _thresholds(
             crossing, refusal = mixture.crossing or np.nan, mixture.refusal
         except StudyError as error:
             refusal = str(error).rstrip(".")
-    found["Mixture"] = np.full(len(voxels), crossing), refusal
+    found["Mixture"] = np.full(len(voxels), crossing), refusal, ()
     return found
 
 

@@ -113,7 +113,10 @@ def _kind_of_folder(path: Path) -> str:
         raise StudyError(
             f"The folder {path} holds volume files ({_some(volumes)}): give the file, or several, instead of the folder."
         )
-    raise StudyError(f"The folder {path} holds no DICOM file and no PNG or JPEG slice (it has {_some(names)}).")
+    raise StudyError(
+        f"The folder {path} holds no DICOM file and no PNG or JPEG slice (it has {_some(names)}). "
+        "Give the folder or the file of one study; myoscarseg batch does all studies below a folder."
+    )
 
 
 def _read_other(path: Path, kind: str) -> FileStack:

@@ -31,6 +31,25 @@ def on_interrupt(ask: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def interrupt_waits() -> Iterator[None]:
+    """Ctrl-C waits until this is left; it never comes to processes started within, or later by threads that began within.
+
+    Not on Windows, where a process must see to that itself.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # starting it later would open the way again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def birth_of(pid: int) -> str:
     """When a process began, as the system has it: with its number this tells it from a later one that got the same number.
 

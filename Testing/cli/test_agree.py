@@ -54,6 +54,14 @@ def test_a_change_of_sides_turns_the_sign(command, readers):
     assert forth["dice"] == back["dice"]
 
 
+def test_many_cases_that_one_reader_lacks_are_one_note(command, readers):
+    for number in range(7):
+        (readers[0] / f"p{number:02}.nii.gz").unlink()
+    ran = command("agree", *readers)
+    assert ran.status == 0 and ran.err.count("note: ") == 1
+    assert f"note: p00, p01, p02 and 4 more are not in {readers[0]} and are not counted." in ran.err
+
+
 def test_two_files_are_a_pair_and_too_few_for_limits(command, readers):
     ran = command("agree", readers[0] / "p03.nii.gz", readers[1] / "p04.nii.gz")
     assert ran.status == 0, ran.err

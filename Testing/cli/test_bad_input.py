@@ -71,7 +71,7 @@ def file(name, content):
 
 UNREADABLE = {
     "empty folder": (folder_with(), "is empty"),
-    "folder of other files": (folder_with([("report.txt", b"hello")]), "no DICOM file", "report.txt"),
+    "folder of other files": (folder_with([("report.txt", b"hello")]), "no DICOM file", "report.txt", "batch does all studies"),
     "no LGE series": (no_lge_series, "CT", "series"),
     "four-dimensional": (simple_itk(".nii.gz", np.stack([voxels(0), voxels(1)])), "4D", "3D volume"),
     "in color": (simple_itk(".nrrd", noise((4, 48, 40, 3)), vector=True), "3 values per voxel", "gray"),
@@ -173,12 +173,12 @@ def test_a_damaged_picture_costs_its_own_slice(segment, tmp_path):
     assert array_of(tmp_path / "out/bad/scar.nii.gz")[1].any()
 
 
-@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/myoscarseg", "/sys/out"])
+@pytest.mark.parametrize("place", ["below a file", "/proc/myoscarseg", "/sys/out"])
 def test_an_output_folder_that_cannot_be_written_is_named(command, tmp_path, tiny_segmenter, tiny_detector, place):
     out = place
     if not place.startswith("/"):
         (tmp_path / "taken").write_text("mine")
-        out = str(tmp_path / "taken") + ("" if place == "a file" else "/out")
+        out = str(tmp_path / "taken" / "out")
     images = [write_image(tmp_path / "a.nii.gz"), write_image(tmp_path / "b.nii.gz")]
     for name in ("segment", "detect"):
         ran = command(name, *images, "-o", out, "--detector", tiny_detector, "--segmenter", tiny_segmenter, "--json")
@@ -186,6 +186,14 @@ def test_an_output_folder_that_cannot_be_written_is_named(command, tmp_path, tin
         assert f"a: failed: Cannot write {out}" in ran.err and "another folder" in ran.err
         assert [case["status"] for case in ran.json["cases"]] == ["failed", "failed"]
     assert place.startswith("/") or (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["segment", "detect"])
+def test_a_file_as_output_folder_is_refused_before_anything_is_done(command, tmp_path, name):
+    (tmp_path / "taken").write_text("mine")
+    ran = command(name, write_image(tmp_path / "a.nii.gz"), "-o", tmp_path / "taken")
+    assert ran.status == 2 and f"{tmp_path / 'taken'} is a file; give a folder" in ran.err
+    assert (tmp_path / "taken").read_text() == "mine"
 
 
 @pytest.mark.slow

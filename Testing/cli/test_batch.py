@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from Testing.support.command import REPOSITORY, in_process, table, voxels, write_image, write_pictures
@@ -60,7 +62,12 @@ def test_tables_are_made_without_running_anything(batch, tree, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [((), "INPUT_ROOT"), (("in", "--workers", "0"), "1 or more"), (("in", "--segmenter", "nobody"), "nobody")],
+    [
+        ((), "INPUT_ROOT"),
+        (("in", "--workers", "0"), "1 or more"),
+        (("in", "--segmenter", "nobody"), "nobody"),
+        (("in", "-o", __file__), "is a file; give a folder"),
+    ],
 )
 def test_wrong_arguments_are_named(batch, arguments, words):
     ran = batch(*arguments)
@@ -68,11 +75,29 @@ def test_wrong_arguments_are_named(batch, arguments, words):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter, tiny_detector):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_while_the_workers_start_is_no_crash(tmp_path, tiny_segmenter, tiny_detector):
+    write_image(tmp_path / "in/P.nii.gz", voxels(0, (3, 64, 64)))
+    command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out", "--workers", "2"]
+    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while len(psutil.Process(process.pid).children()) < 2:  # one keeps count of what the others share
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1 and "1 cancelled" in out and "Traceback" not in err, err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter, tiny_detector, workers):
     for number in range(40):
         write_image(tmp_path / f"in/P{number}.nii.gz", voxels(number, (3, 64, 64)))
     command = [sys.executable, "-m", "MyoScarSegLib", "batch", tmp_path / "in", "-o", tmp_path / "out"]
-    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector]
+    command += ["--segmenter", tiny_segmenter, "--detector", tiny_detector, "--workers", str(workers)]
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
@@ -80,16 +105,18 @@ def test_ctrl_c_ends_within_a_study_and_can_be_resumed(tmp_path, tiny_segmenter,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
     read = ""
     while "[3/40]" not in read:
         line = process.stderr.readline()
         assert line, read
         read += line
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers, too
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1 and "Cancelling" in err and "Traceback" not in err and "cancelled" in out
     done = [row["case"] for row in table(tmp_path / "out/inputs.csv") if row["status"] == "done"]
+    assert "had ended" not in out  # no process was lost
     assert 3 <= len(done) < 40
     ran = subprocess.run([*command, "--resume"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert f"{len(done)} of them were as they are before" in ran.stdout

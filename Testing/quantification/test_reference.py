@@ -113,7 +113,8 @@ def test_a_slice_without_remote_myocardium_of_its_own_takes_the_studys_and_says_
     assert list(remote.of_study) == [False, True]
     assert remote.mean[1] == remote.study_mean and remote.mean[0] != remote.study_mean
     assert "Slice 2 has less remote myocardium than 50 pixels" in found["5 SD"].warnings[0]
-    assert not found["Otsu"].warnings  # which needs none
+    assert found["FWHM from remote"].warnings == found["5 SD"].warnings
+    assert not found["FWHM"].warnings and not found["Otsu"].warnings  # which need none
 
 
 def test_without_remote_myocardium_the_methods_that_need_it_say_so(ring):

@@ -93,7 +93,10 @@ def compare_masks(
         except StudyError as error:
             failures[case] = str(error)
     without_truth = [name for name in predictions if name not in matched.values()]
-    notes = [f"{name} has no reference in {truth} and is not counted." for name in without_truth]
+    notes = []
+    if without_truth:
+        has, counted = ("has", "is") if len(without_truth) == 1 else ("have", "are")
+        notes.append(f"{listed(without_truth, 3)} {has} no reference in {truth} and {counted} not counted.")
     unsized = [s.case for s in scores if s.truth_mass_g is None]
     if unsized:
         notes.append(f"{listed(unsized, 3)}: no spacing, so neither distances nor mL and g; --spacing supplies it.")

@@ -184,13 +184,22 @@ def fine_tune(
             network, outcome.best_epoch = trained.averaged, trained.best_epoch
         if outcome.best_epoch == 0:
             processes.in_main(lambda: keep(network))
-    except Cancelled:
+    except Cancelled as stop:
         tell()
         if stopped is not None and processes.main and of_this_training:
             stopped(outcome)
-        raise
+        begun = any(checkpoint_path(out, phase).is_file() for phase in recipes)
+        raise Cancelled(_what_is_kept(outcome.model if of_this_training else None, out if begun else None)) from stop
     tell()
     return outcome
+
+
+def _what_is_kept(model: Path | None, folder: Path | None) -> str:
+    """Of a training that was stopped: its best model so far and the folder with its checkpoints, None where there is none yet."""
+    if folder is None:
+        return "Cancelled before a checkpoint was written; nothing was kept."
+    kept = "There is no model yet" if model is None else f"{model} is the best model so far"
+    return f"Cancelled. {kept}; the training can be resumed in {folder}."
 
 
 class Training:

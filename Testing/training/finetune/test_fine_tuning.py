@@ -176,8 +176,10 @@ def test_only_what_phase_and_mode_name_learns(trained, start, mode, kind):
 def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, module_cache, mode, step):
     """In the middle of an epoch, and between two."""
     settings = replace(QUICK, mode=mode)
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled) as stopped:
         fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", **stop_at(step))
+    model = tmp_path / "segmenter.safetensors"
+    assert str(stopped.value) == f"Cancelled. {model} is the best model so far; the training can be resumed in {tmp_path}."
     assert load_segmenter(tmp_path / "segmenter.safetensors", device="cpu").knows_tissue
     found = fine_tune(start, PATIENTS, settings, tmp_path, device="cpu", resume=True)
     assert not differing(found.model, trained(mode).outcome.model)
