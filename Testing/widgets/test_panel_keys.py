@@ -139,6 +139,37 @@ def test_typing_a_number_is_no_key_of_the_module(study):
     spin.setValue(1)
 
 
+def test_a_number_field_leaves_letters_and_undo_to_the_module_and_is_left_by_enter(study):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    from Testing.support.standins.pythonqt import unwrap
+
+    study.ui.advancedSection.collapsed = False
+    spin, window = unwrap(study.ui.threadsSpinBox), study.application.window
+    window.activateWindow()
+    spin.setFocus()
+    study.settle()
+    before = spin.value()
+    QTest.keyClick(spin, Qt.Key.Key_D)
+    study.settle()
+    assert study.panel.segment.mouse.tool == "box" and spin.value() == before
+    study.key("Esc")
+    assert study.panel.segment.mouse.tool is None
+    boxes = study.session.state.boxes
+    spin.setFocus()
+    study.settle()
+    QTest.keyClick(spin, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    study.settle()
+    assert study.session.state.boxes != boxes, "the field's own undo knows only what was typed"
+    spin.setFocus()
+    study.settle()
+    QTest.keyClick(spin, Qt.Key.Key_Return)
+    study.settle()
+    assert not spin.hasFocus()
+    study.ui.advancedSection.collapsed = True
+
+
 def test_help_lists_every_key(study):
     study.click("helpButton")
     shortcuts = study.panel.segment.shortcuts
