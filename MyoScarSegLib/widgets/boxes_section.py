@@ -185,14 +185,14 @@ class BoxesSection(SegmentSection):
         cells: tuple[Any, ...] = (
             box.slice,
             "" if box.confidence is None else f"{box.confidence:.2f}",
-            _("faint {size}, look here").format(size=size) if box.faint else _state_in_words(box),
+            _("faint, look here") if box.faint else _state_in_words(box),
             _("you") if box.by_reader else _("model"),
         )
         for column, value in enumerate(cells):
             item = qt.QTableWidgetItem()
             item.setData(qt.Qt.DisplayRole, value)
             item.setData(qt.Qt.UserRole, row.id)
-            item.setToolTip(f"{_origin_in_words(box)}, {size}")
+            item.setToolTip(_("{origin}. The box has {size}").format(origin=_origin_in_words(box), size=size))
             if column == _STATE:
                 item.setIcon(self._icons[box.state])
             self.ui.boxTable.setItem(number, column, item)
