@@ -68,6 +68,18 @@ def test_delete_removes_and_ctrl_z_brings_back(study):
     assert box_id not in [row.id for row in study.session.state.boxes]
 
 
+@pytest.mark.parametrize("key", ["Return", "Shift+R", "Del", "C", "Shift+Left"])
+def test_a_box_that_was_scrolled_away_from_is_shown_before_it_is_changed(study, key):
+    study.key("N")
+    study.show_slice(2)
+    before = study.session.state.boxes
+    study.key(key)
+    assert study.session.state.boxes == before
+    assert study.workflow.displayed_slice == 0
+    study.key(key)
+    assert study.session.state.boxes != before
+
+
 def test_tools_are_taken_up_and_laid_down(study):
     for key, tool, button in (("D", "box", "drawBoxButton"), ("A", "positive", "addPositiveButton"), ("X", "negative", None)):
         study.key(key)
