@@ -21,6 +21,7 @@ from MyoScarSegLib.prompts import FAINT, Box, BoxState
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.quantification.remote import measure_remote
 from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.utils.words import listed
 
 SURE = 0.5
 """Probability of scar from which on the map needs no box to agree."""
@@ -44,6 +45,7 @@ HEALTHY = 0.05
 """Probability of scar below which wall is surely healthy."""
 SMOOTHED_MM = 1.5
 """Standard deviation of the smoothing before contrast is measured, a usual pixel."""
+_MOST_LISTED = 6
 _BRIGHTEST = 0.8
 """Quantile at which a place's brightest fifth begins: its border is healthy wall in part, and no-reflow is dark."""
 _USUAL_SLICE_MM = 10.0
@@ -74,6 +76,12 @@ class Finding:
     mass_g: float
     evidence_g: float
     contrast_sd: float | None
+
+    @property
+    def slices_in_words(self) -> str:
+        """All slices that its mass is the sum of: ``slice 7``, ``slices 7, 8``."""
+        slices = sorted({proposal.box.slice for proposal in self.proposals})
+        return f"{'slice' if len(slices) == 1 else 'slices'} {listed(slices, _MOST_LISTED)}"
 
     @property
     def infarct(self) -> bool:

@@ -210,6 +210,13 @@ def test_lesions_over_each_other_on_neighboring_slices_are_one_place():
     assert max(place.evidence_g for place in places) == pytest.approx(2.4)
 
 
+def test_a_faint_place_is_said_with_all_slices_of_its_mass():
+    _boxes, faint = accept_or_reject(
+        [lesion(LITTLE / 2, 7), lesion(LITTLE / 2, 8), lesion(LITTLE / 2, 3)], None, slice_distance_mm=10
+    )
+    assert sorted(place.slices_in_words for place in faint) == ["slice 3", "slices 7, 8"]
+
+
 def test_thin_slices_hold_less_scar():
     assert accept_or_reject([lesion(MUCH)], None, slice_distance_mm=2)[1]
     assert not accept_or_reject([lesion(MUCH)], None)[1]

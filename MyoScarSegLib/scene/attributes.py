@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import slicer
+
 ROLE = "MyoScarSeg.Role"
 VOLUME = "MyoScarSeg.Volume"
 BOX_ID = "MyoScarSeg.BoxId"
@@ -39,9 +41,19 @@ def node_of(volume_node: Any, role: str) -> Any:
     return found[0] if found else None
 
 
-def make_node(volume_node: Any, class_name: str, role: str, name: str) -> Any:
-    """A new node of ours for a volume, in its scene, with a name of its own."""
-    node = volume_node.GetScene().AddNewNodeByClass(class_name, name)
+def make_node(volume_node: Any, class_name: str, role: str, name: str, *, hidden: bool = False) -> Any:
+    """A new node of ours for a volume, in its scene, with a name of its own.
+
+    ``hidden`` from lists of nodes: they ask when a node is added, so it is hidden before.
+    """
+    scene = volume_node.GetScene()
+    if hidden:
+        node = getattr(slicer, class_name)()
+        node.SetName(scene.GenerateUniqueName(name))
+        node.SetHideFromEditors(True)
+        scene.AddNode(node)
+    else:
+        node = scene.AddNewNodeByClass(class_name, name)
     claim(node, volume_node, role)
     return node
 

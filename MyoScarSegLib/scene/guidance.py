@@ -35,7 +35,7 @@ def next_step(session: StudySession | None, *, engine: str = "ready", doing: str
             slices=slice_list(session.stale_slices)
         )
     if state.segmented:
-        advice = _("Look through the slices and correct what is wrong; then save the scene or export the numbers.")
+        advice = _("Look through the slices and correct what is wrong; then write the report, and save the scene.")
         return " ".join(part for part in (_found(session), _faint(state), advice) if part)
     boxes = [row.box for row in state.boxes if row.box.counts]
     if boxes:

@@ -44,10 +44,13 @@ def study_of(volume_node: Any) -> Study:
     name = _name(volume_node)
     axes, notes = slice_axis(FileStack(array, _geometry(volume_node, (0, 1, 2), array.shape), _FORMAT))
     turned = np.transpose(array, axes)
+    geometry = _geometry(volume_node, axes, turned.shape)
+    if _may_lack_spacing(geometry):
+        notes = [*notes, "1 mm in every direction is also what Slicer takes where a file says no spacing."]
     reconstruction, reason = _said_by(name)
     stack = FileStack(
         turned,
-        _geometry(volume_node, axes, turned.shape),
+        geometry,
         _FORMAT,
         slice_axis_is_k=True,
         reconstruction=reconstruction,
@@ -109,7 +112,15 @@ def describe(study: Study) -> str:
             gaps = np.abs(np.diff(positions))
             parts.append(_("{low} to {high} mm between slices").format(low=f"{gaps.min():.3g}", high=f"{gaps.max():.3g}"))
     parts.append("PSIR" if study.reconstruction is Reconstruction.PSIR else _("magnitude"))
-    return ", ".join(parts)
+    line = ", ".join(parts)
+    if _may_lack_spacing(study.geometry):
+        line += ". " + _("Check the spacing: Slicer takes 1 mm where a file says none, and then no mL and no g here is right.")
+    return line
+
+
+def _may_lack_spacing(geometry: Geometry) -> bool:
+    """Whether the spacing is what Slicer fills in; a stack of 1 mm in truth has it, too, so it is only said."""
+    return geometry.spacing_mm is not None and np.allclose(geometry.spacing_mm, 1.0, rtol=0, atol=1e-6)
 
 
 def likely_lge(scene: Any) -> tuple[Any, str] | None:

@@ -94,9 +94,8 @@ class ProbabilityVolume:
     def _make_node(self) -> np.ndarray:
         if self.node is None:
             name = _("{name} scar probability").format(name=self.volume_node.GetName())
-            self._node = make_node(self.volume_node, "vtkMRMLScalarVolumeNode", ROLE_PROBABILITY, name)
+            self._node = make_node(self.volume_node, "vtkMRMLScalarVolumeNode", ROLE_PROBABILITY, name, hidden=True)
         node = self._node
-        node.SetHideFromEditors(True)
         size = self.volume_node.GetImageData().GetDimensions()
         slicer.util.updateVolumeFromArray(node, np.zeros((size[2], size[1], size[0]), dtype=np.float32))
         self.follow_volume()

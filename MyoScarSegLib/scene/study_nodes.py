@@ -41,7 +41,7 @@ _ROLES = {
     ROLE_LANDMARKS,
     *ROLE_POINTS.values(),
 }
-_PROMPT_VIEWS = {ROLE_VIEW, ROLE_LANDMARKS, *ROLE_POINTS.values()}
+_IN_VIEWS = {ROLE_VIEW, ROLE_SEGMENTATION, ROLE_LANDMARKS, *ROLE_POINTS.values()}
 
 
 class StudyNodes:
@@ -108,15 +108,21 @@ class StudyNodes:
     def bring_to_front(self) -> None:
         """This is the study in hand from now on: a scene that is loaded goes on with it.
 
-        Boxes and points of other studies are hidden: over this volume they would look like this one's.
+        Boxes, points, scar and walls of other studies are hidden: over this volume they would look like this one's.
         """
         self.record.bring_to_front()
         own = self.volume_node.GetID()
         for node, role in our_nodes(self.volume_node.GetScene()):
-            if role in _PROMPT_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
+            if role in _IN_VIEWS and node.GetNodeReferenceID(VOLUME) != own:
                 node.SetDisplayVisibility(False)
-        self.points.set_visible(True)
-        self.landmarks.set_visible(True)
+        self.set_visible(True)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide points, landmarks, scar and walls; boxes have views of their own."""
+        self.points.set_visible(visible)
+        self.landmarks.set_visible(visible)
+        if self.segmentation.existing_node is not None:
+            self.segmentation.existing_node.SetDisplayVisibility(visible)
 
     def close(self) -> None:
         """Observe nothing any more; the nodes stay."""

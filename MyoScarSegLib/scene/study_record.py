@@ -118,9 +118,8 @@ class StudyRecord:
         """The node, made if it is not there."""
         if self.existing_node is None:
             name = _("{name} scar study").format(name=self.volume_node.GetName())
-            self._node = make_node(self.volume_node, "vtkMRMLScriptedModuleNode", ROLE_STUDY, name)
+            self._node = make_node(self.volume_node, "vtkMRMLScriptedModuleNode", ROLE_STUDY, name, hidden=True)
             self._node.SetModuleName("MyoScarSeg.Study")
-            self._node.SetHideFromEditors(True)
             self._node.SetParameter(_TAG, self.tag)
             self.bring_to_front()
         return self._node

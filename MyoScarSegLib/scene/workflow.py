@@ -275,7 +275,7 @@ class Workflow:
     def _leave(self, why: str, *, hide: bool = False) -> None:
         """Let go of the study in hand; its nodes stay, and its history until the volume goes.
 
-        ``hide`` its prompts: over another volume, of the same patient perhaps, they would look like that one's.
+        ``hide`` what the views show of it: over another volume, of the same patient perhaps, it would look like that one's.
         """
         session, self.session, self.requests = self.session, None, None
         self._of_volume.clear()
@@ -287,7 +287,7 @@ class Workflow:
         if session is not None:
             session.nodes.record.keep_time()
             if hide:
-                session.show_points(False)
+                session.nodes.set_visible(False)
             session.detach(why)
             self.notices.tell(Change.PROGRESS, Change.STATUS)
             self._disconnect()

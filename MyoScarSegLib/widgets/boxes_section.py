@@ -56,12 +56,13 @@ class BoxesSection(SegmentSection):
 
     def accept(self) -> None:
         """Accept the selected box, and go to the next that waits."""
-        if self.selected is not None and self._set_state(self.selected, BoxState.ACCEPTED):
+        row = self._in_sight()
+        if row is not None and self._set_state(row.id, BoxState.ACCEPTED):
             self.review(1)
 
     def reject(self) -> None:
         """Reject the selected box, or make it a proposal again; then go to the next that waits."""
-        row = self._rows.get(self.selected) if self.selected is not None else None
+        row = self._in_sight()
         if row is None:
             return
         if row.box.state is BoxState.REJECTED:
@@ -69,30 +70,45 @@ class BoxesSection(SegmentSection):
         elif self._set_state(row.id, BoxState.REJECTED):
             self.review(1)
 
+    def _in_sight(self) -> BoxRow | None:
+        """The selected box, None if there is none or its slice is not displayed.
+
+        If the reader scrolled away from it, the views go back to it, and nothing else is done: a box is not changed unseen.
+        """
+        rows = () if self.session is None else self.session.state.boxes  # the table may be a moment behind
+        row = next((row for row in rows if row.id == self.selected), None)
+        if row is None or self.workflow.displayed_slice in (row.box.slice, None):
+            return row
+        self.select(row.id, jump=True)
+        return None
+
     def _set_state(self, box_id: int, state: BoxState) -> bool:
         return self.workflow.attempt(StudySession.set_box_state, box_id, state) is not None
 
     def delete(self) -> None:
         """Delete the selected box; the one after it is selected."""
-        if self.selected is None:
+        chosen = self._in_sight()
+        if chosen is None:
             return
-        order = [row.id for row in sorted(self._rows.values(), key=lambda row: (row.box.slice, row.id))]
-        place = order.index(self.selected) if self.selected in order else 0
-        if self.workflow.attempt(StudySession.remove_box, self.selected) is not None:
-            rest = [box_id for box_id in order if box_id != self.selected]
+        order = [row.id for row in sorted(self.session.state.boxes, key=lambda row: (row.box.slice, row.id))]
+        place = order.index(chosen.id)
+        if self.workflow.attempt(StudySession.remove_box, chosen.id) is not None:
+            rest = [box_id for box_id in order if box_id != chosen.id]
             self.select(rest[min(place, len(rest) - 1)] if rest else None)
 
     def copy_on(self) -> None:
         """Copy the selected box to the next slice, and go there."""
-        if self.selected is not None:
-            copy = self.workflow.attempt(StudySession.copy_box_to_next, self.selected)
+        row = self._in_sight()
+        if row is not None:
+            copy = self.workflow.attempt(StudySession.copy_box_to_next, row.id)
             if copy is not None:
                 self.select(copy, jump=True)
 
     def nudge(self, dx: float, dy: float) -> None:
         """Move the selected box by pixels, as the view shows them."""
-        if self.selected is not None:
-            self.workflow.attempt(StudySession.nudge_box, self.selected, dx, dy)
+        row = self._in_sight()
+        if row is not None:
+            self.workflow.attempt(StudySession.nudge_box, row.id, dx, dy)
 
     def draw(self, box: Box) -> None:
         """Add a box that was drawn in a view, and select it."""
@@ -185,14 +201,14 @@ class BoxesSection(SegmentSection):
         cells: tuple[Any, ...] = (
             box.slice,
             "" if box.confidence is None else f"{box.confidence:.2f}",
-            _("faint {size}, look here").format(size=size) if box.faint else _state_in_words(box),
+            _("faint, look here") if box.faint else _state_in_words(box),
             _("you") if box.by_reader else _("model"),
         )
         for column, value in enumerate(cells):
             item = qt.QTableWidgetItem()
             item.setData(qt.Qt.DisplayRole, value)
             item.setData(qt.Qt.UserRole, row.id)
-            item.setToolTip(f"{_origin_in_words(box)}, {size}")
+            item.setToolTip(_("{origin}. The box has {size}").format(origin=_origin_in_words(box), size=size))
             if column == _STATE:
                 item.setIcon(self._icons[box.state])
             self.ui.boxTable.setItem(number, column, item)

@@ -70,7 +70,8 @@ class NumbersSection(SegmentSection):
             self.tab.status.say_error(str(error))
             return
         self.tab.status.say_error("")
-        slicer.util.showStatusMessage(_("{n} studies written to {folder}.").format(n=len(written), folder=folder), 5000)
+        said = _("1 study written to {folder}.") if len(written) == 1 else _("{n} studies written to {folder}.")
+        slicer.util.showStatusMessage(said.format(n=len(written), folder=folder), 5000)
 
     def _fill(self, burden: ScarBurden | None) -> None:
         shown: list[SliceBurden] = []

@@ -65,6 +65,8 @@ class PictureSection(SegmentSection):
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         if self.session is None or not self.session.state.has_masks:
             self.panel.views.leave_plot(_PLOT)
+            self._forget()
+            self._say("")  # at once: the picture may be of another patient
         self._show_button()
         self._ask_soon()
 
@@ -127,10 +129,7 @@ class PictureSection(SegmentSection):
         session, ui = self.session, self.ui
         ready = session is not None and session.state.has_masks and ui.pictureGroup.checked and ui.burdenSection.visible
         if not ready or self.workflow.waits:
-            if session is None or not session.state.has_masks:
-                self._forget()
-                self._say("")
-            elif self.workflow.waits:
+            if session is not None and session.state.has_masks and self.workflow.waits:
                 self._say(_("Pictures need packages that are not installed yet."))
             return
         name = self.name
@@ -162,7 +161,8 @@ class PictureSection(SegmentSection):
 
     def _say(self, sentence: str) -> None:
         self.ui.pictureLabel.setMinimumHeight(0)
-        self.ui.pictureLabel.text = sentence  # which takes the picture away
+        self.ui.pictureLabel.clear()  # an empty text alone leaves the picture
+        self.ui.pictureLabel.text = sentence
         self._shown = None
 
     def _forget(self) -> None:

@@ -39,7 +39,7 @@ _SMALL = (
     "massCaption", "examLabel", "wallLabel", "missingLabel", "methodLabel", "levelLabel",
     "septumLabel", "cohortLabel",
 )  # fmt: skip
-_CONFIDENCE_PX = 74
+_CONFIDENCE_PX = 84
 
 
 class SegmentTab(Tab):

@@ -1,7 +1,8 @@
 """The keys of the module, and the window behind "?" that lists them.
 
 Keys work while the module is shown, wherever the focus is, and not while text is typed: a field keeps letters to itself, but Qt
-gives Enter and Esc to a window's shortcut first, so these rest while a field has the focus.
+gives Enter and Esc to a window's shortcut first, so these rest while a field has the focus. A field for a number has no use for
+letters, and keeps the focus after a click on its arrows: it leaves them, and undo, to the module; they and Enter end its focus.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Shortcuts:
         self._installed: list[Any] = []
         self._of_fields: list[Any] = []
         self._hold = _Hold(tab)
+        self._number = _NumberField(tab.form)
         self._help: Any = None
 
     def install(self) -> None:
@@ -73,6 +75,7 @@ class Shortcuts:
         self._hold.release()
         if self._installed:
             slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
+            self._number.watch(None)
         self._of_fields = []
         for shortcut in self._installed:
             shortcut.setEnabled(False)
@@ -201,6 +204,7 @@ class Shortcuts:
         return f"<ol style='margin-left: -18px'>{items}</ol><p>{title}</p><table>{rows}</table>"
 
     def _focus_changed(self, _before: Any, now: Any) -> None:
+        self._number.watch(now)
         for shortcut in self._of_fields:
             shortcut.setEnabled(not _is_field(now))
 
@@ -238,3 +242,43 @@ class _Hold(qt.QObject):
         if released or kind == qt.QEvent.ApplicationDeactivate or kind == qt.QEvent.WindowDeactivate:
             self.release()
         return False
+
+
+class _NumberField(qt.QObject):
+    """Has the number field with the focus leave to the module the keys that mean nothing to it; they and Enter end its focus."""
+
+    def __init__(self, form: Any) -> None:
+        qt.QObject.__init__(self)
+        self._form = form
+        self._field: Any = None
+
+    def watch(self, widget: Any) -> None:
+        """The widget that has the focus now, None if none; only a number field of the form is watched."""
+        if self._field:  # a deleted one is false
+            self._field.removeEventFilter(self)
+        ours = widget is not None and widget.inherits("QAbstractSpinBox") and self._form.isAncestorOf(widget)
+        self._field = widget if ours else None
+        if ours:
+            widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:
+        kind = event.type()
+        if kind == qt.QEvent.KeyPress and event.key() in (qt.Qt.Key_Return, qt.Qt.Key_Enter):
+            qt.QTimer.singleShot(0, self._leave)  # the field takes the number in first
+        elif kind == qt.QEvent.ShortcutOverride and _is_ours(event.key(), event.modifiers()):
+            qt.QTimer.singleShot(0, self._leave)  # for the Enter or Esc that follows
+            event.ignore()  # which makes it a shortcut
+            return True
+        return False
+
+    def _leave(self) -> None:
+        if self._field:
+            self._field.clearFocus()
+
+
+def _is_ours(key: int, modifiers: Any) -> bool:
+    """Whether a key is a letter, or undo or redo."""
+    control, others = qt.Qt.ControlModifier, qt.Qt.AltModifier | qt.Qt.MetaModifier
+    if modifiers & others:
+        return False
+    return key in (qt.Qt.Key_Z, qt.Qt.Key_Y) if modifiers & control else qt.Qt.Key_A <= key <= qt.Qt.Key_Z

@@ -536,7 +536,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>from </source>
+      <source>parts from </source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -592,7 +592,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>This slice is</source>
+      <source>This slice counts as</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1599,7 +1599,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Look through the slices and correct what is wrong; then save the scene or export the numbers.</source>
+      <source>Look through the slices and correct what is wrong; then write the report, and save the scene.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1713,6 +1713,10 @@
     </message>
     <message>
       <source>magnitude</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Check the spacing: Slicer takes 1 mm where a file says none, and then no mL and no g here is right.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3335,7 +3339,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>faint {size}, look here</source>
+      <source>faint, look here</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3344,6 +3348,10 @@
     </message>
     <message>
       <source>model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{origin}. The box has {size}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3665,6 +3673,10 @@
     </message>
     <message>
       <source>Folder for the results</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>1 study written to {folder}.</source>
       <translation type="unfinished" />
     </message>
     <message>

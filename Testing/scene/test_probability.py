@@ -48,6 +48,24 @@ def test_slices_lie_on_the_volumes_voxels_and_stay_out_of_the_way(session, volum
     assert np.array_equal(session.state.models[3].probability, given)
 
 
+def test_what_is_hidden_is_so_before_lists_of_nodes_hear_of_it(session, scene):
+    """A list asks once, when a node is added: the probabilities were offered as a volume to segment."""
+    import slicer
+    import vtk
+
+    heard = {}
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(_scene, _event, node):
+        heard[node.GetName()] = bool(node.GetHideFromEditors())
+
+    tag = scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, added)
+    session.apply_masks(SliceMasks(probability={3: np.zeros((12, 16), dtype=np.float32)}))
+    scene.RemoveObserver(tag)
+    assert heard["LGE scar probability"] and heard["LGE scar study"]
+    assert not heard["LGE scar"]
+
+
 def test_later_change_of_the_given_array_does_not_reach_what_was_kept(session):
     given = np.full((12, 16), 0.75, dtype=np.float32)
     session.apply_masks(SliceMasks(probability={1: given}))

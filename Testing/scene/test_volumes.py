@@ -121,6 +121,13 @@ def test_the_line_of_facts_says_slices_spacing_and_kind(scene):
     assert line == "6 slices of 40 x 30 pixels, 1.5 x 1.25 mm, 8 mm between slices, PSIR"
 
 
+@pytest.mark.parametrize(("spacing", "said"), [((1.0, 1.0, 1.0), True), ((1.0, 1.0, 8.0), False)])
+def test_spacing_that_slicer_may_have_filled_in_is_said(scene, spacing, said):
+    study = study_of(add_volume(scene, image(), np.diag([*spacing, 1.0])))
+    assert ("Check the spacing" in describe(study)) == said
+    assert any("says no spacing" in note for note in study.notes) == said
+
+
 def test_two_volumes_with_the_same_voxels_elsewhere_have_other_hashes(scene):
     one, other = add_volume(scene, image(), PLACE), add_volume(scene, image(), PLACE + np.eye(4)[3] * 0)
     assert content_hash(one) == content_hash(other)

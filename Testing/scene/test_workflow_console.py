@@ -224,7 +224,7 @@ def test_two_studies_in_one_scene_keep_apart_and_keep_their_undo(workflow, scene
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_prompts_are_hidden(workflow, scene, tmp_path, last):
+def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_are_hidden(workflow, scene, tmp_path, last):
     from MyoScarSegLib.scene.attributes import VOLUME, nodes_by_class
 
     names = ["First LGE", "Second LGE"]
@@ -235,7 +235,8 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_pr
             workflow.session.add_box(BOX)
             workflow.session.add_point(Point(1, 20.0, 20.0))
             pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
-    for node in nodes_by_class(scene, "vtkMRMLMarkupsNode"):
+    shown_kinds = ("vtkMRMLMarkupsNode", "vtkMRMLSegmentationNode")
+    for node in (node for kind in shown_kinds for node in nodes_by_class(scene, kind)):
         node.SetDisplayVisibility(True)  # as a program of before left them
     reload(scene, tmp_path)
     workflow.pump()
@@ -243,10 +244,25 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_pr
     workflow.session.geometry.align_view(scene.GetNodeByID("vtkMRMLSliceNodeRed"))
     shown = [
         node.GetNodeReference(VOLUME).GetName()
-        for node in nodes_by_class(scene, "vtkMRMLMarkupsNode")
+        for kind in shown_kinds
+        for node in nodes_by_class(scene, kind)
         if node.GetDisplayVisibility()
     ]
-    assert shown == [names[last]] * 2  # a box and a list of points
+    assert shown == [names[last]] * 3  # a box, a list of points and the scar
+
+
+def test_scar_of_a_study_is_hidden_while_another_is_in_hand(workflow, scene):
+    first, second = add(scene, "First LGE"), add(scene, "Second LGE", seed=1)
+    workflow.select(first)
+    workflow.session.add_box(BOX)
+    pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
+    scar = workflow.session.nodes.segmentation.node
+    assert scar.GetDisplayVisibility()
+    for other in (second, None):
+        workflow.select(other)
+        assert not scar.GetDisplayVisibility()
+        workflow.select(first)
+        assert scar.GetDisplayVisibility()
 
 
 def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene):

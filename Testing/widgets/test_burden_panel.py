@@ -103,6 +103,16 @@ def test_a_picture_is_drawn_by_the_worker_and_anew_after_an_edit(study):
     study.until(lambda: picture._shown is not None and picture._shown is not shown, what="another picture")
 
 
+def test_a_picture_goes_with_its_study(study):
+    """It would be taken for one of the next patient."""
+    from Testing.support.standins.pythonqt import unwrap
+
+    label = unwrap(study.ui.pictureLabel)
+    study.until(lambda: not label.pixmap().isNull(), what="picture")
+    study.workflow.select(None)
+    study.until(lambda: label.pixmap().isNull(), what="no picture")
+
+
 def plots(study) -> list[str]:
     """Titles of the charts in the scene."""
     return [node.GetTitle() for node in nodes_by_class(study.scene, "vtkMRMLPlotChartNode")]

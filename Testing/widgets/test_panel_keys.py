@@ -68,6 +68,18 @@ def test_delete_removes_and_ctrl_z_brings_back(study):
     assert box_id not in [row.id for row in study.session.state.boxes]
 
 
+@pytest.mark.parametrize("key", ["Return", "Shift+R", "Del", "C", "Shift+Left"])
+def test_a_box_that_was_scrolled_away_from_is_shown_before_it_is_changed(study, key):
+    study.key("N")
+    study.show_slice(2)
+    before = study.session.state.boxes
+    study.key(key)
+    assert study.session.state.boxes == before
+    assert study.workflow.displayed_slice == 0
+    study.key(key)
+    assert study.session.state.boxes != before
+
+
 def test_tools_are_taken_up_and_laid_down(study):
     for key, tool, button in (("D", "box", "drawBoxButton"), ("A", "positive", "addPositiveButton"), ("X", "negative", None)):
         study.key(key)
@@ -137,6 +149,37 @@ def test_typing_a_number_is_no_key_of_the_module(study):
     assert study.panel.segment.mouse.tool is None
     study.ui.advancedSection.collapsed = True
     spin.setValue(1)
+
+
+def test_a_number_field_leaves_letters_and_undo_to_the_module_and_is_left_by_enter(study):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    from Testing.support.standins.pythonqt import unwrap
+
+    study.ui.advancedSection.collapsed = False
+    spin, window = unwrap(study.ui.threadsSpinBox), study.application.window
+    window.activateWindow()
+    spin.setFocus()
+    study.settle()
+    before = spin.value()
+    QTest.keyClick(spin, Qt.Key.Key_D)
+    study.settle()
+    assert study.panel.segment.mouse.tool == "box" and spin.value() == before
+    study.key("Esc")
+    assert study.panel.segment.mouse.tool is None
+    boxes = study.session.state.boxes
+    spin.setFocus()
+    study.settle()
+    QTest.keyClick(spin, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    study.settle()
+    assert study.session.state.boxes != boxes, "the field's own undo knows only what was typed"
+    spin.setFocus()
+    study.settle()
+    QTest.keyClick(spin, Qt.Key.Key_Return)
+    study.settle()
+    assert not spin.hasFocus()
+    study.ui.advancedSection.collapsed = True
 
 
 def test_help_lists_every_key(study):
