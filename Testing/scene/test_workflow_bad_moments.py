@@ -217,6 +217,7 @@ def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     node = workflow.session.segmentation.node
     workflow.live = False
     assert workflow.session.update_box(workflow.session.state.boxes[0].id, x0=30.0)
+    pump_until(workflow, lambda: not workflow.session.pump(), "tables of burden")
     node.SetSelectable(False)
     before = fingerprint(scene)
     assert "locked" in fails(workflow, workflow.session.requests.segment())
