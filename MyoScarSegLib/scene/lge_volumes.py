@@ -16,6 +16,7 @@ from MyoScarSegLib.scene.attributes import ROLE, nodes_by_class
 from MyoScarSegLib.scene.dicom_origin import database, instance_uids
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear, place_slices
+from MyoScarSegLib.study.checks import LIKE_LABELS
 from MyoScarSegLib.study.series_words import words_of
 from MyoScarSegLib.study.stack import FileStack, numbers, slice_axis, study_from
 from MyoScarSegLib.study.study import Geometry, Reconstruction, Study
@@ -113,6 +114,8 @@ def describe(study: Study) -> str:
             parts.append(_("{low} to {high} mm between slices").format(low=f"{gaps.min():.3g}", high=f"{gaps.max():.3g}"))
     parts.append("PSIR" if study.reconstruction is Reconstruction.PSIR else _("magnitude"))
     line = ", ".join(parts)
+    if LIKE_LABELS in study.notes:
+        line += ". " + _("It has only a few whole-number values, as a label map has: is this really the LGE image?")
     if _may_lack_spacing(study.geometry):
         line += ". " + _("Check the spacing: Slicer takes 1 mm where a file says none, and then no mL and no g here is right.")
     return line

@@ -10,6 +10,9 @@ from MyoScarSegLib.study.study import Reconstruction
 #: A picture of tissue has hundreds of grey levels; a label map a handful.
 _MOST_LABELS = 8
 
+LIKE_LABELS = "The image has only a few whole-number values, as a label map has; is this really the LGE image?"
+"""The note on a study that :func:`looks_like_labels`."""
+
 #: Noise and interpolation leave a few values below zero in magnitude images.
 _NEGATIVE_SHARE_OF_PSIR = 0.001
 
@@ -60,7 +63,7 @@ def check_intensities(case: str, array: np.ndarray, bad_slices: dict[int, str]) 
     if constant:
         notes.append(f"Slice {_list(constant)} has the same value everywhere: nothing can be found there.")
     if looks_like_labels(usable):
-        notes.append("The image has only a few whole-number values, as a label map has; is this really the LGE image?")
+        notes.append(LIKE_LABELS)
     return voxels, dict(sorted(bad.items())), notes
 
 

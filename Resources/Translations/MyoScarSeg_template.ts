@@ -1716,6 +1716,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>It has only a few whole-number values, as a label map has: is this really the LGE image?</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Check the spacing: Slicer takes 1 mm where a file says none, and then no mL and no g here is right.</source>
       <translation type="unfinished" />
     </message>

@@ -121,6 +121,12 @@ def test_the_line_of_facts_says_slices_spacing_and_kind(scene):
     assert line == "6 slices of 40 x 30 pixels, 1.5 x 1.25 mm, 8 mm between slices, PSIR"
 
 
+@pytest.mark.parametrize("labels", [False, True])
+def test_labels_in_a_plain_volume_are_said_in_the_line_of_facts(scene, labels):
+    voxels = image() // 100 % 4 if labels else image()
+    assert ("as a label map has" in describe(study_of(add_volume(scene, voxels, PLACE)))) == labels
+
+
 @pytest.mark.parametrize(("spacing", "said"), [((1.0, 1.0, 1.0), True), ((1.0, 1.0, 8.0), False)])
 def test_spacing_that_slicer_may_have_filled_in_is_said(scene, spacing, said):
     study = study_of(add_volume(scene, image(), np.diag([*spacing, 1.0])))
