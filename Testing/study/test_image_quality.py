@@ -69,3 +69,13 @@ def test_slices_that_have_no_noise_to_measure_are_seen_as_they_are():
 def test_whole_numbers_are_smoothed_as_their_values():
     noisy = np.round(slice_with(5.0)).astype(np.int16)
     assert np.allclose(quieted(noisy), quieted(noisy.astype(np.float64)))
+
+
+def test_sharp_structures_and_padding_are_no_noise():
+    """Coarse pixels have steps everywhere; a mask around the body leaves most pixels without noise."""
+    steps = np.kron(np.random.default_rng(2).uniform(0, 100, (24, 24)), np.ones((4, 4)))
+    steps += np.random.default_rng(3).normal(0, 0.5, steps.shape)
+    assert quieted(steps) is steps
+    padded = np.pad(slice_with(5.0), 96)
+    assert noise_of(padded) == pytest.approx(noise_of(slice_with(5.0)), rel=0.1)
+    assert quieted(padded) is not padded
