@@ -14,8 +14,8 @@ import numpy as np
 
 from MyoScarSegLib import __version__
 from MyoScarSegLib.engine.client import Engine
-from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError
-from MyoScarSegLib.prompts import Box, BoxState, Point, check_box, check_point, set_by_reader
+from MyoScarSegLib.errors import MyoScarSegError, SceneError
+from MyoScarSegLib.prompts import Box, check_box
 from MyoScarSegLib.quantification.burden import ScarBurden
 from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.quantification.measurements import Measurements
@@ -30,7 +30,7 @@ from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_numbers import StudyNumbers
 from MyoScarSegLib.scene.study_record import ROLE_STUDY
-from MyoScarSegLib.scene.study_state import BoxRow, StudyState, bytes_between, prompts_label, same_place
+from MyoScarSegLib.scene.study_state import StudyState, bytes_between, prompts_label
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.view_settings import current_view, fit_to_heart
@@ -245,68 +245,6 @@ class StudySession:
             return "" if self.state.has_masks else _("There is nothing to export yet: segment a study first.")
         return ""
 
-    def add_box(self, box: Box) -> int:
-        """Add a box, clipped to the image; returns its id. Raises PromptError if it is empty or outside the image."""
-        with self.step(_("Add a box")):
-            row = BoxRow(self.nodes.boxes.next_id, check_box(box, self.geometry.shape))
-            self._become(replace(self.state, boxes=(*self.state.boxes, row)))
-        return row.id
-
-    def update_box(self, box_id: int, **changes: Any) -> Box:
-        """Change fields of a box; one that is moved or resized is the reader's from then on.
-
-        Returns it as it is now, clipped to the image; raises PromptError as :meth:`add_box` and :meth:`StudyState.box`.
-        """
-        labels = {BoxState.ACCEPTED: _("Accept a box"), BoxState.REJECTED: _("Reject a box")}
-        with self.step(labels.get(changes.get("state", BoxState.PROPOSED), _("Change a box"))):
-            before = self.state.box(box_id)
-            box = check_box(replace(before, **changes), self.geometry.shape)
-            if box.place != before.place:
-                box = set_by_reader(box)
-            rows = tuple(replace(row, box=box) if row.id == box_id else row for row in self.state.boxes)
-            self._become(replace(self.state, boxes=rows))
-        return box
-
-    def nudge_box(self, box_id: int, dx: float, dy: float) -> Box:
-        """Move a box by pixels; as :meth:`update_box`."""
-        box = self.state.box(box_id)
-        return self.update_box(box_id, x0=box.x0 + dx, x1=box.x1 + dx, y0=box.y0 + dy, y1=box.y1 + dy)
-
-    def set_box_state(self, box_id: int, state: BoxState) -> Box:
-        """Accept or reject a box, or make it a proposal again."""
-        return self.update_box(box_id, state=state)
-
-    def remove_box(self, box_id: int) -> Box:
-        """Delete a box; returns it."""
-        with self.step(_("Delete a box")):
-            box = self.state.box(box_id)
-            self._become(replace(self.state, boxes=tuple(row for row in self.state.boxes if row.id != box_id)))
-        return box
-
-    def copy_box_to_next(self, box_id: int) -> int:
-        """Copy a box to the next slice, as the user's own. Returns the copy's id. Raises PromptError if there is no next one."""
-        with self.step(_("Copy a box")):
-            box = self.state.box(box_id)
-            if box.slice + 1 >= self.study.slices:
-                raise PromptError(_("Slice {slice} is the last one; there is none to copy the box to.").format(slice=box.slice))
-            return self.add_box(replace(set_by_reader(box, slice=box.slice + 1), state=BoxState.ACCEPTED))
-
-    def add_point(self, *points: Point) -> Point:
-        """Add a + or - point, or those of a scribble as one step; returns the last. Raises PromptError outside the image."""
-        with self.step(_("Add a + point") if points[-1].positive else _("Add a - point")):
-            checked = [check_point(point, self.geometry.shape) for point in points]
-            self._become(replace(self.state, points=(*self.state.points, *checked)))
-        return checked[-1]
-
-    def remove_point(self, point: Point | None = None) -> Point:
-        """Take a point away, the one that was placed last if None; returns it. Raises SceneError if it is not there."""
-        with self.step(_("Remove a point")):
-            near = [p for p in self.state.points if point is None or same_place(p, point)]
-            if not near:
-                raise SceneError(_("There is no point to remove."))
-            self._become(replace(self.state, points=tuple(p for p in self.state.points if p is not near[-1])))
-        return near[-1]
-
     def show_points(self, visible: bool) -> None:
         """Show or hide all points and landmarks, without a change to them."""
         self.nodes.points.set_visible(visible)
@@ -334,7 +272,7 @@ class StudySession:
         with self.step(label, key=key, join=dragging):
             if dragging:
                 self.segmentation.surface_rests = True
-            self._become(self.state.with_settings(threshold, growth_mm, self.study.geometry.pixel_spacing_mm))
+            self.become(self.state.with_settings(threshold, growth_mm, self.study.geometry.pixel_spacing_mm))
         if dragging:
             self._slid_s = self._clock()
         kept = [k for k in self.state.models if self.state.of(k).edited]
@@ -344,7 +282,7 @@ class StudySession:
     def clear(self) -> list[int]:
         """Take away boxes, points and the model's masks; slices that the user painted in stay, and are returned."""
         with self.step(_("Clear"), segment=False):
-            self._become(self.state.cleared())
+            self.become(self.state.cleared())
         self.pending.forget()
         return self.state.edited
 
@@ -385,7 +323,7 @@ class StudySession:
 
         def restore(target: StudyState) -> None:
             with self._all_or_nothing():
-                self._become(target)
+                self.become(target)
 
         label = go(restore)
         self.pending.forget()
@@ -414,7 +352,7 @@ class StudySession:
         if fit:
             self.state = replace(self.state, view=current_view(self.volume_node))  # what undo goes back to
         with self.step(_("Propose boxes"), segment=False):
-            self._become(replace(self.state.with_proposals(found, self.nodes.boxes.next_id), proposals=dict(provenance or {})))
+            self.become(replace(self.state.with_proposals(found, self.nodes.boxes.next_id), proposals=dict(provenance or {})))
             if fit:
                 view = fit_to_heart(self.volume_node, self.geometry, self.study.voxels, found, heart)
                 self.state = replace(self.state, view=view)
@@ -429,7 +367,7 @@ class StudySession:
         found = [check_box(box, self.geometry.shape) for box in boxes]
         with self.step(_("Suggest boxes"), segment=False):
             before = len(self.state.boxes)
-            self._become(self.state.with_suggestions(found, provenance, self.nodes.boxes.next_id))
+            self.become(self.state.with_suggestions(found, provenance, self.nodes.boxes.next_id))
             added = self.state.boxes[before:]
         return sorted(row.box.slice for row in added)
 
@@ -463,7 +401,7 @@ class StudySession:
                 self.state.prompts if prompts is None else prompts,
                 self.study.geometry.pixel_spacing_mm,
             )
-            self._become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
+            self.become(replace(target, failed={k: why for k, why in target.failed.items() if k not in kept}))
         return kept
 
     def node_removed(self, node: Any) -> None:
@@ -579,10 +517,10 @@ class StudySession:
     ) -> None:
         """Make the study what ``to`` makes of its state, as a step that asks for no mask; see :meth:`step`."""
         with self.step(label, key=key, join=join, segment=False, with_latest=with_latest):
-            self._become(to(self.state))
+            self.become(to(self.state))
 
-    def _become(self, target: StudyState) -> None:
-        """Make the scene say what ``target`` says."""
+    def become(self, target: StudyState) -> None:
+        """Make the scene say what ``target`` says; only within a :meth:`step`."""
         self.nodes.write(self.state, target)
         self.state = target
 
@@ -622,7 +560,7 @@ class StudySession:
                     self._keep()
             except BaseException:
                 try:
-                    self._become(before)
+                    self.become(before)
                     self._keep()
                 except MyoScarSegError:
                     _log.exception("A step failed, and what it had changed could not all be put back")

@@ -21,6 +21,7 @@ from MyoScarSegLib.scene.guidance import next_step
 from MyoScarSegLib.scene.lge_volumes import describe, images_in, likely_lge
 from MyoScarSegLib.scene.notices import Change, Notices
 from MyoScarSegLib.scene.observers import Observers
+from MyoScarSegLib.scene.prompt_steps import remove_box, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.utils.signal import Signal
@@ -191,7 +192,7 @@ class Workflow:
         return self.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Do something with the study in hand: ``attempt(StudySession.add_box, box)``, or ``attempt(segment_it)`` with a function
+        """Do something with the study in hand: ``attempt(add_box, box)``, or ``attempt(segment_it)`` with a function
         of the session.
 
         Returns:
@@ -303,12 +304,12 @@ class Workflow:
         self.notices.tell(Change.ENGINE, Change.STATUS)
 
     def _on_box_dragged(self, box_id: int, _k: int, corners: tuple[float, float, float, float]) -> None:
-        self.attempt(StudySession.update_box, box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
+        self.attempt(update_box, box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
 
     def _on_box_removed(self, box_id: int) -> None:
         def remove() -> None:
             if self.session is not None and any(row.id == box_id for row in self.session.state.boxes):
-                self.attempt(StudySession.remove_box, box_id)
+                self.attempt(remove_box, box_id)
 
         self._defer(remove)
 

@@ -10,7 +10,7 @@ from MyoScarSegLib.engine.engine_settings import EngineSettings
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.scene.box_views import COLORS
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.scene.study_session import StudySession
+from MyoScarSegLib.scene.prompt_steps import add_box, copy_box_to_next, nudge_box, remove_box, update_box
 from MyoScarSegLib.scene.study_state import BoxRow
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import SegmentSection, quietly
@@ -83,7 +83,7 @@ class BoxesSection(SegmentSection):
         return None
 
     def _set_state(self, box_id: int, state: BoxState) -> bool:
-        return self.workflow.attempt(StudySession.set_box_state, box_id, state) is not None
+        return self.workflow.attempt(update_box, box_id, state=state) is not None
 
     def delete(self) -> None:
         """Delete the selected box; the one after it is selected."""
@@ -92,7 +92,7 @@ class BoxesSection(SegmentSection):
             return
         order = [row.id for row in sorted(self.session.state.boxes, key=lambda row: (row.box.slice, row.id))]
         place = order.index(chosen.id)
-        if self.workflow.attempt(StudySession.remove_box, chosen.id) is not None:
+        if self.workflow.attempt(remove_box, chosen.id) is not None:
             rest = [box_id for box_id in order if box_id != chosen.id]
             self.select(rest[min(place, len(rest) - 1)] if rest else None)
 
@@ -100,7 +100,7 @@ class BoxesSection(SegmentSection):
         """Copy the selected box to the next slice, and go there."""
         row = self._in_sight()
         if row is not None:
-            copy = self.workflow.attempt(StudySession.copy_box_to_next, row.id)
+            copy = self.workflow.attempt(copy_box_to_next, row.id)
             if copy is not None:
                 self.select(copy, jump=True)
 
@@ -108,11 +108,11 @@ class BoxesSection(SegmentSection):
         """Move the selected box by pixels, as the view shows them."""
         row = self._in_sight()
         if row is not None:
-            self.workflow.attempt(StudySession.nudge_box, row.id, dx, dy)
+            self.workflow.attempt(nudge_box, row.id, dx, dy)
 
     def draw(self, box: Box) -> None:
         """Add a box that was drawn in a view, and select it."""
-        box_id = self.workflow.attempt(StudySession.add_box, box)
+        box_id = self.workflow.attempt(add_box, box)
         if box_id is not None:
             self.select(box_id)
 

@@ -9,6 +9,7 @@ import slicer
 
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.scene.notices import Change
+from MyoScarSegLib.scene.prompt_steps import add_point, remove_point
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.hand_editor import HandEditor
@@ -38,7 +39,7 @@ class ScarSection(SegmentSection):
         ui.suggestButton.connect("clicked()", self.suggest)
         ui.addPositiveButton.connect("toggled(bool)", lambda on: self.tab.mouse.use("positive" if on else None))
         ui.addNegativeButton.connect("toggled(bool)", lambda on: self.tab.mouse.use("negative" if on else None))
-        ui.removePointButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.remove_point))
+        ui.removePointButton.connect("clicked()", lambda: self.workflow.attempt(remove_point))
         ui.thresholdSlider.connect("valueChanged(double)", lambda value: self._slide("threshold", float(value)))
         ui.growthSlider.connect("valueChanged(double)", lambda value: self._slide("growth", float(value)))
         ui.clearButton.connect("clicked()", lambda: self.workflow.attempt(StudySession.clear))
@@ -79,7 +80,7 @@ class ScarSection(SegmentSection):
 
     def add_point(self, *points: Point) -> None:
         """Add a point that was clicked in a view, or those of a scribble."""
-        self.workflow.attempt(StudySession.add_point, *points)
+        self.workflow.attempt(add_point, *points)
 
     def step_threshold(self, steps: int) -> None:
         """Move the threshold, as the keys do."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 
+from MyoScarSegLib.scene.prompt_steps import remove_point
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.widgets.help_window import QUICK_START, TROUBLESHOOTING
 from MyoScarSegLib.widgets.text import _
@@ -157,7 +158,7 @@ class Shortcuts:
         if under is None or session is None:
             self._tab.boxes.delete()
         elif (point := session.nodes.points.point(*under)) is not None:  # None would be the one that was placed last
-            self._tab.workflow.attempt(StudySession.remove_point, point)
+            self._tab.workflow.attempt(remove_point, point)
 
     def show_help(self) -> None:
         """Show keys and workflow in a window that does not block."""

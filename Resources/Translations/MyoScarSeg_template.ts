@@ -1806,6 +1806,53 @@
     </message>
   </context>
   <context>
+    <name>scene.prompt_steps</name>
+    <message>
+      <source>Add a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Accept a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Reject a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Change a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Delete a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Copy a box</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Slice {slice} is the last one; there is none to copy the box to.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Add a + point</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Add a - point</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Remove a point</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>There is no point to remove.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.result_tables</name>
     <message>
       <source>{name} scar</source>
@@ -2031,50 +2078,6 @@
     </message>
     <message>
       <source>There is nothing to export yet: segment a study first.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Add a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Accept a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Reject a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Change a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Delete a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Copy a box</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Slice {slice} is the last one; there is none to copy the box to.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Add a + point</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Add a - point</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>Remove a point</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>There is no point to remove.</source>
       <translation type="unfinished" />
     </message>
     <message>

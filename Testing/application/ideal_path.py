@@ -20,6 +20,7 @@ from Testing.application.driver import Slicer, running
 NETWORK_S = 300
 TRAINING_S = 900
 SEGMENT = "panel().segment.ui"
+PROMPT_STEPS = "__import__('MyoScarSegLib.scene.prompt_steps', fromlist=['x'])"
 TRAIN = "panel().training.ui"
 FINISHED = "not panel().workflow.busy and not panel().workflow.session.pending.slices"
 
@@ -156,7 +157,7 @@ def test_an_edit_and_its_mask_are_one_drawing_and_boxes_are_in_no_view_across_th
         "setattr(__import__('MyoScarSegLib.widgets.backend', fromlist=['']), 'MOST_HELD_S', 60)"
     )  # however slow this computer is
     slicer.ask("count_drawings()")
-    slicer.ask("panel().workflow.session.nudge_box(panel().segment.boxes.selected, 1, 0)")
+    slicer.ask(f"{PROMPT_STEPS}.nudge_box(panel().workflow.session, panel().segment.boxes.selected, 1, 0)")
     slicer.until(FINISHED, NETWORK_S)
     slicer.rest()
     drawn = slicer.ask("drawings()")
@@ -278,7 +279,7 @@ def test_a_faint_place_is_gone_to_and_accepted_by_a_click(slicer):
         "__import__('MyoScarSegLib.prompts', fromlist=['x']).Box(0, 90, 90, 104, 100, confidence=0.4, source='net (faint)', "
         "state=__import__('MyoScarSegLib.prompts', fromlist=['x']).BoxState.REJECTED)"
     )
-    number = str(slicer.ask(f"panel().workflow.session.add_box({box})"))
+    number = str(slicer.ask(f"{PROMPT_STEPS}.add_box(panel().workflow.session, {box})"))
     slicer.until("'1 faint place is not counted: slice 0.' in panel().segment.ui.statusLabel.text")
     select(slicer, number)
     slicer.until("study()['slice'] == 0")

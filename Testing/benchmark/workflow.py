@@ -16,6 +16,7 @@ from typing import Any
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.prompts import Box, box_of_mask
+from MyoScarSegLib.scene.prompt_steps import add_box, nudge_box
 
 EDITS = 30
 
@@ -55,7 +56,7 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             pump.until("propose", lambda: action.finished)
             assert action.state == "done", action.error
             workflow.session.clear()
-            ids = [workflow.session.add_box(box) for box in boxes]
+            ids = [add_box(workflow.session, box) for box in boxes]
 
             began = time.perf_counter()
             action = workflow.session.requests.segment()
@@ -67,7 +68,7 @@ def measure(segmenter: str = DEFAULT_SEGMENTER, threads: int | None = None) -> d
             for edit in range(EDITS):
                 box_id = ids[edit % len(ids)]
                 assert box_id is not None
-                workflow.session.nudge_box(box_id, 1.0 if edit % 2 else -1.0, 0.5)
+                nudge_box(workflow.session, box_id, 1.0 if edit % 2 else -1.0, 0.5)
                 pump.until("edit", lambda: not workflow.session.pending.slices)
             latencies = sorted(workflow.session.pending.latencies_ms)
             assert len(latencies) >= EDITS, workflow.error

@@ -9,6 +9,7 @@ import pytest
 
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState, Point
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, nudge_box, remove_box, update_box
 from Testing.support.session_factory import reload, save_folder, save_mrb
 from Testing.support.volume_factory import add_transform, add_volume
 
@@ -44,7 +45,7 @@ def geometry(volume) -> VolumeGeometry:
 def add(session: StudySession, *boxes: Box) -> list[int]:
     """Add boxes, without the scene's users seeing one after the other. Returns their ids."""
     with session.step("boxes"):
-        return [session.add_box(box) for box in boxes]
+        return [add_box(session, box) for box in boxes]
 
 
 def told_of(session: StudySession, what: Change = Change.BOXES) -> list[tuple]:
@@ -67,11 +68,11 @@ class Hands:
 
     def _edited(self, box_id, k, corners) -> None:
         self.edits.append((box_id, k, corners))
-        self.session.update_box(box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
+        update_box(self.session, box_id, **dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)))
 
     def _removed(self, box_id) -> None:
         self.removed.append(box_id)
-        self.session.remove_box(box_id)
+        remove_box(self.session, box_id)
 
     def drag(self, box_id: int, *, size_mm: tuple[float, float, float] | None = None, shift_mm: float = 0.0) -> None:
         node, markups = self.views.node(box_id), slicer.vtkMRMLMarkupsNode
@@ -90,22 +91,22 @@ def hands(session) -> Hands:
 
 
 def test_a_box_comes_back_as_it_was_given(session):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     assert session.state.box(number) == PROPOSED
     assert [row.id for row in session.state.boxes] == [number]
 
 
 def test_ids_are_never_given_twice(session):
-    first = session.add_box(PROPOSED)
-    session.remove_box(first)
-    assert session.add_box(OWN) != first
+    first = add_box(session, PROPOSED)
+    remove_box(session, first)
+    assert add_box(session, OWN) != first
 
 
 def test_new_proposals_replace_old_ones_and_nothing_that_the_user_touched(session):
-    session.add_box(PROPOSED)
-    accepted = session.add_box(replace(PROPOSED, slice=3, state=BoxState.ACCEPTED))
-    rejected = session.add_box(replace(PROPOSED, slice=4, state=BoxState.REJECTED))
-    drawn = session.add_box(replace(OWN, slice=5, state=BoxState.PROPOSED))
+    add_box(session, PROPOSED)
+    accepted = add_box(session, replace(PROPOSED, slice=3, state=BoxState.ACCEPTED))
+    rejected = add_box(session, replace(PROPOSED, slice=4, state=BoxState.REJECTED))
+    drawn = add_box(session, replace(OWN, slice=5, state=BoxState.PROPOSED))
     session.apply_proposals([replace(PROPOSED, slice=1), replace(PROPOSED, slice=4, x0=5.75)])
     new = session.state.boxes[-1].id
     assert [row.id for row in session.state.boxes] == [accepted, rejected, drawn, new]
@@ -120,8 +121,8 @@ def test_what_was_proposed_as_rejected_does_not_stand_in_the_way_of_a_new_propos
 
 
 def test_suggestions_come_beside_what_is_there_and_nothing_else_changes(session):
-    accepted = session.add_box(replace(PROPOSED, state=BoxState.ACCEPTED))
-    rejected = session.add_box(replace(PROPOSED, slice=1, state=BoxState.REJECTED))
+    accepted = add_box(session, replace(PROPOSED, state=BoxState.ACCEPTED))
+    rejected = add_box(session, replace(PROPOSED, slice=1, state=BoxState.REJECTED))
     before, entries, pending = session.state, len(session.history.labels), session.pending.slices
     half = replace(PROPOSED, x1=PROPOSED.x0 + 0.4 * (PROPOSED.x1 - PROPOSED.x0))
     suggested = [replace(box, source="sam" + BESIDE) for box in (half, replace(half, slice=3), replace(PROPOSED, slice=1, x0=6))]
@@ -141,43 +142,43 @@ def test_a_suggestion_counts_once_it_is_accepted_or_moved(session):
     session.apply_suggestions([offer, replace(offer, slice=3)], {})
     first, second = session.state.review_order()
     assert session.state.prompts == {}
-    session.set_box_state(first, BoxState.ACCEPTED)
+    update_box(session, first, state=BoxState.ACCEPTED)
     assert session.state.box(first).asks, "it is answered as what the reader asked for"
-    session.nudge_box(second, 1, 0)
+    nudge_box(session, second, 1, 0)
     assert set(session.state.prompts) == {2, 3} and session.pending.slices == [2, 3]
 
 
 def test_boxes_are_clipped_to_the_image_and_refused_outside(session):
-    number = session.add_box(replace(PROPOSED, x0=-4))
+    number = add_box(session, replace(PROPOSED, x0=-4))
     assert session.state.box(number).x0 == 0
     with pytest.raises(PromptError, match="outside"):
-        session.add_box(replace(PROPOSED, x0=50, x1=60))
+        add_box(session, replace(PROPOSED, x0=50, x1=60))
     with pytest.raises(PromptError, match="slice"):
-        session.add_box(replace(PROPOSED, slice=6))
+        add_box(session, replace(PROPOSED, slice=6))
     assert len(session.state.boxes) == 1
 
 
 def test_a_copy_on_the_next_slice_is_the_users_own(session):
-    number = session.copy_box_to_next(session.add_box(PROPOSED))
+    number = copy_box_to_next(session, add_box(session, PROPOSED))
     copy = session.state.box(number)
     assert (copy.slice, copy.source, copy.confidence, copy.xyxy) == (3, "user", None, PROPOSED.xyxy)
-    last = session.add_box(replace(PROPOSED, slice=5))
+    last = add_box(session, replace(PROPOSED, slice=5))
     with pytest.raises(PromptError, match="last"):
-        session.copy_box_to_next(last)
+        copy_box_to_next(session, last)
 
 
 @pytest.mark.parametrize("change", [{"x1": 19.5}, {"x0": 6.5, "x1": 21.25}, {"slice": 3}])
 def test_a_box_that_is_moved_or_resized_is_the_readers(session, change):
-    number = session.add_box(PROPOSED)
-    assert session.update_box(number, **change) == replace(PROPOSED, **change, source="user", confidence=None)
+    number = add_box(session, PROPOSED)
+    assert update_box(session, number, **change) == replace(PROPOSED, **change, source="user", confidence=None)
 
 
 def test_a_box_that_is_accepted_rejected_or_moved_to_where_it_is_stays_the_detectors(session):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     for state in (BoxState.ACCEPTED, BoxState.REJECTED, BoxState.PROPOSED):
-        session.set_box_state(number, state)
+        update_box(session, number, state=state)
         assert session.state.box(number) == replace(PROPOSED, state=state)
-    session.update_box(number, x0=PROPOSED.x0)
+    update_box(session, number, x0=PROPOSED.x0)
     assert session.state.box(number) == PROPOSED
 
 
@@ -195,14 +196,14 @@ def test_one_change_is_told_once(session):
     told = told_of(session)
     (number, _other) = add(session, PROPOSED, OWN)
     assert len(told) == 1
-    session.update_box(number, x0=PROPOSED.x0)  # nothing new
+    update_box(session, number, x0=PROPOSED.x0)  # nothing new
     assert len(told) == 1
 
 
 @pytest.mark.parametrize("save", [save_mrb, save_folder])
 def test_boxes_and_points_survive_saving_and_loading_the_scene(scene, session, hands, tmp_path, save):
     ids = add(session, PROPOSED, OWN, replace(PROPOSED, slice=5, state=BoxState.REJECTED))
-    wanted = [session.add_point(Point(1, 10.5, 11.5)), session.add_point(Point(4, 20.25, 3.5, positive=False))]
+    wanted = [add_point(session, Point(1, 10.5, 11.5)), add_point(session, Point(4, 20.25, 3.5, positive=False))]
     rows = session.state.boxes
     rois = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
     hands.views.close()
@@ -248,7 +249,7 @@ def test_row_without_an_id_of_its_own_gets_a_fresh_one_and_displaces_nothing(ses
     assert len({first.id, own.id, last.id}) == 3 and numbers
     assert [row.box.xyxy for row in (first, own, last)] == [PROPOSED.xyxy, OWN.xyxy, PROPOSED.xyxy]
     before = [row.id for row in session.state.boxes]
-    new = session.add_box(replace(PROPOSED, slice=4))
+    new = add_box(session, replace(PROPOSED, slice=4))
     assert [row.id for row in session.state.boxes] == [*before, new], "they keep it"
 
 
@@ -263,13 +264,13 @@ def test_a_dragged_handle_becomes_an_edit_of_its_box_alone(session, hands):
 
 
 def test_a_drag_that_ends_where_it_began_is_no_edit(session, hands):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     hands.drag(number)
     assert hands.edits == []
 
 
 def test_a_box_dragged_over_the_edge_is_clipped_and_its_node_follows(session, hands):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     hands.drag(number, shift_mm=15.0)  # towards x = 0: the volume's i axis points to negative R
     assert session.state.box(number).x0 == 0
     assert hands.views.corners(number)[1] == pytest.approx(session.state.box(number).xyxy, abs=1e-3)
@@ -285,10 +286,10 @@ def test_deleting_a_node_deletes_its_box(scene, session, hands):
 def test_nodes_of_deleted_boxes_are_used_again(scene, session, hands):
     numbers = add(session, PROPOSED, OWN)
     made = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
-    session.remove_box(numbers[0])
+    remove_box(session, numbers[0])
     hidden = [node for node in nodes_by_class(scene, "vtkMRMLMarkupsROINode") if not node.GetDisplayNode().GetVisibility()]
     assert len(hidden) == 1
-    again = session.add_box(replace(PROPOSED, slice=4))
+    again = add_box(session, replace(PROPOSED, slice=4))
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == made
     assert hands.views.corners(again)[0] == 4
 
@@ -296,14 +297,14 @@ def test_nodes_of_deleted_boxes_are_used_again(scene, session, hands):
 def test_other_rois_in_the_scene_are_left_alone(scene, session, hands):
     own = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "mine")
     own.SetSize(1, 2, 3)
-    session.add_box(PROPOSED)
-    session.remove_box(session.state.boxes[0].id)
+    add_box(session, PROPOSED)
+    remove_box(session, session.state.boxes[0].id)
     scene.RemoveNode(own)
     assert hands.removed == []
 
 
 def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, session, hands):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     before = np.array(hands.views.node(number).GetCenterWorld())
     matrix = np.eye(4)
     matrix[:3, 3] = [10, -20, 5]
@@ -313,7 +314,7 @@ def test_boxes_follow_the_volume_when_it_is_moved(scene, volume, session, hands)
 
 
 def test_hidden_boxes_come_back(session, hands):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     hands.views.set_visible(False)
     assert not hands.views.node(number).GetDisplayNode().GetVisibility()
     hands.views.set_visible(True)
@@ -337,21 +338,21 @@ def test_moving_one_of_nine_boxes_is_one_update_of_its_node_and_none_of_another(
         [counted(n.GetDisplayNode()) for n in nodes],
         counted(session.nodes.boxes.node),
     )
-    session.update_box(numbers[3], x1=24.0)
+    update_box(session, numbers[3], x1=24.0)
     assert [len(events) for events in moved] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
     assert [bool(events) for number, events in enumerate(displays) if number != 3] == [False] * 8
     assert len(boxes) == 1
     displays[3].clear()
-    session.set_box_state(numbers[3], BoxState.ACCEPTED)
+    update_box(session, numbers[3], state=BoxState.ACCEPTED)
     assert len(moved[3]) == 1  # a color is none of the node's business
     assert [len(events) for events in displays] == [0, 0, 0, 1, 0, 0, 0, 0, 0]
 
 
 def test_a_box_that_was_dragged_into_place_is_not_placed_again(session, hands):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     hands.drag(number, size_mm=(24.0, 12.0, 8.0))
     events = counted(hands.views.node(number))
-    session.update_box(number, label="scar", state=BoxState.ACCEPTED)
+    update_box(session, number, label="scar", state=BoxState.ACCEPTED)
     hands.views.refresh()
     assert events == []
     before = session.state.box(number)
@@ -377,7 +378,7 @@ def views_of(hands, number) -> set[str]:
 
 
 def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turned(scene, session, hands, follower):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     red, green = (scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Green"))
     assert views_of(hands, number) == {"Red"}
     assert not hands.views.node(number).GetDisplayNode().IsDisplayableInView("vtkMRMLViewNode1")
@@ -387,7 +388,7 @@ def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turne
     assert views_of(hands, number) == {"Green"}
     green.SetOrientation("Coronal")
     assert views_of(hands, number) == set()
-    late = session.add_box(OWN)
+    late = add_box(session, OWN)
     assert views_of(hands, late) == set()
     red.SetOrientation("Axial")
     assert views_of(hands, number) == views_of(hands, late) == {"Red"}
@@ -396,7 +397,7 @@ def test_boxes_are_shown_in_views_along_the_slices_alone_however_these_are_turne
 
 
 def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slices(scene, session, hands, follower):
-    number = session.add_box(PROPOSED)
+    number = add_box(session, PROPOSED)
     node = scene.CreateNodeByClass("vtkMRMLSliceNode")
     node.UnRegister(None)
     node.SetName("Compare1")
@@ -407,7 +408,7 @@ def test_a_view_that_another_layout_brings_shows_boxes_if_it_lies_along_the_slic
 
 
 def test_closing_the_scene_is_no_edit(scene, session, hands):
-    session.add_box(PROPOSED)
+    add_box(session, PROPOSED)
     scene.Clear(0)
     assert hands.removed == []
     assert hands.edits == []
@@ -451,6 +452,6 @@ def test_slices_of_a_transposed_volume_are_counted_in_the_study(scene):
     study = study_of(node)
     session = StudySession.open(node)
     assert session.geometry.shape == study.voxels.shape
-    number = session.add_box(replace(PROPOSED, slice=5))
+    number = add_box(session, replace(PROPOSED, slice=5))
     views = Hands(session).views
     assert views.corners(number) == (5, pytest.approx(PROPOSED.xyxy, abs=1e-3))

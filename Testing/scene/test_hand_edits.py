@@ -10,6 +10,7 @@ import pytest
 
 from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, remove_box
 from Testing.support.session_factory import reload
 from Testing.support.volume_factory import add_gaps, add_transform, add_volume
 
@@ -39,7 +40,7 @@ def volume(scene):
 
 
 def add(session: StudySession, *boxes: Box) -> list[int]:
-    return [session.add_box(box) for box in boxes]
+    return [add_box(session, box) for box in boxes]
 
 
 def written(volume, *boxes: Box) -> BoxTable:
@@ -86,10 +87,10 @@ def test_a_row_that_is_no_box_is_named_kept_and_counts_again_when_it_is_mended(s
     (problem,) = session.nodes.boxes.read().problems
     assert "Row 2" in problem
 
-    session.remove_box(first)
+    remove_box(session, first)
     assert cells(session, "id") == [str(third), str(second)]
     assert cells(session, column)[1] == text
-    new = session.add_box(replace(BOX, slice=5))
+    new = add_box(session, replace(BOX, slice=5))
     assert new > third
 
     type_into(session.nodes.boxes.node, 2, column, before)
@@ -105,8 +106,8 @@ def test_a_column_of_the_users_own_stays_with_its_boxes(session):
         for value in values:
             column.InsertNextValue(value)
         session.nodes.boxes.node.AddColumn(column)
-    session.remove_box(first)
-    session.add_box(replace(BOX, slice=5))
+    remove_box(session, first)
+    add_box(session, replace(BOX, slice=5))
     assert cells(session, "remark") == ["two", "three", ""]
     assert cells(session, "size")[:2] == ["2.5", "3.5"]
 
@@ -117,7 +118,7 @@ def test_a_table_without_the_columns_of_a_box_keeps_its_rows(session):
     session.nodes.boxes.node.Modified()
     assert session.state.boxes == ()
     assert "x0" in session.nodes.boxes.read().problems[0]
-    session.add_box(replace(BOX, slice=4))
+    add_box(session, replace(BOX, slice=4))
     assert [row.box for row in session.state.boxes] == [replace(BOX, slice=4)]
     assert cells(session, "slice") == ["4", "2", "3"]
 
@@ -136,7 +137,7 @@ def test_a_box_shows_in_its_own_slice_alone_in_an_uneven_stack(scene, volume):
 
 
 def test_a_copied_node_of_a_loaded_scene_does_not_show_as_a_box(scene, session):
-    number = session.add_box(BOX)
+    number = add_box(session, BOX)
     views = views_of(session)
     original = views.node(number)
     views.close()
@@ -211,8 +212,8 @@ def test_the_preview_of_a_point_that_is_being_placed_does_not_count(points):
 
 
 def test_a_box_of_a_study_is_not_one_of_the_volumes_copy(scene, volume, session):
-    session.add_box(replace(BOX, state=BoxState.ACCEPTED))
-    session.add_point(Point(1, 5.5, 6.5))
+    add_box(session, replace(BOX, state=BoxState.ACCEPTED))
+    add_point(session, Point(1, 5.5, 6.5))
     copy = slicer.vtkMRMLScalarVolumeNode()
     copy.Copy(volume)
     scene.AddNode(copy)
@@ -247,8 +248,8 @@ def visible(scene) -> int:
 def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, workflow):
     other = add_volume(scene, np.random.default_rng(1).normal(100, 20, SHAPE).astype(np.float32), PLACE, "LGE 2")
     workflow.select(volume)
-    workflow.session.add_box(BOX)
-    workflow.session.add_point(Point(2, 7.5, 6.5))
+    add_box(workflow.session, BOX)
+    add_point(workflow.session, Point(2, 7.5, 6.5))
     assert visible(scene) == 2
     workflow.select(other)
     assert visible(scene) == 0
@@ -261,7 +262,7 @@ def test_prompts_of_another_study_are_not_shown_over_this_one(scene, volume, wor
 
 def test_boxes_of_a_deleted_table_are_not_shown_any_more_and_come_back_with_undo(scene, volume, workflow):
     workflow.select(volume)
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     scene.RemoveNode(workflow.session.nodes.boxes.node)
     workflow.pump()
     assert visible(scene) == 0
@@ -271,11 +272,11 @@ def test_boxes_of_a_deleted_table_are_not_shown_any_more_and_come_back_with_undo
 
 
 def test_a_box_whose_display_node_was_deleted_can_be_removed(scene, session):
-    number = session.add_box(BOX)
+    number = add_box(session, BOX)
     views = views_of(session)
     scene.RemoveNode(views.node(number).GetDisplayNode())
-    session.remove_box(number)
-    session.add_box(replace(BOX, slice=4))
+    remove_box(session, number)
+    add_box(session, replace(BOX, slice=4))
     assert visible(scene) == 1
 
 

@@ -10,6 +10,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.result import SliceMasks
 from MyoScarSegLib.scene import attributes
+from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
@@ -67,7 +68,7 @@ def test_a_volume_that_is_moved_many_times_has_one_study_and_an_edit_is_one_upda
         assert workflow.session.is_current()
     updates = []
     monkeypatch.setattr(StudyNodes, "keep", lambda *_: updates.append(1))
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     assert len(updates) == 1
     box_id = workflow.session.state.boxes[0].id
     updates.clear()
@@ -83,7 +84,7 @@ def test_a_volume_that_is_moved_many_times_has_one_study_and_an_edit_is_one_upda
 def test_a_study_that_nobody_holds_any_more_is_freed_without_a_word(volume):
     before = alive()
     session = StudySession.open(volume)
-    session.add_box(BOX)
+    add_box(session, BOX)
     del session
     assert alive() == before
 
@@ -111,7 +112,7 @@ def test_painting_and_a_deleted_box_ask_for_a_turn_which_takes_them_in(workflow,
     woken = []
     assert workflow.select(volume)
     session = workflow.session
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     segment_id = session.segmentation.segment_id  # a new node, of which nobody was told
     while workflow.pump():
         pass
@@ -152,15 +153,15 @@ def test_painting_is_noticed_in_a_segmentation_that_was_chosen_later_too(workflo
 
 def test_an_edit_goes_through_a_scene_only_after_nodes_have_come_or_gone(workflow, scene, volume, scans):
     assert workflow.select(volume)
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     box_id = workflow.session.state.boxes[0].id
     session = workflow.session
     session.segmentation.write_slices({1: blob((40, 48), 24.0, 20.0, 6.0) > 0.5})
-    workflow.session.update_box(box_id, x0=11.0)
+    update_box(workflow.session, box_id, x0=11.0)
     while workflow.pump():
         pass
     scans.clear()
-    workflow.session.update_box(box_id, x0=12.0)
+    update_box(workflow.session, box_id, x0=12.0)
     while workflow.pump():
         pass
     assert not scans

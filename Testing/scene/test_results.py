@@ -11,6 +11,7 @@ from MyoScarSegLib.quantification.mass_interval import MassError, mass_interval,
 from MyoScarSegLib.result import MASS_ERROR, SliceMasks
 from MyoScarSegLib.scene.attributes import ROLE
 from MyoScarSegLib.scene.box_views import BoxViews
+from MyoScarSegLib.scene.prompt_steps import add_box
 from MyoScarSegLib.scene.result_tables import COLUMNS, INTERVAL_COLUMNS
 from MyoScarSegLib.scene.study_session import StudySession
 from Testing.support.session_factory import add_transform, add_volume, blob, masks, paint, random_matrix
@@ -126,7 +127,7 @@ def test_what_shows_boxes_lies_in_the_folder_at_once(scene):
     volume = add_volume(scene, SHAPE, name="LGE")
     session = StudySession.open(volume)
     views = BoxViews(session, on_edited=lambda *_: None, on_removed=lambda _: None)
-    session.add_box(Box(1, 3.0, 3.0, 9.0, 9.0))
+    add_box(session, Box(1, 3.0, 3.0, 9.0, 9.0))
     assert items_of(scene, volume)["Scar box, slice 1"] == "LGE scar"
     views.close()
     session.close()

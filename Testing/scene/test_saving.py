@@ -10,6 +10,7 @@ import pytest
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import StudyState
 from Testing.support.session_factory import (
@@ -36,9 +37,9 @@ def make_study(scene, name: str, seed: int, *, transform: bool = False, shape=SH
         volume.SetAndObserveTransformNodeID(add_transform(scene, seed).GetID())
     session = StudySession.open(volume)
     session.apply_proposals([Box(k, 10, 8, 30, 30, confidence=0.6, source="yolo") for k in (1, 2, 3)], {"detector": "d"})
-    session.set_box_state(session.state.boxes[0].id, BoxState.REJECTED)
-    session.add_box(Box(4, 3.25, 4.5, 12, 13))
-    session.add_point(Point(2, 20.5, 18.5, positive=False))
+    update_box(session, session.state.boxes[0].id, state=BoxState.REJECTED)
+    add_box(session, Box(4, 3.25, 4.5, 12, 13))
+    add_point(session, Point(2, 20.5, 18.5, positive=False))
     probability = {k: blob(session.study.slice_shape, 24, 20, 6 + seed + 0.1 * k) for k in (1, 2, 3)}
     session.apply_masks(SliceMasks(probability, {1: 0.8, 2: 0.7}, {5: "no memory"}, PROVENANCE))
     session.set_threshold(0.35)
@@ -92,7 +93,7 @@ def test_work_goes_on_after_loading(scene, save, tmp_path, tmp_path_factory):
     assert loaded.set_threshold(0.2) == [3]
     assert np.array_equal(loaded.mask()[1], lower)
     ids = {row.id for row in loaded.state.boxes}
-    assert loaded.add_box(Box(0, 1, 1, 9, 9)) not in ids
+    assert add_box(loaded, Box(0, 1, 1, 9, 9)) not in ids
     given = SliceMasks(probability={k: blob(SHAPE[1:], 10, 10, 4) for k in (2, 3)})
     assert loaded.apply_masks(given) == [3]
     assert np.array_equal(loaded.mask()[3], painted)

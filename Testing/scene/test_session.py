@@ -11,6 +11,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import MyoScarSegError, PromptError, SceneError, StudyError
 from MyoScarSegLib.prompts import Box, BoxState, Point
 from MyoScarSegLib.result import SliceMasks, mask_of
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, copy_box_to_next, remove_box, remove_point, update_box
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.study_state import BoxRow
 from Testing.support.session_factory import (
@@ -128,7 +129,7 @@ def test_senseless_settings_are_refused(session):
 
 def test_clear_keeps_what_the_user_painted(session):
     session.apply_proposals([BOX])
-    session.add_point(Point(1, 5, 5))
+    add_point(session, Point(1, 5, 5))
     session.apply_masks(masks(1, 2))
     paint(session, 2)
     painted = session.mask()[2]
@@ -140,21 +141,21 @@ def test_clear_keeps_what_the_user_painted(session):
 
 
 def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
-    number = session.add_box(replace(BOX, source="user"))
+    number = add_box(session, replace(BOX, source="user"))
     steps = [
         lambda: session.apply_proposals([replace(BOX, slice=k) for k in (0, 1, 3)], {"detector": "d"}),
-        lambda: session.set_box_state(number, BoxState.REJECTED),
-        lambda: session.update_box(number, x1=35.0),
-        lambda: session.add_box(replace(BOX, slice=5, source="user")),
+        lambda: update_box(session, number, state=BoxState.REJECTED),
+        lambda: update_box(session, number, x1=35.0),
+        lambda: add_box(session, replace(BOX, slice=5, source="user")),
         lambda: session.apply_masks(masks(0, 1, 2, 3)),
-        lambda: session.add_point(Point(2, 20.5, 20.5, positive=False)),
+        lambda: add_point(session, Point(2, 20.5, 20.5, positive=False)),
         lambda: session.set_threshold(0.3),
         lambda: session.set_growth_mm(2.8),
         lambda: paint(session, 1),
         lambda: session.apply_masks(masks(0, 1, 2, radius=4.0)),
-        lambda: session.copy_box_to_next(number),
-        lambda: session.remove_box(number),
-        lambda: session.remove_point(),
+        lambda: copy_box_to_next(session, number),
+        lambda: remove_box(session, number),
+        lambda: remove_point(session),
         lambda: session.clear(),
     ]
     states = [everything(session)]
@@ -174,10 +175,10 @@ def test_every_action_is_one_entry_and_undo_goes_back_through_all(session):
 
 
 def test_mask_of_an_edit_is_undone_together_with_it(session):
-    number = session.add_box(BOX)
+    number = add_box(session, BOX)
     session.apply_masks(masks(2), with_latest=True)
     before = everything(session)
-    session.update_box(number, x0=12.0)
+    update_box(session, number, x0=12.0)
     session.apply_masks(masks(2, radius=8.0), with_latest=True)
     assert len(session.history.labels) == 2
     session.undo()
@@ -228,9 +229,9 @@ def test_what_was_changed_elsewhere_is_an_entry_of_its_own(session):
 
 
 def test_new_action_ends_redo(session):
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.undo()
-    session.add_box(replace(BOX, slice=1))
+    add_box(session, replace(BOX, slice=1))
     assert not session.history.can_redo
 
 
@@ -240,31 +241,31 @@ def test_nothing_to_undo_is_said_plainly(session):
 
 
 def test_step_that_changes_nothing_is_no_entry(session):
-    number = session.add_box(BOX)
-    session.update_box(number, x1=BOX.x1)
+    number = add_box(session, BOX)
+    update_box(session, number, x1=BOX.x1)
     session.set_threshold(0.5)
     session.apply_masks(SliceMasks())
     assert len(session.history.labels) == 1
 
 
 def test_last_point_is_the_one_that_was_placed_last(session):
-    session.add_point(Point(1, 5.5, 5.5, positive=False))
-    session.add_point(Point(1, 6.5, 6.5, positive=True))
-    session.add_point(Point(2, 7.5, 7.5, positive=False))
-    assert session.remove_point().slice == 2
-    assert session.remove_point().positive
-    assert not session.remove_point().positive
+    add_point(session, Point(1, 5.5, 5.5, positive=False))
+    add_point(session, Point(1, 6.5, 6.5, positive=True))
+    add_point(session, Point(2, 7.5, 7.5, positive=False))
+    assert remove_point(session).slice == 2
+    assert remove_point(session).positive
+    assert not remove_point(session).positive
     with pytest.raises(SceneError):
-        session.remove_point()
+        remove_point(session)
 
 
 @pytest.mark.parametrize(
     "fail",
     [
-        lambda s: s.add_box(replace(BOX, slice=99)),
+        lambda s: add_box(s, replace(BOX, slice=99)),
         lambda s: s.apply_proposals([BOX, replace(BOX, x1=BOX.x0)]),
-        lambda s: s.add_point(Point(0, -5, 3)),
-        lambda s: s.update_box(77, x0=3.0),
+        lambda s: add_point(s, Point(0, -5, 3)),
+        lambda s: update_box(s, 77, x0=3.0),
         lambda s: s.apply_masks(SliceMasks(probability={0: blob(SHAPE[1:], 9, 9, 5), 1: np.zeros((3, 3), np.float32)})),
         lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], np.nan, np.float32)})),
         lambda s: s.apply_masks(SliceMasks(probability={0: np.full(SHAPE[1:], 1.5, np.float32), 1: blob(SHAPE[1:], 9, 9, 5)})),
@@ -274,7 +275,7 @@ def test_last_point_is_the_one_that_was_placed_last(session):
     ],
 )
 def test_step_that_fails_changes_nothing(session, fail):
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.apply_masks(masks(2, 3))
     before, labels = everything(session), session.history.labels
     with pytest.raises((PromptError, SceneError)):
@@ -305,7 +306,7 @@ def test_locked_segmentation_refuses_masks_and_settings_and_keeps_all(session):
     ],
 )
 def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, step):
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.apply_masks(masks(2, 3))
     before, labels = everything(session), session.history.labels
     target, name = {
@@ -325,7 +326,7 @@ def test_step_that_breaks_half_way_is_taken_back(session, monkeypatch, part, ste
     steps = {
         "masks": lambda: session.apply_masks(masks(1, 2, radius=9)),
         "undo": session.undo,
-        "box": lambda: session.add_box(replace(BOX, slice=4)),
+        "box": lambda: add_box(session, replace(BOX, slice=4)),
         "threshold": lambda: session.set_threshold(0.2),
     }
     with pytest.raises(SceneError, match="no memory"):
@@ -360,7 +361,7 @@ def test_volume_that_was_deleted_is_said(scene, volume):
     session = StudySession.open(volume)
     session.apply_masks(masks(2))
     scene.RemoveNode(volume)
-    for step in (lambda: session.add_box(BOX), lambda: session.apply_masks(masks(1))):
+    for step in (lambda: add_box(session, BOX), lambda: session.apply_masks(masks(1))):
         with pytest.raises(SceneError, match="volume was deleted"):
             step()
     assert not session.is_current()
@@ -391,7 +392,7 @@ def test_segmentation_that_was_deleted_comes_back_by_undo_or_by_a_new_run(scene,
 
 @pytest.mark.parametrize("part", ["probability", "results", "study", "boxes"])
 def test_other_nodes_that_were_deleted_lose_nothing(scene, session, part):
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.apply_masks(masks(1, 2))
     before = everything(session)
     node = {
@@ -435,10 +436,10 @@ def test_chosen_segmentation_takes_the_scar_and_keeps_its_segments(scene, sessio
 def test_two_studies_do_not_touch_each_other(scene, session):
     other_volume = add_volume(scene, (5, 30, 36), random_matrix(9, (1.2, 1.2, 8.0)), name="LGE 2")
     other = StudySession.open(other_volume)
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.apply_masks(masks(1, 2))
     before = everything(session)
-    other.add_box(Box(1, 3, 3, 9, 9))
+    add_box(other, Box(1, 3, 3, 9, 9))
     other.apply_masks(SliceMasks(probability={1: blob((30, 36), 10, 10, 4)}))
     other.set_threshold(0.2)
     assert everything(session) == before
@@ -452,12 +453,12 @@ def test_two_studies_do_not_touch_each_other(scene, session):
 
 def test_study_is_opened_once(session, volume, scene):
     assert StudySession.open(volume) is session
-    session.add_box(BOX)
+    add_box(session, BOX)
     assert sessions(scene) == [session]
 
 
 def test_asking_for_the_studies_of_a_scene_changes_no_node(session, scene):
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.apply_masks(masks(1))
     before = everything(session)
     session.close()
@@ -470,7 +471,7 @@ def test_asking_for_the_studies_of_a_scene_changes_no_node(session, scene):
 
 def test_voxels_of_the_volume_are_never_changed(session, volume):
     before = slicer.util.arrayFromVolume(volume).copy()
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.apply_masks(masks(1, 2))
     session.set_growth_mm(3)
     assert np.array_equal(slicer.util.arrayFromVolume(volume), before)
@@ -510,7 +511,7 @@ def test_sessions_that_are_dropped_are_held_by_no_node(session, scene):
     import gc
     import weakref
 
-    session.add_box(BOX)
+    add_box(session, BOX)
     session.close()
     tables = [weakref.ref(found.nodes.boxes) for _time in range(3) for found in sessions(scene)]
     gc.collect()
@@ -553,17 +554,17 @@ def test_slices_of_different_models_name_them_all(session):
 
 def test_review_goes_slice_by_slice_doubtful_boxes_first(session):
     session.apply_proposals([replace(BOX, slice=k, confidence=c, x0=x) for k, c, x in [(3, 0.9, 1), (1, 0.8, 1), (1, 0.2, 25)]])
-    session.add_box(Box(0, 1, 1, 9, 9))
+    add_box(session, Box(0, 1, 1, 9, 9))
     boxes = [session.state.box(number) for number in session.state.review_order()]
     assert [(b.slice, b.confidence) for b in boxes] == [(1, 0.2), (1, 0.8), (3, 0.9)]
-    session.set_box_state(session.state.review_order()[0], BoxState.ACCEPTED)
+    update_box(session, session.state.review_order()[0], state=BoxState.ACCEPTED)
     assert len(session.state.review_order()) == 2
 
 
 def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkeypatch):
     from MyoScarSegLib.scene import study_numbers
 
-    number = session.add_box(BOX)
+    number = add_box(session, BOX)
     session.apply_masks(masks(1, 2, 3))
     measured, written = [], []
     measure, write = study_numbers.scar_burden, type(session.segmentation).write_slices
@@ -571,7 +572,7 @@ def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkey
     monkeypatch.setattr(
         type(session.segmentation), "write_slices", lambda self, given: written.append(sorted(given)) or write(self, given)
     )
-    session.update_box(number, x1=31.0)
+    update_box(session, number, x1=31.0)
     session.apply_masks(masks(2, radius=7.0), with_latest=True)
     assert session.burden.pixels == session.mask().sum()
     assert len(measured) == 1
@@ -580,8 +581,8 @@ def test_edit_and_its_mask_are_measured_once_and_write_one_slice(session, monkey
 
 def test_asking_changes_nothing(session, scene):
     """Painting that nobody was told of yet included: every public property and query, before it is taken up."""
-    number = session.add_box(BOX)
-    session.add_point(Point(1, 5.5, 5.5))
+    number = add_box(session, BOX)
+    add_point(session, Point(1, 5.5, 5.5))
     session.apply_masks(masks(1, 2))
     array = session.mask()
     array[4, 3:9, 3:9] = True
@@ -616,12 +617,12 @@ def test_asking_changes_nothing(session, scene):
 def test_several_changes_may_be_one_step(session):
     before = everything(session)
     with session.step("Two boxes"):
-        session.add_box(BOX)
-        session.add_box(replace(BOX, slice=3))
+        add_box(session, BOX)
+        add_box(session, replace(BOX, slice=3))
     assert session.history.labels == ["Two boxes"]
     with pytest.raises(PromptError), session.step("Half a step"):
-        session.add_box(replace(BOX, slice=4))
-        session.add_box(replace(BOX, slice=99))
+        add_box(session, replace(BOX, slice=4))
+        add_box(session, replace(BOX, slice=99))
     assert len(session.state.boxes) == 2 and session.history.labels == ["Two boxes"]
     session.undo()
     assert everything(session) == before

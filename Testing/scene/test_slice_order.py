@@ -7,6 +7,7 @@ import pytest
 
 from MyoScarSegLib.prompts import Box, Point
 from MyoScarSegLib.result import SliceMasks
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point
 from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import scar_in_scene
 
@@ -49,8 +50,8 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
     session = StudySession.open(volume)
     probability = np.zeros(SHAPE, dtype=np.float32)
     probability[0, 5:12, 4:9], probability[3, 20:25, 10:20] = 0.9, 0.8
-    session.add_box(Box(0, 3, 4, 10, 13))
-    session.add_point(Point(3, 12.5, 21.5))
+    add_box(session, Box(0, 3, 4, 10, 13))
+    add_point(session, Point(3, 12.5, 21.5))
     session.apply_masks(SliceMasks({0: probability[0], 3: probability[3]}, provenance={"segmenter": "a"}))
     session.close()
     probability = probability[::-1]  # the reader reverses the slices, so they are counted from the other end
@@ -66,7 +67,7 @@ def test_study_on_a_left_handed_volume_survives_save_and_load(scene, volume, tmp
         assert np.array_equal(scar_in_scene(volume, session.segmentation.node), probability > 0.5)
         assert np.allclose(session.state.probabilities(session.geometry.shape), probability)
         assert session.state.edited == []
-        session.add_box(Box(turn + 1, 3, 4, 10, 13))
+        add_box(session, Box(turn + 1, 3, 4, 10, 13))
         assert session.undo()
         session.close()
 
@@ -83,7 +84,7 @@ def test_study_whose_rows_come_back_in_reverse_order_keeps_its_boxes_and_masks(s
     session = StudySession.open(node)
     probability = np.zeros(session.study.voxels.shape, dtype=np.float32)
     probability[1, 4:10, 5:12] = 0.9
-    session.add_box(Box(1, 5, 4, 12, 10))
+    add_box(session, Box(1, 5, 4, 12, 10))
     session.apply_masks(SliceMasks({1: probability[1]}, provenance={"segmenter": "a"}))
     world = session.geometry.to_world(np.array([[5.0, 4.0, 1.0], [12.0, 10.0, 1.0]]))
     session.close()
@@ -105,7 +106,7 @@ def test_volume_whose_slices_are_where_they_were_is_not_counted_anew(scene, volu
     from MyoScarSegLib.scene.study_session import StudySession
 
     session = StudySession.open(volume)
-    session.add_box(Box(0, 3, 4, 10, 13))
+    add_box(session, Box(0, 3, 4, 10, 13))
     before = slicer.util.arrayFromVolume(volume).copy()
     assert reversed_axis(volume, (0, 1, 2)) is None
     volume.SetOrigin(0, 0, 0)  # moved by the user: that is no reversal

@@ -14,6 +14,7 @@ import slicer
 from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.prompts import Box, BoxState
 from MyoScarSegLib.scene.attributes import nodes_by_class
+from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.training.compared_view import ComparedView
@@ -122,7 +123,7 @@ def test_slices_are_reviewed_that_the_reader_has_settled(scene):
     session.apply_proposals([Box(1, 5, 5, 10, 10, "yolo", 0.6), Box(3, 5, 5, 10, 10, "yolo", 0.6)])
     assert case_nodes.reviewed(session) == [], "nobody has decided anything"
     (first, _second) = [row.id for row in session.state.boxes]
-    session.set_box_state(first, BoxState.ACCEPTED)
+    update_box(session, first, state=BoxState.ACCEPTED)
     assert case_nodes.reviewed(session) == [0, 1, 2, 4]
     mask = np.zeros((30, 30), dtype=bool)
     mask[6:9, 6:9] = True
@@ -174,7 +175,7 @@ def test_a_comparison_leaves_the_views_as_it_found_them(scene, library, tmp_path
     view, composite = slice_view(scene)
     mine, _labels = add_ring_study(scene, 9)
     session = StudySession.open(mine)
-    session.add_box(Box(0, 5, 5, 10, 10))
+    add_box(session, Box(0, 5, 5, 10, 10))
     segmentation = session.segmentation.node
     other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "of somebody else")
     for node in (segmentation, other):

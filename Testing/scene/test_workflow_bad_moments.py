@@ -15,6 +15,7 @@ from MyoScarSegLib.engine.client import Engine
 from MyoScarSegLib.errors import ModelError, MyoScarSegError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.utils.transport import SubprocessTransport
 from Testing.support.workflow_factory import catch_up, fingerprint, finish, pump_until, scar_in_scene
 
@@ -60,7 +61,7 @@ def test_without_a_volume_nothing_can_be_done_and_everything_says_so(workflow, s
     for verb in (lambda session: session.requests.segment(), StudySession.undo):
         assert workflow.attempt(verb) is None
         assert "Choose an LGE volume" in sentence(workflow)
-    assert workflow.attempt(StudySession.add_box, BOX) is None
+    assert workflow.attempt(add_box, BOX) is None
     assert not workflow.select(None)
     assert "Choose" in workflow.status
     assert fingerprint(scene) == before
@@ -76,7 +77,7 @@ def test_segmenting_without_any_prompt_says_what_to_do(workflow, volume, scene):
 def test_slice_that_is_not_there_is_refused(workflow, volume):
     workflow.select(volume)
     workflow.live = False
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     assert "no slice 9" in fails(workflow, workflow.session.requests.segment([1, 9]))
 
 
@@ -141,14 +142,14 @@ def test_fault_in_the_worker(scene, volume, tiny_settings, fault, words):
         workflow.configure(tiny_settings)
         workflow.select(volume)
         workflow.live = False
-        workflow.session.add_box(BOX)
+        add_box(workflow.session, BOX)
         workflow.pump()
         before = fingerprint(scene)
         assert words in fails(workflow, workflow.session.requests.segment())
         assert fingerprint(scene) == before
         assert workflow.busy == ""
         workflow.live = True  # an edit now fails as well, once, and keeps the box
-        workflow.session.add_box(replace(BOX, slice=2))
+        add_box(workflow.session, replace(BOX, slice=2))
         pump_until(workflow, lambda: bool(workflow.error), "the sentence on the edit")
         assert words in sentence(workflow)
         assert len(workflow.session.state.boxes) == 2
@@ -163,7 +164,7 @@ def test_model_file_that_is_missing(workflow, volume, scene, tiny_settings, tmp_
     workflow.configure(replace(tiny_settings, segmenter=tmp_path / "gone.safetensors"))
     workflow.select(volume)
     workflow.live = False
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     workflow.pump()
     before = fingerprint(scene)
     assert "gone.safetensors" in fails(workflow, workflow.session.requests.segment())
@@ -212,11 +213,11 @@ def test_volumes_that_are_no_stack_of_slices(workflow, scene):
 
 def test_locked_segmentation_is_left_alone(workflow, volume, scene):
     workflow.select(volume)
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     catch_up(workflow)
     node = workflow.session.segmentation.node
     workflow.live = False
-    assert workflow.session.update_box(workflow.session.state.boxes[0].id, x0=30.0)
+    assert update_box(workflow.session, workflow.session.state.boxes[0].id, x0=30.0)
     pump_until(workflow, lambda: not workflow.session.pump(), "tables of burden")
     node.SetSelectable(False)
     before = fingerprint(scene)
@@ -239,9 +240,9 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
     from MyoScarSegLib.scene.attributes import nodes_of
 
     workflow.select(volume)
-    workflow.session.add_box(BOX)
-    workflow.session.add_point(Point(1, 30, 30))
-    workflow.session.add_point(Point(1, 25, 25, positive=False))
+    add_box(workflow.session, BOX)
+    add_point(workflow.session, Point(1, 30, 30))
+    add_point(workflow.session, Point(1, 25, 25, positive=False))
     catch_up(workflow)
     nodes = nodes_of(volume, role) or [workflow.session.segmentation.node]
     for node in nodes:
@@ -250,7 +251,7 @@ def test_any_node_of_ours_may_be_deleted_and_work_goes_on(workflow, volume, scen
         workflow.pump()
     if role in ("boxes", "box view"):
         assert workflow.session.state.boxes == ()
-    assert workflow.session.add_box(replace(BOX, slice=2)), workflow.error
+    assert add_box(workflow.session, replace(BOX, slice=2)), workflow.error
     catch_up(workflow)
     finish(workflow, workflow.session.requests.propose())
     finish(workflow, workflow.session.requests.segment())
@@ -279,7 +280,7 @@ def test_worker_that_does_not_start_says_so(scene, volume, tiny_settings, tmp_pa
 def test_cancel_ends_the_action_at_once_and_leaves_the_scene_as_it_was(workflow, volume, scene):
     workflow.select(volume)
     workflow.live = False
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     before = fingerprint(scene)
     for start in (workflow.session.requests.propose, workflow.session.requests.segment, workflow.session.requests.process):
         action = start()

@@ -13,6 +13,7 @@ import SimpleITK
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError, StudyError
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from Testing.support.dicom_factory import write_series
 from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import finish, paint_in_scene, pump_until, scar_in_scene
@@ -232,8 +233,8 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_ar
         node = scene.GetFirstNodeByName(names[number]) or add(scene, names[number], seed=number)
         assert workflow.select(node)
         if not workflow.session.state.boxes:
-            workflow.session.add_box(BOX)
-            workflow.session.add_point(Point(1, 20.0, 20.0))
+            add_box(workflow.session, BOX)
+            add_point(workflow.session, Point(1, 20.0, 20.0))
             pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     shown_kinds = ("vtkMRMLMarkupsNode", "vtkMRMLSegmentationNode")
     for node in (node for kind in shown_kinds for node in nodes_by_class(scene, kind)):
@@ -254,7 +255,7 @@ def test_of_a_loaded_scene_the_study_worked_on_last_is_in_hand_and_the_others_ar
 def test_scar_of_a_study_is_hidden_while_another_is_in_hand(workflow, scene):
     first, second = add(scene, "First LGE"), add(scene, "Second LGE", seed=1)
     workflow.select(first)
-    workflow.session.add_box(BOX)
+    add_box(workflow.session, BOX)
     pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     scar = workflow.session.nodes.segmentation.node
     assert scar.GetDisplayVisibility()
@@ -270,7 +271,7 @@ def test_dragged_box_handle_gives_a_new_mask_and_one_undo_entry(workflow, scene)
 
     volume = add(scene)
     workflow.select(volume)
-    number = workflow.session.add_box(BOX)
+    number = add_box(workflow.session, BOX)
     pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     entries = len(workflow.session.history.labels)
     before = scar_in_scene(volume, workflow.session.segmentation.node)
@@ -298,10 +299,10 @@ def test_after_proposals_are_undone_the_panel_invites_to_propose_again(workflow,
 
 def test_accepting_is_undone_without_a_new_mask(workflow, scene):
     workflow.select(add(scene))
-    number = workflow.session.add_box(BOX)
+    number = add_box(workflow.session, BOX)
     pump_until(workflow, lambda: not workflow.session.pending.slices, "mask")
     count = len(workflow.session.pending.latencies_ms)
-    assert workflow.session.set_box_state(number, BoxState.ACCEPTED)
+    assert update_box(workflow.session, number, state=BoxState.ACCEPTED)
     assert workflow.session.pending.slices == []
     assert workflow.session.undo()
     assert workflow.session.state.box(number).state is BoxState.PROPOSED

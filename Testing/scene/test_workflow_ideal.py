@@ -11,6 +11,7 @@ import pytest
 
 from MyoScarSegLib.phantom import PhantomSettings, make_phantom
 from MyoScarSegLib.prompts import Box, BoxState, Point
+from MyoScarSegLib.scene.prompt_steps import add_box, add_point, update_box
 from MyoScarSegLib.study import read_study
 from Testing.support.session_factory import reload
 from Testing.support.workflow_factory import catch_up, encode_all, finish, paint_in_scene, scar_in_scene
@@ -52,16 +53,16 @@ def ideal_workflow(workflow, study, folder) -> None:
     assert "Look through them" in workflow.status and session.history.can_undo
 
     rejected = proposal().id
-    session.set_box_state(rejected, BoxState.REJECTED)
+    update_box(session, rejected, state=BoxState.REJECTED)
     assert not scar().any(), "nothing was segmented there, so nothing is now"
 
     resized = proposal()
-    session.update_box(resized.id, x1=min(resized.box.x1 + 3, columns), y1=min(resized.box.y1 + 2, rows))
+    update_box(session, resized.id, x1=min(resized.box.x1 + 3, columns), y1=min(resized.box.y1 + 2, rows))
     catch_up(workflow)
     assert session.pending.latencies_ms
     assert not np.delete(scar(), resized.box.slice, axis=0).any()
 
-    added = session.add_box(Box(middle, columns * 0.4, rows * 0.4, columns * 0.6, rows * 0.6))
+    added = add_box(session, Box(middle, columns * 0.4, rows * 0.4, columns * 0.6, rows * 0.6))
     assert len(session.state.boxes) == number + 1
     catch_up(workflow)
     assert scar()[middle].any(), "the new box has no mask"
@@ -78,7 +79,7 @@ def ideal_workflow(workflow, study, folder) -> None:
     for box in (row.box for row in session.state.boxes if row.box.slice == middle):
         free[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = False
     y, x = np.argwhere(free)[len(np.argwhere(free)) // 2]
-    session.add_point(Point(middle, float(x) + 0.5, float(y) + 0.5, positive=False))
+    add_point(session, Point(middle, float(x) + 0.5, float(y) + 0.5, positive=False))
     catch_up(workflow)
     assert [p.positive for p in session.state.points] == [False] and only_changed_on(middle, before)
 
@@ -118,7 +119,7 @@ def ideal_workflow(workflow, study, folder) -> None:
     assert session.state.threshold == 0.5 and session.state.edited == [] and not session.history.can_undo
 
     x0, y0, _x1, _y1 = session.state.box(added).xyxy
-    session.add_point(Point(middle, x0 + 1.5, y0 + 1.5))
+    add_point(session, Point(middle, x0 + 1.5, y0 + 1.5))
     catch_up(workflow)
     after = scar()
     assert only_changed_on(middle, before_threshold)

@@ -10,6 +10,7 @@ import pytest
 
 from MyoScarSegLib.engine.worker_process import EngineStatus
 from MyoScarSegLib.prompts import BESIDE, Box, BoxState
+from MyoScarSegLib.scene.prompt_steps import add_box, update_box
 from Testing.support.engine_factory import FaultyEngine
 from Testing.support.workflow_factory import catch_up, finish, pump_until
 
@@ -31,7 +32,7 @@ def workflow(scene, tmp_path):
     voxels = np.random.default_rng(0).normal(100, 10, (5, 32, 32)).astype(np.float32)
     voxels[:, 10:20, 12:18] = 300
     workflow.select(add_volume(scene, voxels, np.diag([-1.5, -1.5, 10.0, 1.0]), "LGE"))
-    workflow.session.add_box(DRAWN)
+    add_box(workflow.session, DRAWN)
     catch_up(workflow)
     yield workflow
     workflow.close()
@@ -51,7 +52,7 @@ def test_suggested_boxes_are_an_offer_until_they_are_accepted(workflow):
     assert all(row.box.source.endswith(BESIDE) for row in offered)
     finish(workflow, session.requests.segment())
     assert np.array_equal(session.mask(), mask), "Segment all leaves offers alone"
-    session.set_box_state(offered[0].id, BoxState.ACCEPTED)
+    update_box(session, offered[0].id, state=BoxState.ACCEPTED)
     catch_up(workflow)
     assert [k for k in range(5) if session.mask()[k].any()] == sorted({2, offered[0].box.slice})
 

@@ -10,6 +10,7 @@ import pytest
 from MyoScarSegLib.prompts import BESIDE, FAINT, Box, BoxState
 from MyoScarSegLib.quantification.mass_interval import MassError
 from MyoScarSegLib.result import MASS_ERROR, Boxes, SliceMasks
+from MyoScarSegLib.scene.prompt_steps import nudge_box, update_box
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_an_edit_and_its_mask_are_one_request_one_drawing_and_one_row_of_the_tab
     monkeypatch.setattr(backend, "MOST_HELD_S", 60.0)
     for number in range(1, 4):
         draws.clear()
-        segmented.workflow.session.nudge_box(box.id, (-1) ** number, 0)
+        nudge_box(segmented.workflow.session, box.id, (-1) ** number, 0)
         assert draws == [False]  # the views wait for the mask
         segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
         assert draws == [False, True]
@@ -87,11 +88,11 @@ def test_the_views_wait_for_a_mask_that_comes_late_no_longer_than_half_a_second(
     draws = segmented.application.app.draws
     draws.clear()
     monkeypatch.setattr(backend, "MOST_HELD_S", 0.0)
-    segmented.workflow.session.nudge_box(segmented.session.state.boxes[-1].id, 1, 0)
+    nudge_box(segmented.workflow.session, segmented.session.state.boxes[-1].id, 1, 0)
     segmented.panel.backend._drawing.turn()
     assert draws == [False, True]
     assert segmented.workflow.session.pending.slices
-    segmented.workflow.session.nudge_box(segmented.session.state.boxes[-1].id, -1, 0)
+    nudge_box(segmented.workflow.session, segmented.session.state.boxes[-1].id, -1, 0)
     assert draws == [False, True]  # once late, the views are live until the masks are there
     segmented.until(lambda: not segmented.workflow.session.pending.slices, what="mask")
 
@@ -167,11 +168,11 @@ def test_boxes_are_suggested_beside_confirmed_scar_by_a_click_and_by_a_key(segme
     monkeypatch.setattr(engine, "suggest", answer)
     box = next(row for row in session.state.boxes if row.box.slice == 1)
     assert not button.enabled and "Accept or correct the scar of this slice first" in button.toolTip
-    session.set_box_state(box.id, BoxState.ACCEPTED)
+    update_box(session, box.id, state=BoxState.ACCEPTED)
     segmented.settle()
     assert not button.enabled and "does not look at neighboring slices" in button.toolTip, "the tiny model has no map"
     monkeypatch.setattr(Engine, "status", lambda engine: replace(status(engine), knows_tissue=True))
-    session.nudge_box(box.id, 1, 0)
+    nudge_box(session, box.id, 1, 0)
     segmented.until(lambda: not session.pending.slices, what="mask")
     mask = session.mask()
     segmented.click("suggestButton")
