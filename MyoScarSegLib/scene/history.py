@@ -72,16 +72,12 @@ class History(Generic[State]):
         """What redo would do again, empty if nothing."""
         return self._undone[-1].label if self._undone else ""
 
-    def joins(self, key: str) -> bool:
-        """Whether the latest action is of this key, so that the next value of a slider that is dragged can belong to it."""
-        return bool(key) and key == self._key
-
     def push(self, label: str, before: State, after: State, key: str = "", *, join: bool = False) -> None:
         """Record an action. What was undone before it can no longer be done again.
 
-        With ``join`` it belongs to the latest action, if that has the same ``key``.
+        With ``join`` it belongs to the latest action, if that has the same ``key``: the next value of a slider that is dragged.
         """
-        if not (join and self.joins(key) and self.extend(after)):
+        if not (join and key and key == self._key and self.extend(after)):
             self._undone.clear()
             self._done.append(Entry(label, before, after))
             self._bound()

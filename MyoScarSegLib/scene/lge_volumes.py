@@ -206,7 +206,7 @@ def _geometry(node: Any, axes: tuple[int, int, int], shape: tuple[int, ...]) -> 
     even = Geometry(
         (float(lengths[0]), float(lengths[1]), float(lengths[2])), (float(lps[0]), float(lps[1]), float(lps[2])), direction
     )
-    if is_linear(node):
+    if is_linear(node.GetParentTransformNode()):
         return _as_acquired(node, even, slices) if axes[0] == 0 else even
     normal = np.cross(vectors[:, 0], vectors[:, 1])
     normal /= np.linalg.norm(normal)

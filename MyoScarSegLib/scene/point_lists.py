@@ -15,7 +15,7 @@ from MyoScarSegLib.scene.attributes import make_node, node_of
 from MyoScarSegLib.scene.observers import Observers
 from MyoScarSegLib.scene.slice_order import is_reverse
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
+from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear
 from MyoScarSegLib.utils.signal import Signal
 
 ROLE_POINTS = {True: "points +", False: "points -"}
@@ -159,7 +159,7 @@ class PointLists:
             placed, world = placed_points(node), point_positions(node)
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
             local = point_positions(node, world=False)
-            if moved and parent is not old_parent and not _is_linear(old_parent):
+            if moved and parent is not old_parent and not is_linear(old_parent):
                 # The volume was resampled where it was: the world is what stays.
                 for number, ras in zip(placed, world, strict=True):
                     node.SetNthControlPointPositionWorld(number, *ras)
@@ -237,10 +237,6 @@ def _place_of(node: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
     return one is not None and one.shape == other.shape and np.allclose(one, other, rtol=1e-7, atol=1e-4)
-
-
-def _is_linear(transform_node: Any) -> bool:
-    return transform_node is None or bool(transform_node.IsTransformToWorldLinear())
 
 
 def prepare_point_display(node: Any, color: tuple[float, float, float], glyph: str) -> Any:

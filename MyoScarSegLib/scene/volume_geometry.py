@@ -221,10 +221,9 @@ def place_slices(volume_node: Any, origins: np.ndarray) -> Any:
     return node
 
 
-def is_linear(volume_node: Any) -> bool:
-    """Whether all parent transforms of a volume are linear, or there are none."""
-    parent = volume_node.GetParentTransformNode()
-    return parent is None or bool(parent.IsTransformToWorldLinear())
+def is_linear(transform_node: Any) -> bool:
+    """Whether a transform is linear with all that are above it; so is none at all."""
+    return transform_node is None or bool(transform_node.IsTransformToWorldLinear())
 
 
 def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

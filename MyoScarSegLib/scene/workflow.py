@@ -192,8 +192,7 @@ class Workflow:
         return self.requests.why_not(verb, self.displayed_slice) or self.session.why_not(verb)
 
     def attempt(self, verb: Callable[Concatenate[StudySession, P], T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Do something with the study in hand: ``attempt(add_box, box)``, or ``attempt(segment_it)`` with a function
-        of the session.
+        """Do something with the study in hand: ``attempt(add_box, box)``, with any function of a session.
 
         Returns:
             What it returns; None if it cannot be done, and then :attr:`error` says why.
