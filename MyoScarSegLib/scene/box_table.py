@@ -14,7 +14,7 @@ import vtk
 from MyoScarSegLib.errors import PromptError
 from MyoScarSegLib.prompts import USER, Box, BoxState, check_box, set_by_reader
 from MyoScarSegLib.scene.attributes import make_node, node_of
-from MyoScarSegLib.scene.observers import Observers
+from MyoScarSegLib.scene.observers import Observers, Writing
 from MyoScarSegLib.scene.study_state import BoxRow
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.utils.signal import Signal
@@ -63,7 +63,7 @@ class BoxTable:
         self.changed = Signal()
         self._node: Any = None
         self._observers = Observers()
-        self._writing = False
+        self._writing = Writing()
 
     @property
     def node(self) -> Any:
@@ -98,24 +98,20 @@ class BoxTable:
             self._use(node)
         table, reading = node.GetTable(), self.read()
         places = [*(reading.places.get(row.id) for row in rows), *reading.strange]
-        self._writing = True
-        try:
-            with slicer.util.NodeModify(node):
-                _add_columns(node)
-                for index in range(table.GetNumberOfColumns()):
-                    column = table.GetColumn(index)
-                    old = [vtk.vtkVariant() if place is None else column.GetVariantValue(place) for place in places]
-                    column.SetNumberOfTuples(len(places))
-                    for place, value in enumerate(old):
-                        if place < len(rows) and column.GetName() in COLUMNS:
-                            column.SetValue(place, _cells(rows[place])[COLUMNS.index(column.GetName())])
-                        else:
-                            column.SetVariantValue(place, value)
-                node.SetAttribute(_NEXT_ID, str(max([self._following, *(row.id + 1 for row in rows)])))
-                table.Modified()
-                node.Modified()
-        finally:
-            self._writing = False
+        with self._writing, slicer.util.NodeModify(node):
+            _add_columns(node)
+            for index in range(table.GetNumberOfColumns()):
+                column = table.GetColumn(index)
+                old = [vtk.vtkVariant() if place is None else column.GetVariantValue(place) for place in places]
+                column.SetNumberOfTuples(len(places))
+                for place, value in enumerate(old):
+                    if place < len(rows) and column.GetName() in COLUMNS:
+                        column.SetValue(place, _cells(rows[place])[COLUMNS.index(column.GetName())])
+                    else:
+                        column.SetVariantValue(place, value)
+            node.SetAttribute(_NEXT_ID, str(max([self._following, *(row.id + 1 for row in rows)])))
+            table.Modified()
+            node.Modified()
 
     def close(self) -> None:
         """Observe nothing any more; the node stays."""

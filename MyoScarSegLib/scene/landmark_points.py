@@ -10,7 +10,7 @@ import slicer
 import vtk
 
 from MyoScarSegLib.scene.attributes import make_node, node_of
-from MyoScarSegLib.scene.observers import Observers
+from MyoScarSegLib.scene.observers import Observers, Writing
 from MyoScarSegLib.scene.point_lists import placed_points, point_positions, prepare_point_display
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks
@@ -35,7 +35,7 @@ class LandmarkPoints:
         self.changed = Signal()
         self._geometry = geometry
         self._observers = Observers()
-        self._writing = False
+        self._writing = Writing()
         self._node: Any = None
         self._written_for: tuple[bytes, str] | None = None
         self._use(node_of(volume_node, ROLE_LANDMARKS))
@@ -83,8 +83,7 @@ class LandmarkPoints:
             display.SetSliceProjection(True)  # they count for all slices, so they show in all
             display.SetSliceProjectionOpacity(0.6)
             self._use(node)
-        self._writing = True
-        try:
+        with self._writing:
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
             places = [] if landmarks is None else [landmarks.anterior, landmarks.inferior]
             with slicer.util.NodeModify(node):
@@ -97,8 +96,6 @@ class LandmarkPoints:
                     else:
                         node.AddControlPointWorld(vtk.vtkVector3d(*ras), label)
             self._written_for = self._place()
-        finally:
-            self._writing = False
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide them."""

@@ -46,3 +46,20 @@ class Observers:
         for observed, tag in self._tags:
             observed.RemoveObserver(tag)
         self._tags = []
+
+
+class Writing:
+    """``with writing:`` while we write to nodes ourselves: then it is true, and what their events tell is no news. Also within
+    itself."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def __bool__(self) -> bool:
+        return self._depth > 0
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, *_error: object) -> None:
+        self._depth -= 1

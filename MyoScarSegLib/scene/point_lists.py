@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import vtk
 
 from MyoScarSegLib.prompts import Point
 from MyoScarSegLib.scene.attributes import make_node, node_of
-from MyoScarSegLib.scene.observers import Observers
+from MyoScarSegLib.scene.observers import Observers, Writing
 from MyoScarSegLib.scene.slice_order import is_reverse
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry, is_linear
@@ -43,7 +42,7 @@ class PointLists:
         self._nodes: dict[bool, Any] = {}
         self._observers = Observers()
         self.changed = Signal()
-        self._writing = 0
+        self._writing = Writing()
         for positive in (True, False):
             if node_of(volume_node, ROLE_POINTS[positive]) is not None:
                 self.node(positive)
@@ -92,7 +91,7 @@ class PointLists:
             if not own and not self.has_node(positive):
                 continue
             node = self.node(positive)
-            with self._busy_writing(), slicer.util.NodeModify(node):
+            with self._writing, slicer.util.NodeModify(node):
                 node.RemoveAllControlPoints()
                 for point in own:
                     ras = self._geometry.to_world(np.array([[point.x, point.y, float(point.slice)]]))[0]
@@ -155,7 +154,7 @@ class PointLists:
         moved = not np.allclose(before, here, rtol=1e-7, atol=1e-5)
         if known is not None and not moved and parent is old_parent:
             return
-        with self._busy_writing(), slicer.util.NodeModify(node):
+        with self._writing, slicer.util.NodeModify(node):
             placed, world = placed_points(node), point_positions(node)
             node.SetAndObserveTransformNodeID(self.volume_node.GetTransformNodeID())
             local = point_positions(node, world=False)
@@ -169,14 +168,6 @@ class PointLists:
                 for number, position in zip(placed, local, strict=True):
                     node.SetNthControlPointPosition(number, *(shift[:3, :3] @ position + shift[:3, 3]))
             self._remember(node)
-
-    @contextmanager
-    def _busy_writing(self) -> Iterator[None]:
-        self._writing += 1
-        try:
-            yield
-        finally:
-            self._writing -= 1
 
     def _remember(self, node: Any) -> None:
         numbers = np.concatenate([self._geometry.ijk_to_ras().ravel(), point_positions(node, world=False).ravel()])
@@ -195,7 +186,7 @@ class PointLists:
         A point beside the image counts for nothing, so it is hidden. It goes with the next change of the list; to remove it here
         would be in the way of whoever is placing it.
         """
-        with self._busy_writing():
+        with self._writing:
             for number, (x, y, k) in zip(placed_points(node), self._geometry.from_world(point_positions(node)), strict=True):
                 inside = self._in_image(x, y, k)
                 if node.GetNthControlPointVisibility(number) != inside:

@@ -25,6 +25,7 @@ from MyoScarSegLib.scene.engine_requests import EngineRequests
 from MyoScarSegLib.scene.history import History
 from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
+from MyoScarSegLib.scene.observers import Writing
 from MyoScarSegLib.scene.probability_volume import check_growth, checked
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
 from MyoScarSegLib.scene.study_nodes import StudyNodes
@@ -83,7 +84,7 @@ class StudySession:
         self._hash = content_hash(volume_node)
         self._key = _key(volume_node)
         self._closed = False
-        self._writing = 0
+        self._writing = Writing()
         self._touched = self._deleted = False
         self._slid_s: float | None = None  # when a slider was moved whose surface is still to be made
         self._edited_s: float | None = None  # when something changed that the tables of burden do not say yet
@@ -297,7 +298,7 @@ class StudySession:
         """
         self.refresh()
         if node is None or node is not self.segmentation.existing_node:
-            with self._busy_writing():
+            with self._writing:
                 self.nodes.move_segmentation(node, self.state)
             self._masks_version = None
             self._deleted = True  # the masks that come with the node are not to be segmented again
@@ -429,7 +430,7 @@ class StudySession:
             return
         before, deleted = self.state, self._deleted
         self._touched = self._deleted = False
-        with self._busy_writing():
+        with self._writing:
             if self.state.models and self.nodes.probability.node is None:
                 self.nodes.probability.write(self.state.models, ())
             self._read_masks()
@@ -468,7 +469,7 @@ class StudySession:
     def _make_surface(self) -> None:
         self._slid_s = None
         if self.volume_node.GetScene() is not None:
-            with self._busy_writing():
+            with self._writing:
                 self.segmentation.make_surface()
 
     @contextmanager
@@ -534,7 +535,7 @@ class StudySession:
 
     def _keep_burden(self) -> None:
         self._edited_s = None
-        with self._busy_writing():
+        with self._writing:
             self.nodes.keep_burden(self.state, self.numbers)
 
     def _keep_burden_if_behind(self) -> None:
@@ -543,17 +544,9 @@ class StudySession:
             self._keep_burden()
 
     @contextmanager
-    def _busy_writing(self) -> Iterator[None]:
-        self._writing += 1
-        try:
-            yield
-        finally:
-            self._writing -= 1
-
-    @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         before = self.state
-        with self._busy_writing():
+        with self._writing:
             try:
                 yield
                 if self.state is not before:
