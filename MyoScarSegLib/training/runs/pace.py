@@ -169,12 +169,10 @@ def _look_seconds(
 ) -> tuple[float, float]:
     """Seconds per slice of a look, and of the same slices with other prompts."""
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.segmentation.segmenter import Segmenter
     from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, REFERENCE_BOX, evaluate_models
-    from MyoScarSegLib.training.finetune.network import as_checkpoint
+    from MyoScarSegLib.training.finetune.fine_tuning import segmenter_of
 
-    segmenter = Segmenter(as_checkpoint(network, begun, "measured"), device=device, precision="float32")
-    pipeline = Pipeline(detector=detector, segmenter=segmenter, device=device)
+    pipeline = Pipeline(detector=detector, segmenter=segmenter_of(network, begun, device), device=device)
     detector.detect_many([validation[0].image])  # the first call makes memory
     look = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(REFERENCE_BOX, END_TO_END), cancel=cancel))
     again = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(JITTERED,), cancel=cancel))
