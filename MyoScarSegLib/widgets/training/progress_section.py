@@ -185,9 +185,8 @@ def _details(status: RunStatus) -> list[str]:
             first.append(_("scar model") if status.part == "segmenter" else _("box model"))
         if status.epochs:
             first.append(_("epoch {n} of {all}").format(n=status.epoch, all=status.epochs))
-        left = _seconds_left(status)
-        if left is not None:
-            first.append(_("about {time} left").format(time=in_words(left)))
+        if status.seconds_left is not None:
+            first.append(_("about {time} left").format(time=in_words(status.seconds_left)))
         lines.append(" · ".join(part for part in first if part))
         where = [status.device]
         if status.memory_bytes:
@@ -202,14 +201,6 @@ def _details(status: RunStatus) -> list[str]:
             what = _("Best scar model") if part == "segmenter" else _("Best box model")
             lines.append(_("{what}: Dice {dice} at epoch {n}").format(what=what, dice=f"{figure:.3f}", n=int(best["epoch"])))
     return [*lines, *status.notes]
-
-
-def _seconds_left(status: RunStatus) -> float | None:
-    """Of the whole training, as its epochs went so far; of the stage before the first epoch has ended."""
-    if status.epochs and status.epoch > 1 and status.seconds:
-        done = _fraction(status)[0] / 100
-        return float(status.seconds / max(done, 0.5) * (status.epochs - done))
-    return None if status.seconds_left is None else float(status.seconds_left)
 
 
 def state_word(state: str) -> str:
