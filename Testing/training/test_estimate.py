@@ -82,6 +82,7 @@ def test_every_stage_has_its_part(measured):
     assert len(set(measured[1])) >= 4
 
 
+@pytest.mark.slow
 def test_measurement_leaves_nothing_in_the_library_nor_among_temporary_files(measured, library):
     assert not list(measured[2].glob("myoscarseg-*"))
     assert sorted(p.name for p in library.iterdir() if not p.name.startswith(".")) == ["cases", "library.json"]

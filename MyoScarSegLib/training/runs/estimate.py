@@ -208,7 +208,7 @@ def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pro
 
     start = start_detector(job.start)
     settings = detector_settings(job, start)
-    pace = pace_of_detector(start, settings, data.some, job.device, progress, cancel)
+    pace = pace_of_detector(job, start, settings, data.some, progress, cancel)
     real = data.scarred + data.free
     windows = real / (1 - PHANTOM_SHARE) if settings.phantoms else real
     parts["reading"] += pace.loading
