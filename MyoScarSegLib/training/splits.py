@@ -19,6 +19,9 @@ from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
 from MyoScarSegLib.utils.words import listed
 
+TRAINING, VALIDATION = "training", "validation"
+"""The sides of a split."""
+
 #: A slice with fewer grey levels shows nothing by which it could be recognized.
 _FEWEST_GREYS = 16
 
@@ -43,6 +46,10 @@ class Split:
         both = set(self.training) & set(self.validation)
         if both:
             raise StudyError(f"The split has patients on both sides: {', '.join(sorted(both))}. Split by patient.")
+
+    def side_of(self, patient: str) -> str:
+        """``training``, ``validation``, or empty for one that it does not know."""
+        return TRAINING if patient in self.training else VALIDATION if patient in self.validation else ""
 
     def extended(self, patients: Iterable[str]) -> Split:
         """The split with everybody on their side, and those of ``patients`` that it does not know among the training ones."""

@@ -96,7 +96,7 @@ def played_case(name: str, **changes: Any) -> Any:
         "case": name, "patient": name, "tags": (), "slices": 10, "reviewed": None, "mass_g": 12.3, "added_by": "",
         "reviewer": "AB", "date": "2026-11-20T10:00:00+00:00", "slices_with_scar": 5, "source": "",
     }  # fmt: skip
-    row = {"name": name, "state": "complete", "problem": "", "thumbnail": None, "part": ""}
+    row = {"name": name, "state": "complete", "problem": "", "thumbnail": None}
     for key, value in changes.items():
         (row if key in row else values)[key] = value
     return SimpleNamespace(case=SimpleNamespace(**values), **row)

@@ -40,9 +40,9 @@ STAGES = {
         "Stepper.gradients = gradients"
     ),
     "validation": (
-        "from MyoScarSegLib.training.evaluation.model_evaluation import _Work\n_do = _Work.evaluate\n_done = []\n"
-        "def evaluate(*a):\n    _done.append(1)\n    return hang() if len(_done) == AT else _do(*a)\n"
-        "_Work.evaluate = evaluate"
+        "from MyoScarSegLib.training.evaluation.model_evaluation import _Work\n_do = _Work.evaluated\n_done = []\n"
+        "def evaluated(*a):\n    _done.append(1)\n    return hang() if len(_done) == AT else _do(*a)\n"
+        "_Work.evaluated = evaluated"
     ),
     "comparing": "import MyoScarSegLib.training.runs.model_comparison as c\nc.compare_models = lambda *a, **k: hang()",
 }

@@ -12,9 +12,9 @@ from MyoScarSegLib.training.runs.validation_pictures import (
     MOST_SLICES,
     PREDICTION_COLOR,
     TRUTH_COLOR,
+    by_epoch,
     choose,
     draw,
-    examples_of,
     picture,
 )
 from Testing.support.tiny_training import slices_of
@@ -71,7 +71,7 @@ def test_place_does_not_move_with_what_is_predicted(slices):
 def test_file_names_tell_epoch_case_and_slice(tmp_path, slices):
     written = draw(tmp_path, 7, slices, [s.scar for s in slices])
     assert len(written) == MOST_SLICES and written[0].name.startswith("epoch-007-")
-    assert examples_of(tmp_path) == {7: sorted(written)}
+    assert by_epoch(tmp_path.iterdir()) == {7: sorted(written)}
     for path in written:
         with Image.open(path) as image:
             assert image.size == (256, 278)
@@ -82,15 +82,15 @@ def test_epoch_that_is_done_again_replaces_its_pictures(tmp_path, slices):
     draw(tmp_path, 1, slices, [s.scar for s in slices])
     few = [s for s in slices if s.patient == "P1"]
     again = draw(tmp_path, 1, few, [s.scar for s in few])
-    assert len(again) == 3 and examples_of(tmp_path) == {1: sorted(again)}
+    assert len(again) == 3 and by_epoch(tmp_path.iterdir()) == {1: sorted(again)}
 
 
 def test_only_some_epochs_are_kept_evenly_with_the_first_and_the_last(tmp_path, slices):
     one = slices[:1]
     for epoch in range(1, 31):
         draw(tmp_path, epoch, one, [one[0].scar])
-        assert len(examples_of(tmp_path)) <= MOST_EPOCHS
-    kept = list(examples_of(tmp_path))
+        assert len(by_epoch(tmp_path.iterdir())) <= MOST_EPOCHS
+    kept = list(by_epoch(tmp_path.iterdir()))
     assert kept[0] == 1 and kept[-1] == 30 and len(kept) == MOST_EPOCHS
     assert max(np.diff(kept)) <= 8
 

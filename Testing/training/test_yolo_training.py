@@ -14,11 +14,13 @@ import torch
 
 from MyoScarSegLib.detection.detector_checkpoint import load_checkpoint, read_record
 from MyoScarSegLib.errors import Cancelled, ModelError, OutputError
+from MyoScarSegLib.training.datasets.labeled import DataSet
+from MyoScarSegLib.training.job_data import JobData
 from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.train_job import TrainJob
 from MyoScarSegLib.training.yolo import detector_scores, detector_trainer, detector_training
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 from MyoScarSegLib.training.yolo.detector_trainer import PAINTER, TrainingState
-from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
 from MyoScarSegLib.utils.progress import CancelToken
 from Testing.support.ring_factory import rings
 
@@ -58,9 +60,14 @@ def small(monkeypatch):
     make_small(monkeypatch)
 
 
-def training(folder: Path, settings: DetectorSettings = TINY, **more) -> DetectorTraining:
-    given = {"slices": SLICES, "split": SPLIT, "device": "cpu", **more}
-    return DetectorTraining(settings=settings, folder=folder, **given)
+def training(folder: Path, settings: DetectorSettings = TINY, *, slices=SLICES, split=SPLIT, start: Path | None = None) -> tuple:
+    job = TrainJob("yolo", folder, folder, device="cpu")
+    return job, JobData(DataSet("volumes", slices), split, ()), settings, start
+
+
+def train_detector(given: tuple, *, resume: bool = False, **more) -> dict:
+    job, *others = given
+    return detector_training.train_detector(replace(job, resume=resume), *others, **more)
 
 
 @pytest.fixture(scope="module")
@@ -349,9 +356,6 @@ def test_what_cannot_be_trained_is_said_at_once(tmp_path, monkeypatch, tiny_dete
         train_detector(training(tmp_path, split=Split(("N000", "N002"), ("P001",))))
     with pytest.raises(ModelError, match="cannot start a yolo11s"):
         train_detector(training(tmp_path, replace(TINY, architecture="yolo11s"), start=whole[0] / "detector.safetensors"))
-    scar_only = [replace(s, wall_known=False) for s in SLICES]
-    with pytest.raises(ModelError, match="no detector to say where it is"):
-        train_detector(training(tmp_path, slices=scar_only))
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(ModelError, match="in one process"):
         train_detector(training(tmp_path))

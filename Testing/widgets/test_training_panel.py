@@ -326,9 +326,7 @@ def test_estimate_is_of_the_settings_that_it_was_made_for(tab):
     tab.click("estimateButton")
     assert tab.training.asked == [("estimate", TrainSettings())]
     tab.training.set(
-        measured=Measured(
-            TrainSettings(), tab.training.state.split, Estimate(740.0, 560.0, 1000.0, {"steps": 700.0}, "cpu", 2, {}, (5, 2))
-        )
+        measured=Measured(TrainSettings(), tab.training.state.split, Estimate(740.0, 560.0, 1000.0, {"steps": 700.0}, "cpu"))
     )
     tab.settle()
     assert ui.estimateLabel.text == "about 12 min (9 min to 17 min)"

@@ -12,9 +12,9 @@ from MyoScarSegLib.scene.attributes import ROLE, claim, nodes_by_class, nodes_of
 from MyoScarSegLib.scene.plain_segments import add_outlines
 from MyoScarSegLib.scene.study_session import StudySession
 from MyoScarSegLib.scene.translation import _
+from MyoScarSegLib.training.runs.comparison_files import NEW, TRUTH, USED
 
 ROLE_COMPARED = "compared"
-TRUTH, NEW, USED = "truth", "new", "used"
 _COLORS = {TRUTH: (0.34, 0.71, 0.91), NEW: (0.90, 0.62, 0.0), USED: (0.0, 0.62, 0.45)}
 """Of Okabe and Ito, as the examples of a training have them: reader blue, new model orange."""
 

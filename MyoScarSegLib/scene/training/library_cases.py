@@ -12,9 +12,8 @@ from MyoScarSegLib.scene.training.case_nodes import CASE, ReadCase, add_labels, 
 from MyoScarSegLib.scene.training.training_state import LabelQuestion
 from MyoScarSegLib.scene.translation import _
 from MyoScarSegLib.training.datasets.case_record import Case, checked_code
-from MyoScarSegLib.training.datasets.library_state import TRAINING, VALIDATION
 from MyoScarSegLib.training.datasets.stored_stacks import read_handover, write_handover
-from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.splits import TRAINING, VALIDATION, Split
 
 if TYPE_CHECKING:
     from MyoScarSegLib.scene.training.training_workflow import TrainingWorkflow

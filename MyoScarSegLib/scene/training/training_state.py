@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from MyoScarSegLib.models import Entry
-from MyoScarSegLib.training.datasets.library_state import PROBLEM, TRAINING, VALIDATION, CaseRow
+from MyoScarSegLib.training.datasets.library_state import PROBLEM, CaseRow
 from MyoScarSegLib.training.runs.estimate import Estimate
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
@@ -108,9 +108,7 @@ class TrainingState:
 
     def side_of(self, patient: str) -> str:
         """``training``, ``validation``, or empty."""
-        if self.split is None:
-            return ""
-        return TRAINING if patient in self.split.training else VALIDATION if patient in self.split.validation else ""
+        return "" if self.split is None else self.split.side_of(patient)
 
     @property
     def status(self) -> RunStatus | None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.models import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from MyoScarSegLib.scene.training.case_nodes import ReadCase, add_volume, opened_volume
-from MyoScarSegLib.scene.training.compared_view import NEW, TRUTH, USED, ComparedView
+from MyoScarSegLib.scene.training.compared_view import ComparedView
 from MyoScarSegLib.scene.training.training_curves import CurveChart
 from MyoScarSegLib.scene.training.training_state import Measured
 from MyoScarSegLib.scene.translation import _
-from MyoScarSegLib.training.runs.comparison_files import file_of, read_predictions
+from MyoScarSegLib.training.runs.comparison_files import NEW, TRUTH, USED, file_of, read_predictions
 from MyoScarSegLib.training.runs.estimate import Estimate
 from MyoScarSegLib.training.runs.run import Run
 from MyoScarSegLib.training.runs.run_status import RunState

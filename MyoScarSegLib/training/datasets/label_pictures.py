@@ -40,7 +40,7 @@ def write_thumbnail(path: Path, study: Study, scar: np.ndarray) -> None:
     picture = np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC).convert("RGB")).copy()
     mask = np.asarray(Image.fromarray(scar[k][rows, columns].astype(np.uint8) * 255).resize(size)) > 127
     picture[mask & ~binary_erosion(mask)] = _SCAR_RGB
-    _write_png(path, Image.fromarray(picture))
+    write_png(path, Image.fromarray(picture))
 
 
 def write_label_preview(path: Path, image: np.ndarray, labels: np.ndarray, values: Sequence[int]) -> None:
@@ -54,19 +54,20 @@ def write_label_preview(path: Path, image: np.ndarray, labels: np.ndarray, value
     picture = Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
     times = _PREVIEW_SIDE_PX / max(picture.size)
     size = round(picture.width * times), round(picture.height * times)
-    _write_png(path, picture.resize(size, Image.Resampling.NEAREST))
+    write_png(path, picture.resize(size, Image.Resampling.NEAREST))
 
 
 def write_gray(path: Path, pixels: np.ndarray) -> None:
     """Write ``[row, column]`` values from 0 to 255 as an 8-bit PNG."""
     from PIL import Image
 
-    _write_png(path, Image.fromarray(pixels.astype(np.uint8)))
+    write_png(path, Image.fromarray(pixels.astype(np.uint8)))
 
 
-def _write_png(path: Path, picture: Any) -> None:
+def write_png(path: Path, picture: Any, **how: Any) -> None:
+    """Write a picture of Pillow as PNG, atomically; ``how`` Pillow is to save it."""
     data = BytesIO()
-    picture.save(data, format="PNG")
+    picture.save(data, format="PNG", **how)
     write_bytes(path, data.getvalue())
 
 

@@ -11,12 +11,11 @@ from MyoScarSegLib.training.datasets.case_record import THUMBNAIL, Case, content
 from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, REMOVING, REPLACED, replaced_case
 from MyoScarSegLib.training.datasets.training_library import SPLIT, Library
-from MyoScarSegLib.training.splits import Split, check_leakage, check_split
+from MyoScarSegLib.training.splits import check_leakage, check_split
 from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress, steps
 
 COMPLETE, UNREVIEWED, PROBLEM = "complete", "unreviewed", "problem"
-TRAINING, VALIDATION = "training", "validation"
 
 Signature = tuple[tuple[str, int, int], ...]
 """Names, times (ns) and sizes of the library's files; see :func:`signature`."""
@@ -32,7 +31,6 @@ class CaseRow:
         state: ``complete``, ``unreviewed`` (some slices are not reviewed and therefore not used) or ``problem``.
         problem: sentence that says what is wrong and what to do; empty if nothing is.
         thumbnail: PNG, if there is one.
-        part: ``training``, ``validation``, or empty if the patient is on neither side of the split.
     """
 
     case: Case | None
@@ -40,7 +38,6 @@ class CaseRow:
     state: str
     problem: str
     thumbnail: Path | None
-    part: str
 
 
 class LibraryState:
@@ -56,15 +53,14 @@ class LibraryState:
         """
         cases, damaged = self.library.scan()
         folders = self.library.folders()
-        split = _split(self.library)
         known = {case.case: case for case in cases}
-        return [self._row(name, folders[name], known.get(name), damaged.get(name, ""), split, sums) for name in sorted(folders)]
+        return [self._row(name, folders[name], known.get(name), damaged.get(name, ""), sums) for name in sorted(folders)]
 
     def changed_files(self) -> dict[str, str]:
         """Case to the sentence that says which of its files is not the one that was added; reads what is not summed yet."""
         return {row.name: row.problem for row in self.rows() if row.case is not None and row.state == PROBLEM}
 
-    def _row(self, name: str, folder: Path, case: Case | None, damage: str, split: Split | None, sums: bool) -> CaseRow:
+    def _row(self, name: str, folder: Path, case: Case | None, damage: str, sums: bool) -> CaseRow:
         problem = damage if case is None else self._difference(folder, case, sums)
         state = PROBLEM if problem else COMPLETE
         if case is not None and case.unreviewed and not problem:
@@ -72,8 +68,7 @@ class LibraryState:
             word = "Slice" if len(case.unreviewed) == 1 else "Slices"
             state, problem = UNREVIEWED, f"{word} {numbers} not reviewed, and so not used."
         thumbnail = folder / THUMBNAIL if (folder / THUMBNAIL).is_file() else None
-        part = "" if split is None or case is None else _part(split, case.patient)
-        return CaseRow(case, name, state, problem, thumbnail, part)
+        return CaseRow(case, name, state, problem, thumbnail)
 
     def _difference(self, folder: Path, case: Case, sums: bool) -> str:
         for name, digest in case.files.items():
@@ -196,14 +191,3 @@ def _facts(folder: Path, path: Path) -> tuple[str, int, int] | None:
     except OSError:
         return None
     return str(path.relative_to(folder)), facts.st_mtime_ns, facts.st_size
-
-
-def _split(library: Library) -> Split | None:
-    try:
-        return library.split_manifest()
-    except StudyError:
-        return None  # whoever needs the split is told; the cases are listed all the same
-
-
-def _part(split: Split, patient: str) -> str:
-    return TRAINING if patient in split.training else VALIDATION if patient in split.validation else ""

@@ -101,11 +101,10 @@ def _difference(first: dict[str, Any], other: dict[str, Any], setting: str) -> d
     found = paired([after[p] for p in shared], [before[p] for p in shared])
     if found is None:
         return None
-    limits = found.interval_95
     return {
         "patients": found.patients,
         "dice_difference": rounded(found.difference),
-        "dice_difference_interval_95": None if limits is None else [rounded(value) for value in limits],
+        "dice_difference_interval_95": rounded(found.interval_95),
     }
 
 

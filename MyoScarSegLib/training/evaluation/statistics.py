@@ -25,9 +25,11 @@ _EXACT_UP_TO = 13
 _FLIPS = 20_000
 
 
-def rounded(value: Any) -> float:
-    """Five significant digits, as a float that JSON can hold."""
-    return float(f"{float(value):.5g}")
+def rounded(value: Any) -> Any:
+    """Five significant digits, as a float that JSON can hold; of several numbers a list, and None for None."""
+    if value is None:
+        return None
+    return [rounded(one) for one in value] if np.ndim(value) else float(f"{float(value):.5g}")
 
 
 def interval(values: Sequence[Any] | np.ndarray, statistic: Statistic = np.mean) -> tuple[float, float] | None:
@@ -81,10 +83,7 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         """For the comparison's file."""
-        return {
-            name: None if value is None else [rounded(v) for v in value] if isinstance(value, tuple) else value
-            for name, value in vars(self).items()
-        } | {name: rounded(getattr(self, name)) for name in ("new", "used", "difference", "chance")}
+        return {name: value if name == "patients" else rounded(value) for name, value in vars(self).items()}
 
     @property
     def shown(self) -> bool:

@@ -71,9 +71,9 @@ def threshold_curve(cases: Sequence[CaseScore]) -> dict[str, Any] | None:
     per_patient = np.stack([dices[of_patient == n].mean(axis=0) for n in range(len(names))])
     return {
         "threshold": list(THRESHOLDS),
-        "dice_mean": [rounded(value) for value in per_patient.mean(axis=0)],
-        "dice_interval_95": [_pair(interval(column)) for column in per_patient.T],
-        "pixel_bias_percent": [rounded(100 * (n / truth.sum() - 1)) for n in curves[:, :, 1].sum(axis=0)],
+        "dice_mean": rounded(per_patient.mean(axis=0)),
+        "dice_interval_95": [rounded(interval(column)) for column in per_patient.T],
+        "pixel_bias_percent": rounded(100 * (curves[:, :, 1].sum(axis=0) / truth.sum() - 1)),
     }
 
 
@@ -110,7 +110,7 @@ def _mean(values: Sequence[float] | np.ndarray) -> float | None:
 
 def _with_interval(name: str, values: Sequence[float] | np.ndarray) -> dict[str, Any]:
     """The mean by its name, and the interval beside it."""
-    return {name: _mean(values), f"{name.removesuffix('_mean')}_interval_95": _pair(interval(values))}
+    return {name: _mean(values), f"{name.removesuffix('_mean')}_interval_95": rounded(interval(values))}
 
 
 def _mean_figures(patients: dict[str, list[CaseScore]], *names: str) -> dict[str, Any]:
@@ -125,17 +125,13 @@ def _ratio_with_interval(name: str, table: np.ndarray) -> dict[str, Any]:
     several = np.count_nonzero(table[:, 1]) > 1
     return {
         name: rounded(ratio(table)) if table[:, 1].sum() > 0 else None,
-        f"{name}_interval_95": _pair(interval(table, ratio)) if several else None,
+        f"{name}_interval_95": rounded(interval(table, ratio)) if several else None,
     }
 
 
 def _sums(patients: dict[str, list[CaseScore]], *of: Callable[[CaseScore], float]) -> np.ndarray:
     """Per patient the sums of some numbers over the cases, ``[patients, numbers]``."""
     return np.array([[sum(one(c) for c in cases) for one in of] for cases in patients.values()]).reshape(-1, len(of))
-
-
-def _pair(limits: tuple[float, float] | None) -> list[float] | None:
-    return None if limits is None else [rounded(limits[0]), rounded(limits[1])]
 
 
 def _positions(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
@@ -167,8 +163,8 @@ def _mass(scarred: dict[str, list[CaseScore]]) -> dict[str, Any]:
         "truth_mass_g_mean": _mean(table[:, 1]),
         **_with_interval("mass_bias_g", table[:, 0]),
         "mass_bias_percent": rounded(100 * ratio(table)) if len(table) else None,
-        "mass_bias_percent_interval_95": _pair(interval(table * (100, 1), ratio)),
-        "mass_limits_of_agreement_g": None if limits is None else _pair(limits[1:]),
+        "mass_bias_percent_interval_95": rounded(interval(table * (100, 1), ratio)),
+        "mass_limits_of_agreement_g": None if limits is None else rounded(limits[1:]),
         "mass_pearson_r": _correlation(c for of in scarred.values() for c in of),
         **_with_interval("mass_mean_absolute_error_g", _means(scarred, "mass_error_g", size=True)),
         "volume_bias_ml": _mean(_means(scarred, "volume_error_ml")),

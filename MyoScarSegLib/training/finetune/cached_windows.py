@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,8 @@ PREPARING = "Preparing the training windows"
 _SEED_DIGITS = 12
 _MEMORY_BYTES, _WINDOW_BYTES = 3 << 30, 1 << 30
 """Of embeddings and of windows that are held in memory, at most; other windows are drawn again. A laptop has room for both."""
+_PIXEL_BYTES = 10
+"""Of a window: its image and four targets, in two bytes each."""
 _DISK_BYTES = 16 << 30
 """Of embeddings on disk, at most: some forty thousand windows of LiteMedSAM."""
 
@@ -72,8 +73,7 @@ class CachedWindows:
         self._preprocessing = preprocessing(preprocessing_id)
         self._recipe = f"{preprocessing_id} {NORMALIZATION}"
         self._seeds = [int(content_hash(s.image)[:_SEED_DIGITS], 16) for s in samples]
-        self._windows: OrderedDict[tuple[int, int], _Window] = OrderedDict()
-        self._held_bytes = 0
+        self._window = lru_cache(_WINDOW_BYTES // (_PIXEL_BYTES * augmenter.side**2))(self._drawn)
 
     def fill(self, processes: Processes, progress: Progress = no_progress, cancel: CancelToken | None = None) -> None:
         """Make all embeddings that are not there yet, each process its share of them. A cancel keeps what is made."""
@@ -112,24 +112,14 @@ class CachedWindows:
         # A copy that autograd may keep: inference tensors cannot be saved for a backward pass.
         return Item(image, targets.long(), self._samples[number].wall_known, features.clone())
 
-    def _window(self, number: int, copy: int) -> _Window:
-        """A drawn window and its targets, in small numbers, and what its embedding is found by."""
+    def _drawn(self, number: int, copy: int) -> _Window:
+        """A window and its targets, in small numbers, and what its embedding is found by."""
         import torch
 
-        held = self._windows.get((number, copy))
-        if held is not None:
-            self._windows.move_to_end((number, copy))
-            return held
         made = sam_window(self._samples[number], self._augmenter, self._window_mm, (self._seed, self._seeds[number], copy))
         image = made.image.half()
         key = EmbeddingKey(content_hash(image.numpy()), self._encoder_sha256, self._recipe, "training window")
-        window = image, made.targets.to(torch.int16), key
-        self._windows[number, copy] = window
-        self._held_bytes += image.nbytes + window[1].nbytes
-        while self._held_bytes > _WINDOW_BYTES and len(self._windows) > 1:
-            image, targets, _ = self._windows.popitem(last=False)[1]
-            self._held_bytes -= image.nbytes + targets.nbytes
-        return window
+        return image, made.targets.to(torch.int16), key
 
 
 def _digest(encoder: nn.Module) -> str:

@@ -112,11 +112,6 @@ class ContextPrompts:
         turns = int(generator.integers(1, _CORRECTIONS + 1)) if generator.random() < _CORRECTED else 0
         return cls(boxes, tissue, turns, generator, beside=beside)
 
-    @property
-    def starts_with_click(self) -> bool:
-        """Whether nothing but a click, which is still to come, asks for anything."""
-        return not self.boxes and self.turns > 0 and len(self.points) == 0
-
     def maps(self) -> torch.Tensor:
         """As the network sees them."""
         return prompt_maps(self.tissue.shape[0], self.boxes, self.points, self.hint, self.beside)
@@ -125,7 +120,7 @@ class ContextPrompts:
         """Add the next click by an answer ``[rows, columns]``, the probability of scar; none if nothing is left to correct."""
         self.turns -= 1
         predicted = probability.cpu().numpy() > 0.5
-        if self.starts_with_click or (not len(self.points) and not self.boxes):
+        if not self.boxes and not len(self.points):  # the first click asks, whatever is drawn unasked
             predicted = np.zeros_like(predicted)
         click = correction(self.generator, predicted, self.tissue == TISSUES.index("scar"))
         if len(click):

@@ -165,9 +165,6 @@ def _to_device(item: Any, device: torch.device) -> Any:
     return replace(item, **moved, features=features)
 
 
-_log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class Phase:
     """One phase of a training.

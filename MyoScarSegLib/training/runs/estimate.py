@@ -13,8 +13,7 @@ from MyoScarSegLib.errors import ModelError, StudyError
 from MyoScarSegLib.training.splits import Split
 from MyoScarSegLib.training.train_settings import SEGMENTER, TrainSettings
 from MyoScarSegLib.utils.json_fields import read
-from MyoScarSegLib.utils.processes import usable_cores
-from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, duration, no_progress
+from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.case_record import Case
@@ -31,7 +30,6 @@ _PROMPT_ROUNDS = 4
 """Beside a look, the figures at the end have jittered boxes and three rounds of clicks."""
 _CORRECTED_WORK = 1.5
 """Of a window of the asked phase, most of which are corrected, to one of the context phase."""
-_TEST_PHANTOMS = 60
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,6 @@ class Estimate:
         low, high: between which it will probably be; low counts that it may end early, when nothing gets better.
         parts: seconds by stage.
         device: what was measured on.
-        cores: of the processor.
-        epochs: ``segmenter`` and ``detector``, as far as trained, to the number of epochs.
-        patients: that train, and that validate.
     """
 
     seconds: float
@@ -53,15 +48,6 @@ class Estimate:
     high: float
     parts: Mapping[str, float]
     device: str
-    cores: int
-    epochs: Mapping[str, int]
-    patients: tuple[int, int]
-
-    def line(self) -> str:
-        """One line for a panel."""
-        where = f"{self.cores} core{'s' if self.cores != 1 else ''}" if self.device == "cpu" else self.device
-        about, low, high = (duration(seconds) for seconds in (self.seconds, self.low, self.high))
-        return f"About {about} on {where} ({low} to {high})."
 
     @classmethod
     def from_json(cls, document: Any) -> Estimate:
@@ -89,19 +75,16 @@ def estimate(
     data = _Data.of(Library.open(library), split, cancel)
     parts = dict.fromkeys(STAGES, 0.0)
     parts["reading"] = data.reading
-    early, epochs = 0.0, {}
+    early = 0.0
     for part in settings.parts:
         job = settings.job(part, Path(library), Path("estimate"), Path("split.json"), len(split.training))
-        epochs[part] = settings.planned_epochs(part, len(split.training))
         if part == SEGMENTER:
             early += _segmenter(job, data, parts, progress, cancel)
         else:
             _detector(job, data, parts, progress, cancel)
     seconds = sum(parts.values())
-    return Estimate(
-        seconds, _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds, parts, str(resolve_device(settings.device)),
-        usable_cores(), epochs, (len(split.training), len(split.validation)),
-    )  # fmt: skip
+    low, high = _SLACK_LOW * (seconds - early), _SLACK_HIGH * seconds
+    return Estimate(seconds, low, high, parts, str(resolve_device(settings.device)))
 
 
 @dataclass
@@ -220,14 +203,15 @@ def _segmenter(job: TrainJob, data: _Data, parts: dict[str, float], progress: Pr
 def _detector(job: TrainJob, data: _Data, parts: dict[str, float], progress: Progress, cancel: CancelToken | None) -> None:
     from MyoScarSegLib.training.runs.pace import pace_of_detector
     from MyoScarSegLib.training.yolo.detector_job import detector_settings, start_detector
+    from MyoScarSegLib.training.yolo.detector_scores import TEST_PHANTOMS
     from MyoScarSegLib.training.yolo.detector_settings import PHANTOM_SHARE
 
     start = start_detector(job.start)
     settings = detector_settings(job, start)
-    pace = pace_of_detector(start, settings, data.some, job.device, progress, cancel)
+    pace = pace_of_detector(job, start, settings, data.some, progress, cancel)
     real = data.scarred + data.free
     windows = real / (1 - PHANTOM_SHARE) if settings.phantoms else real
     parts["reading"] += pace.loading
     parts["steps"] += settings.epochs * (windows * pace.window + pace.epoch)
-    parts["validation"] += (2 * real + data.validation + _TEST_PHANTOMS) * pace.look
+    parts["validation"] += (2 * real + data.validation + TEST_PHANTOMS) * pace.look
     parts["comparing"] += 2 * data.validation * pace.look

@@ -242,7 +242,7 @@ def _row(ends: Pair, tights: Pair) -> dict[str, Any]:
         "case": new.case,
         "has_scar": new.has_scar,
         "slices_compared": new.slices,
-        "truth_mass_g": _round(new.truth_mass_g),
+        "truth_mass_g": rounded(new.truth_mass_g),
         "spacing_assumed": new.spacing_assumed,
         **both,
         "dice_difference": rounded(new.dice_3d - used.dice_3d),
@@ -256,10 +256,10 @@ def _of_case(end: CaseScore, tight: CaseScore) -> dict[str, Any]:
     return {
         "end_to_end_dice": rounded(end.dice_3d),
         "oracle_dice": rounded(tight.dice_3d),
-        "mass_g": _round(end.predicted_mass_g),
-        "mass_error_g": _round(end.mass_error_g),
-        "false_mass_g": _round(end.predicted_mass_g if not end.has_scar else end.false_mass_g),
-        "hd95_mm": _round(end.hd95_3d_mm),
+        "mass_g": rounded(end.predicted_mass_g),
+        "mass_error_g": rounded(end.mass_error_g),
+        "false_mass_g": rounded(end.predicted_mass_g if not end.has_scar else end.false_mass_g),
+        "hd95_mm": rounded(end.hd95_3d_mm),
     }
 
 
@@ -276,10 +276,6 @@ def _notes(evaluations: dict[str, Evaluation], rows: Sequence[dict[str, Any]]) -
         if evaluation.failures:
             notes.append(f"The {who} model failed on {len(evaluation.failures)} slices, which count as empty.")
     return notes
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else rounded(value)
 
 
 # ---- of a run

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.datasets.labeled import LabeledSlice
+from MyoScarSegLib.training.datasets.labeled import DataSet, LabeledSlice
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.finetune.sam_settings import SamSettings
+    from MyoScarSegLib.training.train_job import TrainJob
     from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
 
 ENOUGH_S = 6.0
@@ -169,12 +170,10 @@ def _look_seconds(
 ) -> tuple[float, float]:
     """Seconds per slice of a look, and of the same slices with other prompts."""
     from MyoScarSegLib.pipeline import Pipeline
-    from MyoScarSegLib.segmentation.segmenter import Segmenter
     from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, REFERENCE_BOX, evaluate_models
-    from MyoScarSegLib.training.finetune.network import as_checkpoint
+    from MyoScarSegLib.training.finetune.fine_tuning import segmenter_of
 
-    segmenter = Segmenter(as_checkpoint(network, begun, "measured"), device=device, precision="float32")
-    pipeline = Pipeline(detector=detector, segmenter=segmenter, device=device)
+    pipeline = Pipeline(detector=detector, segmenter=segmenter_of(network, begun, device), device=device)
     detector.detect_many([validation[0].image])  # the first call makes memory
     look = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(REFERENCE_BOX, END_TO_END), cancel=cancel))
     again = _seconds_of(lambda: evaluate_models(pipeline, validation, settings=(JITTERED,), cancel=cancel))
@@ -208,22 +207,23 @@ def _segmenter_steps(
 
 
 def pace_of_detector(
+    job: TrainJob,
     start: Path | None,
     settings: DetectorSettings,
     training: Sequence[LabeledSlice],
-    device: str,
     progress: Progress,
     cancel: CancelToken | None,
 ) -> Pace:
     """Measure on some slices, of which some have scar, in about ten seconds."""
     began = time.monotonic()
     from MyoScarSegLib.models import DEFAULT_DETECTOR
+    from MyoScarSegLib.training.job_data import JobData
     from MyoScarSegLib.training.splits import Split
     from MyoScarSegLib.training.yolo.detector_scores import find_on, own_detector
-    from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
+    from MyoScarSegLib.training.yolo.detector_training import train_detector
 
     progress(0, 0, "Loading the detector")
-    detector = own_detector(start or DEFAULT_DETECTOR, device)
+    detector = own_detector(start or DEFAULT_DETECTOR, job.device)
     loading = time.monotonic() - began
     chosen = _mixed(training, 2 * settings.batch)
     find_on(detector, chosen[:1])
@@ -231,14 +231,10 @@ def pace_of_detector(
     progress(0, 0, "Measuring the steps of the training")
     batch = max(1, min(settings.batch, len(chosen) // 2))
     small = replace(settings, epochs=3, batch=batch, phantoms=0)
-    patients = sorted({s.patient for s in chosen})
+    used = JobData(DataSet("library", chosen), Split(tuple(sorted({s.patient for s in chosen})), ()), ())
     watch = _Watch(ENOUGH_S, (_EPOCH,), 3, cancel)
     with tempfile.TemporaryDirectory(prefix="myoscarseg-estimate-") as folder:
-        split = Split(tuple(patients), ())
-        plan = DetectorTraining(
-            chosen, split, small, Path(folder), start=start, ventricles=start or DEFAULT_DETECTOR, device=device
-        )
-        watch.run(train_detector, plan)
+        watch.run(train_detector, replace(job, out=Path(folder)), used, small, start)
     window, epoch = watch.steps(_EPOCH, batch, small.epochs)
     if not window:
         raise ModelError("The detector's training could not be measured: it made no two steps.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,9 @@ import numpy as np
 
 from MyoScarSegLib.quantification.overlap import dice
 from MyoScarSegLib.study.normalization import normalize
+from MyoScarSegLib.training.datasets.label_pictures import write_png
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.training.runs.comparison_files import plain_name
-from MyoScarSegLib.utils.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,7 +26,8 @@ _INK, _PAPER = (232, 230, 225), (21, 24, 28)
 _SIDE_PX, _STRIP_PX, _WIDTH_PX = 256, 22, 2
 _WINDOW_MM, _USUAL_PIXEL_MM = 140.0, 1.4
 _COLORS = 64
-_NAME = re.compile(r"epoch-(\d+)-.*\.png")
+EXAMPLE = re.compile(r"epoch-(\d+)-(.+)-(\d+)\.png")
+"""A picture's name: epoch, case and slice."""
 
 
 def choose(slices: Sequence[LabeledSlice]) -> list[int]:
@@ -70,18 +70,19 @@ def draw(folder: Path, epoch: int, slices: Sequence[LabeledSlice], masks: Sequen
     written = []
     for n in choose(slices):
         path = folder / f"epoch-{epoch:03d}-{plain_name(slices[n].stack)}-{slices[n].index:02d}.png"
-        write_bytes(path, _png(picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)))
+        drawn = picture(slices[n], np.asarray(masks[n], dtype=bool), epoch)
+        write_png(path, drawn.quantize(_COLORS), optimize=True)
         written.append(path)
     _thin(folder)
     return written
 
 
-def examples_of(folder: Path) -> dict[int, list[Path]]:
-    """The pictures in a folder by epoch, both in order."""
+def by_epoch(paths: Iterable[Path]) -> dict[int, list[Path]]:
+    """Those of the files that are such pictures by epoch, both in order."""
     found: dict[int, list[Path]] = {}
-    for path in sorted(Path(folder).glob("epoch-*.png")):
-        if (match := _NAME.fullmatch(path.name)) is not None:
-            found.setdefault(int(match.group(1)), []).append(path)
+    for path in sorted(paths):
+        if match := EXAMPLE.fullmatch(path.name):
+            found.setdefault(int(match[1]), []).append(path)
     return dict(sorted(found.items()))
 
 
@@ -146,15 +147,9 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return np.asarray(inside & ~ndimage.binary_erosion(inside, iterations=_WIDTH_PX))
 
 
-def _png(image: Image) -> bytes:
-    buffer = io.BytesIO()
-    image.quantize(_COLORS).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
-
-
 def _thin(folder: Path) -> None:
     """Delete the pictures of epochs that lie nearest to others, until there are few enough."""
-    found = examples_of(folder)
+    found = by_epoch(folder.iterdir())
     while len(found) > MOST_EPOCHS:
         epochs = list(found)
         inner = range(1, len(epochs) - 1)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.training.job_data import provenance, read_job_data
+from MyoScarSegLib.training.job_data import read_job_data
 from MyoScarSegLib.training.train_job import FRESH, Hooks, with_options
 from MyoScarSegLib.training.yolo.detector_settings import DetectorSettings
-from MyoScarSegLib.training.yolo.detector_training import DetectorTraining, train_detector
+from MyoScarSegLib.training.yolo.detector_training import train_detector
 from MyoScarSegLib.utils.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -18,39 +18,16 @@ if TYPE_CHECKING:
 
 _FURTHER = {"epochs": 40, "rate": 7e-4, "warmup": 1.0}
 """Settings of a training that starts from a detector, which has less to learn."""
-_LIMITS = (
-    "Research use only; not a medical device. A reader must look at every box.",
-    "Confidences rank boxes; they are no probabilities.",
-    "Where no ventricle is found, no scar is looked for.",
-    "Nothing is known of scanners, sequences and diseases that the data does not hold.",
-)
-_LICENCE_NOTE = (
-    "ultralytics, which trained it and defines the network, is AGPL-3.0, and its makers hold that models trained with it fall "
-    "under that, too; who distributes it must settle that"
-)
 
 
 def run_yolo(job: TrainJob, progress: Progress, cancel: CancelToken | None, hooks: Hooks) -> tuple[Path, dict[str, Any]]:
     """Carry out the training of a detector; :func:`MyoScarSegLib.training.train_job.run` says the rest. Model and figures."""
-    from MyoScarSegLib.models import DEFAULT_DETECTOR
-
     start = start_detector(job.start)
     settings = detector_settings(job, start)
     hooks.stage("reading")
     used = read_job_data(job, job.out / "split.json", progress, cancel, hooks.data)
-    training = DetectorTraining(
-        used.data.slices,
-        used.split,
-        settings,
-        job.out,
-        job.name,
-        start,
-        start or DEFAULT_DETECTOR,
-        job.device,
-        {**provenance(job, used, _LIMITS), "licence_note": _LICENCE_NOTE},
-    )
-    known = train_detector(training, resume=job.resume, progress=progress, cancel=cancel, hooks=hooks)
-    return training.model, known["metrics"]
+    known = train_detector(job, used, settings, start, progress=progress, cancel=cancel, hooks=hooks)
+    return job.out / known["file"], known["metrics"]
 
 
 def start_detector(start: str | None) -> Path | None:

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,12 @@ from MyoScarSegLib.detection.detector_checkpoint import (
     save_checkpoint,
 )
 from MyoScarSegLib.errors import Cancelled, ModelError
-from MyoScarSegLib.training.card import NOT_STATED, write_card
+from MyoScarSegLib.models import DEFAULT_DETECTOR
+from MyoScarSegLib.training.card import write_card
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice, labeled_phantoms
-from MyoScarSegLib.training.splits import Split
+from MyoScarSegLib.training.job_data import JobData, provenance
 from MyoScarSegLib.training.step_log import StepLog
-from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks
+from MyoScarSegLib.training.train_job import NO_HOOKS, Hooks, TrainJob
 from MyoScarSegLib.training.yolo.detector_samples import DetectorSample, detector_samples
 from MyoScarSegLib.training.yolo.detector_scores import choose_confidence, evaluate, find_on, own_detector
 from MyoScarSegLib.training.yolo.detector_settings import CLASSES, DetectorSettings
@@ -49,86 +50,63 @@ SECOND_LOOK_CONFIDENCE = 0.05
 UNCALIBRATED = 0.1
 """Threshold of a detector that was stopped before one could be chosen."""
 _STOPPED = "The training was stopped: this is the model until then, its threshold may not be chosen, and nobody has measured it."
+_LIMITS = (
+    "Research use only; not a medical device. A reader must look at every box.",
+    "Confidences rank boxes; they are no probabilities.",
+    "Where no ventricle is found, no scar is looked for.",
+    "Nothing is known of scanners, sequences and diseases that the data does not hold.",
+)
+_LICENCE_NOTE = (
+    "ultralytics, which trained it and defines the network, is AGPL-3.0, and its makers hold that models trained with it fall "
+    "under that, too; who distributes it must settle that"
+)
 _PHASE = "boxes"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class DetectorTraining:
-    """What one training is given.
-
-    Attributes:
-        slices: all labeled slices of the data.
-        split: which patients train and which validate.
-        settings: how.
-        folder: for model, card, split, log and, while it is not finished, what it goes on from.
-        name: of the model and its files.
-        start: checkpoint of ours to start from; None for fresh weights.
-        ventricles: detector that says where the ventricle is in slices whose wall is not labeled; the start model if None.
-        device: ``auto``, ``cpu``, ``cuda``, ...
-        told: what else the model card shall say: license, citation, data, ...
-    """
-
-    slices: Sequence[LabeledSlice]
-    split: Split
-    settings: DetectorSettings
-    folder: Path
-    name: str = "detector"
-    start: Path | None = None
-    ventricles: str | Path | None = None
-    device: str = "auto"
-    told: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def model(self) -> Path:
-        """The detector, as ``--detector`` takes it; its card lies beside it."""
-        return self.folder / f"{self.name}.safetensors"
-
-    @property
-    def state(self) -> Path:
-        """What a stopped training goes on from; there while one is not finished."""
-        return self.folder / f"{_PHASE}.checkpoint"
-
-
 def train_detector(
-    training: DetectorTraining,
+    job: TrainJob,
+    used: JobData,
+    settings: DetectorSettings,
+    start: Path | None,
     *,
-    resume: bool = False,
     progress: Progress = no_progress,
     cancel: CancelToken | None = None,
     hooks: Hooks = NO_HOOKS,
 ) -> dict[str, Any]:
     """Train a detector, choose its threshold, save and evaluate it: what is known of the model, JSON-ready.
 
-    After every epoch the model file is the best so far (the averaged weights, with a preliminary threshold) and the state is
-    written, from which ``resume`` goes on to the same result as if it had not been stopped.
+    It starts from the checkpoint ``start``, None for fresh weights. Where the wall is not labeled, the start model says where the
+    ventricle is, or else the program's own detector. After every epoch the model file is the best so far (the averaged weights,
+    with a preliminary threshold) and the state is written, from which a job that resumes goes on to the same result as if it had
+    not been stopped.
     """
-    settings = training.settings
-    device = resolve_device(training.device)
-    state = _state(training, resume)
-    learning = [s for s in training.slices if s.patient in set(training.split.training)]
+    device = resolve_device(job.device)
+    state_path = job.out / f"{_PHASE}.checkpoint"
+    state = _state(state_path, resume=job.resume)
+    learning = used.training
     if not learning:
         raise ModelError("None of the data's patients is a training patient of the split. Give the split of this data.")
-    training.split.write(training.folder / "split.json")
+    used.split.write(job.out / "split.json")
     hooks.stage("embedding")
-    network, started_from = _network(training)
-    samples = _samples(training, learning, progress, cancel)
+    network, started_from = _network(settings, start)
+    samples = _samples(job, settings, learning, start, progress, cancel)
     phantoms = detector_samples(labeled_phantoms(settings.seed + 1, settings.phantoms), settings.size)
     identity = _identity(settings, samples, started_from)
     if state is not None and (different := _differences(state.identity, identity)):
         raise ModelError(
-            f"The training in {training.folder} was another one ({'; '.join(different)}). Resume it with the same settings "
+            f"The training in {job.out} was another one ({'; '.join(different)}). Resume it with the same settings "
             "and data, or choose another folder."
         )
-    log = StepLog(training.folder / "log.jsonl", keep=state is not None, listener=hooks.log)
+    log = StepLog(job.out / "log.jsonl", keep=state is not None, listener=hooks.log)
     if state is not None:
         log.continue_at(_PHASE, -(-len(samples) // state.batch) * state.epochs)
-    files = _Files(training, started_from, hooks, time.monotonic(), [] if state is None else state.history)
+    files = _Files(job, used, settings, started_from, hooks, time.monotonic(), [] if state is None else state.history)
 
     def each_epoch(now: TrainingState, averaged: Any) -> None:
         files.history = now.history
         files.save(_without_painter(averaged), UNCALIBRATED, "")
-        now.write(training.state)
+        now.write(state_path)
         log.epoch(_PHASE, now.epochs, {key: value for key, value in now.history[-1].items() if key != "epoch"})
 
     def each_step(step: int, steps: int, epoch: int, losses: dict[str, float], rate: float, left: float) -> None:
@@ -138,7 +116,7 @@ def train_detector(
     try:
         if state is None or state.epochs < settings.epochs:
             hooks.stage("steps")
-            averaged = _train(plan, device, training.state, hooks)
+            averaged = _train(plan, device, state_path, hooks)
         else:
             network.load_state_dict(state.average)
             averaged = network.eval()
@@ -146,36 +124,43 @@ def train_detector(
         known = _finish(files, _without_painter(averaged), learning, progress, cancel)
         # Only now: until all files are written there is something to go on from.
         if not hooks.of_run:
-            training.state.unlink(missing_ok=True)
+            state_path.unlink(missing_ok=True)
         return known
     except Cancelled as stop:
-        raise Cancelled(_what_is_kept(training, len(files.history))) from stop
+        raise Cancelled(_what_is_kept(files.model, len(files.history))) from stop
 
 
 @dataclass
 class _Files:
     """Writes model and card, which belong together: of a training that ``began`` then and has the losses ``history`` so far."""
 
-    training: DetectorTraining
+    job: TrainJob
+    used: JobData
+    settings: DetectorSettings
     started_from: Mapping[str, Any] | None
     hooks: Hooks
     began: float
     history: Sequence[Mapping[str, float]]
 
+    @property
+    def model(self) -> Path:
+        """The detector, as ``--detector`` takes it; its card lies beside it."""
+        return self.job.out / f"{self.job.name}.safetensors"
+
     def save(self, network: Any, confidence: float, chosen_on: str) -> None:
         """Write the model so far, and its card where someone wants one with each model."""
         record = self.record(confidence)
         with self.hooks.files:
-            save_checkpoint(self.training.model, network, record)
+            save_checkpoint(self.model, network, record)
             if self.hooks.of_run:
                 card = self.card(record, chosen_on)
-                write_card(self.training.model, {**card, "limits": [_STOPPED, *card.get("limits", ())]})
+                write_card(self.model, {**card, "limits": [_STOPPED, *card["limits"]]})
 
     def record(self, confidence: float) -> DetectorRecord:
         """What the checkpoint says of itself."""
-        settings = self.training.settings
+        settings = self.settings
         look = SecondLook(settings.window, SECOND_LOOK_MARGIN, SECOND_LOOK_CONFIDENCE)
-        made = {"patients": len(self.training.split.training), "settings": to_json(settings)}
+        made = {"patients": len(self.used.split.training), "settings": to_json(settings)}
         return DetectorRecord(settings.architecture, CLASSES, settings.size, confidence, IOU, look, training=made)
 
     def card(self, record: DetectorRecord, chosen_on: str, metrics: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -183,9 +168,8 @@ class _Files:
 
         The threshold may not be chosen yet (``chosen_on`` is empty then), nor the detector measured (no ``metrics``).
         """
-        training = self.training
         return {
-            "name": training.name,
+            "name": self.job.name,
             "task": "detect",
             "program": __version__,
             "architecture": record.architecture,
@@ -198,14 +182,13 @@ class _Files:
             "started_from": None if self.started_from is None else dict(self.started_from),
             "seconds": round(time.monotonic() - self.began),
             "cores": os.cpu_count(),
-            "seed": training.settings.seed,
-            "settings": to_json(training.settings),
-            "split": training.split.to_json(),
+            "seed": self.settings.seed,
+            "settings": to_json(self.settings),
+            "split": self.used.split.to_json(),
             "metrics": dict(metrics or {}),
             "losses": [dict(row) for row in self.history],
-            "licence": NOT_STATED,
-            "citation": NOT_STATED,
-            **training.told,
+            **provenance(self.job, self.used, _LIMITS),
+            "licence_note": _LICENCE_NOTE,
         }
 
 
@@ -213,16 +196,17 @@ def _finish(
     files: _Files, network: Any, learning: Sequence[LabeledSlice], progress: Progress, cancel: CancelToken | None
 ) -> dict[str, Any]:
     """Choose the threshold, save, and evaluate the saved file: half precision is part of the model."""
-    training = files.training
+    model, device = files.model, files.job.device
     files.save(network, UNCALIBRATED, "")
-    findings = find_on(own_detector(training.model, training.device), learning, progress=progress, cancel=cancel)
+    findings = find_on(own_detector(model, device), learning, progress=progress, cancel=cancel)
     confidence = choose_confidence(findings)
     chosen_on = f"{len({s.patient for s in learning})} training patients that also trained"
     files.save(network, confidence, chosen_on)
-    metrics = evaluate(training.model, training.slices, training.split, device=training.device, progress=progress, cancel=cancel)
+    slices, split = files.used.data.slices, files.used.split
+    metrics = evaluate(model, slices, split, device=device, progress=progress, cancel=cancel)
     card = files.card(files.record(confidence), chosen_on, metrics)
     with files.hooks.files:
-        return write_card(training.model, card)
+        return write_card(model, card)
 
 
 def _train(plan: TrainingPlan, device: torch.device, state_path: Path, hooks: Hooks) -> Any:
@@ -250,55 +234,51 @@ def _without_painter(network: Any) -> Any:
     return bare
 
 
-def _state(training: DetectorTraining, resume: bool) -> TrainingState | None:
-    path = training.state
+def _state(path: Path, *, resume: bool) -> TrainingState | None:
     if resume:
         if not path.is_file():
-            raise ModelError(f"There is no stopped training in {training.folder}. Start one without resuming.")
+            raise ModelError(f"There is no stopped training in {path.parent}. Start one without resuming.")
         return TrainingState.read(path)
     if path.is_file():
         raise ModelError(
-            f"A training was stopped in {training.folder}. Resume it, choose another folder, or start anew "
+            f"A training was stopped in {path.parent}. Resume it, choose another folder, or start anew "
             f"by deleting {path.name} there."
         )
     return None
 
 
-def _network(training: DetectorTraining) -> tuple[Any, dict[str, Any] | None]:
+def _network(settings: DetectorSettings, start: Path | None) -> tuple[Any, dict[str, Any] | None]:
     """A network with painter, and where its weights are from."""
     import torch
 
-    settings = training.settings
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network: Any = build_network(settings.architecture, channels=1, classes=len(CLASSES))
-        if training.start is not None:
-            loaded, record = load_checkpoint(training.start)
+        if start is not None:
+            loaded, record = load_checkpoint(start)
             if record.architecture != settings.architecture or record.classes != CLASSES:
                 raise ModelError(
-                    f"{training.start} is a {record.architecture} for {', '.join(record.classes)}; it cannot start a "
+                    f"{start} is a {record.architecture} for {', '.join(record.classes)}; it cannot start a "
                     f"{settings.architecture} for {', '.join(CLASSES)}."
                 )
             network.load_state_dict(loaded.state_dict())
         add_painter(network)
-    if training.start is None:
+    if start is None:
         return network, None
-    return network, {"name": training.start.stem, "sha256": sha256_of(training.start)}
+    return network, {"name": start.stem, "sha256": sha256_of(start)}
 
 
 def _samples(
-    training: DetectorTraining, slices: Sequence[LabeledSlice], progress: Progress, cancel: CancelToken | None
+    job: TrainJob,
+    settings: DetectorSettings,
+    slices: Sequence[LabeledSlice],
+    start: Path | None,
+    progress: Progress,
+    cancel: CancelToken | None,
 ) -> list[DetectorSample]:
-    detector = None
-    if not all(s.wall_known for s in slices):
-        source = training.ventricles or training.start
-        if source is None:
-            raise ModelError(
-                "Some slices have no labels of the left ventricle, and there is no detector to say where it is. Start from a "
-                "detector instead of fresh weights."
-            )
-        detector = own_detector(source, training.device)
-    samples = detector_samples(slices, training.settings.size, detector, progress=progress, cancel=cancel)
+    labeled = all(s.wall_known for s in slices)
+    detector = None if labeled else own_detector(start or DEFAULT_DETECTOR, job.device)
+    samples = detector_samples(slices, settings.size, detector, progress=progress, cancel=cancel)
     if not any(s.has_scar for s in samples):
         raise ModelError("None of the training slices has scar to learn from.")
     return samples
@@ -325,10 +305,10 @@ def _differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     ]
 
 
-def _what_is_kept(training: DetectorTraining, epochs: int) -> str:
+def _what_is_kept(model: Path, epochs: int) -> str:
     if epochs == 0:
         return "Cancelled before the first epoch was done; no model was kept."
     return (
-        f"Cancelled. {training.model} is the detector after {epochs} epoch{'s' if epochs > 1 else ''}, its threshold not yet "
-        f"chosen; the training can be resumed in {training.folder}."
+        f"Cancelled. {model} is the detector after {epochs} epoch{'s' if epochs > 1 else ''}, its threshold not yet "
+        f"chosen; the training can be resumed in {model.parent}."
     )

@@ -173,14 +173,14 @@ class CaseTable:
             self._table.setItem(row, column, item)
 
 
-def line_of(row: Any) -> CaseLine:
-    """A row of the library's state as the table shows it."""
+def line_of(row: Any, side_of: Callable[[str], str]) -> CaseLine:
+    """A row of the library's state as the table shows it; ``side_of(patient)`` is that of the split."""
     case, state, problem = row.case, str(row.state), str(row.problem)
     words = {"complete": _("complete"), "unreviewed": _("unreviewed"), "problem": _("problem")}.get(state, state)
     if case is None:
         cells, keys = (row.name, "", "", words), (row.name.lower(), -1.0, "", words)
         return CaseLine(row.name, cells, keys, problem, state, None, row)
-    part = {"training": _("trains"), "validation": _("validates")}.get(row.part, "")
+    part = {"training": _("trains"), "validation": _("validates")}.get(side_of(case.patient), "")
     patient = "" if case.patient == case.case else case.patient
     second = " · ".join(text for text in (patient, part, *case.tags) if text)
     reviewed = _reviewed(case)

@@ -123,7 +123,7 @@ class LibrarySection(TrainingSection):
         )
         ui.libraryFolderLabel.toolTip = str(state.folder or "")
         if changes & {"rows", "split"}:
-            self.table.show([line_of(row) for row in state.rows])
+            self.table.show([line_of(row, state.side_of) for row in state.rows])
         for name in ("libraryFilterEdit", "caseTable", "libraryCountLabel", "openCaseButton", "exportCasesButton",
                      "removeCasesButton"):  # fmt: skip
             getattr(ui, name).visible = bool(state.rows)

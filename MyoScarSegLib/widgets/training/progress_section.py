@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import qt
 
 from MyoScarSegLib.training.runs.run_status import RunState, RunStatus
+from MyoScarSegLib.training.runs.validation_pictures import EXAMPLE, by_epoch
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.section import TrainingSection
 from MyoScarSegLib.widgets.text import _, in_words
@@ -17,7 +16,6 @@ from MyoScarSegLib.widgets.training.training_pictures import curves_key, draw_cu
 
 EXAMPLES = 6
 _EXAMPLE_PX = 320
-_EPOCH = re.compile(r"epoch-(\d+)-(.+)-(\d+)")
 _MIB = 2**20
 _CURVES = "curves"  # the plot beside the slices
 _READER, _MODEL = "#56b4e9", "#e69f00"
@@ -132,10 +130,10 @@ class ProgressSection(TrainingSection):
             ui.curveKeyLabel.text = curves_key(curves)
 
     def _show_examples(self) -> None:
-        ui, by_epoch = self.ui, _by_epoch(self.workflow.state.examples)
-        self._epochs = sorted(by_epoch)
-        ui.examplesPanel.visible = bool(by_epoch)
-        if not by_epoch:
+        ui, examples = self.ui, by_epoch(self.workflow.state.examples)
+        self._epochs = list(examples)
+        ui.examplesPanel.visible = bool(examples)
+        if not examples:
             self._follow = True
             return
         slider, last = ui.exampleEpochSlider, len(self._epochs) - 1
@@ -151,7 +149,7 @@ class ProgressSection(TrainingSection):
         )
         width = max((int(ui.examplesPanel.width) - 8) // 3, 60)
         for number in range(EXAMPLES):
-            self._show_example(number, by_epoch[epoch][number] if number < len(by_epoch[epoch]) else None, width)
+            self._show_example(number, examples[epoch][number] if number < len(examples[epoch]) else None, width)
 
     def _show_example(self, number: int, path: Path | None, width: int) -> None:
         label, picture = getattr(self.ui, f"example{number}"), picture_of(path, _EXAMPLE_PX)
@@ -162,21 +160,12 @@ class ProgressSection(TrainingSection):
             picture = picture.scaledToWidth(width, qt.Qt.SmoothTransformation)
         label.setPixmap(picture)
         label.setFixedHeight(picture.height())
-        found = _EPOCH.match(path.stem)
+        found = EXAMPLE.fullmatch(path.name)
         label.toolTip = _("{patient}, slice {k}").format(patient=found[2], k=int(found[3])) if found else path.stem
 
     def _looked_back(self, value: int) -> None:
         self._follow = int(value) == len(self._epochs) - 1
         self._show_examples()
-
-
-def _by_epoch(paths: Sequence[Path]) -> dict[int, list[Path]]:
-    """Pictures of examples by their epoch, each epoch's by name."""
-    found: dict[int, list[Path]] = {}
-    for path in sorted(paths):
-        if match := _EPOCH.match(path.stem):
-            found.setdefault(int(match[1]), []).append(path)
-    return found
 
 
 def _fraction(status: RunStatus) -> tuple[int, int]:
@@ -196,9 +185,8 @@ def _details(status: RunStatus) -> list[str]:
             first.append(_("scar model") if status.part == "segmenter" else _("box model"))
         if status.epochs:
             first.append(_("epoch {n} of {all}").format(n=status.epoch, all=status.epochs))
-        left = _seconds_left(status)
-        if left is not None:
-            first.append(_("about {time} left").format(time=in_words(left)))
+        if status.seconds_left is not None:
+            first.append(_("about {time} left").format(time=in_words(status.seconds_left)))
         lines.append(" · ".join(part for part in first if part))
         where = [status.device]
         if status.memory_bytes:
@@ -213,14 +201,6 @@ def _details(status: RunStatus) -> list[str]:
             what = _("Best scar model") if part == "segmenter" else _("Best box model")
             lines.append(_("{what}: Dice {dice} at epoch {n}").format(what=what, dice=f"{figure:.3f}", n=int(best["epoch"])))
     return [*lines, *status.notes]
-
-
-def _seconds_left(status: RunStatus) -> float | None:
-    """Of the whole training, as its epochs went so far; of the stage before the first epoch has ended."""
-    if status.epochs and status.epoch > 1 and status.seconds:
-        done = _fraction(status)[0] / 100
-        return float(status.seconds / max(done, 0.5) * (status.epochs - done))
-    return None if status.seconds_left is None else float(status.seconds_left)
 
 
 def state_word(state: str) -> str:

@@ -6,10 +6,11 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
+from MyoScarSegLib.training.splits import TRAINING, VALIDATION
 from MyoScarSegLib.widgets.section import TrainingSection, quietly, show_text
 from MyoScarSegLib.widgets.text import _
 
-_TRAINING, _VALIDATION, _NEITHER = "training", "validation", ""
+_NEITHER = ""
 
 
 class SplitSection(TrainingSection):
@@ -19,12 +20,12 @@ class SplitSection(TrainingSection):
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
-        self._lists = {_TRAINING: ui.trainingPatients, _VALIDATION: ui.validationPatients, _NEITHER: ui.leftOutPatients}
+        self._lists = {TRAINING: ui.trainingPatients, VALIDATION: ui.validationPatients, _NEITHER: ui.leftOutPatients}
         self._shown: dict[str, list[str]] = {}
         ui.splitSeedSpin.value = int(self.settings.number("splitSeed", 0))
         ui.splitFoldsSpin.value = int(self.settings.number("splitFolds", 5))
-        ui.toValidationButton.connect("clicked()", lambda: self.move(_VALIDATION))
-        ui.toTrainingButton.connect("clicked()", lambda: self.move(_TRAINING))
+        ui.toValidationButton.connect("clicked()", lambda: self.move(VALIDATION))
+        ui.toTrainingButton.connect("clicked()", lambda: self.move(TRAINING))
         ui.leaveOutButton.connect("clicked()", lambda: self.move(_NEITHER))
         ui.drawSplitButton.connect("clicked()", self.draw)
         ui.splitSeedSpin.connect("valueChanged(int)", lambda value: self.settings.keep("splitSeed", int(value)))
@@ -45,16 +46,16 @@ class SplitSection(TrainingSection):
         ui = self.ui
         split, patients = self.workflow.state.split, set(self.workflow.state.patients)
         sides = {
-            _TRAINING: [] if split is None else list(split.training),
-            _VALIDATION: [] if split is None else list(split.validation),
+            TRAINING: [] if split is None else list(split.training),
+            VALIDATION: [] if split is None else list(split.validation),
         }
-        sides[_NEITHER] = sorted(patients - set(sides[_TRAINING]) - set(sides[_VALIDATION]))
+        sides[_NEITHER] = sorted(patients - set(sides[TRAINING]) - set(sides[VALIDATION]))
         if sides != self._shown:
             self._shown = sides
             for part, names in sides.items():
                 quietly(self._lists[part], functools.partial(_fill, self._lists[part], names))
-        ui.trainingPatientsLabel.text = _("Training ({n})").format(n=len(sides[_TRAINING]))
-        ui.validationPatientsLabel.text = _("Validation ({n})").format(n=len(sides[_VALIDATION]))
+        ui.trainingPatientsLabel.text = _("Training ({n})").format(n=len(sides[TRAINING]))
+        ui.validationPatientsLabel.text = _("Validation ({n})").format(n=len(sides[VALIDATION]))
         ui.leftOutLabel.text = _("Left out ({n})").format(n=len(sides[_NEITHER]))
         left_out = split is not None and bool(sides[_NEITHER])
         ui.leftOutLabel.visible = ui.leftOutPatients.visible = left_out
@@ -84,7 +85,7 @@ class SplitSection(TrainingSection):
         ui = self.ui
         why = self.workflow.why_not("move")
         for button, part in (
-            (ui.toValidationButton, _VALIDATION), (ui.toTrainingButton, _TRAINING), (ui.leaveOutButton, _NEITHER),
+            (ui.toValidationButton, VALIDATION), (ui.toTrainingButton, TRAINING), (ui.leaveOutButton, _NEITHER),
         ):  # fmt: skip
             elsewhere = any(widget.selectedItems() for other, widget in self._lists.items() if other != part)
             button.enabled = not why and elsewhere

@@ -184,7 +184,7 @@ def test_little_memory_costs_time_and_nothing_else(tmp_path, monkeypatch):
                 expected, found = of_plain[number, copy], tight.item(number, copy)
                 assert torch.equal(expected.image, found.image) and torch.equal(expected.targets, found.targets)
                 assert torch.equal(expected.features, found.features)
-    assert len(tight._windows) == 1 and len(tight.cache) == 0
+    assert tight._window.cache_info().currsize == 0 and len(tight.cache) == 0
     assert tight.cache.misses == len(SLICES) * COPIES, "from disk the second time"
 
 

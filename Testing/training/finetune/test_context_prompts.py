@@ -121,11 +121,9 @@ def alone(of: Item) -> list[ContextPrompts]:
 def test_clicks_alone_begin_with_a_positive_click_whatever_the_network_says():
     for answer in (np.zeros((SIDE, SIDE), bool), ~true_scar(ONE), true_scar(ONE)):
         for prompts in alone(ONE):
-            assert prompts.starts_with_click
             prompts.correct(sure(answer))
             ((x, y, positive),) = prompts.points
             assert positive == 1 and true_scar(ONE)[int(y), int(x)]
-            assert not prompts.starts_with_click
 
 
 def test_corrections_come_from_the_networks_own_answer():

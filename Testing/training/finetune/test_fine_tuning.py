@@ -68,6 +68,9 @@ def processes() -> Processes:
     return Processes(open_accelerator("cpu", "no"))
 
 
+EACH_MODE = [pytest.param(mode, marks=[] if mode == "decoder" else pytest.mark.slow) for mode in MODES]
+
+
 @dataclass
 class Finished:
     """A training that nobody stopped: what it gave, and the last network that it wrote, as it was in memory."""
@@ -130,7 +133,7 @@ def loss_of(model: Path, side: int = SIDE, window_mm: float = WINDOW_MM) -> floa
     return float(loss.total) / len(items)
 
 
-@pytest.mark.parametrize("mode", ["decoder", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", EACH_MODE)
 def test_it_learns(trained, start, mode):
     epochs = trained(mode).outcome.epochs
     assert [(epoch["phase"], epoch["epoch"]) for epoch in epochs] == [
@@ -153,7 +156,7 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
     return {key for key in before if not torch.equal(before[key], after[key])}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", EACH_MODE)
 @pytest.mark.parametrize("kind", ["network", "averaged"])
 def test_only_what_phase_and_mode_name_learns(trained, start, mode, kind):
     """What is frozen stays to the last bit."""
@@ -186,7 +189,7 @@ def test_a_stopped_training_goes_on_to_the_same_model(trained, start, tmp_path, 
     assert entries(tmp_path / "log.jsonl") == entries(trained(mode).folder / "log.jsonl")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", EACH_MODE)
 def test_the_file_predicts_what_the_network_predicted(trained, mode):
     done = trained(mode)
     before, after = segmenter_of(done.network, done.outcome.start, "cpu"), load_segmenter(done.outcome.model, device="cpu")
@@ -392,7 +395,7 @@ def test_cached_embeddings_are_learned_from_in_half_precision_too(start):
     assert float(rough.total.detach()) == pytest.approx(float(exact.total.detach()), rel=0.05)
 
 
-@pytest.mark.parametrize("mode", [pytest.param(mode, marks=[] if mode == "decoder" else pytest.mark.slow) for mode in MODES])
+@pytest.mark.parametrize("mode", EACH_MODE)
 def test_steps_in_which_no_window_has_a_prompt_are_taken(bare, tmp_path, mode):
     settings = replace(
         SAM_ALONE, mode=mode, epochs=1, batch=1,
