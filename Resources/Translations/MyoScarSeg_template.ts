@@ -3418,7 +3418,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>The report is in {folder}.</source>
+      <source>Written: {report} in {folder}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3680,11 +3680,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>1 study written to {folder}.</source>
+      <source>1 study written to {folder}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{n} studies written to {folder}.</source>
+      <source>{n} studies written to {folder}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{amount} of it outside the wall: in no percentage</source>
       <translation type="unfinished" />
     </message>
     <message>

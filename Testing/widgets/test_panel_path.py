@@ -288,6 +288,9 @@ def test_results_are_exported(segmented, tmp_path):
     segmented.panel.segment.numbers.export(tmp_path / "out")
     assert (tmp_path / "out" / "results.csv").is_file()
     assert segmented.ui.errorLabel.text == ""
+    said = segmented.ui.exportLabel
+    assert said.visible and said.openExternalLinks
+    assert said.text.startswith("1 study written to") and f'href="{(tmp_path / "out").as_uri()}"' in said.text
 
 
 def test_numbers_are_copied_as_a_table(segmented):
