@@ -17,7 +17,6 @@ from MyoScarSegLib.widgets.section import SegmentSection, link, show_text
 from MyoScarSegLib.widgets.style import fill_table
 from MyoScarSegLib.widgets.text import _, number
 
-
 _NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
 
@@ -97,8 +96,9 @@ class NumbersSection(SegmentSection):
                 outside = self.session.measurements.scar_outside_wall
             except MyoScarSegError:
                 outside = None  # the section Burden says why nothing can be measured
-        is_there = outside is not None and outside.pixels > 0
-        text = _("{amount} of it outside the wall: in no percentage").format(amount=grams(outside)) if is_there else ""
+        text = ""
+        if outside is not None and outside.pixels:
+            text = _("{amount} of it outside the wall: in no percentage").format(amount=grams(outside))
         show_text(self.ui.outsideLabel, text)
 
     def _show_interval(self, within: MassInterval | None) -> None:
