@@ -201,12 +201,14 @@ def _left(case: Path, reader: str, study: Study) -> Edited | None:
     """What a reader left of a case at its review; None if he accepted it as it is.
 
     Raises:
-        StudyError: he did not review it, or not this result of it, or he rejected it.
+        StudyError: he did not review it, or not this result of it, or he rejected it; or his review is damaged.
     """
     from MyoScarSegLib.batch.reviews import read_left, read_review
     from MyoScarSegLib.batch.study_record import read_study_record
 
     review, record = read_review(case, reader), read_study_record(case)
+    if review is None:
+        read_left(case, reader, study)  # it says so if his review is there, but damaged
     if review is None or record is None or not review.is_of(record):
         raise StudyError(f"{reader} has not reviewed {case}, or it was run again since.")
     if review.verdict == "reject":

@@ -14,7 +14,7 @@ from MyoScarSegLib.outputs.burden_pictures import Pictured
 from MyoScarSegLib.outputs.figure_data import drawn_thresholds
 from MyoScarSegLib.quantification.aha import BY_HAND, SEGMENTS, InsertionPoints, Level
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
-from MyoScarSegLib.quantification.insertions import propose_insertions
+from MyoScarSegLib.quantification.insertions import propose_insertions, rotation_of
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
 from MyoScarSegLib.quantification.measurements import Measurements, measure
 from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow, reference_masks, reference_table
@@ -305,7 +305,10 @@ class Report:
             source = _SOURCES.get(self.ventricle.source, self.ventricle.source)
             lines.append(("Myocardium", f"{source}; with scar and no-reflow in it, without papillary muscles"))
         if self.measurements.insertions is not None:
-            lines.append(("Insertion points", _INSERTIONS[self.measurements.insertions.source]))
+            source, turned = _INSERTIONS[self.measurements.insertions.source], self.septum_turned_deg
+            if turned is not None:
+                source += f": the septum {turned:.0f}° from where the patient's axes have it; positive is towards inferior"
+            lines.append(("Insertion points", source))
         lines.append(("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole"))
         if self.measurements.transmurality is not None:
             lines.append(("Transmurality", "scar over wall on 120 chords a slice, in slices whose wall is closed"))
@@ -315,6 +318,14 @@ class Report:
         lines.append(("Reader's time", minutes))
         lines.append(("Program", provenance.get("program") or f"MyoScarSeg {__version__}"))
         return lines
+
+    @property
+    def septum_turned_deg(self) -> float | None:
+        """The angle by which the insertion points were set; None where they come from elsewhere."""
+        insertions = self.measurements.insertions
+        if self.ventricle is None or insertions is None or insertions.source != "rotation":
+            return None
+        return rotation_of(insertions, self.ventricle, self.result.study.geometry)
 
     def _how_scar(self) -> str:
         if self.mask_source:
