@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, folder
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,14 +113,23 @@ def run(args: argparse.Namespace) -> int:
             folder = args.out / (args.pseudonym or name)
             report = _report(args, path, folder.name)
             _write(args, folder, report)
-            tile = report.tiles[0]
-            sys.stdout.write(f"{folder.name}: scar {tile.value} ({tile.note}); {report.tiles[1].value} of the myocardium\n")
+            sys.stdout.write(f"{folder.name}: scar {_amount(report)}; {report.tiles[1].value} of the myocardium\n")
         except MyoScarSegError as error:
             failed += 1
             sys.stderr.write(f"{name}: failed: {error}\n")
     if failed < len(args.input):
         write_burden_tables(args.out)
     return int(failed > 0)
+
+
+def _amount(report: Report) -> str:
+    """The scar, with its interval where that is known."""
+    from MyoScarSegLib.quantification.mass_interval import mass_in_words
+
+    scar = report.measurements.scar
+    if scar.mass_g is None or scar.volume_ml is None:
+        return f"{counted(scar.pixels, 'pixel')} (no spacing, so neither mL nor g)"
+    return mass_in_words(scar.mass_g, scar.volume_ml, report.result.mass_interval)
 
 
 def _report(args: argparse.Namespace, path: Path, name: str) -> Report:

@@ -21,6 +21,7 @@ from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow, 
 from MyoScarSegLib.quantification.segment_values import GRADES
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
+from MyoScarSegLib.utils.words import counted
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 NOT_MEASURED = "–"
@@ -125,7 +126,7 @@ class Report:
             who = [f"{word} {value}" for word, value in told if value]
         study, geometry = self.result.study, self.result.study.geometry
         rows, columns = study.slice_shape
-        facts = [study.reconstruction.value, f"{study.slices} slices of {rows} × {columns}"]
+        facts = [study.reconstruction.value, f"{counted(study.slices, 'slice')} of {rows} × {columns}"]
         if geometry.spacing_mm is not None and geometry.slice_distance_mm is not None:
             facts.append(f"pixels {geometry.spacing_mm[1]:.3g} × {geometry.spacing_mm[0]:.3g} mm")
             distance = f"{geometry.slice_distance_mm:.3g} mm between slices"
@@ -155,10 +156,8 @@ class Report:
         scar, within = self.measurements.scar, self.result.mass_interval
         if scar.mass_g is None:
             return Tile("Scar", f"{scar.pixels} pixels", "no spacing, so neither mL nor g")
-        if within is None:
-            return Tile("Scar", f"{scar.mass_g:.1f} g", f"{scar.volume_ml:.1f} mL; interval not known")
-        low, high = within.ends
-        return Tile("Scar", f"{scar.mass_g:.1f} g", f"{low} to {high} g ({COVERAGE:.0%} interval); {scar.volume_ml:.1f} mL")
+        interval = "interval not known" if within is None else within.text
+        return Tile("Scar", f"{scar.mass_g:.1f} g", f"{scar.volume_ml:.1f} mL; {interval}")
 
     def _share_tile(self) -> Tile:
         m, name = self.measurements, "Scar, % of LV myocardium"
@@ -166,7 +165,7 @@ class Report:
             return Tile(name, NOT_MEASURED, "no LV myocardium")
         interval = "interval not known"
         if m.percent_low is not None and m.percent_high is not None:
-            interval = f"{m.percent_low:.0f} to {m.percent_high:.0f}% ({COVERAGE:.0%} interval)"
+            interval = f"{COVERAGE:.0%} interval {m.percent_low:.0f} to {m.percent_high:.0f}%"
         return Tile(name, f"{m.percent_of_myocardium:.1f}%", interval)
 
     def _no_reflow_tile(self) -> Tile:
@@ -345,9 +344,9 @@ class Report:
             done.append(f"scar in slice {', '.join(str(k) for k in self.result.painted)}")
         boxes = sum(box.by_reader for box in self.result.boxes)
         if boxes:
-            done.append(f"{boxes} {'box' if boxes == 1 else 'boxes'}")
+            done.append(f"{counted(boxes, 'box', 'boxes')}")
         if self.result.points:
-            done.append(f"{len(self.result.points)} {'point' if len(self.result.points) == 1 else 'points'}")
+            done.append(counted(len(self.result.points), "point"))
         if self.ventricle is not None and self.ventricle.source == "edited":
             done.append("myocardium")
         if self.measurements.insertions is not None and self.measurements.insertions.source in BY_HAND:

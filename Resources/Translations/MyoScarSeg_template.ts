@@ -1635,11 +1635,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>1 faint place is not counted: slice {slice}.</source>
+      <source>{n} faint places are not counted: slices {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{n} faint places are not counted: slices {slices}.</source>
+      <source>1 faint place is not counted: slices {slices}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>1 faint place is not counted: slice {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1691,6 +1695,10 @@
   </context>
   <context>
     <name>scene.lge_volumes</name>
+    <message>
+      <source>1 slice of {columns} x {rows} pixels</source>
+      <translation type="unfinished" />
+    </message>
     <message>
       <source>{slices} slices of {columns} x {rows} pixels</source>
       <translation type="unfinished" />
@@ -2553,6 +2561,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>1 slice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{n} slices</source>
       <translation type="unfinished" />
     </message>
@@ -2612,6 +2624,10 @@
     </message>
     <message>
       <source>Not compared yet with the model in use.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{new} against {used}, 1 validation patient</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2730,6 +2746,10 @@
     </message>
     <message>
       <source>{case} is in the library.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>1 case is in {folder}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3534,6 +3554,10 @@
     </message>
     <message>
       <source>Wall drawn by hand</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{source}; closed on 1 slice</source>
       <translation type="unfinished" />
     </message>
     <message>
