@@ -78,7 +78,7 @@ def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, 
             f"A split needs at least 2 folds and holds one of them out; {folds} folds with number {held_out} held out is none."
         )
     if len(strata) < folds:
-        raise StudyError(f"{len(strata)} patients cannot be split into {folds} folds.")
+        raise StudyError(f"{counted(len(strata), 'patient')} cannot be split into {folds} folds.")
     by_stratum: dict[str, list[str]] = defaultdict(list)
     for patient, stratum in sorted(strata.items()):
         by_stratum[stratum].append(patient)
