@@ -111,6 +111,19 @@ def box_of_mask(mask: Any, slice_index: int, **fields: Any) -> Box | None:
     return Box(slice_index, float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1), **fields)
 
 
+def places_of(boxes: Sequence[Box]) -> list[list[int]]:
+    """Boxes put together across slices: those of neighboring slices that overlap are of one place.
+
+    Returns:
+        Of each place the numbers of its boxes in ``boxes``, by slice.
+    """
+    groups: list[list[int]] = []
+    for n in sorted(range(len(boxes)), key=lambda n: boxes[n].slice):
+        touching = [group for group in groups if any(_over(boxes[one], boxes[n]) for one in group)]
+        groups = [group for group in groups if group not in touching] + [[*(one for group in touching for one in group), n]]
+    return groups
+
+
 def check_box(box: Box, shape: Sequence[int]) -> Box:
     """``box`` clipped to a stack of ``shape`` (slices, rows, columns).
 
@@ -212,6 +225,12 @@ def _written(prompt: Box | Point) -> Any:
     """A prompt as JSON, with Python's own numbers also where numpy's were given."""
     where = f"A {type(prompt).__name__.lower()} on slice {prompt.slice} cannot be written"
     return to_json(read(type(prompt), vars(prompt), PromptError, where))
+
+
+def _over(one: Box, other: Box) -> bool:
+    return abs(one.slice - other.slice) == 1 and (
+        min(one.x1, other.x1) > max(one.x0, other.x0) and min(one.y1, other.y1) > max(one.y0, other.y0)
+    )
 
 
 def _check_slice(index: int, slices: int, where: str) -> None:

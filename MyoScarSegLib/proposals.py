@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from MyoScarSegLib.lesions import USUAL_SPACING_MM, boxes_of, lesions
-from MyoScarSegLib.prompts import FAINT, Box, BoxState
+from MyoScarSegLib.prompts import FAINT, Box, BoxState, places_of
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.quantification.remote import measure_remote
 from MyoScarSegLib.segmentation.architectures import TISSUES
@@ -193,10 +193,8 @@ def accept_or_reject(
 
 def findings(proposals: Iterable[Proposal], contrast_sd: np.ndarray | None, slice_distance_mm: float | None) -> list[Finding]:
     """Proposals put together across slices: those of neighboring slices whose boxes overlap are of one place."""
-    groups: list[list[Proposal]] = []
-    for proposal in sorted(proposals, key=lambda p: p.box.slice):
-        touching = [g for g in groups if any(_over(p.box, proposal.box) for p in g)]
-        groups = [g for g in groups if g not in touching] + [[*(p for g in touching for p in g), proposal]]
+    every = list(proposals)
+    groups = [[every[n] for n in place] for place in places_of([proposal.box for proposal in every])]
     grams = MYOCARDIAL_DENSITY_G_PER_ML * (slice_distance_mm or _USUAL_SLICE_MM) / MM3_PER_ML
     return [
         Finding(
@@ -211,12 +209,6 @@ def findings(proposals: Iterable[Proposal], contrast_sd: np.ndarray | None, slic
 
 def _brightest(group: Iterable[Proposal], contrast_sd: np.ndarray) -> float:
     return float(np.quantile(np.concatenate([contrast_sd[p.box.slice][p.lesion] for p in group]), _BRIGHTEST))
-
-
-def _over(one: Box, other: Box) -> bool:
-    return abs(one.slice - other.slice) == 1 and (
-        min(one.x1, other.x1) > max(one.x0, other.x0) and min(one.y1, other.y1) > max(one.y0, other.y0)
-    )
 
 
 def _covers(box: Box, shape: tuple[int, ...]) -> np.ndarray:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from MyoScarSegLib.errors import MyoScarSegError, PromptError
-from MyoScarSegLib.prompts import Box, Point
+from MyoScarSegLib.prompts import Box, Point, places_of
 from MyoScarSegLib.quantification.burden import ScarBurden, mass_of_pixels_g, scar_burden
 from MyoScarSegLib.quantification.mass_interval import MassError, MassInterval, mass_interval, uncertain_pixels
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.windows import window_of
+from MyoScarSegLib.utils.words import counted
 
 DEFAULT_THRESHOLD = 0.5
 NUMBERS_VERSION = 1
@@ -159,12 +160,13 @@ class Result:
 
     @property
     def faint_places(self) -> str:
-        """How many boxes the program itself rejected as too faint, and on which slices; empty if there are none."""
-        slices = [box.slice for box in self.boxes if box.faint]
-        if not slices:
+        """How many places the program itself rejected as too faint, and on which slices; empty if there are none."""
+        faint = [box for box in self.boxes if box.faint]
+        if not faint:
             return ""
-        places = "1 faint place" if len(slices) == 1 else f"{len(slices)} faint places"
-        return f"{places} not counted: slice {', '.join(str(k) for k in sorted(set(slices)))}."
+        slices = sorted({box.slice for box in faint})
+        where = f"{'slice' if len(slices) == 1 else 'slices'} {', '.join(str(k) for k in slices)}"
+        return f"{counted(len(places_of(faint)), 'faint place')} not counted: {where}."
 
     def grown(self, growth_mm: float) -> Result:
         """The same result with its mask grown, or below 0 shrunk, by millimeters in the slice."""

@@ -185,7 +185,10 @@ def test_faint_places_and_suggestions_count_once_they_are_accepted_and_the_resul
     offer = Box(1, **place, source="net" + BESIDE)
     result = pipeline.segment(study, [*faint, offer])
     assert not result.scores and not result.mask.any()
-    assert result.summary()["notes"] == [*study.notes, "2 faint places not counted: slice 0, 3."]
+    assert result.summary()["notes"] == [*study.notes, "2 faint places not counted: slices 0, 3."]
+    through = [*faint, Box(2, **place, source="net" + FAINT, state=BoxState.REJECTED)]
+    notes = pipeline.segment(study, through).summary()["notes"]
+    assert notes[-1] == "2 faint places not counted: slices 0, 2, 3.", "boxes that overlap on neighbors are one place"
     accepted = [replace(box, state=BoxState.ACCEPTED) for box in (faint[0], offer)]
     result = pipeline.segment(study, [faint[1], *accepted])
     assert list(result.scores) == [1, 3]

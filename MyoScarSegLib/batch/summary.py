@@ -20,6 +20,7 @@ from MyoScarSegLib.batch.cohort import Cohort
 from MyoScarSegLib.batch.review_list import reader_agreements
 from MyoScarSegLib.batch.table import cohort_rows
 from MyoScarSegLib.utils.files import write_bytes
+from MyoScarSegLib.utils.words import counted
 
 SUMMARY = "cohort.html"
 PICTURES = 20
@@ -98,7 +99,7 @@ def write_summary(cohort: Cohort) -> Path:
     rows = cohort_rows(cohort)
     counts = Counter(row["state"] for row in rows)
     parts = [
-        f"<h1>{len(rows)} {'study' if len(rows) == 1 else 'studies'}</h1>"
+        f"<h1>{counted(len(rows), 'study', 'studies')}</h1>"
         f"<p>{', '.join(f'{n} {html.escape(state)}' for state, n in counts.most_common())}. "
         "Research use only.</p>",
         *(_distribution(title, [row[name] for row in rows if row[name] is not None]) for name, title in _MEASURES.items()),
@@ -138,7 +139,7 @@ def _distribution(title: str, values: Sequence[float]) -> str:
     if not values:
         return ""
     if min(values) == max(values):
-        return f"<h2>{title}</h2><p>{values[0]:.3g} in all ({len(values)} studies)</p>"
+        return f"<h2>{title}</h2><p>{values[0]:.3g} in all ({counted(len(values), 'study', 'studies')})</p>"
     counts, edges = np.histogram(values, _BINS)
     bars = "".join(
         f"<rect x='{20 * n}' y='{60 - 60 * count / counts.max():.1f}' width='18' height='{60 * count / counts.max():.1f}'>"
@@ -148,7 +149,8 @@ def _distribution(title: str, values: Sequence[float]) -> str:
     low, middle, high = np.percentile(values, (25, 50, 75))
     words = f"median {middle:.3g}, quartiles {low:.3g} and {high:.3g}, from {min(values):.3g} to {max(values):.3g}"
     ends = f"<text y='74'>{edges[0]:.3g}</text><text x='{20 * _BINS}' y='74' text-anchor='end'>{edges[-1]:.3g}</text>"
-    return f"<h2>{title}</h2><svg width='{20 * _BINS}' height='78'>{bars}{ends}</svg><p>{words} ({len(values)} studies)</p>"
+    of = counted(len(values), "study", "studies")
+    return f"<h2>{title}</h2><svg width='{20 * _BINS}' height='78'>{bars}{ends}</svg><p>{words} ({of})</p>"
 
 
 def _readers(cohort: Cohort) -> str:

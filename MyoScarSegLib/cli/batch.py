@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from MyoScarSegLib.cli.console import add_options, cancel_on_interrupt, folder, positive_number, taken
 from MyoScarSegLib.cli.jobs import check_models
 from MyoScarSegLib.utils.progress import CancelToken, duration
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     from MyoScarSegLib.batch.job import Job, Outcome
@@ -144,9 +145,10 @@ def _report(outcomes: Sequence[Outcome], out: Path) -> None:
 
     counts = Counter(outcome.status for outcome in outcomes)
     before = sum(outcome.before for outcome in outcomes)
-    counted = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    ended = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     sys.stdout.write(
-        f"{len(outcomes)} studies: {counted}" + (f"; {before} of them were as they are before.\n" if before else ".\n")
+        f"{counted(len(outcomes), 'study', 'studies')}: {ended}"
+        + (f"; {before} of them {'was as it is' if before == 1 else 'were as they are'} before.\n" if before else ".\n")
     )
     for cause in causes(outcomes):
         more = f" and {len(cause.cases) - _SHOWN} more" if len(cause.cases) > _SHOWN else ""

@@ -10,6 +10,7 @@ from typing import Any
 from MyoScarSegLib.cli.console import add_options, print_json, say_failures, shown_and_cancellable, taken
 from MyoScarSegLib.cli.library import LABELS, add_drawing, check_drawing
 from MyoScarSegLib.utils.json_fields import to_json
+from MyoScarSegLib.utils.words import counted
 
 
 def add_parser(subparsers: Any) -> None:
@@ -54,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
         split = None if report.split is None else report.split.to_json()
         print_json({"version": 1, "destination": str(args.destination), **to_json(report), "split": split})
     else:
+        known = f"; {counted(len(report.known), 'case was', 'cases were')} there already" if report.known else ""
         sys.stdout.write(
-            f"{args.destination}: {report.cases} cases, {report.slices} slices, {report.slices_with_scar} of them with scar"
-            f"{f'; {len(report.known)} cases were there already' if report.known else ''}\n"
+            f"{args.destination}: {counted(report.cases, 'case')}, {counted(report.slices, 'slice')}, "
+            f"{report.slices_with_scar} of them with scar{known}\n"
         )
     return say_failures(report.skipped, report.warnings, what="skipped: ")

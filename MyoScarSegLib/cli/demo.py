@@ -10,6 +10,7 @@ from typing import Any
 
 from MyoScarSegLib.cli.console import add_options, folder, shown_and_cancellable, whole_number
 from MyoScarSegLib.errors import Cancelled, MyoScarSegError
+from MyoScarSegLib.utils.progress import Progress
 
 _SEED = 11
 
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
         result = pipeline.run(study, progress=progress, cancel=cancel)
         seconds = time.perf_counter() - start
         known_boxes = [b for k in range(study.slices) if (b := box_of_mask(phantom.scar[k], k, source="truth")) is not None]
-        guided = pipeline.segment(study, known_boxes, progress=progress, cancel=cancel)
+        # The study is segmented twice, and the line of progress says which of both it is.
+        guided = pipeline.segment(study, known_boxes, progress=_second(progress), cancel=cancel)
     if result.cancelled or guided.cancelled:
         raise Cancelled("The demo was cancelled.")
 
@@ -75,6 +77,13 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.out / "comparison.json", comparison)
     sys.stdout.write(_text(comparison, args.out))
     return int(not result.complete)
+
+
+def _second(progress: Progress) -> Progress:
+    def report(done: int, total: int, message: str) -> None:
+        progress(done, total, f"With the true boxes: {message}")
+
+    return report
 
 
 def _write_scene(args: argparse.Namespace) -> int:

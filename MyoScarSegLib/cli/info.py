@@ -8,6 +8,7 @@ from typing import Any
 
 from MyoScarSegLib.cli.console import add_options, print_json
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.utils.words import counted
 
 
 def add_parser(subparsers: Any) -> None:
@@ -56,9 +57,9 @@ def as_text(entry: dict[str, Any]) -> str:
 
 def _series_lines(series: dict[str, Any]) -> list[str]:
     mark = "->" if series["chosen"] else "  "
-    size = f"{series['slices']} slices of {series['rows']} x {series['columns']}"
+    size = f"{counted(series['slices'], 'slice')} of {series['rows']} x {series['columns']}"
     if series["images"] != series["slices"]:
-        size += f", {series['images']} images"
+        size += f", {counted(series['images'], 'image')}"
     kind = f", {series['reconstruction']}" if series["reconstruction"] else ""
     head = f"  {mark} {series['key']}: {series['description'] or '(no description)'} [{series['modality']}{kind}] {size}"
     against = series["unreadable"] or series["rejected"]

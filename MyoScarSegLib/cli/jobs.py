@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, folder, print_json, shown_and_cancellable, taken
 from MyoScarSegLib.errors import ModelError
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     from MyoScarSegLib.batch.runner import Job, Outcome
@@ -138,12 +139,17 @@ def _report(args: argparse.Namespace, outcomes: Sequence[Outcome], line: Any) ->
 def _segment_line(outcome: Outcome) -> str:
     summary = outcome.summary
     with_scar = sum(s["scar_pixels"] > 0 for s in summary["slices"])
-    where = f"in {with_scar} of {len(summary['slices'])} slices"
+    where = f"in {with_scar} of {counted(len(summary['slices']), 'slice')}"
     if summary["scar_mass_g"] is None:
-        return f"{outcome.case}: scar {summary['scar_pixels']} pixels {where}; no spacing, so neither mL nor g (see --spacing)"
-    return f"{outcome.case}: scar {summary['scar_mass_g']:.2f} g, {summary['scar_volume_ml']:.2f} mL {where}"
+        pixels = counted(summary["scar_pixels"], "pixel")
+        return f"{outcome.case}: scar {pixels} {where}; no spacing, so neither mL nor g (see --spacing)"
+    from MyoScarSegLib.quantification.mass_interval import MassInterval, mass_in_words
+
+    low, high = summary["scar_mass_low_g"], summary["scar_mass_high_g"]
+    within = None if low is None else MassInterval(low, high, bool(summary["likely_wrong"]))
+    return f"{outcome.case}: scar {mass_in_words(summary['scar_mass_g'], summary['scar_volume_ml'], within)} {where}"
 
 
 def _detect_line(outcome: Outcome) -> str:
-    per_slice = outcome.summary["boxes_per_slice"]
-    return f"{outcome.case}: {outcome.summary['boxes']} boxes on {sum(n > 0 for n in per_slice)} of {len(per_slice)} slices"
+    per_slice, boxes = outcome.summary["boxes_per_slice"], counted(outcome.summary["boxes"], "box", "boxes")
+    return f"{outcome.case}: {boxes} on {sum(n > 0 for n in per_slice)} of {counted(len(per_slice), 'slice')}"

@@ -19,6 +19,7 @@ from MyoScarSegLib.cli.console import (
     whole_number,
 )
 from MyoScarSegLib.errors import StudyError
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.datasets.training_library import Library
@@ -124,7 +125,7 @@ def _add(args: argparse.Namespace) -> int:
     if args.json:
         print_json(case.to_json())
     else:
-        scar = f"scar on {case.slices_with_scar} of {case.slices} slices" if case.scar_pixels else "no scar"
+        scar = f"scar on {case.slices_with_scar} of {counted(case.slices, 'slice')}" if case.scar_pixels else "no scar"
         sys.stdout.write(f"{case.case}: {scar}; segments: {', '.join(case.labels)}\n")
     return 0
 
@@ -149,7 +150,7 @@ def _export(args: argparse.Namespace) -> int:
 
     with shown_and_cancellable("this case") as (progress, cancel):
         exported = export_cases(_open(args), args.cases, args.out, progress, cancel)
-    sys.stdout.write(f"{len(exported)} cases in {args.out}\n")
+    sys.stdout.write(f"{counted(len(exported), 'case')} in {args.out}\n")
     return 0
 
 
@@ -182,7 +183,7 @@ def _list(args: argparse.Namespace) -> int:
     else:
         width = max((len(case.case) for case in cases), default=0)
         for case in cases:
-            of = f"{case.slices} slices"
+            of = counted(case.slices, "slice")
             notes = [
                 f"patient {case.patient}",
                 f"scar on {case.slices_with_scar} of {of}" if case.scar_pixels else f"{of}, no scar",
@@ -190,13 +191,13 @@ def _list(args: argparse.Namespace) -> int:
                 case.reviewer and f"by {case.reviewer}",
                 _part(split, case.patient) or "",
                 "" if case.mass_g is None else f"{case.mass_g:.1f} g",
-                f"{len(case.unreviewed)} slices not reviewed" if case.unreviewed else "",
+                f"{counted(len(case.unreviewed), 'slice')} not reviewed" if case.unreviewed else "",
                 ", ".join(case.tags),
                 case.date[:10],
             ]
             sys.stdout.write(f"{case.case:<{width}}  {'; '.join(note for note in notes if note)}\n")
         patients = len({case.patient for case in cases})
-        sys.stdout.write(f"{len(cases)} cases of {patients} patients\n")
+        sys.stdout.write(f"{counted(len(cases), 'case')} of {counted(patients, 'patient')}\n")
     return say_failures(damaged, what="")
 
 

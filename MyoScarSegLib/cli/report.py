@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.cli.console import add_options, folder
 from MyoScarSegLib.errors import MyoScarSegError, StudyError
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,14 +113,23 @@ def run(args: argparse.Namespace) -> int:
             folder = args.out / (args.pseudonym or name)
             report = _report(args, path, folder.name)
             _write(args, folder, report)
-            tile = report.tiles[0]
-            sys.stdout.write(f"{folder.name}: scar {tile.value} ({tile.note}); {report.tiles[1].value} of the myocardium\n")
+            sys.stdout.write(f"{folder.name}: scar {_amount(report)}; {report.tiles[1].value} of the myocardium\n")
         except MyoScarSegError as error:
             failed += 1
             sys.stderr.write(f"{name}: failed: {error}\n")
     if failed < len(args.input):
         write_burden_tables(args.out)
     return int(failed > 0)
+
+
+def _amount(report: Report) -> str:
+    """The scar, with its interval where that is known."""
+    from MyoScarSegLib.quantification.mass_interval import mass_in_words
+
+    scar = report.measurements.scar
+    if scar.mass_g is None or scar.volume_ml is None:
+        return f"{counted(scar.pixels, 'pixel')} (no spacing, so neither mL nor g)"
+    return mass_in_words(scar.mass_g, scar.volume_ml, report.result.mass_interval)
 
 
 def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
@@ -201,12 +211,14 @@ def _left(case: Path, reader: str, study: Study) -> Edited | None:
     """What a reader left of a case at its review; None if he accepted it as it is.
 
     Raises:
-        StudyError: he did not review it, or not this result of it, or he rejected it.
+        StudyError: he did not review it, or not this result of it, or he rejected it; or his review is damaged.
     """
     from MyoScarSegLib.batch.reviews import read_left, read_review
     from MyoScarSegLib.batch.study_record import read_study_record
 
     review, record = read_review(case, reader), read_study_record(case)
+    if review is None:
+        read_left(case, reader, study)  # it says so if his review is there, but damaged
     if review is None or record is None or not review.is_of(record):
         raise StudyError(f"{reader} has not reviewed {case}, or it was run again since.")
     if review.verdict == "reject":

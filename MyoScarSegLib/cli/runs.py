@@ -15,6 +15,7 @@ from MyoScarSegLib.errors import MyoScarSegError, StudyError
 from MyoScarSegLib.training.train_settings import CHOICES, TrainSettings
 from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.progress import duration
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     from MyoScarSegLib.training.runs.run import Run
@@ -118,7 +119,8 @@ def _show(args: argparse.Namespace) -> int:
     lines = [
         f"{run.name}: {line_of(status)}",
         run.settings.explain(len(split.training)),
-        f"{len(split.training)} patients train, {len(split.validation)} validate. Planned {run.record.created}.",
+        f"{counted(len(split.training), 'patient trains', 'patients train')}, "
+        f"{counted(len(split.validation), 'validates', 'validate')}. Planned {run.record.created}.",
         *status.notes,
     ]
     for part, best in status.best.items():

@@ -55,6 +55,7 @@ def document_of(report: Report) -> dict[str, Any]:
         "transmurality": _plain(m.transmurality),
         "grey_zone": _intensities(_plain(m.grey_zone)),
         "insertion_points": _plain(m.insertions),
+        "septum_turned_deg": _number(report.septum_turned_deg),
         "segments": None if m.segments is None else [_segment(one) for one in m.segments],
         "slices": _plain(m.slices),
         "lesions": _plain(m.lesions),

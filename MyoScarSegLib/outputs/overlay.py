@@ -17,6 +17,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.utils.files import write_bytes
 from MyoScarSegLib.utils.windows import window_of
+from MyoScarSegLib.utils.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,8 +60,8 @@ def write_boxes_picture(path: Path, study: Study, boxes: Sequence[Box]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    captions = [_count(sum(b.slice == k for b in boxes), "box", "boxes") for k in range(study.slices)]
-    title = f"{study.case}: {_count(len(boxes), 'box', 'boxes')} proposed"
+    captions = [counted(sum(b.slice == k for b in boxes), "box", "boxes") for k in range(study.slices)]
+    title = f"{study.case}: {counted(len(boxes), 'box', 'boxes')} proposed"
     _draw(path, study, boxes, (), None, None, captions, title, "MyoScarSeg, research use only")
 
 
@@ -294,7 +295,3 @@ def _caption(result: Result, index: int) -> str:
     if entry.pixels == 0:
         return "no scar"
     return f"{entry.pixels} px" if entry.mass_g is None else f"{entry.area_mm2:.0f} mm² · {entry.mass_g:.1f} g"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

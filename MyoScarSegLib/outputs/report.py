@@ -14,13 +14,14 @@ from MyoScarSegLib.outputs.burden_pictures import Pictured
 from MyoScarSegLib.outputs.figure_data import drawn_thresholds
 from MyoScarSegLib.quantification.aha import BY_HAND, SEGMENTS, InsertionPoints, Level
 from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Extent
-from MyoScarSegLib.quantification.insertions import propose_insertions
+from MyoScarSegLib.quantification.insertions import propose_insertions, rotation_of
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
 from MyoScarSegLib.quantification.measurements import Measurements, measure
 from MyoScarSegLib.quantification.reference import ReferenceMask, ReferenceRow, reference_masks, reference_table
 from MyoScarSegLib.quantification.segment_values import GRADES
 from MyoScarSegLib.quantification.ventricle import Ventricle
 from MyoScarSegLib.result import Result
+from MyoScarSegLib.utils.words import counted
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 NOT_MEASURED = "–"
@@ -125,7 +126,7 @@ class Report:
             who = [f"{word} {value}" for word, value in told if value]
         study, geometry = self.result.study, self.result.study.geometry
         rows, columns = study.slice_shape
-        facts = [study.reconstruction.value, f"{study.slices} slices of {rows} × {columns}"]
+        facts = [study.reconstruction.value, f"{counted(study.slices, 'slice')} of {rows} × {columns}"]
         if geometry.spacing_mm is not None and geometry.slice_distance_mm is not None:
             facts.append(f"pixels {geometry.spacing_mm[1]:.3g} × {geometry.spacing_mm[0]:.3g} mm")
             distance = f"{geometry.slice_distance_mm:.3g} mm between slices"
@@ -155,10 +156,8 @@ class Report:
         scar, within = self.measurements.scar, self.result.mass_interval
         if scar.mass_g is None:
             return Tile("Scar", f"{scar.pixels} pixels", "no spacing, so neither mL nor g")
-        if within is None:
-            return Tile("Scar", f"{scar.mass_g:.1f} g", f"{scar.volume_ml:.1f} mL; interval not known")
-        low, high = within.ends
-        return Tile("Scar", f"{scar.mass_g:.1f} g", f"{low} to {high} g ({COVERAGE:.0%} interval); {scar.volume_ml:.1f} mL")
+        interval = "interval not known" if within is None else within.text
+        return Tile("Scar", f"{scar.mass_g:.1f} g", f"{scar.volume_ml:.1f} mL; {interval}")
 
     def _share_tile(self) -> Tile:
         m, name = self.measurements, "Scar, % of LV myocardium"
@@ -166,7 +165,7 @@ class Report:
             return Tile(name, NOT_MEASURED, "no LV myocardium")
         interval = "interval not known"
         if m.percent_low is not None and m.percent_high is not None:
-            interval = f"{m.percent_low:.0f} to {m.percent_high:.0f}% ({COVERAGE:.0%} interval)"
+            interval = f"{COVERAGE:.0%} interval {m.percent_low:.0f} to {m.percent_high:.0f}%"
         return Tile(name, f"{m.percent_of_myocardium:.1f}%", interval)
 
     def _no_reflow_tile(self) -> Tile:
@@ -305,7 +304,10 @@ class Report:
             source = _SOURCES.get(self.ventricle.source, self.ventricle.source)
             lines.append(("Myocardium", f"{source}; with scar and no-reflow in it, without papillary muscles"))
         if self.measurements.insertions is not None:
-            lines.append(("Insertion points", _INSERTIONS[self.measurements.insertions.source]))
+            source, turned = _INSERTIONS[self.measurements.insertions.source], self.septum_turned_deg
+            if turned is not None:
+                source += f": the septum {turned:.0f}° from where the patient's axes have it; positive is towards inferior"
+            lines.append(("Insertion points", source))
         lines.append(("Mass", f"area × distance between slices × {MYOCARDIAL_DENSITY_G_PER_ML:g} g/mL; end slices count whole"))
         if self.measurements.transmurality is not None:
             lines.append(("Transmurality", "scar over wall on 120 chords a slice, in slices whose wall is closed"))
@@ -315,6 +317,14 @@ class Report:
         lines.append(("Reader's time", minutes))
         lines.append(("Program", provenance.get("program") or f"MyoScarSeg {__version__}"))
         return lines
+
+    @property
+    def septum_turned_deg(self) -> float | None:
+        """The angle by which the insertion points were set; None where they come from elsewhere."""
+        insertions = self.measurements.insertions
+        if self.ventricle is None or insertions is None or insertions.source != "rotation":
+            return None
+        return rotation_of(insertions, self.ventricle, self.result.study.geometry)
 
     def _how_scar(self) -> str:
         if self.mask_source:
@@ -334,9 +344,9 @@ class Report:
             done.append(f"scar in slice {', '.join(str(k) for k in self.result.painted)}")
         boxes = sum(box.by_reader for box in self.result.boxes)
         if boxes:
-            done.append(f"{boxes} {'box' if boxes == 1 else 'boxes'}")
+            done.append(f"{counted(boxes, 'box', 'boxes')}")
         if self.result.points:
-            done.append(f"{len(self.result.points)} {'point' if len(self.result.points) == 1 else 'points'}")
+            done.append(counted(len(self.result.points), "point"))
         if self.ventricle is not None and self.ventricle.source == "edited":
             done.append("myocardium")
         if self.measurements.insertions is not None and self.measurements.insertions.source in BY_HAND:

@@ -15,6 +15,7 @@ from MyoScarSegLib.errors import StudyError
 from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.quantification.overlap import dice, surface_distances
 from MyoScarSegLib.study.study import Geometry
+from MyoScarSegLib.utils.words import counted
 
 LEAST_CASES = 10
 """Fewer have no limits of agreement, which would be off by more than half a standard deviation."""
@@ -204,7 +205,7 @@ def bland_altman(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarra
         slope, intercept, slope_p, residuals = _regression(means, differences)
         residual_sd = math.sqrt(float(residuals @ residuals) / (n - 2))
         spread_slope, _, spread_p, _ = _regression(means, np.abs(residuals))
-    why = f"{n} cases; limits of agreement need {LEAST_CASES}" if few else ""
+    why = f"{counted(n, 'case')}; limits of agreement need {LEAST_CASES}" if few else ""
     return BlandAltman(
         n, bias, interval, sd, limits, error, slope, intercept, slope_p, slope_p is not None and slope_p < _CHANCE,
         residual_sd, spread_slope, spread_p, why,

@@ -90,6 +90,18 @@ class MassInterval:
         digits = 0 if self.high_g >= 10 else 1
         return f"{self.low_g:.{digits}f}", f"{self.high_g:.{digits}f}"
 
+    @property
+    def text(self) -> str:
+        """For a sentence: ``90% interval 5 to 37 g``."""
+        low, high = self.ends
+        return f"{COVERAGE:.0%} interval {low} to {high} g"
+
+
+def mass_in_words(mass_g: float, volume_ml: float, within: MassInterval | None) -> str:
+    """For a line: ``20.8 g, 19.8 mL (90% interval 5 to 37 g)``; without the brackets where no interval is known."""
+    interval = "" if within is None else f" ({within.text})"
+    return f"{mass_g:.1f} g, {volume_ml:.1f} mL{interval}"
+
 
 def uncertain_pixels(probability: np.ndarray) -> float:
     """Pixels weighted by how unsure the model is of each: 1 at probability 0.5, 0 at 0 and 1.

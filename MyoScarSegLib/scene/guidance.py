@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from MyoScarSegLib.prompts import BoxState
+from MyoScarSegLib.prompts import BoxState, places_of
 from MyoScarSegLib.scene.translation import _, slice_list
 
 if TYPE_CHECKING:
@@ -62,13 +62,18 @@ def _boxes(boxes: int, slices: int) -> str:
 
 
 def _faint(state: StudyState) -> str:
-    """The boxes that the program rejected as too faint; empty if there are none."""
-    faint = [row.box.slice for row in state.boxes if row.box.faint]
+    """The places that the program rejected as too faint; empty if there are none."""
+    faint = [row.box for row in state.boxes if row.box.faint]
     if not faint:
         return ""
-    if len(faint) == 1:
-        return _("1 faint place is not counted: slice {slice}.").format(slice=faint[0])
-    return _("{n} faint places are not counted: slices {slices}.").format(n=len(faint), slices=slice_list(set(faint)))
+    places, slices = len(places_of(faint)), {box.slice for box in faint}
+    if places > 1:
+        said = _("{n} faint places are not counted: slices {slices}.")
+    elif len(slices) > 1:
+        said = _("1 faint place is not counted: slices {slices}.")
+    else:
+        said = _("1 faint place is not counted: slice {slices}.")
+    return said.format(n=places, slices=slice_list(slices))
 
 
 def _found(session: StudySession) -> str:

@@ -100,7 +100,8 @@ def add_study(scene: Any, study: Study, name: str, window: tuple[float, float] |
 def describe(study: Study) -> str:
     """One line on a study: slices, pixels, distance between slices, PSIR or magnitude."""
     rows, columns = study.slice_shape
-    parts = [_("{slices} slices of {columns} x {rows} pixels").format(slices=study.slices, columns=columns, rows=rows)]
+    size = _("1 slice of {columns} x {rows} pixels") if study.slices == 1 else _("{slices} slices of {columns} x {rows} pixels")
+    parts = [size.format(slices=study.slices, columns=columns, rows=rows)]
     if study.geometry.spacing_mm is None:
         parts.append(_("no spacing: areas in pixels only"))
     else:

@@ -13,6 +13,7 @@ from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.registry import registry
 from MyoScarSegLib.training.train_job import FRESH
 from MyoScarSegLib.utils.files import read_json, sha256_of, write_bytes, write_json
+from MyoScarSegLib.utils.words import counted
 
 USE = "research only; not a medical device"
 NOT_STATED = "not stated; that of the data holds"
@@ -80,7 +81,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     }
     parts = [f"# {card['name']}", f"**{USE.capitalize()}.**", markdown_table(("", ""), [(k, v) for k, v in facts.items() if v])]
     parts += ["## Data", _data(card)]
-    counts = f"{len(split['training'])} patients trained, {len(split['validation'])} validated"
+    counts = f"{counted(len(split['training']), 'patient')} trained, {len(split['validation'])} validated"
     parts.append(f"{counts}; the manifest is `split` in the JSON card.")
     parts += ["## How it was made", *_making(card)]
     parts += ["## Figures", *_figures(card["metrics"])]

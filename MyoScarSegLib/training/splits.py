@@ -17,7 +17,7 @@ from MyoScarSegLib.study.normalization import normalize
 from MyoScarSegLib.training.datasets.labeled import LabeledSlice
 from MyoScarSegLib.utils.files import read_json, write_json
 from MyoScarSegLib.utils.json_fields import read, to_json
-from MyoScarSegLib.utils.words import listed
+from MyoScarSegLib.utils.words import counted, listed
 
 TRAINING, VALIDATION = "training", "validation"
 """The sides of a split."""
@@ -85,7 +85,7 @@ def split_patients(strata: Mapping[str, str], *, seed: int = 0, folds: int = 5, 
             f"A split needs at least 2 folds and holds one of them out; {folds} folds with number {held_out} held out is none."
         )
     if len(strata) < folds:
-        raise StudyError(f"{len(strata)} patients cannot be split into {folds} folds.")
+        raise StudyError(f"{counted(len(strata), 'patient')} cannot be split into {folds} folds.")
     by_stratum: dict[str, list[str]] = defaultdict(list)
     for patient, stratum in sorted(strata.items()):
         by_stratum[stratum].append(patient)
@@ -123,13 +123,15 @@ def check_split(split: Split, slices: Iterable[LabeledSlice]) -> list[str]:
     unknown = _sorted(found - set(split.training) - set(split.validation))
     if unknown:
         warnings.append(
-            f"{len(unknown)} patients of the data are on neither side of the split and are left out{_some(unknown)}. "
+            f"{counted(len(unknown), 'patient of the data is', 'patients of the data are')} on neither side of the split and "
+            f"left out{_some(unknown)}. "
             "Extend the split, or draw a new one, to use them."
         )
     missing = _sorted({*split.training, *split.validation} - found)
     if missing:
         warnings.append(
-            f"{len(missing)} patients of the split are not in the data{_some(missing)}. Figures do not compare with those of the "
+            f"{counted(len(missing), 'patient of the split is', 'patients of the split are')} not in the "
+            f"data{_some(missing)}. Figures do not compare with those of the "
             "whole data; bring them back, or draw a new split."
         )
     return warnings

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things: ``1 case``, ``2 cases``; ``many`` where it is more than ``one`` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def listed(names: Iterable[object], most: int) -> str:
     """Names for a sentence, the first of many: ``a, b and 3 more``."""
     shown = [str(name) for name in names]

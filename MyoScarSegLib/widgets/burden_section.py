@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import slicer
 
 from MyoScarSegLib.errors import MyoScarSegError
 from MyoScarSegLib.quantification.aha import LEVELS, NO_LEVEL, ReadersLevel
 from MyoScarSegLib.scene.dicom_origin import database, exam_of, instance_uids
 from MyoScarSegLib.scene.notices import Change
 from MyoScarSegLib.scene.ventricle_steps import set_level, take_curves, take_wall, turn_septum
+from MyoScarSegLib.utils.task import DONE
 from MyoScarSegLib.widgets import style
 from MyoScarSegLib.widgets.burden_words import burden_rows, segment_rows, wall_sentence
-from MyoScarSegLib.widgets.section import SegmentSection, quietly, show_text
+from MyoScarSegLib.widgets.section import SegmentSection, link, quietly, show_text
 from MyoScarSegLib.widgets.text import UNKNOWN, _
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LEVELS: tuple[ReadersLevel | None, ...] = (None, *LEVELS, NO_LEVEL)
 """What the entries of the level's box stand for, in their order."""
 _SAME_TURN_S = 1.0
+_REPORT = "report.pdf"
+"""Of the files of a report the one that opens in one window everywhere; what writes it is not loaded in the application."""
 _NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
 
@@ -70,14 +72,18 @@ class BurdenSection(SegmentSection):
         folder = self.ask_for_folder(title, "reportFolder")
         if folder is None:
             return
+        show_text(ui.reportLabel, "")
         asked = {"with_name": bool(ui.patientNameCheckBox.checked), "dicom": dicom, "pseudonym": pseudonym}
         task = self.workflow.attempt(lambda session: session.requests.report(folder, **asked))
         if task is not None:
-            task.on_done(lambda *_: self._reported(task))
+            session = self.session
+            task.on_done(lambda *_: self._reported(session, task))
 
-    def _reported(self, task: Any) -> None:
-        if task.state == "done":
-            slicer.util.showStatusMessage(_("The report is in {folder}.").format(folder=task.result), 8000)
+    def _reported(self, session: Any, task: Any) -> None:
+        if task.state == DONE and self.session is session:
+            folder = Path(task.result)
+            said = _("Written: {report} in {folder}").format(report=link(folder / _REPORT), folder=link(folder))
+            show_text(self.ui.reportLabel, said)
 
     def _level_chosen(self, number: int) -> None:
         k = self.workflow.displayed_slice
@@ -102,6 +108,7 @@ class BurdenSection(SegmentSection):
         if changes & {Change.VOLUME, Change.VENTRICLE}:
             self._show_rotation()
         if Change.VOLUME in changes:
+            show_text(ui.reportLabel, "")
             exam = None if session is None else exam_of(session.volume_node)
             show_text(ui.examLabel, "" if exam is None else exam.line)
         if changes & _NUMBERS:

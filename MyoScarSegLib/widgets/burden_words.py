@@ -80,7 +80,8 @@ def wall_sentence(state: StudyState, m: Measurements | None) -> str:
         "": _("Wall drawn by hand"),
     }
     whole = sum(one.wall == "closed" for one in m.slices)
-    parts = [_("{source}; closed on {n} slices").format(source=sources.get(ventricle.source, ventricle.source), n=whole)]
+    closed = _("{source}; closed on 1 slice") if whole == 1 else _("{source}; closed on {n} slices")
+    parts = [closed.format(source=sources.get(ventricle.source, ventricle.source), n=whole)]
     if ventricle.source == "model" and ventricle.edited:
         parts.append(_("edited on {slices}").format(slices=slice_list(ventricle.edited)))
     points = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import qt
 import slicer
 
 from MyoScarSegLib.scene.observers import Observers
@@ -126,6 +127,8 @@ class HandEditor:
         editor.undoEnabled = False  # there is one undo, the panel's, and it goes back over the brush as well
         editor.setMRMLScene(scene)
         editor.setMRMLSegmentEditorNode(node)
+        # It asks for 500 pixels once a brush is in hand; the panel keeps the width that the reader gave it.
+        editor.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred)
         self._tab.ui.editorGroup.layout().addWidget(editor)
         self._editor = editor
         self.refresh()

@@ -12,15 +12,18 @@ from MyoScarSegLib.quantification.burden import MYOCARDIAL_DENSITY_G_PER_ML, Sca
 from MyoScarSegLib.quantification.mass_interval import MassInterval
 from MyoScarSegLib.scene.export import export_scene
 from MyoScarSegLib.scene.notices import Change
-from MyoScarSegLib.widgets.section import SegmentSection
+from MyoScarSegLib.widgets.burden_words import grams
+from MyoScarSegLib.widgets.section import SegmentSection, link, show_text
 from MyoScarSegLib.widgets.style import fill_table
 from MyoScarSegLib.widgets.text import _, number
+
+_NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
 
 class NumbersSection(SegmentSection):
     """The section *Numbers*."""
 
-    watches = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.STATUS})
+    watches = _NUMBERS | {Change.STATUS}
 
     def bind(self) -> None:  # noqa: D102 (the base class describes it)
         self._slices: list[int] = []
@@ -31,7 +34,9 @@ class NumbersSection(SegmentSection):
     def refresh(self, changes: frozenset[Change]) -> None:  # noqa: D102 (the base class describes it)
         ui = self.ui
         self.allow(ui.exportButton, "export")
-        if not changes & {Change.VOLUME, Change.MASK, Change.SETTINGS}:
+        if Change.VOLUME in changes:
+            show_text(ui.exportLabel, "")
+        if not changes & _NUMBERS:
             return
         # Before anything was segmented there is no number, and least of all zero.
         burden = self.session.burden if self.session is not None and self.session.state.has_masks else None
@@ -40,6 +45,7 @@ class NumbersSection(SegmentSection):
         self._show_interval(None if burden is None else self.session.mass_interval)
         ui.copyNumbersButton.enabled = burden is not None and burden.pixels > 0
         self._fill(burden)
+        self._show_outside()
 
     def copy(self) -> None:
         """Put the numbers on the clipboard as a table with tabs."""
@@ -64,14 +70,15 @@ class NumbersSection(SegmentSection):
 
     def export(self, folder: Path) -> None:
         """Write the results of all studies in the scene."""
+        show_text(self.ui.exportLabel, "")
         try:
             written = export_scene(self.workflow.scene, folder)
         except MyoScarSegError as error:
             self.tab.status.say_error(str(error))
             return
         self.tab.status.say_error("")
-        said = _("1 study written to {folder}.") if len(written) == 1 else _("{n} studies written to {folder}.")
-        slicer.util.showStatusMessage(said.format(n=len(written), folder=folder), 5000)
+        said = _("1 study written to {folder}") if len(written) == 1 else _("{n} studies written to {folder}")
+        show_text(self.ui.exportLabel, said.format(n=len(written), folder=link(folder)))
 
     def _fill(self, burden: ScarBurden | None) -> None:
         shown: list[SliceBurden] = []
@@ -80,6 +87,19 @@ class NumbersSection(SegmentSection):
         self._slices = [one.slice for one in shown]
         cells = [_cells(one, one.slice in self.session.state.edited) for one in shown]
         fill_table(self.ui.sliceTable, cells, numbers=(1, 2, 3))
+
+    def _show_outside(self) -> None:
+        """Scar outside the wall, which the mass has in it and the percentages have not."""
+        outside = None
+        if self.session is not None and self.session.state.has_masks and self.session.state.ventricle.has_wall:
+            try:
+                outside = self.session.measurements.scar_outside_wall
+            except MyoScarSegError:
+                outside = None  # the section Burden says why nothing can be measured
+        text = ""
+        if outside is not None and outside.pixels:
+            text = _("{amount} of it outside the wall: in no percentage").format(amount=grams(outside))
+        show_text(self.ui.outsideLabel, text)
 
     def _show_interval(self, within: MassInterval | None) -> None:
         ui = self.ui

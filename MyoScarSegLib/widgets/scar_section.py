@@ -72,7 +72,17 @@ class ScarSection(SegmentSection):
         k = self.workflow.displayed_slice
         if k is not None and self.tab.advanced.ready():
             self.tab.advanced.configure()
-            self.workflow.attempt(lambda session: session.requests.suggest(k))
+            task = self.workflow.attempt(lambda session: session.requests.suggest(k))
+            if task is not None:
+                session = self.session
+                task.on_done(lambda *_: self._select_suggested(session, task, k))
+
+    def _select_suggested(self, session: Any, task: Any, k: int) -> None:
+        """Select the suggested box that is nearest to slice ``k``; the views stay where the reader looks."""
+        if self.session is not session or not task.result:
+            return
+        offers = session.state.boxes[-len(task.result) :]
+        self.tab.boxes.select(min(offers, key=lambda row: abs(row.box.slice - k)).id)
 
     def _segment(self, slices: list[int] | None) -> None:
         overwrite = bool(self.ui.overwriteCheckBox.checked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,11 @@ def show_text(label: Any, text: str) -> None:
     """Show a text, or hide the label where there is none."""
     label.text = text
     label.visible = bool(text)
+
+
+def link(path: Path) -> str:
+    """A file or folder in a label's rich text, by its name; a click opens it in the computer's program for it."""
+    return f'<a href="{escape(path.absolute().as_uri())}">{escape(path.name)}</a>'
 
 
 def quietly(widget: Any, change: Callable[[], None]) -> None:

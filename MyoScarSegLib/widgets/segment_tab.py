@@ -37,7 +37,7 @@ _ICONS = {
 _SMALL = (
     "reasonLabel", "progressLabel", "reviewLabel", "detectorInfo", "segmenterInfo", "deviceInfo", "cautionLabel", "volumeCaption",
     "massCaption", "examLabel", "wallLabel", "missingLabel", "methodLabel", "levelLabel",
-    "septumLabel", "cohortLabel",
+    "septumLabel", "cohortLabel", "outsideLabel", "exportLabel", "reportLabel",
 )  # fmt: skip
 _CONFIDENCE_PX = 84
 

@@ -1635,11 +1635,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>1 faint place is not counted: slice {slice}.</source>
+      <source>{n} faint places are not counted: slices {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{n} faint places are not counted: slices {slices}.</source>
+      <source>1 faint place is not counted: slices {slices}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>1 faint place is not counted: slice {slices}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -1691,6 +1695,10 @@
   </context>
   <context>
     <name>scene.lge_volumes</name>
+    <message>
+      <source>1 slice of {columns} x {rows} pixels</source>
+      <translation type="unfinished" />
+    </message>
     <message>
       <source>{slices} slices of {columns} x {rows} pixels</source>
       <translation type="unfinished" />
@@ -2556,6 +2564,10 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <source>1 slice</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{n} slices</source>
       <translation type="unfinished" />
     </message>
@@ -2615,6 +2627,10 @@
     </message>
     <message>
       <source>Not compared yet with the model in use.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{new} against {used}, 1 validation patient</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -2733,6 +2749,10 @@
     </message>
     <message>
       <source>{case} is in the library.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>1 case is in {folder}.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3421,7 +3441,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>The report is in {folder}.</source>
+      <source>Written: {report} in {folder}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3537,6 +3557,10 @@
     </message>
     <message>
       <source>Wall drawn by hand</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{source}; closed on 1 slice</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -3683,11 +3707,15 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>1 study written to {folder}.</source>
+      <source>1 study written to {folder}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <source>{n} studies written to {folder}.</source>
+      <source>{n} studies written to {folder}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{amount} of it outside the wall: in no percentage</source>
       <translation type="unfinished" />
     </message>
     <message>

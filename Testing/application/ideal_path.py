@@ -221,6 +221,7 @@ def test_the_threshold_key_makes_the_scar_smaller(slicer):
 
 
 def test_paint_with_the_segment_editor_adds_scar(slicer):
+    width = slicer.ask("panel().form.width")
     slicer.ask("reveal(panel().segment.ui.editorGroup)")
     slicer.rest()
     slicer.click_at(*slicer.ask("_global(panel().segment.ui.editorGroup, 12, 9)"))
@@ -228,6 +229,8 @@ def test_paint_with_the_segment_editor_adds_scar(slicer):
     slicer.rest()
     slicer.click("child(panel().segment.scar.editor.widget, 'Paint')")
     slicer.until("panel().segment.scar.editor.painting")
+    slicer.rest()
+    assert slicer.ask("panel().form.width") == width, "the brush does not widen the panel"
     before = study(slicer)
     i, j = slicer.ask("pixel_of('beside')")
     slicer.drag(slicer.ask(f"pixel({i}, {j})"), slicer.ask(f"pixel({i + 5}, {j})"))

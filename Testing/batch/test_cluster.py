@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from MyoScarSegLib.batch.cluster import ClusterChoice, _client, segment_on_cluster
+from MyoScarSegLib.batch.cluster import WORKER_ENDED, ClusterChoice, _client, _outcomes, segment_on_cluster
 from MyoScarSegLib.batch.cohort import Cohort
-from MyoScarSegLib.batch.job import Job
+from MyoScarSegLib.batch.job import CANCELLED, NOT_BEGUN, Item, Job
 from MyoScarSegLib.batch.networks_choice import NetworksChoice
 from MyoScarSegLib.batch.runner import segment_all
 from MyoScarSegLib.errors import EngineError
@@ -52,6 +52,27 @@ def test_a_worker_keeps_no_profile_and_has_one_heap_that_keeps_its_memory():
     with _client(ClusterChoice(1), 1) as client:
         (told,) = client.run(_told_in_worker).values()
     assert told == {"profile": False, **{name: str(value) for name, value in HEAP_ENVIRONMENT.items()}}
+
+
+def test_a_cancel_ends_also_where_no_worker_is_left_to_end_the_studies_in_hand(monkeypatch):
+    """A second Ctrl-C, or a lack of memory, may have ended all of them."""
+    distributed = pytest.importorskip("distributed")
+    cancel, items = CancelToken(), [Item(n, Path(f"P{n}"), f"P{n}") for n in range(5)]
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        submit = client.submit
+
+        def submit_and_interrupt(*arguments, **options):
+            cancel.cancel()
+            return submit(*arguments, **options)
+
+        monkeypatch.setattr(client, "submit", submit_and_interrupt)
+        ended = {outcome.case: (outcome.status, outcome.message) for outcome in _outcomes(client, items, cancel)}
+    assert set(ended) == {item.wanted_name for item in items}
+    assert {status for status, _ in ended.values()} == {CANCELLED}
+    assert {message for _, message in ended.values()} == {WORKER_ENDED, NOT_BEGUN}
 
 
 def _told_in_worker() -> dict:

@@ -65,7 +65,7 @@ def test_many_cases_that_one_reader_lacks_are_one_note(command, readers):
 def test_two_files_are_a_pair_and_too_few_for_limits(command, readers):
     ran = command("agree", readers[0] / "p03.nii.gz", readers[1] / "p04.nii.gz")
     assert ran.status == 0, ran.err
-    assert "1 cases" in ran.out and "limits of agreement need 10" in ran.out and "ICC" not in ran.out
+    assert "1 case, of which" in ran.out and "limits of agreement need 10" in ran.out and "ICC" not in ran.out
 
 
 def test_a_case_that_one_reader_lacks_is_told(command, readers):

@@ -10,6 +10,8 @@ import SimpleITK as sitk
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from MyoScarSegLib.batch.job import Outcome
+from MyoScarSegLib.cli.jobs import _segment_line
 from Testing.support.command import (
     BOX,
     SHAPE,
@@ -274,3 +276,26 @@ def test_module_and_console_script_are_the_same_program(inputs, tmp_path, tiny_d
         texts.append([(out / "nrrd" / name).read_bytes() for name in ("boxes.json", "scar.seg.nrrd")])
     assert texts[0] == texts[1]
     assert in_subprocess(["--version"]).out == in_subprocess(["--version"], program=[script]).out
+
+
+def test_the_line_of_a_study_has_the_interval_of_its_mass_where_it_is_known():
+    known = {
+        "scar_mass_g": 20.83,
+        "scar_volume_ml": 19.84,
+        "scar_mass_low_g": 5.2,
+        "scar_mass_high_g": 36.7,
+        "likely_wrong": False,
+    }
+    summary = {"slices": [{"scar_pixels": 9}], **known}
+    line = _segment_line(Outcome("P1", "done", summary=summary))
+    assert line == "P1: scar 20.8 g, 19.8 mL (90% interval 5 to 37 g) in 1 of 1 slice"
+    summary |= {"scar_mass_low_g": None, "scar_mass_high_g": None, "likely_wrong": None}
+    assert _segment_line(Outcome("P1", "done", summary=summary)) == "P1: scar 20.8 g, 19.8 mL in 1 of 1 slice"
+
+
+@pytest.mark.slow
+def test_the_demo_says_which_of_its_two_segmentations_goes_on(command, tmp_path):
+    ran = command("demo", "-o", tmp_path / "demo")
+    assert ran.status == 0, ran.err
+    lines = [line for line in ran.err.splitlines() if line.startswith("[")]
+    assert len(lines) == len(set(lines)) and any("With the true boxes: Segmenting scar" in line for line in lines)

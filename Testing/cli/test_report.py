@@ -78,6 +78,9 @@ def test_insertion_points_by_an_angle_turn_the_segments(case, command, tmp_path)
         assert ran.status == 0, ran.err
         found = measured(tmp_path / str(degrees) / "round")
         assert found["insertion_points"]["source"] == "rotation"
+        assert found["septum_turned_deg"] == pytest.approx(degrees, abs=0.1)
+        page = (tmp_path / str(degrees) / "round" / "report.html").read_text(encoding="utf-8")
+        assert f"the septum {degrees}° from where the patient" in page
         masses[degrees] = [row["scar"]["pixels"] for row in found["segments"]]
     # The septum lies a segment farther on, so each piece of the mid ring has the number before.
     mid = {degrees: np.array(pixels[6:12]) for degrees, pixels in masses.items()}
@@ -142,6 +145,9 @@ def test_a_case_is_reported_as_a_reader_left_it(case, command, tmp_path):
         ran = command("report", case, "--reader", reader, "-o", tmp_path / reader)
         assert ran.status == 1 and words in ran.err
     mask = ("--mask", case / "scar.nii.gz")
+    (case / "review-cy.json").write_text("{")
+    ran = command("report", case, "--reader", "cy", "-o", tmp_path / "cy")
+    assert ran.status == 1 and "What cy said of the study is damaged" in ran.err and "has not reviewed" not in ran.err
     ran = command("report", tmp_path / "round.nrrd", *mask, "--reader", "ann", "-o", tmp_path / "none")
     assert ran.status == 1 and "needs a case folder" in ran.err
 

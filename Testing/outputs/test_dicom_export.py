@@ -13,6 +13,7 @@ import pytest
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.dicom_report import own_code, write_structured_report
 from MyoScarSegLib.outputs.dicom_segmentation import coded, write_dicom_seg
+from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.quantification.burden import Extent
 from MyoScarSegLib.quantification.measurements import Measurements, SegmentMeasurement, SliceMeasurement
 from MyoScarSegLib.quantification.wall import Transmurality
@@ -20,6 +21,7 @@ from MyoScarSegLib.study.dicom_sources import slice_places, with_files
 from MyoScarSegLib.study.reader import read_study
 from MyoScarSegLib.study.tissue import AHA_SITES, BLOOD_POOL, MVO, SCAR, WALL
 from Testing.support.dicom_factory import write_enhanced, write_series
+from Testing.support.dicom_phantom import SEED, write_dicom_phantom
 
 FRAME = "1.2.826.0.1.3680043.8.498.1"
 SHAPE = (5, 24, 20)
@@ -301,3 +303,11 @@ def test_the_images_of_a_study_from_a_copy_are_found_by_their_place(study, tmp_p
     write_series(tmp_path / "series" / "again", VOXELS, direction=OBLIQUE, origin=(-30, 40, 12), FrameOfReferenceUID=FRAME)
     with pytest.raises(StudyError, match="2 images lie where slice 0 is"):
         with_files(turned, folder)
+
+
+def test_the_phantom_as_dicom_is_the_phantom(tmp_path):
+    study, phantom = read_study(write_dicom_phantom(tmp_path / "phantom")), make_phantom(SEED).study
+    voxels = study.voxels if np.allclose(study.geometry.direction, phantom.geometry.direction) else study.voxels[::-1]
+    assert np.abs(voxels - phantom.voxels).max() <= 0.5
+    assert np.allclose(study.geometry.spacing_mm, phantom.geometry.spacing_mm)
+    assert not study.problems

@@ -159,6 +159,7 @@ FAINT_BOXES = [replace(FAINT_BOX, slice=k) for k in (5, 3)]
         (study(), {"doing": "Proposing boxes: slice 3"}, "slice 3"),
         (study(proposed=True), {}, "All 12 slices were looked at, and no scar was proposed"),
         (study(*FAINT_BOXES, proposed=True), {}, "2 faint places are not counted: slices 3, 5. Look at them"),
+        (study(*FAINT_BOXES, replace(FAINT_BOX, slice=4), proposed=True), {}, "1 faint place is not counted: slices 3, 4, 5."),
         (study(replace(FAINT_BOX, slice=5), masks=3), {}, "1 faint place is not counted: slice 5. Look through"),
         (study(replace(BOX, source="yolo")), {}, "1 box. Look through"),
         (study(*FIVE), {}, "5 boxes on 3 slices. Press Segment all"),

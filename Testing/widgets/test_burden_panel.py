@@ -60,6 +60,21 @@ def test_numbers_and_segments_follow_scar_wall_and_undo(study):
     assert "not segmented" in ui.missingLabel.text
 
 
+def test_scar_outside_the_wall_is_said_where_its_mass_stands(study):
+    ui, session = study.ui, study.session
+    assert not ui.outsideLabel.visible
+    probability = np.zeros(SHAPE[1:], dtype=np.float32)
+    probability[2:6, 2:6] = 0.9
+    session.apply_masks(SliceMasks({0: probability}, {0: 0.9}))
+    study.settle()
+    outside = session.measurements.scar_outside_wall.mass_g
+    assert outside > 0 and ui.outsideLabel.visible
+    assert ui.outsideLabel.text.startswith(f"{outside:.1f} g of it outside the wall")
+    session.undo()
+    study.settle()
+    assert not ui.outsideLabel.visible
+
+
 def test_levels_of_slices_are_the_readers(study):
     ui = study.ui
     assert ui.levelCombo.currentIndex == 0
@@ -209,6 +224,13 @@ def test_the_report_asks_for_a_folder_and_writes_it(study, tmp_path, monkeypatch
     study.until(lambda: not study.workflow.busy, what="report")
     assert study.workflow.error == ""
     assert {"report.html", "report.pdf", "measurements.json", "burden.csv"} <= {file.name for file in tmp_path.rglob("*.*")}
+    (page,) = tmp_path.rglob("report.pdf")
+    said = study.ui.reportLabel
+    assert said.visible and said.openExternalLinks
+    assert all(f'href="{path.as_uri()}"' in said.text for path in (page, page.parent))
+    study.begin()
+    study.settle()
+    assert not study.ui.reportLabel.visible, "another study has no report yet"
 
 
 @pytest.mark.slow

@@ -180,6 +180,10 @@ def test_boxes_are_suggested_beside_confirmed_scar_by_a_click_and_by_a_key(segme
     offer = session.state.boxes[-1]
     assert texts(segmented, offer.id)[2:] == ["suggested", "model"] and offer.box.slice == 2
     assert "1 box suggested, on slice 2" in segmented.ui.noteLabel.text
+    selected = segmented.ui.boxTable.selectedItems()
+    assert [item.text() for item in selected] == texts(segmented, offer.id), "its row shows where it is"
+    assert segmented.workflow.views.selected == offer.id
+    assert segmented.workflow.displayed_slice == 1, "the reader's slice stays in view"
     assert np.array_equal(session.mask(), mask)
     segmented.key("Shift+C")
     segmented.until(lambda: not segmented.workflow.busy, what="suggestions")
@@ -285,6 +289,9 @@ def test_results_are_exported(segmented, tmp_path):
     segmented.panel.segment.numbers.export(tmp_path / "out")
     assert (tmp_path / "out" / "results.csv").is_file()
     assert segmented.ui.errorLabel.text == ""
+    said = segmented.ui.exportLabel
+    assert said.visible and said.openExternalLinks
+    assert said.text.startswith("1 study written to") and f'href="{(tmp_path / "out").as_uri()}"' in said.text
 
 
 def test_numbers_are_copied_as_a_table(segmented):

@@ -143,7 +143,9 @@ class LibraryCases:
             return False
 
         def done(result: Any) -> None:
-            self._training.say(note=_("{n} cases are in {folder}.").format(n=len(result["exported"]), folder=folder))
+            exported = len(result["exported"])
+            said = _("1 case is in {folder}.") if exported == 1 else _("{n} cases are in {folder}.")
+            self._training.say(note=said.format(n=exported, folder=folder))
 
         return self._training.begin("library_export", {"cases": list(names), "folder": str(folder)}, "export", done)
 

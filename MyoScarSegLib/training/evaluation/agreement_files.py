@@ -16,6 +16,7 @@ from MyoScarSegLib.training.evaluation.evaluation_pictures import draw_bland_alt
 from MyoScarSegLib.training.evaluation.scores import CaseScore
 from MyoScarSegLib.training.evaluation.statistics import interval
 from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.words import counted
 
 MASS, PERCENT = "scar_mass_g", "scar_percent_of_myocardium"
 
@@ -79,7 +80,7 @@ def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, 
             bland.bias_interval,
             None if ends[0] is None or ends[1] is None else (ends[0], ends[1]),
             ("mean of both: scar mass (g)", "b less a: scar mass (g)"),
-            f"a: {names[0]}, b: {names[1]}; {bland.cases} cases" + (f"; {bland.why}" if bland.why else ""),
+            f"a: {names[0]}, b: {names[1]}; {counted(bland.cases, 'case')}" + (f"; {bland.why}" if bland.why else ""),
         )
         save_figure(folder / "bland_altman.png", figure)
     return summary
@@ -87,11 +88,11 @@ def write_agreement(folder: Path, cases: Sequence[CaseScore], names: tuple[str, 
 
 def text_of(summary: dict[str, Any]) -> str:
     """The summary as lines for a reader."""
-    lines = [f"{summary['cases']} cases, of which {summary['both_empty']} without scar in both; differences: b less a"]
+    lines = [f"{counted(summary['cases'], 'case')}, of which {summary['both_empty']} without scar in both; differences: b less a"]
     for name, label in (("dice", "Dice"), ("hd95_3d_mm", "HD95 3D (mm)"), ("hd95_2d_mm", "HD95 2D (mm)")):
         mean = summary[name]
         if mean["mean"] is not None:
-            lines.append(f"{label:26} {mean['mean']:.2f}{_range(mean['interval_95'], '.2f')}, {mean['cases']} cases")
+            lines.append(f"{label:26} {mean['mean']:.2f}{_range(mean['interval_95'], '.2f')}, {counted(mean['cases'], 'case')}")
     for name, label in ((MASS, "scar mass (g)"), (PERCENT, "scar (% of myocardium)")):
         if (of := summary[name]) is None:
             continue

@@ -15,6 +15,7 @@ from MyoScarSegLib.training.evaluation.scores import POSITIONS
 from MyoScarSegLib.training.evaluation.statistics import paired, rounded
 from MyoScarSegLib.training.evaluation.summary import FORMAT_VERSION, Evaluation, setting_name
 from MyoScarSegLib.utils.files import read_json, write_bytes, write_json
+from MyoScarSegLib.utils.words import counted
 
 _HEADERS = (
     "", "Dice (95%)", "median", "HD95", "ASSD", "mass bias (95%)", "limits of agreement", "r", "mass error",
@@ -115,7 +116,7 @@ def text_of(document: dict[str, Any]) -> str:
         return "No case could be evaluated.\n"
     first = next(iter(settings.values()))
     lines = _table([_HEADERS, *(_row(name, figures) for name, figures in settings.items())])
-    scarred, free = _count(first["patients"], "patient"), _count(first["scar_free_patients"], "patient")
+    scarred, free = counted(first["patients"], "patient"), counted(first["scar_free_patients"], "patient")
     lines += ["", f"Over {scarred} with scar; Dice, HD95 and ASSD in 3D per patient, intervals by patient bootstrap."]
     lines += ["", *_table([_PLACES, *(_places(name, figures) for name, figures in settings.items())])]
     lines += ["", "All patients: as the EMIDEC challenge counts, 1 for an empty mask of a patient without scar, else 0 there."]
@@ -124,7 +125,7 @@ def text_of(document: dict[str, Any]) -> str:
     if own and first["scar_free_slices"]:
         rows = [(setting_name(name), *_false_scar(figures)) for name, figures in own.items()]
         lines += ["", *_table([("false scar", "scar-free slices with some", "area each", "scar-free patients up to 1 g"), *rows])]
-        lines += ["", f"Over {_count(first['scar_free_slices'], 'slice')} without scar, and {free} without scar."]
+        lines += ["", f"Over {counted(first['scar_free_slices'], 'slice')} without scar, and {free} without scar."]
     if first["spacing_assumed"]:
         lines.append("The data has lost its spacing: millimetres and grams assume 1.4 mm pixels and 10 mm from slice to slice.")
     return "\n".join(lines) + "\n"
@@ -185,10 +186,6 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.rjust(width) if n else cell.ljust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _one(value: float | None, form: str) -> str:

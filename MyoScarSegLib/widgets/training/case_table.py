@@ -184,7 +184,8 @@ def line_of(row: Any, side_of: Callable[[str], str]) -> CaseLine:
     patient = "" if case.patient == case.case else case.patient
     second = " · ".join(text for text in (patient, part, *case.tags) if text)
     reviewed = _reviewed(case)
-    slices = _("{n} slices") if reviewed == case.slices else _("{reviewed} of {n} slices")
+    whole = _("1 slice") if case.slices == 1 else _("{n} slices")
+    slices = whole if reviewed == case.slices else _("{reviewed} of {n} slices")
     mass = "–" if case.mass_g is None else _("{mass} g").format(mass=f"{case.mass_g:.1f}")
     by = case.added_by or case.reviewer
     return CaseLine(

@@ -54,9 +54,13 @@ class ComparisonSection(TrainingSection):
 
     def _show(self, comparison: Mapping[str, Any]) -> None:
         ui, verdict, cases = self.ui, comparison["verdict"], comparison["cases"]
-        ui.comparedLabel.text = _("{new} against {used}, {n} validation patients").format(
-            new=comparison["new"]["name"], used=comparison["used"]["name"], n=len({case["patient"] for case in cases})
+        patients = len({case["patient"] for case in cases})
+        said = (
+            _("{new} against {used}, 1 validation patient")
+            if patients == 1
+            else _("{new} against {used}, {n} validation patients")
         )
+        ui.comparedLabel.text = said.format(new=comparison["new"]["name"], used=comparison["used"]["name"], n=patients)
         color = style.STATE_COLORS.get(str(verdict["word"]), style.GREY)
         # Not the frame's own palette: a style sheet keeps that of the theme it was set in.
         ground = ui.trainStatusFrame.palette.color(qt.QPalette.Base).name()

@@ -267,7 +267,7 @@ def test_command_takes_label_maps_and_patterns(command, tmp_path):
     meaning = ["--labels", "cavity=2 myocardium=4 scar=6,8"]
     assert command(*arguments, *meaning).status == 0
     ran = command("convert", tmp_path / "in", tmp_path / "two", "--to", "yolo", "--folds", 2, *meaning, "--patients", "(e)")
-    assert ran.status == 1 and "1 patients cannot be split into 2 folds" in ran.err
+    assert ran.status == 1 and "1 patient cannot be split into 2 folds" in ran.err
 
 
 @pytest.mark.parametrize("bad", [[], ["--to", "png"], ["--to", "yolo", "--folds", "0"], ["--to", "yolo", "--labels", "x"]])

@@ -249,7 +249,7 @@ def test_split_made_by_hand_is_checked(tmp_path):
     library = Library.create(tmp_path / "library")
     for number, patient in enumerate(("P001", "P002", "N003")):
         add_case(library, patient, number)
-    assert library.write_split(Split(("P001",), ("P002",)))[0].startswith("1 patients of the data are on neither side")
+    assert library.write_split(Split(("P001",), ("P002",)))[0].startswith("1 patient of the data is on neither side")
     assert library.split_manifest() == Split(("P001",), ("P002",))
     with pytest.raises(StudyError, match="none of the split's 0 validation patients"):
         library.write_split(Split(("P001", "P002"), ()))
