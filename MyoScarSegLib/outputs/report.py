@@ -275,7 +275,9 @@ class Report:
         said = []
         within = result.mass_interval
         if within is not None and within.doubtful:
-            said.append("The scar mass is likely to be wrong: much of it lies where the model is unsure. Look at the outlines.")
+            said.append(
+                "The outlines are likely to be wrong: the model is unsure of much of the scar. Look at them first."
+            )
         if not result.complete:
             said.append(f"Incomplete. {result.message}")
         if result.faint_places:

@@ -148,7 +148,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <source>Likely to be wrong: much of this scar is uncertain. Look at it.</source>
+      <source>Outlines likely to be wrong: much of this scar is uncertain. Look at them.</source>
       <translation type="unfinished" />
     </message>
     <message>

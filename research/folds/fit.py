@@ -3,6 +3,7 @@
     python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py
     python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by others' numbers
     python -m research.folds.fit FOLDER --faint EMIDEC       which studies have an infarct, by which limit of contrast
+    python -m research.folds.fit FOLDER --doubt              whether the uncertain share of a mass tells poor masks
 
 One rule for all: the shift of the logits is the one with which the masses of infarct patients have no bias at probability 0.5;
 the slope is the one with which probabilities are as often right as they say (maximum likelihood, with that shift's threshold
@@ -131,6 +132,31 @@ def coverage(folder: Path) -> None:
         )
 
 
+def doubt(folder: Path) -> None:
+    """Whether the uncertain mass, as a share of the mass, tells poor masks where nobody was asked: at most a quarter of the
+    exams are doubtful, by the limit of the other folds, and by the shipped one. Normal exams are judged without a limit of
+    contrast.
+    """
+    answers = json.loads(CARD.read_text())["settings"]["answers"]
+    slope, shift = answers["alone"]
+    rows = []
+    for fold in range(len(list(folder.glob("fold-*.npz")))):
+        others = {case["case"] for case in cases(folder, END_TO_END, fold)}
+        for case in (case for case in cases(folder, END_TO_END, None) if case["case"] not in others):
+            mass, uncertain, true = masses(case, slope, shift)
+            mask = slope * case["x"] + shift >= 0
+            dice = 2 * (mask & case["t"]).sum() / max(1, mask.sum() + case["t"].sum())
+            rows.append((fold, uncertain / max(mass, 1.0) if mass > 0 else 0.0, dice, true > 0, mass > 0))
+    folds, share, dice = (np.array(column) for column in list(zip(*rows, strict=True))[:3])
+    infarct, marked = (np.array(column) for column in list(zip(*rows, strict=True))[3:])
+    of_others = np.array([np.quantile(share[folds != fold], 0.75) for fold in folds])
+    for name, limit in (("limit of the other folds", of_others), ("shipped limit", answers["alone_error"][2])):
+        poor = share > limit
+        print(f"{name}: {poor.sum()} of {len(poor)} exams, {(poor & ~infarct).sum()} of {(marked & ~infarct).sum()} normal")
+        for what, of in (("doubtful", infarct & marked & poor), ("the others", infarct & marked & ~poor)):
+            print(f"  {what}: {of.sum()} infarcts, Dice {dice[of].mean():.2f}, {(dice[of] < 0.5).sum()} below 0.5")
+
+
 def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
     """What the program sees in every study without a human, at the shipped threshold: its places, before they are judged.
 
@@ -217,7 +243,11 @@ def main() -> None:
     parser.add_argument("--without", type=int)
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--faint", type=Path, metavar="EMIDEC")
+    parser.add_argument("--doubt", action="store_true")
     told = parser.parse_args()
+    if told.doubt:
+        doubt(told.folder)
+        return
     if told.faint:
         faint(told.faint, told.folder)
         return
