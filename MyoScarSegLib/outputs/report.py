@@ -275,9 +275,7 @@ class Report:
         said = []
         within = result.mass_interval
         if within is not None and within.doubtful:
-            said.append(
-                "The outlines are likely to be wrong: the model is unsure of much of the scar. Look at them first."
-            )
+            said.append("The outlines are likely to be wrong: the model is unsure of much of the scar. Look at them first.")
         if not result.complete:
             said.append(f"Incomplete. {result.message}")
         if result.faint_places:
