@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def imported():
     command = [sys.executable, "-c", textwrap.dedent(PROBE), json.dumps(NETWORKS)]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
     return json.loads(ran.stdout)
+
+
+def test_no_two_modules_have_the_same_name():
+    names = Counter(path.name for path in (REPOSITORY / "MyoScarSegLib").rglob("*.py") if not path.name.startswith("__"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_importing_the_library_loads_no_module_of_it_and_not_even_numpy(imported):

@@ -8,7 +8,7 @@ import numpy as np
 
 from MyoScarSegLib.outputs.burden_pictures import PICTURES, picture
 from MyoScarSegLib.outputs.figures import png
-from MyoScarSegLib.outputs.report import Report, make_report
+from MyoScarSegLib.outputs.report_content import Report, make_report
 from MyoScarSegLib.outputs.report_page import page
 from MyoScarSegLib.phantom import make_phantom
 from MyoScarSegLib.quantification.ventricle import ventricle_of_labels

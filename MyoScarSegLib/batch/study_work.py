@@ -38,7 +38,7 @@ from MyoScarSegLib.outputs.case_folders import (
     read_case_boxes,
 )
 from MyoScarSegLib.outputs.case_walls import Walls
-from MyoScarSegLib.outputs.report import make_report
+from MyoScarSegLib.outputs.report_content import make_report
 from MyoScarSegLib.outputs.report_files import write_report
 from MyoScarSegLib.pipeline import Pipeline
 from MyoScarSegLib.prompts import Box, Point, read_points

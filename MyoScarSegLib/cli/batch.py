@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
             sys.stderr.write(f"Table: {write_cohort_table(cohort, args.table)}\n")
         if args.report:
-            from MyoScarSegLib.batch.summary import write_summary
+            from MyoScarSegLib.batch.cohort_summary import write_summary
             from MyoScarSegLib.outputs.measurement_files import write_burden_tables
 
             write_burden_tables(cohort.out)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from MyoScarSegLib.outputs.case_walls import Walls
     from MyoScarSegLib.outputs.edited import Edited
-    from MyoScarSegLib.outputs.report import Patient, Report
+    from MyoScarSegLib.outputs.report_content import Patient, Report
     from MyoScarSegLib.quantification.aha import InsertionPoints, Level
     from MyoScarSegLib.result import Result
     from MyoScarSegLib.study.study import Study
@@ -135,7 +135,7 @@ def _amount(report: Report) -> str:
 def _report(args: argparse.Namespace, path: Path, name: str) -> Report:
     from MyoScarSegLib.outputs.case_folders import is_case_folder
     from MyoScarSegLib.outputs.case_walls import read_case
-    from MyoScarSegLib.outputs.report import make_report
+    from MyoScarSegLib.outputs.report_content import make_report
     from MyoScarSegLib.study import read_study
 
     source, remote, levels = "", None, args.levels
@@ -279,7 +279,7 @@ def _patient(study: Study) -> Patient:
     Raises:
         StudyError: the study is not from DICOM.
     """
-    from MyoScarSegLib.outputs.report import Patient
+    from MyoScarSegLib.outputs.report_content import Patient
     from MyoScarSegLib.study.quiet_pydicom import import_pydicom
 
     if not study.files:

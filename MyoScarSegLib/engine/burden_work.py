@@ -11,7 +11,7 @@ from MyoScarSegLib.errors import MyoScarSegError, OutputError, StudyError
 from MyoScarSegLib.study.names import case_name
 
 if TYPE_CHECKING:
-    from MyoScarSegLib.outputs.report import Report
+    from MyoScarSegLib.outputs.report_content import Report
 
 PANEL_INCHES = {"bullseye": (2.7, 5.4), "slices": (5.4, 4.4), "bars": (3.4, 2.6), "wall": (3.4, 2.0), "intensities": (3.4, 2.2)}
 """Width and height of the pictures in a panel, which is narrow: their letters have a size of their own."""
@@ -70,7 +70,7 @@ def write_report_of(job: BurdenJob, folder: Path) -> Path:
     """
     from MyoScarSegLib.outputs.case_folders import CaseFolders, content_of
     from MyoScarSegLib.outputs.measurement_files import write_burden_tables
-    from MyoScarSegLib.outputs.report import Patient, make_report
+    from MyoScarSegLib.outputs.report_content import Patient, make_report
     from MyoScarSegLib.outputs.report_files import remove_report_dicom, write_report
 
     study, named = job.result.study, job.pseudonym if isinstance(job.pseudonym, str) else ""

@@ -11,7 +11,7 @@ import numpy as np
 
 from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.case_files import write_table
-from MyoScarSegLib.outputs.report import Report
+from MyoScarSegLib.outputs.report_content import Report
 from MyoScarSegLib.quantification.aha import SEGMENTS, InsertionPoints
 from MyoScarSegLib.quantification.segment_values import GRADES
 from MyoScarSegLib.quantification.wall import Transmurality

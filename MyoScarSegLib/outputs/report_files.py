@@ -13,7 +13,7 @@ from MyoScarSegLib.errors import OutputError
 from MyoScarSegLib.outputs.dicom_report import write_structured_report
 from MyoScarSegLib.outputs.dicom_segmentation import write_dicom_seg
 from MyoScarSegLib.outputs.measurement_files import MEASUREMENTS, document_of
-from MyoScarSegLib.outputs.report import Report
+from MyoScarSegLib.outputs.report_content import Report
 from MyoScarSegLib.outputs.report_html import html_page
 from MyoScarSegLib.outputs.report_page import pdf_page
 from MyoScarSegLib.study.study import Study

@@ -15,7 +15,7 @@ from MyoScarSegLib.outputs.burden_pictures import (
     picture,
     slices_height,
 )
-from MyoScarSegLib.outputs.report import RESEARCH_USE, Report, Tile
+from MyoScarSegLib.outputs.report_content import RESEARCH_USE, Report, Tile
 
 _DPI = 170
 _WIDTH = 7.48

@@ -17,7 +17,7 @@ from MyoScarSegLib.outputs.burden_pictures import (
     slices_height,
 )
 from MyoScarSegLib.outputs.figures import FAINT, INK, LINE, canvas
-from MyoScarSegLib.outputs.report import RESEARCH_USE, Report
+from MyoScarSegLib.outputs.report_content import RESEARCH_USE, Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

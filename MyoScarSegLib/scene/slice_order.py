@@ -16,7 +16,7 @@ import numpy as np
 import slicer
 
 from MyoScarSegLib.scene.attributes import node_of
-from MyoScarSegLib.scene.study_record import GRID, ROLE_STUDY
+from MyoScarSegLib.scene.saved_study import GRID, ROLE_STUDY
 from MyoScarSegLib.scene.volume_geometry import VolumeGeometry
 
 _SAME_MM = 1e-3

@@ -18,10 +18,10 @@ from MyoScarSegLib.scene.packed_masks import checksum_of, pack, unpack
 from MyoScarSegLib.scene.point_lists import ROLE_POINTS, PointLists
 from MyoScarSegLib.scene.probability_volume import ROLE_PROBABILITY, ProbabilityVolume
 from MyoScarSegLib.scene.result_tables import RESULT_ROLES, ResultTables
+from MyoScarSegLib.scene.saved_study import ROLE_STUDY, SavedVentricle, StudyRecord
 from MyoScarSegLib.scene.slice_order import grid_of, lay_like, reversed_axis
 from MyoScarSegLib.scene.study_folder import StudyFolder
 from MyoScarSegLib.scene.study_numbers import StudyNumbers
-from MyoScarSegLib.scene.study_record import ROLE_STUDY, SavedVentricle, StudyRecord
 from MyoScarSegLib.scene.study_state import BoxRow, ModelSlice, SliceState, StudyState
 from MyoScarSegLib.scene.tissue_segment import ROLE_SEGMENTATION, TissueSegment
 from MyoScarSegLib.scene.translation import _, slice_list

@@ -27,10 +27,10 @@ from MyoScarSegLib.scene.lge_volumes import content_hash, study_of
 from MyoScarSegLib.scene.notices import Change, Notices, kept_as_painted
 from MyoScarSegLib.scene.observers import Writing
 from MyoScarSegLib.scene.probability_volume import check_growth, checked
+from MyoScarSegLib.scene.saved_study import ROLE_STUDY
 from MyoScarSegLib.scene.slice_prompts import PendingMasks, SlicePrompts
 from MyoScarSegLib.scene.study_nodes import StudyNodes
 from MyoScarSegLib.scene.study_numbers import StudyNumbers
-from MyoScarSegLib.scene.study_record import ROLE_STUDY
 from MyoScarSegLib.scene.study_state import StudyState, bytes_between, prompts_label
 from MyoScarSegLib.scene.tissue_segment import TissueSegment
 from MyoScarSegLib.scene.translation import _

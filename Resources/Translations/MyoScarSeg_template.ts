@@ -1999,6 +1999,25 @@
     </message>
   </context>
   <context>
+    <name>scene.saved_study</name>
+    <message>
+      <source>slice {slice} is of a run that is not there</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{name} scar study</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>its record</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>What {name} says of the study cannot be read: {why}. Boxes, points and the segmentation are there; the masks count as drawn by you.</source>
+      <translation type="unfinished" />
+    </message>
+  </context>
+  <context>
     <name>scene.scene_console</name>
     <message>
       <source>A report has the patient's name or a pseudonym, not both.</source>
@@ -2044,25 +2063,6 @@
     </message>
     <message>
       <source>Delete the wall</source>
-      <translation type="unfinished" />
-    </message>
-  </context>
-  <context>
-    <name>scene.study_record</name>
-    <message>
-      <source>slice {slice} is of a run that is not there</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>{name} scar study</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>its record</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <source>What {name} says of the study cannot be read: {why}. Boxes, points and the segmentation are there; the masks count as drawn by you.</source>
       <translation type="unfinished" />
     </message>
   </context>

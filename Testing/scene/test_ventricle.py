@@ -11,8 +11,8 @@ from MyoScarSegLib.errors import SceneError
 from MyoScarSegLib.quantification.aha import InsertionPoints
 from MyoScarSegLib.scene.attributes import node_of
 from MyoScarSegLib.scene.landmark_points import ROLE_LANDMARKS
+from MyoScarSegLib.scene.saved_study import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_numbers import insertion_points, landmarks_of
-from MyoScarSegLib.scene.study_record import IDLE_S, StudyRecord
 from MyoScarSegLib.scene.study_session import StudySession, sessions
 from MyoScarSegLib.scene.training import case_nodes
 from MyoScarSegLib.scene.ventricle_state import BY_READER, Landmarks

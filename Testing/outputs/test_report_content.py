@@ -12,7 +12,7 @@ import pytest
 
 from MyoScarSegLib.errors import OutputError, StudyError
 from MyoScarSegLib.outputs.measurement_files import document_of, write_burden_tables
-from MyoScarSegLib.outputs.report import Patient, Report, make_report
+from MyoScarSegLib.outputs.report_content import Patient, Report, make_report
 from MyoScarSegLib.outputs.report_files import write_report
 from MyoScarSegLib.outputs.report_html import html_page
 from MyoScarSegLib.outputs.report_page import pdf_page

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from MyoScarSegLib.batch.cohort import Cohort
+from MyoScarSegLib.batch.cohort_summary import strangest, write_summary
 from MyoScarSegLib.batch.job import Job
 from MyoScarSegLib.batch.runner import segment_all
-from MyoScarSegLib.batch.summary import strangest, write_summary
 from MyoScarSegLib.batch.table import COLUMNS
 from Testing.support.quick_pipeline import Quick, small_study
 
