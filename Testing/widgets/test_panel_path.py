@@ -324,7 +324,7 @@ def test_mass_has_its_interval_where_it_is_known_and_a_sentence_where_it_is_like
     assert lines[-1][-3:] == [f"{within.low_g:.4f}", f"{within.high_g:.4f}", "False"]
     apply(MassError(2.0, 0.5, doubtful=0.001))
     assert ui.doubtLabel.visible
-    assert ui.doubtLabel.text.startswith("Likely to be wrong")
+    assert ui.doubtLabel.text.startswith("Outlines likely to be wrong")
     segmented.click("undoButton")
     assert not ui.doubtLabel.visible
 
