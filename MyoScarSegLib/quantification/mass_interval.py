@@ -30,7 +30,7 @@ class MassError:
     Attributes:
         offset_g, share: in :data:`COVERAGE` of the studies the mass is off by at most ``offset_g`` plus this share of the
             uncertain mass.
-        doubtful: share of the mass that is uncertain from which on a mass is likely to be wrong.
+        doubtful: share of the mass that is uncertain from which on the outlines are likely to be wrong; 0 if it is not known.
     """
 
     offset_g: _NotNegative = 0.0
@@ -77,7 +77,7 @@ class MassInterval:
 
     Attributes:
         low_g, high_g: its ends.
-        doubtful: whether the mass is likely to be wrong.
+        doubtful: whether the outlines are likely to be wrong.
     """
 
     low_g: float

@@ -19,6 +19,9 @@ from MyoScarSegLib.widgets.text import _, number
 
 _NUMBERS = frozenset({Change.VOLUME, Change.MASK, Change.SETTINGS, Change.VENTRICLE})
 
+_SHOWN_G = 0.05
+"""Less outside the wall would be shown as 0.0 g: a pixel or two where the outlines meet."""
+
 
 class NumbersSection(SegmentSection):
     """The section *Numbers*."""
@@ -97,7 +100,7 @@ class NumbersSection(SegmentSection):
             except MyoScarSegError:
                 outside = None  # the section Burden says why nothing can be measured
         text = ""
-        if outside is not None and outside.pixels:
+        if outside is not None and outside.pixels and (outside.mass_g is None or outside.mass_g >= _SHOWN_G):
             text = _("{amount} of it outside the wall: in no percentage").format(amount=grams(outside))
         show_text(self.ui.outsideLabel, text)
 

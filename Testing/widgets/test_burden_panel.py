@@ -73,6 +73,11 @@ def test_scar_outside_the_wall_is_said_where_its_mass_stands(study):
     session.undo()
     study.settle()
     assert not ui.outsideLabel.visible
+    probability[2:6, 2:6] = 0
+    probability[2, 2] = 0.9
+    session.apply_masks(SliceMasks({0: probability}, {0: 0.9}))
+    study.settle()
+    assert 0 < session.measurements.scar_outside_wall.mass_g < 0.05 and not ui.outsideLabel.visible, "0.0 g are none"
 
 
 def test_levels_of_slices_are_the_readers(study):

@@ -1,6 +1,6 @@
 """What a model says of its answers, from patients of the folds that it was not trained on.
 
-    python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py
+    python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py; without limits of doubt
     python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by others' numbers
     python -m research.folds.fit FOLDER --faint EMIDEC       which studies have an infarct, by which limit of contrast
     python -m research.folds.fit FOLDER --doubt              whether the uncertain share of a mass tells poor masks
@@ -42,6 +42,8 @@ from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, stacks_of
 from research.folds.folds import CARD, corner_of, cropped, truths
 
+DOUBTFUL = 0.25
+"""Share of the exams that are marked as likely to be wrong, at most."""
 FAINTEST = 1.15
 """The program's uncertain mass over that of the folds' 255ths, whose faintest pixels are 0: median of fold 0's infarcts."""
 
@@ -87,8 +89,8 @@ def line(of: list[dict[str, Any]]) -> tuple[float, float]:
     return slope, -slope * threshold
 
 
-def error(of: list[dict[str, Any]], slope: float, shift: float) -> tuple[float, float, float]:
-    """Offset, share and flag of :class:`MassError`: the narrowest in the median that covers."""
+def error(of: list[dict[str, Any]], slope: float, shift: float) -> tuple[float, float]:
+    """Offset and share of :class:`MassError`: the narrowest in the median that covers."""
     mass, uncertain, true = (np.array(v) for v in zip(*(masses(c, slope, shift) for c in of), strict=True))
     off = np.abs(mass - true)
     best = (np.inf, 0.0, 0.0)
@@ -97,8 +99,7 @@ def error(of: list[dict[str, Any]], slope: float, shift: float) -> tuple[float, 
         offset = max(0.0, float(np.sort(off - share * uncertain)[rank]))
         width = float(np.median(offset + share * uncertain))
         best = min(best, (width, offset, float(share)))
-    flag = float(np.quantile(uncertain / np.maximum(mass, 1.0), 0.8))
-    return round(best[1], 3), round(best[2], 3), round(flag, 3)
+    return round(best[1], 3), round(best[2], 3)
 
 
 def masses(case: dict[str, Any], slope: float, shift: float) -> tuple[float, float, float]:
@@ -124,7 +125,7 @@ def coverage(folder: Path) -> None:
             names = {case["case"] for case in known}
             some = [known, [case for case in cases(folder, setting, None) if case["case"] not in names]]
             others, own = ([c for c in of if name == "alone" or c["t"].any()] for of in some)
-            offset, share, _ = error(others, slope, shift)
+            offset, share = error(others, slope, shift)
             for mass, uncertain, true in (masses(case, slope, shift) for case in own):
                 widths.append(offset + share * uncertain)
                 off.append(abs(mass - true))
@@ -133,6 +134,12 @@ def coverage(folder: Path) -> None:
             f"{name}: {np.mean(inside):.0%} of {len(inside)} inside, half width {np.median(widths):.1f} g in the median; "
             f"a constant one would need {np.quantile(off, COVERAGE):.1f} g"
         )
+
+
+def uncertain_share(case: dict[str, Any], slope: float, shift: float) -> float:
+    """The uncertain mass of a case in masses; 0 where there is none to doubt."""
+    mass, uncertain, _ = masses(case, slope, shift)
+    return uncertain / max(mass, 1.0) if mass > 0 else 0.0
 
 
 def doubt(folder: Path) -> None:
@@ -146,18 +153,18 @@ def doubt(folder: Path) -> None:
     for fold in range(len(list(folder.glob("fold-*.npz")))):
         others = {case["case"] for case in cases(folder, END_TO_END, fold)}
         for case in (case for case in cases(folder, END_TO_END, None) if case["case"] not in others):
-            mass, uncertain, true = masses(case, slope, shift)
             mask = slope * case["x"] + shift >= 0
             dice = 2 * (mask & case["t"]).sum() / max(1, mask.sum() + case["t"].sum())
-            rows.append((fold, uncertain / max(mass, 1.0) if mass > 0 else 0.0, dice, true > 0, mass > 0))
-    folds, share, dice = (np.array(column) for column in list(zip(*rows, strict=True))[:3])
-    infarct, marked = (np.array(column) for column in list(zip(*rows, strict=True))[3:])
-    of_others = np.array([np.quantile(share[folds != fold], 0.75) for fold in folds])
+            mass, _, true = masses(case, slope, shift)
+            rows.append((fold, uncertain_share(case, slope, shift), dice, abs(mass - true), true > 0, mass > 0))
+    folds, share, dice, off, infarct, marked = (np.array(column) for column in zip(*rows, strict=True))
+    of_others = np.array([np.quantile(share[folds != fold], 1 - DOUBTFUL) for fold in folds])
     for name, limit in (("limit of the other folds", of_others), ("shipped limit", answers["alone_error"][2] / FAINTEST)):
         poor = share > limit
         print(f"{name}: {poor.sum()} of {len(poor)} exams, {(poor & ~infarct).sum()} of {(marked & ~infarct).sum()} normal")
         for what, of in (("doubtful", infarct & marked & poor), ("the others", infarct & marked & ~poor)):
-            print(f"  {what}: {of.sum()} infarcts, Dice {dice[of].mean():.2f}, {(dice[of] < 0.5).sum()} below 0.5")
+            low = (dice[of] < 0.5).sum()
+            print(f"  {what}: {of.sum()} infarcts, Dice {dice[of].mean():.2f}, {low} below 0.5, off by {off[of].mean():.1f} g")
 
 
 def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
@@ -263,7 +270,10 @@ def main() -> None:
         of = of if name == "alone" else [c for c in of if c["t"].any()]
         slope, shift = line(of)
         answers[name] = [round(slope, 3), round(shift, 3)]
-        answers[f"{name}_error"] = error(of, slope, shift)
+        answers[f"{name}_error"] = [
+            *error(of, slope, shift),
+            0.0,
+        ]
     print(json.dumps(answers))
 
 
