@@ -8,13 +8,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models.entry import CHECKPOINT_ENDINGS, Entry, OwnSource, ResourceSource, Task, read_index
 from MyoScarSegLib.models.hashing import Fingerprint, checksum_of, hash_file, record_checksum, recorded_checksum
 from MyoScarSegLib.models.install import Installation, expected_file, model_folder, verified_file
 from MyoScarSegLib.models.own import models_folder, own_entry, own_models
+from MyoScarSegLib.utils.json_fields import to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, no_progress
 from MyoScarSegLib.utils.resources import resources_folder
@@ -49,6 +50,13 @@ class VerifyResult:
     def ok(self) -> bool:
         """Whether the model can be used."""
         return self.state == "installed"
+
+
+def described(entry: Entry, found: VerifyResult) -> dict[str, Any]:
+    """All that is known of a model and its file; JSON-ready."""
+    there = found.state != "missing"
+    document = {**to_json(entry), "state": found.state, "message": found.message, "path": str(found.path) if there else None}
+    return {**document, "installed_sha256": found.sha256}
 
 
 @functools.lru_cache(maxsize=1)
