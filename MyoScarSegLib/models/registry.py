@@ -65,15 +65,21 @@ def registry() -> Registry:
     return Registry(read_index(_INDEX), own=True)
 
 
+def path_of(model: str | Path) -> Path | None:
+    """The path that a model is given by; None for a name of the registry."""
+    path = Path(model)
+    by_path = isinstance(model, Path) or len(path.parts) != 1 or path.suffix in CHECKPOINT_ENDINGS["segment"] or path.is_file()
+    return path if by_path else None
+
+
 def checksum_of_model(model: str | Path) -> str:
     """SHA-256 of the checkpoint that a name of the registry or a path stands for; it is not loaded.
 
     Raises:
         ModelError: it is missing, or no longer what the registry says.
     """
-    path = Path(model)
-    by_path = isinstance(model, Path) or len(path.parts) > 1 or path.suffix in CHECKPOINT_ENDINGS["segment"] or path.is_file()
-    return checksum_of(path) if by_path else registry().checksum(str(model))
+    path = path_of(model)
+    return registry().checksum(str(model)) if path is None else checksum_of(path)
 
 
 class Registry:
