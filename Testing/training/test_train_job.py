@@ -36,7 +36,7 @@ FULL = TrainJob(
         ({"seed": -1}, "seed must be a whole number from 0 up"),
         ({"folds": 1}, "folds must be a whole number from 2 up"),
         ({"held_out": 4}, "cannot be held out"),
-        ({"device": "tpu"}, "device must be a device: auto"),
+        ({"device": "tpu"}, "device must be auto"),
         ({"batch": 0}, "batch must be"),
         ({"name": "Mine Own"}, "lower-case letters"),
         ({"name": "../up"}, "lower-case letters"),
