@@ -125,6 +125,7 @@ def job_of_dicom(job, tmp_path) -> BurdenJob:
     return replace(job, result=replace(job.result, study=study), patient={}, images=images)
 
 
+@pytest.mark.slow
 def test_dicom_files_come_with_the_report_and_carry_the_sources_patient_or_the_case_name(job_of_dicom, tmp_path):
     place = write_report_of(job_of_dicom, tmp_path / "out")
     masks, numbers = (pydicom.dcmread(place / name) for name in ("segmentation.dcm", "report.dcm"))
