@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from MyoScarSegLib.errors import ModelError
-from MyoScarSegLib.utils.json_fields import Limits, Share, read
+from MyoScarSegLib.utils.json_fields import Share, read
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,6 @@ class Answers:
         sam_share: how much SAM's logits weigh.
         alone, asked: slope and shift that bring the logits to where probability 0.5 is the threshold without bias in mass, and
             probabilities are as often right as they say: of what is seen without being asked, and of answers to a reader.
-        first: probability from which on a first look at a slice tells its neighbors of scar, for their second look.
         alone_error, asked_error: the three numbers of :class:`~MyoScarSegLib.quantification.mass_interval.MassError`, of studies
             that no reader has looked at, and of those with a reader's prompts.
     """
@@ -33,7 +32,6 @@ class Answers:
     sam_share: Share = 0.0
     alone: tuple[float, float] = (1.0, 0.0)
     asked: tuple[float, float] = (1.0, 0.0)
-    first: Annotated[float, Limits(above=0, below=1)] = 0.5
     alone_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
     asked_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
 

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 OUTSIDE_LOGIT = -20.0
 """Stands for "surely not scar" where the network did not look."""
-_LOOKS_ALONE: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
-_LOOKS_PROMPTED: tuple[tuple[int, ...], ...] = ((), (3,))
-"""Axes along which the window is mirrored for each look of the context network, when a slice is taken in and when it is asked."""
-_SECOND_LOOKS_BYTES = 64 << 20
-"""Most that is kept of second looks: some 150 KiB a slice."""
+_LOOKS: tuple[tuple[int, ...], ...] = ((), (3,))
+"""Axes along which the window is mirrored for each look of the context network and its twin."""
+_LATER_LOOKS_BYTES = 64 << 20
+"""Most that is kept of later looks: some 300 KiB a slice."""
+_OWN_BOX_PX = 4
+"""Fewest pixels of scar that the program draws a box round for itself."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,13 @@ class Segmenter:
         self._sam = SamDecoder(self._model, three_masks=checkpoint.preprocessing == "sam")
         self._lock = threading.RLock()  # an answer may find that SAM has not seen the slice yet
         self._last: tuple[Any, list[_Answered]] | None = None
-        self._second_looks = EmbeddingCache(min(_SECOND_LOOKS_BYTES, self.cache.budget_bytes // 2))
+        self._later_looks = EmbeddingCache(min(_LATER_LOOKS_BYTES, self.cache.budget_bytes // 2))
 
     def forget(self) -> None:
         """Drop what is kept of the slices that were seen."""
         with self._lock:
             self.cache.clear()
-            self._second_looks.clear()
+            self._later_looks.clear()
             self._last = None
 
     @property
@@ -227,12 +228,18 @@ class Segmenter:
         return Prediction(logits, score)
 
     def scar_beside(self, image: SegmenterImage) -> np.ndarray:
-        """bool ``[rows, columns]``: what a first look at this slice can tell its neighbors of.
+        """bool ``[rows, columns]``: scar that this slice shows by itself, for its neighbors to be told of.
 
         A lesion goes on from slice to slice, and is told from noise by that. Raises as :meth:`tissue`.
         """
-        first = self._seen(image)
-        return np.asarray(first >= math.log(self.answers.first / (1 - self.answers.first)))
+        import torch
+
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        frame = self._frame(image, ())
+        with self._lock, torch.inference_mode(), self._enough_memory():
+            logits = scar_logits(self._by_itself(image, frame))[0].cpu()
+        return np.asarray(frame.logits_to_native(logits, OUTSIDE_LOGIT) > 0)
 
     def tissue(self, image: SegmenterImage, beside: np.ndarray | None = None) -> np.ndarray:
         """What the network takes every pixel for, without any prompt.
@@ -253,11 +260,8 @@ class Segmenter:
         if not self._own:
             raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
         frame = self._frame(image, ())
-        with self._lock, torch.inference_mode():
-            slices, logits = self._first_look(image, frame)
-            if beside is not None:
-                logits = self._second_look(image, frame, slices, beside)
-            logits = logits[0].cpu()
+        with self._lock, torch.inference_mode(), self._enough_memory():
+            logits = self._unasked(image, frame, beside)[0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
         native = np.stack([frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
@@ -266,17 +270,6 @@ class Segmenter:
         logit = native[scar] - native[:scar].max(axis=0) - np.log(rest.sum(axis=0))
         probability = 1 / (1 + np.exp(-np.clip(self.answers.seen(logit), -60, 60)))
         return np.concatenate([rest / rest.sum(axis=0) * (1 - probability), probability[None]]).astype(np.float32)
-
-    def _seen(self, image: SegmenterImage) -> np.ndarray:
-        """Logits of scar of the first look, ``[rows, columns]``, as the network gives them."""
-        import torch
-
-        from MyoScarSegLib.segmentation.context import scar_logits
-
-        frame = self._frame(image, ())
-        with self._lock, torch.inference_mode():
-            logits = scar_logits(self._first_look(image, frame)[1])[0].cpu()
-        return frame.logits_to_native(logits, OUTSIDE_LOGIT)
 
     def _features(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
         """``[1, channels, rows, columns]`` of SAM's image encoder."""
@@ -305,7 +298,7 @@ class Segmenter:
         if seen is None:
             with self._lock, torch.inference_mode(), self._enough_memory():
                 slices = heart_contrast(self._slices(image, frame))
-                seen = torch.cat([slices, self._tissues("context", slices, prompt_maps(self.side), _LOOKS_ALONE)], dim=1)
+                seen = torch.cat([slices, self._tissues("context", slices, prompt_maps(self.side), _LOOKS)], dim=1)
             self.cache.put(key, seen)
         seen = seen.to(self.device)
         return seen[:, : len(SLICES)], seen[:, len(SLICES) :]
@@ -325,15 +318,55 @@ class Segmenter:
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 
-    def _second_look(self, image: SegmenterImage, frame: Frame, slices: torch.Tensor, beside: np.ndarray) -> torch.Tensor:
-        """As of :meth:`_tissues`, without prompts but told of scar on the neighbors; made once for proposals, masks and walls."""
-        key = self._key(image, frame, f"beside {content_hash(beside)}")
-        found = self._second_looks.get(key)
+    def _unasked(self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None) -> torch.Tensor:
+        """What is seen where nobody asked, as :meth:`_tissues`, told of scar on the neighbors; made once for proposals, masks
+        and walls.
+        """
+        key = self._key(image, frame, "unasked" if beside is None else f"unasked {content_hash(beside)}")
+        found = self._later_looks.get(key)
         if found is None:
-            scar = frame.image_to_input(beside.astype(np.float32))
-            found = self._tissues("context", slices, prompt_maps(self.side, beside=scar), _LOOKS_ALONE)
-            self._second_looks.put(key, found)
+            slices, told = self._first_look(image, frame)
+            shown = None if beside is None else frame.image_to_input(beside.astype(np.float32))
+            if shown is not None:
+                told = self._tissues("context", slices, prompt_maps(self.side, beside=shown), _LOOKS)
+            found = self._agreed(slices, told, self._by_itself(image, frame), shown, _LOOKS)
+            self._later_looks.put(key, found)
         return found.to(self.device)
+
+    def _by_itself(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
+        """What a slice shows without its neighbors' scar, likewise."""
+        key = self._key(image, frame, "by itself")
+        found = self._later_looks.get(key)
+        if found is None:
+            slices, seen = self._first_look(image, frame)
+            found = self._agreed(slices, seen, seen, None, _LOOKS[:1])
+            self._later_looks.put(key, found)
+        return found.to(self.device)
+
+    def _agreed(
+        self,
+        slices: torch.Tensor,
+        tissues: torch.Tensor,
+        seen: torch.Tensor,
+        beside: torch.Tensor | None,
+        looks: Sequence[tuple[int, ...]],
+    ) -> torch.Tensor:
+        """Tissues ``[1, 4, side, side]`` with scar as both networks have it: the mean of its logits there and of the answer to a
+        box, as a reader would draw it, round all scar that was ``seen``. The answering network knows that there is some.
+        """
+        import torch
+        from torch.nn.functional import logsigmoid
+
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        rows, columns = torch.nonzero(scar_logits(seen)[0] > 0, as_tuple=True)
+        if len(rows) < _OWN_BOX_PX:
+            return tissues
+        box = (columns.min() - 1, rows.min() - 1, columns.max() + 2, rows.max() + 2)  # a pixel wider, as readers draw it
+        answer = scar_logits(self._tissues(self._asked, slices, prompt_maps(self.side, [box], beside=beside), looks))
+        scar = (scar_logits(tissues) + answer)[:, None] / 2
+        rest = tissues[:, : TISSUES.index("scar")].log_softmax(1)
+        return torch.cat([rest + logsigmoid(-scar), logsigmoid(scar)], dim=1)
 
     def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
         """Where the slice lies in this network's input."""
@@ -419,8 +452,8 @@ class Segmenter:
             while steps and steps[-1].points != tuple(points[: len(steps) - 1]):
                 steps.pop()
         if not steps:
-            if beside is not None and any(box is not None and not box.asks for box in boxes):
-                alone = self._second_look(image, frame, slices, beside)
+            if any(box is not None and not box.asks for box in boxes):
+                alone = self._unasked(image, frame, beside)
             seen = scar_logits(alone)[0]
             before = _Answered((), {box: self.answers.seen(seen) for box in boxes}, seen if any(boxes) else None)
         for count in range(len(steps), len(points) + 1):
@@ -481,7 +514,7 @@ class Segmenter:
         points = [(*frame.to_input(np.array([p.x, p.y])), p.positive) for p in clicked]
         confirmed = None if beside is None else frame.image_to_input(beside.astype(np.float32))
         maps = prompt_maps(self.side, boxes, points, None if hint is None else hint.sigmoid(), confirmed)
-        return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS_PROMPTED))[0]
+        return scar_logits(self._tissues(self._asked, slices, maps, _LOOKS))[0]
 
 
 def load_segmenter(

@@ -38,12 +38,19 @@ READERS, DETECTORS = Box(0, 9.0, 12.0, 25.0, 30.0), Box(0, 9.0, 12.0, 25.0, 30.0
 CLICKS = [Point(0, 14.0, 15.0, True), Point(0, 20.0, 28.0, False)]
 KEPT = 2
 """Of a slice: SAM's features, and the context network's first look."""
+SEES_SCAR = 1.1
 THRESHOLDS = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
-    return own_state(3)
+    return seeing(own_state(3), "context")
+
+
+def seeing(state: dict[str, torch.Tensor], network: str) -> dict[str, torch.Tensor]:
+    """Random weights that find some scar, by the last layer's bias."""
+    bias = f"{network}.tissue.bias"
+    return state | {bias: state[bias] + torch.tensor([0.0, 0.0, 0.0, SEES_SCAR])}
 
 
 def checkpoint(state: dict[str, torch.Tensor], **answers: object) -> Checkpoint:
@@ -76,14 +83,32 @@ def in_window(native: np.ndarray) -> np.ndarray:
     return native[..., Y0 : Y0 + SIDE, X0 : X0 + SIDE]
 
 
-def context_answer(network, stack, boxes=(), points=(), hint=None, looks=((), (3,))) -> torch.Tensor:
+def context_answer(network, stack, boxes=(), points=(), hint=None, beside=None, looks=((), (3,))) -> torch.Tensor:
     """Logarithms of the tissues' probabilities, put together from the parts that training uses."""
+    beside = None if beside is None else torch.from_numpy(in_window(beside).astype(np.float32))
     slices = torch.stack([torch.from_numpy(in_window(normalize(quieted(one)))) for one in stack])[None]
     placed = [(b.x0 - X0, b.y0 - Y0, b.x1 - X0, b.y1 - Y0) for b in boxes]
-    maps = prompt_maps(SIDE, placed, [(p.x - X0, p.y - Y0, float(p.positive)) for p in points], hint)[None]
+    maps = prompt_maps(SIDE, placed, [(p.x - X0, p.y - Y0, float(p.positive)) for p in points], hint, beside)[None]
     with torch.inference_mode():
         seen = [network(heart_contrast(slices).flip(axes), maps.flip(axes)).softmax(1).flip(axes) for axes in looks]
     return torch.stack(seen).mean(0)[0].log()
+
+
+def agreed(state, stack, tissues, seen, beside=None, looks=((), (3,))) -> torch.Tensor:
+    """Logits of scar ``[side, side]``: the mean of those of ``tissues`` and of the answer to the box round what was ``seen``."""
+    rows, columns = np.nonzero(seen.numpy() > 0)
+    box = Box(0, columns.min() - 1.0 + X0, rows.min() - 1.0 + Y0, columns.max() + 2.0 + X0, rows.max() + 2.0 + Y0)
+    network = build(state, SIDE)
+    asked = context_answer(network["asked" if "asked" in network else "context"], stack, [box], beside=beside, looks=looks)
+    return (scar_logits(tissues) + scar_logits(asked)) / 2
+
+
+def unasked(state, stack, beside=None) -> torch.Tensor:
+    """Logits of scar where nobody asked, likewise."""
+    context = build(state, SIDE)["context"]
+    first = context_answer(context, stack)
+    told = first if beside is None else context_answer(context, stack, beside=beside)
+    return agreed(state, stack, told, agreed(state, stack, first, scar_logits(first), looks=((),)), beside)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -117,11 +142,11 @@ def test_answers_are_calibrated_as_the_checkpoint_says(state, context, image):
 
 
 def test_a_detectors_box_without_clicks_is_answered_by_what_is_seen_unasked(state, context, image):
-    unasked = scar_logits(context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3))))
     found = context.predict(image, [DETECTORS]).logits
     where = found > -20
     assert where[12:30, 9:25].all()
-    np.testing.assert_allclose(in_window(found)[in_window(where)], unasked.numpy()[in_window(where)], atol=1e-4)
+    expected = unasked(state, image.stack).numpy()
+    np.testing.assert_allclose(in_window(found)[in_window(where)], expected[in_window(where)], atol=1e-4)
     kept_on_a_hint = [[replace(DETECTORS, source=f"detector{hint}")] for hint in (FAINT, BESIDE)]
     for boxes in ([READERS], *kept_on_a_hint):
         assert np.abs(context.predict(image, boxes).logits - found)[13:27, 15:24].max() > 1e-3, "it was asked"
@@ -164,15 +189,27 @@ def test_a_changed_neighbor_makes_another_embedding(segmenter, image, neighbor):
     assert segmenter.cache.misses == misses + 2 * KEPT
 
 
-def test_the_twin_answers_the_reader_and_nothing_else(state, image):
+def test_the_twin_answers_the_reader_and_the_programs_own_box(state, image):
     twin = {f"asked.{key}": value for key, value in context_network(7)["context"].state_dict().items()}
+    twin = seeing(twin, "asked")
     other = Segmenter(checkpoint(state | twin), device="cpu", precision="float32")
-    alone = Segmenter(checkpoint(state), device="cpu", precision="float32")
-    np.testing.assert_array_equal(other.tissue(image), alone.tissue(image))
-    np.testing.assert_array_equal(other.predict(image, [DETECTORS]).logits, alone.predict(image, [DETECTORS]).logits)
     as_twin = Segmenter(checkpoint({**state, **{k.replace("asked.", "context."): v for k, v in twin.items()}}), device="cpu")
     np.testing.assert_array_equal(other.predict(image, [READERS]).logits, as_twin.predict(image, [READERS]).logits)
-    assert np.abs(other.predict(image, [READERS]).logits - alone.predict(image, [READERS]).logits).max() > 0.1
+    beside = np.zeros(image.shape, bool)
+    beside[14:22, 12:20] = True
+    expected = unasked(state | twin, image.stack, beside).sigmoid()
+    np.testing.assert_allclose(in_window(other.tissue(image, beside)[3]), expected.numpy(), atol=1e-4)
+    assert np.abs(in_window(other.tissue(image, beside)[3]) - unasked(state, image.stack, beside).sigmoid().numpy()).max() > 0.01
+
+
+def test_without_scar_the_map_is_what_the_first_look_shows(state, image):
+    """There is nothing to draw a box round; the bias of the last layer makes all of it background."""
+    empty = {key: value.clone() for key, value in state.items()}
+    empty["context.tissue.bias"][0] += 50
+    segmenter = Segmenter(checkpoint(empty), device="cpu", precision="float32")
+    expected = context_answer(build(empty, SIDE)["context"], image.stack).exp()
+    np.testing.assert_allclose(in_window(segmenter.tissue(image)), expected.numpy(), atol=1e-4)
+    assert not segmenter.scar_beside(image).any()
 
 
 def test_sam_is_not_asked_about_what_no_reader_asked(segmenter, image, monkeypatch):
@@ -216,15 +253,18 @@ def test_scar_beside_is_looked_at(context, image):
         assert np.abs(told - plain).max() > 1e-4
 
 
-def test_what_is_told_of_scar_beside_is_the_first_looks_from_its_own_threshold_on(context, image):
-    told = context.scar_beside(image)
-    logits = context._seen(image)
-    assert told.dtype == bool and np.array_equal(told, logits >= np.log(context.answers.first / (1 - context.answers.first)))
+def test_neighbors_are_told_of_scar_that_a_slice_shows_by_itself(state, context, image):
+    first = context_answer(build(state, SIDE)["context"], image.stack)
+    expected = agreed(state, image.stack, first, scar_logits(first), looks=((),)).numpy()
+    told = in_window(context.scar_beside(image))
+    sure = np.abs(expected) > 1e-3
+    assert told.dtype == bool and np.array_equal(told[sure], expected[sure] > 0)
 
 
-def test_a_second_look_is_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, monkeypatch):
+def test_later_looks_are_made_once_for_map_and_mask_and_anew_for_other_scar_beside(context, image, monkeypatch):
     beside = np.zeros(image.shape, dtype=bool)
     beside[20:24, 10:14] = True
+    context.forget()
     context.encode(image)
     looks = []
     look = Segmenter._tissues
@@ -232,14 +272,15 @@ def test_a_second_look_is_made_once_for_map_and_mask_and_anew_for_other_scar_bes
     first = context.tissue(image, beside)
     context.predict(image, [DETECTORS], beside=beside)
     assert np.array_equal(context.tissue(image, beside), first)
-    assert len(looks) == 1
+    assert len(looks) == 3, "at its own box, then at the neighbors' scar, and at its box with that"
+    context.scar_beside(image)
     context.tissue(image, np.roll(beside, 3, axis=0))
-    assert len(looks) == 2
+    assert len(looks) == 5
     context.forget()
     assert len(context.cache) == 0
     context.encode(image)
     looks.clear()
-    assert np.array_equal(context.tissue(image, beside), first) and len(looks) == 1, "made anew, and the same"
+    assert np.array_equal(context.tissue(image, beside), first) and len(looks) == 3, "made anew, and the same"
 
 
 def test_scar_beside_has_the_shape_of_the_slice(context, image):
@@ -262,8 +303,9 @@ def test_tissues_are_probabilities_on_the_native_grid(state, segmenter, image):
     assert tissue.shape == (4, *image.shape)
     np.testing.assert_allclose(tissue.sum(axis=0), 1, atol=1e-5)
     assert (tissue[0, :Y0] > 0.999).all(), "where the network does not look there is background"
-    expected = context_answer(build(state, SIDE)["context"], image.stack, looks=((), (3,), (2,), (2, 3))).exp()
-    np.testing.assert_allclose(in_window(tissue), expected.numpy(), atol=1e-4)
+    scar = unasked(state, image.stack).sigmoid()
+    rest = context_answer(build(state, SIDE)["context"], image.stack)[:3].softmax(0) * (1 - scar)
+    np.testing.assert_allclose(in_window(tissue), torch.cat([rest, scar[None]]).numpy(), atol=1e-4)
 
 
 def test_sam_alone_has_no_tissue_map(image):

@@ -1,7 +1,7 @@
 """What a model says of its answers, from patients of the folds that it was not trained on.
 
     python -m research.folds.fit FOLDER [--without FOLD]     FOLDER holds fold-N.npz of folds.py; without limits of doubt
-    python -m research.folds.fit FOLDER --coverage           of the interval at the shipped thresholds, by others' numbers
+    python -m research.folds.fit FOLDER --coverage           of the interval, by others' numbers
     python -m research.folds.fit FOLDER --faint EMIDEC       which studies have an infarct, by which limit of contrast
     python -m research.folds.fit FOLDER --doubt              whether the uncertain share of a mass tells poor masks
 
@@ -40,12 +40,10 @@ from MyoScarSegLib.quantification.mass_interval import COVERAGE
 from MyoScarSegLib.segmentation.architectures import TISSUES
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, stacks_of
-from research.folds.folds import CARD, corner_of, cropped, truths
+from research.folds.folds import corner_of, cropped, shipped_answers, truths
 
 DOUBTFUL = 0.25
 """Share of the exams that are marked as likely to be wrong, at most."""
-FAINTEST = 1.15
-"""The program's uncertain mass over that of the folds' 255ths, whose faintest pixels are 0: median of fold 0's infarcts."""
 
 
 def logits(probability: np.ndarray) -> np.ndarray:
@@ -89,7 +87,7 @@ def line(of: list[dict[str, Any]]) -> tuple[float, float]:
     return slope, -slope * threshold
 
 
-def error(of: list[dict[str, Any]], slope: float, shift: float) -> tuple[float, float]:
+def error(of: list[dict[str, Any]], slope: float = 1.0, shift: float = 0.0) -> tuple[float, float]:
     """Offset and share of :class:`MassError`: the narrowest in the median that covers."""
     mass, uncertain, true = (np.array(v) for v in zip(*(masses(c, slope, shift) for c in of), strict=True))
     off = np.abs(mass - true)
@@ -102,7 +100,7 @@ def error(of: list[dict[str, Any]], slope: float, shift: float) -> tuple[float, 
     return round(best[1], 3), round(best[2], 3)
 
 
-def masses(case: dict[str, Any], slope: float, shift: float) -> tuple[float, float, float]:
+def masses(case: dict[str, Any], slope: float = 1.0, shift: float = 0.0) -> tuple[float, float, float]:
     """Mass, uncertain mass and true mass of a case."""
     z = slope * case["x"] + shift
     p = 1 / (1 + np.exp(-z))
@@ -116,17 +114,15 @@ def masses(case: dict[str, Any], slope: float, shift: float) -> tuple[float, flo
 
 def coverage(folder: Path) -> None:
     """How often masses lie in the interval that the other folds say: all exams without a human, with a box infarct patients."""
-    shipped = json.loads(CARD.read_text())["settings"]["answers"]
     for name, setting in (("alone", END_TO_END), ("asked", JITTERED)):
-        slope, shift = shipped[name]
         inside, widths, off = [], [], []
         for fold in range(len(list(folder.glob("fold-*.npz")))):
             known = cases(folder, setting, fold)
             names = {case["case"] for case in known}
             some = [known, [case for case in cases(folder, setting, None) if case["case"] not in names]]
             others, own = ([c for c in of if name == "alone" or c["t"].any()] for of in some)
-            offset, share = error(others, slope, shift)
-            for mass, uncertain, true in (masses(case, slope, shift) for case in own):
+            offset, share = error(others)
+            for mass, uncertain, true in (masses(case) for case in own):
                 widths.append(offset + share * uncertain)
                 off.append(abs(mass - true))
                 inside.append(off[-1] <= widths[-1])
@@ -136,30 +132,27 @@ def coverage(folder: Path) -> None:
         )
 
 
-def uncertain_share(case: dict[str, Any], slope: float, shift: float) -> float:
+def uncertain_share(case: dict[str, Any]) -> float:
     """The uncertain mass of a case in masses; 0 where there is none to doubt."""
-    mass, uncertain, _ = masses(case, slope, shift)
+    mass, uncertain, _ = masses(case)
     return uncertain / max(mass, 1.0) if mass > 0 else 0.0
 
 
 def doubt(folder: Path) -> None:
     """Whether the uncertain mass, as a share of the mass, tells poor masks where nobody was asked: at most a quarter of the
-    exams are doubtful, by the limit of the other folds, and by the shipped one. Normal exams are judged without a limit of
-    contrast.
+    exams are doubtful, by the limit of the other folds, and by the shipped one.
     """
-    answers = json.loads(CARD.read_text())["settings"]["answers"]
-    slope, shift = answers["alone"]
     rows = []
     for fold in range(len(list(folder.glob("fold-*.npz")))):
         others = {case["case"] for case in cases(folder, END_TO_END, fold)}
         for case in (case for case in cases(folder, END_TO_END, None) if case["case"] not in others):
-            mask = slope * case["x"] + shift >= 0
+            mask = case["x"] >= 0
             dice = 2 * (mask & case["t"]).sum() / max(1, mask.sum() + case["t"].sum())
-            mass, _, true = masses(case, slope, shift)
-            rows.append((fold, uncertain_share(case, slope, shift), dice, abs(mass - true), true > 0, mass > 0))
+            mass, _, true = masses(case)
+            rows.append((fold, uncertain_share(case), dice, abs(mass - true), true > 0, mass > 0))
     folds, share, dice, off, infarct, marked = (np.array(column) for column in zip(*rows, strict=True))
     of_others = np.array([np.quantile(share[folds != fold], 1 - DOUBTFUL) for fold in folds])
-    for name, limit in (("limit of the other folds", of_others), ("shipped limit", answers["alone_error"][2] / FAINTEST)):
+    for name, limit in (("limit of the other folds", of_others), ("shipped limit", shipped_answers().alone_error[2])):
         poor = share > limit
         print(f"{name}: {poor.sum()} of {len(poor)} exams, {(poor & ~infarct).sum()} of {(marked & ~infarct).sum()} normal")
         for what, of in (("doubtful", infarct & marked & poor), ("the others", infarct & marked & ~poor)):
@@ -168,11 +161,10 @@ def doubt(folder: Path) -> None:
 
 
 def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
-    """What the program sees in every study without a human, at the shipped threshold: its places, before they are judged.
+    """What the program sees in every study without a human: its places, before they are judged.
 
     The maps are the folds'; detector and heart are the shipped ones.
     """
-    slope, shift = json.loads(CARD.read_text())["settings"]["answers"]["alone"]
     stacks = {stack.case: stack.study for stack in stacks_of(read_dataset(data).slices)}
     networks = Pipeline(device="cpu", precision="float32").networks
     detector, scar_of = networks.detector, TISSUES.index("scar")
@@ -181,7 +173,7 @@ def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
         masks = np.load(path)
         for case, truth in truths(masks):
             study = stacks[case]
-            scar = np.where(masks[f"{case}/map"] > 0, 1 / (1 + np.exp(-slope * logits(masks[f"{case}/map"]) - shift)), 0)
+            scar = masks[f"{case}/map"] / 255
             tissue = (masks[f"{case}/tissue"][:, None] == np.arange(len(TISSUES))[:, None, None]) * (1 - scar[:, None])
             tissue[:, scar_of] = scar
             top, left = corner_of(networks.heart_center(study), study.slice_shape)
@@ -265,15 +257,14 @@ def main() -> None:
         coverage(told.folder)
         return
     answers: dict[str, Any] = {}
+    now = shipped_answers()
     for name, setting in (("alone", "map"), ("asked", "jittered")):
         of = cases(told.folder, setting, told.without)
         of = of if name == "alone" else [c for c in of if c["t"].any()]
         slope, shift = line(of)
-        answers[name] = [round(slope, 3), round(shift, 3)]
-        answers[f"{name}_error"] = [
-            *error(of, slope, shift),
-            0.0,
-        ]
+        scored = now.alone if name == "alone" else now.asked
+        answers[name] = [round(slope * scored[0], 3), round(slope * scored[1] + shift, 3)]
+        answers[f"{name}_error"] = [*error(of, slope, shift), 0.0]
     print(json.dumps(answers))
 
 

@@ -3,8 +3,10 @@
     python -m research.folds.folds anatomy ACDC -o OUT            learn the ventricle once: none of the folds' patients is in it
     python -m research.folds.folds train EMIDEC FOLD -o OUT       train on the four other folds; goes on where it was stopped
     python -m research.folds.folds score EMIDEC FOLD -o OUT [--model FILE]   figures, and masks as fold-N.npz
-    python -m research.folds.folds table FOLDER [--shipped]       all folds together, from the masks; at the shipped thresholds
+    python -m research.folds.folds table FOLDER                   all folds together, from the masks
     python -m research.folds.folds ask EMIDEC FOLD --model FILE [--sam-share S]   box and clicks alone, unshifted; writes nothing
+
+Models of the folds are scored with the shipped model's numbers for putting answers together (`Answers`), but for SAM's share.
 
 The detector that finds the heart is the shipped one, which was trained on fold 0's training patients.
 """
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.networks import image_of
 from MyoScarSegLib.pipeline import Pipeline
@@ -33,17 +36,22 @@ from MyoScarSegLib.training.finetune.fine_tuning import Patients, fine_tune
 from MyoScarSegLib.training.finetune.sam_settings import SamSettings
 from MyoScarSegLib.training.splits import split_patients
 from MyoScarSegLib.utils.files import write_json
+from MyoScarSegLib.utils.json_fields import read
 
-SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05, answers=Answers(first=0.2))
+SETTINGS = SamSettings(epochs=0, phantoms=40, phantom_share=0.05)
 CROP = 112
 """Pixels a side, around the heart, of what is kept of a slice."""
 CARD = Path(__file__).parents[2] / "Resources" / "Models" / f"{DEFAULT_SEGMENTER}.json"
-ALONE = ("map", END_TO_END)
 DETAILS = (
     "hd95_3d_mm_mean", "dice_basal_mean", "dice_mid_mean", "dice_apical_mean", "myocardium_dice_mean", "cavity_dice_mean",
 )  # fmt: skip
 """Of a fold's figures, which ``table`` shows beside what it computes from the masks."""
 ASKED = (JITTERED, *(f"{CLICKS}_{n}" for n in (1, 2, 3)))
+
+
+def shipped_answers() -> Answers:
+    """How the shipped model puts its networks' answers together."""
+    return read(Answers, json.loads(CARD.read_text())["settings"]["answers"], ModelError, str(CARD))
 
 
 def patients(data: Path, fold: int) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
@@ -62,6 +70,8 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
     """Figures of a fold's patients by the protocol, and their masks."""
     _, slices = patients(data, fold)
     pipeline = Pipeline(segmenter=model, device="cpu", precision="float32")
+    answers = pipeline.networks.segmenter.answers
+    pipeline.networks.segmenter.answers = replace(shipped_answers(), sam_share=answers.sam_share)
     kept: dict[str, np.ndarray] = {}
     centers: dict[str, tuple[int, int]] = {}
     stacks = stacks_of(slices)
@@ -104,32 +114,23 @@ def cropped(stack: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
     return result
 
 
-def masses(masks: np.lib.npyio.NpzFile, setting: str, threshold: float = 0.5) -> list[tuple[str, float, float, float]]:
+def masses(masks: np.lib.npyio.NpzFile, setting: str) -> list[tuple[str, float, float, float]]:
     """Case, Dice, mass and true mass of each case of a fold."""
     rows = []
     for key in [k for k in masks.files if k.endswith("/truth")]:
         case = key.split("/")[0]
-        truth, found = masks[key].astype(bool), masks[f"{case}/{setting}"] > threshold * 255
+        truth, found = masks[key].astype(bool), masks[f"{case}/{setting}"] > 127
         gram = masks[f"{case}/pixel_g"]
         dice = 2 * (found & truth).sum() / max(1, found.sum() + truth.sum())
         rows.append((case, float(dice), float(found.sum((1, 2)) @ gram), float(truth.sum((1, 2)) @ gram)))
     return rows
 
 
-def thresholds(shipped: bool) -> dict[str, float]:
-    """Of each setting, on the masks' unshifted probabilities."""
-    answers = json.loads(CARD.read_text())["settings"]["answers"]
-    of = {"alone": 0.5, "asked": 0.5}
-    if shipped:
-        of = {name: 1 / (1 + np.exp(answers[name][1] / answers[name][0])) for name in of}
-    return dict.fromkeys(ALONE, of["alone"]) | dict.fromkeys(ASKED, of["asked"])
-
-
-def table(folder: Path, shipped: bool) -> None:
+def table(folder: Path) -> None:
     """Figures over all folds that are there, and the bias of each."""
     folds = [np.load(path) for path in sorted(folder.glob("fold-*.npz"))]
-    for setting, threshold in thresholds(shipped).items():
-        each = [np.array([row[1:] for row in masses(masks, setting, threshold)]) for masks in folds]
+    for setting in ("map", END_TO_END, *ASKED):
+        each = [np.array([row[1:] for row in masses(masks, setting)]) for masks in folds]
         rows = np.concatenate(each)
         scarred, normal = rows[rows[:, 2] > 0], rows[rows[:, 2] == 0]
         difference = scarred[:, 1] - scarred[:, 2]
@@ -204,7 +205,6 @@ def main() -> None:
     parser.add_argument("fold", type=int, nargs="?", default=0)
     parser.add_argument("-o", "--out", type=Path, default=Path())
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--shipped", action="store_true")
     parser.add_argument("--sam-share", type=float)
     told = parser.parse_args()
     if told.what == "anatomy":
@@ -218,7 +218,7 @@ def main() -> None:
     elif told.what == "ask":
         ask(told.data, told.fold, told.model, told.sam_share)
     else:
-        table(told.data, told.shipped)
+        table(told.data)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from MyoScarSegLib.outputs.overlay import SCAR_COLOR, outline
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, stacks_of
 from MyoScarSegLib.utils.files import write_bytes
-from research.folds.folds import CROP, masses, thresholds
+from research.folds.folds import CROP, masses
 
 PATIENTS, SLICES = 5, 3
 _EXPERT = "#58d68d"
@@ -30,16 +30,15 @@ def corner_of(crop: np.ndarray, whole: np.ndarray) -> tuple[int, int]:
 
 def draw(data: Path, folder: Path) -> bytes:
     """The picture, PNG."""
-    threshold = thresholds(shipped=True)[END_TO_END]
     found = []
     for path in sorted(folder.glob("fold-*.npz")):
         masks = np.load(path)
-        found += [(dice, case, mass, true, masks) for case, dice, mass, true in masses(masks, END_TO_END, threshold) if true > 0]
+        found += [(dice, case, mass, true, masks) for case, dice, mass, true in masses(masks, END_TO_END) if true > 0]
     found.sort(key=lambda one: one[:2])
     stacks = {stack.case: stack for stack in stacks_of(read_dataset(data).slices)}
     figure = canvas(2.2 * SLICES, 2.35 * PATIENTS, _DARK)
     for row, (dice, case, mass, true, masks) in enumerate(found[:PATIENTS]):
-        ours, truth = masks[f"{case}/{END_TO_END}"] > threshold * 255, masks[f"{case}/truth"].astype(bool)
+        ours, truth = masks[f"{case}/{END_TO_END}"] > 127, masks[f"{case}/truth"].astype(bool)
         top, left = corner_of(truth, stacks[case].scar)
         errors = (ours ^ truth).sum(axis=(1, 2))
         worst = [k for k in np.argsort(-errors, kind="stable")[:SLICES].tolist() if errors[k]]
