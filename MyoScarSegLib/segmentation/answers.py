@@ -23,13 +23,15 @@ class Answers:
 
     Attributes:
         sam_share: how much SAM's logits weigh.
-        alone, asked: slope and shift that bring the logits to where probability 0.5 is the threshold without bias in mass, and
-            probabilities are as often right as they say: of what is seen without being asked, and of answers to a reader.
+        mapped, alone, asked: slope and shift that bring the logits to where probability 0.5 is the threshold without bias in
+            mass, and probabilities are as often right as they say: of the map that boxes are proposed from, of masks in those
+            boxes, and of answers to a reader.
         alone_error, asked_error: the three numbers of :class:`~MyoScarSegLib.quantification.mass_interval.MassError`, of studies
             that no reader has looked at, and of those with a reader's prompts.
     """
 
     sam_share: Share = 0.0
+    mapped: tuple[float, float] = (1.0, 0.0)
     alone: tuple[float, float] = (1.0, 0.0)
     asked: tuple[float, float] = (1.0, 0.0)
     alone_error: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -47,8 +49,12 @@ class Answers:
         except ValueError as error:
             raise ModelError("The checkpoint's answers are not JSON: the file is damaged.") from error
 
+    def on_map(self, context: Any) -> Any:
+        """Calibrated logits of scar on the map, from the context network's; an array or a tensor of any shape."""
+        return self.mapped[0] * context + self.mapped[1]
+
     def seen(self, context: Any) -> Any:
-        """Calibrated logits of scar from the context network's, where nobody asked; an array or a tensor of any shape."""
+        """Likewise where nobody asked, from those of both networks."""
         return self.alone[0] * context + self.alone[1]
 
     def asked_for(self, context: torch.Tensor, sam: torch.Tensor | None) -> torch.Tensor:

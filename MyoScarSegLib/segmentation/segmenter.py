@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -238,7 +238,7 @@ class Segmenter:
 
         frame = self._frame(image, ())
         with self._lock, torch.inference_mode(), self._enough_memory():
-            logits = scar_logits(self._by_itself(image, frame))[0].cpu()
+            logits = self._by_itself(image, frame)[0].cpu()
         return np.asarray(frame.logits_to_native(logits, OUTSIDE_LOGIT) > 0)
 
     def tissue(self, image: SegmenterImage, beside: np.ndarray | None = None) -> np.ndarray:
@@ -261,14 +261,14 @@ class Segmenter:
             raise ModelError(f"{self.name} answers prompts only; it has no map of tissues.")
         frame = self._frame(image, ())
         with self._lock, torch.inference_mode(), self._enough_memory():
-            logits = self._unasked(image, frame, beside)[0].cpu()
+            logits = self._told(image, frame, beside)[0].cpu()
         self._check_finite(logits)
         outside = [-OUTSIDE_LOGIT] + [OUTSIDE_LOGIT] * (len(TISSUES) - 1)
         native = np.stack([frame.logits_to_native(of, beyond) for of, beyond in zip(logits, outside, strict=True)])
         scar = TISSUES.index("scar")
         rest = np.exp(native[:scar] - native[:scar].max(axis=0))
         logit = native[scar] - native[:scar].max(axis=0) - np.log(rest.sum(axis=0))
-        probability = 1 / (1 + np.exp(-np.clip(self.answers.seen(logit), -60, 60)))
+        probability = 1 / (1 + np.exp(-np.clip(self.answers.on_map(logit), -60, 60)))
         return np.concatenate([rest / rest.sum(axis=0) * (1 - probability), probability[None]]).astype(np.float32)
 
     def _features(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
@@ -318,55 +318,68 @@ class Segmenter:
         back = torch.stack([answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, looks, strict=True)])
         return (back.logsumexp(0) - math.log(len(looks)))[None]
 
+    def _told(self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None) -> torch.Tensor:
+        """As of :meth:`_tissues`, without prompts, but told of scar on the neighbors; made once for proposals and walls."""
+        if beside is None:
+            return self._first_look(image, frame)[1]
+
+        def look() -> torch.Tensor:
+            maps = prompt_maps(self.side, beside=frame.image_to_input(beside.astype(np.float32)))
+            return self._tissues("context", self._first_look(image, frame)[0], maps, _LOOKS)
+
+        return self._later_look(self._key(image, frame, f"told {content_hash(beside)}"), look)
+
     def _unasked(self, image: SegmenterImage, frame: Frame, beside: np.ndarray | None) -> torch.Tensor:
-        """What is seen where nobody asked, as :meth:`_tissues`, told of scar on the neighbors; made once for proposals, masks
-        and walls.
-        """
-        key = self._key(image, frame, "unasked" if beside is None else f"unasked {content_hash(beside)}")
-        found = self._later_looks.get(key)
-        if found is None:
-            slices, told = self._first_look(image, frame)
-            shown = None if beside is None else frame.image_to_input(beside.astype(np.float32))
-            if shown is not None:
-                told = self._tissues("context", slices, prompt_maps(self.side, beside=shown), _LOOKS)
-            found = self._agreed(slices, told, self._by_itself(image, frame), shown, _LOOKS)
-            self._later_looks.put(key, found)
-        return found.to(self.device)
+        """Logits of scar ``[1, side, side]`` in boxes that no reader drew."""
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        def look() -> torch.Tensor:
+            told = scar_logits(self._told(image, frame, beside))
+            return self._agreed(self._first_look(image, frame)[0], told, self._by_itself(image, frame), beside, frame, _LOOKS)
+
+        shown = "" if beside is None else content_hash(beside)
+        return self._later_look(self._key(image, frame, f"unasked {shown}"), look)
 
     def _by_itself(self, image: SegmenterImage, frame: Frame) -> torch.Tensor:
         """What a slice shows without its neighbors' scar, likewise."""
-        key = self._key(image, frame, "by itself")
+        from MyoScarSegLib.segmentation.context import scar_logits
+
+        def look() -> torch.Tensor:
+            slices, tissues = self._first_look(image, frame)
+            seen = scar_logits(tissues)
+            return self._agreed(slices, seen, seen, None, frame, _LOOKS[:1])
+
+        return self._later_look(self._key(image, frame, "by itself"), look)
+
+    def _later_look(self, key: EmbeddingKey, look: Callable[[], torch.Tensor]) -> torch.Tensor:
         found = self._later_looks.get(key)
         if found is None:
-            slices, seen = self._first_look(image, frame)
-            found = self._agreed(slices, seen, seen, None, _LOOKS[:1])
+            found = look()
             self._later_looks.put(key, found)
         return found.to(self.device)
 
     def _agreed(
         self,
         slices: torch.Tensor,
-        tissues: torch.Tensor,
+        scar: torch.Tensor,
         seen: torch.Tensor,
-        beside: torch.Tensor | None,
+        beside: np.ndarray | None,
+        frame: Frame,
         looks: Sequence[tuple[int, ...]],
     ) -> torch.Tensor:
-        """Tissues ``[1, 4, side, side]`` with scar as both networks have it: the mean of its logits there and of the answer to a
-        box, as a reader would draw it, round all scar that was ``seen``. The answering network knows that there is some.
+        """The mean of logits of scar ``[1, side, side]`` and of the answer to a box, as a reader would draw it, round all scar
+        that was ``seen``: the answering network knows that there is some. Without scar the logits as they are.
         """
         import torch
-        from torch.nn.functional import logsigmoid
 
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        rows, columns = torch.nonzero(scar_logits(seen)[0] > 0, as_tuple=True)
+        rows, columns = torch.nonzero(seen[0] > 0, as_tuple=True)
         if len(rows) < _OWN_BOX_PX:
-            return tissues
+            return scar
         box = (columns.min() - 1, rows.min() - 1, columns.max() + 2, rows.max() + 2)  # a pixel wider, as readers draw it
-        answer = scar_logits(self._tissues(self._asked, slices, prompt_maps(self.side, [box], beside=beside), looks))
-        scar = (scar_logits(tissues) + answer)[:, None] / 2
-        rest = tissues[:, : TISSUES.index("scar")].log_softmax(1)
-        return torch.cat([rest + logsigmoid(-scar), logsigmoid(scar)], dim=1)
+        shown = None if beside is None else frame.image_to_input(beside.astype(np.float32))
+        return (scar + scar_logits(self._tissues(self._asked, slices, prompt_maps(self.side, [box], beside=shown), looks))) / 2
 
     def _frame(self, image: SegmenterImage, prompts: Sequence[tuple[float, float, float, float]]) -> Frame:
         """Where the slice lies in this network's input."""
@@ -443,7 +456,7 @@ class Segmenter:
 
         from MyoScarSegLib.segmentation.context import scar_logits
 
-        slices, alone = self._first_look(image, frame)
+        slices, tissues = self._first_look(image, frame)
         boxes = tuple(one.box for one in objects)
         told = (self._key(image, frame), boxes, None if beside is None else beside.tobytes())
         steps: list[_Answered] = []
@@ -452,9 +465,8 @@ class Segmenter:
             while steps and steps[-1].points != tuple(points[: len(steps) - 1]):
                 steps.pop()
         if not steps:
-            if any(box is not None and not box.asks for box in boxes):
-                alone = self._unasked(image, frame, beside)
-            seen = scar_logits(alone)[0]
+            unasked = any(box is not None and not box.asks for box in boxes)
+            seen = self._unasked(image, frame, beside)[0] if unasked else scar_logits(tissues)[0]
             before = _Answered((), {box: self.answers.seen(seen) for box in boxes}, seen if any(boxes) else None)
         for count in range(len(steps), len(points) + 1):
             before = steps[-1] if steps else before

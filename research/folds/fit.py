@@ -38,6 +38,7 @@ from MyoScarSegLib.proposals import (
 )
 from MyoScarSegLib.quantification.mass_interval import COVERAGE
 from MyoScarSegLib.segmentation.architectures import TISSUES
+from MyoScarSegLib.segmentation.prompted_objects import PromptedObject
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
 from MyoScarSegLib.training.evaluation.model_evaluation import END_TO_END, JITTERED, stacks_of
 from research.folds.folds import corner_of, cropped, shipped_answers, truths
@@ -185,9 +186,10 @@ def seen(data: Path, folder: Path) -> list[dict[str, Any]]:
             walls, healthy = np.array([wall_and_healthy(of) for of in tissue]).swapaxes(0, 1)
             contrast = above_healthy(cropped(study.voxels, (top, left)), walls, healthy, spacing)
             places = findings(proposals, contrast, study.geometry.slice_distance_mm)
-            mask = np.zeros(truth.shape, dtype=bool)
-            for one in (p for place in places if place.evidence_g >= LEAST_OF_A_PLACE_G for p in place.proposals):
-                mask[one.box.slice] |= one.lesion & (scar[one.box.slice] >= 0.5)
+            mask, alone = np.zeros((2, *truth.shape), dtype=bool)
+            alone[:] = masks[f"{case}/alone"] > 127
+            for box in (p.box for place in places if place.evidence_g >= LEAST_OF_A_PLACE_G for p in place.proposals):
+                mask[box.slice] |= alone[box.slice] & PromptedObject(box, ()).allowed(alone[box.slice])
             of = {"case": case, "fold": path.stem, "places": places, "mask": mask, "truth": truth.astype(bool)}
             found.append(of | {"gram": masks[f"{case}/pixel_g"]})
     return found
@@ -258,13 +260,14 @@ def main() -> None:
         return
     answers: dict[str, Any] = {}
     now = shipped_answers()
-    for name, setting in (("alone", "map"), ("asked", "jittered")):
+    for name, setting in (("mapped", "map"), ("alone", "alone"), ("asked", JITTERED)):
         of = cases(told.folder, setting, told.without)
-        of = of if name == "alone" else [c for c in of if c["t"].any()]
+        of = [c for c in of if c["t"].any()] if name == "asked" else of
         slope, shift = line(of)
-        scored = now.alone if name == "alone" else now.asked
+        scored = getattr(now, name)
         answers[name] = [round(slope * scored[0], 3), round(slope * scored[1] + shift, 3)]
-        answers[f"{name}_error"] = [*error(of, slope, shift), 0.0]
+        if name != "mapped":
+            answers[f"{name}_error"] = [*error(of, slope, shift), 0.0]
     print(json.dumps(answers))
 
 

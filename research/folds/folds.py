@@ -25,7 +25,8 @@ import numpy as np
 from MyoScarSegLib.errors import ModelError
 from MyoScarSegLib.models import DEFAULT_SEGMENTER
 from MyoScarSegLib.networks import image_of
-from MyoScarSegLib.pipeline import Pipeline
+from MyoScarSegLib.pipeline import Pipeline, sigmoid
+from MyoScarSegLib.prompts import Box
 from MyoScarSegLib.quantification.burden import MM3_PER_ML, MYOCARDIAL_DENSITY_G_PER_ML
 from MyoScarSegLib.segmentation.answers import Answers
 from MyoScarSegLib.training.datasets.dataset_reader import read_dataset
@@ -81,6 +82,10 @@ def score(data: Path, fold: int, model: Path, out: Path) -> None:
         centers[stack.case] = corner_of(center, stack.study.slice_shape)
         looks = [(image_of(stack.study, k, center), pipeline.beside(stack.study, k, center)) for k in range(stack.study.slices)]
         tissue = np.stack([segmenter.tissue(image, beside) for image, beside in looks])
+        rows, columns = stack.study.slice_shape
+        everywhere = [Box(k, 0, 0, columns, rows, source=segmenter.name) for k in range(stack.study.slices)]
+        alone = [segmenter.predict(look[0], [box], beside=look[1]).logits for look, box in zip(looks, everywhere, strict=True)]
+        kept[f"{stack.case}/alone"] = cropped((sigmoid(np.stack(alone)) * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/map"] = cropped((tissue[:, 3] * 255).round().astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/tissue"] = cropped(tissue.argmax(axis=1).astype(np.uint8), centers[stack.case])
         kept[f"{stack.case}/truth"] = cropped(stack.scar, centers[stack.case])
@@ -129,7 +134,7 @@ def masses(masks: np.lib.npyio.NpzFile, setting: str) -> list[tuple[str, float, 
 def table(folder: Path) -> None:
     """Figures over all folds that are there, and the bias of each."""
     folds = [np.load(path) for path in sorted(folder.glob("fold-*.npz"))]
-    for setting in ("map", END_TO_END, *ASKED):
+    for setting in ("alone", END_TO_END, *ASKED):
         each = [np.array([row[1:] for row in masses(masks, setting)]) for masks in folds]
         rows = np.concatenate(each)
         scarred, normal = rows[rows[:, 2] > 0], rows[rows[:, 2] == 0]
