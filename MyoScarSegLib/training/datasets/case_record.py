@@ -18,9 +18,16 @@ from MyoScarSegLib.quantification.burden import scar_burden
 from MyoScarSegLib.study.description import orientation_words
 from MyoScarSegLib.study.names import case_name
 from MyoScarSegLib.study.study import Study
+from MyoScarSegLib.study.tissue import INFARCT
 from MyoScarSegLib.training.datasets.label_pictures import write_thumbnail
-from MyoScarSegLib.training.datasets.labeled import INFARCT, LabeledStudy
-from MyoScarSegLib.training.datasets.stored_stacks import CaseFacts, read_written, write_image, write_label_segments
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy
+from MyoScarSegLib.training.datasets.stored_stacks import (
+    StoredPlaces,
+    places_of,
+    read_written,
+    write_image,
+    write_label_segments,
+)  # fmt: skip
 from MyoScarSegLib.utils.files import sha256_of, write_json
 from MyoScarSegLib.utils.json_fields import Count, Index, load, to_json
 
@@ -32,16 +39,13 @@ _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _LONGEST_TEXT, _LONGEST_TAG = 200, 40
 
 
-@dataclass(frozen=True)
-class CaseGeometry:
-    """Size and places of a case's stack; see :class:`~.stored_stacks.CaseFacts`. ``orientation`` is in words."""
+@dataclass(frozen=True, kw_only=True)
+class CaseGeometry(StoredPlaces):
+    """Size and places of a case's stack; ``orientation`` is in words."""
 
     slices: Count
     rows: Count
     columns: Count
-    spacing_mm: tuple[float, float, float] | None
-    slice_positions_mm: tuple[float, ...] | None
-    slice_origins_mm: tuple[tuple[float, float, float], ...] | None
     orientation: str
 
 
@@ -104,13 +108,6 @@ class Case:
         return self.geometry.slices
 
     @property
-    def facts(self) -> CaseFacts:
-        """What the case's files cannot hold."""
-        at = self.geometry
-        places = at.spacing_mm, at.slice_positions_mm, at.slice_origins_mm
-        return CaseFacts(self.patient, self.wall_known, *places, self.bad_slices)
-
-    @property
     def unreviewed(self) -> tuple[int, ...]:
         """Numbers of the slices that nobody has reviewed yet."""
         return () if self.reviewed is None else tuple(k for k in range(self.slices) if k not in self.reviewed)
@@ -141,12 +138,14 @@ def write_case(
     study, scar = labeled.study, labeled.labels >= INFARCT
     write_image(folder / VOLUME, study)
     names = write_label_segments(folder / SEGMENTATION, labeled.labels, labeled.wall_known, study)
-    facts = CaseFacts.of(labeled.patient, labeled.wall_known, study)
-    if not np.array_equal(read_written(folder / VOLUME, facts).voxels, study.voxels):
-        raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
-    burden = scar_burden(scar, study.geometry)
     orientation = "" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction)
     rows, columns = study.slice_shape
+    size = {"slices": study.slices, "rows": rows, "columns": columns}
+    geometry = CaseGeometry(**places_of(study), **size, orientation=orientation)
+    bad_slices = tuple(sorted(study.bad_slices))
+    if not np.array_equal(read_written(folder / VOLUME, geometry, bad_slices).voxels, study.voxels):
+        raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")
+    burden = scar_burden(scar, study.geometry)
     case = Case(
         case=labeled.case,
         patient=labeled.patient,
@@ -159,13 +158,11 @@ def write_case(
         files={name: sha256_of(folder / name) for name in (VOLUME, SEGMENTATION)},
         content_sha256=content_digest(labeled),
         image_sha256=image_digest(study),
-        geometry=CaseGeometry(
-            study.slices, rows, columns, facts.spacing_mm, facts.slice_positions_mm, facts.slice_origins_mm, orientation
-        ),
+        geometry=geometry,
         reconstruction=study.reconstruction.value,
-        bad_slices=facts.bad_slices,
+        bad_slices=bad_slices,
         scar_pixels=int(scar.sum()),
-        slices_with_scar=int(scar.any(axis=(1, 2)).sum()),
+        slices_with_scar=labeled.slices_with_scar,
         volume_ml=burden.volume_ml,
         mass_g=burden.mass_g,
         reviewed=labeled.reviewed,

@@ -12,10 +12,9 @@ import numpy as np
 from MyoScarSegLib.errors import StudyError, UnnamedLabelsError
 from MyoScarSegLib.study.masks import Segment, StoredLabels, check_cover, read_labels, scar_of
 from MyoScarSegLib.study.study import Study
-from MyoScarSegLib.study.tissue import class_named, says_scar
-from MyoScarSegLib.training.datasets.labeled import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, scar_only_unless_wall
+from MyoScarSegLib.study.tissue import BACKGROUND, CAVITY, INFARCT, MYOCARDIUM, NO_REFLOW, class_named, says_scar
+from MyoScarSegLib.training.datasets.labeled import scar_only_unless_wall
 from MyoScarSegLib.training.datasets.pairs import LABEL_FOLDERS, in_acdcs_layout, in_emidecs_layout, stem
-from MyoScarSegLib.training.datasets.stored_stacks import Sidecar
 from MyoScarSegLib.utils.files import read_json
 from MyoScarSegLib.utils.words import listed
 
@@ -70,9 +69,9 @@ def parse_label_map(text: str) -> LabelMap:
 def named_by_place(path: Path, values: Collection[int], root: Path | None = None) -> LabelMap | None:
     """What the ``values`` in a plain label file mean by where it lies; None if that does not say.
 
-    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` or our own record beside the file or its folder; and,
-    if there is one value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Names of folders above ``root``
-    (the file's own if None) do not count. Nothing but 0 is no scar.
+    Our own results say it, and EMIDEC's layout; nnU-Net's ``dataset.json`` beside the file or its folder; and, if there is one
+    value only (1 or 255), a file or folder whose name says scar, infarct or LGE. Names of folders above ``root`` (the file's own
+    if None) do not count. Nothing but 0 is no scar.
     """
     drawn = set(values) - {0}
     if not drawn:
@@ -84,7 +83,7 @@ def named_by_place(path: Path, values: Collection[int], root: Path | None = None
     if drawn == {1} and (path.parent / _RESULT).is_file():
         return BINARY[1]
     for folder in (path.parent, path.parent.parent):
-        if (found := Sidecar.read(folder).label_map or _of_nnunet(folder)) is not None and drawn <= set(found):
+        if (found := _of_nnunet(folder)) is not None and drawn <= set(found):
             return found
     value = next(iter(drawn))
     return BINARY[value] if drawn in ({1}, {255}) and _says_scar(path, root) else None

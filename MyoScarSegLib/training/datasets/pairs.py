@@ -24,13 +24,9 @@ IMAGE_FOLDERS = ("images", "imagestr", "image", "volumes", "lge", "scans")
 LABEL_FOLDERS = ("labels", "labelstr", "label", "masks", "mask", "segmentations", "contours", "annotations", "gt", "ground_truth")
 
 _IMAGE_ENDING = re.compile(r"(?:^|[_\-. ])(?:lge|image|img|volume|vol|psir|scan|orig|0000)$", re.IGNORECASE)
-_LABEL_ENDING = re.compile(
-    r"(?:^|[_\-. ])(?:labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar|infarct(?:ion)?)$",
-    re.IGNORECASE,
-)
+LABEL_WORDS = "labels?|masks?|seg|segmentations?|contours?|annotations?|gt|ground_?truth|scar|infarct(?:ion)?"
+_LABEL_ENDING = re.compile(rf"(?:^|[_\-. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
 _OTHER_CHANNEL = re.compile(r"_000[1-9]$")
-
-
 _EMIDEC_CASE = re.compile(r"Case_[PNE]?\d+")
 _ACDC_LABELS = re.compile(r"patient\d+_frame\d+_gt")
 
@@ -87,6 +83,11 @@ def stem(path: Path) -> str:
     return name[: -len(".seg")] if name.lower().endswith(".seg") else name
 
 
+def is_segmentation(path: Path) -> bool:
+    """Whether a file is named like a segmentation of 3D Slicer."""
+    return has_extension(path, (".seg.nrrd", ".seg.nhdr"))
+
+
 def _of_case_folder(case: Path) -> Pairs:
     image_folder, label_folder = subfolder(case, IMAGE_FOLDERS), subfolder(case, LABEL_FOLDERS)
     if image_folder is not None and label_folder is not None:
@@ -104,7 +105,7 @@ def _of_case_folder(case: Path) -> Pairs:
 
 def _told_apart(files: list[Path]) -> tuple[list[Path], list[Path]]:
     """Images, and label files by their ending or extension."""
-    labels = [p for p in files if p.name.lower().endswith((".seg.nrrd", ".seg.nhdr")) or _LABEL_ENDING.search(stem(p))]
+    labels = [p for p in files if is_segmentation(p) or _LABEL_ENDING.search(stem(p))]
     return [p for p in files if p not in labels], labels
 
 

@@ -41,7 +41,7 @@ from MyoScarSegLib.training.datasets.case_record import (
     image_digest,
     write_case,
 )
-from MyoScarSegLib.training.datasets.labeled import LabeledStudy, strata_by_content
+from MyoScarSegLib.training.datasets.labeled import LabeledStudy, none_of, slices_of, strata_by_content
 from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
@@ -91,11 +91,7 @@ class Library:
 
     @classmethod
     def open(cls, folder: Path | str) -> Library:
-        """The library in ``folder``.
-
-        Raises:
-            StudyError: there is none, or it is from a newer version.
-        """
+        """The library in ``folder``; StudyError if there is none, or it is from a newer version."""
         folder = Path(folder)
         if not (folder / MARK).is_file():
             raise StudyError(f"{folder} is no training library: there is no {MARK} in it.")
@@ -103,11 +99,7 @@ class Library:
         return cls(folder)
 
     def check_there(self) -> None:
-        """Notice when somebody took the library away: nothing must make half of one in its place.
-
-        Raises:
-            StudyError: it is gone.
-        """
+        """StudyError if somebody took the library away: nothing must make half of one in its place."""
         if not (self.folder / MARK).is_file():
             raise StudyError(f"The training library {self.folder} is gone. Put it back, or choose another folder.")
 
@@ -165,7 +157,6 @@ class Library:
         with folder_aside(self.folder, ADDING) as temporary:
             check_cancel(cancel)
             record = write_case(temporary, labeled, source=source, reviewer=reviewer, tags=tags, added_by=added_by)
-            check_cancel(cancel)
             with self._locked(cancel):
                 same = self._same(labeled, name, replace)
                 if same is not None and same.content_sha256 == record.content_sha256:
@@ -217,7 +208,8 @@ class Library:
         """Name of each case to its folder, sorted; a case that a killed run was replacing is still where that run put it."""
         return case_folders(self.folder)
 
-    def _folder_of(self, case: str) -> Path:
+    def folder_of(self, case: str) -> Path:
+        """The folder of a case; StudyError if there is no such case."""
         folders = self.folders()
         if case not in folders:
             raise StudyError(f"{self.folder} has no case {case!r}; it has {', '.join(folders) or 'none'}.")
@@ -250,12 +242,16 @@ class Library:
             known = self._records[path] = file, Case.read(path)
         return known[1]
 
-    def cases(self) -> list[Case]:
-        """All cases, sorted by name.
+    def record(self, name: str) -> Case:
+        """The record of a case; StudyError if there is no such case, or its record is damaged."""
+        cases, damaged = self.scan()
+        for case in cases:
+            if case.case == name:
+                return case
+        raise StudyError(damaged.get(name) or f"{self.folder} has no case {name!r}.")
 
-        Raises:
-            StudyError: a record is damaged.
-        """
+    def cases(self) -> list[Case]:
+        """All cases, sorted by name; StudyError if a record is damaged."""
         cases, damaged = self.scan()
         for reason in damaged.values():
             raise StudyError(reason)
@@ -271,7 +267,7 @@ class Library:
         Raises:
             StudyError: a file is missing, damaged, or not the one that was added.
         """
-        folder = self._folder_of(case.case)
+        folder = self.folder_of(case.case)
         for name, digest in case.files.items():
             if not (folder / name).is_file():
                 raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
@@ -286,7 +282,7 @@ class Library:
                     f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
                     f"over an edit, accept it (`myoscarseg library accept LIBRARY {case.case}`), or add the case again."
                 )
-        study = dataclasses.replace(read_written(folder / VOLUME, case.facts), case=case.case)
+        study = dataclasses.replace(read_written(folder / VOLUME, case.geometry, case.bad_slices), case=case.case)
         if (study.slices, *study.slice_shape) != (case.slices, case.geometry.rows, case.geometry.columns):
             raise StudyError(f"{folder / VOLUME} has another size than its record says. Remove the case and add it again.")
         classes, known = labelmaps.classes_on(study, folder / SEGMENTATION, None, case.wall_known)
@@ -295,11 +291,7 @@ class Library:
     def read(
         self, *, progress: Progress = no_progress, cancel: CancelToken | None = None
     ) -> tuple[list[LabeledStudy], dict[str, str]]:
-        """All cases, and why others could not be read.
-
-        Raises:
-            StudyError: the library is empty, or no case can be read.
-        """
+        """All cases, and why others could not be read; StudyError if there is none that can be."""
         self.check_there()
         cases, skipped = self.scan()
         if not cases and not skipped:
@@ -311,8 +303,7 @@ class Library:
             except StudyError as error:
                 skipped[case.case] = str(error)
         if not studies:
-            name, reason = next(iter(skipped.items()))
-            raise StudyError(f"None of the {len(skipped)} cases in {self.folder} can be read; {name}: {reason}")
+            raise none_of(skipped, f"cases in {self.folder} can be read")
         return studies, skipped
 
     def accept(self, name: str, *, cancel: CancelToken | None = None) -> Case:
@@ -323,7 +314,7 @@ class Library:
             OutputError: the library cannot be written.
         """
         with self._locked(cancel):
-            record = Case.read(self._folder_of(name) / RECORD)
+            record = self.record(name)
             labeled = self.load(record, edited=True)
             with folder_aside(self.folder, ADDING) as temporary:
                 kept = {name: getattr(record, name) for name in ("source", "reviewer", "tags", "added_by")}
@@ -349,23 +340,14 @@ class Library:
                 put(self.folder, temporary, case)
 
     def remove(self, case: str, *, cancel: CancelToken | None = None) -> None:
-        """Take a case out, with its files.
-
-        Raises:
-            StudyError: there is no such case.
-            OutputError: it cannot be taken out.
-        """
+        """Take a case out, with its files; StudyError if there is no such case, OutputError if it cannot be taken out."""
         with self._locked(cancel):
-            self._folder_of(case)
+            self.folder_of(case)
             away = take_away(self.folder, case)
         shutil.rmtree(away, ignore_errors=True)
 
     def split_manifest(self) -> Split | None:
-        """Who trains and who validates; None if no split was drawn yet.
-
-        Raises:
-            StudyError: the manifest is damaged.
-        """
+        """Who trains and who validates; None if no split was drawn yet, StudyError if the manifest is damaged."""
         path = self.folder / SPLIT
         return Split.read(path) if path.is_file() else None
 
@@ -401,11 +383,10 @@ class Library:
         studies, skipped = self.read(progress=progress, cancel=cancel)
         for case, reason in skipped.items():
             raise StudyError(f"Case {case} cannot be read, so it cannot be split: {reason}")
-        slices = [labeled for one in studies for labeled in one.slices()]
+        slices = slices_of(studies)
         strata = strata_by_content(slices)
         drawn = before.extended(strata) if before else split_patients(strata, seed=seed, folds=folds, held_out=held_out)
         check_leakage(drawn, slices)
-        check_cancel(cancel)
         with self._locked(cancel):
             if not replace and self.split_manifest() != before:
                 raise StudyError(f"{self.folder / SPLIT} was changed by somebody else meanwhile. Look at it, and draw again.")
@@ -422,9 +403,7 @@ class Library:
             StudyError: a side has nobody, a case cannot be read, or one picture would be on both sides.
             OutputError: the manifest cannot be written.
         """
-        studies, _skipped = self.read(progress=progress, cancel=cancel)
-        notes = check_split(split, [labeled for one in studies for labeled in one.slices()])
-        check_cancel(cancel)
+        notes = check_split(split, slices_of(self.read(progress=progress, cancel=cancel)[0]))
         with self._locked(cancel):
             split.write(self.folder / SPLIT)
         return notes

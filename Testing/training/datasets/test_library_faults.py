@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,17 +26,13 @@ from Testing.conftest import REPOSITORY
 from Testing.support.labeled_factory import labels, study, write_pair
 from Testing.support.until import until
 from Testing.training.datasets.test_library_import import statuses, write_mrb
+from Testing.training.datasets.test_training_library import snapshot
 
 
 @pytest.fixture
-def library(tmp_path) -> Library:
-    made = Library.create(tmp_path / "library")
-    made.add(study(0), labels(0), patient="P001")
-    return made
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+def library(library) -> Library:
+    library.add(study(0), labels(0), patient="P001")
+    return library
 
 
 def begin(name: str, **arguments) -> BackgroundTask:

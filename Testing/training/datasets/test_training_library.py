@@ -33,11 +33,6 @@ from Testing.support.dicom_factory import write_series
 from Testing.support.labeled_factory import labels, study
 
 
-@pytest.fixture
-def library(tmp_path):
-    return Library.create(tmp_path / "library")
-
-
 def fill(library: Library, *patients: str) -> None:
     for n, patient in enumerate(patients):
         library.add(study(n), labels(n), patient=patient)
