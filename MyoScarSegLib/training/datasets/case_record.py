@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -112,6 +112,22 @@ class Case:
         """Numbers of the slices that nobody has reviewed yet."""
         return () if self.reviewed is None else tuple(k for k in range(self.slices) if k not in self.reviewed)
 
+    def difference(self, folder: Path, sum_of: Callable[[Path], str | None] = sha256_of) -> str:
+        """The sentence that says which of the files in ``folder`` is not the one that was added; empty if none is.
+
+        ``sum_of`` a file is its SHA-256, or None if it is not to be looked at.
+        """
+        for name, digest in self.files.items():
+            try:
+                found = sum_of(folder / name)
+            except OSError as error:
+                reason = f"is missing or cannot be read: {error.strerror}. Put it back, or remove the case and add it again."
+                return f"{name} of {self.case} {reason}"
+            if found not in (digest, None):
+                changed = f"{name} of {self.case} was changed since it was added (its checksum differs): edited, or damaged."
+                return f"{changed} Accept the change (in Slicer, or by `myoscarseg library accept`), or add the case again."
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object."""
         return dict(to_json(self, version=VERSION))
@@ -140,8 +156,7 @@ def write_case(
     names = write_label_segments(folder / SEGMENTATION, labeled.labels, labeled.wall_known, study)
     orientation = "" if study.geometry.spacing_mm is None else orientation_words(study.geometry.direction)
     rows, columns = study.slice_shape
-    size = {"slices": study.slices, "rows": rows, "columns": columns}
-    geometry = CaseGeometry(**places_of(study), **size, orientation=orientation)
+    geometry = CaseGeometry(slices=study.slices, rows=rows, columns=columns, orientation=orientation, **places_of(study))
     bad_slices = tuple(sorted(study.bad_slices))
     if not np.array_equal(read_written(folder / VOLUME, geometry, bad_slices).voxels, study.voxels):
         raise StudyError(f"{folder / VOLUME} does not read back as it was written; is the disk full or failing?")

@@ -233,12 +233,14 @@ class _Conversion:
         new = not (folder / MARK).is_file()
         library = Library.create(folder)
         before = {case.case for case in library.scan()[0]}
-        facts = {"source": self.options.source or data.kind, "reviewer": self.options.reviewer, "cancel": self.cancel}
+        source, reviewer = self.options.source or data.kind, self.options.reviewer
         for one in steps(self._studies(), lambda one: f"Adding {one.case}", self.progress, self.cancel):
             try:
                 name = None if one.case == one.patient else case_name(one.case)
-                known = {"wall_known": one.wall_known, "reviewed": one.reviewed}
-                case = library.add(one.study, one.labels, patient=one.patient, case=name, **known, **facts)
+                case = library.add(
+                    one.study, one.labels, patient=one.patient, case=name, source=source, reviewer=reviewer,
+                    wall_known=one.wall_known, reviewed=one.reviewed, cancel=self.cancel,
+                )  # fmt: skip
             except StudyError as error:
                 report.skipped[one.case] = str(error)
                 continue

@@ -24,7 +24,6 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.patients import PatientRule, may_be_a_persons
 from MyoScarSegLib.training.datasets.scenes import SceneCase, is_scene, opened_scene, scenes_in
 from MyoScarSegLib.training.datasets.training_library import Library
-from MyoScarSegLib.utils.files import sha256_of
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
 
 ADDED, SAME, PROBLEM = "added", "same", "problem"
@@ -186,7 +185,7 @@ class _Importer:
         return next(name for name in (f"{patient}-{n}" for n in range(2, 100_000)) if name.lower() not in taken)
 
     def _folder(self, path: Path) -> None:
-        how = {"label_map": self.label_map, "patient_pattern": self.pattern}
+        how: dict[str, Any] = {"label_map": self.label_map, "patient_pattern": self.pattern}
         data = read_dataset(path, **how, progress=self.progress, cancel=self.cancel)
         studies, failed = data.studies()
         for name, reason in (*data.skipped.items(), *failed.items()):
@@ -276,10 +275,5 @@ def _copy(source: Path, place: Path, case: Case) -> None:
             raise OutputError(
                 f"Cannot copy {source / name} to {place.parent}: {error.strerror}. Choose another folder, or free some space."
             ) from error
-    # Of the copy, so that what another Slicer changed while it was made is noticed too.
-    for name, digest in case.files.items():
-        if sha256_of(place / name) != digest:
-            raise StudyError(
-                f"{source / name} is not the file that was added (its checksum differs). Accept the change, or add the case "
-                "again."
-            )
+    if problem := case.difference(place):  # of the copy, so that what another Slicer changed while it was made is noticed too
+        raise StudyError(problem)

@@ -64,7 +64,7 @@ class LibraryState:
         return {row.name: row.problem for row in self.rows() if row.case is not None and row.state == PROBLEM}
 
     def _row(self, name: str, folder: Path, case: Case | None, damage: str, sums: bool) -> CaseRow:
-        problem = damage if case is None else self._difference(folder, case, sums)
+        problem = damage if case is None else case.difference(folder, lambda file: self._sum(file, sums))
         state = PROBLEM if problem else COMPLETE
         if case is not None and case.unreviewed and not problem:
             word = "Slice" if len(case.unreviewed) == 1 else "Slices"
@@ -72,21 +72,15 @@ class LibraryState:
         thumbnail = folder / THUMBNAIL if (folder / THUMBNAIL).is_file() else None
         return CaseRow(case, name, state, problem, thumbnail)
 
-    def _difference(self, folder: Path, case: Case, sums: bool) -> str:
-        for name, digest in case.files.items():
-            path = folder / name
-            try:
-                facts = path.stat()
-                before = self._sums.get(path)
-                if before is None or before[:2] != (facts.st_mtime_ns, facts.st_size):
-                    if not sums:
-                        continue
-                    before = self._sums[path] = (facts.st_mtime_ns, facts.st_size, sha256_of(path))
-            except OSError as error:
-                return f"{name} cannot be read: {error.strerror}. Put it back, or remove the case and add it again."
-            if before[2] != digest:
-                return f"{name} was changed since it was added. Accept the change, or add the case again."
-        return ""
+    def _sum(self, file: Path, sums: bool) -> str | None:
+        """The SHA-256 of a file; None if it would have to be read, and ``sums`` are not wanted."""
+        facts = file.stat()
+        known = self._sums.get(file)
+        if known is None or known[:2] != (facts.st_mtime_ns, facts.st_size):
+            if not sums:
+                return None
+            known = self._sums[file] = (facts.st_mtime_ns, facts.st_size, sha256_of(file))
+        return known[2]
 
 
 def signature(library: Library) -> Signature:

@@ -53,7 +53,7 @@ def find_pairs(folder: Path) -> Pairs:
         return _by_name(*_told_apart(files))
     pairs: list[Pair] = []
     skipped: dict[str, str] = {}
-    for case in in_order(p for p in folder.iterdir() if p.is_dir()):
+    for case in folders_in(folder):
         of_case, reasons = _of_case_folder(case)
         pairs += of_case
         skipped |= reasons
@@ -144,23 +144,23 @@ def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def volumes_in(folder: Path) -> list[Path]:
     """The files in a folder that are named like volumes, in natural order."""
-    return in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, VOLUME_EXTENSIONS))
+    return _sorted(p for p in folder.iterdir() if p.is_file() and has_extension(p, VOLUME_EXTENSIONS))
 
 
-def in_order(paths: Iterable[Path]) -> list[Path]:
-    """By name, numbers by their size."""
-    return sorted(paths, key=lambda p: natural_order(p.name))
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, in natural order."""
+    return _sorted(p for p in folder.iterdir() if p.is_dir())
 
 
-def _seen(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if not p.name.startswith(".")]
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted((p for p in paths if not p.name.startswith(".")), key=lambda p: natural_order(p.name))
 
 
 def _labels_in(folder: Path) -> list[Path]:
     """Volumes, and DICOM segmentations and structure sets, each a file."""
-    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_file() and has_extension(p, DICOM_EXTENSIONS))
+    return volumes_in(folder) + _sorted(p for p in folder.iterdir() if p.is_file() and has_extension(p, DICOM_EXTENSIONS))
 
 
 def _images(folder: Path) -> list[Path]:
     """Volumes, and folders (DICOM series or pictures of one stack each)."""
-    return volumes_in(folder) + in_order(p for p in _seen(folder) if p.is_dir())
+    return volumes_in(folder) + folders_in(folder)

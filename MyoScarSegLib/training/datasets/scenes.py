@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from MyoScarSegLib.errors import StudyError
-from MyoScarSegLib.utils.progress import CancelToken
+from MyoScarSegLib.utils.progress import CancelToken, check_cancel
 
 ENDINGS = (".mrb", ".mrml")
 Node = ElementTree.Element
@@ -70,7 +70,6 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
             members = archive.infolist()
             if len(members) > _MOST_FILES or sum(member.file_size for member in members) > _LARGEST_BYTES:
                 raise StudyError(f"{path} is too large for a scene of some studies; open it in Slicer and add them there.")
-            left = _LARGEST_BYTES
             for member in members:
                 name = PurePosixPath(member.filename.replace("\\", "/"))
                 if name.is_absolute() or ".." in name.parts or ":" in member.filename or stat.S_ISLNK(member.external_attr >> 16):
@@ -81,12 +80,8 @@ def _unpack(path: Path, folder: Path, cancel: CancelToken | None) -> dict[Path, 
                 ending = re.search(r"(\.seg|\.nii)?\.[^.]*$", name.name.lower())
                 target = files[named] = folder / f"{len(files)}{ending[0] if ending else ''}"
                 with archive.open(member) as source, target.open("wb") as file:
-                    while chunk := source.read(_CHUNK):
-                        if cancel is not None:
-                            cancel.raise_if_cancelled()
-                        left -= len(chunk)
-                        if left < 0:
-                            raise StudyError(f"{path} holds more than it says; nothing of it was read.")
+                    while chunk := source.read(_CHUNK):  # never more than the entry's file_size
+                        check_cancel(cancel)
                         file.write(chunk)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise StudyError(f"{path} is damaged or no scene of 3D Slicer: {error}.") from error

@@ -46,7 +46,7 @@ from MyoScarSegLib.training.datasets.labelmaps import LabelMap
 from MyoScarSegLib.training.datasets.places import ADDING, CASES, case_folders, put, take_away
 from MyoScarSegLib.training.datasets.stored_stacks import read_written
 from MyoScarSegLib.training.splits import Split, check_leakage, check_split, split_patients
-from MyoScarSegLib.utils.files import folder_aside, sha256_of, write_json
+from MyoScarSegLib.utils.files import folder_aside, write_json
 from MyoScarSegLib.utils.json_fields import load, to_json
 from MyoScarSegLib.utils.locks import locked
 from MyoScarSegLib.utils.progress import CancelToken, Progress, check_cancel, no_progress, steps
@@ -175,14 +175,12 @@ class Library:
         """
         image, content = image_digest(labeled.study), content_digest(labeled)
         cases, damaged = self.scan()
-        for other in cases:
-            if other.image_sha256 == image and other.patient != labeled.patient:
+        for other in (other for other in cases if other.image_sha256 == image):
+            if other.patient != labeled.patient:
                 raise StudyError(
                     f"The same image is in the library already as case {other.case} of patient {other.patient}: one image under "
                     f"two codes could be trained on and validated. Add it as {other.patient}, or remove that case first."
                 )
-        of_image = [other for other in cases if other.image_sha256 == image]
-        for other in of_image:
             if other.content_sha256 == content or (replaces and name in (None, other.case)):
                 return other
             raise StudyError(
@@ -268,20 +266,8 @@ class Library:
             StudyError: a file is missing, damaged, or not the one that was added.
         """
         folder = self.folder_of(case.case)
-        for name, digest in case.files.items():
-            if not (folder / name).is_file():
-                raise StudyError(f"{folder / name} is missing. Remove the case and add it again.")
-            if edited:
-                continue
-            try:
-                found = sha256_of(folder / name)
-            except OSError as error:
-                raise StudyError(f"Cannot read {folder / name}: {error.strerror}.") from error
-            if found != digest:
-                raise StudyError(
-                    f"{folder / name} is not the file that was added (its checksum differs): damaged, or edited since. To take "
-                    f"over an edit, accept it (`myoscarseg library accept LIBRARY {case.case}`), or add the case again."
-                )
+        if not edited and (problem := case.difference(folder)):
+            raise StudyError(problem)
         study = dataclasses.replace(read_written(folder / VOLUME, case.geometry, case.bad_slices), case=case.case)
         if (study.slices, *study.slice_shape) != (case.slices, case.geometry.rows, case.geometry.columns):
             raise StudyError(f"{folder / VOLUME} has another size than its record says. Remove the case and add it again.")

@@ -30,7 +30,7 @@ from MyoScarSegLib.training.datasets.labelmaps import (
 from MyoScarSegLib.training.datasets.pairs import (
     LABEL_FOLDERS,
     LABEL_WORDS,
-    in_order,
+    folders_in,
     is_segmentation,
     stem,
     subfolder,
@@ -222,7 +222,7 @@ def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
     flat = _masks_in(path)
     for file in flat:
         add(_name(file), [file])
-    for folder in [] if flat else in_order(p for p in path.iterdir() if p.is_dir()):
+    for folder in [] if flat else folders_in(path):
         if files := _masks_in(folder):
             add(folder.name, files)
         elif (folder / RESULT).is_file() or volumes_in(folder):

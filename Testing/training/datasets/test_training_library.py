@@ -143,7 +143,7 @@ def test_segmentation_that_slicer_saved_again_is_read_after_it_was_added_with_re
         edited.SetMetaData(key, value)
     sitk.WriteImage(edited, str(path))
     library.add(study(9), labels(9), patient="P9")
-    assert "edited since" in read_dataset(library.folder).skipped["P1"]
+    assert "changed since" in read_dataset(library.folder).skipped["P1"]
     volume = path.with_name("volume.nrrd")
     library.add(volume, path, patient="P1", replace=True)
     expected = labels()
