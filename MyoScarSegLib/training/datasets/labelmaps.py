@@ -191,15 +191,12 @@ def classes_of_segments(
             ", ".join(f"{s.value} is the segment {s.name!r}" for s in unknown[:_MOST_SHOWN]), option,
         )  # fmt: skip
     scar_of(segments, where)
-    by_class: dict[int, np.ndarray] = {}
-    for segment in segments:
-        if segment.number is not None:
-            by_class[segment.number] = by_class.get(segment.number, False) | segment.mask
     classes = np.zeros(segments[0].mask.shape, dtype=np.uint8)
     for number in (MYOCARDIUM, CAVITY, INFARCT, NO_REFLOW):
-        if number in by_class:
-            classes[by_class[number]] = number
-    return classes, {CAVITY, MYOCARDIUM} <= set(by_class)
+        for segment in segments:
+            if segment.number == number:
+                classes[segment.mask] = number
+    return classes, {CAVITY, MYOCARDIUM} <= {segment.number for segment in segments}
 
 
 def classes_on(
@@ -229,20 +226,18 @@ def classes_on(
         if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() > NO_REFLOW:
             raise StudyError(f"The labels must be bool, or whole numbers from 0 to {NO_REFLOW}, not {labels.dtype}.")
         return scar_only_unless_wall(labels.astype(np.uint8), wall_known is not False)
-    stored = read_labels(labels, study)
+    stored, where = read_labels(labels, study), str(labels)
     if stored.segments:
-        classes, drawn = classes_of_segments(stored.segments, str(labels), label_map)
-        check_cover(classes >= INFARCT, str(labels))
-        return scar_only_unless_wall(classes, drawn and wall_known is not False)
-    if stored.values is not None and str(labels).lower().endswith(".seg.nrrd"):
-        raise StudyError(f"{labels} is a segmentation without any segment.")
-    values = whole_numbers(stored, str(labels))
-    if label_map is None:
-        found = {int(value) for value in np.unique(values)}
-        label_map = named_by_place(Path(labels), found, root)
+        classes, drawn = classes_of_segments(stored.segments, where, label_map)
+    elif stored.values is not None and where.lower().endswith(".seg.nrrd"):
+        raise StudyError(f"{where} is a segmentation without any segment.")
+    else:
+        values = whole_numbers(stored, where)
         if label_map is None:
-            raise unnamed(str(labels), found, example=(study.voxels, values))
-    known = knows_wall(label_map) and wall_known is not False
-    classes = apply_label_map(values, label_map, str(labels))
-    check_cover(classes >= INFARCT, str(labels))
-    return scar_only_unless_wall(classes, known)
+            found = {int(value) for value in np.unique(values)}
+            label_map = named_by_place(Path(labels), found, root)
+            if label_map is None:
+                raise unnamed(where, found, example=(study.voxels, values))
+        classes, drawn = apply_label_map(values, label_map, where), knows_wall(label_map)
+    check_cover(classes >= INFARCT, where)
+    return scar_only_unless_wall(classes, drawn and wall_known is not False)

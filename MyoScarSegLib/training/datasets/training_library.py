@@ -218,17 +218,16 @@ class Library:
         cases, damaged = [], {}
         for name, folder in self.folders().items():
             try:
-                case = self._record(folder / RECORD)
-                if case.case != name:
-                    raise StudyError(
-                        f"{folder / RECORD} is of case {case.case}; its folder was renamed. Name it {case.case} again."
-                    )
-                cases.append(case)
+                cases.append(self._record(folder / RECORD, name))
             except StudyError as error:
                 damaged[name] = str(error)
         return cases, damaged
 
-    def _record(self, path: Path) -> Case:
+    def record(self, name: str) -> Case:
+        """The record of a case; StudyError if there is no such case, or its record is damaged."""
+        return self._record(self.folder_of(name) / RECORD, name)
+
+    def _record(self, path: Path, name: str) -> Case:
         """A case's record, read anew only if its file is another one now: each case that is added asks for all of them."""
         try:
             facts = path.stat()
@@ -238,15 +237,9 @@ class Library:
         known = self._records.get(path)
         if known is None or known[0] != file:
             known = self._records[path] = file, Case.read(path)
+        if known[1].case != name:
+            raise StudyError(f"{path} is of case {known[1].case}; its folder was renamed. Name it {known[1].case} again.")
         return known[1]
-
-    def record(self, name: str) -> Case:
-        """The record of a case; StudyError if there is no such case, or its record is damaged."""
-        cases, damaged = self.scan()
-        for case in cases:
-            if case.case == name:
-                return case
-        raise StudyError(damaged.get(name) or f"{self.folder} has no case {name!r}.")
 
     def cases(self) -> list[Case]:
         """All cases, sorted by name; StudyError if a record is damaged."""

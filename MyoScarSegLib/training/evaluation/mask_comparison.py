@@ -205,28 +205,25 @@ def find_masks(path: Path) -> tuple[dict[str, Path], dict[str, str]]:
         raise StudyError(f"There is no file or folder {path}.")
     if (path / MARK).is_file():
         path = path / CASES
-    cases: dict[str, Path] = {}
     skipped: dict[str, str] = {}
-
-    def add(case: str, files: list[Path]) -> None:
-        # A result is written as a segmentation and as a volume: the same mask twice.
-        best = [f for f in files if is_segmentation(f)] or files
-        earlier = cases.get(case)
-        if len(best) > 1 or (earlier is not None and stem(earlier) != stem(best[0])):
-            names = ", ".join(f.name for f in ([earlier] if earlier else []) + best)
-            cases.pop(case, None)
-            skipped[case] = f"{case} has several masks ({names}); leave one."
-        elif case not in skipped and (earlier is None or is_segmentation(best[0])):
-            cases[case] = best[0]
-
+    found: dict[str, list[Path]] = {}
     flat = _masks_in(path)
     for file in flat:
-        add(_name(file), [file])
+        found.setdefault(_name(file), []).append(file)
     for folder in [] if flat else folders_in(path):
         if files := _masks_in(folder):
-            add(folder.name, files)
+            found[folder.name] = files
         elif (folder / RESULT).is_file() or volumes_in(folder):
             skipped[folder.name] = f"{folder} holds no mask."
+    cases: dict[str, Path] = {}
+    for case, files in found.items():
+        # A result is written as a segmentation and as a volume: the same mask twice.
+        best = [file for file in files if is_segmentation(file)] or files
+        rivals = files if flat else best
+        if len({stem(file) for file in rivals}) > 1:
+            skipped[case] = f"{case} has several masks ({', '.join(file.name for file in rivals)}); leave one."
+        else:
+            cases[case] = best[0]
     if not cases and not skipped:
         raise StudyError(f"{path} holds no masks: expected are .seg.nrrd, NIfTI, NRRD or MHA files, or a folder per case.")
     return cases, skipped

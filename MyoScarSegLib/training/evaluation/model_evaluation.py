@@ -153,10 +153,9 @@ def evaluate_models(
     work = _Work(pipeline, threshold, rounds, seed, frozenset(settings), cancel, on_result)
     per_case = sum(name != CLICKS for name in settings) + rounds + (CLICKS in settings and JITTERED not in settings)
     total = len(stacks) * per_case
-    for number, stack in enumerate(stacks):
-        for done, what in enumerate(work.evaluated(stack)):
-            where = f"{stack.case} ({number + 1} of {len(stacks)})"
-            progress(number * per_case + done, total, f"evaluating {where}: {what}")
+    steps_of = ((number, stack, what) for number, stack in enumerate(stacks, start=1) for what in work.evaluated(stack))
+    for done, (number, stack, what) in enumerate(steps_of):
+        progress(done, total, f"evaluating {stack.case} ({number} of {len(stacks)}): {what}")
     progress(total, total, "evaluated")
     how = {"threshold": threshold, "clicks": rounds, "seed": seed, "box_jitter": BOX_ERROR}
     return Evaluation({name: tuple(of) for name, of in work.scores.items()}, work.failures, work.provenance, how)
@@ -237,8 +236,7 @@ class _Work:
 
     def _jittered(self, stack: Stack, k: int, box: Corners) -> Corners:
         generator = np.random.default_rng([self.seed, zlib.crc32(stack.case.encode()), stack.numbers[k]])
-        x0, y0, x1, y1 = box
-        side = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
+        side = np.tile(np.subtract(box[2:], box[:2]), 2)
         x0, y0, x1, y1 = (float(edge) for edge in box + generator.uniform(-BOX_ERROR, BOX_ERROR, 4) * side)
         return x0, y0, x1, y1
 
