@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +20,7 @@ from MyoScarSegLib.study.study import Study
 from MyoScarSegLib.study.tissue import INFARCT
 from MyoScarSegLib.training.datasets.label_pictures import write_thumbnail
 from MyoScarSegLib.training.datasets.labeled import LabeledStudy
+from MyoScarSegLib.training.datasets.patients import CODE
 from MyoScarSegLib.training.datasets.stored_stacks import (
     StoredPlaces,
     places_of,
@@ -35,7 +35,6 @@ RECORD = "case.json"
 VOLUME, SEGMENTATION, THUMBNAIL = "volume.nrrd", "segmentation.seg.nrrd", "thumbnail.png"
 VERSION = 2
 
-_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _LONGEST_TEXT, _LONGEST_TAG = 200, 40
 
 
@@ -211,7 +210,7 @@ def content_digest(labeled: LabeledStudy) -> str:
 
 def checked_code(code: str, what: str) -> str:
     """A patient code or case name, which must be fit for a file name on every system and no name of a person; else StudyError."""
-    if not _CODE.fullmatch(code) or case_name(code) != code:
+    if not CODE.fullmatch(code) or case_name(code) != code:
         raise StudyError(
             f"{code!r} is no {what}: use 1 to 64 letters without accents, digits, dots, hyphens and underscores, with a letter "
             "or digit first, such as P012. Never use the patient's name or hospital number."

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -390,13 +390,5 @@ class Library:
     @contextmanager
     def _locked(self, cancel: CancelToken | None) -> Iterator[None]:
         self.check_there()
-        with ExitStack() as held:
-            try:
-                held.enter_context(locked(self.folder / ".lock", cancel))
-            except OutputError as error:
-                reason = getattr(error.__cause__, "strerror", None) or error
-                raise OutputError(
-                    f"Cannot lock the training library {self.folder}: {reason}. It must lie on a disk that can be "
-                    "written and that has locks."
-                ) from error
+        with locked(self.folder / ".lock", cancel):
             yield
